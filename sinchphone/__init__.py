@@ -1,0 +1,1 @@
+"""sinchphone: a softphone in the terminal for Sinch In-app Calling."""

@@ -1,0 +1,1 @@
+"""The phone: a client that registers, makes and takes calls."""

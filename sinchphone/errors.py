@@ -1,0 +1,88 @@
+"""Every error that sinchphone raises on purpose.
+
+::
+
+    SinchphoneError
+    ├── LocalProtocolError     our caller broke the rules of a machine
+    ├── RemoteProtocolError    the peer did
+    ├── ConfigError            configuration that can't be used
+    ├── DestinationError       something that can't be dialled
+    ├── AuthenticationError    the platform doesn't believe who we are
+    ├── ForbiddenError         the platform knows us and says no
+    ├── NotFoundError          nobody of that name or number
+    ├── NetworkError           the platform can't be reached
+    ├── PlatformError          the platform answered, but not as agreed
+    ├── MediaError             no sound could be carried
+    │   └── AudioFileError     a file that can't be played or recorded
+    └── DeviceError            no such sound device, or it refuses
+
+The message says what happened, ``hint`` what to do about it. Text that came from a peer is in them as it came: whoever
+shows an error escapes it.
+"""
+
+
+class SinchphoneError(Exception):
+    """Something went wrong that sinchphone knows about.
+
+    ``hint`` is a sentence for the user (what to do), or an empty string.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class LocalProtocolError(SinchphoneError):
+    """This program used a call or a message in a way that the protocol doesn't allow."""
+
+
+class RemoteProtocolError(SinchphoneError):
+    """The other side sent something that the protocol doesn't allow."""
+
+
+class ConfigError(SinchphoneError):
+    """The configuration can't be used."""
+
+
+class DestinationError(SinchphoneError):
+    """That can't be dialled."""
+
+
+class AuthenticationError(SinchphoneError):
+    """The platform didn't accept the credentials."""
+
+
+class ForbiddenError(SinchphoneError):
+    """The platform refused the request."""
+
+
+class NotFoundError(SinchphoneError):
+    """Nobody of that name or number is known."""
+
+
+class NetworkError(SinchphoneError):
+    """The platform can't be reached."""
+
+
+class PlatformError(SinchphoneError):
+    """The platform gave an answer that can't be used.
+
+    ``status`` is the HTTP status, or ``None`` where no answer came; ``code`` the platform's own error number.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", status: int | None = None, code: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+
+
+class MediaError(SinchphoneError):
+    """No sound could be carried."""
+
+
+class AudioFileError(MediaError):
+    """The file can't be played or recorded."""
+
+
+class DeviceError(SinchphoneError):
+    """The sound device isn't there or doesn't work."""

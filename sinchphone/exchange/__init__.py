@@ -1,0 +1,1 @@
+"""The embedded exchange: the platform's wire protocol on loopback, for calls without an account and for tests."""

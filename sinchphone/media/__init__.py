@@ -1,0 +1,1 @@
+"""Doors for sound: WebRTC, devices, files, and the thread that serves them."""

@@ -1,0 +1,131 @@
+"""What the engine asks of the platform, whichever REST dialect carries it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from sinchphone.protocol.jsep import Description
+
+
+class Domain(StrEnum):
+    """Where a call goes (ocra.md 1.3)."""
+
+    MXP = "mxp"
+    PSTN = "pstn"
+    SIP = "sip"
+    CONFERENCE = "conference"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A registered device of a user (ocra.md 1.3). ``secret`` signs its requests."""
+
+    id: str
+    secret: bytes = field(repr=False)
+    user_id: str
+    device_id: str
+    expire_at: float | None  # [s since the epoch]; None never expires
+
+
+@dataclass(frozen=True, slots=True)
+class PubSubConfig:
+    """Where the two pub/sub networks are. ``origin`` is ``host`` or ``host:port``."""
+
+    origin: str
+    secure: bool
+    broadcast_subscribe_key: str
+    signal_subscribe_key: str
+    signal_publish_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An instance's channels and its MXP key (AES-128 or AES-256)."""
+
+    broadcast_channel: str
+    signal_channel: str
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a registered instance knows about its platform."""
+
+    instance: Instance
+    pubsub: PubSubConfig
+    profile: Profile
+    stun_urls: tuple[str, ...] = ()
+    relay_only: bool = False
+    config_refresh_s: float = 86_400.0
+    prolong_window_s: float = 180 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallRequest:
+    """A call to be placed. ``call_id`` is ours (a ULID) and becomes the MXP session id."""
+
+    call_id: str
+    domain: Domain
+    identity: str
+    offer: Description
+    caller_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteInstance:
+    """A device of the called user."""
+
+    id: str
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The platform's answer to a CallRequest (CallInitiationResponse, ocra.md 1.3)."""
+
+    call_id: str
+    session_key: bytes = field(repr=False)
+    signal_channel: str
+    instances: tuple[RemoteInstance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallReport:
+    """How a call went, for the platform (ocra.md 1.3). Times in seconds since the epoch, ``None`` where it never came so far."""
+
+    call_id: str
+    outbound: bool
+    peer: str
+    domain: Domain
+    cause: str
+    started_at: float
+    ringing_at: float | None
+    answered_at: float | None
+    established_at: float | None
+    ended_at: float
+    error: str | None = None
+
+
+class Dialect(Protocol):
+    """One REST dialect, for one user on one device. Methods raise AuthenticationError, ForbiddenError, NotFoundError,
+    NetworkError or PlatformError; cancelling them is safe."""
+
+    async def register(self) -> Registration:
+        """Register this device, or take up its stored instance where the platform still knows it; prolong it when due."""
+
+    async def confirm(self) -> Registration:
+        """Ask the platform whether it still knows the instance (and for its present configuration); registers anew if not."""
+
+    async def place_call(self, request: CallRequest) -> Placement:
+        """Place a call."""
+
+    async def send_push(self, call_id: str, instances: tuple[RemoteInstance, ...], display_name: str) -> None:
+        """Ask for push notifications to those of the called devices that take them."""
+
+    async def report_call(self, report: CallReport) -> None:
+        """Deliver a call report."""
+
+    async def close(self) -> None:
+        """Close connections."""
