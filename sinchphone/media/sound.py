@@ -113,8 +113,8 @@ class Sound(Protocol):
     async def connect(self, leg: Leg) -> None:
         """The call was answered: carry sound both ways from now on."""
 
-    async def signal(self, signal: Signal | None) -> None:
-        """Play ``signal`` to the person from now on, in place of the one before; ``None`` is quiet."""
+    async def signal(self, signal: Signal | None) -> bool:
+        """Play ``signal`` to the person from now on, in place of the one before; ``None`` is quiet. Whether anybody can hear it."""
 
     def mute(self, muted: bool) -> None:
         """While muted, send silence (not nothing)."""

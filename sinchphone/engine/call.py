@@ -1,0 +1,338 @@
+"""One call: drives one call machine with a channel, media ports and a sound. One task, one inbox.
+
+::
+
+    user's orders ----\
+    channel messages --+--> inbox --> CallMachine.handle --> effects --> lanes: outbox (channel), one per device (port, sound)
+    port events ------/                  ^ deadline
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, Protocol, assert_never
+
+from sinchphone.engine.details import CallDetails
+from sinchphone.engine.lane import Lane
+from sinchphone.errors import SinchphoneError
+from sinchphone.media import port as media
+from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
+from sinchphone.media.sound import Leg, Signal, Sound
+from sinchphone.protocol import call_vocabulary as v
+from sinchphone.protocol.call import CallMachine
+from sinchphone.protocol.call_vocabulary import Cause, Effect, Input, Phase, State
+from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.mxp import CallFailure, Message
+from sinchphone.signaling.dialect import Domain
+
+BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
+GOODBYE_S: Final = 1.0  # how long the last messages may take
+BUSY_TONE_S: Final = 2.0
+
+Place = Callable[[Description], Awaitable[v.Placed]]
+
+
+class Channel(Protocol):
+    """One call's MXP conversation, as the call needs it."""
+
+    async def send(self, message: Message, channels: Collection[str]) -> None:
+        """Publish on each of the channels. Raises NetworkError or PlatformError."""
+
+    async def receive(self) -> Message:
+        """The next message of this call. Cancelling is safe."""
+
+
+class Call:
+    """A call, from its first ring to its end. Orders never wait for the network."""
+
+    def __init__(
+        self,
+        machine: CallMachine,
+        *,
+        call_id: str,
+        peer: str,
+        domain: Domain,
+        channel: Channel,
+        ports: Ports,
+        port_options: PortOptions,
+        sound: Sound,
+        headers: Mapping[str, str] | None = None,
+        place: Place | None = None,
+    ) -> None:
+        """``place`` places an outgoing call with the platform. Whoever makes a call also awaits its ``run``."""
+        self.id = call_id
+        self.outbound = machine.outbound
+        self.peer = peer
+        self.domain = domain
+        self.headers = dict(headers or {})
+        self.sound = sound
+        self.muted = False
+        self.details = CallDetails(time.time())
+        self._machine = machine
+        self._channel = channel
+        self._ports_source = ports
+        self._port_options = port_options
+        self._place = place
+        self._inbox: asyncio.Queue[Input] = asyncio.Queue()
+        self._history = [State.CREATED]
+        self._changed = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._group = asyncio.TaskGroup()
+        self._lanes: dict[str, Lane] = {}
+        self._ports: dict[str, MediaPort] = {}
+        self._first_port: MediaPort | None = None
+        self._carried: Leg | None = None
+        self._wants_sound: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Call {self.id} {self.state.value}>"
+
+    # What a user of the call sees
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self._history[-1]
+
+    async def answer(self) -> None:
+        """Pick up an incoming call. Raises LocalProtocolError for an outgoing one."""
+        if self.outbound:
+            self._machine.handle(v.Answer(), self._now())  # raises
+        self._inbox.put_nowait(v.Answer())
+
+    async def hang_up(self) -> None:
+        """End the call: cancel, decline or leave, whichever fits. May be called at any time, more than once."""
+        self._inbox.put_nowait(v.HangUp())
+
+    async def decline(self, *, busy: bool = False) -> None:
+        """Refuse an incoming call on all devices, or as ``busy`` on this one only."""
+        reason = CallFailure(BUSY, "Busy here", "session") if busy else None
+        self._inbox.put_nowait(v.HangUp(reason, this_device_only=busy))
+
+    def mute(self, muted: bool) -> None:
+        """While muted the peer hears silence."""
+        self.muted = muted
+        self.sound.mute(muted)
+
+    async def states(self) -> AsyncIterator[State]:
+        """Every state from the first on, as the call enters it; ends after ENDED."""
+        seen = 0
+        while True:
+            while seen < len(self._history):
+                seen += 1
+                yield self._history[seen - 1]
+            if self.state is State.ENDED:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def ended(self) -> CallDetails:
+        """Wait for the end of the call; how it went. Cancelling is safe."""
+        async for _ in self.states():
+            pass
+        return self.details
+
+    async def closed(self) -> None:
+        """Wait until the call has also let go of its sound: recordings finished, devices closed."""
+        await self._closed.wait()
+
+    async def stats(self) -> PortStats:
+        """Counters of the leg that carries the sound."""
+        winner = self._ports.get(self._machine.winner or "")
+        return await winner.stats() if winner else PortStats()
+
+    # The shell around the machine
+
+    async def run(self) -> None:
+        """Drive the call to its end. Cancelling hangs up."""
+        self._inbox.put_nowait(v.Dial() if self.outbound else v.Greet())
+        async with self._group:
+            self._start(self._read_channel())
+            try:
+                await self._drive()
+            finally:
+                await self._finish()
+
+    async def _drive(self) -> None:
+        while self._machine.phase is not Phase.OVER:
+            try:
+                async with asyncio.timeout_at(self._machine.deadline):
+                    event: Input = await self._inbox.get()
+            except TimeoutError:
+                event = v.Elapsed()
+            self._handle(event)
+
+    def _handle(self, event: Input) -> None:
+        for effect in self._machine.handle(event, self._now()):
+            self._perform(effect)
+
+    async def _finish(self) -> None:
+        """Say goodbye if nobody has, briefly; close the ports and the sound."""
+        if self._machine.phase is not Phase.OVER:
+            self._handle(v.HangUp())
+        if self.state is not State.ENDED:  # withdrawing: nobody waits any longer
+            self._perform(v.Ended(Cause.CANCELED, "us"))
+        try:
+            await asyncio.shield(self._release())
+        finally:
+            self._closed.set()
+
+    async def _release(self) -> None:
+        for name, lane in self._lanes.items():
+            await lane.drain(GOODBYE_S if name == "" else 0.1)
+        for task in self._tasks:
+            task.cancel()
+        ports = {self._first_port, *self._ports.values()} - {None}
+        await asyncio.gather(*(port.close() for port in ports if port), return_exceptions=True)
+        await self._sound_the_end()
+        await self.sound.close()
+
+    async def _sound_the_end(self) -> None:
+        failure = self.details.failure
+        busy = self.outbound and self.details.ended_by == "peer" and failure is not None and failure.code == BUSY
+        with contextlib.suppress(SinchphoneError):
+            if await self.sound.signal(Signal.BUSY if busy else None):
+                await asyncio.sleep(BUSY_TONE_S)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case v.MakeOffer():
+                self._start(self._report(self._make_offer()))
+            case v.PlaceCall(offer):
+                self._start(self._report(self._place_call(offer)))
+            case v.MakeAnswer(peer, offer):
+                self._start(self._report(self._make_answer(peer, offer)))
+            case v.ApplyAnswer(peer, answer):
+                self._lane(peer).put(partial(self._apply_answer, peer, answer))
+            case v.AddCandidate(peer, candidate):
+                self._lane(peer).put(lambda: self._ports[peer].add_candidate(candidate))
+            case v.DropPeer(peer):
+                self._lane(peer).put(partial(self._drop, peer))
+            case v.CarrySound(peer, _):
+                self._wants_sound = peer
+                self._lane(peer).put(partial(self._carry_sound, peer))
+            case v.Send(message, channels):
+                self._lane("").put(partial(self._channel.send, message, channels))
+            case v.Entered(state):
+                self._enter(state)
+            case v.Ended(cause, by, failure):
+                self.details = replace(self.details, cause=cause, ended_by=by, failure=failure, ended_at=time.time())
+                self._tell(State.ENDED)
+            case _:
+                assert_never(effect)
+
+    def _enter(self, state: State) -> None:
+        self.details = self.details.entered(state, time.time())
+        self._tell(state)
+        if state is State.RINGING and self._wants_sound is None:
+            signal = Signal.RINGBACK if self.outbound else Signal.RINGTONE
+            self._lane("sound").put(partial(self._play, signal))
+
+    def _tell(self, state: State) -> None:
+        self._history.append(state)
+        self._changed.set()
+
+    # Work that effects ask for
+
+    async def _make_offer(self) -> Input:
+        self._first_port = self._ports_source.port(self._port_options)
+        return v.OfferReady(await self._first_port.offer())
+
+    async def _place_call(self, offer: Description) -> Input:
+        assert self._place is not None, "an outgoing call has a way to be placed"
+        return await self._place(offer)
+
+    async def _make_answer(self, peer: str, offer: Description) -> Input:
+        port = self._first_port = self._ports_source.port(self._port_options)
+        self._take_port(peer, port)
+        return v.AnswerReady(await port.answer(offer))
+
+    async def _apply_answer(self, peer: str, answer: Description) -> None:
+        assert self._first_port is not None, "an answer follows an offer"
+        first = not self._ports
+        port = self._first_port if first else await self._first_port.fork()
+        self._take_port(peer, port)
+        await port.accept(answer)
+        if self._wants_sound == peer:
+            await self._carry_sound(peer)
+
+    def _take_port(self, peer: str, port: MediaPort) -> None:
+        self._ports[peer] = port
+        self._start(self._read_port(peer, port))
+
+    async def _drop(self, peer: str) -> None:
+        port = self._ports.get(peer)
+        if port is not None:
+            await port.close()
+
+    async def _carry_sound(self, peer: str) -> None:
+        port = self._ports.get(peer)
+        if port is not None and self._carried is not port.leg:
+            self._carried = port.leg
+            self._lane("sound").put(partial(self._connect_sound, port.leg))
+
+    async def _connect_sound(self, leg: Leg) -> None:
+        await self.sound.signal(None)
+        await self.sound.connect(leg)
+
+    async def _play(self, signal: Signal) -> None:
+        if self._wants_sound is None and self.state is State.RINGING:
+            await self.sound.signal(signal)
+
+    # What comes in
+
+    async def _read_channel(self) -> None:
+        while True:
+            self._inbox.put_nowait(v.Received(await self._channel.receive()))
+
+    async def _read_port(self, peer: str, port: MediaPort) -> None:
+        async for event in port.events():
+            match event:
+                case media.CandidateFound(candidate):
+                    self._inbox.put_nowait(v.LocalCandidate(peer, candidate))
+                case media.Connected(pair, codec):
+                    if self._machine.winner in (None, peer):
+                        self.details = replace(self.details, pair=pair, codec=codec)
+                    self._inbox.put_nowait(v.MediaConnected(peer))
+                case media.FirstPacket():
+                    self.details = replace(self.details, first_packet_at=self.details.first_packet_at or time.time())
+                case media.Failed(reason):
+                    self._inbox.put_nowait(v.MediaFailed(peer, reason))
+                case media.Lost():
+                    self._inbox.put_nowait(v.MediaLost(peer))
+                case _:
+                    assert_never(event)
+
+    async def _report(self, work: Coroutine[Any, Any, Input]) -> None:
+        try:
+            self._inbox.put_nowait(await work)
+        except SinchphoneError as error:
+            self._note_error(error)
+
+    def _note_error(self, error: SinchphoneError) -> None:
+        """Something that an effect asked for could not be done. A call that talks goes on talking."""
+        self.details = replace(self.details, error=self.details.error or error)
+        if self._machine.phase is not Phase.TALKING:
+            self._inbox.put_nowait(v.Failed(CallFailure(getattr(error, "code", None), str(error))))
+
+    # Small words
+
+    def _lane(self, name: str) -> Lane:
+        """The outbox is named "", the others by their device (or "sound")."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane(self._note_error)
+            self._start(lane.run())
+        return lane
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._group.create_task(work, name=f"call {self.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

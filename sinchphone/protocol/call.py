@@ -1,0 +1,467 @@
+"""The call machine: one call, outgoing or incoming, as a table. Inputs in, effects out, time as an argument.
+
+Phases of an outgoing call (10 s and 60 s count from its start)::
+
+    NEW -> OFFERING -> PLACING -> CALLING -> RINGING_OUT -> CONNECTING -> TALKING -> OVER
+           MakeOffer   PlaceCall  (10 s)     ACK (60 s)     JOIN (15 s)   media up
+                       WITHDRAWING: hung up meanwhile; CANCEL follows the platform's answer
+
+Several devices of the called user may ACK; each is a *peer* with a media port of its own. The first JOIN wins, JOINED names
+the winner to all of them, the other ports are dropped. A JOIN that overtakes its ACK waits for it. A DENY or ERROR takes one
+device out; it ends the call when no device rings any more or the first 10 s (the ACK window) are over; with ``denyall=no``
+the other devices that the platform named may still ACK until then.
+
+Phases of an incoming call::
+
+    NEW -> PREPARING -> RINGING_IN -> JOINING -> CONNECTING -> TALKING -> OVER
+           MakeAnswer   ACK (60 s)    JOIN (10 s) JOINED(me)   media up
+
+A pair of phase and input that is absent from the table is ignored when it comes from the peer, the media or the clock, and is a
+LocalProtocolError when it is an order of ours. Hanging up is legal in every phase. Pub/sub doubles and reorders, so every
+row must hold for messages that come twice or too late. (MXP v10 methods and timers; end causes of the Sinch SDK.)
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
+
+from sinchphone.errors import LocalProtocolError, RemoteProtocolError
+from sinchphone.protocol import call_vocabulary as v
+from sinchphone.protocol.call_peers import Peer, Peers, failure_of
+from sinchphone.protocol.call_vocabulary import Cause, Effect, EndedBy, Input, Phase, State
+from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_candidate, encode_description
+from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_client, encode_client
+
+PROGRESS_S: Final = 10.0  # CallProgressTimeout and ACK window of the SDK
+SETUP_S: Final = 60.0  # CallSetupTimeout of the SDK
+JOIN_S: Final = 10.0  # from our JOIN to the caller's JOINED
+CONNECT_S: Final = 15.0  # from the answer to sound; ours (the SDK leaves it to the browser)
+WITHDRAW_S: Final = 3.0  # how long a hang-up waits for the platform's answer, to cancel what it started
+ICE_FAILED: Final = 3002  # CallFailedToConnectIce of the SDK
+CLIENT_EVENTS: Final = "1"  # version of client events that we understand, in header "cev"
+ENTERED_ESTABLISHED: Final = '{"name":"EnteredEstablished"}'
+YES, NO = "yes", "no"
+
+_STATES: Final = {
+    Phase.NEW: State.CREATED,
+    Phase.OFFERING: State.CREATED,
+    Phase.PLACING: State.CREATED,
+    Phase.WITHDRAWING: State.CREATED,
+    Phase.CALLING: State.PROGRESSING,
+    Phase.RINGING_OUT: State.RINGING,
+    Phase.PREPARING: State.CREATED,
+    Phase.RINGING_IN: State.RINGING,
+    Phase.JOINING: State.RINGING,
+    Phase.CONNECTING: State.ANSWERED,
+    Phase.TALKING: State.ESTABLISHED,
+    Phase.OVER: State.ENDED,
+}
+
+
+class CallMachine:
+    """One call. ``handle`` takes one input and returns effects in the order in which they are to be performed."""
+
+    def __init__(self, me: Client, *, invite: Message | None = None) -> None:
+        """``invite``: the INVITE of an incoming call; ``None`` makes an outgoing one. ``me`` is put on every message."""
+        self.phase = Phase.NEW
+        self.outbound = invite is None
+        self.ignored = 0  # inputs that had no row: late, doubled or hostile
+        self.winner: str | None = None  # instance id of the device that the call is with
+        self._invite = invite
+        self._peers = Peers(me, only=invite.sender.instance_id if invite else None)
+        self._wants_answer = False  # Answer came while our answer was being made
+        self._placed = v.Placed("")
+        self._farewell: tuple[Cause, CallFailure | None] | None = None  # of the last device that left
+        self._started_at = self._marked_at = 0.0
+
+    @property
+    def state(self) -> State:
+        """The state as people see it."""
+        return _STATES[self.phase]
+
+    @property
+    def deadline(self) -> float | None:
+        """When ``Elapsed`` is due; ``None`` before the start, while talking and when over."""
+        match self.phase:
+            case Phase.NEW | Phase.TALKING | Phase.OVER:
+                return None
+            case Phase.WITHDRAWING:
+                return self._marked_at + WITHDRAW_S
+            case Phase.JOINING:
+                return min(self._marked_at + JOIN_S, self._started_at + SETUP_S)
+            case Phase.CONNECTING:
+                return self._marked_at + CONNECT_S
+            case Phase.RINGING_IN:
+                return self._started_at + SETUP_S
+            case Phase.RINGING_OUT if self._peers.ring:
+                return self._started_at + SETUP_S
+            case Phase.CALLING if self._placed.pushed:
+                return self._started_at + SETUP_S
+            case _:
+                return self._started_at + PROGRESS_S
+
+    def handle(self, event: Input, now: float) -> list[Effect]:
+        """Take one input. ``now`` is any clock that doesn't go back [s].
+
+        Raises LocalProtocolError for an order of ours that has no meaning in this phase; never raises because of a peer.
+        """
+        if isinstance(event, v.Received):
+            return self._receive(event.message, now)
+        if isinstance(event, v.Elapsed) and (self.deadline is None or now < self.deadline):
+            return []
+        row = TABLE.get((self.phase, type(event)))
+        if row is not None:
+            return row(self, event, now)
+        if isinstance(event, v.Dial | v.Greet | v.Answer):
+            raise LocalProtocolError(f"a call can't take {type(event).__name__} in this phase: {self.phase.value}")
+        self.ignored += 1
+        return []
+
+    def _receive(self, message: Message, now: float) -> list[Effect]:
+        me = self._peers.me.instance_id
+        row = MESSAGES.get((self.phase, message.method))
+        if row is None or message.sender.instance_id == me or not message.is_addressed_to(me):
+            self.ignored += 1
+            return []
+        try:
+            return row(self, message, now)
+        except RemoteProtocolError:
+            self.ignored += 1
+            return []
+
+    # Outgoing: until the platform has taken the call
+
+    def _dial(self, _: v.Dial, now: float) -> list[Effect]:
+        if not self.outbound:
+            raise LocalProtocolError("an incoming call can't be dialled")
+        self.phase, self._started_at = Phase.OFFERING, now
+        return [v.MakeOffer()]
+
+    def _place(self, event: v.OfferReady, now: float) -> list[Effect]:
+        self.phase = Phase.PLACING
+        return [v.PlaceCall(event.offer)]
+
+    def _take_placement(self, event: v.Placed, now: float) -> list[Effect]:
+        self._placed = event
+        return self._enter(Phase.CALLING)
+
+    def _withdraw(self, event: v.HangUp, now: float) -> list[Effect]:
+        self.phase, self._marked_at = Phase.WITHDRAWING, now
+        return []
+
+    def _cancel_late_placement(self, event: v.Placed, now: float) -> list[Effect]:
+        self._placed = event
+        return self._cancel(Cause.CANCELED, "us")
+
+    def _give_up_withdrawing(self, _: Input, now: float) -> list[Effect]:
+        return self._end(Cause.CANCELED, "us")
+
+    # Outgoing: devices take notice, pick up, refuse
+
+    def _on_ack(self, message: Message, now: float) -> list[Effect]:
+        peer = self._peers.meet(message.sender)
+        effects = peer.learn_answer(message)
+        peer.progressing = True
+        peer.client_events = "cev" in message.headers
+        effects += self._enter(Phase.RINGING_OUT)
+        if peer.answered and message.headers.get("earlymedia") == YES:
+            effects.append(v.CarrySound(peer.name, early=True))
+        return effects + (self._choose(peer, now) if peer.joined else [])
+
+    def _on_join(self, message: Message, now: float) -> list[Effect]:
+        peer = self._peers.meet(message.sender)
+        effects = peer.learn_answer(message)
+        peer.joined = True
+        return effects + (self._choose(peer, now) if peer.progressing else [])
+
+    def _choose(self, peer: Peer, now: float) -> list[Effect]:
+        """The first device that picked up: tell all of them, drop the others."""
+        self.winner, self._marked_at = peer.name, now
+        effects: list[Effect] = [self._joined(peer, self._peers.channels)]
+        effects += [v.DropPeer(other.name) for other in self._peers if other is not peer]
+        return effects + self._enter(Phase.CONNECTING) + [v.CarrySound(peer.name)] + self._connect(peer)
+
+    def _joined(self, winner: Peer, channels: tuple[str, ...]) -> v.Send:
+        return self._peers.message(Method.JOINED, channels, BodyType.CLIENT, encode_client(winner.client))
+
+    def _repeat_joined(self, message: Message, now: float) -> list[Effect]:
+        """A device that takes notice or picks up too late learns who won."""
+        winner = self._peers.get(self.winner or "")
+        if not self.outbound or winner is None or message.sender.instance_id == self.winner:
+            self.ignored += 1
+            return []
+        return [self._joined(winner, (message.sender.channel,))]
+
+    def _on_refusal(self, message: Message, now: float) -> list[Effect]:
+        """DENY, ERROR or an early LEAVE: that device is out, and perhaps the call."""
+        cause = {Method.DENY: Cause.DENIED, Method.ERROR: Cause.FAILURE}.get(message.method, Cause.HUNG_UP)
+        failure, name = failure_of(message), message.sender.instance_id
+        self._farewell = (cause, failure)
+        dropped: list[Effect] = [v.DropPeer(name)] if self._peers.part(name) else []
+        if self._may_still_ring(now, only_this=message.headers.get("denyall") == NO):
+            return dropped
+        return dropped + self._cancel(cause, "peer", failure, denied=True, extra=message.sender.channel)
+
+    def _may_still_ring(self, now: float, *, only_this: bool) -> bool:
+        if now >= self._started_at + PROGRESS_S:
+            return only_this and self._peers.ring
+        others = self._placed.devices is not None and self._peers.gone < self._placed.devices
+        return self._peers.ring or (only_this and others)
+
+    def _on_gateway_cancel(self, message: Message, now: float) -> list[Effect]:
+        return self._end(Cause.CANCELED, "peer", failure_of(message))
+
+    def _ring_out(self, _: v.Elapsed, now: float) -> list[Effect]:
+        if self._farewell is not None and not self._peers.ring:
+            cause, failure = self._farewell
+            return self._cancel(cause, "peer", failure, denied=True)
+        heard = self._peers.ring or self._placed.pushed
+        return self._cancel(Cause.NO_ANSWER if heard else Cause.TIMEOUT, "time")
+
+    def _cancel_by_user(self, event: v.HangUp, now: float) -> list[Effect]:
+        return self._cancel(Cause.CANCELED, "us", event.failure)
+
+    def _cancel(
+        self, cause: Cause, by: EndedBy, failure: CallFailure | None = None, *, denied: bool = False, extra: str = ""
+    ) -> list[Effect]:
+        """End an outgoing call before its answer: CANCEL to every device that took notice, and to the call's own channel."""
+        channels = dict.fromkeys([*self._peers.channels, self._placed.signal_channel, extra])
+        headers = {"deny": YES} if denied else {}
+        cancel = self._peers.message(Method.CANCEL, tuple(filter(None, channels)), headers=headers)
+        return [cancel, *self._end(cause, by, failure)]
+
+    # Incoming
+
+    def _greet(self, _: v.Greet, now: float) -> list[Effect]:
+        if self._invite is None:
+            raise LocalProtocolError("an outgoing call can't be greeted")
+        self.phase, self._started_at = Phase.PREPARING, now
+        try:
+            offer = decode_sdp_body(self._invite.headers.get("sdp", ""))
+        except RemoteProtocolError as error:
+            return self._fail(v.Failed(CallFailure(None, str(error)), "peer"), now)
+        if not isinstance(offer, Description) or offer.type != "offer":
+            return self._fail(v.Failed(CallFailure(None, "the call carries no offer"), "peer"), now)
+        peer = self._peers.meet(self._invite.sender)
+        peer.progressing = peer.answered = True
+        peer.client_events = "cev" in self._invite.headers
+        return [v.MakeAnswer(peer.name, offer)]
+
+    def _acknowledge(self, event: v.AnswerReady, now: float) -> list[Effect]:
+        body, headers = encode_description(event.answer), {"cev": CLIENT_EVENTS}
+        ack = self._peers.tell(self._caller, Method.ACK, BodyType.SDP, body, headers=headers)
+        effects = [ack, *self._enter(Phase.RINGING_IN)]
+        return effects + (self._pick_up(v.Answer(), now) if self._wants_answer else [])
+
+    def _answer_later(self, _: v.Answer, now: float) -> list[Effect]:
+        self._wants_answer = True
+        return []
+
+    def _pick_up(self, _: v.Answer, now: float) -> list[Effect]:
+        self.phase, self._marked_at, self.winner = Phase.JOINING, now, self._caller.instance_id
+        return [self._peers.tell(self._caller, Method.JOIN, BodyType.SDP), v.CarrySound(self.winner)]
+
+    def _on_joined(self, message: Message, now: float) -> list[Effect]:
+        if decode_client(message.body).instance_id != self._peers.me.instance_id:
+            return self._end(Cause.OTHER_DEVICE_ANSWERED, "peer")
+        peer = self._peers.meet(message.sender)
+        if self.phase is not Phase.JOINING:  # we never joined: not our doing
+            raise RemoteProtocolError("JOINED without a JOIN")
+        self._marked_at = now
+        return self._enter(Phase.CONNECTING) + self._connect(peer)
+
+    def _on_withdrawal(self, message: Message, now: float) -> list[Effect]:
+        """The caller ends the call before it was answered (CANCEL), or in the moment that it was (LEAVE, ERROR)."""
+        self._peers.meet(message.sender)
+        causes = {Method.ERROR: Cause.FAILURE, Method.LEAVE: Cause.HUNG_UP if self.winner else Cause.CANCELED}
+        denied_elsewhere = message.headers.get("deny") == YES
+        cause = causes.get(message.method, Cause.DENIED if denied_elsewhere else Cause.CANCELED)
+        return self._end(cause, "peer", failure_of(message))
+
+    def _deny(self, event: v.HangUp, now: float) -> list[Effect]:
+        headers = {"denyall": NO} if event.this_device_only else {}
+        deny = self._peers.tell(self._caller, Method.DENY, failure=event.failure, headers=headers)
+        return [deny, *self._end(Cause.DENIED, "us", event.failure)]
+
+    def _ring_in_vain(self, _: v.Elapsed, now: float) -> list[Effect]:
+        deny = self._peers.tell(self._caller, Method.DENY, headers={"denyall": NO})
+        return [deny, *self._end(Cause.NO_ANSWER, "time")]
+
+    def _join_in_vain(self, _: v.Elapsed, now: float) -> list[Effect]:
+        failure = CallFailure(None, "the caller did not confirm the answer")
+        return [self._leave(failure), *self._end(Cause.FAILURE, "time", failure)]
+
+    # Both: media
+
+    def _trickle(self, event: v.LocalCandidate, now: float) -> list[Effect]:
+        peer = self._peers.get(event.peer)
+        if peer is None or event.candidate is None:  # MXP has no end-of-candidates
+            return []
+        return [self._peers.tell(peer.client, Method.PEER_EVENT, BodyType.SDP, encode_candidate(event.candidate))]
+
+    def _on_peer_event(self, message: Message, now: float) -> list[Effect]:
+        if message.body_type != BodyType.SDP:
+            return []
+        body = decode_sdp_body(message.body)
+        peer = self._peers.meet(message.sender)
+        return peer.learn_answer(message) if isinstance(body, Description) else peer.learn_candidate(body)
+
+    def _note_connected(self, event: v.MediaConnected, now: float) -> list[Effect]:
+        peer = self._peers.get(event.peer)
+        if peer is None:
+            return []
+        peer.connected, peer.failed = True, None
+        return self._connect(peer) if self.phase is Phase.CONNECTING and peer.name == self.winner else []
+
+    def _note_media_failed(self, event: v.MediaFailed | v.MediaLost, now: float) -> list[Effect]:
+        """While it rings this only spoils that device; once it was chosen the call fails."""
+        peer = self._peers.get(event.peer)
+        if peer is None:
+            return []
+        peer.connected = False
+        peer.failed = event.reason if isinstance(event, v.MediaFailed) else "the other side vanished"
+        return self._connect(peer) if self.phase is Phase.CONNECTING and peer.name == self.winner else []
+
+    def _connect(self, peer: Peer) -> list[Effect]:
+        """The call is answered: established once the media is up, failed once it can't be."""
+        if peer.failed is not None:
+            return self._fail_media(peer.failed)
+        if not peer.connected:
+            return []
+        effects: list[Effect] = []
+        if peer.client_events:
+            effects.append(self._peers.tell(peer.client, Method.PEER_EVENT, BodyType.CLIENT_EVENT, ENTERED_ESTABLISHED))
+        return effects + self._enter(Phase.TALKING)
+
+    def _connect_in_vain(self, _: v.Elapsed, now: float) -> list[Effect]:
+        return self._fail_media("no connection came up in time")
+
+    def _fail_media(self, reason: str) -> list[Effect]:
+        failure = CallFailure(ICE_FAILED, f"ICE failed to connect: {reason}")
+        return [self._leave(failure, {"iceFailed": YES, "failureterm": YES}), *self._end(Cause.FAILURE, "media", failure)]
+
+    def _go_inactive(self, event: v.MediaLost | v.MediaFailed, now: float) -> list[Effect]:
+        return [self._leave(), *self._end(Cause.INACTIVE, "media")] if event.peer == self.winner else []
+
+    # Both: ending
+
+    def _hang_up(self, event: v.HangUp, now: float) -> list[Effect]:
+        return [self._leave(event.failure), *self._end(Cause.HUNG_UP, "us", event.failure)]
+
+    def _on_leave(self, message: Message, now: float) -> list[Effect]:
+        if message.sender.instance_id != self.winner:
+            raise RemoteProtocolError("a device that the call is not with")
+        failed = message.method is Method.ERROR or YES in map(message.headers.get, ("failureterm", "iceFailed"))
+        return self._end(Cause.FAILURE if failed else Cause.HUNG_UP, "peer", failure_of(message))
+
+    def _fail(self, event: v.Failed, now: float) -> list[Effect]:
+        """Something of ours could not be done; the peers learn why."""
+        goodbye: list[Effect] = []
+        if not self.outbound:
+            goodbye = [self._peers.tell(self._caller, Method.ERROR, failure=event.failure)]
+        elif self._placed.signal_channel:
+            goodbye = [self._leave(event.failure, {"failureterm": YES})]
+        return [*goodbye, *self._end(Cause.FAILURE, event.by, event.failure)]
+
+    def _time_out(self, _: v.Elapsed, now: float) -> list[Effect]:
+        if self.outbound:
+            return self._end(Cause.TIMEOUT, "time")
+        return self._fail(v.Failed(CallFailure(None, "the answer could not be prepared in time"), "time"), now)
+
+    def _forget(self, _: Input, now: float) -> list[Effect]:
+        return []
+
+    def _end_at_once(self, _: v.HangUp, now: float) -> list[Effect]:
+        return self._end(Cause.CANCELED if self.outbound else Cause.DENIED, "us")
+
+    def _end(self, cause: Cause, by: EndedBy, failure: CallFailure | None = None) -> list[Effect]:
+        self.phase = Phase.OVER
+        return [v.Ended(cause, by, failure)]
+
+    # Small words
+
+    def _enter(self, phase: Phase) -> list[Effect]:
+        """Go to that phase; told where people see a difference."""
+        before, self.phase = self.state, phase
+        return [] if self.state is before else [v.Entered(self.state)]
+
+    @property
+    def _caller(self) -> Client:
+        assert self._invite is not None, "only an incoming call has a caller"
+        return self._invite.sender
+
+    def _leave(self, failure: CallFailure | None = None, headers: dict[str, str] | None = None) -> v.Send:
+        winner = self._peers.get(self.winner or "")
+        if winner is not None:
+            return self._peers.tell(winner.client, Method.LEAVE, failure=failure, headers=headers)
+        channels = self._peers.channels or (self._placed.signal_channel,)
+        return self._peers.message(Method.LEAVE, channels, headers=headers)
+
+
+_Row: TypeAlias = Callable[[CallMachine, Any, float], list[Effect]]
+_M = CallMachine
+_UNANSWERED = (Phase.CALLING, Phase.RINGING_OUT)
+_UNDECIDED = (Phase.PREPARING, Phase.RINGING_IN, Phase.JOINING)
+_ANSWERED = (Phase.CONNECTING, Phase.TALKING)
+_WITH_PEERS = (*_UNANSWERED, *_UNDECIDED, *_ANSWERED)
+
+
+def _rows(*rows: tuple[Iterable[Phase], object, _Row]) -> dict[tuple[Phase, object], _Row]:
+    """A later row of the same pair replaces the earlier one."""
+    return {(phase, trigger): row for phases, trigger, row in rows for phase in phases}
+
+
+#: (phase, input) -> what is done
+TABLE: Final = _rows(
+    ((Phase.NEW,), v.Dial, _M._dial),
+    ((Phase.OFFERING,), v.OfferReady, _M._place),
+    ((Phase.PLACING,), v.Placed, _M._take_placement),
+    ((Phase.WITHDRAWING,), v.Placed, _M._cancel_late_placement),
+    ((Phase.WITHDRAWING,), v.Failed, _M._give_up_withdrawing),
+    ((Phase.NEW,), v.Greet, _M._greet),
+    ((Phase.PREPARING,), v.AnswerReady, _M._acknowledge),
+    ((Phase.PREPARING,), v.Answer, _M._answer_later),
+    ((Phase.RINGING_IN,), v.Answer, _M._pick_up),
+    ((Phase.JOINING, *_ANSWERED, Phase.OVER), v.Answer, _M._forget),  # answered twice, or too late
+    # hanging up
+    ((Phase.NEW, Phase.OFFERING), v.HangUp, _M._end_at_once),
+    ((Phase.PLACING,), v.HangUp, _M._withdraw),
+    (_UNANSWERED, v.HangUp, _M._cancel_by_user),
+    ((Phase.PREPARING, Phase.RINGING_IN), v.HangUp, _M._deny),
+    ((Phase.JOINING, *_ANSWERED), v.HangUp, _M._hang_up),
+    ((Phase.WITHDRAWING, Phase.OVER), v.HangUp, _M._forget),
+    # what could not be done
+    ((Phase.OFFERING, Phase.PLACING, *_WITH_PEERS), v.Failed, _M._fail),
+    # media
+    (_WITH_PEERS, v.LocalCandidate, _M._trickle),
+    (_WITH_PEERS, v.MediaConnected, _M._note_connected),
+    (_WITH_PEERS, v.MediaFailed, _M._note_media_failed),
+    (_WITH_PEERS, v.MediaLost, _M._note_media_failed),
+    ((Phase.TALKING,), v.MediaFailed, _M._go_inactive),
+    ((Phase.TALKING,), v.MediaLost, _M._go_inactive),
+    # time
+    ((Phase.OFFERING, Phase.PLACING, Phase.PREPARING), v.Elapsed, _M._time_out),
+    ((Phase.WITHDRAWING,), v.Elapsed, _M._give_up_withdrawing),
+    (_UNANSWERED, v.Elapsed, _M._ring_out),
+    ((Phase.RINGING_IN,), v.Elapsed, _M._ring_in_vain),
+    ((Phase.JOINING,), v.Elapsed, _M._join_in_vain),
+    ((Phase.CONNECTING,), v.Elapsed, _M._connect_in_vain),
+)
+
+#: (phase, method of the peer's message) -> what is done
+MESSAGES: Final = _rows(
+    (_UNANSWERED, Method.ACK, _M._on_ack),
+    (_UNANSWERED, Method.JOIN, _M._on_join),
+    (_ANSWERED, Method.ACK, _M._repeat_joined),
+    (_ANSWERED, Method.JOIN, _M._repeat_joined),
+    (_UNANSWERED, Method.DENY, _M._on_refusal),
+    (_UNANSWERED, Method.ERROR, _M._on_refusal),
+    (_UNANSWERED, Method.LEAVE, _M._on_refusal),
+    (_UNANSWERED, Method.CANCEL, _M._on_gateway_cancel),
+    (_UNDECIDED, Method.JOINED, _M._on_joined),
+    (_UNDECIDED, Method.CANCEL, _M._on_withdrawal),
+    (_UNDECIDED, Method.LEAVE, _M._on_withdrawal),
+    (_UNDECIDED, Method.ERROR, _M._on_withdrawal),
+    (_ANSWERED, Method.LEAVE, _M._on_leave),
+    (_ANSWERED, Method.ERROR, _M._on_leave),
+    (_WITH_PEERS, Method.PEER_EVENT, _M._on_peer_event),
+)

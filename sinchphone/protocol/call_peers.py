@@ -1,0 +1,141 @@
+"""The devices at the other end of a call, and the messages that go to them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.call_vocabulary import AddCandidate, ApplyAnswer, Effect, Send
+from sinchphone.protocol.jsep import Candidate, Description, decode_sdp_body
+from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_failure, encode_failure
+
+MAX_PEERS: Final = 16
+MAX_HELD_CANDIDATES: Final = 64  # for one peer, before its answer
+
+
+@dataclass(slots=True)
+class Peer:
+    """One device at the other end."""
+
+    client: Client
+    progressing: bool = False  # it has ACKed
+    joined: bool = False
+    answered: bool = False  # we have its SDP answer, or it has ours
+    connected: bool = False
+    failed: str | None = None  # why its media can't be reached
+    client_events: bool = False  # it understands client events
+    held: list[Candidate | None] = field(default_factory=list)  # candidates that came before its answer
+
+    @property
+    def name(self) -> str:
+        """Its instance id."""
+        return self.client.instance_id
+
+    def learn_answer(self, message: Message) -> list[Effect]:
+        """An answer may come with ACK, JOIN or PEER EVENT; the first one counts. Raises RemoteProtocolError."""
+        if self.answered or message.body_type != BodyType.SDP or message.body in ("", "null"):
+            return []
+        body = decode_sdp_body(message.body)
+        if not isinstance(body, Description) or body.type != "answer":
+            return []
+        self.answered = True
+        held, self.held = self.held, []
+        return [ApplyAnswer(self.name, body), *(AddCandidate(self.name, candidate) for candidate in held)]
+
+    def learn_candidate(self, candidate: Candidate) -> list[Effect]:
+        """A candidate is of use once there is an answer; until then it is kept."""
+        usable = candidate if candidate.candidate else None
+        if self.answered:
+            return [AddCandidate(self.name, usable)]
+        if len(self.held) < MAX_HELD_CANDIDATES:
+            self.held.append(usable)
+        return []
+
+
+class Peers:
+    """The devices that take part in one call, by instance id."""
+
+    def __init__(self, me: Client, *, only: str | None = None) -> None:
+        """``me`` is put on every message; ``only``: the one instance id that may take part (an incoming call's caller)."""
+        self.me = me
+        self._only = only
+        self._peers: dict[str, Peer] = {}
+        self._gone: set[str] = set()
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(self._peers.values())
+
+    def get(self, name: str) -> Peer | None:
+        """The device of that instance id, where it takes part."""
+        return self._peers.get(name)
+
+    def meet(self, client: Client) -> Peer:
+        """The device that sent a message. Raises RemoteProtocolError for one that has no part in the call, or none any more."""
+        peer = self._peers.get(client.instance_id)
+        if peer is not None:
+            return peer
+        stranger = self._only is not None and client.instance_id != self._only
+        if stranger or client.instance_id in self._gone or len(self._peers) >= MAX_PEERS:
+            raise RemoteProtocolError("a device that has no part in this call")
+        peer = self._peers[client.instance_id] = Peer(client)
+        return peer
+
+    def part(self, name: str) -> Peer | None:
+        """That device is out for good; what was known of it."""
+        if len(self._gone) < MAX_PEERS:
+            self._gone.add(name)
+        return self._peers.pop(name, None)
+
+    @property
+    def gone(self) -> int:
+        """How many devices are out."""
+        return len(self._gone)
+
+    @property
+    def ring(self) -> bool:
+        """Whether a device has taken notice and not refused."""
+        return any(peer.progressing for peer in self)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Where all of them listen, each once."""
+        return tuple(dict.fromkeys(peer.client.channel for peer in self))
+
+    def message(
+        self,
+        method: Method,
+        channels: tuple[str, ...],
+        body_type: str = BodyType.NONE,
+        body: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> Send:
+        """A message of ours on those channels."""
+        return Send(Message(method, self.me, body_type, body, headers or {}), channels)
+
+    def tell(
+        self,
+        client: Client,
+        method: Method,
+        body_type: str = BodyType.NONE,
+        body: str = "",
+        *,
+        failure: CallFailure | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Send:
+        """A message of ours for that one device; a failure is its body."""
+        if failure is not None:
+            body_type, body = BodyType.ERROR, encode_failure(failure)
+        return self.message(method, (client.channel,), body_type, body, {"to": client.instance_id, **(headers or {})})
+
+
+def failure_of(message: Message) -> CallFailure | None:
+    """The reason that a peer gave, in the body or in a header; ``None`` where it gave none that can be read."""
+    text = message.headers.get("error_json", "")
+    if message.body_type == BodyType.ERROR and message.body:
+        text = message.body
+    elif message.body_type == BodyType.MESSAGE and message.body:
+        return CallFailure(None, message.body[:256])
+    try:
+        return decode_failure(text) if text else None
+    except RemoteProtocolError:
+        return None

@@ -1,0 +1,263 @@
+"""What goes into a call machine and what comes out of it: states, causes, inputs, effects."""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Literal, TypeAlias
+
+from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.mxp import CallFailure, Message
+
+
+class State(StrEnum):
+    """What people call the state of a call. A call only moves down this list."""
+
+    CREATED = "created"
+    PROGRESSING = "progressing"  # outgoing only: the platform took the call
+    RINGING = "ringing"  # a device of the called user rings
+    ANSWERED = "answered"  # picked up, sound is being connected
+    ESTABLISHED = "established"  # sound flows
+    ENDED = "ended"
+
+
+class Cause(StrEnum):
+    """Why a call ended, in the Sinch SDK's terms (CallEndCause)."""
+
+    TIMEOUT = "timeout"  # no device of the called user took notice in time
+    DENIED = "denied"
+    NO_ANSWER = "no_answer"
+    FAILURE = "failure"
+    HUNG_UP = "hung_up"
+    CANCELED = "canceled"
+    OTHER_DEVICE_ANSWERED = "other_device_answered"
+    INACTIVE = "inactive"  # the other side vanished
+
+
+EndedBy: TypeAlias = Literal["us", "peer", "platform", "media", "time"]
+
+
+# Inputs: the user's orders
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Start an outgoing call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greet:
+    """Start an incoming call: prepare our answer to its offer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Pick up an incoming call."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call, in any state. Before the answer this cancels an outgoing call and denies an incoming one.
+
+    ``failure`` goes to the peer as the reason; ``this_device_only`` lets the user's other devices ring on.
+    """
+
+    failure: CallFailure | None = None
+    this_device_only: bool = False
+
+
+# Inputs: work that an effect asked for is done
+
+
+@dataclass(frozen=True, slots=True)
+class OfferReady:
+    """The media port made our offer."""
+
+    offer: Description
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReady:
+    """The media port took the caller's offer and made our answer."""
+
+    answer: Description
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The platform took the call. ``devices``: how many of the called user's it knows, ``None`` where it doesn't say (a gateway);
+    ``pushed``: push notifications went out, so a device may take longer to wake up."""
+
+    signal_channel: str
+    devices: int | None = None
+    pushed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """What an effect asked for could not be done."""
+
+    failure: CallFailure
+    by: EndedBy = "platform"
+
+
+# Inputs: the media port's events. ``peer`` is the peer's instance id.
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCandidate:
+    """A candidate of ours for that peer; ``None`` ends them."""
+
+    peer: str
+    candidate: Candidate | None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaConnected:
+    """Sound can flow to and from that peer."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFailed:
+    """That peer can't be reached."""
+
+    peer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """That peer was reached and has vanished."""
+
+    peer: str
+
+
+# Inputs: the peer, and time
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message of this call's MXP conversation."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed:
+    """The machine's deadline has come."""
+
+
+Input: TypeAlias = (
+    Dial
+    | Greet
+    | Answer
+    | HangUp
+    | OfferReady
+    | AnswerReady
+    | Placed
+    | Failed
+    | LocalCandidate
+    | MediaConnected
+    | MediaFailed
+    | MediaLost
+    | Received
+    | Elapsed
+)
+
+
+# Effects
+
+
+@dataclass(frozen=True, slots=True)
+class MakeOffer:
+    """Have the media port make an offer; then OfferReady or Failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCall:
+    """Place the call with the platform; then Placed or Failed."""
+
+    offer: Description
+
+
+@dataclass(frozen=True, slots=True)
+class MakeAnswer:
+    """Have the media port answer the peer's offer; then AnswerReady or Failed."""
+
+    peer: str
+    offer: Description
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyAnswer:
+    """Give that peer's answer to its media port."""
+
+    peer: str
+    answer: Description
+
+
+@dataclass(frozen=True, slots=True)
+class AddCandidate:
+    """Give that peer's candidate to its media port; ``None`` ends them."""
+
+    peer: str
+    candidate: Candidate | None
+
+
+@dataclass(frozen=True, slots=True)
+class DropPeer:
+    """Close that peer's media port."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class CarrySound:
+    """Join the user's sound to that peer; ``early``: before the answer (announcements, a far ringing tone)."""
+
+    peer: str
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Publish the message on each of the channels."""
+
+    message: Message
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The call is in this state now."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call is over. The last effect, exactly once."""
+
+    cause: Cause
+    by: EndedBy
+    failure: CallFailure | None = None
+
+
+Effect: TypeAlias = MakeOffer | PlaceCall | MakeAnswer | ApplyAnswer | AddCandidate | DropPeer | CarrySound | Send | Entered | Ended
+
+
+class Phase(Enum):
+    """Where the machine stands; finer than State."""
+
+    NEW = "new"
+    OFFERING = "our offer is being made"
+    PLACING = "the platform was asked"
+    WITHDRAWING = "hung up while the platform was being asked"
+    CALLING = "no device has taken notice yet"
+    RINGING_OUT = "a device has taken notice"
+    PREPARING = "our answer is being made"
+    RINGING_IN = "the user decides"
+    JOINING = "picked up; the caller has not confirmed us yet"
+    CONNECTING = "answered; no sound yet"
+    TALKING = "sound flows"
+    OVER = "ended"
