@@ -147,17 +147,13 @@ def string_to_sign(method: str, path: str, body: bytes | None, content_type: str
     return "\n".join(lines)
 
 
-def sign_request(
-    method: str, path: str, body: bytes | None, content_type: str, timestamp: str, secret: bytes
-) -> str:
+def sign_request(method: str, path: str, body: bytes | None, content_type: str, timestamp: str, secret: bytes) -> str:
     """A request's signature in base64: what follows the colon in ``Authorization: instance <id>:<signature>``."""
     text = string_to_sign(method, path, body, content_type, timestamp)
     return base64.b64encode(_hmac(secret, text.encode(errors="replace"))).decode()
 
 
-def verify_request(
-    method: str, path: str, body: bytes | None, content_type: str, timestamp: str, secret: bytes, signature: str
-) -> bool:
+def verify_request(method: str, path: str, body: bytes | None, content_type: str, timestamp: str, secret: bytes, signature: str) -> bool:
     """Whether a signature is this request's, in constant time. How old ``timestamp`` may be is for the caller to say."""
     try:
         expected = sign_request(method, path, body, content_type, timestamp, secret)

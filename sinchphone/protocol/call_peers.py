@@ -135,7 +135,4 @@ def failure_of(message: Message) -> CallFailure | None:
         text = message.body
     elif message.body_type == BodyType.MESSAGE and message.body:
         return CallFailure(None, message.body[:256])
-    try:
-        return decode_failure(text) if text else None
-    except RemoteProtocolError:
-        return None
+    return decode_failure(text) if text else None

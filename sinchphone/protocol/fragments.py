@@ -116,6 +116,17 @@ class _Partial:
     size_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Complete:
+    """What tells a late repetition from a new message: not every client is known to use a tag only once."""
+
+    completed_at: float
+    hashes: tuple[int, ...]
+
+    def has(self, fragment: Fragment) -> bool:
+        return fragment.count == len(self.hashes) and hash(fragment.payload) == self.hashes[fragment.index]
+
+
 class Reassembler:
     """Puts fragments together, in whatever order they come (MXP v10, reassembly by session id and tag).
 
@@ -125,7 +136,7 @@ class Reassembler:
     def __init__(self, limits: ReassemblyLimits | None = None) -> None:
         self._limits = limits or ReassemblyLimits()
         self._pending: OrderedDict[tuple[str, str], _Partial] = OrderedDict()
-        self._complete: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._complete: OrderedDict[tuple[str, str], _Complete] = OrderedDict()
         self._pending_bytes = 0
         self.counters = ReassemblyCounters()
 
@@ -148,7 +159,7 @@ class Reassembler:
         if fragment.count == 1:
             return fragment.payload
         key = (fragment.session_id, fragment.tag)
-        if key in self._complete:
+        if key in self._complete and self._complete[key].has(fragment):
             self.counters.repeated += 1
             return None
         return self._add(key, fragment, now)
@@ -167,16 +178,16 @@ class Reassembler:
         partial.size_bytes += growth
         self._pending_bytes += growth
         if len(partial.pieces) == partial.count:
+            pieces = [partial.pieces[index] for index in range(partial.count)]
             self._forget(key)
-            self._remember(key, now)
-            return "".join(partial.pieces[index] for index in range(partial.count))
+            self._remember(key, _Complete(now, tuple(map(hash, pieces))))
+            return "".join(pieces)
         self._make_room()
         return None
 
-    def _remember(self, key: tuple[str, str], now: float) -> None:
-        if key[1] == SINGLE:  # this tag is used again
-            return
-        self._complete[key] = now
+    def _remember(self, key: tuple[str, str], complete: _Complete) -> None:
+        self._complete[key] = complete
+        self._complete.move_to_end(key)
         while len(self._complete) > self._limits.pending_messages:
             self._complete.popitem(last=False)
 
@@ -187,7 +198,7 @@ class Reassembler:
         while self._pending and now - next(iter(self._pending.values())).started_at > self._limits.age_seconds:
             self._forget(next(iter(self._pending)))
             self.counters.expired += 1
-        while self._complete and now - next(iter(self._complete.values())) > self._limits.age_seconds:
+        while self._complete and now - next(iter(self._complete.values())).completed_at > self._limits.age_seconds:
             self._complete.popitem(last=False)
 
     def _make_room(self) -> None:

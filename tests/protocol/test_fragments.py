@@ -168,6 +168,29 @@ def test_a_doubled_message_is_given_once_and_leaves_nothing_behind() -> None:
     assert reassembler.pending_messages == 0
 
 
+def test_a_tag_may_be_used_again_when_its_message_is_old() -> None:
+    reassembler = Reassembler(ReassemblyLimits(age_seconds=60))
+    for now in (0.0, 61.0):
+        reassembler.push(piece(0, 2, "AA"), now)
+        assert reassembler.push(piece(1, 2, "BB"), now) == "AABB"
+
+
+@pytest.mark.parametrize("tag", ["-", "1"])
+def test_another_message_under_the_same_tag_is_not_taken_for_a_repetition(tag: str) -> None:
+    reassembler = Reassembler()
+    for first, second in (("AA", "BB"), ("CC", "DD"), ("EE", "FF")):
+        reassembler.push(piece(0, 2, first, tag), 0.0)
+        assert reassembler.push(piece(1, 2, second, tag), 0.0) == first + second
+    reassembler.push(piece(0, 3, "EE", tag), 0.0)
+    assert reassembler.counters.repeated == 0
+
+
+def test_a_late_repetition_does_not_spoil_the_next_message_under_the_same_tag() -> None:
+    reassembler = Reassembler()
+    received = [reassembler.push(piece(index, 2, text), 0.0) for index, text in ((0, "AA"), (1, "BB"), (0, "CC"), (1, "BB"), (1, "DD"))]
+    assert received == [None, "AABB", None, None, "CCDD"]
+
+
 def test_a_fragment_that_comes_again_replaces_the_earlier_one() -> None:
     reassembler = Reassembler()
     reassembler.push(piece(0, 2, "AAAA"), 0.0)

@@ -85,6 +85,17 @@ def test_json_has_the_members_of_the_protocol() -> None:
     }
 
 
+def test_text_that_is_not_ascii_is_not_escaped() -> None:
+    assert "jörg" in to_json(Message(Method.LEAVE, Client("jörg", "i", "c")))
+
+
+def test_a_payload_of_a_megabyte_is_refused_unread() -> None:
+    with pytest.raises(RemoteProtocolError, match="too long"):
+        decrypt(seal(b'{"md":5}' + b" " * 200_000), KEY)
+    with pytest.raises(RemoteProtocolError, match="too long"):
+        from_json('{"md":5' + " " * 1_000_000 + "}")
+
+
 def test_a_message_without_a_body_has_neither_type_nor_body() -> None:
     assert not {"bt", "bd"} & json.loads(to_json(Message(Method.LEAVE, ALICE))).keys()
 
@@ -280,6 +291,16 @@ def test_any_text_is_a_failure_of_limited_size(text: str) -> None:
     assert len(failure.message) <= MAX_FAILURE_CHARACTERS
     assert len(failure.domain) <= 32
     (failure.message + failure.domain).encode()
+
+
+def test_a_long_failure_keeps_as_much_of_its_message_as_fits() -> None:
+    text = encode_failure(CallFailure(3002, "no way " * 100))
+    assert MAX_FAILURE_CHARACTERS - 12 < len(text) <= MAX_FAILURE_CHARACTERS
+
+
+def test_a_code_beyond_32_bits_is_left_out() -> None:
+    assert decode_failure(encode_failure(CallFailure(2**31, "m"))) == CallFailure(None, "m")
+    assert "code" not in encode_failure(CallFailure(2**31, "m"))
 
 
 def test_failures_are_read_in_both_spellings() -> None:

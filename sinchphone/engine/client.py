@@ -1,0 +1,315 @@
+"""The phone: registers a user, makes calls, takes calls.
+
+::
+
+    frames of our channels --> known call id? --> that call's channel
+                               INVITE, user key --> a new incoming Call --> events()
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+
+from sinchphone.engine.call import Call
+from sinchphone.engine.environment import Environment
+from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
+from sinchphone.engine.invites import MAX_PUBLIC_HEADER_BYTES, check_invite, public_headers, session_key
+from sinchphone.engine.link import Link
+from sinchphone.errors import (
+    AuthenticationError,
+    ForbiddenError,
+    LocalProtocolError,
+    NetworkError,
+    RemoteProtocolError,
+    SinchphoneError,
+)
+from sinchphone.media.port import IceServer, PortOptions
+from sinchphone.media.sound import Sound, SoundOptions
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol import call_vocabulary as v
+from sinchphone.protocol.call import CallMachine
+from sinchphone.protocol.fragments import Reassembler, parse_fragment
+from sinchphone.protocol.mxp import Client, Message, decrypt
+from sinchphone.protocol.ulid import RANDOM_BYTES, make_ulid
+from sinchphone.signaling.channel import MxpChannel
+from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
+from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
+from sinchphone.signaling.names import PUSH_CAPABILITY
+
+MAX_RECENT_CALLS: Final = 256  # ids that an INVITE can't use again
+REPORT_S: Final = 5.0
+CLOSE_S: Final = 4.0  # for hanging up, reports and recordings
+READY_S: Final = 15.0
+
+SoundChoice: TypeAlias = SoundOptions | Sound | None
+
+_log = logging.getLogger(__name__)
+
+
+class SinchClient:
+    """One user on one platform: ``async with SinchClient("ada", environment) as client``."""
+
+    def __init__(
+        self,
+        user_id: str,
+        environment: Environment,
+        *,
+        sound: Callable[[], SoundChoice] | None = None,
+        media: MediaThread | None = None,
+        state_dir: Path | None = None,
+        relay_only: bool = False,
+    ) -> None:
+        """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``media`` shares a media thread;
+        ``state_dir`` keeps the registered instance between runs (default: a new one each time)."""
+        store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore()
+        self.user_id = user_id
+        self.garbage = 0  # frames on our channels that made no sense
+        self._environment = environment
+        self._make_sound = sound or (lambda: None)
+        self._owns_media = media is None
+        self.media = media or MediaThread()
+        self._relay_only = relay_only
+        self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
+        self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._events.put_nowait)
+        self._channels: dict[str, MxpChannel] = {}
+        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
+        self._invites = Reassembler()
+
+    async def __aenter__(self) -> Self:
+        self.media.start()
+        try:
+            registration = await self._link.open()
+            self._runner = asyncio.create_task(self._run(), name=f"client {self.user_id}")
+            await self._wait_until_ready()
+        except BaseException:
+            await self._close_media()
+            raise
+        self._events.put_nowait(Ready(self.user_id, registration.instance.id))
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for task in self._calls.values():
+            task.cancel()
+        if self._calls:
+            await asyncio.wait(self._calls.values(), timeout=CLOSE_S)
+        self._runner.cancel()
+        await asyncio.gather(self._runner, return_exceptions=True)
+        await self._link.close()
+        await self._close_media()
+
+    @property
+    def instance_id(self) -> str:
+        """The id of this device on the platform."""
+        return self._link.registration.instance.id
+
+    async def events(self) -> AsyncIterator[ClientEvent]:
+        """What happens to this client; ends after ClientFailed. One reader."""
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, ClientFailed):
+                return
+
+    async def call_user(self, user: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
+        """Call another user. Raises DeviceError and AudioFileError; what the platform refuses ends the call."""
+        return await self._call(Domain.MXP, user, headers, sound, None)
+
+    async def call_phone(
+        self, number: str, *, caller_id: str | None = None, headers: Mapping[str, str] | None = None, sound: SoundChoice = None
+    ) -> Call:
+        """Call a phone number (E.164). Raises ForbiddenError without a caller id, from here or from the environment."""
+        caller = caller_id or self._environment.caller_id
+        if not caller:
+            hint = "Give one with --caller-id +NUMBER, SINCHPHONE_CALLER_ID or caller_id in the configuration."
+            raise ForbiddenError("calls to phone numbers need a caller id", hint=hint)
+        return await self._call(Domain.PSTN, number, headers, sound, caller)
+
+    async def _call(self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice, caller: str | None) -> Call:
+        _check_headers(headers or {})
+        chosen = self._sound(sound)
+        await chosen.open()
+        call_id = make_ulid(time.time(), os.urandom(RANDOM_BYTES))
+        channel = self._channel(call_id)
+        request = partial(CallRequest, call_id, domain, identity, caller_id=caller, headers=dict(headers or {}))
+        call = Call(
+            CallMachine(self._me(caller)),
+            call_id=call_id,
+            peer=identity,
+            domain=domain,
+            channel=channel,
+            ports=self.media.ports,
+            port_options=self._port_options(),
+            sound=chosen,
+            headers=headers,
+            place=lambda offer: self._place(channel, request(offer=offer)),
+        )
+        self._start(call)
+        return call
+
+    async def _place(self, channel: MxpChannel, request: CallRequest) -> v.Placed:
+        placement = await self._ask_to_place(request)
+        channel.configure(placement.session_key)
+        pushed = any(PUSH_CAPABILITY in instance.capabilities for instance in placement.instances)
+        if pushed:
+            await self._link.dialect.send_push(request.call_id, placement.instances, self.user_id)
+        return v.Placed(placement.signal_channel, len(placement.instances) or None, pushed)
+
+    async def _ask_to_place(self, request: CallRequest) -> Placement:
+        try:
+            return await self._link.dialect.place_call(request)
+        except AuthenticationError:  # a platform that has forgotten us since: once more, known again
+            await self._link.confirm()
+            return await self._link.dialect.place_call(request)
+
+    # Incoming
+
+    def _take_frame(self, payload: object) -> None:
+        """One pub/sub payload. Whatever it is, it harms nobody."""
+        try:
+            fragment = parse_fragment(payload)
+            channel = self._channels.get(fragment.session_id)
+            if channel is not None:
+                channel.feed(fragment)
+                return
+            text = self._invites.push(fragment, self._now())
+            if text is not None and fragment.session_id not in self._recent:
+                self._take_invite(fragment.session_id, decrypt(text, self._link.registration.profile.key))
+        except RemoteProtocolError:
+            self.garbage += 1
+
+    def _take_invite(self, call_id: str, message: Message) -> None:
+        check_invite(message, self.instance_id)
+        key = session_key(message)
+        channel = self._channel(call_id)
+        channel.configure(key)
+        call = Call(
+            CallMachine(self._me(None), invite=message),
+            call_id=call_id,
+            peer=message.sender.caller_id or message.sender.user_id,
+            domain=Domain.PSTN if message.sender.caller_id else Domain.MXP,
+            channel=channel,
+            ports=self.media.ports,
+            port_options=self._port_options(),
+            sound=self._sound(None),
+            headers=public_headers(message),
+        )
+        self._start(call)
+        self._events.put_nowait(IncomingCall(call))
+
+    # Common
+
+    def _start(self, call: Call) -> None:
+        self._recent.append(call.id)
+        task = asyncio.create_task(self._drive(call), name=f"call {call.id}")
+        self._calls[call.id] = task
+        task.add_done_callback(partial(self._forget, call))
+
+    def _forget(self, call: Call, task: asyncio.Task[None]) -> None:
+        self._calls.pop(call.id, None)
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            _log.error("call %s ended by a bug in sinchphone", call.id, exc_info=bug)
+            self._events.put_nowait(
+                ClientWarning("a bug in sinchphone ended the call", "Run it again with --debug and report what it prints.")
+            )
+
+    async def _drive(self, call: Call) -> None:
+        try:
+            await call.run()
+        finally:
+            self._channels.pop(call.id, None)
+            await self._report(call)
+
+    async def _report(self, call: Call) -> None:
+        details = call.details
+        if details.progressing_at is None and call.outbound:
+            return
+        report = CallReport(
+            call_id=call.id,
+            outbound=call.outbound,
+            peer=call.peer,
+            domain=call.domain,
+            cause=str(details.cause or v.Cause.FAILURE),
+            started_at=details.started_at,
+            ringing_at=details.ringing_at,
+            answered_at=details.answered_at,
+            established_at=details.established_at,
+            ended_at=details.ended_at or time.time(),
+            error=details.failure.message if details.failure else None,
+        )
+        try:
+            async with asyncio.timeout(REPORT_S):
+                await self._link.dialect.report_call(report)
+        except (SinchphoneError, TimeoutError) as error:
+            _log.info("the report of call %s was not delivered: %s", call.id, type(error).__name__)
+
+    async def _run(self) -> None:
+        try:
+            await self._link.run()
+        except* SinchphoneError as group:
+            error = next(e for e in _leaves(group) if isinstance(e, SinchphoneError))
+            self._events.put_nowait(ClientFailed(error))
+
+    async def _wait_until_ready(self) -> None:
+        """Both subscriptions stand; a call that comes from now on is not missed."""
+        ready = asyncio.create_task(self._link.ready.wait())
+        await asyncio.wait({ready, self._runner}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done():
+            return
+        ready.cancel()
+        self._runner.cancel()
+        await self._link.close()
+        raise _why_not_ready(self._events)
+
+    async def _close_media(self) -> None:
+        if self._owns_media:
+            await asyncio.to_thread(self.media.stop)
+
+    def _channel(self, call_id: str) -> MxpChannel:
+        channel = self._channels[call_id] = MxpChannel(call_id, self._link.publish, now=self._now, randbytes=os.urandom)
+        return channel
+
+    def _me(self, caller_id: str | None) -> Client:
+        registration = self._link.registration
+        return Client(
+            self.user_id, registration.instance.id, registration.profile.signal_channel, device="sinchphone", caller_id=caller_id or ""
+        )
+
+    def _port_options(self) -> PortOptions:
+        registration = self._link.registration
+        servers = (IceServer(registration.stun_urls),) if registration.stun_urls else ()
+        return PortOptions(servers, self._relay_only or registration.relay_only, loopback=self._environment.loopback)
+
+    def _sound(self, choice: SoundChoice) -> Sound:
+        from sinchphone.media.desk import Desk
+
+        chosen = choice or self._make_sound() or SoundOptions(devices=False)
+        return Desk(chosen, self.media) if isinstance(chosen, SoundOptions) else chosen
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    size = sum(len(f"{name}{value}".encode()) for name, value in headers.items())
+    if size > MAX_PUBLIC_HEADER_BYTES:
+        raise LocalProtocolError(f"call headers of {size} bytes are too long", hint=f"At most {MAX_PUBLIC_HEADER_BYTES} bytes in all.")
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    return [leaf for error in group.exceptions for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])]
+
+
+def _why_not_ready(events: asyncio.Queue[ClientEvent]) -> SinchphoneError:
+    while not events.empty():
+        event = events.get_nowait()
+        if isinstance(event, ClientFailed):
+            return event.error
+    return NetworkError("the platform's pub/sub network can't be reached", hint="Check the network; try sinchphone with -v.")

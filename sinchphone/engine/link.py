@@ -1,0 +1,177 @@
+"""The registered line to a platform: keeps the instance known, both pub/sub networks subscribed, and mends them when they break.
+
+::
+
+    open: environment -> base URL -> register
+    run:  broadcast and signal subscriptions -> frames to the client
+          interrupted? -> environment.recover, dialect.confirm until it works -> reconnected
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+import aiohttp
+
+from sinchphone.engine.environment import Environment
+from sinchphone.engine.events import ClientEvent, Reconnected, Reconnecting
+from sinchphone.errors import NetworkError, PlatformError
+from sinchphone.signaling.dialect import Dialect, Registration
+from sinchphone.signaling.instances import InstanceStore
+from sinchphone.signaling.ocra import OcraDialect
+from sinchphone.signaling.pubsub import Interrupted, PubSub, Received, Resumed
+
+RETRY_FIRST_S = 0.1
+RETRY_MOST_S = 15.0
+
+
+class _RegistrationChangedError(Exception):
+    """The platform gave us other channels: subscribe again."""
+
+
+class Link:
+    """One user's line. ``open`` first, then ``run`` in a task; ``ready`` tells when frames can come in."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        user_id: str,
+        store: InstanceStore,
+        *,
+        on_frame: Callable[[object], None],
+        tell: Callable[[ClientEvent], None],
+    ) -> None:
+        """``on_frame`` gets every payload of our two channels, ``tell`` what the user should know."""
+        self.ready = asyncio.Event()
+        self._environment = environment
+        self._user_id = user_id
+        self._store = store
+        self._on_frame = on_frame
+        self._tell = tell
+        self._trouble = asyncio.Event()
+        self._down: set[str] = set()
+
+    async def open(self) -> Registration:
+        """Find the platform and register there. Raises NetworkError, AuthenticationError, ForbiddenError, PlatformError."""
+        base_url = await self._environment.open()
+        self._session = aiohttp.ClientSession()
+        try:
+            self.dialect: Dialect = OcraDialect(
+                self._session,
+                base_url,
+                self._environment.application_key,
+                self._user_id,
+                token=lambda: self._environment.token(self._user_id),
+                store=self._store,
+            )
+            self._take(await self.dialect.register())
+        except BaseException:
+            await self._session.close()
+            raise
+        return self.registration
+
+    async def run(self) -> None:
+        """Keep the line until cancelled. Raises AuthenticationError and its like when the platform doesn't want us any more."""
+        while True:
+            try:
+                await self._serve()
+            except* _RegistrationChangedError:
+                pass
+
+    async def publish(self, channel: str, text: str) -> None:
+        """Publish one frame. Raises NetworkError or PlatformError."""
+        await self._signal.publish(channel, text)
+
+    async def confirm(self) -> Registration:
+        """Register again where the platform has forgotten us."""
+        return await self.dialect.confirm()
+
+    async def close(self) -> None:
+        """Close connections; a platform that is reachable learns that we are gone."""
+        try:
+            async with asyncio.timeout(1.0):
+                await asyncio.gather(
+                    self._broadcast.leave([self.registration.profile.broadcast_channel]),
+                    self._signal.leave([self.registration.profile.signal_channel]),
+                    return_exceptions=True,
+                )
+        except TimeoutError:
+            pass
+        await self.dialect.close()
+        await self._session.close()
+
+    def _take(self, registration: Registration) -> None:
+        self.registration = registration
+        pubsub, name = registration.pubsub, str(uuid.uuid4())
+        self._broadcast = PubSub(
+            self._session,
+            origin=pubsub.origin,
+            secure=pubsub.secure,
+            subscribe_key=pubsub.broadcast_subscribe_key,
+            uuid=name,
+        )
+        self._signal = PubSub(
+            self._session,
+            origin=pubsub.origin,
+            secure=pubsub.secure,
+            subscribe_key=pubsub.signal_subscribe_key,
+            publish_key=pubsub.signal_publish_key,
+            uuid=name,
+        )
+
+    async def _serve(self) -> None:
+        profile = self.registration.profile
+        self._down = {"broadcast", "signal"}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read("broadcast", self._broadcast, profile.broadcast_channel), name="broadcast")
+            group.create_task(self._read("signal", self._signal, profile.signal_channel), name="signal")
+            group.create_task(self._upkeep(), name="upkeep")
+
+    async def _read(self, name: str, pubsub: PubSub, channel: str) -> None:
+        async for event in pubsub.events([channel]):
+            match event:
+                case Received(payload=payload):
+                    self._on_frame(payload)
+                case Interrupted(reason=reason):
+                    self._interrupt(name, reason)
+                case Resumed():
+                    self._down.discard(name)
+                    if not self._down:
+                        self.ready.set()
+
+    def _interrupt(self, name: str, reason: str) -> None:
+        self._down.add(name)
+        self.ready.clear()
+        if not self._trouble.is_set():
+            self._trouble.set()
+            self._tell(Reconnecting(reason))
+
+    async def _upkeep(self) -> None:
+        """The registration is looked after when it is due, and after every interruption."""
+        while True:
+            try:
+                async with asyncio.timeout(self.registration.config_refresh_s):
+                    await self._trouble.wait()
+            except TimeoutError:
+                pass
+            await self._mend()
+            if self._trouble.is_set():
+                await self.ready.wait()
+                self._trouble.clear()
+                self._tell(Reconnected())
+
+    async def _mend(self) -> None:
+        wait_s = RETRY_FIRST_S
+        while True:
+            try:
+                if self._trouble.is_set():
+                    await self._environment.recover()
+                fresh = await self.dialect.confirm()
+                break
+            except (NetworkError, PlatformError):
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, RETRY_MOST_S)
+        known, self.registration = self.registration, fresh
+        if (fresh.profile, fresh.pubsub) != (known.profile, known.pubsub):
+            self._take(fresh)
+            raise _RegistrationChangedError

@@ -1,0 +1,113 @@
+"""The dial plan: what the exchange answers itself, and how. Pure.
+
+==================  =====================================================================================
+``echo``            answers at once, says back what it hears
+``tone``            answers at once, a tone of 440 Hz
+``speech``          answers at once, speaks a passage, hangs up
+``busy``            is busy
+``decline``         rings, declines after half a second
+``no-answer``       rings for ever
+``unknown``         is nobody: the call is refused
+``hangup-after:3s`` answers at once, echoes, hangs up three seconds after the answer (any duration)
+``answer-after:2s`` rings for two seconds (any duration), then answers and echoes
++46000000000        Sinch's test number: says that the call is connected, hangs up
+any other number    rings for two seconds, says which number was called, then echoes
+==================  =====================================================================================
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from sinchphone.exchange.refusals import invalid, not_found
+from sinchphone.signaling.dialect import Domain
+
+TEST_NUMBER: Final = "+46000000000"
+TONE_HZ: Final = 440.0
+MAX_DURATION_S: Final = 3600.0
+SUBSCRIBER_RING_S: Final = 2.0
+_DURATION: Final = re.compile(r"(\d{1,5}(?:\.\d{1,3})?)(ms|s|m)")
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_E164: Final = re.compile(r"\+[1-9]\d{6,14}")  # ITU-T E.164: at most 15 digits
+
+
+class Verdict(Enum):
+    """What becomes of a call."""
+
+    ANSWER = "answer"
+    RING = "ring"
+    BUSY = "busy"
+    DECLINE = "decline"
+
+
+class Voice(Enum):
+    """What an answered call hears after the recordings."""
+
+    ECHO = "echo"
+    TONE = "tone"
+    SILENCE = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one call is answered. ``number`` is spelt out after the recordings; ``talk_s`` counts from the answer."""
+
+    verdict: Verdict = Verdict.ANSWER
+    ring_s: float = 0.0
+    recordings: tuple[str, ...] = ()
+    number: str | None = None
+    voice: Voice = Voice.ECHO
+    talk_s: float | None = None
+    ends_after_recordings: bool = False
+
+
+_FIXED: Final = {
+    "echo": Plan(),
+    "tone": Plan(voice=Voice.TONE),
+    "speech": Plan(recordings=("speech",), voice=Voice.SILENCE, ends_after_recordings=True),
+    "busy": Plan(Verdict.BUSY),
+    "decline": Plan(Verdict.DECLINE, ring_s=0.5),
+    "no-answer": Plan(Verdict.RING),
+}
+
+
+def plan_for(domain: Domain, identity: str) -> Plan | None:
+    """The plan for a destination; ``None`` where that is for others (the users) to answer.
+
+    Raises RefusedError for ``unknown``, for a number that can't exist and for a duration that can't be read.
+    """
+    match domain:
+        case Domain.PSTN:
+            return _plan_for_number(identity)
+        case Domain.MXP:
+            return _plan_for_name(identity)
+        case Domain.SIP | Domain.CONFERENCE:
+            return None
+
+
+def _plan_for_number(number: str) -> Plan:
+    if number == TEST_NUMBER:
+        return Plan(recordings=("connected",), voice=Voice.SILENCE, ends_after_recordings=True)
+    if not _E164.fullmatch(number):
+        raise invalid("a phone number is + and 7 to 15 digits (E.164)")
+    return Plan(ring_s=SUBSCRIBER_RING_S, recordings=("called",), number=number)
+
+
+def _plan_for_name(name: str) -> Plan | None:
+    if name == "unknown":
+        raise not_found("there is no user unknown on this exchange")
+    what, colon, duration = name.partition(":")
+    if colon and what == "hangup-after":
+        return Plan(talk_s=_seconds(duration))
+    if colon and what == "answer-after":
+        return Plan(ring_s=_seconds(duration))
+    return _FIXED.get(name)
+
+
+def _seconds(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    seconds = float(match[1]) * _UNITS[match[2]] if match else -1.0
+    if not 0 <= seconds <= MAX_DURATION_S:
+        raise invalid(f"a duration is like 3s, 500ms or 2m, at most {MAX_DURATION_S / 60:.0f}m")
+    return seconds

@@ -1,0 +1,52 @@
+import pytest
+
+from sinchphone.exchange.dialplan import Plan, Verdict, Voice, plan_for
+from sinchphone.exchange.refusals import Refusal
+from sinchphone.signaling.dialect import Domain
+
+
+def test_a_users_name_is_left_to_the_users() -> None:
+    assert plan_for(Domain.MXP, "bob") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "plan"),
+    [
+        ("echo", Plan()),
+        ("tone", Plan(voice=Voice.TONE)),
+        ("busy", Plan(Verdict.BUSY)),
+        ("no-answer", Plan(Verdict.RING)),
+        ("hangup-after:3s", Plan(talk_s=3.0)),
+        ("hangup-after:250ms", Plan(talk_s=0.25)),
+        ("answer-after:1.5m", Plan(ring_s=90.0)),
+    ],
+)
+def test_built_in_names_have_their_plans(name: str, plan: Plan) -> None:
+    assert plan_for(Domain.MXP, name) == plan
+
+
+def test_the_test_number_says_that_the_call_is_connected_and_ends_it() -> None:
+    assert plan_for(Domain.PSTN, "+46000000000") == Plan(recordings=("connected",), voice=Voice.SILENCE, ends_after_recordings=True)
+
+
+def test_any_other_number_rings_then_says_what_was_called_then_echoes() -> None:
+    assert plan_for(Domain.PSTN, "+14155550101") == Plan(ring_s=2.0, recordings=("called",), number="+14155550101")
+
+
+@pytest.mark.parametrize("number", ["14155550101", "+123", "+1234567890123456", "+0123456789", "+1415555010a"])
+def test_what_is_no_number_is_refused(number: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        plan_for(Domain.PSTN, number)
+    assert refused.value.status == 400
+
+
+def test_unknown_is_nobody() -> None:
+    with pytest.raises(Refusal) as refused:
+        plan_for(Domain.MXP, "unknown")
+    assert refused.value.status == 404
+
+
+@pytest.mark.parametrize("name", ["hangup-after:", "hangup-after:3", "answer-after:-1s", "answer-after:61m", "answer-after:1e3s"])
+def test_a_duration_that_cant_be_read_is_refused(name: str) -> None:
+    with pytest.raises(Refusal):
+        plan_for(Domain.MXP, name)
