@@ -1,6 +1,14 @@
 """Where a client's platform is and what proves who the client is: the cloud here, the embedded exchange in ``exchange.local``."""
 
-from typing import Protocol
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+from sinchphone.errors import ConfigError
+from sinchphone.protocol.auth import decode_secret, sign_registration_token
+
+CLOUD_HOST: Final = "ocra.api.sinch.com"  # routes to the nearest region
 
 
 class Environment(Protocol):
@@ -29,3 +37,62 @@ class Environment(Protocol):
 
     async def close(self) -> None:
         """Let go of what ``open`` took."""
+
+
+class Cloud:
+    """Sinch's cloud, or another platform that is reached over the network."""
+
+    def __init__(
+        self,
+        application_key: str,
+        *,
+        host: str = CLOUD_HOST,
+        secret: str | None = None,
+        token: str | None = None,
+        token_source: Callable[[str], Awaitable[str]] | None = None,
+        caller_id: str | None = None,
+    ) -> None:
+        """``host`` is a name, or an origin with its scheme (``https://host:port``). Exactly one of ``secret`` (the application's,
+        base64), ``token`` and ``token_source`` (asked with the user id) proves who we are. Raises ConfigError."""
+        if sum(proof is not None for proof in (secret, token, token_source)) != 1:
+            raise ConfigError("one of secret, token and token source is needed, and not two")
+        self._key = application_key
+        self._caller_id = caller_id
+        self._base_url = (host if "://" in host else f"https://{host}").rstrip("/")
+        self._secret = None if secret is None else decode_secret(secret)
+        self._token = token
+        self._token_source = token_source
+
+    @property
+    def application_key(self) -> str:
+        """The application's key."""
+        return self._key
+
+    @property
+    def caller_id(self) -> str | None:
+        """The number that was configured."""
+        return self._caller_id
+
+    @property
+    def loopback(self) -> bool:
+        """The peers are elsewhere, unless the platform itself is on this machine."""
+        return self._base_url.split("://")[1].startswith(("127.", "localhost", "[::1]"))
+
+    async def open(self) -> str:
+        """The base URL; nothing is contacted yet."""
+        return self._base_url
+
+    async def recover(self) -> None:
+        """The cloud mends itself."""
+
+    async def token(self, user_id: str) -> str:
+        """A registration token: signed here, given, or asked for. Raises what the token source raises."""
+        if self._token_source is not None:
+            return await self._token_source(user_id)
+        if self._token is not None:
+            return self._token
+        assert self._secret is not None, "checked when it was made"
+        return sign_registration_token(self._key, self._secret, user_id, issued_at=int(time.time()), nonce=secrets.token_hex(16))
+
+    async def close(self) -> None:
+        """Nothing was taken."""

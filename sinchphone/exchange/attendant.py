@@ -33,8 +33,8 @@ _AFTER_LAST_WORD_S = 0.3
 class Attendants:
     """Answers what the dial plan names (implements ``line.Destinations``)."""
 
-    def __init__(self, media: Callable[[], MediaThread]) -> None:
-        """``media`` gives the running media thread; asked for with the first call."""
+    def __init__(self, media: MediaThread | Callable[[], MediaThread] | None = None) -> None:
+        """``media`` carries the sound; a thread of its own is started with the first call where none is given."""
         self._media = media
 
     def find(self, application: Application, request: CallRequest) -> Answerer | None:
@@ -43,7 +43,13 @@ class Attendants:
         if plan is None:
             return None
         chosen = plan
-        return lambda line: _attend(line, chosen, self._media())
+        return lambda line: _attend(line, chosen, self._running_media())
+
+    def _running_media(self) -> MediaThread:
+        if self._media is None:
+            self._media = MediaThread()
+        media = self._media if isinstance(self._media, MediaThread) else self._media()
+        return media.start()
 
 
 async def _attend(line: Line, plan: Plan, media: MediaThread) -> None:

@@ -1,0 +1,59 @@
+"""How loud sound is: levels in dBFS and a meter that follows them.
+
+0 dBFS is the root mean square of a square wave of full scale, so a sine of full scale reads -3.01 dBFS.
+"""
+
+import math
+from typing import Final
+
+import numpy as np
+
+from sinchphone.audio.frame import RATE, Samples
+
+FULL_SCALE: Final = 32_768.0
+METER_SECONDS: Final = 0.05  # time constant: 86 % of the reading is the last tenth of a second
+_SILENT_POWER: Final = 1 / 12 / FULL_SCALE**2  # noise of 16-bit rounding, -101 dBFS: nothing a sample can hold is quieter
+
+
+def mean_square(samples: Samples) -> float:
+    """The power of ``samples``, 1.0 for full scale; 0 for none."""
+    if not len(samples):
+        return 0.0
+    wave = samples.astype(np.float64)
+    return float(np.dot(wave, wave)) / len(samples) / FULL_SCALE**2
+
+
+def power_to_dbfs(power: float) -> float:
+    """A mean square (1.0 for full scale) as dBFS; ``-inf`` for nothing."""
+    return 10 * math.log10(power) if power > 0 else -math.inf
+
+
+def dbfs(samples: Samples) -> float:
+    """The root mean square of ``samples`` [dBFS]; ``-inf`` for digital silence and for no samples."""
+    return power_to_dbfs(mean_square(samples))
+
+
+def amplitude(level_dbfs: float) -> float:
+    """The peak of a sine whose root mean square is ``level_dbfs``, in sample steps; above -3.01 dBFS it is clipped to full scale."""
+    return float(min(FULL_SCALE - 1, math.sqrt(2) * FULL_SCALE * 10 ** (level_dbfs / 20)))
+
+
+class Meter:
+    """Follows the loudness of a stream and decays by 87 dB a second when it stops.
+
+    One thread pushes, any thread reads.
+    """
+
+    def __init__(self) -> None:
+        self._power = 0.0
+
+    def push(self, samples: Samples) -> None:
+        """The next samples of the stream, any number of them."""
+        keep = math.exp(-len(samples) / (METER_SECONDS * RATE))
+        power = self._power * keep + mean_square(samples) * (1 - keep)
+        self._power = power if power > _SILENT_POWER else 0.0
+
+    @property
+    def dbfs(self) -> float:
+        """The loudness now [dBFS]; ``-inf`` before the first sample and after a second or so of digital silence."""
+        return power_to_dbfs(self._power)

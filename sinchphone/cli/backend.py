@@ -1,0 +1,48 @@
+"""Registration tokens from a backend of the user's own (``token_url``): the application's secret stays there."""
+
+import json
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
+
+TIMEOUT_SECONDS: Final = 10.0
+MAX_ANSWER_BYTES: Final = 16_384
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+
+async def fetch_token(url: str, user_id: str) -> str:
+    """``GET url?user_id=…``: the token as plain text or as JSON ``{"token": …}``.
+
+    Raises ConfigError for a URL that would send the token in the clear, AuthenticationError where the backend refuses or gives no
+    token, NetworkError where it doesn't answer.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        raise ConfigError("token_url must begin with https://", hint="a token that travels in the clear can be stolen")
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as http,
+            http.get(url, params={"user_id": user_id}, allow_redirects=False) as answer,
+        ):
+            body = await answer.content.read(MAX_ANSWER_BYTES)
+            if answer.status != 200:
+                raise AuthenticationError(f"the backend at token_url gave no token: HTTP {answer.status}")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise NetworkError("the backend at token_url can't be reached", hint=f"is {parts.hostname} up?") from error
+    return _token_in(body)
+
+
+def _token_in(body: bytes) -> str:
+    text = body.decode(errors="replace").strip()
+    if text.startswith("{"):
+        try:
+            found = json.loads(text).get("token")
+        except (ValueError, RecursionError):
+            found = None
+        text = found if isinstance(found, str) else ""
+    if text.count(".") != 2 or not text.isascii() or not text.isprintable():
+        raise AuthenticationError("what the backend at token_url answered is no token", hint='it should be a JWT, or {"token": JWT}')
+    return text

@@ -1,0 +1,68 @@
+"""``config path|show|init|schema``: where configuration is, what is in force and why, a first file, the schema of ``--json``."""
+
+from typing import Annotated
+
+import typer
+
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.flags import CommonFlags, with_flags
+from sinchphone.cli.report import schema_text
+from sinchphone.cli.screen import escape
+from sinchphone.config import config_files, secret_source, user_file
+from sinchphone.errors import ConfigError
+from sinchphone.options import example
+
+FILE_MODE = 0o600
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    config = typer.Typer(
+        no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Where configuration is and what is in force."
+    )
+    config.command("path")(with_flags(path))
+    config.command("show")(with_flags(show))
+    config.command("init")(with_flags(init))
+    config.command("schema")(schema)
+    app.add_typer(config, name="config")
+
+
+def path(context: typer.Context, flags: CommonFlags) -> ExitCode:
+    """Print the configuration files, the one that counts most first."""
+    for file in config_files(flags.config):
+        typer.echo(f"{file}{'' if file.exists() else '  (not there)'}")
+    return ExitCode.OK
+
+
+def show(context: typer.Context, flags: CommonFlags) -> ExitCode:
+    """Print each value in force and where it came from."""
+    configuration = flags.load()
+    for setting in configuration.settings:
+        typer.echo(escape(f"{setting.key.name} = {setting.shown}  ({setting.source})"))
+    source = secret_source(configuration.options)
+    typer.echo(f"application_secret = {'*** ' if source else '-'} ({source or 'not set'})")
+    return ExitCode.OK
+
+
+def init(
+    context: typer.Context, flags: CommonFlags, force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False
+) -> ExitCode:
+    """Write a first configuration file: every key, commented out, with its default."""
+    file = flags.config or user_file()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w" if force else "x", encoding="utf-8") as opened:
+            file.chmod(FILE_MODE)
+            opened.write(example())
+    except FileExistsError as error:
+        raise ConfigError(f"{file} exists already", hint="--force overwrites it") from error
+    except OSError as error:
+        raise ConfigError(f"{file} can't be written: {error.strerror}") from error
+    typer.echo(str(file))
+    return ExitCode.OK
+
+
+def schema() -> ExitCode:
+    """Print the JSON Schema of every line that --json writes."""
+    typer.echo(schema_text().rstrip("\n"))
+    return ExitCode.OK

@@ -1,0 +1,292 @@
+"""One call, driven for a person or a script: tells its events, obeys keys, signals and deadlines, and says how it ended."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from sinchphone.cli import events as e
+from sinchphone.cli.endings import Ending, Order, describe
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.keys import Keys
+from sinchphone.cli.screen import KEYS_IN_CALL, KEYS_RINGING, Status
+from sinchphone.cli.session import Session
+from sinchphone.errors import SinchphoneError
+
+if TYPE_CHECKING:
+    from sinchphone.engine.call import Call
+    from sinchphone.media.port import PortStats
+
+FINISH_S: Final = 3.0  # for the call to let go of its files and devices
+REDRAW_S: Final = 0.2
+STATS_EVERY: Final = 5  # redraws
+_MS_PER_SAMPLE: Final = 1 / 48
+
+
+class Probe(Protocol):
+    """What checks the line in place of a conversation."""
+
+    def begin(self) -> None:
+        """Sound flows: start."""
+
+    def heard(self) -> tuple[bool, bool, int | None, float | None]:
+        """Whether the echo and whether any sound came back, how late [ms] and how loud [dBFS]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is to be done in a call. Times in seconds."""
+
+    ring_timeout: float | None = None
+    max_duration: float | None = None
+    answer_after: float | None = None
+    hangup_after_play: bool = False
+    probe: Probe | None = None
+    probe_seconds: float = 0.0
+
+
+class Conversation:
+    """Runs one call. ``ending`` says how it went, once ``run`` is over; ``order`` why we ended it, if we did."""
+
+    def __init__(self, session: Session, call: "Call", wishes: Wishes, keys: Keys) -> None:
+        self.ending: Ending | None = None
+        self._session = session
+        self._call = call
+        self._wishes = wishes
+        self._keys = keys
+        self.order: Order | None = None
+        self._established = asyncio.Event()
+        self._stats: PortStats | None = None
+        self._check: e.CheckFinished | None = None
+
+    async def run(self) -> Ending:
+        """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
+        with self._session.stop.taken():
+            async with asyncio.TaskGroup() as group:
+                sound = group.create_task(self._follow_sound(), name="sound events")
+                others = [group.create_task(work, name="conversation") for work in self._companions()]
+                await self._follow_states()
+                for task in others:
+                    task.cancel()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._call.closed(), FINISH_S)
+                    await asyncio.wait_for(asyncio.shield(sound), FINISH_S)
+                sound.cancel()
+        assert self.ending is not None
+        return self.ending
+
+    def _companions(self) -> list[Coroutine[Any, Any, None]]:
+        wishes = self._wishes
+        return [
+            self._follow_stop(),
+            self._follow_keys(),
+            self._refresh(),
+            *([self._limit_ringing(wishes.ring_timeout)] if wishes.ring_timeout is not None and self._call.outbound else []),
+            *([self._limit_talking(wishes.max_duration)] if wishes.max_duration is not None else []),
+            *([self._answer_after(wishes.answer_after)] if wishes.answer_after is not None else []),
+            *([self._run_probe(wishes.probe)] if wishes.probe is not None else []),
+        ]
+
+    # The call's states become events
+
+    async def _follow_states(self) -> None:
+        async for state in self._call.states():
+            self._tell_state(state.value)
+
+    def _tell_state(self, state: str) -> None:
+        call, details = self._call, self._call.details
+        match state:
+            case "progressing":
+                self._session.tell(e.CallProgressing(call.id))
+            case "ringing" if call.outbound:
+                self._session.tell(e.CallRinging(call.id))
+            case "answered":
+                self._session.tell(e.CallAnswered(call.id, _ms_between(details.started_at, details.answered_at)))
+            case "established":
+                self._established.set()
+                self._session.tell(e.CallEstablished(call.id, details.setup_ms, details.codec, details.pair))
+            case "ended":
+                self._tell_end()
+            case _:
+                pass
+
+    def _tell_end(self) -> None:
+        call, details, session = self._call, self._call.details, self._session
+        ending = describe(details, peer=call.peer, outbound=call.outbound, order=self.order, interactive=session.interactive)
+        if self._stats is not None:
+            session.tell(_stats_event(call.id, self._stats))
+        self._tell_check()
+        if self._check is not None and not self._check.packets_received:
+            ending = Ending(ExitCode.MEDIA, ending.reason, "no packet of sound arrived: a firewall may keep it out")
+        established = details.established_at is not None
+        session.tell(
+            e.CallEnded(
+                call.id,
+                call.peer,
+                call.outbound,
+                details.cause.value if details.cause else None,
+                details.ended_by,
+                details.answered_at is not None,
+                details.setup_ms,
+                details.duration_ms if established else None,
+                details.failure.code if details.failure else None,
+                ending.reason,
+                ending.hint,
+            )
+        )
+        if call.outbound and details.cause == "failure" and not established:
+            session.problem = e.Problem(ending.reason, ending.hint)
+        self.ending = ending
+
+    # What happens to sound
+
+    async def _follow_sound(self) -> None:
+        from sinchphone.media import sound as s
+
+        call_id = self._call.id
+        async for event in self._call.sound.events():
+            match event:
+                case s.PlayStarted(path):
+                    self._session.tell(e.PlayStarted(call_id, path))
+                case s.PlayFinished(path, last):
+                    self._session.tell(e.PlayFinished(call_id, path, last))
+                    if last and self._wishes.hangup_after_play:
+                        await self._hang_up(Order.PLAYED)
+                case s.RecordStarted(path):
+                    self._session.tell(e.RecordStarted(call_id, path))
+                case s.RecordFinished(path, seconds):
+                    self._session.tell(e.RecordFinished(call_id, path, round(seconds, 3)))
+                case s.SoundWarning(message, hint):
+                    self._session.tell(e.Warned(message, hint or None))
+
+    # Orders
+
+    async def _hang_up(self, order: Order) -> None:
+        if self.order is None:
+            self.order = order
+            await self._call.hang_up()
+
+    async def _follow_stop(self) -> None:
+        order = await self._session.stop.wait()
+        if order is Order.INTERRUPT:
+            self._session.note("hanging up (Ctrl-C again leaves at once)")
+        elif order is Order.TERMINATE:
+            self._session.note("terminated: hanging up")
+        await self._hang_up(order)
+
+    async def _limit_ringing(self, limit: float) -> None:
+        await asyncio.sleep(limit)
+        if self._call.details.answered_at is None:
+            await self._hang_up(Order.RING_TIMEOUT)
+
+    async def _limit_talking(self, limit: float) -> None:
+        await self._established.wait()
+        await asyncio.sleep(limit)
+        await self._hang_up(Order.TIME_UP)
+
+    async def _answer_after(self, delay: float) -> None:
+        await asyncio.sleep(delay)
+        await self._call.answer()
+
+    async def _run_probe(self, probe: Probe) -> None:
+        await self._established.wait()
+        probe.begin()
+        await asyncio.sleep(self._wishes.probe_seconds)
+        await self._read_stats()
+        await self._hang_up(Order.CHECKED)
+
+    def _tell_check(self) -> None:
+        if self._wishes.probe is not None and self._established.is_set():
+            echo, sound, delay_ms, level = self._wishes.probe.heard()
+            packets = self._stats.packets_received if self._stats else 0
+            level = round(level, 1) if level is not None else None
+            self._check = e.CheckFinished(self._call.id, echo, sound, packets, delay_ms, level)
+            self._session.tell(self._check)
+
+    # Keys
+
+    async def _follow_keys(self) -> None:
+        self._keys.forget()
+        if self._keys.usable and not self._call.outbound:
+            self._session.note(KEYS_RINGING)
+        while True:
+            await self._obey(await self._keys.press())
+
+    async def _obey(self, key: str) -> None:
+        rings_here = not self._call.outbound and self._call.details.answered_at is None
+        match key:
+            case "a" | "\n" if rings_here:
+                await self._call.answer()
+            case "x" | "q" if rings_here:
+                await self._hang_up(Order.DECLINED)
+            case "i" if rings_here:
+                await self._call.sound.signal(None)
+            case "q":
+                await self._hang_up(Order.KEY)
+            case "m" if not rings_here:
+                self._call.mute(not self._call.muted)
+                self._session.tell(e.CallMuted(self._call.id, self._call.muted))
+            case "?":
+                self._session.note(KEYS_RINGING if rings_here else KEYS_IN_CALL)
+            case _:
+                pass
+
+    # The status line
+
+    async def _refresh(self) -> None:
+        turn = 0
+        while True:
+            if self._established.is_set() and turn % STATS_EVERY == 0:
+                await self._read_stats()
+            self._session.draw(self._status())
+            turn += 1
+            await asyncio.sleep(REDRAW_S)
+
+    async def _read_stats(self) -> None:
+        with contextlib.suppress(SinchphoneError):  # the leg is closing
+            self._stats = await self._call.stats()
+
+    def _status(self) -> Status:
+        call, stats, levels = self._call, self._stats, self._call.sound.levels()
+        since = call.details.established_at
+        keys = "" if not self._keys.usable else KEYS_IN_CALL if since or call.outbound else KEYS_RINGING
+        return Status(
+            call.state.value,
+            call.peer,
+            time.time() - since if since is not None else None,
+            levels.near_dbfs,
+            levels.far_dbfs,
+            call.muted,
+            call.details.codec,
+            _lost_percent(stats),
+            stats.round_trip_ms if stats else None,
+            keys,
+        )
+
+
+def _ms_between(start: float, end: float | None) -> int | None:
+    return None if end is None else round(1000 * (end - start))
+
+
+def _lost_percent(stats: "PortStats | None") -> float | None:
+    if stats is None or not stats.packets_received:
+        return None
+    return 100 * max(0, stats.packets_lost) / (stats.packets_received + max(0, stats.packets_lost))
+
+
+def _stats_event(call_id: str, stats: "PortStats") -> e.Stats:
+    return e.Stats(
+        call_id,
+        stats.codec,
+        stats.packets_sent,
+        stats.packets_received,
+        stats.packets_lost,
+        stats.bytes_sent,
+        stats.bytes_received,
+        round(stats.concealed_samples * _MS_PER_SAMPLE, 1),
+        stats.jitter_ms,
+        stats.delay_ms,
+        stats.round_trip_ms,
+    )

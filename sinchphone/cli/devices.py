@@ -1,0 +1,36 @@
+"""``devices``: which sound devices there are."""
+
+import asyncio
+
+import typer
+
+from sinchphone.cli.events import DeviceFound
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.flags import JsonFlags, with_flags
+from sinchphone.cli.run import run
+from sinchphone.cli.session import Session, open_session
+from sinchphone.errors import DeviceError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("devices")(with_flags(devices))
+
+
+def devices(context: typer.Context, flags: JsonFlags) -> ExitCode:
+    """List the sound devices. --input, --output and --ring take the index or part of the name."""
+    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return run(session, _list)
+
+
+async def _list(session: Session) -> ExitCode:
+    from sinchphone.media.devices import list_devices
+
+    found = await asyncio.to_thread(list_devices)
+    for one in found:
+        session.tell(DeviceFound(one.index, one.name, one.host, one.inputs, one.outputs, one.default_input, one.default_output))
+    if not found:
+        raise DeviceError(
+            "there is no sound device", hint="connect one, or start the sound server; calls work without, see --play and --record"
+        )
+    return ExitCode.OK

@@ -1,0 +1,110 @@
+"""Why a call ended, in words, and which exit code that is. ``Order`` is why *we* ended it."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error
+
+if TYPE_CHECKING:
+    from sinchphone.engine.details import CallDetails
+
+
+class Order(Enum):
+    """An order of ours to end a call: what the person reads, where the call was never established and where it was."""
+
+    KEY = "you hung up"
+    INTERRUPT = "interrupted"
+    TERMINATE = "terminated"
+    STDOUT_CLOSED = "nobody reads the output any more"
+    RING_TIMEOUT = "nobody answered in time"
+    TIME_UP = "the time is up"
+    PLAYED = "everything was played"
+    CHECKED = "the check is done"
+    DECLINED = "declined"
+    DENIED = "declined by --allow or --deny"
+    BUSY = "declined, busy in another call"
+
+
+_CODES: Final = {
+    Order.KEY: ExitCode.OK,
+    Order.TERMINATE: ExitCode.TERMINATED,
+    Order.STDOUT_CLOSED: ExitCode.OK,
+    Order.RING_TIMEOUT: ExitCode.NO_ANSWER,
+    Order.TIME_UP: ExitCode.OK,
+    Order.PLAYED: ExitCode.OK,
+    Order.CHECKED: ExitCode.OK,
+    Order.DECLINED: ExitCode.OK,
+    Order.DENIED: ExitCode.OK,
+    Order.BUSY: ExitCode.OK,
+}
+
+_HINTS: Final = {
+    ExitCode.NOT_FOUND: "check the spelling; in the local environment: sinchphone listen --user NAME in another terminal",
+    ExitCode.MEDIA: "a firewall may keep the sound out",
+    ExitCode.AUTHENTICATION: "check the application key and its secret: sinchphone config show",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a call, for people and for shells."""
+
+    code: ExitCode
+    reason: str
+    hint: str | None = None
+
+
+def code_of_order(order: Order, *, established: bool, interactive: bool) -> ExitCode:
+    """The exit code of a command that ended because of ``order``. Ctrl-C in an established call at a terminal is a normal end."""
+    if order is Order.INTERRUPT:
+        return ExitCode.OK if established and interactive else ExitCode.INTERRUPTED
+    return _CODES[order]
+
+
+def describe(details: "CallDetails", *, peer: str, outbound: bool, order: Order | None, interactive: bool) -> Ending:
+    """How a call ended. ``order``: what we wanted, if anything; it counts unless the other side was first."""
+    ours = order if details.ended_by == "us" or order in (Order.INTERRUPT, Order.TERMINATE) else None
+    if ours is not None:
+        code = code_of_order(ours, established=details.established_at is not None, interactive=interactive)
+        return Ending(code, _our_words(ours, details))
+    if details.error is not None and details.cause == "failure":
+        return Ending(code_of_error(details.error), str(details.error), details.error.hint or None)
+    code = code_of_call(details) if outbound else _code_of_incoming(details)
+    return Ending(code, _words(details, peer, outbound), _HINTS.get(code))
+
+
+def _code_of_incoming(details: "CallDetails") -> ExitCode:
+    """Who listens has done as asked whatever the caller does, unless sound fails."""
+    return code_of_call(details) if details.cause in ("failure", "inactive") else ExitCode.OK
+
+
+def _our_words(order: Order, details: "CallDetails") -> str:
+    if order is Order.INTERRUPT and details.established_at is not None:
+        return "you hung up"
+    if order is Order.KEY and details.answered_at is None:
+        return "you gave up"
+    return order.value
+
+
+def _words(details: "CallDetails", peer: str, outbound: bool) -> str:
+    said = details.failure.message if details.failure and details.failure.message else ""
+    match details.cause:
+        case "hung_up":
+            return "you hung up" if details.ended_by == "us" else f"{peer} hung up"
+        case "denied" if details.failure and details.failure.code in (486, 600):
+            return f"{peer} is busy"
+        case "denied":
+            return f"{peer} declined" if outbound else "declined on another device"
+        case "no_answer":
+            return f"{peer} did not answer" if outbound else "not answered"
+        case "timeout":
+            return f"no device of {peer} took notice"
+        case "canceled":
+            return f"{peer} gave up" if details.ended_by == "peer" else "canceled"
+        case "inactive":
+            return f"{peer} vanished: no sound came any more"
+        case "other_device_answered":
+            return "answered on another device"
+        case _:
+            return f"the call failed: {said}" if said else "the call failed"

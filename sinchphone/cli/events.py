@@ -1,0 +1,268 @@
+"""What happens, as facts: each becomes a line of text (``screen``) and a JSON object (``report``).
+
+Field names are those of the JSON: snake_case, durations in ``_ms`` or ``_s``, ``None`` for what isn't known.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class ClientReady:
+    """Registered. ``hosted_here``: this process runs the local exchange; ``None`` in the cloud."""
+
+    NAME: ClassVar[str] = "client.ready"
+    user_id: str
+    instance_id: str | None
+    environment: str
+    hosted_here: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientReconnecting:
+    """The platform went away; we try to get back."""
+
+    NAME: ClassVar[str] = "client.reconnecting"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFailed:
+    """The client can't go on."""
+
+    NAME: ClassVar[str] = "client.failed"
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutgoing:
+    """A call is being placed."""
+
+    NAME: ClassVar[str] = "call.outgoing"
+    call_id: str
+    peer: str
+    domain: str
+    user_id: str
+    environment: str
+    hosted_here: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallIncoming:
+    """Somebody calls."""
+
+    NAME: ClassVar[str] = "call.incoming"
+    call_id: str
+    peer: str
+    domain: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class CallProgressing:
+    """The platform took the call."""
+
+    NAME: ClassVar[str] = "call.progressing"
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallRinging:
+    """It rings at the other end."""
+
+    NAME: ClassVar[str] = "call.ringing"
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """Picked up, ``after_ms`` after the start."""
+
+    NAME: ClassVar[str] = "call.answered"
+    call_id: str
+    after_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallEstablished:
+    """Sound flows, ``setup_ms`` after the start."""
+
+    NAME: ClassVar[str] = "call.established"
+    call_id: str
+    setup_ms: int | None
+    codec: str | None
+    pair: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallMuted:
+    """Our microphone was switched."""
+
+    NAME: ClassVar[str] = "call.muted"
+    call_id: str
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words."""
+
+    NAME: ClassVar[str] = "call.ended"
+    call_id: str
+    peer: str
+    outbound: bool
+    cause: str | None
+    ended_by: str | None
+    answered: bool
+    setup_ms: int | None
+    duration_ms: int | None  # None: sound never flowed
+    code: int | None
+    reason: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlayStarted:
+    """A file begins to play to the peer."""
+
+    NAME: ClassVar[str] = "play.started"
+    call_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayFinished:
+    """A file was played to its end."""
+
+    NAME: ClassVar[str] = "play.finished"
+    call_id: str
+    path: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStarted:
+    """The recording runs."""
+
+    NAME: ClassVar[str] = "record.started"
+    call_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFinished:
+    """The recording is complete and in its place."""
+
+    NAME: ClassVar[str] = "record.finished"
+    call_id: str
+    path: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counters of a call's sound, since its start."""
+
+    NAME: ClassVar[str] = "stats"
+    call_id: str
+    codec: str | None
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    bytes_sent: int
+    bytes_received: int
+    concealed_ms: float
+    jitter_ms: float | None
+    delay_ms: float | None
+    round_trip_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFinished:
+    """The self-check of a call without a sound device: did our tones come back, and did any sound arrive at all?"""
+
+    NAME: ClassVar[str] = "check.finished"
+    call_id: str
+    echo: bool
+    sound: bool
+    packets_received: int
+    delay_ms: int | None
+    level_dbfs: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Things go on, but not as asked."""
+
+    NAME: ClassVar[str] = "warning"
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeStarted:
+    """The exchange answers at ``url``."""
+
+    NAME: ClassVar[str] = "exchange.started"
+    url: str
+    application_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFound:
+    """A sound device."""
+
+    NAME: ClassVar[str] = "device"
+    index: int
+    name: str
+    host: str
+    inputs: int
+    outputs: int
+    default_input: bool
+    default_output: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What went wrong and what to do about it."""
+
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How the command went: the last line, exactly once."""
+
+    NAME: ClassVar[str] = "result"
+    ok: bool
+    exit_code: int
+    calls: list[CallEnded]
+    recordings: list[str]
+    error: Problem | None
+
+
+Event: TypeAlias = (
+    ClientReady
+    | ClientReconnecting
+    | ClientFailed
+    | CallOutgoing
+    | CallIncoming
+    | CallProgressing
+    | CallRinging
+    | CallAnswered
+    | CallEstablished
+    | CallMuted
+    | CallEnded
+    | PlayStarted
+    | PlayFinished
+    | RecordStarted
+    | RecordFinished
+    | Stats
+    | CheckFinished
+    | Warned
+    | ExchangeStarted
+    | DeviceFound
+    | Result
+)

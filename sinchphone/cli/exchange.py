@@ -1,0 +1,54 @@
+"""``exchange``: run the embedded exchange for several terminals, for other clients, for tests."""
+
+import ipaddress
+
+import typer
+
+from sinchphone.cli.endings import Order
+from sinchphone.cli.events import ExchangeStarted, Warned
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.flags import ExchangeFlags, with_flags
+from sinchphone.cli.run import run
+from sinchphone.cli.session import Session, open_session
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("exchange")(with_flags(exchange))
+
+
+def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
+    """Run the exchange until Ctrl-C. Prints its URL and the application key."""
+    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return run(session, _host)
+
+
+async def _host(session: Session) -> ExitCode:
+    from sinchphone.exchange.attendant import Attendants
+    from sinchphone.exchange.credentials import local_credentials
+    from sinchphone.exchange.options import ExchangeOptions
+    from sinchphone.exchange.server import Exchange
+    from sinchphone.media.thread import MediaThread
+
+    chosen = session.options.exchange
+    credentials = local_credentials(session.options.state_path)
+    options = ExchangeOptions(host=chosen.host, port=chosen.port, applications={credentials.key: credentials.secret})
+    async with MediaThread() as media, Exchange(options, destinations=Attendants(lambda: media)) as hosted:
+        media.warm_up()
+        if not is_loopback(chosen.host):
+            session.tell(
+                Warned(f"anybody who reaches {chosen.host} can talk to this exchange", "bind 127.0.0.1, or keep a firewall before it")
+            )
+        session.tell(ExchangeStarted(hosted.url, credentials.key))
+        session.note("Ctrl-C ends")
+        with session.stop.taken():
+            order = await session.stop.wait()
+    return ExitCode.TERMINATED if order is Order.TERMINATE else ExitCode.OK
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches ``host``."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

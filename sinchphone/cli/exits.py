@@ -1,0 +1,131 @@
+"""The exit codes: what each means, and which one an error or the end of a call leads to."""
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+from sinchphone.errors import (
+    AudioFileError,
+    AuthenticationError,
+    ConfigError,
+    DestinationError,
+    DeviceError,
+    ForbiddenError,
+    LocalProtocolError,
+    MediaError,
+    NetworkError,
+    NotFoundError,
+    PlatformError,
+    RemoteProtocolError,
+)
+
+if TYPE_CHECKING:
+    from sinchphone.engine.details import CallDetails
+
+
+class ExitCode(IntEnum):
+    """What a shell learns from a command. The numbers are a promise: none ever changes its meaning."""
+
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str) -> "ExitCode":
+        """A code with the words that ``--help`` prints for it."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    OK = 0, "done as asked"
+    BUG = 1, "a bug in sinchphone"
+    USAGE = 2, "usage: an option, a destination or a file that can't be used"
+    DECLINED = 3, "declined"
+    AUTHENTICATION = 4, "authentication"
+    NO_ANSWER = 5, "no answer"
+    BUSY = 6, "busy"
+    NOT_FOUND = 7, "nobody of that name or number"
+    FORBIDDEN = 8, "forbidden (caller id, credit, blocked)"
+    NETWORK = 9, "network"
+    MEDIA = 10, "media (ICE, DTLS, no sound arrived)"
+    DEVICE = 11, "sound device"
+    CHECK_FAILED = 12, "a check asked for on the command line failed"
+    PLATFORM = 13, "the platform or a callback failed"
+    CONFIG = 14, "configuration"
+    NOT_DELIVERED = 15, "a message was not delivered in time"
+    DOCTOR = 20, "doctor found problems"
+    DEADLINE = 124, "the time was up before what was waited for came"
+    INTERRUPTED = 130, "interrupted before the call was established, or in a script"
+    TERMINATED = 143, "terminated"
+
+
+# The first row whose class fits counts. A file named on the command line that can't be used is a matter of usage.
+_ERRORS: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
+    (ConfigError, ExitCode.CONFIG),
+    (DestinationError, ExitCode.USAGE),
+    (AuthenticationError, ExitCode.AUTHENTICATION),
+    (ForbiddenError, ExitCode.FORBIDDEN),
+    (NotFoundError, ExitCode.NOT_FOUND),
+    (NetworkError, ExitCode.NETWORK),
+    (AudioFileError, ExitCode.USAGE),
+    (MediaError, ExitCode.MEDIA),
+    (DeviceError, ExitCode.DEVICE),
+    (PlatformError, ExitCode.PLATFORM),
+    (RemoteProtocolError, ExitCode.PLATFORM),
+    (LocalProtocolError, ExitCode.BUG),
+    (KeyboardInterrupt, ExitCode.INTERRUPTED),
+)
+
+# A failure's code as SIP and HTTP number them (RFC 3261 21): what a gateway or a callback tells.
+_FAILURES: Final = {
+    401: ExitCode.AUTHENTICATION,
+    402: ExitCode.FORBIDDEN,
+    403: ExitCode.FORBIDDEN,
+    404: ExitCode.NOT_FOUND,
+    407: ExitCode.AUTHENTICATION,
+    408: ExitCode.NO_ANSWER,
+    410: ExitCode.NOT_FOUND,
+    480: ExitCode.NO_ANSWER,
+    484: ExitCode.NOT_FOUND,
+    486: ExitCode.BUSY,
+    600: ExitCode.BUSY,
+    603: ExitCode.DECLINED,
+    604: ExitCode.NOT_FOUND,
+}
+_ICE_FAILED: Final = 3002  # CallFailedToConnectIce of the Sinch SDK
+
+
+def code_of_error(error: BaseException) -> ExitCode:
+    """The exit code of an error; what nobody foresaw is a bug."""
+    return next((code for kind, code in _ERRORS if isinstance(error, kind)), ExitCode.BUG)
+
+
+def code_of_call(details: "CallDetails") -> ExitCode:
+    """The exit code of an outgoing call, read off its end alone (``conversation`` knows why *we* ended one)."""
+    match details.cause:
+        case "hung_up":
+            return ExitCode.OK if details.answered_at is not None else ExitCode.NO_ANSWER
+        case "denied":
+            return ExitCode.BUSY if details.failure and details.failure.code in (486, 600) else ExitCode.DECLINED
+        case "no_answer" | "timeout":
+            return ExitCode.NO_ANSWER
+        case "canceled":
+            return ExitCode.INTERRUPTED if details.ended_by == "us" else ExitCode.NO_ANSWER
+        case "inactive":
+            return ExitCode.MEDIA
+        case "other_device_answered":
+            return ExitCode.OK
+        case _:
+            return _code_of_failure(details)
+
+
+def _code_of_failure(details: "CallDetails") -> ExitCode:
+    code = details.failure.code if details.failure else None
+    if details.ended_by == "media" or code == _ICE_FAILED:
+        return ExitCode.MEDIA
+    if code in _FAILURES:
+        return _FAILURES[code]
+    network = details.failure is not None and details.failure.domain == "network"
+    return ExitCode.NETWORK if network else ExitCode.PLATFORM
+
+
+def help_text() -> str:
+    """The table of exit codes for ``--help``, one a line."""
+    return "\n".join(f"{code.value:>5}  {code.meaning}" for code in ExitCode)

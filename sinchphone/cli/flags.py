@@ -1,0 +1,205 @@
+"""The options that commands share, each written once; ``with_flags`` gives a command those of a dataclass."""
+
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from sinchphone.config import Configuration, load
+from sinchphone.options import KEYS, parse_duration
+
+Returned = TypeVar("Returned")
+
+
+def _as(name: str) -> Callable[[str | None], str | None]:
+    """A check that a value fits the key ``name`` of the configuration."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None:
+            try:
+                KEYS[name].read(value)
+            except ValueError as error:
+                raise typer.BadParameter(str(error)) from error
+        return value
+
+    return check
+
+
+def _duration(value: str | None) -> str | None:
+    if value is not None:
+        try:
+            parse_duration(value)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    return value
+
+
+check_color = _as("color")
+
+
+def seconds(value: str | None) -> float | None:
+    """A duration that the command line has checked already."""
+    return None if value is None else parse_duration(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonFlags:
+    """Options of every command."""
+
+    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Take the keys of [profiles.NAME]; local and cloud always exist.")] = (
+        None
+    )
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file in place of the usual ones.")] = None
+    color: Annotated[
+        str | None, typer.Option(metavar="WHEN", callback=check_color, help="Colours and status line: auto, always or never.")
+    ] = None
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and errors.")] = False
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {"profile": self.profile, "color": self.color}
+
+    def load(self) -> Configuration:
+        """The configuration with these options on top. Raises ConfigError."""
+        return load(self.keys(), file=self.config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JsonFlags(CommonFlags):
+    """Options of commands that tell what happens."""
+
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line (sinchphone config schema).")] = False
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "json": self.json or None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundFlags(JsonFlags):
+    """Options of commands that make or take calls: who I am, and what the sound is made of."""
+
+    user: Annotated[str | None, typer.Option(metavar="ME", help="Who I am; the login name in the local environment.")] = None
+    play: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Play a file from the answer on; again for more files, - is standard input.")
+    ] = None
+    hangup_after_play: Annotated[bool, typer.Option("--hangup-after-play", help="Hang up when everything was played.")] = False
+    tone: Annotated[float | None, typer.Option(metavar="HZ", min=20, max=20_000, help="Send a tone.")] = None
+    record: Annotated[str | None, typer.Option(metavar="FILE", help="Record to .wav, .ogg or .flac: near end left, far end right.")] = None
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recording.")] = False
+    no_audio: Annotated[bool, typer.Option("--no-audio", help="Touch no sound card.")] = False
+    no_mic: Annotated[bool, typer.Option("--no-mic", help="Send no microphone.")] = False
+    input: Annotated[str | None, typer.Option(metavar="DEVICE", help="Microphone: an index or part of a name.")] = None
+    output: Annotated[str | None, typer.Option(metavar="DEVICE", help="Speaker: an index or part of a name.")] = None
+    ring: Annotated[str | None, typer.Option(metavar="DEVICE", help="Where it rings: an index or part of a name.")] = None
+    max_duration: Annotated[str | None, typer.Option(metavar="TIME", callback=_duration, help="Hang up after so long: 30s, 10m.")] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        devices = {"audio.input": self.input, "audio.output": self.output, "audio.ring": self.ring}
+        return {**super().keys(), **devices, "user": self.user, "max_duration": self.max_duration}
+
+    @property
+    def say_nothing_of_sound(self) -> bool:
+        """Whether the person left it to us what the sound is made of and how long a call lasts."""
+        named = (self.play, self.tone, self.record, self.input, self.output, self.ring, self.max_duration)
+        return all(value is None for value in named) and not (self.no_audio or self.no_mic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallFlags(SoundFlags):
+    """Options of commands that call."""
+
+    ring_timeout: Annotated[str | None, typer.Option(metavar="TIME", callback=_duration, help="Give up ringing after so long.")] = None
+    header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the called side; again for more.")] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "ring_timeout": self.ring_timeout}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhoneFlags(CallFlags):
+    """Options of commands that may call a phone."""
+
+    caller_id: Annotated[str | None, typer.Option(metavar="+E164", help="The number that the called phone shows.")] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "caller_id": self.caller_id}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenFlags(SoundFlags):
+    """Options of ``listen``."""
+
+    auto_answer: Annotated[
+        str | None, typer.Option(metavar="[DELAY]", callback=_duration, help="Answer by itself, at once or after DELAY (2s).")
+    ] = None
+    once: Annotated[bool, typer.Option("--once", help="End after one call that was answered or declined here.")] = False
+    count: Annotated[int | None, typer.Option(metavar="N", min=1, help="End after N such calls.")] = None
+    for_: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", callback=_duration, help="End after so long: exit 0, or 124 with --once or --count unmet."),
+    ] = None
+    allow: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Take calls from these only (*, ?, [a-z]); repeatable.")] = None
+    deny: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Decline calls from these; repeatable.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserFlags(CommonFlags):
+    """Options of commands that only need to know who."""
+
+    user: Annotated[str | None, typer.Option(metavar="ME", help="Whose; the login name in the local environment.")] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "user": self.user}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeFlags(JsonFlags):
+    """Options of ``exchange``."""
+
+    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Listen there.  [default: 127.0.0.1]")] = None
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="Its port.  [default: 4600]")] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "exchange.host": self.host, "exchange.port": self.port}
+
+
+def with_flags(function: Callable[..., Returned]) -> Callable[..., Returned]:
+    """``function``, whose parameter ``flags`` is one of the dataclasses above, as Typer wants it: with one parameter an option.
+
+    What was given before the command's name (``sinchphone --profile work call …``) counts where the command says nothing.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    kind = hints.pop("flags")
+    own = {name: parameter for name, parameter in inspect.signature(function).parameters.items() if name != "flags"}
+    options = typing.get_type_hints(kind, include_extras=True)
+    names = [field.name for field in dataclasses.fields(kind)]
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+
+    @functools.wraps(function)
+    def command(**given: Any) -> Returned:
+        context: typer.Context = given["context"]
+        before = context.obj if isinstance(context.obj, dict) else {}
+        values = {name: given.pop(name) for name in names}
+        values |= {name: before[name] for name in names if name in before and values[name] == defaults[name]}
+        return function(**given, flags=kind(**values))
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    added = [inspect.Parameter(name, keyword, default=defaults[name], annotation=options[name]) for name in names]
+    kept = [parameter.replace(kind=keyword, annotation=hints.get(name, parameter.annotation)) for name, parameter in own.items()]
+    command.__signature__ = inspect.Signature([*kept, *added])  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *added]}
+    return command

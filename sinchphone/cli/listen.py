@@ -1,0 +1,182 @@
+"""``listen``: wait for calls, and answer them by hand or by itself."""
+
+import asyncio
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import typer
+import typer.core
+
+from sinchphone.cli import events as e
+from sinchphone.cli.conversation import Conversation, Wishes
+from sinchphone.cli.endings import Order, code_of_order
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.flags import ListenFlags, seconds, with_flags
+from sinchphone.cli.keys import Keys
+from sinchphone.cli.phone import Phone, follow, open_phone
+from sinchphone.cli.run import run
+from sinchphone.cli.screen import place
+from sinchphone.cli.session import Session, open_session
+from sinchphone.cli.sounds import sound_options
+
+if TYPE_CHECKING:
+    from sinchphone.engine.call import Call
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+
+    class Command(typer.core.TyperCommand):
+        """``--auto-answer`` takes a delay or nothing, which Typer has no word for."""
+
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, with_delays(args))
+
+    app.command("listen", cls=Command)(with_flags(listen))
+
+
+def with_delays(arguments: list[str]) -> list[str]:
+    """``--auto-answer`` without a delay becomes ``--auto-answer 0s``."""
+    full: list[str] = []
+    for argument, following in zip(arguments, [*arguments[1:], "-"], strict=True):
+        full.append(argument)
+        if argument == "--auto-answer" and following.startswith("-"):
+            full.append("0s")
+    return full
+
+
+def listen(context: typer.Context, flags: ListenFlags) -> ExitCode:
+    """Wait for calls. At a terminal: a or Enter answers, x declines, i silences."""
+    if flags.once and flags.count is not None:
+        raise typer.BadParameter("--once and --count exclude each other")
+    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return run(session, lambda session: _listen(session, flags))
+
+
+@dataclass(slots=True)
+class _Duty:
+    """What a listener has to do, and how much of it is done."""
+
+    wanted: int | None  # calls, None for any number
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
+    codes: list[ExitCode] = field(default_factory=list)  # of the calls that count
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all calls that were waited for came."""
+        return self.wanted is not None and len(self.codes) >= self.wanted
+
+    @property
+    def code(self) -> ExitCode:
+        """The first failure of a call, unless nobody counts them."""
+        failed = [code for code in self.codes if code is not ExitCode.OK]
+        return failed[0] if failed and self.wanted is not None else ExitCode.OK
+
+    def takes(self, peer: str) -> bool:
+        """Whether calls from ``peer`` are wanted: not denied, and allowed where anything is said about that."""
+        if any(fnmatchcase(peer, pattern) for pattern in self.deny):
+            return False
+        return not self.allow or any(fnmatchcase(peer, pattern) for pattern in self.allow)
+
+
+class _Listener:
+    """Takes one call at a time; others are told that we're busy."""
+
+    def __init__(self, session: Session, phone: Phone, flags: ListenFlags, keys: Keys) -> None:
+        self.duty = _Duty(1 if flags.once else flags.count, tuple(flags.allow or ()), tuple(flags.deny or ()))
+        self._session = session
+        self._phone = phone
+        self._keys = keys
+        self._wishes = Wishes(
+            max_duration=session.options.max_duration, answer_after=seconds(flags.auto_answer), hangup_after_play=flags.hangup_after_play
+        )
+        self._ringing: asyncio.Queue[Call] = asyncio.Queue()
+        self._busy = False
+        self.was_established = False  # the last call
+
+    async def take(self, call: "Call") -> None:
+        """An incoming call."""
+        self._session.tell(e.CallIncoming(call.id, call.peer, call.domain.value, dict(call.headers)))
+        if not self.duty.takes(call.peer):
+            await self._refuse(call, Order.DENIED)
+        elif self._busy:
+            await self._refuse(call, Order.BUSY)
+        else:
+            self._busy = True
+            self._ringing.put_nowait(call)
+
+    async def _refuse(self, call: "Call", order: Order) -> None:
+        await call.decline(busy=order is Order.BUSY)
+        answered, established, cause, by = False, None, "denied", "us"
+        self._session.tell(e.CallEnded(call.id, call.peer, False, cause, by, answered, established, None, None, order.value, None))
+
+    async def work(self) -> None:
+        """Take calls until there were enough."""
+        if not self._keys.usable and self._wishes.answer_after is None:
+            hint = "use --auto-answer, or listen at a terminal"
+            self._session.tell(e.Warned("nobody can answer here: calls will ring in vain", hint))
+        while not self.duty.is_done:
+            call = await self._next_call()
+            if call is None:
+                return
+            conversation = Conversation(self._session, call, self._wishes, self._keys)
+            ending = await conversation.run()
+            self._busy = False
+            self.was_established = call.details.established_at is not None
+            if call.details.answered_at is not None or conversation.order is Order.DECLINED:
+                self.duty.codes.append(ending.code)
+            if self._session.stop.order is not None:
+                return
+
+    async def _next_call(self) -> "Call | None":
+        """The next call, or ``None`` where q was pressed."""
+        while True:
+            call = asyncio.create_task(self._ringing.get())
+            key = asyncio.create_task(self._keys.press())
+            try:
+                await asyncio.wait({call, key}, return_when=asyncio.FIRST_COMPLETED)
+                if call.done():
+                    return call.result()
+                if key.result() == "q":
+                    return None
+                self._session.note("q ends")
+            finally:
+                call.cancel()
+                key.cancel()
+
+
+async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
+    with Keys(None if "-" in (flags.play or ()) else session.stdin) as keys:
+        session.clean_ups.append(keys.restore)
+        async with open_phone(session, sound=sound_options(flags, session.options)) as phone:
+            listener = _Listener(session, phone, flags, keys)
+            session.note(f"{phone.client.user_id} is waiting for calls ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
+            in_time = await _within(seconds(flags.for_), session, phone, listener)
+    return _outcome(session, listener, in_time=in_time)
+
+
+async def _within(limit: float | None, session: Session, phone: Phone, listener: _Listener) -> bool:
+    """Whether the work was done before the time was up. A call that is there is hung up then."""
+    async with asyncio.TaskGroup() as group:
+        follower = group.create_task(follow(session, phone, listener.take), name="client events")
+        work = group.create_task(listener.work(), name="listener")
+        in_time, _ = await asyncio.wait({work}, timeout=limit)
+        if not in_time and session.stop.is_taken:
+            session.stop.give(Order.TIME_UP)
+            await asyncio.wait({work})
+        work.cancel()
+        follower.cancel()
+    return bool(in_time)
+
+
+def _outcome(session: Session, listener: _Listener, *, in_time: bool) -> ExitCode:
+    duty, order = listener.duty, session.stop.order
+    if duty.is_done or (not in_time and duty.wanted is None):
+        return duty.code
+    if not in_time:
+        return ExitCode.DEADLINE
+    if order is not None:
+        return code_of_order(order, established=listener.was_established, interactive=session.interactive)
+    return duty.code

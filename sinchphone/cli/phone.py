@@ -1,0 +1,123 @@
+"""Opens a client for the configured user on the configured platform, and tells what happens to it."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sinchphone.cli import events as e
+from sinchphone.cli.session import Session
+from sinchphone.config import read_secret
+from sinchphone.errors import ConfigError
+from sinchphone.options import Options
+
+if TYPE_CHECKING:
+    from sinchphone.engine.call import Call
+    from sinchphone.engine.client import SinchClient
+    from sinchphone.engine.environment import Environment
+    from sinchphone.media.sound import SoundOptions
+    from sinchphone.media.thread import MediaThread
+
+OnCall = Callable[["Call"], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A registered client and where it is registered."""
+
+    client: "SinchClient"
+    environment: "Environment"
+    media: "MediaThread"
+    place: str  # local or cloud
+
+    @property
+    def hosted_here(self) -> bool | None:
+        """Whether this process hosts the local exchange; ``None`` in the cloud."""
+        return getattr(self.environment, "hosting", False) if self.place == "local" else None
+
+
+def user_of(options: Options) -> str:
+    """Who I am. Raises ConfigError where nobody says."""
+    if options.user is None:
+        raise ConfigError("no user id", hint="say who you are: --user ME, SINCH_USER_ID or user in the configuration")
+    return options.user
+
+
+def open_environment(options: Options, media: "Callable[[], MediaThread] | None" = None) -> "Environment":
+    """The configured platform, not contacted yet. ``media`` lets an exchange that is hosted here answer calls itself.
+    Raises ConfigError."""
+    return _cloud(options) if options.environment == "cloud" else _local(options, media)
+
+
+def _local(options: Options, media: "Callable[[], MediaThread] | None") -> "Environment":
+    from sinchphone.exchange.attendant import Attendants
+    from sinchphone.exchange.local import Local
+
+    destinations = Attendants(media) if media else None
+    return Local(options.state_path, host=options.exchange.host, port=options.exchange.port, destinations=destinations)
+
+
+def _cloud(options: Options) -> "Environment":
+    from sinchphone.cli.backend import fetch_token
+    from sinchphone.engine.environment import Cloud
+
+    if options.application_key is None:
+        raise ConfigError("no application key", hint="SINCH_APPLICATION_KEY or application_key in the configuration; --profile local")
+    open_cloud = partial(Cloud, options.application_key, caller_id=options.caller_id)
+    if options.host is not None:
+        open_cloud = partial(open_cloud, host=options.host)
+    if options.token is not None:
+        return open_cloud(token=options.token)
+    if options.token_url is not None:
+        return open_cloud(token_source=partial(fetch_token, options.token_url))
+    secret = read_secret(options)
+    if secret is None:
+        raise ConfigError(
+            "nothing proves who you are: no secret and no token",
+            hint="SINCH_APPLICATION_SECRET, secret_file, secret_command, the keyring or token_url",
+        )
+    return open_cloud(secret=secret.value)
+
+
+@contextlib.asynccontextmanager
+async def open_phone(session: Session, *, sound: "SoundOptions | None" = None) -> AsyncIterator[Phone]:
+    """A registered client. ``sound`` is that of incoming calls; without it they are silent and touch no device."""
+    from sinchphone.engine.client import SinchClient
+    from sinchphone.media.thread import MediaThread
+
+    options = session.options
+    user = user_of(options)
+    async with MediaThread() as media:
+        media.warm_up()
+        environment = open_environment(options, lambda: media)
+        state = options.state_path / "instances"
+        try:
+            async with SinchClient(user, environment, sound=lambda: sound, media=media, state_dir=state) as client:
+                yield Phone(client, environment, media, options.environment)
+        finally:
+            await environment.close()
+
+
+async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) -> None:
+    """Tell what happens to the client until it fails: raises its error. Incoming calls go to ``on_call``; without it they ring on
+    in vain here, so that the user's other devices can take them."""
+    from sinchphone.engine import events as engine
+
+    async for event in phone.client.events():
+        match event:
+            case engine.Ready(user, instance):
+                session.tell(e.ClientReady(user, instance, phone.place, phone.hosted_here))
+            case engine.Reconnecting(reason):
+                session.tell(e.ClientReconnecting(reason))
+            case engine.Reconnected():
+                session.tell(e.ClientReady(phone.client.user_id, phone.client.instance_id, phone.place, phone.hosted_here))
+            case engine.IncomingCall(call) if on_call is not None:
+                await on_call(call)
+            case engine.ClientWarning(message, hint):
+                session.tell(e.Warned(message, hint or None))
+            case engine.ClientFailed(error):
+                session.tell(e.ClientFailed(str(error), error.hint or None))
+                raise error
+            case _:
+                pass

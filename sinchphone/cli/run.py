@@ -1,0 +1,157 @@
+"""Owns the event loop, the signals, and the way from an error to an exit code. The only place that runs a coroutine.
+
+Ctrl-C or SIGTERM once: where a call runs, it's hung up; elsewhere the work is cancelled. Ctrl-C twice: we leave at once.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final, NoReturn, TypeAlias
+
+from sinchphone.cli.endings import Order, code_of_order
+from sinchphone.cli.events import Problem, Result
+from sinchphone.cli.exits import ExitCode, code_of_error
+from sinchphone.cli.report import Report
+from sinchphone.cli.screen import Screen
+from sinchphone.cli.session import Session, hush_stdout, stdout_pipe
+from sinchphone.errors import SinchphoneError
+
+FAREWELL_S: Final = 6.0  # how long a call may take to hang up and to finish its files after the order, before it's cancelled
+
+Work: TypeAlias = Callable[[Session], Coroutine[Any, Any, ExitCode]]
+
+
+def run(session: Session, work: Work) -> ExitCode:
+    """Run ``work`` to its end, whatever that is; write the result; the exit code."""
+    try:
+        with asyncio.Runner() as runner:
+            code = runner.run(_obey(session, work))
+    except BrokenPipeError:
+        hush_stdout()
+        code = ExitCode.OK
+    session.finish(code)
+    return code
+
+
+async def _obey(session: Session, work: Work) -> ExitCode:
+    task = asyncio.create_task(work(session), name="command")
+    loop = asyncio.get_running_loop()
+    orders = {signal.SIGINT: Order.INTERRUPT, signal.SIGTERM: Order.TERMINATE}
+    for number, order in orders.items():
+        _on_signal(loop, number, partial(_take_signal, session, task, order))
+    watched = _watch_stdout(session, task)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if session.stop.order is None:
+            raise
+        return code_of_order(session.stop.order, established=False, interactive=session.interactive)
+    except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw becomes a sentence and exit code 1
+        return _fail(session, error)
+    finally:
+        for number in orders:
+            _off_signal(loop, number)
+        if watched is not None:
+            loop.remove_reader(watched)
+
+
+def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, react: Callable[[], None]) -> None:
+    try:
+        loop.add_signal_handler(number, react)
+    except NotImplementedError:  # Windows
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(react))
+
+
+def _off_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
+    try:
+        loop.remove_signal_handler(number)
+    except NotImplementedError:
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _take_signal(session: Session, task: "asyncio.Task[ExitCode]", order: Order) -> None:
+    if session.stop.order is not None and order is Order.INTERRUPT:
+        _leave_at_once(session)
+    session.stop.give(order)
+    _enforce(session, task)
+
+
+def _enforce(session: Session, task: "asyncio.Task[ExitCode]") -> None:
+    """A call that was told has some seconds to end well; anything else ends now."""
+    if session.stop.is_taken:
+        asyncio.get_running_loop().call_later(FAREWELL_S, task.cancel)
+    else:
+        task.cancel()
+
+
+def _leave_at_once(session: Session) -> NoReturn:
+    """No farewell: a second Ctrl-C means it."""
+    session.note("leaving")
+    for clean_up in session.clean_ups:
+        clean_up()
+    session.finish(ExitCode.INTERRUPTED)
+    os._exit(ExitCode.INTERRUPTED)
+
+
+def _watch_stdout(session: Session, task: "asyncio.Task[ExitCode]") -> int | None:
+    """The reader of our output going away is an order too, even while we have nothing to write (Linux reports it at the write end)."""
+    descriptor = stdout_pipe() if sys.platform == "linux" else None
+    if descriptor is None:
+        return None
+    loop = asyncio.get_running_loop()
+
+    def closed() -> None:
+        loop.remove_reader(descriptor)
+        hush_stdout()
+        session.stop.give(Order.STDOUT_CLOSED)
+        _enforce(session, task)
+
+    loop.add_reader(descriptor, closed)
+    return descriptor
+
+
+def _fail(session: Session, error: BaseException) -> ExitCode:
+    root = root_of(error)
+    session.problem = problem_of(root)
+    if session.debug:
+        session.screen.close()
+        traceback.print_exception(error)
+    return code_of_error(root)
+
+
+def root_of(error: BaseException) -> BaseException:
+    """The error that matters of a group of them: one of ours where there is one, else the first."""
+    leaves = _leaves(error)
+    return next((leaf for leaf in leaves if isinstance(leaf, SinchphoneError)), leaves[0])
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+
+
+def problem_of(error: BaseException) -> Problem:
+    """An error in words."""
+    if isinstance(error, SinchphoneError):
+        return Problem(str(error), error.hint or None)
+    if isinstance(error, KeyboardInterrupt):
+        return Problem("interrupted", None)
+    return Problem(f"a bug in sinchphone: {type(error).__name__}: {error}", "run it again with --debug and report what it prints")
+
+
+def refuse(error: BaseException, code: ExitCode, *, json: bool, hint: str | None = None) -> ExitCode:
+    """Say why a command doesn't even start, in text and, where it was asked for, as the result in JSON."""
+    problem = problem_of(error)
+    result = Result(ok=False, exit_code=int(code), calls=[], recordings=[], error=Problem(problem.message, problem.hint or hint))
+    try:
+        Screen(None, sys.stderr).tell(result)
+        if json:
+            Report(sys.stdout).tell(result)
+    except BrokenPipeError:
+        hush_stdout()
+    return code

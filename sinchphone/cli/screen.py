@@ -1,0 +1,284 @@
+"""ALL rendering for people: lines of text, the live status line, and the escaping of whatever a peer sent.
+
+Progress, warnings and errors go to standard error, results to standard output.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from sinchphone.cli import events as e
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.live import Live
+
+KEYS_IN_CALL: Final = "q hang up   m mute   ? help"
+KEYS_RINGING: Final = "a or Enter answer   x decline   i silence   ? help"
+MAX_TEXT: Final = 1_000  # characters of one line
+_METER_CELLS: Final = 8
+_METER_FLOOR_DBFS: Final = -60.0
+_METER_STEPS: Final = " ▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line to be written; ``result`` lines go to standard output, ``always`` lines are written under -q too."""
+
+    text: str
+    style: str = ""
+    result: bool = False
+    always: bool = False
+    detail: bool = False  # with -v only
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the status line of a running call shows. Levels in dBFS, ``-inf`` for silence."""
+
+    state: str
+    peer: str
+    seconds: float | None
+    near_dbfs: float = -math.inf
+    far_dbfs: float = -math.inf
+    muted: bool = False
+    codec: str | None = None
+    lost_percent: float | None = None
+    round_trip_ms: float | None = None
+    keys: str = ""
+
+
+def escape(text: str) -> str:
+    """``text`` in one line, with nothing in it that moves a cursor, changes colours, hides or turns the direction of text.
+
+    Control and format characters (C0, C1, bidirectional marks), separators, surrogates and private characters become ``\\x1b`` or
+    ``\\u202e``. Longer text is cut.
+    """
+    cut = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    return "".join(one if _is_harmless(one) else _written(one) for one in cut)
+
+
+def _is_harmless(character: str) -> bool:
+    return character == " " or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def _written(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def clock(seconds: float) -> str:
+    """``0:05``, ``12:34``, ``1:02:03``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def place(environment: str, hosted_here: bool | None) -> str:
+    """Where the platform is, in words."""
+    if environment == "cloud":
+        return "Sinch"
+    return "local exchange, hosted here" if hosted_here else "local exchange"
+
+
+def lines(event: e.Event) -> list[Line]:
+    """The text of an event; what came from elsewhere is escaped by whoever writes the lines."""
+    match event:
+        case e.ClientReady():
+            return [Line(f"registered as {event.user_id} ({place(event.environment, event.hosted_here)})", detail=True)]
+        case e.ClientReconnecting():
+            return [Line(f"reconnecting: {event.reason}", "yellow", always=True)]
+        case e.ClientFailed():
+            return []  # the error that ends the command says it
+        case _:
+            return _call_lines(event)
+
+
+def _call_lines(event: e.Event) -> list[Line]:
+    match event:
+        case e.CallOutgoing():
+            return [Line(f"calling {event.peer} as {event.user_id} ({place(event.environment, event.hosted_here)})")]
+        case e.CallIncoming():
+            return [Line(f"{event.peer} calls", "bold")]
+        case e.CallProgressing():
+            return [Line("progressing", detail=True)]
+        case e.CallRinging():
+            return [Line("ringing")]
+        case e.CallAnswered():
+            return [Line("answered" if event.after_ms is None else f"answered after {event.after_ms / 1000:.1f} s")]
+        case e.CallEstablished():
+            return [Line(f"connected ({_path(event)}), 0:00", "green")]
+        case e.CallMuted():
+            return [Line("muted" if event.muted else "not muted any more")]
+        case e.CallEnded(outbound=True, cause="failure", duration_ms=None):
+            return []  # the error that ends the command says it
+        case e.CallEnded():
+            return [_ended(event), *_hint(event.hint)]
+        case _:
+            return _other_lines(event)
+
+
+def _other_lines(event: e.Event) -> list[Line]:
+    match event:
+        case e.PlayStarted():
+            return [Line(f"playing {event.path}")]
+        case e.PlayFinished():
+            return [Line(f"played {event.path}")]
+        case e.RecordStarted():
+            return [Line(f"recording to {event.path}")]
+        case e.RecordFinished():
+            return [Line(f"recorded {clock(event.duration_s)} to {event.path}")]
+        case e.Stats():
+            return [Line(_stats(event), detail=True)]
+        case e.CheckFinished():
+            return [Line(_heard(event), result=True)]
+        case e.Warned():
+            return [Line(f"warning: {event.message}", "yellow", always=True), *_hint(event.hint)]
+        case e.ExchangeStarted():
+            key = f"application key {event.application_key}"
+            return [Line(f"exchange {event.url}", result=True), Line(key, result=True)]
+        case e.DeviceFound():
+            return [Line(_device(event), result=True)]
+        case e.Result(error=e.Problem() as problem):
+            return [Line(f"error: {problem.message}", "bold red", always=True), *_hint(problem.hint)]
+        case _:
+            return []
+
+
+def _hint(hint: str | None) -> list[Line]:
+    return [Line(f"hint: {hint}", always=True)] if hint else []
+
+
+def _path(event: e.CallEstablished) -> str:
+    return ", ".join(part for part in (event.codec, event.pair) if part) or "no details"
+
+
+def _ended(event: e.CallEnded) -> Line:
+    if event.duration_ms is None:
+        return Line(f"ended: {event.reason}", result=True)
+    return Line(f"ended after {clock(event.duration_ms / 1000)}: {event.reason}", result=True)
+
+
+def _stats(event: e.Stats) -> str:
+    parts = [f"{event.packets_received} packets received, {event.packets_lost} lost, {event.packets_sent} sent"]
+    parts += [f"jitter {event.jitter_ms:.0f} ms"] if event.jitter_ms is not None else []
+    parts += [f"delay {event.delay_ms:.0f} ms"] if event.delay_ms is not None else []
+    parts += [f"round trip {event.round_trip_ms:.0f} ms"] if event.round_trip_ms is not None else []
+    return ", ".join(parts)
+
+
+def _heard(event: e.CheckFinished) -> str:
+    level = "" if event.level_dbfs is None else f"{event.level_dbfs:.0f} dBFS"
+    if event.echo and event.delay_ms is not None:
+        return f"heard the echo: yes, {event.delay_ms / 1000:.1f} s later, {level}"
+    if event.sound:
+        return f"heard the echo: no, but other sound, {level}"
+    return f"heard the echo: no, {'only silence' if event.packets_received else 'no packet of sound arrived'}"
+
+
+def _device(event: e.DeviceFound) -> str:
+    uses = [name for name, there in (("input", event.inputs), ("output", event.outputs)) if there]
+    defaults = [name for name, there in (("input", event.default_input), ("output", event.default_output)) if there]
+    note = f", default {' and '.join(defaults)}" if defaults else ""
+    return f"{event.index:>3}  {event.name}, {event.host} ({' and '.join(uses) or 'no channels'}{note})"
+
+
+def meter(dbfs: float) -> str:
+    """A bar of loudness, from -60 dBFS (empty) to 0 dBFS (full)."""
+    share = min(1.0, max(0.0, 1 - dbfs / _METER_FLOOR_DBFS)) if math.isfinite(dbfs) else 0.0
+    eighths = round(share * _METER_CELLS * 8)
+    return "".join(_METER_STEPS[min(8, max(0, eighths - 8 * cell))] for cell in range(_METER_CELLS))
+
+
+def status_text(status: Status) -> str:
+    """The status line."""
+    parts = [f"{status.state} {escape(status.peer)}"]
+    if status.seconds is not None:
+        parts[0] += f" {clock(status.seconds)}"
+        parts.append(f"you {'MUTED' if status.muted else meter(status.near_dbfs)} far {meter(status.far_dbfs)}")
+    facts = [escape(status.codec)] if status.codec else []
+    facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None else []
+    facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None else []
+    parts += [", ".join(facts)] if facts else []
+    return " | ".join([*parts, status.keys] if status.keys else parts)
+
+
+class Screen:
+    """Writes events for a person."""
+
+    def __init__(
+        self, out: TextIO | None, err: TextIO, *, quiet: bool = False, verbose: bool = False, color: bool = False, live: bool = False
+    ) -> None:
+        """``out`` is ``None`` where standard output carries JSON; ``live``: standard error is a terminal on which a line may be redrawn."""
+        self._out = out
+        self._err = err
+        self._quiet = quiet
+        self._verbose = verbose
+        self._console = _console(err, color=color) if color or live else None
+        self._may_draw = live and not quiet
+        self._live: Live | None = None
+
+    def tell(self, event: e.Event) -> None:
+        """Write the lines of an event. Raises BrokenPipeError where nobody reads standard output any more."""
+        self.write(lines(event))
+
+    def write(self, wanted: Iterable[Line]) -> None:
+        """Write those lines that the verbosity lets through."""
+        for line in wanted:
+            if line.result:
+                self._print(escape(line.text))
+            elif line.always or not (self._quiet or (line.detail and not self._verbose)):
+                self._say(line)
+
+    def _print(self, text: str) -> None:
+        if self._out is not None:
+            self._erase()
+            self._out.write(text + "\n")
+            self._out.flush()
+
+    def note(self, text: str) -> None:
+        """Write a remark of ours to standard error."""
+        self.write([Line(text)])
+
+    def draw(self, status: Status) -> None:
+        """Redraw the status line, on a terminal."""
+        if not self._may_draw or self._console is None:
+            return
+        from rich.live import Live
+        from rich.text import Text
+
+        text = Text(status_text(status), no_wrap=True, overflow="crop")
+        if self._live is None:
+            self._live = Live(text, console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+            self._live.start()
+        self._live.update(text, refresh=True)
+
+    def _erase(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def close(self) -> None:
+        """Take the status line away and give the cursor back. May be called twice."""
+        self._erase()
+
+    def _say(self, line: Line) -> None:
+        text = escape(line.text)
+        if self._console is None:
+            self._err.write(text + "\n")
+            self._err.flush()
+            return
+        from rich.text import Text
+
+        self._console.print(Text(text, style=line.style), soft_wrap=True)
+
+
+def _console(stream: TextIO, *, color: bool) -> "Console":
+    from rich.console import Console
+
+    options: dict[str, Any] = {} if color else {"color_system": None}
+    return Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False, **options)

@@ -1,0 +1,191 @@
+"""What one run of a command works with: its configuration, where it writes, the order to stop, and what will be the result."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TextIO
+
+from sinchphone.cli.endings import Order
+from sinchphone.cli.events import CallEnded, Event, Problem, RecordFinished, Result
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.report import Report
+from sinchphone.cli.screen import Line, Screen, Status
+from sinchphone.config import Configuration, in_ci
+from sinchphone.options import Options
+
+
+class Stop:
+    """The order to end that comes from outside: a signal, or nobody who reads our output."""
+
+    def __init__(self) -> None:
+        self.order: Order | None = None
+        self._given = asyncio.Event()
+        self._takers = 0
+
+    def give(self, order: Order) -> None:
+        """Order the end; the first order counts."""
+        if self.order is None:
+            self.order = order
+            self._given.set()
+
+    async def wait(self) -> Order:
+        """Wait for the order. Cancelling is safe."""
+        await self._given.wait()
+        assert self.order is not None
+        return self.order
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody waits for the order who will end things well."""
+        return self._takers > 0
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """While inside, an order is only given and not enforced: there is a call that hangs up first."""
+        self._takers += 1
+        try:
+            yield
+        finally:
+            self._takers -= 1
+
+
+@dataclass(slots=True)
+class Session:
+    """One run of a command."""
+
+    configuration: Configuration
+    screen: Screen
+    report: Report | None = None
+    interactive: bool = False  # a person sits at a terminal
+    stdin: TextIO | None = None
+    debug: bool = False
+    stop: Stop = field(default_factory=Stop)
+    calls: list[CallEnded] = field(default_factory=list)
+    recordings: list[str] = field(default_factory=list)
+    problem: Problem | None = None
+    clean_ups: list[Callable[[], None]] = field(default_factory=list)  # what must be done even when we leave at once
+
+    @property
+    def options(self) -> Options:
+        """The configuration's values."""
+        return self.configuration.options
+
+    def tell(self, event: Event) -> None:
+        """Something happened: write it, and remember what belongs to the result."""
+        if isinstance(event, CallEnded):
+            self.calls.append(event)
+        elif isinstance(event, RecordFinished):
+            self.recordings.append(event.path)
+        with self._pipe():
+            self.screen.tell(event)
+            if self.report is not None:
+                self.report.tell(event)
+
+    def note(self, text: str) -> None:
+        """A remark for a person."""
+        self.screen.note(text)
+
+    def print(self, text: str) -> None:
+        """A line of the result that is no event."""
+        with self._pipe():
+            self.screen.write([Line(text, result=True)])
+
+    def draw(self, status: Status) -> None:
+        """Redraw the status line."""
+        self.screen.draw(status)
+
+    def finish(self, code: ExitCode) -> None:
+        """Write the result, exactly once, last."""
+        result = Result(code == ExitCode.OK, int(code), list(self.calls), list(self.recordings), self.problem)
+        with self._pipe():
+            self.screen.tell(result)
+            if self.report is not None:
+                self.report.tell(result if result.ok else replace(result, error=self.problem or self._last_words()))
+        self.screen.close()
+
+    def _last_words(self) -> Problem | None:
+        last = self.calls[-1] if self.calls else None
+        return Problem(last.reason, last.hint) if last else None
+
+    @contextlib.contextmanager
+    def _pipe(self) -> Iterator[None]:
+        """A reader that goes away (``| head``) ends the call quietly."""
+        try:
+            yield
+        except BrokenPipeError:
+            hush_stdout()
+            self.stop.give(Order.STDOUT_CLOSED)
+
+
+def hush_stdout() -> None:
+    """From now on standard output leads nowhere: nothing that is still buffered can fail at the exit."""
+    with contextlib.suppress(OSError, ValueError):
+        stdout = sys.stdout.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stdout)
+        os.close(nowhere)
+
+
+def stdout_pipe() -> int | None:
+    """The descriptor of standard output where that is a pipe."""
+    try:
+        descriptor = sys.stdout.fileno()
+        return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
+    except (OSError, ValueError):
+        return None
+
+
+def open_session(
+    configuration: Configuration, *, json: bool | None = None, quiet: bool = False, verbose: bool = False, debug: bool = False
+) -> Session:
+    """A session on the process's own streams. ``json``: ``False`` for a command that has no such output."""
+    options = configuration.options
+    machine = options.json if json is None else json
+    terminal = _is_terminal(sys.stderr)
+    color = options.color == "always" or (options.color == "auto" and terminal)
+    live = terminal and not in_ci() and options.color != "never"
+    screen = Screen(None if machine else sys.stdout, sys.stderr, quiet=quiet or machine, verbose=verbose or debug, color=color, live=live)
+    set_up_logging(screen, logging.DEBUG if debug else logging.INFO if verbose else None)
+    return Session(
+        configuration,
+        screen,
+        Report(sys.stdout) if machine else None,
+        interactive=_is_terminal(sys.stdin) and terminal,
+        stdin=sys.stdin,
+        debug=debug,
+    )
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def set_up_logging(screen: Screen, level: int | None) -> None:
+    """Our own log goes to the screen from ``level`` on; no library writes to our streams, whatever it has to say."""
+    root = logging.getLogger()
+    root.handlers[:] = [logging.NullHandler()]
+    logging.captureWarnings(capture=True)
+    ours = logging.getLogger("sinchphone")
+    ours.handlers[:] = [_ScreenLog(screen)] if level is not None else []
+    ours.setLevel(level if level is not None else logging.WARNING)
+
+
+class _ScreenLog(logging.Handler):
+    """Log records as lines on the screen."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__()
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        text = f"{record.levelname.lower()} {record.name}: {record.getMessage()}"
+        self._screen.write([Line(text, "dim", always=True)])

@@ -1,0 +1,60 @@
+"""What the sound of a call is made of, from the options; and what becomes of a call where there is no sound device."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sinchphone.cli.destination import Destination, Kind
+from sinchphone.cli.events import Warned
+from sinchphone.cli.flags import SoundFlags
+from sinchphone.errors import DeviceError
+from sinchphone.options import Options
+
+if TYPE_CHECKING:
+    from sinchphone.media.sound import SoundOptions
+
+
+def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
+    """The sound that was asked for."""
+    from sinchphone.media.sound import SoundOptions
+
+    return SoundOptions(
+        play=tuple(flags.play or ()),
+        tone_hz=flags.tone,
+        record=flags.record,
+        force=flags.force,
+        devices=not flags.no_audio,
+        microphone=not flags.no_mic,
+        input=options.audio.input,
+        output=options.audio.output,
+        ring=options.audio.ring,
+    )
+
+
+async def missing_devices(flags: SoundFlags, options: Options, destination: Destination) -> Warned | None:
+    """The warning under which a call checks the line instead: nothing was said about sound, no device is there, and an end that the
+    local exchange answers itself would talk to nobody for ever. ``None`` for any other call."""
+    if not flags.say_nothing_of_sound or options.max_duration is not None or not _answered_by_exchange(options, destination):
+        return None
+    from sinchphone.media.devices import list_devices
+
+    try:
+        devices = await asyncio.to_thread(list_devices)
+    except DeviceError as error:
+        return Warned(f"{error}: checking the line with tones instead, for some seconds", error.hint or None)
+    if any(device.inputs or device.outputs for device in devices):
+        return None
+    return Warned("no sound device: checking the line with tones instead, for some seconds", "see: sinchphone devices")
+
+
+def _answered_by_exchange(options: Options, destination: Destination) -> bool:
+    from sinchphone.exchange.dialplan import plan_for
+    from sinchphone.exchange.refusals import RefusedError
+    from sinchphone.signaling.dialect import Domain
+
+    if options.environment != "local":
+        return False
+    domain = {Kind.USER: Domain.MXP, Kind.PHONE: Domain.PSTN}.get(destination.kind)
+    try:
+        return domain is not None and plan_for(domain, destination.identity) is not None
+    except RefusedError:
+        return False

@@ -1,0 +1,29 @@
+"""``token``: a registration token for another client."""
+
+import typer
+
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.flags import UserFlags, with_flags
+from sinchphone.cli.phone import open_environment, user_of
+from sinchphone.cli.run import run
+from sinchphone.cli.session import Session, open_session
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("token")(with_flags(token))
+
+
+def token(context: typer.Context, flags: UserFlags) -> ExitCode:
+    """Print a registration token (JWT). Another client can register as this user with it; so can whoever sees it."""
+    session = open_session(flags.load(), json=False, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return run(session, _print)
+
+
+async def _print(session: Session) -> ExitCode:
+    environment = open_environment(session.options)
+    try:
+        session.print(await environment.token(user_of(session.options)))
+    finally:
+        await environment.close()
+    return ExitCode.OK

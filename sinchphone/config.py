@@ -1,0 +1,328 @@
+"""The only reader of configuration files and environment variables: what is in force, and where each value came from.
+
+::
+
+    flag  >  environment  >  ./sinchphone.toml  >  the user's config.toml  >  default
+                             (in each file: [profiles.NAME] before the top level)
+
+``--config FILE`` takes the place of both files. ``options.py`` lists every key there is. A project's file, which is found and
+not chosen, may not say what is run or who gets the credentials: see ``Key.trusted_only``.
+"""
+
+import difflib
+import getpass
+import importlib
+import os
+import re
+import shlex
+import stat
+import subprocess
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+
+from sinchphone.errors import ConfigError
+from sinchphone.options import KEYS, AudioSection, ExchangeSection, Key, Options
+
+PROJECT_FILE: Final = "sinchphone.toml"
+MAX_FILE_BYTES: Final = 1_000_000
+MAX_SECRET_BYTES: Final = 4_096
+SECRET_COMMAND_SECONDS: Final = 60.0  # long enough to type a passphrase
+SECRET_VARIABLE: Final = "SINCH_APPLICATION_SECRET"  # noqa: S105 - a name
+CONFIG_VARIABLE: Final = "SINCHPHONE_CONFIG"
+_SECRET_KEYS: Final = ("application_secret", "secret", "token")
+_ILLEGAL_IN_USER_IDS: Final = re.compile(r"[^A-Za-z0-9_=-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value in force."""
+
+    key: Key
+    value: Any
+    source: str
+
+    @property
+    def shown(self) -> str:
+        """The value for people's eyes."""
+        if self.value is None:
+            return "-"
+        return "***" if self.key.secret else str(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What is in force, after all layers."""
+
+    settings: tuple[Setting, ...]
+    files: tuple[Path, ...]  # that were read, first one first
+
+    @property
+    def options(self) -> Options:
+        """The values alone."""
+        values = {setting.key.name: setting.value for setting in self.settings}
+        inner = {name: _section(values, name) for name in ("audio", "exchange")}
+        top = {name: value for name, value in values.items() if "." not in name}
+        return Options(**top, audio=AudioSection(**inner["audio"]), exchange=ExchangeSection(**inner["exchange"]))
+
+    def source(self, name: str) -> str:
+        """Where the value of the key ``name`` came from."""
+        return next(setting.source for setting in self.settings if setting.key.name == name)
+
+
+def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """Raw values of one place, by dotted name."""
+
+    values: Mapping[str, object]
+    source: Callable[[Key], str]
+
+
+def user_file() -> Path:
+    """The user's own configuration file."""
+    return platformdirs.user_config_path("sinchphone") / "config.toml"
+
+
+def config_files(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
+    """The files that count, first one first, whether they exist or not."""
+    chosen = explicit or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    return (chosen.expanduser(),) if chosen else (Path(PROJECT_FILE), user_file())
+
+
+def load(flags: Mapping[str, object] | None = None, *, file: Path | None = None, environ: Mapping[str, str] = os.environ) -> Configuration:
+    """Everything in force. ``flags``: values by dotted key, ``None`` where one isn't given. Raises ConfigError."""
+    given = _Layer({name: value for name, value in (flags or {}).items() if value is not None}, lambda key: key.flag)
+    layers = [given, _environment_layer(environ)]
+    files = _read_files(config_files(file, environ))
+    profile = _chosen_profile(layers, list(files.values()))
+    if profile in ("local", "cloud"):
+        layers.append(_Layer({"environment": profile}, lambda key: f"profile {profile}"))
+    for path, content in files.items():
+        layers += _file_layers(path, content, profile)
+    settings = tuple(_in_force(key, layers) for key in KEYS.values())
+    return Configuration(_fill_in(settings), tuple(files))
+
+
+def _environment_layer(environ: Mapping[str, str]) -> _Layer:
+    values: dict[str, object] = {key.name: environ[key.variable] for key in KEYS.values() if key.variable and environ.get(key.variable)}
+    variables = {key.name: key.variable or "" for key in KEYS.values()}
+    for variable, color in (("NO_COLOR", "never"), ("FORCE_COLOR", "always")):
+        if environ.get(variable):
+            values["color"], variables["color"] = color, variable
+            break
+    else:
+        if environ.get("TERM") == "dumb":
+            values["color"], variables["color"] = "never", "TERM"
+    return _Layer(values, lambda key: variables[key.name])
+
+
+def _read_files(paths: tuple[Path, ...]) -> dict[Path, dict[str, Any]]:
+    """The contents of those files that are there; one that was chosen has to be."""
+    chosen = len(paths) == 1
+    files = {}
+    for path in paths:
+        try:
+            files[path] = _read_file(path)
+        except FileNotFoundError as error:
+            if chosen:
+                raise ConfigError(f"there is no configuration file {path}") from error
+            continue
+        _check_file(path, files[path], trusted=chosen or path != Path(PROJECT_FILE))
+    return files
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as opened:
+            raw = opened.read(MAX_FILE_BYTES + 1)
+        if len(raw) > MAX_FILE_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+        return tomllib.loads(raw.decode())
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+
+
+def _check_file(path: Path, content: Mapping[str, Any], *, trusted: bool) -> None:
+    profiles = content.get("profiles", {})
+    if not isinstance(profiles, dict) or not all(isinstance(table, dict) for table in profiles.values()):
+        raise ConfigError(f"{path}: profiles must be tables such as [profiles.work]")
+    tables = {str(path): _top(content)} | {f"{path} [profiles.{name}]": table for name, table in profiles.items()}
+    for place, table in tables.items():
+        for name in _flatten(table):
+            _check_key(place, name, trusted=trusted)
+
+
+def _top(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name != "profiles"}
+
+
+def _check_key(place: str, name: str, *, trusted: bool) -> None:
+    if name in _SECRET_KEYS:
+        raise ConfigError(
+            f'{place}: "{name}" must not be kept in a configuration file', hint="name a secret_command or a secret_file instead"
+        )
+    if name not in KEYS:
+        nearest = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.0)[0]
+        raise ConfigError(f'{place}: unknown key "{name}"', hint=f'the nearest known key is "{nearest}"')
+    if KEYS[name].trusted_only and not trusted:
+        raise ConfigError(
+            f'{place}: "{name}" is not taken from a file that just lies in the folder',
+            hint=f"put it into {user_file()}, or trust the file by naming it: --config {PROJECT_FILE}",
+        )
+
+
+def _flatten(table: Mapping[str, Any]) -> dict[str, object]:
+    """Dotted names; only the sections that exist are opened, so that an unknown table is named as such."""
+    sections = {name.partition(".")[0] for name in KEYS if "." in name}
+    flat: dict[str, object] = {}
+    for name, value in table.items():
+        if name in sections and isinstance(value, dict):
+            flat |= {f"{name}.{inner}": one for inner, one in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _chosen_profile(layers: list[_Layer], files: list[dict[str, Any]]) -> str | None:
+    named = [places.get("profile") for places in [*(layer.values for layer in layers), *files]]
+    profile = next((str(name) for name in named if name), None)
+    known = sorted({"local", "cloud"}.union(*(content.get("profiles", {}) for content in files)))
+    if profile is not None and profile not in known:
+        nearest = difflib.get_close_matches(profile, known, n=1, cutoff=0.0)[0]
+        raise ConfigError(f'there is no profile "{profile}"', hint=f'the nearest known profile is "{nearest}"')
+    return profile
+
+
+def _file_layers(path: Path, content: dict[str, Any], profile: str | None) -> list[_Layer]:
+    layers = [_Layer(_flatten(_top(content)), lambda key: str(path))]
+    profiles = content.get("profiles", {})
+    if profile in profiles:
+        layers.insert(0, _Layer(_flatten(profiles[profile]), lambda key: f"{path} [profiles.{profile}]"))
+    return layers
+
+
+def _in_force(key: Key, layers: list[_Layer]) -> Setting:
+    for layer in layers:
+        raw = layer.values.get(key.name, "")
+        if raw == "":
+            continue
+        try:
+            return Setting(key, key.read(raw), layer.source(key))
+        except ValueError as error:
+            raise ConfigError(f"{layer.source(key)}: {key.name} {error}") from error
+    return Setting(key, key.default, "default")
+
+
+def _fill_in(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
+    """The two defaults that depend on other values: the environment on the application's key, the user on the environment."""
+    known = {setting.key.name: setting for setting in settings}
+    if known["environment"].source == "default" and known["application_key"].value:
+        known["environment"] = Setting(KEYS["environment"], "cloud", "an application_key is set")
+    if known["user"].value is None and known["environment"].value == "local":
+        known["user"] = Setting(KEYS["user"], login_name(), "login name")
+    return tuple(known.values())
+
+
+def login_name() -> str:
+    """The login name, as far as it makes a legal user id."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):  # no such user in this container; which one depends on the version
+        name = ""
+    return _ILLEGAL_IN_USER_IDS.sub("-", name)[:255].strip("-") or "me"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """The application's secret (base64) and where it came from."""
+
+    value: str = field(repr=False)
+    source: str
+
+
+def read_secret(options: Options, environ: Mapping[str, str] = os.environ) -> Secret | None:
+    """The application's secret: from secret_command, the keyring, secret_file or the environment. Raises ConfigError."""
+    if options.secret_command:
+        return Secret(_run_secret_command(options.secret_command), "secret_command")
+    stored = _keyring_secret(options.application_key)
+    if stored:
+        return Secret(stored, "keyring")
+    if options.secret_file:
+        return Secret(_read_secret_file(options.secret_file), "secret_file")
+    value = environ.get(SECRET_VARIABLE)
+    return Secret(value, SECRET_VARIABLE) if value else None
+
+
+def secret_source(options: Options, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Where the secret would come from, without running a command for it."""
+    if options.secret_command:
+        return "secret_command"
+    secret = read_secret(options, environ)
+    return secret.source if secret else None
+
+
+def _run_secret_command(command: str) -> str:
+    try:
+        words = shlex.split(command)
+        done = subprocess.run(words, stdout=subprocess.PIPE, timeout=SECRET_COMMAND_SECONDS, check=True)  # noqa: S603 - the user's own
+    except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
+        raise ConfigError("secret_command failed", hint=f"try it yourself: {command}") from error
+    return _one_line(done.stdout, "secret_command")
+
+
+def _keyring_secret(application_key: str | None) -> str | None:
+    """What the operating system's keyring holds for service "sinchphone" and the application's key."""
+    if application_key is None:
+        return None
+    try:
+        keyring, errors = importlib.import_module("keyring"), importlib.import_module("keyring.errors")
+    except ImportError:  # an optional dependency
+        return None
+    try:
+        stored = keyring.get_password("sinchphone", application_key)
+        return str(stored) if stored else None
+    except errors.NoKeyringError:
+        return None
+    except errors.KeyringError as error:
+        raise ConfigError("the keyring can't be read", hint="unlock it, or name a secret_file") from error
+
+
+def _read_secret_file(path: Path) -> str:
+    try:
+        with path.open("rb") as opened:
+            seen = os.fstat(opened.fileno())
+            if os.name == "posix" and (stat.S_IMODE(seen.st_mode) & 0o077 or seen.st_uid != os.getuid()):
+                raise ConfigError(f"secret_file {path} can be read by others", hint=f"chown it to yourself and: chmod 600 {path}")
+            return _one_line(opened.read(MAX_SECRET_BYTES), f"secret_file {path}")
+    except OSError as error:
+        raise ConfigError(f"secret_file {path} can't be read: {error.strerror}") from error
+
+
+def _one_line(raw: bytes, source: str) -> str:
+    lines = raw[:MAX_SECRET_BYTES].decode(errors="replace").strip().splitlines()
+    if len(lines) != 1 or not lines[0].isascii():
+        raise ConfigError(f"{source} must give one line, the secret")
+    return lines[0].strip()
+
+
+def in_ci(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a build server runs us: no animation then, even on what looks like a terminal."""
+    return environ.get("CI", "") not in ("", "0", "false")
+
+
+def wants_json(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether even a command line that can't be read is to be answered in JSON."""
+    variable = KEYS["json"].variable or ""
+    return "--json" in arguments or environ.get(variable, "").lower() in ("1", "true", "yes", "on")

@@ -1,0 +1,243 @@
+"""Publish and subscribe: channels, time tokens, a bounded history and who listens (pure; waiting is ``polling``'s).
+
+A client names the time token it has seen up to and gets what came after it, so nothing is lost while it is away for a moment.
+Networks (subscribe keys) know nothing of each other.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sinchphone.errors import ForbiddenError
+from sinchphone.exchange.options import ExchangeOptions
+
+TICKS = 10_000_000  # time tokens a second: unix time in 100 ns, 17 digits (PubNub REST)
+MAX_CHANNEL_CHARACTERS = 92  # PubNub's limit, of a channel and a user id
+MAX_CHANNELS = 100  # in one subscribe request
+MAX_MESSAGES = 100  # in one answer: PubNub's subscriber queue; clients limit an answer's size by it
+MESSAGE_OVERHEAD_BYTES = 512  # what a kept message costs beside its text
+AWAY_SECONDS = 20.0  # this long after its last poll a listener that hasn't said goodbye still counts: it may be reconnecting
+MAX_CLOCK_STEP = 3_600 * TICKS
+
+
+class BrokerError(ForbiddenError):
+    """The broker doesn't take a request."""
+
+
+class UnknownKeyError(BrokerError):
+    """No network has this subscribe key, or not with this publish key."""
+
+
+class MessageTooLargeError(BrokerError):
+    """A message is longer than the broker carries."""
+
+
+class TooManyPollsError(BrokerError):
+    """A network has more waiting polls, or one poll more channels, than the broker serves."""
+
+
+class InvalidChannelError(BrokerError):
+    """A channel or user id that can't be one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A published message. ``payload`` is a JSON value."""
+
+    token: int
+    channel: str
+    payload: Any = field(repr=False)
+    publisher: str
+
+
+class Bell(Protocol):
+    """What wakes a waiting poll (``asyncio.Event`` is one)."""
+
+    def set(self) -> None:
+        """Ring."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Poll:
+    """Somebody who waits for messages of some channels."""
+
+    subscribe_key: str
+    channels: tuple[str, ...]
+    listener: str
+    bell: Bell
+
+
+class _Channel:
+    """One channel's last messages and listeners."""
+
+    def __init__(self) -> None:
+        self.posted: deque[Posted] = deque()
+        self.polls: list[Poll] = []
+        self.heard_at = float("-inf")  # when somebody last listened
+
+    def is_listening(self, now: float) -> bool:
+        return bool(self.polls) or now - self.heard_at <= AWAY_SECONDS
+
+    def is_idle(self, now: float) -> bool:
+        return not self.posted and not self.is_listening(now)
+
+
+class _Network:
+    """The channels under one subscribe key, and what all their messages weigh."""
+
+    def __init__(self, publish_key: str) -> None:
+        self.publish_key = publish_key
+        self.channels: dict[str, _Channel] = {}
+        self.history: deque[tuple[Posted, int]] = deque()  # with weights, oldest first; those that left their channel early too
+        self.weight = 0
+        self.polls = 0
+        self.swept_at = float("-inf")
+
+    def channel(self, name: str) -> _Channel:
+        return self.channels.setdefault(name, _Channel())
+
+    def keep(self, posted: Posted, weight: int, limit: int) -> None:
+        channel = self.channel(posted.channel)
+        channel.posted.append(posted)
+        if len(channel.posted) > limit:
+            channel.posted.popleft()
+        self.history.append((posted, weight))
+        self.weight += weight
+
+    def forget(self, before: int, limit: int) -> None:
+        """Drop messages older than the token ``before``, and the oldest until all weigh no more than ``limit``."""
+        while self.history and (self.weight > limit or self.history[0][0].token < before):
+            posted, weight = self.history.popleft()
+            self.weight -= weight
+            kept = self.channels.get(posted.channel)
+            if kept is not None and kept.posted and kept.posted[0] is posted:
+                kept.posted.popleft()
+
+    def sweep(self, now: float) -> None:
+        """Forget channels that nobody uses, now and then."""
+        if now - self.swept_at < AWAY_SECONDS:
+            return
+        self.swept_at = now
+        for name in [name for name, channel in self.channels.items() if channel.is_idle(now)]:
+            del self.channels[name]
+
+
+class Broker:
+    """All networks of an exchange. ``now`` is wall clock time [s since the epoch] throughout."""
+
+    def __init__(self, options: ExchangeOptions) -> None:
+        self._options = options
+        self._networks: dict[str, _Network] = {}
+        self._token = 0
+
+    def add_network(self, subscribe_key: str, publish_key: str) -> None:
+        """Serve a network."""
+        self._networks[subscribe_key] = _Network(publish_key)
+
+    def token(self, now: float) -> int:
+        """The present time token: every message published from now on has a higher one."""
+        self._token = max(self._token, int(now * TICKS))
+        return self._token
+
+    def check(self, subscribe_key: str, publish_key: str | None = None) -> None:
+        """Raises UnknownKeyError unless there is such a network (and ``publish_key``, where given, is its)."""
+        network = self._networks.get(subscribe_key)
+        if network is None:
+            raise UnknownKeyError("Invalid Subscribe Key")
+        if publish_key is not None and publish_key != network.publish_key:
+            raise UnknownKeyError("Invalid Key")
+
+    def publish(self, subscribe_key: str, channel: str, payload: Any, *, size: int, publisher: str, now: float) -> int:
+        """Post a message, wake who waits for it, and return its token. ``size`` is its length on the wire [bytes].
+
+        Raises UnknownKeyError, InvalidChannelError or MessageTooLargeError.
+        """
+        network = self._network(subscribe_key)
+        _check_name(channel)
+        if size + len(channel) > self._options.message_bytes:
+            raise MessageTooLargeError("Message Too Large")
+        self._token = self.token(now) + 1
+        posted = Posted(self._token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS])
+        network.keep(posted, size + MESSAGE_OVERHEAD_BYTES, self._options.history_per_channel)
+        network.forget(int((now - self._options.history_seconds) * TICKS), self._options.history_bytes)
+        network.sweep(now)
+        for poll in network.channel(channel).polls:
+            poll.bell.set()
+        return posted.token
+
+    def since(self, subscribe_key: str, channels: Iterable[str], token: int) -> tuple[Posted, ...]:
+        """What was posted on the channels after ``token``, oldest first: at most ``MAX_MESSAGES``; ask again for the rest."""
+        kept = self._network(subscribe_key).channels
+        found = [posted for name in set(channels) & kept.keys() for posted in kept[name].posted if posted.token > token]
+        found.sort(key=lambda posted: posted.token)
+        return tuple(found[:MAX_MESSAGES])
+
+    def meet(self, token: int, now: float) -> None:
+        """Take note of a client's token. Where this machine's clock was set back, later messages still get higher ones."""
+        self._token = max(self._token, min(token, int(now * TICKS) + MAX_CLOCK_STEP))
+
+    def begin(self, poll: Poll, now: float) -> None:
+        """A listener starts to wait: its bell rings with the next message.
+
+        Raises UnknownKeyError, InvalidChannelError or TooManyPollsError.
+        """
+        network = self._network(poll.subscribe_key)
+        if network.polls >= self._options.polls or len(poll.channels) > MAX_CHANNELS:
+            raise TooManyPollsError("Too many subscribers or channels")
+        for name in poll.channels:
+            _check_name(name)
+        network.sweep(now)
+        network.polls += 1
+        for name in poll.channels:
+            network.channel(name).polls.append(poll)
+            network.channel(name).heard_at = now
+
+    def end(self, poll: Poll, now: float) -> None:
+        """A listener stops to wait; unless it has said goodbye it may be back in a moment."""
+        network = self._network(poll.subscribe_key)
+        network.polls -= 1
+        for channel in (network.channels.get(name) for name in poll.channels):
+            if channel is not None and poll in channel.polls:
+                channel.polls.remove(poll)
+                channel.heard_at = now
+
+    def expect(self, subscribe_key: str, channel: str, now: float) -> None:
+        """Somebody is about to listen: counts as listening for a moment."""
+        self._network(subscribe_key).channel(channel).heard_at = now
+
+    def leave(self, subscribe_key: str, channels: Iterable[str], listener: str) -> None:
+        """A listener says that it won't be back. Raises UnknownKeyError."""
+        kept = self._network(subscribe_key).channels
+        for channel in (kept[name] for name in set(channels) & kept.keys()):
+            for poll in channel.polls:
+                if poll.listener == listener:
+                    poll.bell.set()
+            channel.polls = [poll for poll in channel.polls if poll.listener != listener]
+            channel.heard_at = float("-inf")
+
+    def is_listening(self, subscribe_key: str, channel: str, now: float) -> bool:
+        """Whether somebody waits for the channel's messages, or did a moment ago and hasn't left."""
+        kept = self._network(subscribe_key).channels.get(channel)
+        return kept is not None and kept.is_listening(now)
+
+    def listeners(self, subscribe_key: str, channel: str) -> Counter[str]:
+        """Who waits for the channel's messages at this moment, and how many times."""
+        kept = self._network(subscribe_key).channels.get(channel)
+        return Counter(poll.listener for poll in kept.polls) if kept is not None else Counter()
+
+    def wake_everybody(self) -> None:
+        """Ring every bell: the exchange closes."""
+        for network in self._networks.values():
+            for channel in network.channels.values():
+                for poll in channel.polls:
+                    poll.bell.set()
+
+    def _network(self, subscribe_key: str) -> _Network:
+        self.check(subscribe_key)
+        return self._networks[subscribe_key]
+
+
+def _check_name(name: str) -> None:
+    if not name or len(name) > MAX_CHANNEL_CHARACTERS or "," in name:
+        raise InvalidChannelError("Invalid Channel")

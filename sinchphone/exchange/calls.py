@@ -1,0 +1,169 @@
+"""The calls of an exchange: who is called, the session key, which calls are open.
+
+::
+
+    to a user      -> an INVITE to each device (``delivery``); from then on the ends talk to each other
+    to others      -> ``Destinations`` finds an ``Answerer``, which talks over a ``Line``
+"""
+
+import asyncio
+import logging
+import secrets
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from sinchphone.errors import LocalProtocolError, SinchphoneError
+from sinchphone.exchange.broker import Broker
+from sinchphone.exchange.delivery import SETUP_SECONDS, Relay, client_of, invite_frames, post_broadcast
+from sinchphone.exchange.directory import Application, Device, Directory
+from sinchphone.exchange.line import Answerer, Destinations, Line, talk
+from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
+from sinchphone.protocol.mxp import Client
+from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
+from sinchphone.signaling.names import ErrorCode
+
+MAX_CALL_ID_CHARACTERS = 64
+_SESSION_KEY_BYTES = 32  # AES-256
+_DESTINATIONS = {Domain.PSTN: "phone numbers", Domain.SIP: "SIP addresses", Domain.CONFERENCE: "conference rooms"}
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _OpenCall:
+    """A call that isn't over, as far as we know. ``relay`` is there in calls between users."""
+
+    caller: Device
+    placed_at: float
+    task: "asyncio.Task[None]"
+    relay: Relay | None = None
+
+
+class Calls:
+    """Places calls and knows which are open. ``now`` is wall clock time [s since the epoch]."""
+
+    def __init__(self, options: ExchangeOptions, directory: Directory, broker: Broker, destinations: Destinations | None) -> None:
+        self._options = options
+        self._directory = directory
+        self._broker = broker
+        self._destinations = destinations
+        self._open: dict[tuple[str, str], _OpenCall] = {}  # by application key and call id
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def place(self, caller: Device, request: CallRequest, now: float) -> Placement:
+        """Set a call going. Raises RefusedError where that can't be."""
+        self._check(caller, request, now)
+        answerer = self._answerer(caller.application, request)
+        if answerer is not None:
+            return self._place_to_answerer(caller, request, answerer, now)
+        if request.domain is not Domain.MXP:
+            raise not_found(f"there are no such {_DESTINATIONS[request.domain]} on this exchange")
+        return self._place_to_user(caller, request, now)
+
+    def report(self, device: Device, call_id: str) -> None:
+        """A device says that a call is over for it. The caller's word ends the call."""
+        key = (device.application.key, call_id)
+        call = self._open.get(key)
+        if call is not None and call.caller.instance_id == device.instance_id:
+            self._close(key)
+
+    async def close(self, seconds: float) -> None:
+        """End all relaying, and the calls that the exchange itself has an end in; wait at most ``seconds`` for their goodbyes."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    def _check(self, caller: Device, request: CallRequest, now: float) -> None:
+        if len(request.call_id) > MAX_CALL_ID_CHARACTERS:
+            raise invalid(f"callId has at most {MAX_CALL_ID_CHARACTERS} characters")
+        if (caller.application.key, request.call_id) in self._open:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "there is a call with this callId already")
+        if request.domain is Domain.PSTN and not request.caller_id:
+            raise forbidden("a call to a phone number needs a caller id (cli)")
+        self._close_stale(now)
+        own = sum(call.caller.application is caller.application and call.caller.user_id == caller.user_id for call in self._open.values())
+        if own >= self._options.open_calls_per_user:
+            raise too_many(f"the user has {own} open calls already")
+
+    def _close_stale(self, now: float) -> None:
+        """Close calls that must be over although nobody said so: set up long ago, and the caller is gone."""
+        for key, call in list(self._open.items()):
+            network, channel = call.caller.application.signal, call.caller.identity.signal_channel
+            if now - call.placed_at > SETUP_SECONDS and not self._broker.is_listening(network.subscribe_key, channel, now):
+                self._close(key)
+
+    def _answerer(self, application: Application, request: CallRequest) -> Answerer | None:
+        if self._destinations is None:
+            return None
+        try:
+            return self._destinations.find(application, request)
+        except RefusedError:
+            raise
+        except SinchphoneError as error:
+            raise forbidden(str(error)) from error
+
+    def _place_to_answerer(self, caller: Device, request: CallRequest, answerer: Answerer, now: float) -> Placement:
+        placement, key = _placement(request, ()), (caller.application.key, request.call_id)
+        local = Client(request.identity, f"exchange-{uuid.uuid4()}", placement.signal_channel)
+        ends = (client_of(caller, request), local)
+        subscribe_key = caller.application.signal.subscribe_key
+        line = Line(request, *ends, placement.session_key, self._broker, subscribe_key, self._broker.token(now))
+        task = self._spawn(talk(answerer, line), f"answer {request.call_id}")
+        self._open[key] = _OpenCall(caller, now, task)
+        task.add_done_callback(lambda _: self._open.pop(key))
+        return placement
+
+    def _place_to_user(self, caller: Device, request: CallRequest, now: float) -> Placement:
+        reachable = self._directory.reachable(caller.application, request.identity, now)
+        callees = [device for device in reachable if device.instance_id != caller.instance_id]
+        if not callees:
+            raise not_found(_why_nobody(caller, request.identity))
+        placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.capabilities) for device in callees))
+        relay = Relay(self._broker, caller, callees, request.call_id, placement.signal_channel, self._broker.token(now))
+        try:
+            invites = [(callee, invite_frames(caller, callee, request, placement.session_key)) for callee in callees]
+        except LocalProtocolError as error:
+            raise invalid(f"the call can't be announced: {error}") from error
+        for callee, frames in invites:
+            for frame in frames:
+                post_broadcast(self._broker, callee, frame, caller.instance_id)
+        task = self._spawn(relay.run(), f"relay {request.call_id}")
+        self._open[caller.application.key, request.call_id] = _OpenCall(caller, now, task, relay)
+        return placement
+
+    def _close(self, key: tuple[str, str]) -> None:
+        call = self._open[key]
+        if call.relay is None:
+            return  # an answerer knows by itself when its call is over
+        call.relay.forward()  # a CANCEL just before must still get through
+        call.task.cancel()
+        del self._open[key]
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _logger.error("%s failed", task.get_name(), exc_info=error)
+
+
+def _placement(request: CallRequest, instances: tuple[RemoteInstance, ...]) -> Placement:
+    channel = f"call-{secrets.token_urlsafe(32)}"  # longer than a device's: what fits here can be relayed there
+    return Placement(request.call_id, secrets.token_bytes(_SESSION_KEY_BYTES), channel, instances)
+
+
+def _why_nobody(caller: Device, user_id: str) -> str:
+    if user_id == caller.user_id:
+        return f"{user_id} has no other device that is listening"
+    if user_id in caller.application.users:
+        return f"{user_id} is not listening at the moment"
+    return f"there is no user {user_id} on this exchange"

@@ -1,0 +1,75 @@
+"""The local application's key and secret: made at first use, kept in a file that only its owner can read."""
+
+import base64
+import json
+import os
+import secrets
+import stat
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sinchphone.errors import ConfigError
+from sinchphone.protocol.auth import decode_secret
+
+FILE_NAME = "local-application.json"
+SECRET_BYTES = 32
+_MAX_FILE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationCredentials:
+    """An application's key, and its secret in base64."""
+
+    key: str
+    secret: str = field(repr=False)
+
+
+def local_credentials(folder: Path) -> ApplicationCredentials:
+    """The credentials kept in ``folder``, made now if there are none. Of several processes that make them at the same time, all
+    get the same. Raises ConfigError where the file can't be used or others may read it."""
+    path = folder / FILE_NAME
+    try:
+        if not path.exists():
+            _create(path)
+        return _read(path)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be used: {error.strerror}", hint="Check who owns it, and the space on the disk.") from error
+
+
+def _create(path: Path) -> None:
+    """Write complete credentials under a name of our own, then link them into place: only the first link succeeds."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    secret = base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    try:
+        with os.fdopen(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump({"key": str(uuid.uuid4()), "secret": secret}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(own)
+    except FileExistsError:
+        return  # another process was faster: its credentials are as good
+    finally:
+        own.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> ApplicationCredentials:
+    with path.open(encoding="utf-8") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        text = file.read(_MAX_FILE_BYTES)
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError(f"{path} can be read by others than its owner", hint=f"Run: chmod 600 {path}")
+    unusable = ConfigError(f"{path} doesn't hold the local application", hint="Delete it; a new one is made at the next start.")
+    try:
+        fields = json.loads(text)
+        key, secret = fields["key"], fields["secret"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise unusable from error
+    if not isinstance(key, str) or not isinstance(secret, str) or not key:
+        raise unusable
+    try:
+        decode_secret(secret)
+    except ConfigError as error:
+        raise unusable from error
+    return ApplicationCredentials(key, secret)

@@ -1,0 +1,90 @@
+"""What the exchange itself sends to the devices of a called user: the INVITE, and what the caller sends before it knows them."""
+
+import asyncio
+import base64
+import json
+import os
+import secrets
+from collections.abc import Sequence
+
+from sinchphone.errors import RemoteProtocolError
+from sinchphone.exchange.broker import Broker
+from sinchphone.exchange.directory import Device
+from sinchphone.exchange.line import post
+from sinchphone.exchange.polling import messages
+from sinchphone.protocol.jsep import encode_description
+from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
+from sinchphone.signaling.dialect import CallRequest
+
+SETUP_SECONDS = 90.0  # after this nobody sends to a call's own channel any more (call setup takes 60 s at most)
+
+
+def client_of(device: Device, request: CallRequest) -> Client:
+    """A caller's device, as the called end sees it."""
+    return Client(device.user_id, device.instance_id, device.identity.signal_channel, caller_id=request.caller_id or "")
+
+
+def invite_frames(caller: Device, callee: Device, request: CallRequest, session_key: bytes) -> list[str]:
+    """An INVITE for one device, under its own key (MXP v10, INVITE). Raises LocalProtocolError where it gets too long."""
+    headers = {
+        "to": callee.instance_id,
+        "key": base64.b64encode(session_key).decode(),
+        "sdp": encode_description(request.offer),
+    }
+    if request.headers:
+        headers["ph"] = json.dumps(dict(request.headers), ensure_ascii=False, separators=(",", ":"))
+    message = Message(Method.INVITE, client_of(caller, request), BodyType.MEDIA, "", headers)
+    tag = str(secrets.randbelow(2_000_000_000))
+    return split(encrypt(message, callee.identity.mxp_key, os.urandom(16)), request.call_id, tag)
+
+
+def post_broadcast(broker: Broker, device: Device, payload: object, publisher: str) -> None:
+    """Publish on a device's broadcast channel. Raises BrokerError."""
+    post(broker, device.application.broadcast.subscribe_key, device.identity.broadcast_channel, payload, publisher)
+
+
+class Relay:
+    """Passes on the frames that the caller sends while it doesn't know any of the called devices (CANCEL, that is).
+
+    They go to both channels of each device: on the broadcast channel they can't overtake the INVITE, on the signal channel is where
+    clients look for them. A message that comes twice does no harm in MXP.
+    """
+
+    def __init__(self, broker: Broker, caller: Device, callees: Sequence[Device], call_id: str, channel: str, token: int) -> None:
+        self._broker = broker
+        self._caller = caller
+        self._callees = callees
+        self._call_id = call_id
+        self._channel = channel
+        self._token = token
+
+    async def run(self) -> None:
+        """Pass on what comes, until calls are either up or given up."""
+        try:
+            async with asyncio.timeout(SETUP_SECONDS):
+                async for _ in messages(self._broker, self._subscribe_key, self._channel, self._token):
+                    self.forward()
+        except TimeoutError:
+            return
+
+    def forward(self) -> None:
+        """Pass on what came and wasn't yet."""
+        for posted in self._broker.since(self._subscribe_key, (self._channel,), self._token):
+            self._token = posted.token
+            if self._is_of_call(posted.payload):
+                self._send(posted.payload)
+
+    @property
+    def _subscribe_key(self) -> str:
+        return self._caller.application.signal.subscribe_key
+
+    def _is_of_call(self, payload: object) -> bool:
+        try:
+            return parse_fragment(payload).session_id == self._call_id
+        except RemoteProtocolError:
+            return False
+
+    def _send(self, frame: object) -> None:
+        for callee in self._callees:
+            post_broadcast(self._broker, callee, frame, self._caller.instance_id)
+            post(self._broker, self._subscribe_key, callee.identity.signal_channel, frame, self._caller.instance_id)

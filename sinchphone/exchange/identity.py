@@ -1,0 +1,72 @@
+"""Who is who on an exchange, derived from the application's secret alone (pure).
+
+Nothing here is stored: an exchange that another process took over gives the same device the same ids, keys and channels again,
+so that running calls keep their signaling. Whoever doesn't know the secret can guess none of it.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import uuid
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One of an application's two pub/sub networks, by its keys."""
+
+    subscribe_key: str
+    publish_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceIdentity:
+    """A registered device: its instance id, the secret that signs its requests, its MXP key (AES-256) and its channels."""
+
+    instance_id: str
+    secret: bytes = field(repr=False)
+    mxp_key: bytes = field(repr=False)
+    broadcast_channel: str
+    signal_channel: str
+
+
+def network(secret: bytes, name: str) -> Network:
+    """The keys of an application's network ``name`` (``broadcast`` or ``signal``)."""
+    return Network(
+        "sub-c-" + str(_uuid(_derive(secret, name, "subscribe key"))),
+        "pub-c-" + str(_uuid(_derive(secret, name, "publish key"))),
+    )
+
+
+def device_identity(secret: bytes, user_id: str, device_id: str) -> DeviceIdentity:
+    """What an application's user is on a device, the same at every exchange and every time."""
+
+    def derive(label: str) -> bytes:
+        return _derive(secret, label, user_id, device_id)
+
+    return DeviceIdentity(
+        str(_uuid(derive("instance id"))),
+        derive("instance secret"),
+        derive("mxp key"),
+        "broadcast-" + _name(derive("broadcast channel")),
+        "signal-" + _name(derive("signal channel")),
+    )
+
+
+def exchange_proof(secret: bytes, challenge: str) -> str:
+    """What only an exchange that serves the application can answer to a random challenge."""
+    return _derive(secret, "exchange proof", challenge).hex()
+
+
+def _derive(secret: bytes, *labels: str) -> bytes:
+    """HMAC-SHA256 over the labels as JSON, so that no two lists of labels give the same text."""
+    return hmac.digest(secret, json.dumps(labels).encode(), hashlib.sha256)
+
+
+def _uuid(derived: bytes) -> uuid.UUID:
+    return uuid.UUID(bytes=derived[:16])
+
+
+def _name(derived: bytes) -> str:
+    return base64.urlsafe_b64encode(derived[:24]).decode()

@@ -1,0 +1,79 @@
+"""The exchange's own end of a call: what a room, a number or the echo is given to talk over, and how it is found."""
+
+import json
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from sinchphone.errors import SinchphoneError
+from sinchphone.exchange.broker import Broker
+from sinchphone.exchange.directory import Application
+from sinchphone.exchange.polling import messages
+from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
+from sinchphone.signaling.dialect import CallRequest
+from sinchphone.signaling.names import ErrorCode
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """A call that the exchange itself answers: what was asked for, both ends, and the key of their messages.
+
+    ``local`` is our end: who we are, and the channel that the caller publishes to until it knows another.
+    """
+
+    request: CallRequest
+    caller: Client
+    local: Client
+    session_key: bytes = field(repr=False)
+    broker: Broker = field(repr=False)
+    subscribe_key: str = field(repr=False)
+    placed_at_token: int
+
+    async def publish(self, channel: str, frame: str) -> None:
+        """Publish an MXP frame, as a rule on ``caller.channel``. Raises BrokerError."""
+        post(self.broker, self.subscribe_key, channel, frame, self.local.instance_id)
+
+    async def frames(self) -> AsyncIterator[object]:
+        """What is published to our end, from the moment that the call was placed, for ever. It may be anything."""
+        async for posted in messages(self.broker, self.subscribe_key, self.local.channel, self.placed_at_token):
+            yield posted.payload
+
+
+Answerer: TypeAlias = Callable[[Line], Awaitable[None]]  # returns when the call is over; cancelled when the exchange closes
+
+
+class Destinations(Protocol):
+    """What can be called on an exchange beside its users."""
+
+    def find(self, application: Application, request: CallRequest) -> Answerer | None:
+        """Who answers this call, or ``None`` where that is nobody here; asked before the users are.
+
+        May raise a SinchphoneError: the caller is refused with its message.
+        """
+
+
+def post(broker: Broker, subscribe_key: str, channel: str, payload: object, publisher: str) -> None:
+    """Publish from inside the exchange. Raises BrokerError."""
+    size = len(json.dumps(payload, ensure_ascii=False).encode())
+    broker.publish(subscribe_key, channel, payload, size=size, publisher=publisher, now=time.time())
+
+
+async def talk(answerer: Answerer, line: Line) -> None:
+    """Let an answerer have its call. Where it gives up with an error, the caller is told."""
+    try:
+        await answerer(line)
+    except SinchphoneError as error:
+        _logger.warning("the exchange's end of a call failed: %s", error)
+        await _tell_failure(line, str(error))
+
+
+async def _tell_failure(line: Line, reason: str) -> None:
+    failure = encode_failure(CallFailure(ErrorCode.INTERNAL, reason, "exchange"))
+    message = Message(Method.ERROR, line.local, BodyType.ERROR, failure, {"to": line.caller.instance_id})
+    for frame in split(encrypt(message, line.session_key, os.urandom(16)), line.request.call_id, "1"):
+        await line.publish(line.caller.channel, frame)

@@ -1,0 +1,39 @@
+"""What an exchange can be told: where it listens, which applications it serves, and how much it takes from anybody."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sinchphone.errors import ConfigError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 4600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeOptions:
+    """Options of one exchange. ``applications`` maps each application key to its secret (base64). Port 0 takes a free port."""
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    applications: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked
+    message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)
+    users: int = 1_000  # an application
+    devices_per_user: int = 16
+    open_calls_per_user: int = 16
+    history_per_channel: int = 256  # messages; the longest MXP message has less than 200 frames
+    history_bytes: int = 16 * 1024 * 1024  # an application and network
+    history_seconds: float = 600.0
+    polls: int = 2_000  # long polls that wait at the same time, an application and network
+    poll_seconds: float = 280.0  # a little less than PubNub's SDKs wait (310 s)
+    clock_skew_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError."""
+        if not 0 <= self.port <= 65_535:
+            raise ConfigError(f"{self.port} is not a port", hint="Ports go from 1 to 65535.")
+        limits = (self.body_bytes, self.message_bytes, self.users, self.devices_per_user, self.open_calls_per_user, self.polls)
+        if min(*limits, self.history_per_channel, self.history_bytes) < 1:
+            raise ConfigError("an exchange's limits must be at least 1")
+        if min(self.history_seconds, self.poll_seconds, self.clock_skew_seconds) <= 0:
+            raise ConfigError("an exchange's times must be more than 0 seconds")

@@ -1,0 +1,44 @@
+"""Waiting at the broker: a long poll, for clients over HTTP and for the exchange's own ends of calls alike."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from sinchphone.exchange.broker import Broker, Poll, Posted
+
+
+async def wait_for_messages(
+    broker: Broker, subscribe_key: str, channels: tuple[str, ...], token: int, *, listener: str, seconds: float
+) -> tuple[Posted, ...]:
+    """What was posted after ``token``, waiting for it up to ``seconds``; empty when nothing came or the exchange closes.
+
+    Raises what ``Broker.begin`` raises; cancelling it is safe.
+    """
+    bell = asyncio.Event()
+    poll = Poll(subscribe_key, tuple(dict.fromkeys(channels)), listener, bell)
+    broker.begin(poll, time.time())
+    try:
+        broker.meet(token, time.time())
+        posted = broker.since(subscribe_key, channels, token)
+        if not posted:
+            await _rung(bell, seconds)
+            posted = broker.since(subscribe_key, channels, token)
+        return posted
+    finally:
+        broker.end(poll, time.time())
+
+
+async def messages(broker: Broker, subscribe_key: str, channel: str, token: int) -> AsyncIterator[Posted]:
+    """Every message posted on a channel after ``token``, for ever."""
+    while True:
+        for posted in await wait_for_messages(broker, subscribe_key, (channel,), token, listener="exchange", seconds=3_600.0):
+            token = posted.token
+            yield posted
+
+
+async def _rung(bell: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await bell.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,189 @@
+"""The broker over HTTP, as PubNub's REST API: publish, subscribe (v2 and the older form), presence and time.
+
+Paths are read raw: a ``/`` inside a message travels as ``%2F`` and must not be mistaken for a separator.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+from aiohttp import web
+
+from sinchphone.exchange.bodies import read_body, unpack
+from sinchphone.exchange.broker import Broker, BrokerError, MessageTooLargeError, Posted
+from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.polling import wait_for_messages
+from sinchphone.exchange.refusals import RefusedError
+
+REGION = 1
+MAX_TOKEN_DIGITS = 19
+
+_Serve: TypeAlias = Callable[[web.Request, list[str]], Awaitable[web.Response]]
+
+
+class InvalidRequestError(BrokerError):
+    """A request that can't be read."""
+
+
+class PubNubRoutes:
+    """The routes of one broker. Once ``closing`` is set, polls are answered at once and for the last time."""
+
+    def __init__(self, broker: Broker, options: ExchangeOptions, closing: asyncio.Event) -> None:
+        self._broker = broker
+        self._options = options
+        self._closing = closing
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add all routes."""
+        rest = "{rest:(?s:.*)}"
+        router.add_get("/time/0", self._time)
+        router.add_get(f"/publish/{rest}", self._publishing)
+        router.add_post(f"/publish/{rest}", self._publishing)
+        router.add_get(f"/v2/subscribe/{rest}", self._answering(self._subscribe))
+        router.add_get(f"/subscribe/{rest}", self._answering(self._subscribe_v1))
+        router.add_get(f"/v2/presence/{{prefix:sub[-_]key}}/{rest}", self._answering(self._presence))
+
+    async def _time(self, request: web.Request) -> web.Response:
+        return _json([self._broker.token(time.time())])
+
+    def _answering(self, serve: _Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """A route that gives ``serve`` the path's decoded segments and turns refusals into answers."""
+
+        async def answer(request: web.Request) -> web.Response:
+            try:
+                return await serve(request, _segments(request))
+            except BrokerError as refusal:
+                answer = {"message": str(refusal), "error": True, "service": "Access Manager", "status": 400}
+                return _json(answer, status=400)
+
+        return answer
+
+    async def _publishing(self, request: web.Request) -> web.Response:
+        try:
+            return await self._publish(request, _segments(request))
+        except BrokerError as refusal:
+            return _json([0, str(refusal), self._present()], status=400)
+
+    async def _publish(self, request: web.Request, segments: list[str]) -> web.Response:
+        """``/publish/{publish key}/{subscribe key}/0/{channel}/0[/{message}]``"""
+        match segments:
+            case ["publish", publish_key, subscribe_key, _, channel, "0", text] if request.method == "GET":
+                message = text
+            case ["publish", publish_key, subscribe_key, _, channel, "0"] if request.method == "POST":
+                message = ""
+            case _:
+                raise InvalidRequestError("Invalid Path")
+        self._broker.check(subscribe_key, publish_key)
+        if request.method == "POST":
+            message = await self._posted_message(request)
+        size = len(message.encode())
+        if size > self._options.message_bytes:
+            raise MessageTooLargeError("Message Too Large")
+        publisher = request.query.get("uuid", "")
+        payload = _payload(message)
+        token = self._broker.publish(subscribe_key, channel, payload, size=size, publisher=publisher, now=time.time())
+        return _json([1, "Sent", str(token)])
+
+    async def _posted_message(self, request: web.Request) -> str:
+        limit = self._options.message_bytes
+        try:
+            return _text(unpack(await read_body(request, limit), request.headers.get("Content-Encoding", ""), limit))
+        except RefusedError as refusal:
+            raise MessageTooLargeError("Message Too Large") if refusal.status == 413 else InvalidRequestError("Invalid Body") from refusal
+
+    async def _subscribe(self, request: web.Request, segments: list[str]) -> web.Response:
+        """``/v2/subscribe/{subscribe key}/{channels}/0?tt={time token}&uuid={listener}``"""
+        match segments:
+            case ["v2", "subscribe", subscribe_key, channels, "0"]:
+                since = _token(request.query.get("tt", "0"))
+            case _:
+                raise InvalidRequestError("Invalid Path")
+        posted, token = await self._poll(request, subscribe_key, channels, since)
+        messages = [_envelope(message, subscribe_key) for message in posted]
+        return self._polled({"t": {"t": token, "r": REGION}, "m": messages})
+
+    async def _subscribe_v1(self, request: web.Request, segments: list[str]) -> web.Response:
+        """``/subscribe/{subscribe key}/{channels}/0/{time token}``"""
+        match segments:
+            case ["subscribe", subscribe_key, channels, "0", text]:
+                since = _token(text)
+            case _:
+                raise InvalidRequestError("Invalid Path")
+        posted, token = await self._poll(request, subscribe_key, channels, since)
+        return self._polled([[message.payload for message in posted], token, ",".join(message.channel for message in posted)])
+
+    async def _poll(self, request: web.Request, subscribe_key: str, channels: str, since: int) -> tuple[tuple[Posted, ...], str]:
+        """What came after ``since``, and the token that says so. Without a token the answer is the present one, at once."""
+        self._broker.check(subscribe_key)
+        names = tuple(channels.split(","))
+        listener = request.query.get("uuid", "")
+        seconds = self._options.poll_seconds if since and not self._closing.is_set() else 0.0
+        after = since or self._broker.token(time.time())
+        posted = await wait_for_messages(self._broker, subscribe_key, names, after, listener=listener, seconds=seconds)
+        return posted, str(posted[-1].token if posted else after)
+
+    def _polled(self, answer: object) -> web.Response:
+        response = _json(answer)
+        if self._closing.is_set():
+            response.force_close()
+        return response
+
+    async def _presence(self, request: web.Request, segments: list[str]) -> web.Response:
+        """``/v2/presence/sub-key/{subscribe key}/channel/{channels}/(leave|heartbeat)``"""
+        match segments:
+            case ["v2", "presence", _, subscribe_key, "channel", channels, "leave"]:
+                self._broker.leave(subscribe_key, channels.split(","), request.query.get("uuid", ""))
+                return _json({"status": 200, "message": "OK", "action": "leave", "service": "Presence"})
+            case ["v2", "presence", _, subscribe_key, "channel", _, "heartbeat"]:
+                self._broker.check(subscribe_key)
+                return _json({"status": 200, "message": "OK", "service": "Presence"})
+            case _:
+                raise InvalidRequestError("Invalid Path")
+
+    def _present(self) -> str:
+        return str(self._broker.token(time.time()))
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return web.Response(text=text, status=status, content_type="application/json", headers={"Cache-Control": "no-cache"})
+
+
+def _envelope(message: Posted, subscribe_key: str) -> dict[str, Any]:
+    published = {"t": str(message.token), "r": REGION}
+    members = {"a": "1", "f": 0, "i": message.publisher, "p": published, "k": subscribe_key, "c": message.channel}
+    return {**members, "d": message.payload, "b": message.channel}
+
+
+def _segments(request: web.Request) -> list[str]:
+    """The decoded parts of the path. Raises InvalidRequestError where one isn't text."""
+    return [_text(unquote_to_bytes(segment)) for segment in request.rel_url.raw_path.lstrip("/").split("/")]
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError("Invalid Encoding") from error
+
+
+def _token(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > MAX_TOKEN_DIGITS:
+        raise InvalidRequestError("Invalid Timetoken")
+    return int(text)
+
+
+def _payload(text: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # what can't be passed on isn't taken: lone surrogates, deep nests
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError("Invalid JSON") from error
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")  # Python would read NaN and Infinity

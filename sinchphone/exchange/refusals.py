@@ -1,0 +1,43 @@
+"""How the exchange says no: a status, a number and a sentence that names what was wrong."""
+
+from sinchphone.errors import SinchphoneError
+from sinchphone.signaling.names import ErrorCode
+
+
+class RefusedError(SinchphoneError):
+    """A request that the exchange doesn't serve. ``status`` is HTTP's, ``code`` the platform's number."""
+
+    def __init__(self, status: int, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+def invalid(message: str) -> RefusedError:
+    """The request itself can't be read."""
+    return RefusedError(400, ErrorCode.INVALID_PARAMETERS, message)
+
+
+def unauthorized(message: str, code: ErrorCode = ErrorCode.INVALID_CREDENTIALS) -> RefusedError:
+    """The request doesn't prove who sends it."""
+    return RefusedError(401, code, message)
+
+
+def forbidden(message: str) -> RefusedError:
+    """We know who asks, and they may not."""
+    return RefusedError(403, ErrorCode.FORBIDDEN, message)
+
+
+def not_found(message: str) -> RefusedError:
+    """Nobody and nothing of that name."""
+    return RefusedError(404, ErrorCode.NOT_FOUND, message)
+
+
+def too_many(message: str) -> RefusedError:
+    """A limit is reached."""
+    return RefusedError(429, ErrorCode.TOO_MANY, message)
+
+
+def too_large(message: str) -> RefusedError:
+    """The request has too many bytes."""
+    return RefusedError(413, ErrorCode.INVALID_REQUEST, message)

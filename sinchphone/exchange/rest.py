@@ -1,0 +1,186 @@
+"""The Ocra REST routes: each operation of the dialect's table as a coroutine, over the directory and the calls.
+
+::
+
+    request -> who asks (``verification``) -> what for (``signaling.wire_*``) -> directory, calls -> answer
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from aiohttp import web
+
+from sinchphone.exchange.bodies import read_body, unpack
+from sinchphone.exchange.calls import Calls
+from sinchphone.exchange.directory import Device, Directory
+from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.refusals import forbidden, invalid, not_found, unauthorized
+from sinchphone.exchange.verification import ReceivedRequest, Verifier
+from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
+from sinchphone.signaling.fields import Record, write_json
+from sinchphone.signaling.names import OPERATIONS, TIMESTAMP_HEADER, Auth, ErrorCode, Operation
+from sinchphone.signaling.wire_calls import read_call_request, read_push, write_ice_servers, write_placement
+from sinchphone.signaling.wire_registration import (
+    Configuration,
+    read_instance_request,
+    read_prolong_request,
+    read_update_request,
+    write_configuration,
+    write_created,
+    write_prolonged,
+)
+
+FEATURES = {"CallReport.IncludeMxpEventLog": False, "WebRtc.UseTurn": False}
+
+_Route: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
+_Serve: TypeAlias = Callable[[web.Request, Device, bytes], bytes]  # a signed operation: the device, the content, the answer
+
+
+class OcraRoutes:
+    """The routes of one exchange."""
+
+    def __init__(self, options: ExchangeOptions, directory: Directory, calls: Calls) -> None:
+        self._options = options
+        self._directory = directory
+        self._calls = calls
+        self._verifier = Verifier(directory, options.clock_skew_seconds)
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add a route for every operation of the table."""
+        by_token: dict[Operation, _Route] = {
+            Operation.CREATE_INSTANCE: self._create_instance,
+            Operation.PROLONG_INSTANCE: self._prolong_instance,
+        }
+        by_signature: dict[Operation, _Serve] = {
+            Operation.UPDATE_INSTANCE: self._update_instance,
+            Operation.GET_CONFIG: self._get_config,
+            Operation.PLACE_CALL: self._place_call,
+            Operation.GET_ICE_SERVERS: self._get_ice_servers,
+            Operation.SET_PUSH_PROFILE: self._set_push_profile,
+            Operation.DELETE_PUSH_PROFILE: self._delete_push_profile,
+            Operation.SEND_PUSH: self._send_push,
+            Operation.GET_FEATURES: self._get_features,
+            Operation.REPORT_CALL: self._report_call,
+        }
+        for operation, endpoint in OPERATIONS.items():
+            route = by_token[operation] if endpoint.auth is Auth.TOKEN else self._signed(operation, by_signature[operation])
+            router.add_route(endpoint.verb, endpoint.route, route)
+
+    def _signed(self, operation: Operation, serve: _Serve) -> _Route:
+        """The route of an operation that devices sign."""
+
+        async def answer(request: web.Request) -> web.Response:
+            received = await self._receive(request)
+            user_id, instance_id = request.match_info["user"], request.match_info["instance"]
+            device = self._verifier.device(received, user_id, instance_id, time.time())
+            return _answer(operation, serve(request, device, self._content(request, received)))
+
+        return answer
+
+    async def _receive(self, request: web.Request) -> ReceivedRequest:
+        headers = request.headers
+        return ReceivedRequest(
+            request.method,
+            request.rel_url.raw_path,
+            await read_body(request, self._options.body_bytes),
+            headers.get("Content-Type", ""),
+            headers.get(TIMESTAMP_HEADER, ""),
+            headers.get("Authorization"),
+        )
+
+    def _content(self, request: web.Request, received: ReceivedRequest) -> bytes:
+        return unpack(received.body, request.headers.get("Content-Encoding", ""), self._options.body_bytes)
+
+    async def _create_instance(self, request: web.Request) -> web.Response:
+        received, now = await self._receive(request), time.time()
+        asked = read_instance_request(self._content(request, received))
+        registrant = self._verifier.registrant(received, asked.user_id, now)
+        expire_at = _earliest(registrant.instance_expires_at, asked.expire_at)
+        device = self._directory.register(registrant.application, asked, expire_at=expire_at, now=now)
+        instance = Instance(device.instance_id, device.identity.secret, device.user_id, device.device_id, expire_at)
+        configuration = _configuration(request, device)
+        return _answer(Operation.CREATE_INSTANCE, write_created(instance, configuration, device.capabilities, device.software))
+
+    async def _prolong_instance(self, request: web.Request) -> web.Response:
+        received, now = await self._receive(request), time.time()
+        user_id = request.match_info["user"]
+        registrant = self._verifier.registrant(received, user_id, now)
+        device = self._directory.device(request.match_info["instance"])
+        if device is None or device.application is not registrant.application:
+            raise unauthorized("unknown instance", ErrorCode.UNKNOWN_INSTANCE)
+        if device.user_id != user_id:
+            raise forbidden("path: the instance is another user's")
+        device.expire_at = _earliest(registrant.instance_expires_at, read_prolong_request(self._content(request, received)))
+        return _answer(Operation.PROLONG_INSTANCE, write_prolonged(device.instance_id, device.expire_at))
+
+    def _update_instance(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        device.capabilities, device.software = read_update_request(content)
+        return write_json({})
+
+    def _get_config(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        self._directory.expect(device, time.time())  # clients ask when they start
+        return write_configuration(_configuration(request, device))
+
+    def _place_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        asked, now = read_call_request(content), time.time()
+        return write_placement(self._calls.place(device, asked, now), now, asked.headers)
+
+    def _get_ice_servers(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        return write_ice_servers(())  # ends on one machine, or in one network, find each other without
+
+    def _set_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        Record.parse(content)
+        device.has_push = True
+        return write_json({})
+
+    def _delete_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        device.has_push = False
+        return write_json({})
+
+    def _send_push(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        asked = read_push(content)
+        known = device.application.users.get(asked.user_id, {}).values()
+        if not {*asked.instance_ids} <= {other.instance_id for other in known}:
+            raise not_found("to: there is no such instance")
+        return write_json({})
+
+    def _get_features(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        return write_json(FEATURES)
+
+    def _report_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        self._calls.report(device, Record.parse(content).token("callId"))
+        return write_json({})
+
+
+def _answer(operation: Operation, body: bytes) -> web.Response:
+    return web.Response(body=body, status=OPERATIONS[operation].status, content_type="application/json")
+
+
+def _configuration(request: web.Request, device: Device) -> Configuration:
+    application, identity = device.application, device.identity
+    pubsub = PubSubConfig(
+        _origin(request),
+        request.secure,
+        application.broadcast.subscribe_key,
+        application.signal.subscribe_key,
+        application.signal.publish_key,
+    )
+    return Configuration(pubsub, Profile(identity.broadcast_channel, identity.signal_channel, identity.mxp_key))
+
+
+def _origin(request: web.Request) -> str:
+    """Where the client reached us: it will reach the broker there too. Raises RefusedError for a Host header that is none."""
+    try:
+        url = request.url
+        host, port = url.raw_host, url.port
+    except ValueError as error:
+        raise invalid("Host: that is not a host") from error
+    if not host or port is None:
+        raise invalid("Host: that is not a host")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _earliest(*limits: float | None) -> float | None:
+    given = [limit for limit in limits if limit is not None]
+    return min(given) if given else None

@@ -1,0 +1,168 @@
+"""The exchange as a server: directory, broker and calls behind one HTTP port."""
+
+import asyncio
+import errno
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from aiohttp import web
+
+from sinchphone.errors import NetworkError, RemoteProtocolError
+from sinchphone.exchange.broker import Broker
+from sinchphone.exchange.calls import Calls
+from sinchphone.exchange.directory import Directory
+from sinchphone.exchange.identity import exchange_proof
+from sinchphone.exchange.line import Destinations
+from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubnub import PubNubRoutes
+from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.rest import OcraRoutes
+from sinchphone.signaling.names import CORS_HEADERS, ErrorCode
+from sinchphone.signaling.wire_registration import write_error
+
+SERVICE = "sinchphone-exchange"
+MAX_CHALLENGE_CHARACTERS = 128
+
+_CLOSE_SECONDS = 1.0  # for requests that are being served
+_ESCAPED = 3  # characters that a byte of a message takes in a URL, at most
+_MAX_HEADER_BYTES = 16 * 1024
+
+_logger = logging.getLogger(__name__)
+
+
+class PortTakenError(NetworkError):
+    """Another program listens on the exchange's port."""
+
+
+class Exchange:
+    """An exchange. ``async with`` starts and closes it; it can be started once."""
+
+    def __init__(self, options: ExchangeOptions, *, destinations: Destinations | None = None) -> None:
+        """``destinations`` answers what is no user: rooms, numbers, the echo. Raises ConfigError for a secret that is none."""
+        self._options = options
+        self._closing = asyncio.Event()
+        self.broker = Broker(options)
+        self.directory = Directory(options, self.broker)
+        self._calls = Calls(options, self.directory, self.broker, destinations)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL, such as ``http://127.0.0.1:4600``. Raises NetworkError before the start."""
+        host = self._options.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on. Raises NetworkError before the start."""
+        if self._runner is None or not self._runner.addresses:
+            raise NetworkError("the exchange is not running")
+        return int(self._runner.addresses[0][1])
+
+    async def start(self) -> None:
+        """Listen. Raises PortTakenError where somebody else does, NetworkError where it's not possible otherwise."""
+        self._runner = web.AppRunner(
+            self._application(),
+            access_log=None,  # paths carry messages and keys
+            auto_decompress=False,  # a signature covers the body as it was sent
+            handler_cancellation=True,  # a poll ends when its client goes away
+            max_line_size=_ESCAPED * self._options.message_bytes + _MAX_HEADER_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
+            shutdown_timeout=_CLOSE_SECONDS,
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._options.host, self._options.port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            self._runner = None
+            raise self._unable(error) from error
+
+    async def close(self) -> None:
+        """Stop listening and end what runs; clients notice at once. May be called twice."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for site in list(runner.sites):
+            await site.stop()
+        await self._calls.close(_CLOSE_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
+        self._closing.set()
+        self.broker.wake_everybody()
+        await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[_cors, _errors_as_json], client_max_size=self._options.body_bytes)
+        application.router.add_get("/", self._identify)
+        PubNubRoutes(self.broker, self._options, self._closing).add_to(application.router)
+        OcraRoutes(self._options, self.directory, self._calls).add_to(application.router)
+        return application
+
+    async def _identify(self, request: web.Request) -> web.Response:
+        """Says what this is; to somebody who names an application and a random challenge, proves that it's served here."""
+        identity = {"service": SERVICE, "version": version("sinchphone")}
+        application = self.directory.application(request.query.get("application", ""))
+        challenge = request.query.get("challenge", "")
+        if application is not None and 0 < len(challenge) <= MAX_CHALLENGE_CHARACTERS:
+            identity["proof"] = exchange_proof(application.secret, challenge)
+        return web.json_response(identity)
+
+    def _unable(self, error: OSError) -> NetworkError:
+        where = f"{self._options.host}:{self._options.port}"
+        match error.errno:
+            case errno.EADDRINUSE:
+                return PortTakenError(f"another program listens on {where}", hint="Stop it, or choose another port for the exchange.")
+            case errno.EACCES:
+                return NetworkError(f"this user may not listen on {where}", hint="Choose a port from 1024 on.")
+            case _:
+                return NetworkError(f"the exchange can't listen on {where}: {error.strerror}", hint="Check the exchange's host and port.")
+
+
+_Route: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def _cors(request: web.Request, handler: _Route) -> web.StreamResponse:
+    """Lets browser clients from anywhere in: what counts is the signature, not where a page came from."""
+    response = _preflight() if request.method == "OPTIONS" else await handler(request)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Expose-Headers"] = "Date"
+    return response
+
+
+def _preflight() -> web.Response:
+    allowed = {"Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE", "Access-Control-Allow-Headers": CORS_HEADERS}
+    return web.Response(status=204, headers={**allowed, "Access-Control-Max-Age": "86400"})
+
+
+@web.middleware
+async def _errors_as_json(request: web.Request, handler: _Route) -> web.StreamResponse:
+    """Every refusal as ``{code, message, reference}``; the reference is also in our log."""
+    try:
+        return await handler(request)
+    except RefusedError as refusal:
+        return _refused(refusal.status, refusal.code, str(refusal))
+    except RemoteProtocolError as error:
+        return _refused(400, ErrorCode.INVALID_PARAMETERS, str(error))
+    except web.HTTPException as error:
+        code = ErrorCode.NOT_FOUND if error.status == 404 else ErrorCode.INVALID_REQUEST
+        return _refused(error.status, code, error.reason)
+    except Exception:
+        _logger.exception("a request could not be served")
+        return _refused(500, ErrorCode.INTERNAL, "the exchange failed; its log says why")
+
+
+def _refused(status: int, code: ErrorCode, message: str) -> web.Response:
+    reference = secrets.token_hex(8)
+    _logger.debug("refused with %d (%d), reference %s", status, code, reference)
+    return web.Response(body=write_error(code, message, reference), status=status, content_type="application/json")

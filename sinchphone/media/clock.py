@@ -1,0 +1,142 @@
+"""The clock of sound that no device asks for: a tick every 20 ms by deadline, and a party of code driven by it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, silence
+from sinchphone.audio.level import Meter
+from sinchphone.errors import LocalProtocolError
+from sinchphone.media.outbox import Outbox
+from sinchphone.media.sound import Leg, Levels, Party, Signal, SoundEvent
+from sinchphone.media.thread import MediaThread
+
+CATCH_UP_FRAMES: Final = 5  # a stall of up to 100 ms is caught up; the peer's jitter buffer takes that much
+
+_log = logging.getLogger(__name__)
+
+
+class FrameClock:
+    """Calls ``tick`` every 20 ms in the running loop: the next deadline is the last one and 20 ms, however late the call was.
+
+    After a stall up to CATCH_UP_FRAMES missed ticks are made up for at once, the others are dropped and counted.
+    A ``tick`` that raises stops the clock.
+    """
+
+    def __init__(self, tick: Callable[[], object]) -> None:
+        self.ticks = 0
+        self.dropped = 0
+        self._tick = tick
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """The first tick comes at once. In the loop that is to carry the clock; does nothing while it runs."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(loop.time(), self._due, loop, loop.time())
+
+    def stop(self) -> None:
+        """No further tick, not even one that is due. May be called in a tick, and twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _due(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        missed = int((loop.time() - deadline) / FRAME_SECONDS)
+        self._timer = loop.call_at(deadline + (1 + missed) * FRAME_SECONDS, self._due, loop, deadline + (1 + missed) * FRAME_SECONDS)
+        timer = self._timer
+        self.dropped += max(0, missed - CATCH_UP_FRAMES)
+        try:
+            for _ in range(1 + min(missed, CATCH_UP_FRAMES)):
+                if self._timer is not timer:  # stopped in a tick
+                    return
+                self.ticks += 1
+                self._tick()
+        except BaseException:
+            self.stop()
+            raise
+
+
+class Ticker:
+    """Implements media.sound.Sound with a party in place of a person: no device, no file, ticks by the clock in the media thread.
+
+    A party that raises is not called less often: that tick sends silence and counts as a fault.
+    """
+
+    def __init__(self, party: Party, media: MediaThread) -> None:
+        self.faults = 0
+        self._party = party
+        self._media = media
+        self._clock = FrameClock(self._exchange)
+        self._leg: Leg | None = None
+        self._muted = False
+        self._near = Meter()
+        self._far = Meter()
+        self._events: Outbox[SoundEvent] = Outbox()
+
+    @property
+    def dropped(self) -> int:
+        """Ticks that were left out after stalls."""
+        return self._clock.dropped
+
+    async def open(self) -> None:
+        """Nothing to take."""
+
+    async def connect(self, leg: Leg) -> None:
+        """Carry sound between the leg and the party from now on."""
+        await self._media.run(self._start(leg))
+
+    async def signal(self, signal: Signal | None) -> bool:
+        """Nobody listens."""
+        return False
+
+    def mute(self, muted: bool) -> None:
+        """While muted, the peer gets silence; the party is ticked as ever."""
+        self._muted = muted
+
+    def levels(self) -> Levels:
+        """How loud both directions are now; the near sound is what is sent."""
+        return Levels(self._near.dbfs, self._far.dbfs)
+
+    def events(self) -> Outbox[SoundEvent]:
+        """Nothing happens; ends when the ticker is closed."""
+        return self._events
+
+    async def close(self) -> None:
+        """Stop ticking and let go of the leg. May be called twice."""
+        if self._leg is not None:
+            with suppress(LocalProtocolError):  # the media thread was stopped, and the clock with it
+                await self._media.run(self._stop())
+        self._events.end()
+
+    async def _start(self, leg: Leg) -> None:
+        self._leg = leg
+        self._clock.start()
+
+    async def _stop(self) -> None:
+        self._clock.stop()
+        self._leg = None
+
+    def _exchange(self) -> None:
+        """One tick: 20 ms of far sound to the party, 20 ms of its own to the peer."""
+        leg = self._leg
+        if leg is None:
+            return
+        far = leg.pull(FRAME_SAMPLES)
+        near = self._ask(far)
+        if self._muted:
+            near = silence()
+        leg.send(near)
+        self._far.push(far)
+        self._near.push(near)
+
+    def _ask(self, far: Frame) -> Frame:
+        try:
+            return self._party.tick(far)
+        except Exception:  # noqa: BLE001  the party is somebody else's code: its fault costs one frame, not the call
+            self.faults += 1
+            if self.faults == 1:
+                _log.exception("a party's tick failed; silence is sent in its place")
+            return silence()

@@ -1,0 +1,299 @@
+"""Sound cards, through PortAudio: which there are, and raw streams from and to them.
+
+::
+
+    microphone -> PortAudio's thread -> deliver(block of 480 samples)
+    loudspeaker <- PortAudio's thread <- render(samples)
+
+sounddevice is imported inside the functions, because the import alone takes 60 ms and fails where PortAudio is missing.
+Everything here but ``deliver``, ``render`` and ``ended`` blocks: call it in a thread that may wait.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from sinchphone.audio.frame import RATE, Samples
+from sinchphone.errors import DeviceError
+
+BLOCK_SAMPLES: Final = 480
+LOW_LATENCY: Final = "low"
+SAFE_LATENCY_SECONDS: Final = 0.04  # adds 30 ms mouth to ear, and stands 20 ms of scheduling trouble
+_SCAN_SECONDS: Final = 5.0  # an older list of devices is read again, or a headset plugged in later isn't found
+
+Latency: TypeAlias = float | str
+
+_portaudio_lock = threading.RLock()  # PortAudio isn't thread safe; also guards the two below
+_open_streams: set["_Stream"] = set()
+_scanned_at: float | None = None
+
+
+class Direction(Enum):
+    """Which way the sound goes, seen from the program."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One sound device. ``index`` is valid until the next look at the devices; name and host (the system's sound interface) stay."""
+
+    index: int
+    name: str
+    host: str
+    inputs: int
+    outputs: int
+    default_input: bool = False
+    default_output: bool = False
+
+    def channels(self, direction: Direction) -> int:
+        """How many channels it has in that direction; 0 means that it can't do it."""
+        return self.inputs if direction is Direction.INPUT else self.outputs
+
+    def is_default(self, direction: Direction) -> bool:
+        """Whether the system takes it when nobody says which."""
+        return self.default_input if direction is Direction.INPUT else self.default_output
+
+
+def list_devices() -> tuple[Device, ...]:
+    """Every sound device. Blocks for 60 ms or more; raises DeviceError where there is no PortAudio library."""
+    with _portaudio_lock:
+        sounddevice = _portaudio()
+        try:
+            hosts = [str(host["name"]) for host in sounddevice.query_hostapis()]
+            default_input, default_output = (sounddevice.default.device[0], sounddevice.default.device[1])
+            return tuple(
+                Device(
+                    index=index,
+                    name=str(found["name"]),
+                    host=hosts[found["hostapi"]],
+                    inputs=found["max_input_channels"],
+                    outputs=found["max_output_channels"],
+                    default_input=index == default_input,
+                    default_output=index == default_output,
+                )
+                for index, found in enumerate(sounddevice.query_devices())
+            )
+        except sounddevice.PortAudioError as error:
+            raise DeviceError(f"the sound devices can't be listed: {_reason(error)}") from error
+
+
+def find_device(wanted: int | str | None, direction: Direction) -> Device:
+    """The device that ``wanted`` means: an index, part of its name and host (any case), or ``None`` for the system's default.
+
+    Where several fit, one whose name is exactly that wins, then one of the default device's host. Blocks; raises DeviceError.
+    """
+    devices = [device for device in list_devices() if device.channels(direction)]
+    default = next((device for device in devices if device.is_default(direction)), None)
+    if wanted is None:
+        if default is None:
+            raise DeviceError(f"there is no sound {direction.value} device", hint=_no_device_hint())
+        return default
+    if isinstance(wanted, int) or wanted.isdecimal():
+        fitting = [device for device in devices if device.index == int(wanted)]
+    else:
+        fitting = _fitting(wanted, devices, default)
+    if len(fitting) != 1:
+        raise _no_choice(wanted, direction, fitting or devices, several=bool(fitting))
+    return fitting[0]
+
+
+def _fitting(wanted: str, devices: Sequence[Device], default: Device | None) -> list[Device]:
+    words = wanted.casefold().split()
+    fitting = [device for device in devices if all(word in f"{device.name}, {device.host}".casefold() for word in words)]
+    exact = [device for device in fitting if device.name.casefold() == wanted.casefold()]
+    fitting = exact or fitting
+    same_host = [device for device in fitting if default is not None and device.host == default.host]
+    return same_host if len(same_host) == 1 else fitting
+
+
+def _no_choice(wanted: int | str, direction: Direction, devices: Sequence[Device], *, several: bool) -> DeviceError:
+    names = "; ".join(f"{device.index} {device.name} ({device.host})" for device in devices[:8])
+    if several:
+        return DeviceError(f"several sound {direction.value} devices fit {wanted!r}", hint=f"Say which: {names}")
+    return DeviceError(
+        f"there is no sound {direction.value} device {wanted!r}",
+        hint=f"There are: {names}" if names else _no_device_hint(),
+    )
+
+
+class _Stream:
+    """A raw mono stream at 48 kHz. ``ended`` is called, in a thread of PortAudio's, when it stops without being told to."""
+
+    direction: Direction
+
+    def __init__(self, device: Device, ended: Callable[[], None], latency: Latency) -> None:
+        self.device = device
+        self.blocks = 0
+        self.xruns = 0  # blocks that the system lost or got too late
+        self.failures = 0  # of our own code in the callback: a bug, but the sound goes on
+        self._latency = latency
+        self._ended = ended
+        self._closing = False
+        self._channels = 1
+        self._stream: Any = None
+
+    def open(self) -> None:
+        """Start the stream. Raises DeviceError."""
+        with _portaudio_lock:
+            sounddevice = _portaudio()
+            try:
+                with _quiet():
+                    self._stream = self._start(sounddevice)
+            except (sounddevice.PortAudioError, ValueError) as error:
+                message = f"the sound {self.direction.value} device {self.device.name} can't be opened: {_reason(error)}"
+                raise DeviceError(message, hint="Another program may hold it. Choose another device, or make the call without.") from error
+            _open_streams.add(self)
+
+    def close(self) -> None:
+        """Stop at once. May be called twice."""
+        self._closing = True
+        with _portaudio_lock:
+            _open_streams.discard(self)
+            stream, self._stream = self._stream, None
+            if stream is not None:
+                with _quiet():
+                    stream.close(ignore_errors=True)
+
+    def _start(self, sounddevice: Any) -> Any:
+        """Mono, or stereo where a bare sound card knows nothing else."""
+        try:
+            return self._start_with(sounddevice, 1)
+        except sounddevice.PortAudioError:
+            if self.device.channels(self.direction) < 2:
+                raise
+        return self._start_with(sounddevice, 2)
+
+    def _start_with(self, sounddevice: Any, channels: int) -> Any:
+        self._channels = channels
+        make = sounddevice.RawInputStream if self.direction is Direction.INPUT else sounddevice.RawOutputStream
+        # WASAPI refuses any rate but the device's own (PortAudio #314) unless it may convert.
+        settings = sounddevice.WasapiSettings(auto_convert=True) if "WASAPI" in self.device.host else None
+        stream = make(
+            samplerate=RATE,
+            blocksize=BLOCK_SAMPLES,
+            device=self.device.index,
+            channels=channels,
+            dtype="int16",
+            latency=self._latency,
+            extra_settings=settings,
+            callback=self._called,
+            finished_callback=self._finished,
+        )
+        try:
+            stream.start()
+        except BaseException:
+            stream.close(ignore_errors=True)
+            raise
+        return stream
+
+    def _called(self, buffer: Any, samples: int, _time: object, status: object) -> None:
+        """PortAudio's thread: copy or pull, count, return. An exception that got out would end the stream without a word."""
+        self.blocks += 1
+        self.xruns += bool(status)
+        try:
+            self._exchange(buffer, samples)
+        except Exception:  # noqa: BLE001
+            self.failures += 1
+
+    def _exchange(self, buffer: Any, samples: int) -> None:
+        raise NotImplementedError
+
+    def _finished(self) -> None:
+        if not self._closing:
+            self._ended()
+
+
+class Microphone(_Stream):
+    """Gives blocks of captured sound to ``deliver``, which must not block."""
+
+    direction = Direction.INPUT
+
+    def __init__(
+        self, device: Device, deliver: Callable[[Samples], None], ended: Callable[[], None], latency: Latency = LOW_LATENCY
+    ) -> None:
+        super().__init__(device, ended, latency)
+        self._deliver = deliver
+
+    def _exchange(self, buffer: Any, samples: int) -> None:
+        self._deliver(np.frombuffer(buffer, np.int16)[:: self._channels].copy())
+
+
+class Loudspeaker(_Stream):
+    """Plays what ``render(samples)`` returns, which must not block and must return so many."""
+
+    direction = Direction.OUTPUT
+
+    def __init__(self, device: Device, render: Callable[[int], Samples], ended: Callable[[], None], latency: Latency = LOW_LATENCY) -> None:
+        super().__init__(device, ended, latency)
+        self._render = render
+
+    def _exchange(self, buffer: Any, samples: int) -> None:
+        target = np.frombuffer(buffer, np.int16)
+        target[:] = 0  # what is in the buffer now is noise
+        target.reshape(samples, self._channels)[:] = self._render(samples)[:, np.newaxis]
+
+
+def _portaudio() -> Any:
+    """The sounddevice module, with a fresh list of devices where that is possible. Raises DeviceError. Under the lock."""
+    global _scanned_at  # noqa: PLW0603
+    now = time.monotonic()
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:
+        raise DeviceError("the PortAudio library is missing: no sound device can be used", hint=_no_library_hint()) from error
+    if _scanned_at is not None and now - _scanned_at > _SCAN_SECONDS and not _open_streams:
+        with suppress(sounddevice.PortAudioError):  # not initialised, because the last attempt failed: the next line tries again
+            sounddevice._terminate()
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise DeviceError(f"PortAudio can't be started: {_reason(error)}", hint=_no_device_hint()) from error
+        _scanned_at = now
+    elif _scanned_at is None:
+        _scanned_at = now
+    return sounddevice
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ALSA and PortAudio write their troubles straight to the terminal; the error that follows says the same in one sentence."""
+    try:
+        terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # no standard error at all
+        yield
+        return
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
+
+
+def _reason(error: Exception) -> str:
+    return str(error.args[0]) if error.args else type(error).__name__
+
+
+def _no_library_hint() -> str:
+    if sys.platform.startswith("linux"):
+        return "Install it: apt-get install libportaudio2 libasound2-plugins"
+    return "Install it again: pip install --force-reinstall sounddevice"
+
+
+def _no_device_hint() -> str:
+    if sys.platform.startswith("linux"):
+        return "Start PulseAudio or PipeWire (apt-get install pulseaudio libasound2-plugins), or connect a headset."
+    if sys.platform == "darwin":
+        return "Connect a headset, and allow the terminal to use the microphone (System Settings, Privacy & Security)."
+    return "Connect a headset, and allow apps to use the microphone (Settings, Privacy & security)."

@@ -1,0 +1,342 @@
+"""Sound files: decodes anything PyAV opens to the one format, and encodes stereo recordings.
+
+::
+
+    path, FIFO or "-" -> AudioReader.blocks() -> 48 kHz mono int16
+    48 kHz stereo int16 -> AudioWriter.write() -> .wav, .ogg (Opus) or .flac
+
+Everything here blocks on the disk: call it in a thread of its own (``media.player``, ``media.recorder``).
+"""
+
+import errno
+import os
+import select
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+
+from sinchphone.audio.frame import RATE, Samples, silence
+from sinchphone.audio.twotrack import Stereo
+from sinchphone.errors import AudioFileError
+
+STANDARD_INPUT: Final = "-"
+STANDARD_INPUT_DESCRIPTOR = 0
+_PIPE_BUFFER_BYTES: Final = 4096  # libav reads ahead by as much: 21 ms of 16-bit stereo
+# A pipe is probed with the least that tells the format, so that it sounds after 64 KiB (.wav) or less instead of 5 MiB. No format may
+# open other files or addresses (playlists, concatenations): the path on the command line is the only one.
+_OPTIONS: Final = {"protocol_whitelist": "none"}
+_PIPE_OPTIONS: Final = {**_OPTIONS, "probesize": "4096", "analyzeduration": "0", "fflags": "nobuffer"}
+_FORMATS_HINT: Final = "Try a .wav, .ogg, .flac or .mp3 file."
+_MISSING_END_SECONDS: Final = 0.5  # headers round the length, encoders pad: less than this is not "cut short"
+
+
+def display_name(path: str) -> str:
+    """How a sentence calls the file."""
+    return "standard input" if path == STANDARD_INPUT else path
+
+
+def is_live(path: str) -> bool:
+    """Whether the sound arrives while it is played: standard input and FIFOs. Nothing may wait for these."""
+    return path == STANDARD_INPUT or Path(path).is_fifo()
+
+
+class _Pipe:
+    """A readable file descriptor for libav: gives what is there without waiting for a full buffer, and can be closed meanwhile."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._closed = False
+
+    def read(self, size: int) -> bytes:
+        # Windows can't select on pipes: there a closed reader ends with the next bytes.
+        while not self._closed:
+            if sys.platform == "win32" or select.select([self._descriptor], [], [], 0.1)[0]:
+                return os.read(self._descriptor, size)
+        return b""
+
+    def close(self) -> None:
+        self._closed = True
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    """Turns what Python and libav raise about ``path`` into AudioFileError."""
+    name = display_name(path)
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise AudioFileError(f"{name}: there is no such file", hint="Check the path.") from error
+    except IsADirectoryError as error:
+        raise AudioFileError(f"{name} is a folder", hint="Name a file.") from error
+    except PermissionError as error:
+        raise AudioFileError(f"{name} may not be read", hint="Check who may read the file.") from error
+    except (av.FFmpegError, ValueError) as error:
+        raise AudioFileError(f"{name} is not audio that can be played", hint=_FORMATS_HINT) from error
+    except OSError as error:
+        raise AudioFileError(f"{name} can't be read: {error.strerror or error}") from error
+
+
+class AudioReader:
+    """Decodes one file, piece by piece: read all blocks, then close, in one thread. Making one touches nothing.
+
+    ``damage`` says at the end, in words that follow the file's name, what was wrong with a file that played all the same.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.damage: str | None = None
+        self._stopped = False
+        self._resampler: AudioResampler | None = None
+        self._source: BinaryIO | _Pipe | None = None
+        self._container: InputContainer | None = None
+
+    def _open(self) -> InputContainer:
+        """Finds the sound in the file."""
+        self._source = _open_source(self.path)
+        if self._stopped:
+            self._source.close()
+        live = is_live(self.path)
+        with _explained(self.path):
+            self._container = av.open(
+                cast(Any, self._source),
+                options=_PIPE_OPTIONS if live else _OPTIONS,
+                buffer_size=_PIPE_BUFFER_BYTES if live else 32_768,
+            )
+        if not self._container.streams.audio:
+            raise AudioFileError(f"{display_name(self.path)} has no sound in it", hint=_FORMATS_HINT)
+        return self._container
+
+    def blocks(self) -> Iterator[Samples]:
+        """The sound, in pieces of libav's size (a few ms to a tenth of a second).
+
+        Raises AudioFileError where there is no file, no sound in it, or nothing that can be decoded.
+        """
+        container, decoded = self._open(), 0
+        for block in self._decode(container):
+            decoded += len(block)
+            yield block
+        if not decoded and not self._stopped:
+            raise AudioFileError(f"{display_name(self.path)} holds no sound: it is empty or cut short")
+        declared = (container.duration or 0) / av.time_base
+        if declared - decoded / RATE > _MISSING_END_SECONDS:
+            self.damage = f"ends after {decoded / RATE:.1f} of {declared:.1f} seconds: it is cut short"
+
+    def _decode(self, container: InputContainer) -> Iterator[Samples]:
+        """A packet that can't be decoded is left out, a file that breaks off ends there."""
+        packets = container.demux(container.streams.audio[0])
+        while not self._stopped:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:
+                self.damage = "is damaged and ends early"
+                packet = None
+            if packet is None:
+                break
+            for frame in self._decode_packet(packet):
+                yield from self._resample(frame)
+        yield from self._resample(None)
+
+    def _decode_packet(self, packet: "Packet[Any]") -> list[AudioFrame]:
+        try:
+            return cast(list[AudioFrame], packet.decode())
+        except av.FFmpegError:
+            self.damage = "is damaged: parts of it were left out"
+            return []
+
+    def _resample(self, frame: AudioFrame | None) -> Iterator[Samples]:
+        """A stream may change its rate or layout on the way: then a new resampler goes on."""
+        try:
+            frames = self._converter().resample(frame)
+        except ValueError:  # "Frame does not match AudioResampler setup"
+            yield from self._resample(None)
+            self._resampler = None
+            frames = self._converter().resample(frame)
+        for converted in frames:
+            yield converted.to_ndarray().reshape(-1).astype(np.int16, copy=False)
+
+    def _converter(self) -> AudioResampler:
+        if self._resampler is None:
+            self._resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+        return self._resampler
+
+    def stop(self) -> None:
+        """Makes ``blocks`` end soon. Any thread."""
+        self._stopped = True
+        if isinstance(self._source, _Pipe):
+            self._source.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stopped = True
+        if self._container is not None:
+            self._container.close()
+        if self._source is not None:
+            self._source.close()
+
+
+def _open_source(path: str) -> BinaryIO | _Pipe:
+    if path == STANDARD_INPUT:
+        return _Pipe(STANDARD_INPUT_DESCRIPTOR)
+    with _explained(path):
+        if is_live(path):
+            return _Pipe(os.open(path, os.O_RDONLY))
+        return Path(path).open("rb")
+
+
+def check(path: str) -> None:
+    """Opens a file and decodes its first piece; raises AudioFileError. Live sources are not touched: they can be read only once."""
+    if is_live(path):
+        return
+    reader = AudioReader(path)
+    try:
+        next(reader.blocks())
+    finally:
+        reader.close()
+
+
+def decode(path: str, *, max_seconds: float = 600.0) -> Samples:
+    """A whole file, at most ``max_seconds`` of it. Raises AudioFileError."""
+    reader, pieces, samples = AudioReader(path), [silence(0)], 0
+    try:
+        for block in reader.blocks():
+            pieces.append(block)
+            samples += len(block)
+            if samples >= max_seconds * RATE:
+                break
+    finally:
+        reader.close()
+    return np.concatenate(pieces)[: int(max_seconds * RATE)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoding:
+    container: str
+    codec: str
+    container_options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+
+
+# 96 kbit/s keeps Opus from folding the two sides into one; rf64 lets a recording grow beyond 4 GiB (6.2 hours).
+_ENCODINGS: Final = {
+    ".wav": _Encoding("wav", "pcm_s16le", {"rf64": "auto"}),
+    ".flac": _Encoding("flac", "flac"),
+    ".ogg": _Encoding("ogg", "libopus", {}, {"b": "96000", "application": "audio"}),
+}
+
+
+def check_recording(path: Path, *, force: bool) -> None:
+    """Raises AudioFileError where no recording can be put at ``path``: unknown ending, no such folder, or taken and not ``force``."""
+    if path.suffix.lower() not in _ENCODINGS:
+        raise AudioFileError(f"{path}: a recording must end in .wav, .ogg or .flac", hint="Choose one of these endings.")
+    if not path.parent.is_dir():
+        raise AudioFileError(f"{path}: there is no folder {path.parent}", hint="Create it first.")
+    if path.is_dir():
+        raise AudioFileError(f"{path} is a folder", hint="Name a file.")
+    if path.exists() and not force:
+        raise AudioFileError(f"{path} exists already", hint="Choose another name, or --force to overwrite it.")
+
+
+def _unwritable(path: Path, error: Exception) -> AudioFileError:
+    code = getattr(error, "errno", None)
+    if code == errno.ENOSPC:
+        return AudioFileError(f"the disk is full: {path} ends here", hint="Free some space.")
+    return AudioFileError(f"{path} can't be written: {getattr(error, 'strerror', None) or error}")
+
+
+class _Disk:
+    """A new file for libav. The first failure is kept in ``failure`` and ends the file there: libav itself sees none and can still
+    put the lengths into the header of what was written."""
+
+    def __init__(self, path: Path) -> None:
+        self.failure: OSError | None = None
+        self._file = path.open("xb", buffering=0)
+        self._size = 0
+
+    def write(self, content: bytes) -> int:
+        position = self._file.tell()
+        if self.failure is not None and position + len(content) > self._size:
+            return len(content)
+        try:
+            self._write_all(memoryview(content))
+        except OSError as error:
+            self.failure = self.failure or error
+        self._size = max(self._size, self._file.tell())
+        return len(content)
+
+    def _write_all(self, content: memoryview) -> None:
+        while content:
+            content = content[self._file.write(content) :]
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class AudioWriter:
+    """Encodes 48 kHz stereo into ``file`` (a new one, made here); ``kind`` is .wav, .ogg or .flac. Raises AudioFileError."""
+
+    def __init__(self, file: Path, kind: str) -> None:
+        encoding = _ENCODINGS[kind.lower()]
+        self._path = file
+        self._written = 0
+        try:
+            self._disk = _Disk(file)
+        except OSError as error:
+            raise _unwritable(file, error) from error
+        try:
+            self._container = av.open(cast(Any, self._disk), "w", format=encoding.container, container_options=encoding.container_options)
+            self._stream = cast(
+                AudioStream, self._container.add_stream(encoding.codec, rate=RATE, layout="stereo", options=encoding.options)
+            )
+        except (av.FFmpegError, ValueError) as error:
+            self._disk.close()
+            file.unlink()
+            raise _unwritable(file, error) from error
+
+    @property
+    def seconds(self) -> float:
+        """How much sound was written."""
+        return self._written / RATE
+
+    def write(self, block: Stereo) -> None:
+        """The next samples, any number of them: near left, far right."""
+        if not len(block):
+            return
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), format="s16", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self._written, Fraction(1, RATE)
+        self._encode(frame)
+        self._written += len(block)
+
+    def close(self) -> None:
+        """Finish the file. Raises AudioFileError; the file is closed in any case."""
+        try:
+            if self._written:
+                self._encode(None)
+        finally:
+            self._container.close()
+            self._disk.close()
+
+    def _encode(self, frame: AudioFrame | None) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except (av.FFmpegError, ValueError) as error:
+            raise _unwritable(self._path, error) from error
+        if self._disk.failure is not None:
+            raise _unwritable(self._path, self._disk.failure) from self._disk.failure

@@ -1,0 +1,225 @@
+"""RTP headers and RTCP reports as bytes, and the counters behind a receiver report (RFC 3550)."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+HEADER: Final = struct.Struct("!BBHII")
+VERSION: Final = 0x80
+_MARKER: Final = 0x80
+_SEQUENCES: Final = 1 << 16
+_LATE: Final = 0x8000  # a sequence number this far ahead or more is one from the past (RFC 3550 A.1)
+
+_SR, _RR, _SDES, _BYE = 200, 201, 202, 203
+_CNAME: Final = 1
+_BLOCK: Final = struct.Struct("!IIIIII")
+_SENDER: Final = struct.Struct("!QIII")
+_NTP_EPOCH: Final = 2_208_988_800  # seconds from 1900 to 1970 (RFC 868)
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """An RTP packet without what nobody here needs: CSRCs, extensions, padding."""
+
+    payload_type: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+    marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportBlock:
+    """What a receiver says about one source (RFC 3550 6.4.1)."""
+
+    ssrc: int
+    fraction_lost: int  # of 256, since the last report
+    packets_lost: int
+    highest_sequence: int
+    jitter: int  # [RTP ticks]
+    last_sr: int  # the middle 32 bits of the NTP time of the last sender report, 0 for none
+    delay_since_last_sr: int  # [1/65536 s]
+
+
+@dataclass(frozen=True, slots=True)
+class SenderInfo:
+    """What a sender says about itself (RFC 3550 6.4.1)."""
+
+    ntp_time: int  # 32.32 fixed point since 1900
+    rtp_timestamp: int
+    packets: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A sender report, or a receiver report where ``sender`` is ``None``."""
+
+    ssrc: int
+    sender: SenderInfo | None
+    blocks: tuple[ReportBlock, ...]
+
+
+def ntp_time(seconds: float) -> int:
+    """Seconds since 1970 as an NTP time, 32.32 fixed point."""
+    return int((seconds + _NTP_EPOCH) * (1 << 32)) & 0xFFFFFFFFFFFFFFFF
+
+
+def is_rtcp(datagram: bytes) -> bool:
+    """Whether a datagram of a multiplexed stream is RTCP (RFC 5761 4: packet types 192 to 223)."""
+    return len(datagram) > 1 and 192 <= datagram[1] <= 223
+
+
+def encode_packet(packet: Packet) -> bytes:
+    """An RTP packet as bytes."""
+    second = packet.payload_type | (_MARKER if packet.marker else 0)
+    return HEADER.pack(VERSION, second, packet.sequence, packet.timestamp, packet.ssrc) + packet.payload
+
+
+def decode_packet(data: bytes) -> Packet | None:
+    """The packet in ``data``; ``None`` where it isn't one, or holds no sound at all (an empty payload)."""
+    if len(data) < HEADER.size:
+        return None
+    first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+    start = HEADER.size + 4 * (first & 0x0F)
+    if first & 0x10:
+        if len(data) < start + 4:
+            return None
+        start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
+    end = len(data) - (data[-1] if first & 0x20 else 0)
+    if first & 0xC0 != VERSION or start >= end:
+        return None
+    return Packet(second & 0x7F, sequence, timestamp, ssrc, data[start:end], bool(second & _MARKER))
+
+
+def encode_report(report: Report, cname: str) -> bytes:
+    """A compound packet: the report and the source's name (RFC 3550 6.1)."""
+    body = struct.pack("!I", report.ssrc)
+    if report.sender is not None:
+        sender = report.sender
+        body += _SENDER.pack(sender.ntp_time, sender.rtp_timestamp & 0xFFFFFFFF, sender.packets & 0xFFFFFFFF, sender.octets & 0xFFFFFFFF)
+    body += b"".join(_encode_block(block) for block in report.blocks)
+    return _rtcp(_RR if report.sender is None else _SR, len(report.blocks), body) + _encode_name(report.ssrc, cname)
+
+
+def encode_bye(ssrc: int, cname: str) -> bytes:
+    """A compound packet: an empty receiver report, the source's name, and that it leaves (RFC 3550 6.6)."""
+    return encode_report(Report(ssrc, None, ()), cname) + _rtcp(_BYE, 1, struct.pack("!I", ssrc))
+
+
+def decode_reports(data: bytes) -> list[Report]:
+    """The reports in a compound packet, up to the first part that can't be read."""
+    reports: list[Report] = []
+    position = 0
+    while position + 8 <= len(data):
+        first, kind, words = struct.unpack_from("!BBH", data, position)
+        end = position + 4 + 4 * words
+        if first & 0xC0 != VERSION or end > len(data):
+            break
+        if kind in (_SR, _RR):
+            report = _decode_report(data[position + 4 : end], first & 0x1F, kind == _SR)
+            if report is None:
+                break
+            reports.append(report)
+        position = end
+    return reports
+
+
+def _rtcp(kind: int, count: int, body: bytes) -> bytes:
+    return struct.pack("!BBH", VERSION | count, kind, len(body) // 4) + body
+
+
+def _encode_name(ssrc: int, cname: str) -> bytes:
+    name = cname.encode()[:255]
+    chunk = struct.pack("!IBB", ssrc, _CNAME, len(name)) + name + b"\0"
+    return _rtcp(_SDES, 1, chunk + bytes(-len(chunk) % 4))
+
+
+def _encode_block(block: ReportBlock) -> bytes:
+    lost = max(-0x800000, min(0x7FFFFF, block.packets_lost)) & 0xFFFFFF
+    return _BLOCK.pack(
+        block.ssrc, block.fraction_lost << 24 | lost, block.highest_sequence, block.jitter, block.last_sr, block.delay_since_last_sr
+    )
+
+
+def _decode_report(body: bytes, count: int, has_sender: bool) -> Report | None:
+    start = 4 + (_SENDER.size if has_sender else 0)
+    if len(body) < start + count * _BLOCK.size:
+        return None
+    sender = SenderInfo(*_SENDER.unpack_from(body, 4)) if has_sender else None
+    blocks = tuple(_decode_block(body, start + index * _BLOCK.size) for index in range(count))
+    return Report(int.from_bytes(body[:4], "big"), sender, blocks)
+
+
+def _decode_block(body: bytes, at: int) -> ReportBlock:
+    ssrc, loss, highest, jitter, last_sr, delay = _BLOCK.unpack_from(body, at)
+    lost = loss & 0xFFFFFF
+    return ReportBlock(ssrc, loss >> 24, lost - (1 << 24) if lost & 0x800000 else lost, highest, jitter, last_sr, delay)
+
+
+class Reception:
+    """What arrived of one source: order, loss and jitter (RFC 3550 A.1, A.3, A.8). ``rate`` is the RTP clock [Hz]."""
+
+    def __init__(self, ssrc: int, rate: int = 48_000) -> None:
+        self.ssrc = ssrc
+        self.received = 0
+        self._rate = rate
+        self._first: int | None = None
+        self._highest = 0  # with the number of cycles above the lower 16 bits
+        self._jitter = 0.0
+        self._transit: float | None = None
+        self._reported = (0, 0)  # expected and received at the last report
+
+    def count(self, sequence: int, timestamp: int, now: float) -> None:
+        """A packet arrived at ``now`` [s]."""
+        self.received += 1
+        if self._first is None:
+            self._first = self._highest = sequence
+        else:
+            ahead = (sequence - self._highest) % _SEQUENCES
+            self._highest += ahead if ahead < _LATE else 0
+        transit = now * self._rate - timestamp
+        if self._transit is not None:
+            step = abs(transit - self._transit)
+            if step < self._rate:  # a second and more is a new time line (or the wrap), not jitter
+                self._jitter += (step - self._jitter) / 16
+        self._transit = transit
+
+    @property
+    def expected(self) -> int:
+        """How many packets were sent, as far as the sequence numbers tell."""
+        return 0 if self._first is None else self._highest - self._first + 1
+
+    @property
+    def lost(self) -> int:
+        """Packets that didn't arrive; doubles make it smaller, never negative."""
+        return max(0, self.expected - self.received)
+
+    @property
+    def jitter_ms(self) -> float:
+        """The interarrival jitter."""
+        return self._jitter / self._rate * 1000
+
+    def report(self, last_sr: int, delay_since_last_sr: int) -> ReportBlock:
+        """The block for the next report; the lost fraction counts from the report before it."""
+        expected, received = self.expected - self._reported[0], self.received - self._reported[1]
+        self._reported = (self.expected, self.received)
+        fraction = 0 if expected <= 0 or received >= expected else ((expected - received) << 8) // expected
+        return ReportBlock(
+            self.ssrc, min(fraction, 255), self.lost, self._highest & 0xFFFFFFFF, int(self._jitter), last_sr, delay_since_last_sr
+        )
+
+
+def round_trip_ms(block: ReportBlock, now_ntp: int) -> float | None:
+    """The time to the peer and back from a report about us (RFC 3550 6.4.1); ``None`` before our first sender report reached it."""
+    if not block.last_sr:
+        return None
+    ticks = ((now_ntp >> 16) - block.last_sr - block.delay_since_last_sr) & 0xFFFFFFFF
+    return ticks / 65.536 if ticks < 0x80000000 else 0.0
+
+
+def block_about(reports: Sequence[Report], ssrc: int) -> ReportBlock | None:
+    """The newest block about ``ssrc``."""
+    return next((block for report in reversed(reports) for block in report.blocks if block.ssrc == ssrc), None)

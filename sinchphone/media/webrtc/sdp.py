@@ -1,0 +1,254 @@
+"""The session descriptions of a leg with one Opus stream: reads any offer or answer liberally, writes ours (RFC 8829, RFC 9429).
+
+What peers get wrong or do differently is settled here, so that nobody else has to know: lines without ``a=mid``, video
+and data sections that are refused, ICE and DTLS attributes at session level, any of the SAVP profiles.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from sinchphone.errors import MediaError
+from sinchphone.protocol.jsep import MAX_SDP_BYTES
+
+MAX_SECTIONS: Final = 16
+MAX_CANDIDATES: Final = 64  # a phone with Wi-Fi, mobile data and a VPN trickles about 20
+OUR_PAYLOAD_TYPE: Final = 111  # as browsers do; any dynamic number would serve
+OPUS_FORMAT: Final = "minptime=10;useinbandfec=1"  # RFC 7587 6.1: we decode forward error correction, please send it
+_PROFILES: Final = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
+_SETUPS: Final = ("actpass", "active", "passive")
+_DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
+_ICE_CHARACTERS: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
+_TOKEN: Final = re.compile(r"[^\s\x00-\x1f]{1,64}")
+_MIRRORED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The digest of a DTLS certificate (RFC 8122)."""
+
+    algorithm: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One ``m=`` section as it came: enough to refuse it in an answer."""
+
+    kind: str
+    port: int
+    profile: str
+    formats: tuple[str, ...]
+    attributes: tuple[tuple[str, str], ...]
+
+    def all(self, name: str) -> list[str]:
+        """The values of every attribute of that name."""
+        return [value for key, value in self.attributes if key == name]
+
+    def first(self, name: str) -> str | None:
+        """The value of the first attribute of that name."""
+        return next(iter(self.all(name)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteAudio:
+    """What a peer's description says about its sound."""
+
+    index: int  # of the section
+    mid: str | None
+    ufrag: str
+    password: str
+    lite: bool
+    fingerprints: tuple[Fingerprint, ...]
+    setup: str  # actpass, active or passive
+    direction: str
+    payload_type: int
+    fec: bool  # the peer decodes Opus forward error correction
+    max_bitrate: int | None  # [bit/s]
+    candidates: tuple[str, ...]
+    complete: bool  # no candidates will be trickled
+    sections: tuple[Section, ...]
+
+    @property
+    def receives(self) -> bool:
+        """Whether the peer wants to hear us."""
+        return self.direction in ("sendrecv", "recvonly")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAudio:
+    """What our descriptions say about us."""
+
+    session_id: int
+    ufrag: str
+    password: str
+    fingerprints: tuple[Fingerprint, ...]
+    ssrc: int
+    cname: str
+
+
+def read_description(sdp: str) -> RemoteAudio:
+    """The peer's sound in an offer or answer; raises MediaError where there is none that fits."""
+    if len(sdp) > MAX_SDP_BYTES:
+        raise MediaError("the peer's session description is too long")
+    session, sections = _split(sdp)
+    for index, section in enumerate(sections):
+        if section.kind == "audio" and section.port and section.profile in _PROFILES:
+            return _read_audio(index, section, session, tuple(sections))
+    raise MediaError("the peer's session description has no sound over DTLS-SRTP")
+
+
+def write_offer(local: LocalAudio) -> str:
+    """Our offer: one audio section, no candidates (they are trickled, RFC 8840)."""
+    head = [*_session(local), "a=group:BUNDLE 0", "a=msid-semantic: WMS *"]
+    return _join(head + _audio(local, _PROFILES[0], OUR_PAYLOAD_TYPE, "actpass", "sendrecv", "0"))
+
+
+def write_answer(local: LocalAudio, offer: RemoteAudio) -> str:
+    """Our answer: the offered sound is taken, everything else refused, in the order of the offer (RFC 3264 6)."""
+    head = _session(local)
+    if offer.mid is not None:
+        head += [f"a=group:BUNDLE {offer.mid}", "a=msid-semantic: WMS *"]
+    body: list[str] = []
+    for index, section in enumerate(offer.sections):
+        if index == offer.index:
+            direction = _MIRRORED.get(offer.direction, offer.direction)
+            body += _audio(local, section.profile, offer.payload_type, answering_setup(offer), direction, offer.mid)
+        else:
+            body += _refused(section)
+    return _join(head + body)
+
+
+def answering_setup(offer: RemoteAudio) -> str:
+    """Our ``a=setup`` to an offer: active wherever the peer lets us choose (RFC 8842 5.3)."""
+    return "passive" if offer.setup == "active" else "active"
+
+
+def _split(sdp: str) -> tuple[Section, list[Section]]:
+    """The session level (as a section of its own) and the media sections."""
+    blocks: list[tuple[str, list[tuple[str, str]]]] = [("", [])]
+    for line in sdp.splitlines():
+        if line.startswith("m="):
+            blocks.append((line[2:], []))
+        elif line.startswith("a="):
+            key, _, value = line[2:].strip().partition(":")
+            blocks[-1][1].append((key, value.strip()))
+    if len(blocks) > MAX_SECTIONS + 1:
+        raise MediaError("the peer's session description has too many media sections")
+    return Section("", 0, "", (), tuple(blocks[0][1])), [_section(first, attributes) for first, attributes in blocks[1:]]
+
+
+def _section(first: str, attributes: list[tuple[str, str]]) -> Section:
+    words = first.split()
+    port = words[1].partition("/")[0] if len(words) > 3 else ""
+    if not port.isdecimal():
+        raise MediaError("a media line in the peer's session description can't be read")
+    return Section(words[0], int(port), words[2], tuple(words[3:]), tuple(attributes))
+
+
+def _read_audio(index: int, section: Section, session: Section, sections: tuple[Section, ...]) -> RemoteAudio:
+    payload_type, parameters = _opus(section)
+    rate = parameters.get("maxaveragebitrate", "")
+    ufrag, password = (_either(section, session, name) for name in ("ice-ufrag", "ice-pwd"))
+    if not (_ICE_CHARACTERS.fullmatch(ufrag) and _ICE_CHARACTERS.fullmatch(password) and len(password) >= 22):
+        raise MediaError("the peer's session description has no ICE credentials")
+    return RemoteAudio(
+        index=index,
+        mid=_token(section.first("mid")),
+        ufrag=ufrag,
+        password=password,
+        lite=session.first("ice-lite") is not None,
+        fingerprints=_fingerprints(section, session),
+        setup=_one_of(_SETUPS, _either(section, session, "setup")) or "active",  # RFC 4145 4: an offer without it is active
+        direction=_direction(section) or _direction(session) or "sendrecv",
+        payload_type=payload_type,
+        fec=parameters.get("useinbandfec") == "1",
+        max_bitrate=int(rate) if rate.isdecimal() and 6_000 <= int(rate[:9]) <= 510_000 else None,  # RFC 7587 6.1
+        candidates=tuple(section.all("candidate")[:MAX_CANDIDATES]),
+        complete=section.first("end-of-candidates") is not None or session.first("end-of-candidates") is not None,
+        sections=sections,
+    )
+
+
+def _opus(section: Section) -> tuple[int, dict[str, str]]:
+    """Opus' payload type in a section and its format parameters (RFC 7587 7); raises MediaError where it isn't offered."""
+    for rtpmap in section.all("rtpmap"):
+        number, _, encoding = rtpmap.partition(" ")
+        if encoding.strip().lower().startswith("opus/48000") and number in section.formats and number.isdecimal() and int(number) < 128:
+            return int(number), _parameters(section, number)
+    raise MediaError("the peer doesn't speak Opus", hint="Opus is the only codec of this program's WebRTC calls.")
+
+
+def _parameters(section: Section, number: str) -> dict[str, str]:
+    for fmtp in section.all("fmtp"):
+        key, _, rest = fmtp.partition(" ")
+        if key == number:
+            pairs = (part.strip().partition("=") for part in rest.split(";"))
+            return {name.lower(): value for name, _, value in pairs}
+    return {}
+
+
+def _fingerprints(section: Section, session: Section) -> tuple[Fingerprint, ...]:
+    found = section.all("fingerprint") or session.all("fingerprint")
+    pairs = [value.split() for value in found]
+    fingerprints = tuple(Fingerprint(pair[0].lower(), pair[1].upper()) for pair in pairs if len(pair) == 2)
+    if not any(each.algorithm in ("sha-256", "sha-384", "sha-512") for each in fingerprints):
+        raise MediaError("the peer's session description has no certificate fingerprint that can be checked")
+    return fingerprints
+
+
+def _either(section: Section, session: Section, name: str) -> str:
+    return section.first(name) or session.first(name) or ""
+
+
+def _one_of(words: tuple[str, ...], value: str) -> str | None:
+    return value if value in words else None
+
+
+def _direction(section: Section) -> str | None:
+    return next((key for key, _ in section.attributes if key in _DIRECTIONS), None)
+
+
+def _token(value: str | None) -> str | None:
+    return value if value is not None and _TOKEN.fullmatch(value) else None
+
+
+def _session(local: LocalAudio) -> list[str]:
+    return ["v=0", f"o=- {local.session_id} 2 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+
+
+def _audio(local: LocalAudio, profile: str, payload_type: int, setup: str, direction: str, mid: str | None) -> list[str]:
+    return [
+        f"m=audio 9 {profile} {payload_type}",
+        "c=IN IP4 0.0.0.0",
+        "a=rtcp:9 IN IP4 0.0.0.0",
+        f"a=ice-ufrag:{local.ufrag}",
+        f"a=ice-pwd:{local.password}",
+        "a=ice-options:trickle",
+        *(f"a=fingerprint:{each.algorithm} {each.value}" for each in local.fingerprints),
+        f"a=setup:{setup}",
+        *([] if mid is None else [f"a=mid:{mid}"]),
+        f"a={direction}",
+        "a=rtcp-mux",
+        f"a=rtpmap:{payload_type} opus/48000/2",
+        f"a=fmtp:{payload_type} {OPUS_FORMAT}",
+        "a=ptime:20",
+        f"a=msid:{local.cname} {local.cname}",
+        f"a=ssrc:{local.ssrc} cname:{local.cname}",
+    ]
+
+
+def _refused(section: Section) -> list[str]:
+    """A section with port 0, which refuses it (RFC 3264 6)."""
+    mid = _token(section.first("mid"))
+    formats = " ".join(section.formats)
+    return [
+        f"m={section.kind} 0 {section.profile} {formats}",
+        "c=IN IP4 0.0.0.0",
+        *([] if mid is None else [f"a=mid:{mid}"]),
+        "a=inactive",
+    ]
+
+
+def _join(lines: list[str]) -> str:
+    return "".join(f"{line}\r\n" for line in lines)

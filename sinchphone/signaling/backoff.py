@@ -1,0 +1,24 @@
+"""How long to wait before trying again: doubling up to a limit, with jitter so that many clients don't come back at once."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """``jitter`` gives numbers from 0 to 1: a delay is between half and all of the nominal one."""
+
+    first_s: float = 0.1
+    longest_s: float = 15.0
+    jitter: Callable[[], float] = random.random
+
+    def delay_s(self, attempt: int) -> float:
+        """The delay [s] before the next try after ``attempt`` (from 0) failed."""
+        nominal_s = min(self.longest_s, self.first_s * 2.0 ** min(attempt, 32))
+        return nominal_s * (0.5 + 0.5 * self.jitter())
+
+    async def wait(self, attempt: int) -> None:
+        """Sleep for ``delay_s(attempt)``."""
+        await asyncio.sleep(self.delay_s(attempt))

@@ -1,0 +1,248 @@
+"""The Ocra REST dialect for one user on one device: registration and its upkeep, calls, push and reports.
+
+::
+
+    register/confirm:  stored instance? --no--> create (token) --> store
+                            | yes: configuration (signed) --unknown--> create
+                            +----> software changed? update --> due? prolong (token) --> store
+"""
+
+import asyncio
+import gzip
+import importlib.metadata
+import logging
+import platform
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import aiohttp
+
+from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, LocalProtocolError, NotFoundError, PlatformError
+from sinchphone.protocol.auth import RegistrationClaims, read_token_claims
+from sinchphone.signaling.dialect import CallReport, CallRequest, Instance, Placement, Registration, RemoteInstance
+from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance
+from sinchphone.signaling.names import CAPABILITIES, PLATFORM, PUSH_CAPABILITY, Operation
+from sinchphone.signaling.ocra_requests import OcraRequests
+from sinchphone.signaling.wire_calls import (
+    IceServer,
+    PushRequest,
+    read_ice_servers,
+    read_placement,
+    write_call_report,
+    write_call_request,
+    write_push,
+    write_push_payload,
+)
+from sinchphone.signaling.wire_registration import (
+    Configuration,
+    InstanceRequest,
+    Software,
+    read_configuration,
+    read_created,
+    read_prolonged,
+    write_instance_request,
+    write_prolong_request,
+    write_update_request,
+)
+
+MAX_CALLS_REMEMBERED = 64  # whose callee a push may be asked for
+
+_log = logging.getLogger(__name__)
+
+
+class OcraDialect:
+    """Speaks Ocra for one user (implements ``signaling.dialect.Dialect``).
+
+    ``token`` gives a registration token valid now; it's asked for only when the instance is created or prolonged. ``session`` stays
+    the caller's. A request that's refused with AuthenticationError after registration means that the platform doesn't know the
+    instance any more: ``confirm`` registers anew then, which gives new channels.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        application_key: str,
+        user_id: str,
+        *,
+        token: Callable[[], Awaitable[str]],
+        store: InstanceStore,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._requests = OcraRequests(session, base_url, user_id, clock=clock)
+        self._key = InstanceKey(base_url.rstrip("/"), application_key, user_id)
+        self._token = token
+        self._store = store
+        self._software = this_software()
+        self._slot: Slot | None = None
+        self._stored: StoredInstance | None = None
+        self._callees: OrderedDict[str, str] = OrderedDict()
+        self._registering = asyncio.Lock()
+
+    async def register(self) -> Registration:
+        """Register this device, or take up its stored instance where the platform still knows it; prolong it when due."""
+        async with self._registering:
+            if self._slot is None:
+                self._slot = self._store.claim(self._key)
+            stored = self._stored or await asyncio.to_thread(self._slot.load)
+            if stored is None or _has_expired(stored.instance, self._requests.now):
+                return await self._create(self._slot)
+            return await self._take_up(self._slot, stored)
+
+    async def confirm(self) -> Registration:
+        """Ask the platform whether it still knows the instance, and for its configuration; prolong or register anew as needed."""
+        return await self.register()
+
+    async def place_call(self, request: CallRequest) -> Placement:
+        """Place a call. NotFoundError: nobody of that name."""
+        body = write_call_request(request)
+        placement = await self._requests.send_signed(Operation.PLACE_CALL, self._instance, read_placement, body=body)
+        self._callees[placement.call_id] = request.identity
+        while len(self._callees) > MAX_CALLS_REMEMBERED:
+            self._callees.popitem(last=False)
+        return placement
+
+    async def ice_servers(self) -> tuple[IceServer, ...]:
+        """STUN and TURN servers for the next call."""
+        return await self._requests.send_signed(Operation.GET_ICE_SERVERS, self._instance, read_ice_servers)
+
+    async def send_push(self, call_id: str, instances: tuple[RemoteInstance, ...], display_name: str) -> None:
+        """Ask for push notifications to those devices of a call placed here that take them; without any, nothing is sent."""
+        receivers = tuple(instance.id for instance in instances if PUSH_CAPABILITY in instance.capabilities)
+        if not receivers:
+            return
+        if call_id not in self._callees:
+            raise LocalProtocolError("a push is for a call that was placed")
+        payload = write_push_payload(call_id, self._key.user_id, self._requests.now)
+        body = write_push(PushRequest(call_id, self._callees[call_id], receivers, payload, display_name))
+        await self._requests.send_signed(Operation.SEND_PUSH, self._instance, _ignore, body=body)
+
+    async def report_call(self, report: CallReport) -> None:
+        """Deliver a call report, compressed."""
+        body = gzip.compress(write_call_report(report, self._instance, self._software, str(uuid.uuid4())), mtime=0)
+        await self._requests.send_signed(Operation.REPORT_CALL, self._instance, _ignore, body=body, encoding="gzip")
+
+    async def close(self) -> None:
+        """Let another process use the stored instance."""
+        if self._slot is not None:
+            self._slot.release()
+        self._slot = self._stored = None
+
+    @property
+    def _instance(self) -> Instance:
+        if self._stored is None:
+            raise LocalProtocolError("this needs a registration first")
+        return self._stored.instance
+
+    async def _create(self, slot: Slot) -> Registration:
+        token, claims = await self._fresh_token()
+        limit = claims.instance_expires_at
+        body = write_instance_request(InstanceRequest(self._key.user_id, slot.device_id, CAPABILITIES, self._software, limit))
+        instance, configuration = await self._requests.send_with_token(
+            Operation.CREATE_INSTANCE, token, body, lambda answer: read_created(answer, user_id=self._key.user_id, device_id=slot.device_id)
+        )
+        await self._keep(slot, StoredInstance(instance, self._requests.now, self._software_mark))
+        return _registration(instance, configuration)
+
+    async def _take_up(self, slot: Slot, stored: StoredInstance) -> Registration:
+        try:
+            configuration = await self._requests.send_signed(Operation.GET_CONFIG, stored.instance, read_configuration)
+            current = await self._prolong(await self._update(stored), configuration)
+        except (AuthenticationError, NotFoundError) as error:
+            _log.info("the stored registration is no longer valid: %s", type(error).__name__)
+            self._stored = None
+            await asyncio.to_thread(slot.forget)
+            return await self._create(slot)
+        if current != stored:
+            await self._keep(slot, current)
+        self._stored = current
+        return _registration(current.instance, configuration)
+
+    async def _update(self, stored: StoredInstance) -> StoredInstance:
+        """Tell the platform when another version of this program registered the instance. It may refuse: nothing depends on it."""
+        if stored.software == self._software_mark:
+            return stored
+        body = write_update_request(CAPABILITIES, self._software)
+        try:
+            await self._requests.send_signed(Operation.UPDATE_INSTANCE, stored.instance, _ignore, body=body)
+        except (ForbiddenError, PlatformError) as error:
+            _log.warning("%s", error)
+            return stored
+        return replace(stored, software=self._software_mark)
+
+    async def _prolong(self, stored: StoredInstance, configuration: Configuration) -> StoredInstance:
+        """Prolong the instance when it's due. While it's valid, a refusal (such as a token that has expired) is only a warning."""
+        now = self._requests.now
+        if not is_prolonging_due(stored, now, configuration.prolong_window_s):
+            return stored
+        try:
+            token, claims = await self._fresh_token()
+            body = write_prolong_request(claims.instance_expires_at)
+            expire_at = await self._requests.send_with_token(
+                Operation.PROLONG_INSTANCE, token, body, read_prolonged, instance=stored.instance
+            )
+        except (AuthenticationError, ForbiddenError, PlatformError) as error:
+            _log.warning("%s", error)
+            return stored
+        return replace(stored, instance=replace(stored.instance, expire_at=expire_at), issued_at=now)
+
+    async def _fresh_token(self) -> tuple[str, RegistrationClaims]:
+        token = await self._token()
+        claims = read_token_claims(token)
+        if claims.user_id != self._key.user_id:
+            raise AuthenticationError("the registration token is another user's", hint="check the user id")
+        return token, claims
+
+    async def _keep(self, slot: Slot, stored: StoredInstance) -> None:
+        """Remember the instance, on disk too; where that can't be done the next run registers anew."""
+        self._stored = stored
+        try:
+            await asyncio.to_thread(slot.save, stored)
+        except ConfigError as error:
+            _log.warning("the registration isn't kept: %s", error)
+
+    @property
+    def _software_mark(self) -> str:
+        return f"{self._software.application} {' '.join(CAPABILITIES)}"
+
+
+def is_prolonging_due(stored: StoredInstance, now: float, window_s: float) -> bool:
+    """Whether an instance should be prolonged ``now`` (Ocra, instance lifetime): within ``window_s`` of its end, or, where its
+    whole lifetime is shorter than that, after half of it."""
+    expire_at = stored.instance.expire_at
+    if expire_at is None:
+        return False
+    lifetime_s = expire_at - stored.issued_at
+    return expire_at - now < (lifetime_s / 2 if lifetime_s < window_s else window_s)
+
+
+def this_software() -> Software:
+    """What this program tells the platform about itself."""
+    try:
+        version = importlib.metadata.version("sinchphone")
+    except importlib.metadata.PackageNotFoundError:
+        version = "0"
+    return Software(version, PLATFORM, platform.system(), f"sinchphone/{version}", "sinchphone")
+
+
+def _has_expired(instance: Instance, now: float) -> bool:
+    return instance.expire_at is not None and instance.expire_at <= now
+
+
+def _registration(instance: Instance, configuration: Configuration) -> Registration:
+    return Registration(
+        instance,
+        configuration.pubsub,
+        configuration.profile,
+        configuration.stun_urls,
+        configuration.relay_only,
+        configuration.config_refresh_s,
+        configuration.prolong_window_s,
+    )
+
+
+def _ignore(_: bytes) -> None:
+    """For answers whose body doesn't matter."""

@@ -1,0 +1,86 @@
+"""One HTTP request over aiohttp: its answer limited in size and time, its failures told as errors with a hint."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from sinchphone.errors import NetworkError, SinchphoneError
+
+
+class OversizedAnswerError(SinchphoneError):
+    """The platform's answer is longer than any that can be meant. ``beginning`` is its first kilobyte."""
+
+    def __init__(self, message: str, beginning: bytes) -> None:
+        super().__init__(message)
+        self.beginning = beginning
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. ``took_s`` is the time from the request until the answer was complete."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes = field(repr=False)
+    took_s: float
+
+
+async def request(
+    session: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    *,
+    timeout_s: float,
+    limit_bytes: int,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Send one request and take its answer. ``url`` goes on the wire as it is: its path and query are percent-encoded already.
+
+    Redirects aren't followed (a signature covers the path). Cancelling closes the connection. Raises NetworkError where no answer
+    came, OversizedAnswerError where it passes ``limit_bytes``.
+    """
+    began = time.monotonic()
+    timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(10.0, timeout_s))
+    target = URL(url, encoded=True)
+    try:
+        async with session.request(method, target, data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
+            content = await _read(response, limit_bytes)
+            return Answer(response.status, response.headers, content, time.monotonic() - began)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise network_error(error, target.host or "", target.port or 0, time.monotonic() - began) from error
+
+
+async def _read(response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > limit_bytes:
+            response.close()
+            raise OversizedAnswerError(f"the answer is longer than {limit_bytes} bytes", bytes(content[:1024]))
+    return bytes(content)
+
+
+def network_error(error: Exception, host: str, port: int, waited_s: float) -> NetworkError:
+    """What the user reads about a request that got no answer."""
+    where = f"{host}:{port}"
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return NetworkError(f"{host} can't be found", hint="check the host name and that this computer is online")
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return NetworkError(f"no secure connection to {where}", hint="its certificate isn't trusted, or it doesn't speak TLS there")
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            return NetworkError(f"nobody answers at {where}", hint="check host and port, and that the exchange is running")
+        case aiohttp.ClientConnectorError():
+            return NetworkError(
+                f"{where} can't be reached: {error.os_error.strerror or 'no connection'}", hint="check the network connection"
+            )
+        case TimeoutError() | asyncio.TimeoutError():
+            return NetworkError(f"no answer from {where} within {waited_s:.0f} s", hint="check the network connection")
+        case _:
+            return NetworkError(f"the connection to {where} was cut", hint="check the network connection")

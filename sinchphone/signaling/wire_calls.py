@@ -1,0 +1,224 @@
+"""Bodies about calls, ICE servers and push, as values and as JSON: the Ocra client and the exchange share both directions.
+
+``write_*`` give the bytes of a body, ``read_*`` take them and raise RemoteProtocolError naming the first member that doesn't fit;
+unknown members are ignored.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
+from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, Placement, RemoteInstance
+from sinchphone.signaling.fields import Record, write_json
+from sinchphone.signaling.names import PUSH_TEMPLATE, PUSH_TYPE_CALL, Field, write_time
+from sinchphone.signaling.wire_registration import Software
+
+MAX_HEADER_BYTES = 1024  # of all public call headers, names and values, in UTF-8
+
+DESTINATION_TYPES = {Domain.MXP: "userId", Domain.PSTN: "phonenumber", Domain.SIP: "sip", Domain.CONFERENCE: "conference"}
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server. ``valid_until`` in seconds since the epoch, None where its password doesn't expire."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    valid_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PushRequest:
+    """PushNotification: tell these instances of a user about a call. ``sinch`` is the payload's JSON text."""
+
+    call_id: str
+    user_id: str
+    instance_ids: tuple[str, ...]
+    sinch: str
+    display_name: str
+
+
+def write_call_request(request: CallRequest) -> bytes:
+    """The body of "initiate call" (InitiateCallRequest)."""
+    return write_json(
+        {
+            Field.CALL_ID: request.call_id,
+            Field.DESTINATION: _destination_members(request.domain, request.identity),
+            Field.CALLER_ID: request.caller_id,
+            Field.MEDIA: ["audio"],
+            Field.SDP: {"type": request.offer.type, "sdp": request.offer.sdp},
+            Field.HEADERS: dict(request.headers) or None,
+        }
+    )
+
+
+def read_call_request(body: bytes) -> CallRequest:
+    """The body of "initiate call"."""
+    record = Record.parse(body)
+    destination = record.record(Field.DESTINATION)
+    try:
+        domain = Domain(destination.text("domain"))
+    except ValueError as error:
+        raise destination.odd("domain", " or ".join(Domain)) from error
+    return CallRequest(
+        record.token(Field.CALL_ID),
+        domain,
+        destination.text("identity", limit=255),
+        _offer_from(record),
+        record.optional_text(Field.CALLER_ID, limit=64),
+        _headers_from(record),
+    )
+
+
+def write_placement(placement: Placement, started_at: float, headers: Mapping[str, str] | None = None) -> bytes:
+    """The answer to "initiate call" (CallInitiationResponse)."""
+    return write_json(
+        {
+            "callId": placement.call_id,
+            "mxpEncryptionKey": base64.b64encode(placement.session_key).decode(),
+            "mxpSignalChannel": placement.signal_channel,
+            "instances": [{"id": instance.id, "capabilities": instance.capabilities} for instance in placement.instances],
+            "startTime": write_time(started_at),
+            "publicCallHeaders": dict(headers) if headers else None,
+        }
+    )
+
+
+def read_placement(body: bytes) -> Placement:
+    """The answer to "initiate call". Instances without an id are passed over."""
+    record = Record.parse(body)
+    remote = [instance for instance in record.records("instances") if instance.has("id")]
+    return Placement(
+        record.token("callId"),
+        record.key("mxpEncryptionKey"),
+        record.channel("mxpSignalChannel"),
+        tuple(RemoteInstance(instance.token("id"), instance.texts("capabilities")) for instance in remote),
+    )
+
+
+def write_ice_servers(servers: tuple[IceServer, ...]) -> bytes:
+    """The answer to "ICE servers"."""
+    return write_json({"iceServers": [_ice_server_members(server) for server in servers]})
+
+
+def read_ice_servers(body: bytes) -> tuple[IceServer, ...]:
+    """The answer to "ICE servers"."""
+    return tuple(
+        IceServer(
+            server.texts("urls"),
+            server.optional_text("username"),
+            server.optional_text("password") or server.optional_text("credential"),
+            server.optional_time("validUntil"),
+        )
+        for server in Record.parse(body).records("iceServers")
+    )
+
+
+def write_push(request: PushRequest) -> bytes:
+    """The body of "push notifications" (PushNotification)."""
+    return write_json(
+        {
+            "collapseId": request.call_id[:64],
+            "templateId": PUSH_TEMPLATE,
+            "templateParameters": {"sinch": request.sinch, "displayName": request.display_name},
+            "to": [{"userId": request.user_id, "instanceId": instance_id} for instance_id in request.instance_ids],
+        }
+    )
+
+
+def read_push(body: bytes) -> PushRequest:
+    """The body of "push notifications"; all its receivers must be of one user."""
+    record = Record.parse(body)
+    parameters = record.text_map("templateParameters")
+    receivers = [(to.text("userId", limit=255), to.token("instanceId")) for to in record.records("to")]
+    users = {user_id for user_id, _ in receivers}
+    if len(users) != 1:
+        raise record.odd("to", "a list of instances of one user")
+    return PushRequest(
+        record.token("collapseId"),
+        users.pop(),
+        tuple(instance_id for _, instance_id in receivers),
+        parameters.get("sinch", ""),
+        parameters.get("displayName", ""),
+    )
+
+
+def write_push_payload(call_id: str, caller: str, sent_at: float) -> str:
+    """The Sinch push payload, version 4, of a call between users; only its five required names are known, the unit of time is not."""
+    members = {"version": 4, "type": PUSH_TYPE_CALL, "session_id": call_id, "timestamp": int(sent_at), "user_id": caller}
+    return json.dumps({**members, "domain": str(Domain.MXP)}, ensure_ascii=False, separators=(",", ":"))
+
+
+def write_call_report(report: CallReport, instance: Instance, software: Software, report_id: str) -> bytes:
+    """The body of "call report" (CallReport), not yet compressed. Times in seconds with milliseconds."""
+    us = {"domain": str(Domain.MXP), "identity": instance.user_id}
+    peer: dict[str, str] = {"domain": str(report.domain), "identity": report.peer}
+    if report.outbound:
+        peer = _destination_members(report.domain, report.peer)
+    else:
+        us["type"] = DESTINATION_TYPES[Domain.MXP]
+    version = {"application": software.application, "platform": software.platform, "os": software.os}
+    return write_json(
+        {
+            "callId": report.call_id,
+            "reportId": report_id,
+            "instance": {"id": instance.id, "deviceId": instance.device_id, "version": version},
+            "userId": instance.user_id,
+            "from": us if report.outbound else peer,
+            "to": peer if report.outbound else us,
+            "direction": "outbound" if report.outbound else "inbound",
+            "startTime": write_time(report.started_at),
+            **_durations(report),
+            Field.RESULT: report.cause,
+            Field.ERROR: None if report.error is None else {"message": report.error[:500]},
+        }
+    )
+
+
+def _durations(report: CallReport) -> dict[str, float]:
+    """Seconds: in all, until it rang, from there to the answer, from there until media was up (only ``duration`` is known)."""
+    marks = [("setupDuration", report.ringing_at), ("ringingDuration", report.answered_at), ("acceptingDuration", report.established_at)]
+    durations, since = {"duration": round(report.ended_at - report.started_at, 3)}, report.started_at
+    for name, at in marks:
+        if at is not None:
+            durations[name], since = round(at - since, 3), at
+    return durations
+
+
+def _destination_members(domain: Domain, identity: str) -> dict[str, str]:
+    return {"domain": str(domain), "type": DESTINATION_TYPES[domain], "identity": identity}
+
+
+def _offer_from(record: Record) -> Description:
+    sdp = record.record(Field.SDP)
+    sdp.text("sdp", limit=MAX_SDP_BYTES)
+    try:
+        offer = description_from_json({"type": sdp.value("type"), "sdp": sdp.value("sdp")})
+    except RemoteProtocolError as error:
+        raise record.odd(Field.SDP, "a session description") from error
+    if offer.type != "offer":
+        raise record.odd(Field.SDP, "an offer")
+    return offer
+
+
+def _headers_from(record: Record) -> dict[str, str]:
+    headers = record.text_map(Field.HEADERS)
+    if sum(len(name.encode()) + len(value.encode()) for name, value in headers.items()) > MAX_HEADER_BYTES:
+        raise record.odd(Field.HEADERS, f"at most {MAX_HEADER_BYTES} bytes of headers")
+    return headers
+
+
+def _ice_server_members(server: IceServer) -> dict[str, Any]:
+    members = {
+        "urls": list(server.urls),
+        "username": server.username,
+        "credentialType": "password",
+        "password": server.password,
+        "validUntil": None if server.valid_until is None else write_time(server.valid_until),
+    }
+    return {name: value for name, value in members.items() if value is not None}

@@ -1,0 +1,244 @@
+"""Bodies about instances and their configuration, as values and as JSON: the Ocra client and the exchange share both directions.
+
+``write_*`` give the bytes of a body, ``read_*`` take them and raise RemoteProtocolError naming the first member that doesn't fit;
+unknown members are ignored.
+"""
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sinchphone.errors import RemoteProtocolError
+from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
+from sinchphone.signaling.fields import Record, write_json
+from sinchphone.signaling.names import ErrorCode, Field, write_time
+
+MIN_REFRESH_S = 30.0  # whatever the platform says: it's asked no oftener
+_DAY_S = 86_400.0
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Software:
+    """Which program on which machine (InstanceVersionData)."""
+
+    application: str
+    platform: str
+    os: str
+    device_model_id: str = ""
+    device_model_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRequest:
+    """CreateInstanceRequest. ``expire_at`` in seconds since the epoch; None leaves it to the platform."""
+
+    user_id: str
+    device_id: str
+    capabilities: tuple[str, ...]
+    software: Software
+    expire_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Config: where the pub/sub networks are, the instance's profile, and how often to ask again."""
+
+    pubsub: PubSubConfig
+    profile: Profile
+    stun_urls: tuple[str, ...] = ()
+    relay_only: bool = False
+    config_refresh_s: float = 86_400.0
+    prolong_window_s: float = 180 * _DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """ModelError: why a request was refused. The message comes from the other side and may be empty."""
+
+    code: int | None
+    message: str
+    reference: str | None = None
+
+
+def write_instance_request(request: InstanceRequest) -> bytes:
+    """The body of "create instance"."""
+    return write_json(
+        {
+            "userId": request.user_id,
+            "deviceId": request.device_id,
+            "capabilities": request.capabilities,
+            "version": _software_members(request.software),
+            "expireAt": None if request.expire_at is None else write_time(request.expire_at),
+        }
+    )
+
+
+def read_instance_request(body: bytes) -> InstanceRequest:
+    """The body of "create instance"."""
+    record = Record.parse(body)
+    return InstanceRequest(
+        record.text("userId", limit=255),
+        record.token("deviceId"),
+        record.texts("capabilities"),
+        _software_from(record.optional_record("version")),
+        record.optional_time("expireAt"),
+    )
+
+
+def write_update_request(capabilities: tuple[str, ...], software: Software) -> bytes:
+    """The body of "update instance"."""
+    return write_json({"capabilities": capabilities, "version": _software_members(software)})
+
+
+def read_update_request(body: bytes) -> tuple[tuple[str, ...], Software]:
+    """The body of "update instance": capabilities and software."""
+    record = Record.parse(body)
+    return record.texts("capabilities"), _software_from(record.optional_record("version"))
+
+
+def write_created(instance: Instance, configuration: Configuration, capabilities: tuple[str, ...], software: Software) -> bytes:
+    """The answer to "create instance"."""
+    members = {
+        "id": instance.id,
+        "secret": base64.b64encode(instance.secret).decode(),
+        "deviceId": instance.device_id,
+        "capabilities": capabilities,
+        "version": _software_members(software),
+    }
+    if instance.expire_at is not None:
+        members["expireAt"] = write_time(instance.expire_at)
+    return write_json({"instance": members, "config": _configuration_members(configuration)})
+
+
+def read_created(body: bytes, *, user_id: str, device_id: str) -> tuple[Instance, Configuration]:
+    """The answer to "create instance". The ids are those of the request: the answer need not repeat them."""
+    record = Record.parse(body)
+    instance = record.record("instance")
+    return (
+        Instance(instance.token("id"), instance.base64("secret"), user_id, device_id, instance.optional_time("expireAt")),
+        _configuration_from(record.record("config")),
+    )
+
+
+def write_configuration(configuration: Configuration) -> bytes:
+    """The answer to "configuration"."""
+    return write_json(_configuration_members(configuration))
+
+
+def read_configuration(body: bytes) -> Configuration:
+    """The answer to "configuration"."""
+    return _configuration_from(Record.parse(body))
+
+
+def write_prolong_request(expire_at: float | None) -> bytes:
+    """The body of "prolong"; None asks for as long as the platform gives."""
+    return write_json({"expireAt": None if expire_at is None else write_time(expire_at)})
+
+
+def read_prolong_request(body: bytes) -> float | None:
+    """The body of "prolong"."""
+    return Record.parse(body).optional_time("expireAt")
+
+
+def write_prolonged(instance_id: str, expire_at: float | None) -> bytes:
+    """The answer to "prolong" (UpdateInstanceTtlResponse)."""
+    return write_json({"instanceId": instance_id, "expireAt": None if expire_at is None else write_time(expire_at)})
+
+
+def read_prolonged(body: bytes) -> float | None:
+    """The answer to "prolong": when the instance expires now; None is never."""
+    return Record.parse(body).optional_time("expireAt")
+
+
+def write_error(code: ErrorCode, message: str, reference: str | None = None) -> bytes:
+    """The body of an answer that refuses (ModelError)."""
+    return write_json({"code": int(code), "message": message, "reference": reference})
+
+
+def read_error(body: bytes) -> Refusal:
+    """The body of an answer that refuses; whatever can't be read is left empty, nothing is raised."""
+    try:
+        record = Record.parse(body[:65_536])
+    except RemoteProtocolError:
+        return Refusal(None, "")
+    code = record.value("code") or record.value("errorCode")
+    message, reference = record.value("message"), record.value("reference")
+    return Refusal(
+        code if isinstance(code, int) and abs(code) < 2**31 else None,
+        message[:500] if isinstance(message, str) else "",
+        reference[:100] if isinstance(reference, str) else None,
+    )
+
+
+def _software_members(software: Software) -> dict[str, str]:
+    return {
+        "application": software.application,
+        "platform": software.platform,
+        "os": software.os,
+        "deviceModelId": software.device_model_id,
+        "deviceModelName": software.device_model_name,
+    }
+
+
+def _software_from(record: Record) -> Software:
+    names = ("application", "platform", "os", "deviceModelId", "deviceModelName")
+    return Software(*(record.optional_text(name) or "" for name in names))
+
+
+def _configuration_members(configuration: Configuration) -> dict[str, Any]:
+    profile = configuration.profile
+    return {
+        "configRefreshIntervalMs": int(configuration.config_refresh_s * 1000),
+        "pushProfileCacheValidityPeriodMs": 3_600_000,
+        "updateInstanceTtlWindowDays": configuration.prolong_window_s / _DAY_S,
+        "iceTransportPolicy": "relay" if configuration.relay_only else "all",
+        "rtcProfile": {
+            Field.BROADCAST_CHANNEL: profile.broadcast_channel,
+            Field.SIGNAL_CHANNEL: profile.signal_channel,
+            Field.KEY: base64.b64encode(profile.key).decode(),
+        },
+        "rtcConfig": {"mxpPubSubConfig": _pubsub_members(configuration.pubsub), "legacyStunUrls": list(configuration.stun_urls)},
+    }
+
+
+def _configuration_from(record: Record) -> Configuration:
+    profile, rtc = record.record("rtcProfile"), record.record("rtcConfig")
+    return Configuration(
+        _pubsub_from(rtc.record("mxpPubSubConfig")),
+        Profile(profile.channel(Field.BROADCAST_CHANNEL), profile.channel(Field.SIGNAL_CHANNEL), profile.key(Field.KEY)),
+        rtc.texts("legacyStunUrls"),
+        record.optional_text("iceTransportPolicy") == "relay",
+        max(MIN_REFRESH_S, record.number("configRefreshIntervalMs", default=_DAY_S * 1000) / 1000),
+        record.number("updateInstanceTtlWindowDays", default=180.0, high=36_500) * _DAY_S,
+    )
+
+
+def _pubsub_members(pubsub: PubSubConfig) -> dict[str, Any]:
+    hostname, colon, port = pubsub.origin.rpartition(":")
+    members: dict[str, Any] = {"hostname": pubsub.origin}
+    if colon and port.isdecimal() and (":" not in hostname or hostname.endswith("]")):
+        members = {Field.HOSTNAME: hostname, Field.PORT: int(port)}
+    if not pubsub.secure:
+        members[Field.SSL] = False
+    members[Field.BROADCAST_SUBSCRIBE_KEY] = pubsub.broadcast_subscribe_key
+    members[Field.SIGNAL_SUBSCRIBE_KEY] = pubsub.signal_subscribe_key
+    members[Field.SIGNAL_PUBLISH_KEY] = pubsub.signal_publish_key
+    return members
+
+
+def _pubsub_from(record: Record) -> PubSubConfig:
+    host = record.text(Field.HOSTNAME)
+    match = _HOST.fullmatch(host)
+    if match is None:
+        raise record.odd(Field.HOSTNAME, "a host name")
+    if record.has(Field.PORT) and not match[2]:
+        host = f"{host}:{int(record.number(Field.PORT, low=1, high=65_535))}"
+    return PubSubConfig(
+        host,
+        record.flag(Field.SSL, default=True),
+        record.token(Field.BROADCAST_SUBSCRIBE_KEY),
+        record.token(Field.SIGNAL_SUBSCRIBE_KEY),
+        record.token(Field.SIGNAL_PUBLISH_KEY),
+    )

@@ -1,0 +1,141 @@
+"""Phones and an exchange in one process, with sound that can be heard and measured."""
+
+import asyncio
+import socket
+import wave
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sinchphone.audio import goertzel
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
+from sinchphone.engine.call import Call
+from sinchphone.engine.client import SinchClient
+from sinchphone.engine.details import CallDetails
+from sinchphone.engine.events import IncomingCall
+from sinchphone.exchange.local import Local
+from sinchphone.media.clock import Ticker
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.call_vocabulary import State
+
+
+@dataclass
+class Ear:
+    """A party that says a tone (or nothing) and keeps what it hears."""
+
+    tone_hz: float | None = None
+    heard: list[Frame] = field(default_factory=list)
+    said: int = 0
+
+    def tick(self, far: Frame) -> Frame:
+        self.heard.append(far.copy())
+        at = np.arange(self.said, self.said + FRAME_SAMPLES) / RATE
+        self.said += FRAME_SAMPLES
+        if self.tone_hz is None:
+            return np.zeros(FRAME_SAMPLES, np.int16)
+        return (8000 * np.sin(2 * np.pi * self.tone_hz * at)).astype(np.int16)
+
+    def last(self, seconds: float) -> np.ndarray:
+        frames = self.heard[-round(seconds * RATE / FRAME_SAMPLES) :]
+        return np.concatenate(frames) if frames else np.zeros(0, np.int16)
+
+    def share(self, hz: float, seconds: float = 1.0) -> float:
+        """The tone's share of the energy of the last ``seconds``."""
+        return goertzel.share(self.last(seconds), hz)
+
+
+@pytest.fixture
+def media() -> Iterator[MediaThread]:
+    with MediaThread() as thread:
+        yield thread
+
+
+@dataclass
+class Lines:
+    """Opens phones; closes them at the end of the test."""
+
+    local: Local
+    media: MediaThread
+    stack: AsyncExitStack
+
+    async def phone(self, user: str, **options: Any) -> SinchClient:
+        return await self.stack.enter_async_context(SinchClient(user, self.local, media=self.media, **options))
+
+    def ear(self, tone_hz: float | None = None) -> tuple[Ear, Ticker]:
+        party = Ear(tone_hz)
+        return party, Ticker(party, self.media)
+
+
+class Steps:
+    """What people do and wait for, with generous limits."""
+
+    @staticmethod
+    async def next_call(client: SinchClient) -> Call:
+        async with asyncio.timeout(20):
+            async for event in client.events():
+                if isinstance(event, IncomingCall):
+                    return event.call
+        raise AssertionError("the client failed")
+
+    @staticmethod
+    async def reach(call: Call, state: State, seconds: float = 20.0) -> None:
+        async with asyncio.timeout(seconds):
+            async for now in call.states():
+                if now is state:
+                    return
+        raise AssertionError(f"the call ended instead: {call.details}")
+
+    @staticmethod
+    async def end_of(call: Call, seconds: float = 20.0) -> CallDetails:
+        async with asyncio.timeout(seconds):
+            return await call.ended()
+
+    @classmethod
+    async def talking(cls, lines: Lines) -> tuple[Call, Call]:
+        alice, bob = await lines.phone("alice"), await lines.phone("bob")
+        outgoing = await alice.call_user("bob")
+        incoming = await cls.next_call(bob)
+        await incoming.answer()
+        await cls.reach(outgoing, State.ESTABLISHED)
+        await cls.reach(incoming, State.ESTABLISHED)
+        return outgoing, incoming
+
+    @staticmethod
+    def read_wav(path: Path) -> tuple[Samples, Samples]:
+        with wave.open(str(path)) as file:
+            assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, RATE, 2)
+            both = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+        return both[0::2], both[1::2]
+
+    @staticmethod
+    def share(samples: Samples, hz: float) -> float:
+        return goertzel.share(samples, hz)
+
+
+@pytest.fixture
+def steps() -> type[Steps]:
+    return Steps
+
+
+@pytest.fixture
+async def lines(local: Local, media: MediaThread) -> AsyncIterator[Lines]:
+    async with AsyncExitStack() as stack:
+        yield Lines(local, media, stack)
+
+
+@pytest.fixture
+async def local(tmp_path_factory: pytest.TempPathFactory, media: MediaThread) -> AsyncIterator[Local]:
+    async with Local(tmp_path_factory.mktemp("state"), port=0, media=media) as environment:
+        yield environment
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
