@@ -26,7 +26,7 @@ _PEAK_APART: Final = 15  # packets between two peaks, else they are one
 _MAX_PEAK: Final = 0.250
 
 _LOSSY: Final = 0.01  # share of lost frames from which on waiting for redundancy pays
-_REDUNDANCY_WAIT: Final = 0.012  # [s] for the packet that carries the copy to arrive and be decoded
+_REDUNDANCY_WAIT: Final = 0.012  # [s] on top of it, until the packet with the copy is surely there; 22 ms sound no better
 _REDUNDANCY_FRESH: Final = 5.0  # [s] a copy seen is taken as a habit
 
 _STEP: Final = 8  # packets that are all slower than the target: the path became longer, no need to wait for the quantile

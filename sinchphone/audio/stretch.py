@@ -54,20 +54,16 @@ def grow(block: Samples, period: int) -> Samples:
     return np.concatenate([block[:period], faded, block[period:]])
 
 
-def adjust(block: Samples, excess: float, longest: int | None = None) -> Samples:
+def adjust(block: Samples, excess: float) -> Samples:
     """``block`` one period shorter where ``excess`` [s] is above 0, longer where it's below; as it was where that could be heard.
 
-    The further off, the less the periods need to be alike. No more than ``longest`` samples are left out or put in.
+    The further off, the less the periods need to be alike.
     """
     if len(block) < MIN_SAMPLES or excess == 0:
         return block
     period = find_period(block)
     quiet = period.rms < _QUIET_RMS
     samples = min(len(block) // 2, _LONGEST * _DECIMATION) if quiet else period.samples
-    if longest is not None and samples > longest:
-        if not quiet or longest < 1:
-            return block
-        samples = longest
     if not quiet and period.likeness <= _likeness_needed(abs(excess)):
         return block
     return shrink(block, samples) if excess > 0 else grow(block, samples)

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import importlib
 import os
+import re
 from types import TracebackType
 from typing import Any, Final, Self, TextIO
 
 _CHUNK: Final = 64
-_ESCAPE: Final = "\x1b"
+_SEQUENCE: Final = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?")  # arrows and function keys (ECMA-48 5.4), Alt and a key
 MAX_WAITING: Final = 32  # key presses nobody has taken yet
 
 
@@ -68,10 +69,7 @@ class Keys:
         if not raw:
             asyncio.get_running_loop().remove_reader(self._descriptor)
             return
-        text = raw.decode(errors="ignore").replace("\r", "\n")
-        if text.startswith(_ESCAPE):  # an arrow or a function key, not letters
-            return
-        for key in text:
+        for key in _SEQUENCE.sub("", raw.decode(errors="ignore")).replace("\r", "\n"):
             if not self._waiting.full():
                 self._waiting.put_nowait(key)
 

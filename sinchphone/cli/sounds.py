@@ -43,7 +43,7 @@ async def missing_devices(flags: SoundFlags, options: Options, destination: Dest
         return Warned(f"{error}: checking the line with tones instead, for some seconds", error.hint or None)
     if any(device.inputs or device.outputs for device in devices):
         return None
-    return Warned("no sound device: checking the line with tones instead, for some seconds", "see: sinchphone devices")
+    return Warned("no sound device: checking the line with tones instead, for some seconds", "sinchphone devices lists what there is")
 
 
 def _answered_by_exchange(options: Options, destination: Destination) -> bool:

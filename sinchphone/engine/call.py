@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, assert_never
 
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.lane import Lane
-from sinchphone.errors import SinchphoneError
+from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
 from sinchphone.media.sound import Leg, Signal, Sound
@@ -77,6 +77,7 @@ class Call:
         self._port_options = port_options
         self._place = place
         self._inbox: asyncio.Queue[Input] = asyncio.Queue()
+        self._inbox.put_nowait(v.Dial() if self.outbound else v.Greet())  # before any order of the user
         self._history = [State.CREATED]
         self._changed = asyncio.Event()
         self._closed = asyncio.Event()
@@ -101,7 +102,7 @@ class Call:
     async def answer(self) -> None:
         """Pick up an incoming call. Raises LocalProtocolError for an outgoing one."""
         if self.outbound:
-            self._machine.handle(v.Answer(), self._now())  # raises
+            raise LocalProtocolError("an outgoing call can't be answered from here")
         self._inbox.put_nowait(v.Answer())
 
     async def hang_up(self) -> None:
@@ -149,7 +150,6 @@ class Call:
 
     async def run(self) -> None:
         """Drive the call to its end. Cancelling hangs up."""
-        self._inbox.put_nowait(v.Dial() if self.outbound else v.Greet())
         async with self._group:
             self._start(self._read_channel())
             try:
@@ -316,7 +316,7 @@ class Call:
     def _note_error(self, error: SinchphoneError) -> None:
         """Something that an effect asked for could not be done. A call that talks goes on talking."""
         self.details = replace(self.details, error=self.details.error or error)
-        if self._machine.phase is not Phase.TALKING:
+        if self._machine.state is not State.ESTABLISHED:
             self._inbox.put_nowait(v.Failed(CallFailure(getattr(error, "code", None), str(error))))
 
     # Small words

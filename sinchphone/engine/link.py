@@ -67,6 +67,7 @@ class Link:
             self._take(await self.dialect.register())
         except BaseException:
             await self._session.close()
+            await self._environment.close()
             raise
         return self.registration
 
@@ -99,6 +100,7 @@ class Link:
             pass
         await self.dialect.close()
         await self._session.close()
+        await self._environment.close()
 
     def _take(self, registration: Registration) -> None:
         self.registration = registration

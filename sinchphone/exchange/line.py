@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -64,16 +65,19 @@ def post(broker: Broker, subscribe_key: str, channel: str, payload: object, publ
 
 
 async def talk(answerer: Answerer, line: Line) -> None:
-    """Let an answerer have its call. Where it gives up with an error, the caller is told."""
+    """Let an answerer have its call. Where it gives up with an error, the caller is told; a bug is also raised."""
     try:
         await answerer(line)
     except SinchphoneError as error:
         _logger.warning("the exchange's end of a call failed: %s", error)
         await _tell_failure(line, str(error))
+    except Exception:
+        await _tell_failure(line, "the exchange failed; its log says why")
+        raise
 
 
 async def _tell_failure(line: Line, reason: str) -> None:
     failure = encode_failure(CallFailure(ErrorCode.INTERNAL, reason, "exchange"))
     message = Message(Method.ERROR, line.local, BodyType.ERROR, failure, {"to": line.caller.instance_id})
-    for frame in split(encrypt(message, line.session_key, os.urandom(16)), line.request.call_id, "1"):
+    for frame in split(encrypt(message, line.session_key, os.urandom(16)), line.request.call_id, str(secrets.randbelow(2_000_000_000))):
         await line.publish(line.caller.channel, frame)

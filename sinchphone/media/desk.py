@@ -110,6 +110,7 @@ class Desk:
             self._signal = self._handset.signal = None
             if self._watch is not None:
                 self._watch.cancel()
+                await asyncio.wait({self._watch})
             try:
                 with suppress(SinchphoneError):  # the media thread was stopped, and the clock with it
                     await self._media.run(self._stop())

@@ -152,17 +152,13 @@ class Receiver:
     def _fit(self, sound: Samples, delay: float, target: float, block: float) -> Samples:
         """Shorten or lengthen ``sound`` a little where the delay is off the target.
 
-        ``delay`` is what protects from jitter: it ends when a packet is asked for, which happens at the start of a block, so it moves
-        in steps of a block. What is decoded already of this block comes on top of it, protects from nothing and can go at no risk.
+        ``delay`` is what protects from jitter: it ends when a packet is asked for, which happens at the start of a block. So it moves
+        in steps of up to a block, and the room between too much and too little is wider than that, lest the one follow the other.
         """
-        slack = max(_SLACK, _SLACK_SHARE * target)
-        ahead = len(self._ahead)
-        if delay > target + max(slack, block):
+        if delay > target + max(_SLACK, _SLACK_SHARE * target, block):
             return adjust(sound, delay - target)
         if delay < target - _SHORTAGE:
             return adjust(sound, delay - (target - _SHORTAGE))
-        if delay + ahead / RATE > target + slack:
-            return adjust(sound, delay + ahead / RATE - target, longest=ahead)
         return sound
 
     def _fill(self, hole: Lost) -> Samples:

@@ -16,7 +16,10 @@ _PARTS = {Direction.INPUT: "microphone", Direction.OUTPUT: "loudspeaker"}
 
 
 class Streams:
-    """``listens`` says whether the call needs a microphone. ``report`` and ``stopped`` (a stream ended by itself) are called from any thread."""
+    """``listens`` says whether the call needs a microphone.
+
+    ``report`` and ``stopped`` (a stream ended by itself) are called from any thread.
+    """
 
     def __init__(
         self,

@@ -15,6 +15,7 @@ Phases of an incoming call::
 
     NEW -> PREPARING -> RINGING_IN -> JOINING -> CONNECTING -> TALKING -> OVER
            MakeAnswer   ACK (60 s)    JOIN (10 s) JOINED(me)   media up
+                                                               FADING: the media broke off (2 s); a LEAVE may explain it
 
 A pair of phase and input that is absent from the table is ignored when it comes from the peer, the media or the clock, and is a
 LocalProtocolError when it is an order of ours. Hanging up is legal in every phase. Pub/sub doubles and reorders, so every
@@ -35,6 +36,7 @@ PROGRESS_S: Final = 10.0  # CallProgressTimeout and ACK window of the SDK
 SETUP_S: Final = 60.0  # CallSetupTimeout of the SDK
 JOIN_S: Final = 10.0  # from our JOIN to the caller's JOINED
 CONNECT_S: Final = 15.0  # from the answer to sound; ours (the SDK leaves it to the browser)
+FADE_S: Final = 2.0  # media that is closed can overtake the LEAVE, which takes the way through pub/sub
 WITHDRAW_S: Final = 3.0  # how long a hang-up waits for the platform's answer, to cancel what it started
 ICE_FAILED: Final = 3002  # CallFailedToConnectIce of the SDK
 CLIENT_EVENTS: Final = "1"  # version of client events that we understand, in header "cev"
@@ -53,6 +55,7 @@ _STATES: Final = {
     Phase.JOINING: State.RINGING,
     Phase.CONNECTING: State.ANSWERED,
     Phase.TALKING: State.ESTABLISHED,
+    Phase.FADING: State.ESTABLISHED,
     Phase.OVER: State.ENDED,
 }
 
@@ -90,6 +93,8 @@ class CallMachine:
                 return min(self._marked_at + JOIN_S, self._started_at + SETUP_S)
             case Phase.CONNECTING:
                 return self._marked_at + CONNECT_S
+            case Phase.FADING:
+                return self._marked_at + FADE_S
             case Phase.RINGING_IN:
                 return self._started_at + SETUP_S
             case Phase.RINGING_OUT if self._peers.ring:
@@ -339,8 +344,13 @@ class CallMachine:
         failure = CallFailure(ICE_FAILED, f"ICE failed to connect: {reason}")
         return [self._leave(failure, {"iceFailed": YES, "failureterm": YES}), *self._end(Cause.FAILURE, "media", failure)]
 
-    def _go_inactive(self, event: v.MediaLost | v.MediaFailed, now: float) -> list[Effect]:
-        return [self._leave(), *self._end(Cause.INACTIVE, "media")] if event.peer == self.winner else []
+    def _fade(self, event: v.MediaLost | v.MediaFailed, now: float) -> list[Effect]:
+        if event.peer == self.winner:
+            self.phase, self._marked_at = Phase.FADING, now
+        return []
+
+    def _go_inactive(self, _: v.Elapsed, now: float) -> list[Effect]:
+        return [self._leave(), *self._end(Cause.INACTIVE, "media")]
 
     # Both: ending
 
@@ -401,7 +411,7 @@ _Row: TypeAlias = Callable[[CallMachine, Any, float], list[Effect]]
 _M = CallMachine
 _UNANSWERED = (Phase.CALLING, Phase.RINGING_OUT)
 _UNDECIDED = (Phase.PREPARING, Phase.RINGING_IN, Phase.JOINING)
-_ANSWERED = (Phase.CONNECTING, Phase.TALKING)
+_ANSWERED = (Phase.CONNECTING, Phase.TALKING, Phase.FADING)
 _WITH_PEERS = (*_UNANSWERED, *_UNDECIDED, *_ANSWERED)
 
 
@@ -436,8 +446,8 @@ TABLE: Final = _rows(
     (_WITH_PEERS, v.MediaConnected, _M._note_connected),
     (_WITH_PEERS, v.MediaFailed, _M._note_media_failed),
     (_WITH_PEERS, v.MediaLost, _M._note_media_failed),
-    ((Phase.TALKING,), v.MediaFailed, _M._go_inactive),
-    ((Phase.TALKING,), v.MediaLost, _M._go_inactive),
+    ((Phase.TALKING,), v.MediaFailed, _M._fade),
+    ((Phase.TALKING,), v.MediaLost, _M._fade),
     # time
     ((Phase.OFFERING, Phase.PLACING, Phase.PREPARING), v.Elapsed, _M._time_out),
     ((Phase.WITHDRAWING,), v.Elapsed, _M._give_up_withdrawing),
@@ -445,6 +455,7 @@ TABLE: Final = _rows(
     ((Phase.RINGING_IN,), v.Elapsed, _M._ring_in_vain),
     ((Phase.JOINING,), v.Elapsed, _M._join_in_vain),
     ((Phase.CONNECTING,), v.Elapsed, _M._connect_in_vain),
+    ((Phase.FADING,), v.Elapsed, _M._go_inactive),
 )
 
 #: (phase, method of the peer's message) -> what is done

@@ -260,4 +260,5 @@ class Phase(Enum):
     JOINING = "picked up; the caller has not confirmed us yet"
     CONNECTING = "answered; no sound yet"
     TALKING = "sound flows"
+    FADING = "the sound broke off; a goodbye may be on its way"
     OVER = "ended"

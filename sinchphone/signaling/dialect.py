@@ -9,7 +9,7 @@ from sinchphone.protocol.jsep import Description
 
 
 class Domain(StrEnum):
-    """Where a call goes (ocra.md 1.3)."""
+    """Where a call goes."""
 
     MXP = "mxp"
     PSTN = "pstn"
@@ -19,7 +19,7 @@ class Domain(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A registered device of a user (ocra.md 1.3). ``secret`` signs its requests."""
+    """A registered device of a user. ``secret`` signs its requests."""
 
     id: str
     secret: bytes = field(repr=False)
@@ -83,7 +83,7 @@ class RemoteInstance:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The platform's answer to a CallRequest (CallInitiationResponse, ocra.md 1.3)."""
+    """The platform's answer to a CallRequest (CallInitiationResponse)."""
 
     call_id: str
     session_key: bytes = field(repr=False)
@@ -93,7 +93,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class CallReport:
-    """How a call went, for the platform (ocra.md 1.3). Times in seconds since the epoch, ``None`` where it never came so far."""
+    """How a call went, for the platform. Times in seconds since the epoch, ``None`` where it never came so far."""
 
     call_id: str
     outbound: bool

@@ -23,7 +23,6 @@ JSON_CONTENT_TYPE = "application/json; charset=UTF-8"
 CORS_HEADERS = "authorization, content-type, content-encoding, x-timestamp"  # what a browser's preflight asks for
 
 MAX_BODY_BYTES = 256 * 1024  # of a request or an answer; an offer with video is about 6 kB
-MAX_TIME_DIFFERENCE_S = 300.0  # between the signature's timestamp and the server's clock (ours)
 
 
 class Auth(Enum):

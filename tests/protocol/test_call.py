@@ -375,7 +375,14 @@ class TestMedia:
         call >> message(Method.LEAVE, iceFailed="yes") << v.Ended(Cause.FAILURE, "peer")
 
     def test_a_peer_that_vanishes_makes_the_call_inactive(self) -> None:
-        talking() >> v.MediaLost("bob-1") << Sent(Method.LEAVE) << v.Ended(Cause.INACTIVE, "media")
+        call = talking()
+        call >> v.MediaLost("bob-1")
+        call.nothing() >> 2.1 << Sent(Method.LEAVE) << v.Ended(Cause.INACTIVE, "media")
+
+    def test_media_that_closes_just_before_the_goodbye_is_a_hang_up(self) -> None:
+        call = talking()
+        call >> v.MediaLost("bob-1")
+        call.nothing() >> message(Method.LEAVE) << v.Ended(Cause.HUNG_UP, "peer")
 
     def test_the_media_of_a_device_that_lost_doesnt_matter(self) -> None:
         call = talking()

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVarTuple
 
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
@@ -31,6 +31,8 @@ _CLOSE_SECONDS: Final = 1.0
 _COMPONENT: Final = 1  # RTCP is multiplexed
 _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
+
+Arguments = TypeVarTuple("Arguments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,8 @@ class IceConnection(seam.Connection):
             for address in self._addresses():
                 await self._open(address)
         self._local_candidates_end = True
-        self._gathering = asyncio.create_task(self._ask_servers(), name="ice-servers")
+        if not self._closing:  # closed meanwhile
+            self._gathering = asyncio.create_task(self._ask_servers(), name="ice-servers")
 
     def _addresses(self) -> list[str]:
         """The loopback addresses are among them where they are wanted or nothing else is there."""
@@ -145,7 +148,7 @@ class IceConnection(seam.Connection):
         servers = parse_servers(self._options.ice_servers)
         with suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
-                await asyncio.gather(*(_quietly(self._ask(server)) for server in servers))
+                await asyncio.gather(*(_quietly(self._ask, server) for server in servers))
         self._gathered = True
         self._on_candidate(None)
         if self._early_checks_done and not self._check_list_done:
@@ -158,7 +161,7 @@ class IceConnection(seam.Connection):
             await self._allocate(server, address)
         elif not self._options.relay_only:
             sockets = [each for each in self._protocols if _same_family(each.local_candidate.host, address[0])]
-            await asyncio.gather(*(_quietly(self._reflect(each, address)) for each in sockets))
+            await asyncio.gather(*(_quietly(self._reflect, each, address) for each in sockets))
 
     async def _reflect(self, protocol: seam.StunProtocol, server: tuple[str, int]) -> None:
         """Learn from a STUN server how a socket is seen from outside (RFC 8445 5.1.1.2)."""
@@ -316,6 +319,7 @@ class IceConnection(seam.Connection):
 
     async def close(self) -> None:
         """Close all sockets. A TURN server that doesn't answer is not waited for."""
+        self._closing = True  # at once: gathering may be under way
         if self._gathering is not None:
             self._gathering.cancel()
             await asyncio.wait([self._gathering])
@@ -355,10 +359,10 @@ async def resolve(host: str, port: int) -> tuple[str, int]:
     return await answer, port
 
 
-async def _quietly(work: Coroutine[Any, Any, None]) -> None:
+async def _quietly(ask: Callable[[*Arguments], Coroutine[Any, Any, None]], *arguments: *Arguments) -> None:
     """One server that fails is no reason to give up the others: there are other candidates, or the call fails by its own timer."""
     with suppress(OSError, ValueError, KeyError, seam.TransactionError):
-        await work
+        await ask(*arguments)
 
 
 def _preference(host: str) -> int:

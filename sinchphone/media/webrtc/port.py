@@ -82,6 +82,7 @@ class WebRtcPort:
         """An offer without candidates (they follow as events). Raises MediaError."""
         self._move(_Stage.NEW, _Stage.OFFERED)
         await self._path.ice.gather_candidates()
+        self._check_open()
         return Description("offer", write_offer(self._identity.local))
 
     async def fork(self) -> "WebRtcPort":
@@ -153,17 +154,22 @@ class WebRtcPort:
     # inside
 
     def _move(self, expected: _Stage, then: _Stage) -> None:
-        if self._stage is _Stage.CLOSED:
-            raise MediaError("the port is closed")
+        self._check_open()
         if self._stage is not expected:
             raise LocalProtocolError(f"not possible with a port that is {self._stage.value}")
         self._stage = then
+
+    def _check_open(self) -> None:
+        """Raises MediaError when the port was closed, maybe during the await before."""
+        if self._stage is _Stage.CLOSED:
+            raise MediaError("the port is closed")
 
     async def _join(self, remote: RemoteAudio, *, controlling: bool, active: bool) -> None:
         for text in remote.candidates:
             await self._path.ice.add(text)
         if remote.complete:
             await self._path.ice.add(None)
+        self._check_open()
         self._inbound.expect(frozenset({OUR_PAYLOAD_TYPE, remote.payload_type} if controlling else {remote.payload_type}))
         self._live = asyncio.create_task(self._run(remote, controlling, active), name="webrtc-port")
 

@@ -80,6 +80,6 @@ PRIVATE_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "_nominated": "the pair in use",
         "_query_consent_task": "query_consent() is overridden: it reports, and doesn't close",
         "_queue": "of DTLS datagrams: we limit its length",
-        "_closing": "nothing is opened after it",
+        "_closing": "set as soon as we close: nothing is opened after it",
     },
 }

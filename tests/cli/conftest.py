@@ -1,0 +1,251 @@
+"""A platform made of nothing: clients and calls that follow a script, for commands run in this process."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from sinchphone.cli import phone
+from sinchphone.cli.main import command_line
+from sinchphone.engine import client as engine_client
+from sinchphone.engine.details import CallDetails
+from sinchphone.engine.events import ClientEvent, IncomingCall, Ready
+from sinchphone.media import devices
+from sinchphone.media.outbox import Outbox
+from sinchphone.media.port import PortStats
+from sinchphone.media.sound import Levels, Signal, SoundEvent
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.mxp import CallFailure
+from sinchphone.signaling.dialect import Domain
+
+
+class FakeSound:
+    def __init__(self) -> None:
+        self.outbox: Outbox[SoundEvent] = Outbox()
+        self.signals: list[Signal | None] = []
+
+    def events(self) -> AsyncIterator[SoundEvent]:
+        return self.outbox
+
+    def levels(self) -> Levels:
+        return Levels(float("-inf"), -20.0)
+
+    async def signal(self, signal: Signal | None) -> bool:
+        self.signals.append(signal)
+        return True
+
+    def mute(self, muted: bool) -> None:
+        pass
+
+
+class FakeCall:
+    """Goes where its script takes it."""
+
+    def __init__(self, peer: str, *, outbound: bool = True, domain: Domain = Domain.MXP, sound: object = None) -> None:
+        self.id = f"call-{peer}"
+        self.peer, self.outbound, self.domain = peer, outbound, domain
+        self.headers = {"x-topic": "tea"} if not outbound else {}
+        self.sound = FakeSound()
+        self.asked_sound = sound
+        self.details = CallDetails(time.time())
+        self.muted = False
+        self.packets = PortStats("opus", packets_sent=50, packets_received=50)
+        self.answers = asyncio.Event()
+        self.declined: list[bool] = []
+        self.writes_files = False  # its sound takes a moment to close
+        self._closed = asyncio.Event()
+        self._history = [State.CREATED]
+        self._changed = asyncio.Event()
+
+    @property
+    def state(self) -> State:
+        return self._history[-1]
+
+    def enter(self, *states: State) -> None:
+        for state in states:
+            self.details = replace(self.details, **{f"{state.value}_at": time.time()})
+            if state is State.ESTABLISHED:
+                self.details = replace(self.details, codec="opus", pair="host")
+            self._tell(state)
+
+    def end(self, cause: Cause, by: Any, failure: CallFailure | None = None, **more: Any) -> None:
+        if self.state is State.ENDED:
+            return
+        self.details = replace(self.details, cause=cause, ended_by=by, failure=failure, ended_at=time.time(), **more)
+        self._tell(State.ENDED)
+        if not self.writes_files:
+            self.close()
+
+    def close(self) -> None:
+        self.sound.outbox.end()
+        self._closed.set()
+
+    def _tell(self, state: State) -> None:
+        self._history.append(state)
+        self._changed.set()
+
+    async def states(self) -> AsyncIterator[State]:
+        seen = 0
+        while True:
+            while seen < len(self._history):
+                seen += 1
+                yield self._history[seen - 1]
+            if self.state is State.ENDED:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def closed(self) -> None:
+        await self._closed.wait()
+
+    async def hang_up(self) -> None:
+        answered = self.details.answered_at is not None
+        self.end(Cause.HUNG_UP if answered else Cause.CANCELED if self.outbound else Cause.DENIED, "us")
+
+    async def decline(self, *, busy: bool = False) -> None:
+        self.declined.append(busy)
+        self.end(Cause.DENIED, "us")
+
+    async def answer(self) -> None:
+        self.answers.set()
+        self.enter(State.ANSWERED, State.ESTABLISHED)
+
+    def mute(self, muted: bool) -> None:
+        self.muted = muted
+
+    async def stats(self) -> PortStats:
+        return self.packets
+
+
+Script = Callable[[FakeCall], Awaitable[None]]
+
+
+@dataclass
+class Platform:
+    """What the fake platform does, and what it saw."""
+
+    outgoing: Script | None = None
+    incoming: list[tuple[str, Script]] = field(default_factory=list)
+    refuses: Exception | None = None
+    calls: list[FakeCall] = field(default_factory=list)
+    numbers: list[tuple[str, str | None]] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
+    closed: int = 0
+
+
+class FakeEnvironment:
+    application_key = "key"
+    caller_id = None
+    loopback = True
+    hosting = True
+
+    async def token(self, user_id: str) -> str:
+        return f"header.{user_id}.signature"
+
+    async def close(self) -> None:
+        pass
+
+
+def client_class(platform: Platform) -> type[Any]:
+    class FakeClient:
+        instance_id = "instance-1"
+
+        def __init__(self, user_id: str, environment: object, **options: Any) -> None:
+            self.user_id = user_id
+            self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
+            self._tasks: list[asyncio.Task[None]] = []
+
+        async def __aenter__(self) -> Self:
+            if platform.refuses:
+                raise platform.refuses
+            platform.users.append(self.user_id)
+            self._events.put_nowait(Ready(self.user_id, self.instance_id))
+            for peer, script in platform.incoming:
+                self._start(FakeCall(peer, outbound=False), script, ring=True)
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            for task in self._tasks:
+                task.cancel()
+            platform.closed += 1
+
+        def _start(self, call: FakeCall, script: Script | None, *, ring: bool = False) -> FakeCall:
+            platform.calls.append(call)
+            if ring:
+                call.enter(State.RINGING)
+                self._events.put_nowait(IncomingCall(call))  # type: ignore[arg-type]
+            if script is not None:
+                self._tasks.append(asyncio.ensure_future(script(call)))
+            return call
+
+        async def events(self) -> AsyncIterator[ClientEvent]:
+            while True:
+                yield await self._events.get()
+
+        async def call_user(self, user: str, *, headers: Any = None, sound: Any = None) -> FakeCall:
+            call = FakeCall(user, sound=sound)
+            call.headers = headers
+            return self._start(call, platform.outgoing)
+
+        async def call_phone(self, number: str, *, caller_id: str | None = None, headers: Any = None, sound: Any = None) -> FakeCall:
+            platform.numbers.append((number, caller_id))
+            return self._start(FakeCall(number, domain=Domain.PSTN, sound=sound), platform.outgoing)
+
+    return FakeClient
+
+
+@pytest.fixture(autouse=True)
+def nobodys_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """No configuration and no state but those of the test."""
+    for name in ("SINCH_APPLICATION_KEY", "SINCH_APPLICATION_SECRET", "SINCH_USER_ID", "NO_COLOR", "FORCE_COLOR", "CI", "SINCHPHONE_JSON"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("PROFILE", "CONFIG", "CALLER_ID", "HOST", "TOKEN", "TOKEN_URL"):
+        monkeypatch.delenv(f"SINCHPHONE_{name}", raising=False)
+    for name in ("CONFIG", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> Platform:
+    """The fake platform, in the place of the engine's; with one sound device."""
+    made = Platform()
+    monkeypatch.setattr(engine_client, "SinchClient", client_class(made))
+    monkeypatch.setattr(phone, "open_environment", lambda *_: FakeEnvironment())
+    monkeypatch.setattr(MediaThread, "warm_up", lambda self: None)
+    monkeypatch.setattr(devices, "list_devices", lambda: (devices.Device(0, "card", "ALSA", 1, 2, True, True),))
+    return made
+
+
+@dataclass
+class Ran:
+    """How a command line went."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of --json."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def sinchphone(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Runs a command line in this process."""
+
+    def run(*arguments: str) -> Ran:
+        code = command_line(arguments)
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run

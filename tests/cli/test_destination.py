@@ -1,0 +1,82 @@
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinchphone.cli.destination import Destination, Kind, phone_number, read_destination
+from sinchphone.errors import DestinationError
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "identity"),
+    [
+        ("sip:bob@example.org", Kind.SIP, "bob@example.org"),
+        ("sips:bob@example.org;transport=tcp", Kind.SIP, "bob@example.org;transport=tcp"),
+        ("bob@example.org", Kind.SIP, "bob@example.org"),
+        ("conf:tea-room", Kind.CONFERENCE, "tea-room"),
+        ("+46 70-123.45 (67)", Kind.PHONE, "+46701234567"),
+        ("tel:+1-415-555-0123;ext=7", Kind.PHONE, "+14155550123"),
+        ("bob", Kind.USER, "bob"),
+        ("Bob_2=x-y", Kind.USER, "Bob_2=x-y"),
+        ("hangup-after:3s", Kind.USER, "hangup-after:3s"),
+        ("answer-after:2s", Kind.USER, "answer-after:2s"),
+        ("  echo ", Kind.USER, "echo"),
+    ],
+)
+def test_the_kind_is_read_off_the_text(text: str, kind: Kind, identity: str) -> None:
+    assert read_destination(text) == Destination(kind, identity)
+
+
+@pytest.mark.parametrize("text", ["123", "4155550123", "415-555-0123", "(0)70 123"])
+def test_digits_only_names_both_readings(text: str) -> None:
+    with pytest.raises(DestinationError) as refused:
+        read_destination(text)
+    assert "+" in refused.value.hint
+    assert f"call-user {text}" in refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["+46000000000", "+14155550123", "+12025550123"])
+def test_test_numbers_are_possible_though_not_valid(text: str) -> None:
+    assert phone_number(text) == text
+
+
+@pytest.mark.parametrize("text", ["112", "911", "999", "tel:911"])
+def test_emergency_numbers_are_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(DestinationError, match="can't reach emergency services"):
+        read_destination(text)
+    with pytest.raises(DestinationError, match="can't reach emergency services"):
+        phone_number(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("+12345", "short number"),
+        ("+1234567890123456", "more than 15"),
+        ("+99912345678", "no known country"),
+        ("+1415555012", "too few or too many"),
+        ("+46 abc", "not a phone number"),
+        ("+", "not a phone number"),
+    ],
+)
+def test_a_number_that_cannot_exist_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(DestinationError, match=reason):
+        read_destination(text)
+
+
+def test_a_number_without_country_is_refused_by_call_phone() -> None:
+    with pytest.raises(DestinationError, match="no country"):
+        phone_number("0701234567")
+
+
+@pytest.mark.parametrize("text", ["", "bob smith", "bob/../x", "böb", "x" * 256, "a\x1b[31m", "conf:", "conf:" + "r" * 65, "conf:a b"])
+def test_what_is_no_destination_is_refused(text: str) -> None:
+    with pytest.raises(DestinationError):
+        read_destination(text)
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_destination_or_a_destination_error(text: str) -> None:
+    with contextlib.suppress(DestinationError):
+        read_destination(text)

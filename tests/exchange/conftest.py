@@ -1,0 +1,156 @@
+"""An exchange on a free port, and phones that talk to it with nothing but HTTP."""
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.server import Exchange
+from sinchphone.protocol.auth import sign_registration_token, sign_request
+from sinchphone.signaling.names import JSON_CONTENT_TYPE, OPERATIONS, Operation, write_time
+
+SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+    headers: Any
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A user's device, before and after it registered."""
+
+    session: aiohttp.ClientSession
+    url: str
+    user: str
+    application: str = "acme"
+    device: str = "device-1"
+    instance: str = ""
+    secret: bytes = b""
+    config: Any = None
+
+    def token(self, *, issued_at: float | None = None, user: str | None = None, secret: str | None = None) -> str:
+        return sign_registration_token(
+            self.application,
+            base64.b64decode(secret or SECRETS[self.application]),
+            user or self.user,
+            issued_at=int(issued_at or time.time()),
+            nonce=uuid.uuid4().hex,
+        )
+
+    async def send_registration(self, token: str, **members: Any) -> Answer:
+        body = {"userId": self.user, "deviceId": self.device, "capabilities": ["p2p"], **members}
+        return await self.send("POST", OPERATIONS[Operation.CREATE_INSTANCE].path(), json.dumps(body).encode(), f"Bearer {token}")
+
+    async def registered(self, **members: Any) -> "Phone":
+        answer = await self.send_registration(self.token(), **members)
+        assert answer.status in OPERATIONS[Operation.CREATE_INSTANCE].statuses, answer.body
+        instance = answer.body["instance"]
+        secret = base64.b64decode(instance["secret"])
+        return replace(self, instance=instance["id"], secret=secret, config=answer.body["config"])
+
+    async def ask(
+        self,
+        operation: Operation,
+        body: Any = None,
+        *,
+        user: str | None = None,
+        instance: str | None = None,
+        signed_at: float | None = None,
+        secret: bytes | None = None,
+        sent: bytes | None = None,
+    ) -> Answer:
+        """A signed request; the keywords make it a forged one. ``sent`` is a body other than the signed one."""
+        endpoint = OPERATIONS[operation]
+        path = endpoint.path(user=user or self.user, instance=instance or self.instance)
+        content = json.dumps(body).encode() if body is not None else b""
+        stamp = write_time(signed_at or time.time())
+        signature = sign_request(endpoint.verb, path, content, JSON_CONTENT_TYPE, stamp, secret or self.secret)
+        authorization = f"Instance {self.instance}:{signature}"
+        return await self.send(endpoint.verb, path, content if sent is None else sent, authorization, stamp)
+
+    async def call(self, callee: str, *, call_id: str | None = None, domain: str = "mxp", **members: Any) -> Answer:
+        kind = {"mxp": "userId", "pstn": "phonenumber"}.get(domain, domain)
+        body = {
+            "callId": call_id or uuid.uuid4().hex,
+            "destination": {"domain": domain, "type": kind, "identity": callee},
+            "sdp": {"type": "offer", "sdp": "v=0\r\n"},
+            **members,
+        }
+        return await self.ask(Operation.PLACE_CALL, body)
+
+    async def send(self, verb: str, path: str, body: bytes = b"", authorization: str = "", stamp: str = "", **headers: str) -> Answer:
+        sent = {"Content-Type": JSON_CONTENT_TYPE, "Authorization": authorization, "x-timestamp": stamp, **headers}
+        async with self.session.request(verb, self.url + path, data=body or None, headers=sent) as answer:
+            return Answer(answer.status, json.loads(await answer.read() or b"null"), answer.headers)
+
+    @property
+    def keys(self) -> Any:
+        return self.config["rtcConfig"]["mxpPubSubConfig"]
+
+    @property
+    def profile(self) -> Any:
+        return self.config["rtcProfile"]
+
+    async def subscribe(self, network: str, token: str = "0") -> Any:
+        """One poll on the broadcast or the signal network; the answer's JSON."""
+        key, channel = self.keys[f"{network}SubscribeKey"], self.profile[f"{network}Channel"]
+        async with self.session.get(f"{self.url}/v2/subscribe/{key}/{channel}/0", params={"tt": token, "uuid": self.instance}) as answer:
+            return await answer.json()
+
+    async def publish(self, channel: str, message: Any) -> Any:
+        keys = self.keys
+        path = f"/publish/{keys['signalPublishKey']}/{keys['signalSubscribeKey']}/0/{channel}/0"
+        async with self.session.post(self.url + path, json=message, params={"uuid": self.instance}) as answer:
+            return await answer.json()
+
+
+StartExchange = Callable[..., Awaitable[Exchange]]
+MakePhone = Callable[..., Phone]
+
+
+@pytest.fixture
+async def start_exchange() -> AsyncIterator[StartExchange]:
+    """Starts an exchange on a free port with the given options; it is closed after the test."""
+    started: list[Exchange] = []
+
+    async def start(*, destinations: Any = None, **options: Any) -> Exchange:
+        exchange = Exchange(ExchangeOptions(port=0, applications=SECRETS, **options), destinations=destinations)
+        await exchange.start()
+        started.append(exchange)
+        return exchange
+
+    yield start
+    for exchange in started:
+        await exchange.close()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+async def exchange(start_exchange: StartExchange) -> Exchange:
+    return await start_exchange()
+
+
+@pytest.fixture
+def phone(exchange: Exchange, http: aiohttp.ClientSession) -> MakePhone:
+    """Makes a phone of a user that hasn't registered yet."""
+
+    def make(user: str, **members: Any) -> Phone:
+        return Phone(http, members.pop("url", exchange.url), user, **members)
+
+    return make

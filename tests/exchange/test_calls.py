@@ -1,0 +1,70 @@
+"""Which calls are open, without a network."""
+
+import base64
+
+import pytest
+
+from sinchphone.exchange.broker import AWAY_SECONDS, Broker
+from sinchphone.exchange.calls import Calls
+from sinchphone.exchange.delivery import SETUP_SECONDS
+from sinchphone.exchange.directory import Device, Directory
+from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.refusals import RefusedError
+from sinchphone.protocol.jsep import Description
+from sinchphone.signaling.dialect import CallRequest, Domain
+from sinchphone.signaling.wire_registration import InstanceRequest, Software
+
+NOW = 1_795_248_000.0
+
+
+class Town:
+    """An exchange without a server, where ada and bob may call each other once at a time."""
+
+    def __init__(self) -> None:
+        options = ExchangeOptions(applications={"acme": base64.b64encode(b"a" * 16).decode()}, open_calls_per_user=1)
+        self.broker = Broker(options)
+        self.directory = Directory(options, self.broker)
+        self.calls = Calls(options, self.directory, self.broker, None)
+
+    def register(self, user: str, now: float = NOW) -> Device:
+        application = self.directory.application("acme")
+        assert application is not None
+        return self.directory.register(application, InstanceRequest(user, "desk", (), Software("", "", "")), expire_at=None, now=now)
+
+
+def request(callee: str, call_id: str) -> CallRequest:
+    return CallRequest(call_id, Domain.MXP, callee, Description("offer", "v=0\r\n"))
+
+
+async def test_a_cancel_just_before_the_report_is_still_passed_on() -> None:
+    town = Town()
+    ada, bob = town.register("ada"), town.register("bob")
+    placement = town.calls.place(ada, request("bob", "call-1"), NOW)
+    key, cancel = ada.application.signal.subscribe_key, "10 call-1 - 0 1 AAAA"
+    town.broker.publish(key, placement.signal_channel, cancel, size=20, publisher=ada.instance_id, now=NOW)
+    town.calls.report(ada, "call-1")
+    assert [posted.payload for posted in town.broker.since(key, (bob.identity.signal_channel,), 0)] == [cancel]
+    await town.calls.close(1.0)
+
+
+async def test_the_call_of_a_caller_who_vanished_does_not_stay_open_for_ever() -> None:
+    town = Town()
+    later = NOW + SETUP_SECONDS + AWAY_SECONDS
+    ada, _ = town.register("ada"), town.register("bob")
+    town.calls.place(ada, request("bob", "call-1"), NOW)
+    with pytest.raises(RefusedError, match="open calls"):
+        town.calls.place(ada, request("bob", "call-2"), NOW + SETUP_SECONDS)
+    town.register("bob", later)
+    town.calls.place(ada, request("bob", "call-2"), later)
+    await town.calls.close(1.0)
+
+
+async def test_the_call_of_a_caller_who_still_listens_stays_open() -> None:
+    town = Town()
+    later = NOW + 3_600
+    ada, _ = town.register("ada"), town.register("bob")
+    town.calls.place(ada, request("bob", "call-1"), NOW)
+    town.broker.expect(ada.application.signal.subscribe_key, ada.identity.signal_channel, later)
+    with pytest.raises(RefusedError, match="open calls"):
+        town.calls.place(ada, request("bob", "call-2"), later)
+    await town.calls.close(1.0)

@@ -1,0 +1,537 @@
+import asyncio
+import math
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
+from sinchphone.audio.goertzel import share
+from sinchphone.audio.tones import Loop, Sine
+from sinchphone.errors import AudioFileError, DeviceError
+from sinchphone.media import desk as desk_module
+from sinchphone.media import devices
+from sinchphone.media.desk import Desk
+from sinchphone.media.devices import Device
+from sinchphone.media.files import AudioWriter
+from sinchphone.media.handset import Handset
+from sinchphone.media.recorder import Recorder
+from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, Signal, SoundEvent, SoundOptions, SoundWarning
+from sinchphone.media.thread import MediaThread
+
+PATIENCE_SECONDS = 20.0
+
+
+class FakeLeg:
+    """The peer says a tone, and everything said to it is kept."""
+
+    def __init__(self, hz: float = 1000) -> None:
+        self.sent: list[Frame] = []
+        self.pulled = 0
+        self._tone = Sine(hz)
+
+    def send(self, frame: Frame) -> None:
+        assert frame.shape == (FRAME_SAMPLES,)
+        self.sent.append(frame)
+
+    def pull(self, samples: int) -> Samples:
+        self.pulled += samples
+        return self._tone.pull(samples)
+
+    @property
+    def heard(self) -> Samples:
+        return np.concatenate([silence(0), *self.sent])
+
+
+class FakeStream:
+    """A device's stream; ``play`` and ``say`` are PortAudio's thread."""
+
+    def __init__(self, device: Device, exchange: Callable[..., object], ended: Callable[[], None], latency: devices.Latency) -> None:
+        self.device, self.exchange, self.ended, self.latency = device, exchange, ended, latency
+        self.xruns = 0
+        self.running = False
+        FakeStream.opened.append(self)
+
+    opened: ClassVar[list["FakeStream"]] = []
+    refusing: ClassVar[set[str]] = set()
+
+    def open(self) -> None:
+        if self.device.name in FakeStream.refusing:
+            raise DeviceError(f"{self.device.name} refuses", hint="Ask nicely.")
+        self.running = True
+
+    def close(self) -> None:
+        self.running = False
+
+
+SPEAKER = Device(0, "speaker", "Fake", 0, 2, default_output=True)
+RINGER = Device(1, "ringer", "Fake", 0, 2)
+MICROPHONE = Device(2, "microphone", "Fake", 1, 0, default_input=True)
+
+
+@pytest.fixture
+def cards(monkeypatch: pytest.MonkeyPatch) -> list[FakeStream]:
+    """A machine with a microphone, a loudspeaker and a ringer; the streams that were made."""
+    FakeStream.opened, FakeStream.refusing = [], set()
+    monkeypatch.setattr(devices, "list_devices", lambda: (SPEAKER, RINGER, MICROPHONE))
+    monkeypatch.setattr("sinchphone.media.streams.Microphone", FakeStream)
+    monkeypatch.setattr("sinchphone.media.streams.Loudspeaker", FakeStream)
+    return FakeStream.opened
+
+
+@pytest.fixture
+async def media() -> AsyncIterator[MediaThread]:
+    async with MediaThread() as thread:
+        yield thread
+
+
+def running(cards: list[FakeStream]) -> list[str]:
+    return sorted(stream.device.name for stream in cards if stream.running)
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not done():
+            await asyncio.sleep(0.01)
+
+
+async def all_events(desk: Desk) -> list[SoundEvent]:
+    return [event async for event in desk.events()]
+
+
+def tone_file(path: Path, hz: float, seconds: float) -> str:
+    writer = AudioWriter(path, path.suffix)
+    writer.write(np.repeat(Sine(hz).pull(int(seconds * RATE))[:, np.newaxis], 2, axis=1))
+    writer.close()
+    return str(path)
+
+
+def both_sides(path: Path) -> tuple[Samples, Samples]:
+    import wave
+
+    with wave.open(str(path)) as recording:
+        stereo = np.frombuffer(recording.readframes(recording.getnframes()), "<i2").reshape(-1, 2)
+    return stereo[:, 0], stereo[:, 1]
+
+
+class Clockwork:
+    """A handset on a clock of its own: every step is 20 ms."""
+
+    def __init__(self, near: Callable[[], Frame] | None = None, recorder: Recorder | None = None) -> None:
+        self.now = 100.0
+        self.leg = FakeLeg()
+        self.handset = Handset(lambda function: function(), near=near, recorder=recorder, clock=lambda: self.now)
+
+    def connect(self) -> None:
+        self.handset.connect(self.leg)
+
+    def run(self, ticks: int, *, microphone: Sine | None = None, loudspeaker: bool = False) -> Samples:
+        played = [silence(0)]
+        for _ in range(ticks):
+            for _ in range(2):
+                self.now += 0.01
+                if microphone is not None:
+                    self.handset.capture(microphone.pull(480))
+                if loudspeaker:
+                    played.append(self.handset.render(480))
+            self.handset.tick()
+        return np.concatenate(played)
+
+
+# --- the handset, driven by hand
+
+
+def test_without_devices_the_clock_sends_silence_and_hears_the_peer() -> None:
+    work = Clockwork()
+    work.connect()
+    work.run(50)
+    assert len(work.leg.sent) == 50
+    assert not work.leg.heard.any()
+    assert work.leg.pulled == 50 * FRAME_SAMPLES
+    assert work.handset.levels.near_dbfs == -math.inf
+    assert work.handset.levels.far_dbfs == pytest.approx(-20, abs=0.2)
+
+
+def test_nothing_is_sent_or_pulled_before_the_call_is_connected() -> None:
+    work = Clockwork(near=Sine(440).pull)
+    work.run(10, microphone=Sine(300), loudspeaker=True)
+    assert work.leg.sent == []
+    assert work.leg.pulled == 0
+
+
+def test_the_microphone_drives_what_is_sent() -> None:
+    work = Clockwork()
+    work.connect()
+    work.run(50, microphone=Sine(440))
+    assert len(work.leg.sent) == 50
+    assert share(work.leg.heard, 440) > 0.99
+
+
+def test_the_loudspeaker_drives_what_is_pulled() -> None:
+    work = Clockwork()
+    work.connect()
+    played = work.run(50, loudspeaker=True)
+    assert work.leg.pulled == len(played) == 50 * FRAME_SAMPLES
+    assert share(played, 1000) > 0.99
+
+
+def test_a_microphone_that_stalls_is_replaced_by_silence_and_comes_back() -> None:
+    work = Clockwork()
+    work.connect()
+    work.run(10, microphone=Sine(440))
+    work.run(50)
+    assert len(work.leg.sent) == pytest.approx(60, abs=4)
+    assert not work.leg.sent[-1].any()
+    work.run(10, microphone=Sine(440))
+    assert share(np.concatenate(work.leg.sent[-9:]), 440) > 0.95
+    assert len(work.leg.sent) == pytest.approx(70, abs=4)
+
+
+def test_a_loudspeaker_that_stalls_is_replaced_by_the_clock() -> None:
+    work = Clockwork()
+    work.connect()
+    work.run(10, loudspeaker=True)
+    work.run(50)
+    assert work.leg.pulled == pytest.approx(60 * FRAME_SAMPLES, abs=11 * FRAME_SAMPLES)
+    assert work.leg.pulled > 45 * FRAME_SAMPLES
+
+
+def test_muted_sends_silence_not_nothing() -> None:
+    work = Clockwork(near=Sine(440).pull)
+    work.connect()
+    work.run(10)
+    work.handset.muted = True
+    work.run(100)
+    assert len(work.leg.sent) == 110
+    assert not np.concatenate(work.leg.sent[10:]).any()
+    assert work.handset.levels.near_dbfs == -math.inf
+    work.handset.muted = False
+    work.run(10)
+    assert work.leg.sent[-1].any()
+
+
+def test_a_signal_is_heard_in_place_of_the_peer_and_stops_at_once() -> None:
+    work = Clockwork()
+    work.handset.signal = Loop(Sine(425).pull(RATE))
+    assert share(work.run(20, loudspeaker=True), 425) > 0.99
+    work.handset.signal = None
+    assert not work.run(5, loudspeaker=True).any()
+
+
+def test_a_file_is_sent_in_place_of_the_microphone() -> None:
+    work = Clockwork(near=Sine(440).pull)
+    work.connect()
+    work.run(20, microphone=Sine(300))
+    assert len(work.leg.sent) == 20
+    assert share(work.leg.heard, 440) > 0.99
+
+
+def test_blocks_of_any_size_make_whole_frames() -> None:
+    work = Clockwork()
+    work.connect()
+    tone, given = Sine(440), 0
+    for size in (1, 479, 1000, 37, 2000, 3, 960):
+        work.handset.capture(tone.pull(size))
+        given += size
+    assert len(work.leg.sent) == given // FRAME_SAMPLES
+    assert np.array_equal(work.leg.heard, Sine(440).pull(given)[: len(work.leg.heard)])
+
+
+@pytest.mark.parametrize("loudspeaker", [False, True])
+def test_a_recording_is_aligned_to_the_sample(tmp_path: Path, loudspeaker: bool) -> None:
+    recorder = Recorder(str(tmp_path / "call.wav"), lambda _: None)
+    recorder.open()
+    work = Clockwork(near=Sine(1000).pull, recorder=recorder)  # the same tone on both sides: any shift shows
+    work.connect()
+    work.run(100, loudspeaker=loudspeaker)
+    work.handset.disconnect()
+    recorder.close()
+    left, right = both_sides(tmp_path / "call.wav")
+    assert len(left) == 100 * FRAME_SAMPLES
+    assert np.array_equal(left, right)
+    assert share(left, 1000) > 0.99
+    assert share(right, 1000) > 0.99
+
+
+def test_what_is_muted_is_not_recorded(tmp_path: Path) -> None:
+    recorder = Recorder(str(tmp_path / "call.wav"), lambda _: None)
+    recorder.open()
+    work = Clockwork(near=Sine(440).pull, recorder=recorder)
+    work.handset.muted = True
+    work.connect()
+    work.run(50)
+    work.handset.disconnect()
+    recorder.close()
+    left, right = both_sides(tmp_path / "call.wav")
+    assert not left.any()
+    assert right.any()
+
+
+# --- the desk: no devices
+
+
+async def test_files_play_from_the_connection_on_and_never_before(tmp_path: Path, media: MediaThread) -> None:
+    path = tone_file(tmp_path / "hello.wav", 440, 0.5)
+    desk, leg = Desk(SoundOptions(play=(path,), devices=False), media), FakeLeg()
+    events = asyncio.create_task(all_events(desk))
+    await desk.open()
+    await desk.signal(Signal.RINGBACK)
+    await asyncio.sleep(0.1)
+    await desk.connect(leg)
+    await until(lambda: len(leg.sent) >= 40)
+    await desk.close()
+    assert share(leg.heard[: RATE // 2], 440) > 0.99
+    assert not leg.heard[RATE // 2 :].any()
+    assert await events == [PlayStarted(path), PlayFinished(path, last=True)]
+
+
+async def test_a_tone_is_sent(media: MediaThread) -> None:
+    desk, leg = Desk(SoundOptions(tone_hz=440, devices=False), media), FakeLeg()
+    await desk.open()
+    await desk.connect(leg)
+    await until(lambda: len(leg.sent) >= 20)
+    assert desk.levels().near_dbfs == pytest.approx(-20, abs=0.5)
+    desk.mute(True)
+    await until(lambda: not leg.sent[-1].any())
+    await desk.close()
+    assert share(np.concatenate(leg.sent[:19]), 440) > 0.99
+
+
+async def test_a_call_is_recorded_and_the_file_is_there_when_the_desk_is_closed(tmp_path: Path, media: MediaThread) -> None:
+    path = tmp_path / "call.wav"
+    desk, leg = Desk(SoundOptions(tone_hz=440, record=str(path), devices=False), media), FakeLeg()
+    events = asyncio.create_task(all_events(desk))
+    await desk.open()
+    await desk.connect(leg)
+    await until(lambda: len(leg.sent) >= 50)
+    assert not path.exists()
+    started = time.monotonic()
+    await desk.close()
+    await desk.close()
+    assert time.monotonic() - started < 3.5
+    left, right = both_sides(path)
+    assert len(left) == len(leg.sent) * FRAME_SAMPLES
+    assert share(left, 440) > 0.99
+    assert share(right, 1000) > 0.99
+    started_event, finished_event = await events
+    assert started_event == RecordStarted(str(path))
+    assert finished_event == RecordFinished(str(path), len(left) / RATE)
+
+
+async def test_nothing_goes_to_a_leg_after_close(media: MediaThread) -> None:
+    desk, leg = Desk(SoundOptions(devices=False), media), FakeLeg()
+    await desk.open()
+    await desk.connect(leg)
+    await until(lambda: len(leg.sent) > 2)
+    await desk.close()
+    sent = len(leg.sent)
+    await asyncio.sleep(0.1)
+    assert len(leg.sent) == sent
+
+
+async def test_a_missing_file_is_an_error_before_the_call(tmp_path: Path, media: MediaThread) -> None:
+    desk = Desk(SoundOptions(play=(str(tmp_path / "no.wav"),), record=str(tmp_path / "call.wav"), devices=False), media)
+    with pytest.raises(AudioFileError, match="no such file"):
+        await desk.open()
+    assert list(tmp_path.iterdir()) == []
+    assert await all_events(desk) == []
+
+
+async def test_a_desk_can_be_closed_when_the_media_thread_is_gone(tmp_path: Path) -> None:
+    media = MediaThread()
+    media.start()
+    desk = Desk(SoundOptions(record=str(tmp_path / "call.wav"), devices=False), media)
+    await desk.open()
+    await desk.connect(FakeLeg())
+    await asyncio.to_thread(media.stop)
+    await desk.close()
+    assert (tmp_path / "call.wav").exists()
+
+
+async def test_no_sound_card_is_touched_where_none_is_wanted(media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_portaudio", lambda: pytest.fail("PortAudio was used"))
+    desk = Desk(SoundOptions(devices=False, output="speaker", input="microphone", ring="ringer"), media)
+    await desk.open()
+    await desk.signal(Signal.RINGTONE)
+    await desk.signal(None)
+    await desk.connect(FakeLeg())
+    await desk.close()
+
+
+def test_a_tone_that_cannot_be_is_refused(media: MediaThread) -> None:
+    with pytest.raises(ValueError, match="24000"):
+        Desk(SoundOptions(tone_hz=30_000), media)
+
+
+# --- the desk: devices
+
+
+async def test_no_portaudio_is_one_warning_and_the_call_goes_on(media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    desk, leg = Desk(SoundOptions(), media), FakeLeg()
+    events = asyncio.create_task(all_events(desk))
+    await desk.open()
+    await desk.signal(Signal.RINGBACK)
+    await desk.connect(leg)
+    await until(lambda: len(leg.sent) > 5)
+    await desk.close()
+    (warning,) = await events
+    assert isinstance(warning, SoundWarning)
+    assert "no microphone and no loudspeaker" in warning.message
+    assert warning.hint
+
+
+async def test_no_device_is_one_warning(media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "list_devices", lambda: (SPEAKER,))
+    desk = Desk(SoundOptions(), media)
+    await desk.open()
+    await desk.close()
+    (warning,) = await all_events(desk)
+    assert isinstance(warning, SoundWarning)
+    assert warning.message.endswith("the call has no microphone")
+
+
+@pytest.mark.parametrize(
+    "options", [SoundOptions(input="nope"), SoundOptions(output="nope"), SoundOptions(ring="nope"), SoundOptions(output=9)]
+)
+async def test_a_device_named_and_missing_is_an_error_before_the_call(
+    options: SoundOptions, cards: list[FakeStream], media: MediaThread
+) -> None:
+    with pytest.raises(DeviceError, match=r"no sound (input|output) device"):
+        await Desk(options, media).open()
+
+
+async def test_nobody_listens_before_the_call_is_answered(cards: list[FakeStream], media: MediaThread) -> None:
+    desk = Desk(SoundOptions(), media)
+    await desk.open()
+    assert cards == []
+    await desk.signal(Signal.RINGBACK)
+    assert running(cards) == ["speaker"]
+    await desk.connect(FakeLeg())
+    assert running(cards) == ["microphone", "speaker"]
+    await desk.close()
+    assert running(cards) == []
+
+
+async def test_the_ringtone_uses_the_ring_device_and_the_call_the_other(cards: list[FakeStream], media: MediaThread) -> None:
+    desk, leg = Desk(SoundOptions(ring="ringer"), media), FakeLeg()
+    await desk.open()
+    await desk.signal(Signal.RINGTONE)
+    assert running(cards) == ["ringer"]
+    assert cards[0].exchange(4800).any()
+    await desk.signal(None)
+    assert not cards[0].exchange(4800).any()
+    await desk.connect(leg)
+    assert running(cards) == ["microphone", "speaker"]
+    await desk.close()
+
+
+async def test_the_answer_ends_the_ringback(cards: list[FakeStream], media: MediaThread) -> None:
+    desk = Desk(SoundOptions(), media)
+    await desk.open()
+    await desk.signal(Signal.RINGBACK)
+    assert share(cards[0].exchange(9600), 425) > 0.99
+    await desk.connect(FakeLeg(1000))
+    assert share(cards[0].exchange(9600), 1000) > 0.99
+    await desk.close()
+
+
+async def test_the_microphone_is_not_opened_where_a_file_or_nothing_is_said(
+    cards: list[FakeStream], tmp_path: Path, media: MediaThread
+) -> None:
+    for options in (
+        SoundOptions(microphone=False),
+        SoundOptions(tone_hz=440),
+        SoundOptions(play=(tone_file(tmp_path / "a.wav", 440, 0.1),)),
+    ):
+        desk = Desk(options, media)
+        await desk.open()
+        await desk.connect(FakeLeg())
+        assert running(cards) == ["speaker"]
+        await desk.close()
+
+
+async def test_what_the_microphone_hears_is_sent_in_the_media_thread(cards: list[FakeStream], media: MediaThread) -> None:
+    threads: set[int] = set()
+
+    class Watching(FakeLeg):
+        def send(self, frame: Frame) -> None:
+            threads.add(threading.get_ident())
+            super().send(frame)
+
+    desk, leg, tone = Desk(SoundOptions(), media), Watching(), Sine(440)
+    await desk.open()
+    await desk.connect(leg)
+    microphone = next(stream for stream in cards if stream.device is MICROPHONE)
+    for _ in range(100):
+        await asyncio.to_thread(microphone.exchange, tone.pull(480))
+    await until(lambda: sum(bool(frame.any()) for frame in leg.sent) >= 45)
+    await desk.close()
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+async def test_a_device_that_refuses_in_the_call_is_a_warning_and_the_clock_drives(cards: list[FakeStream], media: MediaThread) -> None:
+    FakeStream.refusing = {"speaker"}
+    desk, leg = Desk(SoundOptions(output="speaker"), media), FakeLeg()
+    await desk.open()
+    await desk.connect(leg)
+    await until(lambda: leg.pulled > 5 * FRAME_SAMPLES)
+    await desk.close()
+    assert await all_events(desk) == [SoundWarning("speaker refuses", "Ask nicely.")]
+
+
+async def test_a_device_that_stops_is_opened_again(cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.05, 0.05, 0.05))
+    desk = Desk(SoundOptions(), media)
+    await desk.open()
+    await desk.connect(FakeLeg())
+    FakeStream.refusing = {"microphone"}
+    next(stream for stream in cards if stream.device is SPEAKER).ended()
+    await until(lambda: len(cards) >= 4)
+    FakeStream.refusing = set()
+    await until(lambda: len(cards) >= 6 and running(cards) == ["microphone", "speaker"])
+    await desk.close()
+    assert [type(event) for event in await all_events(desk)] == [SoundWarning]
+
+
+async def test_a_device_that_never_comes_back_is_given_up(
+    cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.02, 0.02))
+    desk, leg = Desk(SoundOptions(), media), FakeLeg()
+    events = asyncio.create_task(all_events(desk))
+    await desk.open()
+    await desk.connect(leg)
+    FakeStream.refusing = {"speaker"}
+    cards[0].ended()
+    await until(lambda: sum(stream.device is SPEAKER for stream in cards) == 3)
+    pulled = leg.pulled
+    await until(lambda: leg.pulled > pulled + 10 * FRAME_SAMPLES)
+    await desk.close()
+    assert [event.message for event in await events if isinstance(event, SoundWarning)] == ["the sound device stopped", "speaker refuses"]
+
+
+async def test_streams_that_lose_blocks_are_opened_again_with_more_latency(
+    cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "_WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.01,))
+    desk = Desk(SoundOptions(), media)
+    await desk.open()
+    await desk.connect(FakeLeg())
+
+    def struggle() -> bool:
+        cards[0].xruns += 4
+        return len(cards) >= 4
+
+    await until(struggle)
+    await until(lambda: running(cards) == ["microphone", "speaker"])
+    await desk.close()
+    assert [stream.latency for stream in cards[-2:]] == [devices.SAFE_LATENCY_SECONDS] * 2
+    assert await all_events(desk) == []

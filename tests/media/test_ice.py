@@ -1,0 +1,259 @@
+"""The ICE agent: which candidates it gathers, when, and what it makes of servers that answer or don't."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+from aioice import stun
+
+from sinchphone.media.port import IceServer, PortOptions
+from sinchphone.media.webrtc import ice, seam
+from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, resolve
+from sinchphone.media.webrtc.servers import MAX_SERVERS, Server, parse_servers
+
+HERE = PortOptions(loopback=True)
+PATIENCE = 10.0
+ANYWHERE = ("203.0.113.9", 40_000)
+
+
+class Agent:
+    """An ICE agent and what it has found."""
+
+    def __init__(self, options: PortOptions = HERE, ufrag: str = "here") -> None:
+        self.found: list[seam.Candidate] = []
+        self.complete = asyncio.Event()
+        self.media: list[bytes] = []
+        self.consents = 0
+        self.connection = IceConnection(
+            options,
+            IceCredentials(ufrag, ufrag * 6),
+            on_candidate=self._found,
+            on_media=self.media.append,
+            on_consent=self._consented,
+        )
+
+    def _found(self, candidate: seam.Candidate | None) -> None:
+        if candidate is None:
+            self.complete.set()
+        else:
+            self.found.append(candidate)
+
+    def _consented(self) -> None:
+        self.consents += 1
+
+    def knows(self, other: "Agent", *, controlling: bool) -> None:
+        self.connection.ice_controlling = controlling
+        self.connection.remote_username = other.connection.local_username
+        self.connection.remote_password = other.connection.local_password
+
+    @property
+    def types(self) -> set[str]:
+        return {each.type for each in self.found}
+
+
+@asynccontextmanager
+async def an_agent(options: PortOptions = HERE, ufrag: str = "here") -> AsyncIterator[Agent]:
+    agent = Agent(options, ufrag)
+    try:
+        yield agent
+    finally:
+        await agent.connection.close()
+
+
+class StunServer(asyncio.DatagramProtocol):
+    """Says where a request comes from, as seen from a network that isn't there."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        request = stun.parse_message(data)
+        response = stun.Message(request.message_method, stun.Class.RESPONSE, request.transaction_id)
+        response.attributes["XOR-MAPPED-ADDRESS"] = ANYWHERE
+        self.transport.sendto(bytes(response), addr)
+
+
+@asynccontextmanager
+async def a_stun_server() -> AsyncIterator[str]:
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(StunServer, local_addr=("127.0.0.1", 0))
+    try:
+        yield f"stun:127.0.0.1:{transport.get_extra_info('sockname')[1]}"
+    finally:
+        transport.close()
+
+
+@pytest.fixture
+def black_hole() -> Iterator[int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
+        hole.bind(("127.0.0.1", 0))
+        yield hole.getsockname()[1]
+
+
+@pytest.fixture
+def no_other_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seam, "get_host_addresses", lambda use_ipv4, use_ipv6: [])
+
+
+@pytest.fixture
+def another_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seam, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.2", "192.0.2.77", "169.254.7.7"])
+
+
+@pytest.mark.usefixtures("no_other_address")
+async def test_a_machine_with_nothing_but_loopback_offers_that() -> None:
+    async with an_agent(PortOptions()) as agent:
+        await agent.connection.gather_candidates()
+        assert "127.0.0.1" in {each.host for each in agent.found}
+
+
+@pytest.mark.usefixtures("another_address")
+async def test_a_machine_with_a_network_offers_loopback_only_when_asked() -> None:
+    async with an_agent(PortOptions()) as agent, an_agent(HERE) as local:
+        assert agent.connection._addresses() == ["192.0.2.77"]
+        assert local.connection._addresses() == ["192.0.2.77", "127.0.0.1", "::1"]
+
+
+async def test_host_candidates_are_there_at_once_and_the_end_follows() -> None:
+    async with an_agent() as agent:
+        started = time.monotonic()
+        await agent.connection.gather_candidates()
+        assert time.monotonic() - started < 0.3
+        assert agent.types == {"host"}
+        await asyncio.wait_for(agent.complete.wait(), PATIENCE)
+
+
+async def test_a_loopback_candidate_is_worth_less_than_any_other() -> None:
+    assert ice._preference("::1") < ice._preference("192.0.2.1")
+
+
+async def test_a_reflexive_candidate_follows_when_its_server_answers() -> None:
+    async with a_stun_server() as url, an_agent(PortOptions(ice_servers=(IceServer((url,)),), loopback=True)) as agent:
+        await agent.connection.gather_candidates()
+        await asyncio.wait_for(agent.complete.wait(), PATIENCE)
+        reflexive = [each for each in agent.found if each.type == "srflx"]
+        assert [(each.host, each.port) for each in reflexive] == [ANYWHERE]
+        assert (reflexive[0].related_address, reflexive[0].related_port) in {(each.host, each.port) for each in agent.found}
+
+
+async def test_a_server_that_never_answers_delays_only_the_end_and_not_for_long(black_hole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ice, "GATHER_SECONDS", 0.3)
+    dead = (IceServer((f"stun:127.0.0.1:{black_hole}", f"turn:127.0.0.1:{black_hole}?transport=udp"), "u", "p"),)
+    async with a_stun_server() as url, an_agent(PortOptions(ice_servers=(*dead, IceServer((url,))), loopback=True)) as agent:
+        started = time.monotonic()
+        await agent.connection.gather_candidates()
+        assert time.monotonic() - started < 0.2
+        assert not agent.complete.is_set()
+        await asyncio.wait_for(agent.complete.wait(), PATIENCE)
+        assert 0.25 < time.monotonic() - started < 2
+        assert agent.types == {"host", "srflx"}  # the one that answers isn't lost with the others
+
+
+async def test_with_relay_only_no_address_of_ours_is_given() -> None:
+    async with a_stun_server() as url, an_agent(PortOptions(relay_only=True, loopback=True, ice_servers=(IceServer((url,)),))) as agent:
+        await agent.connection.gather_candidates()
+        await asyncio.wait_for(agent.complete.wait(), PATIENCE)
+        assert agent.found == []
+
+
+async def test_two_agents_find_each_other_without_a_pause() -> None:
+    async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
+        await one.connection.gather_candidates()
+        await two.connection.gather_candidates()
+        one.knows(two, controlling=True)
+        two.knows(one, controlling=False)
+        for agent, other in ((one, two), (two, one)):
+            for candidate in other.found:
+                await agent.connection.add(f"candidate:{candidate.to_sdp()}")
+        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        assert one.connection.pair_type == "host"
+        assert one.connection.send_media(b"\x80sound")
+        await asyncio.sleep(0.05)
+        assert two.media == [b"\x80sound"]
+
+
+async def test_an_agent_without_a_candidate_that_works_fails_when_all_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.stun.RETRY_MAX", 1)
+    monkeypatch.setattr("aioice.stun.RETRY_RTO", 0.05)
+    async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
+        await one.connection.gather_candidates()
+        one.knows(two, controlling=True)
+        await one.connection.add("candidate:1 1 udp 2122260223 127.0.0.1 9 typ host")
+        await one.connection.add(None)
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(one.connection.connect(), PATIENCE)
+
+
+async def test_consent_is_asked_for_again_and_again() -> None:
+    often = PortOptions(loopback=True, lost_after_s=0.4)
+    async with an_agent(often, "onea") as one, an_agent(HERE, "twob") as two:
+        await one.connection.gather_candidates()
+        await two.connection.gather_candidates()
+        one.knows(two, controlling=True)
+        two.knows(one, controlling=False)
+        await two.connection.add(f"candidate:{one.found[0].to_sdp()}")
+        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        await asyncio.sleep(0.6)
+        assert one.consents >= 3
+        assert two.consents == 0  # its turn comes every three seconds
+
+
+async def test_a_check_with_another_password_is_refused() -> None:
+    """Attack: somebody who saw the user name fragment, but not the password, checks in."""
+    async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
+        await one.connection.gather_candidates()
+        await two.connection.gather_candidates()
+        one.knows(two, controlling=True)
+        two.knows(one, controlling=False)
+        two.connection.remote_password = "x" * 24
+        await two.connection.add(f"candidate:{one.found[0].to_sdp()}")
+        connecting = asyncio.gather(one.connection.connect(), two.connection.connect())
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(connecting), 0.3)
+        assert one.connection.remote_candidates == []
+        connecting.cancel()
+
+
+async def test_the_number_of_remote_candidates_is_limited() -> None:
+    """Attack: a peer trickles candidates without end, so that we check addresses all over the world."""
+    async with an_agent() as agent:
+        for port in range(1, 500):
+            await agent.connection.add(f"candidate:1 1 udp 1 127.0.0.1 {port} typ host")
+        assert len(agent.connection.remote_candidates) == ice.MAX_REMOTE_CANDIDATES
+
+
+async def test_a_name_is_resolved_and_an_address_is_taken_as_it_is() -> None:
+    assert await resolve("192.0.2.1", 3478) == ("192.0.2.1", 3478)
+    assert (await resolve("localhost", 1))[0] in ("127.0.0.1", "::1")
+    with pytest.raises(OSError, match="no address"):
+        await asyncio.wait_for(resolve("a..b", 1), PATIENCE)
+
+
+def test_server_urls() -> None:
+    assert parse_servers([IceServer(("stun:stun.example.com", "STUN:192.0.2.1:19302"))]) == [
+        Server("stun.example.com", 3478, relay=False),
+        Server("192.0.2.1", 19302, relay=False),
+    ]
+    assert parse_servers([IceServer(("turn:t.example:80?transport=tcp", "turns:t.example", "turn:[2001:db8::1]:1"), "u", "p")]) == [
+        Server("t.example", 80, True, "tcp", False, "u", "p"),
+        Server("t.example", 5349, True, "tcp", True, "u", "p"),
+        Server("2001:db8::1", 1, True, "udp", False, "u", "p"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://x", "stun:", "stuns:host", "stun:host:0", "stun:host:99999", "turns:host?transport=udp", "stun:a b"]
+)
+def test_a_url_that_cannot_be_used_is_left_out(url: str) -> None:
+    assert parse_servers([IceServer((url,))]) == []
+
+
+def test_no_more_than_a_few_servers_are_asked() -> None:
+    assert len(parse_servers([IceServer((f"stun:s{number}.example",)) for number in range(50)])) == MAX_SERVERS
+
+
+def test_a_credential_is_not_shown() -> None:
+    assert "secret" not in repr(parse_servers([IceServer(("turn:t.example",), "u", "secret")]))

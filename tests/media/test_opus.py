@@ -1,0 +1,207 @@
+"""Opus by way of libopus: what goes in comes out, and what is missing can be made up or rebuilt."""
+
+import contextlib
+import ctypes
+import ctypes.util
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
+from sinchphone.errors import MediaError
+from sinchphone.media import opus
+from sinchphone.media.opus import Decoder, Encoder, has_fec, packet_samples
+
+
+def tone(hz: float, frames: int) -> Samples:
+    return (8000 * np.sin(2 * np.pi * hz * np.arange(frames * FRAME_SAMPLES) / RATE)).astype(np.int16)
+
+
+def syllables(frames: int) -> Samples:
+    """Something that Opus takes for speech: a gliding buzz that comes and goes four times a second."""
+    t = np.arange(frames * FRAME_SAMPLES) / RATE
+    phase = 2 * np.pi * np.cumsum(150 + 40 * np.sin(2 * np.pi * 0.7 * t)) / RATE
+    buzz = sum(np.sin(k * phase) / k for k in range(1, 20))
+    return (4000 * buzz * (0.5 - 0.5 * np.cos(2 * np.pi * 4 * t))).astype(np.int16)
+
+
+def encoded(sound: Samples, *, fec: bool = False) -> list[bytes]:
+    encoder = Encoder()
+    if fec:
+        encoder.set_fec(True)
+        encoder.set_loss(15)
+    return [encoder.encode(sound[i : i + FRAME_SAMPLES]) for i in range(0, len(sound), FRAME_SAMPLES)]
+
+
+def rms(sound: Samples) -> float:
+    return float(np.sqrt(np.mean(sound.astype(float) ** 2)))
+
+
+def test_a_tone_comes_back_at_its_level_and_frequency():
+    decoder = Decoder()
+    result = np.concatenate([decoder.decode(p) for p in encoded(tone(440, 50))])[-24_000:]
+    spectrum = np.abs(np.fft.rfft(result))
+    assert np.argmax(spectrum) * RATE / len(result) == pytest.approx(440, abs=2)
+    assert rms(result) == pytest.approx(8000 / np.sqrt(2), rel=0.03)
+
+
+def test_the_bit_rate_is_kept_and_can_be_changed():
+    sound, sizes = syllables(200), []
+    encoder = Encoder()
+    for bitrate in (40_000, 16_000):
+        encoder.set_bitrate(bitrate)
+        sizes.append(sum(len(encoder.encode(sound[i : i + FRAME_SAMPLES])) for i in range(0, len(sound), FRAME_SAMPLES)))
+        assert sizes[-1] * 8 / 4.0 < bitrate * 1.1
+    assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_a_packet_says_how_long_it_is():
+    assert {packet_samples(p) for p in encoded(tone(440, 3))} == {FRAME_SAMPLES}
+    encoder = Encoder()
+    assert packet_samples(encoder.encode(silence(480))) == 480
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x03", b"\xff\xff" * 3, b"\x7b\x3f"])
+def test_what_is_no_packet_has_no_samples_and_is_refused(payload: bytes):
+    assert packet_samples(payload) == 0
+    with pytest.raises(MediaError):
+        Decoder().decode(payload)
+
+
+def test_concealment_is_as_long_as_asked_for_and_carries_on_the_tone():
+    decoder = Decoder()
+    for p in encoded(tone(440, 20)):
+        decoder.decode(p)
+    for samples in (480, 960, 100, 1):
+        assert len(decoder.conceal(samples)) == samples
+    decoder = Decoder()
+    for p in encoded(tone(440, 20)):
+        decoder.decode(p)
+    assert rms(decoder.conceal(960)) > 2000
+
+
+def test_concealment_before_any_packet_is_silence():
+    assert not decoder_noise(Decoder().conceal(960))
+
+
+def decoder_noise(sound: Samples) -> bool:
+    return bool(np.abs(sound).max() > 1)
+
+
+def test_a_lost_frame_is_rebuilt_from_the_copy_in_the_next_packet_much_better_than_made_up():
+    sound = syllables(100)
+    packets = encoded(sound, fec=True)
+    errors: dict[str, float] = {"recover": 0.0, "conceal": 0.0}
+    rebuilt = [i for i in range(10, 99, 4) if has_fec(packets[i + 1])]
+    assert len(rebuilt) > 10
+    for way in errors:
+        clean, lossy = Decoder(), Decoder()
+        for i, p in enumerate(packets):
+            truth = clean.decode(p).astype(float)
+            if i not in rebuilt:
+                lossy.decode(p)
+                continue
+            made = lossy.recover(packets[i + 1], FRAME_SAMPLES) if way == "recover" else lossy.conceal(FRAME_SAMPLES)
+            assert len(made) == FRAME_SAMPLES
+            errors[way] += float(np.sum((made - truth) ** 2))
+    assert errors["recover"] < 0.5 * errors["conceal"]
+
+
+def test_the_end_of_a_lost_frame_is_the_end_of_the_whole_rebuilt_frame():
+    packets = encoded(syllables(60), fec=True)
+    lost = next(i for i in range(20, 59) if has_fec(packets[i + 1]))
+    whole, end = Decoder(), Decoder()
+    for p in packets[:lost]:
+        whole.decode(p)
+        end.decode(p)
+    assert np.array_equal(whole.recover(packets[lost + 1], 960)[-480:], end.recover(packets[lost + 1], 480))
+
+
+def test_copies_are_carried_only_when_they_are_asked_for():
+    assert not any(has_fec(p) for p in encoded(syllables(100)))
+    assert sum(has_fec(p) for p in encoded(syllables(100), fec=True)) > 40
+
+
+def test_copies_are_seen_where_libopus_itself_sees_them():
+    library = opus._library()
+    if not hasattr(library, "opus_packet_has_lbrr"):
+        pytest.skip("this libopus is older than the function to compare with")
+    packets = encoded(syllables(200), fec=True) + encoded(syllables(50)) + encoded(tone(440, 50), fec=True)
+    assert [has_fec(p) for p in packets] == [library.opus_packet_has_lbrr(p, len(p)) == 1 for p in packets]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.binary(max_size=60))
+def test_copies_in_any_one_frame_packet_are_seen_where_libopus_sees_them(payload: bytes):
+    library = opus._library()
+    if not hasattr(library, "opus_packet_has_lbrr"):
+        pytest.skip("this libopus is older than the function to compare with")
+    if len(payload) > 1 and payload[0] & 3 == 0 and packet_samples(payload):
+        assert has_fec(payload) == (library.opus_packet_has_lbrr(payload, len(payload)) == 1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.binary(max_size=300), max_size=8))
+def test_any_bytes_decode_to_what_they_promise_or_raise_a_media_error(payloads: list[bytes]):
+    decoder = Decoder()
+    for payload in payloads:
+        with contextlib.suppress(MediaError):
+            assert len(decoder.decode(payload)) == packet_samples(payload)
+        with contextlib.suppress(MediaError):
+            assert len(decoder.recover(payload, 480)) == 480
+        assert len(decoder.conceal(480)) == 480
+
+
+def test_in_silence_dtx_sends_next_to_nothing():
+    encoder = Encoder()
+    encoder.set_dtx(True)
+    sizes = [len(encoder.encode(silence())) for _ in range(100)]
+    assert sum(size <= 2 for size in sizes) > 60
+
+
+def test_a_frame_that_opus_has_no_length_for_is_an_error_with_the_librarys_words():
+    with pytest.raises(MediaError, match="libopus: invalid argument"):
+        Encoder().encode(silence(961))
+
+
+def test_the_library_comes_without_importing_av():
+    code = "import sys, sinchphone.media.opus as o; o.Decoder(); assert 'av' not in sys.modules; print(o.library_version())"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "opus" in result.stdout
+
+
+@pytest.fixture
+def no_library_known():
+    opus._library.cache_clear()
+    yield
+    opus._library.cache_clear()
+
+
+@pytest.mark.usefixtures("no_library_known")
+def test_without_any_libopus_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(opus.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
+    with pytest.raises(MediaError) as caught:
+        Decoder()
+    assert "install" in caught.value.hint
+
+
+@pytest.mark.usefixtures("no_library_known")
+def test_a_file_that_is_not_libopus_is_passed_over_for_the_systems_library(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    real = opus._library()._name
+    opus._library.cache_clear()
+    (tmp_path / "av.libs").mkdir()
+    (tmp_path / "av.libs" / "libopus-broken.so").write_bytes(b"not a library")
+    (tmp_path / "av").mkdir()
+
+    class Spec:
+        origin = str(tmp_path / "av" / "__init__.py")
+
+    monkeypatch.setattr(opus.importlib.util, "find_spec", lambda name: Spec)
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: real)
+    assert packet_samples(Encoder().encode(silence())) == FRAME_SAMPLES

@@ -1,0 +1,164 @@
+"""Session descriptions: what is read from those of browsers, SDKs and gateways, and what ours say."""
+
+import pytest
+from aiortc.sdp import SessionDescription
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinchphone.errors import MediaError
+from sinchphone.media.webrtc.sdp import Fingerprint, LocalAudio, read_description, write_answer, write_offer
+
+DIGEST = ":".join(["AB"] * 32)
+LOCAL = LocalAudio(42, "user", "p" * 24, (Fingerprint("sha-256", DIGEST),), 7, "name")
+BROWSER = f"""v=0
+o=- 4611731400430051336 2 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE audio video
+a=extmap-allow-mixed
+m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+a=candidate:1 1 udp 2113937151 2f0a.local 50000 typ host generation 0
+a=candidate:2 1 udp 1677729535 203.0.113.5 50000 typ srflx raddr 0.0.0.0 rport 0
+a=end-of-candidates
+a=ice-ufrag:Zg+/
+a=ice-pwd:AAAAAAAAAAAAAAAAAAAAAAAA
+a=ice-options:trickle
+a=fingerprint:sha-256 {DIGEST.lower()}
+a=setup:actpass
+a=mid:audio
+a=sendrecv
+a=rtcp-mux
+a=rtpmap:111 opus/48000/2
+a=fmtp:111 minptime=10;useinbandfec=1;maxaveragebitrate=24000
+a=rtpmap:63 red/48000/2
+a=rtpmap:0 PCMU/8000
+a=ssrc:1 cname:x
+m=video 9 UDP/TLS/RTP/SAVPF 96 97
+c=IN IP4 0.0.0.0
+a=ice-ufrag:Zg+/
+a=ice-pwd:AAAAAAAAAAAAAAAAAAAAAAAA
+a=fingerprint:sha-256 {DIGEST}
+a=setup:actpass
+a=mid:video
+a=rtpmap:96 VP8/90000
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+a=mid:data
+"""
+GATEWAY = f"""v=0
+o=FreeSWITCH 1 2 IN IP4 203.0.113.7
+s=x
+c=IN IP4 203.0.113.7
+t=0 0
+a=ice-lite
+a=fingerprint:SHA-256 {DIGEST}
+a=ice-ufrag:abcd
+a=ice-pwd:BBBBBBBBBBBBBBBBBBBBBB
+m=audio 17016 RTP/SAVPF 102 101
+a=rtpmap:102 OPUS/48000/2
+a=rtpmap:101 telephone-event/48000
+a=setup:active
+a=rtcp-mux
+a=candidate:7 1 udp 659136 203.0.113.7 17016 typ host
+"""
+
+
+def test_a_browsers_offer_is_read() -> None:
+    audio = read_description(BROWSER)
+    assert (audio.index, audio.mid, audio.ufrag, audio.payload_type, audio.setup) == (0, "audio", "Zg+/", 111, "actpass")
+    assert audio.fingerprints == (Fingerprint("sha-256", DIGEST),)
+    assert (audio.fec, audio.max_bitrate, audio.complete, audio.lite) == (True, 24_000, True, False)
+    assert [each.split()[1] for each in audio.candidates] == ["1", "1"]
+
+
+def test_a_gateways_answer_is_read_without_mid_and_with_attributes_at_session_level() -> None:
+    audio = read_description(GATEWAY)
+    assert (audio.mid, audio.ufrag, audio.payload_type, audio.setup, audio.lite) == (None, "abcd", 102, "active", True)
+    assert (audio.fec, audio.max_bitrate, audio.complete) == (False, None, False)
+    assert audio.receives
+
+
+def test_video_and_data_are_refused_in_their_places() -> None:
+    answer = write_answer(LOCAL, read_description(BROWSER))
+    assert [line for line in answer.splitlines() if line.startswith("m=")] == [
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "m=video 0 UDP/TLS/RTP/SAVPF 96 97",
+        "m=application 0 UDP/DTLS/SCTP webrtc-datachannel",
+    ]
+    assert "a=group:BUNDLE audio\r\n" in answer
+    assert "a=mid:video" in answer
+
+
+def test_the_answer_takes_the_offered_profile_payload_type_and_no_mid_where_none_was_offered() -> None:
+    answer = write_answer(LOCAL, read_description(GATEWAY))
+    assert "m=audio 9 RTP/SAVPF 102\r\n" in answer
+    assert "a=rtpmap:102 opus/48000/2" in answer
+    assert "a=setup:passive" in answer
+    assert "a=mid" not in answer
+    assert "BUNDLE" not in answer
+
+
+@pytest.mark.parametrize(("offered", "answered"), [("sendonly", "recvonly"), ("recvonly", "sendonly"), ("inactive", "inactive")])
+def test_the_direction_is_mirrored(offered: str, answered: str) -> None:
+    offer = read_description(BROWSER.replace("a=sendrecv", f"a={offered}"))
+    assert f"a={answered}\r\n" in write_answer(LOCAL, offer)
+    assert offer.receives == (offered == "recvonly")
+
+
+def test_what_we_write_is_what_we_read_and_what_the_library_reads() -> None:
+    for text in (write_offer(LOCAL), write_answer(LOCAL, read_description(BROWSER))):
+        audio = read_description(text)
+        assert (audio.ufrag, audio.password, audio.fingerprints, audio.fec) == (LOCAL.ufrag, LOCAL.password, LOCAL.fingerprints, True)
+        theirs = SessionDescription.parse(text).media[0]
+        assert theirs.ice is not None
+        assert theirs.ice.usernameFragment == LOCAL.ufrag
+        assert theirs.rtp.codecs[0].mimeType == "audio/opus"
+        assert theirs.rtcp_mux
+        assert theirs.ice_candidates == []
+
+
+@pytest.mark.parametrize(
+    ("cut", "put"),
+    [
+        ("m=audio 9", "m=audio 0"),
+        ("m=audio 9 UDP/TLS/RTP/SAVPF", "m=audio 9 RTP/AVP"),
+        ("m=audio 9", "m=audio x"),
+        ("opus/48000", "speex/16000"),
+        ("ice-pwd:AAAAAAAAAAAAAAAAAAAAAAAA", "ice-pwd:short"),
+        ("a=ice-ufrag:Zg+/", "a=ice-ufrag:a b c d"),
+        ("fingerprint:sha-256", "fingerprint:sha-1"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(cut: str, put: str) -> None:
+    with pytest.raises(MediaError):
+        read_description(BROWSER.replace(cut, put))
+
+
+def test_a_description_of_any_size_or_shape_does_not_get_through() -> None:
+    """Attack: a huge description, or thousands of sections."""
+    with pytest.raises(MediaError):
+        read_description(BROWSER + "a=x\r\n" * 20_000)
+    with pytest.raises(MediaError):
+        read_description(BROWSER + "m=audio 9 RTP/SAVPF 0\r\n" * 100)
+
+
+def test_candidates_are_limited_in_number() -> None:
+    many = "".join(f"a=candidate:1 1 udp 1 127.0.0.1 {port} typ host\n" for port in range(1, 900))
+    assert len(read_description(BROWSER.replace("a=end-of-candidates\n", many)).candidates) == 64
+
+
+def test_a_line_break_in_a_mid_does_not_add_lines_to_our_answer() -> None:
+    """Attack: text of the peer's that becomes lines of our description."""
+    for broken in ("a\x0bb", "a\x1cb", "a b", "x" * 500):
+        answer = write_answer(LOCAL, read_description(BROWSER.replace("a=mid:video", f"a=mid:{broken}")))
+        assert not {line for line in answer.splitlines() if line[1:2] != "="}
+
+
+@given(st.lists(st.one_of(st.sampled_from(BROWSER.splitlines() + GATEWAY.splitlines()), st.text(max_size=40))))
+def test_any_lines_are_read_or_refused(lines: list[str]) -> None:
+    try:
+        audio = read_description("\r\n".join(lines))
+    except MediaError:
+        return
+    assert "m=audio" in write_answer(LOCAL, audio)

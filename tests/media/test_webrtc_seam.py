@@ -1,0 +1,169 @@
+"""What the webrtc room relies on in aiortc, aioice and pylibsrtp, name by name: an upgrade that moves one fails here."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sinchphone
+from sinchphone.media.port import PortOptions
+from sinchphone.media.webrtc import ice, seam, secure
+from sinchphone.media.webrtc.secure import Certificate, Identity
+
+HOUSE = Path(sinchphone.__file__).parent
+OUTSIDE = {"aiortc", "aioice", "pylibsrtp"}
+
+
+def plain_connection() -> seam.Connection:
+    return seam.Connection(ice_controlling=True)
+
+
+def plain_transport() -> seam.RTCDtlsTransport:
+    unused: Any = object()
+    return seam.RTCDtlsTransport(unused, [seam.RTCCertificate.generateCertificate()])
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def private_attributes(module: Any) -> set[str]:
+    """Every ``something._name`` in a module's source."""
+    tree = ast.parse(inspect.getsource(module))
+    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and re.match(r"_[a-z]", node.attr)}
+
+
+def own_names(cls: type) -> set[str]:
+    """What a class of ours defines itself: its methods, and what its ``__init__`` sets."""
+    attributes = (node for node in ast.walk(ast.parse(inspect.getsource(cls))) if isinstance(node, ast.Attribute))
+    return set(vars(cls)) | {each.attr for each in attributes if isinstance(each.ctx, ast.Store) and ast.unparse(each.value) == "self"}
+
+
+async def test_only_the_seam_imports_the_outside_libraries() -> None:
+    knowing = {path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py") if imports(path) & OUTSIDE}
+    assert knowing == {"media/webrtc/seam.py"}
+
+
+def test_every_name_the_seam_gives_is_used() -> None:
+    used = {name for module in (ice, secure) for name in re.findall(r"seam\.(\w+)", inspect.getsource(module))}
+    assert used | {"PRIVATE_NAMES"} == set(seam.__all__)
+
+
+@pytest.mark.parametrize("name", seam.PRIVATE_NAMES["Connection"])
+async def test_an_ice_connection_still_has(name: str) -> None:
+    assert hasattr(plain_connection(), name)
+
+
+@pytest.mark.parametrize("name", seam.PRIVATE_NAMES["RTCDtlsTransport"])
+async def test_a_dtls_transport_still_has(name: str) -> None:
+    assert hasattr(plain_transport(), name)
+
+
+async def test_every_private_name_that_is_used_is_listed() -> None:
+    listed = {name for names in seam.PRIVATE_NAMES.values() for name in names}
+    theirs = set(dir(plain_connection())) | set(dir(plain_transport()))
+    classes = (ice.IceConnection, ice.IceSocket, secure.SecurePath, secure.Certificate, secure._IceTransport)
+    ours = {name for cls in classes for name in own_names(cls)} - theirs
+    assert (private_attributes(ice) | private_attributes(secure)) - ours - listed == set()
+
+
+async def test_no_name_of_ours_hides_one_of_an_ice_connection_unintentionally() -> None:
+    theirs = set(dir(plain_connection()))
+    overridden = {"gather_candidates", "connect", "close", "check_complete", "query_consent", "data_received"}
+    listed = set(seam.PRIVATE_NAMES["Connection"])
+    clashes = {name for name in own_names(ice.IceConnection) & theirs if not name.startswith("__")}
+    assert clashes - overridden - listed == set()
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (seam.Connection.__init__, ["ice_controlling", "transport_policy", "local_username", "local_password"]),
+        (seam.Connection._add_remote_candidate, ["remote_candidate", "network_host"]),
+        (seam.Connection._pair_remote_candidate, ["remote_candidate"]),
+        (seam.Connection.check_incoming, ["message", "addr", "protocol"]),
+        (seam.Connection.check_complete, ["pair"]),
+        (seam.Connection.data_received, ["data", "component"]),
+        (seam.Connection.build_request, ["pair", "nominate"]),
+        (seam.StunProtocol.request, ["request", "addr", "integrity_key", "retransmissions"]),
+        (seam.StunProtocol.datagram_received, ["data", "addr"]),
+        (seam.RTCCertificate._create_ssl_context, ["srtp_profiles"]),
+        (seam.RTCDtlsTransport._set_role, ["role"]),
+        (seam.RTCDtlsTransport.start, ["remoteParameters"]),
+        (seam.candidate_priority, ["candidate_component", "candidate_type", "local_pref"]),
+        (seam.get_host_addresses, ["use_ipv4", "use_ipv6"]),
+        (
+            seam.relayed_candidate,
+            [
+                "component",
+                "hide_related_address",
+                "protocol_factory",
+                "turn_server",
+                "turn_username",
+                "turn_password",
+                "turn_ssl",
+                "turn_transport",
+            ],
+        ),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_a_function_still_takes(function: Any, parameters: list[str]) -> None:
+    assert set(parameters) <= set(inspect.signature(function).parameters)
+
+
+def test_a_dtls_transport_asks_three_things_of_the_transport_below_it() -> None:
+    source = inspect.getsource(seam.RTCDtlsTransport)
+    assert set(re.findall(r"self\.transport\.(\w+)", source)) == {"_recv", "_send", "role"}
+
+
+def test_the_checks_of_a_connection_are_those_that_we_replace() -> None:
+    """Our ``connect`` repeats the library's steps: a new step there must be looked at."""
+    source = inspect.getsource(seam.Connection.connect)
+    steps = set(re.findall(r"self\.(_?\w+)", source))
+    assert steps == {
+        "_local_candidates_end",
+        "remote_username",
+        "remote_password",
+        "_remote_candidates",
+        "_pair_remote_candidate",
+        "sort_check_list",
+        "_unfreeze_initial",
+        "_early_checks",
+        "check_incoming",
+        "_early_checks_done",
+        "_check_periodic",
+        "_check_list",
+        "_check_list_state",
+        "_query_consent_task",
+        "query_consent",
+    }
+
+
+def test_our_certificate_is_made_by_the_library_and_has_a_sha_256_digest() -> None:
+    certificate = Certificate.generateCertificate()
+    assert isinstance(certificate, Certificate)
+    assert Identity.of(certificate).local.fingerprints[0].algorithm == "sha-256"
+
+
+async def test_the_queue_of_dtls_datagrams_is_limited() -> None:
+    """Attack: somebody sends DTLS-like datagrams before the handshake, until memory is full."""
+    connection = ice.IceConnection(
+        PortOptions(),
+        ice.IceCredentials("ufrag", "p" * 22),
+        on_candidate=lambda candidate: None,
+        on_media=lambda data: None,
+        on_consent=lambda: None,
+    )
+    for _ in range(10_000):
+        connection.data_received(b"\x16", 1)
+    assert connection._queue.qsize() <= 64
