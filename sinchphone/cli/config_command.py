@@ -40,7 +40,7 @@ def show(context: typer.Context, flags: CommonFlags) -> ExitCode:
     for setting in configuration.settings:
         typer.echo(escape(f"{setting.key.name} = {setting.shown}  ({setting.source})"))
     source = secret_source(configuration.options)
-    typer.echo(f"application_secret = {'*** ' if source else '-'} ({source or 'not set'})")
+    typer.echo(f"application_secret = {'***' if source else '-'}  ({source or 'not set'})")
     return ExitCode.OK
 
 

@@ -69,7 +69,8 @@ def describe(details: "CallDetails", *, peer: str, outbound: bool, order: Order 
         code = code_of_order(ours, established=details.established_at is not None, interactive=interactive)
         return Ending(code, _our_words(ours, details))
     if details.error is not None and details.cause == "failure":
-        return Ending(code_of_error(details.error), str(details.error), details.error.hint or None)
+        code = code_of_error(details.error)
+        return Ending(code, str(details.error), details.error.hint or _HINTS.get(code))
     code = code_of_call(details) if outbound else _code_of_incoming(details)
     return Ending(code, _words(details, peer, outbound), _HINTS.get(code))
 

@@ -24,8 +24,8 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
 
 
 async def _host(session: Session) -> ExitCode:
-    from sinchphone.exchange.attendant import Attendants
-    from sinchphone.exchange.credentials import local_credentials
+    from sinchphone.exchange.destinations.attendant import Attendants
+    from sinchphone.exchange.directory.credentials import local_credentials
     from sinchphone.exchange.options import ExchangeOptions
     from sinchphone.exchange.server import Exchange
     from sinchphone.media.thread import MediaThread

@@ -51,7 +51,7 @@ def open_environment(options: Options, media: "Callable[[], MediaThread] | None"
 
 
 def _local(options: Options, media: "Callable[[], MediaThread] | None") -> "Environment":
-    from sinchphone.exchange.attendant import Attendants
+    from sinchphone.exchange.destinations.attendant import Attendants
     from sinchphone.exchange.local import Local
 
     destinations = Attendants(media) if media else None

@@ -47,7 +47,7 @@ async def missing_devices(flags: SoundFlags, options: Options, destination: Dest
 
 
 def _answered_by_exchange(options: Options, destination: Destination) -> bool:
-    from sinchphone.exchange.dialplan import plan_for
+    from sinchphone.exchange.destinations.dialplan import plan_for
     from sinchphone.exchange.refusals import RefusedError
     from sinchphone.signaling.dialect import Domain
 

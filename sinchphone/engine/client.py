@@ -41,7 +41,7 @@ from sinchphone.protocol.ulid import RANDOM_BYTES, make_ulid
 from sinchphone.signaling.channel import MxpChannel
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
-from sinchphone.signaling.names import PUSH_CAPABILITY
+from sinchphone.signaling.ocra.names import PUSH_CAPABILITY
 
 MAX_RECENT_CALLS: Final = 256  # ids that an INVITE can't use again
 REPORT_S: Final = 5.0

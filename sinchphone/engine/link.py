@@ -18,8 +18,8 @@ from sinchphone.engine.events import ClientEvent, Reconnected, Reconnecting
 from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.signaling.dialect import Dialect, Registration
 from sinchphone.signaling.instances import InstanceStore
-from sinchphone.signaling.ocra import OcraDialect
-from sinchphone.signaling.pubsub import Interrupted, PubSub, Received, Resumed
+from sinchphone.signaling.ocra.dialect import OcraDialect
+from sinchphone.signaling.pubsub.client import Interrupted, PubSub, Received, Resumed
 
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 15.0

@@ -22,10 +22,10 @@ import aiohttp
 import platformdirs
 
 from sinchphone.errors import NetworkError
-from sinchphone.exchange.attendant import Attendants
-from sinchphone.exchange.credentials import ApplicationCredentials, local_credentials
-from sinchphone.exchange.identity import exchange_proof
-from sinchphone.exchange.line import Destinations
+from sinchphone.exchange.calls.line import Destinations
+from sinchphone.exchange.destinations.attendant import Attendants
+from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
+from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions
 from sinchphone.exchange.server import SERVICE, Exchange, PortTakenError
 from sinchphone.media.thread import MediaThread

@@ -12,17 +12,17 @@ from typing import Self, TypeAlias
 from aiohttp import web
 
 from sinchphone.errors import NetworkError, RemoteProtocolError
-from sinchphone.exchange.broker import Broker
-from sinchphone.exchange.calls import Calls
-from sinchphone.exchange.directory import Directory
-from sinchphone.exchange.identity import exchange_proof
-from sinchphone.exchange.line import Destinations
+from sinchphone.exchange.calls.calls import Calls
+from sinchphone.exchange.calls.line import Destinations
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.directory.identity import exchange_proof
+from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.pubnub import PubNubRoutes
+from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.pubsub.routes import PubNubRoutes
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.exchange.rest import OcraRoutes
-from sinchphone.signaling.names import CORS_HEADERS, ErrorCode
-from sinchphone.signaling.wire_registration import write_error
+from sinchphone.signaling.ocra.names import CORS_HEADERS, ErrorCode
+from sinchphone.signaling.ocra.registration import write_error
 
 SERVICE = "sinchphone-exchange"
 MAX_CHALLENGE_CHARACTERS = 128

@@ -1,4 +1,4 @@
-"""Session descriptions and ICE candidates as they travel in MXP bodies and REST (ocra.md 5.5, mxp-papi.md 5.4)."""
+"""Session descriptions and ICE candidates as they travel in MXP bodies and REST."""
 
 import json
 from dataclasses import dataclass

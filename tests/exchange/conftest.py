@@ -14,7 +14,7 @@ import pytest
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.protocol.auth import sign_registration_token, sign_request
-from sinchphone.signaling.names import JSON_CONTENT_TYPE, OPERATIONS, Operation, write_time
+from sinchphone.signaling.ocra.names import JSON_CONTENT_TYPE, OPERATIONS, Operation, write_time
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
 

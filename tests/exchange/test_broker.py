@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.exchange.broker import (
+from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubsub.broker import (
     AWAY_SECONDS,
     MAX_MESSAGES,
     TICKS,
@@ -19,7 +20,6 @@ from sinchphone.exchange.broker import (
     TooManyPollsError,
     UnknownKeyError,
 )
-from sinchphone.exchange.options import ExchangeOptions
 
 NOW = 1_795_248_000.0
 

@@ -4,15 +4,15 @@ import base64
 
 import pytest
 
-from sinchphone.exchange.broker import AWAY_SECONDS, Broker
-from sinchphone.exchange.calls import Calls
-from sinchphone.exchange.delivery import SETUP_SECONDS
-from sinchphone.exchange.directory import Device, Directory
+from sinchphone.exchange.calls.calls import Calls
+from sinchphone.exchange.calls.delivery import SETUP_SECONDS
+from sinchphone.exchange.directory.directory import Device, Directory
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.jsep import Description
 from sinchphone.signaling.dialect import CallRequest, Domain
-from sinchphone.signaling.wire_registration import InstanceRequest, Software
+from sinchphone.signaling.ocra.registration import InstanceRequest, Software
 
 NOW = 1_795_248_000.0
 

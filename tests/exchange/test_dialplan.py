@@ -1,7 +1,7 @@
 import pytest
 
-from sinchphone.exchange.dialplan import Plan, Verdict, Voice, plan_for
-from sinchphone.exchange.refusals import Refusal
+from sinchphone.exchange.destinations.dialplan import Plan, Verdict, Voice, plan_for
+from sinchphone.exchange.refusals import RefusedError
 from sinchphone.signaling.dialect import Domain
 
 
@@ -35,18 +35,18 @@ def test_any_other_number_rings_then_says_what_was_called_then_echoes() -> None:
 
 @pytest.mark.parametrize("number", ["14155550101", "+123", "+1234567890123456", "+0123456789", "+1415555010a"])
 def test_what_is_no_number_is_refused(number: str) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusedError) as refused:
         plan_for(Domain.PSTN, number)
     assert refused.value.status == 400
 
 
 def test_unknown_is_nobody() -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RefusedError) as refused:
         plan_for(Domain.MXP, "unknown")
     assert refused.value.status == 404
 
 
 @pytest.mark.parametrize("name", ["hangup-after:", "hangup-after:3", "answer-after:-1s", "answer-after:61m", "answer-after:1e3s"])
 def test_a_duration_that_cant_be_read_is_refused(name: str) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(RefusedError):
         plan_for(Domain.MXP, name)

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.broker import AWAY_SECONDS, Broker
-from sinchphone.exchange.directory import Application, Device, Directory
-from sinchphone.exchange.identity import device_identity, exchange_proof, network
+from sinchphone.exchange.directory.directory import Application, Device, Directory
+from sinchphone.exchange.directory.identity import device_identity, exchange_proof, network
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.signaling.wire_registration import InstanceRequest, Software
+from sinchphone.signaling.ocra.registration import InstanceRequest, Software
 
 NOW = 1_795_248_000.0
 GONE = NOW + AWAY_SECONDS + 1

@@ -18,7 +18,7 @@ import pytest
 
 from sinchphone.engine.environment import Environment
 from sinchphone.errors import ConfigError, NetworkError
-from sinchphone.exchange.credentials import FILE_NAME, local_credentials
+from sinchphone.exchange.directory.credentials import FILE_NAME, local_credentials
 from sinchphone.exchange.local import Local
 from sinchphone.protocol.auth import decode_secret, verify_registration_token
 

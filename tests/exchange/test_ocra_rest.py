@@ -14,11 +14,11 @@ import aiohttp
 import pytest
 
 from sinchphone.errors import ForbiddenError, NetworkError
-from sinchphone.exchange.line import Line
+from sinchphone.exchange.calls.line import Line
 from sinchphone.protocol.auth import sign_request
 from sinchphone.protocol.mxp import Client, Message, Method, Reassembler, decode_failure, decrypt, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest
-from sinchphone.signaling.names import JSON_CONTENT_TYPE, OPERATIONS, Operation, write_time
+from sinchphone.signaling.ocra.names import JSON_CONTENT_TYPE, OPERATIONS, Operation, write_time
 
 MakePhone = Callable[..., Any]
 StartExchange = Callable[..., Any]

@@ -4,7 +4,7 @@ import pytest
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
-from sinchphone.exchange.parties import Echo, Recording, Sequence, Silence, Tone
+from sinchphone.exchange.destinations.parties import Echo, Recording, Sequence, Silence, Tone
 from sinchphone.media.sound import Party
 
 

@@ -6,8 +6,8 @@ import pytest
 from sinchphone.audio.frame import RATE
 from sinchphone.audio.level import dbfs
 from sinchphone.errors import AudioFileError
-from sinchphone.exchange import prompts
-from sinchphone.exchange.prompts import NAMES, load, spell_number
+from sinchphone.exchange.destinations import prompts
+from sinchphone.exchange.destinations.prompts import NAMES, load, spell_number
 
 
 @pytest.mark.parametrize("name", NAMES)

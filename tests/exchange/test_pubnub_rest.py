@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from sinchphone.exchange.identity import Network
+from sinchphone.exchange.directory.identity import Network
 from sinchphone.exchange.server import Exchange
 
 

@@ -14,12 +14,22 @@ from aiohttp import web
 
 from sinchphone.errors import AuthenticationError
 from sinchphone.protocol.auth import sign_registration_token, verify_registration_token, verify_request
-from sinchphone.signaling import wire_calls, wire_registration
 from sinchphone.signaling.dialect import Instance, Placement, Profile, PubSubConfig, RemoteInstance
 from sinchphone.signaling.instances import MemoryInstanceStore
-from sinchphone.signaling.names import OPERATIONS, Auth, BearerToken, ErrorCode, InstanceSignature, Operation, read_authorization, read_time
-from sinchphone.signaling.ocra import OcraDialect
-from sinchphone.signaling.wire_registration import Configuration
+from sinchphone.signaling.ocra import calls as wire_calls
+from sinchphone.signaling.ocra import registration as wire_registration
+from sinchphone.signaling.ocra.dialect import OcraDialect
+from sinchphone.signaling.ocra.names import (
+    OPERATIONS,
+    Auth,
+    BearerToken,
+    ErrorCode,
+    InstanceSignature,
+    Operation,
+    read_authorization,
+    read_time,
+)
+from sinchphone.signaling.ocra.registration import Configuration
 
 APPLICATION = "app-1"
 SECRET = b"application secret"

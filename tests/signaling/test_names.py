@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.jsep import Description
-from sinchphone.signaling import wire_calls, wire_registration
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, Placement, Profile, PubSubConfig, RemoteInstance
-from sinchphone.signaling.names import (
+from sinchphone.signaling.ocra import calls as wire_calls
+from sinchphone.signaling.ocra import registration as wire_registration
+from sinchphone.signaling.ocra.calls import IceServer, PushRequest
+from sinchphone.signaling.ocra.names import (
     OPERATIONS,
     Auth,
     BearerToken,
@@ -25,8 +27,7 @@ from sinchphone.signaling.names import (
     write_authorization,
     write_time,
 )
-from sinchphone.signaling.wire_calls import IceServer, PushRequest
-from sinchphone.signaling.wire_registration import Configuration, InstanceRequest, Software
+from sinchphone.signaling.ocra.registration import Configuration, InstanceRequest, Software
 
 SOFTWARE = Software("1.0", "js", "Linux", "model", "name")
 INSTANCE = Instance("i-1", b"secret", "alice", "d-1", 1_800_000_000.25)

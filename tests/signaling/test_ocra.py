@@ -12,7 +12,6 @@ from aiohttp import web
 from sinchphone.errors import AuthenticationError, LocalProtocolError, PlatformError
 from sinchphone.protocol.auth import sign_registration_token
 from sinchphone.protocol.jsep import Description
-from sinchphone.signaling import wire_calls
 from sinchphone.signaling.dialect import (
     CallReport,
     CallRequest,
@@ -25,8 +24,9 @@ from sinchphone.signaling.dialect import (
     RemoteInstance,
 )
 from sinchphone.signaling.instances import InstanceKey, StoredInstance
-from sinchphone.signaling.names import ErrorCode, Operation
-from sinchphone.signaling.ocra import is_prolonging_due
+from sinchphone.signaling.ocra import calls as wire_calls
+from sinchphone.signaling.ocra.dialect import is_prolonging_due
+from sinchphone.signaling.ocra.names import ErrorCode, Operation
 
 APPLICATION = "app-1"
 SECRET = b"application secret"

@@ -10,9 +10,9 @@ from aiohttp import web
 
 from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, NetworkError, NotFoundError, PlatformError
 from sinchphone.protocol.jsep import Description
-from sinchphone.signaling import ocra_requests
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
-from sinchphone.signaling.names import ErrorCode, Operation
+from sinchphone.signaling.ocra import requests as ocra_requests
+from sinchphone.signaling.ocra.names import ErrorCode, Operation
 
 CALL = CallRequest("c-1", Domain.MXP, "bob", Description("offer", "v=0\r\n"), None, {"a": "ä"})
 PLACEMENT = Placement("c-1", b"k" * 16, "s-2", (RemoteInstance("i-7", ("push",)), RemoteInstance("i-8")))

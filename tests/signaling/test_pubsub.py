@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, PlatformError
-from sinchphone.signaling import pubsub_requests, pubsub_subscription
-from sinchphone.signaling.backoff import Backoff
-from sinchphone.signaling.pubsub import Interrupted, PubSub, Received, Resumed
+from sinchphone.signaling.pubsub import requests as pubsub_requests
+from sinchphone.signaling.pubsub import subscription as pubsub_subscription
+from sinchphone.signaling.pubsub.backoff import Backoff
+from sinchphone.signaling.pubsub.client import Interrupted, PubSub, Received, Resumed
 
 
 @dataclass(frozen=True, slots=True)

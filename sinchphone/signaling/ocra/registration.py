@@ -12,7 +12,7 @@ from typing import Any
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.names import ErrorCode, Field, write_time
+from sinchphone.signaling.ocra.names import ErrorCode, Field, write_time
 
 MIN_REFRESH_S = 30.0  # whatever the platform says: it's asked no oftener
 _DAY_S = 86_400.0

@@ -2,7 +2,7 @@
 
 The client (``signaling.ocra``) and the exchange read it both, so a correction made here corrects both sides. Only the push profile's
 path is publicly known; the other paths and the names marked "ours" are decided here until somebody with an account corrects them.
-``signaling.wire_registration`` and ``signaling.wire_calls`` turn bodies into values and back, for both sides, with these names.
+``registration`` and ``calls`` beside it turn bodies into values and back, for both sides, with these names.
 
 A signature covers the method, the body *as it was sent* (so a gzip body is hashed compressed: an aiohttp server needs
 ``auto_decompress=False`` to verify it), the Content-Type, the timestamp and the raw, percent-encoded path without its query.

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from sinchphone.errors import SinchphoneError
-from sinchphone.exchange.broker import Broker
-from sinchphone.exchange.directory import Application
-from sinchphone.exchange.polling import messages
+from sinchphone.exchange.directory.directory import Application
+from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
 from sinchphone.signaling.dialect import CallRequest
-from sinchphone.signaling.names import ErrorCode
+from sinchphone.signaling.ocra.names import ErrorCode
 
 _logger = logging.getLogger(__name__)
 

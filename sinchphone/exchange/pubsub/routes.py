@@ -12,10 +12,10 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from sinchphone.exchange.bodies import read_body, unpack
-from sinchphone.exchange.broker import Broker, BrokerError, MessageTooLargeError, Posted
+from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.polling import wait_for_messages
+from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted
+from sinchphone.exchange.pubsub.polling import wait_for_messages
 from sinchphone.exchange.refusals import RefusedError
 
 REGION = 1

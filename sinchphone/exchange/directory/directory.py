@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.broker import Broker
-from sinchphone.exchange.identity import DeviceIdentity, Network, device_identity, network
+from sinchphone.exchange.directory.identity import DeviceIdentity, Network, device_identity, network
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import invalid, too_many
 from sinchphone.protocol.auth import decode_secret
-from sinchphone.signaling.wire_registration import InstanceRequest, Software
+from sinchphone.signaling.ocra.registration import InstanceRequest, Software
 
 _USER_ID = re.compile(r"[A-Za-z0-9_=-]{1,255}")  # the platform's rule for user ids
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from sinchphone.exchange.broker import Broker, Poll, Posted
+from sinchphone.exchange.pubsub.broker import Broker, Poll, Posted
 
 
 async def wait_for_messages(

@@ -13,9 +13,9 @@ from collections.abc import Callable
 
 from sinchphone.engine.call import Call
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.exchange.dialplan import TONE_HZ, Plan, Verdict, Voice, plan_for
-from sinchphone.exchange.directory import Application
-from sinchphone.exchange.line import Answerer, Line
+from sinchphone.exchange.calls.line import Answerer, Line
+from sinchphone.exchange.destinations.dialplan import TONE_HZ, Plan, Verdict, Voice, plan_for
+from sinchphone.exchange.directory.directory import Application
 from sinchphone.media.port import PortOptions
 from sinchphone.media.sound import Party
 from sinchphone.media.thread import MediaThread
@@ -120,8 +120,8 @@ def _party(plan: Plan) -> tuple[Party, float]:
     import numpy as np
 
     from sinchphone.audio.frame import RATE
-    from sinchphone.exchange.parties import Echo, Recording, Sequence, Silence, Tone
-    from sinchphone.exchange.prompts import load, spell_number
+    from sinchphone.exchange.destinations.parties import Echo, Recording, Sequence, Silence, Tone
+    from sinchphone.exchange.destinations.prompts import load, spell_number
 
     voices: dict[Voice, Callable[[], Party]] = {Voice.ECHO: Echo, Voice.TONE: lambda: Tone(TONE_HZ), Voice.SILENCE: Silence}
     words = [load(name) for name in plan.recordings]

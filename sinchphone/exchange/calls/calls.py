@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sinchphone.errors import LocalProtocolError, SinchphoneError
-from sinchphone.exchange.broker import Broker
-from sinchphone.exchange.delivery import SETUP_SECONDS, Relay, client_of, invite_frames, post_broadcast
-from sinchphone.exchange.directory import Application, Device, Directory
-from sinchphone.exchange.line import Answerer, Destinations, Line, talk
+from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Relay, client_of, invite_frames, post_broadcast
+from sinchphone.exchange.calls.line import Answerer, Destinations, Line, talk
+from sinchphone.exchange.directory.directory import Application, Device, Directory
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
 from sinchphone.protocol.mxp import Client
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
-from sinchphone.signaling.names import ErrorCode
+from sinchphone.signaling.ocra.names import ErrorCode
 
 MAX_CALL_ID_CHARACTERS = 64
 _SESSION_KEY_BYTES = 32  # AES-256

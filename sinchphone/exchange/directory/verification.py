@@ -5,10 +5,10 @@ import json
 from dataclasses import dataclass, field
 
 from sinchphone.errors import AuthenticationError, RemoteProtocolError
-from sinchphone.exchange.directory import Application, Device, Directory
+from sinchphone.exchange.directory.directory import Application, Device, Directory
 from sinchphone.exchange.refusals import forbidden, unauthorized
 from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request
-from sinchphone.signaling.names import BearerToken, ErrorCode, InstanceSignature, read_authorization, read_time
+from sinchphone.signaling.ocra.names import BearerToken, ErrorCode, InstanceSignature, read_authorization, read_time
 
 _ISSUER = "//rtc.sinch.com/applications/"
 

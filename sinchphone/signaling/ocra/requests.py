@@ -20,7 +20,7 @@ from sinchphone.errors import (
 )
 from sinchphone.protocol.auth import sign_request
 from sinchphone.signaling.dialect import Instance
-from sinchphone.signaling.names import (
+from sinchphone.signaling.ocra.names import (
     AUTHORIZATION_HEADER,
     JSON_CONTENT_TYPE,
     MAX_BODY_BYTES,
@@ -33,8 +33,8 @@ from sinchphone.signaling.names import (
     write_authorization,
     write_time,
 )
+from sinchphone.signaling.ocra.registration import Refusal, read_error
 from sinchphone.signaling.transport import Answer, OversizedAnswerError, request
-from sinchphone.signaling.wire_registration import Refusal, read_error
 
 TIMEOUT_S = 15.0
 CLOCK_TOLERANCE_S = 30.0  # a refused request's clock is suspected from this difference on, whatever the refusal says

@@ -2,7 +2,7 @@
 
 ::
 
-    request -> who asks (``verification``) -> what for (``signaling.wire_*``) -> directory, calls -> answer
+    request -> who asks (``verification``) -> what for (``signaling.ocra``) -> directory, calls -> answer
 """
 
 import time
@@ -11,17 +11,17 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from sinchphone.exchange.bodies import read_body, unpack
-from sinchphone.exchange.calls import Calls
-from sinchphone.exchange.directory import Device, Directory
+from sinchphone.exchange.calls.calls import Calls
+from sinchphone.exchange.directory.directory import Device, Directory
+from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
+from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, unauthorized
-from sinchphone.exchange.verification import ReceivedRequest, Verifier
 from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.names import OPERATIONS, TIMESTAMP_HEADER, Auth, ErrorCode, Operation
-from sinchphone.signaling.wire_calls import read_call_request, read_push, write_ice_servers, write_placement
-from sinchphone.signaling.wire_registration import (
+from sinchphone.signaling.ocra.calls import read_call_request, read_push, write_ice_servers, write_placement
+from sinchphone.signaling.ocra.names import OPERATIONS, TIMESTAMP_HEADER, Auth, ErrorCode, Operation
+from sinchphone.signaling.ocra.registration import (
     Configuration,
     read_instance_request,
     read_prolong_request,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import aiohttp
 
 from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, PlatformError, SinchphoneError
-from sinchphone.signaling.pubsub_answers import read_refusal
+from sinchphone.signaling.pubsub.answers import read_refusal
 from sinchphone.signaling.transport import Answer, OversizedAnswerError, request
 
 POLL_TIMEOUT_S = 310.0  # PubNub's clients wait so long; the broker answers a little earlier

@@ -24,9 +24,7 @@ from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, 
 from sinchphone.protocol.auth import RegistrationClaims, read_token_claims
 from sinchphone.signaling.dialect import CallReport, CallRequest, Instance, Placement, Registration, RemoteInstance
 from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance
-from sinchphone.signaling.names import CAPABILITIES, PLATFORM, PUSH_CAPABILITY, Operation
-from sinchphone.signaling.ocra_requests import OcraRequests
-from sinchphone.signaling.wire_calls import (
+from sinchphone.signaling.ocra.calls import (
     IceServer,
     PushRequest,
     read_ice_servers,
@@ -36,7 +34,8 @@ from sinchphone.signaling.wire_calls import (
     write_push,
     write_push_payload,
 )
-from sinchphone.signaling.wire_registration import (
+from sinchphone.signaling.ocra.names import CAPABILITIES, PLATFORM, PUSH_CAPABILITY, Operation
+from sinchphone.signaling.ocra.registration import (
     Configuration,
     InstanceRequest,
     Software,
@@ -47,6 +46,7 @@ from sinchphone.signaling.wire_registration import (
     write_prolong_request,
     write_update_request,
 )
+from sinchphone.signaling.ocra.requests import OcraRequests
 
 MAX_CALLS_REMEMBERED = 64  # whose callee a push may be asked for
 

@@ -14,8 +14,8 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.names import PUSH_TEMPLATE, PUSH_TYPE_CALL, Field, write_time
-from sinchphone.signaling.wire_registration import Software
+from sinchphone.signaling.ocra.names import PUSH_TEMPLATE, PUSH_TYPE_CALL, Field, write_time
+from sinchphone.signaling.ocra.registration import Software
 
 MAX_HEADER_BYTES = 1024  # of all public call headers, names and values, in UTF-8
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 import aiohttp
 
 from sinchphone.errors import LocalProtocolError, NetworkError, PlatformError, RemoteProtocolError, SinchphoneError
-from sinchphone.signaling.backoff import Backoff
-from sinchphone.signaling.pubsub_answers import read_publish_answer, read_time_answer
-from sinchphone.signaling.pubsub_requests import HEARTBEAT_S, POLL_TIMEOUT_S, BrokerRequests, is_final, joined, refusal
-from sinchphone.signaling.pubsub_subscription import Interrupted, PubSubCounters, PubSubEvent, Received, Resumed, Subscription
+from sinchphone.signaling.pubsub.answers import read_publish_answer, read_time_answer
+from sinchphone.signaling.pubsub.backoff import Backoff
+from sinchphone.signaling.pubsub.requests import HEARTBEAT_S, POLL_TIMEOUT_S, BrokerRequests, is_final, joined, refusal
+from sinchphone.signaling.pubsub.subscription import Interrupted, PubSubCounters, PubSubEvent, Received, Resumed, Subscription
 from sinchphone.signaling.transport import OversizedAnswerError
 
 __all__ = ["Backoff", "Interrupted", "PubSub", "PubSubCounters", "PubSubEvent", "Received", "Resumed"]

@@ -8,10 +8,10 @@ import secrets
 from collections.abc import Sequence
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.exchange.broker import Broker
-from sinchphone.exchange.directory import Device
-from sinchphone.exchange.line import post
-from sinchphone.exchange.polling import messages
+from sinchphone.exchange.calls.line import post
+from sinchphone.exchange.directory.directory import Device
+from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest

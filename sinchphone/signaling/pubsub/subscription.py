@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sinchphone.errors import PlatformError, RemoteProtocolError, SinchphoneError
-from sinchphone.signaling.backoff import Backoff
-from sinchphone.signaling.pubsub_answers import RecentMessages, SubscribeAnswer, read_subscribe_answer, skip_past
-from sinchphone.signaling.pubsub_requests import BrokerRequests, is_final, refusal
+from sinchphone.signaling.pubsub.answers import RecentMessages, SubscribeAnswer, read_subscribe_answer, skip_past
+from sinchphone.signaling.pubsub.backoff import Backoff
+from sinchphone.signaling.pubsub.requests import BrokerRequests, is_final, refusal
 from sinchphone.signaling.transport import Answer, OversizedAnswerError
 
 QUIET_RETRY_S = 5.0  # a poll that was held this long and then cut (proxies do that) is first repeated without a word

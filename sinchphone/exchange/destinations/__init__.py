@@ -1,0 +1,1 @@
+"""What can be called beside users: the dial plan and who answers it."""

@@ -1,0 +1,1 @@
+"""Who is known: applications, users, devices, and how they prove it."""

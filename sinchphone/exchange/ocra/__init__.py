@@ -1,0 +1,1 @@
+"""The Ocra REST dialect, as a server speaks it."""

@@ -1,0 +1,1 @@
+"""The pub/sub network: a broker, and PubNub's REST protocol in front of it."""

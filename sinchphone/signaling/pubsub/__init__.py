@@ -1,0 +1,1 @@
+"""PubNub's REST protocol, as a client speaks it."""
