@@ -97,16 +97,15 @@ def read_headers(written: list[str]) -> dict[str, str]:
 
 
 async def _call(session: Session, destination: Destination, flags: CallFlags, headers: dict[str, str]) -> ExitCode:
-    async with open_phone(session) as phone:
+    async with open_phone(session) as phone, asyncio.TaskGroup() as group:
+        follower = group.create_task(follow(session, phone), name="client events")
         wishes, sound = await _prepare(session, destination, flags, phone)
-        async with asyncio.TaskGroup() as group:
-            follower = group.create_task(follow(session, phone), name="client events")
-            with Keys(None if "-" in (flags.play or ()) else session.stdin) as keys:
-                session.clean_ups.append(keys.restore)
-                placed = await _dial(session, phone, destination, headers, sound)
-                _tell_outgoing(session, phone, placed)
-                ending = await Conversation(session, placed, wishes, keys).run()
-            follower.cancel()
+        with Keys(None if "-" in (flags.play or ()) else session.stdin) as keys:
+            session.clean_ups.append(keys.restore)
+            placed = await _dial(session, phone, destination, headers, sound)
+            _tell_outgoing(session, phone, placed)
+            ending = await Conversation(session, placed, wishes, keys).run()
+        follower.cancel()
     return ending.code
 
 

@@ -286,7 +286,11 @@ def _stats_event(call_id: str, stats: "PortStats") -> e.Stats:
         stats.bytes_sent,
         stats.bytes_received,
         round(stats.concealed_samples * _MS_PER_SAMPLE, 1),
-        stats.jitter_ms,
-        stats.delay_ms,
-        stats.round_trip_ms,
+        _rounded(stats.jitter_ms),
+        _rounded(stats.delay_ms),
+        _rounded(stats.round_trip_ms),
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

@@ -1,8 +1,11 @@
 """``listen``: wait for calls, and answer them by hand or by itself."""
 
 import asyncio
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,9 +22,11 @@ from sinchphone.cli.run import run
 from sinchphone.cli.screen import place
 from sinchphone.cli.session import Session, open_session
 from sinchphone.cli.sounds import sound_options
+from sinchphone.errors import AudioFileError
 
 if TYPE_CHECKING:
     from sinchphone.engine.call import Call
+    from sinchphone.media.sound import SoundOptions
 
 
 def add_to(app: typer.Typer) -> None:
@@ -50,6 +55,8 @@ def listen(context: typer.Context, flags: ListenFlags) -> ExitCode:
     """Wait for calls. At a terminal: a or Enter answers, x declines, i silences."""
     if flags.once and flags.count is not None:
         raise typer.BadParameter("--once and --count exclude each other")
+    if flags.record is not None and not flags.force and Path(flags.record).exists():
+        raise AudioFileError(f"{flags.record} exists already", hint="choose another name, or --force to overwrite it")
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, lambda session: _listen(session, flags))
 
@@ -150,11 +157,28 @@ class _Listener:
 async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
     with Keys(None if "-" in (flags.play or ()) else session.stdin) as keys:
         session.clean_ups.append(keys.restore)
-        async with open_phone(session, sound=sound_options(flags, session.options)) as phone:
+        async with open_phone(session, sound=_sounds(sound_options(flags, session.options))) as phone:
             listener = _Listener(session, phone, flags, keys)
             session.note(f"{phone.client.user_id} is waiting for calls ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
             in_time = await _within(seconds(flags.for_), session, phone, listener)
     return _outcome(session, listener, in_time=in_time)
+
+
+def _sounds(options: "SoundOptions") -> "Callable[[], SoundOptions]":
+    """The sound of each call: the first is recorded to the file that was named, later ones to ``name-2.wav``, ``name-3.wav``."""
+    numbers = itertools.count(1)
+
+    def sound() -> "SoundOptions":
+        number = next(numbers)
+        return options if options.record is None or number == 1 else replace(options, record=numbered(options.record, number))
+
+    return sound
+
+
+def numbered(path: str, number: int) -> str:
+    """``path`` with a number before its suffix."""
+    named = Path(path)
+    return str(named.with_name(f"{named.stem}-{number}{named.suffix}"))
 
 
 async def _within(limit: float | None, session: Session, phone: Phone, listener: _Listener) -> bool:

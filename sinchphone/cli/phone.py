@@ -81,8 +81,8 @@ def _cloud(options: Options) -> "Environment":
 
 
 @contextlib.asynccontextmanager
-async def open_phone(session: Session, *, sound: "SoundOptions | None" = None) -> AsyncIterator[Phone]:
-    """A registered client. ``sound`` is that of incoming calls; without it they are silent and touch no device."""
+async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | None]" = lambda: None) -> AsyncIterator[Phone]:
+    """A registered client. ``sound`` makes that of an incoming call; without it they are silent and touch no device."""
     from sinchphone.engine.client import SinchClient
     from sinchphone.media.thread import MediaThread
 
@@ -93,7 +93,7 @@ async def open_phone(session: Session, *, sound: "SoundOptions | None" = None) -
         environment = open_environment(options, lambda: media)
         state = options.state_path / "instances"
         try:
-            async with SinchClient(user, environment, sound=lambda: sound, media=media, state_dir=state) as client:
+            async with SinchClient(user, environment, sound=sound, media=media, state_dir=state) as client:
                 yield Phone(client, environment, media, options.environment)
         finally:
             await environment.close()
@@ -105,6 +105,8 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
     from sinchphone.engine import events as engine
 
     async for event in phone.client.events():
+        if on_call is None and session.calls:
+            return  # the call is over: what becomes of the line matters no more
         match event:
             case engine.Ready(user, instance):
                 session.tell(e.ClientReady(user, instance, phone.place, phone.hosted_here))

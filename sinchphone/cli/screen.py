@@ -174,7 +174,7 @@ def _stats(event: e.Stats) -> str:
 def _heard(event: e.CheckFinished) -> str:
     level = "" if event.level_dbfs is None else f"{event.level_dbfs:.0f} dBFS"
     if event.echo and event.delay_ms is not None:
-        return f"heard the echo: yes, {event.delay_ms / 1000:.1f} s later, {level}"
+        return f"heard the echo: yes, {event.delay_ms / 1000:.2f} s later, {level}"
     if event.sound:
         return f"heard the echo: no, but other sound, {level}"
     return f"heard the echo: no, {'only silence' if event.packets_received else 'no packet of sound arrived'}"

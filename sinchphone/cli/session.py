@@ -6,12 +6,15 @@ import logging
 import os
 import stat
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TextIO
 
 from sinchphone.cli.endings import Order
-from sinchphone.cli.events import CallEnded, Event, Problem, RecordFinished, Result
+from sinchphone.cli.events import CallEnded, Event, Problem, RecordFinished, Result, Warned
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.report import Report
 from sinchphone.cli.screen import Line, Screen, Status
@@ -173,9 +176,21 @@ def set_up_logging(screen: Screen, level: int | None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [logging.NullHandler()]
     logging.captureWarnings(capture=True)
-    ours = logging.getLogger("sinchphone")
-    ours.handlers[:] = [_ScreenLog(screen)] if level is not None else []
-    ours.setLevel(level if level is not None else logging.WARNING)
+    for name in ("sinchphone", "asyncio", "py.warnings"):
+        shown = level is not None and (name == "sinchphone" or level <= logging.DEBUG)
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [_ScreenLog(screen)] if shown else []
+        logger.setLevel((level or logging.INFO) if name == "sinchphone" else logging.WARNING)
+    threading.excepthook = partial(_tell_of_thread, screen, debug=level == logging.DEBUG)
+
+
+def _tell_of_thread(screen: Screen, failed: threading.ExceptHookArgs, *, debug: bool) -> None:
+    """A thread that fails is a bug, and says so in one line."""
+    name = failed.thread.name if failed.thread else "a thread"
+    screen.tell(Warned(f"a bug in sinchphone: {failed.exc_type.__name__} in {name}", None if debug else "run it again with --debug"))
+    if debug:
+        screen.close()
+        traceback.print_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
 
 
 class _ScreenLog(logging.Handler):

@@ -78,16 +78,17 @@ class Desk:
             self._watch = asyncio.create_task(self._keep_devices(self._streams), name="desk devices")
             await asyncio.to_thread(self._streams.open)
 
-    async def signal(self, signal: Signal | None) -> None:
-        """Play ``signal`` from now on, the ringtone through the ring device; ``None`` is quiet at once."""
+    async def signal(self, signal: Signal | None) -> bool:
+        """Play ``signal`` from now on, the ringtone through the ring device; ``None`` is quiet at once. Whether anybody can hear it."""
         self._signal, self._handset.signal = signal, None
         if signal is None or self._streams is None:
-            return
+            return False
         source = await asyncio.to_thread(signal_source, signal.value)
-        if self._signal is signal:  # not over before it could begin
-            self._handset.signal = source
-            rings = signal is Signal.RINGTONE and self._options.ring is not None
-            await asyncio.to_thread(self._streams.open_loudspeaker, self._options.ring if rings else self._options.output)
+        if self._signal is not signal:  # over before it could begin
+            return False
+        self._handset.signal = source
+        rings = signal is Signal.RINGTONE and self._options.ring is not None
+        return await asyncio.to_thread(self._streams.open_loudspeaker, self._options.ring if rings else self._options.output)
 
     def mute(self, muted: bool) -> None:
         """While muted, send silence."""

@@ -83,10 +83,11 @@ class Streams:
             self._try(self._open_loudspeaker, self._options.output)
             self._try(self._open_microphone)
 
-    def open_loudspeaker(self, option: int | str | None) -> None:
-        """Make the loudspeaker the device that ``option`` (output or ring) names; reports one that refuses."""
+    def open_loudspeaker(self, option: int | str | None) -> bool:
+        """Make the loudspeaker the device that ``option`` (output or ring) names; reports one that refuses. Whether there is one now."""
         with self._lock:
             self._try(self._open_loudspeaker, option)
+            return self._loudspeaker is not None
 
     def reopen(self) -> DeviceError | None:
         """Close and open what the call needs, after a fresh look at the devices; the failure, if there was one."""

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from sinchphone.cli import phone
 from sinchphone.cli.main import command_line
+from sinchphone.cli.report import schema_text
 from sinchphone.engine import client as engine_client
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import ClientEvent, IncomingCall, Ready
@@ -23,6 +25,8 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.signaling.dialect import Domain
+
+SCHEMA = Draft202012Validator(json.loads(schema_text()))
 
 
 class FakeSound:
@@ -158,6 +162,7 @@ def client_class(platform: Platform) -> type[Any]:
 
         def __init__(self, user_id: str, environment: object, **options: Any) -> None:
             self.user_id = user_id
+            self._sound = options["sound"]
             self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
             self._tasks: list[asyncio.Task[None]] = []
 
@@ -167,7 +172,7 @@ def client_class(platform: Platform) -> type[Any]:
             platform.users.append(self.user_id)
             self._events.put_nowait(Ready(self.user_id, self.instance_id))
             for peer, script in platform.incoming:
-                self._start(FakeCall(peer, outbound=False), script, ring=True)
+                self._start(FakeCall(peer, outbound=False, sound=self._sound()), script, ring=True)
             return self
 
         async def __aexit__(self, *_: object) -> None:
@@ -235,8 +240,11 @@ class Ran:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The lines of --json."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        """The lines of --json, each of which fits the schema."""
+        lines = [json.loads(line) for line in self.out.splitlines()]
+        for line in lines:
+            SCHEMA.validate(line)
+        return lines
 
 
 @pytest.fixture

@@ -464,6 +464,18 @@ def test_where_nobody_can_answer_listen_says_so(platform: Any, sinchphone: Run) 
     assert "nobody can answer" not in sinchphone("listen", "--for", "20ms", "--auto-answer").err
 
 
+def test_each_call_is_recorded_to_a_file_of_its_own(platform: Any, sinchphone: Run) -> None:
+    platform.incoming = [("bob", ring_for_long), ("carol", give_up), ("dave", give_up)]
+    assert sinchphone("listen", "--auto-answer", "--once", "--record", "calls/r.wav").code == 0
+    assert [call.asked_sound.record for call in platform.calls] == ["calls/r.wav", "calls/r-2.wav", "calls/r-3.wav"]
+
+
+def test_a_recording_that_exists_is_refused_before_anybody_calls(platform: Any, sinchphone: Run) -> None:
+    Path("r.wav").write_bytes(b"")
+    assert sinchphone("listen", "--record", "r.wav").code == 2
+    assert sinchphone("listen", "--record", "r.wav", "--force", "--for", "20ms", "--auto-answer").code == 0
+
+
 def test_ctrl_c_ends_waiting_with_130(platform: Any, sinchphone: Run) -> None:
     async def interrupt(call: Any) -> None:
         call.end(Cause.CANCELED, "peer")

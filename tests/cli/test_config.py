@@ -1,7 +1,10 @@
 import contextlib
 import os
 import re
+import sys
 import tomllib
+import types
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -167,6 +170,39 @@ def test_the_keyring_comes_after_the_command_and_before_the_file(monkeypatch: py
     monkeypatch.setattr(config, "_keyring_secret", lambda key: "from-keyring")
     assert secret_source(Options(secret_file=Path("/nowhere"))) == "keyring"
     assert secret_source(Options(secret_command="false")) == "secret_command"
+
+
+def fake_keyring(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str, str], str | None]) -> type[Exception]:
+    """An installed keyring that answers so; the error that it raises where it has no backend."""
+    keyring, errors = types.ModuleType("keyring"), types.ModuleType("keyring.errors")
+    errors.KeyringError = type("KeyringError", (Exception,), {})  # type: ignore[attr-defined]
+    errors.NoKeyringError = type("NoKeyringError", (errors.KeyringError,), {})  # type: ignore[attr-defined]
+    keyring.get_password = answer  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "keyring", keyring)
+    monkeypatch.setitem(sys.modules, "keyring.errors", errors)
+    return errors.NoKeyringError  # type: ignore[attr-defined, no-any-return]
+
+
+def test_the_keyring_keeps_a_secret_for_each_application_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_keyring(monkeypatch, lambda service, name: {("sinchphone", "key"): "from-keyring"}.get((service, name)))
+    found = read_secret(Options(application_key="key"), {})
+    assert found == config.Secret("from-keyring", "keyring")
+    assert read_secret(Options(application_key="other"), {}) is None
+    assert read_secret(Options(), {}) is None
+
+
+def test_a_machine_without_a_keyring_goes_on_and_a_locked_one_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[Exception] = []
+
+    def refuse(service: str, name: str) -> None:
+        raise raised[-1]
+
+    missing = fake_keyring(monkeypatch, refuse)
+    raised.append(missing())
+    assert read_secret(Options(application_key="key"), {}) is None
+    raised.append(missing.__bases__[0]())
+    with pytest.raises(ConfigError, match="keyring"):
+        read_secret(Options(application_key="key"), {})
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")

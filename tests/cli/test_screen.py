@@ -136,7 +136,7 @@ def test_without_a_terminal_nothing_is_drawn() -> None:
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        (e.CheckFinished("1", True, True, 250, 120, -14.2), "heard the echo: yes, 0.1 s later, -14 dBFS"),
+        (e.CheckFinished("1", True, True, 250, 120, -14.2), "heard the echo: yes, 0.12 s later, -14 dBFS"),
         (e.CheckFinished("1", False, True, 250, None, -20.0), "heard the echo: no, but other sound, -20 dBFS"),
         (e.CheckFinished("1", False, False, 250, None, None), "heard the echo: no, only silence"),
         (e.CheckFinished("1", False, False, 0, None, None), "heard the echo: no, no packet of sound arrived"),

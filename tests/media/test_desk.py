@@ -357,8 +357,8 @@ async def test_no_sound_card_is_touched_where_none_is_wanted(media: MediaThread,
     monkeypatch.setattr(devices, "_portaudio", lambda: pytest.fail("PortAudio was used"))
     desk = Desk(SoundOptions(devices=False, output="speaker", input="microphone", ring="ringer"), media)
     await desk.open()
-    await desk.signal(Signal.RINGTONE)
-    await desk.signal(None)
+    assert not await desk.signal(Signal.RINGTONE)
+    assert not await desk.signal(None)
     await desk.connect(FakeLeg())
     await desk.close()
 
@@ -376,7 +376,7 @@ async def test_no_portaudio_is_one_warning_and_the_call_goes_on(media: MediaThre
     desk, leg = Desk(SoundOptions(), media), FakeLeg()
     events = asyncio.create_task(all_events(desk))
     await desk.open()
-    await desk.signal(Signal.RINGBACK)
+    assert not await desk.signal(Signal.RINGBACK)
     await desk.connect(leg)
     await until(lambda: len(leg.sent) > 5)
     await desk.close()
@@ -410,7 +410,7 @@ async def test_nobody_listens_before_the_call_is_answered(cards: list[FakeStream
     desk = Desk(SoundOptions(), media)
     await desk.open()
     assert cards == []
-    await desk.signal(Signal.RINGBACK)
+    assert await desk.signal(Signal.RINGBACK)
     assert running(cards) == ["speaker"]
     await desk.connect(FakeLeg())
     assert running(cards) == ["microphone", "speaker"]
@@ -484,6 +484,14 @@ async def test_a_device_that_refuses_in_the_call_is_a_warning_and_the_clock_driv
     await until(lambda: leg.pulled > 5 * FRAME_SAMPLES)
     await desk.close()
     assert await all_events(desk) == [SoundWarning("speaker refuses", "Ask nicely.")]
+
+
+async def test_a_signal_that_the_device_refuses_is_heard_by_nobody(cards: list[FakeStream], media: MediaThread) -> None:
+    FakeStream.refusing = {"speaker"}
+    desk = Desk(SoundOptions(), media)
+    await desk.open()
+    assert not await desk.signal(Signal.BUSY)
+    await desk.close()
 
 
 async def test_a_device_that_stops_is_opened_again(cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,98 @@
+"""Which platform a configuration leads to, and tokens from a backend."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from sinchphone.cli.backend import fetch_token
+from sinchphone.cli.phone import open_environment, user_of
+from sinchphone.engine.environment import Cloud
+from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
+from sinchphone.exchange.local import Local
+from sinchphone.options import Options
+
+SECRET = "ax8hTTQJF0OPXL32r1LHMA=="  # the published test vector's
+CLOUD = Options(environment="cloud", application_key="key", user="ada")
+
+
+async def test_nothing_configured_leads_to_the_local_exchange(tmp_path: Path) -> None:
+    environment = open_environment(Options(state_dir=tmp_path))
+    assert isinstance(environment, Local)
+    await environment.close()
+
+
+@pytest.mark.parametrize("proof", [{"token": "a.b.c"}, {"token_url": "https://example.org/token"}])
+def test_a_key_and_a_proof_lead_to_the_cloud(proof: dict[str, str]) -> None:
+    options = Options(environment="cloud", application_key="key", caller_id="+14155550123", host="http://127.0.0.1:4600", **proof)  # type: ignore[arg-type]
+    environment = open_environment(options)
+    assert isinstance(environment, Cloud)
+    assert (environment.application_key, environment.caller_id, environment.loopback) == ("key", "+14155550123", True)
+
+
+async def test_the_secret_of_the_environment_signs_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SINCH_APPLICATION_SECRET", SECRET)
+    token = await open_environment(CLOUD).token("ada")
+    assert token.count(".") == 2
+    assert SECRET not in token
+
+
+@pytest.mark.parametrize("options", [CLOUD, Options(environment="cloud", user="ada")])
+def test_a_cloud_without_key_or_proof_is_a_configuration_error(options: Options) -> None:
+    with pytest.raises(ConfigError) as refused:
+        open_environment(options)
+    assert "SINCH_APPLICATION" in refused.value.hint
+
+
+def test_the_cloud_does_not_guess_who_i_am() -> None:
+    with pytest.raises(ConfigError):
+        user_of(Options(environment="cloud"))
+
+
+Backend = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    """Starts a backend that answers so; its URL."""
+    runners: list[web.AppRunner] = []
+
+    async def start(text: str, status: int = 200) -> str:
+        async def answer(request: web.Request) -> web.Response:
+            return web.Response(text=text.replace("USER", request.query["user_id"]), status=status, headers={"Location": "/elsewhere"})
+
+        application = web.Application()
+        application.router.add_get("/token", answer)
+        runner = web.AppRunner(application)
+        runners.append(runner)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}/token"
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("text", ["h.USER.s", " h.USER.s\n", '{"token": "h.USER.s"}'])
+async def test_a_backend_is_asked_with_the_user_id(backend: Backend, text: str) -> None:
+    assert await fetch_token(await backend(text), "ada") == "h.ada.s"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"), [("no", 403), ("", 200), ("{}", 200), ("{", 200), ("<html>", 200), ("h.\x1b[2J.s", 200), ("h.x.s", 302)]
+)
+async def test_what_is_no_token_is_an_authentication_error(backend: Backend, text: str, status: int) -> None:
+    with pytest.raises(AuthenticationError):
+        await fetch_token(await backend(text, status), "ada")
+
+
+async def test_a_backend_that_is_down_is_a_network_error() -> None:
+    with pytest.raises(NetworkError):
+        await fetch_token("http://127.0.0.1:9/token", "ada")
+
+
+async def test_attack_a_token_never_travels_in_the_clear() -> None:
+    with pytest.raises(ConfigError, match="https"):
+        await fetch_token("http://example.org/token", "ada")
