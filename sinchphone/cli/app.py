@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from sinchphone.cli import call, config_command, devices, exchange, listen, token
-from sinchphone.cli.destination import Kind, read_destination
+from sinchphone.cli.calling.destination import Kind, read_destination
+from sinchphone.cli.commands import call, configuration, devices, exchange, listen, token
 from sinchphone.cli.exits import ExitCode, help_text
-from sinchphone.cli.flags import check_color
+from sinchphone.cli.terminal.flags import check_color
 from sinchphone.errors import DestinationError
 
 _COMMANDS = {Kind.USER: "call", Kind.PHONE: "call", Kind.SIP: "call-sip", Kind.CONFERENCE: "conference"}
@@ -71,5 +71,5 @@ def root(
         typer.echo(context.get_help())
 
 
-for noun in (call, listen, exchange, devices, token, config_command):
+for noun in (call, listen, exchange, devices, token, configuration):
     noun.add_to(app)

@@ -19,7 +19,7 @@ def main() -> None:
 def command_line(arguments: Sequence[str]) -> int:
     """Run a command line; its exit code. Raises SystemExit only for shell completion."""
     from sinchphone.cli.app import app
-    from sinchphone.cli.run import refuse
+    from sinchphone.cli.terminal.run import refuse
 
     json = wants_json(arguments)
     try:

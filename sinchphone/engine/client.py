@@ -288,7 +288,7 @@ class SinchClient:
         return PortOptions(servers, self._relay_only or registration.relay_only, loopback=self._environment.loopback)
 
     def _sound(self, choice: SoundChoice) -> Sound:
-        from sinchphone.media.desk import Desk
+        from sinchphone.media.desk.desk import Desk
 
         chosen = choice or self._make_sound() or SoundOptions(devices=False)
         return Desk(chosen, self.media) if isinstance(chosen, SoundOptions) else chosen

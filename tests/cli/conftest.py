@@ -11,13 +11,13 @@ from typing import Any, Self
 import pytest
 from jsonschema import Draft202012Validator
 
-from sinchphone.cli import phone
+from sinchphone.cli.calling import phone
 from sinchphone.cli.main import command_line
-from sinchphone.cli.report import schema_text
+from sinchphone.cli.terminal.report import schema_text
 from sinchphone.engine import client as engine_client
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import ClientEvent, IncomingCall, Ready
-from sinchphone.media import devices
+from sinchphone.media.desk import devices
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import Levels, Signal, SoundEvent

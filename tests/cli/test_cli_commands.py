@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sinchphone.cli import run as cli_run
-from sinchphone.cli import session as cli_session
+from sinchphone.cli.terminal import run as cli_run
+from sinchphone.cli.terminal import session as cli_session
 from sinchphone.errors import AudioFileError, AuthenticationError, DeviceError, ForbiddenError, NetworkError
-from sinchphone.media import devices
+from sinchphone.media.desk import devices
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, SoundOptions, SoundWarning
 from sinchphone.protocol.call_vocabulary import Cause, State
@@ -293,7 +293,7 @@ def test_a_signal_hangs_up_and_says_so(
         session.interactive = interactive
         return session
 
-    monkeypatch.setattr("sinchphone.cli.call.open_session", at_a_terminal)
+    monkeypatch.setattr("sinchphone.cli.commands.call.open_session", at_a_terminal)
     platform.outgoing = signals(number, talking=talking)
     ran = sinchphone("call", "bob")
     assert ran.code == code
@@ -349,7 +349,7 @@ def no_card(platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         raise DeviceError("there is no PortAudio library", hint="apt-get install libportaudio2")
 
     monkeypatch.setattr(devices, "list_devices", refuse)
-    monkeypatch.setattr("sinchphone.cli.selfcheck.CHECK_SECONDS", 0.2)
+    monkeypatch.setattr("sinchphone.cli.calling.selfcheck.CHECK_SECONDS", 0.2)
 
 
 @pytest.mark.usefixtures("no_card")

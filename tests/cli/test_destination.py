@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.cli.destination import Destination, Kind, phone_number, read_destination
+from sinchphone.cli.calling.destination import Destination, Kind, phone_number, read_destination
 from sinchphone.errors import DestinationError
 
 

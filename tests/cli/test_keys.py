@@ -9,12 +9,12 @@ from typing import TextIO
 
 import pytest
 
-from sinchphone.cli.keys import Keys
+from sinchphone.cli.terminal.keys import Keys
 
 # A terminal whose foreground job we are needs a session of its own, so each of these programs runs behind a pty.
 PROGRAM = """
 import asyncio, os, signal, sys, termios
-from sinchphone.cli.keys import Keys
+from sinchphone.cli.terminal.keys import Keys
 async def main():
     with Keys(sys.stdin) as keys:
         print("usable" if keys.usable else "not usable", flush=True)
@@ -36,7 +36,7 @@ print("restored" if modes & termios.ICANON and modes & termios.ECHO else "spoilt
 
 ASKING = """
 import asyncio, sys
-from sinchphone.cli.keys import Keys
+from sinchphone.cli.terminal.keys import Keys
 async def main():
     with Keys(sys.stdin) as keys:
         print(keys.usable)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from sinchphone.cli.backend import fetch_token
-from sinchphone.cli.phone import open_environment, user_of
+from sinchphone.cli.calling.phone import open_environment, user_of
 from sinchphone.engine.environment import Cloud
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
 from sinchphone.exchange.local import Local
 from sinchphone.options import Options
+from sinchphone.signaling.tokens import fetch_token
 
 SECRET = "ax8hTTQJF0OPXL32r1LHMA=="  # the published test vector's
 CLOUD = Options(environment="cloud", application_key="key", user="ada")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from sinchphone.cli import events as e
-from sinchphone.cli.report import Report, schema_text
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.report import Report, schema_text
 from sinchphone.media.port import PortStats
 from sinchphone.protocol.call_vocabulary import Cause
 

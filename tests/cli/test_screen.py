@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.cli import events as e
-from sinchphone.cli.screen import Screen, Status, clock, escape, meter, status_text
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.screen import Screen, Status, clock, escape, meter, status_text
 
 HOSTILE = "bob\x1b[2J\x07\r\n\x9b31m\u202egpj.exe\u2028\x00[red]"
 ENDED = e.CallEnded("1", "bob", True, "hung_up", "us", True, 300, 5200, None, "you hung up", None)

@@ -14,13 +14,13 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Loop, Sine
 from sinchphone.errors import AudioFileError, DeviceError
-from sinchphone.media import desk as desk_module
-from sinchphone.media import devices
-from sinchphone.media.desk import Desk
-from sinchphone.media.devices import Device
-from sinchphone.media.files import AudioWriter
-from sinchphone.media.handset import Handset
-from sinchphone.media.recorder import Recorder
+from sinchphone.media.desk import desk as desk_module
+from sinchphone.media.desk import devices
+from sinchphone.media.desk.desk import Desk
+from sinchphone.media.desk.devices import Device
+from sinchphone.media.desk.files import AudioWriter
+from sinchphone.media.desk.handset import Handset
+from sinchphone.media.desk.recorder import Recorder
 from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, Signal, SoundEvent, SoundOptions, SoundWarning
 from sinchphone.media.thread import MediaThread
 
@@ -79,8 +79,8 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> list[FakeStream]:
     """A machine with a microphone, a loudspeaker and a ringer; the streams that were made."""
     FakeStream.opened, FakeStream.refusing = [], set()
     monkeypatch.setattr(devices, "list_devices", lambda: (SPEAKER, RINGER, MICROPHONE))
-    monkeypatch.setattr("sinchphone.media.streams.Microphone", FakeStream)
-    monkeypatch.setattr("sinchphone.media.streams.Loudspeaker", FakeStream)
+    monkeypatch.setattr("sinchphone.media.desk.streams.Microphone", FakeStream)
+    monkeypatch.setattr("sinchphone.media.desk.streams.Loudspeaker", FakeStream)
     return FakeStream.opened
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from sinchphone.audio.frame import Samples
 from sinchphone.errors import DeviceError
-from sinchphone.media import devices
-from sinchphone.media.devices import Device, Direction, Loudspeaker, Microphone, find_device, list_devices
+from sinchphone.media.desk import devices
+from sinchphone.media.desk.devices import Device, Direction, Loudspeaker, Microphone, find_device, list_devices
 
 
 class PortAudioError(Exception):

@@ -33,7 +33,7 @@ import asyncio, json, sys, time
 import numpy as np
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
-from sinchphone.media.desk import Desk
+from sinchphone.media.desk.desk import Desk
 from sinchphone.media.sound import SoundOptions
 from sinchphone.media.thread import MediaThread
 
@@ -81,7 +81,7 @@ SERVER = (
 
 LIST = """
 import json
-from sinchphone.media.devices import list_devices
+from sinchphone.media.desk.devices import list_devices
 print(json.dumps([(device.name, device.inputs > 0, device.outputs > 0) for device in list_devices()]))
 """
 

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.media.files import decode
+from sinchphone.media.desk.files import decode
 
 NAMES: Final = ("connected", "speech", "called", "echo", "plus", *"0123456789")
 _FOLDER: Final = Path(__file__).with_name("recordings")

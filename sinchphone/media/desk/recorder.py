@@ -18,7 +18,7 @@ import numpy as np
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.twotrack import Side, Stereo, TwoTrack
 from sinchphone.errors import AudioFileError
-from sinchphone.media.files import AudioWriter, check_recording
+from sinchphone.media.desk.files import AudioWriter, check_recording
 from sinchphone.media.sound import RecordFinished, RecordStarted, SoundEvent, SoundWarning
 
 CLOSE_SECONDS: Final = 3.0  # how long a person waits after Ctrl-C

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from sinchphone.cli import events as e
+from sinchphone.cli.terminal import events as e
 
 if TYPE_CHECKING:
     from rich.console import Console

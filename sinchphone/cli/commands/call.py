@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sinchphone.cli import events as e
-from sinchphone.cli.conversation import Conversation, Wishes
-from sinchphone.cli.destination import Destination, Kind, phone_number, read_destination, user_id
+from sinchphone.cli.calling.conversation import Conversation, Wishes
+from sinchphone.cli.calling.destination import Destination, Kind, phone_number, read_destination, user_id
+from sinchphone.cli.calling.phone import Phone, follow, open_phone
+from sinchphone.cli.calling.sounds import missing_devices, sound_options
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.flags import CallFlags, PhoneFlags, with_flags
-from sinchphone.cli.keys import Keys
-from sinchphone.cli.phone import Phone, follow, open_phone
-from sinchphone.cli.run import run
-from sinchphone.cli.session import Session, open_session
-from sinchphone.cli.sounds import missing_devices, sound_options
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.flags import CallFlags, PhoneFlags, with_flags
+from sinchphone.cli.terminal.keys import Keys
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import DestinationError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ async def _prepare(session: Session, destination: Destination, flags: CallFlags,
     warning = await missing_devices(flags, options, destination)
     if warning is None:
         return Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play), sound_options(flags, options)
-    from sinchphone.cli.selfcheck import CHECK_SECONDS, EchoProbe
+    from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe
     from sinchphone.media.clock import Ticker
 
     session.tell(warning)

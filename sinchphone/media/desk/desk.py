@@ -17,12 +17,12 @@ from sinchphone.audio.frame import Frame
 from sinchphone.audio.tones import Sine, signal_source
 from sinchphone.errors import DeviceError, SinchphoneError
 from sinchphone.media.clock import FrameClock
-from sinchphone.media.handset import Handset
+from sinchphone.media.desk.handset import Handset
+from sinchphone.media.desk.player import Player
+from sinchphone.media.desk.recorder import Recorder
+from sinchphone.media.desk.streams import Streams
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.player import Player
-from sinchphone.media.recorder import Recorder
 from sinchphone.media.sound import Leg, Levels, Signal, SoundEvent, SoundOptions, SoundWarning
-from sinchphone.media.streams import Streams
 from sinchphone.media.thread import MediaThread
 
 REOPEN_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)  # pauses before streams are opened again: a sound server restarts in about one second

@@ -13,11 +13,11 @@ from functools import partial
 from typing import Any, Final, NoReturn, TypeAlias
 
 from sinchphone.cli.endings import Order, code_of_order
-from sinchphone.cli.events import Problem, Result
 from sinchphone.cli.exits import ExitCode, code_of_error
-from sinchphone.cli.report import Report
-from sinchphone.cli.screen import Screen
-from sinchphone.cli.session import Session, hush_stdout, stdout_pipe
+from sinchphone.cli.terminal.events import Problem, Result
+from sinchphone.cli.terminal.report import Report
+from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.session import Session, hush_stdout, stdout_pipe
 from sinchphone.errors import SinchphoneError
 
 FAREWELL_S: Final = 6.0  # how long a call may take to hang up and to finish its files after the order, before it's cancelled

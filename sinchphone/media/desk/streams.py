@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 
 from sinchphone.errors import DeviceError
-from sinchphone.media import devices
-from sinchphone.media.devices import Direction, Loudspeaker, Microphone
-from sinchphone.media.handset import Handset
+from sinchphone.media.desk import devices
+from sinchphone.media.desk.devices import Direction, Loudspeaker, Microphone
+from sinchphone.media.desk.handset import Handset
 from sinchphone.media.sound import SoundOptions, SoundWarning
 
 _PARTS = {Direction.INPUT: "microphone", Direction.OUTPUT: "loudspeaker"}

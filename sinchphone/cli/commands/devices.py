@@ -4,11 +4,11 @@ import asyncio
 
 import typer
 
-from sinchphone.cli.events import DeviceFound
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.flags import JsonFlags, with_flags
-from sinchphone.cli.run import run
-from sinchphone.cli.session import Session, open_session
+from sinchphone.cli.terminal.events import DeviceFound
+from sinchphone.cli.terminal.flags import JsonFlags, with_flags
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import DeviceError
 
 
@@ -24,7 +24,7 @@ def devices(context: typer.Context, flags: JsonFlags) -> ExitCode:
 
 
 async def _list(session: Session) -> ExitCode:
-    from sinchphone.media.devices import list_devices
+    from sinchphone.media.desk.devices import list_devices
 
     found = await asyncio.to_thread(list_devices)
     for one in found:

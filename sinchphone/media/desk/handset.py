@@ -21,7 +21,7 @@ import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.audio.level import Meter
-from sinchphone.media.recorder import Recorder
+from sinchphone.media.desk.recorder import Recorder
 from sinchphone.media.sound import Leg, Levels
 
 MICROPHONE_STALL_SECONDS: Final = 0.060  # devices give blocks of up to 30 ms at a time

@@ -14,10 +14,10 @@ from functools import partial
 from typing import TextIO
 
 from sinchphone.cli.endings import Order
-from sinchphone.cli.events import CallEnded, Event, Problem, RecordFinished, Result, Warned
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.report import Report
-from sinchphone.cli.screen import Line, Screen, Status
+from sinchphone.cli.terminal.events import CallEnded, Event, Problem, RecordFinished, Result, Warned
+from sinchphone.cli.terminal.report import Report
+from sinchphone.cli.terminal.screen import Line, Screen, Status
 from sinchphone.config import Configuration, in_ci
 from sinchphone.options import Options
 

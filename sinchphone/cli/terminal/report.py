@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, Final, TextIO
 
-from sinchphone.cli.events import Event, Result
+from sinchphone.cli.terminal.events import Event, Result
 
 SCHEMA: Final = "sinchphone.v1"
 
@@ -50,4 +50,4 @@ def _plain(value: Any) -> Any:
 
 def schema_text() -> str:
     """The JSON Schema of every line."""
-    return resources.files("sinchphone.cli").joinpath("events.schema.json").read_text(encoding="utf-8")
+    return resources.files("sinchphone.cli.terminal").joinpath("events.schema.json").read_text(encoding="utf-8")

@@ -3,9 +3,9 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from sinchphone.cli.destination import Destination, Kind
-from sinchphone.cli.events import Warned
-from sinchphone.cli.flags import SoundFlags
+from sinchphone.cli.calling.destination import Destination, Kind
+from sinchphone.cli.terminal.events import Warned
+from sinchphone.cli.terminal.flags import SoundFlags
 from sinchphone.errors import DeviceError
 from sinchphone.options import Options
 
@@ -35,7 +35,7 @@ async def missing_devices(flags: SoundFlags, options: Options, destination: Dest
     local exchange answers itself would talk to nobody for ever. ``None`` for any other call."""
     if not flags.say_nothing_of_sound or options.max_duration is not None or not _answered_by_exchange(options, destination):
         return None
-    from sinchphone.media.devices import list_devices
+    from sinchphone.media.desk.devices import list_devices
 
     try:
         devices = await asyncio.to_thread(list_devices)

@@ -2,11 +2,11 @@
 
 import typer
 
+from sinchphone.cli.calling.phone import open_environment, user_of
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.flags import UserFlags, with_flags
-from sinchphone.cli.phone import open_environment, user_of
-from sinchphone.cli.run import run
-from sinchphone.cli.session import Session, open_session
+from sinchphone.cli.terminal.flags import UserFlags, with_flags
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,12 +7,12 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from sinchphone.cli import events as e
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.keys import Keys
-from sinchphone.cli.screen import KEYS_IN_CALL, KEYS_RINGING, Status
-from sinchphone.cli.session import Session
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.keys import Keys
+from sinchphone.cli.terminal.screen import KEYS_IN_CALL, KEYS_RINGING, Status
+from sinchphone.cli.terminal.session import Session
 from sinchphone.errors import SinchphoneError
 
 if TYPE_CHECKING:

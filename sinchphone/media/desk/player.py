@@ -15,7 +15,7 @@ import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.errors import AudioFileError
-from sinchphone.media import files
+from sinchphone.media.desk import files
 from sinchphone.media.sound import PlayFinished, PlayStarted, SoundEvent, SoundWarning
 
 READ_AHEAD_SAMPLES: Final = 2 * RATE

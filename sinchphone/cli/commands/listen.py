@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 import typer.core
 
-from sinchphone.cli import events as e
-from sinchphone.cli.conversation import Conversation, Wishes
+from sinchphone.cli.calling.conversation import Conversation, Wishes
+from sinchphone.cli.calling.phone import Phone, follow, open_phone
+from sinchphone.cli.calling.sounds import sound_options
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.flags import ListenFlags, seconds, with_flags
-from sinchphone.cli.keys import Keys
-from sinchphone.cli.phone import Phone, follow, open_phone
-from sinchphone.cli.run import run
-from sinchphone.cli.screen import place
-from sinchphone.cli.session import Session, open_session
-from sinchphone.cli.sounds import sound_options
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.flags import ListenFlags, seconds, with_flags
+from sinchphone.cli.terminal.keys import Keys
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.screen import place
+from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import AudioFileError
 
 if TYPE_CHECKING:

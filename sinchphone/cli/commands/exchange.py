@@ -5,11 +5,11 @@ import ipaddress
 import typer
 
 from sinchphone.cli.endings import Order
-from sinchphone.cli.events import ExchangeStarted, Warned
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.flags import ExchangeFlags, with_flags
-from sinchphone.cli.run import run
-from sinchphone.cli.session import Session, open_session
+from sinchphone.cli.terminal.events import ExchangeStarted, Warned
+from sinchphone.cli.terminal.flags import ExchangeFlags, with_flags
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
 
 
 def add_to(app: typer.Typer) -> None:

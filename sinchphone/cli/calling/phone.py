@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sinchphone.cli import events as e
-from sinchphone.cli.session import Session
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.session import Session
 from sinchphone.config import read_secret
 from sinchphone.errors import ConfigError
 from sinchphone.options import Options
@@ -59,8 +59,8 @@ def _local(options: Options, media: "Callable[[], MediaThread] | None") -> "Envi
 
 
 def _cloud(options: Options) -> "Environment":
-    from sinchphone.cli.backend import fetch_token
     from sinchphone.engine.environment import Cloud
+    from sinchphone.signaling.tokens import fetch_token
 
     if options.application_key is None:
         raise ConfigError("no application key", hint="SINCH_APPLICATION_KEY or application_key in the configuration; --profile local")

@@ -1,0 +1,1 @@
+"""Streams, keys, signals: the terminal and the machine contract."""
