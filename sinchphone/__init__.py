@@ -1,1 +1,55 @@
-"""sinchphone: a softphone in the terminal for Sinch In-app Calling."""
+"""sinchphone: a softphone in the terminal for Sinch In-app Calling.
+
+The public Python API; each name is loaded when it is first used, so that ``import sinchphone`` costs nothing::
+
+    async with Local() as local, SinchClient("ada", local) as client:
+        call = await client.call_user("echo")
+        async for state in call.states():
+            print(state)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sinchphone.engine.call import Call
+    from sinchphone.engine.client import SinchClient
+    from sinchphone.engine.details import CallDetails
+    from sinchphone.engine.environment import Cloud
+    from sinchphone.engine.events import IncomingCall
+    from sinchphone.errors import SinchphoneError
+    from sinchphone.exchange.local import Local
+    from sinchphone.media.sound import SoundOptions
+    from sinchphone.protocol.call_vocabulary import Cause, State
+
+__all__ = [
+    "Call",
+    "CallDetails",
+    "Cause",
+    "Cloud",
+    "IncomingCall",
+    "Local",
+    "SinchClient",
+    "SinchphoneError",
+    "SoundOptions",
+    "State",
+]
+
+_HOMES = {
+    "Call": "engine.call",
+    "CallDetails": "engine.details",
+    "Cause": "protocol.call_vocabulary",
+    "Cloud": "engine.environment",
+    "IncomingCall": "engine.events",
+    "Local": "exchange.local",
+    "SinchClient": "engine.client",
+    "SinchphoneError": "errors",
+    "SoundOptions": "media.sound",
+    "State": "protocol.call_vocabulary",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -247,6 +247,7 @@ class Call:
         return await self._place(offer)
 
     async def _make_answer(self, peer: str, offer: Description) -> Input:
+        await self.sound.open()
         port = self._first_port = self._ports_source.port(self._port_options)
         self._take_port(peer, port)
         return v.AnswerReady(await port.answer(offer))

@@ -69,7 +69,8 @@ class Local:
         self._credentials: ApplicationCredentials = local_credentials(state_dir or platformdirs.user_state_path("sinchphone"))
         self._options = ExchangeOptions(host=host, port=port, applications={self._credentials.key: self._credentials.secret})
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        self._destinations = destinations or Attendants(media)
+        self._own_media = None if media else MediaThread()
+        self._destinations = destinations or Attendants(media or self._own_media)
         self._exchange: Exchange | None = None
         self._opened = 0
         self._lock = asyncio.Lock()
@@ -133,6 +134,8 @@ class Local:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             await exchange.close()
+        if self._own_media is not None:
+            await asyncio.to_thread(self._own_media.stop)
 
     async def _find_or_host(self) -> None:
         found, deadline = _Found.NOBODY, time.monotonic() + FIND_SECONDS

@@ -44,18 +44,15 @@ def user_of(options: Options) -> str:
     return options.user
 
 
-def open_environment(options: Options, media: "Callable[[], MediaThread] | None" = None) -> "Environment":
-    """The configured platform, not contacted yet. ``media`` lets an exchange that is hosted here answer calls itself.
-    Raises ConfigError."""
+def open_environment(options: Options, media: "MediaThread | None" = None) -> "Environment":
+    """The configured platform, not contacted yet. ``media`` carries the sound of an exchange that is hosted here. Raises ConfigError."""
     return _cloud(options) if options.environment == "cloud" else _local(options, media)
 
 
-def _local(options: Options, media: "Callable[[], MediaThread] | None") -> "Environment":
-    from sinchphone.exchange.destinations.attendant import Attendants
+def _local(options: Options, media: "MediaThread | None") -> "Environment":
     from sinchphone.exchange.local import Local
 
-    destinations = Attendants(media) if media else None
-    return Local(options.state_path, host=options.exchange.host, port=options.exchange.port, destinations=destinations)
+    return Local(options.state_path, host=options.exchange.host, port=options.exchange.port, media=media)
 
 
 def _cloud(options: Options) -> "Environment":
@@ -90,7 +87,7 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
     user = user_of(options)
     async with MediaThread() as media:
         media.warm_up()
-        environment = open_environment(options, lambda: media)
+        environment = open_environment(options, media)
         state = options.state_path / "instances"
         try:
             async with SinchClient(user, environment, sound=sound, media=media, state_dir=state) as client:

@@ -33,7 +33,7 @@ async def _host(session: Session) -> ExitCode:
     chosen = session.options.exchange
     credentials = local_credentials(session.options.state_path)
     options = ExchangeOptions(host=chosen.host, port=chosen.port, applications={credentials.key: credentials.secret})
-    async with MediaThread() as media, Exchange(options, destinations=Attendants(lambda: media)) as hosted:
+    async with MediaThread() as media, Exchange(options, destinations=Attendants(media)) as hosted:
         media.warm_up()
         if not is_loopback(chosen.host):
             session.tell(

@@ -33,9 +33,9 @@ _AFTER_LAST_WORD_S = 0.3
 class Attendants:
     """Answers what the dial plan names (implements ``line.Destinations``)."""
 
-    def __init__(self, media: MediaThread | Callable[[], MediaThread] | None = None) -> None:
-        """``media`` carries the sound; a thread of its own is started with the first call where none is given."""
-        self._media = media
+    def __init__(self, media: MediaThread | None = None) -> None:
+        """``media`` carries the sound; a thread of its own is made where none is given. Started with the first call."""
+        self._media = media or MediaThread()
 
     def find(self, application: Application, request: CallRequest) -> Answerer | None:
         """Who answers, or ``None``. Raises RefusedError."""
@@ -43,13 +43,7 @@ class Attendants:
         if plan is None:
             return None
         chosen = plan
-        return lambda line: _attend(line, chosen, self._running_media())
-
-    def _running_media(self) -> MediaThread:
-        if self._media is None:
-            self._media = MediaThread()
-        media = self._media if isinstance(self._media, MediaThread) else self._media()
-        return media.start()
+        return lambda line: _attend(line, chosen, self._media.start())
 
 
 async def _attend(line: Line, plan: Plan, media: MediaThread) -> None:

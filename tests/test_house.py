@@ -1,0 +1,49 @@
+"""The house rules that machines can check: style, types, imports, sizes, and that no secret of this machine is in it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "sinchphone").rglob("*.py"))
+MAX_LINES = 500
+MAX_FUNCTION_LINES = 60
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+        ["importlinter.cli", "lint_imports_command"],
+    ],
+    ids=["lint", "format", "types", "imports"],
+)
+def test_the_code_keeps_the_rules(tool: list[str]) -> None:
+    if tool[0] == "importlinter.cli":
+        command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
+    else:
+        command = [sys.executable, "-m", *tool]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_file_and_no_function_is_too_long(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= MAX_LINES
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = [f.name for f in functions if (f.end_lineno or 0) - f.lineno + 1 > MAX_FUNCTION_LINES]
+    assert not long
+
+
+def test_the_top_level_holds_what_the_design_names_and_nothing_else() -> None:
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    visible = {name.split("/")[0] for name in done.stdout.split() if not name.startswith(".")}
+    assert visible == {"pyproject.toml", "sinchphone", "tests", "README.md", "config.example.toml"}
