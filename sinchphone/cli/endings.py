@@ -72,7 +72,8 @@ def describe(details: "CallDetails", *, peer: str, outbound: bool, order: Order 
         code = code_of_error(details.error)
         return Ending(code, str(details.error), details.error.hint or _HINTS.get(code))
     code = code_of_call(details) if outbound else _code_of_incoming(details)
-    return Ending(code, _words(details, peer, outbound), _HINTS.get(code))
+    hint = "its program was ended, or one of you has lost the network" if details.cause == "inactive" else _HINTS.get(code)
+    return Ending(code, _words(details, peer, outbound), hint)
 
 
 def _code_of_incoming(details: "CallDetails") -> ExitCode:

@@ -184,3 +184,15 @@ def test_at_a_terminal_a_call_is_answered_by_a_key() -> None:
     host.send_signal(signal.SIGTERM)
     host.communicate(timeout=LIMIT)
     assert host.returncode == 143
+
+
+def test_what_a_c_library_prints_doesnt_reach_the_terminal() -> None:
+    program = (
+        "import os, sys\n"
+        "from sinchphone.cli.terminal.session import keep_stderr_to_ourselves\n"
+        "keep_stderr_to_ourselves()\n"
+        "os.write(2, b'ALSA lib pcm.c: noise\\n')\n"
+        "print('ours', file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == "ours\n"

@@ -255,14 +255,11 @@ def test_a_stream_that_dies_says_so_and_one_that_is_closed_does_not(portaudio: F
     assert portaudio.streams[1].closed
 
 
-def test_a_device_that_refuses_is_an_error_and_writes_nothing_on_the_terminal(
-    portaudio: FakePortAudio, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_device_that_refuses_is_an_error_with_a_hint(portaudio: FakePortAudio) -> None:
     portaudio.refusing = {1}
     with pytest.raises(DeviceError, match="mic can't be opened: Invalid number of channels") as caught:
         Microphone(find_device(None, Direction.INPUT), lambda _: None, quiet).open()
     assert caught.value.hint
-    assert capfd.readouterr() == ("", "")
 
 
 def test_wasapi_may_convert_the_rate(portaudio: FakePortAudio) -> None:

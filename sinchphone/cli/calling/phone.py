@@ -110,7 +110,7 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
             case engine.Reconnecting(reason):
                 session.tell(e.ClientReconnecting(reason))
             case engine.Reconnected():
-                session.tell(e.ClientReady(phone.client.user_id, phone.client.instance_id, phone.place, phone.hosted_here))
+                session.tell(e.ClientReady(phone.client.user_id, phone.client.instance_id, phone.place, phone.hosted_here, again=True))
             case engine.IncomingCall(call) if on_call is not None:
                 await on_call(call)
             case engine.ClientWarning(message, hint):

@@ -9,13 +9,14 @@ from typing import ClassVar, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class ClientReady:
-    """Registered. ``hosted_here``: this process runs the local exchange; ``None`` in the cloud."""
+    """Registered. ``hosted_here``: this process runs the local exchange; ``None`` in the cloud. ``again``: after an interruption."""
 
     NAME: ClassVar[str] = "client.ready"
     user_id: str
     instance_id: str | None
     environment: str
     hosted_here: bool | None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

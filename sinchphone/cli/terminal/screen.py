@@ -88,10 +88,12 @@ def place(environment: str, hosted_here: bool | None) -> str:
 def lines(event: e.Event) -> list[Line]:
     """The text of an event; what came from elsewhere is escaped by whoever writes the lines."""
     match event:
+        case e.ClientReady(again=True):
+            return [Line(f"connected again ({place(event.environment, event.hosted_here)})", "green", always=True)]
         case e.ClientReady():
             return [Line(f"registered as {event.user_id} ({place(event.environment, event.hosted_here)})", detail=True)]
         case e.ClientReconnecting():
-            return [Line(f"reconnecting: {event.reason}", "yellow", always=True)]
+            return [Line(f"reconnecting: {event.reason}; connected calls go on, others wait", "yellow", always=True)]
         case e.ClientFailed():
             return []  # the error that ends the command says it
         case _:

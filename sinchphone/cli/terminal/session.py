@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TextIO
+from typing import Final, TextIO
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
@@ -20,6 +20,8 @@ from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Line, Screen, Status
 from sinchphone.config import Configuration, in_ci
 from sinchphone.options import Options
+
+_STDERR: Final = 2
 
 
 class Stop:
@@ -134,6 +136,18 @@ def hush_stdout() -> None:
         os.close(nowhere)
 
 
+def keep_stderr_to_ourselves() -> None:
+    """From now on only ``sys.stderr`` leads to standard error, not descriptor 2: C libraries (PortAudio, ALSA) print their troubles
+    there from threads of their own, in the middle of our screen. What they mean comes as an error of ours."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr.fileno() != _STDERR:
+            return
+        ours, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, _STDERR)
+        os.close(nowhere)
+        sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+
+
 def stdout_pipe() -> int | None:
     """The descriptor of standard output where that is a pipe."""
     try:
@@ -149,6 +163,8 @@ def open_session(
     """A session on the process's own streams. ``json``: ``False`` for a command that has no such output."""
     options = configuration.options
     machine = options.json if json is None else json
+    if not debug:
+        keep_stderr_to_ourselves()
     terminal = _is_terminal(sys.stderr)
     color = options.color == "always" or (options.color == "auto" and terminal)
     live = terminal and not in_ci() and options.color != "never"

@@ -9,12 +9,11 @@ sounddevice is imported inside the functions, because the import alone takes 60 
 Everything here but ``deliver``, ``render`` and ``ended`` blocks: call it in a thread that may wait.
 """
 
-import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -147,8 +146,7 @@ class _Stream:
         with _portaudio_lock:
             sounddevice = _portaudio()
             try:
-                with _quiet():
-                    self._stream = self._start(sounddevice)
+                self._stream = self._start(sounddevice)
             except (sounddevice.PortAudioError, ValueError) as error:
                 message = f"the sound {self.direction.value} device {self.device.name} can't be opened: {_reason(error)}"
                 raise DeviceError(message, hint="Another program may hold it. Choose another device, or make the call without.") from error
@@ -161,8 +159,7 @@ class _Stream:
             _open_streams.discard(self)
             stream, self._stream = self._stream, None
             if stream is not None:
-                with _quiet():
-                    stream.close(ignore_errors=True)
+                stream.close(ignore_errors=True)
 
     def _start(self, sounddevice: Any) -> Any:
         """Mono, or stereo where a bare sound card knows nothing else."""
@@ -262,23 +259,6 @@ def _portaudio() -> Any:
     elif _scanned_at is None:
         _scanned_at = now
     return sounddevice
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """ALSA and PortAudio write their troubles straight to the terminal; the error that follows says the same in one sentence."""
-    try:
-        terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    except OSError:  # no standard error at all
-        yield
-        return
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
 
 
 def _reason(error: Exception) -> str:
