@@ -1,0 +1,353 @@
+"""The shell around the call machine: what it asks of its channel, ports and sound, and in which order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from sinchphone.engine.call import Call
+from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError, NetworkError, NotFoundError
+from sinchphone.media.port import Connected, Lost, PortOptions, PortStats
+from sinchphone.media.sound import Levels, Signal
+from sinchphone.protocol import call_vocabulary as v
+from sinchphone.protocol.call import CallMachine
+from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.jsep import Description, encode_description
+from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_client, encode_failure
+from sinchphone.signaling.dialect import Domain
+
+ME, BOB, BOB2 = Client("ada", "ada-1", "sig-ada"), Client("bob", "bob-1", "sig-bob"), Client("bob", "bob-2", "sig-bob-2")
+ANSWER = encode_description(Description("answer", "v=0 answer"))
+INVITE = Message(Method.INVITE, BOB, BodyType.MEDIA, "", {"sdp": encode_description(Description("offer", "v=0 offer"))})
+PATIENCE_S = 10.0
+
+
+@dataclass(eq=False)
+class FakePort:
+    log: list[str]
+    name: str = "port"
+    leg: Any = field(default_factory=object)
+    queue: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    forks: int = 0
+    broken: bool = False
+
+    async def offer(self) -> Description:
+        if self.broken:
+            raise MediaError("no socket")
+        return Description("offer", "v=0 offer")
+
+    async def answer(self, offer: Description) -> Description:
+        return Description("answer", "v=0 answer")
+
+    async def accept(self, answer: Description) -> None:
+        self.log.append(f"{self.name} accept")
+
+    async def fork(self) -> "FakePort":
+        self.forks += 1
+        return FakePort(self.log, f"{self.name}.{self.forks}")
+
+    async def add_candidate(self, candidate: Any) -> None:
+        self.log.append(f"{self.name} candidate")
+
+    async def events(self) -> AsyncIterator[Any]:
+        while True:
+            yield await self.queue.get()
+
+    async def stats(self) -> PortStats:
+        return PortStats(packets_sent=7)
+
+    async def close(self) -> None:
+        self.log.append(f"{self.name} close")
+
+
+@dataclass(eq=False)
+class FakeSound:
+    log: list[str]
+    refuses: bool = False
+
+    async def open(self) -> None:
+        if self.refuses:
+            raise AudioFileError("no such file")
+
+    async def connect(self, leg: Any) -> None:
+        self.log.append("sound connect")
+
+    async def signal(self, signal: Signal | None) -> bool:
+        self.log.append(f"sound {signal.value if signal else 'quiet'}")
+        return False
+
+    def mute(self, muted: bool) -> None:
+        self.log.append(f"mute {muted}")
+
+    def levels(self) -> Levels:
+        return Levels(0, 0)
+
+    async def events(self) -> AsyncIterator[Any]:
+        return
+        yield
+
+    async def close(self) -> None:
+        self.log.append("sound close")
+
+
+@dataclass(eq=False)
+class FakeChannel:
+    sent: list[tuple[Method, tuple[str, ...]]] = field(default_factory=list)
+    inbox: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+    failing: bool = False
+
+    async def send(self, message: Message, channels: Collection[str]) -> None:
+        if self.failing:
+            raise NetworkError("gone")
+        self.sent.append((message.method, tuple(channels)))
+
+    async def receive(self) -> Message:
+        return await self.inbox.get()
+
+
+class Stage:
+    """A call and everything around it."""
+
+    def __init__(self, invite: Message | None = None, *, refusal: Exception | None = None, devices: int = 1) -> None:
+        self.log: list[str] = []
+        self.port_one, self.sound, self.channel = FakePort(self.log), FakeSound(self.log), FakeChannel()
+        self.refusal, self.devices = refusal, devices
+        self.call = Call(
+            CallMachine(ME, invite=invite),
+            call_id="call-1",
+            peer="bob",
+            domain=Domain.MXP,
+            channel=self.channel,
+            ports=self,
+            port_options=PortOptions(),
+            sound=self.sound,
+            place=None if invite else self.place,
+        )
+        self.task = asyncio.ensure_future(self.call.run())
+
+    def port(self, options: PortOptions) -> FakePort:
+        return self.port_one
+
+    async def place(self, offer: Description) -> v.Placed:
+        if self.refusal is not None:
+            raise self.refusal
+        return v.Placed("sig-call", self.devices)
+
+    def hear(self, method: Method, sender: Client = BOB, body_type: str = BodyType.NONE, body: str = "", **headers: str) -> None:
+        self.channel.inbox.put_nowait(Message(method, sender, body_type, body, headers))
+
+    def ack(self, sender: Client = BOB, **headers: str) -> None:
+        self.hear(Method.ACK, sender, BodyType.SDP, ANSWER, **headers)
+
+    async def reach(self, state: State) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            async for now in self.call.states():
+                if now is state:
+                    return
+        raise AssertionError(f"ended: {self.call.details}")
+
+    async def until(self, entry: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while entry not in self.log:
+                await asyncio.sleep(0.001)
+
+    async def end(self) -> None:
+        await asyncio.wait_for(self.task, PATIENCE_S)
+
+    async def talk(self) -> None:
+        await self.reach(State.PROGRESSING)
+        self.ack()
+        self.hear(Method.JOIN)
+        await self.reach(State.ANSWERED)
+        self.port_one.queue.put_nowait(Connected("host", "opus"))
+        await self.reach(State.ESTABLISHED)
+
+
+async def test_it_rings_until_the_answer_and_then_carries_sound() -> None:
+    stage = Stage()
+    await stage.reach(State.PROGRESSING)
+    stage.ack()
+    await stage.until("sound ringback")
+    stage.hear(Method.JOIN)
+    await stage.until("sound connect")
+    assert stage.log == ["port accept", "sound ringback", "sound quiet", "sound connect"]
+    await stage.call.hang_up()
+    await stage.end()
+
+
+async def test_early_media_takes_the_place_of_the_ringback() -> None:
+    stage = Stage()
+    await stage.reach(State.PROGRESSING)
+    stage.ack(earlymedia="yes")
+    await stage.until("sound connect")
+    stage.hear(Method.JOIN)
+    await stage.reach(State.ANSWERED)
+    assert stage.log.count("sound connect") == 1
+    assert stage.log[-2:] == ["sound quiet", "sound connect"]
+    await stage.call.hang_up()
+    await stage.end()
+
+
+async def test_an_incoming_call_rings_until_it_is_answered() -> None:
+    stage = Stage(INVITE)
+    await stage.until("sound ringtone")
+    await stage.call.answer()
+    await stage.until("sound connect")
+    assert stage.log == ["sound ringtone", "sound quiet", "sound connect"]
+    stage.hear(Method.JOINED, BOB, BodyType.CLIENT, encode_client(ME))
+    await stage.reach(State.ANSWERED)
+    await stage.call.hang_up()
+    await stage.end()
+
+
+async def test_a_ringtone_stops_when_the_caller_gives_up() -> None:
+    stage = Stage(INVITE)
+    await stage.until("sound ringtone")
+    stage.hear(Method.CANCEL)
+    await stage.end()
+    assert stage.log[-3:] == ["port close", "sound quiet", "sound close"]
+    assert stage.call.details.cause is Cause.CANCELED
+
+
+async def test_a_busy_peer_is_heard_as_a_busy_tone() -> None:
+    stage = Stage()
+    await stage.reach(State.PROGRESSING)
+    stage.hear(Method.DENY, BOB, BodyType.ERROR, encode_failure(CallFailure(486, "Busy here")))
+    await stage.end()
+    assert stage.log[-2:] == ["sound busy", "sound close"]
+
+
+async def test_a_declined_call_is_quiet_at_once() -> None:
+    stage = Stage()
+    await stage.reach(State.PROGRESSING)
+    stage.ack()
+    await stage.until("sound ringback")
+    stage.hear(Method.DENY)
+    await stage.end()
+    assert stage.log[-2:] == ["sound quiet", "sound close"]
+
+
+async def test_each_device_gets_a_port_of_its_own_and_the_losers_port_is_closed() -> None:
+    stage = Stage(devices=2)
+    await stage.reach(State.PROGRESSING)
+    stage.ack(BOB)
+    stage.ack(BOB2)
+    await stage.until("port.1 accept")
+    stage.hear(Method.JOIN, BOB2)
+    await stage.until("port close")
+    await stage.until("sound connect")
+    assert "port.1 close" not in stage.log
+    await stage.call.hang_up()
+    await stage.end()
+    assert "port.1 close" in stage.log
+
+
+async def test_cancelling_the_call_says_goodbye() -> None:
+    stage = Stage()
+    await stage.talk()
+    stage.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stage.end()
+    assert stage.channel.sent[-1] == (Method.LEAVE, ("sig-bob",))
+    assert stage.call.details.cause is Cause.HUNG_UP
+    assert stage.log[-1] == "sound close"
+
+
+async def test_a_refusal_of_the_platform_ends_the_call_with_its_error() -> None:
+    stage = Stage(refusal=NotFoundError("nobody"))
+    await stage.end()
+    details = stage.call.details
+    assert (details.cause, details.ended_by) == (Cause.FAILURE, "platform")
+    assert isinstance(details.error, NotFoundError)
+
+
+async def test_a_platform_that_is_gone_while_it_rings_ends_the_call_but_not_while_people_talk() -> None:
+    stage = Stage()
+    await stage.talk()
+    stage.channel.failing = True
+    stage.ack(BOB2)  # makes us send JOINED, which fails
+    async with asyncio.timeout(PATIENCE_S):
+        while stage.call.details.error is None:
+            await asyncio.sleep(0.001)
+    assert stage.call.state is State.ESTABLISHED
+    await stage.call.hang_up()
+    await stage.end()
+    assert stage.call.details.cause is Cause.HUNG_UP
+
+    other = Stage(INVITE)
+    other.channel.failing = True
+    await other.end()
+    assert other.call.details.cause is Cause.FAILURE
+
+
+async def test_media_that_cant_be_offered_ends_the_call() -> None:
+    stage = Stage()
+    stage.port_one.broken = True
+    await stage.end()
+    assert stage.call.details.cause is Cause.FAILURE
+    assert isinstance(stage.call.details.error, MediaError)
+
+
+async def test_an_incoming_call_whose_sound_cant_be_had_is_refused_with_an_error() -> None:
+    stage = Stage(INVITE)
+    stage.sound.refuses = True
+    await stage.end()
+    assert stage.channel.sent == [(Method.ERROR, ("sig-bob",))]
+    assert isinstance(stage.call.details.error, AudioFileError)
+
+
+async def test_a_peer_that_vanishes_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinchphone.protocol.call.FADE_S", 0.01)
+    stage = Stage()
+    await stage.talk()
+    stage.port_one.queue.put_nowait(Lost(12.0))
+    await stage.end()
+    assert (stage.call.details.cause, stage.call.details.ended_by) == (Cause.INACTIVE, "media")
+
+
+async def test_answering_at_once_is_not_too_early() -> None:
+    stage = Stage(INVITE)
+    await stage.call.answer()
+    await stage.until("sound connect")
+    await stage.call.hang_up()
+    await stage.end()
+    assert [method for method, _ in stage.channel.sent] == [Method.ACK, Method.JOIN, Method.LEAVE]
+
+
+async def test_an_outgoing_call_cant_be_answered_from_here() -> None:
+    stage = Stage()
+    with pytest.raises(LocalProtocolError):
+        await stage.call.answer()
+    await stage.call.hang_up()
+    await stage.end()
+
+
+async def test_states_can_be_read_from_the_first_on_by_several_readers_and_later() -> None:
+    stage = Stage()
+    readers = [asyncio.ensure_future(collect(stage.call)) for _ in range(3)]
+    await stage.talk()
+    await stage.call.hang_up()
+    await stage.end()
+    course = [State.CREATED, State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED, State.ENDED]
+    assert await asyncio.gather(*readers) == [course] * 3
+    assert await collect(stage.call) == course
+
+
+async def collect(call: Call) -> list[State]:
+    return [state async for state in call.states()]
+
+
+async def test_details_tell_how_the_call_went() -> None:
+    stage = Stage()
+    await stage.talk()
+    assert (await stage.call.stats()).packets_sent == 7
+    await stage.call.hang_up()
+    await stage.end()
+    details = stage.call.details
+    times = [details.started_at, details.progressing_at, details.ringing_at, details.answered_at, details.established_at, details.ended_at]
+    assert all(time is not None for time in times)
+    assert sorted(times) == times  # type: ignore[type-var]
+    assert (details.codec, details.pair, details.ended_by) == ("opus", "host", "us")
+    assert details.setup_ms is not None and details.duration_ms >= 0
