@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error
+from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code
 
 if TYPE_CHECKING:
     from sinchphone.engine.details import CallDetails
@@ -39,12 +39,6 @@ _CODES: Final = {
     Order.BUSY: ExitCode.OK,
 }
 
-_HINTS: Final = {
-    ExitCode.NOT_FOUND: "check the spelling; in the local environment: sinchphone listen --user NAME in another terminal",
-    ExitCode.MEDIA: "a firewall may keep the sound out",
-    ExitCode.AUTHENTICATION: "check the application key and its secret: sinchphone config show",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -70,9 +64,9 @@ def describe(details: "CallDetails", *, peer: str, outbound: bool, order: Order 
         return Ending(code, _our_words(ours, details))
     if details.error is not None and details.cause == "failure":
         code = code_of_error(details.error)
-        return Ending(code, str(details.error), details.error.hint or _HINTS.get(code))
+        return Ending(code, str(details.error), details.error.hint or hint_of_code(code))
     code = code_of_call(details) if outbound else _code_of_incoming(details)
-    hint = "its program was ended, or one of you has lost the network" if details.cause == "inactive" else _HINTS.get(code)
+    hint = "its program was ended, or one of you has lost the network" if details.cause == "inactive" else hint_of_code(code)
     return Ending(code, _words(details, peer, outbound), hint)
 
 

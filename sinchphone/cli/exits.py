@@ -89,12 +89,30 @@ _FAILURES: Final = {
     603: ExitCode.DECLINED,
     604: ExitCode.NOT_FOUND,
 }
+# What to do, where an error doesn't say it better itself.
+_HINTS: Final = {
+    ExitCode.BUG: "run it again with --debug and report what it prints",
+    ExitCode.USAGE: "see: sinchphone --help, or --help after a command",
+    ExitCode.AUTHENTICATION: "check the application key, its secret or token, and the user: sinchphone config show",
+    ExitCode.NOT_FOUND: "check the spelling; in the local environment: sinchphone listen --user NAME in another terminal",
+    ExitCode.FORBIDDEN: "the account may lack credit or a verified caller id: see the platform's dashboard",
+    ExitCode.NETWORK: "check the network connection",
+    ExitCode.MEDIA: "a firewall may keep the sound out",
+    ExitCode.DEVICE: "sinchphone devices lists what there is",
+    ExitCode.PLATFORM: "what was asked for may be wrong, or the platform in trouble: check it, then try again with --debug",
+    ExitCode.CONFIG: "sinchphone config path says which files count, config init writes one with every key and its default",
+}
 _ICE_FAILED: Final = 3002  # CallFailedToConnectIce of the Sinch SDK
 
 
 def code_of_error(error: BaseException) -> ExitCode:
     """The exit code of an error; what nobody foresaw is a bug."""
     return next((code for kind, code in _ERRORS if isinstance(error, kind)), ExitCode.BUG)
+
+
+def hint_of_code(code: ExitCode) -> str | None:
+    """What to do about an exit code of which nothing else is known."""
+    return _HINTS.get(code)
 
 
 def code_of_call(details: "CallDetails") -> ExitCode:

@@ -1,6 +1,8 @@
 """The entry point: runs the application and turns what is wrong with a command line into a sentence and an exit code."""
 
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import typer
@@ -13,7 +15,19 @@ from sinchphone.errors import SinchphoneError
 
 def main() -> None:
     """``sinchphone``."""
+    fill_closed_streams()
     sys.exit(command_line(sys.argv[1:]))
+
+
+def fill_closed_streams() -> None:
+    """Whoever started us with a closed standard stream (``2>&-``) gets nothing there, and no file of ours takes its number."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
 
 
 def command_line(arguments: Sequence[str]) -> int:
@@ -32,6 +46,10 @@ def command_line(arguments: Sequence[str]) -> int:
         return refuse(usage, ExitCode.USAGE, json=json)
     except (KeyboardInterrupt, typer.Abort):
         return refuse(KeyboardInterrupt(), ExitCode.INTERRUPTED, json=json)
+    except Exception as error:  # noqa: BLE001 - a bug before or after a command's own work
+        if "--debug" in arguments:
+            traceback.print_exception(error)
+        return refuse(error, ExitCode.BUG, json=json)
 
 
 def _sentence(message: str) -> str:

@@ -192,7 +192,10 @@ class Local:
                 hint="Another user of this machine runs it. Choose another port: [exchange] port = 4601 in sinchphone.toml.",
             )
         if found is _Found.ANOTHER_PROGRAM:
-            return NetworkError(f"the program that listens on {where} is no exchange", hint="Stop it, or choose another port: [exchange] port = 4601 in sinchphone.toml.")
+            return NetworkError(
+                f"the program that listens on {where} is no exchange",
+                hint="Stop it, or choose another port: [exchange] port = 4601 in sinchphone.toml.",
+            )
         return NetworkError(
             f"whatever listens on {where} doesn't answer",
             hint="Where that is a suspended sinchphone (Ctrl-Z), let it go on (fg); else stop it, or choose another port.",

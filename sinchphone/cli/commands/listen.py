@@ -22,7 +22,6 @@ from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.screen import place
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.errors import AudioFileError
 
 if TYPE_CHECKING:
     from sinchphone.engine.call import Call
@@ -44,7 +43,7 @@ def add_to(app: typer.Typer) -> None:
 def with_delays(arguments: list[str]) -> list[str]:
     """``--auto-answer`` without a delay becomes ``--auto-answer 0s``."""
     full: list[str] = []
-    for argument, following in zip(arguments, [*arguments[1:], "-"], strict=True):
+    for argument, following in itertools.zip_longest(arguments, arguments[1:], fillvalue="-"):
         full.append(argument)
         if argument == "--auto-answer" and following.startswith("-"):
             full.append("0s")
@@ -55,8 +54,6 @@ def listen(context: typer.Context, flags: ListenFlags) -> ExitCode:
     """Wait for calls. At a terminal: a or Enter answers, x declines, i silences."""
     if flags.once and flags.count is not None:
         raise typer.BadParameter("--once and --count exclude each other")
-    if flags.record is not None and not flags.force and Path(flags.record).exists():
-        raise AudioFileError(f"{flags.record} exists already", hint="choose another name, or --force to overwrite it")
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, lambda session: _listen(session, flags))
 
@@ -157,11 +154,22 @@ class _Listener:
 async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
     with Keys(None if "-" in (flags.play or ()) else session.stdin) as keys:
         session.clean_ups.append(keys.restore)
+        await asyncio.to_thread(_check_files, flags)
         async with open_phone(session, sound=_sounds(sound_options(flags, session.options))) as phone:
             listener = _Listener(session, phone, flags, keys)
             session.note(f"{phone.client.user_id} is waiting for calls ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
             in_time = await _within(seconds(flags.for_), session, phone, listener)
     return _outcome(session, listener, in_time=in_time)
+
+
+def _check_files(flags: ListenFlags) -> None:
+    """What a call would find out too late. Raises AudioFileError."""
+    from sinchphone.media.desk import files
+
+    for path in flags.play or ():
+        files.check(path)
+    if flags.record is not None:
+        files.check_recording(Path(flags.record), force=flags.force)
 
 
 def _sounds(options: "SoundOptions") -> "Callable[[], SoundOptions]":

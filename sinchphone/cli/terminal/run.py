@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, NoReturn, TypeAlias
 
 from sinchphone.cli.endings import Order, code_of_order
-from sinchphone.cli.exits import ExitCode, code_of_error
+from sinchphone.cli.exits import ExitCode, code_of_error, hint_of_code
 from sinchphone.cli.terminal.events import Problem, Result
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Screen
@@ -138,10 +138,10 @@ def _leaves(error: BaseException) -> list[BaseException]:
 def problem_of(error: BaseException) -> Problem:
     """An error in words."""
     if isinstance(error, SinchphoneError):
-        return Problem(str(error), error.hint or None)
+        return Problem(str(error), error.hint or hint_of_code(code_of_error(error)))
     if isinstance(error, KeyboardInterrupt):
         return Problem("interrupted", None)
-    return Problem(f"a bug in sinchphone: {type(error).__name__}: {error}", "run it again with --debug and report what it prints")
+    return Problem(f"a bug in sinchphone: {type(error).__name__}: {error}", hint_of_code(ExitCode.BUG))
 
 
 def refuse(error: BaseException, code: ExitCode, *, json: bool, hint: str | None = None) -> ExitCode:

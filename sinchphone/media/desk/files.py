@@ -197,6 +197,8 @@ def _open_source(path: str) -> BinaryIO | _Pipe:
 
 def check(path: str) -> None:
     """Opens a file and decodes its first piece; raises AudioFileError. Live sources are not touched: they can be read only once."""
+    if path == STANDARD_INPUT and sys.stdin is None:
+        raise AudioFileError("standard input is closed", hint="Pipe a sound file into it, or name one.")
     if is_live(path):
         return
     reader = AudioReader(path)
@@ -290,16 +292,17 @@ class _Disk:
 
 
 class AudioWriter:
-    """Encodes 48 kHz stereo into ``file`` (a new one, made here); ``kind`` is .wav, .ogg or .flac. Raises AudioFileError."""
+    """Encodes 48 kHz stereo into ``file`` (a new one, made here); ``kind`` is .wav, .ogg or .flac. Raises AudioFileError, which
+    speaks of ``name`` where the file will get another name in the end."""
 
-    def __init__(self, file: Path, kind: str) -> None:
+    def __init__(self, file: Path, kind: str, *, name: Path | None = None) -> None:
         encoding = _ENCODINGS[kind.lower()]
-        self._path = file
+        self._path = name or file
         self._written = 0
         try:
             self._disk = _Disk(file)
         except OSError as error:
-            raise _unwritable(file, error) from error
+            raise _unwritable(self._path, error) from error
         try:
             self._container = av.open(cast(Any, self._disk), "w", format=encoding.container, container_options=encoding.container_options)
             self._stream = cast(
@@ -308,7 +311,7 @@ class AudioWriter:
         except (av.FFmpegError, ValueError) as error:
             self._disk.close()
             file.unlink()
-            raise _unwritable(file, error) from error
+            raise _unwritable(self._path, error) from error
 
     @property
     def seconds(self) -> float:

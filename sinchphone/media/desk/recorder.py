@@ -44,7 +44,7 @@ class Recorder:
     def open(self) -> None:
         """Checks the name and makes the temporary file beside it. Raises AudioFileError."""
         check_recording(self._path, force=self._force)
-        self._writer = AudioWriter(self._part, self._path.suffix)
+        self._writer = AudioWriter(self._part, self._path.suffix, name=self._path)
 
     def start(self, now: float) -> None:
         """The time line of the recording begins."""
