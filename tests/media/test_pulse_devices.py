@@ -1,28 +1,16 @@
-"""Real sound, without a sound card: a PulseAudio of the test's own, whose loudspeaker and microphone are null sinks.
+"""Real sound, without a sound card: the fixture ``lab`` is a sound server whose loudspeaker and microphone are null sinks."""
 
-Everything that uses PortAudio runs in a process of its own, because ALSA reads its configuration once per process.
-"""
-
-import contextlib
-import ctypes.util
 import json
-import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.tones import Sine
 
 PATIENCE_SECONDS = 30.0
 HEARD_SECONDS = 1.0
@@ -65,20 +53,6 @@ async def main(options):
 asyncio.run(main(SoundOptions(**json.loads(sys.argv[1]))))
 """
 
-ASOUNDRC = """
-pcm.!default { type pulse }
-ctl.!default { type pulse }
-pcm.lab_ear { type pulse device ear }
-pcm.lab_mouth { type pulse device mouth.monitor }
-"""
-
-SERVER = (
-    *("pulseaudio", "-n", "--system=false", "--exit-idle-time=-1", "--daemonize=no"),
-    *("--use-pid-file=no", "--realtime=no", "--high-priority=no"),
-    *("-L", "module-null-sink sink_name=ear rate=48000 channels=1 format=s16le"),
-    *("-L", "module-null-sink sink_name=mouth rate=48000 channels=1 format=s16le"),
-)
-
 LIST = """
 import json
 from sinchphone.media.desk.devices import list_devices
@@ -86,103 +60,26 @@ print(json.dumps([(device.name, device.inputs > 0, device.outputs > 0) for devic
 """
 
 
-def missing_package() -> str | None:
-    if sys.platform != "linux":
-        return "PulseAudio (Linux only)"
-    for program, package in (("pulseaudio", "pulseaudio"), ("parec", "pulseaudio-utils"), ("pacat", "pulseaudio-utils")):
-        if shutil.which(program) is None:
-            return package
-    if ctypes.util.find_library("portaudio") is None:
-        return "libportaudio2"
-    if not any(Path("/usr/lib").glob("**/alsa-lib/libasound_module_pcm_pulse.so")):
-        return "libasound2-plugins"
-    return None
-
-
-pytestmark = pytest.mark.skipif(missing_package() is not None, reason=f"needs the package {missing_package()}")
-
-
-@dataclass(frozen=True)
-class SoundLab:
-    """A sound server. ``environment`` leads programs to it."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", program, *arguments]
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS, check=True)
-
-    def start(self, *command: str, output: Path | None = None) -> subprocess.Popen[bytes]:
-        with (output or Path(os.devnull)).open("wb") as file:
-            return subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.DEVNULL)
-
-
-@contextlib.contextmanager
-def stopping(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[SoundLab]:
-    tmp_path.chmod(0o700)
-    socket = tmp_path / "pulse.sock"
-    (tmp_path / ".asoundrc").write_text(ASOUNDRC)
-    environment = {
-        **os.environ,
-        "HOME": str(tmp_path),
-        "XDG_RUNTIME_DIR": str(tmp_path),
-        "PULSE_SERVER": f"unix:{socket}",
-        "PULSE_SINK": "ear",
-        "PULSE_SOURCE": "mouth.monitor",
-    }
-    found = SoundLab(tmp_path, environment)
-    server = found.start(*SERVER, "-L", f"module-native-protocol-unix socket={socket} auth-anonymous=1")
-    with stopping(server):
-        limit = time.monotonic() + PATIENCE_SECONDS
-        while subprocess.run(["pactl", "info"], env=environment, capture_output=True, check=False).returncode:
-            assert time.monotonic() < limit, "PulseAudio didn't start"
-            assert server.poll() is None, "PulseAudio ended"
-            time.sleep(0.1)
-        yield found
-
-
-def loudest_second(recording: Path) -> Samples:
-    sound = np.frombuffer(recording.read_bytes()[: recording.stat().st_size // 2 * 2], "<i2")
+def loudest_second(sound: Samples) -> Samples:
     starts = range(0, max(1, len(sound) - RATE), RATE // 10)
     return max((sound[start : start + RATE] for start in starts), key=lambda second: share(second, 1000))
 
 
 @pytest.mark.parametrize("options", [{}, {"input": "lab_mouth", "output": "lab_ear"}], ids=["default devices", "named devices"])
-def test_a_desk_plays_to_the_loudspeaker_and_hears_the_microphone(lab: SoundLab, options: dict[str, str]) -> None:
-    voice = lab.folder / "voice.raw"
-    voice.write_bytes(Sine(440).pull(60 * RATE).tobytes())
-    raw = ("--raw", "--format=s16le", "--rate=48000", "--channels=1", "--latency-msec=20")
-    ear = lab.folder / "ear.raw"
-    with (
-        stopping(lab.start("parec", *raw, "-d", "ear.monitor", output=ear)),
-        stopping(lab.start("pacat", *raw, "--playback", "-d", "mouth", str(voice))),
-    ):
+def test_a_desk_plays_to_the_loudspeaker_and_hears_the_microphone(lab: Any, options: dict[str, str]) -> None:
+    with lab.ear() as ear, lab.mouth(440):
         done = lab.run(DESK, json.dumps(options))
     result = json.loads(done.stdout)
     assert result["heard_s"] >= HEARD_SECONDS
     assert result["near_dbfs"] == pytest.approx(-20, abs=1)
     assert result["far_dbfs"] == pytest.approx(-20, abs=1)
     assert result["warnings"] == []
-    played = loudest_second(ear)
+    played = loudest_second(ear())
     assert share(played, 1000) > 0.95
     assert dbfs(played) == pytest.approx(-20, abs=1)
 
 
-def test_devices_are_found_by_name_and_listing_writes_nothing_on_the_terminal(lab: SoundLab) -> None:
+def test_devices_are_found_by_name_and_listing_writes_nothing_on_the_terminal(lab: Any) -> None:
     done = lab.run(LIST)
     assert done.stderr == ""
     found = {name: (inputs, outputs) for name, inputs, outputs in json.loads(done.stdout)}
@@ -190,7 +87,7 @@ def test_devices_are_found_by_name_and_listing_writes_nothing_on_the_terminal(la
     assert found["default"] == (True, True)
 
 
-def test_a_sound_server_that_ends_is_one_warning_and_the_call_goes_on(lab: SoundLab) -> None:
+def test_a_sound_server_that_ends_is_one_warning_and_the_call_goes_on(lab: Any) -> None:
     program = DESK.replace("limit = time.monotonic() + 25", "limit = time.monotonic() + 3; await asyncio.to_thread(sys.stdin.readline)")
     command = [sys.executable, "-c", program, "{}"]
     with subprocess.Popen(

@@ -1,0 +1,117 @@
+"""The real command line with real sound devices (null sinks): tone in at the microphone, tone out of the loudspeaker."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sinchphone.audio.frame import RATE
+from sinchphone.audio.goertzel import share
+from sinchphone.audio.level import dbfs
+
+PATIENCE_S = 30.0
+
+
+def start(lab: Any, port: int, *arguments: str) -> subprocess.Popen[str]:
+    (lab.folder / "sinchphone.toml").write_text(f"[exchange]\nport = {port}\n")
+    environment = {**lab.environment, "XDG_STATE_HOME": str(lab.folder / "state"), "XDG_CONFIG_HOME": str(lab.folder / "config")}
+    command = [sys.executable, "-m", "sinchphone", *arguments]
+    return subprocess.Popen(
+        command,
+        cwd=lab.folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def hang_up(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGINT)
+    return process.communicate(timeout=PATIENCE_S)[0]
+
+
+def hears(sound: Callable[[], Any], hz: float, seconds: float = 0.5) -> bool:
+    """Whether the newest part of a recording is a tone and nothing else."""
+    last = sound()[-round(seconds * RATE) :]
+    return len(last) >= seconds * RATE and dbfs(last) > -40 and share(last, hz) > 0.95
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < limit, "it didn't come"
+        time.sleep(0.1)
+
+
+def test_what_the_microphone_hears_comes_back_from_the_echo_to_the_loudspeaker(lab: Any, free_port: int) -> None:
+    with lab.ear() as ear, lab.mouth(600):
+        call = start(lab, free_port, "call", "echo")
+        try:
+            wait_until(lambda: hears(ear, 600))
+        finally:
+            said = hang_up(call)
+    assert "warning" not in said
+
+
+def test_two_terminals_hear_each_other(lab: Any, free_port: int) -> None:
+    with lab.ear() as ear:
+        listener = start(lab, free_port, "listen", "--user", "bob", "--auto-answer", "--no-audio", "--tone", "700")
+        try:
+            assert "waiting" in listener.stdout.readline()  # type: ignore[union-attr]
+            caller = start(lab, free_port, "call", "bob", "--user", "alice")
+            try:
+                wait_until(lambda: hears(ear, 700))
+            finally:
+                hang_up(caller)
+        finally:
+            hang_up(listener)
+
+
+def test_the_ringback_is_heard_while_it_rings_and_stops_when_it_ends(lab: Any, free_port: int) -> None:
+    with lab.ear() as ear:
+        call = start(lab, free_port, "call", "no-answer")
+        try:
+            wait_until(lambda: hears(ear, 425, 0.3))
+        finally:
+            hang_up(call)
+        time.sleep(1.0)
+        assert not np.any(ear()[-RATE // 2 :]), "it is quiet after the end"
+
+
+def test_a_ringtone_is_heard_until_the_caller_gives_up(lab: Any, free_port: int) -> None:
+    with lab.ear() as ear:
+        listener = start(lab, free_port, "listen", "--user", "bob")
+        try:
+            assert "waiting" in listener.stdout.readline()  # type: ignore[union-attr]
+            caller = start(lab, free_port, "call", "bob", "--user", "alice", "--no-audio")
+            try:
+                wait_until(lambda: dbfs(ear()[-RATE // 5 :]) > -40 if len(ear()) else False)
+            finally:
+                hang_up(caller)
+            time.sleep(1.5)
+            assert not np.any(ear()[-RATE // 2 :])
+        finally:
+            hang_up(listener)
+
+
+def test_a_busy_tone_is_heard_when_it_is_busy(lab: Any, free_port: int) -> None:
+    with lab.ear() as ear:
+        call = start(lab, free_port, "call", "busy")
+        wait_until(lambda: hears(ear, 425, 0.3))
+        call.communicate(timeout=PATIENCE_S)
+        assert call.returncode == 6
+
+
+@pytest.mark.parametrize("option", ["--input", "--output", "--ring"])
+def test_a_device_that_is_named_and_missing_is_an_error_before_the_call(lab: Any, free_port: int, option: str) -> None:
+    call = start(lab, free_port, "call", "echo", option, "no such device")
+    said = call.communicate(timeout=PATIENCE_S)[0]
+    assert call.returncode == 11
+    assert "error:" in said and "hint:" in said and "ringing" not in said
