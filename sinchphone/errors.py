@@ -14,7 +14,8 @@
     ├── PlatformError          the platform answered, but not as agreed
     ├── MediaError             no sound could be carried
     │   └── AudioFileError     a file that can't be played or recorded
-    └── DeviceError            no such sound device, or it refuses
+    ├── DeviceError            no such sound device, or it refuses
+    └── OutputError            standard output doesn't take what we write
 
 The message says what happened, ``hint`` what to do about it. Text that came from a peer is in them as it came: whoever
 shows an error escapes it.
@@ -86,3 +87,7 @@ class AudioFileError(MediaError):
 
 class DeviceError(SinchphoneError):
     """The sound device isn't there or doesn't work."""
+
+
+class OutputError(SinchphoneError):
+    """Standard output doesn't take what is written to it."""

@@ -67,6 +67,19 @@ def _url(value: object) -> str:
     return written
 
 
+def _user_id(value: object) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_=-]{1,255}", _text(value)):
+        raise ValueError("must have 1 to 255 of the characters A-Z a-z 0-9 - _ =")
+    return _text(value)
+
+
+def _number(value: object) -> str:
+    number = re.sub(r"[ .()\u00a0-]", "", _text(value))
+    if not re.fullmatch(r"\+[0-9]{5,15}", number):
+        raise ValueError("must be a phone number with its country, such as +46701234567")
+    return number
+
+
 def _one_of(*words: str) -> _Read:
     def read(value: object) -> str:
         if value not in words:
@@ -127,10 +140,10 @@ class Options:
 
     profile: str | None = _key("", _text, "which [profiles.NAME] below is in force", variable="SINCHPHONE_PROFILE")
     environment: str = _key("local", _one_of("local", "cloud"), "local: the embedded exchange; cloud: as soon as an application_key is set")
-    user: str | None = _key("", _text, "who I am; the login name in the local environment", variable="SINCH_USER_ID")
+    user: str | None = _key("", _user_id, "who I am; the login name in the local environment", variable="SINCH_USER_ID")
     application_key: str | None = _key("", _text, "the application's key", variable="SINCH_APPLICATION_KEY")
     host: str | None = _key("", _url, "the platform, where it isn't Sinch's own", variable="SINCHPHONE_HOST", trusted_only=True)
-    caller_id: str | None = _key("", _text, "the number that phone calls show (+E164)", variable="SINCHPHONE_CALLER_ID")
+    caller_id: str | None = _key("", _number, "the number that phone calls show (+E164)", variable="SINCHPHONE_CALLER_ID")
     token: str | None = _key("", _text, "a registration token (environment only)", variable="SINCHPHONE_TOKEN", secret=True)
     token_url: str | None = _key("", _url, "a backend that returns registration tokens", variable="SINCHPHONE_TOKEN_URL", trusted_only=True)
     secret_command: str | None = _key("", _text, "a command that prints the application's secret", trusted_only=True)

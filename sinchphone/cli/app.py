@@ -1,6 +1,5 @@
 """The Typer application: root options, the commands, and an answer to a destination where a command should stand."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,6 +48,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"sinchphone {version('sinchphone')}")
         raise typer.Exit(ExitCode.OK)
 

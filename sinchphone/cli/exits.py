@@ -14,6 +14,7 @@ from sinchphone.errors import (
     MediaError,
     NetworkError,
     NotFoundError,
+    OutputError,
     PlatformError,
     RemoteProtocolError,
 )
@@ -65,6 +66,7 @@ _ERRORS: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
     (NotFoundError, ExitCode.NOT_FOUND),
     (NetworkError, ExitCode.NETWORK),
     (AudioFileError, ExitCode.USAGE),
+    (OutputError, ExitCode.USAGE),
     (MediaError, ExitCode.MEDIA),
     (DeviceError, ExitCode.DEVICE),
     (PlatformError, ExitCode.PLATFORM),

@@ -1,39 +1,51 @@
 """The entry point: runs the application and turns what is wrong with a command line into a sentence and an exit code."""
 
-import os
+import errno
+import signal
 import sys
-import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
-import typer
-import typer.main
-
-from sinchphone.cli.exits import ExitCode, code_of_error
-from sinchphone.config import wants_json
-from sinchphone.errors import SinchphoneError
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of standard output, at the end of a redirection
 
 
 def main() -> None:
-    """``sinchphone``."""
+    """``sinchphone``. A Ctrl-C while modules are loaded waits until they are: half-loaded ones can't even say goodbye."""
+    held: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    from sinchphone.cli.terminal import garbage
+
+    garbage.put_off()
+    import_module("sinchphone.cli.app")
+    from sinchphone.cli.terminal.streams import fill_closed_streams
+
     fill_closed_streams()
-    sys.exit(command_line(sys.argv[1:]))
+    signal.signal(signal.SIGINT, before)
+    code = _interrupted() if held and before is not signal.SIG_IGN else command_line(sys.argv[1:])
+    garbage.leave()
+    sys.exit(code)
 
 
-def fill_closed_streams() -> None:
-    """Whoever started us with a closed standard stream (``2>&-``) gets nothing there, and no file of ours takes its number."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
-    sys.stdout = sys.stdout or os.fdopen(1, "w")
-    sys.stderr = sys.stderr or os.fdopen(2, "w")
+def _interrupted() -> int:
+    from sinchphone.cli.exits import ExitCode
+    from sinchphone.cli.terminal.run import refuse
+    from sinchphone.config import wants_json
+
+    return refuse(KeyboardInterrupt(), ExitCode.INTERRUPTED, json=wants_json(sys.argv[1:]))
 
 
 def command_line(arguments: Sequence[str]) -> int:
     """Run a command line; its exit code. Raises SystemExit only for shell completion."""
+    import typer
+    import typer.main
+
     from sinchphone.cli.app import app
+    from sinchphone.cli.exits import ExitCode, code_of_error
     from sinchphone.cli.terminal.run import refuse
+    from sinchphone.cli.terminal.streams import hush, unwritable
+    from sinchphone.config import wants_json
+    from sinchphone.errors import SinchphoneError
 
     json = wants_json(arguments)
     try:
@@ -46,8 +58,17 @@ def command_line(arguments: Sequence[str]) -> int:
         return refuse(usage, ExitCode.USAGE, json=json)
     except (KeyboardInterrupt, typer.Abort):
         return refuse(KeyboardInterrupt(), ExitCode.INTERRUPTED, json=json)
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        hush(sys.stdout)  # Typer has met a reader that went away (``config show | head``): no failure of ours
+        return ExitCode.OK
     except Exception as error:  # noqa: BLE001 - a bug before or after a command's own work
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            return refuse(unwritable(error), ExitCode.USAGE, json=json)
         if "--debug" in arguments:
+            import traceback
+
             traceback.print_exception(error)
         return refuse(error, ExitCode.BUG, json=json)
 

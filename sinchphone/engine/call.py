@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol, assert_never
 
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.lane import Lane
-from sinchphone.errors import LocalProtocolError, SinchphoneError
+from sinchphone.errors import AudioFileError, DeviceError, LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
 from sinchphone.media.sound import Leg, Signal, Sound
@@ -318,7 +318,7 @@ class Call:
         """Something that an effect asked for could not be done. A call that talks goes on talking."""
         self.details = replace(self.details, error=self.details.error or error)
         if self._machine.state is not State.ESTABLISHED:
-            self._inbox.put_nowait(v.Failed(CallFailure(getattr(error, "code", None), str(error))))
+            self._inbox.put_nowait(v.Failed(_as_told(error)))
 
     # Small words
 
@@ -337,3 +337,9 @@ class Call:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _as_told(error: SinchphoneError) -> CallFailure:
+    """What the peer learns of an error: nothing about this machine's files and devices."""
+    ours = isinstance(error, AudioFileError | DeviceError)
+    return CallFailure(getattr(error, "code", None), "there is no sound at the other end" if ours else str(error))

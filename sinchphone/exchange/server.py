@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
@@ -124,8 +125,9 @@ class Exchange:
                 return PortTakenError(f"another program listens on {where}", hint="Stop it, or choose another port for the exchange.")
             case errno.EACCES:
                 return NetworkError(f"this user may not listen on {where}", hint="Choose a port from 1024 on.")
-            case _:
-                return NetworkError(f"the exchange can't listen on {where}: {error.strerror}", hint="Check the exchange's host and port.")
+            case code:
+                reason = os.strerror(code) if code and code > 0 else error.strerror  # asyncio's words repeat the address
+                return NetworkError(f"the exchange can't listen on {where}: {reason}", hint="Check the exchange's host and port.")
 
 
 _Route: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -465,9 +465,17 @@ def test_where_nobody_can_answer_listen_says_so(platform: Any, sinchphone: Run) 
 
 
 def test_each_call_is_recorded_to_a_file_of_its_own(platform: Any, sinchphone: Run) -> None:
+    Path("calls").mkdir()
     platform.incoming = [("bob", ring_for_long), ("carol", give_up), ("dave", give_up)]
     assert sinchphone("listen", "--auto-answer", "--once", "--record", "calls/r.wav").code == 0
     assert [call.asked_sound.record for call in platform.calls] == ["calls/r.wav", "calls/r-2.wav", "calls/r-3.wav"]
+
+
+def test_the_recording_of_a_later_call_takes_a_name_that_is_free(platform: Any, sinchphone: Run) -> None:
+    Path("r-2.wav").write_bytes(b"precious")
+    platform.incoming = [("bob", ring_for_long), ("carol", give_up)]
+    assert sinchphone("listen", "--auto-answer", "--once", "--record", "r.wav").code == 0
+    assert [call.asked_sound.record for call in platform.calls] == ["r.wav", "r-3.wav"]
 
 
 def test_a_recording_that_exists_is_refused_before_anybody_calls(platform: Any, sinchphone: Run) -> None:

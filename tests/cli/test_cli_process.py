@@ -189,7 +189,7 @@ def test_at_a_terminal_a_call_is_answered_by_a_key() -> None:
 def test_what_a_c_library_prints_doesnt_reach_the_terminal() -> None:
     program = (
         "import os, sys\n"
-        "from sinchphone.cli.terminal.session import keep_stderr_to_ourselves\n"
+        "from sinchphone.cli.terminal.streams import keep_stderr_to_ourselves\n"
         "keep_stderr_to_ourselves()\n"
         "os.write(2, b'ALSA lib pcm.c: noise\\n')\n"
         "print('ours', file=sys.stderr)\n"

@@ -218,6 +218,13 @@ def test_standard_input_plays_while_it_arrives(tmp_path: Path, pipe: int) -> Non
     player.close()
 
 
+@pytest.mark.parametrize("suffix", [".wav", ".ogg", ".flac"])
+def test_standard_input_loses_no_beginning(tmp_path: Path, pipe: int, suffix: str) -> None:
+    path = tone_file(tmp_path / f"a{suffix}", 440, 1.0)
+    feed(pipe, path.read_bytes(), close=True)
+    assert len(decode("-")) == len(decode(str(path)))
+
+
 def test_a_player_can_be_closed_while_standard_input_is_silent(pipe: int) -> None:
     player = Player(["-"], lambda _: None)
     player.open()

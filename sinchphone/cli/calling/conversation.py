@@ -94,6 +94,8 @@ class Conversation:
     async def _follow_states(self) -> None:
         async for state in self._call.states():
             self._tell_state(state.value)
+            if self.ending is None:
+                self._session.draw(self._status())
 
     def _tell_state(self, state: str) -> None:
         call, details = self._call, self._call.details

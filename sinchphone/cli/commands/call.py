@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sinchphone.media.sound import Sound, SoundOptions
 
 MAX_HEADERS = 50
+MAX_HEADER_BYTES = 1024  # the platform's limit of a call's headers together
 
 
 def add_to(app: typer.Typer) -> None:
@@ -93,6 +94,8 @@ def read_headers(written: list[str]) -> dict[str, str]:
         headers[name.strip()] = value
     if len(headers) > MAX_HEADERS:
         raise typer.BadParameter(f"more than {MAX_HEADERS} headers", param_hint="--header")
+    if sum(len(f"{name}{value}".encode()) for name, value in headers.items()) > MAX_HEADER_BYTES:
+        raise typer.BadParameter(f"more than {MAX_HEADER_BYTES} bytes in all", param_hint="--header")
     return headers
 
 

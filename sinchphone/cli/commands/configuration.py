@@ -1,5 +1,6 @@
 """``config path|show|init|schema``: where configuration is, what is in force and why, a first file, the schema of ``--json``."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,8 +31,15 @@ def add_to(app: typer.Typer) -> None:
 def path(context: typer.Context, flags: CommonFlags) -> ExitCode:
     """Print the configuration files, the one that counts most first."""
     for file in config_files(flags.config):
-        typer.echo(f"{file}{'' if file.exists() else '  (not there)'}")
+        typer.echo(escape(f"{file}{'' if _is_there(file) else '  (not there)'}"))
     return ExitCode.OK
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # its folder may not be entered
+        return False
 
 
 def show(context: typer.Context, flags: CommonFlags) -> ExitCode:

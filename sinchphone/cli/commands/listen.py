@@ -173,12 +173,17 @@ def _check_files(flags: ListenFlags) -> None:
 
 
 def _sounds(options: "SoundOptions") -> "Callable[[], SoundOptions]":
-    """The sound of each call: the first is recorded to the file that was named, later ones to ``name-2.wav``, ``name-3.wav``."""
+    """The sound of each call: the first is recorded to the file that was named, later ones to ``name-2.wav``, ``name-3.wav``, as far
+    as these are free."""
     numbers = itertools.count(1)
 
     def sound() -> "SoundOptions":
         number = next(numbers)
-        return options if options.record is None or number == 1 else replace(options, record=numbered(options.record, number))
+        if options.record is None or number == 1:
+            return options
+        while not options.force and Path(numbered(options.record, number)).exists():
+            number = next(numbers)
+        return replace(options, record=numbered(options.record, number))
 
     return sound
 

@@ -21,7 +21,7 @@ def _as(name: str) -> Callable[[str | None], str | None]:
     """A check that a value fits the key ``name`` of the configuration."""
 
     def check(value: str | None) -> str | None:
-        if value is not None:
+        if value:  # an empty one is as if it were not given
             try:
                 KEYS[name].read(value)
             except ValueError as error:
@@ -87,7 +87,9 @@ class JsonFlags(CommonFlags):
 class SoundFlags(JsonFlags):
     """Options of commands that make or take calls: who I am, and what the sound is made of."""
 
-    user: Annotated[str | None, typer.Option(metavar="ME", help="Who I am; the login name in the local environment.")] = None
+    user: Annotated[
+        str | None, typer.Option(metavar="ME", callback=_as("user"), help="Who I am; the login name in the local environment.")
+    ] = None
     play: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Play a file from the answer on; again for more files, - is standard input.")
     ] = None
@@ -130,7 +132,9 @@ class CallFlags(SoundFlags):
 class PhoneFlags(CallFlags):
     """Options of commands that may call a phone."""
 
-    caller_id: Annotated[str | None, typer.Option(metavar="+E164", help="The number that the called phone shows.")] = None
+    caller_id: Annotated[
+        str | None, typer.Option(metavar="+E164", callback=_as("caller_id"), help="The number that the called phone shows.")
+    ] = None
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
@@ -158,7 +162,9 @@ class ListenFlags(SoundFlags):
 class UserFlags(CommonFlags):
     """Options of commands that only need to know who."""
 
-    user: Annotated[str | None, typer.Option(metavar="ME", help="Whose; the login name in the local environment.")] = None
+    user: Annotated[
+        str | None, typer.Option(metavar="ME", callback=_as("user"), help="Whose; the login name in the local environment.")
+    ] = None
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""

@@ -14,10 +14,12 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode, code_of_error, hint_of_code
+from sinchphone.cli.terminal import garbage
 from sinchphone.cli.terminal.events import Problem, Result
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Screen
-from sinchphone.cli.terminal.session import Session, hush_stdout, stdout_pipe
+from sinchphone.cli.terminal.session import Session
+from sinchphone.cli.terminal.streams import hush, stdout_pipe
 from sinchphone.errors import SinchphoneError
 
 FAREWELL_S: Final = 6.0  # how long a call may take to hang up and to finish its files after the order, before it's cancelled
@@ -31,7 +33,7 @@ def run(session: Session, work: Work) -> ExitCode:
         with asyncio.Runner() as runner:
             code = runner.run(_obey(session, work))
     except BrokenPipeError:
-        hush_stdout()
+        hush(sys.stdout)
         code = ExitCode.OK
     session.finish(code)
     return code
@@ -40,9 +42,10 @@ def run(session: Session, work: Work) -> ExitCode:
 async def _obey(session: Session, work: Work) -> ExitCode:
     task = asyncio.create_task(work(session), name="command")
     loop = asyncio.get_running_loop()
-    orders = {signal.SIGINT: Order.INTERRUPT, signal.SIGTERM: Order.TERMINATE}
+    settling = loop.call_later(garbage.SETTLED_S, garbage.settle)
+    orders = _orders()
     for number, order in orders.items():
-        _on_signal(loop, number, partial(_take_signal, session, task, order))
+        _on_signal(loop, number, partial(_take_signal, session, task, order), session.free)
     watched = _watch_stdout(session, task)
     try:
         return await task
@@ -53,15 +56,26 @@ async def _obey(session: Session, work: Work) -> ExitCode:
     except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw becomes a sentence and exit code 1
         return _fail(session, error)
     finally:
+        settling.cancel()
         for number in orders:
             _off_signal(loop, number)
         if watched is not None:
             loop.remove_reader(watched)
 
 
-def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, react: Callable[[], None]) -> None:
+def _orders() -> dict[signal.Signals, Order]:
+    """What signals order. A terminal that is closed is like SIGTERM, except under nohup."""
+    orders = {signal.SIGINT: Order.INTERRUPT, signal.SIGTERM: Order.TERMINATE}
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        orders[signal.SIGHUP] = Order.TERMINATE
+    return orders
+
+
+def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, react: Callable[[], None], at_once: Callable[..., None]) -> None:
+    """``react`` is called by the loop, ``at_once`` in the middle of whatever the loop is at."""
     try:
         loop.add_signal_handler(number, react)
+        signal.signal(number, at_once)  # the loop still learns of it, through its wake-up descriptor
     except NotImplementedError:  # Windows
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(react))
 
@@ -106,7 +120,7 @@ def _watch_stdout(session: Session, task: "asyncio.Task[ExitCode]") -> int | Non
 
     def closed() -> None:
         loop.remove_reader(descriptor)
-        hush_stdout()
+        hush(sys.stdout)
         session.stop.give(Order.STDOUT_CLOSED)
         _enforce(session, task)
 
@@ -152,6 +166,6 @@ def refuse(error: BaseException, code: ExitCode, *, json: bool, hint: str | None
         Screen(None, sys.stderr).tell(result)
         if json:
             Report(sys.stdout).tell(result)
-    except BrokenPipeError:
-        hush_stdout()
+    except OSError:  # nobody reads, or the disk is full
+        hush(sys.stdout)
     return code

@@ -3,13 +3,15 @@
 Progress, warnings and errors go to standard error, results to standard output.
 """
 
+import contextlib
 import math
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.streams import hush
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,9 +129,9 @@ def _call_lines(event: e.Event) -> list[Line]:
 def _other_lines(event: e.Event) -> list[Line]:
     match event:
         case e.PlayStarted():
-            return [Line(f"playing {event.path}")]
+            return [Line(f"playing {_source(event.path)}")]
         case e.PlayFinished():
-            return [Line(f"played {event.path}")]
+            return [Line(f"played {_source(event.path)}")]
         case e.RecordStarted():
             return [Line(f"recording to {event.path}")]
         case e.RecordFinished():
@@ -153,6 +155,10 @@ def _other_lines(event: e.Event) -> list[Line]:
 
 def _hint(hint: str | None) -> list[Line]:
     return [Line(f"hint: {hint}", always=True)] if hint else []
+
+
+def _source(path: str) -> str:
+    return "standard input" if path == "-" else path
 
 
 def _path(event: e.CallEstablished) -> str:
@@ -226,6 +232,8 @@ class Screen:
 
     def tell(self, event: e.Event) -> None:
         """Write the lines of an event. Raises BrokenPipeError where nobody reads standard output any more."""
+        if self._out is None and isinstance(event, e.CallEnded):
+            return  # its hint would stand there without what it belongs to
         self.write(lines(event))
 
     def write(self, wanted: Iterable[Line]) -> None:
@@ -254,15 +262,27 @@ class Screen:
         from rich.text import Text
 
         text = Text(status_text(status), no_wrap=True, overflow="crop")
-        if self._live is None:
-            self._live = Live(text, console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
-            self._live.start()
-        self._live.update(text, refresh=True)
+        with self._dropping():
+            if self._live is None:
+                options: dict[str, Any] = {"auto_refresh": False, "transient": True, "redirect_stdout": False, "redirect_stderr": False}
+                self._live = Live(text, console=self._console, **options)
+                self._live.start()
+            self._live.update(text, refresh=True)
 
     def _erase(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        live, self._live = self._live, None
+        if live is not None:
+            with self._dropping():
+                live.stop()
+
+    @contextlib.contextmanager
+    def _dropping(self) -> Iterator[None]:
+        """Where standard error takes nothing (a full disk, a terminal that is gone) nobody can be told: we go on without it."""
+        try:
+            yield
+        except OSError:
+            hush(self._err)
+            self._console = self._live = None
 
     def close(self) -> None:
         """Take the status line away and give the cursor back. May be called twice."""
@@ -270,17 +290,24 @@ class Screen:
 
     def _say(self, line: Line) -> None:
         text = escape(line.text)
-        if self._console is None:
-            self._err.write(text + "\n")
-            self._err.flush()
-            return
-        from rich.text import Text
+        with self._dropping():
+            if self._console is None:
+                self._err.write(text + "\n")
+                self._err.flush()
+                return
+            from rich.text import Text
 
-        self._console.print(Text(text, style=line.style), soft_wrap=True)
+            self._console.print(Text(text, style=line.style), soft_wrap=True)
 
 
 def _console(stream: TextIO, *, color: bool) -> "Console":
     from rich.console import Console
 
+    class Ours(Console):
+        """Leaves it to us what happens when nobody reads; Rich would end the program."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     options: dict[str, Any] = {} if color else {"color_system": None}
-    return Console(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False, **options)
+    return Ours(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False, **options)

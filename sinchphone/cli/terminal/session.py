@@ -3,10 +3,9 @@
 import asyncio
 import contextlib
 import logging
-import os
-import stat
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,10 +17,15 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.events import CallEnded, Event, Problem, RecordFinished, Result, Warned
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Line, Screen, Status
+from sinchphone.cli.terminal.streams import hush, hush_stuck, keep_stderr_to_ourselves, unwritable
 from sinchphone.config import Configuration, in_ci
 from sinchphone.options import Options
 
-_STDERR: Final = 2
+STUCK_S: Final = 1.0  # a write that takes longer waits for a reader who has stopped reading
+
+
+class _StuckError(Exception):
+    """Nobody reads, and we are told to end."""
 
 
 class Stop:
@@ -74,6 +78,7 @@ class Session:
     recordings: list[str] = field(default_factory=list)
     problem: Problem | None = None
     clean_ups: list[Callable[[], None]] = field(default_factory=list)  # what must be done even when we leave at once
+    _writing_since: float | None = None
 
     @property
     def options(self) -> Options:
@@ -93,7 +98,8 @@ class Session:
 
     def note(self, text: str) -> None:
         """A remark for a person."""
-        self.screen.note(text)
+        with self._pipe():
+            self.screen.note(text)
 
     def print(self, text: str) -> None:
         """A line of the result that is no event."""
@@ -102,7 +108,8 @@ class Session:
 
     def draw(self, status: Status) -> None:
         """Redraw the status line."""
-        self.screen.draw(status)
+        with self._pipe():
+            self.screen.draw(status)
 
     def finish(self, code: ExitCode) -> None:
         """Write the result, exactly once, last."""
@@ -114,47 +121,31 @@ class Session:
         self.screen.close()
 
     def _last_words(self) -> Problem | None:
+        if self.stop.order is not None:
+            return Problem(self.stop.order.value, None)
         last = self.calls[-1] if self.calls else None
         return Problem(last.reason, last.hint) if last else None
 
     @contextlib.contextmanager
     def _pipe(self) -> Iterator[None]:
-        """A reader that goes away (``| head``) ends the call quietly."""
+        """A reader that goes away (``| head``) ends the call quietly. Raises OutputError where nothing can be written."""
+        self._writing_since = time.monotonic()
         try:
             yield
         except BrokenPipeError:
-            hush_stdout()
+            hush(sys.stdout)
             self.stop.give(Order.STDOUT_CLOSED)
+        except _StuckError:
+            hush_stuck()
+        except OSError as error:
+            raise unwritable(error) from error
+        finally:
+            self._writing_since = None
 
-
-def hush_stdout() -> None:
-    """From now on standard output leads nowhere: nothing that is still buffered can fail at the exit."""
-    with contextlib.suppress(OSError, ValueError):
-        stdout = sys.stdout.fileno()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stdout)
-        os.close(nowhere)
-
-
-def keep_stderr_to_ourselves() -> None:
-    """From now on only ``sys.stderr`` leads to standard error, not descriptor 2: C libraries (PortAudio, ALSA) print their troubles
-    there from threads of their own, in the middle of our screen. What they mean comes as an error of ours."""
-    with contextlib.suppress(OSError, ValueError):
-        if sys.stderr.fileno() != _STDERR:
-            return
-        ours, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, _STDERR)
-        os.close(nowhere)
-        sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
-
-
-def stdout_pipe() -> int | None:
-    """The descriptor of standard output where that is a pipe."""
-    try:
-        descriptor = sys.stdout.fileno()
-        return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
-    except (OSError, ValueError):
-        return None
+    def free(self, *_: object) -> None:
+        """For a signal: end a write that waits for a reader who has stopped reading, so that the signal can be obeyed."""
+        if self._writing_since is not None and time.monotonic() - self._writing_since > STUCK_S:
+            raise _StuckError
 
 
 def open_session(

@@ -37,7 +37,7 @@ _PIPE_BUFFER_BYTES: Final = 4096  # libav reads ahead by as much: 21 ms of 16-bi
 # A pipe is probed with the least that tells the format, so that it sounds after 64 KiB (.wav) or less instead of 5 MiB. No format may
 # open other files or addresses (playlists, concatenations): the path on the command line is the only one.
 _OPTIONS: Final = {"protocol_whitelist": "none"}
-_PIPE_OPTIONS: Final = {**_OPTIONS, "probesize": "4096", "analyzeduration": "0", "fflags": "nobuffer"}
+_PIPE_OPTIONS: Final = {**_OPTIONS, "probesize": "4096", "analyzeduration": "0"}
 _FORMATS_HINT: Final = "Try a .wav, .ogg, .flac or .mp3 file."
 _MISSING_END_SECONDS: Final = 0.5  # headers round the length, encoders pad: less than this is not "cut short"
 
@@ -199,8 +199,9 @@ def check(path: str) -> None:
     """Opens a file and decodes its first piece; raises AudioFileError. Live sources are not touched: they can be read only once."""
     if path == STANDARD_INPUT and sys.stdin is None:
         raise AudioFileError("standard input is closed", hint="Pipe a sound file into it, or name one.")
-    if is_live(path):
-        return
+    with _explained(path):
+        if is_live(path):
+            return
     reader = AudioReader(path)
     try:
         next(reader.blocks())
@@ -240,6 +241,13 @@ _ENCODINGS: Final = {
 
 def check_recording(path: Path, *, force: bool) -> None:
     """Raises AudioFileError where no recording can be put at ``path``: unknown ending, no such folder, or taken and not ``force``."""
+    try:
+        _check_recording(path, force=force)
+    except OSError as error:  # a folder that may not be entered, a name that is too long
+        raise _unwritable(path, error) from error
+
+
+def _check_recording(path: Path, *, force: bool) -> None:
     if path.suffix.lower() not in _ENCODINGS:
         raise AudioFileError(f"{path}: a recording must end in .wav, .ogg or .flac", hint="Choose one of these endings.")
     if not path.parent.is_dir():
