@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sinchphone.errors import ConfigError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
+DEFAULT_TLS_PORT = 4643
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server shows: its certificate chain and the key, as files (PEM)."""
+
+    chain: Path
+    key: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +26,9 @@ class ExchangeOptions:
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
+    store: Path | None = None  # the database of users and kept messages; without one they last as long as the exchange
+    certificate: Certificate | None = None  # listens with TLS too
+    tls_port: int = DEFAULT_TLS_PORT
     body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked
     message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)
     users: int = 1_000  # an application
@@ -30,8 +43,9 @@ class ExchangeOptions:
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
-        if not 0 <= self.port <= 65_535:
-            raise ConfigError(f"{self.port} is not a port", hint="Ports go from 1 to 65535.")
+        for port in (self.port, self.tls_port):
+            if not 0 <= port <= 65_535:
+                raise ConfigError(f"{port} is not a port", hint="Ports go from 1 to 65535.")
         limits = (self.body_bytes, self.message_bytes, self.users, self.devices_per_user, self.open_calls_per_user, self.polls)
         if min(*limits, self.history_per_channel, self.history_bytes) < 1:
             raise ConfigError("an exchange's limits must be at least 1")

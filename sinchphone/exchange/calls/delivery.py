@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.line import post
-from sinchphone.exchange.directory.directory import Device
+from sinchphone.exchange.directory.devices import Device
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.protocol.jsep import encode_description
@@ -19,12 +19,13 @@ from sinchphone.signaling.dialect import CallRequest
 SETUP_SECONDS = 90.0  # after this nobody sends to a call's own channel any more (call setup takes 60 s at most)
 
 
-def client_of(device: Device, request: CallRequest) -> Client:
-    """A caller's device, as the called end sees it."""
-    return Client(device.user_id, device.instance_id, device.identity.signal_channel, caller_id=request.caller_id or "")
+def client_of(device: Device, request: CallRequest, sub_instance: str = "") -> Client:
+    """A caller's device, as the called end sees it. ``fi`` must be what the caller itself will use."""
+    address = f"{device.instance_id}:{sub_instance}" if sub_instance else device.instance_id
+    return Client(device.user_id, address, device.identity.signal_channel, caller_id=request.caller_id or "")
 
 
-def invite_frames(caller: Device, callee: Device, request: CallRequest, session_key: bytes) -> list[str]:
+def invite_frames(caller: Client, callee: Device, request: CallRequest, session_key: bytes, no_media: bool = False) -> list[str]:
     """An INVITE for one device, under its own key (MXP v10, INVITE). Raises LocalProtocolError where it gets too long."""
     headers = {
         "to": callee.instance_id,
@@ -33,7 +34,9 @@ def invite_frames(caller: Device, callee: Device, request: CallRequest, session_
     }
     if request.headers:
         headers["ph"] = json.dumps(dict(request.headers), ensure_ascii=False, separators=(",", ":"))
-    message = Message(Method.INVITE, client_of(caller, request), BodyType.MEDIA, "", headers)
+    if no_media:
+        headers["nomedia"] = "true"
+    message = Message(Method.INVITE, caller, BodyType.MEDIA, "", headers)
     tag = str(secrets.randbelow(2_000_000_000))
     return split(encrypt(message, callee.identity.mxp_key, os.urandom(16)), request.call_id, tag)
 

@@ -7,14 +7,17 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NoReturn, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted
+from sinchphone.exchange.pubsub.broker import MAX_CHANNEL_CHARACTERS, Broker, BrokerError, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.polling import wait_for_messages
 from sinchphone.exchange.refusals import RefusedError
 
@@ -31,8 +34,10 @@ class InvalidRequestError(BrokerError):
 class PubNubRoutes:
     """The routes of one broker. Once ``closing`` is set, polls are answered at once and for the last time."""
 
-    def __init__(self, broker: Broker, options: ExchangeOptions, closing: asyncio.Event) -> None:
+    def __init__(self, broker: Broker, directory: Directory, postbox: Postbox, options: ExchangeOptions, closing: asyncio.Event) -> None:
         self._broker = broker
+        self._directory = directory
+        self._postbox = postbox
         self._options = options
         self._closing = closing
 
@@ -85,6 +90,7 @@ class PubNubRoutes:
         publisher = request.query.get("uuid", "")
         payload = _payload(message)
         token = self._broker.publish(subscribe_key, channel, payload, size=size, publisher=publisher, now=time.time())
+        await self._postbox.take(subscribe_key, Posted(token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS]))
         return _json([1, "Sent", str(token)])
 
     async def _posted_message(self, request: web.Request) -> str:
@@ -122,7 +128,16 @@ class PubNubRoutes:
         listener = request.query.get("uuid", "")
         seconds = self._options.poll_seconds if since and not self._closing.is_set() else 0.0
         after = since or self._broker.token(time.time())
-        posted = await wait_for_messages(self._broker, subscribe_key, names, after, listener=listener, seconds=seconds)
+        gather: Callable[[], tuple[Posted, ...]] | None = None
+        device = self._directory.listener(subscribe_key, names)
+        if device is not None:
+            if not since:
+                after, seconds = self._postbox.begin(device, time.time()), 0.0
+                gather = tuple
+            else:
+                self._postbox.seen(device, since, time.time())
+                gather = partial(self._postbox.since, device, names, since)
+        posted = await wait_for_messages(self._broker, subscribe_key, names, after, listener=listener, seconds=seconds, gather=gather)
         return posted, str(posted[-1].token if posted else after)
 
     def _polled(self, answer: object) -> web.Response:
