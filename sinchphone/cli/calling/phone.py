@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.call import Call
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Environment
+    from sinchphone.engine.events import MessageEvent
     from sinchphone.media.sound import SoundOptions
     from sinchphone.media.thread import MediaThread
 
@@ -116,6 +117,8 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
                 session.tell(e.ClientReady(phone.client.user_id, phone.client.instance_id, phone.place, phone.hosted_here))
             case engine.IncomingCall(call) if on_call is not None:
                 await on_call(call)
+            case engine.MessageReceived() | engine.MessageSent() | engine.MessageDelivered() | engine.MessageFailed():
+                tell_message(session, event, aside=on_call is None)
             case engine.ClientWarning(message, hint):
                 session.tell(e.Warned(message, hint or None))
             case engine.ClientFailed(error):
@@ -123,3 +126,18 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
                 raise error
             case _:
                 pass
+
+
+def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False) -> None:
+    """Tell what happened to a message. ``aside``: the command is about something else, and yet nobody's message may be lost."""
+    from sinchphone.engine import events as engine
+
+    match event:
+        case engine.MessageReceived(one):
+            session.tell(e.MessageReceived(one.id, one.sender, list(one.recipients), one.text, dict(one.headers)), aside=aside)
+        case engine.MessageSent(one, elsewhere):
+            session.tell(e.MessageSent(one.id, list(one.recipients), "instant", elsewhere))
+        case engine.MessageDelivered(message_id, recipient):
+            session.tell(e.MessageDelivered(message_id, recipient))
+        case engine.MessageFailed(message_id, recipient, error):
+            session.tell(e.MessageFailed(message_id, recipient, str(error), error.hint or None))

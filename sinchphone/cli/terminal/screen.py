@@ -6,7 +6,7 @@ Progress, warnings and errors go to standard error, results to standard output.
 import math
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from sinchphone.cli.terminal import events as e
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KEYS_IN_CALL: Final = "q hang up   m mute   ? help"
 KEYS_RINGING: Final = "a or Enter answer   x decline   i silence   ? help"
 MAX_TEXT: Final = 1_000  # characters of one line
+MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
 _METER_CELLS: Final = 8
 _METER_FLOOR_DBFS: Final = -60.0
 _METER_STEPS: Final = " ▁▂▃▄▅▆▇█"
@@ -32,6 +33,7 @@ class Line:
     result: bool = False
     always: bool = False
     detail: bool = False  # with -v only
+    limit: int = MAX_TEXT  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,13 @@ class Status:
     keys: str = ""
 
 
-def escape(text: str) -> str:
+def escape(text: str, limit: int = MAX_TEXT) -> str:
     """``text`` in one line, with nothing in it that moves a cursor, changes colours, hides or turns the direction of text.
 
     Control and format characters (C0, C1, bidirectional marks), separators, surrogates and private characters become ``\\x1b`` or
     ``\\u202e``. Longer text is cut.
     """
-    cut = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(one if _is_harmless(one) else _written(one) for one in cut)
 
 
@@ -136,6 +138,8 @@ def _other_lines(event: e.Event) -> list[Line]:
             return [Line(_stats(event), detail=True)]
         case e.CheckFinished():
             return [Line(_heard(event), result=True)]
+        case e.MessageReceived() | e.MessageSent() | e.MessageDelivered() | e.MessageFailed() | e.HistoryEntry():
+            return message_lines(event)
         case e.Warned():
             return [Line(f"warning: {event.message}", "yellow", always=True), *_hint(event.hint)]
         case e.ExchangeStarted():
@@ -147,6 +151,41 @@ def _other_lines(event: e.Event) -> list[Line]:
             return [Line(f"error: {problem.message}", "bold red", always=True), *_hint(problem.hint)]
         case _:
             return []
+
+
+def message_lines(event: e.MessageReceived | e.MessageSent | e.MessageDelivered | e.MessageFailed | e.HistoryEntry) -> list[Line]:
+    """The text of an event about messages, or of the past."""
+    match event:
+        case e.MessageReceived():
+            return _written_by(event.sender, event.text)
+        case e.MessageSent(elsewhere=True):
+            return [Line(f"another device of yours wrote to {', '.join(event.recipients)}", detail=True)]
+        case e.MessageSent():
+            return [Line(f"sent to {', '.join(event.recipients)}{' by SMS' if event.via == 'sms' else ''}")]
+        case e.MessageDelivered():
+            return [Line(f"delivered to {event.recipient}", result=True)]
+        case e.MessageFailed():
+            return [Line(f"not delivered to {event.recipient}: {event.reason}", "yellow", always=True), *_hint(event.hint)]
+        case e.HistoryEntry():
+            return [Line(_past(event), result=True, limit=MAX_MESSAGE)]
+
+
+def _written_by(sender: str, text: str) -> list[Line]:
+    """A message, with its own lines below each other. Each line's beginning is ours: no text can look like another sender's."""
+    first, *more = text.split("\n")
+    return [
+        Line(f"{sender}: {first}", result=True, limit=MAX_MESSAGE),
+        *(Line(f"  {line}", result=True, limit=MAX_MESSAGE) for line in more),
+    ]
+
+
+def _past(event: e.HistoryEntry) -> str:
+    arrow = "->" if event.outbound else "<-"
+    head = f"{event.at}  {event.kind:<7}  {arrow} {', '.join(event.peers)}"
+    if event.kind == "message":
+        return f"{head}  {event.status}: {event.text}"
+    length = "" if event.duration_ms is None else f", {clock(event.duration_ms / 1000)}"
+    return f"{head}  {'missed, ' if event.missed else ''}{event.status}{length}"
 
 
 def _hint(hint: str | None) -> list[Line]:
@@ -222,15 +261,17 @@ class Screen:
         self._may_draw = live and not quiet
         self._live: Live | None = None
 
-    def tell(self, event: e.Event) -> None:
-        """Write the lines of an event. Raises BrokenPipeError where nobody reads standard output any more."""
-        self.write(lines(event))
+    def tell(self, event: e.Event, *, aside: bool = False) -> None:
+        """Write the lines of an event; ``aside`` of the result, to standard error. Raises BrokenPipeError where nobody reads standard
+        output any more."""
+        written = lines(event)
+        self.write([replace(line, result=False, always=True) for line in written] if aside else written)
 
     def write(self, wanted: Iterable[Line]) -> None:
         """Write those lines that the verbosity lets through."""
         for line in wanted:
             if line.result:
-                self._print(escape(line.text))
+                self._print(escape(line.text, line.limit))
             elif line.always or not (self._quiet or (line.detail and not self._verbose)):
                 self._say(line)
 
@@ -267,7 +308,7 @@ class Screen:
         self._erase()
 
     def _say(self, line: Line) -> None:
-        text = escape(line.text)
+        text = escape(line.text, line.limit)
         if self._console is None:
             self._err.write(text + "\n")
             self._err.flush()
