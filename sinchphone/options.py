@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -142,7 +142,9 @@ class Options:
     environment: str = _key("local", _one_of("local", "cloud"), "local: the embedded exchange; cloud: as soon as an application_key is set")
     user: str | None = _key("", _text, "who I am; the login name in the local environment", variable="SINCH_USER_ID")
     application_key: str | None = _key("", _text, "the application's key", variable="SINCH_APPLICATION_KEY")
-    api: str = _key("ocra", _one_of("ocra", "papi"), "which of Sinch's REST dialects is spoken: ocra, or papi, the older one with messages")
+    api: Literal["ocra", "papi"] = _key(
+        "ocra", _one_of("ocra", "papi"), "which of Sinch's REST dialects is spoken: ocra, or papi, the older one with messages"
+    )
     host: str | None = _key("", _url, "the platform, where it isn't Sinch's own", variable="SINCHPHONE_HOST", trusted_only=True)
     caller_id: str | None = _key("", _text, "the number that phone calls show (+E164)", variable="SINCHPHONE_CALLER_ID")
     token: str | None = _key("", _text, "a registration token (environment only)", variable="SINCHPHONE_TOKEN", secret=True)

@@ -19,6 +19,7 @@ from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.signaling.dialect import Dialect, Registration
 from sinchphone.signaling.instances import InstanceStore
 from sinchphone.signaling.ocra.dialect import OcraDialect
+from sinchphone.signaling.papi.dialect import PapiDialect
 from sinchphone.signaling.pubsub.client import Interrupted, PubSub, Received, Resumed
 
 RETRY_FIRST_S = 0.1
@@ -56,20 +57,28 @@ class Link:
         base_url = await self._environment.open()
         self._session = aiohttp.ClientSession()
         try:
-            self.dialect: Dialect = OcraDialect(
-                self._session,
-                base_url,
-                self._environment.application_key,
-                self._user_id,
-                token=lambda: self._environment.token(self._user_id),
-                store=self._store,
-            )
+            self.dialect = self._speak(base_url)
             self._take(await self.dialect.register())
         except BaseException:
             await self._session.close()
             await self._environment.close()
             raise
         return self.registration
+
+    def _speak(self, base_url: str) -> Dialect:
+        environment, user_id = self._environment, self._user_id
+        if environment.api == "papi":
+            return PapiDialect(
+                self._session,
+                base_url,
+                environment.application_key,
+                user_id,
+                ticket=lambda: environment.token(user_id),
+                store=self._store,
+            )
+        return OcraDialect(
+            self._session, base_url, environment.application_key, user_id, token=lambda: environment.token(user_id), store=self._store
+        )
 
     async def run(self) -> None:
         """Keep the line until cancelled. Raises AuthenticationError and its like when the platform doesn't want us any more."""

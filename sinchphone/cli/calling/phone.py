@@ -56,7 +56,7 @@ def _local(options: Options, media: "Callable[[], MediaThread] | None") -> "Envi
     from sinchphone.exchange.local import Local
 
     destinations = Attendants(media) if media else None
-    return Local(options.state_path, host=options.exchange.host, port=options.exchange.port, destinations=destinations)
+    return Local(options.state_path, host=options.exchange.host, port=options.exchange.port, destinations=destinations, api=options.api)
 
 
 def _cloud(options: Options) -> "Environment":
@@ -65,7 +65,7 @@ def _cloud(options: Options) -> "Environment":
 
     if options.application_key is None:
         raise ConfigError("no application key", hint="SINCH_APPLICATION_KEY or application_key in the configuration; --profile local")
-    open_cloud = partial(Cloud, options.application_key, caller_id=options.caller_id)
+    open_cloud = partial(Cloud, options.application_key, caller_id=options.caller_id, api=options.api)
     if options.host is not None:
         open_cloud = partial(open_cloud, host=options.host)
     if options.token is not None:
