@@ -142,7 +142,8 @@ class Calls:
         if call.relay is None:
             return  # an answerer knows by itself when its call is over
         call.relay.forward()  # a CANCEL just before must still get through
-        call.task.cancel()
+        if not call.relay.holds_back:
+            call.task.cancel()
         del self._open[key]
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":

@@ -16,6 +16,9 @@ from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest
 
+LATE_SECONDS = 0.4  # after an INVITE a legacy client needs some 300 ms before a CANCEL is of use to it
+LISTENS_SECONDS = 0.05  # how often we look whether it listens
+MAX_HELD_FRAMES = 16  # of one call
 SETUP_SECONDS = 90.0  # after this nobody sends to a call's own channel any more (call setup takes 60 s at most)
 
 
@@ -51,12 +54,18 @@ class Relay:
 
     They go to both channels of each device: on the broadcast channel they can't overtake the INVITE, on the signal channel is where
     clients look for them. A message that comes twice does no harm in MXP.
+
+    A legacy device subscribes its signal channel only when it has the INVITE, and can't make use of a frame that comes together with
+    it: there the frames wait until it listens.
     """
 
     def __init__(self, broker: Broker, caller: Device, callees: Sequence[Device], call_id: str, channel: str, token: int) -> None:
         self._broker = broker
         self._caller = caller
-        self._callees = callees
+        self._callees = [callee for callee in callees if not callee.legacy]
+        self._late = [callee for callee in callees if callee.legacy]
+        self._held: list[object] = []
+        self._came = asyncio.Event()
         self._call_id = call_id
         self._channel = channel
         self._token = token
@@ -64,7 +73,9 @@ class Relay:
     async def run(self) -> None:
         """Pass on what comes, until calls are either up or given up."""
         try:
-            async with asyncio.timeout(SETUP_SECONDS):
+            async with asyncio.timeout(SETUP_SECONDS), asyncio.TaskGroup() as group:
+                for callee in self._late:
+                    group.create_task(self._serve_late(callee), name=f"relay {self._call_id} later")
                 async for _ in messages(self._broker, self._subscribe_key, self._channel, self._token):
                     self.forward()
         except TimeoutError:
@@ -76,6 +87,11 @@ class Relay:
             self._token = posted.token
             if self._is_of_call(posted.payload):
                 self._send(posted.payload)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether frames wait for a device that doesn't listen yet."""
+        return bool(self._held and self._late)
 
     @property
     def _subscribe_key(self) -> str:
@@ -90,4 +106,20 @@ class Relay:
     def _send(self, frame: object) -> None:
         for callee in self._callees:
             post_broadcast(self._broker, callee, frame, self._caller.instance_id)
-            post(self._broker, self._subscribe_key, callee.identity.signal_channel, frame, self._caller.instance_id)
+            self._post_signal(callee, frame)
+        if len(self._held) < MAX_HELD_FRAMES:
+            self._held.append(frame)
+            self._came.set()
+
+    def _post_signal(self, callee: Device, frame: object) -> None:
+        post(self._broker, self._subscribe_key, callee.identity.signal_channel, frame, self._caller.instance_id)
+
+    async def _serve_late(self, callee: Device) -> None:
+        """Twice, some time after the device began to listen: the first time it may still be busy with the INVITE."""
+        await self._came.wait()
+        while not self._broker.listeners(self._subscribe_key, callee.identity.signal_channel):
+            await asyncio.sleep(LISTENS_SECONDS)
+        for _ in range(2):
+            await asyncio.sleep(LATE_SECONDS)
+            for frame in self._held:
+                self._post_signal(callee, frame)

@@ -171,7 +171,7 @@ messages.addEventListener({
       sender: message.senderId,
       recipients: message.recipientIds,
       text: message.textBody,
-      headers: message.publicHeaders,
+      headers: message.headers,
       own: Boolean(message.direction),
     }),
   onMessageDelivered: (receipt) => tell('receipt', { id: receipt.messageId, recipient: receipt.recipientId }),
@@ -182,7 +182,7 @@ if (options.calling !== false) {
   client.getCallClient().addEventListener({
     onIncomingCall: (call) => {
       follow(call);
-      tell('incoming', { call: call.callId, from: call.fromId, headers: call.customHeaders || call.headers });
+      tell('incoming', { call: call.callId, from: call.fromId, headers: call.customHeaders });
     },
   });
 }
