@@ -21,9 +21,10 @@ from typing import Final, Self, TypeAlias
 from sinchphone.engine.call import Call
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
+from sinchphone.engine.history import History, PastCall
 from sinchphone.engine.invites import check_invite, session_key
 from sinchphone.engine.link import Link
-from sinchphone.engine.messages import Memory, Messenger
+from sinchphone.engine.messages import Messenger
 from sinchphone.engine.recipients import read_recipient
 from sinchphone.engine.sent import SentMessage
 from sinchphone.errors import (
@@ -68,22 +69,23 @@ class SinchClient:
         media: MediaThread | None = None,
         state_dir: Path | None = None,
         relay_only: bool = False,
-        memory: Memory | None = None,
+        history: History | None = None,
     ) -> None:
         """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``media`` shares a media thread;
-        ``memory`` knows the messages of earlier runs (default: nothing does); ``state_dir`` keeps
+        ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps
         the registered instance between runs (default: a new one each time)."""
         store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore()
         self.user_id = user_id
         self._garbage = 0
         self._environment = environment
+        self._history = history
         self._make_sound = sound or (lambda: None)
         self._owns_media = media is None
         self.media = media or MediaThread()
         self._relay_only = relay_only
         self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
         self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._events.put_nowait)
-        self._messenger = Messenger(self._link, user_id, tell=self._events.put_nowait, memory=memory)
+        self._messenger = Messenger(self._link, user_id, tell=self._events.put_nowait, history=history)
         self._channels: dict[str, MxpChannel] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
@@ -253,7 +255,19 @@ class SinchClient:
             await call.run()
         finally:
             self._channels.pop(call.id, None)
+            await self._note(call)
             await self._report(call)
+
+    async def _note(self, call: Call) -> None:
+        if self._history is None:
+            return
+        details = call.details
+        duration_ms = None if details.established_at is None else details.duration_ms
+        cause, answered = str(details.cause or v.Cause.FAILURE), details.answered_at is not None
+        past = PastCall(
+            call.id, call.outbound, call.peer, call.domain.value, details.started_at, answered, duration_ms, cause, details.ended_by
+        )
+        await self._history.note_call(self._link.registration.instance.device_id, past)
 
     async def _report(self, call: Call) -> None:
         details = call.details

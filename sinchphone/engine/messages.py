@@ -27,6 +27,7 @@ from sinchphone.engine.events import (
     MessageReceived,
     MessageSent,
 )
+from sinchphone.engine.history import History
 from sinchphone.engine.sent import SentMessage
 from sinchphone.errors import (
     AuthenticationError,
@@ -73,31 +74,14 @@ class Line(Protocol):
         """Register again where the platform has forgotten us."""
 
 
-class Memory(Protocol):
-    """What is known about messages of earlier runs."""
-
-    async def note_sent(self, message: InstantMessage, channels: Mapping[str, str]) -> bool:
-        """A message goes to the users of these channels (channel to name), from here or from another device of ours; whether that's
-        news."""
-
-    async def note_received(self, message: InstantMessage) -> bool:
-        """A message came; whether for the first time."""
-
-    async def note_delivered(self, message_id: str, channel: str) -> str | None:
-        """A receipt came from a channel: the recipient's name where that's news."""
-
-    async def note_failed(self, message_id: str, recipient: str, reason: str) -> None:
-        """A message couldn't be sent to a recipient."""
-
-
 class Messenger:
     """The instant messages of one client. ``run`` reads what ``feed`` takes; ``garbage`` counts what made no sense."""
 
-    def __init__(self, line: Line, user_id: str, *, tell: Callable[[ClientEvent], None], memory: Memory | None = None) -> None:
+    def __init__(self, line: Line, user_id: str, *, tell: Callable[[ClientEvent], None], history: History | None = None) -> None:
         self._line = line
         self._user_id = user_id
         self._tell = tell
-        self._memory = memory
+        self._history = history
         self._reassembler = Reassembler()
         self._inbox: asyncio.Queue[tuple[str, str, str]] = asyncio.Queue(MAX_WAITING)
         self._receipts: asyncio.Queue[tuple[str, Transport, str]] = asyncio.Queue(MAX_WAITING)
@@ -122,8 +106,8 @@ class Messenger:
         channels = {participant.channel: participant.recipient.identity for participant in transport.participants}
         written = InstantMessage(str(uuid.uuid4()), self._user_id, tuple(channels.values()), text, dict(headers), time.time())
         sent = self._expect(written, channels)
-        if self._memory is not None:
-            await self._memory.note_sent(written, channels)
+        if self._history is not None:
+            await self._history.note_sent(self._device, written, channels)
         await self._publish(sent, message, transport)
         return sent
 
@@ -185,8 +169,8 @@ class Messenger:
         sent.fail(recipient, error)
         self._count(failed=1)
         self._tell(MessageFailed(sent.id, recipient, error))
-        if self._memory is not None:
-            await self._memory.note_failed(sent.id, recipient, str(error))
+        if self._history is not None:
+            await self._history.note_failed(self._device, sent.id, recipient, str(error))
 
     # In
 
@@ -241,7 +225,7 @@ class Messenger:
             return  # another device of ours acknowledges what somebody wrote to us
         sent = self._sent.get(message_id)
         name = sent.acknowledge(sender.channel) if sent is not None else None
-        known = await self._memory.note_delivered(message_id, sender.channel) if self._memory is not None else None
+        known = await self._history.note_delivered(self._device, message_id, sender.channel) if self._history is not None else None
         recipient = name or (known if sent is None else None)
         if recipient is not None:
             self._tell(MessageDelivered(message_id, recipient))
@@ -256,14 +240,14 @@ class Messenger:
         written = InstantMessage(message_id, name, recipients, text.text, text.headers, time.time())
         if sender.channel == self._channel:
             await self._take_own(written, {one.channel: one.recipient.identity for one in others})
-        elif self._memory is None or await self._memory.note_received(written):
+        elif self._history is None or await self._history.note_received(self._device, written):
             self._count(received=1)
             self._tell(MessageReceived(written))
             await self._receipts.put((message_id, transport, sender.channel))
 
     async def _take_own(self, written: InstantMessage, channels: Mapping[str, str]) -> None:
         """Another device of ours sent that."""
-        if self._memory is None or await self._memory.note_sent(written, channels):
+        if self._history is None or await self._history.note_sent(self._device, written, channels):
             self._tell(MessageSent(written, elsewhere=True))
 
     async def _acknowledge_in_turn(self) -> None:
@@ -321,6 +305,10 @@ class Messenger:
     def _channel(self) -> str | None:
         """Our channel, common to all our devices."""
         return self._line.registration.profile.transport_channel
+
+    @property
+    def _device(self) -> str:
+        return self._line.registration.instance.device_id
 
     def _me(self) -> Client:
         registration = self._line.registration

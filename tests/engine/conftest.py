@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.events import ClientEvent
-from sinchphone.engine.messages import Memory, Messenger
+from sinchphone.engine.history import History
+from sinchphone.engine.messages import Messenger
 from sinchphone.errors import NotFoundError, RemoteProtocolError, SinchphoneError
 from sinchphone.protocol.fragments import parse_fragment
 from sinchphone.signaling.dialect import (
@@ -90,7 +91,7 @@ class Dialect:
 class Phone:
     """A device of a user: a messenger and the line it hangs on."""
 
-    def __init__(self, world: World, user: str, device: str, memory: Memory | None) -> None:
+    def __init__(self, world: World, user: str, device: str, history: History | None) -> None:
         self.world, self.user, self.channel = world, user, f"t-{user}"
         instance = Instance(f"i-{user}-{device}", b"secret", user, device, None)
         profile = Profile("b", "s", b"k" * 16, self.channel)
@@ -98,7 +99,7 @@ class Phone:
         self.dialect = Dialect(world, user)
         self.events: list[ClientEvent] = []
         self.confirmed = 0
-        self.messenger = Messenger(self, user, tell=self.events.append, memory=memory)  # type: ignore[arg-type]
+        self.messenger = Messenger(self, user, tell=self.events.append, history=history)  # type: ignore[arg-type]
 
     async def publish_message(self, channel: str, text: str) -> None:
         if channel in self.world.dead_channels:
@@ -125,8 +126,8 @@ async def world() -> AsyncIterator[Any]:
     made = World(["alice", "bob", "carol"])
     tasks: list[asyncio.Task[None]] = []
 
-    def phone(user: str, device: str = "1", memory: Memory | None = None) -> Phone:
-        opened = Phone(made, user, device, memory)
+    def phone(user: str, device: str = "1", history: History | None = None) -> Phone:
+        opened = Phone(made, user, device, history)
         made.messengers.append(opened)
         tasks.append(asyncio.create_task(opened.messenger.run()))
         return opened

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Environment
     from sinchphone.engine.events import MessageEvent
+    from sinchphone.engine.history import History
     from sinchphone.media.sound import SoundOptions
     from sinchphone.media.thread import MediaThread
 
@@ -81,6 +82,14 @@ def _cloud(options: Options) -> "Environment":
     return open_cloud(secret=secret.value)
 
 
+def open_history(options: Options) -> "History":
+    """The history of the configured user on the configured platform; ``async with`` opens it."""
+    from sinchphone.engine.history import History
+
+    account = f"{options.environment} {options.application_key or ''} {user_of(options)}"
+    return History(options.state_path / "history.db", account)
+
+
 @contextlib.asynccontextmanager
 async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | None]" = lambda: None) -> AsyncIterator[Phone]:
     """A registered client. ``sound`` makes that of an incoming call; without it they are silent and touch no device."""
@@ -94,10 +103,29 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
         environment = open_environment(options, lambda: media)
         state = options.state_path / "instances"
         try:
-            async with SinchClient(user, environment, sound=sound, media=media, state_dir=state) as client:
+            async with (
+                history_if_usable(session) as history,
+                SinchClient(user, environment, sound=sound, media=media, state_dir=state, history=history) as client,
+            ):
                 yield Phone(client, environment, media, options.environment)
         finally:
             await environment.close()
+
+
+@contextlib.asynccontextmanager
+async def history_if_usable(session: Session) -> "AsyncIterator[History | None]":
+    """The history; what is wrong with it keeps nobody from calling."""
+    history = open_history(session.options)
+    try:
+        await history.open()
+    except ConfigError as error:
+        session.tell(e.Warned(f"nothing is noted: {error}", error.hint or None))
+        yield None
+        return
+    try:
+        yield history
+    finally:
+        await history.close()
 
 
 async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) -> None:

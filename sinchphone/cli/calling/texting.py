@@ -1,10 +1,12 @@
 """Text messages to phone numbers: what must be configured for them, and one sent and followed."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from sinchphone.cli.calling.phone import history_if_usable
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.session import Session
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from sinchphone.signaling.sms import DeliveryReport, SmsApi
 
 POLL_S: Final = 1.0
+DEVICE: Final = "sms"  # what the history calls the SMS API
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -65,14 +68,36 @@ async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, 
             raise NetworkError(f"the SMS API gave no answer within {wait_s:.0f} s", hint=hint) from error
         session.tell(e.MessageSent(batch, list(numbers), "sms", False))
         statuses = dict.fromkeys(numbers, "sent")
-        if wait == "delivered":
-            await _follow(session, api, batch, statuses, wait_s)
+        try:
+            if wait == "delivered":
+                await _follow(session, api, batch, statuses, wait_s)
+        finally:
+            await _note(session, batch, text, statuses)
     session.messages += [e.MessageStatus(batch, number, "sms", status) for number, status in statuses.items()]
     missing = [number for number, status in statuses.items() if status != "delivered"]
     if wait != "delivered" or not missing:
         return ExitCode.OK
     session.problem = e.Problem(f"not delivered within {wait_s:.0f} s to {', '.join(missing)}", None)
     return ExitCode.NOT_DELIVERED
+
+
+async def _note(session: Session, batch: str, text: str, statuses: dict[str, str]) -> None:
+    """Remember it in the history, where there's a user to remember it for."""
+    from sinchphone.engine.events import InstantMessage
+
+    user = session.options.user
+    if user is None:
+        return
+    message = InstantMessage(batch, user, tuple(statuses), text, at=time.time())
+    async with history_if_usable(session) as history:
+        if history is None:
+            return
+        await history.note_sent(DEVICE, message, {number: number for number in statuses})
+        for number, status in statuses.items():
+            if status == "delivered":
+                await history.note_delivered(DEVICE, batch, number)
+            elif status == "failed":
+                await history.note_failed(DEVICE, batch, number, "not delivered")
 
 
 async def _follow(session: Session, api: "SmsApi", batch: str, statuses: dict[str, str], wait_s: float) -> None:

@@ -7,6 +7,7 @@ import math
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from sinchphone.cli.terminal import events as e
@@ -181,7 +182,8 @@ def _written_by(sender: str, text: str) -> list[Line]:
 
 def _past(event: e.HistoryEntry) -> str:
     arrow = "->" if event.outbound else "<-"
-    head = f"{event.at}  {event.kind:<7}  {arrow} {', '.join(event.peers)}"
+    at = datetime.fromisoformat(event.at).astimezone()
+    head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {', '.join(event.peers)}"
     if event.kind == "message":
         return f"{head}  {event.status}: {event.text}"
     length = "" if event.duration_ms is None else f", {clock(event.duration_ms / 1000)}"
