@@ -119,6 +119,9 @@ class ExchangeSection:
 
     host: str = _key("127.0.0.1", _text, "address of the embedded exchange")
     port: int = _key(4600, _port, "its port")
+    tls: bool = _key(False, _flag, "listen with TLS too (sinchphone exchange); other clients insist on it")
+    tls_port: int = _key(4643, _port, "its port with TLS")
+    keep: bool = _key(True, _flag, "keep users and waiting messages in the state folder; false: in memory only")
 
 
 @dataclass(frozen=True, slots=True)

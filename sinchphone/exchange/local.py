@@ -29,6 +29,7 @@ from sinchphone.exchange.directory.credentials import ApplicationCredentials, lo
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions
 from sinchphone.exchange.server import SERVICE, Exchange, PortTakenError
+from sinchphone.exchange.store import FILE_NAME as STORE_NAME
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 
@@ -64,13 +65,20 @@ class Local:
         media: MediaThread | None = None,
         destinations: Destinations | None = None,
         api: Api = "ocra",
+        keep: bool = True,
     ) -> None:
-        """``api`` is the dialect that clients speak. ``state_dir`` keeps the application's key and secret; the platform's state folder
-        if not given. ``destinations`` is what
-        can be called beside users while this process hosts (default: the dial plan, its sound in ``media``). Raises ConfigError
-        where the credentials can't be kept."""
-        self._credentials: ApplicationCredentials = local_credentials(state_dir or platformdirs.user_state_path("sinchphone"))
-        self._options = ExchangeOptions(host=host, port=port, applications={self._credentials.key: self._credentials.secret})
+        """``state_dir`` keeps the application's key and secret and, with ``keep``, the users and what waits for them; the platform's
+        state folder if not given. ``destinations`` is what can be called beside users while this process hosts (default: the dial
+        plan, its sound in ``media``). ``api`` is the dialect that clients speak. Raises ConfigError where the credentials can't be
+        kept."""
+        folder = state_dir or platformdirs.user_state_path("sinchphone")
+        self._credentials: ApplicationCredentials = local_credentials(folder)
+        self._options = ExchangeOptions(
+            host=host,
+            port=port,
+            applications={self._credentials.key: self._credentials.secret},
+            store=folder / STORE_NAME if keep else None,
+        )
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._destinations = destinations or Attendants(media)
         self._api: Api = api

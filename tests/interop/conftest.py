@@ -1,4 +1,4 @@
-"""The official SDK in Node beside sinchphone, both guests of one exchange; the packages are installed at test time, outside the repository."""
+"""The official SDK in Node beside sinchphone, both guests of one exchange; its packages are installed at test time, elsewhere."""
 
 import asyncio
 import base64

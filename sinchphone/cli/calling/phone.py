@@ -57,7 +57,8 @@ def _local(options: Options, media: "Callable[[], MediaThread] | None") -> "Envi
     from sinchphone.exchange.local import Local
 
     destinations = Attendants(media) if media else None
-    return Local(options.state_path, host=options.exchange.host, port=options.exchange.port, destinations=destinations, api=options.api)
+    where = options.exchange
+    return Local(options.state_path, host=where.host, port=where.port, destinations=destinations, api=options.api, keep=where.keep)
 
 
 def _cloud(options: Options) -> "Environment":

@@ -271,11 +271,13 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeStarted:
-    """The exchange answers at ``url``."""
+    """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``."""
 
     NAME: ClassVar[str] = "exchange.started"
     url: str
     application_key: str
+    tls_url: str | None = None
+    authority: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,10 +212,20 @@ class ExchangeFlags(JsonFlags):
 
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Listen there.  [default: 127.0.0.1]")] = None
     port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="Its port.  [default: 4600]")] = None
+    tls: Annotated[bool, typer.Option("--tls", help="Listen with TLS too; prints whose certificate clients must trust.")] = False
+    tls_port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="Its port with TLS.  [default: 4643]")] = None
+    memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
-        return {**super().keys(), "exchange.host": self.host, "exchange.port": self.port}
+        tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
+        return {
+            **super().keys(),
+            **tls,
+            "exchange.host": self.host,
+            "exchange.port": self.port,
+            "exchange.keep": False if self.memory else None,
+        }
 
 
 def with_flags(function: Callable[..., Returned]) -> Callable[..., Returned]:

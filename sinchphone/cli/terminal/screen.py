@@ -145,7 +145,8 @@ def _other_lines(event: e.Event) -> list[Line]:
             return [Line(f"warning: {event.message}", "yellow", always=True), *_hint(event.hint)]
         case e.ExchangeStarted():
             key = f"application key {event.application_key}"
-            return [Line(f"exchange {event.url}", result=True), Line(key, result=True)]
+            tls = [f"exchange {event.tls_url}", f"certificate authority {event.authority}"] if event.tls_url else []
+            return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls)]
         case e.DeviceFound():
             return [Line(_device(event), result=True)]
         case e.Result(error=e.Problem() as problem):
@@ -185,7 +186,7 @@ def _past(event: e.HistoryEntry) -> str:
     at = datetime.fromisoformat(event.at).astimezone()
     head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {', '.join(event.peers)}"
     if event.kind == "message":
-        return f"{head}  {event.status}: {event.text}"
+        return f"{head}  {event.status}: {(event.text or '').replace(chr(10), ' ↵ ')}"
     length = "" if event.duration_ms is None else f", {clock(event.duration_ms / 1000)}"
     return f"{head}  {'missed, ' if event.missed else ''}{event.status}{length}"
 

@@ -117,7 +117,9 @@ class Relay:
     async def _serve_late(self, callee: Device) -> None:
         """Twice, some time after the device began to listen: the first time it may still be busy with the INVITE."""
         await self._came.wait()
-        while not self._broker.listeners(self._subscribe_key, callee.identity.signal_channel):
+        for _ in range(round(SETUP_SECONDS / LISTENS_SECONDS)):
+            if self._broker.listeners(self._subscribe_key, callee.identity.signal_channel):
+                break
             await asyncio.sleep(LISTENS_SECONDS)
         for _ in range(2):
             await asyncio.sleep(LATE_SECONDS)

@@ -9,7 +9,7 @@ from sinchphone.errors import AuthenticationError, RemoteProtocolError
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.limits import Allowances
-from sinchphone.exchange.refusals import forbidden, too_many, unauthorized
+from sinchphone.exchange.refusals import RefusedError, forbidden, too_many, unauthorized
 from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
 from sinchphone.signaling.ocra.names import BearerToken, ErrorCode, InstanceSignature, read_authorization, read_time
 
@@ -121,7 +121,7 @@ class Verifier:
         while self._seen and (len(self._seen) > MAX_SIGNATURES or next(iter(self._seen.values())) < now - 2 * self._clock_skew_seconds):
             self._seen.popitem(last=False)
         if (instance_id, signature) in self._seen:
-            raise unauthorized("signature: this request was sent before")
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was sent before")
         self._seen[instance_id, signature] = now
 
     def _check_signature(self, request: ReceivedRequest, signature: str, device: Device, now: float) -> None:
