@@ -225,10 +225,11 @@ class Messenger:
             return  # another device of ours acknowledges what somebody wrote to us
         sent = self._sent.get(message_id)
         name = sent.acknowledge(sender.channel) if sent is not None else None
-        known = await self._history.note_delivered(self._device, message_id, sender.channel) if self._history is not None else None
-        recipient = name or (known if sent is None else None)
-        if recipient is not None:
-            self._tell(MessageDelivered(message_id, recipient))
+        if name is not None:  # told at once: whoever waits for the receipt finds the event there
+            self._tell(MessageDelivered(message_id, name))
+        noted = await self._history.note_delivered(self._device, message_id, sender.channel) if self._history is not None else None
+        if sent is None and noted is not None:  # sent in an earlier run, or by another device of ours
+            self._tell(MessageDelivered(message_id, noted))
 
     async def _take_text(self, message_id: str, transport: Transport, sender: Participant, message: Message) -> None:
         text = read_text(message)

@@ -32,9 +32,8 @@ class Text:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def write_text(sender: Client, text: str, headers: Mapping[str, str]) -> Message:
-    """The message that carries a text (MXP v10, ``1_msg``). Raises MessageError for an empty text, or one of more than
-    ``MAX_TEXT_BYTES``, LocalProtocolError for headers that are too long."""
+def check_text(text: str) -> None:
+    """Raises MessageError for an empty text, and for one of more than ``MAX_TEXT_BYTES``."""
     if not text:
         raise MessageError("the message is empty")
     try:
@@ -43,6 +42,12 @@ def write_text(sender: Client, text: str, headers: Mapping[str, str]) -> Message
         raise MessageError("the message has half a character in it (a lone surrogate)") from error
     if size > MAX_TEXT_BYTES:
         raise MessageError(f"a message of {size} bytes is too long", hint=f"at most {MAX_TEXT_BYTES} bytes in UTF-8")
+
+
+def write_text(sender: Client, text: str, headers: Mapping[str, str]) -> Message:
+    """The message that carries a text (MXP v10, ``1_msg``). Raises MessageError for an empty text, or one of more than
+    ``MAX_TEXT_BYTES``, LocalProtocolError for headers that are too long."""
+    check_text(text)
     check_public_headers(headers, "message")
     body = json.dumps({"t": text}, ensure_ascii=False, separators=(",", ":"))
     return Message(Method.INVITE, sender, BodyType.TEXT, body, encode_public_headers(headers))

@@ -43,6 +43,14 @@ def base_url_of(region: str) -> str:
     return f"https://{region}.sms.api.sinch.com"
 
 
+def check_sms_text(text: str) -> None:
+    """Raises MessageError for a text that no text message carries."""
+    if not text:
+        raise MessageError("the message is empty")
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise MessageError(f"a text message of {len(text)} characters is too long", hint=f"at most {MAX_TEXT_CHARACTERS} for a phone")
+
+
 class SmsApi:
     """One service plan. Methods raise AuthenticationError, ForbiddenError, NotFoundError, NetworkError or PlatformError."""
 
@@ -54,10 +62,7 @@ class SmsApi:
     async def send(self, numbers: tuple[str, ...], text: str, *, sender: str | None) -> str:
         """Send a text to numbers (+E164); the batch's id. That it was taken doesn't mean that it arrives. It's sent once, never again
         by itself: where no answer came, it may have been sent. Raises MessageError for a text that can't be sent."""
-        if not text:
-            raise MessageError("the message is empty")
-        if len(text) > MAX_TEXT_CHARACTERS:
-            raise MessageError(f"a text message of {len(text)} characters is too long", hint=f"at most {MAX_TEXT_CHARACTERS}")
+        check_sms_text(text)
         if not 1 <= len(numbers) <= MAX_RECIPIENTS or not all(_NUMBER.fullmatch(number) for number in numbers):
             raise MessageError("a text message goes to 1 to 1000 numbers such as +46700000001")
         body = write_json({"from": sender, "to": list(numbers), "body": text, "type": "mt_text", "delivery_report": "full"})

@@ -94,6 +94,7 @@ def _text(word: str) -> str:
 async def _send(session: Session, post: Post) -> ExitCode:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + post.timeout
+    _check(post)
     sms = check_sms(session.options) if post.numbers else None
     codes = [ExitCode.OK]
     if post.users:
@@ -104,15 +105,32 @@ async def _send(session: Session, post: Post) -> ExitCode:
     return max(codes)
 
 
+def _check(post: Post) -> None:
+    """Before anything is opened: nobody gets a text that somebody else can't get. Raises MessageError."""
+    from sinchphone.protocol.instant import check_text
+    from sinchphone.signaling.sms import check_sms_text
+
+    if post.users:
+        check_text(post.text)
+    if post.numbers:
+        check_sms_text(post.text)
+
+
 async def _send_instantly(session: Session, post: Post, timeout: float) -> ExitCode:
     async with open_phone(session) as phone, asyncio.TaskGroup() as group:
         follower = group.create_task(follow(session, phone), name="client events")
         try:
             code = await _hand_over(session, phone, post, timeout)
         finally:
-            await asyncio.sleep(0)  # what happened last is still told
+            await _tell_the_rest()
             follower.cancel()
     return code
+
+
+async def _tell_the_rest() -> None:
+    """Let the follower tell what has happened up to now: it needs a few rounds of the loop, and no time."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def _hand_over(session: Session, phone: Phone, post: Post, timeout: float) -> ExitCode:
