@@ -31,6 +31,8 @@ class ExchangeOptions:
     tls_port: int = DEFAULT_TLS_PORT
     body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked
     message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)
+    publishes_at_once: int = 1_000  # over one connection: the longest message to five has less
+    publishes_a_second: int = 100  # and later
     users: int = 1_000  # an application
     devices_per_user: int = 16
     open_calls_per_user: int = 16
@@ -46,7 +48,16 @@ class ExchangeOptions:
         for port in (self.port, self.tls_port):
             if not 0 <= port <= 65_535:
                 raise ConfigError(f"{port} is not a port", hint="Ports go from 1 to 65535.")
-        limits = (self.body_bytes, self.message_bytes, self.users, self.devices_per_user, self.open_calls_per_user, self.polls)
+        limits = (
+            self.body_bytes,
+            self.message_bytes,
+            self.users,
+            self.publishes_at_once,
+            self.publishes_a_second,
+            self.devices_per_user,
+            self.open_calls_per_user,
+            self.polls,
+        )
         if min(*limits, self.history_per_channel, self.history_bytes) < 1:
             raise ConfigError("an exchange's limits must be at least 1")
         if min(self.history_seconds, self.poll_seconds, self.clock_skew_seconds) <= 0:

@@ -48,7 +48,7 @@ class Verifier:
         self._directory = directory
         self._clock_skew_seconds = clock_skew_seconds
         self._requests: Allowances[str] = Allowances(MAX_REQUESTS, REQUESTS_A_SECOND)
-        self._seen: OrderedDict[tuple[str, str], float] = OrderedDict()  # instance and signature -> when
+        self._served: OrderedDict[str, float] = OrderedDict()  # authorizations -> when
 
     def registrant(self, request: ReceivedRequest, user_id: str, now: float) -> Registrant:
         """Who asks, for an operation about ``user_id`` that takes a registration token. Raises RefusedError."""
@@ -93,7 +93,7 @@ class Verifier:
         return Registrant(application, claims.user_id, None)
 
     def signer(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Device:
-        """Which device signed. ``once``: the same signed request isn't taken again. Raises RefusedError."""
+        """Which device signed. ``once``: not again what was ``served``. Raises RefusedError."""
         credentials = read_authorization(request.authorization)
         if not isinstance(credentials, InstanceSignature):
             raise unauthorized("Authorization: an instance signature is needed")
@@ -103,9 +103,16 @@ class Verifier:
         self._check_signature(request, credentials.signature, device, now)
         if not self._requests.take(device.instance_id, now):
             raise too_many("this device asks too often; wait a moment")
-        if once:
-            self._check_new(device.instance_id, credentials.signature, now)
+        if once and (request.authorization or "") in self._served:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was served before")
         return device
+
+    def served(self, request: ReceivedRequest, now: float) -> None:
+        """A signed request was served: its signature, which is good for as long as its time stamp, is not to be used again."""
+        oldest = now - 2 * self._clock_skew_seconds
+        while self._served and (len(self._served) >= MAX_SIGNATURES or next(iter(self._served.values())) < oldest):
+            self._served.popitem(last=False)
+        self._served[request.authorization or ""] = now
 
     def device(self, request: ReceivedRequest, user_id: str, instance_id: str, now: float, *, once: bool = False) -> Device:
         """Which device signed, for an operation under ``users/{user_id}/instances/{instance_id}``. Raises RefusedError."""
@@ -115,14 +122,6 @@ class Verifier:
         if device.instance_id != instance_id:
             raise forbidden("path: the instance is not the one that signed")
         return device
-
-    def _check_new(self, instance_id: str, signature: str, now: float) -> None:
-        """A signature is good for as long as its time stamp is: for so long it's remembered."""
-        while self._seen and (len(self._seen) > MAX_SIGNATURES or next(iter(self._seen.values())) < now - 2 * self._clock_skew_seconds):
-            self._seen.popitem(last=False)
-        if (instance_id, signature) in self._seen:
-            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was sent before")
-        self._seen[instance_id, signature] = now
 
     def _check_signature(self, request: ReceivedRequest, signature: str, device: Device, now: float) -> None:
         signed = (request.method, request.path, request.body, request.content_type, request.timestamp)

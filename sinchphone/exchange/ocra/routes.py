@@ -77,8 +77,12 @@ class OcraRoutes:
         async def answer(request: web.Request) -> web.Response:
             received = await self._receive(request)
             user_id, instance_id = request.match_info["user"], request.match_info["instance"]
-            device = self._verifier.device(received, user_id, instance_id, time.time(), once=operation in _ONCE)
-            return _answer(operation, serve(request, device, self._content(request, received)))
+            once, now = operation in _ONCE, time.time()
+            device = self._verifier.device(received, user_id, instance_id, now, once=once)
+            body = serve(request, device, self._content(request, received))
+            if once:
+                self._verifier.served(received, now)
+            return _answer(operation, body)
 
         return answer
 

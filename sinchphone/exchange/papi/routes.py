@@ -115,7 +115,10 @@ class PapiRoutes:
             else:
                 device = self._verifier.signer(received, now, once=operation in _ONCE)
                 application = device.application
-            return _answer(operation, await serve(_Asked(request, received.body, application, device, now)))
+            body = await serve(_Asked(request, received.body, application, device, now))
+            if operation in _ONCE:
+                self._verifier.served(received, now)
+            return _answer(operation, body)
 
         return answer
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
@@ -25,6 +26,10 @@ REGION = 1
 MAX_TOKEN_DIGITS = 19
 
 _Serve: TypeAlias = Callable[[web.Request, list[str]], Awaitable[web.Response]]
+
+
+class TooFastError(BrokerError):
+    """Somebody publishes more than the broker takes from one device."""
 
 
 class InvalidRequestError(BrokerError):
@@ -40,6 +45,7 @@ class PubNubRoutes:
         self._postbox = postbox
         self._options = options
         self._closing = closing
+        self._publishers: Allowances[str] = Allowances(options.publishes_at_once, options.publishes_a_second)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add all routes."""
@@ -70,7 +76,7 @@ class PubNubRoutes:
         try:
             return await self._publish(request, _segments(request))
         except BrokerError as refusal:
-            return _json([0, str(refusal), self._present()], status=400)
+            return _json([0, str(refusal), self._present()], status=429 if isinstance(refusal, TooFastError) else 400)
 
     async def _publish(self, request: web.Request, segments: list[str]) -> web.Response:
         """``/publish/{publish key}/{subscribe key}/0/{channel}/0[/{message}]``"""
@@ -82,6 +88,8 @@ class PubNubRoutes:
             case _:
                 raise InvalidRequestError("Invalid Path")
         self._broker.check(subscribe_key, publish_key)
+        if not self._publishers.take(_connection(request), time.time()):
+            raise TooFastError("Too Many Messages: slow down")
         if request.method == "POST":
             message = await self._posted_message(request)
         size = len(message.encode())
@@ -171,6 +179,12 @@ def _envelope(message: Posted, subscribe_key: str) -> dict[str, Any]:
     published = {"t": str(message.token), "r": REGION}
     members = {"a": "1", "f": 0, "i": message.publisher, "p": published, "k": subscribe_key, "c": message.channel}
     return {**members, "d": message.payload, "b": message.channel}
+
+
+def _connection(request: web.Request) -> str:
+    """Which connection a request came over. The listener's own id is no help: anybody may use anybody's."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return str(peer)
 
 
 def _segments(request: web.Request) -> list[str]:
