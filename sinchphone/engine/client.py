@@ -86,6 +86,7 @@ class SinchClient:
         self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
         self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._events.put_nowait)
         self._messenger = Messenger(self._link, user_id, tell=self._events.put_nowait, history=history)
+        self._told_ready = asyncio.Event()
         self._channels: dict[str, MxpChannel] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
@@ -101,6 +102,7 @@ class SinchClient:
             await self._close_media()
             raise
         self._events.put_nowait(Ready(self.user_id, registration.instance.id))
+        self._told_ready.set()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -296,10 +298,15 @@ class SinchClient:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._link.run(), name="link")
-                group.create_task(self._messenger.run(), name="messages")
+                group.create_task(self._read_messages(), name="messages")
         except* SinchphoneError as group:
             error = next(e for e in _leaves(group) if isinstance(e, SinchphoneError))
             self._events.put_nowait(ClientFailed(error))
+
+    async def _read_messages(self) -> None:
+        """What waited for us at the platform is told after Ready."""
+        await self._told_ready.wait()
+        await self._messenger.run()
 
     async def _wait_until_ready(self) -> None:
         """Both subscriptions stand; a call that comes from now on is not missed."""

@@ -12,7 +12,7 @@ from sinchphone.engine.events import MessageDelivered, MessageFailed, MessageRec
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NetworkError, NotFoundError, PlatformError
 from sinchphone.protocol.fragments import parse_fragment, split
 from sinchphone.protocol.instant import write_receipt, write_text
-from sinchphone.protocol.mxp import Client, Message, encrypt
+from sinchphone.protocol.mxp import Client, Message, Method, encrypt
 
 ID = "1a208f7c-c292-43fb-be26-e2868c764da6"
 
@@ -294,3 +294,37 @@ async def test_receipts_go_to_the_channel_that_the_platform_names(world: Any, ev
     await eventually(lambda: bool(world.published))
     assert {channel for channel, _ in world.published} == {"t-alice"}
     assert len(bob.of(MessageReceived)) == 1
+
+
+async def test_a_message_of_one_megabyte_from_outside_is_dropped_and_takes_no_memory(world: Any, quiet: Any, eventually: Any) -> None:
+    alice, bob = world.phone("alice"), world.phone("bob")
+    transport = world.transport(frozenset({"alice", "bob"}))
+    piece = "A" * 4000
+    for index in range(330):
+        bob.feed(f"10 {ID} 5 {index} 330 {piece} {transport.id}")
+    await quiet()
+    assert bob.messenger._reassembler.pending_bytes <= 256 * 1024
+    assert bob.events == []
+    await alice.send(["bob"], "still there")
+    await eventually(lambda: len(bob.of(MessageReceived)) == 1)
+
+
+async def test_a_message_with_an_empty_text_is_shown_as_it_is(world: Any, eventually: Any) -> None:
+    bob = world.phone("bob")
+    transport = world.transport(frozenset({"alice", "bob"}))
+    empty = Message(Method.INVITE, Client("alice", "i", "t-alice"), "msg", '{"t":""}')
+    for frame in frames_of(empty, transport.key, transport.id):
+        world.deliver("t-bob", frame)
+    await eventually(lambda: [event.message.text for event in bob.of(MessageReceived)] == [""])
+
+
+async def test_a_receipt_that_the_network_refuses_is_sent_when_it_is_back(
+    world: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinchphone.engine.messages.RETRIES_S", (0.01,) * 5)
+    alice, bob = world.phone("alice"), world.phone("bob")
+    world.dead_channels = {"t-alice": NetworkError("cut")}
+    sent = await alice.send(["bob"], "hi")
+    await eventually(lambda: bool(bob.of(MessageReceived)))
+    world.dead_channels = {}
+    await asyncio.wait_for(sent.settled(), 10)

@@ -106,3 +106,25 @@ def test_memory_is_bounded() -> None:
     assert all(seen.is_new(number) for number in range(10))
     assert not seen.is_new(9)
     assert seen.is_new(0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_fragments_lost_doubled_and_reordered_give_each_message_once_or_not_at_all(data: st.DataObject) -> None:
+    texts = data.draw(st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=400), min_size=1, max_size=4))
+    sent = {f"m-{number}": text for number, text in enumerate(texts)}
+    frames = [
+        frame
+        for message_id, text in sent.items()
+        for frame in split(encrypt(write_text(ME, text, {}), KEY, os.urandom(16)), message_id, "7", "tr-1", frame_characters=200)
+    ]
+    arrived = data.draw(st.lists(st.sampled_from(frames), max_size=3 * len(frames)))
+    arrived += data.draw(st.permutations(frames)) if data.draw(st.booleans()) else []
+    reassembler, seen, read = Reassembler(), Seen[str](), []
+    for now, frame in enumerate(arrived):
+        fragment = parse_fragment(frame)
+        payload = reassembler.push(fragment, now / 1000)
+        if payload is not None and seen.is_new(fragment.session_id):
+            read.append((fragment.session_id, read_text(decrypt(payload, KEY)).text))
+    complete = {message_id for message_id in sent if {f for f in frames if f" {message_id} " in f} <= set(arrived)}
+    assert sorted(read) == sorted((message_id, sent[message_id]) for message_id in complete)
