@@ -53,6 +53,7 @@ class Application:
     broadcast: Network
     signal: Network
     users: dict[str, dict[str, Device]] = field(default_factory=dict, repr=False)
+    delivered: dict[str, int] = field(default_factory=dict, repr=False)  # user id -> time token up to which a device has the messages
     accounts: set[str] = field(default_factory=set, repr=False)  # users with a password
     transport_channels: dict[str, str] = field(default_factory=dict, repr=False)  # -> user id
 

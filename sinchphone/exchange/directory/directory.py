@@ -124,6 +124,8 @@ class Directory:
             self._make_room_for_device(application.users[user_id], now)
 
     def _enter(self, device: Device, now: float) -> Device:
+        """A new device has what any other of its user has, and nothing else."""
+        device.seen_up_to = device.seen_up_to or device.application.delivered.get(device.user_id, 0) or 1
         self._add_device(device)
         self.remember(device)
         self.expect(device, now)

@@ -33,9 +33,8 @@ class Kept:
 
 @dataclass(slots=True)
 class Mailbox:
-    """One user's. ``delivered_up_to`` is the time token up to which some device has everything."""
+    """One user's."""
 
-    delivered_up_to: int = 0
     frames: list[Kept] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     size_bytes: int = 0

@@ -40,7 +40,8 @@ class Postbox:
         oldest = int((now - KEPT_SECONDS) * TICKS)
         self._store.write("DELETE FROM messages WHERE token < ?", oldest)
         for key, user_id, delivered_up_to in await self._store.read("SELECT application, user_id, delivered_up_to FROM mailboxes"):
-            self._mailbox(key, user_id).delivered_up_to = delivered_up_to
+            if (application := self._directory.application(key)) is not None:
+                application.delivered[user_id] = delivered_up_to
         columns = "application, user_id, token, transport_id, frame, publisher"
         for key, user_id, token, transport_id, frame, publisher in await self._store.read(f"SELECT {columns} FROM messages"):  # noqa: S608
             application = self._directory.application(key)
@@ -65,7 +66,6 @@ class Postbox:
 
     def begin(self, device: Device, now: float) -> int:
         """A device starts to poll: the token that it's given."""
-        self._adopt(device)
         present = self._broker.token(now)
         waiting = self._mailbox(device.application.key, device.user_id).after(device.seen_up_to)
         device.live_since = present if waiting else 0
@@ -73,7 +73,6 @@ class Postbox:
 
     def seen(self, device: Device, token: int, now: float) -> None:
         """A device says that it has everything up to a token."""
-        self._adopt(device)
         token = min(token, self._broker.token(now))
         if token <= device.seen_up_to:
             return
@@ -94,21 +93,17 @@ class Postbox:
         found = {posted.token: posted for posted in (*kept, *live, *others)}
         return tuple(found[one] for one in sorted(found)[:MAX_MESSAGES])
 
-    def _adopt(self, device: Device) -> None:
-        """A new device has what any other device of its user has."""
-        if not device.seen_up_to:
-            device.seen_up_to = self._mailbox(device.application.key, device.user_id).delivered_up_to
-
     def _delivered(self, device: Device, mailbox: Mailbox, now: float) -> None:
-        key, user_id = device.application.key, device.user_id
-        if device.seen_up_to > mailbox.delivered_up_to:
-            mailbox.delivered_up_to = device.seen_up_to
+        application, user_id = device.application, device.user_id
+        if device.seen_up_to > application.delivered.get(user_id, 0):
+            application.delivered[user_id] = device.seen_up_to
             sql = "INSERT OR REPLACE INTO mailboxes (application, user_id, delivered_up_to) VALUES (?, ?, ?)"
-            self._store.write(sql, key, user_id, mailbox.delivered_up_to)
-        devices = [other for other in device.application.users.get(user_id, {}).values() if not other.has_expired(now)]
-        everybody = min((other.seen_up_to or mailbox.delivered_up_to for other in devices), default=0)
+            self._store.write(sql, application.key, user_id, device.seen_up_to)
+        devices = [other for other in application.users.get(user_id, {}).values() if not other.has_expired(now)]
+        everybody = min((other.seen_up_to for other in devices), default=0)
         if mailbox.drop_until(everybody):
-            self._store.write("DELETE FROM messages WHERE application = ? AND user_id = ? AND token <= ?", key, user_id, everybody)
+            sql = "DELETE FROM messages WHERE application = ? AND user_id = ? AND token <= ?"
+            self._store.write(sql, application.key, user_id, everybody)
 
     def _keep(self, application: Application, user_id: str, kept: Kept) -> None:
         sql = "INSERT OR REPLACE INTO messages (application, user_id, token, transport_id, frame, publisher) VALUES (?, ?, ?, ?, ?, ?)"
