@@ -24,7 +24,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame
 from sinchphone.engine.call import Call
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.details import CallDetails
-from sinchphone.engine.environment import Cloud
+from sinchphone.engine.environment import Api, Cloud
 from sinchphone.engine.events import ClientEvent
 from sinchphone.exchange.destinations.attendant import Attendants
 from sinchphone.exchange.options import ExchangeOptions
@@ -157,8 +157,8 @@ class Ear:
 class OurExchange(Cloud):
     """The exchange of the test, as an environment of sinchphone's."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        super().__init__(APPLICATION, host=exchange.url, secret=base64.b64encode(SECRET).decode(), caller_id="+14155550100")
+    def __init__(self, exchange: Exchange, api: Api) -> None:
+        super().__init__(APPLICATION, host=exchange.url, secret=base64.b64encode(SECRET).decode(), caller_id="+14155550100", api=api)
 
     @property
     def loopback(self) -> bool:
@@ -202,8 +202,8 @@ class Town:
         await client.told("started", user=user)
         return client
 
-    async def phone(self, user: str) -> SinchClient:
-        return await self.stack.enter_async_context(SinchClient(user, OurExchange(self.exchange), media=self.media))
+    async def phone(self, user: str, api: Api = "ocra") -> SinchClient:
+        return await self.stack.enter_async_context(SinchClient(user, OurExchange(self.exchange, api), media=self.media))
 
     def sound(self, hz: float) -> tuple[Ear, Ticker]:
         ear = Ear(hz)
