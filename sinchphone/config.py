@@ -34,7 +34,7 @@ MAX_SECRET_BYTES: Final = 4_096
 SECRET_COMMAND_SECONDS: Final = 60.0  # long enough to type a passphrase
 SECRET_VARIABLE: Final = "SINCH_APPLICATION_SECRET"  # noqa: S105 - a name
 CONFIG_VARIABLE: Final = "SINCHPHONE_CONFIG"
-_SECRET_KEYS: Final = ("application_secret", "secret", "token", "sms.token")
+_SECRET_KEYS: Final = ("application_secret", "secret", "token", "password", "sms.token")
 _ILLEGAL_IN_USER_IDS: Final = re.compile(r"[^A-Za-z0-9_=-]+")
 
 
@@ -265,6 +265,13 @@ def read_secret(options: Options, environ: Mapping[str, str] = os.environ) -> Se
         return Secret(_read_secret_file(options.secret_file, "secret_file"), "secret_file")
     value = environ.get(SECRET_VARIABLE)
     return Secret(value, SECRET_VARIABLE) if value else None
+
+
+def read_password(options: Options) -> str | None:
+    """The user's password: from password_command or the environment. Raises ConfigError."""
+    if options.password_command:
+        return _run_secret_command(options.password_command, "password_command")
+    return options.password
 
 
 def read_sms_token(options: Options) -> str | None:

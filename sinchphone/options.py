@@ -152,6 +152,8 @@ class Options:
     caller_id: str | None = _key("", _text, "the number that phone calls show (+E164)", variable="SINCHPHONE_CALLER_ID")
     token: str | None = _key("", _text, "a registration token (environment only)", variable="SINCHPHONE_TOKEN", secret=True)
     token_url: str | None = _key("", _url, "a backend that returns registration tokens", variable="SINCHPHONE_TOKEN_URL", trusted_only=True)
+    password: str | None = _key("", _text, "the user's password, api papi (environment only)", variable="SINCHPHONE_PASSWORD", secret=True)
+    password_command: str | None = _key("", _text, "a command that prints the user's password, for api papi", trusted_only=True)
     secret_command: str | None = _key("", _text, "a command that prints the application's secret", trusted_only=True)
     secret_file: Path | None = _key("", _path, "a file with the secret, for its owner's eyes only", trusted_only=True)  # noqa: RUF009 - a field
     state_dir: Path | None = _key("", _path, "where registrations are kept; the platform's state folder", trusted_only=True)  # noqa: RUF009 - a field

@@ -89,6 +89,7 @@ class SinchClient:
         self._told_ready = asyncio.Event()
         self._channels: dict[str, MxpChannel] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._notes: deque[asyncio.Task[None]] = deque(maxlen=MAX_RECENT_CALLS)
         self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
         self._invites = Reassembler()
 
@@ -110,6 +111,7 @@ class SinchClient:
             task.cancel()
         if self._calls:
             await asyncio.wait(self._calls.values(), timeout=CLOSE_S)
+        await asyncio.gather(*self._notes)
         await self._messenger.close()
         self._runner.cancel()
         await asyncio.gather(self._runner, return_exceptions=True)
@@ -257,7 +259,7 @@ class SinchClient:
             await call.run()
         finally:
             self._channels.pop(call.id, None)
-            await self._note(call)
+            self._notes.append(asyncio.create_task(self._note(call), name=f"note {call.id}"))  # cancelling the call doesn't lose it
             await self._report(call)
 
     async def _note(self, call: Call) -> None:

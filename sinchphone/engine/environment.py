@@ -9,8 +9,15 @@ from sinchphone.errors import ConfigError
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 
 CLOUD_HOST: Final = "ocra.api.sinch.com"  # routes to the nearest region
+LEGACY_HOST: Final = "clientapi.sinch.com"  # the older dialect's, as Sinch's JavaScript documentation names it
 
 Api: TypeAlias = Literal["ocra", "papi"]
+
+
+def base_url_of(host: str | None, api: Api) -> str:
+    """The base URL of a platform by its host or origin; Sinch's own for a dialect where none is given."""
+    host = host or (CLOUD_HOST if api == "ocra" else LEGACY_HOST)
+    return (host if "://" in host else f"https://{host}").rstrip("/")
 
 
 class Environment(Protocol):
@@ -53,22 +60,22 @@ class Cloud:
         self,
         application_key: str,
         *,
-        host: str = CLOUD_HOST,
+        host: str | None = None,
         secret: str | None = None,
         token: str | None = None,
         token_source: Callable[[str], Awaitable[str]] | None = None,
         caller_id: str | None = None,
         api: Api = "ocra",
     ) -> None:
-        """``host`` is a name, or an origin with its scheme (``https://host:port``). Exactly one of ``secret`` (the application's,
-        base64), ``token`` and ``token_source`` (asked with the user id) proves who we are; a token is a user ticket where ``api`` is
-        papi. Raises ConfigError."""
+        """``host`` is a name, or an origin with its scheme (``https://host:port``); Sinch's own where it isn't given. Exactly one of
+        ``secret`` (the application's, base64), ``token`` and ``token_source`` (asked with the user id) proves who we are; a token is
+        a user ticket where ``api`` is papi. Raises ConfigError."""
         if sum(proof is not None for proof in (secret, token, token_source)) != 1:
             raise ConfigError("one of secret, token and token source is needed, and not two")
         self._key = application_key
         self._caller_id = caller_id
         self._api: Api = api
-        self._base_url = (host if "://" in host else f"https://{host}").rstrip("/")
+        self._base_url = base_url_of(host, api)
         self._secret = None if secret is None else decode_secret(secret)
         self._token = token
         self._token_source = token_source

@@ -8,7 +8,7 @@
 
 import json
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -119,8 +119,3 @@ class Seen(Generic[Key]):
         if len(self._keys) > self._limit:
             self._keys.popitem(last=False)
         return True
-
-
-def names_twice(names: Sequence[str]) -> str | None:
-    """The first name that's there twice."""
-    return next((name for index, name in enumerate(names) if name in names[:index]), None)

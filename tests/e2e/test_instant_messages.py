@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.client import SinchClient
+from sinchphone.engine.environment import Cloud
 from sinchphone.engine.events import MessageDelivered, MessageReceived, MessageSent
-from sinchphone.errors import MessageError, NotFoundError, PlatformError
+from sinchphone.errors import AuthenticationError, MessageError, NotFoundError, PlatformError
 from sinchphone.exchange.local import Local
 from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.signaling.dialect import IdentityKind, Recipient
+from sinchphone.signaling.papi.users import create_user, log_in
 
 
 class Two:
@@ -125,3 +128,30 @@ async def test_a_legacy_client_calls_a_phone_number(two: Any, steps: Any) -> Non
     call = await alice.call_phone("+46000000000")
     details = await steps.end_of(call, 30.0)
     assert (details.cause, details.ended_by) == (Cause.HUNG_UP, "peer")
+
+
+async def test_a_user_with_a_password_logs_in_and_can_be_written_to_by_e_mail(two: Any, media: Any) -> None:
+    alice = await two.phone("alice")
+    url, key = two._ocra._url, two._ocra.application_key
+    names = [Recipient("dora"), Recipient("dora@example.org", IdentityKind.EMAIL)]
+    await create_user(url, key, names, "correct horse battery staple")
+
+    async def ticket(user: str) -> str:
+        return await log_in(url, key, Recipient(user), "correct horse battery staple")
+
+    cloud = Cloud(key, host=url, token_source=ticket, api="papi")
+    async with SinchClient("dora", cloud, media=media) as dora:
+        sent = await alice.send_message(["mailto:dora@example.org"], "hi")
+        received = (await next_of(dora, MessageReceived)).message
+        assert (received.id, received.sender, received.text) == (sent.id, "alice", "hi")
+        async with asyncio.timeout(20):
+            await sent.settled()
+        assert list(sent.delivered) == ["dora@example.org"]
+
+
+async def test_a_wrong_password_is_refused(two: Any) -> None:
+    await two.phone("alice")
+    url, key = two._ocra._url, two._ocra.application_key
+    await create_user(url, key, [Recipient("dora")], "correct horse battery staple")
+    with pytest.raises(AuthenticationError):
+        await log_in(url, key, Recipient("dora"), "wrong horse battery staple")

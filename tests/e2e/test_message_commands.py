@@ -98,3 +98,18 @@ def test_a_message_to_somebody_who_is_away_is_there_when_they_are_back(terminal:
     assert code == 0
     again = terminal.listen("bob")
     assert terminal.until(again, "message.received")["text"] == "while you were away"
+
+
+def test_a_call_is_in_the_history_of_both(terminal: Terminal) -> None:
+    terminal.listen("bob")
+    code, _ = terminal.run("call", "--user", "alice", "--no-audio", "--tone", "440", "--max-duration", "1s", "hangup-after:1s")
+    assert code == 0
+    code, _ = terminal.run("call", "--user", "alice", "--no-audio", "--tone", "440", "--ring-timeout", "2s", "bob")
+    assert code == 5
+    _, events = terminal.run("history", "--user", "alice")
+    assert [(one["kind"], one["peers"], one["outbound"]) for one in events[:-1]] == [
+        ("call", ["hangup-after:1s"], True),
+        ("call", ["bob"], True),
+    ]
+    _, events = terminal.run("history", "--user", "bob", "--missed")
+    assert [(one["peers"], one["missed"]) for one in events[:-1]] == [(["alice"], True)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.session import Session
-from sinchphone.config import read_secret
+from sinchphone.config import read_password, read_secret
 from sinchphone.errors import ConfigError
 from sinchphone.options import Options
 
@@ -74,6 +74,9 @@ def _cloud(options: Options) -> "Environment":
         return open_cloud(token=options.token)
     if options.token_url is not None:
         return open_cloud(token_source=partial(fetch_token, options.token_url))
+    password = read_password(options) if options.api == "papi" else None
+    if password is not None:
+        return open_cloud(token_source=partial(_log_in, options, password))
     secret = read_secret(options)
     if secret is None:
         raise ConfigError(
@@ -89,6 +92,16 @@ def open_history(options: Options) -> "History":
 
     account = f"{options.environment} {options.application_key or ''} {user_of(options)}"
     return History(options.state_path / "history.db", account)
+
+
+async def _log_in(options: Options, password: str, user: str) -> str:
+    """A user ticket for the user's password."""
+    from sinchphone.engine.environment import base_url_of
+    from sinchphone.signaling.dialect import Recipient
+    from sinchphone.signaling.papi.users import log_in
+
+    assert options.application_key is not None, "checked before"
+    return await log_in(base_url_of(options.host, options.api), options.application_key, Recipient(user), password)
 
 
 @contextlib.asynccontextmanager

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT_S = 15.0
 MAX_STDIN_BYTES = 1_000_000  # far more than any message: what is longer is refused with its own sentence
-WAITS = ("sent", "delivered", "none")
 
 
 def add_to(app: typer.Typer) -> None:
