@@ -73,7 +73,7 @@ async def test_who_gives_up_waiting_harms_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"this is no database", b"SQLite format 3\x00 cut short" + b"x" * 4096])
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.sqlite3").write_bytes(content)
-    with pytest.raises(StoreError, match="x[.]sqlite3"):
+    with pytest.raises(StoreError, match=r"x\.sqlite3"):
         await opened(tmp_path / "x.sqlite3")
 
 

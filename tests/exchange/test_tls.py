@@ -11,6 +11,7 @@ import pytest
 from cryptography import x509
 
 from sinchphone.errors import ConfigError
+from sinchphone.exchange.pubsub.origin import bare
 from sinchphone.exchange.tls import Issued, issue
 
 NOW = datetime.datetime.now(datetime.UTC)
@@ -90,3 +91,10 @@ async def test_a_client_that_came_without_tls_is_told_where_the_broker_has_it(st
 async def test_without_tls_there_is_one_place_for_everything(exchange: Any, legacy: Any) -> None:
     network = (await legacy("ada").started()).config["rtcConfiguration"]["signalNetwork"]
     assert network["host"] == network["plainHost"] == exchange.url.removeprefix("http://")
+
+
+@pytest.mark.parametrize(
+    ("origin", "named"), [("exchange.example:443", "exchange.example"), ("[::1]:443", "[::1]"), ("127.0.0.1:4443", "127.0.0.1:4443")]
+)
+def test_the_port_that_https_has_anyway_is_not_named_to_clients_that_would_take_it_for_a_part_of_the_name(origin: str, named: str) -> None:
+    assert bare(origin) == named

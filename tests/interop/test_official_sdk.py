@@ -164,6 +164,17 @@ async def test_the_sdk_hangs_up_on_the_phone_that_called(town: Any, steps: Any) 
     assert (await steps.end_of(call)).cause is Cause.HUNG_UP
 
 
+async def test_the_sdk_hangs_up_in_the_moment_that_it_has_answered(town: Any, steps: Any) -> None:
+    phone, sdk = await town.phone("bob"), await town.sdk_user("alice")
+    call = await phone.call_user("alice")
+    incoming = (await sdk.told("incoming"))["call"]
+    await steps.reach(call, State.RINGING)
+    sdk.do("answer", call=incoming)
+    sdk.do("hangUp", call=incoming)
+    assert (await steps.end_of(call)).cause in (Cause.HUNG_UP, Cause.DENIED)
+    assert (await sdk.told("ended"))["cause"] == "DENIED"
+
+
 async def test_the_sdk_cancels_a_call_that_rings_on_a_phone(town: Any, steps: Any) -> None:
     phone, sdk = await town.phone("bob"), await town.sdk_user("alice")
     sdk.do("callUser", to="bob")

@@ -21,7 +21,7 @@ from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.ocra.bodies import read_body
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi import bodies
-from sinchphone.exchange.pubsub.origin import origin_of
+from sinchphone.exchange.pubsub.origin import bare, origin_of
 from sinchphone.exchange.refusals import not_found
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
@@ -199,9 +199,9 @@ class PapiRoutes:
     def _secure_host(self, request: web.Request) -> str:
         """Where the broker is with TLS, as the client may name it; without TLS, where it is at all."""
         port = self._tls_port()
-        if request.secure or port is None:
+        if port is None:
             return origin_of(request)
-        return origin_of(request, port=port)
+        return bare(origin_of(request) if request.secure else origin_of(request, port=port))
 
     # Calls
 

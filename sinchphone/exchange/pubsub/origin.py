@@ -15,3 +15,8 @@ def origin_of(request: web.Request, *, port: int | None = None) -> str:
     if not host or given is None:
         raise invalid("Host: that is not a host")
     return f"[{host}]:{port or given}" if ":" in host else f"{host}:{port or given}"
+
+
+def bare(origin: str) -> str:
+    """The origin without the port that https has anyway: legacy clients take ``name:443`` for a host's name."""
+    return origin.removesuffix(":443")
