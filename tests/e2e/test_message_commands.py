@@ -98,6 +98,10 @@ def test_a_message_to_somebody_who_is_away_is_there_when_they_are_back(terminal:
     assert code == 0
     again = terminal.listen("bob")
     assert terminal.until(again, "message.received")["text"] == "while you were away"
+    alice = terminal.listen("alice")
+    assert terminal.until(alice, "message.delivered")["recipient"] == "bob"
+    _, [entry, _] = terminal.run("history", "--user", "alice")
+    assert entry["status"] == "delivered"
 
 
 def test_a_call_is_in_the_history_of_both(terminal: Terminal) -> None:
