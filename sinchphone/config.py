@@ -26,7 +26,7 @@ from typing import Any, Final
 import platformdirs
 
 from sinchphone.errors import ConfigError
-from sinchphone.options import KEYS, AudioSection, ExchangeSection, Key, Options
+from sinchphone.options import KEYS, AudioSection, ExchangeSection, Key, Options, SmsSection
 
 PROJECT_FILE: Final = "sinchphone.toml"
 MAX_FILE_BYTES: Final = 1_000_000
@@ -34,7 +34,7 @@ MAX_SECRET_BYTES: Final = 4_096
 SECRET_COMMAND_SECONDS: Final = 60.0  # long enough to type a passphrase
 SECRET_VARIABLE: Final = "SINCH_APPLICATION_SECRET"  # noqa: S105 - a name
 CONFIG_VARIABLE: Final = "SINCHPHONE_CONFIG"
-_SECRET_KEYS: Final = ("application_secret", "secret", "token")
+_SECRET_KEYS: Final = ("application_secret", "secret", "token", "password", "sms.token")
 _ILLEGAL_IN_USER_IDS: Final = re.compile(r"[^A-Za-z0-9_=-]+")
 
 
@@ -65,9 +65,11 @@ class Configuration:
     def options(self) -> Options:
         """The values alone."""
         values = {setting.key.name: setting.value for setting in self.settings}
-        inner = {name: _section(values, name) for name in ("audio", "exchange")}
+        inner = {name: _section(values, name) for name in ("audio", "exchange", "sms")}
         top = {name: value for name, value in values.items() if "." not in name}
-        return Options(**top, audio=AudioSection(**inner["audio"]), exchange=ExchangeSection(**inner["exchange"]))
+        return Options(
+            **top, audio=AudioSection(**inner["audio"]), exchange=ExchangeSection(**inner["exchange"]), sms=SmsSection(**inner["sms"])
+        )
 
     def source(self, name: str) -> str:
         """Where the value of the key ``name`` came from."""
@@ -255,14 +257,30 @@ class Secret:
 def read_secret(options: Options, environ: Mapping[str, str] = os.environ) -> Secret | None:
     """The application's secret: from secret_command, the keyring, secret_file or the environment. Raises ConfigError."""
     if options.secret_command:
-        return Secret(_run_secret_command(options.secret_command), "secret_command")
+        return Secret(_run_secret_command(options.secret_command, "secret_command"), "secret_command")
     stored = _keyring_secret(options.application_key)
     if stored:
         return Secret(stored, "keyring")
     if options.secret_file:
-        return Secret(_read_secret_file(options.secret_file), "secret_file")
+        return Secret(_read_secret_file(options.secret_file, "secret_file"), "secret_file")
     value = environ.get(SECRET_VARIABLE)
     return Secret(value, SECRET_VARIABLE) if value else None
+
+
+def read_password(options: Options) -> str | None:
+    """The user's password: from password_command or the environment. Raises ConfigError."""
+    if options.password_command:
+        return _run_secret_command(options.password_command, "password_command")
+    return options.password
+
+
+def read_sms_token(options: Options) -> str | None:
+    """The API token of the SMS API's service plan: from sms.token_command, sms.token_file or the environment. Raises ConfigError."""
+    if options.sms.token_command:
+        return _run_secret_command(options.sms.token_command, "sms.token_command")
+    if options.sms.token_file:
+        return _read_secret_file(options.sms.token_file, "sms.token_file")
+    return options.sms.token
 
 
 def secret_source(options: Options, environ: Mapping[str, str] = os.environ) -> str | None:
@@ -273,13 +291,13 @@ def secret_source(options: Options, environ: Mapping[str, str] = os.environ) -> 
     return secret.source if secret else None
 
 
-def _run_secret_command(command: str) -> str:
+def _run_secret_command(command: str, name: str) -> str:
     try:
         words = shlex.split(command)
         done = subprocess.run(words, stdout=subprocess.PIPE, timeout=SECRET_COMMAND_SECONDS, check=True)  # noqa: S603 - the user's own
     except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
-        raise ConfigError("secret_command failed", hint=f"try it yourself: {command}") from error
-    return _one_line(done.stdout, "secret_command")
+        raise ConfigError(f"{name} failed", hint=f"try it yourself: {command}") from error
+    return _one_line(done.stdout, name)
 
 
 def _keyring_secret(application_key: str | None) -> str | None:
@@ -299,15 +317,15 @@ def _keyring_secret(application_key: str | None) -> str | None:
         raise ConfigError("the keyring can't be read", hint="unlock it, or name a secret_file") from error
 
 
-def _read_secret_file(path: Path) -> str:
+def _read_secret_file(path: Path, name: str) -> str:
     try:
         with path.open("rb") as opened:
             seen = os.fstat(opened.fileno())
             if os.name == "posix" and (stat.S_IMODE(seen.st_mode) & 0o077 or seen.st_uid != os.getuid()):
-                raise ConfigError(f"secret_file {path} can be read by others", hint=f"chown it to yourself and: chmod 600 {path}")
-            return _one_line(opened.read(MAX_SECRET_BYTES), f"secret_file {path}")
+                raise ConfigError(f"{name} {path} can be read by others", hint=f"chown it to yourself and: chmod 600 {path}")
+            return _one_line(opened.read(MAX_SECRET_BYTES), f"{name} {path}")
     except OSError as error:
-        raise ConfigError(f"secret_file {path} can't be read: {error.strerror}") from error
+        raise ConfigError(f"{name} {path} can't be read: {error.strerror}") from error
 
 
 def _one_line(raw: bytes, source: str) -> str:

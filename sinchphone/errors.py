@@ -7,6 +7,7 @@
     ├── RemoteProtocolError    the peer did
     ├── ConfigError            configuration that can't be used
     ├── DestinationError       something that can't be dialled
+    ├── MessageError           a message that can't be sent: empty, too long, to oneself
     ├── AuthenticationError    the platform doesn't believe who we are
     ├── ForbiddenError         the platform knows us and says no
     ├── NotFoundError          nobody of that name or number
@@ -47,6 +48,10 @@ class ConfigError(SinchphoneError):
 
 class DestinationError(SinchphoneError):
     """That can't be dialled."""
+
+
+class MessageError(SinchphoneError):
+    """That message can't be sent."""
 
 
 class AuthenticationError(SinchphoneError):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -132,6 +132,22 @@ class ExchangeSection:
 
     host: str = _key("127.0.0.1", _text, "address of the embedded exchange")
     port: int = _key(4600, _port, "its port")
+    tls: bool = _key(False, _flag, "listen with TLS too (sinchphone exchange); other clients insist on it")
+    tls_port: int = _key(4643, _port, "its port with TLS")
+    keep: bool = _key(True, _flag, "keep users and waiting messages in the state folder; false: in memory only")
+
+
+@dataclass(frozen=True, slots=True)
+class SmsSection:
+    """[sms]: Sinch's SMS API, which carries messages to phone numbers."""
+
+    service_plan_id: str | None = _key("", _text, "the service plan of the SMS API", variable="SINCH_SERVICE_PLAN_ID")
+    sender: str | None = _key("", _text, "what the phone shows as sender: a number, a short code or a name")
+    region: str = _key("us", _one_of("us", "eu", "br", "ca", "au"), "where the service plan lives: us, eu, br, ca or au")
+    host: str | None = _key("", _url, "the SMS API, where it isn't the region's", trusted_only=True)
+    token: str | None = _key("", _text, "the service plan's API token (environment only)", variable="SINCH_SMS_TOKEN", secret=True)
+    token_command: str | None = _key("", _text, "a command that prints the API token", trusted_only=True)
+    token_file: Path | None = _key("", _path, "a file with the API token, for its owner's eyes only", trusted_only=True)  # noqa: RUF009 - a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +158,15 @@ class Options:
     environment: str = _key("local", _one_of("local", "cloud"), "local: the embedded exchange; cloud: as soon as an application_key is set")
     user: str | None = _key("", _user_id, "who I am; the login name in the local environment", variable="SINCH_USER_ID")
     application_key: str | None = _key("", _text, "the application's key", variable="SINCH_APPLICATION_KEY")
+    api: Literal["ocra", "papi"] = _key(
+        "ocra", _one_of("ocra", "papi"), "which of Sinch's REST dialects is spoken: ocra, or papi, the older one with messages"
+    )
     host: str | None = _key("", _url, "the platform, where it isn't Sinch's own", variable="SINCHPHONE_HOST", trusted_only=True)
     caller_id: str | None = _key("", _number, "the number that phone calls show (+E164)", variable="SINCHPHONE_CALLER_ID")
     token: str | None = _key("", _text, "a registration token (environment only)", variable="SINCHPHONE_TOKEN", secret=True)
     token_url: str | None = _key("", _url, "a backend that returns registration tokens", variable="SINCHPHONE_TOKEN_URL", trusted_only=True)
+    password: str | None = _key("", _text, "the user's password, api papi (environment only)", variable="SINCHPHONE_PASSWORD", secret=True)
+    password_command: str | None = _key("", _text, "a command that prints the user's password, for api papi", trusted_only=True)
     secret_command: str | None = _key("", _text, "a command that prints the application's secret", trusted_only=True)
     secret_file: Path | None = _key("", _path, "a file with the secret, for its owner's eyes only", trusted_only=True)  # noqa: RUF009 - a field
     state_dir: Path | None = _key("", _path, "where registrations are kept; the platform's state folder", trusted_only=True)  # noqa: RUF009 - a field
@@ -155,6 +176,7 @@ class Options:
     json: bool = _key(False, _flag, "one JSON object a line on standard output", variable="SINCHPHONE_JSON")
     audio: AudioSection = field(default_factory=AudioSection)
     exchange: ExchangeSection = field(default_factory=ExchangeSection)
+    sms: SmsSection = field(default_factory=SmsSection)
 
     @property
     def state_path(self) -> Path:

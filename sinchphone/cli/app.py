@@ -7,7 +7,7 @@ import typer
 import typer.core
 
 from sinchphone.cli.calling.destination import Kind, read_destination
-from sinchphone.cli.commands import call, configuration, devices, exchange, listen, token
+from sinchphone.cli.commands import call, configuration, devices, exchange, history, listen, message, token
 from sinchphone.cli.exits import ExitCode, help_text
 from sinchphone.cli.terminal.flags import check_color
 from sinchphone.errors import DestinationError
@@ -72,5 +72,5 @@ def root(
         typer.echo(context.get_help())
 
 
-for noun in (call, listen, exchange, devices, token, configuration):
+for noun in (call, message, listen, history, exchange, devices, token, configuration):
     noun.add_to(app)

@@ -12,6 +12,7 @@ from sinchphone.errors import (
     ForbiddenError,
     LocalProtocolError,
     MediaError,
+    MessageError,
     NetworkError,
     NotFoundError,
     OutputError,
@@ -61,6 +62,7 @@ class ExitCode(IntEnum):
 _ERRORS: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
     (ConfigError, ExitCode.CONFIG),
     (DestinationError, ExitCode.USAGE),
+    (MessageError, ExitCode.USAGE),
     (AuthenticationError, ExitCode.AUTHENTICATION),
     (ForbiddenError, ExitCode.FORBIDDEN),
     (NotFoundError, ExitCode.NOT_FOUND),

@@ -1,8 +1,9 @@
-"""The phone: registers a user, makes calls, takes calls.
+"""The phone: registers a user, makes and takes calls, sends and takes messages.
 
 ::
 
-    frames of our channels --> known call id? --> that call's channel
+    frames of our channels --> a transport's? --> messages
+                               known call id? --> that call's channel
                                INVITE, user key --> a new incoming Call --> events()
 """
 
@@ -11,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +21,15 @@ from typing import Final, Self, TypeAlias
 from sinchphone.engine.call import Call
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
-from sinchphone.engine.invites import MAX_PUBLIC_HEADER_BYTES, check_invite, public_headers, session_key
+from sinchphone.engine.history import History, PastCall
+from sinchphone.engine.invites import check_invite, session_key
 from sinchphone.engine.link import Link
+from sinchphone.engine.messages import Messenger
+from sinchphone.engine.recipients import read_recipient
+from sinchphone.engine.sent import SentMessage
 from sinchphone.errors import (
     AuthenticationError,
     ForbiddenError,
-    LocalProtocolError,
     NetworkError,
     RemoteProtocolError,
     SinchphoneError,
@@ -37,9 +41,9 @@ from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
 from sinchphone.protocol.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp import Client, Message, decrypt
-from sinchphone.protocol.ulid import RANDOM_BYTES, make_ulid
+from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers
 from sinchphone.signaling.channel import MxpChannel
-from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
+from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement, Recipient
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
 from sinchphone.signaling.ocra.names import PUSH_CAPABILITY
 
@@ -65,21 +69,27 @@ class SinchClient:
         media: MediaThread | None = None,
         state_dir: Path | None = None,
         relay_only: bool = False,
+        history: History | None = None,
     ) -> None:
         """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``media`` shares a media thread;
-        ``state_dir`` keeps the registered instance between runs (default: a new one each time)."""
+        ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps
+        the registered instance between runs (default: a new one each time)."""
         store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore()
         self.user_id = user_id
-        self.garbage = 0  # frames on our channels that made no sense
+        self._garbage = 0
         self._environment = environment
+        self._history = history
         self._make_sound = sound or (lambda: None)
         self._owns_media = media is None
         self.media = media or MediaThread()
         self._relay_only = relay_only
         self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
         self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._events.put_nowait)
+        self._messenger = Messenger(self._link, user_id, tell=self._events.put_nowait, history=history)
+        self._told_ready = asyncio.Event()
         self._channels: dict[str, MxpChannel] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
+        self._notes: deque[asyncio.Task[None]] = deque(maxlen=MAX_RECENT_CALLS)
         self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
         self._invites = Reassembler()
 
@@ -93,6 +103,7 @@ class SinchClient:
             await self._close_media()
             raise
         self._events.put_nowait(Ready(self.user_id, registration.instance.id))
+        self._told_ready.set()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -100,6 +111,8 @@ class SinchClient:
             task.cancel()
         if self._calls:
             await asyncio.wait(self._calls.values(), timeout=CLOSE_S)
+        await asyncio.gather(*self._notes)
+        await self._messenger.close()
         self._runner.cancel()
         await asyncio.gather(self._runner, return_exceptions=True)
         await self._link.close()
@@ -109,6 +122,11 @@ class SinchClient:
     def instance_id(self) -> str:
         """The id of this device on the platform."""
         return self._link.registration.instance.id
+
+    @property
+    def garbage(self) -> int:
+        """How many frames on our channels made no sense."""
+        return self._garbage + self._messenger.garbage
 
     async def events(self) -> AsyncIterator[ClientEvent]:
         """What happens to this client; ends after ClientFailed. One reader."""
@@ -132,11 +150,24 @@ class SinchClient:
             raise ForbiddenError("calls to phone numbers need a caller id", hint=hint)
         return await self._call(Domain.PSTN, number, headers, sound, caller)
 
+    async def send_message(
+        self, recipients: str | Sequence[str | Recipient], text: str, *, headers: Mapping[str, str] | None = None
+    ) -> SentMessage:
+        """Send an instant message; returns when the platform has it, ``receipts`` and ``settled`` of what it gives wait for more.
+
+        Recipients are user ids, e-mail addresses or phone numbers of users (``engine.recipients``). Raises MessageError for what
+        can't be sent (empty, longer than 24 KiB in UTF-8, to oneself), NotFoundError where one of them is unknown (nobody gets it
+        then), ForbiddenError where the platform has no messages, NetworkError and PlatformError where it failed for everybody.
+        """
+        named = [recipients] if isinstance(recipients, str) else recipients
+        chosen = [one if isinstance(one, Recipient) else read_recipient(one) for one in named]
+        return await self._messenger.send(chosen, text, headers or {})
+
     async def _call(self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice, caller: str | None) -> Call:
-        _check_headers(headers or {})
+        check_public_headers(headers or {}, "call")
         chosen = self._sound(sound)
         await chosen.open()
-        call_id = make_ulid(time.time(), os.urandom(RANDOM_BYTES))
+        call_id = self._link.dialect.new_call_id()
         channel = self._channel(call_id)
         request = partial(CallRequest, call_id, domain, identity, caller_id=caller, headers=dict(headers or {}))
         call = Call(
@@ -175,6 +206,9 @@ class SinchClient:
         """One pub/sub payload. Whatever it is, it harms nobody."""
         try:
             fragment = parse_fragment(payload)
+            if fragment.transport_id is not None:
+                self._messenger.feed(fragment, self._now())
+                return
             channel = self._channels.get(fragment.session_id)
             if channel is not None:
                 channel.feed(fragment)
@@ -183,10 +217,10 @@ class SinchClient:
             if text is not None and fragment.session_id not in self._recent:
                 self._take_invite(fragment.session_id, decrypt(text, self._link.registration.profile.key))
         except RemoteProtocolError:
-            self.garbage += 1
+            self._garbage += 1
 
     def _take_invite(self, call_id: str, message: Message) -> None:
-        check_invite(message, self.instance_id)
+        check_invite(message, self._link.registration.address)
         key = session_key(message)
         channel = self._channel(call_id)
         channel.configure(key)
@@ -199,7 +233,7 @@ class SinchClient:
             ports=self.media.ports,
             port_options=self._port_options(),
             sound=self._sound(None),
-            headers=public_headers(message),
+            headers=decode_public_headers(message.headers),
         )
         self._start(call)
         self._events.put_nowait(IncomingCall(call))
@@ -225,7 +259,19 @@ class SinchClient:
             await call.run()
         finally:
             self._channels.pop(call.id, None)
+            self._notes.append(asyncio.create_task(self._note(call), name=f"note {call.id}"))  # cancelling the call doesn't lose it
             await self._report(call)
+
+    async def _note(self, call: Call) -> None:
+        if self._history is None:
+            return
+        details = call.details
+        duration_ms = None if details.established_at is None else details.duration_ms
+        cause, answered = str(details.cause or v.Cause.FAILURE), details.answered_at is not None
+        past = PastCall(
+            call.id, call.outbound, call.peer, call.domain.value, details.started_at, answered, duration_ms, cause, details.ended_by
+        )
+        await self._history.note_call(self._link.registration.instance.device_id, past)
 
     async def _report(self, call: Call) -> None:
         details = call.details
@@ -252,10 +298,17 @@ class SinchClient:
 
     async def _run(self) -> None:
         try:
-            await self._link.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._link.run(), name="link")
+                group.create_task(self._read_messages(), name="messages")
         except* SinchphoneError as group:
             error = next(e for e in _leaves(group) if isinstance(e, SinchphoneError))
             self._events.put_nowait(ClientFailed(error))
+
+    async def _read_messages(self) -> None:
+        """What waited for us at the platform is told after Ready."""
+        await self._told_ready.wait()
+        await self._messenger.run()
 
     async def _wait_until_ready(self) -> None:
         """Both subscriptions stand; a call that comes from now on is not missed."""
@@ -279,7 +332,7 @@ class SinchClient:
     def _me(self, caller_id: str | None) -> Client:
         registration = self._link.registration
         return Client(
-            self.user_id, registration.instance.id, registration.profile.signal_channel, device="sinchphone", caller_id=caller_id or ""
+            self.user_id, registration.address, registration.profile.signal_channel, device="sinchphone", caller_id=caller_id or ""
         )
 
     def _port_options(self) -> PortOptions:
@@ -295,12 +348,6 @@ class SinchClient:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _check_headers(headers: Mapping[str, str]) -> None:
-    size = sum(len(f"{name}{value}".encode()) for name, value in headers.items())
-    if size > MAX_PUBLIC_HEADER_BYTES:
-        raise LocalProtocolError(f"call headers of {size} bytes are too long", hint=f"At most {MAX_PUBLIC_HEADER_BYTES} bytes in all.")
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

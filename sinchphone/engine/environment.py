@@ -3,12 +3,21 @@
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 from sinchphone.errors import ConfigError
-from sinchphone.protocol.auth import decode_secret, sign_registration_token
+from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 
 CLOUD_HOST: Final = "ocra.api.sinch.com"  # routes to the nearest region
+LEGACY_HOST: Final = "clientapi.sinch.com"  # the older dialect's, as Sinch's JavaScript documentation names it
+
+Api: TypeAlias = Literal["ocra", "papi"]
+
+
+def base_url_of(host: str | None, api: Api) -> str:
+    """The base URL of a platform by its host or origin; Sinch's own for a dialect where none is given."""
+    host = host or (CLOUD_HOST if api == "ocra" else LEGACY_HOST)
+    return (host if "://" in host else f"https://{host}").rstrip("/")
 
 
 class Environment(Protocol):
@@ -17,6 +26,10 @@ class Environment(Protocol):
     @property
     def application_key(self) -> str:
         """The application's key (public)."""
+
+    @property
+    def api(self) -> Api:
+        """The REST dialect that the platform is spoken to in."""
 
     @property
     def caller_id(self) -> str | None:
@@ -33,7 +46,8 @@ class Environment(Protocol):
         """The platform went away: do what can be done here to bring it back (the local environment takes over the hosting)."""
 
     async def token(self, user_id: str) -> str:
-        """A registration token (JWT) for the user, valid now. Raises AuthenticationError."""
+        """What proves the user, valid now: a registration token (JWT), or a user ticket where ``api`` is papi. Raises
+        AuthenticationError."""
 
     async def close(self) -> None:
         """Let go of what ``open`` took."""
@@ -46,19 +60,22 @@ class Cloud:
         self,
         application_key: str,
         *,
-        host: str = CLOUD_HOST,
+        host: str | None = None,
         secret: str | None = None,
         token: str | None = None,
         token_source: Callable[[str], Awaitable[str]] | None = None,
         caller_id: str | None = None,
+        api: Api = "ocra",
     ) -> None:
-        """``host`` is a name, or an origin with its scheme (``https://host:port``). Exactly one of ``secret`` (the application's,
-        base64), ``token`` and ``token_source`` (asked with the user id) proves who we are. Raises ConfigError."""
+        """``host`` is a name, or an origin with its scheme (``https://host:port``); Sinch's own where it isn't given. Exactly one of
+        ``secret`` (the application's, base64), ``token`` and ``token_source`` (asked with the user id) proves who we are; a token is
+        a user ticket where ``api`` is papi. Raises ConfigError."""
         if sum(proof is not None for proof in (secret, token, token_source)) != 1:
             raise ConfigError("one of secret, token and token source is needed, and not two")
         self._key = application_key
         self._caller_id = caller_id
-        self._base_url = (host if "://" in host else f"https://{host}").rstrip("/")
+        self._api: Api = api
+        self._base_url = base_url_of(host, api)
         self._secret = None if secret is None else decode_secret(secret)
         self._token = token
         self._token_source = token_source
@@ -67,6 +84,11 @@ class Cloud:
     def application_key(self) -> str:
         """The application's key."""
         return self._key
+
+    @property
+    def api(self) -> Api:
+        """The dialect that was chosen."""
+        return self._api
 
     @property
     def caller_id(self) -> str | None:
@@ -86,12 +108,14 @@ class Cloud:
         """The cloud mends itself."""
 
     async def token(self, user_id: str) -> str:
-        """A registration token: signed here, given, or asked for. Raises what the token source raises."""
+        """A registration token or user ticket: signed here, given, or asked for. Raises what the token source raises."""
         if self._token_source is not None:
             return await self._token_source(user_id)
         if self._token is not None:
             return self._token
         assert self._secret is not None, "checked when it was made"
+        if self._api == "papi":
+            return sign_user_ticket(self._key, self._secret, user_id, created_at=time.time())
         return sign_registration_token(self._key, self._secret, user_id, issued_at=int(time.time()), nonce=secrets.token_hex(16))
 
     async def close(self) -> None:

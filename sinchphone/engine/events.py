@@ -1,6 +1,7 @@
 """What a client tells its user."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sinchphone.engine.call import Call
@@ -35,6 +36,51 @@ class IncomingCall:
 
 
 @dataclass(frozen=True, slots=True)
+class InstantMessage:
+    """A message as it was written. What came from the other side is as it came: escape it before it's shown. ``at`` is when it was
+    sent or received here, in seconds since the epoch."""
+
+    id: str
+    sender: str
+    recipients: tuple[str, ...]
+    text: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """Somebody wrote. It's acknowledged without our doing."""
+
+    message: InstantMessage
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSent:
+    """The platform has our message, for one recipient at least. ``elsewhere``: another device of ours sent it."""
+
+    message: InstantMessage
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelivered:
+    """A device of the recipient has the message. At most once for each recipient."""
+
+    message_id: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFailed:
+    """The message couldn't be handed to the platform for that recipient."""
+
+    message_id: str
+    recipient: str
+    error: SinchphoneError
+
+
+@dataclass(frozen=True, slots=True)
 class ClientWarning:
     """Something is not as it should be, and the client goes on."""
 
@@ -49,4 +95,5 @@ class ClientFailed:
     error: SinchphoneError
 
 
-ClientEvent: TypeAlias = Ready | Reconnecting | Reconnected | IncomingCall | ClientWarning | ClientFailed
+MessageEvent: TypeAlias = MessageReceived | MessageSent | MessageDelivered | MessageFailed
+ClientEvent: TypeAlias = Ready | Reconnecting | Reconnected | IncomingCall | MessageEvent | ClientWarning | ClientFailed

@@ -2,20 +2,16 @@
 
 import base64
 import binascii
-import json
-from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.mxp import Message, Method
 
-MAX_PUBLIC_HEADER_BYTES: Final = 1024  # of all public call headers together (Sinch SDK)
 
-
-def check_invite(message: Message, instance_id: str) -> None:
-    """Raises RemoteProtocolError for a message that is no INVITE for that device from another one."""
+def check_invite(message: Message, address: str) -> None:
+    """Raises RemoteProtocolError for a message that is no INVITE for the device of that address from another one."""
     if message.method is not Method.INVITE:
         raise RemoteProtocolError("not an INVITE")
-    if not message.is_addressed_to(instance_id) or message.sender.instance_id == instance_id:
+    if not message.is_addressed_to(address) or message.sender.instance_id == address:
         raise RemoteProtocolError("an INVITE for somebody else")
 
 
@@ -28,15 +24,3 @@ def session_key(invite: Message) -> bytes:
     if len(key) not in (16, 32):
         raise RemoteProtocolError("the INVITE has no session key")
     return key
-
-
-def public_headers(invite: Message) -> dict[str, str]:
-    """The caller's public headers (header "ph", a JSON map); what can't be read is as if it were not there."""
-    text = invite.headers.get("ph", "")
-    if not 0 < len(text) <= 4 * MAX_PUBLIC_HEADER_BYTES:
-        return {}
-    try:
-        headers = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return {str(name): str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}

@@ -19,6 +19,7 @@ from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.signaling.dialect import Dialect, Registration
 from sinchphone.signaling.instances import InstanceStore
 from sinchphone.signaling.ocra.dialect import OcraDialect
+from sinchphone.signaling.papi.dialect import PapiDialect
 from sinchphone.signaling.pubsub.client import Interrupted, PubSub, Received, Resumed
 
 RETRY_FIRST_S = 0.1
@@ -41,7 +42,7 @@ class Link:
         on_frame: Callable[[object], None],
         tell: Callable[[ClientEvent], None],
     ) -> None:
-        """``on_frame`` gets every payload of our two channels, ``tell`` what the user should know."""
+        """``on_frame`` gets every payload of our channels, ``tell`` what the user should know."""
         self.ready = asyncio.Event()
         self._environment = environment
         self._user_id = user_id
@@ -56,20 +57,28 @@ class Link:
         base_url = await self._environment.open()
         self._session = aiohttp.ClientSession()
         try:
-            self.dialect: Dialect = OcraDialect(
-                self._session,
-                base_url,
-                self._environment.application_key,
-                self._user_id,
-                token=lambda: self._environment.token(self._user_id),
-                store=self._store,
-            )
+            self.dialect = self._speak(base_url)
             self._take(await self.dialect.register())
         except BaseException:
             await self._session.close()
             await self._environment.close()
             raise
         return self.registration
+
+    def _speak(self, base_url: str) -> Dialect:
+        environment, user_id = self._environment, self._user_id
+        if environment.api == "papi":
+            return PapiDialect(
+                self._session,
+                base_url,
+                environment.application_key,
+                user_id,
+                ticket=lambda: environment.token(user_id),
+                store=self._store,
+            )
+        return OcraDialect(
+            self._session, base_url, environment.application_key, user_id, token=lambda: environment.token(user_id), store=self._store
+        )
 
     async def run(self) -> None:
         """Keep the line until cancelled. Raises AuthenticationError and its like when the platform doesn't want us any more."""
@@ -80,8 +89,12 @@ class Link:
                 pass
 
     async def publish(self, channel: str, text: str) -> None:
-        """Publish one frame. Raises NetworkError or PlatformError."""
+        """Publish one frame of a call. Raises NetworkError or PlatformError."""
         await self._signal.publish(channel, text)
+
+    async def publish_message(self, channel: str, text: str) -> None:
+        """Publish one frame of an instant message, on the broadcast network. Raises NetworkError, ForbiddenError or PlatformError."""
+        await self._broadcast.publish(channel, text)
 
     async def confirm(self) -> Registration:
         """Register again where the platform has forgotten us."""
@@ -92,7 +105,7 @@ class Link:
         try:
             async with asyncio.timeout(1.0):
                 await asyncio.gather(
-                    self._broadcast.leave([self.registration.profile.broadcast_channel]),
+                    self._broadcast.leave(self._broadcast_channels),
                     self._signal.leave([self.registration.profile.signal_channel]),
                     return_exceptions=True,
                 )
@@ -110,27 +123,33 @@ class Link:
             origin=pubsub.origin,
             secure=pubsub.secure,
             subscribe_key=pubsub.broadcast_subscribe_key,
+            publish_key=pubsub.broadcast_publish_key,
             uuid=name,
         )
         self._signal = PubSub(
             self._session,
-            origin=pubsub.origin,
+            origin=pubsub.signal_origin or pubsub.origin,
             secure=pubsub.secure,
             subscribe_key=pubsub.signal_subscribe_key,
             publish_key=pubsub.signal_publish_key,
             uuid=name,
         )
 
-    async def _serve(self) -> None:
+    @property
+    def _broadcast_channels(self) -> list[str]:
+        """In one poll: INVITEs for this device and instant messages for the user."""
         profile = self.registration.profile
+        return [profile.broadcast_channel, *([profile.transport_channel] if profile.transport_channel else [])]
+
+    async def _serve(self) -> None:
         self._down = {"broadcast", "signal"}
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._read("broadcast", self._broadcast, profile.broadcast_channel), name="broadcast")
-            group.create_task(self._read("signal", self._signal, profile.signal_channel), name="signal")
+            group.create_task(self._read("broadcast", self._broadcast, self._broadcast_channels), name="broadcast")
+            group.create_task(self._read("signal", self._signal, [self.registration.profile.signal_channel]), name="signal")
             group.create_task(self._upkeep(), name="upkeep")
 
-    async def _read(self, name: str, pubsub: PubSub, channel: str) -> None:
-        async for event in pubsub.events([channel]):
+    async def _read(self, name: str, pubsub: PubSub, channels: list[str]) -> None:
+        async for event in pubsub.events(channels):
             match event:
                 case Received(payload=payload):
                     self._on_frame(payload)

@@ -21,6 +21,7 @@ from typing import Self
 import aiohttp
 import platformdirs
 
+from sinchphone.engine.environment import Api
 from sinchphone.errors import NetworkError
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.destinations.attendant import Attendants
@@ -28,8 +29,9 @@ from sinchphone.exchange.directory.credentials import ApplicationCredentials, lo
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions
 from sinchphone.exchange.server import SERVICE, Exchange, PortTakenError
+from sinchphone.exchange.store import FILE_NAME as STORE_NAME
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.auth import decode_secret, sign_registration_token
+from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 
 CALLER_ID = "+14155550100"  # 555-0100 to 555-0199 are nobody's: reserved for fiction
 FIND_SECONDS = 3.0  # how long somebody who holds the port may take to answer
@@ -62,15 +64,25 @@ class Local:
         port: int = DEFAULT_PORT,
         media: MediaThread | None = None,
         destinations: Destinations | None = None,
+        api: Api = "ocra",
+        keep: bool = True,
     ) -> None:
-        """``state_dir`` keeps the application's key and secret; the platform's state folder if not given. ``destinations`` is what
-        can be called beside users while this process hosts (default: the dial plan, its sound in ``media``). Raises ConfigError
-        where the credentials can't be kept."""
-        self._credentials: ApplicationCredentials = local_credentials(state_dir or platformdirs.user_state_path("sinchphone"))
-        self._options = ExchangeOptions(host=host, port=port, applications={self._credentials.key: self._credentials.secret})
+        """``state_dir`` keeps the application's key and secret and, with ``keep``, the users and what waits for them; the platform's
+        state folder if not given. ``destinations`` is what can be called beside users while this process hosts (default: the dial
+        plan, its sound in ``media``). ``api`` is the dialect that clients speak. Raises ConfigError where the credentials can't be
+        kept."""
+        folder = state_dir or platformdirs.user_state_path("sinchphone")
+        self._credentials: ApplicationCredentials = local_credentials(folder)
+        self._options = ExchangeOptions(
+            host=host,
+            port=port,
+            applications={self._credentials.key: self._credentials.secret},
+            store=folder / STORE_NAME if keep else None,
+        )
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._own_media = None if media else MediaThread()
         self._destinations = destinations or Attendants(media or self._own_media)
+        self._api: Api = api
         self._exchange: Exchange | None = None
         self._opened = 0
         self._lock = asyncio.Lock()
@@ -84,6 +96,11 @@ class Local:
     def caller_id(self) -> str | None:
         """A number that nobody has, for calls to the exchange's own numbers."""
         return CALLER_ID
+
+    @property
+    def api(self) -> Api:
+        """The dialect that was chosen; the exchange speaks both."""
+        return self._api
 
     @property
     def loopback(self) -> bool:
@@ -110,9 +127,12 @@ class Local:
                 await self._find_or_host()
 
     async def token(self, user_id: str) -> str:
-        """A registration token of the local application. Raises ConfigError for what can't be a user id."""
-        secret = decode_secret(self._credentials.secret)
-        return sign_registration_token(self.application_key, secret, user_id, issued_at=int(time.time()), nonce=secrets.token_hex(16))
+        """What proves the user: a registration token of the local application, or a user ticket. Raises ConfigError for what can't
+        be a user id."""
+        secret, now = decode_secret(self._credentials.secret), time.time()
+        if self._api == "papi":
+            return sign_user_ticket(self.application_key, secret, user_id, created_at=now)
+        return sign_registration_token(self.application_key, secret, user_id, issued_at=int(now), nonce=secrets.token_hex(16))
 
     async def close(self) -> None:
         """One user less; without any, the hosting ends."""

@@ -2,11 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sinchphone.errors import ConfigError
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
+DEFAULT_TLS_PORT = 4643
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server shows: its certificate chain and the key, as files (PEM)."""
+
+    chain: Path
+    key: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +26,13 @@ class ExchangeOptions:
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
+    store: Path | None = None  # the database of users and kept messages; without one they last as long as the exchange
+    certificate: Certificate | None = None  # listens with TLS too
+    tls_port: int = DEFAULT_TLS_PORT
     body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked
     message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)
+    publishes_at_once: int = 1_000  # over one connection: the longest message to five has less
+    publishes_a_second: int = 100  # and later
     users: int = 1_000  # an application
     devices_per_user: int = 16
     open_calls_per_user: int = 16
@@ -30,9 +45,19 @@ class ExchangeOptions:
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
-        if not 0 <= self.port <= 65_535:
-            raise ConfigError(f"{self.port} is not a port", hint="Ports go from 1 to 65535.")
-        limits = (self.body_bytes, self.message_bytes, self.users, self.devices_per_user, self.open_calls_per_user, self.polls)
+        for port in (self.port, self.tls_port):
+            if not 0 <= port <= 65_535:
+                raise ConfigError(f"{port} is not a port", hint="Ports go from 1 to 65535.")
+        limits = (
+            self.body_bytes,
+            self.message_bytes,
+            self.users,
+            self.publishes_at_once,
+            self.publishes_a_second,
+            self.devices_per_user,
+            self.open_calls_per_user,
+            self.polls,
+        )
         if min(*limits, self.history_per_channel, self.history_bytes) < 1:
             raise ConfigError("an exchange's limits must be at least 1")
         if min(self.history_seconds, self.poll_seconds, self.clock_skew_seconds) <= 0:

@@ -1,10 +1,12 @@
 """The exchange as a server: directory, broker and calls behind one HTTP port."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from types import TracebackType
@@ -15,15 +17,24 @@ from aiohttp import web
 from sinchphone.errors import NetworkError, RemoteProtocolError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
+from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
+from sinchphone.exchange.directory.verification import Verifier
+from sinchphone.exchange.messages.postbox import Postbox
+from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.papi.routes import PapiRoutes
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.routes import PubNubRoutes
 from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.tls import server_context
+from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.ocra.names import CORS_HEADERS, ErrorCode
 from sinchphone.signaling.ocra.registration import write_error
+from sinchphone.signaling.papi.names import API_ROOT
 
 SERVICE = "sinchphone-exchange"
 MAX_CHALLENGE_CHARACTERS = 128
@@ -45,11 +56,17 @@ class Exchange:
     def __init__(self, options: ExchangeOptions, *, destinations: Destinations | None = None) -> None:
         """``destinations`` answers what is no user: rooms, numbers, the echo. Raises ConfigError for a secret that is none."""
         self._options = options
+        self._ready = asyncio.Event()
         self._closing = asyncio.Event()
+        self._store = Store(options.store)
         self.broker = Broker(options)
-        self.directory = Directory(options, self.broker)
+        self.directory = Directory(options, self.broker, self._store)
+        self._accounts = Accounts(self.directory, self._store)
+        self._transports = Transports(self.directory, self._accounts, self._store)
+        self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
         self._calls = Calls(options, self.directory, self.broker, destinations)
         self._runner: web.AppRunner | None = None
+        self._tls_port: int | None = None
 
     @property
     def url(self) -> str:
@@ -64,8 +81,14 @@ class Exchange:
             raise NetworkError("the exchange is not running")
         return int(self._runner.addresses[0][1])
 
+    @property
+    def tls_url(self) -> str | None:
+        """The base URL with TLS, where it listens with TLS."""
+        host = self._options.host
+        return f"https://{f'[{host}]' if ':' in host else host}:{self._tls_port}" if self._tls_port else None
+
     async def start(self) -> None:
-        """Listen. Raises PortTakenError where somebody else does, NetworkError where it's not possible otherwise."""
+        """Listen. Raises PortTakenError where somebody else does, NetworkError where it's not possible otherwise, StoreError."""
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,  # paths carry messages and keys
@@ -77,23 +100,55 @@ class Exchange:
         )
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._options.host, self._options.port).start()
-        except OSError as error:
+            await self._listen(self._runner)
+            await self._recall()
+        except BaseException:
             await self._runner.cleanup()
+            await self._store.close()
             self._runner = None
-            raise self._unable(error) from error
+            raise
+        self._ready.set()
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        """First of all the port: it decides which of several processes is the exchange. Raises NetworkError."""
+        options, certificate = self._options, self._options.certificate
+        await self._start(web.TCPSite(runner, options.host, options.port), options.port)
+        if certificate is not None:
+            plain = len(runner.addresses)
+            await self._start(
+                web.TCPSite(runner, options.host, options.tls_port, ssl_context=server_context(certificate)), options.tls_port
+            )
+            self._tls_port = int(runner.addresses[plain][1])
+
+    async def _start(self, site: web.TCPSite, port: int) -> None:
+        try:
+            await site.start()
+        except OSError as error:
+            raise self._unable(error, port) from error
+
+    async def _recall(self) -> None:
+        """Know what was known when the exchange ended last. Raises StoreError."""
+        now = time.time()
+        await self._store.open()
+        await self.directory.recall(now)
+        await self._accounts.recall()
+        await self._transports.recall()
+        await self._postbox.recall(now)
 
     async def close(self) -> None:
         """Stop listening and end what runs; clients notice at once. May be called twice."""
         runner, self._runner = self._runner, None
         if runner is None:
             return
+        with contextlib.suppress(StoreError):  # it's in the log
+            await self._store.settle()  # before another process has the port, and reads
         for site in list(runner.sites):
             await site.stop()
         await self._calls.close(_CLOSE_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
         self._closing.set()
         self.broker.wake_everybody()
         await runner.cleanup()
+        await self._store.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -103,11 +158,20 @@ class Exchange:
         await self.close()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[_cors, _errors_as_json], client_max_size=self._options.body_bytes)
+        application = web.Application(middlewares=[self._when_ready, _cors, _errors_as_json], client_max_size=self._options.body_bytes)
         application.router.add_get("/", self._identify)
-        PubNubRoutes(self.broker, self._options, self._closing).add_to(application.router)
-        OcraRoutes(self._options, self.directory, self._calls).add_to(application.router)
+        verifier = Verifier(self.directory, self._options.clock_skew_seconds)
+        people = (self._options, verifier, self.directory)
+        PubNubRoutes(self.broker, self.directory, self._postbox, self._options, self._closing).add_to(application.router)
+        OcraRoutes(*people, self._calls).add_to(application.router)
+        PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
         return application
+
+    @web.middleware
+    async def _when_ready(self, request: web.Request, handler: "_Route") -> web.StreamResponse:
+        """Requests that come while we still read what we knew wait a moment."""
+        await self._ready.wait()
+        return await handler(request)
 
     async def _identify(self, request: web.Request) -> web.Response:
         """Says what this is; to somebody who names an application and a random challenge, proves that it's served here."""
@@ -118,8 +182,8 @@ class Exchange:
             identity["proof"] = exchange_proof(application.secret, challenge)
         return web.json_response(identity)
 
-    def _unable(self, error: OSError) -> NetworkError:
-        where = f"{self._options.host}:{self._options.port}"
+    def _unable(self, error: OSError, port: int) -> NetworkError:
+        where = f"{self._options.host}:{port}"
         match error.errno:
             case errno.EADDRINUSE:
                 return PortTakenError(f"another program listens on {where}", hint="Stop it, or choose another port for the exchange.")
@@ -153,18 +217,23 @@ async def _errors_as_json(request: web.Request, handler: _Route) -> web.StreamRe
     try:
         return await handler(request)
     except RefusedError as refusal:
-        return _refused(refusal.status, refusal.code, str(refusal))
+        return _refused(request, refusal.status, refusal.code, str(refusal))
     except RemoteProtocolError as error:
-        return _refused(400, ErrorCode.INVALID_PARAMETERS, str(error))
+        return _refused(request, 400, ErrorCode.INVALID_PARAMETERS, str(error))
+    except StoreError as error:
+        return _refused(request, 503, ErrorCode.INTERNAL, str(error))
     except web.HTTPException as error:
         code = ErrorCode.NOT_FOUND if error.status == 404 else ErrorCode.INVALID_REQUEST
-        return _refused(error.status, code, error.reason)
+        return _refused(request, error.status, code, error.reason)
     except Exception:
         _logger.exception("a request could not be served")
-        return _refused(500, ErrorCode.INTERNAL, "the exchange failed; its log says why")
+        return _refused(request, 500, ErrorCode.INTERNAL, "the exchange failed; its log says why")
 
 
-def _refused(status: int, code: ErrorCode, message: str) -> web.Response:
+def _refused(request: web.Request, status: int, code: ErrorCode, message: str) -> web.Response:
+    """The older dialect calls the number ``errorCode``."""
     reference = secrets.token_hex(8)
     _logger.debug("refused with %d (%d), reference %s", status, code, reference)
-    return web.Response(body=write_error(code, message, reference), status=status, content_type="application/json")
+    legacy = request.rel_url.raw_path.startswith(f"{API_ROOT}/")
+    body = write_json({"errorCode": int(code), "message": message, "reference": reference}) if legacy else None
+    return web.Response(body=body or write_error(code, message, reference), status=status, content_type="application/json")

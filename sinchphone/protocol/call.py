@@ -474,5 +474,6 @@ MESSAGES: Final = _rows(
     (_UNDECIDED, Method.ERROR, _M._on_withdrawal),
     (_ANSWERED, Method.LEAVE, _M._on_leave),
     (_ANSWERED, Method.ERROR, _M._on_leave),
+    (_ANSWERED, Method.DENY, _M._on_leave),  # a 1.x client that hangs up after its JOIN, before it has our JOINED
     (_WITH_PEERS, Method.PEER_EVENT, _M._on_peer_event),
 )

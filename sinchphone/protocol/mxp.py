@@ -144,7 +144,7 @@ def to_json(message: Message) -> str:
     fields: dict[str, Any] = {"md": int(message.method), "bv": BODY_VERSION, **_client_fields(message.sender)}
     if message.body_type != BodyType.NONE:
         fields["bt"] = str(message.body_type)
-    if message.body or message.body_type != BodyType.NONE:
+    if message.body or message.body_type not in (BodyType.NONE, BodyType.TEXT):  # the receipt of a text has none
         fields["bd"] = message.body
     fields["nvps"] = dict(message.headers)
     try:

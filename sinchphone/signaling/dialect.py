@@ -1,6 +1,6 @@
 """What the engine asks of the platform, whichever REST dialect carries it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -30,27 +30,33 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class PubSubConfig:
-    """Where the two pub/sub networks are. ``origin`` is ``host`` or ``host:port``."""
+    """Where the two pub/sub networks are. ``origin`` is ``host`` or ``host:port``; ``signal_origin`` where the signal network has
+    another one. Without ``broadcast_publish_key`` the platform has no instant messages."""
 
     origin: str
     secure: bool
     broadcast_subscribe_key: str
     signal_subscribe_key: str
     signal_publish_key: str
+    broadcast_publish_key: str | None = None
+    signal_origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """An instance's channels and its MXP key (AES-128 or AES-256)."""
+    """An instance's channels and its MXP key (AES-128 or AES-256). ``transport_channel`` is the user's, common to all devices: it
+    carries instant messages, on the broadcast network."""
 
     broadcast_channel: str
     signal_channel: str
     key: bytes = field(repr=False)
+    transport_channel: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a registered instance knows about its platform."""
+    """What a registered instance knows about its platform. ``sub_instance`` is this run of the program, in a dialect that tells
+    them apart."""
 
     instance: Instance
     pubsub: PubSubConfig
@@ -59,11 +65,17 @@ class Registration:
     relay_only: bool = False
     config_refresh_s: float = 86_400.0
     prolong_window_s: float = 180 * 86_400.0
+    sub_instance: str = ""
+
+    @property
+    def address(self) -> str:
+        """What we're called in MXP messages (``fi``)."""
+        return f"{self.instance.id}:{self.sub_instance}" if self.sub_instance else self.instance.id
 
 
 @dataclass(frozen=True, slots=True)
 class CallRequest:
-    """A call to be placed. ``call_id`` is ours (a ULID) and becomes the MXP session id."""
+    """A call to be placed. ``call_id`` is ours (the dialect makes it) and becomes the MXP session id."""
 
     call_id: str
     domain: Domain
@@ -89,6 +101,49 @@ class Placement:
     session_key: bytes = field(repr=False)
     signal_channel: str
     instances: tuple[RemoteInstance, ...] = ()
+
+
+class IdentityKind(StrEnum):
+    """How a user is named: by user id, by e-mail address or by phone number."""
+
+    USERNAME = "username"
+    EMAIL = "email"
+    NUMBER = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody to write to."""
+
+    identity: str
+    kind: IdentityKind = IdentityKind.USERNAME
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A user who takes part in a transport; ``channel`` is common to all their devices."""
+
+    channel: str
+    recipient: Recipient
+    instances: tuple[RemoteInstance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What carries instant messages among some users: a key (AES-128 or AES-256) and the channels."""
+
+    id: str
+    key: bytes = field(repr=False)
+    participants: tuple[Participant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCounts:
+    """How many instant messages there were since the last report."""
+
+    sent: int = 0
+    received: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +181,19 @@ class Dialect(Protocol):
 
     async def report_call(self, report: CallReport) -> None:
         """Deliver a call report."""
+
+    def new_call_id(self) -> str:
+        """An id for a call, as this dialect has them."""
+
+    async def open_transport(self, recipients: Sequence[Recipient]) -> Transport:
+        """The transport from us to the recipients, who must not include us. Its participants are those of the recipients that the
+        platform knows. NotFoundError: it says that somebody is unknown."""
+
+    async def transport(self, transport_id: str) -> Transport:
+        """A transport in which we take part, with all its participants. NotFoundError or ForbiddenError where there's none."""
+
+    async def report_messages(self, counts: MessageCounts) -> None:
+        """Deliver counts of instant messages."""
 
     async def close(self) -> None:
         """Close connections."""

@@ -1,6 +1,7 @@
-"""Registration tokens from a backend of the user's own (``token_url``): the application's secret stays there."""
+"""Registration tokens and user tickets from a backend of the user's own (``token_url``): the application's secret stays there."""
 
 import json
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
 
 TIMEOUT_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16_384
+_TICKET: Final = re.compile("[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+")  # a user ticket, which proves the same in the legacy dialect
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -43,6 +45,8 @@ def _token_in(body: bytes) -> str:
         except (ValueError, RecursionError):
             found = None
         text = found if isinstance(found, str) else ""
-    if text.count(".") != 2 or not text.isascii() or not text.isprintable():
-        raise AuthenticationError("what the backend at token_url answered is no token", hint='it should be a JWT, or {"token": JWT}')
+    if not (text.count(".") == 2 or _TICKET.fullmatch(text)) or not text.isascii() or not text.isprintable():
+        raise AuthenticationError(
+            "what the backend at token_url answered is no token", hint='it should be a JWT (or user ticket), or {"token": JWT}'
+        )
     return text

@@ -16,7 +16,18 @@ from sinchphone.cli.main import command_line
 from sinchphone.cli.terminal.report import schema_text
 from sinchphone.engine import client as engine_client
 from sinchphone.engine.details import CallDetails
-from sinchphone.engine.events import ClientEvent, IncomingCall, Ready
+from sinchphone.engine.events import (
+    ClientEvent,
+    IncomingCall,
+    InstantMessage,
+    MessageDelivered,
+    MessageFailed,
+    MessageReceived,
+    MessageSent,
+    Ready,
+)
+from sinchphone.engine.sent import SentMessage
+from sinchphone.errors import SinchphoneError
 from sinchphone.media.desk import devices
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PortStats
@@ -141,6 +152,11 @@ class Platform:
     numbers: list[tuple[str, str | None]] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     closed: int = 0
+    texts: list[tuple[tuple[str, ...], str, dict[str, str]]] = field(default_factory=list)
+    acknowledging: tuple[str, ...] = ()  # who acknowledges what is sent
+    failing: dict[str, SinchphoneError] = field(default_factory=dict)
+    refuses_message: Exception | None = None
+    received: list[InstantMessage] = field(default_factory=list)
 
 
 class FakeEnvironment:
@@ -171,6 +187,8 @@ def client_class(platform: Platform) -> type[Any]:
                 raise platform.refuses
             platform.users.append(self.user_id)
             self._events.put_nowait(Ready(self.user_id, self.instance_id))
+            for message in platform.received:
+                self._events.put_nowait(MessageReceived(message))
             for peer, script in platform.incoming:
                 self._start(FakeCall(peer, outbound=False, sound=self._sound()), script, ring=True)
             return self
@@ -198,6 +216,25 @@ def client_class(platform: Platform) -> type[Any]:
             call.headers = headers
             return self._start(call, platform.outgoing)
 
+        async def send_message(self, recipients: Any, text: str, *, headers: Any = None) -> SentMessage:
+            platform.texts.append((tuple(recipients), text, dict(headers)))
+            if platform.refuses_message:
+                raise platform.refuses_message
+            message = InstantMessage("m-1", self.user_id, tuple(recipients), text, dict(headers), time.time())
+            sent = SentMessage(message, {f"t-{name}": name for name in recipients})
+            for name, error in platform.failing.items():
+                sent.fail(name, error)
+                self._events.put_nowait(MessageFailed("m-1", name, error))
+            self._events.put_nowait(MessageSent(message))
+            self._tasks.append(asyncio.ensure_future(self._acknowledge(sent)))
+            return sent
+
+        async def _acknowledge(self, sent: SentMessage) -> None:
+            await asyncio.sleep(0.02)
+            for name in platform.acknowledging:
+                if sent.acknowledge(f"t-{name}"):
+                    self._events.put_nowait(MessageDelivered("m-1", name))
+
         async def call_phone(self, number: str, *, caller_id: str | None = None, headers: Any = None, sound: Any = None) -> FakeCall:
             platform.numbers.append((number, caller_id))
             return self._start(FakeCall(number, domain=Domain.PSTN, sound=sound), platform.outgoing)
@@ -208,7 +245,17 @@ def client_class(platform: Platform) -> type[Any]:
 @pytest.fixture(autouse=True)
 def nobodys_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No configuration and no state but those of the test."""
-    for name in ("SINCH_APPLICATION_KEY", "SINCH_APPLICATION_SECRET", "SINCH_USER_ID", "NO_COLOR", "FORCE_COLOR", "CI", "SINCHPHONE_JSON"):
+    for name in (
+        "SINCH_APPLICATION_KEY",
+        "SINCH_APPLICATION_SECRET",
+        "SINCH_USER_ID",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "CI",
+        "SINCHPHONE_JSON",
+        "SINCH_SMS_TOKEN",
+        "SINCH_SERVICE_PLAN_ID",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name in ("PROFILE", "CONFIG", "CALLER_ID", "HOST", "TOKEN", "TOKEN_URL"):
         monkeypatch.delenv(f"SINCHPHONE_{name}", raising=False)

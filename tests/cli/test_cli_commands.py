@@ -407,7 +407,7 @@ def test_listen_answers_by_itself_and_ends_after_one_call(platform: Any, sinchph
     platform.incoming = [("carol", ring_for_long)]
     ran = sinchphone("listen", "--auto-answer", "--once", "--user", "ada")
     assert (ran.code, ran.out) == (0, "ended after 0:00: carol hung up\n")
-    assert "ada is waiting for calls (local exchange, hosted here); Ctrl-C ends" in ran.err
+    assert "ada is waiting for calls and messages (local exchange, hosted here); Ctrl-C ends" in ran.err
     assert "carol calls" in ran.err
 
 

@@ -243,7 +243,7 @@ def test_the_example_file_is_the_one_that_init_writes() -> None:
 
 
 def test_the_example_file_names_every_key_with_its_default() -> None:
-    assert tomllib.loads(example()) == {"audio": {}, "exchange": {}}
+    assert tomllib.loads(example()) == {"audio": {}, "exchange": {}, "sms": {}}
     uncommented = re.sub(r"^# (\w+ = )", r"\1", example(), flags=re.MULTILINE).split("# Profiles")[0]
     found = config._flatten(tomllib.loads(uncommented))
     assert set(found) == {name for name, key in KEYS.items() if not key.secret}

@@ -1,12 +1,15 @@
 """Which platform a configuration leads to, and tokens from a backend."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from aiohttp import web
 
 from sinchphone.cli.calling.phone import open_environment, user_of
+from sinchphone.config import load
 from sinchphone.engine.environment import Cloud
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
 from sinchphone.exchange.local import Local
@@ -80,6 +83,10 @@ async def test_a_backend_is_asked_with_the_user_id(backend: Backend, text: str) 
     assert await fetch_token(await backend(text), "ada") == "h.ada.s"
 
 
+async def test_a_backend_may_give_a_user_ticket(backend: Backend) -> None:
+    assert await fetch_token(await backend("YWJj:ZGVm"), "ada") == "YWJj:ZGVm"
+
+
 @pytest.mark.parametrize(
     ("text", "status"), [("no", 403), ("", 200), ("{}", 200), ("{", 200), ("<html>", 200), ("h.\x1b[2J.s", 200), ("h.x.s", 302)]
 )
@@ -96,3 +103,28 @@ async def test_a_backend_that_is_down_is_a_network_error() -> None:
 async def test_attack_a_token_never_travels_in_the_clear() -> None:
     with pytest.raises(ConfigError, match="https"):
         await fetch_token("http://example.org/token", "ada")
+
+
+@pytest.mark.parametrize(("api", "host"), [("ocra", "https://ocra.api.sinch.com"), ("papi", "https://clientapi.sinch.com")])
+async def test_each_dialect_has_its_own_host_and_proof(monkeypatch: pytest.MonkeyPatch, api: Literal["ocra", "papi"], host: str) -> None:
+    monkeypatch.setenv("SINCH_APPLICATION_SECRET", SECRET)
+    environment = open_environment(replace(CLOUD, api=api))
+    assert (environment.api, await environment.open()) == (api, host)
+    proof = await environment.token("ada")
+    assert (proof.count("."), proof.count(":")) == ((2, 0) if api == "ocra" else (0, 1))
+
+
+async def test_the_local_exchange_is_spoken_to_in_the_chosen_dialect(tmp_path: Path) -> None:
+    environment = open_environment(Options(state_dir=tmp_path, api="papi"))
+    assert environment.api == "papi"
+    assert ":" in await environment.token("ada")
+
+
+@pytest.mark.parametrize("name", ["password", "sms.token"])
+def test_a_password_or_token_in_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "c.toml"
+    table, _, key = name.rpartition(".")
+    file.write_text((f"[{table}]\n" if table else "") + f'{key} = "hush"\n')
+    with pytest.raises(ConfigError, match="must not be kept") as refused:
+        load({}, file=file)
+    assert "hush" not in str(refused.value)

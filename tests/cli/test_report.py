@@ -38,11 +38,18 @@ EVENTS: list[e.Event] = [
     e.Stats("1", "opus", 1, 2, 0, 3, 4, 0.0, None, 40.0, None),
     e.CheckFinished("1", False, False, 0, None, None),
     e.CheckFinished("1", True, True, 99, 100, -14.0),
+    e.MessageSent("m", ["bob", "+46700000001"], "instant", False),
+    e.MessageDelivered("m", "bob"),
+    e.MessageFailed(None, "bob", "no network", None),
+    e.MessageReceived("m", "bob", ["ada"], "tea?", {"k": "v"}),
+    e.HistoryEntry("call", "1", "2026-11-21T09:00:00.000Z", True, ["bob"], "hung_up", False, 5200, None),
+    e.HistoryEntry("message", "m", "2026-11-21T09:00:00.000Z", False, ["bob"], "received", False, None, "tea?"),
     e.Warned("careful", None),
     e.ExchangeStarted("http://127.0.0.1:4600", "key"),
     e.DeviceFound(0, "card", "ALSA", 1, 2, True, False),
     e.Result(True, 0, [ENDED], ["r.wav"], None),
     e.Result(False, 9, [], [], e.Problem("no network", None)),
+    e.Result(False, 15, [], [], None, [e.MessageStatus("m", "bob", "instant", "sent"), e.MessageStatus(None, "+46", "sms", "failed")]),
 ]
 
 

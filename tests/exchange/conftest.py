@@ -13,7 +13,8 @@ import pytest
 
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
-from sinchphone.protocol.auth import sign_registration_token, sign_request
+from sinchphone.protocol.auth import sign_registration_token, sign_request, sign_user_ticket
+from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, split
 from sinchphone.signaling.ocra.names import JSON_CONTENT_TYPE, OPERATIONS, Operation, write_time
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
@@ -152,5 +153,105 @@ def phone(exchange: Exchange, http: aiohttp.ClientSession) -> MakePhone:
 
     def make(user: str, **members: Any) -> Phone:
         return Phone(http, members.pop("url", exchange.url), user, **members)
+
+    return make
+
+
+@dataclass(frozen=True)
+class LegacyPhone:
+    """A user's instance of the older dialect, before and after it started."""
+
+    session: aiohttp.ClientSession
+    url: str
+    user: str
+    application: str = "acme"
+    instance: str = ""
+    secret: bytes = b""
+    config: Any = None
+
+    def ticket(self, **changes: Any) -> str:
+        fields: dict[str, Any] = {
+            "created_at": time.time(),
+            "secret": SECRETS[self.application],
+            "application": self.application,
+            **changes,
+        }
+        secret = base64.b64decode(fields["secret"])
+        return sign_user_ticket(fields["application"], secret, self.user, created_at=fields["created_at"])
+
+    async def started(self, *services: str) -> "LegacyPhone":
+        body = {"version": {"os": "", "platform": "", "sdk": "js/1.4.12"}, "services": {"calling": services or ["online", "im", "p2p"]}}
+        answer = await self.send("POST", "/v1/instance", json.dumps({**body, "expiresIn": 3600}).encode(), f"user {self.ticket()}")
+        assert answer.status in (200, 201), answer.body
+        phone = replace(self, instance=answer.body["id"], secret=base64.b64decode(answer.body["secret"]))
+        config = await phone.ask("GET", "/v1/configuration/user")
+        assert config.status == 200, config.body
+        return replace(phone, config=config.body)
+
+    async def ask(self, verb: str, path: str, body: Any = None, *, signed_at: float | None = None, secret: bytes | None = None) -> Answer:
+        """A signed request; the query isn't signed."""
+        content = json.dumps(body).encode() if body is not None else b""
+        stamp = write_time(signed_at or time.time())
+        signature = sign_request(verb, path.partition("?")[0], content, JSON_CONTENT_TYPE, stamp, secret or self.secret)
+        return await self.send(verb, path, content, f"instance {self.instance}:{signature}", stamp)
+
+    async def as_application(self, verb: str, path: str, body: Any = None) -> Answer:
+        return await self.send(verb, path, json.dumps(body).encode() if body is not None else b"", f"application {self.application}")
+
+    async def send(self, verb: str, path: str, body: bytes = b"", authorization: str = "", stamp: str = "") -> Answer:
+        sent = {"Content-Type": JSON_CONTENT_TYPE, "Authorization": authorization, "X-Timestamp": stamp}
+        async with self.session.request(verb, self.url + path, data=body or None, headers=sent) as answer:
+            return Answer(answer.status, json.loads(await answer.read() or b"null"), answer.headers)
+
+    async def call(self, callee: str, domain: str = "data", **members: Any) -> Answer:
+        body = {
+            "cli": "",
+            "destination": {"type": "number" if domain == "pstn" else "username", "endpoint": callee},
+            "callId": str(uuid.uuid4()),
+            "mediaChannels": ["audio"],
+            "subinstanceId": 650223357,
+            "headers": {"p2p": "yes"},
+            "sdp": {"type": "offer", "sdp": "v=0\r\n"},
+            **members,
+        }
+        return await self.ask("POST", f"/v1/calls/{domain}", body)
+
+    async def poll(self, token: str = "0", network: str = "broadcastNetwork") -> tuple[list[Any], str]:
+        """One poll of the 3.x form: the messages and the next token."""
+        profile = self.config["rtcProfile"]
+        channels = [profile["signalChannel"]] if network == "signalNetwork" else [profile["broadcastChannel"], profile["transportChannel"]]
+        key = self.config["rtcConfiguration"][network]["subscribeKey"]
+        async with self.session.get(f"{self.url}/subscribe/{key}/{'%2C'.join(sorted(channels))}/0/{token}") as answer:
+            body = await answer.json()
+            return body[0], body[1]
+
+    async def publish(self, channel: str, message: str) -> Answer:
+        keys = self.config["rtcConfiguration"]["broadcastNetwork"]
+        path = f"/publish/{keys['publishKey']}/{keys['subscribeKey']}/0/{channel}/0"
+        async with self.session.post(self.url + path, json=message) as answer:
+            return Answer(answer.status, await answer.json(), answer.headers)
+
+    async def write_to(self, *users: str, text: str = "hello") -> str:
+        """Send an instant message of one frame to the users; the frame."""
+        transport = (await self.ask("POST", "/v1/transport", [{"identity": user} for user in users])).body
+        sender = Client(self.user, f"{self.instance}:1", self.config["rtcProfile"]["transportChannel"])
+        payload = encrypt(
+            Message(Method.INVITE, sender, BodyType.TEXT, json.dumps({"t": text})), base64.b64decode(transport["key"]), b"i" * 16
+        )
+        (frame,) = split(payload, str(uuid.uuid4()), "1", transport["transportId"])
+        for participant in transport["participants"]:
+            assert (await self.publish(participant["channel"], frame)).status == 200
+        return frame
+
+
+MakeLegacyPhone = Callable[..., LegacyPhone]
+
+
+@pytest.fixture
+def legacy(exchange: Exchange, http: aiohttp.ClientSession) -> MakeLegacyPhone:
+    """Makes a phone of the older dialect that hasn't started yet."""
+
+    def make(user: str, **members: Any) -> LegacyPhone:
+        return LegacyPhone(http, members.pop("url", exchange.url), user, **members)
 
     return make

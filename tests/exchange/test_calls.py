@@ -6,10 +6,12 @@ import pytest
 
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS
-from sinchphone.exchange.directory.directory import Device, Directory
+from sinchphone.exchange.directory.devices import Device
+from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.store import Store
 from sinchphone.protocol.jsep import Description
 from sinchphone.signaling.dialect import CallRequest, Domain
 from sinchphone.signaling.ocra.registration import InstanceRequest, Software
@@ -23,7 +25,7 @@ class Town:
     def __init__(self) -> None:
         options = ExchangeOptions(applications={"acme": base64.b64encode(b"a" * 16).decode()}, open_calls_per_user=1)
         self.broker = Broker(options)
-        self.directory = Directory(options, self.broker)
+        self.directory = Directory(options, self.broker, Store(None))
         self.calls = Calls(options, self.directory, self.broker, None)
 
     def register(self, user: str, now: float = NOW) -> Device:

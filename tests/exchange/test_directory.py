@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.directory.directory import Application, Device, Directory
+from sinchphone.exchange.directory.devices import Application, Device
+from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import device_identity, exchange_proof, network
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.store import Store
 from sinchphone.signaling.ocra.registration import InstanceRequest, Software
 
 NOW = 1_795_248_000.0
@@ -24,7 +26,7 @@ class Town:
         secrets = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
         options = ExchangeOptions(applications=secrets, **limits)
         self.broker = Broker(options)
-        self.directory = Directory(options, self.broker)
+        self.directory = Directory(options, self.broker, Store(None))
         self.acme, self.globex = self.application("acme"), self.application("globex")
 
     def application(self, key: str) -> Application:
@@ -121,7 +123,7 @@ def test_a_secret_that_is_none_or_is_used_twice_is_a_configuration_error() -> No
     for secrets in ({"a": "no base64!"}, {"a": "YQ==", "b": "YQ=="}):
         options = ExchangeOptions(applications=secrets)
         with pytest.raises(ConfigError):
-            Directory(options, Broker(options))
+            Directory(options, Broker(options), Store(None))
 
 
 @pytest.mark.parametrize("limits", [{"port": 65_536}, {"port": -1}, {"body_bytes": 0}, {"polls": 0}, {"poll_seconds": 0.0}])

@@ -124,6 +124,9 @@ class TestOutgoing:
     def test_a_call_is_hung_up_by_the_peer(self) -> None:
         talking() >> message(Method.LEAVE) << v.Ended(Cause.HUNG_UP, "peer")
 
+    def test_a_peer_that_denies_after_it_has_joined_hangs_up(self) -> None:
+        answered() >> message(Method.DENY) << v.Ended(Cause.HUNG_UP, "peer")
+
     def test_media_that_came_up_while_it_rang_establishes_the_call_at_the_answer(self) -> None:
         call = ringing()
         call >> v.MediaConnected("bob-1")

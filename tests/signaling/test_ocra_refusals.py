@@ -10,8 +10,8 @@ from aiohttp import web
 
 from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, NetworkError, NotFoundError, PlatformError
 from sinchphone.protocol.jsep import Description
+from sinchphone.signaling import requests as rest
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
-from sinchphone.signaling.ocra import requests as ocra_requests
 from sinchphone.signaling.ocra.names import ErrorCode, Operation
 
 CALL = CallRequest("c-1", Domain.MXP, "bob", Description("offer", "v=0\r\n"), None, {"a": "ä"})
@@ -131,7 +131,7 @@ async def test_a_platform_without_tls_where_tls_is_expected_is_a_network_error(p
 
 
 async def test_a_platform_that_never_answers_is_a_network_error(dialect_for, monkeypatch):
-    monkeypatch.setattr(ocra_requests, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(rest, "TIMEOUT_S", 0.1)
     silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     with pytest.raises(NetworkError, match=f"no answer from 127.0.0.1:{port}"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.session import Session
-from sinchphone.config import read_secret
+from sinchphone.config import read_password, read_secret
 from sinchphone.errors import ConfigError
 from sinchphone.options import Options
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sinchphone.engine.call import Call
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Environment
+    from sinchphone.engine.events import MessageEvent
+    from sinchphone.engine.history import History
     from sinchphone.media.sound import SoundOptions
     from sinchphone.media.thread import MediaThread
 
@@ -52,7 +54,8 @@ def open_environment(options: Options, media: "MediaThread | None" = None) -> "E
 def _local(options: Options, media: "MediaThread | None") -> "Environment":
     from sinchphone.exchange.local import Local
 
-    return Local(options.state_path, host=options.exchange.host, port=options.exchange.port, media=media)
+    where = options.exchange
+    return Local(options.state_path, host=where.host, port=where.port, media=media, api=options.api, keep=where.keep)
 
 
 def _cloud(options: Options) -> "Environment":
@@ -61,13 +64,16 @@ def _cloud(options: Options) -> "Environment":
 
     if options.application_key is None:
         raise ConfigError("no application key", hint="SINCH_APPLICATION_KEY or application_key in the configuration; --profile local")
-    open_cloud = partial(Cloud, options.application_key, caller_id=options.caller_id)
+    open_cloud = partial(Cloud, options.application_key, caller_id=options.caller_id, api=options.api)
     if options.host is not None:
         open_cloud = partial(open_cloud, host=options.host)
     if options.token is not None:
         return open_cloud(token=options.token)
     if options.token_url is not None:
         return open_cloud(token_source=partial(fetch_token, options.token_url))
+    password = read_password(options) if options.api == "papi" else None
+    if password is not None:
+        return open_cloud(token_source=partial(_log_in, options, password))
     secret = read_secret(options)
     if secret is None:
         raise ConfigError(
@@ -75,6 +81,24 @@ def _cloud(options: Options) -> "Environment":
             hint="SINCH_APPLICATION_SECRET, secret_file, secret_command, the keyring or token_url",
         )
     return open_cloud(secret=secret.value)
+
+
+def open_history(options: Options) -> "History":
+    """The history of the configured user on the configured platform; ``async with`` opens it."""
+    from sinchphone.engine.history import History
+
+    account = f"{options.environment} {options.application_key or ''} {user_of(options)}"
+    return History(options.state_path / "history.db", account)
+
+
+async def _log_in(options: Options, password: str, user: str) -> str:
+    """A user ticket for the user's password."""
+    from sinchphone.engine.environment import base_url_of
+    from sinchphone.signaling.dialect import Recipient
+    from sinchphone.signaling.papi.users import log_in
+
+    assert options.application_key is not None, "checked before"
+    return await log_in(base_url_of(options.host, options.api), options.application_key, Recipient(user), password)
 
 
 @contextlib.asynccontextmanager
@@ -90,10 +114,29 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
         environment = open_environment(options, media)
         state = options.state_path / "instances"
         try:
-            async with SinchClient(user, environment, sound=sound, media=media, state_dir=state) as client:
+            async with (
+                history_if_usable(session) as history,
+                SinchClient(user, environment, sound=sound, media=media, state_dir=state, history=history) as client,
+            ):
                 yield Phone(client, environment, media, options.environment)
         finally:
             await environment.close()
+
+
+@contextlib.asynccontextmanager
+async def history_if_usable(session: Session) -> "AsyncIterator[History | None]":
+    """The history; what is wrong with it keeps nobody from calling."""
+    history = open_history(session.options)
+    try:
+        await history.open()
+    except ConfigError as error:
+        session.tell(e.Warned(f"nothing is noted: {error}", error.hint or None))
+        yield None
+        return
+    try:
+        yield history
+    finally:
+        await history.close()
 
 
 async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) -> None:
@@ -113,6 +156,8 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
                 session.tell(e.ClientReady(phone.client.user_id, phone.client.instance_id, phone.place, phone.hosted_here, again=True))
             case engine.IncomingCall(call) if on_call is not None:
                 await on_call(call)
+            case engine.MessageReceived() | engine.MessageSent() | engine.MessageDelivered() | engine.MessageFailed():
+                tell_message(session, event, aside=on_call is None)
             case engine.ClientWarning(message, hint):
                 session.tell(e.Warned(message, hint or None))
             case engine.ClientFailed(error):
@@ -120,3 +165,18 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
                 raise error
             case _:
                 pass
+
+
+def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False) -> None:
+    """Tell what happened to a message. ``aside``: the command is about something else, and yet nobody's message may be lost."""
+    from sinchphone.engine import events as engine
+
+    match event:
+        case engine.MessageReceived(one):
+            session.tell(e.MessageReceived(one.id, one.sender, list(one.recipients), one.text, dict(one.headers)), aside=aside)
+        case engine.MessageSent(one, elsewhere):
+            session.tell(e.MessageSent(one.id, list(one.recipients), "instant", elsewhere))
+        case engine.MessageDelivered(message_id, recipient):
+            session.tell(e.MessageDelivered(message_id, recipient))
+        case engine.MessageFailed(message_id, recipient, error):
+            session.tell(e.MessageFailed(message_id, recipient, str(error), error.hint or None))

@@ -1,4 +1,4 @@
-"""``listen``: wait for calls, and answer them by hand or by itself."""
+"""``listen``: wait for calls and messages; answer calls by hand or by itself."""
 
 import asyncio
 import itertools
@@ -51,7 +51,7 @@ def with_delays(arguments: list[str]) -> list[str]:
 
 
 def listen(context: typer.Context, flags: ListenFlags) -> ExitCode:
-    """Wait for calls. At a terminal: a or Enter answers, x declines, i silences."""
+    """Wait for calls and messages. At a terminal: a or Enter answers, x declines, i silences. Messages are printed and acknowledged."""
     if flags.once and flags.count is not None:
         raise typer.BadParameter("--once and --count exclude each other")
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
@@ -157,7 +157,7 @@ async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
         await asyncio.to_thread(_check_files, flags)
         async with open_phone(session, sound=_sounds(sound_options(flags, session.options))) as phone:
             listener = _Listener(session, phone, flags, keys)
-            session.note(f"{phone.client.user_id} is waiting for calls ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
+            session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
             in_time = await _within(seconds(flags.for_), session, phone, listener)
     return _outcome(session, listener, in_time=in_time)
 

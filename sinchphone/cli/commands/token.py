@@ -15,7 +15,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def token(context: typer.Context, flags: UserFlags) -> ExitCode:
-    """Print a registration token (JWT). Another client can register as this user with it; so can whoever sees it."""
+    """Print a registration token (JWT), with api papi a user ticket. Another client can register as this user with it; so can
+    whoever sees it."""
     session = open_session(flags.load(), json=False, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, _print)
 

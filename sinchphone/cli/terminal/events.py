@@ -193,6 +193,75 @@ class CheckFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageSent:
+    """A message left: ``via`` is instant or sms. ``elsewhere``: another device of ours sent it."""
+
+    NAME: ClassVar[str] = "message.sent"
+    message_id: str
+    recipients: list[str]
+    via: str
+    elsewhere: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelivered:
+    """The recipient has the message, on one device at least. At most once for each recipient."""
+
+    NAME: ClassVar[str] = "message.delivered"
+    message_id: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFailed:
+    """The message couldn't be sent to that recipient, or wasn't delivered."""
+
+    NAME: ClassVar[str] = "message.failed"
+    message_id: str | None
+    recipient: str
+    reason: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """Somebody wrote."""
+
+    NAME: ClassVar[str] = "message.received"
+    message_id: str
+    sender: str
+    recipients: list[str]
+    text: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStatus:
+    """What became of a message for one recipient: delivered, sent (not acknowledged in time, or not waited for) or failed."""
+
+    message_id: str | None
+    recipient: str
+    via: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """A call or a message of the past. ``status`` is a call's cause, a message's delivered, sent, failed or received."""
+
+    NAME: ClassVar[str] = "history"
+    kind: str
+    id: str
+    at: str
+    outbound: bool
+    peers: list[str]
+    status: str
+    missed: bool
+    duration_ms: int | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Things go on, but not as asked."""
 
@@ -203,11 +272,13 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeStarted:
-    """The exchange answers at ``url``."""
+    """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``."""
 
     NAME: ClassVar[str] = "exchange.started"
     url: str
     application_key: str
+    tls_url: str | None = None
+    authority: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +313,7 @@ class Result:
     calls: list[CallEnded]
     recordings: list[str]
     error: Problem | None
+    messages: list[MessageStatus] = field(default_factory=list)
 
 
 Event: TypeAlias = (
@@ -262,6 +334,11 @@ Event: TypeAlias = (
     | RecordFinished
     | Stats
     | CheckFinished
+    | MessageSent
+    | MessageDelivered
+    | MessageFailed
+    | MessageReceived
+    | HistoryEntry
     | Warned
     | ExchangeStarted
     | DeviceFound

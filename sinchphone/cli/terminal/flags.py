@@ -158,6 +158,47 @@ class ListenFlags(SoundFlags):
     deny: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Decline calls from these; repeatable.")] = None
 
 
+def _wait(value: str) -> str:
+    if value not in ("sent", "delivered", "none"):
+        raise typer.BadParameter("must be sent, delivered or none")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageFlags(JsonFlags):
+    """Options of ``send-message``."""
+
+    user: Annotated[str | None, typer.Option(metavar="ME", help="Who I am; the login name in the local environment.")] = None
+    header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the recipients; again for more.")] = None
+    wait: Annotated[
+        str, typer.Option(metavar="WHAT", callback=_wait, help="delivered, sent, or none: what has to come before it ends with 0.")
+    ] = "delivered"
+    timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", callback=_duration, help="Wait no longer than that for all of it.  [default: 15s]")
+    ] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "user": self.user}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryFlags(JsonFlags):
+    """Options of ``history``."""
+
+    user: Annotated[str | None, typer.Option(metavar="ME", help="Whose; the login name in the local environment.")] = None
+    since: Annotated[str | None, typer.Option(metavar="WHEN", help="Only what was since then: 2h, 3d, 2026-11-21, 2026-11-21T09:00.")] = (
+        None
+    )
+    missed: Annotated[bool, typer.Option("--missed", help="Only calls that nobody answered here.")] = False
+    with_: Annotated[str | None, typer.Option("--with", metavar="WHO", help="Only what was with that user or number.")] = None
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="The last N only.")] = 100
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "user": self.user}
+
+
 @dataclass(frozen=True, kw_only=True)
 class UserFlags(CommonFlags):
     """Options of commands that only need to know who."""
@@ -177,10 +218,20 @@ class ExchangeFlags(JsonFlags):
 
     host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Listen there.  [default: 127.0.0.1]")] = None
     port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="Its port.  [default: 4600]")] = None
+    tls: Annotated[bool, typer.Option("--tls", help="Listen with TLS too; prints whose certificate clients must trust.")] = False
+    tls_port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="Its port with TLS.  [default: 4643]")] = None
+    memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
-        return {**super().keys(), "exchange.host": self.host, "exchange.port": self.port}
+        tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
+        return {
+            **super().keys(),
+            **tls,
+            "exchange.host": self.host,
+            "exchange.port": self.port,
+            "exchange.keep": False if self.memory else None,
+        }
 
 
 def with_flags(function: Callable[..., Returned]) -> Callable[..., Returned]:

@@ -7,7 +7,8 @@ import contextlib
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from sinchphone.cli.terminal import events as e
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 KEYS_IN_CALL: Final = "q hang up   m mute   ? help"
 KEYS_RINGING: Final = "a or Enter answer   x decline   i silence   ? help"
 MAX_TEXT: Final = 1_000  # characters of one line
+MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
 _METER_CELLS: Final = 8
 _METER_FLOOR_DBFS: Final = -60.0
 _METER_STEPS: Final = " ▁▂▃▄▅▆▇█"
@@ -34,6 +36,7 @@ class Line:
     result: bool = False
     always: bool = False
     detail: bool = False  # with -v only
+    limit: int = MAX_TEXT  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,13 @@ class Status:
     keys: str = ""
 
 
-def escape(text: str) -> str:
+def escape(text: str, limit: int = MAX_TEXT) -> str:
     """``text`` in one line, with nothing in it that moves a cursor, changes colours, hides or turns the direction of text.
 
     Control and format characters (C0, C1, bidirectional marks), separators, surrogates and private characters become ``\\x1b`` or
     ``\\u202e``. Longer text is cut.
     """
-    cut = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(one if _is_harmless(one) else _written(one) for one in cut)
 
 
@@ -140,17 +143,56 @@ def _other_lines(event: e.Event) -> list[Line]:
             return [Line(_stats(event), detail=True)]
         case e.CheckFinished():
             return [Line(_heard(event), result=True)]
+        case e.MessageReceived() | e.MessageSent() | e.MessageDelivered() | e.MessageFailed() | e.HistoryEntry():
+            return message_lines(event)
         case e.Warned():
             return [Line(f"warning: {event.message}", "yellow", always=True), *_hint(event.hint)]
         case e.ExchangeStarted():
             key = f"application key {event.application_key}"
-            return [Line(f"exchange {event.url}", result=True), Line(key, result=True)]
+            tls = [f"exchange {event.tls_url}", f"certificate authority {event.authority}"] if event.tls_url else []
+            return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls)]
         case e.DeviceFound():
             return [Line(_device(event), result=True)]
         case e.Result(error=e.Problem() as problem):
             return [Line(f"error: {problem.message}", "bold red", always=True), *_hint(problem.hint)]
         case _:
             return []
+
+
+def message_lines(event: e.MessageReceived | e.MessageSent | e.MessageDelivered | e.MessageFailed | e.HistoryEntry) -> list[Line]:
+    """The text of an event about messages, or of the past."""
+    match event:
+        case e.MessageReceived():
+            return _written_by(event.sender, event.text)
+        case e.MessageSent(elsewhere=True):
+            return [Line(f"another device of yours wrote to {', '.join(event.recipients)}", detail=True)]
+        case e.MessageSent():
+            return [Line(f"sent to {', '.join(event.recipients)}{' by SMS' if event.via == 'sms' else ''}")]
+        case e.MessageDelivered():
+            return [Line(f"delivered to {event.recipient}", result=True)]
+        case e.MessageFailed():
+            return [Line(f"not delivered to {event.recipient}: {event.reason}", "yellow", always=True), *_hint(event.hint)]
+        case e.HistoryEntry():
+            return [Line(_past(event), result=True, limit=MAX_MESSAGE)]
+
+
+def _written_by(sender: str, text: str) -> list[Line]:
+    """A message, with its own lines below each other. Each line's beginning is ours: no text can look like another sender's."""
+    first, *more = text.split("\n")
+    return [
+        Line(f"{sender}: {first}", result=True, limit=MAX_MESSAGE),
+        *(Line(f"  {line}", result=True, limit=MAX_MESSAGE) for line in more),
+    ]
+
+
+def _past(event: e.HistoryEntry) -> str:
+    arrow = "->" if event.outbound else "<-"
+    at = datetime.fromisoformat(event.at).astimezone()
+    head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {', '.join(event.peers)}"
+    if event.kind == "message":
+        return f"{head}  {event.status}: {(event.text or '').replace(chr(10), ' ↵ ')}"
+    length = "" if event.duration_ms is None else f", {clock(event.duration_ms / 1000)}"
+    return f"{head}  {'missed, ' if event.missed else ''}{event.status}{length}"
 
 
 def _hint(hint: str | None) -> list[Line]:
@@ -230,17 +272,19 @@ class Screen:
         self._may_draw = live and not quiet
         self._live: Live | None = None
 
-    def tell(self, event: e.Event) -> None:
-        """Write the lines of an event. Raises BrokenPipeError where nobody reads standard output any more."""
+    def tell(self, event: e.Event, *, aside: bool = False) -> None:
+        """Write the lines of an event; ``aside`` of the result, to standard error. Raises BrokenPipeError where nobody reads standard
+        output any more."""
         if self._out is None and isinstance(event, e.CallEnded):
             return  # its hint would stand there without what it belongs to
-        self.write(lines(event))
+        written = lines(event)
+        self.write([replace(line, result=False, always=True) for line in written] if aside else written)
 
     def write(self, wanted: Iterable[Line]) -> None:
         """Write those lines that the verbosity lets through."""
         for line in wanted:
             if line.result:
-                self._print(escape(line.text))
+                self._print(escape(line.text, line.limit))
             elif line.always or not (self._quiet or (line.detail and not self._verbose)):
                 self._say(line)
 
@@ -289,7 +333,7 @@ class Screen:
         self._erase()
 
     def _say(self, line: Line) -> None:
-        text = escape(line.text)
+        text = escape(line.text, line.limit)
         with self._dropping():
             if self._console is None:
                 self._err.write(text + "\n")

@@ -14,7 +14,7 @@ from typing import Final, TextIO
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.events import CallEnded, Event, Problem, RecordFinished, Result, Warned
+from sinchphone.cli.terminal.events import CallEnded, Event, MessageStatus, Problem, RecordFinished, Result, Warned
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Line, Screen, Status
 from sinchphone.cli.terminal.streams import hush, hush_stuck, keep_stderr_to_ourselves, unwritable
@@ -76,6 +76,7 @@ class Session:
     stop: Stop = field(default_factory=Stop)
     calls: list[CallEnded] = field(default_factory=list)
     recordings: list[str] = field(default_factory=list)
+    messages: list[MessageStatus] = field(default_factory=list)
     problem: Problem | None = None
     clean_ups: list[Callable[[], None]] = field(default_factory=list)  # what must be done even when we leave at once
     _writing_since: float | None = None
@@ -85,14 +86,14 @@ class Session:
         """The configuration's values."""
         return self.configuration.options
 
-    def tell(self, event: Event) -> None:
-        """Something happened: write it, and remember what belongs to the result."""
+    def tell(self, event: Event, *, aside: bool = False) -> None:
+        """Something happened: write it, and remember what belongs to the result. ``aside``: it's not what the command is about."""
         if isinstance(event, CallEnded):
             self.calls.append(event)
         elif isinstance(event, RecordFinished):
             self.recordings.append(event.path)
         with self._pipe():
-            self.screen.tell(event)
+            self.screen.tell(event, aside=aside)
             if self.report is not None:
                 self.report.tell(event)
 
@@ -113,7 +114,7 @@ class Session:
 
     def finish(self, code: ExitCode) -> None:
         """Write the result, exactly once, last."""
-        result = Result(code == ExitCode.OK, int(code), list(self.calls), list(self.recordings), self.problem)
+        result = Result(code == ExitCode.OK, int(code), list(self.calls), list(self.recordings), self.problem, list(self.messages))
         with self._pipe():
             self.screen.tell(result)
             if self.report is not None:

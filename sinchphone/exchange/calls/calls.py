@@ -17,7 +17,8 @@ from typing import Any
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Relay, client_of, invite_frames, post_broadcast
 from sinchphone.exchange.calls.line import Answerer, Destinations, Line, talk
-from sinchphone.exchange.directory.directory import Application, Device, Directory
+from sinchphone.exchange.directory.devices import Application, Device
+from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
@@ -53,15 +54,16 @@ class Calls:
         self._open: dict[tuple[str, str], _OpenCall] = {}  # by application key and call id
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def place(self, caller: Device, request: CallRequest, now: float) -> Placement:
-        """Set a call going. Raises RefusedError where that can't be."""
+    def place(self, caller: Device, request: CallRequest, now: float, *, sub_instance: str = "", no_media: bool = False) -> Placement:
+        """Set a call going. ``sub_instance`` is part of what a legacy caller is called. Raises RefusedError where that can't be."""
         self._check(caller, request, now)
+        client = client_of(caller, request, sub_instance)
         answerer = self._answerer(caller.application, request)
         if answerer is not None:
-            return self._place_to_answerer(caller, request, answerer, now)
+            return self._place_to_answerer(caller, client, request, answerer, now)
         if request.domain is not Domain.MXP:
             raise not_found(f"there are no such {_DESTINATIONS[request.domain]} on this exchange")
-        return self._place_to_user(caller, request, now)
+        return self._place_to_user(caller, client, request, now, no_media)
 
     def report(self, device: Device, call_id: str) -> None:
         """A device says that a call is over for it. The caller's word ends the call."""
@@ -107,26 +109,25 @@ class Calls:
         except SinchphoneError as error:
             raise forbidden(str(error)) from error
 
-    def _place_to_answerer(self, caller: Device, request: CallRequest, answerer: Answerer, now: float) -> Placement:
+    def _place_to_answerer(self, caller: Device, client: Client, request: CallRequest, answerer: Answerer, now: float) -> Placement:
         placement, key = _placement(request, ()), (caller.application.key, request.call_id)
         local = Client(request.identity, f"exchange-{uuid.uuid4()}", placement.signal_channel)
-        ends = (client_of(caller, request), local)
         subscribe_key = caller.application.signal.subscribe_key
-        line = Line(request, *ends, placement.session_key, self._broker, subscribe_key, self._broker.token(now))
+        line = Line(request, client, local, placement.session_key, self._broker, subscribe_key, self._broker.token(now))
         task = self._spawn(talk(answerer, line), f"answer {request.call_id}")
         self._open[key] = _OpenCall(caller, now, task)
         task.add_done_callback(lambda _: self._open.pop(key))
         return placement
 
-    def _place_to_user(self, caller: Device, request: CallRequest, now: float) -> Placement:
+    def _place_to_user(self, caller: Device, client: Client, request: CallRequest, now: float, no_media: bool) -> Placement:
         reachable = self._directory.reachable(caller.application, request.identity, now)
-        callees = [device for device in reachable if device.instance_id != caller.instance_id]
+        callees = [device for device in reachable if device.takes_calls and device.instance_id != caller.instance_id]
         if not callees:
             raise not_found(_why_nobody(caller, request.identity))
         placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.capabilities) for device in callees))
         relay = Relay(self._broker, caller, callees, request.call_id, placement.signal_channel, self._broker.token(now))
         try:
-            invites = [(callee, invite_frames(caller, callee, request, placement.session_key)) for callee in callees]
+            invites = [(callee, invite_frames(client, callee, request, placement.session_key, no_media)) for callee in callees]
         except LocalProtocolError as error:
             raise invalid(f"the call can't be announced: {error}") from error
         for callee, frames in invites:
@@ -141,7 +142,8 @@ class Calls:
         if call.relay is None:
             return  # an answerer knows by itself when its call is over
         call.relay.forward()  # a CANCEL just before must still get through
-        call.task.cancel()
+        if not call.relay.holds_back:
+            call.task.cancel()
         del self._open[key]
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":

@@ -9,22 +9,26 @@ from collections.abc import Sequence
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.line import post
-from sinchphone.exchange.directory.directory import Device
+from sinchphone.exchange.directory.devices import Device
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest
 
+LATE_SECONDS = 0.4  # after an INVITE a legacy client needs some 300 ms before a CANCEL is of use to it
+LISTENS_SECONDS = 0.05  # how often we look whether it listens
+MAX_HELD_FRAMES = 16  # of one call
 SETUP_SECONDS = 90.0  # after this nobody sends to a call's own channel any more (call setup takes 60 s at most)
 
 
-def client_of(device: Device, request: CallRequest) -> Client:
-    """A caller's device, as the called end sees it."""
-    return Client(device.user_id, device.instance_id, device.identity.signal_channel, caller_id=request.caller_id or "")
+def client_of(device: Device, request: CallRequest, sub_instance: str = "") -> Client:
+    """A caller's device, as the called end sees it. ``fi`` must be what the caller itself will use."""
+    address = f"{device.instance_id}:{sub_instance}" if sub_instance else device.instance_id
+    return Client(device.user_id, address, device.identity.signal_channel, caller_id=request.caller_id or "")
 
 
-def invite_frames(caller: Device, callee: Device, request: CallRequest, session_key: bytes) -> list[str]:
+def invite_frames(caller: Client, callee: Device, request: CallRequest, session_key: bytes, no_media: bool = False) -> list[str]:
     """An INVITE for one device, under its own key (MXP v10, INVITE). Raises LocalProtocolError where it gets too long."""
     headers = {
         "to": callee.instance_id,
@@ -33,7 +37,9 @@ def invite_frames(caller: Device, callee: Device, request: CallRequest, session_
     }
     if request.headers:
         headers["ph"] = json.dumps(dict(request.headers), ensure_ascii=False, separators=(",", ":"))
-    message = Message(Method.INVITE, client_of(caller, request), BodyType.MEDIA, "", headers)
+    if no_media:
+        headers["nomedia"] = "true"
+    message = Message(Method.INVITE, caller, BodyType.MEDIA, "", headers)
     tag = str(secrets.randbelow(2_000_000_000))
     return split(encrypt(message, callee.identity.mxp_key, os.urandom(16)), request.call_id, tag)
 
@@ -48,12 +54,18 @@ class Relay:
 
     They go to both channels of each device: on the broadcast channel they can't overtake the INVITE, on the signal channel is where
     clients look for them. A message that comes twice does no harm in MXP.
+
+    A legacy device subscribes its signal channel only when it has the INVITE, and can't make use of a frame that comes together with
+    it: there the frames wait until it listens.
     """
 
     def __init__(self, broker: Broker, caller: Device, callees: Sequence[Device], call_id: str, channel: str, token: int) -> None:
         self._broker = broker
         self._caller = caller
-        self._callees = callees
+        self._callees = [callee for callee in callees if not callee.legacy]
+        self._late = [callee for callee in callees if callee.legacy]
+        self._held: list[object] = []
+        self._came = asyncio.Event()
         self._call_id = call_id
         self._channel = channel
         self._token = token
@@ -61,7 +73,9 @@ class Relay:
     async def run(self) -> None:
         """Pass on what comes, until calls are either up or given up."""
         try:
-            async with asyncio.timeout(SETUP_SECONDS):
+            async with asyncio.timeout(SETUP_SECONDS), asyncio.TaskGroup() as group:
+                for callee in self._late:
+                    group.create_task(self._serve_late(callee), name=f"relay {self._call_id} later")
                 async for _ in messages(self._broker, self._subscribe_key, self._channel, self._token):
                     self.forward()
         except TimeoutError:
@@ -73,6 +87,11 @@ class Relay:
             self._token = posted.token
             if self._is_of_call(posted.payload):
                 self._send(posted.payload)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether frames wait for a device that doesn't listen yet."""
+        return bool(self._held and self._late)
 
     @property
     def _subscribe_key(self) -> str:
@@ -87,4 +106,22 @@ class Relay:
     def _send(self, frame: object) -> None:
         for callee in self._callees:
             post_broadcast(self._broker, callee, frame, self._caller.instance_id)
-            post(self._broker, self._subscribe_key, callee.identity.signal_channel, frame, self._caller.instance_id)
+            self._post_signal(callee, frame)
+        if len(self._held) < MAX_HELD_FRAMES:
+            self._held.append(frame)
+            self._came.set()
+
+    def _post_signal(self, callee: Device, frame: object) -> None:
+        post(self._broker, self._subscribe_key, callee.identity.signal_channel, frame, self._caller.instance_id)
+
+    async def _serve_late(self, callee: Device) -> None:
+        """Twice, some time after the device began to listen: the first time it may still be busy with the INVITE."""
+        await self._came.wait()
+        for _ in range(round(SETUP_SECONDS / LISTENS_SECONDS)):
+            if self._broker.listeners(self._subscribe_key, callee.identity.signal_channel):
+                break
+            await asyncio.sleep(LISTENS_SECONDS)
+        for _ in range(2):
+            await asyncio.sleep(LATE_SECONDS)
+            for frame in self._held:
+                self._post_signal(callee, frame)

@@ -15,7 +15,7 @@ from sinchphone.engine.call import Call
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.line import Answerer, Line
 from sinchphone.exchange.destinations.dialplan import TONE_HZ, Plan, Verdict, Voice, plan_for
-from sinchphone.exchange.directory.directory import Application
+from sinchphone.exchange.directory.devices import Application
 from sinchphone.media.port import PortOptions
 from sinchphone.media.sound import Party
 from sinchphone.media.thread import MediaThread

@@ -1,73 +1,66 @@
 """Applications, their users, and the users' devices (registered instances)."""
 
 import re
+import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.directory.identity import DeviceIdentity, Network, device_identity, network
+from sinchphone.exchange.directory import memory
+from sinchphone.exchange.directory.devices import Application, Device
+from sinchphone.exchange.directory.identity import device_identity, network, renewed
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import invalid, too_many
+from sinchphone.exchange.store import Store
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.signaling.ocra.registration import InstanceRequest, Software
 
+MAX_USER_ID_BYTES = 255
 _USER_ID = re.compile(r"[A-Za-z0-9_=-]{1,255}")  # the platform's rule for user ids
-
-
-@dataclass(eq=False, slots=True)
-class Device:
-    """A registered device of a user. ``expire_at`` in seconds since the epoch, ``None`` never."""
-
-    application: "Application"
-    user_id: str
-    device_id: str
-    identity: DeviceIdentity
-    capabilities: tuple[str, ...]
-    software: Software
-    expire_at: float | None
-    has_push: bool = False
-
-    @property
-    def instance_id(self) -> str:
-        """The device's instance id."""
-        return self.identity.instance_id
-
-    def has_expired(self, now: float) -> bool:
-        """Whether the registration is over."""
-        return self.expire_at is not None and self.expire_at <= now
-
-
-@dataclass(eq=False, slots=True)
-class Application:
-    """One application: its key and secret, its two pub/sub networks, its users and their devices (by device id)."""
-
-    key: str
-    secret: bytes = field(repr=False)
-    broadcast: Network
-    signal: Network
-    users: dict[str, dict[str, Device]] = field(default_factory=dict, repr=False)
 
 
 class Directory:
     """Everybody whom an exchange has seen register. Applications don't see each other."""
 
-    def __init__(self, options: ExchangeOptions, broker: Broker) -> None:
+    def __init__(self, options: ExchangeOptions, broker: Broker, store: Store) -> None:
         """Raises ConfigError for a secret that isn't base64, or that two applications share: they would be one."""
         if len(set(options.applications.values())) < len(options.applications):
             raise ConfigError("two applications have the same secret", hint="Give each application a secret of its own.")
         self._options = options
         self._broker = broker
+        self._store = store
         self._instances: dict[str, Device] = {}
+        self._by_broadcast_channel: dict[str, Device] = {}
         self._applications = {key: self._add(key, decode_secret(text)) for key, text in options.applications.items()}
+        self._by_broadcast_key = {one.broadcast.subscribe_key: one for one in self._applications.values()}
 
     def application(self, key: str) -> Application | None:
         """The application of that key, if it's served here."""
         return self._applications.get(key)
 
+    def application_of(self, subscribe_key: str) -> Application | None:
+        """The application whose broadcast network has that key."""
+        return self._by_broadcast_key.get(subscribe_key)
+
     def device(self, instance_id: str) -> Device | None:
         """The device of that instance id, if it registered here."""
         return self._instances.get(instance_id)
+
+    async def recall(self, now: float) -> None:
+        """Know again who was known before this exchange started. Raises StoreError."""
+        for device in await memory.read_devices(self._store, self._applications):
+            if not device.has_expired(now):
+                self._add_device(device)
+
+    def listener(self, subscribe_key: str, channels: Iterable[str]) -> Device | None:
+        """The device that polls these channels for its user's instant messages: its own channel and the user's are among them."""
+        names = set(channels)
+        for name in names & self._by_broadcast_channel.keys():
+            device = self._by_broadcast_channel[name]
+            application = device.application
+            if application.broadcast.subscribe_key == subscribe_key and application.transport_channel(device.user_id) in names:
+                return device
+        return None
 
     def reachable(self, application: Application, user_id: str, now: float) -> list[Device]:
         """The user's devices that listen (or did a moment ago), or can be woken by a push."""
@@ -77,16 +70,41 @@ class Directory:
         """A user's device, known from now on; it may have been before. Raises RefusedError where the ids or the limits don't allow it."""
         if not _USER_ID.fullmatch(request.user_id):
             raise invalid("a user id has 1 to 255 of the characters A-Z a-z 0-9 - _ =")
-        if request.user_id not in application.users:
-            self._make_room_for_user(application, now)
-        devices = application.users.setdefault(request.user_id, {})
-        if request.device_id not in devices:
-            self._make_room_for_device(devices, now)
+        self._make_room(application, request.user_id, request.device_id, now)
         identity = device_identity(application.secret, request.user_id, request.device_id)
         device = Device(application, request.user_id, request.device_id, identity, request.capabilities, request.software, expire_at)
-        devices[request.device_id] = self._instances[identity.instance_id] = device
-        self.expect(device, now)
-        return device
+        before = self._instances.get(identity.instance_id)
+        if before is not None:
+            device.has_push, device.seen_up_to, device.live_since = before.has_push, before.seen_up_to, before.live_since
+        return self._enter(device, now)
+
+    def register_legacy(
+        self, application: Application, user_id: str, capabilities: tuple[str, ...], software: Software, expire_at: float, now: float
+    ) -> Device:
+        """A new instance of a user of the older dialect, which has no device ids. Raises RefusedError as ``register`` does."""
+        check_user_id(user_id)
+        device_id = str(uuid.uuid4())
+        self._make_room(application, user_id, device_id, now)
+        identity = device_identity(application.secret, user_id, device_id)
+        return self._enter(Device(application, user_id, device_id, identity, capabilities, software, expire_at, legacy=True), now)
+
+    def renew(self, device: Device, capabilities: tuple[str, ...], software: Software, expire_at: float, now: float) -> None:
+        """Give an instance a new secret; the old one is worth nothing any more."""
+        device.generation += 1
+        device.identity = renewed(device.application.secret, device.identity, device.generation)
+        device.capabilities, device.software, device.expire_at = capabilities, software, expire_at
+        self._enter(device, now)
+
+    def enroll(self, application: Application, user_id: str, now: float) -> None:
+        """A user without a device. Raises RefusedError where the id or the limits don't allow it."""
+        check_user_id(user_id)
+        if user_id not in application.users:
+            self._make_room_for_user(application, now)
+            application.enroll(user_id)
+
+    def remember(self, device: Device) -> None:
+        """Keep what is known about a device, beyond the end of this exchange."""
+        memory.write_device(self._store, device)
 
     def expect(self, device: Device, now: float) -> None:
         """The device is about to listen: until then it counts as reachable for a moment."""
@@ -98,6 +116,26 @@ class Directory:
             self._broker.add_network(keys.subscribe_key, keys.publish_key)
         return application
 
+    def _make_room(self, application: Application, user_id: str, device_id: str, now: float) -> None:
+        if user_id not in application.users:
+            self._make_room_for_user(application, now)
+            application.enroll(user_id)
+        if device_id not in application.users[user_id]:
+            self._make_room_for_device(application.users[user_id], now)
+
+    def _enter(self, device: Device, now: float) -> Device:
+        """A new device has what any other of its user has, and nothing else."""
+        device.seen_up_to = device.seen_up_to or device.application.delivered.get(device.user_id, 0) or 1
+        self._add_device(device)
+        self.remember(device)
+        self.expect(device, now)
+        return device
+
+    def _add_device(self, device: Device) -> None:
+        device.application.enroll(device.user_id)
+        device.application.users[device.user_id][device.device_id] = device
+        self._instances[device.instance_id] = self._by_broadcast_channel[device.identity.broadcast_channel] = device
+
     def _is_reachable(self, device: Device, now: float) -> bool:
         if device.has_expired(now):
             return False
@@ -108,8 +146,9 @@ class Directory:
         if len(application.users) < self._options.users:
             return
         for user_id in list(application.users):
-            if not self.reachable(application, user_id, now):
+            if not self.reachable(application, user_id, now) and user_id not in application.accounts:
                 self._forget(application.users.pop(user_id).values())
+                del application.transport_channels[application.transport_channel(user_id)]
                 return
         raise too_many(f"the application has {self._options.users} users on this exchange already")
 
@@ -126,3 +165,11 @@ class Directory:
     def _forget(self, devices: Iterable[Device]) -> None:
         for device in devices:
             del self._instances[device.instance_id]
+            del self._by_broadcast_channel[device.identity.broadcast_channel]
+            memory.forget_device(self._store, device)
+
+
+def check_user_id(user_id: str) -> None:
+    """Raises RefusedError for a user id that the older dialect doesn't have either."""
+    if not 1 <= len(user_id.encode(errors="replace")) <= MAX_USER_ID_BYTES or not user_id.isprintable():
+        raise invalid(f"a user id has 1 to {MAX_USER_ID_BYTES} bytes, all printable")

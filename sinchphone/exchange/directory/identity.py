@@ -9,7 +9,10 @@ import hashlib
 import hmac
 import json
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+_TRANSPORT_ID_BYTES = 15  # 20 characters: they are on every frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,25 @@ def device_identity(secret: bytes, user_id: str, device_id: str) -> DeviceIdenti
         "broadcast-" + _name(derive("broadcast channel")),
         "signal-" + _name(derive("signal channel")),
     )
+
+
+def renewed(secret: bytes, identity: DeviceIdentity, generation: int) -> DeviceIdentity:
+    """The same device with the secret that it has after ``generation`` renewals."""
+    if not generation:
+        return identity
+    return replace(identity, secret=_derive(secret, "renewed instance secret", identity.instance_id, str(generation)))
+
+
+def transport_channel(secret: bytes, user_id: str) -> str:
+    """The channel of a user's instant messages, common to all their devices."""
+    return "transport-" + _name(_derive(secret, "transport channel", user_id))
+
+
+def transport_identity(secret: bytes, members: Iterable[str]) -> tuple[str, bytes]:
+    """The id and the key (AES-256) of what carries instant messages among these users."""
+    names = sorted(members)
+    identifier = _derive(secret, "transport id", *names)[:_TRANSPORT_ID_BYTES]
+    return base64.urlsafe_b64encode(identifier).decode(), _derive(secret, "transport key", *names)
 
 
 def exchange_proof(secret: bytes, challenge: str) -> str:

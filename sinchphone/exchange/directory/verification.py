@@ -2,13 +2,20 @@
 
 import base64
 import json
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from sinchphone.errors import AuthenticationError, RemoteProtocolError
-from sinchphone.exchange.directory.directory import Application, Device, Directory
-from sinchphone.exchange.refusals import forbidden, unauthorized
-from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request
+from sinchphone.exchange.directory.devices import Application, Device
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.limits import Allowances
+from sinchphone.exchange.refusals import RefusedError, forbidden, too_many, unauthorized
+from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
 from sinchphone.signaling.ocra.names import BearerToken, ErrorCode, InstanceSignature, read_authorization, read_time
+
+MAX_REQUESTS = 200  # that a device may send at once
+REQUESTS_A_SECOND = 20.0  # and later
+MAX_SIGNATURES = 65_536  # remembered, of all devices
 
 _ISSUER = "//rtc.sinch.com/applications/"
 
@@ -40,6 +47,8 @@ class Verifier:
     def __init__(self, directory: Directory, clock_skew_seconds: float) -> None:
         self._directory = directory
         self._clock_skew_seconds = clock_skew_seconds
+        self._requests: Allowances[str] = Allowances(MAX_REQUESTS, REQUESTS_A_SECOND)
+        self._served: OrderedDict[str, float] = OrderedDict()  # authorizations -> when
 
     def registrant(self, request: ReceivedRequest, user_id: str, now: float) -> Registrant:
         """Who asks, for an operation about ``user_id`` that takes a registration token. Raises RefusedError."""
@@ -63,8 +72,28 @@ class Verifier:
             raise forbidden("registration token, subject: it is another user's")
         return Registrant(application, claims.user_id, claims.instance_expires_at)
 
-    def device(self, request: ReceivedRequest, user_id: str, instance_id: str, now: float) -> Device:
-        """Which device signed, for an operation under ``users/{user_id}/instances/{instance_id}``. Raises RefusedError."""
+    def application(self, request: ReceivedRequest) -> Application:
+        """The application that a request of the older dialect names; it proves nothing. Raises RefusedError."""
+        application = self._directory.application(_credentials(request, "application"))
+        if application is None:
+            raise unauthorized("Authorization: the application is unknown to this exchange")
+        return application
+
+    def ticket_holder(self, request: ReceivedRequest, now: float) -> Registrant:
+        """Who asks, by a user ticket of the older dialect. Raises RefusedError."""
+        ticket = _credentials(request, "user")
+        application = self._directory.application(_application_key_of_ticket(ticket))
+        if application is None:
+            raise unauthorized("user ticket, application: it is unknown to this exchange")
+        skew = self._clock_skew_seconds
+        try:
+            claims = verify_user_ticket(ticket, application_key=application.key, secret=application.secret, now=now, leeway_s=skew)
+        except AuthenticationError as error:
+            raise unauthorized(str(error)) from error
+        return Registrant(application, claims.user_id, None)
+
+    def signer(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Device:
+        """Which device signed. ``once``: not again what was ``served``. Raises RefusedError."""
         credentials = read_authorization(request.authorization)
         if not isinstance(credentials, InstanceSignature):
             raise unauthorized("Authorization: an instance signature is needed")
@@ -72,6 +101,22 @@ class Verifier:
         if device is None:
             raise unauthorized("unknown instance", ErrorCode.UNKNOWN_INSTANCE)
         self._check_signature(request, credentials.signature, device, now)
+        if not self._requests.take(device.instance_id, now):
+            raise too_many("this device asks too often; wait a moment")
+        if once and (request.authorization or "") in self._served:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was served before")
+        return device
+
+    def served(self, request: ReceivedRequest, now: float) -> None:
+        """A signed request was served: its signature, which is good for as long as its time stamp, is not to be used again."""
+        oldest = now - 2 * self._clock_skew_seconds
+        while self._served and (len(self._served) >= MAX_SIGNATURES or next(iter(self._served.values())) < oldest):
+            self._served.popitem(last=False)
+        self._served[request.authorization or ""] = now
+
+    def device(self, request: ReceivedRequest, user_id: str, instance_id: str, now: float, *, once: bool = False) -> Device:
+        """Which device signed, for an operation under ``users/{user_id}/instances/{instance_id}``. Raises RefusedError."""
+        device = self.signer(request, now, once=once)
         if device.user_id != user_id:
             raise forbidden("path: the user is not the one who signed")
         if device.instance_id != instance_id:
@@ -103,3 +148,23 @@ def _application_key_of(token: str) -> str:
     except (ValueError, RecursionError, TypeError, KeyError) as error:
         raise unauthorized("registration token, format: there is no issuer to be read") from error
     return issuer.removeprefix(_ISSUER) if isinstance(issuer, str) else ""
+
+
+def _credentials(request: ReceivedRequest, scheme: str) -> str:
+    """What follows the scheme in the Authorization header (PAPI v1, authorization schemes)."""
+    given, _, rest = (request.authorization or "").strip().partition(" ")
+    rest = rest.strip()
+    if given.lower() != scheme or not rest:
+        raise unauthorized(f"Authorization: the scheme {scheme} is needed")
+    return rest
+
+
+def _application_key_of_ticket(ticket: str) -> str:
+    """The application that a ticket says it's of; nothing of it is verified yet."""
+    if len(ticket) > MAX_TOKEN_CHARACTERS:
+        raise unauthorized("user ticket, format: it's too long")
+    try:
+        key = json.loads(base64.b64decode(ticket.partition(":")[0], validate=True).decode("latin-1"))["applicationKey"]
+    except (ValueError, RecursionError, TypeError, KeyError) as error:
+        raise unauthorized("user ticket, format: there is no application to be read") from error
+    return key if isinstance(key, str) else ""

@@ -12,11 +12,13 @@ from typing import TypeAlias
 from aiohttp import web
 
 from sinchphone.exchange.calls.calls import Calls
-from sinchphone.exchange.directory.directory import Device, Directory
+from sinchphone.exchange.directory.devices import Device
+from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
 from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.refusals import forbidden, invalid, not_found, unauthorized
+from sinchphone.exchange.pubsub.origin import origin_of
+from sinchphone.exchange.refusals import forbidden, not_found, unauthorized
 from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.calls import read_call_request, read_push, write_ice_servers, write_placement
@@ -33,6 +35,8 @@ from sinchphone.signaling.ocra.registration import (
 
 FEATURES = {"CallReport.IncludeMxpEventLog": False, "WebRtc.UseTurn": False}
 
+_ONCE = frozenset({Operation.PLACE_CALL, Operation.SEND_PUSH})
+
 _Route: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 _Serve: TypeAlias = Callable[[web.Request, Device, bytes], bytes]  # a signed operation: the device, the content, the answer
 
@@ -40,11 +44,11 @@ _Serve: TypeAlias = Callable[[web.Request, Device, bytes], bytes]  # a signed op
 class OcraRoutes:
     """The routes of one exchange."""
 
-    def __init__(self, options: ExchangeOptions, directory: Directory, calls: Calls) -> None:
+    def __init__(self, options: ExchangeOptions, verifier: Verifier, directory: Directory, calls: Calls) -> None:
         self._options = options
         self._directory = directory
         self._calls = calls
-        self._verifier = Verifier(directory, options.clock_skew_seconds)
+        self._verifier = verifier
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add a route for every operation of the table."""
@@ -73,8 +77,12 @@ class OcraRoutes:
         async def answer(request: web.Request) -> web.Response:
             received = await self._receive(request)
             user_id, instance_id = request.match_info["user"], request.match_info["instance"]
-            device = self._verifier.device(received, user_id, instance_id, time.time())
-            return _answer(operation, serve(request, device, self._content(request, received)))
+            once, now = operation in _ONCE, time.time()
+            device = self._verifier.device(received, user_id, instance_id, now, once=once)
+            body = serve(request, device, self._content(request, received))
+            if once:
+                self._verifier.served(received, now)
+            return _answer(operation, body)
 
         return answer
 
@@ -112,10 +120,12 @@ class OcraRoutes:
         if device.user_id != user_id:
             raise forbidden("path: the instance is another user's")
         device.expire_at = _earliest(registrant.instance_expires_at, read_prolong_request(self._content(request, received)))
+        self._directory.remember(device)
         return _answer(Operation.PROLONG_INSTANCE, write_prolonged(device.instance_id, device.expire_at))
 
     def _update_instance(self, request: web.Request, device: Device, content: bytes) -> bytes:
         device.capabilities, device.software = read_update_request(content)
+        self._directory.remember(device)
         return write_json({})
 
     def _get_config(self, request: web.Request, device: Device, content: bytes) -> bytes:
@@ -132,10 +142,12 @@ class OcraRoutes:
     def _set_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
         Record.parse(content)
         device.has_push = True
+        self._directory.remember(device)
         return write_json({})
 
     def _delete_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
         device.has_push = False
+        self._directory.remember(device)
         return write_json({})
 
     def _send_push(self, request: web.Request, device: Device, content: bytes) -> bytes:
@@ -160,25 +172,15 @@ def _answer(operation: Operation, body: bytes) -> web.Response:
 def _configuration(request: web.Request, device: Device) -> Configuration:
     application, identity = device.application, device.identity
     pubsub = PubSubConfig(
-        _origin(request),
+        origin_of(request),
         request.secure,
         application.broadcast.subscribe_key,
         application.signal.subscribe_key,
         application.signal.publish_key,
+        application.broadcast.publish_key,
     )
-    return Configuration(pubsub, Profile(identity.broadcast_channel, identity.signal_channel, identity.mxp_key))
-
-
-def _origin(request: web.Request) -> str:
-    """Where the client reached us: it will reach the broker there too. Raises RefusedError for a Host header that is none."""
-    try:
-        url = request.url
-        host, port = url.raw_host, url.port
-    except ValueError as error:
-        raise invalid("Host: that is not a host") from error
-    if not host or port is None:
-        raise invalid("Host: that is not a host")
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    own = application.transport_channel(device.user_id)
+    return Configuration(pubsub, Profile(identity.broadcast_channel, identity.signal_channel, identity.mxp_key, own))
 
 
 def _earliest(*limits: float | None) -> float | None:

@@ -2,27 +2,36 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from sinchphone.exchange.pubsub.broker import Broker, Poll, Posted
 
 
 async def wait_for_messages(
-    broker: Broker, subscribe_key: str, channels: tuple[str, ...], token: int, *, listener: str, seconds: float
+    broker: Broker,
+    subscribe_key: str,
+    channels: tuple[str, ...],
+    token: int,
+    *,
+    listener: str,
+    seconds: float,
+    gather: Callable[[], tuple[Posted, ...]] | None = None,
 ) -> tuple[Posted, ...]:
     """What was posted after ``token``, waiting for it up to ``seconds``; empty when nothing came or the exchange closes.
 
-    Raises what ``Broker.begin`` raises; cancelling it is safe.
+    ``gather`` says what came, where that's not just what the broker has. Raises what ``Broker.begin`` raises; cancelling it is safe.
     """
     bell = asyncio.Event()
+    came = gather or partial(broker.since, subscribe_key, channels, token)
     poll = Poll(subscribe_key, tuple(dict.fromkeys(channels)), listener, bell)
     broker.begin(poll, time.time())
     try:
         broker.meet(token, time.time())
-        posted = broker.since(subscribe_key, channels, token)
+        posted = came()
         if not posted:
             await _rung(bell, seconds)
-            posted = broker.since(subscribe_key, channels, token)
+            posted = came()
         return posted
     finally:
         broker.end(poll, time.time())

@@ -7,14 +7,18 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NoReturn, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.limits import Allowances
+from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted
+from sinchphone.exchange.pubsub.broker import MAX_CHANNEL_CHARACTERS, Broker, BrokerError, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.polling import wait_for_messages
 from sinchphone.exchange.refusals import RefusedError
 
@@ -24,6 +28,10 @@ MAX_TOKEN_DIGITS = 19
 _Serve: TypeAlias = Callable[[web.Request, list[str]], Awaitable[web.Response]]
 
 
+class TooFastError(BrokerError):
+    """Somebody publishes more than the broker takes from one device."""
+
+
 class InvalidRequestError(BrokerError):
     """A request that can't be read."""
 
@@ -31,10 +39,13 @@ class InvalidRequestError(BrokerError):
 class PubNubRoutes:
     """The routes of one broker. Once ``closing`` is set, polls are answered at once and for the last time."""
 
-    def __init__(self, broker: Broker, options: ExchangeOptions, closing: asyncio.Event) -> None:
+    def __init__(self, broker: Broker, directory: Directory, postbox: Postbox, options: ExchangeOptions, closing: asyncio.Event) -> None:
         self._broker = broker
+        self._directory = directory
+        self._postbox = postbox
         self._options = options
         self._closing = closing
+        self._publishers: Allowances[str] = Allowances(options.publishes_at_once, options.publishes_a_second)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add all routes."""
@@ -65,7 +76,7 @@ class PubNubRoutes:
         try:
             return await self._publish(request, _segments(request))
         except BrokerError as refusal:
-            return _json([0, str(refusal), self._present()], status=400)
+            return _json([0, str(refusal), self._present()], status=429 if isinstance(refusal, TooFastError) else 400)
 
     async def _publish(self, request: web.Request, segments: list[str]) -> web.Response:
         """``/publish/{publish key}/{subscribe key}/0/{channel}/0[/{message}]``"""
@@ -77,6 +88,8 @@ class PubNubRoutes:
             case _:
                 raise InvalidRequestError("Invalid Path")
         self._broker.check(subscribe_key, publish_key)
+        if not self._publishers.take(_connection(request), time.time()):
+            raise TooFastError("Too Many Messages: slow down")
         if request.method == "POST":
             message = await self._posted_message(request)
         size = len(message.encode())
@@ -85,6 +98,7 @@ class PubNubRoutes:
         publisher = request.query.get("uuid", "")
         payload = _payload(message)
         token = self._broker.publish(subscribe_key, channel, payload, size=size, publisher=publisher, now=time.time())
+        await self._postbox.take(subscribe_key, Posted(token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS]))
         return _json([1, "Sent", str(token)])
 
     async def _posted_message(self, request: web.Request) -> str:
@@ -122,7 +136,16 @@ class PubNubRoutes:
         listener = request.query.get("uuid", "")
         seconds = self._options.poll_seconds if since and not self._closing.is_set() else 0.0
         after = since or self._broker.token(time.time())
-        posted = await wait_for_messages(self._broker, subscribe_key, names, after, listener=listener, seconds=seconds)
+        gather: Callable[[], tuple[Posted, ...]] | None = None
+        device = self._directory.listener(subscribe_key, names)
+        if device is not None:
+            if not since:
+                after, seconds = self._postbox.begin(device, time.time()), 0.0
+                gather = tuple
+            else:
+                self._postbox.seen(device, since, time.time())
+                gather = partial(self._postbox.since, device, names, since)
+        posted = await wait_for_messages(self._broker, subscribe_key, names, after, listener=listener, seconds=seconds, gather=gather)
         return posted, str(posted[-1].token if posted else after)
 
     def _polled(self, answer: object) -> web.Response:
@@ -156,6 +179,12 @@ def _envelope(message: Posted, subscribe_key: str) -> dict[str, Any]:
     published = {"t": str(message.token), "r": REGION}
     members = {"a": "1", "f": 0, "i": message.publisher, "p": published, "k": subscribe_key, "c": message.channel}
     return {**members, "d": message.payload, "b": message.channel}
+
+
+def _connection(request: web.Request) -> str:
+    """Which connection a request came over. The listener's own id is no help: anybody may use anybody's."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return str(peer)
 
 
 def _segments(request: web.Request) -> list[str]:

@@ -11,18 +11,30 @@ import asyncio
 import gzip
 import importlib.metadata
 import logging
+import os
 import platform
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import aiohttp
 
 from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, LocalProtocolError, NotFoundError, PlatformError
 from sinchphone.protocol.auth import RegistrationClaims, read_token_claims
-from sinchphone.signaling.dialect import CallReport, CallRequest, Instance, Placement, Registration, RemoteInstance
+from sinchphone.protocol.ulid import RANDOM_BYTES, make_ulid
+from sinchphone.signaling.dialect import (
+    CallReport,
+    CallRequest,
+    Instance,
+    MessageCounts,
+    Placement,
+    Recipient,
+    Registration,
+    RemoteInstance,
+    Transport,
+)
 from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance
 from sinchphone.signaling.ocra.calls import (
     IceServer,
@@ -47,6 +59,8 @@ from sinchphone.signaling.ocra.registration import (
     write_update_request,
 )
 from sinchphone.signaling.ocra.requests import OcraRequests
+from sinchphone.signaling.papi.requests import PapiRequests
+from sinchphone.signaling.requests import Requests
 
 MAX_CALLS_REMEMBERED = 64  # whose callee a push may be asked for
 
@@ -72,7 +86,9 @@ class OcraDialect:
         store: InstanceStore,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._requests = OcraRequests(session, base_url, user_id, clock=clock)
+        self._wire = Requests(session, base_url, clock=clock)
+        self._requests = OcraRequests(self._wire, user_id)
+        self._messages = PapiRequests(self._wire)
         self._key = InstanceKey(base_url.rstrip("/"), application_key, user_id)
         self._token = token
         self._store = store
@@ -88,7 +104,7 @@ class OcraDialect:
             if self._slot is None:
                 self._slot = self._store.claim(self._key)
             stored = self._stored or await asyncio.to_thread(self._slot.load)
-            if stored is None or _has_expired(stored.instance, self._requests.now):
+            if stored is None or _has_expired(stored.instance, self._wire.now):
                 return await self._create(self._slot)
             return await self._take_up(self._slot, stored)
 
@@ -116,7 +132,7 @@ class OcraDialect:
             return
         if call_id not in self._callees:
             raise LocalProtocolError("a push is for a call that was placed")
-        payload = write_push_payload(call_id, self._key.user_id, self._requests.now)
+        payload = write_push_payload(call_id, self._key.user_id, self._wire.now)
         body = write_push(PushRequest(call_id, self._callees[call_id], receivers, payload, display_name))
         await self._requests.send_signed(Operation.SEND_PUSH, self._instance, _ignore, body=body)
 
@@ -124,6 +140,22 @@ class OcraDialect:
         """Deliver a call report, compressed."""
         body = gzip.compress(write_call_report(report, self._instance, self._software, str(uuid.uuid4())), mtime=0)
         await self._requests.send_signed(Operation.REPORT_CALL, self._instance, _ignore, body=body, encoding="gzip")
+
+    def new_call_id(self) -> str:
+        """A ULID."""
+        return make_ulid(self._wire.now, os.urandom(RANDOM_BYTES))
+
+    async def open_transport(self, recipients: Sequence[Recipient]) -> Transport:
+        """The transport from us to the recipients. Ocra itself has none: it's the older dialect's operation, where there is one."""
+        return await self._messages.open_transport(self._instance, recipients)
+
+    async def transport(self, transport_id: str) -> Transport:
+        """A transport in which we take part."""
+        return await self._messages.transport(self._instance, transport_id)
+
+    async def report_messages(self, counts: MessageCounts) -> None:
+        """Deliver counts of instant messages."""
+        await self._messages.report_messages(self._instance, counts)
 
     async def close(self) -> None:
         """Let another process use the stored instance."""
@@ -144,7 +176,7 @@ class OcraDialect:
         instance, configuration = await self._requests.send_with_token(
             Operation.CREATE_INSTANCE, token, body, lambda answer: read_created(answer, user_id=self._key.user_id, device_id=slot.device_id)
         )
-        await self._keep(slot, StoredInstance(instance, self._requests.now, self._software_mark))
+        await self._keep(slot, StoredInstance(instance, self._wire.now, self._software_mark))
         return _registration(instance, configuration)
 
     async def _take_up(self, slot: Slot, stored: StoredInstance) -> Registration:
@@ -175,7 +207,7 @@ class OcraDialect:
 
     async def _prolong(self, stored: StoredInstance, configuration: Configuration) -> StoredInstance:
         """Prolong the instance when it's due. While it's valid, a refusal (such as a token that has expired) is only a warning."""
-        now = self._requests.now
+        now = self._wire.now
         if not is_prolonging_due(stored, now, configuration.prolong_window_s):
             return stored
         try:

@@ -129,6 +129,7 @@ class Field:
     BROADCAST_CHANNEL = "broadcastChannel"
     SIGNAL_CHANNEL = "signalChannel"
     KEY = "key"
+    TRANSPORT_CHANNEL = "transportChannel"  # optional, the older dialect's name: where it's missing there are no instant messages
     # MxpPubSubConfig; "ssl" is absent (= true) but from an exchange without TLS
     HOSTNAME = "hostname"
     PORT = "port"
@@ -136,6 +137,7 @@ class Field:
     BROADCAST_SUBSCRIBE_KEY = "broadcastSubscribeKey"
     SIGNAL_SUBSCRIBE_KEY = "signalSubscribeKey"
     SIGNAL_PUBLISH_KEY = "signalPublishKey"
+    BROADCAST_PUBLISH_KEY = "broadcastPublishKey"  # optional, for instant messages
     # CallReport
     RESULT = "result"
     ERROR = "error"

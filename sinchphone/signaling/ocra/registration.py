@@ -198,6 +198,7 @@ def _configuration_members(configuration: Configuration) -> dict[str, Any]:
             Field.BROADCAST_CHANNEL: profile.broadcast_channel,
             Field.SIGNAL_CHANNEL: profile.signal_channel,
             Field.KEY: base64.b64encode(profile.key).decode(),
+            **({} if profile.transport_channel is None else {Field.TRANSPORT_CHANNEL: profile.transport_channel}),
         },
         "rtcConfig": {"mxpPubSubConfig": _pubsub_members(configuration.pubsub), "legacyStunUrls": list(configuration.stun_urls)},
     }
@@ -207,11 +208,20 @@ def _configuration_from(record: Record) -> Configuration:
     profile, rtc = record.record("rtcProfile"), record.record("rtcConfig")
     return Configuration(
         _pubsub_from(rtc.record("mxpPubSubConfig")),
-        Profile(profile.channel(Field.BROADCAST_CHANNEL), profile.channel(Field.SIGNAL_CHANNEL), profile.key(Field.KEY)),
+        _profile_from(profile),
         rtc.texts("legacyStunUrls"),
         record.optional_text("iceTransportPolicy") == "relay",
         max(MIN_REFRESH_S, record.number("configRefreshIntervalMs", default=_DAY_S * 1000) / 1000),
         record.number("updateInstanceTtlWindowDays", default=180.0, high=36_500) * _DAY_S,
+    )
+
+
+def _profile_from(record: Record) -> Profile:
+    return Profile(
+        record.channel(Field.BROADCAST_CHANNEL),
+        record.channel(Field.SIGNAL_CHANNEL),
+        record.key(Field.KEY),
+        record.channel(Field.TRANSPORT_CHANNEL) if record.has(Field.TRANSPORT_CHANNEL) else None,
     )
 
 
@@ -225,6 +235,8 @@ def _pubsub_members(pubsub: PubSubConfig) -> dict[str, Any]:
     members[Field.BROADCAST_SUBSCRIBE_KEY] = pubsub.broadcast_subscribe_key
     members[Field.SIGNAL_SUBSCRIBE_KEY] = pubsub.signal_subscribe_key
     members[Field.SIGNAL_PUBLISH_KEY] = pubsub.signal_publish_key
+    if pubsub.broadcast_publish_key is not None:
+        members[Field.BROADCAST_PUBLISH_KEY] = pubsub.broadcast_publish_key
     return members
 
 
@@ -241,4 +253,5 @@ def _pubsub_from(record: Record) -> PubSubConfig:
         record.token(Field.BROADCAST_SUBSCRIBE_KEY),
         record.token(Field.SIGNAL_SUBSCRIBE_KEY),
         record.token(Field.SIGNAL_PUBLISH_KEY),
+        record.token(Field.BROADCAST_PUBLISH_KEY) if record.has(Field.BROADCAST_PUBLISH_KEY) else None,
     )

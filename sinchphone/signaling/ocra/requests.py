@@ -1,184 +1,36 @@
-"""Sends the Ocra dialect's requests: signs them, corrects the clock, and turns refusals and odd answers into errors."""
+"""The Ocra dialect's requests: each operation of its table, with a token or signed."""
 
-import logging
-import re
-from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable
 from typing import TypeVar
 
-import aiohttp
-from yarl import URL
-
-from sinchphone.errors import (
-    AuthenticationError,
-    ConfigError,
-    ForbiddenError,
-    NotFoundError,
-    PlatformError,
-    RemoteProtocolError,
-    SinchphoneError,
-)
-from sinchphone.protocol.auth import sign_request
 from sinchphone.signaling.dialect import Instance
-from sinchphone.signaling.ocra.names import (
-    AUTHORIZATION_HEADER,
-    JSON_CONTENT_TYPE,
-    MAX_BODY_BYTES,
-    OPERATIONS,
-    TIMESTAMP_HEADER,
-    BearerToken,
-    ErrorCode,
-    InstanceSignature,
-    Operation,
-    write_authorization,
-    write_time,
-)
-from sinchphone.signaling.ocra.registration import Refusal, read_error
-from sinchphone.signaling.transport import Answer, OversizedAnswerError, request
-
-TIMEOUT_S = 15.0
-CLOCK_TOLERANCE_S = 30.0  # a refused request's clock is suspected from this difference on, whatever the refusal says
-
-_CLOCK_WORDS = re.compile(r"clock|time ?stamp|skew", re.IGNORECASE)
-_log = logging.getLogger(__name__)
+from sinchphone.signaling.ocra.names import OPERATIONS, BearerToken, Operation, write_authorization
+from sinchphone.signaling.requests import Ask, Requests
 
 T = TypeVar("T")
 
 
 class OcraRequests:
-    """Requests of one user to one platform. Methods raise AuthenticationError (401), ForbiddenError (403), NotFoundError (404),
-    NetworkError (no answer) or PlatformError (anything else); cancelling them is safe."""
+    """Requests of one user. Methods raise what ``signaling.requests.Requests`` raises; cancelling them is safe."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, user_id: str, *, clock: Callable[[], float]) -> None:
-        self._session = session
-        self._base_url = _checked_base(base_url)
+    def __init__(self, requests: Requests, user_id: str) -> None:
+        self._requests = requests
         self._user_id = user_id
-        self._clock = clock
-        self._offset_s = 0.0
-
-    @property
-    def now(self) -> float:
-        """The platform's time, as far as it's known [s since the epoch]."""
-        return self._clock() + self._offset_s
 
     async def send_with_token(
         self, operation: Operation, token: str, body: bytes, read: Callable[[bytes], T], *, instance: Instance | None = None
     ) -> T:
         """Send a request that the registration token vouches for; gives what ``read`` makes of the answer's body."""
-        path = OPERATIONS[operation].path(user=self._user_id, instance=instance.id if instance else "")
-        answer = await self._send(operation, path, body, {AUTHORIZATION_HEADER: write_authorization(BearerToken(token))})
-        if answer.status in OPERATIONS[operation].statuses:
-            return _fit(operation, answer, read)
-        raise self._refused(operation, answer)
+        ask = self._ask(operation, instance.id if instance else "", body, "")
+        return await self._requests.send(ask, write_authorization(BearerToken(token)), read)
 
     async def send_signed(
         self, operation: Operation, instance: Instance, read: Callable[[bytes], T], *, body: bytes | None = None, encoding: str = ""
     ) -> T:
-        """Send a request signed with the instance's secret; gives what ``read`` makes of the answer's body.
+        """Send a request signed with the instance's secret; gives what ``read`` makes of the answer's body."""
+        return await self._requests.send_signed(self._ask(operation, instance.id, body, encoding), instance, read)
 
-        Where the platform refuses because our clock is off and tells its own, the difference is remembered and the request sent
-        once more.
-        """
-        answer = await self._send_signed(operation, instance, body, encoding)
-        if answer.status not in OPERATIONS[operation].statuses and self._correct_clock(answer):
-            answer = await self._send_signed(operation, instance, body, encoding)
-        if answer.status in OPERATIONS[operation].statuses:
-            return _fit(operation, answer, read)
-        raise self._refused(operation, answer)
-
-    async def _send_signed(self, operation: Operation, instance: Instance, body: bytes | None, encoding: str) -> Answer:
-        endpoint, timestamp = OPERATIONS[operation], write_time(self.now)
-        path = endpoint.path(user=self._user_id, instance=instance.id)
-        signature = sign_request(endpoint.verb, path, body, JSON_CONTENT_TYPE, timestamp, instance.secret)
-        headers = {
-            AUTHORIZATION_HEADER: write_authorization(InstanceSignature(instance.id, signature)),
-            TIMESTAMP_HEADER: timestamp,
-        }
-        if encoding:
-            headers["Content-Encoding"] = encoding
-        return await self._send(operation, path, body, headers)
-
-    async def _send(self, operation: Operation, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        always = {"Content-Type": JSON_CONTENT_TYPE, "Accept": "application/json"}
-        try:
-            answer = await request(
-                self._session,
-                OPERATIONS[operation].verb,
-                self._base_url + path,
-                timeout_s=TIMEOUT_S,
-                limit_bytes=MAX_BODY_BYTES,
-                body=body,
-                headers={**always, **headers},
-            )
-        except OversizedAnswerError as error:
-            raise PlatformError(f"can't {operation}: {error}") from error
-        _log.debug("%s: %d after %.0f ms", operation, answer.status, answer.took_s * 1000)
-        return answer
-
-    def _correct_clock(self, answer: Answer) -> bool:
-        """Whether the refusal looks like our clock's fault, and the clock is corrected now."""
-        error_s = self._clock_error(answer)
-        if answer.status not in (400, 401, 403) or error_s is None or abs(error_s) < 2.0:  # a Date has whole seconds
-            return False
-        refusal = read_error(answer.body)
-        if not _blames_clock(refusal) and abs(error_s) < CLOCK_TOLERANCE_S:
-            return False
-        self._offset_s += error_s
-        _log.warning("the platform's clock differs from this computer's by %.0f s: corrected", self._offset_s)
-        return True
-
-    def _clock_error(self, answer: Answer) -> float | None:
-        """How far the platform's clock is ahead of ``now`` [s], by its Date header (RFC 9110 6.6.1)."""
-        try:
-            return parsedate_to_datetime(answer.headers["Date"]).timestamp() + 0.5 - self.now
-        except (KeyError, ValueError, OverflowError):
-            return None
-
-    def _refused(self, operation: Operation, answer: Answer) -> SinchphoneError:
-        refusal = read_error(answer.body)
-        text = f"can't {operation}: {refusal.message or f'the platform answered {answer.status}'}"
-        match answer.status:
-            case 401:
-                return AuthenticationError(text, hint=self._authentication_hint(refusal, answer))
-            case 403:
-                return ForbiddenError(text)
-            case 404 | 410 if refusal.message or refusal.code:
-                return NotFoundError(text)
-            case 429 | 503:
-                return PlatformError(text, hint="try again in a moment", status=answer.status, code=refusal.code)
-            case status if status < 400 or not (refusal.message or refusal.code):
-                hint = f"{self._base_url} may not be the platform, or its paths differ from those we know"
-                return PlatformError(text, hint=hint, status=status)
-            case status:
-                return PlatformError(text, status=status, code=refusal.code)
-
-    def _authentication_hint(self, refusal: Refusal, answer: Answer) -> str:
-        error_s = self._clock_error(answer)
-        if error_s is not None and abs(error_s) > CLOCK_TOLERANCE_S:
-            return f"this computer's clock differs from the platform's by {abs(error_s):.0f} s"
-        if refusal.code == ErrorCode.UNKNOWN_INSTANCE:
-            return "the platform has forgotten this device: register again"
-        return "check the application key, the secret or token, and the user id"
-
-
-def _blames_clock(refusal: Refusal) -> bool:
-    return refusal.code == ErrorCode.CLOCK_DIFFERENCE or bool(_CLOCK_WORDS.search(refusal.message))
-
-
-def _fit(operation: Operation, answer: Answer, read: Callable[[bytes], T]) -> T:
-    """What ``read`` makes of the answer. Raises PlatformError naming the first member that differs from what we know."""
-    try:
-        return read(answer.body)
-    except RemoteProtocolError as error:
-        text = f"can't {operation}: the platform answered {answer.status}, but {error}"
-        raise PlatformError(text, hint="the platform's answer differs from what sinchphone knows", status=answer.status) from error
-
-
-def _checked_base(base_url: str) -> str:
-    try:
-        url = URL(base_url)
-    except ValueError as error:
-        raise ConfigError(f"{base_url!r} is not a URL", hint="it looks like https://ocra.api.sinch.com") from error
-    if url.scheme not in ("http", "https") or not url.host or url.query_string or url.user:
-        raise ConfigError(f"{base_url!r} can't be a platform's address", hint="it looks like https://ocra.api.sinch.com")
-    return str(url).rstrip("/")
+    def _ask(self, operation: Operation, instance_id: str, body: bytes | None, encoding: str) -> Ask:
+        endpoint = OPERATIONS[operation]
+        path = endpoint.path(user=self._user_id, instance=instance_id)
+        return Ask(operation, endpoint.verb, path, endpoint.statuses, body=body, encoding=encoding)

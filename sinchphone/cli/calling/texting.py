@@ -1,0 +1,126 @@
+"""Text messages to phone numbers: what must be configured for them, and one sent and followed."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from sinchphone.cli.calling.phone import history_if_usable
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.session import Session
+from sinchphone.config import read_sms_token
+from sinchphone.errors import ConfigError, NetworkError
+from sinchphone.options import Options
+
+if TYPE_CHECKING:
+    from sinchphone.signaling.sms import DeliveryReport, SmsApi
+
+POLL_S: Final = 1.0
+DEVICE: Final = "sms"  # what the history calls the SMS API
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class SmsAccess:
+    """How the SMS API is reached."""
+
+    base_url: str
+    service_plan_id: str
+    token: str = field(repr=False)
+    sender: str | None
+
+
+def check_sms(options: Options) -> SmsAccess:
+    """What is configured. Raises ConfigError where phone numbers can't be written to."""
+    from sinchphone.signaling.sms import base_url_of
+
+    section = options.sms
+    if section.service_plan_id is None:
+        raise ConfigError(
+            "messages to phone numbers need Sinch's SMS API, and none is configured",
+            hint="service_plan_id and token_command or token_file in [sms], or SINCH_SERVICE_PLAN_ID and SINCH_SMS_TOKEN; users need none",
+        )
+    host = section.host or base_url_of(section.region)
+    base_url = host if "://" in host else f"https://{host}"
+    if not base_url.startswith("https://") and urlsplit(base_url).hostname not in _LOOPBACK:
+        raise ConfigError("sms.host must begin with https://", hint="a token that travels in the clear can be stolen")
+    token = read_sms_token(options)
+    if token is None:
+        raise ConfigError("the SMS API needs the service plan's token", hint="sms.token_command, sms.token_file or SINCH_SMS_TOKEN")
+    return SmsAccess(base_url, section.service_plan_id, token, section.sender)
+
+
+async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, ...], text: str, *, wait: str, wait_s: float) -> ExitCode:
+    """Send one text to the numbers and, where that's wanted, wait until the phones have it, ``wait_s`` at most."""
+    import aiohttp
+
+    from sinchphone.signaling.sms import SmsApi
+
+    async with aiohttp.ClientSession() as http:
+        api = SmsApi(http, access.base_url, access.service_plan_id, access.token)
+        try:
+            async with asyncio.timeout(wait_s):
+                batch = await api.send(numbers, text, sender=access.sender)
+        except TimeoutError as error:
+            hint = "it may have been sent all the same: look before you send it again"
+            raise NetworkError(f"the SMS API gave no answer within {wait_s:.0f} s", hint=hint) from error
+        session.tell(e.MessageSent(batch, list(numbers), "sms", False))
+        statuses = dict.fromkeys(numbers, "sent")
+        try:
+            if wait == "delivered":
+                await _follow(session, api, batch, statuses, wait_s)
+        finally:
+            await _note(session, batch, text, statuses)
+    session.messages += [e.MessageStatus(batch, number, "sms", status) for number, status in statuses.items()]
+    missing = [number for number, status in statuses.items() if status != "delivered"]
+    if wait != "delivered" or not missing:
+        return ExitCode.OK
+    session.problem = e.Problem(f"not delivered within {wait_s:.0f} s to {', '.join(missing)}", None)
+    return ExitCode.NOT_DELIVERED
+
+
+async def _note(session: Session, batch: str, text: str, statuses: dict[str, str]) -> None:
+    """Remember it in the history, where there's a user to remember it for."""
+    from sinchphone.engine.events import InstantMessage
+
+    user = session.options.user
+    if user is None:
+        return
+    message = InstantMessage(batch, user, tuple(statuses), text, at=time.time())
+    async with history_if_usable(session) as history:
+        if history is None:
+            return
+        await history.note_sent(DEVICE, message, {number: number for number in statuses})
+        for number, status in statuses.items():
+            if status == "delivered":
+                await history.note_delivered(DEVICE, batch, number)
+            elif status == "failed":
+                await history.note_failed(DEVICE, batch, number, "not delivered")
+
+
+async def _follow(session: Session, api: "SmsApi", batch: str, statuses: dict[str, str], wait_s: float) -> None:
+    """Ask for delivery reports until there's one for every number, or the time is up."""
+    deadline = asyncio.get_running_loop().time() + wait_s
+    while "sent" in statuses.values():
+        for number in [number for number, status in statuses.items() if status == "sent"]:
+            status = _tell(session, batch, number, await api.report(batch, number))
+            statuses[number] = status
+        if "sent" not in statuses.values() or asyncio.get_running_loop().time() + POLL_S > deadline:
+            return
+        await asyncio.sleep(POLL_S)
+
+
+def _tell(session: Session, batch: str, number: str, report: "DeliveryReport") -> str:
+    from sinchphone.signaling.sms import Delivery
+
+    match report.delivery:
+        case Delivery.UNDER_WAY:
+            return "sent"
+        case Delivery.DELIVERED:
+            session.tell(e.MessageDelivered(batch, number))
+            return "delivered"
+        case Delivery.FAILED:
+            session.tell(e.MessageFailed(batch, number, report.reason, None))
+            return "failed"

@@ -1,0 +1,160 @@
+"""``send-message``: one text to users, by instant message, and to phone numbers, by SMS."""
+
+import asyncio
+import contextlib
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sinchphone.cli.calling.destination import phone_number
+from sinchphone.cli.calling.phone import Phone, follow, open_phone
+from sinchphone.cli.calling.texting import check_sms, text_numbers
+from sinchphone.cli.commands.call import read_headers
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.flags import MessageFlags, seconds, with_flags
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.errors import DestinationError, MessageError, NetworkError
+
+if TYPE_CHECKING:
+    from sinchphone.engine.sent import SentMessage
+
+DEFAULT_TIMEOUT_S = 15.0
+MAX_STDIN_BYTES = 1_000_000  # far more than any message: what is longer is refused with its own sentence
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("send-message")(with_flags(send_message))
+
+
+def send_message(
+    context: typer.Context,
+    words: Annotated[
+        list[str],
+        typer.Argument(metavar="TO... TEXT", help="User ids, e-mail addresses or +NUMBERs, then the text; - reads it from stdin."),
+    ],
+    flags: MessageFlags,
+) -> ExitCode:
+    """Send a message: sinchphone send-message alice bob "on my way".
+
+    Exit 0 when everybody has it, 7 where somebody is unknown (nobody gets it then), 15 when it wasn't delivered to all in time.
+    A phone number gets an SMS where [sms] is configured.
+    """
+    if len(words) < 2:
+        raise typer.BadParameter('who gets it, and what does it say? sinchphone send-message alice "on my way"', param_hint="TO... TEXT")
+    post = Post(
+        *_sorted(words[:-1]), _text(words[-1]), read_headers(flags.header or []), flags.wait, seconds(flags.timeout) or DEFAULT_TIMEOUT_S
+    )
+    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return run(session, lambda session: _send(session, post))
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What is to be sent, to whom, and what is waited for. ``timeout`` in seconds, for everything together."""
+
+    users: tuple[str, ...]
+    numbers: tuple[str, ...]
+    text: str
+    headers: dict[str, str]
+    wait: str
+    timeout: float
+
+
+def _sorted(recipients: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The users and the phone numbers, each once. Raises DestinationError."""
+    written = [one.strip() for one in recipients]
+    numbers = [phone_number(one) for one in written if one.startswith("+") or one.lower().startswith("tel:")]
+    users = [one for one in written if not one.startswith("+") and not one.lower().startswith("tel:")]
+    for one in users:
+        digits = one.translate(str.maketrans("", "", " -.()"))
+        if digits.isdecimal() and len(digits) > 6:
+            raise DestinationError(f'"{one}" could be a number or a user', hint=f"a number needs its country: +COUNTRY{digits.lstrip('0')}")
+    return tuple(dict.fromkeys(users)), tuple(dict.fromkeys(numbers))
+
+
+def _text(word: str) -> str:
+    """The text, from standard input where it's a dash. Raises MessageError."""
+    if word != "-":
+        return word.encode(errors="surrogateescape").decode(errors="replace")
+    raw = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
+    if len(raw) > MAX_STDIN_BYTES:
+        raise MessageError(f"standard input has more than {MAX_STDIN_BYTES} bytes: that's too long for a message")
+    try:
+        return raw.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise MessageError("standard input is not UTF-8 text") from error
+
+
+async def _send(session: Session, post: Post) -> ExitCode:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + post.timeout
+    _check(post)
+    sms = check_sms(session.options) if post.numbers else None
+    codes = [ExitCode.OK]
+    if post.users:
+        codes.append(await _send_instantly(session, post, post.timeout))
+    if sms is not None:
+        wait_s = max(0.5, deadline - loop.time())
+        codes.append(await text_numbers(session, sms, post.numbers, post.text, wait=post.wait, wait_s=wait_s))
+    return max(codes)
+
+
+def _check(post: Post) -> None:
+    """Before anything is opened: nobody gets a text that somebody else can't get. Raises MessageError."""
+    from sinchphone.protocol.instant import check_text
+    from sinchphone.signaling.sms import check_sms_text
+
+    if post.users:
+        check_text(post.text)
+    if post.numbers:
+        check_sms_text(post.text)
+
+
+async def _send_instantly(session: Session, post: Post, timeout: float) -> ExitCode:
+    async with open_phone(session) as phone, asyncio.TaskGroup() as group:
+        follower = group.create_task(follow(session, phone), name="client events")
+        try:
+            code = await _hand_over(session, phone, post, timeout)
+        finally:
+            await _tell_the_rest()
+            follower.cancel()
+    return code
+
+
+async def _tell_the_rest() -> None:
+    """Let the follower tell what has happened up to now: it needs a few rounds of the loop, and no time."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def _hand_over(session: Session, phone: Phone, post: Post, timeout: float) -> ExitCode:
+    deadline = asyncio.get_running_loop().time() + timeout
+    try:
+        async with asyncio.timeout_at(deadline):
+            sent = await phone.client.send_message(post.users, post.text, headers=post.headers)
+    except TimeoutError as error:
+        raise NetworkError(f"the message couldn't be handed over within {timeout:g} s", hint="check the network; try it again") from error
+    if post.wait == "delivered":
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await sent.settled()
+    return _outcome(session, sent, post)
+
+
+def _outcome(session: Session, sent: "SentMessage", post: Post) -> ExitCode:
+    """Who got it; the exit code."""
+    statuses = {name: "delivered" if name in sent.delivered else "failed" if name in sent.failed else "sent" for name in sent.recipients}
+    session.messages += [e.MessageStatus(sent.id, name, "instant", status) for name, status in statuses.items()]
+    missing = [name for name, status in statuses.items() if status != "delivered"] if post.wait == "delivered" else list(sent.failed)
+    if not missing or post.wait == "none":
+        return ExitCode.OK
+    waited = [name for name in missing if name not in sent.failed]
+    words = f"not delivered within {post.timeout:g} s" if waited else "not sent"
+    hint = "the exchange keeps it until they're back; --wait sent doesn't wait for that" if waited else None
+    session.problem = e.Problem(f"{words} to {', '.join(missing)}", hint)
+    return ExitCode.NOT_DELIVERED

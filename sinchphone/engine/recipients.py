@@ -1,0 +1,43 @@
+"""To whom a message goes, read off a text as people write it."""
+
+import re
+from typing import Final
+
+from sinchphone.errors import DestinationError
+from sinchphone.signaling.dialect import IdentityKind, Recipient
+
+_EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
+_NUMBER: Final = re.compile(r"\+[0-9]{7,15}")
+_SEPARATORS: Final = str.maketrans("", "", " -.()\u00a0")
+MAX_USER_BYTES: Final = 255
+
+
+def read_recipient(text: str) -> Recipient:
+    """``ada@example.org`` and ``mailto:…`` are e-mail addresses, ``+46…`` and ``tel:…`` phone numbers, everything else is a user id.
+    Raises DestinationError."""
+    written = text.strip()
+    scheme, colon, rest = written.partition(":")
+    if colon and scheme.lower() == "mailto":
+        return _email(rest.partition("?")[0])
+    if colon and scheme.lower() == "tel":
+        return _number(rest.partition(";")[0])
+    if written.startswith("+"):
+        return _number(written)
+    if "@" in written:
+        return _email(written)
+    if not written or not written.isprintable() or len(written.encode(errors="replace")) > MAX_USER_BYTES:
+        raise DestinationError(f'"{text}" is no user id', hint="a recipient is a user id, an e-mail address or +NUMBER")
+    return Recipient(written)
+
+
+def _email(address: str) -> Recipient:
+    if not _EMAIL.fullmatch(address) or not address.isprintable():
+        raise DestinationError(f'"{address}" is no e-mail address')
+    return Recipient(address, IdentityKind.EMAIL)
+
+
+def _number(written: str) -> Recipient:
+    number = written.translate(_SEPARATORS)
+    if not _NUMBER.fullmatch(number):
+        raise DestinationError(f'"{written}" is no phone number', hint="a number starts with +country: +46 70 000 00 00")
+    return Recipient(number, IdentityKind.NUMBER)

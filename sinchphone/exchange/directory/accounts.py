@@ -1,0 +1,181 @@
+"""Users with a password, and the names that users go by: user name, e-mail address, phone number (PAPI v1, users)."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final
+
+from sinchphone.exchange.directory.devices import Application
+from sinchphone.exchange.directory.directory import Directory, check_user_id
+from sinchphone.exchange.directory.passwords import hash_password, is_password
+from sinchphone.exchange.limits import Allowances
+from sinchphone.exchange.refusals import RefusedError, invalid, too_many, unauthorized
+from sinchphone.exchange.store import Store, StoreError
+from sinchphone.signaling.dialect import IdentityKind, Recipient
+from sinchphone.signaling.ocra.names import ErrorCode
+
+MIN_PASSWORD_CHARACTERS: Final = 6
+MAX_PASSWORD_CHARACTERS: Final = 256
+MAX_PROFILE_BYTES: Final = 4096
+MAX_IDENTITIES: Final = 3  # one of each kind
+_HASHING_AT_A_TIME: Final = 2
+_HASHING_WAITING: Final = 32
+_GUESSES: Final = 10  # wrong passwords of one user in a row
+_GUESSES_A_SECOND: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user with a password. ``profile`` is what the user wants kept."""
+
+    application: Application
+    user_id: str
+    password: str = field(repr=False)
+    identities: tuple[Recipient, ...] = ()
+    profile: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+class Accounts:
+    """All accounts of an exchange. ``now`` is wall clock time [s since the epoch]."""
+
+    def __init__(self, directory: Directory, store: Store) -> None:
+        self._directory = directory
+        self._store = store
+        self._accounts: dict[tuple[str, str], Account] = {}
+        self._names: dict[tuple[str, Recipient], str] = {}  # by application key -> user id
+        self._hashing = asyncio.Semaphore(_HASHING_AT_A_TIME)
+        self._waiting = 0
+        self._guesses: Allowances[tuple[str, str]] = Allowances(_GUESSES, _GUESSES_A_SECOND)
+        self._nobody: str | None = None  # a password that nobody has
+
+    async def recall(self) -> None:
+        """Know again the accounts from before this exchange started. Raises StoreError."""
+        identities: dict[tuple[str, str], list[Recipient]] = {}
+        try:
+            for key, kind, endpoint, user_id in await self._store.read("SELECT application, kind, endpoint, user_id FROM identities"):
+                identities.setdefault((key, user_id), []).append(Recipient(endpoint, IdentityKind(kind)))
+            for key, user_id, password, profile in await self._store.read("SELECT application, user_id, password, profile FROM accounts"):
+                application = self._directory.application(key)
+                if application is not None:
+                    names = tuple(identities.get((key, user_id), ()))
+                    self._add(Account(application, user_id, password, names, json.loads(profile)))
+        except ValueError as error:
+            raise StoreError("the exchange's store has accounts that can't be read", hint="Delete it.") from error
+
+    def account(self, application: Application, user_id: str) -> Account | None:
+        """The account of a user who has one."""
+        return self._accounts.get((application.key, user_id))
+
+    def resolve(self, application: Application, name: Recipient) -> str | None:
+        """The user id of whoever goes by that name, if anybody does."""
+        known = self._names.get((application.key, name))
+        if known is not None:
+            return known
+        return name.identity if name.kind is IdentityKind.USERNAME and name.identity in application.users else None
+
+    async def create(
+        self, application: Application, identities: tuple[Recipient, ...], password: str, profile: dict[str, Any], now: float
+    ) -> Account:
+        """A new user. The user id is the user name, or else the first of the identities. Raises RefusedError."""
+        _check_password(password)
+        user_id = _user_id(identities)
+        self._check_free(application, user_id, identities)
+        hashed = await self._hash(partial(hash_password, password))
+        self._check_free(application, user_id, identities)  # somebody may have been faster
+        self._directory.enroll(application, user_id, now)
+        account = Account(application, user_id, hashed, identities, _checked(profile))
+        self._add(account)
+        self._keep(account)
+        for name in identities:
+            sql = "INSERT OR REPLACE INTO identities (application, kind, endpoint, user_id) VALUES (?, ?, ?, ?)"
+            self._store.write(sql, application.key, str(name.kind), name.identity, user_id)
+        await self._store.settle()
+        return account
+
+    async def authenticate(self, application: Application, name: Recipient, password: str, now: float) -> Account:
+        """The account that name and password open. Raises RefusedError, which doesn't say what of the two was wrong."""
+        user_id = self.resolve(application, name) or ""
+        account = self.account(application, user_id)
+        if not self._guesses.has(guessed := (application.key, name.identity), now):
+            raise too_many("too many wrong passwords; wait a minute")
+        if not await self._fits(password, account):
+            self._guesses.take(guessed, now)
+            raise unauthorized("wrong user or password")
+        assert account is not None
+        return account
+
+    async def change_password(self, account: Account, old: str | None, new: str, now: float) -> None:
+        """Give an account another password; ``old`` is checked where it's given. Raises RefusedError."""
+        if old is not None:
+            await self.authenticate(account.application, account.identities[0], old, now)
+        _check_password(new)
+        hashed = await self._hash(partial(hash_password, new))
+        self._replace(replace(self._accounts[account.application.key, account.user_id], password=hashed))
+        await self._store.settle()
+
+    async def change_profile(self, account: Account, profile: dict[str, Any]) -> Account:
+        """Change what is given of the profile. Raises RefusedError."""
+        changed = replace(account, profile=_checked({**account.profile, **profile}))
+        self._replace(changed)
+        await self._store.settle()
+        return changed
+
+    async def _fits(self, password: str, account: Account | None) -> bool:
+        """Takes as long for a user who doesn't exist."""
+        if self._nobody is None:
+            self._nobody = await self._hash(partial(hash_password, ""))
+        kept = account.password if account is not None else self._nobody
+        fits = await self._hash(partial(is_password, password, kept))
+        return bool(fits) and account is not None
+
+    async def _hash(self, work: "partial[Any]") -> Any:
+        """Hashing takes memory and time: some at once, some more may wait."""
+        if self._waiting >= _HASHING_WAITING:
+            raise too_many("too many people log in at this moment; try again")
+        self._waiting += 1
+        try:
+            async with self._hashing:
+                return await asyncio.to_thread(work)
+        finally:
+            self._waiting -= 1
+
+    def _check_free(self, application: Application, user_id: str, identities: tuple[Recipient, ...]) -> None:
+        taken = user_id in application.users or any((application.key, name) in self._names for name in identities)
+        if taken:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "there is such a user already")
+
+    def _add(self, account: Account) -> None:
+        application = account.application
+        application.enroll(account.user_id)
+        application.accounts.add(account.user_id)
+        self._accounts[application.key, account.user_id] = account
+        self._names.update({(application.key, name): account.user_id for name in account.identities})
+
+    def _replace(self, account: Account) -> None:
+        self._accounts[account.application.key, account.user_id] = account
+        self._keep(account)
+
+    def _keep(self, account: Account) -> None:
+        sql = "INSERT OR REPLACE INTO accounts (application, user_id, password, profile) VALUES (?, ?, ?, ?)"
+        self._store.write(sql, account.application.key, account.user_id, account.password, json.dumps(account.profile))
+
+
+def _user_id(identities: tuple[Recipient, ...]) -> str:
+    if not identities or len({name.kind for name in identities}) < len(identities):
+        raise invalid("identities: a user has a user name, an e-mail address or a number, at most one of each")
+    for name in identities:
+        check_user_id(name.identity)
+    usernames = [name.identity for name in identities if name.kind is IdentityKind.USERNAME]
+    return (usernames or [identities[0].identity])[0]
+
+
+def _check_password(password: str) -> None:
+    if not MIN_PASSWORD_CHARACTERS <= len(password) <= MAX_PASSWORD_CHARACTERS:
+        raise invalid(f"password: it must have {MIN_PASSWORD_CHARACTERS} to {MAX_PASSWORD_CHARACTERS} characters")
+
+
+def _checked(profile: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(profile)) > MAX_PROFILE_BYTES:
+        raise invalid(f"profile: it has more than {MAX_PROFILE_BYTES} bytes")
+    return profile

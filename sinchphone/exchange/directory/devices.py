@@ -1,0 +1,68 @@
+"""What a directory holds: applications, and the registered devices of their users."""
+
+from dataclasses import dataclass, field
+
+from sinchphone.exchange.directory.identity import DeviceIdentity, Network, transport_channel
+from sinchphone.signaling.ocra.registration import Software
+
+_CALLING = frozenset({"p2p", "voip"})  # what a legacy instance says that takes calls
+
+
+@dataclass(eq=False, slots=True)
+class Device:
+    """A registered device of a user. ``expire_at`` in seconds since the epoch, ``None`` never.
+
+    ``legacy``: it speaks the older dialect. ``generation`` counts how often its secret was renewed. ``seen_up_to`` is the time token
+    up to which it has its instant messages; on other channels nothing older than ``live_since`` is of use to it.
+    """
+
+    application: "Application"
+    user_id: str
+    device_id: str
+    identity: DeviceIdentity
+    capabilities: tuple[str, ...]
+    software: Software
+    expire_at: float | None
+    has_push: bool = False
+    legacy: bool = False
+    generation: int = 0
+    seen_up_to: int = 0
+    live_since: int = 0
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether an INVITE is of use to it."""
+        return not self.legacy or not _CALLING.isdisjoint(self.capabilities)
+
+    @property
+    def instance_id(self) -> str:
+        """The device's instance id."""
+        return self.identity.instance_id
+
+    def has_expired(self, now: float) -> bool:
+        """Whether the registration is over."""
+        return self.expire_at is not None and self.expire_at <= now
+
+
+@dataclass(eq=False, slots=True)
+class Application:
+    """One application: its key and secret, its two pub/sub networks, its users and their devices (by device id)."""
+
+    key: str
+    secret: bytes = field(repr=False)
+    broadcast: Network
+    signal: Network
+    users: dict[str, dict[str, Device]] = field(default_factory=dict, repr=False)
+    delivered: dict[str, int] = field(default_factory=dict, repr=False)  # user id -> time token up to which a device has the messages
+    accounts: set[str] = field(default_factory=set, repr=False)  # users with a password
+    transport_channels: dict[str, str] = field(default_factory=dict, repr=False)  # -> user id
+
+    def transport_channel(self, user_id: str) -> str:
+        """The channel of a user's instant messages."""
+        return transport_channel(self.secret, user_id)
+
+    def enroll(self, user_id: str) -> None:
+        """That user exists from now on."""
+        if user_id not in self.users:
+            self.users[user_id] = {}
+            self.transport_channels[self.transport_channel(user_id)] = user_id

@@ -1,0 +1,1 @@
+"""Instant messages: who takes part, and what waits for whoever is away."""

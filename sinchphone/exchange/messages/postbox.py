@@ -1,0 +1,119 @@
+"""Keeps instant messages until every device of their addressee has them, across the exchange's own restarts.
+
+A device is known by the channels that it polls together: its own and its user's. The time token it names says what it has; one that
+starts anew (token 0) is sent back to the first message that waits.
+
+::
+
+    published on a user's channel -> mailbox, store -> since(): with what is new on the other channels -> seen(): forget
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from sinchphone.errors import RemoteProtocolError
+from sinchphone.exchange.directory import memory
+from sinchphone.exchange.directory.devices import Application, Device
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.messages.mailbox import Kept, Mailbox
+from sinchphone.exchange.messages.transports import Transports
+from sinchphone.exchange.pubsub.broker import MAX_MESSAGES, TICKS, Broker, Posted
+from sinchphone.exchange.store import Store
+from sinchphone.protocol.mxp import parse_fragment
+
+KEPT_SECONDS: Final = 30 * 86_400.0
+
+
+class Postbox:
+    """The mailboxes of all users of an exchange."""
+
+    def __init__(self, broker: Broker, directory: Directory, transports: Transports, store: Store) -> None:
+        self._broker = broker
+        self._directory = directory
+        self._transports = transports
+        self._store = store
+        self._mailboxes: dict[tuple[str, str], Mailbox] = {}  # by application key and user id
+
+    async def recall(self, now: float) -> None:
+        """Know again what was kept before this exchange started. Raises StoreError."""
+        oldest = int((now - KEPT_SECONDS) * TICKS)
+        self._store.write("DELETE FROM messages WHERE token < ?", oldest)
+        for key, user_id, delivered_up_to in await self._store.read("SELECT application, user_id, delivered_up_to FROM mailboxes"):
+            if (application := self._directory.application(key)) is not None:
+                application.delivered[user_id] = delivered_up_to
+        columns = "application, user_id, token, transport_id, frame, publisher"
+        for key, user_id, token, transport_id, frame, publisher in await self._store.read(f"SELECT {columns} FROM messages"):  # noqa: S608
+            application = self._directory.application(key)
+            if application is not None and token >= oldest:
+                posted = Posted(token, application.transport_channel(user_id), frame, publisher)
+                self._mailbox(key, user_id).put(Kept(posted, transport_id))
+                self._broker.meet(token, now)
+
+    async def take(self, subscribe_key: str, posted: Posted) -> None:
+        """A message was published: keep it where it's an instant message for somebody. Returns when it is safe. Raises StoreError."""
+        application = self._directory.application_of(subscribe_key)
+        user_id = application.transport_channels.get(posted.channel) if application is not None else None
+        if application is None or user_id is None or not isinstance(posted.payload, str):
+            return
+        try:
+            transport_id = parse_fragment(posted.payload).transport_id
+        except RemoteProtocolError:
+            return
+        if transport_id is not None and self._transports.has_member(application, transport_id, user_id):
+            self._keep(application, user_id, Kept(posted, transport_id))
+            await self._store.settle()
+
+    def begin(self, device: Device, now: float) -> int:
+        """A device starts to poll: the token that it's given."""
+        present = self._broker.token(now)
+        waiting = self._mailbox(device.application.key, device.user_id).after(device.seen_up_to)
+        device.live_since = present if waiting else 0
+        return waiting[0].token - 1 if waiting else present
+
+    def seen(self, device: Device, token: int, now: float) -> None:
+        """A device says that it has everything up to a token."""
+        token = min(token, self._broker.token(now))
+        if token <= device.seen_up_to:
+            return
+        mailbox = self._mailbox(device.application.key, device.user_id)
+        news = [kept for kept in mailbox.after(device.seen_up_to) if kept.token <= token]
+        device.seen_up_to = token
+        if news:
+            memory.write_seen(self._store, device)
+            self._delivered(device, mailbox, now)
+
+    def since(self, device: Device, channels: Sequence[str], token: int) -> tuple[Posted, ...]:
+        """What was posted on the channels after ``token``, oldest first, with what waited for the device."""
+        application = device.application
+        key, own = application.broadcast.subscribe_key, application.transport_channel(device.user_id)
+        others = self._broker.since(key, [name for name in channels if name != own], max(token, device.live_since))
+        live = self._broker.since(key, [own], token)
+        kept = [kept.posted for kept in self._mailbox(application.key, device.user_id).after(token)]
+        found = {posted.token: posted for posted in (*kept, *live, *others)}
+        return tuple(found[one] for one in sorted(found)[:MAX_MESSAGES])
+
+    def _delivered(self, device: Device, mailbox: Mailbox, now: float) -> None:
+        application, user_id = device.application, device.user_id
+        if device.seen_up_to > application.delivered.get(user_id, 0):
+            application.delivered[user_id] = device.seen_up_to
+            sql = "INSERT OR REPLACE INTO mailboxes (application, user_id, delivered_up_to) VALUES (?, ?, ?)"
+            self._store.write(sql, application.key, user_id, device.seen_up_to)
+        devices = [other for other in application.users.get(user_id, {}).values() if not other.has_expired(now)]
+        everybody = min((other.seen_up_to for other in devices), default=0)
+        if mailbox.drop_until(everybody):
+            sql = "DELETE FROM messages WHERE application = ? AND user_id = ? AND token <= ?"
+            self._store.write(sql, application.key, user_id, everybody)
+
+    def _keep(self, application: Application, user_id: str, kept: Kept) -> None:
+        sql = "INSERT OR REPLACE INTO messages (application, user_id, token, transport_id, frame, publisher) VALUES (?, ?, ?, ?, ?, ?)"
+        posted = kept.posted
+        self._store.write(sql, application.key, user_id, kept.token, kept.transport_id, posted.payload, posted.publisher)
+        dropped = self._mailbox(application.key, user_id).put(kept)
+        dropped += self._mailbox(application.key, user_id).drop_until(int((time.time() - KEPT_SECONDS) * TICKS))
+        for gone in dropped:
+            sql = "DELETE FROM messages WHERE application = ? AND user_id = ? AND token = ?"
+            self._store.write(sql, application.key, user_id, gone.token)
+
+    def _mailbox(self, application_key: str, user_id: str) -> Mailbox:
+        return self._mailboxes.setdefault((application_key, user_id), Mailbox())

@@ -1,0 +1,97 @@
+"""Transports: a key and an id for every set of users who exchange instant messages (PAPI v1, transport)."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sinchphone.exchange.directory.accounts import Accounts
+from sinchphone.exchange.directory.devices import Application, Device
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.directory.identity import transport_identity
+from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
+from sinchphone.exchange.store import Store, StoreError
+from sinchphone.signaling.dialect import Participant, Recipient, RemoteInstance, Transport
+
+MAX_TRANSPORTS: Final = 2_000  # that one user opens
+IM_CAPABILITIES: Final = ("im", "im.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The users of a transport, and who opened it."""
+
+    users: frozenset[str]
+    opened_by: str
+    key: bytes = field(repr=False)
+
+
+class Transports:
+    """All transports of an exchange. Ids and keys derive from the members: the same users always have the same."""
+
+    def __init__(self, directory: Directory, accounts: Accounts, store: Store) -> None:
+        self._directory = directory
+        self._accounts = accounts
+        self._store = store
+        self._transports: dict[tuple[str, str], Members] = {}
+        self._opened: Counter[tuple[str, str]] = Counter()
+
+    async def recall(self) -> None:
+        """Know again the transports from before this exchange started. Raises StoreError."""
+        try:
+            for key, identifier, members, opened_by in await self._store.read("SELECT application, id, members, opened_by FROM transports"):
+                application = self._directory.application(key)
+                if application is not None:
+                    self._add(application, identifier, frozenset(json.loads(members)), opened_by)
+        except ValueError as error:
+            raise StoreError("the exchange's store has transports that can't be read", hint="Delete it.") from error
+
+    async def open(self, sender: Device, recipients: Sequence[Recipient]) -> Transport:
+        """The transport from the sender's user to the recipients. Those who don't exist are left out. Raises RefusedError."""
+        application, user_id = sender.application, sender.user_id
+        found = [(name, known) for name in recipients if (known := self._accounts.resolve(application, name)) is not None]
+        if user_id in {known for _, known in found}:
+            raise invalid("that would be a message to oneself")
+        participants = tuple(self._participant(application, name, known) for name, known in found)
+        members = frozenset({user_id, *(known for _, known in found)})
+        identifier, key = transport_identity(application.secret, members)
+        if len(found) == len(recipients) and (application.key, identifier) not in self._transports:
+            self._check_room(application, user_id)
+            self._add(application, identifier, members, user_id)
+            sql = "INSERT OR REPLACE INTO transports (application, id, members, opened_by) VALUES (?, ?, ?, ?)"
+            self._store.write(sql, application.key, identifier, json.dumps(sorted(members)), user_id)
+            await self._store.settle()
+        return Transport(identifier, key, participants)
+
+    def find(self, reader: Device, identifier: str) -> Transport:
+        """A transport that the reader's user is part of, with everybody in it. Raises RefusedError."""
+        application = reader.application
+        members = self._transports.get((application.key, identifier))
+        if members is None:
+            raise not_found("transportId: there is no such transport")
+        if reader.user_id not in members.users:
+            raise forbidden("transportId: this user is not part of that transport")
+        participants = (self._participant(application, Recipient(user_id), user_id) for user_id in sorted(members.users))
+        return Transport(identifier, members.key, tuple(participants))
+
+    def has_member(self, application: Application, identifier: str, user_id: str) -> bool:
+        """Whether a user takes part in a transport."""
+        members = self._transports.get((application.key, identifier))
+        return members is not None and user_id in members.users
+
+    def _participant(self, application: Application, name: Recipient, user_id: str) -> Participant:
+        """A user's devices, and the mailbox, which takes messages while they are away."""
+        devices = application.users.get(user_id, {}).values()
+        instances = [RemoteInstance(device.instance_id, device.capabilities) for device in devices]
+        mailbox = RemoteInstance("mailbox", IM_CAPABILITIES)
+        return Participant(application.transport_channel(user_id), name, (*instances, mailbox))
+
+    def _add(self, application: Application, identifier: str, users: frozenset[str], opened_by: str) -> None:
+        _, key = transport_identity(application.secret, users)
+        self._transports[application.key, identifier] = Members(users, opened_by, key)
+        self._opened[application.key, opened_by] += 1
+
+    def _check_room(self, application: Application, user_id: str) -> None:
+        if self._opened[application.key, user_id] >= MAX_TRANSPORTS:
+            raise too_many(f"the user writes to {MAX_TRANSPORTS} different circles already")

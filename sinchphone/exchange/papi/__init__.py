@@ -1,0 +1,1 @@
+"""PAPI v1, the older REST dialect, as a server speaks it."""

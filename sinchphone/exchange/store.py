@@ -1,0 +1,175 @@
+"""What an exchange remembers when it's not running: SQLite, written by a thread of its own, in order and many changes at a time.
+
+::
+
+    write(change) -> queue -> thread: one transaction for all that wait -> settle() returns
+"""
+
+import asyncio
+import logging
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from sinchphone.errors import SinchphoneError
+
+FILE_NAME: Final = "exchange.sqlite3"
+_BUSY_SECONDS: Final = 5.0  # another exchange of this user may be writing
+_VERSION: Final = 1
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS devices (
+    application TEXT, instance_id TEXT, user_id TEXT, device_id TEXT, legacy INTEGER, generation INTEGER, capabilities TEXT,
+    software TEXT, expire_at REAL, has_push INTEGER, seen_up_to INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (application, instance_id));
+CREATE TABLE IF NOT EXISTS accounts (
+    application TEXT, user_id TEXT, password TEXT, profile TEXT, PRIMARY KEY (application, user_id));
+CREATE TABLE IF NOT EXISTS identities (
+    application TEXT, kind TEXT, endpoint TEXT, user_id TEXT, PRIMARY KEY (application, kind, endpoint));
+CREATE TABLE IF NOT EXISTS transports (
+    application TEXT, id TEXT, members TEXT, opened_by TEXT, PRIMARY KEY (application, id));
+CREATE TABLE IF NOT EXISTS messages (
+    application TEXT, user_id TEXT, token INTEGER, transport_id TEXT, frame TEXT, publisher TEXT,
+    PRIMARY KEY (application, user_id, token));
+CREATE TABLE IF NOT EXISTS mailboxes (
+    application TEXT, user_id TEXT, delivered_up_to INTEGER, PRIMARY KEY (application, user_id));
+"""
+
+Row: TypeAlias = tuple[Any, ...]
+
+_logger = logging.getLogger(__name__)
+
+
+class StoreError(SinchphoneError):
+    """The exchange can't keep what it must remember."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    sql: str
+    values: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A request to say when everything before it is written."""
+
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[None]"
+
+    def tell(self, error: Exception | None) -> None:
+        def resolve() -> None:
+            if not self.future.done():
+                self.future.set_exception(error) if error is not None else self.future.set_result(None)
+
+        try:
+            self.loop.call_soon_threadsafe(resolve)
+        except RuntimeError:  # the loop is gone, and with it who waited
+            return
+
+
+_Order: TypeAlias = _Change | _Settled | None
+
+
+class Store:
+    """One file, or memory. ``open`` first; ``close`` writes what is left."""
+
+    def __init__(self, path: Path | None) -> None:
+        """``path`` is the database's file; without one everything is forgotten at the end."""
+        self._path = path
+        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._connection: sqlite3.Connection | None = None
+
+    async def open(self) -> None:
+        """Open or make the database. Raises StoreError."""
+        try:
+            self._connection = await asyncio.to_thread(_connect, self._path)
+        except (OSError, sqlite3.Error) as error:
+            hint = "Delete it, or name another state_dir." if self._path and self._path.exists() else "Check who owns its folder."
+            raise StoreError(f"{self._path} can't be used: {error}", hint=hint) from error
+        self._thread = threading.Thread(target=self._work, args=(self._connection,), name="exchange store", daemon=True)
+        self._thread.start()
+
+    async def read(self, sql: str) -> list[Row]:
+        """All rows of a query; for the start, before anything is written. Raises StoreError."""
+        if self._connection is None:
+            raise StoreError("the exchange's store is not open")
+        connection = self._connection
+        try:
+            return await asyncio.to_thread(lambda: connection.execute(sql).fetchall())
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path} can't be read: {error}", hint="Delete it; the exchange makes a new one.") from error
+
+    def write(self, sql: str, *values: Any) -> None:
+        """Have a change written soon; changes are written in order."""
+        self._orders.put(_Change(sql, values))
+
+    async def settle(self) -> None:
+        """Return when everything so far is written. Raises StoreError. Cancelling is safe."""
+        if self._thread is None:
+            return
+        loop = asyncio.get_running_loop()
+        settled = _Settled(loop, loop.create_future())
+        self._orders.put(settled)
+        await settled.future
+
+    async def close(self) -> None:
+        """Write what is left and close. May be called twice."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._orders.put(None)
+            await asyncio.to_thread(thread.join)
+
+    def _work(self, connection: sqlite3.Connection) -> None:
+        with closing(connection):
+            while True:
+                orders = [self._orders.get()]
+                while not self._orders.empty():
+                    orders.append(self._orders.get())
+                error = _write(connection, [order for order in orders if isinstance(order, _Change)])
+                for order in orders:
+                    if isinstance(order, _Settled):
+                        order.tell(error)
+                if None in orders:
+                    return
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    """A connection to a database with our tables; the file is its owner's alone."""
+    if path is not None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    connection = sqlite3.connect(path or ":memory:", timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > _VERSION:
+            raise sqlite3.DatabaseError("a newer sinchphone made it")
+        connection.executescript(f"{_SCHEMA} PRAGMA user_version = {_VERSION};")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _write(connection: sqlite3.Connection, changes: list[_Change]) -> StoreError | None:
+    """Write changes in one transaction, all or none."""
+    if not changes:
+        return None
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for change in changes:
+            connection.execute(change.sql, change.values)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        _logger.error("the exchange's store could not be written: %s", error)
+        return StoreError("the exchange can't keep this at the moment", hint="See its log; is the disk full?")
+    return None

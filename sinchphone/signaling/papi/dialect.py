@@ -1,0 +1,230 @@
+"""The PAPI v1 dialect for one user on one device: registration and its upkeep, calls, messages, push and reports.
+
+::
+
+    register/confirm:  time --> stored instance? --no--> create (ticket) --> store --> configuration (signed)
+                                     | yes: configuration (signed) --refused--> renew its secret (ticket) --unknown--> create
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+
+import aiohttp
+
+from sinchphone.errors import AuthenticationError, ConfigError, LocalProtocolError, NotFoundError, PlatformError
+from sinchphone.signaling.dialect import (
+    CallReport,
+    CallRequest,
+    Instance,
+    MessageCounts,
+    Placement,
+    Recipient,
+    Registration,
+    RemoteInstance,
+    Transport,
+)
+from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance
+from sinchphone.signaling.ocra.dialect import is_prolonging_due, this_software
+from sinchphone.signaling.ocra.names import PUSH_CAPABILITY
+from sinchphone.signaling.papi.calls import (
+    DOMAINS,
+    read_placement,
+    write_call_report,
+    write_call_request,
+    write_push,
+    write_push_payload,
+)
+from sinchphone.signaling.papi.names import API_ROOT, Operation
+from sinchphone.signaling.papi.registration import (
+    CAPABILITIES,
+    LIFETIME_S,
+    PapiConfiguration,
+    PapiInstance,
+    PapiInstanceRequest,
+    read_configuration,
+    read_instance,
+    read_timestamp,
+    write_instance_request,
+)
+from sinchphone.signaling.papi.requests import PapiRequests
+from sinchphone.signaling.requests import Requests
+
+_log = logging.getLogger(__name__)
+
+
+class PapiDialect:
+    """Speaks PAPI v1 for one user (implements ``signaling.dialect.Dialect``).
+
+    ``ticket`` gives a user ticket valid now; it's asked for only when the instance is created or renewed. ``session`` stays the
+    caller's. Each object is a sub-instance of its own, as each object of the SDK is.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        application_key: str,
+        user_id: str,
+        *,
+        ticket: Callable[[], Awaitable[str]],
+        store: InstanceStore,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._wire = Requests(session, base_url, clock=clock)
+        self._requests = PapiRequests(self._wire)
+        self._key = InstanceKey(self._wire.base_url + API_ROOT, application_key, user_id)
+        self._ticket = ticket
+        self._store = store
+        self._software = this_software()
+        self._sub_instance = str(secrets.randbits(32))
+        self._slot: Slot | None = None
+        self._stored: StoredInstance | None = None
+        self._registering = asyncio.Lock()
+        self._knows_time = False
+
+    async def register(self) -> Registration:
+        """Register this device, or take up its stored instance where the platform still knows it; prolong it when due."""
+        async with self._registering:
+            await self._set_clock()
+            if self._slot is None:
+                self._slot = self._store.claim(self._key)
+            stored = self._stored or await asyncio.to_thread(self._slot.load)
+            if stored is None:
+                return await self._create(self._slot)
+            return await self._take_up(self._slot, stored)
+
+    async def confirm(self) -> Registration:
+        """Ask the platform whether it still knows the instance, and for its configuration; prolong or register anew as needed."""
+        return await self.register()
+
+    async def place_call(self, request: CallRequest) -> Placement:
+        """Place a call. NotFoundError: nobody of that name."""
+        body = write_call_request(request, self._sub_instance)
+        return await self._requests.send_signed(
+            Operation.PLACE_CALL,
+            self._instance,
+            lambda answer: read_placement(answer, request.call_id),
+            body=body,
+            domain=DOMAINS[request.domain],
+        )
+
+    async def send_push(self, call_id: str, instances: tuple[RemoteInstance, ...], display_name: str) -> None:
+        """Ask for push notifications to those devices that take them; without any, nothing is sent."""
+        receivers = tuple(instance.id for instance in instances if PUSH_CAPABILITY in instance.capabilities)
+        if receivers:
+            payload = write_push_payload(call_id, self._key.user_id, self._wire.now)
+            body = write_push(call_id, receivers, payload, display_name)
+            await self._requests.send_signed(Operation.SEND_PUSH, self._instance, _ignore, body=body)
+
+    async def report_call(self, report: CallReport) -> None:
+        """Deliver a call report."""
+        body = write_call_report(report, self._key.user_id, self._software)
+        domain = DOMAINS[report.domain]
+        await self._requests.send_signed(Operation.REPORT_CALL, self._instance, _ignore, body=body, domain=domain, call=report.call_id)
+
+    def new_call_id(self) -> str:
+        """A UUID."""
+        return str(uuid.uuid4())
+
+    async def open_transport(self, recipients: Sequence[Recipient]) -> Transport:
+        """The transport from us to the recipients."""
+        return await self._requests.open_transport(self._instance, recipients)
+
+    async def transport(self, transport_id: str) -> Transport:
+        """A transport in which we take part."""
+        return await self._requests.transport(self._instance, transport_id)
+
+    async def report_messages(self, counts: MessageCounts) -> None:
+        """Deliver counts of instant messages."""
+        await self._requests.report_messages(self._instance, counts)
+
+    async def close(self) -> None:
+        """Let another process use the stored instance."""
+        if self._slot is not None:
+            self._slot.release()
+        self._slot = self._stored = None
+
+    @property
+    def _instance(self) -> Instance:
+        if self._stored is None:
+            raise LocalProtocolError("this needs a registration first")
+        return self._stored.instance
+
+    async def _set_clock(self) -> None:
+        """Signatures carry the platform's time (PAPI v1, clock). Where it doesn't tell, ours has to do."""
+        if self._knows_time:
+            return
+        try:
+            self._wire.set_clock(await self._requests.send_named(Operation.GET_TIME, self._key.application_key, read_timestamp))
+            self._knows_time = True
+        except (PlatformError, NotFoundError) as error:
+            _log.info("the platform's time isn't known: %s", error)
+
+    async def _create(self, slot: Slot) -> Registration:
+        body = write_instance_request(self._request(None))
+        created = await self._requests.send_with_ticket(Operation.CREATE_INSTANCE, await self._ticket(), body, read_instance)
+        return await self._begin(slot, created)
+
+    async def _renew(self, slot: Slot, stored: StoredInstance) -> Registration:
+        """A new secret for the instance, and a year more; a new instance where the platform has forgotten it."""
+        identifier = stored.instance.id
+        body = write_instance_request(self._request(identifier))
+        try:
+            renewed = await self._requests.send_with_ticket(
+                Operation.RENEW_SECRET, await self._ticket(), body, read_instance, instance=identifier
+            )
+        except NotFoundError as error:
+            _log.info("the stored registration is no longer valid: %s", error)
+            self._stored = None
+            await asyncio.to_thread(slot.forget)
+            return await self._create(slot)
+        return await self._begin(slot, renewed)
+
+    async def _begin(self, slot: Slot, created: PapiInstance) -> Registration:
+        now = self._wire.now
+        instance = Instance(created.id, created.secret, self._key.user_id, slot.device_id, now + LIFETIME_S)
+        await self._keep(slot, StoredInstance(instance, now, self._software_mark))
+        return self._registration(instance, await self._configuration(instance))
+
+    async def _take_up(self, slot: Slot, stored: StoredInstance) -> Registration:
+        if stored.software != self._software_mark or is_prolonging_due(stored, self._wire.now, LIFETIME_S / 2):
+            return await self._renew(slot, stored)
+        try:
+            configuration = await self._configuration(stored.instance)
+        except (AuthenticationError, NotFoundError):
+            return await self._renew(slot, stored)
+        self._stored = stored
+        return self._registration(stored.instance, configuration)
+
+    async def _configuration(self, instance: Instance) -> PapiConfiguration:
+        secure = self._wire.base_url.startswith("https://")
+        return await self._requests.send_signed(Operation.GET_CONFIG, instance, lambda answer: read_configuration(answer, secure=secure))
+
+    async def _keep(self, slot: Slot, stored: StoredInstance) -> None:
+        """Remember the instance, on disk too; where that can't be done the next run registers anew."""
+        self._stored = stored
+        try:
+            await asyncio.to_thread(slot.save, stored)
+        except ConfigError as error:
+            _log.warning("the registration isn't kept: %s", error)
+
+    def _request(self, instance_id: str | None) -> PapiInstanceRequest:
+        software = self._software
+        return PapiInstanceRequest(
+            CAPABILITIES, f"sinchphone/{software.application}", software.os, software.platform, LIFETIME_S, instance_id
+        )
+
+    def _registration(self, instance: Instance, configuration: PapiConfiguration) -> Registration:
+        return Registration(instance, configuration.pubsub, configuration.profile, sub_instance=self._sub_instance)
+
+    @property
+    def _software_mark(self) -> str:
+        return f"{self._software.application} {' '.join(CAPABILITIES)}"
+
+
+def _ignore(_: bytes) -> None:
+    """For answers whose body doesn't matter."""

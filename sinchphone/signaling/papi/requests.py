@@ -1,0 +1,60 @@
+"""The PAPI v1 dialect's requests: each operation of its table, for an application, with a ticket or signed."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from urllib.parse import quote
+
+from sinchphone.signaling.dialect import Instance, MessageCounts, Recipient, Transport
+from sinchphone.signaling.papi.names import OPERATIONS, Operation, application_authorization, ticket_authorization
+from sinchphone.signaling.papi.transports import read_transport, write_message_counts, write_recipients
+from sinchphone.signaling.requests import Ask, Requests
+
+T = TypeVar("T")
+
+
+class PapiRequests:
+    """Requests to one platform. Methods raise what ``signaling.requests.Requests`` raises; cancelling them is safe."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+
+    async def send_named(
+        self, operation: Operation, application_key: str, read: Callable[[bytes], T], *, body: bytes | None = None, **parts: str
+    ) -> T:
+        """Send a request in the name of an application; gives what ``read`` makes of the answer's body."""
+        return await self._requests.send(_ask(operation, body, "", parts), application_authorization(application_key), read)
+
+    async def send_with_ticket(self, operation: Operation, ticket: str, body: bytes, read: Callable[[bytes], T], **parts: str) -> T:
+        """Send a request that a user ticket vouches for; gives what ``read`` makes of the answer's body."""
+        return await self._requests.send(_ask(operation, body, "", parts), ticket_authorization(ticket), read)
+
+    async def send_signed(
+        self,
+        operation: Operation,
+        instance: Instance,
+        read: Callable[[bytes], T],
+        *,
+        body: bytes | None = None,
+        query: str = "",
+        **parts: str,
+    ) -> T:
+        """Send a request signed with the instance's secret; gives what ``read`` makes of the answer's body."""
+        return await self._requests.send_signed(_ask(operation, body, query, parts), instance, read)
+
+    async def open_transport(self, instance: Instance, recipients: Sequence[Recipient]) -> Transport:
+        """The transport from the instance's user to the recipients."""
+        return await self.send_signed(Operation.OPEN_TRANSPORT, instance, read_transport, body=write_recipients(recipients))
+
+    async def transport(self, instance: Instance, transport_id: str) -> Transport:
+        """A transport in which the instance's user takes part."""
+        query = f"transportId={quote(transport_id, safe='')}"
+        return await self.send_signed(Operation.GET_TRANSPORT, instance, read_transport, query=query)
+
+    async def report_messages(self, instance: Instance, counts: MessageCounts) -> None:
+        """Deliver counts of instant messages."""
+        await self.send_signed(Operation.REPORT_MESSAGES, instance, lambda _: None, body=write_message_counts(counts))
+
+
+def _ask(operation: Operation, body: bytes | None, query: str, parts: dict[str, str]) -> Ask:
+    endpoint = OPERATIONS[operation]
+    return Ask(operation, endpoint.verb, endpoint.path(**parts), endpoint.statuses, query, body)

@@ -1,0 +1,217 @@
+"""Messages for who is away: kept, delivered once to each device, across a restart of the exchange."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+Away = Callable[[], Awaitable[Any]]
+
+
+async def messages(phone: Any, token: str) -> tuple[list[Any], str]:
+    """What the next polls bring until something came."""
+    async with asyncio.timeout(10):
+        while True:
+            came, token = await phone.poll(token)
+            if came:
+                return came, token
+
+
+async def nothing_more(phone: Any, token: str) -> bool:
+    """Whether a poll just waits."""
+    try:
+        async with asyncio.timeout(0.3):
+            return (await phone.poll(token))[0] == []
+    except TimeoutError:
+        return True
+
+
+async def test_a_message_waits_for_a_device_that_starts_anew(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    frame = await ada.write_to("bob")
+    nothing, token = await bob.poll("0")  # the SDK takes this answer as "connected" and looks for nothing in it
+    assert nothing == []
+    came, token = await messages(bob, token)
+    assert came == [frame]
+    assert await nothing_more(bob, token)
+
+
+async def test_a_message_that_was_delivered_is_not_delivered_again(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    await ada.write_to("bob")
+    _, token = await messages(bob, (await bob.poll())[1])
+    await nothing_more(bob, token)  # says that it has it
+    assert await nothing_more(bob, (await bob.poll())[1])
+
+
+async def test_an_answer_that_got_lost_is_given_again(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    frame = await ada.write_to("bob")
+    _, token = await bob.poll()
+    assert (await messages(bob, token))[0] == [frame]
+    assert (await messages(bob, token))[0] == [frame]
+
+
+async def test_each_device_of_a_user_gets_a_message_once(legacy: Any) -> None:
+    ada, first, second = await legacy("ada").started(), await legacy("bob").started(), await legacy("bob").started()
+    frame = await ada.write_to("bob")
+    for device in (first, second):
+        came, token = await messages(device, (await device.poll())[1])
+        assert came == [frame]
+        assert await nothing_more(device, token)
+
+
+async def test_a_new_device_gets_only_what_no_other_had(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    await ada.write_to("bob", text="old")
+    _, token = await messages(bob, (await bob.poll())[1])
+    await nothing_more(bob, token)
+    frame = await ada.write_to("bob", text="new")
+    new = await legacy("bob").started()
+    assert (await messages(new, (await new.poll())[1]))[0] == [frame]
+
+
+async def test_a_device_between_two_polls_misses_nothing(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    _, token = await bob.poll()
+    frames = [await ada.write_to("bob", text=str(number)) for number in range(3)]
+    assert (await messages(bob, token))[0] == frames
+
+
+async def test_an_invite_that_is_stale_does_not_come_with_the_messages(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    await bob.poll()
+    frame = await ada.write_to("bob")
+    await ada.call("bob")
+    assert (await messages(bob, (await bob.poll())[1]))[0] == [frame]
+
+
+async def test_more_messages_than_one_answer_carries_all_come_in_order(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    frames = [await ada.write_to("bob", text=str(number)) for number in range(130)]
+    came, (_, token) = [], await bob.poll()
+    while len(came) < len(frames):
+        more, token = await messages(bob, token)
+        came += more
+    assert came == frames
+
+
+@pytest.fixture
+async def restarts(start_exchange: Any, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """Starts an exchange on one store; calling it again is a restart on the same port."""
+    running: list[Any] = []
+
+    async def restart(**options: Any) -> Any:
+        port = {}
+        if running:
+            await running[-1].close()
+        running.append(await start_exchange(store=tmp_path / "exchange.sqlite3", **port, **options))
+        return running[-1]
+
+    yield restart
+
+
+def moved(phone: Any, exchange: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(phone, url=exchange.url)
+
+
+async def test_a_message_survives_the_exchange(restarts: Any, legacy: Any) -> None:
+    before = await restarts()
+    ada, bob = await legacy("ada", url=before.url).started(), await legacy("bob", url=before.url).started()
+    frame = await ada.write_to("bob")
+    after = await restarts()
+    bob = moved(bob, after)
+    assert (await bob.ask("GET", "/v1/configuration/user")).status == 200  # the instance is known, its secret too
+    assert (await messages(bob, (await bob.poll())[1]))[0] == [frame]
+
+
+async def test_a_device_that_goes_on_with_its_token_after_a_restart_gets_what_it_missed(restarts: Any, legacy: Any) -> None:
+    before = await restarts()
+    ada, bob = await legacy("ada", url=before.url).started(), await legacy("bob", url=before.url).started()
+    _, token = await bob.poll()
+    frame = await ada.write_to("bob")
+    assert (await messages(moved(bob, await restarts()), token))[0] == [frame]
+
+
+async def test_what_was_delivered_before_a_restart_does_not_come_again(restarts: Any, legacy: Any) -> None:
+    before = await restarts()
+    ada, bob = await legacy("ada", url=before.url).started(), await legacy("bob", url=before.url).started()
+    await ada.write_to("bob")
+    _, token = await messages(bob, (await bob.poll())[1])
+    await nothing_more(bob, token)
+    bob = moved(bob, await restarts())
+    assert await nothing_more(bob, (await bob.poll())[1])
+
+
+async def test_transports_users_and_passwords_survive_the_exchange(restarts: Any, legacy: Any) -> None:
+    before = await restarts()
+    user = {"password": "not-a-secret", "identities": [{"type": "username", "endpoint": "carol"}]}
+    await legacy("carol", url=before.url).as_application("POST", "/v1/users", user)
+    ada = await legacy("ada", url=before.url).started()
+    transport = (await ada.ask("POST", "/v1/transport", [{"identity": "carol"}])).body
+    ada = moved(ada, await restarts())
+    path = "/v1/users/username/carol/authentication"
+    assert (await ada.as_application("POST", path, {"password": "not-a-secret"})).status == 200
+    found = (await ada.ask("GET", f"/v1/transport?transportId={transport['transportId']}")).body
+    assert found["key"] == transport["key"]
+    assert (await ada.as_application("POST", "/v1/users", user)).status == 409
+
+
+async def test_the_store_holds_no_password_and_is_its_owners_alone(restarts: Any, legacy: Any, tmp_path: Path) -> None:
+    exchange = await restarts()
+    user = {"password": "not-a-secret", "identities": [{"type": "username", "endpoint": "carol"}]}
+    await legacy("carol", url=exchange.url).as_application("POST", "/v1/users", user)
+    await exchange.close()
+    files = list(tmp_path.glob("exchange.sqlite3*"))
+    assert files
+    for file in files:
+        assert b"not-a-secret" not in file.read_bytes()
+        assert file.stat().st_mode & 0o077 == 0
+
+
+async def test_a_message_for_a_user_of_the_other_dialect_is_kept_too(restarts: Any, legacy: Any, phone: Any) -> None:
+    before = await restarts()
+    ada, bob = await legacy("ada", url=before.url).started(), await phone("bob", url=before.url).registered()
+    frame = await ada.write_to("bob")
+    after = await restarts()
+    channels = f"{bob.profile['broadcastChannel']},{bob.profile['transportChannel']}"
+    url = f"{after.url}/v2/subscribe/{bob.keys['broadcastSubscribeKey']}/{channels}/0"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url, params={"tt": "0"}) as answer:
+            token = (await answer.json())["t"]["t"]
+        async with session.get(url, params={"tt": token}) as answer:
+            assert [message["d"] for message in (await answer.json())["m"]] == [frame]
+
+
+# What is not kept
+
+
+async def test_garbage_frames_are_not_kept_and_harm_nobody(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    channel = bob.config["rtcProfile"]["transportChannel"]
+    for garbage in ("", "10", "10 a - 0 1 AAAA", "10 a - 0 1 AAAA no-such-transport", "10 a - 5 1 AAAA x", "x" * 9000, "10 a - 0 1 %%% x"):
+        assert (await ada.publish(channel, garbage)).status == 200
+    frame = await ada.write_to("bob")
+    assert (await messages(bob, (await bob.poll())[1]))[0] == [frame]
+
+
+async def test_a_message_of_a_transport_that_the_user_is_not_part_of_is_not_kept(legacy: Any) -> None:
+    ada, bob, _, eve = [await legacy(name).started() for name in ("ada", "bob", "carol", "eve")]
+    transport = (await eve.ask("POST", "/v1/transport", [{"identity": "carol"}])).body
+    frame = f"10 11111111-1111-1111-1111-111111111111 - 0 1 AAAA {transport['transportId']}"
+    await eve.publish(bob.config["rtcProfile"]["transportChannel"], frame)
+    good = await ada.write_to("bob")
+    assert (await messages(bob, (await bob.poll())[1]))[0] == [good]
+
+
+async def test_a_token_from_far_in_the_future_does_not_swallow_later_messages(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    await nothing_more(bob, str(int((time.time() + 1800) * 10_000_000)))
+    frame = await ada.write_to("bob")
+    assert (await messages(bob, (await bob.poll())[1]))[0] == [frame]

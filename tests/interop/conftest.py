@@ -1,0 +1,270 @@
+"""The official SDK in Node beside sinchphone, both guests of one exchange; its packages are installed at test time, elsewhere."""
+
+import asyncio
+import base64
+import datetime
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import pytest
+
+from sinchphone.audio import goertzel
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame
+from sinchphone.engine.call import Call
+from sinchphone.engine.client import SinchClient
+from sinchphone.engine.details import CallDetails
+from sinchphone.engine.environment import Api, Cloud
+from sinchphone.engine.events import ClientEvent
+from sinchphone.exchange.destinations.attendant import Attendants
+from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.server import Exchange
+from sinchphone.exchange.tls import Issued, issue
+from sinchphone.media.clock import Ticker
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.auth import sign_user_ticket
+from sinchphone.protocol.call_vocabulary import State
+
+APPLICATION = "acme"
+SECRET = b"a" * 16
+SDK = Path(__file__).with_name("sdk")
+PATIENCE_S = 20.0
+INSTALL_S = 300
+
+
+@pytest.fixture(scope="session")
+def modules() -> Path:
+    """The folder that the official SDK is installed in. Skips where that's not possible, unless CI says that it must be."""
+    manifest = (SDK / "package.json").read_bytes()
+    cache = Path(os.environ.get("SINCHPHONE_TEST_CACHE") or platformdirs.user_cache_path("sinchphone-tests"))
+    folder = cache / f"sdk-{hashlib.sha256(manifest).hexdigest()[:16]}"
+    if not (folder / "installed").exists():
+        _install(folder, manifest)
+    return folder
+
+
+def _install(folder: Path, manifest: bytes) -> None:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        _give_up("node and npm are needed to run the official SDK")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "package.json").write_bytes(manifest)
+    install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+    try:
+        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False)
+    except subprocess.TimeoutExpired:
+        _give_up(f"npm didn't install the official SDK within {INSTALL_S} s")
+    if done.returncode:
+        _give_up(f"npm can't install the official SDK: {done.stderr[-500:]}")
+    (folder / "installed").touch()
+
+
+def _give_up(reason: str) -> None:
+    if os.environ.get("SINCHPHONE_REQUIRE_INTEROP"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Sdk:
+    """One official SDK client in a Node process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._told: list[dict[str, Any]] = []
+        self._news = asyncio.Event()
+        self._reading = asyncio.create_task(self._read(), name="read the SDK")
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            self._told.append(json.loads(line))
+            self._news.set()
+
+    def do(self, command: str, **parameters: Any) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"command": command, **parameters}).encode() + b"\n")
+
+    async def told(self, event: str, *, seconds: float = PATIENCE_S, **members: Any) -> dict[str, Any]:
+        """The next event of that name with those members; each is given once."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (found := self._find(event, members)) is None:
+                    self._news.clear()
+                    await self._news.wait()
+                return found
+        except TimeoutError:
+            raise AssertionError(f"the SDK didn't tell {event} {members}, but {self._told}") from None
+
+    def tells_not(self, event: str) -> bool:
+        return all(one["event"] != event for one in self._told)
+
+    def count(self, event: str, **members: Any) -> int:
+        """How many such events wait to be read."""
+        return sum(one["event"] == event and members.items() <= one.items() for one in self._told)
+
+    def _find(self, event: str, members: dict[str, Any]) -> dict[str, Any] | None:
+        for index, one in enumerate(self._told):
+            if one["event"] == event and members.items() <= one.items():
+                return self._told.pop(index)
+        return None
+
+    async def share(self, call: str, hz: float) -> float:
+        """The tone's share of the energy of what the SDK hears in a call, in a second of the next two."""
+        await asyncio.sleep(1.0)
+        self.do("listen", call=call, hz=hz)
+        return float((await self.told("heard", call=call))["share"])
+
+    async def close(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            async with asyncio.timeout(5):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+        self._reading.cancel()
+
+
+@dataclass
+class Ear:
+    """A party of sinchphone's that says a tone and keeps what it hears."""
+
+    tone_hz: float
+    heard: list[Frame] = field(default_factory=list)
+    said: int = 0
+
+    def tick(self, far: Frame) -> Frame:
+        self.heard.append(far.copy())
+        at = np.arange(self.said, self.said + FRAME_SAMPLES) / RATE
+        self.said += FRAME_SAMPLES
+        return (8000 * np.sin(2 * np.pi * self.tone_hz * at)).astype(np.int16)
+
+    def share(self, hz: float) -> float:
+        """The tone's share of the energy of the last second."""
+        last = self.heard[-RATE // FRAME_SAMPLES :]
+        return goertzel.share(np.concatenate(last), hz) if last else 0.0
+
+
+class OurExchange(Cloud):
+    """The exchange of the test, as an environment of sinchphone's."""
+
+    def __init__(self, exchange: Exchange, api: Api) -> None:
+        super().__init__(APPLICATION, host=exchange.url, secret=base64.b64encode(SECRET).decode(), caller_id="+14155550100", api=api)
+
+    @property
+    def loopback(self) -> bool:
+        return True
+
+
+@dataclass
+class Town:
+    """An exchange, the SDK clients and the phones on it."""
+
+    exchange: Exchange
+    issued: Issued
+    modules: Path
+    media: MediaThread
+    stack: AsyncExitStack
+    log: Path
+
+    async def sdk(self, **options: Any) -> Sdk:
+        """An SDK client that hasn't started."""
+        chosen = json.dumps({"url": self.exchange.url, "applicationKey": APPLICATION, **options})
+        with self.log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                "node",
+                str(SDK / "driver.js"),
+                str(self.modules),
+                chosen,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "NODE_EXTRA_CA_CERTS": str(self.issued.authority)},
+            )
+        client = Sdk(process)
+        self.stack.push_async_callback(client.close)
+        await client.told("ready")
+        return client
+
+    async def sdk_user(self, user: str, **options: Any) -> Sdk:
+        """An SDK client that has started with a ticket of that user."""
+        client = await self.sdk(**options)
+        client.do("start", credentials={"userTicket": self.ticket(user)})
+        await client.told("started", user=user)
+        return client
+
+    async def phone(self, user: str, api: Api = "ocra") -> SinchClient:
+        return await self.stack.enter_async_context(SinchClient(user, OurExchange(self.exchange, api), media=self.media))
+
+    def sound(self, hz: float) -> tuple[Ear, Ticker]:
+        ear = Ear(hz)
+        return ear, Ticker(ear, self.media)
+
+    def ticket(self, user: str) -> str:
+        return sign_user_ticket(APPLICATION, SECRET, user, created_at=time.time())
+
+
+class Steps:
+    """What is waited for, with generous limits."""
+
+    @staticmethod
+    async def event(client: SinchClient, kind: type[ClientEvent]) -> Any:
+        async with asyncio.timeout(PATIENCE_S):
+            async for event in client.events():
+                if isinstance(event, kind):
+                    return event
+        raise AssertionError("the client failed")
+
+    @staticmethod
+    async def reach(call: Call, state: State) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            async for now in call.states():
+                if now is state:
+                    return
+        raise AssertionError(f"the call ended instead: {call.details}")
+
+    @staticmethod
+    async def end_of(call: Call) -> CallDetails:
+        async with asyncio.timeout(PATIENCE_S):
+            return await call.ended()
+
+
+@pytest.fixture
+def steps() -> type[Steps]:
+    return Steps
+
+
+@pytest.fixture
+def media() -> Iterator[MediaThread]:
+    with MediaThread() as thread:
+        yield thread
+
+
+@pytest.fixture
+def issued(tmp_path: Path) -> Issued:
+    return issue(tmp_path, "127.0.0.1", datetime.datetime.now(datetime.UTC))
+
+
+StartExchange = Callable[[], Awaitable[Exchange]]
+
+
+@pytest.fixture
+async def town(modules: Path, issued: Issued, media: MediaThread, tmp_path: Path) -> AsyncIterator[Town]:
+    options = ExchangeOptions(
+        port=0,
+        tls_port=0,
+        certificate=issued.certificate,
+        store=tmp_path / "exchange.sqlite3",
+        applications={APPLICATION: base64.b64encode(SECRET).decode()},
+    )
+    async with Exchange(options, destinations=Attendants(media)) as exchange, AsyncExitStack() as stack:
+        yield Town(exchange, issued, modules, media, stack, tmp_path / "sdk.log")
