@@ -3,13 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-
-Away = Callable[[], Awaitable[Any]]
 
 
 async def messages(phone: Any, token: str) -> tuple[list[Any], str]:
@@ -102,22 +101,19 @@ async def test_more_messages_than_one_answer_carries_all_come_in_order(legacy: A
 
 @pytest.fixture
 async def restarts(start_exchange: Any, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
-    """Starts an exchange on one store; calling it again is a restart on the same port."""
+    """Starts an exchange on one store; calling it again is a restart."""
     running: list[Any] = []
 
     async def restart(**options: Any) -> Any:
-        port = {}
         if running:
             await running[-1].close()
-        running.append(await start_exchange(store=tmp_path / "exchange.sqlite3", **port, **options))
+        running.append(await start_exchange(store=tmp_path / "exchange.sqlite3", **options))
         return running[-1]
 
     yield restart
 
 
 def moved(phone: Any, exchange: Any) -> Any:
-    from dataclasses import replace
-
     return replace(phone, url=exchange.url)
 
 

@@ -49,7 +49,9 @@ class Directory:
     async def recall(self, now: float) -> None:
         """Know again who was known before this exchange started. Raises StoreError."""
         for device in await memory.read_devices(self._store, self._applications):
-            if not device.has_expired(now):
+            if device.has_expired(now):
+                memory.forget_device(self._store, device)
+            else:
                 self._add_device(device)
 
     def listener(self, subscribe_key: str, channels: Iterable[str]) -> Device | None:
@@ -133,7 +135,9 @@ class Directory:
 
     def _add_device(self, device: Device) -> None:
         device.application.enroll(device.user_id)
-        device.application.users[device.user_id][device.device_id] = device
+        devices = device.application.users[device.user_id]
+        devices.pop(device.device_id, None)  # who comes again goes to the end: the others make room first
+        devices[device.device_id] = device
         self._instances[device.instance_id] = self._by_broadcast_channel[device.identity.broadcast_channel] = device
 
     def _is_reachable(self, device: Device, now: float) -> bool:

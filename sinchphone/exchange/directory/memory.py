@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.identity import device_identity, renewed
-from sinchphone.exchange.store import Row, Store
+from sinchphone.exchange.store import Row, Store, StoreError
 from sinchphone.signaling.ocra.registration import Software
 
 _COLUMNS = "application, user_id, device_id, legacy, generation, capabilities, software, expire_at, has_push, seen_up_to"
@@ -15,7 +15,10 @@ _COLUMNS = "application, user_id, device_id, legacy, generation, capabilities, s
 async def read_devices(store: Store, applications: Mapping[str, Application]) -> list[Device]:
     """All devices of these applications. Raises StoreError."""
     rows = await store.read(f"SELECT {_COLUMNS} FROM devices ORDER BY rowid")  # noqa: S608 - our own columns
-    return [_device(applications[row[0]], row[1:]) for row in rows if row[0] in applications]
+    try:
+        return [_device(applications[row[0]], row[1:]) for row in rows if row[0] in applications]
+    except (ValueError, TypeError) as error:
+        raise StoreError("the exchange's store has devices that can't be read", hint="Delete it.") from error
 
 
 def write_device(store: Store, device: Device) -> None:
