@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from sinchphone.engine.invites import check_invite, public_headers, session_key
+from sinchphone.engine.invites import check_invite, session_key
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.mxp import Client, Message, Method
+from sinchphone.protocol.public_headers import decode_public_headers
 
 ALICE = Client("alice", "alice-1", "sig-alice")
 
@@ -53,4 +54,4 @@ def test_what_is_no_session_key_is_refused(text: str) -> None:
     ],
 )
 def test_public_headers_are_a_map_or_nothing(text: str, headers: dict[str, str]) -> None:
-    assert public_headers(invite(ph=text)) == headers
+    assert decode_public_headers(invite(ph=text).headers) == headers
