@@ -17,14 +17,14 @@ from typing import Any, Final, Protocol, assert_never
 
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.lane import Lane
-from sinchphone.errors import AudioFileError, DeviceError, LocalProtocolError, SinchphoneError
+from sinchphone.errors import AudioFileError, DeviceError, LocalProtocolError, MediaError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
 from sinchphone.media.sound import Leg, Signal, Sound
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
 from sinchphone.protocol.call_vocabulary import Cause, Effect, Input, Phase, State
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.mxp import CallFailure, Message
 from sinchphone.signaling.dialect import Domain
 
@@ -209,7 +209,7 @@ class Call:
             case v.ApplyAnswer(peer, answer):
                 self._lane(peer).put(partial(self._apply_answer, peer, answer))
             case v.AddCandidate(peer, candidate):
-                self._lane(peer).put(lambda: self._ports[peer].add_candidate(candidate))
+                self._lane(peer).put(partial(self._add_candidate, peer, candidate))
             case v.DropPeer(peer):
                 self._lane(peer).put(partial(self._drop, peer))
             case v.CarrySound(peer, _):
@@ -265,9 +265,15 @@ class Call:
         self._ports[peer] = port
         self._start(self._read_port(peer, port))
 
-    async def _drop(self, peer: str) -> None:
+    async def _add_candidate(self, peer: str, candidate: Candidate | None) -> None:
         port = self._ports.get(peer)
         if port is not None:
+            await port.add_candidate(candidate)
+
+    async def _drop(self, peer: str) -> None:
+        """Its port is closed; but the first one is kept until somebody has won, since others are forked from it."""
+        port = self._ports.get(peer)
+        if port is not None and (port is not self._first_port or self._machine.winner is not None):
             await port.close()
 
     async def _carry_sound(self, peer: str) -> None:
@@ -318,7 +324,12 @@ class Call:
         """Something that an effect asked for could not be done. A call that talks goes on talking."""
         self.details = replace(self.details, error=self.details.error or error)
         if self._machine.state is not State.ESTABLISHED:
-            self._inbox.put_nowait(v.Failed(_as_told(error)))
+            by: v.EndedBy = "media" if isinstance(error, MediaError | DeviceError) else "platform"
+            self._inbox.put_nowait(v.Failed(_as_told(error), by))
+
+    def _note_media_error(self, peer: str, error: SinchphoneError) -> None:
+        """One device's media can't be had: that spoils this device, and not the call with another."""
+        self._inbox.put_nowait(v.MediaFailed(peer, str(error)))
 
     # Small words
 
@@ -326,7 +337,7 @@ class Call:
         """The outbox is named "", the others by their device (or "sound")."""
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane(self._note_error)
+            lane = self._lanes[name] = Lane(self._note_error if name in ("", "sound") else partial(self._note_media_error, name))
             self._start(lane.run())
         return lane
 

@@ -47,6 +47,8 @@ from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placem
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
 from sinchphone.signaling.ocra.names import PUSH_CAPABILITY
 
+MAX_CALLS: Final = 32  # at the same time; further incoming ones are as if we weren't there
+MAX_UNREAD_EVENTS: Final = 1024
 MAX_RECENT_CALLS: Final = 256  # ids that an INVITE can't use again
 REPORT_S: Final = 5.0
 CLOSE_S: Final = 4.0  # for hanging up, reports and recordings
@@ -84,38 +86,44 @@ class SinchClient:
         self.media = media or MediaThread()
         self._relay_only = relay_only
         self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
-        self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._events.put_nowait)
-        self._messenger = Messenger(self._link, user_id, tell=self._events.put_nowait, history=history)
+        self._closing = False
+        self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._tell)
+        self._messenger = Messenger(self._link, user_id, tell=self._tell, history=history)
         self._told_ready = asyncio.Event()
         self._channels: dict[str, MxpChannel] = {}
         self._calls: dict[str, asyncio.Task[None]] = {}
         self._notes: deque[asyncio.Task[None]] = deque(maxlen=MAX_RECENT_CALLS)
         self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
+        self._placed: set[str] = set()  # calls that the platform took, until they are reported
         self._invites = Reassembler()
 
     async def __aenter__(self) -> Self:
         self.media.start()
         try:
             registration = await self._link.open()
-            self._runner = asyncio.create_task(self._run(), name=f"client {self.user_id}")
-            await self._wait_until_ready()
+            try:
+                self._runner = asyncio.create_task(self._run(), name=f"client {self.user_id}")
+                await self._wait_until_ready()
+            except BaseException:
+                await self._hang_up_the_line()
+                raise
         except BaseException:
             await self._close_media()
             raise
-        self._events.put_nowait(Ready(self.user_id, registration.instance.id))
+        self._tell(Ready(self.user_id, registration.instance.id))
         self._told_ready.set()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._closing = True
+        await asyncio.sleep(0)  # a call that was just made begins, so that it can end
         for task in self._calls.values():
             task.cancel()
         if self._calls:
             await asyncio.wait(self._calls.values(), timeout=CLOSE_S)
         await asyncio.gather(*self._notes)
         await self._messenger.close()
-        self._runner.cancel()
-        await asyncio.gather(self._runner, return_exceptions=True)
-        await self._link.close()
+        await self._hang_up_the_line()
         await self._close_media()
 
     @property
@@ -189,9 +197,17 @@ class SinchClient:
         placement = await self._ask_to_place(request)
         channel.configure(placement.session_key)
         pushed = any(PUSH_CAPABILITY in instance.capabilities for instance in placement.instances)
-        if pushed:
+        self._placed.add(request.call_id)
+        return v.Placed(placement.signal_channel, len(placement.instances) or None, pushed and await self._push(request, placement))
+
+    async def _push(self, request: CallRequest, placement: Placement) -> bool:
+        """Wake devices that sleep. Whether that could be asked for; the call goes on without."""
+        try:
             await self._link.dialect.send_push(request.call_id, placement.instances, self.user_id)
-        return v.Placed(placement.signal_channel, len(placement.instances) or None, pushed)
+        except SinchphoneError as error:
+            self._tell(ClientWarning(f"sleeping devices of {request.identity} could not be woken: {error}", error.hint))
+            return False
+        return True
 
     async def _ask_to_place(self, request: CallRequest) -> Placement:
         try:
@@ -221,22 +237,24 @@ class SinchClient:
 
     def _take_invite(self, call_id: str, message: Message) -> None:
         check_invite(message, self._link.registration.address)
-        key = session_key(message)
+        if self._closing or len(self._calls) >= MAX_CALLS:
+            raise RemoteProtocolError("a call that can't be taken any more")
+        key, sound, caller = session_key(message), self._sound(None), message.sender
         channel = self._channel(call_id)
         channel.configure(key)
         call = Call(
             CallMachine(self._me(None), invite=message),
             call_id=call_id,
-            peer=message.sender.caller_id or message.sender.user_id,
-            domain=Domain.PSTN if message.sender.caller_id else Domain.MXP,
+            peer=caller.user_id or caller.caller_id,
+            domain=Domain.MXP if caller.user_id else Domain.PSTN,
             channel=channel,
             ports=self.media.ports,
             port_options=self._port_options(),
-            sound=self._sound(None),
+            sound=sound,
             headers=decode_public_headers(message.headers),
         )
         self._start(call)
-        self._events.put_nowait(IncomingCall(call))
+        self._tell(IncomingCall(call))
 
     # Common
 
@@ -250,9 +268,7 @@ class SinchClient:
         self._calls.pop(call.id, None)
         if not task.cancelled() and (bug := task.exception()) is not None:
             _log.error("call %s ended by a bug in sinchphone", call.id, exc_info=bug)
-            self._events.put_nowait(
-                ClientWarning("a bug in sinchphone ended the call", "Run it again with --debug and report what it prints.")
-            )
+            self._tell(ClientWarning("a bug in sinchphone ended the call", "Run it again with --debug and report what it prints."))
 
     async def _drive(self, call: Call) -> None:
         try:
@@ -275,8 +291,9 @@ class SinchClient:
 
     async def _report(self, call: Call) -> None:
         details = call.details
-        if details.progressing_at is None and call.outbound:
+        if call.outbound and call.id not in self._placed:
             return
+        self._placed.discard(call.id)
         report = CallReport(
             call_id=call.id,
             outbound=call.outbound,
@@ -303,7 +320,10 @@ class SinchClient:
                 group.create_task(self._read_messages(), name="messages")
         except* SinchphoneError as group:
             error = next(e for e in _leaves(group) if isinstance(e, SinchphoneError))
-            self._events.put_nowait(ClientFailed(error))
+            self._tell(ClientFailed(error))
+        except* Exception as group:  # noqa: BLE001 - whoever waits for events must learn that there will be none
+            _log.error("a bug in sinchphone ended the line", exc_info=group)
+            self._tell(ClientFailed(SinchphoneError("a bug in sinchphone ended the line", hint="Run it again with --debug.")))
 
     async def _read_messages(self) -> None:
         """What waited for us at the platform is told after Ready."""
@@ -313,13 +333,24 @@ class SinchClient:
     async def _wait_until_ready(self) -> None:
         """Both subscriptions stand; a call that comes from now on is not missed."""
         ready = asyncio.create_task(self._link.ready.wait())
-        await asyncio.wait({ready, self._runner}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
-        if ready.done():
-            return
-        ready.cancel()
-        self._runner.cancel()
-        await self._link.close()
+        try:
+            await asyncio.wait({ready, self._runner}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done():
+                return
+        finally:
+            ready.cancel()
         raise _why_not_ready(self._events)
+
+    async def _hang_up_the_line(self) -> None:
+        self._runner.cancel()
+        await asyncio.gather(self._runner, return_exceptions=True)
+        await self._link.close()
+
+    def _tell(self, event: ClientEvent) -> None:
+        """For whoever reads ``events``; where nobody does, the oldest are forgotten."""
+        if self._events.qsize() >= MAX_UNREAD_EVENTS:
+            self._events.get_nowait()
+        self._events.put_nowait(event)
 
     async def _close_media(self) -> None:
         if self._owns_media:

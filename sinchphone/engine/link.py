@@ -24,6 +24,7 @@ from sinchphone.signaling.pubsub.client import Interrupted, PubSub, Received, Re
 
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 15.0
+BACK_S = 2.0  # how long the subscriptions may take after the platform knows us again
 
 
 class _RegistrationChangedError(Exception):
@@ -56,12 +57,11 @@ class Link:
         """Find the platform and register there. Raises NetworkError, AuthenticationError, ForbiddenError, PlatformError."""
         base_url = await self._environment.open()
         self._session = aiohttp.ClientSession()
+        self.dialect = self._speak(base_url)
         try:
-            self.dialect = self._speak(base_url)
             self._take(await self.dialect.register())
         except BaseException:
-            await self._session.close()
-            await self._environment.close()
+            await self._release()
             raise
         return self.registration
 
@@ -97,8 +97,14 @@ class Link:
         await self._broadcast.publish(channel, text)
 
     async def confirm(self) -> Registration:
-        """Register again where the platform has forgotten us."""
-        return await self.dialect.confirm()
+        """Register again where the platform has forgotten us; we listen on the channels that it gives us when this returns."""
+        fresh = await self.dialect.confirm()
+        if self._is_news(fresh):
+            self.ready.clear()
+            self._trouble.set()
+            if not await self._is_back():
+                raise NetworkError("the platform's pub/sub network can't be reached")
+        return fresh
 
     async def close(self) -> None:
         """Close connections; a platform that is reachable learns that we are gone."""
@@ -111,9 +117,15 @@ class Link:
                 )
         except TimeoutError:
             pass
+        await self._release()
+
+    async def _release(self) -> None:
         await self.dialect.close()
         await self._session.close()
         await self._environment.close()
+
+    def _is_news(self, fresh: Registration) -> bool:
+        return (fresh.profile, fresh.pubsub) != (self.registration.profile, self.registration.pubsub)
 
     def _take(self, registration: Registration) -> None:
         self.registration = registration
@@ -176,10 +188,18 @@ class Link:
             except TimeoutError:
                 pass
             await self._mend()
-            if self._trouble.is_set():
-                await self.ready.wait()
+            if self._trouble.is_set() and await self._is_back():
                 self._trouble.clear()
                 self._tell(Reconnected())
+
+    async def _is_back(self) -> bool:
+        """Whether both subscriptions stand again, soon; else it went away once more, and is mended anew."""
+        try:
+            async with asyncio.timeout(BACK_S):
+                await self.ready.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _mend(self) -> None:
         wait_s = RETRY_FIRST_S
@@ -192,7 +212,7 @@ class Link:
             except (NetworkError, PlatformError):
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, RETRY_MOST_S)
-        known, self.registration = self.registration, fresh
-        if (fresh.profile, fresh.pubsub) != (known.profile, known.pubsub):
+        if self._is_news(fresh):
             self._take(fresh)
             raise _RegistrationChangedError
+        self.registration = fresh

@@ -115,8 +115,13 @@ class Local:
     async def open(self) -> str:
         """The base URL of an exchange that answers and is ours. Raises NetworkError."""
         async with self._lock:
-            if not self.hosting:
-                await self._find_or_host()
+            try:
+                if not self.hosting:
+                    await self._find_or_host()
+            except BaseException:
+                if not self._opened:
+                    await self._stop()
+                raise
             self._opened += 1
         return self._url
 

@@ -27,10 +27,10 @@ from typing import Any, Final, TypeAlias
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call_peers import Peer, Peers, failure_of
+from sinchphone.protocol.call_peers import Peer, Peers, failure_of, is_channel
 from sinchphone.protocol.call_vocabulary import Cause, Effect, EndedBy, Input, Phase, State
 from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_candidate, encode_description
-from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_client, encode_client
+from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_client, encode_client, encode_failure
 
 PROGRESS_S: Final = 10.0  # CallProgressTimeout and ACK window of the SDK
 SETUP_S: Final = 60.0  # CallSetupTimeout of the SDK
@@ -124,7 +124,8 @@ class CallMachine:
     def _receive(self, message: Message, now: float) -> list[Effect]:
         me = self._peers.me.instance_id
         row = MESSAGES.get((self.phase, message.method))
-        if row is None or message.sender.instance_id == me or not message.is_addressed_to(me):
+        ours = message.sender.instance_id == me or not message.is_addressed_to(me)
+        if row is None or ours or not is_channel(message.sender.channel):
             self.ignored += 1
             return []
         try:
@@ -266,9 +267,9 @@ class CallMachine:
         return [self._peers.tell(self._caller, Method.JOIN, BodyType.SDP), v.CarrySound(self.winner)]
 
     def _on_joined(self, message: Message, now: float) -> list[Effect]:
+        peer = self._peers.meet(message.sender)
         if decode_client(message.body).instance_id != self._peers.me.instance_id:
             return self._end(Cause.OTHER_DEVICE_ANSWERED, "peer")
-        peer = self._peers.meet(message.sender)
         if self.phase is not Phase.JOINING:  # we never joined: not our doing
             raise RemoteProtocolError("JOINED without a JOIN")
         self._marked_at = now
@@ -306,6 +307,8 @@ class CallMachine:
     def _on_peer_event(self, message: Message, now: float) -> list[Effect]:
         if message.body_type != BodyType.SDP:
             return []
+        if self.winner not in (None, message.sender.instance_id):
+            raise RemoteProtocolError("a device that the call is not with")
         body = decode_sdp_body(message.body)
         peer = self._peers.meet(message.sender)
         return peer.learn_answer(message) if isinstance(body, Description) else peer.learn_candidate(body)
@@ -403,8 +406,9 @@ class CallMachine:
         winner = self._peers.get(self.winner or "")
         if winner is not None:
             return self._peers.tell(winner.client, Method.LEAVE, failure=failure, headers=headers)
-        channels = self._peers.channels or (self._placed.signal_channel,)
-        return self._peers.message(Method.LEAVE, channels, headers=headers)
+        channels = tuple(dict.fromkeys([*self._peers.channels, self._placed.signal_channel]))
+        body = (BodyType.NONE, "") if failure is None else (BodyType.ERROR, encode_failure(failure))
+        return self._peers.message(Method.LEAVE, channels, *body, headers=headers)
 
 
 _Row: TypeAlias = Callable[[CallMachine, Any, float], list[Effect]]

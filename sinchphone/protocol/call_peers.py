@@ -10,6 +10,7 @@ from sinchphone.protocol.jsep import Candidate, Description, decode_sdp_body
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_failure, encode_failure
 
 MAX_PEERS: Final = 16
+MAX_CHANNEL_CHARACTERS: Final = 255
 MAX_HELD_CANDIDATES: Final = 64  # for one peer, before its answer
 
 
@@ -126,6 +127,11 @@ class Peers:
         if failure is not None:
             body_type, body = BodyType.ERROR, encode_failure(failure)
         return self.message(method, (client.channel,), body_type, body, {"to": client.instance_id, **(headers or {})})
+
+
+def is_channel(name: str) -> bool:
+    """Whether a peer can be reached there: what it calls its channel is one name, and not several (PubNub REST)."""
+    return 0 < len(name) <= MAX_CHANNEL_CHARACTERS and "," not in name and name.isprintable()
 
 
 def failure_of(message: Message) -> CallFailure | None:

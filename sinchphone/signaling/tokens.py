@@ -6,8 +6,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
+from sinchphone.signaling.transport import request
 
 TIMEOUT_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16_384
@@ -25,16 +27,14 @@ async def fetch_token(url: str, user_id: str) -> str:
     if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
         raise ConfigError("token_url must begin with https://", hint="a token that travels in the clear can be stolen")
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as http,
-            http.get(url, params={"user_id": user_id}, allow_redirects=False) as answer,
-        ):
-            body = await answer.content.read(MAX_ANSWER_BYTES)
-            if answer.status != 200:
-                raise AuthenticationError(f"the backend at token_url gave no token: HTTP {answer.status}")
-    except (aiohttp.ClientError, TimeoutError) as error:
+        async with aiohttp.ClientSession() as http:
+            target = str(URL(url).update_query(user_id=user_id))
+            answer = await request(http, "GET", target, timeout_s=TIMEOUT_SECONDS, limit_bytes=MAX_ANSWER_BYTES)
+    except NetworkError as error:
         raise NetworkError("the backend at token_url can't be reached", hint=f"is {parts.hostname} up?") from error
-    return _token_in(body)
+    if answer.status != 200:
+        raise AuthenticationError(f"the backend at token_url gave no token: HTTP {answer.status}")
+    return _token_in(answer.body)
 
 
 def _token_in(body: bytes) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import Reconnected, Reconnecting
+from sinchphone.engine.events import ClientFailed, Reconnected, Reconnecting
 from sinchphone.exchange.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State
@@ -100,6 +100,46 @@ async def test_a_host_that_leaves_is_replaced_within_two_seconds(tmp_path: Any, 
                     break
         assert other.hosting
         assert loop.time() - left_at < 2.0 + 1.0  # the second is this machine's
+
+
+async def test_hosts_that_leave_one_after_the_other_are_all_replaced(tmp_path: Any, media: MediaThread, free_port: int) -> None:
+    first, second = Local(tmp_path, port=free_port, media=media), Local(tmp_path, port=free_port, media=media)
+    await first.open()
+    await second.open()
+    async with Local(tmp_path, port=free_port, media=media) as third, SinchClient("alice", third, media=media):
+        await first.close()
+        await second.recover()
+        await second.close()
+        async with asyncio.timeout(20):
+            while not third.hosting:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_start_that_is_cancelled_leaves_nothing_behind(tmp_path: Any, media: MediaThread, free_port: int) -> None:
+    before = asyncio.all_tasks()
+    local = Local(tmp_path, port=free_port, media=media)
+    starting = asyncio.ensure_future(SinchClient("alice", local, media=media).__aenter__())
+    async with asyncio.timeout(10):
+        while not local.hosting:
+            await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not local.hosting
+    async with asyncio.timeout(10):
+        while asyncio.all_tasks() - before:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_bug_in_the_sound_of_an_incoming_call_is_told_and_not_silence(lines: Any) -> None:
+    def broken() -> Any:
+        raise RuntimeError("a bug")
+
+    alice, bob = await lines.phone("alice"), await lines.phone("bob", sound=broken)
+    await alice.call_user("bob")
+    async with asyncio.timeout(10):
+        told = [event async for event in bob.events()]
+    assert isinstance(told[-1], ClientFailed)
 
 
 @pytest.mark.parametrize("payload", ["garbage", "10 x - 0 1 AAAA", {"not": "text"}, None, 7, "10 " + "x" * 30_000 + " - 0 1 AA"])

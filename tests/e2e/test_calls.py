@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.level import dbfs
+from sinchphone.engine.client import SinchClient
 from sinchphone.media.sound import SoundOptions
 from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.signaling.dialect import Domain
 
 ENOUGH_S = 2.0
 
@@ -200,6 +202,44 @@ async def test_public_headers_reach_the_callee(lines: Any, steps: Any) -> None:
     alice, bob = await lines.phone("alice"), await lines.phone("bob")
     await alice.call_user("bob", headers={"x-order": "42", "x-ä": "ö"})
     assert (await steps.next_call(bob)).headers == {"x-order": "42", "x-ä": "ö"}
+
+
+async def test_a_caller_cannot_pose_as_somebody_else_with_a_caller_id(lines: Any, steps: Any) -> None:
+    mallory, bob = await lines.phone("mallory"), await lines.phone("bob")
+    await mallory._call(Domain.MXP, "bob", None, None, "alice")
+    assert (await steps.next_call(bob)).peer == "mallory"
+
+
+async def test_a_call_that_was_just_made_ends_when_the_client_is_left(lines: Any, steps: Any) -> None:
+    async with SinchClient("alice", lines.local, media=lines.media) as alice:
+        call = await alice.call_user("echo")
+    assert (await steps.end_of(call)).cause is Cause.CANCELED
+    await asyncio.wait_for(call.closed(), 10)
+
+
+async def test_calls_that_are_given_up_at_once_dont_use_up_the_users_calls(lines: Any, steps: Any) -> None:
+    alice = await lines.phone("alice")
+    await lines.phone("bob")
+    for _ in range(20):
+        call = await alice.call_user("bob")
+        await call.hang_up()
+        await steps.end_of(call)
+        async with asyncio.timeout(10):
+            while alice._calls:
+                await asyncio.sleep(0.01)
+    call = await alice.call_user("echo")
+    await steps.reach(call, State.ESTABLISHED)
+
+
+async def test_a_flood_of_incoming_calls_is_taken_up_to_a_limit(lines: Any, steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinchphone.engine.client.MAX_CALLS", 3)
+    bob, callers = await lines.phone("bob"), [await lines.phone(f"caller{n}") for n in range(5)]
+    for caller in callers:
+        await caller.call_user("bob")
+    async with asyncio.timeout(10):
+        while len(bob._calls) < 3 or bob.garbage < 2:
+            await asyncio.sleep(0.01)
+    assert len(bob._calls) == 3
 
 
 async def test_a_muted_call_sends_silence_not_nothing(lines: Any, steps: Any) -> None:

@@ -14,7 +14,7 @@ from sinchphone.media.sound import Levels, Signal
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
 from sinchphone.protocol.call_vocabulary import Cause, State
-from sinchphone.protocol.jsep import Description, encode_description
+from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_client, encode_failure
 from sinchphone.signaling.dialect import Domain
 
@@ -32,6 +32,8 @@ class FakePort:
     queue: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     forks: int = 0
     broken: bool = False
+    closed: bool = False
+    made: list["FakePort"] = field(default_factory=list)
 
     async def offer(self) -> Description:
         if self.broken:
@@ -42,14 +44,24 @@ class FakePort:
         return Description("answer", "v=0 answer")
 
     async def accept(self, answer: Description) -> None:
+        self.check()
+        if "bad" in answer.sdp:
+            raise MediaError("nothing fits")
         self.log.append(f"{self.name} accept")
 
     async def fork(self) -> "FakePort":
+        self.check()
         self.forks += 1
-        return FakePort(self.log, f"{self.name}.{self.forks}")
+        self.made.append(FakePort(self.log, f"{self.name}.{self.forks}"))
+        return self.made[-1]
 
     async def add_candidate(self, candidate: Any) -> None:
+        self.check()
         self.log.append(f"{self.name} candidate")
+
+    def check(self) -> None:
+        if self.closed:
+            raise MediaError("the port is closed")
 
     async def events(self) -> AsyncIterator[Any]:
         while True:
@@ -59,6 +71,7 @@ class FakePort:
         return PortStats(packets_sent=7)
 
     async def close(self) -> None:
+        self.closed = True
         self.log.append(f"{self.name} close")
 
 
@@ -242,6 +255,56 @@ async def test_each_device_gets_a_port_of_its_own_and_the_losers_port_is_closed(
     await stage.call.hang_up()
     await stage.end()
     assert "port.1 close" in stage.log
+
+
+async def test_a_late_candidate_of_a_device_that_lost_harms_nobody() -> None:
+    stage = Stage(devices=2)
+    await stage.reach(State.PROGRESSING)
+    stage.ack(BOB)
+    stage.ack(BOB2)
+    await stage.until("port.1 accept")
+    stage.hear(Method.JOIN, BOB)
+    await stage.until("port.1 close")
+    stage.hear(Method.PEER_EVENT, BOB2, BodyType.SDP, encode_candidate(Candidate("candidate:1 1 udp 1 127.0.0.1 9 typ host", "0", 0)))
+    stage.port_one.queue.put_nowait(Connected("host", "opus"))
+    await stage.reach(State.ESTABLISHED)
+    await stage.call.hang_up()
+    await stage.end()
+    assert stage.call.details.cause is Cause.HUNG_UP
+
+
+async def test_a_device_whose_media_doesnt_fit_spoils_the_call_only_for_itself() -> None:
+    stage = Stage(devices=2)
+    await stage.reach(State.PROGRESSING)
+    stage.hear(Method.ACK, BOB, BodyType.SDP, encode_description(Description("answer", "v=0 bad")))
+    stage.ack(BOB2)
+    await stage.until("port.1 accept")
+    stage.hear(Method.JOIN, BOB2)
+    await stage.reach(State.ANSWERED)
+    await stage.call.hang_up()
+    await stage.end()
+
+
+async def test_a_second_device_is_reached_though_the_first_one_has_refused() -> None:
+    stage = Stage(devices=2)
+    await stage.reach(State.PROGRESSING)
+    stage.ack(BOB)
+    await stage.until("port accept")
+    stage.hear(Method.DENY, BOB, denyall="no")
+    stage.ack(BOB2)
+    await stage.until("port.1 accept")
+    stage.hear(Method.JOIN, BOB2)
+    await stage.reach(State.ANSWERED)
+    await stage.call.hang_up()
+    await stage.end()
+    assert stage.port_one.closed
+
+
+async def test_an_error_of_ours_is_not_blamed_on_the_platform() -> None:
+    stage = Stage(INVITE)
+    stage.sound.refuses = True
+    await stage.end()
+    assert stage.call.details.ended_by == "media"
 
 
 async def test_cancelling_the_call_says_goodbye() -> None:

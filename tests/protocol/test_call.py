@@ -168,6 +168,12 @@ class TestOutgoing:
         call >> v.HangUp()
         call.nothing() >> 3.1 << v.Ended(Cause.CANCELED, "us")
 
+    def test_a_failure_of_ours_while_it_rings_is_told_to_every_device(self) -> None:
+        failure = CallFailure(None, "no sound")
+        call = ringing()
+        call >> v.Failed(failure, "media") << Sent(Method.LEAVE, ("sig-bob-1", "sig-call"), ("failureterm", "yes"))
+        call << v.Ended(Cause.FAILURE, "media", failure)
+
     def test_the_platform_refuses(self) -> None:
         failure = CallFailure(40400, "unknown user")
         call = Playbook()
@@ -390,6 +396,24 @@ class TestMedia:
     def test_the_media_of_a_device_that_lost_doesnt_matter(self) -> None:
         call = talking()
         call >> v.MediaLost("bob-2")
+        call.nothing()
+
+
+class TestHostilePeers:
+    @pytest.mark.parametrize("channel", ["", "a,b", "x" * 300, "a\nb"])
+    def test_a_channel_that_is_none_or_several_is_not_answered(self, channel: str) -> None:
+        call = calling()
+        call >> ack(Client("bob", "bob-1", channel))
+        call.nothing()
+
+    def test_a_stranger_cannot_say_that_another_device_answered(self) -> None:
+        call = rung()
+        call >> v.Received(Message(Method.JOINED, Client("m", "m-1", "sig-m"), BodyType.CLIENT, encode_client(BOB2)))
+        call.nothing()
+
+    def test_a_stranger_cannot_have_a_port_opened_while_people_talk(self) -> None:
+        call = talking()
+        call >> message(Method.PEER_EVENT, BOB2, BodyType.SDP, encode_description(ANSWER))
         call.nothing()
 
 

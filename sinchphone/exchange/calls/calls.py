@@ -27,6 +27,7 @@ from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteI
 from sinchphone.signaling.ocra.names import ErrorCode
 
 MAX_CALL_ID_CHARACTERS = 64
+MAX_CALL_SECONDS = 12 * 3600.0  # nobody holds a place among the open calls for longer
 _SESSION_KEY_BYTES = 32  # AES-256
 _DESTINATIONS = {Domain.PSTN: "phone numbers", Domain.SIP: "SIP addresses", Domain.CONFERENCE: "conference rooms"}
 
@@ -96,7 +97,8 @@ class Calls:
         """Close calls that must be over although nobody said so: set up long ago, and the caller is gone."""
         for key, call in list(self._open.items()):
             network, channel = call.caller.application.signal, call.caller.identity.signal_channel
-            if now - call.placed_at > SETUP_SECONDS and not self._broker.is_listening(network.subscribe_key, channel, now):
+            age = now - call.placed_at
+            if age > MAX_CALL_SECONDS or (age > SETUP_SECONDS and not self._broker.is_listening(network.subscribe_key, channel, now)):
                 self._close(key)
 
     def _answerer(self, application: Application, request: CallRequest) -> Answerer | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import json
 import os
 import secrets
 from collections.abc import Sequence
@@ -14,7 +13,8 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
-from sinchphone.signaling.dialect import CallRequest
+from sinchphone.protocol.public_headers import encode_public_headers
+from sinchphone.signaling.dialect import CallRequest, Domain
 
 LATE_SECONDS = 0.4  # after an INVITE a legacy client needs some 300 ms before a CANCEL is of use to it
 LISTENS_SECONDS = 0.05  # how often we look whether it listens
@@ -25,7 +25,12 @@ SETUP_SECONDS = 90.0  # after this nobody sends to a call's own channel any more
 def client_of(device: Device, request: CallRequest, sub_instance: str = "") -> Client:
     """A caller's device, as the called end sees it. ``fi`` must be what the caller itself will use."""
     address = f"{device.instance_id}:{sub_instance}" if sub_instance else device.instance_id
-    return Client(device.user_id, address, device.identity.signal_channel, caller_id=request.caller_id or "")
+    return Client(device.user_id, address, device.identity.signal_channel, caller_id=_number_shown(request))
+
+
+def _number_shown(request: CallRequest) -> str:
+    """A caller id is for phone calls; between users it would let anybody pose as anybody."""
+    return "" if request.domain is Domain.MXP else request.caller_id or ""
 
 
 def invite_frames(caller: Client, callee: Device, request: CallRequest, session_key: bytes, no_media: bool = False) -> list[str]:
@@ -34,9 +39,8 @@ def invite_frames(caller: Client, callee: Device, request: CallRequest, session_
         "to": callee.instance_id,
         "key": base64.b64encode(session_key).decode(),
         "sdp": encode_description(request.offer),
+        **encode_public_headers(request.headers),
     }
-    if request.headers:
-        headers["ph"] = json.dumps(dict(request.headers), ensure_ascii=False, separators=(",", ":"))
     if no_media:
         headers["nomedia"] = "true"
     message = Message(Method.INVITE, caller, BodyType.MEDIA, "", headers)

@@ -12,6 +12,7 @@ _CALLING = frozenset({"p2p", "voip"})  # what a legacy instance says that takes 
 class Device:
     """A registered device of a user. ``expire_at`` in seconds since the epoch, ``None`` never.
 
+    ``limited``: a token said when the registration ends, which later tokens can put off but not lift.
     ``legacy``: it speaks the older dialect. ``generation`` counts how often its secret was renewed. ``seen_up_to`` is the time token
     up to which it has its instant messages; on other channels nothing older than ``live_since`` is of use to it.
     """
@@ -24,6 +25,7 @@ class Device:
     software: Software
     expire_at: float | None
     has_push: bool = False
+    limited: bool = False
     legacy: bool = False
     generation: int = 0
     seen_up_to: int = 0

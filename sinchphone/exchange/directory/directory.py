@@ -10,7 +10,7 @@ from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.identity import device_identity, network, renewed
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
-from sinchphone.exchange.refusals import invalid, too_many
+from sinchphone.exchange.refusals import forbidden, invalid, too_many
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.signaling.ocra.registration import InstanceRequest, Software
@@ -68,15 +68,20 @@ class Directory:
         """The user's devices that listen (or did a moment ago), or can be woken by a push."""
         return [device for device in application.users.get(user_id, {}).values() if self._is_reachable(device, now)]
 
-    def register(self, application: Application, request: InstanceRequest, *, expire_at: float | None, now: float) -> Device:
-        """A user's device, known from now on; it may have been before. Raises RefusedError where the ids or the limits don't allow it."""
+    def register(
+        self, application: Application, request: InstanceRequest, *, expire_at: float | None, limited: bool = False, now: float
+    ) -> Device:
+        """A user's device, known from now on; it may have been before. ``limited``: its token says until when it may be.
+        Raises RefusedError where the ids or the limits don't allow it."""
         if not _USER_ID.fullmatch(request.user_id):
             raise invalid("a user id has 1 to 255 of the characters A-Z a-z 0-9 - _ =")
         self._make_room(application, request.user_id, request.device_id, now)
         identity = device_identity(application.secret, request.user_id, request.device_id)
         device = Device(application, request.user_id, request.device_id, identity, request.capabilities, request.software, expire_at)
         before = self._instances.get(identity.instance_id)
+        device.limited = limited
         if before is not None:
+            check_limit(before, limited=limited)
             device.has_push, device.seen_up_to, device.live_since = before.has_push, before.seen_up_to, before.live_since
         return self._enter(device, now)
 
@@ -177,3 +182,9 @@ def check_user_id(user_id: str) -> None:
     """Raises RefusedError for a user id that the older dialect doesn't have either."""
     if not 1 <= len(user_id.encode(errors="replace")) <= MAX_USER_ID_BYTES or not user_id.isprintable():
         raise invalid(f"a user id has 1 to {MAX_USER_ID_BYTES} bytes, all printable")
+
+
+def check_limit(device: Device, *, limited: bool) -> None:
+    """A registration that was limited once stays so: its end can be put off, not lifted. Raises RefusedError."""
+    if device.limited and not limited:
+        raise forbidden("registration token: the registration is limited in time, so its token must say until when")

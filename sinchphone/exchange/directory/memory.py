@@ -9,7 +9,7 @@ from sinchphone.exchange.directory.identity import device_identity, renewed
 from sinchphone.exchange.store import Row, Store, StoreError
 from sinchphone.signaling.ocra.registration import Software
 
-_COLUMNS = "application, user_id, device_id, legacy, generation, capabilities, software, expire_at, has_push, seen_up_to"
+_COLUMNS = "application, user_id, device_id, legacy, generation, capabilities, software, expire_at, has_push, limited, seen_up_to"
 
 
 async def read_devices(store: Store, applications: Mapping[str, Application]) -> list[Device]:
@@ -24,7 +24,7 @@ async def read_devices(store: Store, applications: Mapping[str, Application]) ->
 def write_device(store: Store, device: Device) -> None:
     """Keep a device."""
     store.write(
-        f"INSERT OR REPLACE INTO devices (instance_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        f"INSERT OR REPLACE INTO devices (instance_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         device.instance_id,
         device.application.key,
         device.user_id,
@@ -35,6 +35,7 @@ def write_device(store: Store, device: Device) -> None:
         json.dumps(astuple(device.software)),
         device.expire_at,
         device.has_push,
+        device.limited,
         device.seen_up_to,
     )
 
@@ -55,7 +56,7 @@ def forget_device(store: Store, device: Device) -> None:
 
 
 def _device(application: Application, row: Row) -> Device:
-    user_id, device_id, legacy, generation, capabilities, software, expire_at, has_push, seen_up_to = row
+    user_id, device_id, legacy, generation, capabilities, software, expire_at, has_push, limited, seen_up_to = row
     identity = device_identity(application.secret, user_id, device_id)
     return Device(
         application,
@@ -66,6 +67,7 @@ def _device(application: Application, row: Row) -> Device:
         Software(*json.loads(software)),
         expire_at,
         bool(has_push),
+        bool(limited),
         bool(legacy),
         generation,
         seen_up_to,

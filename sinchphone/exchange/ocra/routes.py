@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.devices import Device
-from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.directory.directory import Directory, check_limit
 from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
 from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
@@ -105,7 +105,8 @@ class OcraRoutes:
         asked = read_instance_request(self._content(request, received))
         registrant = self._verifier.registrant(received, asked.user_id, now)
         expire_at = _earliest(registrant.instance_expires_at, asked.expire_at)
-        device = self._directory.register(registrant.application, asked, expire_at=expire_at, now=now)
+        limited = registrant.instance_expires_at is not None
+        device = self._directory.register(registrant.application, asked, expire_at=expire_at, limited=limited, now=now)
         instance = Instance(device.instance_id, device.identity.secret, device.user_id, device.device_id, expire_at)
         configuration = _configuration(request, device)
         return _answer(Operation.CREATE_INSTANCE, write_created(instance, configuration, device.capabilities, device.software))
@@ -119,6 +120,7 @@ class OcraRoutes:
             raise unauthorized("unknown instance", ErrorCode.UNKNOWN_INSTANCE)
         if device.user_id != user_id:
             raise forbidden("path: the instance is another user's")
+        check_limit(device, limited=registrant.instance_expires_at is not None)
         device.expire_at = _earliest(registrant.instance_expires_at, read_prolong_request(self._content(request, received)))
         self._directory.remember(device)
         return _answer(Operation.PROLONG_INSTANCE, write_prolonged(device.instance_id, device.expire_at))

@@ -185,7 +185,6 @@ class OcraDialect:
             current = await self._prolong(await self._update(stored), configuration)
         except (AuthenticationError, NotFoundError) as error:
             _log.info("the stored registration is no longer valid: %s", type(error).__name__)
-            self._stored = None
             await asyncio.to_thread(slot.forget)
             return await self._create(slot)
         if current != stored:

@@ -4,10 +4,10 @@
 """
 
 import base64
-import json
 import uuid
 from typing import Final
 
+from sinchphone.protocol.public_headers import encode_public_headers
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import write_time
@@ -27,9 +27,7 @@ _LINE_CHARACTERS: Final = 64
 
 def write_call_request(request: CallRequest, sub_instance: str) -> bytes:
     """The body of "calls" (POST). ``sub_instance`` is a number in decimal."""
-    headers = {"p2p": "yes"}
-    if request.headers:
-        headers["ph"] = json.dumps(dict(request.headers), ensure_ascii=False, separators=(",", ":"))
+    headers = {"p2p": "yes", **encode_public_headers(request.headers)}
     return write_json(
         {
             "cli": request.caller_id or "",

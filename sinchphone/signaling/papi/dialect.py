@@ -179,7 +179,6 @@ class PapiDialect:
             )
         except NotFoundError as error:
             _log.info("the stored registration is no longer valid: %s", error)
-            self._stored = None
             await asyncio.to_thread(slot.forget)
             return await self._create(slot)
         return await self._begin(slot, renewed)
