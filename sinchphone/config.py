@@ -342,5 +342,9 @@ def in_ci(environ: Mapping[str, str] = os.environ) -> bool:
 
 def wants_json(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> bool:
     """Whether even a command line that can't be read is to be answered in JSON."""
-    variable = KEYS["json"].variable or ""
-    return "--json" in arguments or environ.get(variable, "").lower() in ("1", "true", "yes", "on")
+    if "--json" in arguments:
+        return True
+    try:
+        return load(environ=environ).options.json
+    except ConfigError:
+        return False

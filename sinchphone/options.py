@@ -130,7 +130,7 @@ class AudioSection:
 class ExchangeSection:
     """[exchange]: where the embedded exchange listens."""
 
-    host: str = _key("127.0.0.1", _text, "address of the embedded exchange")
+    host: str = _key("127.0.0.1", _text, "address of the embedded exchange", trusted_only=True)
     port: int = _key(4600, _port, "its port")
     tls: bool = _key(False, _flag, "listen with TLS too (sinchphone exchange); other clients insist on it")
     tls_port: int = _key(4643, _port, "its port with TLS")

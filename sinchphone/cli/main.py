@@ -47,17 +47,16 @@ def command_line(arguments: Sequence[str]) -> int:
     from sinchphone.config import wants_json
     from sinchphone.errors import SinchphoneError
 
-    json = wants_json(arguments)
     try:
         code = typer.main.get_command(app).main(list(arguments), prog_name="sinchphone", standalone_mode=False)
         return int(code or 0)
     except SinchphoneError as error:
-        return refuse(error, code_of_error(error), json=json)
+        return refuse(error, code_of_error(error), json=wants_json(arguments))
     except typer.TyperException as error:
         usage = SinchphoneError(_sentence(error.format_message()), hint="see: sinchphone --help, or --help after a command")
-        return refuse(usage, ExitCode.USAGE, json=json)
+        return refuse(usage, ExitCode.USAGE, json=wants_json(arguments))
     except (KeyboardInterrupt, typer.Abort):
-        return refuse(KeyboardInterrupt(), ExitCode.INTERRUPTED, json=json)
+        return refuse(KeyboardInterrupt(), ExitCode.INTERRUPTED, json=wants_json(arguments))
     except SystemExit as end:
         if not isinstance(end.__context__, BrokenPipeError):
             raise
@@ -65,12 +64,12 @@ def command_line(arguments: Sequence[str]) -> int:
         return ExitCode.OK
     except Exception as error:  # noqa: BLE001 - a bug before or after a command's own work
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
-            return refuse(unwritable(error), ExitCode.USAGE, json=json)
+            return refuse(unwritable(error), ExitCode.USAGE, json=wants_json(arguments))
         if "--debug" in arguments:
             import traceback
 
             traceback.print_exception(error)
-        return refuse(error, ExitCode.BUG, json=json)
+        return refuse(error, ExitCode.BUG, json=wants_json(arguments))
 
 
 def _sentence(message: str) -> str:

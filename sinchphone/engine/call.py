@@ -9,6 +9,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
@@ -31,6 +32,8 @@ from sinchphone.signaling.dialect import Domain
 BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
 GOODBYE_S: Final = 1.0  # how long the last messages may take
 BUSY_TONE_S: Final = 2.0
+
+_log = logging.getLogger(__name__)
 
 Place = Callable[[Description], Awaitable[v.Placed]]
 
@@ -86,7 +89,8 @@ class Call:
         self._lanes: dict[str, Lane] = {}
         self._ports: dict[str, MediaPort] = {}
         self._first_port: MediaPort | None = None
-        self._carried: Leg | None = None
+        self._carried: tuple[Leg, bool] | None = None
+        self._early = False
         self._wants_sound: str | None = None
 
     def __repr__(self) -> str:
@@ -172,10 +176,14 @@ class Call:
 
     async def _finish(self) -> None:
         """Say goodbye if nobody has, briefly; close the ports and the sound."""
-        if self._machine.phase is not Phase.OVER:
-            self._handle(v.HangUp())
-        if self.state is not State.ENDED:  # withdrawing: nobody waits any longer
-            self._perform(v.Ended(Cause.CANCELED, "us"))
+        try:
+            if self._machine.phase is not Phase.OVER:
+                self._handle(v.HangUp())
+        except RuntimeError:  # a bug ended the group of our tasks: nothing more can be sent, but the end must be told
+            _log.debug("no goodbye could be said")
+        if self.state is not State.ENDED:  # such a bug, or withdrawing: nobody waits any longer
+            withdrawn = self._machine.phase is Phase.WITHDRAWING
+            self._perform(v.Ended(Cause.CANCELED if withdrawn else Cause.FAILURE, "us"))
         try:
             await asyncio.shield(self._release())
         finally:
@@ -188,8 +196,10 @@ class Call:
             task.cancel()
         ports = {self._first_port, *self._ports.values()} - {None}
         await asyncio.gather(*(port.close() for port in ports if port), return_exceptions=True)
-        await self._sound_the_end()
-        await self.sound.close()
+        try:
+            await self._sound_the_end()
+        finally:
+            await self.sound.close()
 
     async def _sound_the_end(self) -> None:
         failure = self.details.failure
@@ -212,8 +222,8 @@ class Call:
                 self._lane(peer).put(partial(self._add_candidate, peer, candidate))
             case v.DropPeer(peer):
                 self._lane(peer).put(partial(self._drop, peer))
-            case v.CarrySound(peer, _):
-                self._wants_sound = peer
+            case v.CarrySound(peer, early):
+                self._wants_sound, self._early = peer, early
                 self._lane(peer).put(partial(self._carry_sound, peer))
             case v.Send(message, channels):
                 self._lane("").put(partial(self._channel.send, message, channels))
@@ -278,13 +288,13 @@ class Call:
 
     async def _carry_sound(self, peer: str) -> None:
         port = self._ports.get(peer)
-        if port is not None and self._carried is not port.leg:
-            self._carried = port.leg
-            self._lane("sound").put(partial(self._connect_sound, port.leg))
+        if port is not None and self._carried != (port.leg, self._early):
+            self._carried = port.leg, self._early
+            self._lane("sound").put(partial(self._connect_sound, port.leg, self._early))
 
-    async def _connect_sound(self, leg: Leg) -> None:
+    async def _connect_sound(self, leg: Leg, early: bool) -> None:
         await self.sound.signal(None)
-        await self.sound.connect(leg)
+        await self.sound.connect(leg, early=early)
 
     async def _play(self, signal: Signal) -> None:
         if self._wants_sound is None and self.state is State.RINGING:
@@ -342,7 +352,11 @@ class Call:
         return lane
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self._group.create_task(work, name=f"call {self.id}")
+        try:
+            task = self._group.create_task(work, name=f"call {self.id}")
+        except RuntimeError:  # the group was ended by a bug
+            work.close()
+            raise
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

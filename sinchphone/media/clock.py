@@ -71,7 +71,7 @@ class Ticker:
         self._media = media
         self._clock = FrameClock(self._exchange)
         self._leg: Leg | None = None
-        self._muted = False
+        self._muted = self._early = False
         self._near = Meter()
         self._far = Meter()
         self._events: Outbox[SoundEvent] = Outbox()
@@ -84,8 +84,9 @@ class Ticker:
     async def open(self) -> None:
         """Nothing to take."""
 
-    async def connect(self, leg: Leg) -> None:
-        """Carry sound between the leg and the party from now on."""
+    async def connect(self, leg: Leg, *, early: bool = False) -> None:
+        """Carry sound between the leg and the party from now on; ``early``: the party hears, and what it says is kept back."""
+        self._early = early
         await self._media.run(self._start(leg))
 
     async def signal(self, signal: Signal | None) -> bool:
@@ -126,7 +127,7 @@ class Ticker:
             return
         far = leg.pull(FRAME_SAMPLES)
         near = self._ask(far)
-        if self._muted:
+        if self._muted or self._early:
             near = silence()
         leg.send(near)
         self._far.push(far)

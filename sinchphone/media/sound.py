@@ -110,8 +110,9 @@ class Sound(Protocol):
     async def open(self) -> None:
         """Check and take what is asked for (devices, files), before the call is placed. Raises DeviceError or AudioFileError."""
 
-    async def connect(self, leg: Leg) -> None:
-        """The call was answered: carry sound both ways from now on."""
+    async def connect(self, leg: Leg, *, early: bool = False) -> None:
+        """The call was answered: carry sound both ways from now on. ``early``: it was not, and the peer is heard all the same (an
+        announcement, a far ringing tone); silence is said until it is connected again, perhaps to another leg."""
 
     async def signal(self, signal: Signal | None) -> bool:
         """Play ``signal`` to the person from now on, in place of the one before; ``None`` is quiet. Whether anybody can hear it."""

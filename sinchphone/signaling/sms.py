@@ -1,6 +1,8 @@
 """Text messages to phone numbers through Sinch's SMS API (service plans, "XMS"): one batch a message, and its delivery reports."""
 
+import contextlib
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -58,6 +60,13 @@ class SmsApi:
         self._session = session
         self._plan = f"{base_url.rstrip('/')}/xms/v1/{quote(service_plan_id, safe='')}"
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, base_url: str, service_plan_id: str, token: str) -> "AsyncIterator[SmsApi]":
+        """With a session of its own."""
+        async with aiohttp.ClientSession() as session:
+            yield cls(session, base_url, service_plan_id, token)
 
     async def send(self, numbers: tuple[str, ...], text: str, *, sender: str | None) -> str:
         """Send a text to numbers (+E164); the batch's id. That it was taken doesn't mean that it arrives. It's sent once, never again

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sinchphone.cli.commands.listen import sounds_of_calls
 from sinchphone.cli.terminal import run as cli_run
 from sinchphone.cli.terminal import session as cli_session
 from sinchphone.errors import AudioFileError, AuthenticationError, DeviceError, ForbiddenError, NetworkError
@@ -464,18 +465,22 @@ def test_where_nobody_can_answer_listen_says_so(platform: Any, sinchphone: Run) 
     assert "nobody can answer" not in sinchphone("listen", "--for", "20ms", "--auto-answer").err
 
 
-def test_each_call_is_recorded_to_a_file_of_its_own(platform: Any, sinchphone: Run) -> None:
-    Path("calls").mkdir()
-    platform.incoming = [("bob", ring_for_long), ("carol", give_up), ("dave", give_up)]
-    assert sinchphone("listen", "--auto-answer", "--once", "--record", "calls/r.wav").code == 0
-    assert [call.asked_sound.record for call in platform.calls] == ["calls/r.wav", "calls/r-2.wav", "calls/r-3.wav"]
+def test_each_call_that_is_recorded_has_a_file_of_its_own() -> None:
+    recorded: list[str] = []
+    sound = sounds_of_calls(SoundOptions(record="calls/r.wav"), recorded)
+    assert sound().record == "calls/r.wav"
+    assert sound().record == "calls/r.wav", "a call that was refused uses no name up"
+    recorded.append("calls/r.wav")
+    assert sound().record == "calls/r-2.wav"
+    recorded.append("calls/r-2.wav")
+    assert sound().record == "calls/r-3.wav"
 
 
-def test_the_recording_of_a_later_call_takes_a_name_that_is_free(platform: Any, sinchphone: Run) -> None:
+def test_the_recording_of_a_later_call_takes_a_name_that_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     Path("r-2.wav").write_bytes(b"precious")
-    platform.incoming = [("bob", ring_for_long), ("carol", give_up)]
-    assert sinchphone("listen", "--auto-answer", "--once", "--record", "r.wav").code == 0
-    assert [call.asked_sound.record for call in platform.calls] == ["r.wav", "r-3.wav"]
+    assert sounds_of_calls(SoundOptions(record="r.wav"), ["r.wav"])().record == "r-3.wav"
+    assert sounds_of_calls(SoundOptions(record="r.wav", force=True), ["r.wav"])().record == "r-2.wav"
 
 
 def test_a_recording_that_exists_is_refused_before_anybody_calls(platform: Any, sinchphone: Run) -> None:

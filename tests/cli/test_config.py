@@ -270,3 +270,10 @@ def test_durations_are_written_as_people_write_them(text: object, seconds: float
 def test_any_value_is_a_duration_of_some_seconds_or_a_value_error(value: object) -> None:
     with contextlib.suppress(ValueError):
         assert parse_duration(value) >= 0
+
+
+def test_a_project_file_of_somebody_else_cannot_open_the_exchange_to_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sinchphone.toml").write_text('[exchange]\nhost = "0.0.0.0"\n')
+    with pytest.raises(ConfigError, match=r"exchange\.host"):
+        load(environ={})

@@ -84,8 +84,8 @@ class FakeSound:
         if self.refuses:
             raise AudioFileError("no such file")
 
-    async def connect(self, leg: Any) -> None:
-        self.log.append("sound connect")
+    async def connect(self, leg: Any, *, early: bool = False) -> None:
+        self.log.append("sound early" if early else "sound connect")
 
     async def signal(self, signal: Signal | None) -> bool:
         self.log.append(f"sound {signal.value if signal else 'quiet'}")
@@ -194,11 +194,11 @@ async def test_early_media_takes_the_place_of_the_ringback() -> None:
     stage = Stage()
     await stage.reach(State.PROGRESSING)
     stage.ack(earlymedia="yes")
-    await stage.until("sound connect")
+    await stage.until("sound early")
+    assert "sound connect" not in stage.log, "nothing is said before the answer"
     stage.hear(Method.JOIN)
-    await stage.reach(State.ANSWERED)
-    assert stage.log.count("sound connect") == 1
-    assert stage.log[-2:] == ["sound quiet", "sound connect"]
+    await stage.until("sound connect")
+    assert stage.log[-4:] == ["sound quiet", "sound early", "sound quiet", "sound connect"]
     await stage.call.hang_up()
     await stage.end()
 
@@ -305,6 +305,21 @@ async def test_an_error_of_ours_is_not_blamed_on_the_platform() -> None:
     stage.sound.refuses = True
     await stage.end()
     assert stage.call.details.ended_by == "media"
+
+
+async def test_a_bug_in_a_call_ends_it_and_tells_its_end() -> None:
+    stage = Stage(INVITE)
+
+    def broken(offer: Description) -> Any:
+        raise RuntimeError("a bug")
+
+    stage.port_one.answer = broken  # type: ignore[method-assign]
+    with pytest.raises(ExceptionGroup):
+        await stage.end()
+    assert stage.call.state is State.ENDED
+    assert stage.call.details.cause is not None
+    await asyncio.wait_for(stage.call.closed(), PATIENCE_S)
+    assert stage.log[-1] == "sound close"
 
 
 async def test_cancelling_the_call_says_goodbye() -> None:

@@ -157,6 +157,18 @@ def test_without_devices_the_clock_sends_silence_and_hears_the_peer() -> None:
     assert work.handset.levels.far_dbfs == pytest.approx(-20, abs=0.2)
 
 
+def test_early_media_is_heard_while_nothing_is_said_played_or_recorded() -> None:
+    work = Clockwork(near=lambda: np.full(FRAME_SAMPLES, 7, np.int16))
+    work.handset.connect(work.leg, early=True)
+    work.run(5)
+    assert len(work.leg.sent) == 5
+    assert not np.any(work.leg.sent)
+    assert work.leg.pulled == 5 * FRAME_SAMPLES
+    work.handset.connect(work.leg)
+    work.run(1)
+    assert np.all(work.leg.sent[-1] == 7)
+
+
 def test_nothing_is_sent_or_pulled_before_the_call_is_connected() -> None:
     work = Clockwork(near=Sine(440).pull)
     work.run(10, microphone=Sine(300), loudspeaker=True)

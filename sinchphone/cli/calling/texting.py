@@ -54,12 +54,9 @@ def check_sms(options: Options) -> SmsAccess:
 
 async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, ...], text: str, *, wait: str, wait_s: float) -> ExitCode:
     """Send one text to the numbers and, where that's wanted, wait until the phones have it, ``wait_s`` at most."""
-    import aiohttp
-
     from sinchphone.signaling.sms import SmsApi
 
-    async with aiohttp.ClientSession() as http:
-        api = SmsApi(http, access.base_url, access.service_plan_id, access.token)
+    async with SmsApi.open(access.base_url, access.service_plan_id, access.token) as api:
         try:
             async with asyncio.timeout(wait_s):
                 batch = await api.send(numbers, text, sender=access.sender)

@@ -155,7 +155,7 @@ async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
     with Keys(None if "-" in (flags.play or ()) else session.stdin) as keys:
         session.clean_ups.append(keys.restore)
         await asyncio.to_thread(_check_files, flags)
-        async with open_phone(session, sound=_sounds(sound_options(flags, session.options))) as phone:
+        async with open_phone(session, sound=sounds_of_calls(sound_options(flags, session.options), session.recordings)) as phone:
             listener = _Listener(session, phone, flags, keys)
             session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
             in_time = await _within(seconds(flags.for_), session, phone, listener)
@@ -172,17 +172,16 @@ def _check_files(flags: ListenFlags) -> None:
         files.check_recording(Path(flags.record), force=flags.force)
 
 
-def _sounds(options: "SoundOptions") -> "Callable[[], SoundOptions]":
-    """The sound of each call: the first is recorded to the file that was named, later ones to ``name-2.wav``, ``name-3.wav``, as far
-    as these are free."""
-    numbers = itertools.count(1)
+def sounds_of_calls(options: "SoundOptions", recorded: list[str]) -> "Callable[[], SoundOptions]":
+    """The sound of each call: the first that is recorded goes to the file that was named, later ones to ``name-2.wav``, ``name-3.wav``,
+    as far as these are free. ``recorded`` grows with each."""
 
     def sound() -> "SoundOptions":
-        number = next(numbers)
-        if options.record is None or number == 1:
+        if options.record is None or not recorded:
             return options
+        number = len(recorded) + 1
         while not options.force and Path(numbered(options.record, number)).exists():
-            number = next(numbers)
+            number += 1
         return replace(options, record=numbered(options.record, number))
 
     return sound

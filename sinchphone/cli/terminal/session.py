@@ -187,7 +187,7 @@ def set_up_logging(screen: Screen, level: int | None) -> None:
     for name in ("sinchphone", "asyncio", "py.warnings"):
         shown = level is not None and (name == "sinchphone" or level <= logging.DEBUG)
         logger = logging.getLogger(name)
-        logger.handlers[:] = [_ScreenLog(screen)] if shown else []
+        logger.handlers[:] = [_ScreenLog(screen, debug=level == logging.DEBUG)] if shown else []
         logger.setLevel((level or logging.INFO) if name == "sinchphone" else logging.WARNING)
     threading.excepthook = partial(_tell_of_thread, screen, debug=level == logging.DEBUG)
 
@@ -202,13 +202,17 @@ def _tell_of_thread(screen: Screen, failed: threading.ExceptHookArgs, *, debug: 
 
 
 class _ScreenLog(logging.Handler):
-    """Log records as lines on the screen."""
+    """Log records as lines on the screen, with ``debug`` also their tracebacks."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Screen, *, debug: bool) -> None:
         super().__init__()
         self._screen = screen
+        self._debug = debug
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         text = f"{record.levelname.lower()} {record.name}: {record.getMessage()}"
         self._screen.write([Line(text, "dim", always=True)])
+        if self._debug and record.exc_info:
+            self._screen.close()
+            traceback.print_exception(record.exc_info[1])

@@ -1,6 +1,7 @@
 """The three standard streams: what becomes of them where they are closed, full, stuck, or used by others too."""
 
 import contextlib
+import io
 import os
 import select
 import stat
@@ -21,6 +22,9 @@ def fill_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a peer's name may have letters that this terminal's encoding lacks
 
 
 def hush(stream: TextIO) -> None:

@@ -68,15 +68,20 @@ class Desk:
             await self.close()
             raise
 
-    async def connect(self, leg: Leg) -> None:
-        """The call was answered: signals end, sound goes both ways, files begin, the recording runs.
+    async def connect(self, leg: Leg, *, early: bool = False) -> None:
+        """The call was answered: signals end, sound goes both ways, files begin, the recording runs. ``early``: the loudspeaker only.
 
         Until a device sounds, and in place of one that can't be opened now (a SoundWarning), the clock drives."""
         self._signal = self._handset.signal = None
-        await self._media.run(self._start(leg))
-        if self._streams is not None:
+        await self._media.run(self._start(leg, early))
+        if self._streams is None:
+            return
+        if early:
+            await asyncio.to_thread(self._streams.open_loudspeaker, self._options.output)
+            return
+        if self._watch is None:
             self._watch = asyncio.create_task(self._keep_devices(self._streams), name="desk devices")
-            await asyncio.to_thread(self._streams.open)
+        await asyncio.to_thread(self._streams.open)
 
     async def signal(self, signal: Signal | None) -> bool:
         """Play ``signal`` from now on, the ringtone through the ring device; ``None`` is quiet at once. Whether anybody can hear it."""
@@ -125,8 +130,8 @@ class Desk:
         hertz = self._options.tone_hz
         return Sine(hertz).pull if hertz is not None else None
 
-    async def _start(self, leg: Leg) -> None:
-        self._handset.connect(leg)
+    async def _start(self, leg: Leg, early: bool) -> None:
+        self._handset.connect(leg, early=early)
         self._clock.start()
 
     async def _stop(self) -> None:

@@ -58,6 +58,7 @@ class Handset:
         self._recorder = recorder
         self._clock = clock
         self._leg: Leg | None = None
+        self._talks = False  # the call was answered: what is said here is sent and recorded
         self._pulling = threading.Lock()  # a stalled loudspeaker may come back while a tick pulls in its place
         self._captured: deque[Samples] = deque(maxlen=_CAPTURE_BLOCKS)
         self._unsent = silence(0)
@@ -70,11 +71,12 @@ class Handset:
         """How loud both directions are; the near sound is what is sent."""
         return Levels(self._near_meter.dbfs, self._far_meter.dbfs)
 
-    def connect(self, leg: Leg) -> None:
-        """Carry sound from now on, and begin the recording. In the media loop, like ``tick`` and ``disconnect``."""
+    def connect(self, leg: Leg, *, early: bool = False) -> None:
+        """Carry sound from now on, and begin the recording; ``early``: only hear. In the media loop, like ``tick`` and ``disconnect``."""
         self._captured.clear()
-        if self._recorder is not None:
+        if self._recorder is not None and not early and not self._talks:
             self._recorder.start(self._clock())
+        self._talks = not early
         self._leg = leg
 
     def disconnect(self) -> None:
@@ -84,7 +86,7 @@ class Handset:
 
     def capture(self, samples: Samples) -> None:
         """Takes a block from the microphone. The device's thread; doesn't block."""
-        if self._leg is None:
+        if self._leg is None or not self._talks:
             return
         self._captured_at = self._clock()
         self._captured.append(samples)
@@ -100,7 +102,10 @@ class Handset:
     def tick(self) -> None:
         """Every 20 ms: does what no device does."""
         now = self._clock()
-        if self._near is not None:
+        if not self._talks:
+            if self._leg is not None:
+                self._leg.send(silence())
+        elif self._near is not None:
             self._send(self._near())
         elif now - self._captured_at > MICROPHONE_STALL_SECONDS:
             self._send(silence())
@@ -143,5 +148,5 @@ class Handset:
         while self._heard:
             heard_at, far = self._heard.popleft()
             self._far_meter.push(far)
-            if self._recorder is not None:
+            if self._recorder is not None and self._talks:
                 self._recorder.far(far, heard_at)
