@@ -1,5 +1,6 @@
 """Which platform a configuration leads to, and tokens from a backend."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +94,21 @@ async def test_a_backend_may_give_a_user_ticket(backend: Backend) -> None:
 async def test_what_is_no_token_is_an_authentication_error(backend: Backend, text: str, status: int) -> None:
     with pytest.raises(AuthenticationError):
         await fetch_token(await backend(text, status), "ada")
+
+
+async def test_a_token_that_comes_in_pieces_is_whole() -> None:
+    async def in_pieces(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n")
+        for piece in (b"hhh.", b"pp.", b"ss"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        writer.close()
+
+    async with await asyncio.start_server(in_pieces, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await fetch_token(f"http://127.0.0.1:{port}/", "ada") == "hhh.pp.ss"
 
 
 async def test_a_backend_that_is_down_is_a_network_error() -> None:

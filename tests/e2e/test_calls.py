@@ -8,6 +8,7 @@ import pytest
 
 from sinchphone.audio.level import dbfs
 from sinchphone.engine.client import SinchClient
+from sinchphone.errors import PlatformError
 from sinchphone.media.sound import SoundOptions
 from sinchphone.protocol.call_vocabulary import Cause, State
 from sinchphone.signaling.dialect import Domain
@@ -202,6 +203,18 @@ async def test_public_headers_reach_the_callee(lines: Any, steps: Any) -> None:
     alice, bob = await lines.phone("alice"), await lines.phone("bob")
     await alice.call_user("bob", headers={"x-order": "42", "x-ä": "ö"})
     assert (await steps.next_call(bob)).headers == {"x-order": "42", "x-ä": "ö"}
+
+
+async def test_a_push_that_fails_doesnt_stop_the_call(lines: Any, steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: Any) -> None:
+        raise PlatformError("no push today")
+
+    monkeypatch.setattr("sinchphone.engine.client.PUSH_CAPABILITY", "p2p")
+    alice, bob = await lines.phone("alice"), await lines.phone("bob")
+    monkeypatch.setattr(alice._link.dialect, "send_push", refuse)
+    call = await alice.call_user("bob")
+    await (await steps.next_call(bob)).answer()
+    await steps.reach(call, State.ESTABLISHED)
 
 
 async def test_a_caller_cannot_pose_as_somebody_else_with_a_caller_id(lines: Any, steps: Any) -> None:

@@ -40,6 +40,10 @@ class Phone:
     secret: bytes = b""
     config: Any = None
 
+    @property
+    def secret_of_application(self) -> bytes:
+        return base64.b64decode(SECRETS[self.application])
+
     def token(self, *, issued_at: float | None = None, user: str | None = None, secret: str | None = None) -> str:
         return sign_registration_token(
             self.application,

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sinchphone.protocol.auth import sign_registration_token
 from sinchphone.signaling.ocra.names import OPERATIONS, Operation, write_time
 
 MakePhone = Callable[..., Any]
@@ -133,6 +134,24 @@ async def test_a_token_of_another_user_for_prolonging(phone: MakePhone) -> None:
     refused(await ada.send("PUT", path, b"{}", f"Bearer {ada.token()}"), 403, 40301, "subject")
     path = OPERATIONS[Operation.PROLONG_INSTANCE].path(user="ada", instance=bob.instance)
     refused(await ada.send("PUT", path, b"{}", f"Bearer {ada.token()}"), 403, 40301, "path")
+
+
+async def test_a_limited_registration_cannot_be_freed_by_a_token_without_a_limit(phone: MakePhone) -> None:
+    bob = phone("bob")
+    limited = sign_registration_token(
+        bob.application,
+        bob.secret_of_application,
+        "bob",
+        issued_at=int(time.time()),
+        nonce="n",
+        instance_expires_at=int(time.time() + 3 * DAY),
+    )
+    answer = await bob.send_registration(limited)
+    assert answer.status in OPERATIONS[Operation.CREATE_INSTANCE].statuses
+    path = OPERATIONS[Operation.PROLONG_INSTANCE].path(user="bob", instance=answer.body["instance"]["id"])
+    refused(await bob.send("PUT", path, b"{}", f"Bearer {bob.token()}"), 403, 40301, "limited")
+    refused(await bob.send_registration(bob.token()), 403, 40301, "limited")
+    assert (await bob.send("PUT", path, b"{}", f"Bearer {limited}")).status == 200
 
 
 async def test_an_expired_token(phone: MakePhone) -> None:

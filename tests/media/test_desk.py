@@ -555,3 +555,48 @@ async def test_streams_that_lose_blocks_are_opened_again_with_more_latency(
     await desk.close()
     assert [stream.latency for stream in cards[-2:]] == [devices.SAFE_LATENCY_SECONDS] * 2
     assert await all_events(desk) == []
+
+
+async def test_a_device_that_stops_again_and_again_is_opened_again_each_time(
+    cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What recovered doesn't count: only failures in a row make the device be given up."""
+    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.01, 0.01))
+    desk = Desk(SoundOptions(), media)
+    await desk.open()
+    await desk.connect(FakeLeg())
+    for recovery in range(1, 8):
+        FakeStream.refusing = {"microphone"}
+        next(stream for stream in reversed(cards) if stream.device is SPEAKER).ended()
+        refused = 2 * (2 * recovery - 1)
+        await until(lambda refused=refused: len(cards) >= refused + 2)  # type: ignore[misc]
+        FakeStream.refusing = set()
+        await until(lambda: running(cards) == ["microphone", "speaker"])
+        await asyncio.sleep(0.02)
+    FakeStream.refusing = {"speaker"}
+    next(stream for stream in reversed(cards) if stream.device is SPEAKER).ended()
+    warnings: list[str] = []
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not warnings or warnings[-1] != "speaker refuses":
+            event = await anext(desk.events())
+            assert isinstance(event, SoundWarning)
+            warnings.append(event.message)
+    await desk.close()
+    assert warnings == ["the sound device stopped"] * 8 + ["speaker refuses"]
+
+
+async def test_a_reopening_looks_for_the_devices_afresh(cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart of the sound server the first look finds nothing; the next must not be given the same empty list."""
+    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.01, 0.01, 0.01))
+    forgotten: list[list[str]] = []
+    monkeypatch.setattr(devices, "forget_devices", lambda: forgotten.append(running(cards)))
+    desk = Desk(SoundOptions(), media)
+    await desk.open()
+    await desk.connect(FakeLeg())
+    FakeStream.refusing = {"speaker"}
+    cards[0].ended()
+    await until(lambda: len(forgotten) == 2)
+    FakeStream.refusing = set()
+    await until(lambda: running(cards) == ["microphone", "speaker"])
+    await desk.close()
+    assert all(open_then == [] for open_then in forgotten)

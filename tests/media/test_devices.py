@@ -266,3 +266,26 @@ def test_wasapi_may_convert_the_rate(portaudio: FakePortAudio) -> None:
     portaudio.hosts = ["Windows WASAPI", "MME"]
     Microphone(find_device(None, Direction.INPUT), lambda _: None, quiet).open()
     assert portaudio.streams[0].settings["extra_settings"] == "auto_convert=True"
+
+
+def test_a_list_that_was_forgotten_is_read_again_at_once(portaudio: FakePortAudio) -> None:
+    list_devices()
+    list_devices()
+    assert portaudio.scans == 1
+    devices.forget_devices()
+    list_devices()
+    assert portaudio.scans == 2
+    list_devices()
+    assert portaudio.scans == 2
+
+
+def test_a_list_is_not_forgotten_while_a_stream_is_open(portaudio: FakePortAudio) -> None:
+    """A new look at the devices would end the stream."""
+    microphone = Microphone(find_device(None, Direction.INPUT), lambda block: None, quiet)
+    microphone.open()
+    devices.forget_devices()
+    list_devices()
+    assert portaudio.scans == 1
+    microphone.close()
+    list_devices()
+    assert portaudio.scans == 2

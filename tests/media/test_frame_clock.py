@@ -193,3 +193,19 @@ async def test_a_ticker_can_be_closed_after_its_thread_was_stopped() -> None:
         ticker = Ticker(Echo(), media)
         await ticker.connect(RecordingLeg())
     await ticker.close()
+
+
+async def test_a_ticker_whose_thread_stops_while_it_closes_ends_its_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    media = MediaThread().start()
+    ticker = Ticker(Echo(), media)
+    await ticker.connect(RecordingLeg())
+    monkeypatch.setattr(ticker, "_stop", lambda: asyncio.sleep(PATIENCE))
+    closing = asyncio.create_task(ticker.close())
+    await asyncio.sleep(0.05)
+    await asyncio.to_thread(media.stop)
+    await asyncio.wait_for(closing, PATIENCE)
+
+    async def read() -> list[object]:
+        return [event async for event in ticker.events()]
+
+    assert await asyncio.wait_for(read(), PATIENCE) == []

@@ -257,3 +257,91 @@ def test_no_more_than_a_few_servers_are_asked() -> None:
 
 def test_a_credential_is_not_shown() -> None:
     assert "secret" not in repr(parse_servers([IceServer(("turn:t.example",), "u", "secret")]))
+
+
+@asynccontextmanager
+async def two_connecting(*, controlling: bool = True) -> AsyncIterator[tuple[Agent, Agent]]:
+    """Two agents that know each other, with their candidates; ``connect`` is the test's."""
+    async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
+        await one.connection.gather_candidates()
+        await two.connection.gather_candidates()
+        one.knows(two, controlling=controlling)
+        two.knows(one, controlling=not controlling)
+        for agent, other in ((one, two), (two, one)):
+            for candidate in other.found:
+                await agent.connection.add(f"candidate:{candidate.to_sdp()}")
+        yield one, two
+
+
+def first_socket(agent: Agent) -> seam.StunProtocol:
+    return next(each for each in agent.connection._protocols if each.local_candidate.host == "127.0.0.1")
+
+
+async def test_datagrams_for_dtls_are_taken_from_proven_addresses_only() -> None:
+    """Attack: a stranger's DTLS record, or broken STUN, gets into the handshake."""
+    async with two_connecting() as (one, two):
+        mine, stranger = first_socket(one), ("127.0.0.1", 9)
+        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        for data in (b"\x15alert", b"\x00", b"\x01" * 30, b"\x00\x01\xff\xff" + bytes(16)):
+            mine.datagram_received(data, stranger)
+        assert one.connection._queue.empty()
+        mine.datagram_received(b"\x00", one.connection._nominated[1].remote_addr)
+        assert one.connection._queue.empty()
+        mine.datagram_received(b"\x16hello", one.connection._nominated[1].remote_addr)
+        assert await asyncio.wait_for(one.connection.recv(), PATIENCE) == b"\x16hello"
+
+
+async def test_a_dtls_datagram_that_overtakes_the_check_is_kept_until_its_address_is_proven() -> None:
+    async with two_connecting() as (one, two):
+        mine, theirs = first_socket(one), first_socket(two).local_candidate
+        mine.datagram_received(b"\x16hello", (theirs.host, theirs.port))
+        mine.datagram_received(b"\x15alert", ("127.0.0.1", 9))
+        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        await asyncio.sleep(0.05)
+        assert one.connection._queue.qsize() <= 1
+        if (theirs.host, theirs.port) in one.connection._proven:
+            assert await asyncio.wait_for(one.connection.recv(), PATIENCE) == b"\x16hello"
+
+
+async def test_what_is_kept_for_dtls_is_bounded() -> None:
+    """Attack: records from ever more addresses, and ever more records from one."""
+    async with an_agent() as agent:
+        await agent.connection.gather_candidates()
+        for port in range(1, 5000):
+            first_socket(agent).datagram_received(b"\x16" + bytes(1000), ("192.0.2.1", port))
+            first_socket(agent).datagram_received(b"\x16" + bytes(1000), ("192.0.2.2", 1))
+        kept = [data for waiting in agent.connection._unproven.values() for data in waiting]
+        assert 0 < len(kept) <= 64
+
+
+def a_check_from(agent: Agent, attributes: dict[str, object]) -> stun.Message:
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{agent.connection.local_username}:{agent.connection.remote_username}"
+    request.attributes["ICE-CONTROLLED"] = 1
+    request.attributes.update(attributes)
+    request.add_message_integrity(agent.connection.local_password.encode())
+    return request
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_the_number_of_addresses_that_check_in_is_limited(early: bool) -> None:
+    """Attack: a peer checks in, with the right password, from ports without end."""
+    async with two_connecting() as (one, _):
+        connecting = asyncio.create_task(one.connection.connect())
+        if not early:
+            await asyncio.sleep(0)
+        for port in range(1, 501):
+            request = bytes(a_check_from(one, {"PRIORITY": 1}))
+            first_socket(one).datagram_received(request, ("127.0.0.1", port))
+        assert len(one.connection._early_checks) <= 2 * ice.MAX_REMOTE_CANDIDATES
+        await asyncio.sleep(0)
+        assert len(one.connection.remote_candidates) <= ice.MAX_REMOTE_CANDIDATES
+        assert len(one.connection._check_list) <= ice.MAX_REMOTE_CANDIDATES * len(one.connection._protocols)
+        connecting.cancel()
+
+
+async def test_an_early_check_without_a_priority_does_not_end_the_connecting() -> None:
+    """Attack: a check that the library can't use, before our description's answer is there."""
+    async with two_connecting() as (one, two):
+        first_socket(one).datagram_received(bytes(a_check_from(one, {})), ("127.0.0.1", 9))
+        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)

@@ -288,3 +288,15 @@ async def test_an_outbox_keeps_the_order_and_a_cancelled_reader_takes_nothing_wi
 
 async def _all(outbox: Outbox[int]) -> list[int]:
     return [number async for number in outbox]
+
+
+async def test_a_port_whose_thread_stops_while_it_closes_ends_its_events() -> None:
+    media = MediaThread().start()
+    port = media.ports.port(HERE)
+    await media.run(port._making.acquire())  # type: ignore[attr-defined]  # so that the closing waits
+    reading = asyncio.create_task(_all(port.events()))  # type: ignore[arg-type]
+    closing = asyncio.create_task(port.close())
+    await asyncio.sleep(0.05)
+    await asyncio.to_thread(media.stop)
+    await asyncio.wait_for(closing, PATIENCE)
+    assert await asyncio.wait_for(reading, PATIENCE) == []

@@ -517,3 +517,84 @@ def rsa_identity() -> Identity:
     builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
     unnatural: Any = key  # aiortc's type says elliptic curve
     return Identity.of(Certificate(key=unnatural, cert=builder.sign(key, hashes.SHA256())))
+
+
+def address_of(peer: Peer) -> tuple[str, int]:
+    candidate = next(each for each in peer.port._path.ice.local_candidates if each.host == "127.0.0.1")
+    return candidate.host, candidate.port
+
+
+async def test_a_packet_that_is_too_long_kills_nothing_before_or_after_the_connection() -> None:
+    """Attack: libsrtp's binding raises ValueError for a datagram of more than 1500 bytes."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+
+        def flood(peer: Peer) -> None:
+            for first, second in ((0x80, 111), (0x80, 203)):
+                stranger.sendto(bytes([first, second]) + bytes(1598), address_of(peer))
+
+        async with two_peers() as (caller, callee):
+            offer = await caller.port.offer()
+            flood(caller)
+            await asyncio.sleep(0.05)
+            await caller.port.accept(await callee.port.answer(offer))
+            flood(callee)
+            await caller.wait_for(Connected)
+            await callee.wait_for(Connected)
+            flood(caller)
+            flood(callee)
+            await talk(60, (caller, 440), (callee, 620))
+            assert share(caller.sound, 620) > 0.95
+            assert not caller.has(Lost)
+    assert complaints == []
+
+
+async def test_a_fault_while_connecting_fails_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call must not stay half open, whatever goes wrong inside."""
+    async with two_peers() as (caller, callee):
+
+        async def fault(*arguments: object, **options: object) -> None:
+            raise IndexError("a bug")
+
+        monkeypatch.setattr(caller.port._path, "connect", fault)
+        await set_up(caller, callee)
+        assert (await caller.wait_for(Failed)).reason
+        assert not caller.has(Connected)
+
+
+@pytest.mark.parametrize("while_connecting", [False, True])
+async def test_a_forged_dtls_alert_of_a_stranger_ends_nothing(while_connecting: bool) -> None:
+    """Attack: a fatal alert in the clear, from any address, ends the handshake of an endpoint that listens to everybody."""
+    alert = bytes.fromhex("15fefd0000000000000000" "0002" "0228")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        async with two_peers() as (caller, callee):
+            answer = await callee.port.answer(await caller.port.offer())
+            for _ in range(20):
+                for peer in (caller, callee):
+                    stranger.sendto(alert, address_of(peer))
+            await asyncio.sleep(0.05)
+            await caller.port.accept(answer)
+            for _ in range(200 if while_connecting else 0):
+                for peer in (caller, callee):
+                    stranger.sendto(alert, address_of(peer))
+                await asyncio.sleep(0)
+            await caller.wait_for(Connected)
+            await callee.wait_for(Connected)
+
+
+@pytest.mark.parametrize(("offered", "answered"), [(None, "passive"), ("active", None), (None, None)])
+async def test_descriptions_without_a_setup_connect(offered: str | None, answered: str | None) -> None:
+    """RFC 4145 4: without the line an offer is active, and an answer passive."""
+
+    def with_setup(description: Description, setup: str | None) -> str:
+        lines = [line for line in description.sdp.splitlines() if not line.startswith("a=setup")]
+        return "\r\n".join([*lines, f"a=setup:{setup}"] if setup else lines)
+
+    async with two_peers() as (caller, callee):
+        offer = await caller.port.offer()
+        answer = await callee.port.answer(Description("offer", with_setup(offer, offered)))
+        assert "a=setup:passive" in answer.sdp
+        await caller.port.accept(Description("answer", with_setup(answer, answered)))
+        await caller.wait_for(Connected)
+        await callee.wait_for(Connected)

@@ -1,12 +1,16 @@
 """Session descriptions: what is read from those of browsers, SDKs and gateways, and what ours say."""
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from aiortc.sdp import SessionDescription
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import MediaError
-from sinchphone.media.webrtc.sdp import Fingerprint, LocalAudio, read_description, write_answer, write_offer
+from sinchphone.media.webrtc.sdp import Fingerprint, LocalAudio, answering_setup, read_description, write_answer, write_offer
 
 DIGEST = ":".join(["AB"] * 32)
 LOCAL = LocalAudio(42, "user", "p" * 24, (Fingerprint("sha-256", DIGEST),), 7, "name")
@@ -62,6 +66,34 @@ a=setup:active
 a=rtcp-mux
 a=candidate:7 1 udp 659136 203.0.113.7 17016 typ host
 """
+VECTORS = Path(__file__).parent.parent / "vectors"
+HUGE = "1" * 5000  # int() refuses numbers of more than 4300 digits with a ValueError
+
+
+def descriptions_in(value: object) -> Iterator[str]:
+    """Every session description in a recorded line, however deep the JSON in JSON."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from descriptions_in(each)
+    elif isinstance(value, str) and value.startswith("v=0"):
+        yield value
+    elif isinstance(value, str) and value.startswith(("{", "[", '"')):
+        try:
+            inner = json.loads(value)
+        except ValueError:
+            return
+        yield from descriptions_in(inner)
+
+
+def recorded() -> list[str]:
+    """The offers and answers of the SDKs, as they were recorded."""
+    lines = (json.loads(line) for path in sorted(VECTORS.glob("*.jsonl")) for line in path.read_text().splitlines())
+    return sorted({found for line in lines for found in descriptions_in(line)})
+
+
+REAL = [BROWSER, GATEWAY, *recorded()]
 
 
 def test_a_browsers_offer_is_read() -> None:
@@ -162,3 +194,77 @@ def test_any_lines_are_read_or_refused(lines: list[str]) -> None:
     except MediaError:
         return
     assert "m=audio" in write_answer(LOCAL, audio)
+
+
+@pytest.mark.parametrize(
+    ("cut", "put"),
+    [
+        ("m=audio 9", f"m=audio {HUGE}"),
+        ("m=audio 9", f"m=audio {HUGE}/2"),
+        ("m=video 9", f"m=video {HUGE}"),
+        ("m=audio 9", "m=audio \u0669"),
+        ("SAVPF 111 63", f"SAVPF {HUGE} 63 a=rtpmap:{HUGE} opus/48000/2"),
+    ],
+)
+def test_a_number_that_no_machine_reads_is_refused(cut: str, put: str) -> None:
+    """Attack: a number of thousands of digits, which int() doesn't take, or in digits that aren't ASCII."""
+    with pytest.raises(MediaError):
+        read_description(BROWSER.replace(cut, put).replace("a=rtpmap:111 opus", f"a=rtpmap:{HUGE} opus" if "rtpmap" in put else "a=rtpmap:111 opus"))
+
+
+@pytest.mark.parametrize(
+    ("rate", "read"),
+    [(HUGE, None), ("9" * 9 + "0" * 5000, None), ("24000" + "0" * 5000, None), ("5999", None), ("510001", None), ("6000", 6000), ("510000", 510_000)],
+)
+def test_a_bitrate_out_of_range_is_no_bitrate(rate: str, read: int | None) -> None:
+    """Attack: a maxaveragebitrate of thousands of digits."""
+    assert read_description(BROWSER.replace("maxaveragebitrate=24000", f"maxaveragebitrate={rate}")).max_bitrate == read
+
+
+def test_the_recorded_descriptions_are_read() -> None:
+    assert len(recorded()) >= 5
+    for text in recorded():
+        assert read_description(text).payload_type == 111
+
+
+MUTATIONS = st.tuples(
+    st.integers(0, 2000),
+    st.integers(0, 30),
+    st.one_of(st.text(max_size=20), st.sampled_from([HUGE, "-1", "\u0669", "\u00b2", "\r\n", "\x0b", "m=audio ", "a=rtpmap:", " ", ":", "\ud800"])),
+)
+
+
+@given(st.sampled_from(REAL), st.lists(MUTATIONS, min_size=1, max_size=6))
+def test_nothing_but_a_media_error_comes_out_of_a_mutated_description(text: str, mutations: list[tuple[int, int, str]]) -> None:
+    """Attack: a real description of which parts are cut out or replaced."""
+    for at, cut, put in mutations:
+        at %= len(text) + 1
+        text = text[:at] + put + text[at + cut :]
+    try:
+        audio = read_description(text)
+    except MediaError:
+        return
+    assert "m=audio" in write_answer(LOCAL, audio)
+
+
+def test_without_a_setup_an_offer_is_active_and_we_are_passive() -> None:
+    """RFC 4145 4: the default is active in an offer and passive in an answer, so that what it means is decided by who reads it."""
+    offer = read_description(BROWSER.replace("a=setup:actpass\n", ""))
+    assert (offer.setup, answering_setup(offer)) == ("", "passive")
+    assert "a=setup:passive\r\n" in write_answer(LOCAL, offer)
+
+
+@pytest.mark.parametrize(("offered", "answered"), [("actpass", "active"), ("passive", "active"), ("active", "passive")])
+def test_the_answered_setup_fits_the_offered_one(offered: str, answered: str) -> None:
+    assert answering_setup(read_description(BROWSER.replace("a=setup:actpass", f"a=setup:{offered}"))) == answered
+
+
+@pytest.mark.parametrize(
+    ("group", "answered"),
+    [("", False), ("a=group:BUNDLE video\n", False), ("a=group:LS audio video\n", False), ("a=group:LS audio\na=group:BUNDLE x audio\n", True)],
+)
+def test_a_bundle_group_is_answered_only_where_our_section_was_offered_in_one(group: str, answered: bool) -> None:
+    """RFC 8843 7.3: libwebrtc refuses an answer with a group that its offer didn't have."""
+    answer = write_answer(LOCAL, read_description(BROWSER.replace("a=group:BUNDLE audio video\n", group)))
+    assert ("a=group:BUNDLE audio\r\n" in answer) == answered
+    assert "BUNDLE" not in answer or answered

@@ -214,5 +214,6 @@ def _outcome(session: Session, listener: _Listener, *, in_time: bool) -> ExitCod
     if not in_time:
         return ExitCode.DEADLINE
     if order is not None:
-        return code_of_order(order, established=listener.was_established, interactive=session.interactive)
+        endless = duty.wanted is None  # then Ctrl-C at a terminal is how it is meant to end
+        return code_of_order(order, established=endless or listener.was_established, interactive=session.interactive)
     return duty.code
