@@ -8,7 +8,7 @@ from typing import Final
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, silence
 from sinchphone.audio.level import Meter
-from sinchphone.errors import LocalProtocolError
+from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import Leg, Levels, Party, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
@@ -107,10 +107,12 @@ class Ticker:
 
     async def close(self) -> None:
         """Stop ticking and let go of the leg. May be called twice."""
-        if self._leg is not None:
-            with suppress(LocalProtocolError):  # the media thread was stopped, and the clock with it
-                await self._media.run(self._stop())
-        self._events.end()
+        try:
+            if self._leg is not None:
+                with suppress(LocalProtocolError, MediaError):  # the media thread was stopped, maybe just now, and the clock with it
+                    await self._media.run(self._stop())
+        finally:
+            self._events.end()
 
     async def _start(self, leg: Leg) -> None:
         self._leg = leg

@@ -15,6 +15,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple
 
@@ -223,8 +224,9 @@ class _CrossingPort:
 
     async def close(self) -> None:
         try:
-            await self._media.run(self._close())
-        except LocalProtocolError:  # the thread was stopped, and with it all that was in it
+            with suppress(LocalProtocolError, MediaError):  # the thread was stopped, maybe just now, and with it all that was in it
+                await self._media.run(self._close())
+        finally:
             self._events.end()
 
     async def _call(self, method: "Callable[[WebRtcPort], Coroutine[Any, Any, Result]]") -> Result:

@@ -585,7 +585,9 @@ async def test_a_device_that_stops_again_and_again_is_opened_again_each_time(
     assert warnings == ["the sound device stopped"] * 8 + ["speaker refuses"]
 
 
-async def test_a_reopening_looks_for_the_devices_afresh(cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reopening_looks_for_the_devices_afresh(
+    cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After a restart of the sound server the first look finds nothing; the next must not be given the same empty list."""
     monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.01, 0.01, 0.01))
     forgotten: list[list[str]] = []

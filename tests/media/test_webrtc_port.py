@@ -566,7 +566,7 @@ async def test_a_fault_while_connecting_fails_the_call(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("while_connecting", [False, True])
 async def test_a_forged_dtls_alert_of_a_stranger_ends_nothing(while_connecting: bool) -> None:
     """Attack: a fatal alert in the clear, from any address, ends the handshake of an endpoint that listens to everybody."""
-    alert = bytes.fromhex("15fefd0000000000000000" "0002" "0228")
+    alert = bytes.fromhex("15fefd000000000000000000020228")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         async with two_peers() as (caller, callee):
             answer = await callee.port.answer(await caller.port.offer())

@@ -209,12 +209,22 @@ def test_any_lines_are_read_or_refused(lines: list[str]) -> None:
 def test_a_number_that_no_machine_reads_is_refused(cut: str, put: str) -> None:
     """Attack: a number of thousands of digits, which int() doesn't take, or in digits that aren't ASCII."""
     with pytest.raises(MediaError):
-        read_description(BROWSER.replace(cut, put).replace("a=rtpmap:111 opus", f"a=rtpmap:{HUGE} opus" if "rtpmap" in put else "a=rtpmap:111 opus"))
+        read_description(
+            BROWSER.replace(cut, put).replace("a=rtpmap:111 opus", f"a=rtpmap:{HUGE} opus" if "rtpmap" in put else "a=rtpmap:111 opus")
+        )
 
 
 @pytest.mark.parametrize(
     ("rate", "read"),
-    [(HUGE, None), ("9" * 9 + "0" * 5000, None), ("24000" + "0" * 5000, None), ("5999", None), ("510001", None), ("6000", 6000), ("510000", 510_000)],
+    [
+        (HUGE, None),
+        ("9" * 9 + "0" * 5000, None),
+        ("24000" + "0" * 5000, None),
+        ("5999", None),
+        ("510001", None),
+        ("6000", 6000),
+        ("510000", 510_000),
+    ],
 )
 def test_a_bitrate_out_of_range_is_no_bitrate(rate: str, read: int | None) -> None:
     """Attack: a maxaveragebitrate of thousands of digits."""
@@ -230,7 +240,9 @@ def test_the_recorded_descriptions_are_read() -> None:
 MUTATIONS = st.tuples(
     st.integers(0, 2000),
     st.integers(0, 30),
-    st.one_of(st.text(max_size=20), st.sampled_from([HUGE, "-1", "\u0669", "\u00b2", "\r\n", "\x0b", "m=audio ", "a=rtpmap:", " ", ":", "\ud800"])),
+    st.one_of(
+        st.text(max_size=20), st.sampled_from([HUGE, "-1", "\u0669", "\u00b2", "\r\n", "\x0b", "m=audio ", "a=rtpmap:", " ", ":", "\ud800"])
+    ),
 )
 
 
@@ -238,8 +250,8 @@ MUTATIONS = st.tuples(
 def test_nothing_but_a_media_error_comes_out_of_a_mutated_description(text: str, mutations: list[tuple[int, int, str]]) -> None:
     """Attack: a real description of which parts are cut out or replaced."""
     for at, cut, put in mutations:
-        at %= len(text) + 1
-        text = text[:at] + put + text[at + cut :]
+        place = at % (len(text) + 1)
+        text = text[:place] + put + text[place + cut :]
     try:
         audio = read_description(text)
     except MediaError:
@@ -261,7 +273,12 @@ def test_the_answered_setup_fits_the_offered_one(offered: str, answered: str) ->
 
 @pytest.mark.parametrize(
     ("group", "answered"),
-    [("", False), ("a=group:BUNDLE video\n", False), ("a=group:LS audio video\n", False), ("a=group:LS audio\na=group:BUNDLE x audio\n", True)],
+    [
+        ("", False),
+        ("a=group:BUNDLE video\n", False),
+        ("a=group:LS audio video\n", False),
+        ("a=group:LS audio\na=group:BUNDLE x audio\n", True),
+    ],
 )
 def test_a_bundle_group_is_answered_only_where_our_section_was_offered_in_one(group: str, answered: bool) -> None:
     """RFC 8843 7.3: libwebrtc refuses an answer with a group that its offer didn't have."""

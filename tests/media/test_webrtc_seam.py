@@ -68,6 +68,11 @@ async def test_a_dtls_transport_still_has(name: str) -> None:
     assert hasattr(plain_transport(), name)
 
 
+@pytest.mark.parametrize("name", seam.PRIVATE_NAMES["Candidate"])
+def test_a_candidate_still_has(name: str) -> None:
+    assert hasattr(seam.Candidate.from_sdp("1 1 udp 1 192.0.2.1 9 typ host"), name)
+
+
 async def test_every_private_name_that_is_used_is_listed() -> None:
     listed = {name for names in seam.PRIVATE_NAMES.values() for name in names}
     theirs = set(dir(plain_connection())) | set(dir(plain_transport()))
@@ -78,7 +83,16 @@ async def test_every_private_name_that_is_used_is_listed() -> None:
 
 async def test_no_name_of_ours_hides_one_of_an_ice_connection_unintentionally() -> None:
     theirs = set(dir(plain_connection()))
-    overridden = {"gather_candidates", "connect", "close", "check_complete", "query_consent", "data_received"}
+    overridden = {
+        "gather_candidates",
+        "connect",
+        "close",
+        "check_complete",
+        "query_consent",
+        "data_received",
+        "check_incoming",
+        "request_received",
+    }
     listed = set(seam.PRIVATE_NAMES["Connection"])
     clashes = {name for name in own_names(ice.IceConnection) & theirs if not name.startswith("__")}
     assert clashes - overridden - listed == set()
@@ -92,6 +106,7 @@ async def test_no_name_of_ours_hides_one_of_an_ice_connection_unintentionally() 
         (seam.Connection._pair_remote_candidate, ["remote_candidate"]),
         (seam.Connection.check_incoming, ["message", "addr", "protocol"]),
         (seam.Connection.check_complete, ["pair"]),
+        (seam.Connection.request_received, ["message", "addr", "protocol"]),
         (seam.Connection.data_received, ["data", "component"]),
         (seam.Connection.build_request, ["pair", "nominate"]),
         (seam.StunProtocol.request, ["request", "addr", "integrity_key", "retransmissions"]),
@@ -165,5 +180,9 @@ async def test_the_queue_of_dtls_datagrams_is_limited() -> None:
         on_consent=lambda: None,
     )
     for _ in range(10_000):
-        connection.data_received(b"\x16", 1)
+        connection.dtls_received(b"\x16", ("192.0.2.1", 1))
+    assert connection._queue.empty()
+    connection._prove(("192.0.2.1", 1))
+    for _ in range(10_000):
+        connection.dtls_received(b"\x16", ("192.0.2.1", 1))
     assert connection._queue.qsize() <= 64

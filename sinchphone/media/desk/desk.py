@@ -15,7 +15,7 @@ from typing import Final
 
 from sinchphone.audio.frame import Frame
 from sinchphone.audio.tones import Sine, signal_source
-from sinchphone.errors import DeviceError, SinchphoneError
+from sinchphone.errors import SinchphoneError
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.desk.handset import Handset
 from sinchphone.media.desk.player import Player
@@ -164,19 +164,22 @@ class Desk:
                 self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def _keep_devices(self, streams: Streams) -> None:
-        """As long as the call: opens the streams again when one has stopped or lost too many blocks."""
-        failure: DeviceError | None = None
-        for pause in REOPEN_SECONDS:
+        """As long as the call: opens the streams again when one has stopped or lost too many blocks. Gives up, and says so, after as
+        many failures in a row as there are pauses; what recovers may stop as often as it likes."""
+        failures = 0
+        while True:
             await self._trouble(streams)
-            if self._stopped.is_set() and failure is None:
+            if self._stopped.is_set() and not failures:
                 self._events.put(SoundWarning("the sound device stopped", "Check the headset and the sound server; it is tried again."))
-            await asyncio.sleep(pause)
+            await asyncio.sleep(REOPEN_SECONDS[failures])
             self._stopped.clear()
             failure = await asyncio.to_thread(streams.reopen)
+            failures = failures + 1 if failure is not None else 0
+            if failure is not None and failures == len(REOPEN_SECONDS):
+                self._events.put(SoundWarning(str(failure), failure.hint))
+                return
             if failure is not None:
                 self._stopped.set()
-        if failure is not None:
-            self._events.put(SoundWarning(str(failure), failure.hint))
 
     async def _trouble(self, streams: Streams) -> None:
         """Returns when a stream has stopped, or when the streams were told to use more latency from now on."""

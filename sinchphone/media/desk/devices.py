@@ -9,6 +9,7 @@ sounddevice is imported inside the functions, because the import alone takes 60 
 Everything here but ``deliver``, ``render`` and ``ended`` blocks: call it in a thread that may wait.
 """
 
+import math
 import sys
 import threading
 import time
@@ -84,6 +85,17 @@ def list_devices() -> tuple[Device, ...]:
             )
         except sounddevice.PortAudioError as error:
             raise DeviceError(f"the sound devices can't be listed: {_reason(error)}") from error
+
+
+def forget_devices() -> None:
+    """Read the list of devices again at the next look, however new it is, as soon as no stream is open. May block for a moment.
+
+    A sound server that restarts has no devices at first: without this, what is found then holds for _SCAN_SECONDS.
+    """
+    global _scanned_at  # noqa: PLW0603
+    with _portaudio_lock:
+        if _scanned_at is not None:  # else it is read anyway
+            _scanned_at = -math.inf
 
 
 def find_device(wanted: int | str | None, direction: Direction) -> Device:

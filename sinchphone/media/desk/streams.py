@@ -93,6 +93,7 @@ class Streams:
         """Close and open what the call needs, after a fresh look at the devices; the failure, if there was one."""
         with self._lock:
             self._drop()
+            devices.forget_devices()
             try:
                 self._open_loudspeaker(self._options.output)
                 self._open_microphone()

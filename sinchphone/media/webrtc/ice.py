@@ -3,7 +3,7 @@
 ::
 
     sockets --STUN--> checks, consent        gather() -> on_candidate(host), … then in the background srflx, relay, None
-        |----DTLS--> recv()  (bounded queue)
+        |----DTLS--> recv()  (bounded queue; from addresses that proved to be the peer's)
         `----SRTP--> on_media(datagram)      no task, no queue
 """
 
@@ -25,7 +25,10 @@ from sinchphone.media.webrtc.servers import Server, parse_servers
 GATHER_SECONDS: Final = 2.0  # for all servers together; the offer doesn't wait for them, only the end of candidates does
 CHECK_SECONDS: Final = 0.02  # between two checks (Ta, RFC 8445 14.2: 5 ms or more)
 MAX_REMOTE_CANDIDATES: Final = 64
+MAX_PACKET_BYTES: Final = 1500  # of SRTP and SRTCP: pylibsrtp takes no more
 _MAX_QUEUED: Final = 64  # DTLS datagrams; a handshake is about six
+_MAX_UNPROVEN: Final = 8  # addresses whose DTLS datagrams are kept until they are known to be the peer's,
+_MAX_KEPT: Final = 8  # and datagrams of each
 _CONSENT_RETRIES: Final = 1  # a consent check gives up after 1.5 s
 _CLOSE_SECONDS: Final = 1.0
 _COMPONENT: Final = 1  # RTCP is multiplexed
@@ -60,7 +63,7 @@ class IceSocket(seam.StunProtocol):
         if 127 < first < 192:
             self.receiver.media_received(data)
         elif 19 < first < 64:
-            self.receiver.data_received(data, _COMPONENT)
+            self.receiver.dtls_received(data, (addr[0], addr[1]))
         elif first < 4:
             with suppress(*_MALFORMED):
                 super().datagram_received(data, addr)
@@ -99,6 +102,8 @@ class IceConnection(seam.Connection):
         self._gathering: asyncio.Task[None] | None = None
         self._gathered = False
         self._progress = asyncio.Event()
+        self._proven: set[tuple[str, int]] = set()  # addresses that showed that they know a password of this connection
+        self._unproven: dict[tuple[str, int], list[bytes]] = {}  # DTLS datagrams from others
 
     # gathering
 
@@ -242,8 +247,18 @@ class IceConnection(seam.Connection):
 
     def check_complete(self, pair: seam.CandidatePair) -> None:
         """As in the library; the loop of ``connect`` hears of it at once."""
+        if pair.state is seam.CandidatePair.State.SUCCEEDED:
+            self._prove(pair.remote_addr)
         super().check_complete(pair)
         self._progress.set()
+
+    def check_incoming(self, message: seam.StunMessage, addr: tuple[str, int], protocol: seam.StunProtocol) -> None:
+        """A check with the right password: its address becomes a remote candidate, as long as there aren't too many."""
+        known = any((each._network_host, each.port) == addr for each in self._remote_candidates)
+        if "PRIORITY" not in message.attributes or not (known or len(self._remote_candidates) < MAX_REMOTE_CANDIDATES):
+            return
+        super().check_incoming(message, addr, protocol)
+        self._prove(addr)
 
     def _add_remote_candidate(self, remote_candidate: seam.Candidate, network_host: str) -> None:
         if len(self._remote_candidates) < MAX_REMOTE_CANDIDATES:
@@ -287,14 +302,36 @@ class IceConnection(seam.Connection):
                 await pair.protocol.request(request, pair.remote_addr, self.remote_password.encode(), _CONSENT_RETRIES)
                 self._on_consent()
 
+    def dtls_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """A DTLS datagram: anybody could end the handshake by a forged alert, so only the peer is listened to.
+
+        Its first ones may overtake the check that proves its address: a few are kept.
+        """
+        if addr in self._proven:
+            self._enqueue(data)
+        elif addr in self._unproven or len(self._unproven) < _MAX_UNPROVEN:
+            kept = self._unproven.setdefault(addr, [])
+            if len(kept) < _MAX_KEPT:
+                kept.append(data)
+
     def data_received(self, data: bytes, component: int) -> None:
-        """A DTLS datagram; dropped while nobody reads (DTLS sends again)."""
+        """What the library can't read as STUN: nothing of use, since DTLS and SRTP don't get to it."""
+
+    def _prove(self, addr: tuple[str, int]) -> None:
+        """From now on the address is the peer's."""
+        self._proven.add(addr)
+        for data in self._unproven.pop(addr, ()):
+            self._enqueue(data)
+
+    def _enqueue(self, data: bytes) -> None:
+        """For ``recv``; dropped while nobody reads (DTLS sends again)."""
         if self._queue.qsize() < _MAX_QUEUED:
-            super().data_received(data, component)
+            self._queue.put_nowait((data, _COMPONENT))
 
     def media_received(self, data: bytes) -> None:
-        """An SRTP or SRTCP datagram."""
-        self._on_media(data)
+        """An SRTP or SRTCP datagram; one that is too long is dropped."""
+        if len(data) <= MAX_PACKET_BYTES:
+            self._on_media(data)
 
     def send_media(self, data: bytes) -> bool:
         """Send at once; ``False`` where there is no pair (any more)."""

@@ -7,6 +7,7 @@
 """
 
 import asyncio
+import logging
 import random
 import time
 from contextlib import suppress
@@ -31,6 +32,8 @@ CODEC: Final = "opus"
 _REPORT_SECONDS: Final = 1.0  # times 0.5 to 1.5 (RFC 3550 6.2)
 _CANCEL_SECONDS: Final = 0.05
 _CONSENT_SECONDS: Final = 30.0  # RFC 7675 5.1: without consent for that long, sending must stop whatever else arrives
+
+_log = logging.getLogger(__name__)
 
 
 class _Stage(Enum):
@@ -180,15 +183,21 @@ class WebRtcPort:
                 await self._path.connect(remote, controlling=controlling, active=active)
             if remote.receives:
                 self._sender.start(remote.payload_type, fec=remote.fec, max_bitrate=remote.max_bitrate)
+            connected = Connected(self._path.ice.pair_type, CODEC)
         except TimeoutError:
             self._events.put(Failed(f"the peer couldn't be reached within {self._options.connect_timeout_s:g} s"))
             return
         except MediaError as error:
             self._events.put(Failed(str(error)))
             return
+        except Exception:  # noqa: BLE001  a call must not stay half open, whatever the fault is
+            _log.exception("connecting to the peer failed by a fault of the program")
+            self._sender.stop()
+            self._events.put(Failed("the connection to the peer failed by a fault of the program"))
+            return
         self._connected = True
         self._consent_received()
-        self._events.put(Connected(self._path.ice.pair_type, CODEC))
+        self._events.put(connected)
         reports = asyncio.create_task(self._report(), name="webrtc-reports")
         try:
             await self._watch()

@@ -19,6 +19,8 @@ _PROFILES: Final = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/S
 _SETUPS: Final = ("actpass", "active", "passive")
 _DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 _ICE_CHARACTERS: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")  # no more: int() raises for thousands of digits
+_BITRATE: Final = re.compile(r"[0-9]{4,6}")
 _TOKEN: Final = re.compile(r"[^\s\x00-\x1f]{1,64}")
 _MIRRORED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
 
@@ -56,11 +58,12 @@ class RemoteAudio:
 
     index: int  # of the section
     mid: str | None
+    bundled: bool  # the section is in a BUNDLE group
     ufrag: str
     password: str
     lite: bool
     fingerprints: tuple[Fingerprint, ...]
-    setup: str  # actpass, active or passive
+    setup: str  # actpass, active, passive, or empty where it isn't said: active in an offer, passive in an answer (RFC 4145 4)
     direction: str
     payload_type: int
     fec: bool  # the peer decodes Opus forward error correction
@@ -107,8 +110,10 @@ def write_offer(local: LocalAudio) -> str:
 def write_answer(local: LocalAudio, offer: RemoteAudio) -> str:
     """Our answer: the offered sound is taken, everything else refused, in the order of the offer (RFC 3264 6)."""
     head = _session(local)
+    if offer.bundled:  # a group that wasn't offered must not be answered (RFC 8843 7.3); libwebrtc refuses it
+        head.append(f"a=group:BUNDLE {offer.mid}")
     if offer.mid is not None:
-        head += [f"a=group:BUNDLE {offer.mid}", "a=msid-semantic: WMS *"]
+        head.append("a=msid-semantic: WMS *")
     body: list[str] = []
     for index, section in enumerate(offer.sections):
         if index == offer.index:
@@ -120,8 +125,8 @@ def write_answer(local: LocalAudio, offer: RemoteAudio) -> str:
 
 
 def answering_setup(offer: RemoteAudio) -> str:
-    """Our ``a=setup`` to an offer: active wherever the peer lets us choose (RFC 8842 5.3)."""
-    return "passive" if offer.setup == "active" else "active"
+    """Our ``a=setup`` to an offer: active wherever the peer lets us choose (RFC 8842 5.3); an offer that says nothing is active."""
+    return "passive" if offer.setup in ("", "active") else "active"
 
 
 def _split(sdp: str) -> tuple[Section, list[Section]]:
@@ -141,29 +146,30 @@ def _split(sdp: str) -> tuple[Section, list[Section]]:
 def _section(first: str, attributes: list[tuple[str, str]]) -> Section:
     words = first.split()
     port = words[1].partition("/")[0] if len(words) > 3 else ""
-    if not port.isdecimal():
+    if not _NUMBER.fullmatch(port):
         raise MediaError("a media line in the peer's session description can't be read")
     return Section(words[0], int(port), words[2], tuple(words[3:]), tuple(attributes))
 
 
 def _read_audio(index: int, section: Section, session: Section, sections: tuple[Section, ...]) -> RemoteAudio:
     payload_type, parameters = _opus(section)
-    rate = parameters.get("maxaveragebitrate", "")
+    mid = _token(section.first("mid"))
     ufrag, password = (_either(section, session, name) for name in ("ice-ufrag", "ice-pwd"))
     if not (_ICE_CHARACTERS.fullmatch(ufrag) and _ICE_CHARACTERS.fullmatch(password) and len(password) >= 22):
         raise MediaError("the peer's session description has no ICE credentials")
     return RemoteAudio(
         index=index,
-        mid=_token(section.first("mid")),
+        mid=mid,
+        bundled=mid is not None and _bundles(session, mid),
         ufrag=ufrag,
         password=password,
         lite=session.first("ice-lite") is not None,
         fingerprints=_fingerprints(section, session),
-        setup=_one_of(_SETUPS, _either(section, session, "setup")) or "active",  # RFC 4145 4: an offer without it is active
+        setup=_one_of(_SETUPS, _either(section, session, "setup")) or "",
         direction=_direction(section) or _direction(session) or "sendrecv",
         payload_type=payload_type,
         fec=parameters.get("useinbandfec") == "1",
-        max_bitrate=int(rate) if rate.isdecimal() and 6_000 <= int(rate[:9]) <= 510_000 else None,  # RFC 7587 6.1
+        max_bitrate=_bitrate(parameters.get("maxaveragebitrate", "")),
         candidates=tuple(section.all("candidate")[:MAX_CANDIDATES]),
         complete=section.first("end-of-candidates") is not None or session.first("end-of-candidates") is not None,
         sections=sections,
@@ -174,7 +180,8 @@ def _opus(section: Section) -> tuple[int, dict[str, str]]:
     """Opus' payload type in a section and its format parameters (RFC 7587 7); raises MediaError where it isn't offered."""
     for rtpmap in section.all("rtpmap"):
         number, _, encoding = rtpmap.partition(" ")
-        if encoding.strip().lower().startswith("opus/48000") and number in section.formats and number.isdecimal() and int(number) < 128:
+        offered = number in section.formats and _NUMBER.fullmatch(number)
+        if offered and int(number) < 128 and encoding.strip().lower().startswith("opus/48000"):
             return int(number), _parameters(section, number)
     raise MediaError("the peer doesn't speak Opus", hint="Opus is the only codec of this program's WebRTC calls.")
 
@@ -186,6 +193,18 @@ def _parameters(section: Section, number: str) -> dict[str, str]:
             pairs = (part.strip().partition("=") for part in rest.split(";"))
             return {name.lower(): value for name, _, value in pairs}
     return {}
+
+
+def _bitrate(text: str) -> int | None:
+    """A rate that Opus can have (RFC 7587 6.1) [bit/s]."""
+    rate = int(text) if _BITRATE.fullmatch(text) else 0
+    return rate if 6_000 <= rate <= 510_000 else None
+
+
+def _bundles(session: Section, mid: str) -> bool:
+    """Whether a BUNDLE group contains the section (RFC 8843 7.2)."""
+    groups = [value.split() for value in session.all("group")]
+    return any(group[:1] == ["BUNDLE"] and mid in group[1:] for group in groups)
 
 
 def _fingerprints(section: Section, session: Section) -> tuple[Fingerprint, ...]:

@@ -57,6 +57,9 @@ PRIVATE_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "_recv": "all that it asks of its ICE transport, with",
         "_send": "this and the public ``role``",
     },
+    "Candidate": {
+        "_network_host": "the address of a remote candidate, to tell whether a check comes from a known one",
+    },
     "Connection": {
         "_local_candidates": "gather_candidates() is overridden; what it fills",
         "_local_candidates_start": "and the flags it sets",
@@ -79,7 +82,7 @@ PRIVATE_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "_pair_remote_candidate": "pairs a late local candidate",
         "_nominated": "the pair in use",
         "_query_consent_task": "query_consent() is overridden: it reports, and doesn't close",
-        "_queue": "of DTLS datagrams: we limit its length",
+        "_queue": "of DTLS datagrams: we fill it, and limit its length",
         "_closing": "set as soon as we close: nothing is opened after it",
     },
 }

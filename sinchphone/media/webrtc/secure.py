@@ -9,7 +9,6 @@
 import secrets
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -136,9 +135,11 @@ class SecurePath:
             self._early.append(data)
             return
         control = is_rtcp(data)
-        with suppress(seam.SrtpError):  # not from our peer, or an old packet again
+        try:
             plain = session.unprotect_rtcp(data) if control else session.unprotect(data)
-            self._on_packet(plain, control)
+        except (seam.SrtpError, ValueError):  # not from our peer, or an old packet again, or longer than the library takes
+            return
+        self._on_packet(plain, control)
 
     def _state_changed(self) -> None:
         if self._open and self._dtls.state == "closed":
