@@ -83,16 +83,7 @@ async def test_every_private_name_that_is_used_is_listed() -> None:
 
 async def test_no_name_of_ours_hides_one_of_an_ice_connection_unintentionally() -> None:
     theirs = set(dir(plain_connection()))
-    overridden = {
-        "gather_candidates",
-        "connect",
-        "close",
-        "check_complete",
-        "query_consent",
-        "data_received",
-        "check_incoming",
-        "request_received",
-    }
+    overridden = {"gather_candidates", "connect", "close", "check_complete", "query_consent", "data_received", "check_incoming"}
     listed = set(seam.PRIVATE_NAMES["Connection"])
     clashes = {name for name in own_names(ice.IceConnection) & theirs if not name.startswith("__")}
     assert clashes - overridden - listed == set()
@@ -106,7 +97,6 @@ async def test_no_name_of_ours_hides_one_of_an_ice_connection_unintentionally() 
         (seam.Connection._pair_remote_candidate, ["remote_candidate"]),
         (seam.Connection.check_incoming, ["message", "addr", "protocol"]),
         (seam.Connection.check_complete, ["pair"]),
-        (seam.Connection.request_received, ["message", "addr", "protocol"]),
         (seam.Connection.data_received, ["data", "component"]),
         (seam.Connection.build_request, ["pair", "nominate"]),
         (seam.StunProtocol.request, ["request", "addr", "integrity_key", "retransmissions"]),
