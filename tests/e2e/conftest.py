@@ -44,6 +44,12 @@ class Ear:
         frames = self.heard[-round(seconds * RATE / FRAME_SAMPLES) :]
         return np.concatenate(frames) if frames else np.zeros(0, np.int16)
 
+    async def hears(self, hz: float, patience_s: float = 20.0) -> None:
+        """Waits until a whole second was that tone and nothing else: a busy machine may stall the sound for a moment."""
+        async with asyncio.timeout(patience_s):
+            while self.share(hz) < 0.95:
+                await asyncio.sleep(0.1)
+
     def share(self, hz: float, seconds: float = 1.0) -> float:
         """The tone's share of the energy of the last ``seconds``."""
         return goertzel.share(self.last(seconds), hz)
@@ -113,8 +119,10 @@ class Steps:
         return both[0::2], both[1::2]
 
     @staticmethod
-    def share(samples: Samples, hz: float) -> float:
-        return goertzel.share(samples, hz)
+    def clearest(samples: Samples, hz: float) -> float:
+        """The tone's share in the half second that has most of it: a busy machine may stall the sound for a moment."""
+        length = RATE // 2
+        return max(goertzel.share(samples[at : at + length], hz) for at in range(0, max(1, len(samples) - length + 1), RATE // 10))
 
 
 @pytest.fixture

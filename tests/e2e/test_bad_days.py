@@ -77,8 +77,8 @@ async def test_the_exchange_leaves_during_a_call_and_the_media_keeps_running(
             assert Reconnecting in told
             assert here.hosting != there.hosting
             await asyncio.sleep(1.5)
-            assert alices_ear.share(620.0) > 0.95
-            assert bobs_ear.share(440.0) > 0.95
+            await alices_ear.hears(620.0)
+            await bobs_ear.hears(440.0)
             await outgoing.hang_up()
             details = await steps.end_of(incoming)
             assert (details.cause, details.ended_by) == (Cause.HUNG_UP, "peer")

@@ -28,7 +28,7 @@ async def test_each_hears_the_others_tone_and_not_its_own(lines: Any, steps: Any
     await steps.reach(incoming, State.ESTABLISHED)
     await asyncio.sleep(ENOUGH_S)
     for ear, theirs, own in ((alices_ear, 620.0, 440.0), (bobs_ear, 440.0, 620.0)):
-        assert ear.share(theirs) > 0.95
+        await ear.hears(theirs)
         assert ear.share(own) < 0.01
         assert dbfs(ear.last(1.0)) == pytest.approx(-15.2, abs=2)
     await outgoing.hang_up()
@@ -51,7 +51,7 @@ async def test_echo_gives_back_what_it_hears(lines: Any, steps: Any) -> None:
     call = await alice.call_user("echo", sound=sound)
     await steps.reach(call, State.ESTABLISHED)
     await asyncio.sleep(ENOUGH_S)
-    assert ear.share(500.0) > 0.95
+    await ear.hears(500.0)
 
 
 async def test_the_tone_is_440_hz(lines: Any, steps: Any) -> None:
@@ -60,7 +60,7 @@ async def test_the_tone_is_440_hz(lines: Any, steps: Any) -> None:
     call = await alice.call_user("tone", sound=sound)
     await steps.reach(call, State.ESTABLISHED)
     await asyncio.sleep(ENOUGH_S)
-    assert ear.share(440.0) > 0.95
+    await ear.hears(440.0)
 
 
 async def test_the_test_number_speaks_and_ends_the_call(lines: Any, steps: Any) -> None:
@@ -180,8 +180,8 @@ async def test_one_of_two_devices_answers_and_the_other_stops_ringing(lines: Any
     assert (await steps.end_of(on_phone)).cause is Cause.OTHER_DEVICE_ANSWERED
     await steps.reach(outgoing, State.ESTABLISHED)
     await asyncio.sleep(ENOUGH_S)
-    assert alices_ear.share(620.0) > 0.95
-    assert bobs_ear.share(440.0) > 0.95
+    await alices_ear.hears(620.0)
+    await bobs_ear.hears(440.0)
 
 
 async def test_one_of_two_devices_is_busy_and_the_other_rings_on(lines: Any, steps: Any) -> None:
@@ -280,8 +280,8 @@ async def test_a_recording_has_the_near_end_left_and_the_far_end_right(lines: An
     await call.hang_up()
     await asyncio.wait_for(call.closed(), 10)
     left, right = steps.read_wav(path)
-    assert steps.share(left[-48000:], 620.0) > 0.95
-    assert steps.share(right[-48000:], 440.0) > 0.95
+    assert steps.clearest(left, 620.0) > 0.95
+    assert steps.clearest(right, 440.0) > 0.95
     assert len(left) / 48000 == pytest.approx(ENOUGH_S, abs=1.0)
     assert not np.array_equal(left, right)
 
@@ -295,5 +295,5 @@ async def test_two_calls_at_once_dont_mix(lines: Any, steps: Any) -> None:
     await steps.reach(first, State.ESTABLISHED)
     await steps.reach(second, State.ESTABLISHED)
     await asyncio.sleep(ENOUGH_S)
-    assert first_ear.share(500.0) > 0.95
-    assert second_ear.share(800.0) > 0.95
+    await first_ear.hears(500.0)
+    await second_ear.hears(800.0)
