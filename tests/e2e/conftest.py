@@ -120,8 +120,8 @@ class Steps:
 
     @staticmethod
     def clearest(samples: Samples, hz: float) -> float:
-        """The tone's share in the half second that has most of it: a busy machine may stall the sound for a moment."""
-        length = RATE // 2
+        """The tone's share in the second that has most of it: a busy machine may stall the sound for a moment."""
+        length = RATE
         return max(goertzel.share(samples[at : at + length], hz) for at in range(0, max(1, len(samples) - length + 1), RATE // 10))
 
 
