@@ -682,8 +682,8 @@ async def test_ctrl_c_while_the_program_starts(delay_s: float) -> None:
     await asyncio.sleep(delay_s)
     process.process.send_signal(signal.SIGINT)
     done = await process.ended()
-    if done.code == -signal.SIGINT and not done.out:
-        return  # not even Python was up
+    if done.code in (-signal.SIGINT, 130) and not done.out and not done.err:
+        return  # nothing of ours was up: Python itself was still starting
     assert "Traceback" not in done.err
     assert (done.code, [event["event"] for event in done.events].count("result")) == (130, 1)
     assert done.events[-1]["error"]["message"] == "interrupted"
