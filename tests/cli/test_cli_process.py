@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -37,13 +38,21 @@ def until(stream: Any, text: str) -> str:
     return seen
 
 
+def ends(out: str) -> str:
+    """How the one call of ``out`` ended, without its length: that depends on the machine."""
+    (line,) = out.splitlines()
+    match = re.fullmatch(r"ended after 0:\d\d: (.+)", line)
+    assert match, line
+    return match[1]
+
+
 def test_calling_the_echo_on_a_fresh_machine_ends_by_itself_and_reports_what_was_heard() -> None:
     done = start("call", "echo", env={**os.environ, "PULSE_SERVER": "none", "HOME": str(Path.cwd())})
     out, err = done.communicate(timeout=LIMIT)
     if "checking the line" not in err:
         pytest.skip("this machine has a sound device")
     assert out.splitlines()[0].startswith("heard the echo: yes, 0.")
-    assert (done.returncode, out.splitlines()[1]) == (0, "ended after 0:05: the check is done")
+    assert (done.returncode, ends(out.splitlines()[1])) == (0, "the check is done")
 
 
 def test_a_script_that_is_interrupted_hangs_up_and_ends_with_130() -> None:
@@ -96,9 +105,9 @@ def test_two_terminals_talk() -> None:
     until(listener.stderr, "waiting for calls")
     call = start("call", "bob", "--user", "ada", "--no-audio", "--max-duration", "1s")
     out, _ = call.communicate(timeout=LIMIT)
-    assert (call.returncode, out) == (0, "ended after 0:01: the time is up\n")
+    assert (call.returncode, ends(out)) == (0, "the time is up")
     out, _ = listener.communicate(timeout=LIMIT)
-    assert (listener.returncode, out) == (0, "ended after 0:01: ada hung up\n")
+    assert (listener.returncode, ends(out)) == (0, "ada hung up")
     host.send_signal(signal.SIGINT)
     out, _ = host.communicate(timeout=LIMIT)
     assert host.returncode == 0
@@ -141,7 +150,7 @@ class Terminal:
 
 def test_at_a_terminal_q_hangs_up() -> None:
     terminal = Terminal("call", "echo", "--no-audio")
-    terminal.until("established echo 0:00")
+    terminal.until("established echo 0:")
     terminal.type("?")
     terminal.until("q hang up   m mute")
     terminal.type("m")
@@ -180,7 +189,7 @@ def test_at_a_terminal_a_call_is_answered_by_a_key() -> None:
     terminal.type("q")
     assert terminal.end() == 0
     out, _ = call.communicate(timeout=LIMIT)
-    assert (call.returncode, out) == (0, "ended after 0:00: bob hung up\n")
+    assert (call.returncode, ends(out)) == (0, "bob hung up")
     host.send_signal(signal.SIGTERM)
     host.communicate(timeout=LIMIT)
     assert host.returncode == 143

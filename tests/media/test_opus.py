@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.errors import MediaError
-from sinchphone.media import opus
-from sinchphone.media.opus import Decoder, Encoder, has_fec, packet_samples
+from sinchphone.media.codecs import opus
+from sinchphone.media.codecs.opus import Decoder, Encoder, has_fec, packet_samples
 
 
 def tone(hz: float, frames: int) -> Samples:
@@ -169,7 +169,7 @@ def test_a_frame_that_opus_has_no_length_for_is_an_error_with_the_librarys_words
 
 
 def test_the_library_comes_without_importing_av():
-    code = "import sys, sinchphone.media.opus as o; o.Decoder(); assert 'av' not in sys.modules; print(o.library_version())"
+    code = "import sys, sinchphone.media.codecs.opus as o; o.Decoder(); assert 'av' not in sys.modules; print(o.library_version())"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
     assert "opus" in result.stdout

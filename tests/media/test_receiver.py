@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
 from sinchphone.audio.jitter import MAX_PACKETS
 from sinchphone.errors import MediaError
-from sinchphone.media.opus import Decoder, Encoder, has_fec
+from sinchphone.media.codecs.opus import Decoder, Encoder, has_fec
 from sinchphone.media.receiver import MAX_PAYLOAD_BYTES, Receiver, ReceiverStats
 
 HZ = 440

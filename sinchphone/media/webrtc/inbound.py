@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sinchphone.media.receiver import Receiver
-from sinchphone.media.webrtc.rtp import Reception, Report, ReportBlock, decode_packet
+from sinchphone.protocol.rtp import Reception, Report, ReportBlock, decode_packet
 
 _SOURCE_SILENT_SECONDS: Final = 0.2  # a second source is heard once the first has been quiet for that long
 

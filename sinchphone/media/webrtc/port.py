@@ -15,18 +15,18 @@ from enum import Enum
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.media.opus import Decoder
+from sinchphone.media.codecs.opus import Decoder
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import CandidateFound, Connected, Failed, FirstPacket, Lost, PortEvent, PortOptions, PortStats
 from sinchphone.media.receiver import Receiver
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.inbound import Inbound
 from sinchphone.media.webrtc.leg import PortLeg
-from sinchphone.media.webrtc.rtp import Report, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
 from sinchphone.media.webrtc.sdp import OUR_PAYLOAD_TYPE, RemoteAudio, answering_setup, read_description, write_answer, write_offer
 from sinchphone.media.webrtc.secure import Identity, SecurePath
 from sinchphone.media.webrtc.sender import Sender
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.rtp import Report, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
 
 CODEC: Final = "opus"
 _REPORT_SECONDS: Final = 1.0  # times 0.5 to 1.5 (RFC 3550 6.2)

@@ -16,8 +16,8 @@ from sinchphone.errors import MediaError
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice import IceConnection, IceCredentials
-from sinchphone.media.webrtc.rtp import is_rtcp
 from sinchphone.media.webrtc.sdp import Fingerprint, LocalAudio, RemoteAudio
+from sinchphone.protocol.rtp import is_rtcp
 
 # aiortc's own suites first (all for ECDSA), then the same for a DTLS server with an RSA certificate, as gateways have.
 _CIPHERS: Final = (

@@ -7,8 +7,8 @@ from typing import Final
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Frame
 from sinchphone.errors import MediaError
-from sinchphone.media.opus import Encoder
-from sinchphone.media.webrtc.rtp import Packet, ReportBlock, SenderInfo, encode_packet, ntp_time
+from sinchphone.media.codecs.opus import Encoder
+from sinchphone.protocol.rtp import Packet, ReportBlock, SenderInfo, encode_packet, ntp_time
 
 BITRATE: Final = 40_000  # [bit/s]
 _PAUSE_SECONDS: Final = 0.3  # a longer gap between two frames is a pause on the time line too, not a late frame

@@ -4,7 +4,7 @@ from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpRrPacket, RtcpSdesPacket, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.media.webrtc.rtp import (
+from sinchphone.protocol.rtp import (
     Packet,
     Reception,
     Report,

@@ -1,0 +1,1 @@
+"""The codecs of a leg: samples to payloads and back."""
