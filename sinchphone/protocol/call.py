@@ -15,7 +15,12 @@ Phases of an incoming call::
 
     NEW -> PREPARING -> RINGING_IN -> JOINING -> CONNECTING -> TALKING -> OVER
            MakeAnswer   ACK (60 s)    JOIN (10 s) JOINED(me)   media up
-                                                               FADING: the media broke off (2 s); a LEAVE may explain it
+                 RINGING_AHEAD: a bare ACK; the answer follows        FADING: the media broke off (2 s); a LEAVE may explain it
+
+Where our answer takes its time (a gateway has it from elsewhere), the order Ring acknowledges without it. It then travels in the
+JOIN, or before that in a second ACK with ``earlymedia=yes`` when we want to be heard before we pick up (the order Preview).
+
+While sound flows either side may offer again, to restart ICE: a PEER EVENT with a description, which a peer that doesn't know it ignores.
 
 A pair of phase and input that is absent from the table is ignored when it comes from the peer, the media or the clock, and is a
 LocalProtocolError when it is an order of ours. Hanging up is legal in every phase. Pub/sub doubles and reorders, so every
@@ -29,8 +34,8 @@ from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call_peers import Peer, Peers, failure_of, is_channel
 from sinchphone.protocol.call_vocabulary import Cause, Effect, EndedBy, Input, Phase, State
-from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_candidate, encode_description
-from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_client, encode_client, encode_failure
+from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_description
+from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_client, encode_client
 
 PROGRESS_S: Final = 10.0  # CallProgressTimeout and ACK window of the SDK
 SETUP_S: Final = 60.0  # CallSetupTimeout of the SDK
@@ -42,22 +47,6 @@ ICE_FAILED: Final = 3002  # CallFailedToConnectIce of the SDK
 CLIENT_EVENTS: Final = "1"  # version of client events that we understand, in header "cev"
 ENTERED_ESTABLISHED: Final = '{"name":"EnteredEstablished"}'
 YES, NO = "yes", "no"
-
-_STATES: Final = {
-    Phase.NEW: State.CREATED,
-    Phase.OFFERING: State.CREATED,
-    Phase.PLACING: State.CREATED,
-    Phase.WITHDRAWING: State.CREATED,
-    Phase.CALLING: State.PROGRESSING,
-    Phase.RINGING_OUT: State.RINGING,
-    Phase.PREPARING: State.CREATED,
-    Phase.RINGING_IN: State.RINGING,
-    Phase.JOINING: State.RINGING,
-    Phase.CONNECTING: State.ANSWERED,
-    Phase.TALKING: State.ESTABLISHED,
-    Phase.FADING: State.ESTABLISHED,
-    Phase.OVER: State.ENDED,
-}
 
 
 class CallMachine:
@@ -71,7 +60,8 @@ class CallMachine:
         self.winner: str | None = None  # instance id of the device that the call is with
         self._invite = invite
         self._peers = Peers(me, only=invite.sender.instance_id if invite else None)
-        self._wants_answer = False  # Answer came while our answer was being made
+        self._wish: v.Answer | v.Preview | None = None  # what was ordered while our answer was being made
+        self._untold: Description | None = None  # our answer, until the caller has it
         self._placed = v.Placed("")
         self._farewell: tuple[Cause, CallFailure | None] | None = None  # of the last device that left
         self._started_at = self._marked_at = 0.0
@@ -79,7 +69,7 @@ class CallMachine:
     @property
     def state(self) -> State:
         """The state as people see it."""
-        return _STATES[self.phase]
+        return v.STATES[self.phase]
 
     @property
     def deadline(self) -> float | None:
@@ -95,7 +85,7 @@ class CallMachine:
                 return self._marked_at + CONNECT_S
             case Phase.FADING:
                 return self._marked_at + FADE_S
-            case Phase.RINGING_IN:
+            case Phase.RINGING_AHEAD | Phase.RINGING_IN:
                 return self._started_at + SETUP_S
             case Phase.RINGING_OUT if self._peers.ring:
                 return self._started_at + SETUP_S
@@ -116,7 +106,7 @@ class CallMachine:
         row = TABLE.get((self.phase, type(event)))
         if row is not None:
             return row(self, event, now)
-        if isinstance(event, v.Dial | v.Greet | v.Answer):
+        if isinstance(event, v.Dial | v.Greet | v.Answer | v.Ring | v.Preview):
             raise LocalProtocolError(f"a call can't take {type(event).__name__} in this phase: {self.phase.value}")
         self.ignored += 1
         return []
@@ -252,19 +242,37 @@ class CallMachine:
         peer.client_events = "cev" in self._invite.headers
         return [v.MakeAnswer(peer.name, offer)]
 
-    def _acknowledge(self, event: v.AnswerReady, now: float) -> list[Effect]:
-        body, headers = encode_description(event.answer), {"cev": CLIENT_EVENTS}
-        ack = self._peers.tell(self._caller, Method.ACK, BodyType.SDP, body, headers=headers)
-        effects = [ack, *self._enter(Phase.RINGING_IN)]
-        return effects + (self._pick_up(v.Answer(), now) if self._wants_answer else [])
+    def _acknowledge_ahead(self, _: v.Ring, now: float) -> list[Effect]:
+        return [self._ack(), *self._enter(Phase.RINGING_AHEAD)]
 
-    def _answer_later(self, _: v.Answer, now: float) -> list[Effect]:
-        self._wants_answer = True
+    def _take_answer(self, event: v.AnswerReady, now: float) -> list[Effect]:
+        """It goes with the ACK, unless there was one already: then it waits for the JOIN, or for the order Preview."""
+        self._untold = event.answer
+        waits = self.phase is Phase.RINGING_AHEAD or isinstance(self._wish, v.Preview)
+        effects = [*([] if waits else [self._ack()]), *self._enter(Phase.RINGING_IN)]
+        return effects + (self.handle(self._wish, now) if self._wish is not None else [])
+
+    def _ack(self, *, early: bool = False) -> v.Send:
+        """An ACK, with our answer where it is ready and was not told."""
+        headers = {"cev": CLIENT_EVENTS, **({"earlymedia": YES} if early else {})}
+        return self._peers.tell(self._caller, Method.ACK, *self._tell_answer(), headers=headers)
+
+    def _tell_answer(self) -> tuple[str, str]:
+        answer, self._untold = self._untold, None
+        return (BodyType.NONE, "") if answer is None else (BodyType.SDP, encode_description(answer))
+
+    def _wait_for_answer(self, event: v.Answer | v.Preview, now: float) -> list[Effect]:
+        if not isinstance(self._wish, v.Answer):
+            self._wish = event
         return []
+
+    def _preview(self, _: v.Preview, now: float) -> list[Effect]:
+        return [self._ack(early=True), v.CarrySound(self._caller.instance_id, early=True)]
 
     def _pick_up(self, _: v.Answer, now: float) -> list[Effect]:
         self.phase, self._marked_at, self.winner = Phase.JOINING, now, self._caller.instance_id
-        return [self._peers.tell(self._caller, Method.JOIN, BodyType.SDP), v.CarrySound(self.winner)]
+        body = self._tell_answer()[1]
+        return [self._peers.tell(self._caller, Method.JOIN, BodyType.SDP, body), v.CarrySound(self.winner)]
 
     def _on_joined(self, message: Message, now: float) -> list[Effect]:
         peer = self._peers.meet(message.sender)
@@ -299,10 +307,7 @@ class CallMachine:
     # Both: media
 
     def _trickle(self, event: v.LocalCandidate, now: float) -> list[Effect]:
-        peer = self._peers.get(event.peer)
-        if peer is None or event.candidate is None:  # MXP has no end-of-candidates
-            return []
-        return [self._peers.tell(peer.client, Method.PEER_EVENT, BodyType.SDP, encode_candidate(event.candidate))]
+        return self._peers.trickle(event.peer, event.candidate)
 
     def _on_peer_event(self, message: Message, now: float) -> list[Effect]:
         if message.body_type != BodyType.SDP:
@@ -310,8 +315,13 @@ class CallMachine:
         if self.winner not in (None, message.sender.instance_id):
             raise RemoteProtocolError("a device that the call is not with")
         body = decode_sdp_body(message.body)
-        peer = self._peers.meet(message.sender)
-        return peer.learn_answer(message) if isinstance(body, Description) else peer.learn_candidate(body)
+        return self._peers.meet(message.sender).learn(message, body, later=self.phase in _SOUNDING)
+
+    def _restart(self, event: v.PathFailing, now: float) -> list[Effect]:
+        return [v.Renegotiate(event.peer)] if event.peer == self.winner else []
+
+    def _describe_again(self, event: v.DescribedAgain, now: float) -> list[Effect]:
+        return self._peers.describe_again(event.peer, event.description)
 
     def _note_connected(self, event: v.MediaConnected, now: float) -> list[Effect]:
         peer = self._peers.get(event.peer)
@@ -403,19 +413,15 @@ class CallMachine:
         return self._invite.sender
 
     def _leave(self, failure: CallFailure | None = None, headers: dict[str, str] | None = None) -> v.Send:
-        winner = self._peers.get(self.winner or "")
-        if winner is not None:
-            return self._peers.tell(winner.client, Method.LEAVE, failure=failure, headers=headers)
-        channels = tuple(dict.fromkeys([*self._peers.channels, self._placed.signal_channel]))
-        body = (BodyType.NONE, "") if failure is None else (BodyType.ERROR, encode_failure(failure))
-        return self._peers.message(Method.LEAVE, channels, *body, headers=headers)
+        return self._peers.leave(self.winner, self._placed.signal_channel, failure, headers)
 
 
 _Row: TypeAlias = Callable[[CallMachine, Any, float], list[Effect]]
 _M = CallMachine
 _UNANSWERED = (Phase.CALLING, Phase.RINGING_OUT)
-_UNDECIDED = (Phase.PREPARING, Phase.RINGING_IN, Phase.JOINING)
+_UNDECIDED = (Phase.PREPARING, Phase.RINGING_AHEAD, Phase.RINGING_IN, Phase.JOINING)
 _ANSWERED = (Phase.CONNECTING, Phase.TALKING, Phase.FADING)
+_SOUNDING = (Phase.CONNECTING, Phase.TALKING)
 _WITH_PEERS = (*_UNANSWERED, *_UNDECIDED, *_ANSWERED)
 
 
@@ -432,15 +438,20 @@ TABLE: Final = _rows(
     ((Phase.WITHDRAWING,), v.Placed, _M._cancel_late_placement),
     ((Phase.WITHDRAWING,), v.Failed, _M._give_up_withdrawing),
     ((Phase.NEW,), v.Greet, _M._greet),
-    ((Phase.PREPARING,), v.AnswerReady, _M._acknowledge),
-    ((Phase.PREPARING,), v.Answer, _M._answer_later),
+    ((Phase.PREPARING,), v.Ring, _M._acknowledge_ahead),
+    ((Phase.PREPARING, Phase.RINGING_AHEAD), v.AnswerReady, _M._take_answer),
+    ((Phase.PREPARING, Phase.RINGING_AHEAD), v.Answer, _M._wait_for_answer),
+    ((Phase.PREPARING, Phase.RINGING_AHEAD), v.Preview, _M._wait_for_answer),
+    ((Phase.RINGING_IN,), v.Preview, _M._preview),
     ((Phase.RINGING_IN,), v.Answer, _M._pick_up),
     ((Phase.JOINING, *_ANSWERED, Phase.OVER), v.Answer, _M._forget),  # answered twice, or too late
+    ((Phase.RINGING_AHEAD, Phase.RINGING_IN, Phase.JOINING, *_ANSWERED, Phase.OVER), v.Ring, _M._forget),
+    ((Phase.JOINING, *_ANSWERED, Phase.OVER), v.Preview, _M._forget),
     # hanging up
     ((Phase.NEW, Phase.OFFERING), v.HangUp, _M._end_at_once),
     ((Phase.PLACING,), v.HangUp, _M._withdraw),
     (_UNANSWERED, v.HangUp, _M._cancel_by_user),
-    ((Phase.PREPARING, Phase.RINGING_IN), v.HangUp, _M._deny),
+    ((Phase.PREPARING, Phase.RINGING_AHEAD, Phase.RINGING_IN), v.HangUp, _M._deny),
     ((Phase.JOINING, *_ANSWERED), v.HangUp, _M._hang_up),
     ((Phase.WITHDRAWING, Phase.OVER), v.HangUp, _M._forget),
     # what could not be done
@@ -450,13 +461,15 @@ TABLE: Final = _rows(
     (_WITH_PEERS, v.MediaConnected, _M._note_connected),
     (_WITH_PEERS, v.MediaFailed, _M._note_media_failed),
     (_WITH_PEERS, v.MediaLost, _M._note_media_failed),
+    (_SOUNDING, v.PathFailing, _M._restart),
+    (_SOUNDING, v.DescribedAgain, _M._describe_again),
     ((Phase.TALKING,), v.MediaFailed, _M._fade),
     ((Phase.TALKING,), v.MediaLost, _M._fade),
     # time
     ((Phase.OFFERING, Phase.PLACING, Phase.PREPARING), v.Elapsed, _M._time_out),
     ((Phase.WITHDRAWING,), v.Elapsed, _M._give_up_withdrawing),
     (_UNANSWERED, v.Elapsed, _M._ring_out),
-    ((Phase.RINGING_IN,), v.Elapsed, _M._ring_in_vain),
+    ((Phase.RINGING_AHEAD, Phase.RINGING_IN), v.Elapsed, _M._ring_in_vain),
     ((Phase.JOINING,), v.Elapsed, _M._join_in_vain),
     ((Phase.CONNECTING,), v.Elapsed, _M._connect_in_vain),
     ((Phase.FADING,), v.Elapsed, _M._go_inactive),

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.call_vocabulary import AddCandidate, ApplyAnswer, Effect, Send
-from sinchphone.protocol.jsep import Candidate, Description, decode_sdp_body
+from sinchphone.protocol.call_vocabulary import AddCandidate, ApplyAnswer, Effect, Renegotiate, Send
+from sinchphone.protocol.jsep import Candidate, Description, decode_sdp_body, encode_candidate, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_failure, encode_failure
 
 MAX_PEERS: Final = 16
 MAX_CHANNEL_CHARACTERS: Final = 255
 MAX_HELD_CANDIDATES: Final = 64  # for one peer, before its answer
+MAX_LATER_OFFERS: Final = 256  # of one peer: each costs new sockets; a day on a train changes networks less often
 
 
 @dataclass(slots=True)
@@ -26,6 +27,8 @@ class Peer:
     failed: str | None = None  # why its media can't be reached
     client_events: bool = False  # it understands client events
     held: list[Candidate | None] = field(default_factory=list)  # candidates that came before its answer
+    offered_again: bool = False  # a later offer of ours waits for its answer
+    later_offers: int = 0  # of its own
 
     @property
     def name(self) -> str:
@@ -42,6 +45,20 @@ class Peer:
         self.answered = True
         held, self.held = self.held, []
         return [ApplyAnswer(self.name, body), *(AddCandidate(self.name, candidate) for candidate in held)]
+
+    def learn(self, message: Message, body: Description | Candidate, *, later: bool) -> list[Effect]:
+        """What a PEER EVENT holds; ``later``: sound flows, so a description is one after the first. Raises RemoteProtocolError."""
+        if isinstance(body, Candidate):
+            return self.learn_candidate(body)
+        return self.learn_again(body) if later and self.answered else self.learn_answer(message)
+
+    def learn_again(self, body: Description) -> list[Effect]:
+        """A later offer, or the answer to ours. (MXP v10: a PEER EVENT carries "a candidate or re-offer/answer")"""
+        if body.type == "offer":
+            self.later_offers += 1
+            return [Renegotiate(self.name, body)] if self.later_offers <= MAX_LATER_OFFERS else []
+        asked, self.offered_again = self.offered_again, False
+        return [Renegotiate(self.name, body)] if asked else []
 
     def learn_candidate(self, candidate: Candidate) -> list[Effect]:
         """A candidate is of use once there is an answer; until then it is kept."""
@@ -127,6 +144,29 @@ class Peers:
         if failure is not None:
             body_type, body = BodyType.ERROR, encode_failure(failure)
         return self.message(method, (client.channel,), body_type, body, {"to": client.instance_id, **(headers or {})})
+
+    def trickle(self, name: str, candidate: Candidate | None) -> list[Effect]:
+        """A candidate of ours for that device. MXP has no end of candidates."""
+        peer = self._peers.get(name)
+        if peer is None or candidate is None:
+            return []
+        return [self.tell(peer.client, Method.PEER_EVENT, BodyType.SDP, encode_candidate(candidate))]
+
+    def describe_again(self, name: str, description: Description) -> list[Effect]:
+        """A later offer of ours for that device, or the answer to one of its own."""
+        peer = self._peers.get(name)
+        if peer is None:
+            return []
+        peer.offered_again = description.type == "offer"
+        return [self.tell(peer.client, Method.PEER_EVENT, BodyType.SDP, encode_description(description))]
+
+    def leave(self, winner: str | None, placed_at: str, failure: CallFailure | None, headers: dict[str, str] | None) -> Send:
+        """LEAVE, to the device that the call is with, or to all and the channel that the call was placed at."""
+        peer = self._peers.get(winner or "")
+        if peer is not None:
+            return self.tell(peer.client, Method.LEAVE, failure=failure, headers=headers)
+        body = (BodyType.NONE, "") if failure is None else (BodyType.ERROR, encode_failure(failure))
+        return self.message(Method.LEAVE, tuple(dict.fromkeys([*self.channels, placed_at])), *body, headers=headers)
 
 
 def is_channel(name: str) -> bool:

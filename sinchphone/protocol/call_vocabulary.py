@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.mxp import CallFailure, Message
@@ -51,6 +51,16 @@ class Greet:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Pick up an incoming call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Tell the caller of an incoming call that it rings, before our answer to its offer is ready: a gateway's may come late."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Let the caller of an incoming call hear us before we pick up (early media), as soon as our answer to its offer is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,21 @@ class MediaLost:
     peer: str
 
 
+@dataclass(frozen=True, slots=True)
+class PathFailing:
+    """The path to that peer fails, or there may be a better one."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedAgain:
+    """That peer's media port has a later offer, or the answer to one of the peer's."""
+
+    peer: str
+    description: Description
+
+
 # Inputs: the peer, and time
 
 
@@ -151,6 +176,8 @@ Input: TypeAlias = (
     Dial
     | Greet
     | Answer
+    | Ring
+    | Preview
     | HangUp
     | OfferReady
     | AnswerReady
@@ -160,6 +187,8 @@ Input: TypeAlias = (
     | MediaConnected
     | MediaFailed
     | MediaLost
+    | PathFailing
+    | DescribedAgain
     | Received
     | Elapsed
 )
@@ -205,6 +234,15 @@ class AddCandidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Renegotiate:
+    """Give that peer's later offer, or its answer to one of ours, to its media port; without one, have the port make an offer that
+    restarts ICE. Then DescribedAgain where the port has something to say; the sound goes on either way."""
+
+    peer: str
+    description: Description | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DropPeer:
     """Close that peer's media port."""
 
@@ -243,7 +281,9 @@ class Ended:
     failure: CallFailure | None = None
 
 
-Effect: TypeAlias = MakeOffer | PlaceCall | MakeAnswer | ApplyAnswer | AddCandidate | DropPeer | CarrySound | Send | Entered | Ended
+Effect: TypeAlias = (
+    MakeOffer | PlaceCall | MakeAnswer | ApplyAnswer | AddCandidate | Renegotiate | DropPeer | CarrySound | Send | Entered | Ended
+)
 
 
 class Phase(Enum):
@@ -256,9 +296,29 @@ class Phase(Enum):
     CALLING = "no device has taken notice yet"
     RINGING_OUT = "a device has taken notice"
     PREPARING = "our answer is being made"
+    RINGING_AHEAD = "rings; our answer is still being made"
     RINGING_IN = "the user decides"
     JOINING = "picked up; the caller has not confirmed us yet"
     CONNECTING = "answered; no sound yet"
     TALKING = "sound flows"
     FADING = "the sound broke off; a goodbye may be on its way"
     OVER = "ended"
+
+
+#: what people see of a phase
+STATES: Final = {
+    Phase.NEW: State.CREATED,
+    Phase.OFFERING: State.CREATED,
+    Phase.PLACING: State.CREATED,
+    Phase.WITHDRAWING: State.CREATED,
+    Phase.CALLING: State.PROGRESSING,
+    Phase.RINGING_OUT: State.RINGING,
+    Phase.PREPARING: State.CREATED,
+    Phase.RINGING_AHEAD: State.RINGING,
+    Phase.RINGING_IN: State.RINGING,
+    Phase.JOINING: State.RINGING,
+    Phase.CONNECTING: State.ANSWERED,
+    Phase.TALKING: State.ESTABLISHED,
+    Phase.FADING: State.ESTABLISHED,
+    Phase.OVER: State.ENDED,
+}

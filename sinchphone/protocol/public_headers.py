@@ -17,6 +17,18 @@ def check_public_headers(headers: Mapping[str, str], what: str) -> None:
         raise LocalProtocolError(f"{what} headers of {size} bytes are too long", hint=f"At most {MAX_PUBLIC_HEADER_BYTES} bytes in all.")
 
 
+def fitting(headers: Mapping[str, str]) -> dict[str, str]:
+    """As many of a peer's headers as a call may have, the first ones."""
+    kept: dict[str, str] = {}
+    left = MAX_PUBLIC_HEADER_BYTES
+    for name, value in headers.items():
+        left -= len(f"{name}{value}".encode(errors="replace"))
+        if left < 0:
+            break
+        kept[name] = value
+    return kept
+
+
 def encode_public_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The MXP headers that carry public headers: none where there are none."""
     return {HEADER: json.dumps(dict(headers), ensure_ascii=False, separators=(",", ":"))} if headers else {}

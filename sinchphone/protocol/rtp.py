@@ -164,26 +164,28 @@ class Reception:
 
     def __init__(self, ssrc: int, rate: int = 48_000) -> None:
         self.ssrc = ssrc
+        self.rate = rate
         self.received = 0
-        self._rate = rate
         self._first: int | None = None
         self._highest = 0  # with the number of cycles above the lower 16 bits
         self._jitter = 0.0
         self._transit: float | None = None
         self._reported = (0, 0)  # expected and received at the last report
 
-    def count(self, sequence: int, timestamp: int, now: float) -> None:
-        """A packet arrived at ``now`` [s]."""
+    def count(self, sequence: int, timestamp: int | None, now: float) -> None:
+        """A packet arrived at ``now`` [s]. ``timestamp`` is ``None`` where it isn't that of its sending (RFC 4733 events)."""
         self.received += 1
         if self._first is None:
             self._first = self._highest = sequence
         else:
             ahead = (sequence - self._highest) % _SEQUENCES
             self._highest += ahead if ahead < _LATE else 0
-        transit = now * self._rate - timestamp
+        if timestamp is None:
+            return
+        transit = now * self.rate - timestamp
         if self._transit is not None:
             step = abs(transit - self._transit)
-            if step < self._rate:  # a second and more is a new time line (or the wrap), not jitter
+            if step < self.rate:  # a second and more is a new time line (or the wrap), not jitter
                 self._jitter += (step - self._jitter) / 16
         self._transit = transit
 
@@ -200,7 +202,7 @@ class Reception:
     @property
     def jitter_ms(self) -> float:
         """The interarrival jitter."""
-        return self._jitter / self._rate * 1000
+        return self._jitter / self.rate * 1000
 
     def report(self, last_sr: int, delay_since_last_sr: int) -> ReportBlock:
         """The block for the next report; the lost fraction counts from the report before it."""

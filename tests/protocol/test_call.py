@@ -4,6 +4,7 @@
 """
 
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any
 
 import pytest
@@ -25,11 +26,12 @@ INVITE = Message(Method.INVITE, BOB, BodyType.MEDIA, "", {"sdp": encode_descript
 
 @dataclass
 class Sent:
-    """Expects a Send of that method; of the channels and headers only what is given."""
+    """Expects a Send of that method; of the channels, headers and body only what is given."""
 
     method: Method
     to: tuple[str, ...] | None = None
     header: tuple[str, str] | None = None
+    body: Description | EllipsisType | None = ...
 
     def fits(self, effect: Any) -> bool:
         return (
@@ -37,6 +39,7 @@ class Sent:
             and effect.message.method is self.method
             and (self.to is None or set(effect.channels) == set(self.to))
             and (self.header is None or effect.message.headers.get(self.header[0]) == self.header[1])
+            and (self.body is ... or effect.message.body == (encode_description(self.body) if self.body else ""))
         )
 
 
@@ -107,6 +110,13 @@ def rung() -> Playbook:
     call = Playbook(INVITE)
     call >> v.Greet() << v.MakeAnswer("bob-1", OFFER)
     call >> v.AnswerReady(ANSWER) << Sent(Method.ACK, ("sig-bob-1",)) << v.Entered(State.RINGING)
+    return call
+
+
+def rung_ahead() -> Playbook:
+    call = Playbook(INVITE)
+    call >> v.Greet() << v.MakeAnswer("bob-1", OFFER)
+    call >> v.Ring() << Sent(Method.ACK, ("sig-bob-1",), body=None) << v.Entered(State.RINGING)
     return call
 
 
@@ -315,6 +325,55 @@ class TestIncoming:
         call >> v.Answer()
         call.nothing() >> v.AnswerReady(ANSWER) << Sent(Method.ACK) << v.Entered(State.RINGING) << Sent(Method.JOIN)
         call << v.CarrySound("bob-1")
+
+    def test_a_call_rings_before_our_answer_is_ready_and_the_join_carries_it(self) -> None:
+        call = rung_ahead()
+        call >> v.AnswerReady(ANSWER)
+        call.nothing() >> v.Answer() << Sent(Method.JOIN, body=ANSWER) << v.CarrySound("bob-1")
+        call >> joined(ME) << v.Entered(State.ANSWERED)
+
+    def test_picking_up_while_it_rings_ahead_waits_for_our_answer(self) -> None:
+        call = rung_ahead()
+        call >> v.Answer()
+        call.nothing() >> v.AnswerReady(ANSWER) << Sent(Method.JOIN, body=ANSWER) << v.CarrySound("bob-1")
+
+    def test_the_caller_hears_us_before_we_pick_up(self) -> None:
+        call = rung_ahead()
+        call >> v.AnswerReady(ANSWER)
+        call.nothing() >> v.Preview() << Sent(Method.ACK, None, ("earlymedia", "yes"), ANSWER) << v.CarrySound("bob-1", early=True)
+        call >> v.Answer() << Sent(Method.JOIN, body=None) << v.CarrySound("bob-1")
+
+    def test_a_preview_that_was_asked_for_before_our_answer_is_the_only_ack(self) -> None:
+        call = Playbook(INVITE)
+        call >> v.Greet() << v.MakeAnswer("bob-1", OFFER)
+        call >> v.Preview()
+        call.nothing() >> v.AnswerReady(ANSWER) << v.Entered(State.RINGING)
+        call << Sent(Method.ACK, None, ("earlymedia", "yes"), ANSWER) << v.CarrySound("bob-1", early=True)
+
+    def test_ringing_again_says_nothing_new(self) -> None:
+        call = rung_ahead()
+        call >> v.Ring()
+        call.nothing() >> v.AnswerReady(ANSWER)
+        call.nothing() >> v.Ring()
+        call.nothing()
+
+    def test_a_call_that_rings_ahead_for_too_long_is_not_answered(self) -> None:
+        call = rung_ahead()
+        call >> 59.9
+        call.nothing() >> 0.2 << Sent(Method.DENY, None, ("denyall", "no")) << v.Ended(Cause.NO_ANSWER, "time")
+
+    def test_a_call_that_rings_ahead_is_refused_with_the_reason(self) -> None:
+        busy = CallFailure(486, "Busy Here", "sip")
+        rung_ahead() >> v.HangUp(busy) << Sent(Method.DENY, ("sig-bob-1",)) << v.Ended(Cause.DENIED, "us", busy)
+
+    def test_a_call_that_rings_ahead_fails_with_the_reason(self) -> None:
+        gone = CallFailure(503, "Service Unavailable", "sip")
+        rung_ahead() >> v.Failed(gone) << Sent(Method.ERROR, ("sig-bob-1",)) << v.Ended(Cause.FAILURE, "platform", gone)
+
+    @pytest.mark.parametrize("order", [v.Ring(), v.Preview()])
+    def test_an_outgoing_call_is_not_ours_to_ring(self, order: v.Input) -> None:
+        with pytest.raises(LocalProtocolError):
+            calling() >> order
 
     def test_another_device_answers(self) -> None:
         rung() >> joined(BOB2) << v.Ended(Cause.OTHER_DEVICE_ANSWERED, "peer")

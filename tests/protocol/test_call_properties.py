@@ -43,10 +43,12 @@ inputs = st.one_of(
     messages,
     messages,
     st.sampled_from([v.Dial(), v.Greet(), v.Answer(), v.HangUp(), v.Elapsed(), v.OfferReady(OFFER), v.AnswerReady(ANSWER)]),
-    st.sampled_from([v.Placed("sig-call", 2), v.Placed("sig-call", None), v.Failed(CallFailure(1, "no"))]),
+    st.sampled_from([v.Ring(), v.Preview(), v.Placed("sig-call", 2), v.Placed("sig-call", None), v.Failed(CallFailure(1, "no"))]),
     st.builds(v.MediaConnected, names),
     st.builds(v.MediaFailed, names, st.just("no")),
     st.builds(v.MediaLost, names),
+    st.builds(v.PathFailing, names),
+    st.builds(v.DescribedAgain, names, st.sampled_from([OFFER, ANSWER])),
     st.builds(v.LocalCandidate, names, st.sampled_from([None, Candidate("candidate:2")])),
 )
 
@@ -63,7 +65,7 @@ def test_at_most_one_end_and_never_a_wait_without_a_deadline(outbound: bool, eve
         try:
             effects = machine.handle(event, now)
         except LocalProtocolError:
-            assert isinstance(event, v.Dial | v.Greet | v.Answer)
+            assert isinstance(event, v.Dial | v.Greet | v.Answer | v.Ring | v.Preview)
             continue
         assert not (over_before and effects), "an ended call does nothing"
         ends += sum(isinstance(effect, v.Ended) for effect in effects)
@@ -110,3 +112,16 @@ def test_ack_join_and_candidates_in_any_order_and_doubled_answer_the_call(order:
     assert effects.count(v.CarrySound(PEERS[0].instance_id)) == 1
     kinds = [type(effect) for effect in effects]
     assert kinds.index(v.ApplyAnswer) < kinds.index(v.AddCandidate)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([v.Ring(), v.Preview(), v.AnswerReady(ANSWER), v.Answer()]), max_size=10))
+def test_the_caller_gets_our_answer_once_and_by_the_join_at_the_latest(orders: list[v.Input]) -> None:
+    machine = CallMachine(ME, invite=INVITE)
+    effects = machine.handle(v.Greet(), 0.0)
+    for order in [*orders, v.AnswerReady(ANSWER), v.Answer()]:
+        effects += machine.handle(order, 1.0)
+    sent = [effect.message for effect in effects if isinstance(effect, v.Send)]
+    assert [message.method for message in sent].count(Method.JOIN) == 1
+    assert sent[0].method is Method.ACK and sent[-1].method is Method.JOIN
+    assert [message.body for message in sent if message.body] == [encode_description(ANSWER)]

@@ -1,0 +1,182 @@
+"""The events that a backend is told about a call, as JSON bodies with the platform's field names, and what signs them.
+
+Sinch Voice callbacks, v1: ICE (a call came in), ACE (it was answered), DiCE (it is over).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sinchphone.protocol.auth import sign_request
+
+CONTENT_TYPE: Final = "application/json"
+PRIVATE: Final = "private"  # the caller id of somebody who shows none
+_VERSION: Final = 1
+_FREE: Final = {"currencyId": "USD", "amount": 0}  # calls of this exchange cost nothing
+
+
+class IdentityType(StrEnum):
+    """What an endpoint is."""
+
+    NUMBER = "number"
+    USERNAME = "username"
+    SIP = "sip"
+    DID = "did"  # a number of ours that was dialled from outside
+    CONFERENCE = "conference"
+
+
+class CallDomain(StrEnum):
+    """Where a call goes, or came from. A SIP call counts as pstn: the platform's events know no fourth."""
+
+    PSTN = "pstn"
+    MXP = "mxp"
+    CONFERENCE = "conference"
+
+
+class Result(StrEnum):
+    """How a call went."""
+
+    NONE = "N/A"
+    ANSWERED = "ANSWERED"
+    BUSY = "BUSY"
+    NO_ANSWER = "NOANSWER"
+    FAILED = "FAILED"
+
+
+class Reason(StrEnum):
+    """Why a call is over."""
+
+    NONE = "N/A"
+    TIMEOUT = "TIMEOUT"
+    CALLER_HANGUP = "CALLERHANGUP"
+    CALLEE_HANGUP = "CALLEEHANGUP"
+    BLOCKED = "BLOCKED"
+    MANAGER_HANGUP = "MANAGERHANGUP"
+    GENERAL_ERROR = "GENERALERROR"
+    CANCEL = "CANCEL"
+    USER_NOT_FOUND = "USERNOTFOUND"
+    CALLBACK_ERROR = "CALLBACKERROR"
+    BUSY = "BUSY"
+    NO_ANSWER = "NOANSWER"
+    CONGESTION = "CONGESTION"
+    INVALID_SVAML_ACTION = "INVALIDSVAMLACTION"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An end of a call."""
+
+    type: IdentityType
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """What all events of a call say. ``user`` is the user who called, ``None`` where that was a phone or a SIP address."""
+
+    call_id: str
+    application_key: str
+    user: str | None = None
+    custom: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingCallEvent:
+    """ICE. ``caller_id`` is what the called side would be shown; ``origin`` is where the call came from, ``domain`` where it goes."""
+
+    to: Identity
+    domain: CallDomain
+    origin: CallDomain
+    caller_id: str = PRIVATE
+    headers: Mapping[str, str] = field(default_factory=dict)
+    redirected_from: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisconnectedCallEvent:
+    """DiCE. ``duration_s`` counts from the answer; ``None`` where there was none."""
+
+    to: Identity
+    caller: str
+    reason: Reason
+    result: Result
+    duration_s: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_ice(facts: CallFacts, event: IncomingCallEvent, cookies: Mapping[str, str], now: float) -> bytes:
+    """The body of an Incoming Call Event. ``now`` in seconds since the epoch."""
+    members = _common("ice", facts, cookies, now) | {
+        "userRate": _FREE,
+        "cli": event.caller_id,
+        "to": _identity(event.to),
+        "domain": event.domain,
+        "originationType": event.origin,
+        "duration": 0,
+        "rdnis": event.redirected_from,
+        "callHeaders": _pairs(event.headers),
+    }
+    return _write(members)
+
+
+def write_ace(facts: CallFacts, cookies: Mapping[str, str], now: float) -> bytes:
+    """The body of an Answered Call Event."""
+    return _write(_common("ace", facts, cookies, now))
+
+
+def write_dice(facts: CallFacts, event: DisconnectedCallEvent, cookies: Mapping[str, str], now: float) -> bytes:
+    """The body of a Disconnected Call Event."""
+    members = _common("dice", facts, cookies, now) | {
+        "reason": event.reason,
+        "result": event.result,
+        "debit": _FREE,
+        "userRate": _FREE,
+        "to": _identity(event.to),
+        "from": event.caller,
+        "callHeaders": _pairs(event.headers),
+    }
+    return _write(members | ({} if event.duration_s is None else {"duration": event.duration_s}))
+
+
+def write_timestamp(now: float) -> str:
+    """``2014-09-24T10:59:41Z``: ISO 8601, UTC, whole seconds."""
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def sign_callback(application_key: str, secret: bytes, path: str, body: bytes, timestamp: str) -> dict[str, str]:
+    """The HTTP headers of a signed callback (Sinch signed requests). ``path`` as on the wire; a query in it isn't signed."""
+    signature = sign_request("POST", path, body, CONTENT_TYPE, timestamp, secret)
+    return {"Content-Type": CONTENT_TYPE, "x-timestamp": timestamp, "Authorization": f"application {application_key}:{signature}"}
+
+
+def _common(name: str, facts: CallFacts, cookies: Mapping[str, str], now: float) -> dict[str, Any]:
+    """Cookies are a list of pairs, as Sinch's server SDK for .NET reads them."""
+    members: dict[str, Any] = {
+        "event": name,
+        "callid": facts.call_id,
+        "timestamp": write_timestamp(now),
+        "version": _VERSION,
+        "custom": facts.custom,
+        "applicationKey": facts.application_key,
+    }
+    if facts.user is not None:
+        members["user"] = facts.user
+    if cookies:
+        members["cookies"] = _pairs(cookies)
+    return members
+
+
+def _identity(identity: Identity) -> dict[str, str]:
+    return {"type": identity.type, "endpoint": identity.endpoint}
+
+
+def _pairs(texts: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in texts.items()]
+
+
+def _write(members: Mapping[str, Any]) -> bytes:
+    """In ASCII: what can't be UTF-8 (a peer's lone surrogates) can still be sent."""
+    return json.dumps(members, separators=(",", ":")).encode()

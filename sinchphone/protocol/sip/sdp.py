@@ -1,0 +1,282 @@
+"""Session descriptions of phones: plain RTP and SDES-SRTP, read liberally and written strictly (RFC 4566, RFC 3264, RFC 4568).
+
+``read_session`` takes whatever phones, trunks and proxies write; ``write_session`` writes ours. What an answer may say to an
+offer is in ``offer_answer``.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from sinchphone.errors import RemoteProtocolError
+
+MAX_SDP_BYTES: Final = 64 * 1024
+MAX_SECTIONS: Final = 16
+MAX_FORMATS: Final = 64  # of one section
+MAX_CRYPTOS: Final = 16
+MAX_PTIME_MS: Final = 200
+
+SENDRECV, SENDONLY, RECVONLY, INACTIVE = "sendrecv", "sendonly", "recvonly", "inactive"
+DIRECTIONS: Final = (SENDRECV, SENDONLY, RECVONLY, INACTIVE)
+TELEPHONE_EVENT: Final = "telephone-event"
+PLAIN_PROFILES: Final = ("RTP/AVP", "RTP/AVPF")
+SECURE_PROFILES: Final = ("RTP/SAVP", "RTP/SAVPF")
+SUITE_KEY_BYTES: Final = {"AES_CM_128_HMAC_SHA1_80": 30, "AES_CM_128_HMAC_SHA1_32": 30}  # master key and salt, RFC 4568 6.2
+
+_STATIC: Final = {
+    0: ("PCMU", 8000),
+    3: ("GSM", 8000),
+    4: ("G723", 8000),
+    8: ("PCMA", 8000),
+    9: ("G722", 8000),
+    18: ("G729", 8000),
+}  # RFC 3551 6
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")  # no more: int() raises for thousands of digits
+_VERSION: Final = re.compile(r"[0-9]{1,20}")
+_TOKEN: Final = re.compile(r"[!-~]{1,64}")
+_HOST: Final = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
+_RTPMAP: Final = re.compile(r"([0-9]{1,3})\s+([!-.0-~]{1,64})/([0-9]{1,6})(?:/([0-9]{1,2}))?\s*")
+_CRYPTO: Final = re.compile(
+    r"([0-9]{1,9})\s+([A-Za-z0-9_]{1,64})\s+inline:([A-Za-z0-9+/=]{1,128})((?:\|[^|\s]{1,64}){0,2})((?:\s+\S{1,64}){0,8})\s*"
+)
+_LIFETIME: Final = re.compile(r"\|(?:2\^)?[0-9]{1,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A payload number and what it stands for; ``name`` as its registration spells it (PCMU, PCMA, G722, opus, telephone-event)."""
+
+    payload_type: int
+    name: str
+    clock_rate: int
+    channels: int = 1
+    parameters: str = ""  # of a=fmtp
+
+    def is_same_as(self, other: "Format") -> bool:
+        """Whether both stand for the same encoding, whatever their numbers (RFC 3264 6.1)."""
+        return (self.name.lower(), self.clock_rate, self.channels) == (other.name.lower(), other.clock_rate, other.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Crypto:
+    """One SDES line (RFC 4568 9.1): the suite and the key with which its sender protects what it sends."""
+
+    tag: int
+    suite: str
+    key: bytes = field(repr=False)  # master key and salt
+
+    def __str__(self) -> str:
+        return f"{self.tag} {self.suite} inline:{base64.b64encode(self.key).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One ``m=`` section. ``address`` is its own or the session's; ``attributes`` are its own, in order."""
+
+    kind: str
+    port: int
+    profile: str
+    payloads: tuple[str, ...]  # as they stand in the m= line
+    address: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+    session_direction: str = SENDRECV
+
+    def all(self, name: str) -> list[str]:
+        """The values of every attribute of that name."""
+        return [value for key, value in self.attributes if key == name]
+
+    def first(self, name: str) -> str | None:
+        """The value of the first attribute of that name."""
+        return next(iter(self.all(name)), None)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether its profile is one of SRTP's."""
+        return self.profile in SECURE_PROFILES
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether it's sound over RTP that isn't refused."""
+        return self.kind == "audio" and self.port > 0 and self.profile in PLAIN_PROFILES + SECURE_PROFILES
+
+    @property
+    def direction(self) -> str:
+        """What its sender wants. ``c=0.0.0.0`` is how old phones hold (RFC 3264 8.4): nothing may be sent to them."""
+        said = next((key for key, _ in self.attributes if key in DIRECTIONS), self.session_direction)
+        return _NOT_LISTENING[said] if is_unspecified(self.address) else said
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """What its sender takes, most wanted first; numbers without meaning are left out."""
+        mapped = dict(_mappings(self.all("rtpmap")))
+        parameters = dict(_parameters(self.all("fmtp")))
+        found = []
+        for number in map(int, filter(_NUMBER.fullmatch, self.payloads)):
+            name, rate, channels = mapped.get(number, (*_STATIC.get(number, ("", 0)), 1))
+            if name and number < 128:
+                found.append(Format(number, name, rate, channels, parameters.get(number, "")))
+        return tuple(found)
+
+    @property
+    def cryptos(self) -> tuple[Crypto, ...]:
+        """The SDES keys that we can use, most wanted first (RFC 4568 6.1)."""
+        found = (_read_crypto(line) for line in self.all("crypto")[:MAX_CRYPTOS])
+        return tuple(one for one in found if one is not None)
+
+    @property
+    def rtcp_mux(self) -> bool:
+        """Whether RTCP may come to the RTP port (RFC 5761)."""
+        return self.first("rtcp-mux") is not None
+
+    @property
+    def rtcp_port(self) -> int:
+        """Where RTCP goes: ``a=rtcp`` (RFC 3605), the RTP port where multiplexed, else the next port."""
+        said = _number((self.first("rtcp") or "").split(" ")[0])
+        if said is not None and 0 < said < 65536:
+            return said
+        return self.port if self.rtcp_mux else min(self.port + 1, 65535)
+
+    @property
+    def ptime_ms(self) -> int | None:
+        """How much sound its sender wants in a packet [ms]."""
+        return _time_of(self.first("ptime"))
+
+    @property
+    def max_ptime_ms(self) -> int | None:
+        """How much sound its sender takes in a packet [ms]."""
+        return _time_of(self.first("maxptime"))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A whole description. ``session_id`` and ``version`` are those of ``o=``; a version that stays means that nothing changed."""
+
+    session_id: str
+    version: int
+    address: str
+    sections: tuple[Section, ...]
+
+
+_NOT_LISTENING: Final = {SENDRECV: SENDONLY, SENDONLY: SENDONLY, RECVONLY: INACTIVE, INACTIVE: INACTIVE}
+
+
+def read_session(sdp: str) -> Session:
+    """What a description says; raises RemoteProtocolError for what isn't one."""
+    if len(sdp) > MAX_SDP_BYTES:
+        raise RemoteProtocolError("the session description is too long")
+    lines = [line.rstrip("\r") for line in sdp.split("\n")]
+    if lines[0].strip() != "v=0":
+        raise RemoteProtocolError("the session description doesn't begin with v=0")
+    head, *blocks = _blocks(lines[1:])
+    if len(blocks) > MAX_SECTIONS:
+        raise RemoteProtocolError(f"the session description has {len(blocks)} media lines")
+    address = _address_of(head, "")
+    direction = next((value for key, value in head if key == "a" and value in DIRECTIONS), SENDRECV)
+    origin = next((value for key, value in head if key == "o"), "").split()
+    version = origin[2] if len(origin) > 2 and _VERSION.fullmatch(origin[2]) else "0"
+    sections = tuple(_read_section(block, address, direction) for block in blocks)
+    return Session(origin[1] if len(origin) > 1 else "", int(version), address, sections)
+
+
+def write_session(session: Session) -> str:
+    """The text of a description of ours; every section has an address or port 0."""
+    family = _family(session.address)
+    lines = ["v=0", f"o=- {session.session_id} {session.version} IN {family} {session.address}", "s=-"]
+    lines += [f"c=IN {family} {session.address}", "t=0 0"]
+    for section in session.sections:
+        lines.append(f"m={section.kind} {section.port} {section.profile} {' '.join(section.payloads)}")
+        if section.port and section.address != session.address:
+            lines.append(f"c=IN {_family(section.address)} {section.address}")
+        lines += [f"a={key}:{value}" if value else f"a={key}" for key, value in section.attributes]
+    return "\r\n".join(lines) + "\r\n"
+
+
+def is_unspecified(address: str) -> bool:
+    """Whether that's nobody's address: empty, ``0.0.0.0`` or ``::``."""
+    try:
+        return ipaddress.ip_address(address).is_unspecified
+    except ValueError:
+        return not address or address.endswith(".invalid")  # RFC 6157 5.2, RFC 3264 8.4
+
+
+def is_token(text: str) -> bool:
+    """Whether a peer's word may be repeated in a line of ours."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def _blocks(lines: list[str]) -> list[list[tuple[str, str]]]:
+    """The lines of the session, then of each section, which begins with its ``m=``; what isn't ``x=...`` is left out."""
+    blocks: list[list[tuple[str, str]]] = [[]]
+    for line in lines:
+        key, separator, value = line.partition("=")
+        if not separator or len(key.strip()) != 1:
+            continue
+        if key.strip() == "m":
+            blocks.append([])
+        blocks[-1].append((key.strip(), value.strip()))
+    return blocks
+
+
+def _read_section(block: list[tuple[str, str]], address: str, direction: str) -> Section:
+    words = block[0][1].split()
+    port = _number(words[1].split("/")[0]) if len(words) > 3 else None
+    if port is None or port > 65535 or not all(map(_TOKEN.fullmatch, words)):
+        raise RemoteProtocolError("the session description has a media line that can't be read")
+    attributes = []
+    for key, value in block[1:]:
+        name, _, rest = value.partition(":")
+        if key == "a":
+            attributes.append((name.strip(), rest.strip()))
+    return Section(words[0], port, words[2], tuple(words[3 : 3 + MAX_FORMATS]), _address_of(block, address), tuple(attributes), direction)
+
+
+def _address_of(block: list[tuple[str, str]], otherwise: str) -> str:
+    """The host of ``c=``, without the TTL of a multicast address."""
+    words = next((value for key, value in block if key == "c"), "").split()
+    if len(words) != 3:
+        return otherwise
+    host = words[2].split("/")[0]
+    return host if _HOST.fullmatch(host) else otherwise
+
+
+def _mappings(values: list[str]) -> list[tuple[int, tuple[str, int, int]]]:
+    found = (match for value in values if (match := _RTPMAP.fullmatch(value)))
+    return [(int(one[1]), (one[2], int(one[3]), int(one[4] or 1))) for one in found]
+
+
+def _parameters(values: list[str]) -> list[tuple[int, str]]:
+    split = (value.partition(" ") for value in values)
+    return [(int(number), rest.strip()[:512]) for number, _, rest in split if _NUMBER.fullmatch(number)]
+
+
+def _read_crypto(line: str) -> Crypto | None:
+    """None for a suite that isn't ours, for MKIs, and for session parameters, which must be understood (RFC 4568 6.3.7)."""
+    match = _CRYPTO.fullmatch(line)
+    if match is None or match[2] not in SUITE_KEY_BYTES:
+        return None
+    if match[4] and not _LIFETIME.fullmatch(match[4]):
+        return None
+    if any(not word.startswith("-") for word in match[5].split()):
+        return None
+    try:
+        key = base64.b64decode(match[3], validate=True)
+    except binascii.Error:
+        return None
+    return Crypto(int(match[1]), match[2], key) if len(key) == SUITE_KEY_BYTES[match[2]] else None
+
+
+def _time_of(value: str | None) -> int | None:
+    whole = (value or "").split(".")[0]
+    number = _number(whole)
+    return number if number is not None and 0 < number <= MAX_PTIME_MS else None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def _family(address: str) -> str:
+    return "IP6" if ":" in address else "IP4"

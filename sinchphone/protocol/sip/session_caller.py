@@ -1,0 +1,224 @@
+"""The caller's rows of a session: INVITE and what comes back, until there is a call or none (RFC 3261 13.2, 8.1.3)."""
+
+from typing import Final
+
+from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.dialog import Dialog
+from sinchphone.protocol.sip.digest import Answering
+from sinchphone.protocol.sip.message import SDP, Request, Response
+from sinchphone.protocol.sip.session_state import ALLOW, SUPPORTED, EarlyDialog, Pending, SessionState, reason_value
+from sinchphone.protocol.sip.session_vocabulary import Phase
+from sinchphone.protocol.sip.uri import SipAddress, SipUri
+
+MAX_EARLY_DIALOGS: Final = 16  # of one INVITE: more branches than a proxy forks to
+MAX_REDIRECT_CONTACTS: Final = 8  # of one 3xx
+NO_ANSWER: Final = "nobody answered in time"
+
+
+def dial(session: SessionState, _: v.Dial) -> None:
+    """Send the INVITE. Ringing has its limit from here."""
+    session.enter(Phase.CALLING, session.now + session.options.ring_seconds)
+    _invite(session, 0)
+
+
+def never_mind(session: SessionState, order: v.HangUp) -> None:
+    """Hung up before it was dialled."""
+    session.enter(Phase.OVER)
+    session.tell(v.Ended(order.reason or "hung up"))
+
+
+def withdraw(session: SessionState, order: v.HangUp) -> None:
+    """Hung up before the answer."""
+    _cancel(session, order.reason)
+    session.tell(v.Ended(order.reason or "hung up"))
+
+
+def rang_out(session: SessionState) -> None:
+    """It rang for as long as it may."""
+    _cancel(session, "")
+    session.tell(v.Refused(408, NO_ANSWER))
+
+
+def invite_response(session: SessionState, serial: int, pending: Pending, response: Response) -> None:
+    """A response to the INVITE."""
+    if response.is_provisional:
+        _provisional(session, serial, pending.request, response)
+    elif response.is_success:
+        _success(session, pending.request, response)
+    else:
+        _failure(session, pending, response)
+
+
+def _invite(session: SessionState, tries: int) -> None:
+    session.cseq += 1
+    session.early.clear()
+    session.is_cancelled = False
+    headers = [("Route", str(one)) for one in session.route]
+    headers += [
+        ("Max-Forwards", str(session.max_forwards)),
+        ("From", str(session.caller)),
+        ("To", str(session.callee)),
+        ("Call-ID", session.call_id),
+    ]
+    headers += [("CSeq", f"{session.cseq} INVITE"), ("Allow", ALLOW), ("Supported", SUPPORTED), ("Accept", SDP)]
+    request = Request((*headers, *session.timer.asking(), *session.extra), b"", "INVITE", session.target)
+    if session.local_sdp is not None:
+        request = request.with_body(SDP, session.local_sdp.encode())
+    session.send(request, Pending("invite", request, tries=tries))
+
+
+def _cancel(session: SessionState, reason: str) -> None:
+    """CANCEL, as soon as a provisional response was there (RFC 3261 9.1)."""
+    was = session.phase
+    session.enter(Phase.WITHDRAWING, session.now + session.options.timing.give_up)
+    session.reason = reason
+    if was is Phase.PROCEEDING:
+        _send_cancel(session)
+
+
+def _send_cancel(session: SessionState) -> None:
+    serial = next((number for number, one in session.pending.items() if one.purpose == "invite"), None)
+    if serial is not None and not session.is_cancelled:
+        session.is_cancelled = True
+        session.effect(v.CancelRequest(serial, reason_value(session.reason)))
+
+
+def _provisional(session: SessionState, serial: int, invite: Request, response: Response) -> None:
+    if session.phase is Phase.WITHDRAWING:
+        _send_cancel(session)
+        return
+    if session.phase not in (Phase.CALLING, Phase.PROCEEDING):
+        return
+    if session.phase is Phase.CALLING:
+        session.enter(Phase.PROCEEDING, session.until)
+    tag = response.recipient.tag
+    if response.status == 100 or not tag:
+        if response.status != 100:
+            _tell_progress(session, response, response.sdp)
+        return
+    early = session.early.get(tag)
+    if early is None:
+        if len(session.early) >= MAX_EARLY_DIALOGS:
+            return
+        early = session.early[tag] = EarlyDialog(Dialog.of_caller(invite, response))
+    session.peer_allows |= response.tokens("Allow")
+    if "100rel" in response.tokens("Require") and not _acknowledge_provisional(session, invite, early, response):
+        return
+    early.sdp = response.sdp or early.sdp
+    _tell_progress(session, response, response.sdp)
+
+
+def _acknowledge_provisional(session: SessionState, invite: Request, early: EarlyDialog, response: Response) -> bool:
+    """PRACK a reliable provisional response; False for one that came before or too early (RFC 3262 4)."""
+    number = response.number("RSeq")
+    if number is None or (early.rseq is not None and number != early.rseq + 1):
+        return False
+    early.rseq = number
+    session.ask("prack", "PRACK", (("RAck", f"{number} {invite.cseq.number} INVITE"),), dialog=early.dialog)
+    return True
+
+
+def _tell_progress(session: SessionState, response: Response, sdp: str | None) -> None:
+    if sdp is not None:
+        session.tell(v.Early(sdp, response.status))
+    else:
+        session.tell(v.Ringing(response.status, response.reason[:128]))
+
+
+def _success(session: SessionState, invite: Request, response: Response) -> None:
+    """A 2xx: the first makes the call; any other branch's is acknowledged and ended (RFC 3261 13.2.2.4)."""
+    tag = response.recipient.tag
+    early = session.early.get(tag)
+    if (tag, invite.cseq.number) in session.acks:  # again: the ACK got lost
+        known = early.dialog if early else session.dialog
+        if known is not None:
+            session.acknowledge(known, invite)
+        return
+    if early is None:
+        if len(session.early) >= MAX_EARLY_DIALOGS:
+            return
+        early = session.early[tag] = EarlyDialog(Dialog.of_caller(invite, response))
+    else:
+        early.dialog.confirm(response)
+    session.acknowledge(early.dialog, invite)
+    if session.phase in (Phase.CALLING, Phase.PROCEEDING):
+        _begin(session, early, response)
+    elif session.phase is Phase.WITHDRAWING:  # it crossed our CANCEL
+        session.dialog = early.dialog
+        session.leave()
+    else:
+        session.ask("stray bye", "BYE", dialog=early.dialog)
+
+
+def _begin(session: SessionState, early: EarlyDialog, response: Response) -> None:
+    session.dialog = early.dialog
+    session.peer_allows |= response.tokens("Allow")
+    sdp = response.sdp or early.sdp  # after a reliable 183, the 200 has none (RFC 3262 5)
+    if sdp is None:
+        session.tell(v.Refused(488, "the answer has no session description"))
+        session.leave('SIP;cause=488;text="no session description"')
+        return
+    session.remote_sdp = sdp
+    session.timer.agreed(response, session.now)
+    session.enter(Phase.TALKING)
+    session.tell(v.Answered(sdp))
+
+
+def _failure(session: SessionState, pending: Pending, response: Response) -> None:
+    if session.phase not in (Phase.CALLING, Phase.PROCEEDING):
+        if session.phase is Phase.WITHDRAWING:
+            session.enter(Phase.OVER)
+        return
+    if _try_again(session, pending, response):
+        return
+    if 300 <= response.status < 400:
+        _add_targets(session, response)
+    if session.waiting_targets and response.status < 600:
+        _turn_to(session, session.waiting_targets.pop(0))
+        session.callee = SipAddress(session.callee.uri)
+        session.enter(Phase.CALLING, session.until)
+        _invite(session, 0)
+        return
+    session.enter(Phase.OVER)
+    session.tell(v.Refused(response.status, response.reason[:128]))
+
+
+def _turn_to(session: SessionState, uri: SipUri) -> None:
+    """Call another target. Credentials are for who was called first: another server may ask for them to use them itself."""
+    if (uri.host.lower(), uri.port) != (session.target.host.lower(), session.target.port):
+        session.answering = Answering(None, session.options.new_token)
+    session.target = uri
+    session.tried.append(uri)
+
+
+def _try_again(session: SessionState, pending: Pending, response: Response) -> bool:
+    """Send the INVITE once more: with credentials, or with the interval that is asked for."""
+    if response.status in (401, 407):
+        again = session.answering.take(response, pending.request, pending.tries)
+    elif response.status == 422:
+        again = pending.tries <= 2 and session.timer.raise_to(response)
+    else:
+        again = False
+    if again:
+        session.enter(Phase.CALLING, session.until)
+        _invite(session, pending.tries + 1)
+    return again
+
+
+def _add_targets(session: SessionState, response: Response) -> None:
+    """The Contacts of a 3xx that may be tried: few, none twice, none that is ours to serve (RFC 3261 8.1.3.4)."""
+    contacts = sorted(response.contacts[:MAX_REDIRECT_CONTACTS], key=lambda one: -_q(one))
+    for contact in contacts:
+        uri = contact.uri.for_request()
+        seen = [session.callee.uri, session.target, *session.tried, *session.waiting_targets]
+        room = len(session.tried) + len(session.waiting_targets) < session.options.redirects
+        downgrade = session.target.is_secure and not uri.is_secure
+        if uri.is_sip and room and not downgrade and not any(uri.is_same_as(one) for one in seen) and session.options.may_follow(uri):
+            session.waiting_targets.append(uri)
+
+
+def _q(contact: SipAddress) -> float:
+    try:
+        return min(max(float(contact.parameter("q") or 1.0), 0.0), 1.0)
+    except ValueError:
+        return 1.0

@@ -1,0 +1,268 @@
+"""What goes into and comes out of the machine of an INVITE session: orders, arrivals, effects and events."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from sinchphone.errors import SinchphoneError
+from sinchphone.protocol.sip.message import Request, Response
+from sinchphone.protocol.sip.uri import SipUri
+
+
+class Phase(StrEnum):
+    """Where a session is. The first four are the caller's, the next two the callee's."""
+
+    NEW = "new"
+    CALLING = "calling"  # INVITE sent, nothing heard
+    PROCEEDING = "proceeding"  # a provisional response came
+    WITHDRAWING = "withdrawing"  # hung up before the answer: CANCEL, and BYE where a 200 crosses it
+    INCOMING = "incoming"  # an INVITE came; ringing, early sound
+    ACCEPTED = "accepted"  # 200 sent, no ACK yet
+    TALKING = "talking"
+    LEAVING = "leaving"  # BYE is on its way, or waits for the ACK
+    OVER = "over"
+
+
+# Events: what the user of a session sees, in order. Exactly one Refused or Ended is the last.
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """The other side is being alerted (180), or something like it (181, 182, 183 without sound)."""
+
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """The other side's description before the answer: sound may come (RFC 3960)."""
+
+    sdp: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The call is answered. Of an incoming call only where its INVITE had no offer: the answer to ours."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No call came of it: the final status, 408 where nobody answered in time, 503 where nobody could be reached.
+
+    ``error``: what stopped it here; ``None`` where the other side said so.
+    """
+
+    status: int
+    reason: str
+    error: SinchphoneError | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffered:
+    """The other side wants to change the sound: answer or refuse it. Without SDP it asks for our offer."""
+
+    sdp: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DigitHeard:
+    """A digit in an INFO: one of ``0-9 * # A-D``."""
+
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call is over. ``status`` is the number that says why, where there is one (a Reason header's, 487 of a CANCEL, 408)."""
+
+    reason: str
+    status: int | None = None
+
+
+SipEvent: TypeAlias = Ringing | Early | Answered | Refused | Reoffered | DigitHeard | Ended
+
+
+# Orders of the user.
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Send the INVITE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """180."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendEarly:
+    """183 with a description."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """200 with a description."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """A final response of 300 and more."""
+
+    status: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """CANCEL, BYE or a refusal, whichever fits."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffer:
+    """Offer a change."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReoffer:
+    """Answer the other side's offer, or give ours where it asked for one."""
+
+    sdp: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefuseReoffer:
+    """Refuse the other side's offer; the sound stays as it is."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigit:
+    """INFO with a digit."""
+
+    digit: str
+    duration_ms: int
+
+
+Order: TypeAlias = Dial | Ring | SendEarly | Answer | Refuse | HangUp | Reoffer | AnswerReoffer | RefuseReoffer | SendDigit
+
+
+# Arrivals.
+
+
+@dataclass(frozen=True, slots=True)
+class GotResponse:
+    """A response to the request of that number; what the transaction layer finds out is one too (408, 503)."""
+
+    serial: int
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class GotRequest:
+    """A new request in the dialog; ``key`` is for the reply. A CANCEL for the INVITE comes as ``GotCancel``."""
+
+    key: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class GotCancel:
+    """The INVITE with that key was cancelled (its CANCEL is answered already)."""
+
+    key: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class GotAck:
+    """The ACK of a 2xx."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed:
+    """The deadline is there."""
+
+
+Input: TypeAlias = Order | GotResponse | GotRequest | GotCancel | GotAck | Elapsed
+
+
+# Effects, to be performed in order.
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """Send a request through a client transaction; responses come back with its number. Via and Contact are still to be added.
+
+    ``next_uri``: where it goes first; ``in_dialog``: the way of the peer's own messages may be used.
+    """
+
+    serial: int
+    request: Request
+    next_uri: SipUri
+    in_dialog: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SendAck:
+    """Send the ACK of a 2xx: no transaction. Via is still to be added."""
+
+    request: Request
+    next_uri: SipUri
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """Cancel the INVITE of that number."""
+
+    serial: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer a request. A 2xx to an INVITE is repeated by the session, so the same one may come several times."""
+
+    key: str
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell the user."""
+
+    event: SipEvent
+
+
+@dataclass(frozen=True, slots=True)
+class ReofferDone:
+    """Our change is answered (``sdp``) or refused (``status``). Also: what the ACK answered to an offer of ours that was asked for."""
+
+    sdp: str | None
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DigitDone:
+    """Our INFO was answered."""
+
+    status: int
+
+
+Effect: TypeAlias = SendRequest | SendAck | CancelRequest | Reply | Notify | ReofferDone | DigitDone

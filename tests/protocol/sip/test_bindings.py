@@ -1,0 +1,105 @@
+"""The registrar's rules."""
+
+import pytest
+
+from sinchphone.protocol.sip.bindings import BindingLimits, Bindings, RegisterRefusedError
+from sinchphone.protocol.sip.message import Request
+
+
+def register(*contacts: str, cseq: int = 1, call_id: str = "c", expires: str | None = None) -> Request:
+    headers = [("Contact", one) for one in contacts]
+    headers += [
+        ("Call-ID", call_id),
+        ("CSeq", f"{cseq} REGISTER"),
+        ("To", "<sip:bob@example.com>"),
+        ("From", "<sip:bob@example.com>;tag=1"),
+    ]
+    headers += [("Expires", expires)] if expires is not None else []
+    return Request(tuple(headers), b"", "REGISTER")
+
+
+def bindings(*requests: Request, **limits: int) -> Bindings[str]:
+    made: Bindings[str] = Bindings(BindingLimits(**limits))
+    for one in requests:
+        made.register("bob", one, "source", 0.0)
+    return made
+
+
+def uris(made: Bindings[str], now: float = 0.0) -> list[str]:
+    return [str(one.uri) for one in made.of("bob", now)]
+
+
+def refusal(made: Bindings[str], request: Request) -> RegisterRefusedError:
+    before = made.of("bob", 0.0)
+    with pytest.raises(RegisterRefusedError) as refused:
+        made.register("bob", request, "source", 0.0)
+    assert made.of("bob", 0.0) == before
+    return refused.value
+
+
+def test_phones_are_added_listed_and_forgotten_in_time() -> None:
+    made = bindings(register("<sip:bob@192.0.2.4>;expires=120", "<sip:bob@192.0.2.5>"))
+    assert made.listed("bob", 20.0) == (("Contact", "<sip:bob@192.0.2.5>;expires=3580"), ("Contact", "<sip:bob@192.0.2.4>;expires=100"))
+    assert uris(made, 121.0) == ["sip:bob@192.0.2.5"]
+    assert uris(made, 4000.0) == []
+
+
+def test_the_most_wanted_phone_comes_first() -> None:
+    assert uris(bindings(register("<sip:a@x>;q=0.2", "<sip:b@x>", "<sip:c@x>;q=0.7"))) == ["sip:b@x", "sip:c@x", "sip:a@x"]
+
+
+def test_a_phone_is_refreshed_and_not_doubled() -> None:
+    made = bindings(register("<sip:bob@x;transport=tcp>"), register("<sip:bob@X;transport=TCP>;expires=90", cseq=2))
+    assert made.listed("bob", 0.0) == (("Contact", "<sip:bob@X;transport=TCP>;expires=90"),)
+
+
+def test_one_phone_is_removed_and_so_are_all() -> None:
+    made = bindings(register("<sip:a@x>", "<sip:b@x>"), register("<sip:a@x>;expires=0", cseq=2))
+    assert uris(made) == ["sip:b@x"]
+    made.register("bob", register("*", cseq=3, expires="0"), "source", 0.0)
+    assert uris(made) == []
+
+
+@pytest.mark.parametrize(("contacts", "expires"), [(("*", "<sip:a@x>"), "0"), (("*",), "60"), (("*",), None)])
+def test_a_star_stands_alone_and_with_expires_0(contacts: tuple[str, ...], expires: str | None) -> None:
+    assert refusal(bindings(register("<sip:a@x>")), register(*contacts, cseq=2, expires=expires)).status == 400
+
+
+def test_a_register_that_is_older_than_what_is_known_changes_nothing() -> None:
+    made = bindings(register("<sip:a@x>", cseq=5))
+    assert refusal(made, register("<sip:a@x>;expires=0", cseq=5)).status == 500
+    assert refusal(made, register("*", cseq=4, expires="0")).status == 500
+    made.register("bob", register("<sip:a@x>;expires=0", cseq=1, call_id="restarted"), "source", 0.0)
+    assert uris(made) == []
+
+
+def test_too_short_is_423_and_too_long_is_cut() -> None:
+    refused = refusal(bindings(), register("<sip:a@x>;expires=30"))
+    assert (refused.status, refused.headers) == (423, (("Min-Expires", "60"),))
+    assert bindings(register("<sip:a@x>;expires=4294967296")).listed("bob", 0.0) == (("Contact", "<sip:a@x>;expires=7200"),)
+
+
+@pytest.mark.parametrize("expires", ["abc", "", "-5", "1.5"])
+def test_an_expires_that_cannot_be_read_is_the_usual_time(expires: str) -> None:
+    assert bindings(register("<sip:a@x>", expires=expires)).listed("bob", 0.0) == (("Contact", "<sip:a@x>;expires=3600"),)
+
+
+@pytest.mark.parametrize("contact", ["<tel:+123>", "sip:a@x?y=z", "<sip:a@x", "name-addr"])
+def test_a_contact_that_cannot_be_called_is_refused(contact: str) -> None:
+    assert refusal(bindings(), register(contact)).status == 400
+
+
+def test_a_user_has_so_many_phones_and_no_more() -> None:
+    made = bindings(register("<sip:a@x>", "<sip:b@x>"), most=2)
+    assert refusal(made, register("<sip:c@x>", cseq=2)).status == 403
+    made.register("bob", register("<sip:c@x>", "<sip:a@x>;expires=0", cseq=2), "source", 0.0)
+    assert sorted(uris(made)) == ["sip:b@x", "sip:c@x"]
+
+
+def test_a_question_changes_nothing() -> None:
+    made = bindings(register("<sip:a@x>"), register(cseq=2))
+    assert uris(made) == ["sip:a@x"]
+
+
+def test_a_q_that_is_none_is_1() -> None:
+    assert [one.q for one in bindings(register("<sip:a@x>;q=7")).of("bob", 0.0)] == [1.0]
