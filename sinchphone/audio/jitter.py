@@ -9,10 +9,12 @@
 It never looks inside a packet. It knows the *time line*: when a packet of a given time stamp arrives over the fastest path seen of
 late, and how far behind that the player is. This distance, the *delay*, is what protects from jitter. ``target`` is what it ought to
 be; a player that is off the target stretches or shrinks its sound. Clock drift is the same thing, only slower. Because packets are
-kept by time stamp, a copy that comes by another way (a retransmission, RFC 2198 redundancy) could fill its hole like the packet itself.
+kept by time stamp, a *spare* that comes by another way (a retransmission, RFC 2198 redundancy) fills a hole like the packet itself;
+of the line it tells only how long a hole takes to be filled.
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -29,6 +31,7 @@ _LATE_START: Final = 0.040  # [s] above the target at the first sound: the same
 _MAX_DROPOUT: Final = 3000  # packets, RFC 3550 A.1
 _MAX_MISORDER: Final = 100  # packets, RFC 3550 A.1
 _MAX_STRAY: Final = 1.0  # [s] that a time stamp may be off the arrival, in either direction
+_SEEN: Final = 64  # packets that a spare may be a double of: no one is sent again after more than a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Packet:
     """One RTP packet of sound: sequence number (16 bits), time stamp (32 bits, 48 kHz), and whatever it carries.
 
     What the buffer can't see for itself, the sender of it says: how many ``samples`` it lasts (above 0), and how many before it
-    could be rebuilt from a copy that it carries (``recoverable``).
+    could be rebuilt from a copy that it carries (``recoverable``); and whether it came by another way than the first (``spare``).
     """
 
     sequence: int
@@ -44,6 +47,7 @@ class Packet:
     payload: bytes
     samples: int = 960
     recoverable: int = 0
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ Pulled: TypeAlias = Packet | Lost | NotYet
 class JitterStats:
     """Counters since the start, and the line as it is now [s]."""
 
-    received: int  # all that were pushed
+    received: int  # all that were pushed, without spares
+    mended: int  # lost, and played from a spare
     late: int  # came after their moment
     doubled: int
     stray: int  # fit neither the stream nor a new one
@@ -90,7 +95,8 @@ class JitterBuffer:
         self._playing = False
         self._waited = 0  # samples made up at this position
         self._last: Packet | None = None  # pulled
-        self._received = self._late = self._doubled = self._stray = self._skipped = self._lost = self._resyncs = 0
+        self._seen: deque[int] = deque(maxlen=_SEEN)  # where the packets of late were
+        self._received = self._mended = self._late = self._doubled = self._stray = self._skipped = self._lost = self._resyncs = 0
 
     def __len__(self) -> int:
         """Packets kept."""
@@ -110,6 +116,7 @@ class JitterBuffer:
         """Counters at this moment."""
         return JitterStats(
             received=self._received,
+            mended=self._mended,
             late=self._late,
             doubled=self._doubled,
             stray=self._stray,
@@ -122,8 +129,11 @@ class JitterBuffer:
 
     def push(self, packet: Packet, now: float) -> None:
         """Take a packet that arrived at ``now``. Anything is accepted; what can't be used is counted and dropped."""
-        self._received += 1
-        self._place(packet, now)
+        if packet.spare:
+            self._place_spare(packet, now)
+        else:
+            self._received += 1
+            self._place(packet, now)
 
     def pull(self, now: float) -> Pulled:
         """What comes next: a packet (which leaves the buffer), a hole, or nothing yet.
@@ -149,6 +159,13 @@ class JitterBuffer:
         if self._playing:
             self._waited += samples
 
+    def restart(self) -> None:
+        """What comes next is of another sender, whose counters have nothing to do with those so far. What is known of the line stays."""
+        if self._newest is not None:
+            self._resyncs += 1
+        self._newest = self._stranger = self._last = None
+        self._packets.clear()
+
     def _place(self, packet: Packet, now: float) -> None:
         newest = self._newest
         if newest is None:
@@ -165,7 +182,23 @@ class JitterBuffer:
                 return
             self._newest = arrival
         self._line.arrived(arrival.position, now)
+        self._seen.append(arrival.position)
         self._keep(arrival.position, packet, now)
+
+    def _place_spare(self, packet: Packet, now: float) -> None:
+        """Fill a hole, if it is one and still open. What a spare comes too late for, it still tells how long to wait for the next."""
+        if self._newest is None:
+            return
+        arrival = self._newest.next(packet, now)
+        position = arrival.position
+        if now == self._newest.at:
+            self._line.copied(now)
+        if not arrival.fits(self._newest) or position >= self._newest.position or position in self._seen or position in self._packets:
+            return
+        self._seen.append(position)  # another spare of it tells nothing new
+        self._line.mended(position, now)
+        if position >= self._position and len(self._packets) < MAX_PACKETS:
+            self._packets[position] = packet
 
     def _begin(self, arrival: "_Arrival", packet: Packet) -> None:
         """A stream starts, or goes on after a pause: sound from here, a target later."""
@@ -176,6 +209,8 @@ class JitterBuffer:
         self._playing = False
         self._waited = 0
         self._packets = {arrival.position: packet}
+        self._seen.clear()
+        self._seen.append(arrival.position)
 
     def _consider(self, packet: Packet, now: float) -> None:
         """A packet far off the stream: alone it's a stray, two in a row are a sender that started anew (RFC 3550 A.1)."""
@@ -199,7 +234,7 @@ class JitterBuffer:
             self._position = min(self._position, position)
         if position < self._position:
             self._late += 1
-        elif position in self._packets:
+        elif position in self._packets and not self._packets[position].spare:
             self._doubled += 1
         else:
             self._packets[position] = packet
@@ -211,7 +246,11 @@ class JitterBuffer:
         self._position += packet.samples
         self._waited = 0
         self._last = packet
-        self._line.received()
+        if packet.spare:
+            self._mended += 1
+            self._line.missed(1)
+        else:
+            self._line.received()
         return packet
 
     def _settle(self, following: int) -> None:

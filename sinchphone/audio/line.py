@@ -5,6 +5,7 @@ transit of the last seconds is the base; a quantile of what packets take above i
 where the path has just become longer, or where lost packets can be rebuilt from a later one that's worth waiting for.
 """
 
+import math
 from collections import deque
 from itertools import islice
 from typing import Final
@@ -29,6 +30,12 @@ _LOSSY: Final = 0.01  # share of lost frames from which on waiting for redundanc
 _REDUNDANCY_WAIT: Final = 0.012  # [s] on top of it, until the packet with the copy is surely there; 22 ms sound no better
 _REDUNDANCY_FRESH: Final = 5.0  # [s] a copy seen is taken as a habit
 
+_MENDS: Final = 50  # lost frames whose spares are remembered,
+_MENDS_FRESH: Final = 10.0  # [s] for so long
+_MENDS_KNOWN: Final = 3  # of them until it's known how long an answer takes; a copy always takes as long
+_MEND_QUANTILE: Final = 0.9
+_MAX_MEND: Final = 0.130  # [s] a spare that takes longer isn't waited for
+
 _STEP: Final = 8  # packets that are all slower than the target: the path became longer, no need to wait for the quantile
 
 _SLOT: Final = 0.5  # [s]
@@ -49,6 +56,8 @@ class Line:
         self._loss = 0.0  # smoothed share of frames that were not there in time
         self._redundancy = 0.0  # [s] how far back a copy reaches
         self._redundancy_at = 0.0
+        self._copied_at = -math.inf
+        self._mends: deque[tuple[float, float]] = deque(maxlen=_MENDS)  # when a lost frame's spare came, and how late [s]
 
     def restart(self, position: int, now: float) -> None:
         """The time line is new, what is known of jitter and loss stays."""
@@ -82,6 +91,20 @@ class Line:
         self._redundancy = seconds
         self._redundancy_at = now
 
+    def copied(self, now: float) -> None:
+        """A packet carried copies of those before it."""
+        if self._copied_at == -math.inf:
+            self._mends.clear()
+        self._copied_at = now
+
+    def mended(self, position: int, now: float) -> None:
+        """A frame that was lost came by another way, for the first time.
+
+        While packets carry copies, these mend the most: what is sent again is welcome, but not waited for.
+        """
+        if self.base is not None and self._copied_at in (now, -math.inf):
+            self._mends.append((now, now - position / RATE - self.base))
+
     def _drains(self, position: int, transit: float) -> bool:
         """Whether the packet was only held up behind the one before it. Also notes the jitter.
 
@@ -105,13 +128,21 @@ class Line:
 
     def _wanted(self, now: float) -> float:
         ordered = sorted(self._excess)
+        if now - self._copied_at > _REDUNDANCY_FRESH:
+            self._copied_at = -math.inf
         wanted = _quantile(ordered, _QUANTILE) + _HEADROOM
         if len(ordered) < _KNOWN:
             wanted = max(wanted, _INITIAL_TARGET)
         wanted = max(wanted, self._peaks(wanted), min(islice(reversed(self._excess), _STEP)) + _HEADROOM)
         if self._loss > _LOSSY and now - self._redundancy_at < _REDUNDANCY_FRESH:
             wanted = max(wanted, _quantile(ordered, 0.9) + self._redundancy + _REDUNDANCY_WAIT)
-        return wanted
+        return max(wanted, self._mending(now)) if self._loss > _LOSSY else wanted
+
+    def _mending(self, now: float) -> float:
+        """Enough for the spares of nearly all lost frames that have one; 0 where there are few, or too late ones."""
+        late = sorted(late for at, late in self._mends if now - at < _MENDS_FRESH and late <= _MAX_MEND)
+        known = len(late) >= (_MENDS_KNOWN if self._copied_at == -math.inf else 1)
+        return _quantile(late, _MEND_QUANTILE) + _HEADROOM if known else 0.0
 
     def _peaks(self, wanted: float) -> float:
         """Enough for the second highest of the peaks that stand out above ``wanted``; 0 where there are no two."""

@@ -20,6 +20,7 @@ _DECIMATION: Final = 6  # the search begins at 8 kHz
 _SHORTEST: Final = 20  # 2.5 ms at 8 kHz; of higher voices several periods are taken
 _LONGEST: Final = 80  # 10 ms at 8 kHz: 100 Hz
 _REFINE: Final = 5  # samples at 48 kHz around the coarse period
+_INAUDIBLE: Final = 0.9  # likeness
 _QUIET_RMS: Final = 60.0  # of 32768, -55 dBFS: any cut will do
 
 
@@ -32,13 +33,13 @@ class Period:
     rms: float
 
 
-def find_period(block: Samples) -> Period:
+def find_period(block: Samples, longest: int = _LONGEST * _DECIMATION) -> Period:
     """The period (2.5 to 10 ms, at most half the block) after which ``block`` resembles itself best.
 
-    ``block`` has at least ``MIN_SAMPLES``.
+    ``block`` has at least ``MIN_SAMPLES``; ``longest`` is how many a period may have, 120 or more.
     """
     signal = block.astype(np.float32)
-    coarse, likeness = _coarse(signal)
+    coarse, likeness = _coarse(signal, longest // _DECIMATION)
     return Period(_refine(signal, coarse), likeness, float(np.sqrt(np.mean(signal * signal))))
 
 
@@ -69,18 +70,28 @@ def adjust(block: Samples, excess: float) -> Samples:
     return shrink(block, samples) if excess > 0 else grow(block, samples)
 
 
+def trim(block: Samples, most: int) -> Samples:
+    """``block`` up to ``most`` samples shorter; as it was where that could be heard."""
+    if len(block) < MIN_SAMPLES or most < _SHORTEST * _DECIMATION:
+        return block
+    period = find_period(block, min(most, _LONGEST * _DECIMATION))
+    if period.rms < _QUIET_RMS:
+        return shrink(block, min(most, len(block) // 2))
+    return shrink(block, period.samples) if period.samples <= most and period.likeness > _INAUDIBLE else block
+
+
 def _likeness_needed(off: float) -> float:
     """The likeness that makes a cut inaudible, or worth its price where the delay is far ``off`` [s]."""
     if off < 0.020:
-        return 0.9
+        return _INAUDIBLE
     return 0.75 if off < 0.060 else 0.5
 
 
-def _coarse(signal: _Signal) -> tuple[int, float]:
+def _coarse(signal: _Signal, most: int) -> tuple[int, float]:
     """The best period in a view at 8 kHz, in samples at 48 kHz, and how alike it is."""
     count = len(signal) // _DECIMATION
     view = signal[: count * _DECIMATION].reshape(count, _DECIMATION).mean(axis=1)
-    longest = min(_LONGEST, count // 2)
+    longest = min(most, count // 2)
     width = count - longest
     head = view[:width]
     shifted = np.lib.stride_tricks.sliding_window_view(view, width)[_SHORTEST : longest + 1]

@@ -17,6 +17,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
 from sinchphone.audio.level import amplitude
 
 TONE_DBFS: Final = -20.0
+WAITING_DBFS: Final = -26.0  # the nominal level of speech
 _RAMP_SECONDS: Final = 0.005  # a tone that starts or stops within 5 ms doesn't click
 
 
@@ -64,6 +65,11 @@ def _cadence(hertz: tuple[float, ...], on: float, off: float) -> Plan:
     return Plan((Segment(hertz, on), Segment((), off)), TONE_DBFS - 10 * math.log10(len(hertz)))
 
 
+def call_waiting(hz: float, *seconds: float) -> Plan:
+    """Tone, pause, tone, pause: heard over speech without covering it."""
+    return Plan(tuple(Segment((hz,) if number % 2 == 0 else (), piece) for number, piece in enumerate(seconds)), WAITING_DBFS)
+
+
 def _chime() -> Plan:
     """A broken chord upwards, G major with the octave, each note with its octave, then two seconds of rest."""
     rise = tuple(Segment((note, 2 * note), 0.18, 0.25) for note in (392.00, 493.88, 587.33))
@@ -77,6 +83,7 @@ EUROPEAN: Final[Mapping[str, Plan]] = MappingProxyType(
         "ringback": _cadence((425.0,), 1.0, 4.0),
         "busy": _cadence((425.0,), 0.5, 0.5),
         "congestion": _cadence((425.0,), 0.25, 0.25),
+        "waiting": call_waiting(425.0, 0.2, 0.6, 0.2, 9.0),
         "ringtone": _chime(),
     }
 )
@@ -87,9 +94,14 @@ UNITED_STATES: Final[Mapping[str, Plan]] = MappingProxyType(
         "ringback": _cadence((440.0, 480.0), 2.0, 4.0),
         "busy": _cadence((480.0, 620.0), 0.5, 0.5),
         "congestion": _cadence((480.0, 620.0), 0.25, 0.25),
+        "waiting": call_waiting(440.0, 0.3, 9.7),
         "ringtone": _chime(),
     }
 )
+
+# What the others in a room hear when somebody comes or goes, once: a fourth up, a fourth down, well below speech.
+JOINED: Final = Plan((Segment((659.26,), 0.09), Segment((880.00,), 0.16, 0.08)), -28.0)
+LEFT: Final = Plan((Segment((880.00,), 0.09), Segment((659.26,), 0.16, 0.08)), -28.0)
 
 
 def _envelope(samples: int, fade_seconds: float | None) -> NDArray[np.float64]:
@@ -132,5 +144,5 @@ class Loop:
 
 
 def signal_source(name: str, plans: Mapping[str, Plan] = EUROPEAN) -> Loop:
-    """The signal called ``name`` (ringback, busy, congestion or ringtone), from its beginning, for ever. Raises KeyError."""
+    """The signal called ``name`` (ringback, busy, congestion, waiting or ringtone), from its beginning, for ever. Raises KeyError."""
     return Loop(render(plans[name]))

@@ -308,3 +308,100 @@ def test_any_packets_in_any_order_leave_the_buffer_bounded_and_no_packet_twice(s
                 pulled.append(result.payload)
         assert len(buffer) <= MAX_PACKETS
     assert len(pulled) == len(set(pulled)) <= pushed
+
+
+def spare(index: int, *, timestamp: int = 0xFFFFF000) -> Packet:
+    return Packet((65_530 + index) % 0x10000, (timestamp + FRAME * index) % 0x100000000, b"%d" % index, FRAME, spare=True)
+
+
+def test_a_spare_that_comes_in_time_is_played_in_its_place_and_counts_as_mended():
+    buffer = running(10)
+    assert played(buffer, 0.19) == 9
+    buffer.push(packet(11), 0.22)
+    buffer.push(spare(10), 0.22)
+    assert [played(buffer, 0.22), played(buffer, 0.24)] == [10, 11]
+    assert (buffer.stats().mended, buffer.stats().lost_samples, buffer.stats().received) == (1, 0, 11)
+
+
+def test_a_spare_of_what_is_there_of_what_was_played_or_of_the_future_is_nothing():
+    buffer = running(10)
+    buffer.push(packet(10), 0.2)
+    for index in (10, 9, 3, 11, 40, -2000):
+        buffer.push(spare(index), 0.201)
+    assert len(buffer) == 2
+    assert [played(buffer, 0.201), played(buffer, 0.221), played(buffer, 0.241)] == [9, 10, None]
+    assert (buffer.stats().doubled, buffer.stats().late, buffer.stats().stray, buffer.stats().mended) == (0, 0, 0, 0)
+
+
+def test_a_spare_alone_starts_no_sound():
+    buffer = JitterBuffer()
+    buffer.push(spare(0), 0.0)
+    assert buffer.pull(1.0) == NotYet()
+
+
+def test_a_packet_that_was_only_overtaken_by_its_spare_is_no_double():
+    buffer = running(10)
+    buffer.push(packet(11), 0.22)
+    buffer.push(spare(10), 0.22)
+    buffer.push(packet(10), 0.221)
+    assert [played(buffer, 0.222), played(buffer, 0.223), played(buffer, 0.243)] == [9, 10, 11]
+    assert (buffer.stats().doubled, buffer.stats().mended) == (0, 0)
+
+
+@pytest.mark.parametrize(("copies", "least", "most"), [(1, 0.025, 0.032), (2, 0.045, 0.052), (3, 0.065, 0.072)])
+def test_the_target_waits_for_as_many_copies_as_bursts_need(copies: int, least: float, most: float):
+    buffer, lost = JitterBuffer(), {i for begun in range(20, 400, 12) for i in range(begun, begun + copies)}
+    for i in range(400):
+        now = i * FRAME_S
+        if i not in lost:
+            buffer.push(packet(i), now)
+            for age in range(1, copies + 1):
+                buffer.push(spare(i - age), now)
+        for _ in range(2):
+            buffer.pull(now + 0.015)
+    assert least <= buffer.target <= most
+
+
+def test_copies_that_are_not_needed_are_not_waited_for():
+    buffer = JitterBuffer()
+    for i in range(400):
+        buffer.push(packet(i), i * FRAME_S)
+        buffer.push(spare(i - 1), i * FRAME_S)
+        buffer.pull(i * FRAME_S + 0.015)
+    assert buffer.target < 0.012
+
+
+@pytest.mark.parametrize(("later", "least", "most"), [(0.060, 0.060, 0.075), (0.300, 0.0, 0.012)])
+def test_what_is_sent_again_is_waited_for_unless_it_takes_too_long(later: float, least: float, most: float):
+    buffer = JitterBuffer()
+    arrivals = [(i * FRAME_S + (later if i % 10 == 5 else 0.0), i) for i in range(400)]
+    for now, i in sorted(arrivals):
+        buffer.push(spare(i) if i % 10 == 5 else packet(i), now)
+        for _ in range(2):
+            buffer.pull(now + 0.001)
+    assert least <= buffer.target <= most
+
+
+def test_after_a_restart_the_next_packet_begins_anew_however_near_its_counters_are():
+    buffer = running(50)
+    buffer.restart()
+    assert buffer.pull(1.0) == NotYet()
+    heard = []
+    for i in range(5):
+        buffer.push(packet(i, sequence=65_530 + 45, timestamp=0xFFFFF000 + 44 * FRAME), 1.1 + i * FRAME_S)
+        heard.append(played(buffer, 1.111 + i * FRAME_S))
+    assert heard == [0, 1, 2, 3, 4]
+    assert buffer.stats().late == 0
+
+
+def test_of_several_copies_only_the_first_to_come_is_waited_for():
+    buffer = JitterBuffer()
+    for i in range(400):
+        now = i * FRAME_S
+        if i % 10:
+            buffer.push(packet(i), now)
+            for age in (1, 2, 3):
+                buffer.push(spare(i - age), now)
+        for _ in range(2):
+            buffer.pull(now + 0.015)
+    assert buffer.target < 0.032

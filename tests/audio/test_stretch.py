@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
-from sinchphone.audio.stretch import MIN_SAMPLES, adjust, find_period, grow, shrink
+from sinchphone.audio.stretch import MIN_SAMPLES, adjust, find_period, grow, shrink, trim
 
 
 def tone(hz: float, samples: int) -> Samples:
@@ -90,3 +90,14 @@ def test_any_block_comes_out_at_most_half_as_long_or_longer(raw: bytes, excess: 
     result = adjust(block, excess)
     assert result.dtype == np.int16
     assert len(block) / 2 <= len(result) <= len(block) * 1.5
+
+
+def test_a_trim_leaves_out_no_more_than_it_may_and_nothing_that_is_heard():
+    sound = voice(150, 960)  # a period of 320 samples
+    assert len(trim(sound, 480)) == pytest.approx(960 - 320, abs=3)
+    assert len(trim(sound, 300)) == 960
+    assert len(trim(np.zeros(960, np.int16), 333)) == 960 - 333
+    noise = np.random.default_rng(2).normal(0, 5000, 960).astype(np.int16)
+    assert len(trim(noise, 480)) == 960
+    assert len(trim(sound, 0)) == 960
+    assert len(trim(sound[:200], 100)) == 200

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE
 from sinchphone.audio.goertzel import dominant_hz, share
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.tones import EUROPEAN, UNITED_STATES, Loop, Plan, Sine, render, signal_source
+from sinchphone.audio.tones import EUROPEAN, JOINED, LEFT, UNITED_STATES, Loop, Plan, Sine, render, signal_source
 from sinchphone.media.sound import Signal
 
 
@@ -93,3 +93,13 @@ def test_an_unknown_signal_is_refused() -> None:
 def test_nothing_cannot_be_repeated() -> None:
     with pytest.raises(ValueError, match="repeated"):
         Loop(np.zeros(0, np.int16))
+
+
+@pytest.mark.parametrize(("plan", "rises"), [(JOINED, True), (LEFT, False)])
+def test_the_tone_of_who_comes_goes_up_and_of_who_goes_goes_down_both_short_and_low(plan: Plan, rises: bool) -> None:
+    wave = render(plan)
+    first, second = dominant_hz(wave[:4000]), dominant_hz(wave[-7000:])
+    assert first is not None and second is not None
+    assert (second > first) is rises
+    assert len(wave) < 0.3 * RATE
+    assert -35 < dbfs(wave) < -25

@@ -1,0 +1,115 @@
+"""Push-button tones in the sound itself: made and recognised (ITU-T Q.23, limits of Q.24).
+
+::
+
+    samples -> every 5 ms a window of 20 ms -> the strongest row and column tone -> rules -> the same digit in 4 windows: a digit
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sinchphone.audio.frame import RATE, Samples, silence
+from sinchphone.audio.level import FULL_SCALE, amplitude, mean_square, power_to_dbfs
+
+ROWS: Final = (697.0, 770.0, 852.0, 941.0)  # [Hz]
+COLUMNS: Final = (1209.0, 1336.0, 1477.0, 1633.0)
+KEYS: Final = ("123A", "456B", "789C", "*0#D")
+TONES: Final = MappingProxyType({key: (ROWS[r], COLUMNS[c]) for r, keys in enumerate(KEYS) for c, key in enumerate(keys)})
+
+_HOP: Final = 240  # samples
+_WINDOW: Final = 960  # a window that a tone fills to less than four fifths fails the share of energy
+_SHARE: Final = 0.8  # of the energy of a window that both tones have: speech rarely has so much in two lines
+_MIN_DBFS: Final = -40.0  # of each tone; Q.24 leaves it to the administrations (-25 to -40 dBm)
+_REVERSE_TWIST_DB: Final = 8.5  # the row louder than the column (Q.24 table A-1: up to 4 to 10 dB)
+_TWIST_DB: Final = 6.5  # the column louder
+_WINDOWS_FOR_A_DIGIT: Final = 4  # 40 ms of tone give 5, 20 ms give 2 (Q.24: 40 ms must be taken, 20 ms must not)
+_WINDOWS_FOR_A_PAUSE: Final = 7  # an interruption of 10 ms costs 5, a pause of 40 ms costs 10
+_TOLERANCE: Final = 0.025  # Q.24: 1.5 % off must be taken, 3.5 % must not
+_GRID: Final = np.arange(-0.045, 0.0451, 0.005)  # how far off a tone is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A digit that has ended. ``at`` counts samples from the first that was pushed to its beginning, within some 5 ms."""
+
+    digit: str
+    at: int
+    samples: int
+
+
+def tone_of(digit: str, samples: int, level_dbfs: float = -13.0) -> Samples:
+    """``samples`` of a digit's two tones, each at ``level_dbfs``. Raises KeyError for what isn't a digit."""
+    times = np.arange(samples) / RATE
+    wave = sum(np.sin(2 * math.pi * hz * times) for hz in TONES[digit])
+    tone: Samples = np.rint(np.clip(amplitude(level_dbfs) * wave, -32_768, 32_767)).astype(np.int16)
+    return tone
+
+
+class Detector:
+    """Recognises digits in a stream. ``push`` takes any number of samples and gives the digits that ended in them."""
+
+    def __init__(self) -> None:
+        self._rest = silence(0)
+        self._position = 0  # of the first sample of ``_rest``
+        self._digit: str | None = None  # candidate or digit that lasts
+        self._began = self._last = self._seen = self._missed = 0
+
+    def push(self, samples: Samples) -> list[Heard]:
+        """The next samples of the stream."""
+        self._rest = np.concatenate([self._rest, samples])
+        return [digit for window in self._windows() for digit in self._take(_digit_in(window))]
+
+    def _windows(self) -> Iterator[Samples]:
+        while len(self._rest) >= _WINDOW:
+            yield self._rest[:_WINDOW]
+            self._rest = self._rest[_HOP:]
+            self._position += _HOP
+
+    def _take(self, digit: str | None) -> Iterator[Heard]:
+        if digit is not None and digit == self._digit:
+            self._seen, self._missed, self._last = self._seen + 1, 0, self._position
+            return
+        self._missed += 1
+        if self._digit is not None and (digit is not None or self._missed >= _WINDOWS_FOR_A_PAUSE):
+            if self._seen >= _WINDOWS_FOR_A_DIGIT:
+                yield Heard(self._digit, self._began, self._last - self._began + _WINDOW)
+            self._digit = None
+        if digit is not None:
+            self._digit, self._began, self._last, self._seen, self._missed = digit, self._position, self._position, 1, 0
+
+
+def _lines(hertz: tuple[float, ...]) -> NDArray[np.complex128]:
+    """A row for each frequency and each deviation of the grid, which picks that line out of a window."""
+    deviating = np.array([hz * (1 + deviation) for hz in hertz for deviation in _GRID])
+    return np.exp(-2j * math.pi * np.outer(deviating, np.arange(_WINDOW)) / RATE)
+
+
+_ROW_LINES: Final = _lines(ROWS)
+_COLUMN_LINES: Final = _lines(COLUMNS)
+
+
+def _strongest(lines: NDArray[np.complex128], wave: NDArray[np.float64]) -> tuple[int, float]:
+    """The tone (0 to 3) and its mean square; nothing (0.0) where it is too far off its frequency."""
+    powers = 2 * (np.abs(lines @ wave) / (_WINDOW * FULL_SCALE)) ** 2
+    best = int(np.argmax(powers))
+    tone, deviation = divmod(best, len(_GRID))
+    return tone, float(powers[best]) if abs(_GRID[deviation]) < _TOLERANCE + 1e-9 else 0.0
+
+
+def _digit_in(window: Samples) -> str | None:
+    energy = mean_square(window)
+    if power_to_dbfs(energy) < _MIN_DBFS:
+        return None
+    wave = window.astype(np.float64)
+    row, low = _strongest(_ROW_LINES, wave)
+    column, high = _strongest(_COLUMN_LINES, wave)
+    if not low or not high or low + high < _SHARE * energy or power_to_dbfs(min(low, high)) < _MIN_DBFS:
+        return None
+    twist_db = power_to_dbfs(high) - power_to_dbfs(low)
+    return KEYS[row][column] if -_REVERSE_TWIST_DB <= twist_db <= _TWIST_DB else None

@@ -1,0 +1,197 @@
+"""How good a call is: once a second counters go in, a report and the warnings that begin or end come out. Pure.
+
+Names and thresholds of the warnings are the Sinch SDK's (call quality warning events); ``SilentInboundAudio`` and
+``ClippedOutboundAudio`` are ours. What the SDK leaves open is decided here: a level counts as zero after 5 s of exact zeros, inbound
+sound as silent after 10 s below -60 dBFS, a microphone as too loud while more than a tenth of its frames of the last 4 s are clipped.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from sinchphone.audio.activity import Activity
+from sinchphone.audio.emodel import mos
+
+ROUND_TRIP_MS: Final = 300.0
+JITTER_MS: Final = 30.0
+LOSS_PERCENT: Final = 1.0
+ZERO_SECONDS: Final = 5.0
+SILENT_SECONDS: Final = 10.0
+CLIPPED_SHARE: Final = 0.1  # of the frames in a spell: speech at a level that is right has none, shouting into a hot microphone 30 %
+_SPELL: Final = 4  # samples that jitter, loss and clipping are judged over
+_BAD_OF_SPELL: Final = 3
+_PACKET_MS: Final = 20.0
+_DEVICES_MS: Final = 40.0  # capture and playout at both ends, which nobody can measure from here: taken as this
+
+
+class QualityWarning(StrEnum):
+    """What can be wrong with a call's sound."""
+
+    HIGH_ROUND_TRIP = "HighRemoteInboundRtt"
+    HIGH_JITTER = "HighInboundJitter"
+    HIGH_LOSS = "HighInboundPacketLoss"
+    MISSING_STREAM = "MissingMediaStream"
+    CONSTANT_OUTBOUND = "ConstantOutboundAudioLevel"
+    CONSTANT_INBOUND = "ConstantInboundAudioLevel"
+    ZERO_OUTBOUND = "ZeroOutboundAudioLevel"
+    ZERO_INBOUND = "ZeroInboundAudioLevel"
+    SILENT_INBOUND = "SilentInboundAudio"  # packets flow, but carry silence
+    CLIPPED_OUTBOUND = "ClippedOutboundAudio"  # the microphone is too loud: its peaks are cut off
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A warning begins (``triggered``) or is over."""
+
+    name: str
+    triggered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A call at one moment. Counters count from the call's start; ``None``: not known (yet)."""
+
+    at: float  # any clock [s]
+    connected: bool
+    muted: bool = False
+    codec: str | None = None
+    packets_received: int = 0
+    packets_lost: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    concealed_samples: int = 0
+    played_samples: int = 0
+    sent_loss_percent: float | None = None  # what the peer reports of our packets
+    jitter_ms: float | None = None
+    delay_ms: float | None = None
+    round_trip_ms: float | None = None
+    near: Activity | None = None
+    far: Activity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The time between two samples. ``mos`` is an estimate (ITU-T G.107.1), 1.0 to 4.5. ``None``: nothing to judge by."""
+
+    sent_kbps: float | None
+    received_kbps: float | None
+    received_loss_percent: float | None
+    sent_loss_percent: float | None
+    concealed_percent: float | None
+    mos: float | None
+
+
+class Quality:
+    """Judges one call."""
+
+    def __init__(self) -> None:
+        self._before: Sample | None = None
+        self._last = Report(
+            sent_kbps=None, received_kbps=None, received_loss_percent=None, sent_loss_percent=None, concealed_percent=None, mos=None
+        )
+        self._jitter_spell: deque[bool] = deque(maxlen=_SPELL)
+        self._loss_spell: deque[bool] = deque(maxlen=_SPELL)
+        self._near_spell: deque[Activity] = deque(maxlen=_SPELL + 1)  # what lies between the first and the last is the spell
+        self._active: set[str] = set()
+        self._scores: list[float] = []
+
+    @property
+    def report(self) -> Report:
+        """About the last second."""
+        return self._last
+
+    @property
+    def mean_mos(self) -> float | None:
+        """The mean of all estimates since the call began."""
+        return sum(self._scores) / len(self._scores) if self._scores else None
+
+    @property
+    def active(self) -> frozenset[str]:
+        """The warnings that are in force."""
+        return frozenset(self._active)
+
+    def push(self, sample: Sample) -> list[Change]:
+        """Take the next sample, about a second after the one before; what changed by it."""
+        before, self._before = self._before, sample
+        self._last = _compare(before, sample) if before is not None else self._last
+        if self._last.mos is not None:
+            self._scores.append(self._last.mos)
+        self._jitter_spell.append((sample.jitter_ms or 0) > JITTER_MS)
+        self._loss_spell.append((self._last.received_loss_percent or 0) > LOSS_PERCENT)
+        if sample.near is not None:
+            self._near_spell.append(sample.near)
+        flowing = before is not None and sample.packets_received > before.packets_received
+        return [change for name, rule in _RULES.items() for change in self._judge(name, rule(self, sample, flowing))]
+
+    def _judge(self, name: str, wrong: bool) -> list[Change]:
+        if wrong == (name in self._active):
+            return []
+        (self._active.add if wrong else self._active.discard)(name)
+        return [Change(name, wrong)]
+
+    def _is_bad_spell(self, spell: "deque[bool]") -> bool:
+        return sum(spell) >= _BAD_OF_SPELL
+
+    def _is_clipped(self) -> bool:
+        """Whether the microphone's peaks were cut off too often of late."""
+        if len(self._near_spell) <= _SPELL:
+            return False
+        first, last = self._near_spell[0], self._near_spell[-1]
+        return last.clipped_frames - first.clipped_frames > CLIPPED_SHARE * (last.frames - first.frames)
+
+
+_Rule = Callable[[Quality, Sample, bool], bool]  # the last: packets are flowing
+
+_RULES: Final[Mapping[str, _Rule]] = MappingProxyType(
+    {
+        QualityWarning.HIGH_ROUND_TRIP.value: lambda _, sample, __: (sample.round_trip_ms or 0) > ROUND_TRIP_MS,
+        QualityWarning.HIGH_JITTER.value: lambda quality, _, __: quality._is_bad_spell(quality._jitter_spell),
+        QualityWarning.HIGH_LOSS.value: lambda quality, _, __: quality._is_bad_spell(quality._loss_spell),
+        QualityWarning.MISSING_STREAM.value: lambda _, sample, __: not sample.connected,
+        QualityWarning.CONSTANT_OUTBOUND.value: lambda _, sample, __: not sample.muted and _is_constant(sample.near),
+        QualityWarning.CONSTANT_INBOUND.value: lambda _, sample, flowing: flowing and _is_constant(sample.far),
+        QualityWarning.ZERO_OUTBOUND.value: lambda _, sample, __: not sample.muted and _is_zero(sample.near),
+        QualityWarning.ZERO_INBOUND.value: lambda _, sample, flowing: flowing and _is_zero(sample.far),
+        QualityWarning.SILENT_INBOUND.value: lambda _, sample, flowing: flowing and _is_silent(sample.far) and not _is_zero(sample.far),
+        QualityWarning.CLIPPED_OUTBOUND.value: lambda quality, sample, __: not sample.muted and quality._is_clipped(),
+    }
+)
+
+
+def _is_zero(activity: Activity | None) -> bool:
+    return activity is not None and activity.zero_seconds >= ZERO_SECONDS
+
+
+def _is_constant(activity: Activity | None) -> bool:
+    return activity is not None and activity.constant and not _is_zero(activity)
+
+
+def _is_silent(activity: Activity | None) -> bool:
+    return activity is not None and activity.silent_seconds >= SILENT_SECONDS
+
+
+def _compare(before: Sample, now: Sample) -> Report:
+    seconds = now.at - before.at
+    received, lost = now.packets_received - before.packets_received, now.packets_lost - before.packets_lost
+    played, concealed = now.played_samples - before.played_samples, now.concealed_samples - before.concealed_samples
+    share = min(1.0, max(0.0, concealed / played)) if played > 0 else None
+    return Report(
+        sent_kbps=_kbps(now.bytes_sent - before.bytes_sent, seconds),
+        received_kbps=_kbps(now.bytes_received - before.bytes_received, seconds),
+        received_loss_percent=100 * max(0, lost) / (received + max(0, lost)) if received > 0 else None,
+        sent_loss_percent=now.sent_loss_percent,
+        concealed_percent=100 * share if share is not None else None,
+        mos=mos(now.codec, share, _one_way_ms(now)) if now.codec is not None and share is not None else None,
+    )
+
+
+def _kbps(octets: int, seconds: float) -> float | None:
+    return 8 * octets / seconds / 1000 if seconds > 0 else None
+
+
+def _one_way_ms(sample: Sample) -> float:
+    """From mouth to ear, as far as it can be known at one end: the other end's jitter buffer is taken to be like ours."""
+    return (sample.round_trip_ms or 0) / 2 + (sample.delay_ms or 0) + _PACKET_MS + _DEVICES_MS

@@ -1,0 +1,128 @@
+"""Reports and warnings of a call's quality."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinchphone.audio.activity import Activity
+from sinchphone.audio.quality import Change, Quality, Sample
+
+LIVELY = Activity(-20, -60, True, 10, 0, 0, 0, 500, False)
+
+
+def second(n: int, **more: Any) -> Sample:
+    """The n-th second of a call in which all is well: 50 packets, 6000 bytes and 48 000 samples each way."""
+    calm: dict[str, Any] = {
+        "at": float(n),
+        "connected": True,
+        "codec": "opus",
+        "packets_received": 50 * n,
+        "bytes_sent": 6000 * n,
+        "bytes_received": 6000 * n,
+        "played_samples": 48_000 * n,
+        "jitter_ms": 2.0,
+        "delay_ms": 30.0,
+        "round_trip_ms": 20.0,
+        "near": LIVELY,
+        "far": LIVELY,
+    }
+    return Sample(**calm | more)
+
+
+def changes(*samples: Sample) -> list[tuple[str, bool]]:
+    quality = Quality()
+    return [(change.name, change.triggered) for sample in samples for change in quality.push(sample)]
+
+
+def test_a_good_call_has_a_good_score_and_no_warnings() -> None:
+    quality = Quality()
+    assert [change for n in range(10) for change in quality.push(second(n))] == []
+    assert quality.report.mos is not None and quality.report.mos > 4.3
+    assert quality.report.sent_kbps == pytest.approx(48)
+    assert quality.report.received_loss_percent == 0
+    assert quality.mean_mos == pytest.approx(quality.report.mos)
+
+
+def test_a_round_trip_over_300_ms_triggers_at_once_and_recovers() -> None:
+    assert changes(second(0), second(1, round_trip_ms=301), second(2, round_trip_ms=301), second(3)) == [
+        ("HighRemoteInboundRtt", True),
+        ("HighRemoteInboundRtt", False),
+    ]
+
+
+def test_jitter_triggers_in_three_of_four_samples_and_not_before() -> None:
+    jitter = [31, 0, 31, 31, 0, 0]
+    told = changes(*(second(n, jitter_ms=ms) for n, ms in enumerate(jitter)))
+    assert told == [("HighInboundJitter", True), ("HighInboundJitter", False)]
+    assert changes(*(second(n, jitter_ms=31 * (n % 2)) for n in range(10))) == []
+
+
+def test_loss_is_that_of_the_last_second_not_of_the_whole_call() -> None:
+    quality = Quality()
+    lost = [0, 0, 2, 4, 6, 6, 6]
+    told = [[c.triggered for c in quality.push(second(n, packets_lost=packets))] for n, packets in enumerate(lost)]
+    assert told == [[], [], [], [], [True], [], [False]]
+    assert quality.report.received_loss_percent == 0
+
+
+def test_media_that_is_gone_is_missing() -> None:
+    assert changes(second(0), second(1, connected=False), second(2)) == [("MissingMediaStream", True), ("MissingMediaStream", False)]
+
+
+def test_packets_that_carry_silence_are_told_from_a_dead_microphone_and_from_no_packets() -> None:
+    silent = replace(LIVELY, silent_seconds=10.0)
+    assert changes(second(0), second(1, far=silent)) == [("SilentInboundAudio", True)]
+    dead = replace(LIVELY, silent_seconds=10.0, zero_seconds=10.0, constant=True)
+    assert changes(second(0), second(1, near=dead)) == [("ZeroOutboundAudioLevel", True)]
+    assert changes(second(0), second(1, far=dead)) == [("ZeroInboundAudioLevel", True)]
+    assert changes(second(0), second(1, far=dead, packets_received=0)) == []
+
+
+def test_a_level_that_never_moves_is_told_and_muting_is_no_fault() -> None:
+    constant = replace(LIVELY, constant=True)
+    assert changes(second(0), second(1, near=constant)) == [("ConstantOutboundAudioLevel", True)]
+    dead = replace(LIVELY, zero_seconds=20.0)
+    assert changes(second(0), second(1, near=dead, muted=True)) == []
+
+
+def test_a_microphone_that_clips_is_told_after_4_s_and_again_when_it_is_over() -> None:
+    def shouted(n: int, clipped: int, **more: Any) -> Sample:
+        return second(n, near=replace(LIVELY, frames=50 * n, clipped_frames=clipped), **more)
+
+    counts = [0, 6, 12, 18, 24, 30, 30, 30, 30]  # 6 of 50 frames each second
+    assert changes(*(shouted(n, clipped) for n, clipped in enumerate(counts))) == [
+        ("ClippedOutboundAudio", True),
+        ("ClippedOutboundAudio", False),
+    ]
+    assert changes(*(shouted(n, 6 * n) for n in range(4))) == [], "four seconds are needed"
+    assert changes(*(shouted(n, 5 * n) for n in range(20))) == [], "a tenth of all frames is not too much"
+    assert changes(*(shouted(n, 25 * n, muted=True) for n in range(10))) == []
+    assert changes(*(second(n, near=None) for n in range(10))) == []
+
+
+def test_made_up_sound_and_delay_lower_the_score() -> None:
+    def score(**more: Any) -> float:
+        quality = Quality()
+        quality.push(second(0))
+        quality.push(second(1, **more))
+        assert quality.report.mos is not None
+        return quality.report.mos
+
+    assert score() > score(concealed_samples=2400) > score(concealed_samples=9600)
+    assert score() > score(round_trip_ms=600)
+    assert score() > score(codec="PCMU")
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1000), st.integers(0, 500)), max_size=40))
+def test_every_warning_that_begins_ends_at_most_once_before_it_begins_again(course: list[tuple[bool, float, int]]) -> None:
+    quality = Quality()
+    active: set[str] = set()
+    for n, (connected, ms, lost) in enumerate(course):
+        for change in quality.push(second(n, connected=connected, jitter_ms=ms, round_trip_ms=ms, packets_lost=lost)):
+            assert isinstance(change, Change)
+            assert change.triggered == (change.name not in active)
+            active ^= {change.name}
+    assert active == quality.active
