@@ -1,1 +1,1 @@
-"""Doors for sound: WebRTC, devices, files, and the thread that serves them."""
+"""Doors for sound: WebRTC, plain RTP, devices, files, and the thread that serves them."""

@@ -1,21 +1,12 @@
-"""The clock of sound that no device asks for: a tick every 20 ms by deadline, and a party of code driven by it."""
+"""The clock of sound that no device asks for: a tick every 20 ms, by deadline."""
 
 import asyncio
-import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
-from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, silence
-from sinchphone.audio.level import Meter
-from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.media.outbox import Outbox
-from sinchphone.media.sound import Leg, Levels, Party, Signal, SoundEvent
-from sinchphone.media.thread import MediaThread
+from sinchphone.audio.frame import FRAME_SECONDS
 
 CATCH_UP_FRAMES: Final = 5  # a stall of up to 100 ms is caught up; the peer's jitter buffer takes that much
-
-_log = logging.getLogger(__name__)
 
 
 class FrameClock:
@@ -57,89 +48,3 @@ class FrameClock:
         except BaseException:
             self.stop()
             raise
-
-
-class Ticker:
-    """Implements media.sound.Sound with a party in place of a person: no device, no file, ticks by the clock in the media thread.
-
-    A party that raises is not called less often: that tick sends silence and counts as a fault.
-    """
-
-    def __init__(self, party: Party, media: MediaThread) -> None:
-        self.faults = 0
-        self._party = party
-        self._media = media
-        self._clock = FrameClock(self._exchange)
-        self._leg: Leg | None = None
-        self._muted = self._early = False
-        self._near = Meter()
-        self._far = Meter()
-        self._events: Outbox[SoundEvent] = Outbox()
-
-    @property
-    def dropped(self) -> int:
-        """Ticks that were left out after stalls."""
-        return self._clock.dropped
-
-    async def open(self) -> None:
-        """Nothing to take."""
-
-    async def connect(self, leg: Leg, *, early: bool = False) -> None:
-        """Carry sound between the leg and the party from now on; ``early``: the party hears, and what it says is kept back."""
-        self._early = early
-        await self._media.run(self._start(leg))
-
-    async def signal(self, signal: Signal | None) -> bool:
-        """Nobody listens."""
-        return False
-
-    def mute(self, muted: bool) -> None:
-        """While muted, the peer gets silence; the party is ticked as ever."""
-        self._muted = muted
-
-    def levels(self) -> Levels:
-        """How loud both directions are now; the near sound is what is sent."""
-        return Levels(self._near.dbfs, self._far.dbfs)
-
-    def events(self) -> Outbox[SoundEvent]:
-        """Nothing happens; ends when the ticker is closed."""
-        return self._events
-
-    async def close(self) -> None:
-        """Stop ticking and let go of the leg. May be called twice."""
-        try:
-            if self._leg is not None:
-                with suppress(LocalProtocolError, MediaError):  # the media thread was stopped, maybe just now, and the clock with it
-                    await self._media.run(self._stop())
-        finally:
-            self._events.end()
-
-    async def _start(self, leg: Leg) -> None:
-        self._leg = leg
-        self._clock.start()
-
-    async def _stop(self) -> None:
-        self._clock.stop()
-        self._leg = None
-
-    def _exchange(self) -> None:
-        """One tick: 20 ms of far sound to the party, 20 ms of its own to the peer."""
-        leg = self._leg
-        if leg is None:
-            return
-        far = leg.pull(FRAME_SAMPLES)
-        near = self._ask(far)
-        if self._muted or self._early:
-            near = silence()
-        leg.send(near)
-        self._far.push(far)
-        self._near.push(near)
-
-    def _ask(self, far: Frame) -> Frame:
-        try:
-            return self._party.tick(far)
-        except Exception:  # noqa: BLE001  the party is somebody else's code: its fault costs one frame, not the call
-            self.faults += 1
-            if self.faults == 1:
-                _log.exception("a party's tick failed; silence is sent in its place")
-            return silence()

@@ -1,13 +1,15 @@
 """The line between signaling and media: one leg's peer connection, as the engine sees it.
 
 The engine joins SDP to a port and reads its events; it never sees a packet. ``MediaPort`` is implemented by
-``media.webrtc`` (through ``media.thread``) and by the fake of the tests.
+``media.webrtc`` and ``media.plain`` (through ``media.thread``) and by the fake of the tests. A gateway, which may pass packets on
+as they are, sees a little more: ``PassingPort``.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
 from sinchphone.media.sound import Leg
 from sinchphone.protocol.jsep import Candidate, Description
 
@@ -30,6 +32,20 @@ class PortOptions:
     loopback: bool = False  # gather 127.0.0.1 and ::1 too: for exchanges on this machine
     connect_timeout_s: float = 15.0  # from the remote description to Failed
     lost_after_s: float = 12.0  # nothing at all from the peer (RTP, RTCP, ICE consent) -> Lost
+    codecs: tuple[str, ...] = ("opus",)  # names of media.codecs.codec.CODECS, in the order of our offers
+
+
+@dataclass(frozen=True, slots=True)
+class RtpPortOptions:
+    """How a port over plain RTP or SDES-SRTP is reached and reaches its peer."""
+
+    host: str = "127.0.0.1"  # where its sockets are bound: an address of this machine, or "0.0.0.0" or "::"
+    address: str | None = None  # what its descriptions say, where that is another (behind NAT, or with host "0.0.0.0")
+    codecs: tuple[str, ...] = ("PCMU", "PCMA", "G722", "opus")
+    srtp: bool = False  # RTP/SAVP with SDES keys (RFC 4568), and nothing less
+    signalled_from: str | None = None  # where the peer's signaling comes from: its sound may come from there too (a phone behind NAT)
+    port_range: tuple[int, int] = (0, 0)  # first and last UDP port; (0, 0): whatever the system gives
+    lost_after_s: float = 20.0  # nothing at all from the peer while it ought to send -> Lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,28 @@ class Connected:
 
     pair: str
     codec: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartWanted:
+    """The path to the peer fails, or this machine has other addresses: now is the time for ``MediaPort.restart``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An ICE restart, ours or the peer's, led to another path; the sound went on. ``pair`` as in Connected."""
+
+    pair: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortWarning:
+    """Things go on, but somebody should know."""
+
+    message: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +104,15 @@ class Lost:
     silent_s: float
 
 
-PortEvent: TypeAlias = CandidateFound | Connected | FirstPacket | Failed | Lost
+@dataclass(frozen=True, slots=True)
+class DigitHeard:
+    """The peer sent a digit as a telephone-event (RFC 4733): one of ``0-9 * # A-D``."""
+
+    digit: str
+    duration_ms: int
+
+
+PortEvent: TypeAlias = CandidateFound | Connected | FirstPacket | Failed | Lost | DigitHeard | RestartWanted | Moved | PortWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +130,7 @@ class PortStats:
     jitter_ms: float | None = None
     delay_ms: float | None = None  # of the jitter buffer
     round_trip_ms: float | None = None
+    sent_loss_percent: float | None = None  # of our packets, by the peer's last report
 
 
 class MediaPort(Protocol):
@@ -97,13 +144,26 @@ class MediaPort(Protocol):
         and SSRC, sockets of its own. Its candidates are for that device only."""
 
     async def accept(self, answer: Description) -> None:
-        """Take the peer's answer to our offer. Raises MediaError where nothing fits."""
+        """Take the peer's answer to our offer, or to our ``restart``. Raises MediaError where nothing fits."""
 
     async def answer(self, offer: Description) -> Description:
-        """Take the peer's offer, give our answer, without candidates. Raises MediaError where nothing fits."""
+        """Take the peer's offer, give our answer, without candidates. Raises MediaError where nothing fits.
+
+        Once connected: take a later offer, which may restart ICE; where it raises, nothing has changed.
+        """
+
+    async def restart(self) -> Description:
+        """An offer that restarts ICE while the sound goes on over the path in use; it stays where ``accept`` isn't called.
+
+        Raises LocalProtocolError where the port isn't connected, or knows no restart.
+        """
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
         """Take a candidate of the peer (any time); ``None`` ends them. One that can't be used is ignored."""
+
+    async def dtmf(self, digits: str) -> None:
+        """Send digits (``0-9 * # A-D``; ``w`` waits half a second, ``W`` one) as telephone-events, after those asked for before; returns
+        when they are sent. Raises MediaError where the peer takes none."""
 
     def events(self) -> AsyncIterator[PortEvent]:
         """What happens, in order; ends when the port is closed. One reader."""
@@ -119,8 +179,60 @@ class MediaPort(Protocol):
         """Close the connection and its sockets. May be called twice."""
 
 
+class PassingPort(MediaPort, Protocol):
+    """A port whose packets may also pass through as they are, from one port to another that has the same codec."""
+
+    async def answer(self, offer: Description, *, prefer: str | None = None) -> Description:
+        """As ``MediaPort.answer``. Of the codecs that both know the first of the offer is taken, or ``prefer`` if it's among them."""
+
+    @property
+    def codec(self) -> CodecFormat | None:
+        """What was agreed on; ``None`` before that."""
+
+    def divert(self, sink: Callable[[EncodedFrame], object] | None) -> None:
+        """From now on give what comes to ``sink``, in order of arrival, instead of decoding it; ``None`` ends that. Any thread may call
+        this; ``sink`` is called in the media loop and must not block or raise. Digits are not diverted: they are events."""
+
+    def forward(self, frame: EncodedFrame) -> bool:
+        """Send a packet of another port as it is, with numbers of our own; whether it went out (not during a digit, not while the peer
+        doesn't listen, not where it has another codec). In the media loop only. ``a.divert(b.forward)`` joins two ports."""
+
+
+class RtpPassingPort(PassingPort, Protocol):
+    """A port without ICE, which later offers and answers may change (hold, resume, another codec or address)."""
+
+    async def offer(self, *, direction: str = "sendrecv") -> Description:
+        """Our offer, first or later. Raises MediaError."""
+
+    async def accept(self, answer: Description) -> None:
+        """Take the answer to the offer before: an early one, the final one (the same or another), or that to a later offer."""
+
+    async def vouch(self, host: str) -> None:
+        """The peer's signaling comes from that IP address (see ``RtpPortOptions.signalled_from``). To be told before ``accept``."""
+
+    async def withdraw(self) -> None:
+        """Our offer was refused: what was agreed before stays."""
+
+    async def reoffer(self, *, direction: str = "sendrecv") -> Description:
+        """A later offer of ours: ``direction`` is sendrecv, sendonly (hold), recvonly or inactive. ``accept`` takes its answer."""
+
+    async def reanswer(self, offer: Description, *, direction: str = "sendrecv", prefer: str | None = None) -> Description:
+        """Take a later offer of the peer (hold, resume, another address), give our answer. Raises MediaError; then nothing has changed."""
+
+    @property
+    def direction(self) -> str:
+        """What was agreed on, seen from here: sendrecv, sendonly, recvonly or inactive."""
+
+
 class Ports(Protocol):
     """Makes ports."""
 
-    def port(self, options: PortOptions) -> MediaPort:
-        """A new port, not connected to anything."""
+    def port(self, options: PortOptions) -> PassingPort:
+        """A new port over WebRTC, not connected to anything."""
+
+
+class RtpPorts(Protocol):
+    """Makes ports over plain RTP."""
+
+    def port(self, options: RtpPortOptions) -> RtpPassingPort:
+        """A new port; its sockets are opened by its first offer or answer."""

@@ -7,18 +7,22 @@
 Nothing is decoded ahead and nothing waits in a queue: the delay is what the network's jitter asks for and no more.
 """
 
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.jitter import JitterBuffer, Lost, NotYet, Packet
-from sinchphone.audio.stretch import adjust
+from sinchphone.audio.level import FULL_SCALE
+from sinchphone.audio.stretch import adjust, trim
 from sinchphone.errors import MediaError
+from sinchphone.media.codecs.codec import Decoder
 
 MAX_PAYLOAD_BYTES: Final = 1500  # an RTP packet fits into one datagram
 
@@ -27,27 +31,12 @@ _FADE_FROM: Final = 20_160  # samples: 20 ms beyond the longest pause between Op
 _FADE_TO: Final = RATE  # made-up sound is silent after a second
 _SLACK: Final = 0.010  # [s] that the delay may be above the target, or 15 % of it
 _SLACK_SHARE: Final = 0.15
+_SETTLED: Final = 0.004  # [s] above the target where shrinking ends that began above the slack
 _SHORTAGE: Final = 0.006  # [s] that it may be below: the target has 8 ms more than the jitter seen
+_IDLE_PACKETS: Final = 50  # in a row that were asked for while there were, whatever blocks a device asks in,
+_IDLE_SAMPLES: Final = 120  # or more still ahead: they can be left out
 _MAX_BLOCK: Final = 0.060  # [s] of a pull that is allowed for
-
-
-class Decoder(Protocol):
-    """One codec. ``duration`` and ``recoverable`` keep no state: they are called in the network thread while the others work."""
-
-    def duration(self, payload: bytes) -> int:
-        """Samples in a packet; 0 where it isn't one."""
-
-    def recoverable(self, payload: bytes) -> int:
-        """Samples before the packet that ``recover`` can rebuild from it; 0 where it carries no copy."""
-
-    def decode(self, payload: bytes) -> Samples:
-        """The packet's sound. Raises MediaError."""
-
-    def conceal(self, samples: int) -> Samples:
-        """``samples`` (at most a packet's) that carry on the sound before them. Raises MediaError."""
-
-    def recover(self, payload: bytes, samples: int) -> Samples:
-        """The last ``samples`` before the packet, from the copy in it. Raises MediaError."""
+_LOUDEST_NOISE: Final = 0.01  # of full scale, -40 dBFS: comfort noise that is louder comforts nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +45,7 @@ class ReceiverStats:
 
     packets_received: int  # all that were pushed
     packets_late: int  # came after their moment
+    packets_mended: int  # lost, but played from a copy in a later packet or because they were sent again
     packets_skipped: int  # came in time, but were left out in order to catch up
     bad_packets: int  # could not be decoded, or fit no stream
     concealed_samples: int  # made up; what was rebuilt from a copy isn't
@@ -78,22 +68,44 @@ class Receiver:
         self._lock = threading.Lock()  # of the buffer and the count of bad packets
         self._pulling = threading.Lock()  # of all the rest: a decoder stands one thread
         self._ahead = silence(0)  # decoded, not handed out yet
+        self._idle: deque[int] = deque([0], maxlen=_IDLE_PACKETS)  # samples ahead each time a packet was asked for
+        self._shrinks = False  # on the way down to the target
         self._heard = False  # the first sound came
         self._made_up = 0  # samples in a row
+        self._resting = False  # the peer sends no sound on purpose
+        self._hushed = False  # and it's no longer made up
+        self._noise = 0.0  # RMS of comfort noise [sample steps]
+        self._random = np.random.default_rng()
         self._bad = self._received = self._concealed = self._played = 0
         self._delay: float | None = None
 
-    def push(self, sequence: int, timestamp: int, payload: bytes, now: float | None = None) -> None:
-        """Take a packet that arrived at ``now`` on ``clock`` (or just now). Any thread."""
+    def push(self, sequence: int, timestamp: int, payload: bytes, now: float | None = None, *, spare: bool = False) -> None:
+        """Take a packet that arrived at ``now`` on ``clock`` (or just now). Any thread.
+
+        ``spare``: it was sent again, or is a copy within a later packet, after which it's pushed; nothing counts it.
+        """
         at = self._clock() if now is None else now
         samples = self._decoder.duration(payload) if 0 < len(payload) <= MAX_PAYLOAD_BYTES else 0
-        packet = Packet(sequence % 0x10000, timestamp % 0x100000000, payload, samples, self._decoder.recoverable(payload) if samples else 0)
+        copied = self._decoder.recoverable(payload) if samples else 0
+        packet = Packet(sequence % 0x10000, timestamp % 0x100000000, payload, samples, copied, spare)
         with self._lock:
-            self._received += 1
+            self._received += not spare
             if samples:
+                self._resting = self._resting and spare  # what comes again is from before the rest
                 self._buffer.push(packet, at)
             else:
-                self._bad += 1
+                self._bad += not spare
+
+    def restart(self) -> None:
+        """What is pushed from now on is of another source (RFC 3550 8.2: another SSRC). Any thread."""
+        with self._lock:
+            self._buffer.restart()
+
+    def rest(self, noise_dbfs: float = -math.inf) -> None:
+        """Until the next packet the peer sends no sound, on purpose: it sends a digit, or says how loud its silence is. Any thread."""
+        with self._lock:
+            self._noise = min(10 ** (noise_dbfs / 20), _LOUDEST_NOISE) * FULL_SCALE
+            self._resting = True
 
     def pull(self, samples: int) -> Samples:
         """Exactly the next ``samples``, decoded now; silence before the first sound. Any thread."""
@@ -113,6 +125,7 @@ class Receiver:
         return ReceiverStats(
             packets_received=received,
             packets_late=buffer.late,
+            packets_mended=buffer.mended,
             packets_skipped=buffer.skipped,
             bad_packets=bad + buffer.stray,
             concealed_samples=self._concealed,
@@ -137,6 +150,7 @@ class Receiver:
 
     def _decode(self, packet: Packet, delay: float, target: float, wanted: int) -> Samples:
         self._delay = delay + len(self._ahead) / RATE
+        self._idle.append(len(self._ahead))
         try:
             sound = self._decoder.decode(packet.payload)
         except MediaError:
@@ -146,6 +160,7 @@ class Receiver:
                 self._bad += 1
             return self._conceal(packet.samples)
         self._heard = True
+        self._hushed = False
         self._made_up = 0
         return self._fit(sound, delay, target, min(wanted / RATE, _MAX_BLOCK))
 
@@ -153,13 +168,23 @@ class Receiver:
         """Shorten or lengthen ``sound`` a little where the delay is off the target.
 
         ``delay`` is what protects from jitter: it ends when a packet is asked for, which happens at the start of a block. So it moves
-        in steps of up to a block, and the room between too much and too little is wider than that, lest the one follow the other.
+        in steps of up to a block, and the room between too much and too little is no narrower than that, lest the one follow the other.
         """
-        if delay > target + max(_SLACK, _SLACK_SHARE * target, block):
+        enough = max(_SETTLED, block - _SHORTAGE) if self._shrinks else max(_SLACK, _SLACK_SHARE * target, block)
+        self._shrinks = delay > target + enough
+        if self._shrinks:
             return adjust(sound, delay - target)
         if delay < target - _SHORTAGE:
             return adjust(sound, delay - (target - _SHORTAGE))
-        return sound
+        return self._trim(sound)
+
+    def _trim(self, sound: Samples) -> Samples:
+        """What has been there for a while whenever a packet was asked for, protects from nothing: it only makes sound late."""
+        idle = min(self._idle)
+        if len(self._idle) < _IDLE_PACKETS or idle < _IDLE_SAMPLES:
+            return sound
+        self._idle.clear()
+        return trim(sound, idle)
 
     def _fill(self, hole: Lost) -> Samples:
         if hole.copy is not None:
@@ -180,6 +205,8 @@ class Receiver:
 
     def _conceal(self, samples: int) -> Samples:
         """Made-up sound, which fades when it's all there is for long."""
+        if self._resting or self._hushed:
+            return self._hush(samples)
         begun = self._made_up
         self._made_up += samples
         if begun >= _FADE_TO:
@@ -193,3 +220,14 @@ class Receiver:
             return sound
         gain = (_FADE_TO - np.arange(begun, begun + samples, dtype=np.float32)) / (_FADE_TO - _FADE_FROM)
         return (sound * np.clip(gain, 0, 1)).astype(np.int16)
+
+    def _hush(self, samples: int) -> Samples:
+        """No sound, or comfort noise: the sound before it fades at once, and counts as neither concealed nor lost."""
+        try:
+            sound = self._decoder.conceal(samples)  # all the time, lest the decoder's next sound begin where the last one ended
+        except MediaError:
+            sound = silence(samples)
+        gain = np.zeros(samples) if self._hushed else np.linspace(1, 0, samples)
+        self._hushed = True
+        noise = self._noise * self._random.standard_normal(samples) if self._noise else 0.0
+        return np.clip(sound * gain + noise, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)

@@ -9,8 +9,9 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from sinchphone.audio.activity import Activity
 from sinchphone.audio.frame import Frame, Samples
 
 
@@ -31,6 +32,7 @@ class Signal(Enum):
     RINGTONE = "ringtone"
     BUSY = "busy"
     CONGESTION = "congestion"
+    WAITING = "waiting"  # somebody else calls: heard over the call, not in its place
 
 
 class Party(Protocol):
@@ -40,19 +42,38 @@ class Party(Protocol):
         """Takes the far sound of the last 20 ms, returns the near sound of the next 20 ms."""
 
 
+RecordLayout: TypeAlias = Literal["stereo", "mixed", "near", "far"]
+EchoCancel: TypeAlias = Literal["auto", "on", "off"]
+Noise: TypeAlias = Literal["off", "low", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceOptions:
+    """What is done to the microphone's sound. ``auto`` removes echo unless the loudspeaker's name says that it is a headset."""
+
+    echo_cancel: EchoCancel = "auto"
+    noise: Noise = "off"  # suppression takes music and tones for noise, in part
+    gain: bool = False  # evens out the level; it lifts what is left of an echo too
+
+
 @dataclass(frozen=True, slots=True)
 class SoundOptions:
     """What a call's sound is made of. A device is an index, part of a name, or ``None`` for the system's default."""
 
     play: tuple[str, ...] = ()  # files, one after the other from the answer on; "-" reads standard input
     tone_hz: float | None = None
-    record: str | None = None  # .wav, .ogg or .flac, stereo: near left, far right
-    force: bool = False  # overwrite an existing recording
+    record: str | None = None  # .wav, .ogg or .flac
+    force: bool = False  # overwrite an existing recording or file
     devices: bool = True  # False: no sound card is touched
     microphone: bool = True
     input: int | str | None = None
     output: int | str | None = None
     ring: int | str | None = None
+    pipe_in: str | None = None  # raw sound that is said, from a file, a FIFO or "fd:N", as it arrives
+    pipe_out: str | None = None  # raw sound that is heard, to one
+    voice: VoiceOptions = VoiceOptions()
+    tones: str = "europe"  # the country whose tones signals have (audio.national)
+    record_layout: RecordLayout = "stereo"  # near left, far right; or one track: both added, or one side alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +114,28 @@ class SoundWarning:
     hint: str
 
 
-SoundEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | SoundWarning
+@dataclass(frozen=True, slots=True)
+class DevicesChanged:
+    """Sound goes through these devices from now on, after one had stopped, gone or come. ``None``: there is none."""
+
+    microphone: str | None
+    loudspeaker: str | None
+
+
+SoundEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | DevicesChanged | SoundWarning
 
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Loudness of the last tenth of a second [dBFS], -inf for digital silence."""
+    """Loudness of the last tenth of a second [dBFS], -inf for digital silence; and what both directions are like over time.
+
+    ``near`` is what the microphone says, muted or not; ``None`` where something else speaks, or nothing.
+    """
 
     near_dbfs: float
     far_dbfs: float
+    near: Activity | None = None
+    far: Activity | None = None
 
 
 class Sound(Protocol):
@@ -128,3 +162,11 @@ class Sound(Protocol):
 
     async def close(self) -> None:
         """Let go of the leg, finish recordings, close devices. May be called twice."""
+
+
+@runtime_checkable
+class HasDevices(Protocol):
+    """A sound that people may send to another device while they talk."""
+
+    async def next_device(self) -> bool:
+        """Move to the next loudspeaker, and to its microphone if it has one. Whether there is another; DevicesChanged says which."""

@@ -6,6 +6,7 @@ place where the line between the engine's loop and the media loop is crossed::
     engine's loop                                 media loop
     await media.run(coroutine)      ------->      runs it, cancels it when the caller is cancelled
     media.ports.port(options)       ------->      a WebRtcPort behind every await
+    media.rtp_ports.port(options)   ------->      an RtpPort, the same way
     async for event in port.events() <-------     Outbox
     port.leg                        ==the same object on both sides==
 """
@@ -15,26 +16,18 @@ import importlib
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, TypeVarTuple
+from typing import Any, Final, Self, TypeVar, TypeVarTuple
 
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.media.outbox import Outbox
-from sinchphone.media.port import MediaPort, PortEvent, PortOptions, Ports, PortStats
-from sinchphone.media.sound import Leg
-from sinchphone.media.webrtc.leg import PortLeg
-from sinchphone.protocol.jsep import Candidate, Description
-
-if TYPE_CHECKING:
-    from sinchphone.media.webrtc.port import WebRtcPort
+from sinchphone.media.crossing import WEBRTC_MODULE, CrossingPorts, CrossingRtpPorts
+from sinchphone.media.port import Ports, RtpPorts
 
 # How long another thread may keep the interpreter. A tick asks for it back some six times (after the wait, the encoder, the socket, …):
 # beside a busy main loop packets are some 100 ms late with the default of 5 ms, 5 with 1 ms, 3 with this (medians).
 SWITCH_SECONDS: Final = 0.0005
 _STOP_SECONDS: Final = 5.0
 _STOP_ROUNDS: Final = 5
-_PORT_MODULE: Final = "sinchphone.media.webrtc.port"
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -47,7 +40,8 @@ class MediaThread:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self.ports: Final[Ports] = _CrossingPorts(self)
+        self.ports: Final[Ports] = CrossingPorts(self)
+        self.rtp_ports: Final[RtpPorts] = CrossingRtpPorts(self)
 
     def start(self) -> Self:
         """Start the thread, unless it runs."""
@@ -111,7 +105,7 @@ class MediaThread:
 
     def warm_up(self) -> None:
         """Start importing what the first port will need (a third of a second), in a thread, and return at once."""
-        threading.Thread(target=importlib.import_module, args=(_PORT_MODULE,), name="media-imports", daemon=True).start()
+        threading.Thread(target=importlib.import_module, args=(WEBRTC_MODULE,), name="media-imports", daemon=True).start()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -172,78 +166,3 @@ class _Switching:
 
 
 _switching: Final = _Switching()
-
-
-class _CrossingPorts:
-    """Makes ports whose other half lives in the media thread."""
-
-    def __init__(self, media: MediaThread) -> None:
-        self._media = media
-
-    def port(self, options: PortOptions) -> MediaPort:
-        """A new port. Costs nothing yet: the libraries are imported by its first method."""
-        return _CrossingPort(self._media, options)
-
-
-class _CrossingPort:
-    """A port of the media loop, for other loops. Its half over there is made by the first method that needs it."""
-
-    def __init__(self, media: MediaThread, options: PortOptions, port: "WebRtcPort | None" = None) -> None:
-        self._media = media
-        self._options = options
-        self._port = port
-        self._events = Outbox[PortEvent]() if port is None else port.events()
-        self._leg = PortLeg() if port is None else port.leg
-        self._making = asyncio.Lock()  # used in the media loop only
-        self._closed = False
-
-    async def offer(self) -> Description:
-        return await self._media.run(self._call(lambda port: port.offer()))
-
-    async def fork(self) -> MediaPort:
-        return _CrossingPort(self._media, self._options, await self._media.run(self._call(lambda port: port.fork())))
-
-    async def accept(self, answer: Description) -> None:
-        await self._media.run(self._call(lambda port: port.accept(answer)))
-
-    async def answer(self, offer: Description) -> Description:
-        return await self._media.run(self._call(lambda port: port.answer(offer)))
-
-    async def add_candidate(self, candidate: Candidate | None) -> None:
-        await self._media.run(self._call(lambda port: port.add_candidate(candidate)))
-
-    async def stats(self) -> PortStats:
-        return await self._media.run(self._call(lambda port: port.stats()))
-
-    def events(self) -> Outbox[PortEvent]:
-        return self._events
-
-    @property
-    def leg(self) -> Leg:
-        return self._leg
-
-    async def close(self) -> None:
-        try:
-            with suppress(LocalProtocolError, MediaError):  # the thread was stopped, maybe just now, and with it all that was in it
-                await self._media.run(self._close())
-        finally:
-            self._events.end()
-
-    async def _call(self, method: "Callable[[WebRtcPort], Coroutine[Any, Any, Result]]") -> Result:
-        return await method(await self._made())
-
-    async def _made(self) -> "WebRtcPort":
-        async with self._making:
-            if self._closed:
-                raise MediaError("the port is closed")
-            if self._port is None:
-                module = await asyncio.to_thread(importlib.import_module, _PORT_MODULE)
-                self._port = module.WebRtcPort(self._options, events=self._events, leg=self._leg)
-            return self._port
-
-    async def _close(self) -> None:
-        async with self._making:
-            self._closed = True
-        if self._port is not None:
-            await self._port.close()
-        self._events.end()

@@ -1,11 +1,13 @@
 import asyncio
+import dataclasses
 import math
 import sys
 import threading
 import time
+import wave
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,14 +16,24 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Loop, Sine
 from sinchphone.errors import AudioFileError, DeviceError
-from sinchphone.media.desk import desk as desk_module
-from sinchphone.media.desk import devices
+from sinchphone.media.desk import devices, upkeep
 from sinchphone.media.desk.desk import Desk
 from sinchphone.media.desk.devices import Device
 from sinchphone.media.desk.files import AudioWriter
 from sinchphone.media.desk.handset import Handset
 from sinchphone.media.desk.recorder import Recorder
-from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, Signal, SoundEvent, SoundOptions, SoundWarning
+from sinchphone.media.sound import (
+    DevicesChanged,
+    PlayFinished,
+    PlayStarted,
+    RecordFinished,
+    RecordLayout,
+    RecordStarted,
+    Signal,
+    SoundEvent,
+    SoundOptions,
+    SoundWarning,
+)
 from sinchphone.media.thread import MediaThread
 
 PATIENCE_SECONDS = 20.0
@@ -51,14 +63,15 @@ class FakeLeg:
 class FakeStream:
     """A device's stream; ``play`` and ``say`` are PortAudio's thread."""
 
-    def __init__(self, device: Device, exchange: Callable[..., object], ended: Callable[[], None], latency: devices.Latency) -> None:
+    def __init__(self, device: Device, exchange: Callable[..., Any], ended: Callable[[], None], latency: devices.Latency) -> None:
         self.device, self.exchange, self.ended, self.latency = device, exchange, ended, latency
-        self.xruns = 0
+        self.xruns = self.blocks = 0
         self.running = False
         FakeStream.opened.append(self)
 
     opened: ClassVar[list["FakeStream"]] = []
     refusing: ClassVar[set[str]] = set()
+    plugged: ClassVar[tuple[Device, ...]] = ()
 
     def open(self) -> None:
         if self.device.name in FakeStream.refusing:
@@ -72,13 +85,24 @@ class FakeStream:
 SPEAKER = Device(0, "speaker", "Fake", 0, 2, default_output=True)
 RINGER = Device(1, "ringer", "Fake", 0, 2)
 MICROPHONE = Device(2, "microphone", "Fake", 1, 0, default_input=True)
+HEADSET = Device(3, "Jabra Headset", "Fake", 1, 2)
 
 
 @pytest.fixture
 def cards(monkeypatch: pytest.MonkeyPatch) -> list[FakeStream]:
     """A machine with a microphone, a loudspeaker and a ringer; the streams that were made."""
-    FakeStream.opened, FakeStream.refusing = [], set()
-    monkeypatch.setattr(devices, "list_devices", lambda: (SPEAKER, RINGER, MICROPHONE))
+    FakeStream.opened, FakeStream.refusing, FakeStream.plugged = [], set(), (SPEAKER, RINGER, MICROPHONE)
+    known = list(FakeStream.plugged)
+
+    def look_again() -> None:
+        if not running(FakeStream.opened):  # the list stands still while a stream is open
+            known[:] = FakeStream.plugged
+
+    monkeypatch.setattr(devices, "list_devices", lambda: tuple(known))
+    monkeypatch.setattr(devices, "forget_devices", look_again)
+    monkeypatch.setattr(devices, "look_aside", lambda: FakeStream.plugged)
+    for name, seconds in (("REOPEN_SECONDS", (0.02, 0.02)), ("LOOK_SECONDS", 0.02), ("STEADY_SECONDS", 0.06), ("WATCH_SECONDS", 0.03)):
+        monkeypatch.setattr(upkeep, name, seconds)
     monkeypatch.setattr("sinchphone.media.desk.streams.Microphone", FakeStream)
     monkeypatch.setattr("sinchphone.media.desk.streams.Loudspeaker", FakeStream)
     return FakeStream.opened
@@ -112,8 +136,6 @@ def tone_file(path: Path, hz: float, seconds: float) -> str:
 
 
 def both_sides(path: Path) -> tuple[Samples, Samples]:
-    import wave
-
     with wave.open(str(path)) as recording:
         stereo = np.frombuffer(recording.readframes(recording.getnframes()), "<i2").reshape(-1, 2)
     return stereo[:, 0], stereo[:, 1]
@@ -482,6 +504,7 @@ async def test_what_the_microphone_hears_is_sent_in_the_media_thread(cards: list
     microphone = next(stream for stream in cards if stream.device is MICROPHONE)
     for _ in range(100):
         await asyncio.to_thread(microphone.exchange, tone.pull(480))
+        await until(lambda: not desk._handset._captured)
     await until(lambda: sum(bool(frame.any()) for frame in leg.sent) >= 45)
     await desk.close()
     assert len(threads) == 1
@@ -506,99 +529,303 @@ async def test_a_signal_that_the_device_refuses_is_heard_by_nobody(cards: list[F
     await desk.close()
 
 
-async def test_a_device_that_stops_is_opened_again(cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.05, 0.05, 0.05))
-    desk = Desk(SoundOptions(), media)
-    await desk.open()
-    await desk.connect(FakeLeg())
-    FakeStream.refusing = {"microphone"}
-    next(stream for stream in cards if stream.device is SPEAKER).ended()
-    await until(lambda: len(cards) >= 4)
-    FakeStream.refusing = set()
-    await until(lambda: len(cards) >= 6 and running(cards) == ["microphone", "speaker"])
-    await desk.close()
-    assert [type(event) for event in await all_events(desk)] == [SoundWarning]
+def speakers(cards: list[FakeStream]) -> list[FakeStream]:
+    return [stream for stream in cards if stream.device is SPEAKER]
 
 
-async def test_a_device_that_never_comes_back_is_given_up(
-    cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.02, 0.02))
-    desk, leg = Desk(SoundOptions(), media), FakeLeg()
-    events = asyncio.create_task(all_events(desk))
+STOPPED = "the sound device stopped"
+IN_USE = DevicesChanged("microphone", "speaker")
+
+
+def told(events: list[SoundEvent]) -> list[str | DevicesChanged]:
+    return [
+        event.message if isinstance(event, SoundWarning) else event for event in events if isinstance(event, SoundWarning | DevicesChanged)
+    ]
+
+
+async def until_told(desk: Desk, wanted: str | DevicesChanged) -> list[str | DevicesChanged]:
+    """What is said up to ``wanted``."""
+    heard: list[SoundEvent] = []
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while wanted not in told(heard):
+            heard.append(await anext(desk.events()))
+    return told(heard)
+
+
+async def connected(options: SoundOptions, media: MediaThread) -> tuple[Desk, FakeLeg]:
+    desk, leg = Desk(options, media), FakeLeg()
     await desk.open()
     await desk.connect(leg)
+    return desk, leg
+
+
+async def test_a_device_that_stops_is_opened_again_and_the_person_is_told_of_both(cards: list[FakeStream], media: MediaThread) -> None:
+    desk, _ = await connected(SoundOptions(), media)
+    FakeStream.refusing = {"microphone"}
+    speakers(cards)[0].ended()
+    await until(lambda: len(cards) >= 4)
+    assert running(cards) == ["speaker"], "what can be opened isn't kept back by what can't"
+    FakeStream.refusing = set()
+    assert (await until_told(desk, IN_USE))[0] == STOPPED
+    assert running(cards) == ["microphone", "speaker"]
+    await desk.close()
+
+
+async def test_a_device_that_stays_away_is_told_once_and_tried_for_ever(cards: list[FakeStream], media: MediaThread) -> None:
+    desk, leg = await connected(SoundOptions(microphone=False), media)
     FakeStream.refusing = {"speaker"}
     cards[0].ended()
-    await until(lambda: sum(stream.device is SPEAKER for stream in cards) == 3)
+    await until(lambda: len(cards) >= 8)
     pulled = leg.pulled
     await until(lambda: leg.pulled > pulled + 10 * FRAME_SAMPLES)
+    FakeStream.refusing = set()
+    assert await until_told(desk, DevicesChanged(None, "speaker")) == [STOPPED, "speaker refuses", DevicesChanged(None, "speaker")]
     await desk.close()
-    assert [event.message for event in await events if isinstance(event, SoundWarning)] == ["the sound device stopped", "speaker refuses"]
 
 
-async def test_streams_that_lose_blocks_are_opened_again_with_more_latency(
+async def test_a_device_that_dies_again_and_again_is_told_once_and_tried_less_and_less(
     cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk_module, "_WATCH_SECONDS", 0.05)
-    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.01,))
+    monkeypatch.setattr(upkeep, "REOPEN_SECONDS", (0.01, 0.02, 0.04, 0.08))
+    monkeypatch.setattr(upkeep, "STEADY_SECONDS", 30)
+    times: list[float] = []
+
+    def dies_at_once(stream: FakeStream) -> None:
+        times.append(time.monotonic())
+        stream.running = True
+        stream.ended()
+
+    desk, _ = await connected(SoundOptions(microphone=False), media)
+    monkeypatch.setattr(FakeStream, "open", dies_at_once)
+    speakers(cards)[0].ended()
+    await until(lambda: len(times) >= 6)
+    pauses = np.diff(times)
+    assert pauses[0] >= 0.02 and pauses[1] >= 0.04 and min(pauses[2:]) >= 0.08
+    await desk.close()
+    assert told(await all_events(desk)) == [STOPPED]
+
+
+async def test_a_device_that_hangs_without_a_word_is_opened_again(
+    cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "STALL_SECONDS", 0.3)
+    desk, _ = await connected(SoundOptions(), media)
+
+    def only_the_first_microphone_hangs() -> bool:
+        for stream in cards:
+            stream.blocks += stream is not cards[1]
+        return len(cards) >= 4
+
+    await until(only_the_first_microphone_hangs)
+    assert running(cards) == ["microphone", "speaker"]
+    await desk.close()
+    assert told(await all_events(desk))[0] == STOPPED
+
+
+async def test_trouble_after_a_steady_time_is_new_trouble(cards: list[FakeStream], media: MediaThread) -> None:
+    desk, _ = await connected(SoundOptions(), media)
+    for _ in range(3):
+        speakers(cards)[-1].ended()
+        assert await until_told(desk, IN_USE) == [STOPPED, IN_USE]
+        await asyncio.sleep(0.2)
+    await desk.close()
+
+
+async def test_a_headset_that_is_pulled_out_is_replaced_and_taken_again_when_it_is_back(
+    cards: list[FakeStream], media: MediaThread
+) -> None:
+    plugged, without = (SPEAKER, RINGER, MICROPHONE, HEADSET), (SPEAKER, RINGER, MICROPHONE)
+    FakeStream.plugged = plugged
+    devices.forget_devices()
+    desk, _ = await connected(SoundOptions(input="jabra", output="jabra"), media)
+    assert running(cards) == ["Jabra Headset"] * 2
+    assert desk._handset.voice is None, "a headset doesn't echo"
+    FakeStream.plugged = without
+    cards[0].ended()
+    assert await until_told(desk, IN_USE) == [STOPPED, IN_USE]
+    assert running(cards) == ["microphone", "speaker"]
+    assert desk._handset.voice is not None, "a loudspeaker does"
+    FakeStream.plugged = plugged
+    back = DevicesChanged("Jabra Headset", "Jabra Headset")
+    assert await until_told(desk, back) == [back]
+    assert running(cards) == ["Jabra Headset"] * 2
+    assert desk._handset.voice is None
+    await desk.close()
+
+
+async def test_a_device_chosen_by_index_is_the_same_device_after_others_came(cards: list[FakeStream], media: MediaThread) -> None:
+    desk, _ = await connected(SoundOptions(output="1", microphone=False), media)
+    assert running(cards) == ["ringer"]
+    FakeStream.plugged = (SPEAKER, HEADSET, dataclasses.replace(RINGER, index=2), MICROPHONE)
+    cards[0].ended()
+    await until(lambda: len(cards) == 2 and cards[1].running)
+    assert running(cards) == ["ringer"]
+    await desk.close()
+
+
+async def test_a_microphone_that_is_plugged_in_during_the_call_is_used(cards: list[FakeStream], media: MediaThread) -> None:
+    FakeStream.plugged = (SPEAKER,)
+    devices.forget_devices()
+    desk, _ = await connected(SoundOptions(), media)
+    assert running(cards) == ["speaker"]
+    FakeStream.plugged = (SPEAKER, MICROPHONE)
+    assert await until_told(desk, IN_USE) == ["there is no sound input device; the call has no microphone", IN_USE]
+    assert len(speakers(cards)) == 2, "the list is read again only while nothing is open"
+    await desk.close()
+
+
+async def test_a_device_that_was_busy_is_taken_without_touching_the_other(cards: list[FakeStream], media: MediaThread) -> None:
+    FakeStream.refusing = {"microphone"}
+    desk, _ = await connected(SoundOptions(), media)
+    await until(lambda: len(cards) >= 4)
+    FakeStream.refusing = set()
+    assert await until_told(desk, IN_USE) == ["microphone refuses", IN_USE]
+    assert len(speakers(cards)) == 1
+    await desk.close()
+
+
+async def test_a_named_device_that_went_while_it_rang_is_replaced_with_one_warning(cards: list[FakeStream], media: MediaThread) -> None:
+    desk = Desk(SoundOptions(output="ringer", microphone=False), media)
+    await desk.open()
+    FakeStream.plugged = (SPEAKER, MICROPHONE)
+    devices.forget_devices()
+    await desk.connect(FakeLeg())
+    assert running(cards) == ["speaker"]
+    await desk.close()
+    (warning,) = told(await all_events(desk))
+    assert isinstance(warning, str) and warning.endswith("speaker is used in its place")
+
+
+async def test_the_person_moves_the_call_from_device_to_device_even_to_one_just_plugged_in(
+    cards: list[FakeStream], media: MediaThread
+) -> None:
+    desk, leg = await connected(SoundOptions(), media)
+    FakeStream.plugged = (SPEAKER, RINGER, MICROPHONE, HEADSET)
+    FakeStream.refusing = {"ringer"}
+    assert await desk.next_device()
+    assert running(cards) == ["Jabra Headset"] * 2
+    assert desk._handset.voice is None
+    assert await desk.next_device()
+    assert running(cards) == ["microphone", "speaker"], "a loudspeaker without a microphone leaves that to the default"
+    opened = len(cards)
+    speakers(cards)[-1].ended()
+    await until(lambda: running(cards) == ["microphone", "speaker"] and len(cards) >= opened + 2)
+    assert leg.sent
+    await desk.close()
+    headset = DevicesChanged("Jabra Headset", "Jabra Headset")
+    assert told(await all_events(desk))[:3] == [headset, IN_USE, STOPPED]
+
+
+async def test_where_there_is_no_other_device_the_call_stays_where_it_is(cards: list[FakeStream], media: MediaThread) -> None:
+    FakeStream.refusing = {"ringer"}
     desk = Desk(SoundOptions(), media)
     await desk.open()
+    assert not await desk.next_device(), "not before the call"
     await desk.connect(FakeLeg())
+    assert not await desk.next_device()
+    assert running(cards) == ["microphone", "speaker"]
+    await desk.close()
+    assert told(await all_events(desk)) == []
+
+
+async def test_without_portaudio_nobody_looks_for_devices_again(media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(devices, "forget_devices", lambda: pytest.fail("somebody looked"))
+    desk, leg = await connected(SoundOptions(), media)
+    await until(lambda: len(leg.sent) > 10)
+    await desk.close()
+    assert len(await all_events(desk)) == 1
+
+
+async def test_streams_that_lose_blocks_are_opened_again_with_more_latency_step_by_step(
+    cards: list[FakeStream], media: MediaThread
+) -> None:
+    desk, _ = await connected(SoundOptions(), media)
 
     def struggle() -> bool:
-        cards[0].xruns += 4
-        return len(cards) >= 4
+        for stream in cards:
+            stream.xruns += 4 * stream.running
+        return len(cards) >= 6
 
     await until(struggle)
     await until(lambda: running(cards) == ["microphone", "speaker"])
     await desk.close()
-    assert [stream.latency for stream in cards[-2:]] == [devices.SAFE_LATENCY_SECONDS] * 2
-    assert await all_events(desk) == []
-
-
-async def test_a_device_that_stops_again_and_again_is_opened_again_each_time(
-    cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What recovered doesn't count: only failures in a row make the device be given up."""
-    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.01, 0.01))
-    desk = Desk(SoundOptions(), media)
-    await desk.open()
-    await desk.connect(FakeLeg())
-    for recovery in range(1, 8):
-        FakeStream.refusing = {"microphone"}
-        next(stream for stream in reversed(cards) if stream.device is SPEAKER).ended()
-        refused = 2 * (2 * recovery - 1)
-        await until(lambda refused=refused: len(cards) >= refused + 2)  # type: ignore[misc]
-        FakeStream.refusing = set()
-        await until(lambda: running(cards) == ["microphone", "speaker"])
-        await asyncio.sleep(0.02)
-    FakeStream.refusing = {"speaker"}
-    next(stream for stream in reversed(cards) if stream.device is SPEAKER).ended()
-    warnings: list[str] = []
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not warnings or warnings[-1] != "speaker refuses":
-            event = await anext(desk.events())
-            assert isinstance(event, SoundWarning)
-            warnings.append(event.message)
-    await desk.close()
-    assert warnings == ["the sound device stopped"] * 8 + ["speaker refuses"]
+    assert [stream.latency for stream in cards[:6:2]] == ["low", 0.04, 0.1]
+    assert told(await all_events(desk)) == []
 
 
 async def test_a_reopening_looks_for_the_devices_afresh(
     cards: list[FakeStream], media: MediaThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a restart of the sound server the first look finds nothing; the next must not be given the same empty list."""
-    monkeypatch.setattr(desk_module, "REOPEN_SECONDS", (0.01, 0.01, 0.01))
     forgotten: list[list[str]] = []
     monkeypatch.setattr(devices, "forget_devices", lambda: forgotten.append(running(cards)))
-    desk = Desk(SoundOptions(), media)
-    await desk.open()
-    await desk.connect(FakeLeg())
-    FakeStream.refusing = {"speaker"}
+    desk, _ = await connected(SoundOptions(), media)
+    FakeStream.refusing = {"speaker", "microphone"}
     cards[0].ended()
-    await until(lambda: len(forgotten) == 2)
+    await until(lambda: len(forgotten) >= 2)
     FakeStream.refusing = set()
     await until(lambda: running(cards) == ["microphone", "speaker"])
     await desk.close()
     assert all(open_then == [] for open_then in forgotten)
+
+
+async def test_a_microphone_that_gives_nothing_counts_as_one_that_gives_silence(cards: list[FakeStream], media: MediaThread) -> None:
+    desk, leg = await connected(SoundOptions(), media)
+    await until(lambda: len(leg.sent) > 10)
+    near = desk.levels().near
+    assert near is not None and near.zero_seconds >= 0.1
+    await desk.close()
+
+
+async def test_no_microphone_is_no_dead_one(cards: list[FakeStream], media: MediaThread) -> None:
+    FakeStream.plugged = (SPEAKER,)
+    devices.forget_devices()
+    desk, leg = await connected(SoundOptions(), media)
+    await until(lambda: len(leg.sent) > 10)
+    assert desk.levels().near is None
+    await desk.close()
+
+
+async def test_a_waiting_call_is_heard_over_the_call_and_not_by_the_peer(cards: list[FakeStream], media: MediaThread) -> None:
+    desk, leg = await connected(SoundOptions(tones="us"), media)
+    (loudspeaker,) = speakers(cards)
+    await desk.signal(Signal.WAITING)
+    heard = loudspeaker.exchange(RATE // 5)
+    assert share(heard, 440) > 0.15 and share(heard, 1000) > 0.6
+    await desk.signal(None)
+    assert share(loudspeaker.exchange(RATE // 5), 1000) > 0.99
+    await until(lambda: len(leg.sent) > 5)
+    assert not leg.heard.any()
+    await desk.close()
+
+
+@pytest.mark.parametrize(("layout", "near", "far"), [("mixed", 0.5, 0.5), ("near", 1.0, 0.0), ("far", 0.0, 1.0)])
+async def test_one_track_holds_both_sides_or_one(layout: RecordLayout, near: float, far: float, tmp_path: Path, media: MediaThread) -> None:
+    path = tmp_path / "call.wav"
+    options = SoundOptions(tone_hz=440, record=str(path), record_layout=layout, devices=False)
+    desk, leg = await connected(options, media)
+    await until(lambda: len(leg.sent) >= 50)
+    await desk.close()
+    with wave.open(str(path)) as recording:
+        assert recording.getnchannels() == 1
+        track = np.frombuffer(recording.readframes(recording.getnframes()), "<i2")
+    assert share(track, 440) == pytest.approx(near, abs=0.05)
+    assert share(track, 1000) == pytest.approx(far, abs=0.05)
+
+
+async def test_a_program_talks_through_pipes(media: MediaThread, tmp_path: Path) -> None:
+    (tmp_path / "said.raw").write_bytes(Sine(440).pull(RATE // 2).tobytes())
+    options = SoundOptions(pipe_in=str(tmp_path / "said.raw"), pipe_out=str(tmp_path / "heard.raw"), devices=False)
+    desk, leg = Desk(options, media), FakeLeg(1000)
+    await desk.open()
+    await desk.connect(leg)
+    await until(lambda: len(leg.sent) >= 40)
+    await desk.close()
+    said = np.concatenate(leg.sent)
+    assert share(said[np.flatnonzero(said)[0] :][: RATE // 4], 440) > 0.95
+    heard = np.fromfile(tmp_path / "heard.raw", "<i2")
+    assert len(heard) >= RATE // 4
+    assert share(heard, 1000) > 0.95

@@ -1,6 +1,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import Samples
+from sinchphone.audio.goertzel import share
+from sinchphone.audio.level import dbfs
+from sinchphone.audio.tones import Sine
 from sinchphone.errors import DeviceError
 from sinchphone.media.desk import devices
 from sinchphone.media.desk.devices import Device, Direction, Loudspeaker, Microphone, find_device, list_devices
@@ -21,7 +25,8 @@ class FakeStream:
     """A raw stream as sounddevice has them; ``call`` plays PortAudio's thread."""
 
     def __init__(self, portaudio: "FakePortAudio", **settings: Any) -> None:
-        if settings["device"] in portaudio.refusing or settings["channels"] in portaudio.refused_channels:
+        wrong_rate = settings["samplerate"] != portaudio.only_rate and portaudio.only_rate is not None
+        if settings["device"] in portaudio.refusing or settings["channels"] in portaudio.refused_channels or wrong_rate:
             os.write(2, b"Expression 'ret' failed in 'src/hostapi/alsa/pa_linux_alsa.c'\n")
             raise PortAudioError("Invalid number of channels [PaErrorCode -9998]", -9998)
         self.settings = settings
@@ -61,12 +66,19 @@ class FakePortAudio(ModuleType):
         self.default = type("default", (), {"device": [1, 3]})()
         self.refusing: set[int] = set()
         self.refused_channels: set[int] = set()
+        self.only_rate: int | None = None
         self.streams: list[FakeStream] = []
         self.scans = 1
 
     def query_devices(self) -> list[dict[str, Any]]:
         return [
-            {"name": name, "hostapi": host, "max_input_channels": inputs, "max_output_channels": outputs}
+            {
+                "name": name,
+                "hostapi": host,
+                "max_input_channels": inputs,
+                "max_output_channels": outputs,
+                "default_samplerate": float(self.only_rate or 48_000),
+            }
             for name, host, inputs, outputs in self.found
         ]
 
@@ -228,6 +240,54 @@ def test_a_card_that_knows_only_stereo_is_used_in_stereo(portaudio: FakePortAudi
     assert np.array_equal(np.frombuffer(buffer, np.int16).reshape(-1, 2), np.stack([np.arange(480)] * 2, axis=1))
     portaudio.streams[1].call(buffer)
     assert np.array_equal(heard[0], np.arange(480))
+
+
+@pytest.mark.parametrize("rate", [44_100, 96_000, 16_000, 22_050])
+def test_a_card_that_refuses_48_khz_is_used_at_its_own_rate_and_converted(portaudio: FakePortAudio, rate: int) -> None:
+    portaudio.only_rate = rate
+    said, heard = Sine(1000), list[Samples]()
+    Loudspeaker(find_device("HDA", Direction.OUTPUT), said.pull, quiet).open()
+    Microphone(find_device("HDA", Direction.INPUT), heard.append, quiet).open()
+    speaker, microphone = portaudio.streams
+    assert speaker.settings["samplerate"] == microphone.settings["samplerate"] == rate
+    assert speaker.settings["channels"] == 1, "the rate was wrong, not mono"
+    block, played = speaker.settings["blocksize"], list[Samples]()
+    assert block == rate // 100
+    for _ in range(100):
+        buffer = bytearray(2 * block)
+        speaker.call(buffer, block)
+        played.append(np.frombuffer(buffer, np.int16))
+        microphone.call(buffer, block)
+    wave = np.concatenate(played)[block:]
+    turns = np.fft.rfft(wave * np.hanning(len(wave)))
+    assert np.argmax(np.abs(turns)) * rate / len(wave) == pytest.approx(1000, abs=2)
+    back = np.concatenate(heard)
+    assert len(back) == pytest.approx(48_000 * block * 100 / rate, abs=100)
+    assert share(back[4_800:43_200], 1000) > 0.999
+    assert dbfs(back[4_800:43_200]) == pytest.approx(-20, abs=0.1)
+
+
+def test_what_a_card_refuses_is_told_in_the_words_of_its_first_refusal(portaudio: FakePortAudio) -> None:
+    portaudio.refusing, portaudio.only_rate = {0}, 44_100
+    with pytest.raises(DeviceError, match="can't be opened: Invalid number of channels"):
+        Microphone(find_device("HDA", Direction.INPUT), lambda _: None, quiet).open()
+
+
+def test_another_process_sees_the_devices_as_they_are(portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('not mine')")  # what lies in the folder isn't run
+    monkeypatch.chdir(tmp_path)
+    stand_in = "import json; print(json.dumps([dict(index=3, name='new', host='ALSA', inputs=1, outputs=0, rate=48000)]))"
+    monkeypatch.setattr(devices, "_LOOK", stand_in)
+    microphone = Microphone(find_device(None, Direction.INPUT), lambda block: None, quiet)
+    microphone.open()
+    assert find_device("new", Direction.INPUT, devices.look_aside()).index == 3
+    with pytest.raises(DeviceError):
+        find_device("new", Direction.INPUT)
+    assert portaudio.scans == 1
+    monkeypatch.setattr(devices, "_LOOK", "import sys; sys.exit('no PortAudio')")
+    assert devices.look_aside() == ()
+    monkeypatch.setattr(devices, "_LOOK", "print('[{}, 7]')")
+    assert devices.look_aside() == ()
 
 
 def test_an_error_in_the_callback_is_counted_and_heard_as_silence(portaudio: FakePortAudio) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, Samples
-from sinchphone.media.clock import CATCH_UP_FRAMES, FrameClock, Ticker
+from sinchphone.media.clock import CATCH_UP_FRAMES, FrameClock
 from sinchphone.media.sound import Signal
 from sinchphone.media.thread import MediaThread
+from sinchphone.media.ticker import Ticker
 
 PATIENCE = 10.0
 

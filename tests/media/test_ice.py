@@ -12,7 +12,8 @@ from aioice import stun
 
 from sinchphone.media.port import IceServer, PortOptions
 from sinchphone.media.webrtc import ice, seam
-from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, resolve
+from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
+from sinchphone.media.webrtc.names import resolve
 from sinchphone.media.webrtc.servers import MAX_SERVERS, Server, parse_servers
 
 HERE = PortOptions(loopback=True)
@@ -27,14 +28,12 @@ class Agent:
         self.found: list[seam.Candidate] = []
         self.complete = asyncio.Event()
         self.media: list[bytes] = []
+        self.dtls: list[bytes] = []
         self.consents = 0
-        self.connection = IceConnection(
-            options,
-            IceCredentials(ufrag, ufrag * 6),
-            on_candidate=self._found,
-            on_media=self.media.append,
-            on_consent=self._consented,
-        )
+        self.broken = asyncio.Event()
+        self.no_relay: list[str] = []
+        listener = IceListener(self._found, self.media.append, self.dtls.append, self._consented, self.broken.set, self.no_relay.append)
+        self.connection = IceConnection(options, IceCredentials(ufrag, ufrag * 6), listener)
 
     def _found(self, candidate: seam.Candidate | None) -> None:
         if candidate is None:
@@ -113,6 +112,8 @@ async def test_a_machine_with_nothing_but_loopback_offers_that() -> None:
 @pytest.mark.usefixtures("another_address")
 async def test_a_machine_with_a_network_offers_loopback_only_when_asked() -> None:
     async with an_agent(PortOptions()) as agent, an_agent(HERE) as local:
+        for each in (agent, local):
+            await each.connection.gather_candidates()
         assert agent.connection._addresses() == ["192.0.2.77"]
         assert local.connection._addresses() == ["192.0.2.77", "127.0.0.1", "::1"]
 
@@ -140,15 +141,15 @@ async def test_a_reflexive_candidate_follows_when_its_server_answers() -> None:
 
 
 async def test_a_server_that_never_answers_delays_only_the_end_and_not_for_long(black_hole: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ice, "GATHER_SECONDS", 0.3)
+    monkeypatch.setattr(ice, "GATHER_SECONDS", 1.0)
     dead = (IceServer((f"stun:127.0.0.1:{black_hole}", f"turn:127.0.0.1:{black_hole}?transport=udp"), "u", "p"),)
     async with a_stun_server() as url, an_agent(PortOptions(ice_servers=(*dead, IceServer((url,))), loopback=True)) as agent:
         started = time.monotonic()
         await agent.connection.gather_candidates()
-        assert time.monotonic() - started < 0.2
+        assert time.monotonic() - started < 0.7
         assert not agent.complete.is_set()
         await asyncio.wait_for(agent.complete.wait(), PATIENCE)
-        assert 0.25 < time.monotonic() - started < 2
+        assert 0.9 < time.monotonic() - started < 3
         assert agent.types == {"host", "srflx"}  # the one that answers isn't lost with the others
 
 
@@ -175,6 +176,24 @@ async def test_two_agents_find_each_other_without_a_pause() -> None:
         assert two.media == [b"\x80sound"]
 
 
+async def test_two_agents_that_have_nothing_but_ipv6_find_each_other() -> None:
+    async with an_agent(ufrag="onea") as one, an_agent(ufrag="twob") as two:
+        await one.connection.gather_candidates()
+        await two.connection.gather_candidates()
+        one.knows(two, controlling=True)
+        two.knows(one, controlling=False)
+        for agent, other in ((one, two), (two, one)):
+            for candidate in other.found:
+                if candidate.host == "::1":
+                    await agent.connection.add(f"candidate:{candidate.to_sdp()}")
+        connecting = asyncio.gather(one.connection.connect(), two.connection.connect())
+        if not any(candidate.host == "::1" for candidate in one.found):
+            connecting.cancel()
+            pytest.skip("this machine has no IPv6")
+        await asyncio.wait_for(connecting, PATIENCE)
+        assert one.connection._nominated[1].remote_addr[0] == "::1"
+
+
 async def test_an_agent_without_a_candidate_that_works_fails_when_all_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aioice.stun.RETRY_MAX", 1)
     monkeypatch.setattr("aioice.stun.RETRY_RTO", 0.05)
@@ -198,7 +217,7 @@ async def test_consent_is_asked_for_again_and_again() -> None:
         await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
         await asyncio.sleep(0.6)
         assert one.consents >= 3
-        assert two.consents == 0  # its turn comes every three seconds
+        assert two.consents == 0  # its turn comes every 0.8 s
 
 
 async def test_a_check_with_another_password_is_refused() -> None:
@@ -284,11 +303,11 @@ async def test_datagrams_for_dtls_are_taken_from_proven_addresses_only() -> None
         await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
         for data in (b"\x15alert", b"\x00", b"\x01" * 30, b"\x00\x01\xff\xff" + bytes(16)):
             mine.datagram_received(data, stranger)
-        assert one.connection._queue.empty()
+        assert one.dtls == []
         mine.datagram_received(b"\x00", one.connection._nominated[1].remote_addr)
-        assert one.connection._queue.empty()
+        assert one.dtls == []
         mine.datagram_received(b"\x16hello", one.connection._nominated[1].remote_addr)
-        assert await asyncio.wait_for(one.connection.recv(), PATIENCE) == b"\x16hello"
+        assert one.dtls == [b"\x16hello"]
 
 
 @pytest.mark.usefixtures("no_other_address")
@@ -298,11 +317,8 @@ async def test_a_dtls_datagram_that_overtakes_the_check_is_kept_until_its_addres
         for theirs in two.found:
             first_socket(one).datagram_received(b"\x16" + theirs.host.encode(), (theirs.host, theirs.port))
         await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
-        received = [await asyncio.wait_for(one.connection.recv(), PATIENCE)]
-        while not one.connection._queue.empty():
-            received.append(await one.connection.recv())
-        assert b"\x16" + one.connection._nominated[1].remote_addr[0].encode() in received
-        assert b"\x15alert" not in received
+        assert b"\x16" + one.connection._nominated[1].remote_addr[0].encode() in one.dtls
+        assert b"\x15alert" not in one.dtls
 
 
 async def test_what_is_kept_for_dtls_is_bounded() -> None:
@@ -347,3 +363,13 @@ async def test_an_early_check_without_a_priority_does_not_end_the_connecting() -
     async with two_connecting() as (one, two):
         first_socket(one).datagram_received(bytes(a_check_from(one, {})), ("127.0.0.1", 9))
         await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+
+
+async def test_what_is_sent_is_marked_as_voice() -> None:
+    async with an_agent() as agent:
+        await agent.connection.gather_candidates()
+        for protocol in agent.connection._protocols:
+            voice = protocol.transport.get_extra_info("socket")
+            six = voice.family == socket.AF_INET6
+            marked = voice.getsockopt(*((socket.IPPROTO_IPV6, socket.IPV6_TCLASS) if six else (socket.IPPROTO_IP, socket.IP_TOS)))
+            assert marked >> 2 == 46

@@ -14,10 +14,10 @@ from sinchphone.audio.frame import Frame
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.media.clock import Ticker
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import CandidateFound, Connected, Lost, MediaPort, PortEvent, PortOptions
 from sinchphone.media.thread import SWITCH_SECONDS, MediaThread
+from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Description
 
 HERE = PortOptions(loopback=True)

@@ -105,12 +105,14 @@ class Path:
         return sorted(result)
 
 
-def listen(payloads: list[bytes], path: Path | None = None, *, block: int = 480, ppm: float = 0.0, decoder=None) -> Listening:
+def listen(
+    payloads: list[bytes], path: Path | None = None, *, block: int = 480, ppm: float = 0.0, phase: float = 0.0013, decoder=None
+) -> Listening:
     clock = [0.0]
     receiver = Receiver(decoder or Decoder(), clock=lambda: clock[0])
     arrivals = (path or Path()).arrivals(payloads)
     sound, delays, first, taken = [], [], None, 0
-    clock[0] = 0.0013
+    clock[0] = phase
     while clock[0] < len(payloads) * FRAME_S:
         while taken < len(arrivals) and arrivals[taken][0] <= clock[0]:
             at, i = arrivals[taken]
@@ -139,7 +141,7 @@ def rms(sound: Samples) -> float:
     return float(np.sqrt(np.mean(sound.astype(float) ** 2)))
 
 
-@pytest.mark.parametrize("block", [441, 480, 960, 1024])
+@pytest.mark.parametrize("block", [256, 441, 480, 512, 960, 1024, 1056])
 def test_a_clean_line_plays_the_tone_as_it_was_after_a_short_delay(packets: list[bytes], block: int):
     heard = listen(packets, block=block)
     assert min(tone_share(heard.settled())) > 0.99
@@ -149,6 +151,31 @@ def test_a_clean_line_plays_the_tone_as_it_was_after_a_short_delay(packets: list
     assert np.median(heard.delays_ms) < 10 + 1000 * block / RATE
     assert heard.stats.packets_received == 500
     assert heard.stats.packets_late == heard.stats.bad_packets == heard.stats.packets_skipped == 0
+
+
+@pytest.mark.parametrize("block", [441, 480, 960, 1000, 1024, 1920, 2048])
+@pytest.mark.parametrize("phase", [0.004, 0.010, 0.016, 0.019])
+def test_whenever_and_however_much_is_asked_for_a_good_line_goes_on_as_it_was(packets: list[bytes], block: int, phase: float):
+    """Trap: blocks of 20 ms that were asked for 15 ms after each packet had an eighth of their sound made up, for ever."""
+    heard = listen(packets * 2, Path(jitter=0.002), block=block, phase=phase, ppm=50)
+    assert np.mean(tone_share(heard.settled())) > 0.98
+    assert heard.stats.concealed_samples <= 480
+    assert heard.stats.packets_late == 0
+
+
+def test_sound_that_is_always_ahead_when_a_packet_is_asked_for_is_left_out(packets: list[bytes]):
+    clock = [0.0]
+    receiver = Receiver(Decoder(), clock=lambda: clock[0])
+    ahead = []
+    for i in range(500):
+        receiver.push(i, i * FRAME_SAMPLES, packets[i])
+        for block in (480, 480) if i != 100 else (480, 180):  # the player's phase moves: what it doesn't take stays ahead
+            receiver.pull(block)
+            clock[0] += 0.010
+        ahead += list(receiver._idle)[-1:]  # when the last packet was asked for
+    assert max(ahead[100:110]) > 250
+    assert ahead[-1] < 250
+    assert receiver.stats().concealed_samples == 0
 
 
 @pytest.mark.parametrize(("loss", "share", "worst"), [(0.05, 0.98, 0.5), (0.10, 0.97, 0.5), (0.20, 0.93, 0.2)])
@@ -287,6 +314,33 @@ def test_a_sender_that_starts_anew_is_heard_at_once(packets: list[bytes]):
     stats = line.receiver.stats()
     assert stats.concealed_samples < 0.08 * RATE
     assert stats.bad_packets == 0
+
+
+def test_a_sender_that_saves_its_breath_in_pauses_is_heard_from_the_first_syllable_and_the_room_goes_on():
+    """Opus DTX (RFC 7587 3.1.3): in a pause a packet comes every 400 ms at most, and the time stamps go on."""
+    noise = np.random.default_rng(1).normal(0, 60, 150 * FRAME_SAMPLES).astype(np.int16)
+    said = np.concatenate([syllables(150), noise, tone(150)])
+    encoder = Encoder()
+    encoder.set_dtx(True)
+    clock = [0.0013]
+    receiver = Receiver(Decoder(), clock=lambda: clock[0])
+    heard, sent = [], 0
+    for i in range(len(said) // FRAME_SAMPLES):
+        payload = encoder.encode(said[i * FRAME_SAMPLES : (i + 1) * FRAME_SAMPLES])
+        if len(payload) > 2:
+            receiver.push(SEQUENCE + sent, (TIMESTAMP + i * FRAME_SAMPLES) % 0x100000000, payload)
+            sent += 1
+        for _ in range(2):
+            heard.append(receiver.pull(480))
+            clock[0] += 0.010
+    sound, stats = np.concatenate(heard), receiver.stats()
+    assert sent < 400
+    pause = sound[int(4.0 * RATE) : int(5.9 * RATE)].reshape(-1, 4800)
+    assert min(rms(block) for block in pause) > 5
+    assert min(tone_share(sound[int(6.15 * RATE) :])) > 0.97
+    assert stats.packets_late == stats.packets_skipped == 0
+    assert stats.delay_ms is not None
+    assert stats.delay_ms < 60
 
 
 @pytest.mark.parametrize("time_stamps_go_on", [True, False])

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -457,7 +458,8 @@ class Stock:
         async def take() -> None:
             while True:
                 frame = await track.recv()
-                self.heard.append(frame.to_ndarray().reshape(-1)[:: len(frame.layout.channels)])
+                sound = frame.to_ndarray().reshape(-1)[:: len(frame.layout.channels)]
+                self.heard.append(np.repeat(sound, RATE // frame.sample_rate))
 
         self.listening.append(asyncio.create_task(take()))
 
@@ -486,16 +488,18 @@ async def hear_each_other(peer: Peer, stock: Stock) -> None:
     assert clearest(np.concatenate(stock.heard[SETTLED:]), 440) > 0.95
 
 
+@pytest.mark.parametrize("codec", ["opus", "PCMU", "PCMA", "G722"])
 @pytest.mark.usefixtures("stock_uses_loopback")
-async def test_stock_aiortc_calls_us() -> None:
-    async with a_peer(WebRtcPort(HERE)) as peer:
+async def test_stock_aiortc_calls_us(codec: str) -> None:
+    async with a_peer(WebRtcPort(replace(HERE, codecs=("opus", "G722", "PCMU", "PCMA")))) as peer:
         stock = Stock()
         try:
             await stock.pc.setLocalDescription(await stock.pc.createOffer())
-            answer = await peer.port.answer(Description("offer", stock.pc.localDescription.sdp))
+            answer = await peer.port.answer(Description("offer", stock.pc.localDescription.sdp), prefer=codec)
             await stock.pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
             await peer.trickle_to(stock.add)
             await hear_each_other(peer, stock)
+            assert (await peer.wait_for(Connected)).codec == codec
         finally:
             await stock.close()
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import MediaError
-from sinchphone.media.webrtc.sdp import Fingerprint, LocalAudio, answering_setup, read_description, write_answer, write_offer
+from sinchphone.media.agreement import OpusWishes
+from sinchphone.media.webrtc.formats import agree
+from sinchphone.media.webrtc.sdp import Fingerprint, LocalAudio, RemoteAudio, answering_setup, read_description, write_answer, write_offer
 
 DIGEST = ":".join(["AB"] * 32)
 LOCAL = LocalAudio(42, "user", "p" * 24, (Fingerprint("sha-256", DIGEST),), 7, "name")
@@ -96,25 +98,37 @@ def recorded() -> list[str]:
 REAL = [BROWSER, GATEWAY, *recorded()]
 
 
+def wishes(audio: RemoteAudio) -> OpusWishes:
+    return OpusWishes.read(audio.sound.parameters)
+
+
+def repairs(audio: RemoteAudio) -> tuple[int | None, bool]:
+    """The payload type of copies, and whether packets may be asked for."""
+    repair = agree(audio.sound, audio.formats).repair
+    return repair.red, repair.nack
+
+
 def test_a_browsers_offer_is_read() -> None:
     audio = read_description(BROWSER)
-    assert (audio.index, audio.mid, audio.ufrag, audio.payload_type, audio.setup) == (0, "audio", "Zg+/", 111, "actpass")
+    assert (audio.index, audio.mid, audio.ufrag, audio.sound.payload_type, audio.setup) == (0, "audio", "Zg+/", 111, "actpass")
     assert audio.fingerprints == (Fingerprint("sha-256", DIGEST),)
-    assert (audio.fec, audio.max_bitrate, audio.complete, audio.lite) == (True, 24_000, True, False)
+    assert wishes(audio) == OpusWishes(fec=True, max_bitrate=24_000)
+    assert (audio.complete, audio.lite) == (True, False)
     assert [each.split()[1] for each in audio.candidates] == ["1", "1"]
 
 
 def test_a_gateways_answer_is_read_without_mid_and_with_attributes_at_session_level() -> None:
     audio = read_description(GATEWAY)
-    assert (audio.mid, audio.ufrag, audio.payload_type, audio.setup, audio.lite) == (None, "abcd", 102, "active", True)
-    assert (audio.fec, audio.max_bitrate, audio.complete) == (False, None, False)
+    assert (audio.mid, audio.ufrag, audio.sound.payload_type, audio.setup, audio.lite) == (None, "abcd", 102, "active", True)
+    assert wishes(audio) == OpusWishes(fec=False, max_bitrate=None)
+    assert not audio.complete
     assert audio.receives
 
 
 def test_video_and_data_are_refused_in_their_places() -> None:
     answer = write_answer(LOCAL, read_description(BROWSER))
     assert [line for line in answer.splitlines() if line.startswith("m=")] == [
-        "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+        "m=audio 9 UDP/TLS/RTP/SAVPF 111 63",
         "m=video 0 UDP/TLS/RTP/SAVPF 96 97",
         "m=application 0 UDP/DTLS/SCTP webrtc-datachannel",
     ]
@@ -124,7 +138,7 @@ def test_video_and_data_are_refused_in_their_places() -> None:
 
 def test_the_answer_takes_the_offered_profile_payload_type_and_no_mid_where_none_was_offered() -> None:
     answer = write_answer(LOCAL, read_description(GATEWAY))
-    assert "m=audio 9 RTP/SAVPF 102\r\n" in answer
+    assert "m=audio 9 RTP/SAVPF 102 101\r\n" in answer
     assert "a=rtpmap:102 opus/48000/2" in answer
     assert "a=setup:passive" in answer
     assert "a=mid" not in answer
@@ -141,7 +155,8 @@ def test_the_direction_is_mirrored(offered: str, answered: str) -> None:
 def test_what_we_write_is_what_we_read_and_what_the_library_reads() -> None:
     for text in (write_offer(LOCAL), write_answer(LOCAL, read_description(BROWSER))):
         audio = read_description(text)
-        assert (audio.ufrag, audio.password, audio.fingerprints, audio.fec) == (LOCAL.ufrag, LOCAL.password, LOCAL.fingerprints, True)
+        assert (audio.ufrag, audio.password, audio.fingerprints) == (LOCAL.ufrag, LOCAL.password, LOCAL.fingerprints)
+        assert wishes(audio).fec
         theirs = SessionDescription.parse(text).media[0]
         assert theirs.ice is not None
         assert theirs.ice.usernameFragment == LOCAL.ufrag
@@ -228,13 +243,13 @@ def test_a_number_that_no_machine_reads_is_refused(cut: str, put: str) -> None:
 )
 def test_a_bitrate_out_of_range_is_no_bitrate(rate: str, read: int | None) -> None:
     """Attack: a maxaveragebitrate of thousands of digits."""
-    assert read_description(BROWSER.replace("maxaveragebitrate=24000", f"maxaveragebitrate={rate}")).max_bitrate == read
+    assert wishes(read_description(BROWSER.replace("maxaveragebitrate=24000", f"maxaveragebitrate={rate}"))).max_bitrate == read
 
 
 def test_the_recorded_descriptions_are_read() -> None:
     assert len(recorded()) >= 5
     for text in recorded():
-        assert read_description(text).payload_type == 111
+        assert read_description(text).sound.payload_type == 111
 
 
 MUTATIONS = st.tuples(
@@ -285,3 +300,38 @@ def test_a_bundle_group_is_answered_only_where_our_section_was_offered_in_one(gr
     answer = write_answer(LOCAL, read_description(BROWSER.replace("a=group:BUNDLE audio video\n", group)))
     assert ("a=group:BUNDLE audio\r\n" in answer) == answered
     assert "BUNDLE" not in answer or answered
+
+
+def test_our_offer_has_copies_and_asks_for_what_is_lost() -> None:
+    audio = read_description(write_offer(LOCAL))
+    assert (audio.sound.payload_type, *repairs(audio)) == (111, 63, True)
+    assert "a=fmtp:63 111/111\r\n" in write_offer(LOCAL)
+
+
+@pytest.mark.parametrize(
+    ("lines", "red", "nack"),
+    [
+        ([], None, False),
+        (["a=rtpmap:63 red/48000/2"], 63, False),
+        (["a=rtpmap:63 RED/48000/2", "a=fmtp:63 111/111", "a=rtcp-fb:111 transport-cc"], 63, False),
+        (["a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111/111", "a=rtcp-fb:111 nack"], 63, True),
+        (["a=rtpmap:63 red/48000/2", "a=fmtp:63 0/0"], None, False),
+        (["a=rtpmap:63 red/8000"], None, False),
+        (["a=rtpmap:64 red/48000/2"], None, False),
+        (["a=rtcp-fb:* nack"], None, True),
+        (["a=rtcp-fb:111 nack pli"], None, False),
+        (["a=rtcp-fb:0 nack"], None, False),
+    ],
+)
+def test_copies_and_requests_are_answered_as_they_are_offered(lines: list[str], red: int | None, nack: bool) -> None:
+    offer = read_description(BROWSER.replace("a=rtpmap:63 red/48000/2\n", "".join(f"{line}\n" for line in lines)))
+    assert repairs(offer) == (red, nack)
+    answer = read_description(write_answer(LOCAL, offer).replace("m=video 0", "m=video 9"))
+    assert repairs(answer) == (red, nack)
+
+
+def test_a_profile_without_feedback_gets_none() -> None:
+    text = BROWSER.replace("UDP/TLS/RTP/SAVPF 111", "UDP/TLS/RTP/SAVP 111").replace("a=mid:audio", "a=mid:audio\na=rtcp-fb:111 nack")
+    offer = read_description(text)
+    assert not repairs(offer)[1]
+    assert "rtcp-fb" not in write_answer(LOCAL, offer)

@@ -3,12 +3,16 @@
 import ast
 import inspect
 import re
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 import sinchphone
+from sinchphone.media.plain import secure as sdes
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import ice, seam, secure
 from sinchphone.media.webrtc.secure import Certificate, Identity
@@ -53,8 +57,19 @@ async def test_only_the_seam_imports_the_outside_libraries() -> None:
     assert knowing == {"media/webrtc/seam.py"}
 
 
+def test_the_outside_libraries_have_bounds() -> None:
+    """Two of them to one minor release: private names move in any."""
+    project = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text())["project"]
+    bounds = {requirement.name: requirement.specifier for requirement in map(Requirement, project["dependencies"])}
+    assert not bounds["aiortc"].contains("1.17.0")
+    assert not bounds["aioice"].contains("0.14.0")
+    assert not bounds["pylibsrtp"].contains("2.0.0")
+    for name in OUTSIDE:
+        assert bounds[name].contains(version(name))
+
+
 def test_every_name_the_seam_gives_is_used() -> None:
-    used = {name for module in (ice, secure) for name in re.findall(r"seam\.(\w+)", inspect.getsource(module))}
+    used = {name for module in (ice, secure, sdes) for name in re.findall(r"seam\.(\w+)", inspect.getsource(module))}
     assert used | {"PRIVATE_NAMES"} == set(seam.__all__)
 
 
@@ -84,6 +99,7 @@ async def test_every_private_name_that_is_used_is_listed() -> None:
 async def test_no_name_of_ours_hides_one_of_an_ice_connection_unintentionally() -> None:
     theirs = set(dir(plain_connection()))
     overridden = {"gather_candidates", "connect", "close", "check_complete", "query_consent", "data_received", "check_incoming"}
+    overridden |= {"request_received", "protocol_lost"}
     listed = set(seam.PRIVATE_NAMES["Connection"])
     clashes = {name for name in own_names(ice.IceConnection) & theirs if not name.startswith("__")}
     assert clashes - overridden - listed == set()
@@ -97,6 +113,9 @@ async def test_no_name_of_ours_hides_one_of_an_ice_connection_unintentionally() 
         (seam.Connection._pair_remote_candidate, ["remote_candidate"]),
         (seam.Connection.check_incoming, ["message", "addr", "protocol"]),
         (seam.Connection.check_complete, ["pair"]),
+        (seam.Connection.request_received, ["message", "addr", "protocol"]),
+        (seam.Connection.respond_error, ["request", "addr", "protocol", "error_code"]),
+        (seam.Connection.protocol_lost, ["protocol"]),
         (seam.Connection.data_received, ["data", "component"]),
         (seam.Connection.build_request, ["pair", "nominate"]),
         (seam.StunProtocol.request, ["request", "addr", "integrity_key", "retransmissions"]),
@@ -162,17 +181,12 @@ def test_our_certificate_is_made_by_the_library_and_has_a_sha_256_digest() -> No
 
 async def test_the_queue_of_dtls_datagrams_is_limited() -> None:
     """Attack: somebody sends DTLS-like datagrams before the handshake, until memory is full."""
-    connection = ice.IceConnection(
-        PortOptions(),
-        ice.IceCredentials("ufrag", "p" * 22),
-        on_candidate=lambda candidate: None,
-        on_media=lambda data: None,
-        on_consent=lambda: None,
-    )
+    told = secure.PathListener(lambda data, control: None, lambda: None, lambda: None, lambda: None, lambda why: None)
+    path = secure.SecurePath(PortOptions(), Identity.create(), told, lambda candidate: None)
     for _ in range(10_000):
-        connection.dtls_received(b"\x16", ("192.0.2.1", 1))
-    assert connection._queue.empty()
-    connection._prove(("192.0.2.1", 1))
+        path.ice.dtls_received(b"\x16", ("192.0.2.1", 1))
+    assert path._below._inbox.empty()
+    path.ice._prove(("192.0.2.1", 1))
     for _ in range(10_000):
-        connection.dtls_received(b"\x16", ("192.0.2.1", 1))
-    assert connection._queue.qsize() <= 64
+        path.ice.dtls_received(b"\x16", ("192.0.2.1", 1))
+    assert 0 < path._below._inbox.qsize() <= 64

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Frame, Samples
+from sinchphone.audio.ladder import Rung
 from sinchphone.errors import MediaError
 
 # opus_defines.h
@@ -85,6 +86,12 @@ class Encoder:
         size = _library().opus_encode(self._encoder, pcm.ctypes.data, len(pcm), self._packet, _MAX_PACKET_BYTES)
         _check(size)
         return self._packet.raw[:size]
+
+    def adapt(self, rung: Rung) -> None:
+        """Bit rate and forward error correction from the next frame on. Raises MediaError."""
+        self.set_bitrate(rung.bitrate)
+        self.set_fec(rung.fec_percent > 0)
+        self.set_loss(rung.fec_percent)
 
     def set_bitrate(self, bitrate: int) -> None:
         """Bits per second from the next frame on. Raises MediaError."""

@@ -6,10 +6,13 @@
     loudspeaker <- PortAudio's thread <- render(samples)
 
 sounddevice is imported inside the functions, because the import alone takes 60 ms and fails where PortAudio is missing.
-Everything here but ``deliver``, ``render`` and ``ended`` blocks: call it in a thread that may wait.
+Everything here but ``deliver``, ``render`` and ``ended`` blocks: call it in a thread that may wait. A card that refuses 48 kHz is used at
+its own rate, and converted.
 """
 
+import json
 import math
+import subprocess
 import sys
 import threading
 import time
@@ -17,23 +20,38 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.errors import DeviceError
 
+if TYPE_CHECKING:
+    from sinchphone.media.desk.rates import RateConverter
+
 BLOCK_SAMPLES: Final = 480
 LOW_LATENCY: Final = "low"
 SAFE_LATENCY_SECONDS: Final = 0.04  # adds 30 ms mouth to ear, and stands 20 ms of scheduling trouble
+LATENCIES: Final[tuple["Latency", ...]] = (LOW_LATENCY, SAFE_LATENCY_SECONDS, 0.1)  # one after the other, where blocks are lost
+_LOOK_SECONDS: Final = 3.0  # for a process that lists the devices
 _SCAN_SECONDS: Final = 5.0  # an older list of devices is read again, or a headset plugged in later isn't found
 
 Latency: TypeAlias = float | str
 
+_LOOK: Final = """
+import dataclasses, json
+from sinchphone.media.desk.devices import list_devices
+print(json.dumps([dataclasses.asdict(device) for device in list_devices()]))
+"""
+
 _portaudio_lock = threading.RLock()  # PortAudio isn't thread safe; also guards the two below
 _open_streams: set["_Stream"] = set()
 _scanned_at: float | None = None
+
+
+class NoLibraryError(DeviceError):
+    """There is no PortAudio: waiting for a device to come makes no sense."""
 
 
 class Direction(Enum):
@@ -54,6 +72,7 @@ class Device:
     outputs: int
     default_input: bool = False
     default_output: bool = False
+    rate: int = RATE  # its own, which it takes for sure
 
     def channels(self, direction: Direction) -> int:
         """How many channels it has in that direction; 0 means that it can't do it."""
@@ -80,11 +99,24 @@ def list_devices() -> tuple[Device, ...]:
                     outputs=found["max_output_channels"],
                     default_input=index == default_input,
                     default_output=index == default_output,
+                    rate=round(found["default_samplerate"]),
                 )
                 for index, found in enumerate(sounddevice.query_devices())
             )
         except sounddevice.PortAudioError as error:
             raise DeviceError(f"the sound devices can't be listed: {_reason(error)}") from error
+
+
+def look_aside() -> tuple[Device, ...]:
+    """Every sound device as it is at this moment, seen by a process of its own: the list of ours stands still while a stream is open.
+    Blocks for half a second; none where that can't be done."""
+    if getattr(sys, "frozen", False):  # the executable is no Python
+        return ()
+    try:
+        done = subprocess.run([sys.executable, "-P", "-c", _LOOK], capture_output=True, timeout=_LOOK_SECONDS, check=True)  # noqa: S603
+        return tuple(Device(**one) for one in json.loads(done.stdout))
+    except (OSError, ValueError, TypeError, subprocess.SubprocessError):
+        return ()
 
 
 def forget_devices() -> None:
@@ -98,12 +130,13 @@ def forget_devices() -> None:
             _scanned_at = -math.inf
 
 
-def find_device(wanted: int | str | None, direction: Direction) -> Device:
+def find_device(wanted: int | str | None, direction: Direction, among: Sequence[Device] | None = None) -> Device:
     """The device that ``wanted`` means: an index, part of its name and host (any case), or ``None`` for the system's default.
 
-    Where several fit, one whose name is exactly that wins, then one of the default device's host. Blocks; raises DeviceError.
+    Where several fit, one whose name is exactly that wins, then one of the default device's host. ``among``: look there, and not at the
+    system, which blocks. Raises DeviceError.
     """
-    devices = [device for device in list_devices() if device.channels(direction)]
+    devices = [device for device in (list_devices() if among is None else among) if device.channels(direction)]
     default = next((device for device in devices if device.is_default(direction)), None)
     if wanted is None:
         if default is None:
@@ -138,7 +171,8 @@ def _no_choice(wanted: int | str, direction: Direction, devices: Sequence[Device
 
 
 class _Stream:
-    """A raw mono stream at 48 kHz. ``ended`` is called, in a thread of PortAudio's, when it stops without being told to."""
+    """A raw mono stream, at 48 kHz whatever the card's rate is. ``ended`` is called, in a thread of PortAudio's, when it stops without
+    being told to."""
 
     direction: Direction
 
@@ -174,22 +208,27 @@ class _Stream:
                 stream.close(ignore_errors=True)
 
     def _start(self, sounddevice: Any) -> Any:
-        """Mono, or stereo where a bare sound card knows nothing else."""
-        try:
-            return self._start_with(sounddevice, 1)
-        except sounddevice.PortAudioError:
-            if self.device.channels(self.direction) < 2:
-                raise
-        return self._start_with(sounddevice, 2)
+        """Mono at 48 kHz; stereo, or the card's own rate, where a bare one knows nothing else."""
+        ways = [(rate, channels) for rate in dict.fromkeys((RATE, self.device.rate)) for channels in (1, 2)]
+        first: Exception | None = None
+        for rate, channels in ways:
+            if channels <= max(1, self.device.channels(self.direction)):
+                try:
+                    return self._start_with(sounddevice, rate, channels)
+                except sounddevice.PortAudioError as error:
+                    first = first or error
+        assert first is not None, "mono was tried"
+        raise first
 
-    def _start_with(self, sounddevice: Any, channels: int) -> Any:
+    def _start_with(self, sounddevice: Any, rate: int, channels: int) -> Any:
         self._channels = channels
+        self._convert_at(rate)
         make = sounddevice.RawInputStream if self.direction is Direction.INPUT else sounddevice.RawOutputStream
         # WASAPI refuses any rate but the device's own (PortAudio #314) unless it may convert.
         settings = sounddevice.WasapiSettings(auto_convert=True) if "WASAPI" in self.device.host else None
         stream = make(
-            samplerate=RATE,
-            blocksize=BLOCK_SAMPLES,
+            samplerate=rate,
+            blocksize=BLOCK_SAMPLES * rate // RATE,
             device=self.device.index,
             channels=channels,
             dtype="int16",
@@ -214,6 +253,9 @@ class _Stream:
         except Exception:  # noqa: BLE001
             self.failures += 1
 
+    def _convert_at(self, rate: int) -> None:
+        raise NotImplementedError
+
     def _exchange(self, buffer: Any, samples: int) -> None:
         raise NotImplementedError
 
@@ -232,9 +274,18 @@ class Microphone(_Stream):
     ) -> None:
         super().__init__(device, ended, latency)
         self._deliver = deliver
+        self._converter: RateConverter | None = None
+
+    def _convert_at(self, rate: int) -> None:
+        self._converter = None
+        if rate != RATE:
+            from sinchphone.media.desk.rates import RateConverter
+
+            self._converter = RateConverter(rate, RATE)
 
     def _exchange(self, buffer: Any, samples: int) -> None:
-        self._deliver(np.frombuffer(buffer, np.int16)[:: self._channels].copy())
+        block = np.frombuffer(buffer, np.int16)[:: self._channels].copy()
+        self._deliver(block if self._converter is None else self._converter.push(block))
 
 
 class Loudspeaker(_Stream):
@@ -244,12 +295,19 @@ class Loudspeaker(_Stream):
 
     def __init__(self, device: Device, render: Callable[[int], Samples], ended: Callable[[], None], latency: Latency = LOW_LATENCY) -> None:
         super().__init__(device, ended, latency)
-        self._render = render
+        self._render = self._pull = render
+
+    def _convert_at(self, rate: int) -> None:
+        self._pull = self._render
+        if rate != RATE:
+            from sinchphone.media.desk.rates import ConvertedSource
+
+            self._pull = ConvertedSource(self._render, RATE, rate).pull
 
     def _exchange(self, buffer: Any, samples: int) -> None:
         target = np.frombuffer(buffer, np.int16)
         target[:] = 0  # what is in the buffer now is noise
-        target.reshape(samples, self._channels)[:] = self._render(samples)[:, np.newaxis]
+        target.reshape(samples, self._channels)[:] = self._pull(samples)[:, np.newaxis]
 
 
 def _portaudio() -> Any:
@@ -259,7 +317,7 @@ def _portaudio() -> Any:
     try:
         import sounddevice
     except (ImportError, OSError) as error:
-        raise DeviceError("the PortAudio library is missing: no sound device can be used", hint=_no_library_hint()) from error
+        raise NoLibraryError("the PortAudio library is missing: no sound device can be used", hint=_no_library_hint()) from error
     if _scanned_at is not None and now - _scanned_at > _SCAN_SECONDS and not _open_streams:
         with suppress(sounddevice.PortAudioError):  # not initialised, because the last attempt failed: the next line tries again
             sounddevice._terminate()

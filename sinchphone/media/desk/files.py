@@ -1,9 +1,9 @@
-"""Sound files: decodes anything PyAV opens to the one format, and encodes stereo recordings.
+"""Sound files: decodes anything PyAV opens to the one format, and encodes recordings.
 
 ::
 
     path, FIFO or "-" -> AudioReader.blocks() -> 48 kHz mono int16
-    48 kHz stereo int16 -> AudioWriter.write() -> .wav, .ogg (Opus) or .flac
+    48 kHz int16, one or two channels -> AudioWriter.write() -> .wav, .ogg (Opus) or .flac
 
 Everything here blocks on the disk: call it in a thread of its own (``media.player``, ``media.recorder``).
 """
@@ -300,11 +300,12 @@ class _Disk:
 
 
 class AudioWriter:
-    """Encodes 48 kHz stereo into ``file`` (a new one, made here); ``kind`` is .wav, .ogg or .flac. Raises AudioFileError, which
-    speaks of ``name`` where the file will get another name in the end."""
+    """Encodes 48 kHz, stereo or mono, into ``file`` (a new one, made here); ``kind`` is .wav, .ogg or .flac. Raises AudioFileError,
+    which speaks of ``name`` where the file will get another name in the end."""
 
-    def __init__(self, file: Path, kind: str, *, name: Path | None = None) -> None:
+    def __init__(self, file: Path, kind: str, *, name: Path | None = None, channels: int = 2) -> None:
         encoding = _ENCODINGS[kind.lower()]
+        self._layout = "mono" if channels == 1 else "stereo"
         self._path = name or file
         self._written = 0
         try:
@@ -314,7 +315,7 @@ class AudioWriter:
         try:
             self._container = av.open(cast(Any, self._disk), "w", format=encoding.container, container_options=encoding.container_options)
             self._stream = cast(
-                AudioStream, self._container.add_stream(encoding.codec, rate=RATE, layout="stereo", options=encoding.options)
+                AudioStream, self._container.add_stream(encoding.codec, rate=RATE, layout=self._layout, options=encoding.options)
             )
         except (av.FFmpegError, ValueError) as error:
             self._disk.close()
@@ -327,10 +328,10 @@ class AudioWriter:
         return self._written / RATE
 
     def write(self, block: Stereo) -> None:
-        """The next samples, any number of them: near left, far right."""
+        """The next samples, any number of them, a column a channel."""
         if not len(block):
             return
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), format="s16", layout="stereo")
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), format="s16", layout=self._layout)
         frame.sample_rate, frame.pts, frame.time_base = RATE, self._written, Fraction(1, RATE)
         self._encode(frame)
         self._written += len(block)

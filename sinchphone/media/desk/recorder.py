@@ -1,9 +1,9 @@
-"""Records a call: stereo, near left and far right, written by a thread so that a slow disk never holds up sound.
+"""Records a call: near left and far right, or one track of them, written by a thread so that a slow disk never holds up sound.
 
 ::
 
-    near, far blocks -> TwoTrack -> [at most ten seconds] -> AudioWriter -> name.part -> (closed) -> name
-    (media loop)                                             (thread)
+    near, far blocks -> TwoTrack -> [at most ten seconds] -> layout -> AudioWriter -> name.part -> (closed) -> name
+    (media loop)                                                       (thread)
 """
 
 import os
@@ -16,21 +16,35 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.mix import added
 from sinchphone.audio.twotrack import Side, Stereo, TwoTrack
 from sinchphone.errors import AudioFileError
 from sinchphone.media.desk.files import AudioWriter, check_recording
-from sinchphone.media.sound import RecordFinished, RecordStarted, SoundEvent, SoundWarning
+from sinchphone.media.sound import RecordFinished, RecordLayout, RecordStarted, SoundEvent, SoundWarning
 
 CLOSE_SECONDS: Final = 3.0  # how long a person waits after Ctrl-C
 _QUEUE_BLOCKS: Final = 500  # ten seconds of 20 ms blocks
 
 
+def laid_out(block: Stereo, layout: RecordLayout) -> Stereo:
+    """The columns that are written: both sides, one of them, or their sum (clipped where both shout)."""
+    match layout:
+        case "stereo":
+            return block
+        case "mixed":
+            return added(block[:, Side.NEAR], block[:, Side.FAR])[:, np.newaxis]
+        case "near" | "far":
+            side = Side.NEAR if layout == "near" else Side.FAR
+            return block[:, side : side + 1]
+
+
 class Recorder:
     """One recording. ``open`` and ``close`` block on the disk, the others don't; ``report`` is called from any thread."""
 
-    def __init__(self, path: str, report: Callable[[SoundEvent], None], *, force: bool = False) -> None:
+    def __init__(self, path: str, report: Callable[[SoundEvent], None], *, layout: RecordLayout = "stereo", force: bool = False) -> None:
         self._path = Path(path)
         self._name = path
+        self._layout = layout
         self._force = force
         self._report = report
         self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}-{id(self):x}.part")
@@ -44,7 +58,7 @@ class Recorder:
     def open(self) -> None:
         """Checks the name and makes the temporary file beside it. Raises AudioFileError."""
         check_recording(self._path, force=self._force)
-        self._writer = AudioWriter(self._part, self._path.suffix, name=self._path)
+        self._writer = AudioWriter(self._part, self._path.suffix, name=self._path, channels=2 if self._layout == "stereo" else 1)
 
     def start(self, now: float) -> None:
         """The time line of the recording begins."""
@@ -117,7 +131,7 @@ class Recorder:
     def _write(self, writer: AudioWriter) -> None:
         while True:
             try:
-                writer.write(self._blocks.get(timeout=0.1))
+                writer.write(laid_out(self._blocks.get(timeout=0.1), self._layout))
             except queue.Empty:
                 if self._closing.is_set():
                     return

@@ -3,8 +3,8 @@
 ::
 
     sockets --STUN--> checks, consent        gather() -> on_candidate(host), … then in the background srflx, relay, None
-        |----DTLS--> recv()  (bounded queue; from addresses that proved to be the peer's)
-        `----SRTP--> on_media(datagram)      no task, no queue
+        |----DTLS--> on_dtls(datagram)       from addresses that proved to be the peer's
+        `----SRTP--> on_media(datagram)
 """
 
 import asyncio
@@ -12,30 +12,42 @@ import ipaddress
 import random
 import socket
 import struct
-import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVarTuple
+from typing import Any, Final
 
 from sinchphone.media.port import PortOptions
+from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
+from sinchphone.media.webrtc.names import is_local_name, resolve, resolve_local
 from sinchphone.media.webrtc.servers import Server, parse_servers
 
 GATHER_SECONDS: Final = 2.0  # for all servers together; the offer doesn't wait for them, only the end of candidates does
 CHECK_SECONDS: Final = 0.02  # between two checks (Ta, RFC 8445 14.2: 5 ms or more)
 MAX_REMOTE_CANDIDATES: Final = 64
 MAX_PACKET_BYTES: Final = 1500  # of SRTP and SRTCP: pylibsrtp takes no more
-_MAX_QUEUED: Final = 64  # DTLS datagrams; a handshake is about six
+_MAX_NAMES: Final = 8  # of candidates that are looked up; a browser gives one name for each of its addresses
 _MAX_UNPROVEN: Final = 8  # addresses whose DTLS datagrams are kept until they are known to be the peer's,
 _MAX_KEPT: Final = 8  # and datagrams of each
-_CONSENT_RETRIES: Final = 1  # a consent check gives up after 1.5 s
+_CONSENT_SECONDS: Final = 0.8  # between two consent checks; each gives up after 1.5 s, so a dead path has ignored eight packets after 4 s
+_CONSENT_RETRIES: Final = 1
 _CLOSE_SECONDS: Final = 1.0
 _COMPONENT: Final = 1  # RTCP is multiplexed
 _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
 
-Arguments = TypeVarTuple("Arguments")
+
+@dataclass(frozen=True, slots=True)
+class IceListener:
+    """Who is told what happens on one connection. Nothing here may raise."""
+
+    candidate: Callable[[seam.Candidate | None], None]  # one of ours; None: no more
+    media: Callable[[bytes], None]  # an SRTP or SRTCP datagram, of whomever
+    dtls: Callable[[bytes], None]  # a DTLS datagram of the peer's
+    consent: Callable[[], None]  # the peer still wants us
+    broken: Callable[[], None]  # the socket in use is gone
+    no_relay: Callable[[str], None]  # TURN servers were given, and none of them took us: why
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,27 +92,24 @@ class IceSocket(seam.StunProtocol):
 
 
 class IceConnection(seam.Connection):
-    """One leg's ICE. Lives in one event loop. Callbacks must not raise."""
+    """One leg's ICE. Lives in one event loop."""
 
-    def __init__(
-        self,
-        options: PortOptions,
-        credentials: IceCredentials,
-        *,
-        on_candidate: Callable[[seam.Candidate | None], None],
-        on_media: Callable[[bytes], None],
-        on_consent: Callable[[], None],
-    ) -> None:
+    def __init__(self, options: PortOptions, credentials: IceCredentials, listener: IceListener) -> None:
         policy = seam.TransportPolicy.RELAY if options.relay_only else seam.TransportPolicy.ALL
         super().__init__(
             ice_controlling=True, transport_policy=policy, local_username=credentials.ufrag, local_password=credentials.password
         )
         self._options = options
-        self._on_candidate = on_candidate
-        self._on_media = on_media
-        self._on_consent = on_consent
+        self._listener = listener
         self._gathering: asyncio.Task[None] | None = None
         self._gathered = False
+        self.gathered_from: tuple[str, ...] = ()  # this machine's addresses when the sockets were opened, loopback left out
+        self._asking: set[asyncio.Task[None]] = set()  # consent checks, and names of candidates
+        self._unnamed = 0  # candidates whose names are being looked up
+        self._ended = False  # the peer has no more candidates
+        self._refusing = False
+        self._broken = False  # the socket of the pair in use is gone
+        self._found_a_pair = asyncio.Event()
         self._progress = asyncio.Event()
         self._proven: set[tuple[str, int]] = set()  # addresses that showed that they know a password of this connection
         self._unproven: dict[tuple[str, int], list[bytes]] = {}  # DTLS datagrams from others
@@ -112,6 +121,7 @@ class IceConnection(seam.Connection):
         if self._local_candidates_start:
             return
         self._local_candidates_start = True
+        self.gathered_from = usable_addresses()
         if not self._options.relay_only:
             for address in self._addresses():
                 await self._open(address)
@@ -121,10 +131,8 @@ class IceConnection(seam.Connection):
 
     def _addresses(self) -> list[str]:
         """The loopback addresses are among them where they are wanted or nothing else is there."""
-        addresses = seam.get_host_addresses(self._use_ipv4, self._use_ipv6)
-        usable = [each for each in dict.fromkeys(addresses) if not ipaddress.ip_address(each).is_link_local]
-        routed = [each for each in usable if not ipaddress.ip_address(each).is_loopback]
-        return [*routed, "127.0.0.1", "::1"] if self._options.loopback or not routed else routed
+        routed = self.gathered_from
+        return [*routed, "127.0.0.1", "::1"] if self._options.loopback or not routed else [*routed]
 
     async def _open(self, address: str) -> None:
         loop = asyncio.get_running_loop()
@@ -135,7 +143,9 @@ class IceConnection(seam.Connection):
         if self._closing:  # closed meanwhile
             transport.close()
             return
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        opened = transport.get_extra_info("socket")
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        prioritise(opened)
         host, port = transport.get_extra_info("sockname")[:2]
         protocol.local_candidate = seam.Candidate(
             foundation=seam.candidate_foundation("host", "udp", host),
@@ -151,22 +161,38 @@ class IceConnection(seam.Connection):
     async def _ask_servers(self) -> None:
         """All STUN and TURN servers at once, none for longer than GATHER_SECONDS; then the end of candidates."""
         servers = parse_servers(self._options.ice_servers)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GATHER_SECONDS):
-                await asyncio.gather(*(_quietly(self._ask, server) for server in servers))
+        asking = {asyncio.create_task(self._ask(server), name="ice-server"): server for server in servers}
+        try:
+            if asking:
+                await asyncio.wait(asking, timeout=GATHER_SECONDS)
+        finally:
+            for task in asking:
+                task.cancel()
+        outcomes = {server: task.result() if _is_over(task) else "didn't answer" for task, server in asking.items() if server.relay}
         self._gathered = True
-        self._on_candidate(None)
+        self._listener.candidate(None)
+        if outcomes and all(outcomes.values()):
+            self._listener.no_relay(", ".join(f"{server.host} {why}" for server, why in outcomes.items()))
+        if self._options.relay_only and not self._local_candidates:
+            self._check_list_done = True  # there is nowhere to go from: connect() fails at once
         if self._early_checks_done and not self._check_list_done:
             self._check_list_maybe_fail()
-            self._progress.set()
+        self._progress.set()
 
-    async def _ask(self, server: Server) -> None:
-        address = await resolve(server.host, server.port)
-        if server.relay:
-            await self._allocate(server, address)
-        elif not self._options.relay_only:
-            sockets = [each for each in self._protocols if _same_family(each.local_candidate.host, address[0])]
-            await asyncio.gather(*(_quietly(self._reflect, each, address) for each in sockets))
+    async def _ask(self, server: Server) -> str:
+        """Why nothing came of it; nothing where something did. One server that fails is no reason to give up the others."""
+        try:
+            address = await resolve(server.host, server.port)
+            if server.relay:
+                await self._allocate(server, address)
+            elif not self._options.relay_only:
+                sockets = [each for each in self._protocols if _same_family(each.local_candidate.host, address[0])]
+                await asyncio.gather(*(self._reflect(each, address) for each in sockets), return_exceptions=True)
+        except seam.TransactionError as error:
+            return _refusal(error)
+        except (OSError, ValueError, KeyError):
+            return "can't be reached"
+        return ""
 
     async def _reflect(self, protocol: seam.StunProtocol, server: tuple[str, int]) -> None:
         """Learn from a STUN server how a socket is seen from outside (RFC 8445 5.1.1.2)."""
@@ -214,7 +240,7 @@ class IceConnection(seam.Connection):
                 self._pair_remote_candidate(remote)
             self.sort_check_list()
             self._progress.set()
-        self._on_candidate(candidate)
+        self._listener.candidate(candidate)
 
     # checks
 
@@ -249,6 +275,7 @@ class IceConnection(seam.Connection):
         """As in the library; the loop of ``connect`` hears of it at once."""
         if pair.state is seam.CandidatePair.State.SUCCEEDED:
             self._prove(pair.remote_addr)
+            self._found_a_pair.set()
         super().check_complete(pair)
         self._progress.set()
 
@@ -270,37 +297,97 @@ class IceConnection(seam.Connection):
         return super()._remote_candidates_expected() or not self._gathered
 
     async def add(self, text: str | None) -> None:
-        """A remote candidate as in ``a=candidate``; ``None`` ends them.
+        """A remote candidate as in ``a=candidate``; ``None`` ends them. Never waits: a ``.local`` name is looked up aside.
 
-        What can't be used is ignored: TCP, RTCP's own component, mDNS names (the peer behind one becomes peer-reflexive).
+        What can't be used is ignored: TCP, RTCP's own component, names that nobody answers to (the peer may still turn out peer-reflexive).
         """
-        if self._remote_candidates_end:
+        if self._ended:
             return
         if text is None:
-            if self._remote_candidates:  # of a peer that gives none we wait for the checks: it becomes peer-reflexive
-                await self.add_remote_candidate(None)
-                self._progress.set()
+            self._ended = bool(self._remote_candidates) or self._unnamed > 0  # a peer that gives none becomes peer-reflexive
+            await self._end_of_remote()
             return
         with suppress(ValueError):
             candidate = seam.Candidate.from_sdp(text.removeprefix("a=").removeprefix("candidate:"))
+            if candidate.transport.lower() != "udp" or candidate.component != _COMPONENT or not 0 < candidate.port < 65536:
+                return
+            if is_local_name(candidate.host):
+                self._look_up(candidate)
+                return
             ipaddress.ip_address(candidate.host)
-            if candidate.transport.lower() == "udp" and candidate.component == _COMPONENT and 0 < candidate.port < 65536:
-                await self.add_remote_candidate(candidate)
+            await self.add_remote_candidate(candidate)
+
+    async def _end_of_remote(self) -> None:
+        if self._ended and not self._unnamed and not self._remote_candidates_end:
+            await self.add_remote_candidate(None)
+            self._progress.set()
+
+    def _look_up(self, candidate: seam.Candidate) -> None:
+        """With relays only the peer's own addresses are of no use, and a query would tell the link about the call."""
+        if self._options.relay_only or self._unnamed >= _MAX_NAMES or self._closing:
+            return
+        self._unnamed += 1
+        self._beside(self._add_named(candidate), "ice-name")
+
+    async def _add_named(self, candidate: seam.Candidate) -> None:
+        try:
+            interfaces = [each.local_candidate.host for each in self._protocols if each.local_candidate.type == "host"]
+            address = await resolve_local(candidate.host, dict.fromkeys(interfaces))
+        finally:
+            self._unnamed -= 1
+        if address is not None and not self._closing and not self._remote_candidates_end:
+            candidate.host = address
+            await self.add_remote_candidate(candidate)
+        await self._end_of_remote()
+
+    def _beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
 
     # after the checks
 
     async def query_consent(self) -> None:
-        """Ask the peer again and again whether it still wants us (RFC 7675); each yes goes to ``on_consent``."""
-        interval = min(5.0, self._options.lost_after_s / 4)
-        while self.remote_password is not None:
+        """Ask the peer again and again whether it still wants us (RFC 7675); each yes is told. An answer may take longer than the pause."""
+        interval = min(_CONSENT_SECONDS, self._options.lost_after_s / 4)
+        while True:
             await asyncio.sleep(interval * random.uniform(0.8, 1.2))
             pair = self._nominated.get(_COMPONENT)
-            if pair is None:
+            if pair is None or self._broken:
                 return
+            self._beside(self._ask_consent(pair), "ice-consent-check")
+
+    async def _ask_consent(self, pair: seam.CandidatePair) -> None:
+        if self.remote_password is not None:
             request = self.build_request(pair, nominate=False)
             with suppress(seam.TransactionError):
                 await pair.protocol.request(request, pair.remote_addr, self.remote_password.encode(), _CONSENT_RETRIES)
-                self._on_consent()
+                self._listener.consent()
+
+    async def found_a_pair(self) -> None:
+        """Wait for the first pair that works; maybe it isn't the one that the peer chooses."""
+        await self._found_a_pair.wait()
+
+    def refuse(self, *, refusing: bool = True) -> None:
+        """From now on tell the peer that this path is over, should it check it.
+
+        libwebrtc then lets go of it at once and takes the new one; where its checks just stay unanswered, it may stay for seconds.
+        """
+        self._refusing = refusing
+
+    def request_received(self, message: seam.StunMessage, addr: tuple[str, int], protocol: seam.StunProtocol) -> None:
+        """A check of anybody."""
+        if self._refusing and not self._closing:
+            self.respond_error(message, addr, protocol, (400, "Bad Request"))
+        else:
+            super().request_received(message, addr, protocol)
+
+    def protocol_lost(self, protocol: seam.StunProtocol) -> None:
+        """A socket was closed: by us, or by a TURN server at the other end of its TCP connection."""
+        pair = self._nominated.get(_COMPONENT)
+        if pair is not None and pair.protocol is protocol and not self._closing:
+            self._broken = True
+            self._listener.broken()
 
     def dtls_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """A DTLS datagram: anybody could end the handshake by a forged alert, so only the peer is listened to.
@@ -308,7 +395,7 @@ class IceConnection(seam.Connection):
         Its first ones may overtake the check that proves its address: a few are kept.
         """
         if addr in self._proven:
-            self._enqueue(data)
+            self._listener.dtls(data)
         elif addr in self._unproven or len(self._unproven) < _MAX_UNPROVEN:
             kept = self._unproven.setdefault(addr, [])
             if len(kept) < _MAX_KEPT:
@@ -321,22 +408,17 @@ class IceConnection(seam.Connection):
         """From now on the address is the peer's."""
         self._proven.add(addr)
         for data in self._unproven.pop(addr, ()):
-            self._enqueue(data)
-
-    def _enqueue(self, data: bytes) -> None:
-        """For ``recv``; dropped while nobody reads (DTLS sends again)."""
-        if self._queue.qsize() < _MAX_QUEUED:
-            self._queue.put_nowait((data, _COMPONENT))
+            self._listener.dtls(data)
 
     def media_received(self, data: bytes) -> None:
         """An SRTP or SRTCP datagram; one that is too long is dropped."""
         if len(data) <= MAX_PACKET_BYTES:
-            self._on_media(data)
+            self._listener.media(data)
 
     def send_media(self, data: bytes) -> bool:
         """Send at once; ``False`` where there is no pair (any more)."""
         pair = self._nominated.get(_COMPONENT)
-        if pair is None:
+        if pair is None or self._broken:
             return False
         pair.protocol.transport.sendto(data, pair.remote_addr)
         return True
@@ -357,49 +439,30 @@ class IceConnection(seam.Connection):
     async def close(self) -> None:
         """Close all sockets. A TURN server that doesn't answer is not waited for."""
         self._closing = True  # at once: gathering may be under way
-        if self._gathering is not None:
-            self._gathering.cancel()
-            await asyncio.wait([self._gathering])
+        beside = {*self._asking, *([self._gathering] if self._gathering is not None else [])}
+        for task in beside:
+            task.cancel()
+        if beside:
+            await asyncio.wait(beside)
         closing = asyncio.ensure_future(super().close())
         self._progress.set()
         await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
 
 
-async def resolve(host: str, port: int) -> tuple[str, int]:
-    """The first address of a name, IPv4 before IPv6. Raises OSError.
-
-    In a daemon thread: a name server that doesn't answer must not keep the program from ending, as the loop's executor would.
-    """
-    with suppress(ValueError):
-        return str(ipaddress.ip_address(host)), port
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[str] = loop.create_future()
-
-    def settle(address: str | None) -> None:
-        if answer.done():
-            return
-        if address is None:
-            answer.set_exception(OSError(f"{host} has no address"))
-        else:
-            answer.set_result(address)
-
-    def look_up() -> None:
-        found: list[str] = []
-        with suppress(OSError, UnicodeError):
-            found = sorted(
-                (str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)), key=lambda each: ":" in each
-            )
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(settle, found[0] if found else None)
-
-    threading.Thread(target=look_up, name="resolve", daemon=True).start()
-    return await answer, port
+def usable_addresses() -> tuple[str, ...]:
+    """This machine's addresses that a peer may reach: neither loopback nor link-local ones. Takes 0.2 ms."""
+    addresses = dict.fromkeys(seam.get_host_addresses(use_ipv4=True, use_ipv6=True))
+    return tuple(each for each in addresses if not (ipaddress.ip_address(each).is_link_local or ipaddress.ip_address(each).is_loopback))
 
 
-async def _quietly(ask: Callable[[*Arguments], Coroutine[Any, Any, None]], *arguments: *Arguments) -> None:
-    """One server that fails is no reason to give up the others: there are other candidates, or the call fails by its own timer."""
-    with suppress(OSError, ValueError, KeyError, seam.TransactionError):
-        await ask(*arguments)
+def _is_over(task: asyncio.Task[str]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
+def _refusal(error: seam.TransactionError) -> str:
+    """What a TURN server said, in words (RFC 8656 18.1: 401 is about the credentials, 486 and 508 about its own limits)."""
+    code = 0 if error.response is None else error.response.attributes.get("ERROR-CODE", (0, ""))[0]
+    return {0: "didn't answer", 401: "refused the credentials", 403: "forbids it"}.get(code, f"refused (error {code})")
 
 
 def _preference(host: str) -> int:

@@ -3,34 +3,47 @@
 ::
 
     offer() / answer()  ->  gather -> CandidateFound…         accept() / answer() -> ICE -> DTLS -> Connected
-    leg.send -> Sender -> SecurePath -> peer                  peer -> SecurePath -> Inbound -> Receiver -> leg.pull
+    RestartWanted -> restart() -> accept()  or the peer's offer -> answer()       the sound goes on meanwhile -> Moved
+    leg -> Stream -> SecurePath -> peer                       peer -> SecurePath -> Stream -> leg
 """
 
 import asyncio
 import logging
-import random
 import time
 from contextlib import suppress
 from enum import Enum
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.media.codecs.opus import Decoder
+from sinchphone.media.codecs.choice import load_codecs
+from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
+from sinchphone.media.inbound import Sink
+from sinchphone.media.leg import PortLeg
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.port import CandidateFound, Connected, Failed, FirstPacket, Lost, PortEvent, PortOptions, PortStats
-from sinchphone.media.receiver import Receiver
+from sinchphone.media.port import (
+    CandidateFound,
+    Connected,
+    Failed,
+    Lost,
+    Moved,
+    PortEvent,
+    PortOptions,
+    PortStats,
+    PortWarning,
+    RestartWanted,
+)
+from sinchphone.media.stream import Stream
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.inbound import Inbound
-from sinchphone.media.webrtc.leg import PortLeg
-from sinchphone.media.webrtc.sdp import OUR_PAYLOAD_TYPE, RemoteAudio, answering_setup, read_description, write_answer, write_offer
-from sinchphone.media.webrtc.secure import Identity, SecurePath
-from sinchphone.media.webrtc.sender import Sender
+from sinchphone.media.webrtc.formats import agree
+from sinchphone.media.webrtc.ice import usable_addresses
+from sinchphone.media.webrtc.renewal import Renewals, Terms
+from sinchphone.media.webrtc.sdp import LocalAudio, RemoteAudio, answering_setup, read_description, write_answer, write_offer
+from sinchphone.media.webrtc.secure import Identity, PathListener, SecurePath
+from sinchphone.media.webrtc.vigil import Vigil
 from sinchphone.protocol.jsep import Candidate, Description
-from sinchphone.protocol.rtp import Report, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
 
-CODEC: Final = "opus"
-_REPORT_SECONDS: Final = 1.0  # times 0.5 to 1.5 (RFC 3550 6.2)
 _CANCEL_SECONDS: Final = 0.05
+_TEND_SECONDS: Final = 0.5  # between two looks at the path
 _CONSENT_SECONDS: Final = 30.0  # RFC 7675 5.1: without consent for that long, sending must stop whatever else arrives
 
 _log = logging.getLogger(__name__)
@@ -44,7 +57,7 @@ class _Stage(Enum):
 
 
 class WebRtcPort:
-    """Implements media.port.MediaPort. ``events`` and ``leg`` may be given where they were handed out before the port was made."""
+    """Implements media.port.PassingPort. ``events`` and ``leg`` may be given where they were handed out before the port was made."""
 
     def __init__(
         self,
@@ -58,18 +71,10 @@ class WebRtcPort:
         self._identity = identity or Identity.create()
         self._events = events or Outbox[PortEvent]()
         self._leg = leg or PortLeg()
-        self._path = SecurePath(
-            options,
-            self._identity,
-            on_candidate=self._candidate_found,
-            on_packet=self._packet_received,
-            on_alive=self._consent_received,
-            on_closed=self._peer_closed,
-        )
-        self._sender = Sender(self._identity.local.ssrc, self._path.send)
-        self._receiver = Receiver(Decoder())
-        self._inbound = Inbound(self._receiver)
-        self._leg.join(self._sender, self._receiver)
+        local = self._identity.local
+        told = PathListener(self._packet_received, self._consent_received, self._peer_closed, self._path_broke, self._relay_missed)
+        self._path = SecurePath(options, self._identity, told, lambda candidate: self._candidate_found(candidate, local))
+        self._stream = Stream(local.ssrc, local.cname, self._path.send, self._events.put, self._leg)
         self._stage = _Stage.NEW
         self._line: tuple[str | None, int] = ("0", 0)  # mid and index of the audio section
         self._live: asyncio.Task[None] | None = None
@@ -77,7 +82,10 @@ class WebRtcPort:
         self._gone = asyncio.Event()  # the peer closed its side
         self._heard_at = self._consent_at = time.monotonic()
         self._connected = False
-        self._round_trip_ms: float | None = None
+        self._terms: Terms | None = None  # once both descriptions are there
+        self._renewals: Renewals | None = None  # once connected
+        self._vigil: Vigil | None = None
+        self._relay_missing = False
 
     # descriptions
 
@@ -86,7 +94,7 @@ class WebRtcPort:
         self._move(_Stage.NEW, _Stage.OFFERED)
         await self._path.ice.gather_candidates()
         self._check_open()
-        return Description("offer", write_offer(self._identity.local))
+        return Description("offer", write_offer(self._identity.local, self._options.codecs))
 
     async def fork(self) -> "WebRtcPort":
         """Another port for our offer: same credentials, certificate and SSRC, sockets of its own. May be called after ``accept`` too."""
@@ -101,24 +109,51 @@ class WebRtcPort:
         return port
 
     async def accept(self, answer: Description) -> None:
-        """Take the peer's answer to our offer and connect in the background. Raises MediaError where nothing fits."""
-        remote = read_description(answer.sdp)
-        self._move(_Stage.OFFERED, _Stage.JOINED)
-        await self._join(remote, controlling=True, active=remote.setup != "active")
+        """Take the peer's answer to our offer and connect in the background. Raises MediaError where nothing fits.
 
-    async def answer(self, offer: Description) -> Description:
-        """Take the peer's offer, give our answer, connect in the background. Raises MediaError where nothing fits."""
-        remote = read_description(offer.sdp)
+        Of an answer to ``restart`` nothing is kept where it raises: the path in use goes on.
+        """
+        if self._renewals is not None:
+            remote = self._read_again(answer)
+            await self._renewals.accept(remote)
+            self._agree_again(remote)
+            return
+        remote = read_description(answer.sdp, self._options.codecs)
+        self._move(_Stage.OFFERED, _Stage.JOINED)
+        await self._join(remote, Terms(offerer=True, active=remote.setup != "active", mid=self._line[0]))
+
+    async def answer(self, offer: Description, *, prefer: str | None = None) -> Description:
+        """Take the peer's offer, give our answer, connect in the background. Raises MediaError where nothing fits.
+
+        Of the codecs that both know the first of the offer is taken, or ``prefer`` if it's among them. A later offer may restart ICE
+        (RFC 8445 9), or change who hears whom; where it raises, nothing has changed.
+        """
+        if self._renewals is not None:
+            remote = self._read_again(offer)
+            answer = await self._renewals.answer(remote)
+            self._agree_again(remote)
+            return Description("answer", answer)
+        remote = read_description(offer.sdp, self._options.codecs, prefer)
         self._move(_Stage.NEW, _Stage.JOINED)
         self._line = (remote.mid, remote.index)
         await self._path.ice.gather_candidates()
-        await self._join(remote, controlling=False, active=answering_setup(remote) == "active")
+        await self._join(remote, Terms(offerer=False, active=answering_setup(remote) == "active", mid=remote.mid))
         return Description("answer", write_answer(self._identity.local, remote))
+
+    async def restart(self) -> Description:
+        """An offer that restarts ICE, host candidates in it; the others follow as events. The sound goes on over the path in use, for
+        good where no answer comes. Raises LocalProtocolError before Connected."""
+        if self._renewals is None:
+            raise LocalProtocolError("a port that isn't connected can't be restarted")
+        return Description("offer", await self._renewals.offer())
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
         """Take a candidate of the peer, at any time, before its description too; one that can't be used is ignored."""
         text = candidate.candidate.strip() if candidate is not None else ""
-        await self._path.ice.add(text or None)
+        if self._renewals is not None:
+            await self._renewals.add(text or None)
+        else:
+            await self._path.ice.add(text or None)
 
     # what the engine reads
 
@@ -133,20 +168,26 @@ class WebRtcPort:
 
     async def stats(self) -> PortStats:
         """Counters at this moment."""
-        played = self._receiver.stats()
-        return PortStats(
-            codec=CODEC if self._connected else None,
-            packets_sent=self._sender.packets,
-            packets_received=self._inbound.packets,
-            packets_lost=self._inbound.lost,
-            bytes_sent=self._sender.octets,
-            bytes_received=self._inbound.octets,
-            concealed_samples=played.concealed_samples,
-            played_samples=played.played_samples,
-            jitter_ms=self._inbound.jitter_ms,
-            delay_ms=played.delay_ms,
-            round_trip_ms=self._round_trip_ms,
-        )
+        return self._stream.stats(self.codec.name if self._connected and self.codec is not None else None)
+
+    # digits, and packets as they are
+
+    async def dtmf(self, digits: str) -> None:
+        """Send digits after those asked for before; returns when they are sent. Raises LocalProtocolError, MediaError."""
+        await self._stream.dtmf(digits)
+
+    @property
+    def codec(self) -> CodecFormat | None:
+        """What was agreed on; ``None`` before that."""
+        return self._stream.codec
+
+    def divert(self, sink: Sink | None) -> None:
+        """From now on give what comes to ``sink`` instead of decoding it; ``None`` ends that. In the media loop only."""
+        self._stream.divert(sink)
+
+    def forward(self, frame: EncodedFrame) -> bool:
+        """Send a packet of another port as it is; whether it went out. In the media loop only."""
+        return self._stream.forward(frame)
 
     async def close(self) -> None:
         """Say goodbye, close the connection and its sockets. May be called twice; who comes second waits for the first."""
@@ -167,23 +208,38 @@ class WebRtcPort:
         if self._stage is _Stage.CLOSED:
             raise MediaError("the port is closed")
 
-    async def _join(self, remote: RemoteAudio, *, controlling: bool, active: bool) -> None:
+    def _read_again(self, description: Description) -> RemoteAudio:
+        """A later description, for the codec that is in use."""
+        self._check_open()
+        codec = self.codec
+        return read_description(description.sdp, self._options.codecs, None if codec is None else codec.name)
+
+    def _agree_again(self, remote: RemoteAudio) -> None:
+        """The same sound, maybe under other numbers, or on hold."""
+        self._check_open()
+        assert self._terms is not None, "there were descriptions before"
+        self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if self._terms.offerer else ()))
+        (self._stream.open if remote.receives else self._stream.shut)()
+
+    async def _join(self, remote: RemoteAudio, terms: Terms) -> None:
+        self._terms = terms
         for text in remote.candidates:
             await self._path.ice.add(text)
         if remote.complete:
             await self._path.ice.add(None)
+        await load_codecs([remote.sound.codec])
         self._check_open()
-        self._inbound.expect(frozenset({OUR_PAYLOAD_TYPE, remote.payload_type} if controlling else {remote.payload_type}))
-        self._live = asyncio.create_task(self._run(remote, controlling, active), name="webrtc-port")
+        self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if terms.offerer else ()))
+        self._live = asyncio.create_task(self._run(remote, terms), name="webrtc-port")
 
-    async def _run(self, remote: RemoteAudio, controlling: bool, active: bool) -> None:
+    async def _run(self, remote: RemoteAudio, terms: Terms) -> None:
         """The life of a port after both descriptions: connect, report and watch until the peer is lost."""
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
-                await self._path.connect(remote, controlling=controlling, active=active)
+                await self._path.connect(remote, controlling=terms.offerer, active=terms.active)
             if remote.receives:
-                self._sender.start(remote.payload_type, fec=remote.fec, max_bitrate=remote.max_bitrate)
-            connected = Connected(self._path.ice.pair_type, CODEC)
+                self._stream.open()
+            connected = Connected(self._path.ice.pair_type, remote.sound.codec.name)
         except TimeoutError:
             self._events.put(Failed(f"the peer couldn't be reached within {self._options.connect_timeout_s:g} s"))
             return
@@ -192,19 +248,53 @@ class WebRtcPort:
             return
         except Exception:  # noqa: BLE001  a call must not stay half open, whatever the fault is
             _log.exception("connecting to the peer failed by a fault of the program")
-            self._sender.stop()
+            self._stream.shut()
             self._events.put(Failed("the connection to the peer failed by a fault of the program"))
             return
         self._connected = True
         self._consent_received()
+        self._settle(remote, terms)
         self._events.put(connected)
-        reports = asyncio.create_task(self._report(), name="webrtc-reports")
+        beside = [asyncio.create_task(self._report(), name="webrtc-reports"), asyncio.create_task(self._tend(), name="webrtc-vigil")]
         try:
             await self._watch()
         finally:
-            reports.cancel()
-        self._sender.stop()
+            for task in beside:
+                task.cancel()
+        self._stream.shut()
         self._events.put(Lost(max(0.0, time.monotonic() - self._heard_at)))
+
+    def _settle(self, remote: RemoteAudio, terms: Terms) -> None:
+        """From now on the path can be renewed, and is watched."""
+        self._vigil = Vigil(self._path.ice.gathered_from, time.monotonic(), offerer=terms.offerer)
+        self._renewals = Renewals(
+            self._path,
+            self._identity.local,
+            remote,
+            terms,
+            on_candidate=self._candidate_found,
+            on_end=self._renewal_ended,
+            move_seconds=self._options.connect_timeout_s,
+        )
+
+    async def _tend(self) -> None:
+        """Ask for a restart where the path needs one, for ever."""
+        assert self._vigil is not None, "there is a path"
+        while True:
+            await asyncio.sleep(_TEND_SECONDS)
+            now = time.monotonic()
+            if self._vigil.looks(now):
+                self._vigil.saw(usable_addresses())
+            reason = self._vigil.due(now)
+            if reason is not None:
+                self._events.put(RestartWanted(reason))
+
+    def _renewal_ended(self, moved: bool) -> None:
+        assert self._vigil is not None, "there was a path"
+        self._vigil.ended(time.monotonic(), moved=moved, addresses=self._path.ice.gathered_from)
+        if moved:
+            self._consent_received()
+            self._events.put(Moved(self._path.ice.pair_type))
 
     async def _watch(self) -> None:
         """Until nothing has come for too long, or the peer closed its side."""
@@ -219,33 +309,33 @@ class WebRtcPort:
     async def _report(self) -> None:
         """Sender and receiver reports, for ever (RFC 3550 6.4)."""
         while True:
-            await asyncio.sleep(_REPORT_SECONDS * random.uniform(0.5, 1.5))
-            report = Report(self._sender.ssrc, self._sender.report(time.time()), self._inbound.report())
-            self._path.send(encode_report(report, self._identity.local.cname))
+            await asyncio.sleep(self._stream.next_report_s())
+            self._path.send(self._stream.report())
 
-    def _candidate_found(self, candidate: seam.Candidate | None) -> None:
+    def _candidate_found(self, candidate: seam.Candidate | None, local: LocalAudio) -> None:
+        """Told with the credentials that it belongs to, as libwebrtc does: those of a restart may overtake its description."""
         if candidate is None:
             self._events.put(CandidateFound(None))
         else:
-            self._events.put(CandidateFound(Candidate(f"candidate:{candidate.to_sdp()}", *self._line)))
+            self._events.put(CandidateFound(Candidate(f"candidate:{candidate.to_sdp()} ufrag {local.ufrag}", *self._line)))
 
     def _packet_received(self, data: bytes, control: bool) -> None:
         self._heard_at = time.monotonic()
-        if control:
-            self._reports_received(decode_reports(data))
-        elif self._inbound.take(data) and self._inbound.packets == 1:
-            self._events.put(FirstPacket())
-
-    def _reports_received(self, reports: list[Report]) -> None:
-        for report in reports:
-            self._inbound.note(report)
-        block = block_about(reports, self._sender.ssrc)
-        if block is not None:
-            self._sender.adapt(block)
-            self._round_trip_ms = round_trip_ms(block, ntp_time(time.time())) or self._round_trip_ms
+        self._stream.take(data, control)
 
     def _consent_received(self) -> None:
         self._heard_at = self._consent_at = time.monotonic()
+        if self._vigil is not None:
+            self._vigil.consented(self._consent_at)
+
+    def _path_broke(self) -> None:
+        if self._vigil is not None:
+            self._vigil.broke()
+
+    def _relay_missed(self, why: str) -> None:
+        if not self._relay_missing:  # once is enough for all restarts
+            self._relay_missing = True
+            self._events.put(PortWarning(f"no TURN server gave an address: {why}", "Calls may fail where a firewall needs a relay."))
 
     def _peer_closed(self) -> None:
         self._gone.set()
@@ -255,7 +345,9 @@ class WebRtcPort:
         while self._live is not None and not self._live.done():
             self._live.cancel()  # again and again: aiortc's handshake waits by asyncio.wait_for, which may lose one (bpo-37658)
             await asyncio.wait([self._live], timeout=_CANCEL_SECONDS)
-        self._sender.stop()
-        self._path.send(encode_bye(self._sender.ssrc, self._identity.local.cname))
+        self._stream.shut()
+        self._path.send(self._stream.bye())
+        if self._renewals is not None:
+            await self._renewals.close()
         await self._path.close()
         self._events.end()

@@ -1,26 +1,25 @@
-"""The session descriptions of a leg with one Opus stream: reads any offer or answer liberally, writes ours (RFC 8829, RFC 9429).
+"""The session descriptions of a leg with one stream of sound: reads any offer or answer liberally, writes ours (RFC 8829, RFC 9429).
 
 What peers get wrong or do differently is settled here, so that nobody else has to know: lines without ``a=mid``, video
 and data sections that are refused, ICE and DTLS attributes at session level, any of the SAVP profiles.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.errors import MediaError
+from sinchphone.media.webrtc.formats import Formats, Sound, answered_lines, choose, offered_lines, read_formats
 from sinchphone.protocol.jsep import MAX_SDP_BYTES
 
 MAX_SECTIONS: Final = 16
 MAX_CANDIDATES: Final = 64  # a phone with Wi-Fi, mobile data and a VPN trickles about 20
-OUR_PAYLOAD_TYPE: Final = 111  # as browsers do; any dynamic number would serve
-OPUS_FORMAT: Final = "minptime=10;useinbandfec=1"  # RFC 7587 6.1: we decode forward error correction, please send it
 _PROFILES: Final = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
 _SETUPS: Final = ("actpass", "active", "passive")
 _DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 _ICE_CHARACTERS: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")  # no more: int() raises for thousands of digits
-_BITRATE: Final = re.compile(r"[0-9]{4,6}")
 _TOKEN: Final = re.compile(r"[^\s\x00-\x1f]{1,64}")
 _MIRRORED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
 
@@ -65,9 +64,8 @@ class RemoteAudio:
     fingerprints: tuple[Fingerprint, ...]
     setup: str  # actpass, active, passive, or empty where it isn't said: active in an offer, passive in an answer (RFC 4145 4)
     direction: str
-    payload_type: int
-    fec: bool  # the peer decodes Opus forward error correction
-    max_bitrate: int | None  # [bit/s]
+    formats: Formats  # that the peer takes
+    sound: Sound  # the one of them that is taken
     candidates: tuple[str, ...]
     complete: bool  # no candidates will be trickled
     sections: tuple[Section, ...]
@@ -88,37 +86,56 @@ class LocalAudio:
     fingerprints: tuple[Fingerprint, ...]
     ssrc: int
     cname: str
+    version: int = 2  # of the description, one more in each later one (RFC 3264 8)
 
 
-def read_description(sdp: str) -> RemoteAudio:
-    """The peer's sound in an offer or answer; raises MediaError where there is none that fits."""
+def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | None = None) -> RemoteAudio:
+    """The peer's sound in an offer or answer; raises MediaError where there is none that fits.
+
+    Taken is the first of the peer's codecs that is among ours, or ``prefer`` where both have it.
+    """
     if len(sdp) > MAX_SDP_BYTES:
         raise MediaError("the peer's session description is too long")
     session, sections = _split(sdp)
     for index, section in enumerate(sections):
         if section.kind == "audio" and section.port and section.profile in _PROFILES:
-            return _read_audio(index, section, session, tuple(sections))
+            feedback = section.all("rtcp-fb") if section.profile.endswith("F") else []
+            formats = read_formats(section.formats, section.all("rtpmap"), section.all("fmtp"), feedback)
+            return _read_audio(index, section, session, tuple(sections), formats, choose(formats, codecs, prefer))
     raise MediaError("the peer's session description has no sound over DTLS-SRTP")
 
 
-def write_offer(local: LocalAudio) -> str:
+def write_offer(local: LocalAudio, codecs: Sequence[str] = ("opus",)) -> str:
     """Our offer: one audio section, no candidates (they are trickled, RFC 8840)."""
     head = [*_session(local), "a=group:BUNDLE 0", "a=msid-semantic: WMS *"]
-    return _join(head + _audio(local, _PROFILES[0], OUR_PAYLOAD_TYPE, "actpass", "sendrecv", "0"))
+    return _join(head + _audio(local, _PROFILES[0], offered_lines(codecs), "actpass", "sendrecv", "0"))
 
 
-def write_answer(local: LocalAudio, offer: RemoteAudio) -> str:
-    """Our answer: the offered sound is taken, everything else refused, in the order of the offer (RFC 3264 6)."""
+def write_answer(local: LocalAudio, offer: RemoteAudio, setup: str | None = None, candidates: Sequence[str] = ()) -> str:
+    """Our answer: the offered sound is taken, everything else refused, in the order of the offer (RFC 3264 6).
+
+    ``setup``: that of the call, where this isn't its first answer; ``candidates``: to be put into it.
+    """
+    direction = _MIRRORED.get(offer.direction, offer.direction)
+    return _write_alike(local, offer, offer.mid, setup or answering_setup(offer), direction, candidates)
+
+
+def write_again(local: LocalAudio, remote: RemoteAudio, mid: str | None, candidates: Sequence[str]) -> str:
+    """A later offer of ours, in the shape of what was agreed on (RFC 3264 8). ``remote``: the peer's last description."""
+    return _write_alike(local, remote, mid, "actpass", "sendrecv", candidates)
+
+
+def _write_alike(local: LocalAudio, remote: RemoteAudio, mid: str | None, setup: str, direction: str, candidates: Sequence[str]) -> str:
     head = _session(local)
-    if offer.bundled:  # a group that wasn't offered must not be answered (RFC 8843 7.3); libwebrtc refuses it
-        head.append(f"a=group:BUNDLE {offer.mid}")
-    if offer.mid is not None:
+    if remote.bundled:  # a group that wasn't offered must not be answered (RFC 8843 7.3); libwebrtc refuses it
+        head.append(f"a=group:BUNDLE {mid}")
+    if mid is not None:
         head.append("a=msid-semantic: WMS *")
     body: list[str] = []
-    for index, section in enumerate(offer.sections):
-        if index == offer.index:
-            direction = _MIRRORED.get(offer.direction, offer.direction)
-            body += _audio(local, section.profile, offer.payload_type, answering_setup(offer), direction, offer.mid)
+    for index, section in enumerate(remote.sections):
+        if index == remote.index:
+            body += _audio(local, section.profile, answered_lines(remote.sound, remote.formats), setup, direction, mid)
+            body += [f"a={candidate}" for candidate in candidates]
         else:
             body += _refused(section)
     return _join(head + body)
@@ -151,8 +168,9 @@ def _section(first: str, attributes: list[tuple[str, str]]) -> Section:
     return Section(words[0], int(port), words[2], tuple(words[3:]), tuple(attributes))
 
 
-def _read_audio(index: int, section: Section, session: Section, sections: tuple[Section, ...]) -> RemoteAudio:
-    payload_type, parameters = _opus(section)
+def _read_audio(
+    index: int, section: Section, session: Section, sections: tuple[Section, ...], formats: Formats, sound: Sound
+) -> RemoteAudio:
     mid = _token(section.first("mid"))
     ufrag, password = (_either(section, session, name) for name in ("ice-ufrag", "ice-pwd"))
     if not (_ICE_CHARACTERS.fullmatch(ufrag) and _ICE_CHARACTERS.fullmatch(password) and len(password) >= 22):
@@ -167,38 +185,12 @@ def _read_audio(index: int, section: Section, session: Section, sections: tuple[
         fingerprints=_fingerprints(section, session),
         setup=_one_of(_SETUPS, _either(section, session, "setup")) or "",
         direction=_direction(section) or _direction(session) or "sendrecv",
-        payload_type=payload_type,
-        fec=parameters.get("useinbandfec") == "1",
-        max_bitrate=_bitrate(parameters.get("maxaveragebitrate", "")),
+        formats=formats,
+        sound=sound,
         candidates=tuple(section.all("candidate")[:MAX_CANDIDATES]),
         complete=section.first("end-of-candidates") is not None or session.first("end-of-candidates") is not None,
         sections=sections,
     )
-
-
-def _opus(section: Section) -> tuple[int, dict[str, str]]:
-    """Opus' payload type in a section and its format parameters (RFC 7587 7); raises MediaError where it isn't offered."""
-    for rtpmap in section.all("rtpmap"):
-        number, _, encoding = rtpmap.partition(" ")
-        offered = number in section.formats and _NUMBER.fullmatch(number)
-        if offered and int(number) < 128 and encoding.strip().lower().startswith("opus/48000"):
-            return int(number), _parameters(section, number)
-    raise MediaError("the peer doesn't speak Opus", hint="Opus is the only codec of this program's WebRTC calls.")
-
-
-def _parameters(section: Section, number: str) -> dict[str, str]:
-    for fmtp in section.all("fmtp"):
-        key, _, rest = fmtp.partition(" ")
-        if key == number:
-            pairs = (part.strip().partition("=") for part in rest.split(";"))
-            return {name.lower(): value for name, _, value in pairs}
-    return {}
-
-
-def _bitrate(text: str) -> int | None:
-    """A rate that Opus can have (RFC 7587 6.1) [bit/s]."""
-    rate = int(text) if _BITRATE.fullmatch(text) else 0
-    return rate if 6_000 <= rate <= 510_000 else None
 
 
 def _bundles(session: Section, mid: str) -> bool:
@@ -233,12 +225,13 @@ def _token(value: str | None) -> str | None:
 
 
 def _session(local: LocalAudio) -> list[str]:
-    return ["v=0", f"o=- {local.session_id} 2 IN IP4 127.0.0.1", "s=-", "t=0 0"]
+    return ["v=0", f"o=- {local.session_id} {local.version} IN IP4 127.0.0.1", "s=-", "t=0 0"]
 
 
-def _audio(local: LocalAudio, profile: str, payload_type: int, setup: str, direction: str, mid: str | None) -> list[str]:
+def _audio(local: LocalAudio, profile: str, formats: tuple[str, list[str]], setup: str, direction: str, mid: str | None) -> list[str]:
+    numbers, format_lines = formats
     return [
-        f"m=audio 9 {profile} {payload_type}",
+        f"m=audio 9 {profile} {numbers}",
         "c=IN IP4 0.0.0.0",
         "a=rtcp:9 IN IP4 0.0.0.0",
         f"a=ice-ufrag:{local.ufrag}",
@@ -249,8 +242,7 @@ def _audio(local: LocalAudio, profile: str, payload_type: int, setup: str, direc
         *([] if mid is None else [f"a=mid:{mid}"]),
         f"a={direction}",
         "a=rtcp-mux",
-        f"a=rtpmap:{payload_type} opus/48000/2",
-        f"a=fmtp:{payload_type} {OPUS_FORMAT}",
+        *format_lines,
         "a=ptime:20",
         f"a=msid:{local.cname} {local.cname}",
         f"a=ssrc:{local.ssrc} cname:{local.cname}",

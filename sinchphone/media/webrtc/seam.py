@@ -19,6 +19,8 @@ from aioice.stun import Method as StunMethod
 from aioice.stun import TransactionError
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, SRTPProtectionProfile
 from pylibsrtp import Error as SrtpError
+from pylibsrtp import Policy as SrtpPolicy
+from pylibsrtp import Session as SrtpSession
 
 __all__ = [
     "ICE_COMPLETED",
@@ -32,6 +34,8 @@ __all__ = [
     "RTCDtlsTransport",
     "SRTPProtectionProfile",
     "SrtpError",
+    "SrtpPolicy",
+    "SrtpSession",
     "StunClass",
     "StunMessage",
     "StunMethod",
@@ -65,8 +69,6 @@ PRIVATE_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "_local_candidates_start": "and the flags it sets",
         "_local_candidates_end": "as the library does",
         "_protocols": "the sockets, ours are added; close() closes them",
-        "_use_ipv4": "which addresses are wanted",
-        "_use_ipv6": "which addresses are wanted",
         "_check_list": "connect() is overridden: the same steps, without a pause of 20 ms after the last",
         "_check_list_done": "the end of the checks",
         "_check_list_state": "and how they ended",
@@ -82,7 +84,6 @@ PRIVATE_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "_pair_remote_candidate": "pairs a late local candidate",
         "_nominated": "the pair in use",
         "_query_consent_task": "query_consent() is overridden: it reports, and doesn't close",
-        "_queue": "of DTLS datagrams: we fill it, and limit its length",
         "_closing": "set as soon as we close: nothing is opened after it",
     },
 }

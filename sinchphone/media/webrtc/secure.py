@@ -2,20 +2,21 @@
 
 ::
 
-    send(packet)   -> SRTP -> ICE pair -> the peer
-    on_packet(...) <- SRTP <- ICE pair <- the peer        in the callback of the socket
+    send(packet)  -> SRTP -> ICE pair -> the peer         over ``ice``; ``move`` exchanges it in mid call
+    packet(...)   <- SRTP <- ICE pair <- the peer         over the old and the new one, in the callback of the socket
 """
 
+import asyncio
 import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from sinchphone.errors import MediaError
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.ice import IceConnection, IceCredentials
+from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.sdp import Fingerprint, LocalAudio, RemoteAudio
 from sinchphone.protocol.rtp import is_rtcp
 
@@ -24,6 +25,8 @@ _CIPHERS: Final = (
     b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:"
     b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA"
 )
+RETIRE_SECONDS: Final = 2.0  # packets on the old path are at most a long round trip behind; a peer's own move may come later
+_MAX_QUEUED: Final = 64  # DTLS datagrams; a handshake is about six
 _MAX_EARLY: Final = 32  # packets that overtake the end of the handshake: a peer talks as soon as its own end is up
 
 
@@ -64,45 +67,75 @@ class Identity:
         return cls(certificate, local)
 
 
-class SecurePath:
-    """ICE and DTLS with one peer. Callbacks run in the media loop and must not raise.
+@dataclass(frozen=True, slots=True)
+class PathListener:
+    """Who is told what happens on a path. Called in the media loop; nothing here may raise."""
 
-    ``on_packet`` gets every authentic packet in the clear and whether it is RTCP; ``on_alive`` is a consent of the peer;
-    ``on_closed`` says that the peer closed its DTLS side, or that the socket is gone.
-    """
+    packet: Callable[[bytes, bool], None]  # an authentic packet in the clear, and whether it is RTCP
+    alive: Callable[[], None]  # a consent of the peer
+    closed: Callable[[], None]  # the peer closed its DTLS side
+    broken: Callable[[], None]  # the socket in use is gone; new ICE may find another
+    no_relay: Callable[[str], None]  # no TURN server took us: why
+
+
+def renewed(local: LocalAudio) -> LocalAudio:
+    """The same party with new ICE credentials (RFC 8839 4.4.1.1.1)."""
+    return replace(local, ufrag=secrets.token_hex(4), password=secrets.token_hex(16))
+
+
+class SecurePath:
+    """DTLS and SRTP with one peer, over ICE that may be exchanged: they outlive an ICE restart (RFC 8842 4, RFC 8445 9)."""
 
     def __init__(
-        self,
-        options: PortOptions,
-        identity: Identity,
-        *,
-        on_candidate: Callable[[seam.Candidate | None], None],
-        on_packet: Callable[[bytes, bool], None],
-        on_alive: Callable[[], None],
-        on_closed: Callable[[], None],
+        self, options: PortOptions, identity: Identity, listener: PathListener, on_candidate: Callable[[seam.Candidate | None], None]
     ) -> None:
-        credentials = IceCredentials(identity.local.ufrag, identity.local.password)
-        self.ice = IceConnection(options, credentials, on_candidate=on_candidate, on_media=self._receive, on_consent=on_alive)
-        self._dtls = seam.RTCDtlsTransport(cast(Any, _IceTransport(self.ice)), [identity.certificate])
+        self._options = options
+        self._listener = listener
+        self._below = _IceTransport(self)
+        self._dtls = seam.RTCDtlsTransport(cast(Any, self._below), [identity.certificate])
         self._dtls.on("statechange", self._state_changed)
-        self._on_packet = on_packet
-        self._on_closed = on_closed
         self._early: deque[bytes] = deque(maxlen=_MAX_EARLY)
         self._open = False
+        self._old: dict[IceConnection, asyncio.Task[None]] = {}  # that are closed in a moment
+        self.ice = self.another(identity.local, on_candidate)  # what packets are sent over
+
+    def another(self, local: LocalAudio, on_candidate: Callable[[seam.Candidate | None], None]) -> IceConnection:
+        """A new ICE connection, for ``move``; close it where nothing came of it. What comes over it is taken from the start."""
+        told = self._listener
+
+        def broken() -> None:
+            if self.ice is ice:
+                told.broken()
+
+        listener = IceListener(on_candidate, self._receive, self._below.put, told.alive, broken, told.no_relay)
+        ice = IceConnection(self._options, IceCredentials(local.ufrag, local.password), listener)
+        return ice
 
     async def connect(self, remote: RemoteAudio, *, controlling: bool, active: bool) -> None:
         """Find a pair, shake hands. Raises MediaError; waits for ever for a peer that doesn't answer."""
-        self.ice.ice_controlling = controlling or remote.lite
-        self.ice.remote_is_lite = remote.lite
-        self.ice.remote_username, self.ice.remote_password = remote.ufrag, remote.password
-        try:
-            await self.ice.connect()
-        except ConnectionError as error:
-            raise MediaError("no path to the peer was found (ICE)", hint="A firewall may block UDP; a TURN server would help.") from error
+        await _find_pair(self.ice, remote, controlling=controlling)
         await self._shake_hands(remote, "client" if active else "server")
         self._open = True
         while self._early:
             self._receive(self._early.popleft())
+
+    async def move(self, ice: IceConnection, remote: RemoteAudio) -> None:
+        """Find a pair on ``ice`` and send there from then on; what comes over the old one is taken for a moment longer.
+
+        Raises MediaError; then, and while it waits, everything stays as it was. Cancelling is safe.
+        """
+        old = self.ice
+        finding = asyncio.create_task(_told_to_leave(ice, old), name="ice-move")
+        try:
+            await _find_pair(ice, remote, controlling=old.ice_controlling)
+        except BaseException:
+            old.refuse(refusing=False)
+            raise
+        finally:
+            finding.cancel()
+        self.ice = ice
+        old.refuse()
+        self._old[old] = asyncio.create_task(self._retire(old), name="ice-retire")
 
     def send(self, packet: bytes) -> bool:
         """Send an RTP or RTCP packet now; ``False`` where it couldn't go."""
@@ -120,7 +153,14 @@ class SecurePath:
         self._open = False
         self._dtls.remove_all_listeners()
         await self._dtls.stop()
-        await self.ice.close()
+        for task in self._old.values():
+            task.cancel()
+        await asyncio.gather(*(ice.close() for ice in (self.ice, *self._old)), *self._old.values(), return_exceptions=True)
+
+    async def _retire(self, old: IceConnection) -> None:
+        await asyncio.sleep(RETIRE_SECONDS)
+        await old.close()
+        del self._old[old]
 
     async def _shake_hands(self, remote: RemoteAudio, role: str) -> None:
         self._dtls._set_role(role)
@@ -139,19 +179,47 @@ class SecurePath:
             plain = session.unprotect_rtcp(data) if control else session.unprotect(data)
         except (seam.SrtpError, ValueError):  # not from our peer, or an old packet again, or longer than the library takes
             return
-        self._on_packet(plain, control)
+        self._listener.packet(plain, control)
 
     def _state_changed(self) -> None:
         if self._open and self._dtls.state == "closed":
             self._open = False
-            self._on_closed()
+            self._listener.closed()
 
 
 class _IceTransport:
-    """All that RTCDtlsTransport asks of the transport below it."""
+    """All that RTCDtlsTransport asks of the transport below it: it sees one, whatever ICE is in use."""
 
     role = "controlling"
 
-    def __init__(self, ice: IceConnection) -> None:
-        self._recv = ice.recv
-        self._send = ice.send
+    def __init__(self, path: SecurePath) -> None:
+        self._path = path
+        self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def put(self, data: bytes) -> None:
+        """A DTLS datagram of the peer's; dropped while nobody reads (DTLS sends again)."""
+        if self._inbox.qsize() < _MAX_QUEUED:
+            self._inbox.put_nowait(data)
+
+    async def _recv(self) -> bytes:
+        return await self._inbox.get()
+
+    async def _send(self, data: bytes) -> None:
+        if not self._path.ice.send_media(data):
+            raise ConnectionError("there is no path")
+
+
+async def _find_pair(ice: IceConnection, remote: RemoteAudio, *, controlling: bool) -> None:
+    ice.ice_controlling = controlling or remote.lite
+    ice.remote_is_lite = remote.lite
+    ice.remote_username, ice.remote_password = remote.ufrag, remote.password
+    try:
+        await ice.connect()
+    except ConnectionError as error:
+        raise MediaError("no path to the peer was found (ICE)", hint="A firewall may block UDP; a TURN server would help.") from error
+
+
+async def _told_to_leave(ice: IceConnection, old: IceConnection) -> None:
+    """Once there is a pair, a peer that has the choice shall not stay with the old ones."""
+    await ice.found_a_pair()
+    old.refuse()

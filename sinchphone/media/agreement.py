@@ -1,0 +1,58 @@
+"""What two ends have agreed on for their sound, whatever kind of description said so."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from sinchphone.media.codecs.codec import CodecFormat
+
+COMFORT_NOISE: Final = 13  # RFC 3389, static for 8000 Hz; some phones send it without having offered it
+_BITRATE: Final = re.compile(r"[0-9]{4,6}")
+
+
+@dataclass(frozen=True, slots=True)
+class OpusWishes:
+    """What a peer's decoder wants (RFC 7587 6.1)."""
+
+    fec: bool  # it makes use of forward error correction
+    max_bitrate: int | None  # [bit/s]
+
+    @classmethod
+    def read(cls, parameters: str) -> "OpusWishes":
+        """From the parameters of an ``a=fmtp`` line; a rate that Opus can't have is none."""
+        pairs = (part.strip().partition("=") for part in parameters.split(";"))
+        values = {name.lower(): value for name, _, value in pairs}
+        text = values.get("maxaveragebitrate", "")
+        rate = int(text) if _BITRATE.fullmatch(text) else 0
+        return cls(values.get("useinbandfec") == "1", rate if 6_000 <= rate <= 510_000 else None)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFormat:
+    """Digits as telephone-events (RFC 4733)."""
+
+    payload_type: int
+    clock_rate: int  # [Hz] of their durations
+
+
+@dataclass(frozen=True, slots=True)
+class RepairTerms:
+    """How lost packets are made up for, beyond what the codec itself can do."""
+
+    red: int | None = None  # the payload type under which the peer takes copies (RFC 2198)
+    reds: frozenset[int] = frozenset()  # that they may come under
+    nack: bool = False  # either side may ask for what it misses (RFC 4585 6.2.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Payload types are per direction: the peer's in what we send, ours in what comes."""
+
+    codec: CodecFormat  # that we send
+    payload_type: int
+    receives: Mapping[int, CodecFormat]
+    event: EventFormat | None = None  # that we may send
+    events: Mapping[int, int] = field(default_factory=dict)  # that may come: payload type to clock rate
+    opus: OpusWishes = OpusWishes(fec=False, max_bitrate=None)
+    repair: RepairTerms = RepairTerms()

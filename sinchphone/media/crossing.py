@@ -1,0 +1,187 @@
+"""Ports of the media loop, for other loops: each method runs over there, where the other half is made by the first that needs it."""
+
+import asyncio
+import importlib
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
+from sinchphone.media.leg import PortLeg
+from sinchphone.media.outbox import Outbox
+from sinchphone.media.port import PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
+from sinchphone.media.sound import Leg
+from sinchphone.protocol.jsep import Candidate, Description
+
+if TYPE_CHECKING:
+    from sinchphone.media.plain.port import RtpPort
+    from sinchphone.media.thread import MediaThread
+    from sinchphone.media.webrtc.port import WebRtcPort
+
+WEBRTC_MODULE: Final = "sinchphone.media.webrtc.port"
+RTP_MODULE: Final = "sinchphone.media.plain.port"
+
+Result = TypeVar("Result")
+Inner = TypeVar("Inner", bound="WebRtcPort | RtpPort")
+
+
+class CrossingPorts:
+    """Makes ports over WebRTC whose other half lives in the media thread."""
+
+    def __init__(self, media: "MediaThread") -> None:
+        self._media = media
+
+    def port(self, options: PortOptions) -> PassingPort:
+        """A new port. Costs nothing yet: the libraries are imported by its first method."""
+        return _CrossingWebRtcPort(self._media, options)
+
+
+class CrossingRtpPorts:
+    """Makes ports over plain RTP whose other half lives in the media thread."""
+
+    def __init__(self, media: "MediaThread") -> None:
+        self._media = media
+
+    def port(self, options: RtpPortOptions) -> RtpPassingPort:
+        """A new port. Costs nothing yet."""
+        return _CrossingRtpPort(self._media, options)
+
+
+class _CrossingPort(Generic[Inner]):
+    """What both kinds have in common."""
+
+    def __init__(self, media: "MediaThread", make: Callable[[Outbox[PortEvent], PortLeg], Inner], module: str, port: Inner | None) -> None:
+        self._media = media
+        self._make = make
+        self._module = module
+        self._port = port
+        self._events = Outbox[PortEvent]() if port is None else port.events()
+        self._leg = PortLeg() if port is None else port.leg
+        self._sink: Callable[[EncodedFrame], object] | None = None
+        self._making = asyncio.Lock()  # used in the media loop only
+        self._closed = False
+
+    async def accept(self, answer: Description) -> None:
+        await self._run(lambda port: port.accept(answer))
+
+    async def answer(self, offer: Description, *, prefer: str | None = None) -> Description:
+        return await self._run(lambda port: port.answer(offer, prefer=prefer))
+
+    async def add_candidate(self, candidate: Candidate | None) -> None:
+        await self._run(lambda port: port.add_candidate(candidate))
+
+    async def dtmf(self, digits: str) -> None:
+        await self._run(lambda port: port.dtmf(digits))
+
+    async def stats(self) -> PortStats:
+        return await self._run(lambda port: port.stats())
+
+    def events(self) -> Outbox[PortEvent]:
+        return self._events
+
+    @property
+    def leg(self) -> Leg:
+        return self._leg
+
+    @property
+    def codec(self) -> CodecFormat | None:
+        return None if self._port is None else self._port.codec
+
+    def divert(self, sink: Callable[[EncodedFrame], object] | None) -> None:
+        with suppress(LocalProtocolError, RuntimeError):  # the thread was stopped: nothing comes any more
+            self._media.call_soon(self._divert, sink)
+
+    def forward(self, frame: EncodedFrame) -> bool:
+        return self._port is not None and self._port.forward(frame)
+
+    async def close(self) -> None:
+        try:
+            with suppress(LocalProtocolError, MediaError):  # the thread was stopped, maybe just now, and with it all that was in it
+                await self._media.run(self._close())
+        finally:
+            self._events.end()
+
+    async def _run(self, method: Callable[[Inner], Coroutine[Any, Any, Result]]) -> Result:
+        return await self._media.run(self._call(method))
+
+    async def _call(self, method: Callable[[Inner], Coroutine[Any, Any, Result]]) -> Result:
+        return await method(await self._made())
+
+    async def _made(self) -> Inner:
+        async with self._making:
+            if self._closed:
+                raise MediaError("the port is closed")
+            if self._port is None:
+                await asyncio.to_thread(importlib.import_module, self._module)
+                self._port = self._make(self._events, self._leg)
+                self._port.divert(self._sink)
+            return self._port
+
+    def _divert(self, sink: Callable[[EncodedFrame], object] | None) -> None:
+        self._sink = sink
+        if self._port is not None:
+            self._port.divert(sink)
+
+    async def _close(self) -> None:
+        async with self._making:
+            self._closed = True
+        if self._port is not None:
+            await self._port.close()
+        self._events.end()
+
+
+class _CrossingWebRtcPort(_CrossingPort["WebRtcPort"]):
+    def __init__(self, media: "MediaThread", options: PortOptions, port: "WebRtcPort | None" = None) -> None:
+        super().__init__(media, self._new, WEBRTC_MODULE, port)
+        self._options = options
+
+    async def offer(self) -> Description:
+        return await self._run(lambda port: port.offer())
+
+    async def restart(self) -> Description:
+        return await self._run(lambda port: port.restart())
+
+    async def fork(self) -> PassingPort:
+        return _CrossingWebRtcPort(self._media, self._options, await self._run(lambda port: port.fork()))
+
+    def _new(self, events: Outbox[PortEvent], leg: PortLeg) -> "WebRtcPort":
+        from sinchphone.media.webrtc.port import WebRtcPort
+
+        return WebRtcPort(self._options, events=events, leg=leg)
+
+
+class _CrossingRtpPort(_CrossingPort["RtpPort"]):
+    def __init__(self, media: "MediaThread", options: RtpPortOptions) -> None:
+        super().__init__(media, self._new, RTP_MODULE, None)
+        self._options = options
+
+    async def offer(self, *, direction: str = "sendrecv") -> Description:
+        return await self._run(lambda port: port.offer(direction=direction))
+
+    async def fork(self) -> RtpPassingPort:
+        raise LocalProtocolError("a port over plain RTP isn't forked: the answer that comes last counts")
+
+    async def restart(self) -> Description:
+        raise LocalProtocolError("a port over plain RTP has no ICE to restart: it offers again")
+
+    async def withdraw(self) -> None:
+        await self._run(lambda port: port.withdraw())
+
+    async def vouch(self, host: str) -> None:
+        await self._run(lambda port: port.vouch(host))
+
+    async def reoffer(self, *, direction: str = "sendrecv") -> Description:
+        return await self._run(lambda port: port.reoffer(direction=direction))
+
+    async def reanswer(self, offer: Description, *, direction: str = "sendrecv", prefer: str | None = None) -> Description:
+        return await self._run(lambda port: port.reanswer(offer, direction=direction, prefer=prefer))
+
+    @property
+    def direction(self) -> str:
+        return "inactive" if self._port is None else self._port.direction
+
+    def _new(self, events: Outbox[PortEvent], leg: PortLeg) -> "RtpPort":
+        from sinchphone.media.plain.port import RtpPort
+
+        return RtpPort(self._options, events=events, leg=leg)

@@ -1,0 +1,216 @@
+"""Live raw sound from and to other programs: 48 kHz, mono, signed 16 bit, little endian; paced by the call, never blocking it.
+
+::
+
+    program -> file, FIFO or fd:N -> PipeIn (thread) -> [at most half a second] -> next_frame()   (media loop)
+    put(far sound) -> [at most a second] -> PipeOut (thread) -> file, FIFO or fd:N -> program
+"""
+
+import errno
+import os
+import re
+import select
+import stat
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
+from sinchphone.errors import AudioFileError
+from sinchphone.media.sound import SoundEvent, SoundWarning
+
+_READ_BYTES: Final = 3840  # 40 ms
+_WRITE_BYTES: Final = 1920  # less than PIPE_BUF: a pipe that select calls writable takes it whole
+_BUFFERED_IN: Final = RATE  # bytes, half a second: a writer that is faster waits
+_BUFFERED_OUT: Final = 2 * RATE  # bytes, a second: from a reader that is slower the oldest is kept back
+_WAIT_SECONDS: Final = 0.1
+_DESCRIPTOR: Final = re.compile(r"fd:(\d{1,6})")
+
+
+def descriptor_of(path: str) -> int | None:
+    """The descriptor that ``fd:N`` names; ``None`` for a path."""
+    match = _DESCRIPTOR.fullmatch(path)
+    return int(match[1]) if match else None
+
+
+class PipeIn:
+    """What a program says in the call. A FIFO may have one writer after the other; where there is nothing, it is silent."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = -1
+        self._changed = threading.Condition()
+        self._bytes = bytearray()
+        self._closed = False
+        self._thread = threading.Thread(target=self._read_all, name="sinchphone pipe in", daemon=True)
+
+    def open(self) -> None:
+        """Open it without waiting for a writer. Raises AudioFileError."""
+        self._descriptor = _open_to_read(self._path)
+        self._thread.start()
+
+    def next_frame(self) -> Frame:
+        """The next 20 ms, filled up with silence. Doesn't block."""
+        frame = silence()
+        with self._changed:
+            whole = min(2 * FRAME_SAMPLES, len(self._bytes) & ~1)
+            frame[: whole // 2] = np.frombuffer(bytes(self._bytes[:whole]), "<i2")
+            del self._bytes[:whole]
+            self._changed.notify()
+        return frame
+
+    def close(self) -> None:
+        """Stop reading. May be called twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _read_all(self) -> None:
+        try:
+            while self._has_room():
+                if not select.select([self._descriptor], [], [], _WAIT_SECONDS)[0]:
+                    continue
+                read = os.read(self._descriptor, _READ_BYTES)
+                if not read:
+                    return
+                with self._changed:
+                    self._bytes += read
+        except OSError:
+            return  # somebody closed the descriptor: as at its end
+        finally:
+            os.close(self._descriptor)
+
+    def _has_room(self) -> bool:
+        """Waits for room; False when closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._bytes) < _BUFFERED_IN)
+            return not self._closed
+
+
+class PipeOut:
+    """What a program hears of the call. ``report`` is called once, from the thread, where nothing can be written any more."""
+
+    def __init__(self, path: str, report: Callable[[SoundEvent], None], *, force: bool = False) -> None:
+        self._path = path
+        self._force = force
+        self._report = report
+        self._descriptor: int | None = None
+        self._changed = threading.Condition()
+        self._blocks: deque[bytes] = deque()
+        self._waiting = 0  # bytes
+        self._closed = False
+        self._thread = threading.Thread(target=self._write_all, name="sinchphone pipe out", daemon=True)
+
+    def open(self) -> None:
+        """Open it without waiting for a reader. Raises AudioFileError; an existing plain file is refused without ``force``."""
+        self._descriptor = _open_to_write(self._path, force=self._force)
+        self._thread.start()
+
+    def put(self, samples: Samples) -> None:
+        """The next samples of the far end. Doesn't block."""
+        block = samples.astype("<i2", copy=False).tobytes()
+        with self._changed:
+            self._blocks.append(block)
+            self._waiting += len(block)
+            while self._waiting > _BUFFERED_OUT:
+                self._waiting -= len(self._blocks.popleft())
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Write what is waiting if the reader takes it within a moment, and close. May be called twice."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(2 * _WAIT_SECONDS)
+
+    def _write_all(self) -> None:
+        try:
+            while (block := self._next()) is not None:
+                self._write(block)
+        except OSError as error:
+            self._report(SoundWarning(f"nothing more can be written to {self._path}: {error.strerror or error}", ""))
+        finally:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+
+    def _next(self) -> bytes | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._blocks)
+            if not self._blocks:
+                return None
+            block = self._blocks.popleft()
+            self._waiting -= len(block)
+            return block
+
+    def _write(self, block: bytes) -> None:
+        """All of it, unless the reader has gone or doesn't take it and the call is over. A FIFO waits for another reader."""
+        while block:
+            if self._descriptor is None and not self._reopen():
+                return
+            assert self._descriptor is not None
+            if not select.select([], [self._descriptor], [], _WAIT_SECONDS)[1]:
+                if self._closed:
+                    return
+                continue
+            try:
+                block = block[os.write(self._descriptor, block[:_WRITE_BYTES]) :]
+            except BrokenPipeError:
+                if descriptor_of(self._path) is not None:
+                    raise
+                os.close(self._descriptor)
+                self._descriptor = None
+
+    def _reopen(self) -> bool:
+        """Whether a FIFO has a reader now; waits a moment where it hasn't."""
+        self._descriptor = _open_fifo_to_write(self._path)
+        if self._descriptor is None:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, _WAIT_SECONDS)
+        return self._descriptor is not None
+
+
+def _open_to_read(path: str) -> int:
+    number = descriptor_of(path)
+    try:
+        if number is not None:
+            return os.dup(number)
+        fifo = stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - the same error for all of it
+        # Open for both, a FIFO never ends: a writer may go and another one come.
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK if fifo else os.O_RDONLY)
+    except OSError as error:
+        raise AudioFileError(f"{path} can't be read: {error.strerror or error}", hint="Name a file, a FIFO or fd:N.") from error
+
+
+def _open_to_write(path: str, *, force: bool) -> int | None:
+    number = descriptor_of(path)
+    try:
+        if number is not None:
+            return os.dup(number)
+        if _is_fifo(path):
+            return _open_fifo_to_write(path)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o600)
+    except FileExistsError as error:
+        raise AudioFileError(f"{path} exists already", hint="--force overwrites it.") from error
+    except OSError as error:
+        raise AudioFileError(f"{path} can't be written: {error.strerror or error}", hint="Name a file, a FIFO or fd:N.") from error
+
+
+def _is_fifo(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116
+    except FileNotFoundError:
+        return False
+
+
+def _open_fifo_to_write(path: str) -> int | None:
+    """``None`` while nobody reads."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENXIO, errno.ENOENT):
+            return None
+        raise

@@ -1,0 +1,1 @@
+"""The media of calls between two outside ends, behind one interface."""

@@ -1,0 +1,137 @@
+"""Payload types in a description: what the peer's stand for, which codec is taken, and the lines that say ours."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sinchphone.errors import MediaError
+from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, RepairTerms
+from sinchphone.media.codecs.codec import CODECS, OPUS, CodecFormat, codec_of
+
+OUR_EVENTS: Final = {48_000: 110, 8_000: 126}  # clock rate to payload type, as browsers number them
+OUR_RED: Final = 63  # the same
+_EVENT_PARAMETERS: Final = "0-15"  # RFC 4733 7.1.1: the sixteen keys
+_NUMBER: Final = re.compile(r"[0-9]{1,3}")
+_EVENT: Final = re.compile(r"telephone-event/(8000|48000)(/1)?")
+_RED: Final = "red/48000/2"  # of Opus, as browsers write it
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One codec that the peer takes, under its number for it."""
+
+    payload_type: int
+    codec: CodecFormat
+    parameters: str = ""  # of its fmtp line
+
+
+@dataclass(frozen=True, slots=True)
+class Redundancy:
+    """Packets that carry copies of those before them (RFC 2198)."""
+
+    payload_type: int
+    of: frozenset[str]  # the payload types that are repeated; empty where that isn't said
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """What a peer takes, most wanted first."""
+
+    sounds: tuple[Sound, ...]
+    events: tuple[EventFormat, ...]
+    reds: tuple[Redundancy, ...] = ()
+    nacks: frozenset[str] = frozenset()  # payload types whose packets may be asked for, "*" for all
+
+
+def read_formats(payload_types: Sequence[str], rtpmaps: Sequence[str], fmtps: Sequence[str], feedbacks: Sequence[str] = ()) -> Formats:
+    """The formats of a section, by what its ``m=`` line lists and its ``a=rtpmap``, ``a=fmtp`` and ``a=rtcp-fb`` lines say."""
+    encodings = {number: encoding.strip() for number, _, encoding in (line.partition(" ") for line in reversed(rtpmaps))}
+    parameters = {number: rest for number, _, rest in (line.partition(" ") for line in reversed(fmtps))}
+    sounds, events, reds = [], [], []
+    for number in dict.fromkeys(payload_types):
+        if not _NUMBER.fullmatch(number) or int(number) > 127:
+            continue
+        encoding = encodings.get(number)
+        event = _EVENT.fullmatch((encoding or "").lower())
+        codec = codec_of(int(number), encoding)
+        if event is not None:
+            events.append(EventFormat(int(number), int(event[1])))
+        elif (encoding or "").lower() == _RED:
+            reds.append(Redundancy(int(number), frozenset(filter(None, parameters.get(number, "").strip().split("/")))))
+        elif codec is not None:
+            sounds.append(Sound(int(number), codec, parameters.get(number, "")))
+    nacks = frozenset(number for number, _, kind in (line.partition(" ") for line in feedbacks) if kind.strip() == "nack")
+    return Formats(tuple(sounds), tuple(events), tuple(reds), nacks)
+
+
+def choose(formats: Formats, codecs: Sequence[str], prefer: str | None = None) -> Sound:
+    """The first that is among ``codecs``, or ``prefer`` where it's both sides'. Raises MediaError where there is none."""
+    common = [sound for sound in formats.sounds if sound.codec.name in codecs]
+    for sound in common:
+        if sound.codec.name == prefer:
+            return sound
+    if not common:
+        names = " or ".join("Opus" if name == "opus" else name for name in codecs)
+        raise MediaError(f"the peer doesn't speak {names}", hint="Both sides need a codec in common.")
+    return common[0]
+
+
+def event_for(codec: CodecFormat, formats: Formats) -> EventFormat | None:
+    """The telephone-events to send with a codec: of the same clock rate, else of any (some peers offer 8000 whatever the codec)."""
+    same = [event for event in formats.events if event.clock_rate == codec.clock_rate]
+    return next(iter(same or formats.events), None)
+
+
+def red_for(sound: Sound, formats: Formats) -> int | None:
+    """The payload type of copies of ``sound``: of Opus only, which needs the same clock rate."""
+    if sound.codec != OPUS:
+        return None
+    return next((red.payload_type for red in formats.reds if red.of <= {str(sound.payload_type)}), None)
+
+
+def may_ask(sound: Sound, formats: Formats) -> bool:
+    """Whether packets of ``sound`` that got lost may be asked for (RFC 4585 4.2)."""
+    return sound.codec == OPUS and not formats.nacks.isdisjoint(("*", str(sound.payload_type)))
+
+
+def agree(sound: Sound, formats: Formats, offered: Sequence[str] = ()) -> Agreement:
+    """What is agreed on where ``sound`` is taken. ``offered``: the codecs of our offer, whose numbers may come then."""
+    event = event_for(sound.codec, formats)
+    receives = {sound.payload_type: sound.codec}  # some send with their own number for what we numbered otherwise
+    events = {} if event is None else {event.payload_type: event.clock_rate}
+    for name in offered:
+        receives[CODECS[name].payload_type] = CODECS[name]
+        events[OUR_EVENTS[CODECS[name].clock_rate]] = CODECS[name].clock_rate
+    red = red_for(sound, formats)
+    reds = {number for number in (red, OUR_RED if OPUS.name in offered else None) if number is not None}
+    repair = RepairTerms(red, frozenset(reds), may_ask(sound, formats))
+    return Agreement(sound.codec, sound.payload_type, receives, event, events, OpusWishes.read(sound.parameters), repair)
+
+
+def offered_lines(codecs: Sequence[str]) -> tuple[str, list[str]]:
+    """The numbers for the ``m=`` line of our offer, and its attributes."""
+    sounds = [Sound(CODECS[name].payload_type, CODECS[name]) for name in codecs]
+    rates = sorted({sound.codec.clock_rate for sound in sounds}, reverse=True)
+    return _lines(sounds, [EventFormat(OUR_EVENTS[rate], rate) for rate in rates], OUR_RED if OPUS.name in codecs else None, nack=True)
+
+
+def answered_lines(sound: Sound, formats: Formats) -> tuple[str, list[str]]:
+    """The same for our answer to an offer of ``formats``, which takes one codec."""
+    event = event_for(sound.codec, formats)
+    return _lines([sound], [] if event is None else [event], red_for(sound, formats), nack=may_ask(sound, formats))
+
+
+def _lines(sounds: Sequence[Sound], events: Sequence[EventFormat], red: int | None, *, nack: bool) -> tuple[str, list[str]]:
+    lines = []
+    for sound in sounds:
+        number, codec = sound.payload_type, sound.codec
+        lines.append(f"a=rtpmap:{number} {codec.encoding}")
+        lines += [f"a=fmtp:{number} {codec.parameters}"] if codec.parameters else []
+        if codec == OPUS:
+            lines += [f"a=rtcp-fb:{number} nack"] if nack else []
+            lines += [] if red is None else [f"a=rtpmap:{red} {_RED}", f"a=fmtp:{red} {number}/{number}"]
+    for event in events:
+        lines += [f"a=rtpmap:{event.payload_type} telephone-event/{event.clock_rate}", f"a=fmtp:{event.payload_type} {_EVENT_PARAMETERS}"]
+    numbers = [*(sound.payload_type for sound in sounds), *([] if red is None else [red]), *(event.payload_type for event in events)]
+    return " ".join(map(str, numbers)), lines

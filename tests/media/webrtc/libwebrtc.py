@@ -1,0 +1,102 @@
+"""libwebrtc in a Node process, as a peer. Its package is installed at test time, elsewhere."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+
+VERSION: Final = "0.10.0"
+PEER: Final = Path(__file__).with_name("libwebrtc_peer.js")
+PATIENCE_S: Final = 20.0
+_INSTALL_S: Final = 180
+
+
+class NotThereError(Exception):
+    """Why there is no libwebrtc here."""
+
+
+def modules() -> Path:
+    """The folder that it is installed in. Raises NotThereError."""
+    cache = Path(os.environ.get("SINCHPHONE_TEST_CACHE") or platformdirs.user_cache_path("sinchphone-tests"))
+    folder = cache / f"libwebrtc-{VERSION}"
+    if not (folder / "installed").exists():
+        _install(folder)
+    return folder / "node_modules"
+
+
+def _install(folder: Path) -> None:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise NotThereError("needs the packages nodejs and npm")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": {"@roamhq/wrtc": VERSION}}))
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise NotThereError(f"npm didn't install @roamhq/wrtc within {_INSTALL_S} s") from None
+    if done.returncode:
+        raise NotThereError(f"npm can't install @roamhq/wrtc: {done.stderr[-300:]}")
+    (folder / "installed").touch()
+
+
+class LibWebRtc:
+    """One peer. It says a tone for as long as it lives."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._told: list[dict[str, Any]] = []
+        self._news = asyncio.Event()
+        self.on_candidate: Any = None
+        self.reading = asyncio.create_task(self._read(), name="read libwebrtc")
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            event = json.loads(line)
+            if event["event"] == "candidate" and self.on_candidate is not None:
+                await self.on_candidate(event["candidate"])
+            else:
+                self._told.append(event)
+                self._news.set()
+
+    def do(self, order: str, **parameters: Any) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"order": order, **parameters}).encode() + b"\n")
+
+    async def told(self, event: str, **members: Any) -> dict[str, Any]:
+        """The next event of that name with those members; each is given once."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    for index, one in enumerate(self._told):
+                        if one["event"] == event and members.items() <= one.items():
+                            return self._told.pop(index)
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise AssertionError(f"libwebrtc didn't tell {event} {members}, but {self._told}") from None
+
+
+@asynccontextmanager
+async def a_libwebrtc(hz: float = 620) -> AsyncIterator[LibWebRtc]:
+    """A peer in a process of its own. Raises NotThereError."""
+    environ = {**os.environ, "NODE_PATH": str(await asyncio.to_thread(modules))}
+    pipe = asyncio.subprocess.PIPE
+    command = ("node", str(PEER), str(hz))
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=environ, limit=1 << 20)
+    peer = LibWebRtc(process)
+    try:
+        await peer.told("ready")
+        yield peer
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await peer.reading
