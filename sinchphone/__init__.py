@@ -12,11 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sinchphone.engine.call import Call
+    from sinchphone.engine.call import Call, CallWarning, DigitHeard, DigitsSent
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.details import CallDetails
     from sinchphone.engine.environment import Cloud
     from sinchphone.engine.events import IncomingCall
+    from sinchphone.engine.monitor import QualityRecovered, QualityTriggered, StatsTaken
     from sinchphone.errors import SinchphoneError
     from sinchphone.exchange.local import Local
     from sinchphone.media.sound import SoundOptions
@@ -25,27 +26,39 @@ if TYPE_CHECKING:
 __all__ = [
     "Call",
     "CallDetails",
+    "CallWarning",
     "Cause",
     "Cloud",
+    "DigitHeard",
+    "DigitsSent",
     "IncomingCall",
     "Local",
+    "QualityRecovered",
+    "QualityTriggered",
     "SinchClient",
     "SinchphoneError",
     "SoundOptions",
     "State",
+    "StatsTaken",
 ]
 
 _HOMES = {
     "Call": "engine.call",
     "CallDetails": "engine.details",
+    "CallWarning": "engine.call",
     "Cause": "protocol.call_vocabulary",
     "Cloud": "engine.environment",
+    "DigitHeard": "engine.call",
+    "DigitsSent": "engine.call",
     "IncomingCall": "engine.events",
     "Local": "exchange.local",
+    "QualityRecovered": "engine.monitor",
+    "QualityTriggered": "engine.monitor",
     "SinchClient": "engine.client",
     "SinchphoneError": "errors",
     "SoundOptions": "media.sound",
     "State": "protocol.call_vocabulary",
+    "StatsTaken": "engine.monitor",
 }
 
 

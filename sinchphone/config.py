@@ -19,14 +19,17 @@ import stat
 import subprocess
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import platformdirs
 
 from sinchphone.errors import ConfigError
-from sinchphone.options import KEYS, AudioSection, ExchangeSection, Key, Options, SmsSection
+from sinchphone.options import KEYS, SECTIONS, Key, Options
+
+if TYPE_CHECKING:
+    from sinchphone.exchange.gateway.options import GatewayOptions
 
 PROJECT_FILE: Final = "sinchphone.toml"
 MAX_FILE_BYTES: Final = 1_000_000
@@ -34,7 +37,9 @@ MAX_SECRET_BYTES: Final = 4_096
 SECRET_COMMAND_SECONDS: Final = 60.0  # long enough to type a passphrase
 SECRET_VARIABLE: Final = "SINCH_APPLICATION_SECRET"  # noqa: S105 - a name
 CONFIG_VARIABLE: Final = "SINCHPHONE_CONFIG"
-_SECRET_KEYS: Final = ("application_secret", "secret", "token", "password", "sms.token")
+MAX_PHONES: Final = 1_000
+_SECRET_KEYS: Final = ("application_secret", "secret", "token", "password", "sms.token", "trunk.password")
+_PHONE: Final = re.compile(r"([A-Za-z0-9_=.-]{1,255}):([!-~](?:[ -~]{0,126}[!-~])?)")
 _ILLEGAL_IN_USER_IDS: Final = re.compile(r"[^A-Za-z0-9_=-]+")
 
 
@@ -51,7 +56,7 @@ class Setting:
         """The value for people's eyes."""
         if self.value is None:
             return "-"
-        return "***" if self.key.secret else str(self.value)
+        return "***" if self.key.secret else _shown(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +70,25 @@ class Configuration:
     def options(self) -> Options:
         """The values alone."""
         values = {setting.key.name: setting.value for setting in self.settings}
-        inner = {name: _section(values, name) for name in ("audio", "exchange", "sms")}
         top = {name: value for name, value in values.items() if "." not in name}
-        return Options(
-            **top, audio=AudioSection(**inner["audio"]), exchange=ExchangeSection(**inner["exchange"]), sms=SmsSection(**inner["sms"])
-        )
+        sections = {name: section(**_section(values, name)) for name, section in SECTIONS.items()}
+        return Options(**top, **sections)
 
     def source(self, name: str) -> str:
         """Where the value of the key ``name`` came from."""
         return next(setting.source for setting in self.settings if setting.key.name == name)
+
+
+def _shown(value: object) -> str:
+    """As TOML would have it, but without quotes around a single text."""
+    if not isinstance(value, tuple):
+        return str(value)
+    pairs = [one for one in value if isinstance(one, tuple)]
+    if any(isinstance(one, int) for one in value):  # an address with its port, a range of ports
+        return ("-" if isinstance(value[0], int) else ":").join(map(str, value))
+    if pairs:
+        return "{ " + ", ".join(f'"{name}" = "{one}"' for name, one in pairs) + " }"
+    return "[" + ", ".join(f'"{one}"' if isinstance(one, str) else str(one) for one in value) + "]"
 
 
 def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -276,11 +291,61 @@ def read_password(options: Options) -> str | None:
 
 def read_sms_token(options: Options) -> str | None:
     """The API token of the SMS API's service plan: from sms.token_command, sms.token_file or the environment. Raises ConfigError."""
-    if options.sms.token_command:
-        return _run_secret_command(options.sms.token_command, "sms.token_command")
-    if options.sms.token_file:
-        return _read_secret_file(options.sms.token_file, "sms.token_file")
-    return options.sms.token
+    sms = options.sms
+    return _secret_of("sms.token", sms.token_command, sms.token_file) or sms.token
+
+
+def read_trunk_password(options: Options) -> str | None:
+    """The trunk's password: from trunk.password_command, trunk.password_file or the environment. Raises ConfigError."""
+    trunk = options.trunk
+    return _secret_of("trunk.password", trunk.password_command, trunk.password_file) or trunk.password
+
+
+def _secret_of(name: str, command: str | None, file: Path | None) -> str | None:
+    if command:
+        return _run_secret_command(command, f"{name}_command")
+    return _read_secret_file(file, f"{name}_file") if file else None
+
+
+def read_gateway(options: Options) -> "GatewayOptions":
+    """What the exchange's gateway is told. Reads the trunk's password and the file of phones. Raises ConfigError."""
+    from sinchphone.exchange.gateway.options import BackendOptions, GatewayOptions, SipSettings
+    from sinchphone.exchange.gateway.rules import Rule, read_target
+    from sinchphone.exchange.gateway.trunk import TrunkOptions
+
+    sip, trunk, backend = options.sip, options.trunk, options.backend
+    if trunk.host and trunk.register and not sip.enabled:
+        raise ConfigError("a trunk that registers calls back, but [sip] isn't enabled", hint="enabled = true in [sip]")
+    for _, target in trunk.numbers:
+        read_target(target)
+    listening = {key: value for key, value in _values(sip).items() if key not in ("enabled", "users_file")}
+    carrying = {key: value for key, value in _values(trunk).items() if key not in ("password_command", "password_file")}
+    spelt = {"strip": trunk.strip or "", "prefix": trunk.prefix or "", "numbers": dict(trunk.numbers)}
+    phones = read_phones(sip.users_file) if sip.enabled and sip.users_file else {}
+    return GatewayOptions(
+        sip=SipSettings(**listening, users=phones) if sip.enabled else None,
+        trunk=TrunkOptions(**carrying | spelt | {"password": read_trunk_password(options)}) if trunk.host else None,
+        rules=tuple(Rule(pattern, target) for pattern, target in options.dialplan),
+        backend=BackendOptions(backend.url, backend.fallback) if backend.url else None,
+    )
+
+
+def _values(section: object) -> dict[str, Any]:
+    return {one.name: getattr(section, one.name) for one in fields(section)}  # type: ignore[arg-type]
+
+
+def read_phones(file: Path) -> dict[str, str]:
+    """The passwords of SIP phones by user, from lines ``NAME:PASSWORD``; what begins with # doesn't count. Raises ConfigError."""
+    phones: dict[str, str] = {}
+    for number, line in enumerate(_read_private(file, "sip.users_file", MAX_FILE_BYTES).decode(errors="replace").splitlines(), start=1):
+        written = line.strip()
+        if not written or written.startswith("#"):
+            continue
+        match = _PHONE.fullmatch(written)
+        if match is None or match[1] in phones or len(phones) >= MAX_PHONES:
+            raise ConfigError(f"sip.users_file {file}, line {number}: not a new NAME:PASSWORD", hint="one line for each phone, in ASCII")
+        phones[match[1]] = match[2]
+    return phones
 
 
 def secret_source(options: Options, environ: Mapping[str, str] = os.environ) -> str | None:
@@ -318,12 +383,17 @@ def _keyring_secret(application_key: str | None) -> str | None:
 
 
 def _read_secret_file(path: Path, name: str) -> str:
+    return _one_line(_read_private(path, name, MAX_SECRET_BYTES), f"{name} {path}")
+
+
+def _read_private(path: Path, name: str, limit: int) -> bytes:
+    """At most ``limit`` bytes of a file that nobody else may read. Raises ConfigError."""
     try:
         with path.open("rb") as opened:
             seen = os.fstat(opened.fileno())
             if os.name == "posix" and (stat.S_IMODE(seen.st_mode) & 0o077 or seen.st_uid != os.getuid()):
                 raise ConfigError(f"{name} {path} can be read by others", hint=f"chown it to yourself and: chmod 600 {path}")
-            return _one_line(opened.read(MAX_SECRET_BYTES), f"{name} {path}")
+            return opened.read(limit)
     except OSError as error:
         raise ConfigError(f"{name} {path} can't be read: {error.strerror}") from error
 

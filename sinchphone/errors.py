@@ -86,6 +86,14 @@ class MediaError(SinchphoneError):
     """No sound could be carried."""
 
 
+class NoPortError(MediaError):
+    """No UDP port could be opened for sound."""
+
+
+class NoServerError(NetworkError):
+    """Nobody serves SIP at a name."""
+
+
 class AudioFileError(MediaError):
     """The file can't be played or recorded."""
 

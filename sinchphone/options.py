@@ -12,6 +12,7 @@ import platformdirs
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _Read: TypeAlias = Callable[[Any], Any]
+Example: TypeAlias = str | bool | int | list[str] | dict[str, str]
 
 
 def parse_duration(text: object) -> float:
@@ -80,6 +81,52 @@ def _number(value: object) -> str:
     return number
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError('must be a list of texts such as ["a", "b"]')
+    return tuple(value)
+
+
+def _digests(value: object) -> tuple[str, ...]:
+    algorithms = _texts(value)
+    if not algorithms or len(set(algorithms)) < len(algorithms) or not set(algorithms) <= set(DIGESTS):
+        raise ValueError('must be a list of "MD5", "SHA-256" or both, the most wanted first')
+    return algorithms
+
+
+def _table(value: object) -> tuple[tuple[str, str], ...]:
+    """Pairs, in the order of the file."""
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise ValueError('must be a table of texts such as { "a" = "b" }')
+    return tuple(value.items())
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not str(value).isdecimal() or not 1 <= int(str(value)) <= 1_000:
+        raise ValueError("must be a number from 1 to 1000")
+    return int(str(value))
+
+
+def _ports(value: object) -> tuple[int, int]:
+    first, _, last = _text(value).partition("-")
+    if not (first.isdecimal() and last.isdecimal() and 1024 <= int(first) < int(last) <= 65_535):
+        raise ValueError("must be a range of ports such as 20000-20999")
+    return int(first), int(last)
+
+
+def _host_and_port(value: object) -> tuple[str, int]:
+    host, _, port = _text(value).rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= 65_535:
+        raise ValueError("must be an address with its port, such as 127.0.0.1:2223")
+    return host.strip("[]"), int(port)
+
+
+def _full_url(value: object) -> str:
+    if "://" not in _text(value):
+        raise ValueError("must be a URL such as https://example.org/sinch")
+    return _url(value)
+
+
 def _one_of(*words: str) -> _Read:
     def read(value: object) -> str:
         if value not in words:
@@ -95,7 +142,7 @@ class Key:
 
     name: str  # dotted: "audio.input"
     read: _Read
-    example: str | bool | int
+    example: Example
     help: str
     variable: str | None = None
     secret: bool = False  # shown as ***, and not read from files
@@ -112,18 +159,33 @@ class Key:
         return "--" + self.name.rpartition(".")[2].replace("_", "-")
 
 
-def _key(example: str | bool | int, read: _Read, help: str, **more: Any) -> Any:  # noqa: A002 - the word Typer uses
+def _key(example: Example, read: _Read, help: str, **more: Any) -> Any:  # noqa: A002 - the word Typer uses
     key = Key("", read, example, help, **more)
     return field(default=key.default, metadata={"key": key}, repr=not key.secret)
 
 
+# As audio.national.PLANS has them; repeated, since that needs numpy, and a test compares.
+DIGESTS: Final = ("MD5", "SHA-256")  # RFC 8760
+TONES: Final = ["europe", "au", "at", "be", "br", "ca", "ch", "de", "dk", "es", "fi", "fr", "it", "jp", "nl", "no", "pl", "se", "uk", "us"]
+
+
 @dataclass(frozen=True, slots=True)
 class AudioSection:
-    """[audio]: the sound devices, by index or part of the name; not set is the system's default."""
+    """[audio]: the sound devices, by index or part of the name (not set is the system's default), and how they sound."""
 
     input: int | str | None = _key("", _device, "microphone")
     output: int | str | None = _key("", _device, "speaker or headphones")
     ring: int | str | None = _key("", _device, "where incoming calls ring")
+    echo_cancel: Literal["auto", "on", "off"] = _key(
+        "auto",
+        _one_of("auto", "on", "off"),
+        "remove the loudspeaker's echo from the microphone; auto: not where the device is called a headset",
+    )
+    noise_suppression: Literal["off", "low", "high"] = _key(
+        "off", _one_of("off", "low", "high"), "lower the noise around the microphone (and music, a little)"
+    )
+    gain_control: bool = _key(False, _flag, "even out how loud the microphone is")
+    tones: str = _key("europe", _one_of(*TONES), "the country whose ringing and busy tones are heard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +213,65 @@ class SmsSection:
 
 
 @dataclass(frozen=True, slots=True)
+class SipSection:
+    """[sip]: phones and PBXs that call the exchange, and how it calls them."""
+
+    enabled: bool = _key(False, _flag, "listen for phones and PBXs (sinchphone exchange)")
+    host: str = _key("127.0.0.1", _text, "address that SIP and its sound use", trusted_only=True)
+    port: int = _key(5060, _port, "its port, UDP and TCP")
+    tls: bool = _key(False, _flag, "listen with TLS too")
+    tls_port: int = _key(5061, _port, "its port with TLS")
+    realm: str = _key("sinchphone", _text, "what phones are told they log in to", trusted_only=True)
+    digest: tuple[str, ...] = _key(
+        ["MD5"],
+        _digests,
+        'how passwords are proved, the most wanted first: "MD5", "SHA-256" (some phones give up on it)',
+        trusted_only=True,
+    )
+    users_file: Path | None = _key("", _path, "a file of phones, NAME:PASSWORD a line, for its owner's eyes only", trusted_only=True)  # noqa: RUF009 - a field
+    trusted: tuple[str, ...] = _key([], _texts, "addresses and networks of PBXs and proxies that need no password", trusted_only=True)
+    public_address: str | None = _key("", _text, "the address that others see, where that is another", trusted_only=True)
+    media: Literal["python", "rtpengine"] = _key("python", _one_of("python", "rtpengine"), "what carries sound: python, or an rtpengine")
+    rtpengine: tuple[str, int] = _key("127.0.0.1:2223", _host_and_port, "where rtpengine takes orders (ng)", trusted_only=True)
+    rtpengine_digits: tuple[str, int] | None = _key(
+        "", _host_and_port, "where rtpengine's --dtmf-log-dest sends the digits it hears, such as 127.0.0.1:2224", trusted_only=True
+    )
+    media_ports: tuple[int, int] | None = _key("", _ports, "UDP ports of sound, such as 20000-20999; any free ones")
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkSection:
+    """[trunk]: a SIP carrier or PBX that carries calls to phone numbers."""
+
+    host: str | None = _key("", _text, "the carrier or PBX; without one, phone numbers are simulated", trusted_only=True)
+    port: int = _key(0, _port, "its port; 0: 5060, with TLS 5061", trusted_only=True)
+    transport: Literal["udp", "tcp", "tls"] = _key("udp", _one_of("udp", "tcp", "tls"), "udp, tcp or tls", trusted_only=True)
+    srtp: bool = _key(False, _flag, "encrypt sound (SRTP); use it with tls", trusted_only=True)
+    username: str | None = _key("", _text, "who we are there", trusted_only=True)
+    password: str | None = _key("", _text, "its password (environment only)", variable="SINCHPHONE_TRUNK_PASSWORD", secret=True)
+    password_command: str | None = _key("", _text, "a command that prints its password", trusted_only=True)
+    password_file: Path | None = _key("", _path, "a file with its password, for its owner's eyes only", trusted_only=True)  # noqa: RUF009 - a field
+    register: bool = _key(False, _flag, "register there, so that it calls us", trusted_only=True)
+    caller_id: str | None = _key("", _number, "shown for those who show no number, or none that they may", trusted_only=True)
+    caller_ids: tuple[str, ...] = _key(["*"], _texts, 'numbers that callers may show; "*": any', trusted_only=True)
+    allow: tuple[str, ...] = _key([], _texts, 'beginnings of numbers that may be called, such as "+46"; "+": all', trusted_only=True)
+    deny: tuple[str, ...] = _key([], _texts, "beginnings of numbers that may not; the longer beginning counts", trusted_only=True)
+    strip: str | None = _key("", _text, "what is taken off the beginning of a number that is called, such as +", trusted_only=True)
+    prefix: str | None = _key("", _text, "what is then put there, such as 00", trusted_only=True)
+    max_calls: int = _key(10, _count, "calls at a time, both directions", trusted_only=True)
+    addresses: tuple[str, ...] = _key([], _texts, "addresses and networks that its calls come from, beside host", trusted_only=True)
+    numbers: tuple[tuple[str, str], ...] = _key({}, _table, "our numbers there, and where their calls go: a table", trusted_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSection:
+    """[backend]: the developer's backend, asked by ICE, ACE and DiCE callbacks what to do with a call."""
+
+    url: str | None = _key("", _full_url, "where events are posted; without one the dial plan decides", trusted_only=True)
+    fallback: str | None = _key("", _full_url, "where else, when that fails", trusted_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """Everything that can be configured, with its default."""
 
@@ -174,9 +295,15 @@ class Options:
     max_duration: float | None = _key("", parse_duration, "how long a call may last")
     color: str = _key("auto", _one_of("auto", "always", "never"), "colours and the status line")
     json: bool = _key(False, _flag, "one JSON object a line on standard output", variable="SINCHPHONE_JSON")
+    dialplan: tuple[tuple[str, str], ...] = _key(
+        {}, _table, "where calls from phones, PBXs and the trunk go: a table of patterns and targets", trusted_only=True
+    )
     audio: AudioSection = field(default_factory=AudioSection)
     exchange: ExchangeSection = field(default_factory=ExchangeSection)
     sms: SmsSection = field(default_factory=SmsSection)
+    sip: SipSection = field(default_factory=SipSection)
+    trunk: TrunkSection = field(default_factory=TrunkSection)
+    backend: BackendSection = field(default_factory=BackendSection)
 
     @property
     def state_path(self) -> Path:
@@ -194,7 +321,24 @@ def _keys_of(options: type[Any], prefix: str) -> Iterator[Key]:
             yield Key(f"{prefix}{one.name}", key.read, key.example, key.help, key.variable, key.secret, key.trusted_only)
 
 
+def _sections() -> Iterator[tuple[str, type[Any]]]:
+    for one in fields(Options):
+        if is_dataclass(one.default_factory):
+            assert isinstance(one.default_factory, type)
+            yield one.name, one.default_factory
+
+
+SECTIONS: Final = dict(_sections())
 KEYS: Final = {key.name: key for key in _keys_of(Options, "")}
+_TABLES: Final = """
+# Tables may be written in lines of their own. The first pattern that fits counts; {1} is what the first * stands for.
+# [dialplan]
+# "9*" = "number:+{1}"
+# "reception" = "user:ada"
+# "meet-*" = "room:{1}"
+# [trunk.numbers]
+# "+46101234567" = "user:ada"
+"""
 
 
 def example() -> str:
@@ -208,5 +352,6 @@ def example() -> str:
             section = table
         also = f" ({key.variable})" if key.variable else ""
         parts.append(f"\n# {key.help}{also}\n# {name} = {json.dumps(key.example)}\n")
+    parts.append(_TABLES)
     parts.append('\n# Profiles override the keys above: profile = "work", or --profile work.\n# [profiles.work]\n# environment = "cloud"\n')
     return "".join(parts)

@@ -11,13 +11,16 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol, assert_never
 
+from sinchphone.engine.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.lane import Lane
+from sinchphone.engine.monitor import watch
 from sinchphone.errors import AudioFileError, DeviceError, LocalProtocolError, MediaError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
@@ -25,15 +28,22 @@ from sinchphone.media.sound import Leg, Signal, Sound
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
 from sinchphone.protocol.call_vocabulary import Cause, Effect, Input, Phase, State
+from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.mxp import CallFailure, Message
 from sinchphone.signaling.dialect import Domain
 
+__all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent"]
+
 BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
 GOODBYE_S: Final = 1.0  # how long the last messages may take
 BUSY_TONE_S: Final = 2.0
+_TONES: Final = {BUSY: Signal.BUSY, 600: Signal.BUSY, 503: Signal.CONGESTION, 504: Signal.CONGESTION}  # RFC 3261 21.5.4, 21.5.5, 21.6.1
+NO_SOUND_S: Final = 3.0  # without any packet of sound since the call was established
+MAX_UNREAD_EVENTS: Final = 256  # that nobody has read yet; the oldest are forgotten
 
 _log = logging.getLogger(__name__)
+
 
 Place = Callable[[Description], Awaitable[v.Placed]]
 
@@ -64,8 +74,11 @@ class Call:
         sound: Sound,
         headers: Mapping[str, str] | None = None,
         place: Place | None = None,
+        monitored: bool = False,
+        renew_line: Callable[[], None] | None = None,
     ) -> None:
-        """``place`` places an outgoing call with the platform. Whoever makes a call also awaits its ``run``."""
+        """``place`` places an outgoing call with the platform; ``monitored``: its quality is told once a second;
+        ``renew_line`` is called when this machine's network may have changed. Whoever makes a call also awaits its ``run``."""
         self.id = call_id
         self.outbound = machine.outbound
         self.peer = peer
@@ -73,17 +86,23 @@ class Call:
         self.headers = dict(headers or {})
         self.sound = sound
         self.muted = False
+        self.rings = True  # False: nobody here is to hear that an incoming call rings
         self.details = CallDetails(time.time())
         self._machine = machine
         self._channel = channel
         self._ports_source = ports
         self._port_options = port_options
         self._place = place
+        self._monitored = monitored
+        self._renew_line = renew_line
         self._inbox: asyncio.Queue[Input] = asyncio.Queue()
         self._inbox.put_nowait(v.Dial() if self.outbound else v.Greet())  # before any order of the user
         self._history = [State.CREATED]
         self._changed = asyncio.Event()
         self._closed = asyncio.Event()
+        self._told: deque[CallEvent] = deque(maxlen=MAX_UNREAD_EVENTS)
+        self._news = asyncio.Event()
+        self._warned: set[CallWarning] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
         self._lanes: dict[str, Lane] = {}
@@ -109,14 +128,36 @@ class Call:
             raise LocalProtocolError("an outgoing call can't be answered from here")
         self._inbox.put_nowait(v.Answer())
 
-    async def hang_up(self) -> None:
-        """End the call: cancel, decline or leave, whichever fits. May be called at any time, more than once."""
-        self._inbox.put_nowait(v.HangUp())
+    async def hang_up(self, reason: CallFailure | None = None) -> None:
+        """End the call: cancel, decline or leave, whichever fits; the peer learns the ``reason``. May be called at any time, more than
+        once."""
+        self._inbox.put_nowait(v.HangUp(reason))
 
     async def decline(self, *, busy: bool = False) -> None:
         """Refuse an incoming call on all devices, or as ``busy`` on this one only."""
         reason = CallFailure(BUSY, "Busy here", "session") if busy else None
         self._inbox.put_nowait(v.HangUp(reason, this_device_only=busy))
+
+    async def ring(self) -> None:
+        """Tell the caller of an incoming call that it rings, although our answer to its offer is still being made (a gateway's)."""
+        self._inbox.put_nowait(v.Ring())
+
+    async def preview(self) -> None:
+        """Let the caller hear this end before it picks up (early media)."""
+        self._inbox.put_nowait(v.Preview())
+
+    async def fail(self, reason: CallFailure) -> None:
+        """Give up a call that can't be served; the peer learns why. May be called at any time, more than once."""
+        self._inbox.put_nowait(v.Failed(reason))
+
+    async def dtmf(self, digits: str) -> None:
+        """Send digits (``0-9 * # A-D``; ``w`` waits half a second, ``W`` one), after those asked for before; returns when they are sent.
+        Raises LocalProtocolError for others and while no sound flows, MediaError where the peer takes none."""
+        wanted, port = read_digits(digits), self._ports.get(self._machine.winner or "")
+        if port is None or self.state is not State.ESTABLISHED:
+            raise LocalProtocolError("digits can be sent while the call is established only")
+        await port.dtmf(wanted)
+        self._tell_event(DigitsSent(wanted))
 
     def mute(self, muted: bool) -> None:
         """While muted the peer hears silence."""
@@ -134,6 +175,16 @@ class Call:
                 return
             self._changed.clear()
             await self._changed.wait()
+
+    async def events(self) -> AsyncIterator[CallEvent]:
+        """What happens in the call, from its start on; ends with the call. One reader."""
+        while True:
+            while self._told:
+                yield self._told.popleft()
+            if self.state is State.ENDED:
+                return
+            self._news.clear()
+            await self._news.wait()
 
     async def ended(self) -> CallDetails:
         """Wait for the end of the call; how it went. Cancelling is safe."""
@@ -202,10 +253,12 @@ class Call:
             await self.sound.close()
 
     async def _sound_the_end(self) -> None:
-        failure = self.details.failure
-        busy = self.outbound and self.details.ended_by == "peer" and failure is not None and failure.code == BUSY
+        """The caller hears why there is no call: the callee is busy, or there is no way there (all lines in use, an overload)."""
+        details = self.details
+        refused = self.outbound and details.ended_by in ("peer", "platform") and details.established_at is None
+        tone = _TONES.get(details.failure.code or 0) if refused and details.failure is not None else None
         with contextlib.suppress(SinchphoneError):
-            if await self.sound.signal(Signal.BUSY if busy else None):
+            if await self.sound.signal(tone):
                 await asyncio.sleep(BUSY_TONE_S)
 
     def _perform(self, effect: Effect) -> None:
@@ -220,6 +273,8 @@ class Call:
                 self._lane(peer).put(partial(self._apply_answer, peer, answer))
             case v.AddCandidate(peer, candidate):
                 self._lane(peer).put(partial(self._add_candidate, peer, candidate))
+            case v.Renegotiate(peer, description):
+                self._lane(peer).put(partial(self._describe_again, peer, description))
             case v.DropPeer(peer):
                 self._lane(peer).put(partial(self._drop, peer))
             case v.CarrySound(peer, early):
@@ -238,6 +293,9 @@ class Call:
     def _enter(self, state: State) -> None:
         self.details = self.details.entered(state, time.time())
         self._tell(state)
+        if state is State.ESTABLISHED and self._monitored:
+            self._start(self._monitor())
+            self._start(self._expect_sound())
         if state is State.RINGING and self._wants_sound is None:
             signal = Signal.RINGBACK if self.outbound else Signal.RINGTONE
             self._lane("sound").put(partial(self._play, signal))
@@ -245,6 +303,16 @@ class Call:
     def _tell(self, state: State) -> None:
         self._history.append(state)
         self._changed.set()
+        self._news.set()
+
+    def _tell_event(self, event: CallEvent) -> None:
+        self._told.append(event)
+        self._news.set()
+
+    def _warn(self, warning: CallWarning) -> None:
+        if warning not in self._warned:  # each of several devices' ports may say it
+            self._warned.add(warning)
+            self._tell_event(warning)
 
     # Work that effects ask for
 
@@ -280,6 +348,20 @@ class Call:
         if port is not None:
             await port.add_candidate(candidate)
 
+    async def _describe_again(self, peer: str, theirs: Description | None) -> None:
+        """Restart ICE, or go along with what the peer wants. Where that fails the sound goes on as it does."""
+        port = self._ports.get(peer)
+        if port is None:
+            return
+        try:
+            if theirs is not None and theirs.type == "answer":
+                await port.accept(theirs)
+            else:
+                ours = await (port.restart() if theirs is None else port.answer(theirs))
+                self._inbox.put_nowait(v.DescribedAgain(peer, ours))
+        except SinchphoneError as error:
+            _log.info("the path to the peer stays as it is: %s", error)
+
     async def _drop(self, peer: str) -> None:
         """Its port is closed; but the first one is kept until somebody has won, since others are forked from it."""
         port = self._ports.get(peer)
@@ -297,8 +379,18 @@ class Call:
         await self.sound.connect(leg, early=early)
 
     async def _play(self, signal: Signal) -> None:
-        if self._wants_sound is None and self.state is State.RINGING:
+        if self._wants_sound is None and self.state is State.RINGING and (self.outbound or self.rings):
             await self.sound.signal(signal)
+
+    async def _monitor(self) -> None:
+        async for event in watch(self.stats, self.sound.levels, lambda: self.muted):
+            self._tell_event(event)
+
+    async def _expect_sound(self) -> None:
+        await asyncio.sleep(NO_SOUND_S)
+        if self.details.first_packet_at is None:
+            message = f"no sound has come from the other side in {NO_SOUND_S:.0f} s"
+            self._warn(CallWarning(message, "A firewall may keep it out, or the other side doesn't send."))
 
     # What comes in
 
@@ -315,14 +407,32 @@ class Call:
                     if self._machine.winner in (None, peer):
                         self.details = replace(self.details, pair=pair, codec=codec)
                     self._inbox.put_nowait(v.MediaConnected(peer))
-                case media.FirstPacket():
-                    self.details = replace(self.details, first_packet_at=self.details.first_packet_at or time.time())
                 case media.Failed(reason):
                     self._inbox.put_nowait(v.MediaFailed(peer, reason))
                 case media.Lost():
                     self._inbox.put_nowait(v.MediaLost(peer))
+                case media.RestartWanted(reason):
+                    _log.info("an ICE restart is due: %s", reason)
+                    if self._renew_line is not None:
+                        self._renew_line()
+                    self._inbox.put_nowait(v.PathFailing(peer))
                 case _:
-                    assert_never(event)
+                    self._note(peer, event)
+
+    def _note(self, peer: str, event: media.FirstPacket | media.Moved | media.DigitHeard | media.PortWarning) -> None:
+        """What is nothing to the machine."""
+        match event:
+            case media.FirstPacket():
+                self.details = replace(self.details, first_packet_at=self.details.first_packet_at or time.time())
+            case media.Moved(pair):
+                self.details = replace(self.details, pair=pair)
+            case media.DigitHeard(digit, duration_ms):
+                if self._machine.winner == peer:
+                    self._tell_event(DigitHeard(digit, duration_ms))
+            case media.PortWarning(message, hint):
+                self._warn(CallWarning(message, hint))
+            case _:
+                assert_never(event)
 
     async def _report(self, work: Coroutine[Any, Any, Input]) -> None:
         try:

@@ -22,7 +22,7 @@ from sinchphone.engine.call import Call
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
 from sinchphone.engine.history import History, PastCall
-from sinchphone.engine.invites import check_invite, session_key
+from sinchphone.engine.invites import check_invite, domain_of, session_key
 from sinchphone.engine.link import Link
 from sinchphone.engine.messages import Messenger
 from sinchphone.engine.recipients import read_recipient
@@ -30,6 +30,7 @@ from sinchphone.engine.sent import SentMessage
 from sinchphone.errors import (
     AuthenticationError,
     ForbiddenError,
+    LocalProtocolError,
     NetworkError,
     RemoteProtocolError,
     SinchphoneError,
@@ -50,6 +51,9 @@ from sinchphone.signaling.ocra.names import PUSH_CAPABILITY
 MAX_CALLS: Final = 32  # at the same time; further incoming ones are as if we weren't there
 MAX_UNREAD_EVENTS: Final = 1024
 MAX_RECENT_CALLS: Final = 256  # ids that an INVITE can't use again
+MAX_ROOM_CHARACTERS: Final = 64  # of a conference (Sinch Voice, connectConf)
+CODECS: Final = ("opus",)
+PHONE_CODECS: Final = ("opus", "PCMU")  # a phone that knows no Opus is then reached without anybody transcoding
 REPORT_S: Final = 5.0
 CLOSE_S: Final = 4.0  # for hanging up, reports and recordings
 READY_S: Final = 15.0
@@ -158,6 +162,20 @@ class SinchClient:
             raise ForbiddenError("calls to phone numbers need a caller id", hint=hint)
         return await self._call(Domain.PSTN, number, headers, sound, caller)
 
+    async def call_sip(self, uri: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
+        """Call a SIP address, ``user@host[:port]``; ``sips:`` before it asks for TLS. The headers reach the SIP side, and their names
+        begin with ``x-``. What the SIP side refuses ends the call with its code as the failure's, in the domain "sip". Raises
+        LocalProtocolError, DeviceError and AudioFileError."""
+        if odd := next((name for name in headers or {} if not name.lower().startswith("x-")), None):
+            raise LocalProtocolError(f"a header of a SIP call begins with x-, not so {odd}")
+        return await self._call(Domain.SIP, uri, headers, sound, None)
+
+    async def call_conference(self, room: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
+        """Join a conference room of 1 to 64 characters. Raises LocalProtocolError, DeviceError and AudioFileError."""
+        if not 0 < len(room) <= MAX_ROOM_CHARACTERS:
+            raise LocalProtocolError(f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters")
+        return await self._call(Domain.CONFERENCE, room, headers, sound, None)
+
     async def send_message(
         self, recipients: str | Sequence[str | Recipient], text: str, *, headers: Mapping[str, str] | None = None
     ) -> SentMessage:
@@ -185,10 +203,12 @@ class SinchClient:
             domain=domain,
             channel=channel,
             ports=self.media.ports,
-            port_options=self._port_options(),
+            port_options=self._port_options(CODECS if domain is Domain.MXP else PHONE_CODECS),
             sound=chosen,
             headers=headers,
             place=lambda offer: self._place(channel, request(offer=offer)),
+            monitored=True,
+            renew_line=self._link.renew,
         )
         self._start(call)
         return call
@@ -246,12 +266,14 @@ class SinchClient:
             CallMachine(self._me(None), invite=message),
             call_id=call_id,
             peer=caller.user_id or caller.caller_id,
-            domain=Domain.MXP if caller.user_id else Domain.PSTN,
+            domain=domain_of(message),
             channel=channel,
             ports=self.media.ports,
-            port_options=self._port_options(),
+            port_options=self._port_options(PHONE_CODECS),
             sound=sound,
             headers=decode_public_headers(message.headers),
+            monitored=True,
+            renew_line=self._link.renew,
         )
         self._start(call)
         self._tell(IncomingCall(call))
@@ -366,10 +388,11 @@ class SinchClient:
             self.user_id, registration.address, registration.profile.signal_channel, device="sinchphone", caller_id=caller_id or ""
         )
 
-    def _port_options(self) -> PortOptions:
+    def _port_options(self, codecs: tuple[str, ...]) -> PortOptions:
         registration = self._link.registration
         servers = (IceServer(registration.stun_urls),) if registration.stun_urls else ()
-        return PortOptions(servers, self._relay_only or registration.relay_only, loopback=self._environment.loopback)
+        relay_only = self._relay_only or registration.relay_only
+        return PortOptions(servers, relay_only, loopback=self._environment.loopback, codecs=codecs)
 
     def _sound(self, choice: SoundChoice) -> Sound:
         from sinchphone.media.desk.desk import Desk

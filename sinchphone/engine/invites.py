@@ -5,6 +5,7 @@ import binascii
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.mxp import Message, Method
+from sinchphone.signaling.dialect import DOMAIN_HEADER, Domain
 
 
 def check_invite(message: Message, address: str) -> None:
@@ -13,6 +14,14 @@ def check_invite(message: Message, address: str) -> None:
         raise RemoteProtocolError("not an INVITE")
     if not message.is_addressed_to(address) or message.sender.instance_id == address:
         raise RemoteProtocolError("an INVITE for somebody else")
+
+
+def domain_of(invite: Message) -> Domain:
+    """Where the call comes from: as a gateway says, else a user's where it names one, and a phone's where not."""
+    try:
+        return Domain(invite.headers.get(DOMAIN_HEADER, ""))
+    except ValueError:
+        return Domain.MXP if invite.sender.user_id else Domain.PSTN
 
 
 def session_key(invite: Message) -> bytes:

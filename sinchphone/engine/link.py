@@ -21,6 +21,7 @@ from sinchphone.signaling.instances import InstanceStore
 from sinchphone.signaling.ocra.dialect import OcraDialect
 from sinchphone.signaling.papi.dialect import PapiDialect
 from sinchphone.signaling.pubsub.client import Interrupted, PubSub, Received, Resumed
+from sinchphone.signaling.transport import connector
 
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 15.0
@@ -56,7 +57,7 @@ class Link:
     async def open(self) -> Registration:
         """Find the platform and register there. Raises NetworkError, AuthenticationError, ForbiddenError, PlatformError."""
         base_url = await self._environment.open()
-        self._session = aiohttp.ClientSession()
+        self._session = aiohttp.ClientSession(connector=connector())
         self.dialect = self._speak(base_url)
         try:
             self._take(await self.dialect.register())
@@ -91,6 +92,11 @@ class Link:
     async def publish(self, channel: str, text: str) -> None:
         """Publish one frame of a call. Raises NetworkError or PlatformError."""
         await self._signal.publish(channel, text)
+
+    def renew(self) -> None:
+        """This machine's network may have changed: listen over new connections."""
+        self._broadcast.renew()
+        self._signal.renew()
 
     async def publish_message(self, channel: str, text: str) -> None:
         """Publish one frame of an instant message, on the broadcast network. Raises NetworkError, ForbiddenError or PlatformError."""

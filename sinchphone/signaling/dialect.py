@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from sinchphone.protocol.jsep import Description
 
@@ -15,6 +15,10 @@ class Domain(StrEnum):
     PSTN = "pstn"
     SIP = "sip"
     CONFERENCE = "conference"
+
+
+#: where a call comes from, in an INVITE of the exchange's gateway; absent between users (our own: the cloud says it in its pushes)
+DOMAIN_HEADER: Final = "domain"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,19 @@
 """One HTTP request over aiohttp: its answer limited in size and time, its failures told as errors with a hint."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from sinchphone.errors import NetworkError, SinchphoneError
+
+UNHEARD_MS: Final = 3_000  # after which a connection is dead whose data nobody acknowledges: a call waits for its signaling
 
 
 class OversizedAnswerError(SinchphoneError):
@@ -28,6 +32,20 @@ class Answer:
     headers: CIMultiDictProxy[str]
     body: bytes = field(repr=False)
     took_s: float
+
+
+def connector() -> aiohttp.TCPConnector:
+    """Connections that notice within seconds that this machine's network is another one (RFC 5482), where the system can do that."""
+
+    def plain(address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, _ = address
+        made = socket.socket(family, kind, protocol)
+        option = getattr(socket, "TCP_USER_TIMEOUT", None)
+        if option is not None:
+            made.setsockopt(socket.IPPROTO_TCP, option, UNHEARD_MS)
+        return made
+
+    return aiohttp.TCPConnector(socket_factory=plain)
 
 
 async def request(

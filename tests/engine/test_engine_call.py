@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.call import Call
+from sinchphone.engine.call import MAX_UNREAD_EVENTS, Call, CallEvent, DigitHeard, DigitsSent
 from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError, NetworkError, NotFoundError
+from sinchphone.media import port as media
 from sinchphone.media.port import Connected, Lost, PortOptions, PortStats
 from sinchphone.media.sound import Levels, Signal
 from sinchphone.protocol import call_vocabulary as v
@@ -24,6 +25,12 @@ INVITE = Message(Method.INVITE, BOB, BodyType.MEDIA, "", {"sdp": encode_descript
 PATIENCE_S = 10.0
 
 
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass(eq=False)
 class FakePort:
     log: list[str]
@@ -35,12 +42,15 @@ class FakePort:
     closed: bool = False
     made: list["FakePort"] = field(default_factory=list)
 
+    may_answer: asyncio.Event = field(default_factory=_set)
+
     async def offer(self) -> Description:
         if self.broken:
             raise MediaError("no socket")
         return Description("offer", "v=0 offer")
 
     async def answer(self, offer: Description) -> Description:
+        await self.may_answer.wait()
         return Description("answer", "v=0 answer")
 
     async def accept(self, answer: Description) -> None:
@@ -66,6 +76,11 @@ class FakePort:
     async def events(self) -> AsyncIterator[Any]:
         while True:
             yield await self.queue.get()
+
+    async def dtmf(self, digits: str) -> None:
+        if self.broken:
+            raise MediaError("the peer takes no digits")
+        self.log.append(f"{self.name} dials {digits}")
 
     async def stats(self) -> PortStats:
         return PortStats(packets_sent=7)
@@ -224,12 +239,24 @@ async def test_a_ringtone_stops_when_the_caller_gives_up() -> None:
     assert stage.call.details.cause is Cause.CANCELED
 
 
-async def test_a_busy_peer_is_heard_as_a_busy_tone() -> None:
+@pytest.mark.parametrize(("code", "tone"), [(486, "busy"), (600, "busy"), (503, "congestion"), (504, "congestion"), (404, "quiet")])
+async def test_a_refused_caller_hears_whether_it_was_busy_or_had_no_way_there(code: int, tone: str) -> None:
     stage = Stage()
     await stage.reach(State.PROGRESSING)
-    stage.hear(Method.DENY, BOB, BodyType.ERROR, encode_failure(CallFailure(486, "Busy here")))
+    stage.hear(Method.DENY, BOB, BodyType.ERROR, encode_failure(CallFailure(code, "no")))
     await stage.end()
-    assert stage.log[-2:] == ["sound busy", "sound close"]
+    assert stage.log[-2:] == [f"sound {tone}", "sound close"]
+
+
+async def test_an_incoming_call_that_waits_is_not_heard_to_ring_and_the_caller_is_told_that_it_does() -> None:
+    stage = Stage(INVITE)
+    stage.call.rings = False
+    await stage.reach(State.RINGING)
+    await asyncio.sleep(0.02)
+    assert "sound ringtone" not in stage.log
+    assert Method.ACK in [method for method, _ in stage.channel.sent]
+    await stage.call.hang_up()
+    await stage.end()
 
 
 async def test_a_declined_call_is_quiet_at_once() -> None:
@@ -429,3 +456,110 @@ async def test_details_tell_how_the_call_went() -> None:
     assert sorted(times) == times  # type: ignore[type-var]
     assert (details.codec, details.pair, details.ended_by) == ("opus", "host", "us")
     assert details.setup_ms is not None and details.duration_ms >= 0
+
+
+async def events(call: Call) -> list[CallEvent]:
+    return [event async for event in call.events()]
+
+
+async def test_digits_go_to_the_device_that_answered_and_are_told() -> None:
+    stage = Stage(devices=2)
+    await stage.reach(State.PROGRESSING)
+    stage.ack(BOB)
+    stage.ack(BOB2)
+    await stage.until("port.1 accept")
+    stage.hear(Method.JOIN, BOB2)
+    await stage.reach(State.ANSWERED)
+    with pytest.raises(LocalProtocolError, match="established"):
+        await stage.call.dtmf("1")
+    stage.port_one.made[0].queue.put_nowait(Connected("host", "opus"))
+    await stage.reach(State.ESTABLISHED)
+    await stage.call.dtmf("1 w-2#")
+    assert "port.1 dials 1w2#" in stage.log
+    await stage.call.hang_up()
+    await stage.end()
+    assert await events(stage.call) == [DigitsSent("1w2#")]
+
+
+async def test_digits_of_the_peer_are_told_and_those_of_another_device_are_not() -> None:
+    stage = Stage(devices=2)
+    await stage.reach(State.PROGRESSING)
+    stage.ack(BOB)
+    stage.ack(BOB2)
+    await stage.until("port.1 accept")
+    stage.hear(Method.JOIN, BOB2)
+    await stage.reach(State.ANSWERED)
+    winner, loser = stage.port_one.made[0], stage.port_one
+    reading = asyncio.ensure_future(events(stage.call))
+    loser.queue.put_nowait(media.DigitHeard("9", 100))
+    winner.queue.put_nowait(media.DigitHeard("5", 120))
+    winner.queue.put_nowait(Connected("host", "opus"))
+    await stage.reach(State.ESTABLISHED)
+    await stage.call.hang_up()
+    await stage.end()
+    assert await reading == [DigitHeard("5", 120)]
+
+
+async def test_digits_that_cant_be_sent_are_an_error_and_no_event() -> None:
+    stage = Stage()
+    await stage.talk()
+    stage.port_one.broken = True
+    with pytest.raises(MediaError, match="takes no digits"):
+        await stage.call.dtmf("1")
+    for odd in ("", "1x", "1" * 257, "١"):
+        with pytest.raises(LocalProtocolError):
+            await stage.call.dtmf(odd)
+    assert stage.call.state is State.ESTABLISHED
+    await stage.call.hang_up()
+    await stage.end()
+    assert await events(stage.call) == []
+
+
+async def test_attack_a_peer_that_dials_without_end_doesnt_fill_the_memory() -> None:
+    stage = Stage()
+    await stage.talk()
+    for number in range(2 * MAX_UNREAD_EVENTS):
+        stage.port_one.queue.put_nowait(media.DigitHeard("1", number))
+    async with asyncio.timeout(PATIENCE_S):
+        while not stage.port_one.queue.empty():
+            await asyncio.sleep(0.001)
+    await stage.call.hang_up()
+    await stage.end()
+    told = await events(stage.call)
+    assert len(told) == MAX_UNREAD_EVENTS
+    assert told[-1] == DigitHeard("1", 2 * MAX_UNREAD_EVENTS - 1)
+
+
+async def test_who_hangs_up_can_say_why() -> None:
+    stage = Stage()
+    await stage.talk()
+    await stage.call.hang_up(CallFailure(None, "the shop is closed"))
+    await stage.end()
+    assert stage.call.details.failure == CallFailure(None, "the shop is closed")
+    assert stage.channel.sent[-1] == (Method.LEAVE, ("sig-bob",))
+
+
+async def test_a_gateways_call_rings_is_heard_and_is_answered_while_its_answer_comes_late() -> None:
+    stage = Stage(INVITE)
+    stage.port_one.may_answer.clear()
+    await stage.call.ring()
+    await stage.reach(State.RINGING)
+    await stage.call.preview()
+    stage.port_one.may_answer.set()
+    await stage.until("sound early")
+    await stage.call.answer()
+    await stage.until("sound connect")
+    await stage.call.hang_up()
+    await stage.end()
+    assert [method for method, _ in stage.channel.sent] == [Method.ACK, Method.ACK, Method.JOIN, Method.LEAVE]
+
+
+async def test_a_gateways_call_that_cannot_be_served_is_an_error_with_the_reason() -> None:
+    stage = Stage(INVITE)
+    stage.port_one.may_answer.clear()
+    await stage.call.ring()
+    await stage.reach(State.RINGING)
+    await stage.call.fail(CallFailure(503, "Service Unavailable", "sip"))
+    await stage.end()
+    assert stage.channel.sent[-1] == (Method.ERROR, ("sig-bob",))
+    assert stage.call.details.failure == CallFailure(503, "Service Unavailable", "sip")

@@ -50,18 +50,22 @@ class Operation(StrEnum):
 
 
 class ErrorCode(IntEnum):
-    """``code`` of an error body: Sinch's numbers elsewhere, except the two marked ours."""
+    """``code`` of an error body: Sinch's numbers elsewhere, except those marked ours."""
 
     INVALID_PARAMETERS = 40001
     MISSING_PARAMETER = 40002
     INVALID_REQUEST = 40003
+    NO_AUTHORIZATION = 40100
+    NO_TIMESTAMP = 40101
+    INVALID_SIGNATURE = 40102
     UNKNOWN_INSTANCE = 40106  # ours
     CLOCK_DIFFERENCE = 40107  # ours
     INVALID_CREDENTIALS = 40108
     FORBIDDEN = 40301
     NOT_FOUND = 40400
-    TOO_MANY = 42900
+    TOO_MANY = 42900  # ours
     INTERNAL = 50000
+    NOT_THERE = 50100  # ours
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,10 @@ class PubSub:
         finally:
             self._publishing.release()
 
+    def renew(self) -> None:
+        """This machine's network may have changed: subscribe over a new connection, from where we are. Nothing is told of it."""
+        self._requests.renew()
+
     async def leave(self, channels: Sequence[str]) -> None:
         """Say good-bye to the channels, within two seconds. It's a courtesy: whether it arrives doesn't matter."""
         await self._requests.leave(joined(channels))

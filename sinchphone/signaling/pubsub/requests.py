@@ -43,19 +43,30 @@ class BrokerRequests:
         self._identity = f"uuid={segment(uuid)}&pnsdk=sinchphone"
         self._poll_timeout_s = poll_timeout_s
         self._heartbeat_s = heartbeat_s
+        self._held: asyncio.Task[Answer | SinchphoneError] | None = None  # the poll
         self.heartbeats = 0
 
-    async def poll(self, channels: str, timetoken: str, region: int | None) -> Answer | SinchphoneError:
-        """A long poll from a timetoken on, with heartbeats meanwhile; from 0 on it's answered at once. Errors are given back."""
+    def renew(self) -> None:
+        """Give up the poll that is held, for a new one over a new connection: the one it came over may be dead."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.cancel()
+
+    async def poll(self, channels: str, timetoken: str, region: int | None) -> Answer | SinchphoneError | None:
+        """A long poll from a timetoken on, with heartbeats meanwhile; from 0 on it's answered at once. Errors are given back;
+        ``None``: it was given up by ``renew``."""
         if timetoken == "0":
             return await self._subscribe(channels, timetoken, region, REQUEST_TIMEOUT_S)
         async with asyncio.TaskGroup() as group:
             polling = self._subscribe(channels, timetoken, region, self._poll_timeout_s)
-            poll = group.create_task(polling, name="pub/sub poll")
+            poll = self._held = group.create_task(polling, name="pub/sub poll")
             pulse = group.create_task(self._beat(channels), name="pub/sub heartbeat")
             await asyncio.wait({poll, pulse}, return_when=asyncio.FIRST_COMPLETED)
+            renewed, self._held = self._held is None, None
             pulse.cancel()
             poll.cancel()
+        if poll.cancelled() and renewed:
+            return None
         if poll.cancelled():
             return NetworkError("the broker doesn't answer heartbeats", hint="check the network connection")
         return poll.result()

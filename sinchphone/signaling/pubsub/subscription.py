@@ -91,11 +91,12 @@ class Subscription:
             await self._backoff.wait(self._hollow - 3)
         started = asyncio.get_running_loop().time()
         outcome = await self._requests.poll(self._channels, self._timetoken, self._region)
-        return self._take(outcome, asyncio.get_running_loop().time() - started)
+        return [] if outcome is None else self._take(outcome, asyncio.get_running_loop().time() - started)
 
     async def _probe(self) -> list[PubSubEvent]:
         """Whether subscribing works again. A subscribe from 0 is answered at once and leaves our place alone."""
         outcome = await self._requests.poll(self._channels, "0", None)
+        assert outcome is not None, "a poll from 0 is answered at once"
         answer = self._understood(outcome)
         if isinstance(answer, SinchphoneError):
             return self._failed(answer)

@@ -1,0 +1,83 @@
+"""A call's quality while it lasts: once a second counters and levels are read, judged and told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from sinchphone.audio.quality import Quality, Report, Sample
+from sinchphone.errors import SinchphoneError
+from sinchphone.media.port import PortStats
+from sinchphone.media.sound import Levels
+
+EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StatsTaken:
+    """A second of the call: counters since its start, what this second was like, how loud it is now, the mean score so far."""
+
+    stats: PortStats
+    report: Report
+    levels: Levels
+    mean_mos: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class QualityTriggered:
+    """Something is wrong with the sound from now on: one of ``audio.quality.QualityWarning``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRecovered:
+    """It is over."""
+
+    name: str
+
+
+MonitorEvent: TypeAlias = StatsTaken | QualityTriggered | QualityRecovered
+
+
+async def watch(
+    stats: Callable[[], Awaitable[PortStats]], levels: Callable[[], Levels], muted: Callable[[], bool]
+) -> AsyncIterator[MonitorEvent]:
+    """What there is to tell of an established call, once a second until it is cancelled. A second without counters is left out."""
+    quality = Quality()
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        try:
+            counters = await stats()
+        except SinchphoneError:  # the leg is closing
+            counters = None
+        if counters is not None:
+            heard = levels()
+            changes = quality.push(_sample(counters, heard, loop.time(), muted=muted()))
+            yield StatsTaken(counters, quality.report, heard, quality.mean_mos)
+            for change in changes:
+                yield QualityTriggered(change.name) if change.triggered else QualityRecovered(change.name)
+        due = max(due + EVERY_S, loop.time())
+        await asyncio.sleep(due - loop.time())
+
+
+def _sample(stats: PortStats, levels: Levels, at: float, *, muted: bool) -> Sample:
+    return Sample(
+        at=at,
+        connected=stats.codec is not None,
+        muted=muted,
+        codec=stats.codec,
+        packets_received=stats.packets_received,
+        packets_lost=stats.packets_lost,
+        bytes_sent=stats.bytes_sent,
+        bytes_received=stats.bytes_received,
+        concealed_samples=stats.concealed_samples,
+        played_samples=stats.played_samples,
+        sent_loss_percent=stats.sent_loss_percent,
+        jitter_ms=stats.jitter_ms,
+        delay_ms=stats.delay_ms,
+        round_trip_ms=stats.round_trip_ms,
+        near=levels.near,
+        far=levels.far,
+    )

@@ -1,0 +1,214 @@
+"""The shell around the call machine while sound flows: ICE restarts and warnings never end a call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from sinchphone.engine import call as shell
+from sinchphone.engine.call import Call, CallWarning
+from sinchphone.errors import MediaError
+from sinchphone.media.port import Connected, FirstPacket, Moved, PortOptions, PortStats, PortWarning, RestartWanted
+from sinchphone.media.sound import Levels
+from sinchphone.protocol import call_vocabulary as v
+from sinchphone.protocol.call import CallMachine
+from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.jsep import Description, encode_description
+from sinchphone.protocol.mxp import BodyType, Client, Message, Method
+from sinchphone.signaling.dialect import Domain
+
+ME, BOB = Client("ada", "ada-1", "sig-ada"), Client("bob", "bob-1", "sig-bob")
+PATIENCE_S = 10.0
+
+
+@dataclass(eq=False)
+class Port:
+    """A port that is connected, and restarts unless it's told not to."""
+
+    refuses: bool = False
+    log: list[str] = field(default_factory=list)
+    queue: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    leg: Any = field(default_factory=object)
+
+    async def offer(self) -> Description:
+        return Description("offer", "v=0 offer")
+
+    async def accept(self, answer: Description) -> None:
+        self.log.append(f"accept {answer.sdp}")
+        if "bad" in answer.sdp:
+            raise MediaError("the peer doesn't restart")
+
+    async def answer(self, offer: Description) -> Description:
+        self.log.append(f"answer {offer.sdp}")
+        if self.refuses:
+            raise MediaError("our own offer stands")
+        return Description("answer", "v=0 reply")
+
+    async def restart(self) -> Description:
+        self.log.append("restart")
+        if self.refuses:
+            raise MediaError("not now")
+        return Description("offer", "v=0 again")
+
+    async def add_candidate(self, candidate: Any) -> None:
+        """Nothing to do."""
+
+    async def stats(self) -> PortStats:
+        return PortStats()
+
+    async def events(self) -> AsyncIterator[Any]:
+        while True:
+            yield await self.queue.get()
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+
+class Quiet:
+    """No sound."""
+
+    async def open(self) -> None: ...
+    async def connect(self, leg: Any, *, early: bool = False) -> None: ...
+    async def close(self) -> None: ...
+    def mute(self, muted: bool) -> None: ...
+
+    async def signal(self, signal: Any) -> bool:
+        return False
+
+    def levels(self) -> Levels:
+        return Levels(0, 0)
+
+
+class Stage:
+    """A call that talks."""
+
+    def __init__(self) -> None:
+        self.media, self.sent, self.inbox = Port(), list[Message](), asyncio.Queue[Message]()
+        unlike: Any = self
+        quiet: Any = Quiet()
+        self.call = Call(
+            CallMachine(ME),
+            call_id="call-1",
+            peer="bob",
+            domain=Domain.MXP,
+            channel=unlike,
+            ports=unlike,
+            port_options=PortOptions(),
+            sound=quiet,
+            place=self.place,
+            monitored=True,
+        )
+        self.warnings: list[CallWarning] = []
+        self.tasks = [asyncio.ensure_future(self.call.run()), asyncio.ensure_future(self.read())]
+
+    def port(self, options: PortOptions) -> Port:
+        return self.media
+
+    async def place(self, offer: Description) -> v.Placed:
+        return v.Placed("sig-call", 1)
+
+    async def send(self, message: Message, channels: Collection[str]) -> None:
+        self.sent.append(message)
+
+    async def receive(self) -> Message:
+        return await self.inbox.get()
+
+    async def read(self) -> None:
+        async for event in self.call.events():
+            if isinstance(event, CallWarning):
+                self.warnings.append(event)
+
+    def hear(self, method: Method, description: Description | None = None) -> None:
+        body = (BodyType.NONE, "") if description is None else (BodyType.SDP, encode_description(description))
+        self.inbox.put_nowait(Message(method, BOB, *body))
+
+    async def reach(self, state: State) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            async for now in self.call.states():
+                if now is state:
+                    return
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    def described(self) -> list[str]:
+        """What was told in PEER EVENTs."""
+        return [message.body for message in self.sent if message.method is Method.PEER_EVENT]
+
+    async def end(self) -> None:
+        assert self.call.state is State.ESTABLISHED
+        await self.call.hang_up()
+        await asyncio.wait_for(asyncio.gather(*self.tasks), PATIENCE_S)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = Stage()
+    await made.reach(State.PROGRESSING)
+    made.hear(Method.ACK, Description("answer", "v=0 answer"))
+    made.hear(Method.JOIN)
+    await made.reach(State.ANSWERED)
+    made.media.queue.put_nowait(Connected("host", "opus"))
+    await made.reach(State.ESTABLISHED)
+    made.media.log.clear()
+    yield made
+    await made.end()
+
+
+async def test_a_port_that_wants_a_restart_gets_the_peers_answer_to_it(stage: Stage) -> None:
+    stage.media.queue.put_nowait(RestartWanted("the peer doesn't answer"))
+    await stage.until(stage.described)
+    assert stage.described() == [encode_description(Description("offer", "v=0 again"))]
+    stage.hear(Method.PEER_EVENT, Description("answer", "v=0 reply"))
+    await stage.until(lambda: "accept v=0 reply" in stage.media.log)
+    stage.media.queue.put_nowait(Moved("relay"))
+    await stage.until(lambda: stage.call.details.pair == "relay")
+
+
+async def test_the_peers_restart_is_answered(stage: Stage) -> None:
+    stage.hear(Method.PEER_EVENT, Description("offer", "v=0 theirs"))
+    await stage.until(stage.described)
+    assert stage.media.log == ["answer v=0 theirs"]
+    assert stage.described() == [encode_description(Description("answer", "v=0 reply"))]
+
+
+async def test_what_fails_leaves_the_call_as_it_is_and_says_nothing_to_the_peer(stage: Stage) -> None:
+    stage.media.refuses = True
+    stage.media.queue.put_nowait(RestartWanted("the peer doesn't answer"))
+    stage.hear(Method.PEER_EVENT, Description("offer", "v=0 theirs"))
+    await stage.until(lambda: len(stage.media.log) == 2)
+    stage.media.refuses = False
+    stage.media.queue.put_nowait(RestartWanted("the peer doesn't answer"))
+    await stage.until(stage.described)
+    stage.hear(Method.PEER_EVENT, Description("answer", "v=0 bad"))
+    await stage.until(lambda: "accept v=0 bad" in stage.media.log)
+    assert len(stage.described()) == 1
+
+
+async def test_a_warning_of_the_port_is_told_once(stage: Stage) -> None:
+    for _ in range(3):  # of each of several devices
+        stage.media.queue.put_nowait(PortWarning("no TURN server gave an address", "hint"))
+    await stage.until(lambda: stage.warnings)
+    await asyncio.sleep(0.02)
+    assert stage.warnings == [CallWarning("no TURN server gave an address", "hint")]
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_call_without_a_packet_of_sound_says_so(heard: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell, "NO_SOUND_S", 0.2)
+    made = Stage()
+    await made.reach(State.PROGRESSING)
+    made.hear(Method.ACK, Description("answer", "v=0 answer"))
+    made.hear(Method.JOIN)
+    await made.reach(State.ANSWERED)
+    made.media.queue.put_nowait(Connected("host", "opus"))
+    if heard:
+        made.media.queue.put_nowait(FirstPacket())
+    await made.reach(State.ESTABLISHED)
+    await asyncio.sleep(0.4)
+    assert ["no sound has come" in warning.message for warning in made.warnings] == ([] if heard else [True])
+    await made.end()

@@ -1,0 +1,51 @@
+"""A subscription on a machine whose network has changed: it moves to a new connection, without a word and without a loss."""
+
+import asyncio
+import socket
+
+import pytest
+
+from sinchphone.signaling import transport
+from sinchphone.signaling.pubsub.backoff import Backoff
+from sinchphone.signaling.pubsub.client import PubSub, Received, Resumed
+
+
+@pytest.fixture
+def pubsub(broker, session):
+    return PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", publish_key="pub", uuid="me", backoff=Backoff(0.01))
+
+
+async def test_a_renewed_subscription_goes_on_from_where_it_was(broker, pubsub, eventually):
+    events = []
+
+    async def listen():
+        async for event in pubsub.events(["news"]):
+            events.extend([event])
+
+    listening = asyncio.create_task(listen())
+    await eventually(lambda: broker.polls_held > 0)
+    for number in range(5):
+        before = len(broker.seen)
+        pubsub.renew()
+        await broker.post("news", number)
+        await eventually(lambda before=before: len(broker.seen) > before)
+    await eventually(lambda: len([event for event in events if isinstance(event, Received)]) == 5)
+    assert [event.payload for event in events if isinstance(event, Received)] == [0, 1, 2, 3, 4]
+    assert [event for event in events if not isinstance(event, Received)] == [Resumed()]
+    assert pubsub.counters.interruptions == 0
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_nothing_happens_where_no_poll_is_held(pubsub):
+    pubsub.renew()
+    assert isinstance(await pubsub.time(), int)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system can't do that")
+async def test_connections_notice_that_nobody_hears_them():
+    connector = transport.connector()
+    made = connector._socket_factory((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 1)))
+    assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == transport.UNHEARD_MS
+    made.close()
+    await connector.close()
