@@ -23,10 +23,9 @@ import platformdirs
 
 from sinchphone.engine.environment import Api
 from sinchphone.errors import NetworkError
-from sinchphone.exchange.calls.line import Destinations
-from sinchphone.exchange.destinations.attendant import Attendants
 from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
 from sinchphone.exchange.directory.identity import exchange_proof
+from sinchphone.exchange.gateway.options import GatewayOptions, SipSettings
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions
 from sinchphone.exchange.server import SERVICE, Exchange, PortTakenError
 from sinchphone.exchange.store import FILE_NAME as STORE_NAME
@@ -63,14 +62,15 @@ class Local:
         host: str = DEFAULT_HOST,
         port: int = DEFAULT_PORT,
         media: MediaThread | None = None,
-        destinations: Destinations | None = None,
+        gateway: GatewayOptions | None = None,
+        sip_port: int | None = None,
         api: Api = "ocra",
         keep: bool = True,
     ) -> None:
         """``state_dir`` keeps the application's key and secret and, with ``keep``, the users and what waits for them; the platform's
-        state folder if not given. ``destinations`` is what can be called beside users while this process hosts (default: the dial
-        plan, its sound in ``media``). ``api`` is the dialect that clients speak. Raises ConfigError where the credentials can't be
-        kept."""
+        state folder if not given. ``gateway`` says what can be called beside users while this process hosts, its sound in ``media``;
+        with ``sip_port`` it listens for phones there (0: a free port). ``api`` is the dialect that clients speak. Raises ConfigError
+        where the credentials can't be kept."""
         folder = state_dir or platformdirs.user_state_path("sinchphone")
         self._credentials: ApplicationCredentials = local_credentials(folder)
         self._options = ExchangeOptions(
@@ -78,10 +78,11 @@ class Local:
             port=port,
             applications={self._credentials.key: self._credentials.secret},
             store=folder / STORE_NAME if keep else None,
+            gateway=_listening(gateway or GatewayOptions(), sip_port),
         )
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        self._own_media = None if media else MediaThread()
-        self._destinations = destinations or Attendants(media or self._own_media)
+        self._media = media or MediaThread()
+        self._owns_media = media is None
         self._api: Api = api
         self._exchange: Exchange | None = None
         self._opened = 0
@@ -106,6 +107,12 @@ class Local:
     def loopback(self) -> bool:
         """Media runs on this machine."""
         return True
+
+    @property
+    def sip_address(self) -> str | None:
+        """Where phones register, ``host:port``, while this process hosts and listens for them."""
+        gateway = self._exchange.gateway if self._exchange is not None else None
+        return gateway.sip_address if gateway is not None else None
 
     @property
     def hosting(self) -> bool:
@@ -159,8 +166,8 @@ class Local:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             await exchange.close()
-        if self._own_media is not None:
-            await asyncio.to_thread(self._own_media.stop)
+        if self._owns_media:
+            await asyncio.to_thread(self._media.stop)
 
     async def _find_or_host(self) -> None:
         found, deadline = _Found.NOBODY, time.monotonic() + FIND_SECONDS
@@ -176,7 +183,7 @@ class Local:
 
     async def _host(self) -> bool:
         """Host the exchange; False where somebody else has the port."""
-        exchange = Exchange(self._options, destinations=self._destinations)
+        exchange = Exchange(self._options, media=self._media)
         try:
             await exchange.start()
         except PortTakenError:
@@ -225,6 +232,11 @@ class Local:
             f"whatever listens on {where} doesn't answer",
             hint="Where that is a suspended sinchphone (Ctrl-Z), let it go on (fg); else stop it, or choose another port.",
         )
+
+
+def _listening(gateway: GatewayOptions, port: int | None) -> GatewayOptions:
+    """The embedded exchange listens for phones only where it's told to: it shares the machine with others."""
+    return replace(gateway, sip=replace(gateway.sip or SipSettings(), port=port) if port is not None else None)
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -17,10 +17,13 @@ from aiohttp import web
 from sinchphone.errors import NetworkError, RemoteProtocolError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
+from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
+from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.verification import Verifier
+from sinchphone.exchange.gateway.gateway import Gateway
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.ocra.routes import OcraRoutes
@@ -31,6 +34,7 @@ from sinchphone.exchange.pubsub.routes import PubNubRoutes
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
+from sinchphone.media.thread import MediaThread
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.ocra.names import CORS_HEADERS, ErrorCode
 from sinchphone.signaling.ocra.registration import write_error
@@ -53,9 +57,11 @@ class PortTakenError(NetworkError):
 class Exchange:
     """An exchange. ``async with`` starts and closes it; it can be started once."""
 
-    def __init__(self, options: ExchangeOptions, *, destinations: Destinations | None = None) -> None:
-        """``destinations`` answers what is no user: rooms, numbers, the echo. Raises ConfigError for a secret that is none."""
+    def __init__(self, options: ExchangeOptions, *, media: MediaThread | None = None, destinations: Destinations | None = None) -> None:
+        """``media`` carries the sound of all that is no call between users (SIP, numbers, rooms, the echo): the gateway; without it, there
+        is none, or what ``destinations`` says. Raises ConfigError for a secret that is none."""
         self._options = options
+        self.gateway = Gateway(options.gateway, options.applications, media, certificate=options.sip_certificate) if media else None
         self._ready = asyncio.Event()
         self._closing = asyncio.Event()
         self._store = Store(options.store)
@@ -64,7 +70,9 @@ class Exchange:
         self._accounts = Accounts(self.directory, self._store)
         self._transports = Transports(self.directory, self._accounts, self._store)
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
-        self._calls = Calls(options, self.directory, self.broker, destinations)
+        self._calls = Calls(options, self.directory, self.broker, destinations or self.gateway)
+        if self.gateway is not None:
+            self.gateway.join(self._calls, self.broker, self.directory)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
 
@@ -102,8 +110,11 @@ class Exchange:
         try:
             await self._listen(self._runner)
             await self._recall()
+            if self.gateway is not None:
+                await self.gateway.start()
         except BaseException:
             await self._runner.cleanup()
+            await self._close_gateway()
             await self._store.close()
             self._runner = None
             raise
@@ -145,10 +156,15 @@ class Exchange:
         for site in list(runner.sites):
             await site.stop()
         await self._calls.close(_CLOSE_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
+        await self._close_gateway()
         self._closing.set()
         self.broker.wake_everybody()
         await runner.cleanup()
         await self._store.close()
+
+    async def _close_gateway(self) -> None:
+        if self.gateway is not None:
+            await self.gateway.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -165,6 +181,8 @@ class Exchange:
         PubNubRoutes(self.broker, self.directory, self._postbox, self._options, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls).add_to(application.router)
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
+        if self.gateway is not None:
+            ConferenceRoutes(self.gateway.rooms, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         return application
 
     @web.middleware
@@ -231,9 +249,9 @@ async def _errors_as_json(request: web.Request, handler: _Route) -> web.StreamRe
 
 
 def _refused(request: web.Request, status: int, code: ErrorCode, message: str) -> web.Response:
-    """The older dialect calls the number ``errorCode``."""
+    """The older dialect and the calling API call the number ``errorCode``."""
     reference = secrets.token_hex(8)
     _logger.debug("refused with %d (%d), reference %s", status, code, reference)
-    legacy = request.rel_url.raw_path.startswith(f"{API_ROOT}/")
+    legacy = request.rel_url.raw_path.startswith((f"{API_ROOT}/", f"{CALLING_ROOT}/"))
     body = write_json({"errorCode": int(code), "message": message, "reference": reference}) if legacy else None
     return web.Response(body=body or write_error(code, message, reference), status=status, content_type="application/json")

@@ -1,6 +1,6 @@
 import pytest
 
-from sinchphone.exchange.destinations.dialplan import Plan, Verdict, Voice, plan_for
+from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER, TEST_NUMBER, Plan, Verdict, Voice, is_simulated, plan_for
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.signaling.dialect import Domain
 
@@ -31,6 +31,35 @@ def test_the_test_number_says_that_the_call_is_connected_and_ends_it() -> None:
 
 def test_any_other_number_rings_then_says_what_was_called_then_echoes() -> None:
     assert plan_for(Domain.PSTN, "+14155550101") == Plan(ring_s=2.0, recordings=("called",), number="+14155550101")
+
+
+@pytest.mark.parametrize("area", ["415", "212", "604"])
+@pytest.mark.parametrize(
+    ("ending", "plan"),
+    [
+        ("00", Plan(ring_s=1.0, recordings=("speech",), voice=Voice.SILENCE, ends_after_recordings=True)),
+        ("02", Plan(Verdict.BUSY)),
+        ("03", Plan(Verdict.RING)),
+        ("04", Plan(Verdict.DECLINE, ring_s=0.5)),
+        ("05", Plan(ring_s=1.0, digits="123")),
+        ("06", Plan(ring_s=1.0, talk_s=3.0)),
+        ("07", Plan(ring_s=1.0, recordings=("digit",), voice=Voice.SILENCE, repeats_digit=True)),
+        ("08", Plan(ring_s=1.0, recordings=("bad-line",), voice=Voice.BAD_ECHO)),
+        ("09", Plan(Verdict.FAIL, failure=(404, "this number is not allocated"))),
+    ],
+)
+def test_numbers_that_nobody_has_behave_by_their_ending_in_every_area(area: str, ending: str, plan: Plan) -> None:
+    assert plan_for(Domain.PSTN, f"+1{area}55501{ending}") == plan
+
+
+@pytest.mark.parametrize("number", ["+14155550101", "+14155550110", "+14155550199", "+14155550200", "+441155550102", "+11155550102"])
+def test_the_others_are_like_any_number(number: str) -> None:
+    assert plan_for(Domain.PSTN, number) == Plan(ring_s=2.0, recordings=("called",), number=number)
+
+
+def test_a_trunk_is_never_asked_for_the_numbers_that_nobody_has() -> None:
+    assert all(map(is_simulated, (NOBODYS_NUMBER, TEST_NUMBER, "+12125550199")))
+    assert not any(map(is_simulated, ("+14155550200", "+46700000000", "+1415555010", "+141555501000", "14155550100", "+1415555٠١٠٠")))
 
 
 @pytest.mark.parametrize("number", ["14155550101", "+123", "+1234567890123456", "+0123456789", "+1415555010a"])

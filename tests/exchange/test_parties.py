@@ -3,8 +3,9 @@ import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.goertzel import share
+from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import Sine
-from sinchphone.exchange.destinations.parties import Echo, Recording, Sequence, Silence, Tone
+from sinchphone.exchange.destinations.parties import BadLine, Echo, Recording, Sequence, Silence, Speaker, Tone
 from sinchphone.media.sound import Party
 
 
@@ -62,3 +63,41 @@ def test_a_sequence_hands_over_when_the_recording_has_been_said() -> None:
     first, then = say(party, 25, heard), say(party, 25, heard)
     assert share(first, 1000) > 0.99
     assert np.array_equal(then, np.tile(heard, 25))
+
+
+def test_a_speaker_says_one_thing_after_the_other_and_nothing_in_between() -> None:
+    speaker = Speaker()
+    assert not say(speaker, 2).any()
+    first, second = np.full(FRAME_SAMPLES + 1, 7, np.int16), np.full(FRAME_SAMPLES, 9, np.int16)
+    speaker.say(first)
+    speaker.say(second)
+    said = say(speaker, 4)
+    assert [int(said[position * FRAME_SAMPLES]) for position in range(4)] == [7, 7, 9, 0]
+
+
+def test_a_speaker_can_be_interrupted() -> None:
+    speaker = Speaker()
+    speaker.say(np.full(100 * FRAME_SAMPLES, 7, np.int16))
+    say(speaker, 3)
+    speaker.say(np.full(FRAME_SAMPLES, 9, np.int16), interrupt=True)
+    assert (say(speaker, 1) == 9).all()
+    assert not say(speaker, 1).any()
+
+
+def test_a_bad_line_loses_a_tenth_of_the_sound_and_adds_noise() -> None:
+    tone = [Sine(440).pull() for _ in range(500)]
+    line = BadLine(Echo())
+    loudness = [dbfs(line.tick(frame)) for frame in tone]
+    lost = [level for level in loudness if level < -40]
+    assert 25 < len(lost) < 100
+    assert all(level == pytest.approx(-45, abs=2) for level in lost)
+    assert all(level == pytest.approx(-20, abs=1) for level in loudness if level >= -40)
+
+
+def test_a_bad_line_is_as_bad_each_time() -> None:
+    assert np.array_equal(say(BadLine(Tone(440)), 100), say(BadLine(Tone(440)), 100))
+
+
+def test_what_is_too_loud_for_a_bad_line_is_clipped_and_not_turned_over() -> None:
+    loud = np.full(FRAME_SAMPLES, 32_767, np.int16)
+    assert (say(BadLine(Echo(), lost=0.0), 10, loud) > 30_000).all()

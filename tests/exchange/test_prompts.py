@@ -7,7 +7,7 @@ from sinchphone.audio.frame import RATE
 from sinchphone.audio.level import dbfs
 from sinchphone.errors import AudioFileError
 from sinchphone.exchange.destinations import prompts
-from sinchphone.exchange.destinations.prompts import NAMES, load, spell_number
+from sinchphone.exchange.destinations.prompts import NAMES, load, spell_digit, spell_number
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,3 +57,10 @@ def test_the_recordings_are_small() -> None:
     folder = Path(prompts.__file__).with_name("recordings")
     assert sum(file.stat().st_size for file in folder.iterdir()) < 150_000
     assert {file.stem for file in folder.iterdir()} == set(NAMES)
+
+
+def test_every_key_of_a_telephone_has_a_name() -> None:
+    names = [spell_digit(digit) for digit in "0123456789*#ABCD"]
+    assert all(len(name) > RATE / 10 for name in names)
+    assert len({name.tobytes() for name in names}) == 16
+    assert len(spell_digit("x")) == 0

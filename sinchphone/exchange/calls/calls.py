@@ -4,6 +4,8 @@
 
     to a user      -> an INVITE to each device (``delivery``); from then on the ends talk to each other
     to others      -> ``Destinations`` finds an ``Answerer``, which talks over a ``Line``
+
+Callers are devices (``place``) and the gateway, for those who are none (``invite``).
 """
 
 import asyncio
@@ -15,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sinchphone.errors import LocalProtocolError, SinchphoneError
-from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Relay, client_of, invite_frames, post_broadcast
+from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, Relay, invite_frames, post_broadcast
 from sinchphone.exchange.calls.line import Answerer, Destinations, Line, talk
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
@@ -38,7 +40,7 @@ _logger = logging.getLogger(__name__)
 class _OpenCall:
     """A call that isn't over, as far as we know. ``relay`` is there in calls between users."""
 
-    caller: Device
+    caller: Caller
     placed_at: float
     task: "asyncio.Task[None]"
     relay: Relay | None = None
@@ -58,13 +60,28 @@ class Calls:
     def place(self, caller: Device, request: CallRequest, now: float, *, sub_instance: str = "", no_media: bool = False) -> Placement:
         """Set a call going. ``sub_instance`` is part of what a legacy caller is called. Raises RefusedError where that can't be."""
         self._check(caller, request, now)
-        client = client_of(caller, request, sub_instance)
         answerer = self._answerer(caller.application, request)
+        placing = Caller.of_device(caller, request, sub_instance)
         if answerer is not None:
-            return self._place_to_answerer(caller, client, request, answerer, now)
+            return self._place_to_answerer(placing, request, answerer, now)
         if request.domain is not Domain.MXP:
             raise not_found(f"there are no such {_DESTINATIONS[request.domain]} on this exchange")
-        return self._place_to_user(caller, client, request, now, no_media)
+        return self._place_to_user(placing, request, now, no_media)
+
+    def invite(self, caller: Caller, request: CallRequest, now: float) -> Placement:
+        """Have all devices of the user ``request.identity`` ring, for a caller who is no device; ``request.domain`` says where the call
+        comes from. ``close_call`` follows. Raises RefusedError where that can't be."""
+        return self._place_to_user(caller, request, now, no_media=False)
+
+    def is_reachable(self, application: Application, user_id: str, now: float) -> bool:
+        """Whether a device of that user would ring."""
+        return any(device.takes_calls for device in self._directory.reachable(application, user_id, now))
+
+    def close_call(self, caller: Caller, call_id: str) -> None:
+        """A caller who is no device says that its call is over."""
+        key = (caller.application.key, call_id)
+        if key in self._open:
+            self._close(key)
 
     def report(self, device: Device, call_id: str) -> None:
         """A device says that a call is over for it. The caller's word ends the call."""
@@ -89,14 +106,15 @@ class Calls:
         if request.domain is Domain.PSTN and not request.caller_id:
             raise forbidden("a call to a phone number needs a caller id (cli)")
         self._close_stale(now)
-        own = sum(call.caller.application is caller.application and call.caller.user_id == caller.user_id for call in self._open.values())
+        devices = [call.caller.device for call in self._open.values() if call.caller.device is not None]
+        own = sum(device.application is caller.application and device.user_id == caller.user_id for device in devices)
         if own >= self._options.open_calls_per_user:
             raise too_many(f"the user has {own} open calls already")
 
     def _close_stale(self, now: float) -> None:
         """Close calls that must be over although nobody said so: set up long ago, and the caller is gone."""
         for key, call in list(self._open.items()):
-            network, channel = call.caller.application.signal, call.caller.identity.signal_channel
+            network, channel = call.caller.application.signal, call.caller.client.channel
             age = now - call.placed_at
             if age > MAX_CALL_SECONDS or (age > SETUP_SECONDS and not self._broker.is_listening(network.subscribe_key, channel, now)):
                 self._close(key)
@@ -111,17 +129,19 @@ class Calls:
         except SinchphoneError as error:
             raise forbidden(str(error)) from error
 
-    def _place_to_answerer(self, caller: Device, client: Client, request: CallRequest, answerer: Answerer, now: float) -> Placement:
+    def _place_to_answerer(self, caller: Caller, request: CallRequest, answerer: Answerer, now: float) -> Placement:
         placement, key = _placement(request, ()), (caller.application.key, request.call_id)
         local = Client(request.identity, f"exchange-{uuid.uuid4()}", placement.signal_channel)
         subscribe_key = caller.application.signal.subscribe_key
-        line = Line(request, client, local, placement.session_key, self._broker, subscribe_key, self._broker.token(now))
+        line = Line(
+            request, caller.application, caller.client, local, placement.session_key, self._broker, subscribe_key, self._broker.token(now)
+        )
         task = self._spawn(talk(answerer, line), f"answer {request.call_id}")
         self._open[key] = _OpenCall(caller, now, task)
         task.add_done_callback(lambda _: self._open.pop(key))
         return placement
 
-    def _place_to_user(self, caller: Device, client: Client, request: CallRequest, now: float, no_media: bool) -> Placement:
+    def _place_to_user(self, caller: Caller, request: CallRequest, now: float, no_media: bool) -> Placement:
         reachable = self._directory.reachable(caller.application, request.identity, now)
         callees = [device for device in reachable if device.takes_calls and device.instance_id != caller.instance_id]
         if not callees:
@@ -129,7 +149,7 @@ class Calls:
         placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.capabilities) for device in callees))
         relay = Relay(self._broker, caller, callees, request.call_id, placement.signal_channel, self._broker.token(now))
         try:
-            invites = [(callee, invite_frames(client, callee, request, placement.session_key, no_media)) for callee in callees]
+            invites = [(callee, invite_frames(caller.client, callee, request, placement.session_key, no_media)) for callee in callees]
         except LocalProtocolError as error:
             raise invalid(f"the call can't be announced: {error}") from error
         for callee, frames in invites:
@@ -165,8 +185,8 @@ def _placement(request: CallRequest, instances: tuple[RemoteInstance, ...]) -> P
     return Placement(request.call_id, secrets.token_bytes(_SESSION_KEY_BYTES), channel, instances)
 
 
-def _why_nobody(caller: Device, user_id: str) -> str:
-    if user_id == caller.user_id:
+def _why_nobody(caller: Caller, user_id: str) -> str:
+    if user_id == caller.client.user_id:
         return f"{user_id} has no other device that is listening"
     if user_id in caller.application.users:
         return f"{user_id} is not listening at the moment"

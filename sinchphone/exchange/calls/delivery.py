@@ -5,21 +5,40 @@ import base64
 import os
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.line import post
-from sinchphone.exchange.directory.devices import Device
+from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.protocol.public_headers import encode_public_headers
-from sinchphone.signaling.dialect import CallRequest, Domain
+from sinchphone.signaling.dialect import DOMAIN_HEADER, CallRequest, Domain
 
 LATE_SECONDS = 0.4  # after an INVITE a legacy client needs some 300 ms before a CANCEL is of use to it
 LISTENS_SECONDS = 0.05  # how often we look whether it listens
 MAX_HELD_FRAMES = 16  # of one call
 SETUP_SECONDS = 90.0  # after this nobody sends to a call's own channel any more (call setup takes 60 s at most)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Caller:
+    """Who calls: a user's device, or the gateway for somebody who has none.
+
+    ``client`` is what the called end sees of it and where its answers go, ``instance_id`` who publishes.
+    """
+
+    application: Application
+    client: Client
+    instance_id: str
+    device: Device | None = None
+
+    @classmethod
+    def of_device(cls, device: Device, request: CallRequest, sub_instance: str = "") -> "Caller":
+        """A user's device that places a call; ``sub_instance`` is part of what a legacy device is called."""
+        return cls(device.application, client_of(device, request, sub_instance), device.instance_id, device)
 
 
 def client_of(device: Device, request: CallRequest, sub_instance: str = "") -> Client:
@@ -43,6 +62,10 @@ def invite_frames(caller: Client, callee: Device, request: CallRequest, session_
     }
     if no_media:
         headers["nomedia"] = "true"
+    if request.domain is not Domain.MXP:
+        headers[DOMAIN_HEADER] = request.domain.value
+    if callee.legacy and not caller.user_id:
+        caller = replace(caller, user_id=caller.caller_id)  # the only name that these show
     message = Message(Method.INVITE, caller, BodyType.MEDIA, "", headers)
     tag = str(secrets.randbelow(2_000_000_000))
     return split(encrypt(message, callee.identity.mxp_key, os.urandom(16)), request.call_id, tag)
@@ -63,7 +86,7 @@ class Relay:
     it: there the frames wait until it listens.
     """
 
-    def __init__(self, broker: Broker, caller: Device, callees: Sequence[Device], call_id: str, channel: str, token: int) -> None:
+    def __init__(self, broker: Broker, caller: Caller, callees: Sequence[Device], call_id: str, channel: str, token: int) -> None:
         self._broker = broker
         self._caller = caller
         self._callees = [callee for callee in callees if not callee.legacy]

@@ -28,6 +28,7 @@ class Line:
     """
 
     request: CallRequest
+    application: Application = field(repr=False)
     caller: Client
     local: Client
     session_key: bytes = field(repr=False)

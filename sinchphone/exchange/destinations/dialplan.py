@@ -11,8 +11,24 @@
 ``hangup-after:3s`` answers at once, echoes, hangs up three seconds after the answer (any duration)
 ``answer-after:2s`` rings for two seconds (any duration), then answers and echoes
 +46000000000        Sinch's test number: says that the call is connected, hangs up
++1 NPA 555 01xx     simulated subscribers: numbers that nobody has, in any area (see ``_SUBSCRIBERS``)
 any other number    rings for two seconds, says which number was called, then echoes
 ==================  =====================================================================================
+
+A number that ends in, whatever its area:
+
+==  =====================================================================================
+00  rings for a second, speaks a passage, hangs up
+01  rings for two seconds, says which number was called, then echoes
+02  is busy
+03  rings for ever
+04  rings for half a second, declines
+05  answers, sends the digits 1 2 3, then echoes
+06  answers, echoes, hangs up three seconds after the answer
+07  answers, waits for a digit (30 s at most), says it back, hangs up
+08  a bad line: echoes with a tenth of the sound missing, and noise
+09  is not allocated: the call fails as 404
+==  =====================================================================================
 """
 
 import re
@@ -24,12 +40,15 @@ from sinchphone.exchange.refusals import invalid, not_found
 from sinchphone.signaling.dialect import Domain
 
 TEST_NUMBER: Final = "+46000000000"
+NOBODYS_NUMBER: Final = "+14155550100"  # 555-0100 to 555-0199 are reserved for fiction (NANPA)
 TONE_HZ: Final = 440.0
 MAX_DURATION_S: Final = 3600.0
 SUBSCRIBER_RING_S: Final = 2.0
+DIGIT_WAIT_S: Final = 30.0
 _DURATION: Final = re.compile(r"(\d{1,5}(?:\.\d{1,3})?)(ms|s|m)")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
-_E164: Final = re.compile(r"\+[1-9]\d{6,14}")  # ITU-T E.164: at most 15 digits
+_SIMULATED: Final = re.compile(r"\+1[2-9]\d\d55501(\d\d)", re.ASCII)
+_E164: Final = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)  # ITU-T E.164: at most 15 digits
 
 
 class Verdict(Enum):
@@ -39,6 +58,7 @@ class Verdict(Enum):
     RING = "ring"
     BUSY = "busy"
     DECLINE = "decline"
+    FAIL = "fail"
 
 
 class Voice(Enum):
@@ -47,11 +67,16 @@ class Voice(Enum):
     ECHO = "echo"
     TONE = "tone"
     SILENCE = "silence"
+    BAD_ECHO = "bad echo"  # drop-outs and noise
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one call is answered. ``number`` is spelt out after the recordings; ``talk_s`` counts from the answer."""
+    """How one call is answered.
+
+    ``number`` is spelt out after the recordings; ``talk_s`` counts from the answer; ``digits`` are sent after it. With ``repeats_digit`` a
+    digit is waited for, said back, and the call is over. ``failure`` is what FAIL tells: a SIP status and words.
+    """
 
     verdict: Verdict = Verdict.ANSWER
     ring_s: float = 0.0
@@ -60,6 +85,9 @@ class Plan:
     voice: Voice = Voice.ECHO
     talk_s: float | None = None
     ends_after_recordings: bool = False
+    digits: str = ""
+    repeats_digit: bool = False
+    failure: tuple[int, str] | None = None
 
 
 _FIXED: Final = {
@@ -70,6 +98,23 @@ _FIXED: Final = {
     "decline": Plan(Verdict.DECLINE, ring_s=0.5),
     "no-answer": Plan(Verdict.RING),
 }
+
+_SUBSCRIBERS: Final = {
+    "00": Plan(ring_s=1.0, recordings=("speech",), voice=Voice.SILENCE, ends_after_recordings=True),
+    "02": Plan(Verdict.BUSY),
+    "03": Plan(Verdict.RING),
+    "04": Plan(Verdict.DECLINE, ring_s=0.5),
+    "05": Plan(ring_s=1.0, digits="123"),
+    "06": Plan(ring_s=1.0, talk_s=3.0),
+    "07": Plan(ring_s=1.0, recordings=("digit",), voice=Voice.SILENCE, repeats_digit=True),
+    "08": Plan(ring_s=1.0, recordings=("bad-line",), voice=Voice.BAD_ECHO),
+    "09": Plan(Verdict.FAIL, failure=(404, "this number is not allocated")),
+}
+
+
+def is_simulated(number: str) -> bool:
+    """Whether a number is one of those that nobody has, so that a trunk is never asked for it."""
+    return number == TEST_NUMBER or _SIMULATED.fullmatch(number) is not None
 
 
 def plan_for(domain: Domain, identity: str) -> Plan | None:
@@ -91,6 +136,9 @@ def _plan_for_number(number: str) -> Plan:
         return Plan(recordings=("connected",), voice=Voice.SILENCE, ends_after_recordings=True)
     if not _E164.fullmatch(number):
         raise invalid("a phone number is + and 7 to 15 digits (E.164)")
+    simulated = _SIMULATED.fullmatch(number)
+    if simulated and simulated[1] in _SUBSCRIBERS:
+        return _SUBSCRIBERS[simulated[1]]
     return Plan(ring_s=SUBSCRIBER_RING_S, recordings=("called",), number=number)
 
 

@@ -1,8 +1,18 @@
 """Those who answer the exchange's own numbers: each hears 20 ms and says 20 ms (``media.sound.Party``)."""
 
-from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
-from sinchphone.audio.tones import TONE_DBFS, Sine
+import math
+import random
+from collections import deque
+from typing import Final
+
+import numpy as np
+
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
+from sinchphone.audio.level import amplitude
+from sinchphone.audio.tones import TONE_DBFS, Loop, Sine
 from sinchphone.media.sound import Party
+
+MAX_UNSAID: Final = 32  # recordings that wait to be said
 
 
 class Silence:
@@ -63,3 +73,43 @@ class Sequence:
     def tick(self, far: Frame) -> Frame:
         """The recording's next 20 ms, or the other party's."""
         return self._then.tick(far) if self._first.finished else self._first.tick(far)
+
+
+class Speaker:
+    """Says what it is told to, one after the other, and nothing in between. ``say`` may be called in any thread."""
+
+    def __init__(self) -> None:
+        self._unsaid: deque[Recording] = deque(maxlen=MAX_UNSAID)
+
+    def say(self, samples: Samples, *, interrupt: bool = False) -> None:
+        """Say it after what there is to say, or in place of it."""
+        if interrupt:
+            self._unsaid.clear()
+        self._unsaid.append(Recording(samples))
+
+    def tick(self, far: Frame) -> Frame:
+        """The next 20 ms of what there is to say, or silence."""
+        try:
+            while self._unsaid[0].finished:
+                self._unsaid.popleft()
+            return self._unsaid[0].tick(far)
+        except IndexError:  # nothing is left, perhaps only just now
+            return silence()
+
+
+class BadLine:
+    """Another party over a bad line: ``lost`` of its frames are missing, and there is noise. The same line each time."""
+
+    def __init__(self, party: Party, *, lost: float = 0.1, noise_dbfs: float = -45.0) -> None:
+        self._party = party
+        self._lost = lost
+        self._random = random.Random(0)
+        noise = np.random.default_rng(0).normal(0, amplitude(noise_dbfs) / math.sqrt(2), RATE)
+        self._noise = Loop(np.rint(noise).astype(np.int16))
+
+    def tick(self, far: Frame) -> Frame:
+        """What the party says, or what is left of it."""
+        said = self._party.tick(far)
+        arrived = said if self._random.random() >= self._lost else silence()
+        frame: Frame = np.clip(arrived.astype(np.int32) + self._noise.pull(), -32_768, 32_767).astype(np.int16)
+        return frame

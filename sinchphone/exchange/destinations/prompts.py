@@ -9,7 +9,12 @@ They were spoken by eSpeak NG (``espeak-ng -v en-gb -s 155 -p 45 -w NAME.wav TEX
   sails, and the first lamps of the evening. If every word was clear, your line is in good order.
 - called: You called
 - echo: Speak now. You will hear yourself.
+- digit: Please press a key.
+- pressed: You pressed
+- bad-line: You are on a bad line. Speak now.
+- error: We are sorry. The application behind this number did not answer. Goodbye.
 - plus, 0 to 9: plus, zero, one, two, three, four, five, six, seven, eight, nine
+- star, hash, a to d: star, hash, A, B, C, D
 """
 
 from functools import cache
@@ -21,7 +26,8 @@ import numpy as np
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.media.desk.files import decode
 
-NAMES: Final = ("connected", "speech", "called", "echo", "plus", *"0123456789")
+NAMES: Final = ("connected", "speech", "called", "echo", "digit", "pressed", "bad-line", "error", "plus", "star", "hash", *"0123456789abcd")
+_DIGIT_NAMES: Final = {"*": "star", "#": "hash"} | {digit: digit.lower() for digit in "0123456789ABCD"}
 _FOLDER: Final = Path(__file__).with_name("recordings")
 _PAUSE_SAMPLES: Final = RATE // 10  # between digits
 _GROUP_PAUSE_SAMPLES: Final = 3 * RATE // 10  # after every third digit, as people say numbers
@@ -33,6 +39,12 @@ def load(name: str) -> Samples:
     samples = decode(str(_FOLDER / f"{name}.ogg"))
     samples.flags.writeable = False
     return samples
+
+
+def spell_digit(digit: str) -> Samples:
+    """The name of a key: one of ``0-9 * # A-D``; nothing for anything else."""
+    name = _DIGIT_NAMES.get(digit)
+    return load(name) if name else silence(0)
 
 
 def spell_number(number: str) -> Samples:

@@ -1,6 +1,7 @@
 """Whether a request proves who sends it: registration tokens and instance signatures. Every refusal says which part was wrong."""
 
 import base64
+import hmac
 import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -92,6 +93,25 @@ class Verifier:
             raise unauthorized(str(error)) from error
         return Registrant(application, claims.user_id, None)
 
+    def backend(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Application:
+        """Which application's backend asks: by ``Application key:signature`` or ``Basic`` with key and secret (Sinch Voice REST). ``once``:
+        not again what was ``served``. Raises RefusedError."""
+        scheme, _, rest = (request.authorization or "").strip().partition(" ")
+        match scheme.lower():
+            case "":
+                raise unauthorized("Authorization: Application key:signature or Basic is needed", ErrorCode.NO_AUTHORIZATION)
+            case "application":
+                application = self._signing_application(request, rest.strip(), now)
+            case "basic":
+                application = self._named_application(rest.strip())
+            case _:
+                raise forbidden("Authorization: the scheme must be Application or Basic")
+        if not self._requests.take(f"application {application.key}", now):
+            raise too_many("this application asks too often; wait a moment")
+        if once and scheme.lower() == "application" and (request.authorization or "") in self._served:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was served before")
+        return application
+
     def signer(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Device:
         """Which device signed. ``once``: not again what was ``served``. Raises RefusedError."""
         credentials = read_authorization(request.authorization)
@@ -123,10 +143,40 @@ class Verifier:
             raise forbidden("path: the instance is not the one that signed")
         return device
 
+    def _signing_application(self, request: ReceivedRequest, credentials: str, now: float) -> Application:
+        key, _, signature = credentials.rpartition(":")
+        application = self._directory.application(key)
+        if application is None:
+            raise unauthorized("Authorization: the application is unknown to this exchange")
+        if not request.timestamp:
+            raise unauthorized("x-timestamp: it is needed, and signed with the rest", ErrorCode.NO_TIMESTAMP)
+        signed = (request.method, request.path, request.body, request.content_type, request.timestamp)
+        if not verify_request(*signed, application.secret, signature):
+            raise unauthorized("signature: it doesn't fit method, body, content type, timestamp and path", ErrorCode.INVALID_SIGNATURE)
+        self._check_clock(request, now)
+        return application
+
+    def _named_application(self, credentials: str) -> Application:
+        """By key and secret as they are in the dashboard, in base64."""
+        try:
+            key, _, secret = base64.b64decode(credentials, validate=True).decode().rpartition(":")
+        except ValueError as error:
+            raise unauthorized("Authorization: Basic is followed by key:secret in base64", ErrorCode.NO_AUTHORIZATION) from error
+        application = self._directory.application(key)
+        expected = base64.b64encode(application.secret if application else b"")
+        if application is None or not hmac.compare_digest(expected, secret.encode()):
+            raise unauthorized("Authorization: there is no application of that key and secret")
+        return application
+
     def _check_signature(self, request: ReceivedRequest, signature: str, device: Device, now: float) -> None:
         signed = (request.method, request.path, request.body, request.content_type, request.timestamp)
         if not verify_request(*signed, device.identity.secret, signature):
             raise unauthorized("signature: it doesn't fit method, body, content type, timestamp and path")
+        self._check_clock(request, now)
+        if device.has_expired(now):
+            raise unauthorized("the instance has expired", ErrorCode.UNKNOWN_INSTANCE)
+
+    def _check_clock(self, request: ReceivedRequest, now: float) -> None:
         try:
             ahead_seconds = read_time(request.timestamp) - now
         except RemoteProtocolError as error:
@@ -134,8 +184,6 @@ class Verifier:
         if abs(ahead_seconds) > self._clock_skew_seconds:
             where = "in the future" if ahead_seconds > 0 else "in the past"
             raise unauthorized(f"timestamp: {abs(ahead_seconds):.0f} s {where}; check the clock", ErrorCode.CLOCK_DIFFERENCE)
-        if device.has_expired(now):
-            raise unauthorized("the instance has expired", ErrorCode.UNKNOWN_INSTANCE)
 
 
 def _application_key_of(token: str) -> str:

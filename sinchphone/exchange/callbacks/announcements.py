@@ -1,0 +1,120 @@
+"""Turns a backend's ``say`` and ``playFiles`` into sound: speaks texts, fetches files, within limits.
+
+::
+
+    Say        -> Speech            \
+    PlayFiles  -> Speech | HTTP GET -> decode -> 48 kHz mono samples
+"""
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+import numpy as np
+
+from sinchphone.audio.frame import RATE, Samples, silence
+from sinchphone.errors import MediaError
+from sinchphone.exchange.destinations.prompts import load
+from sinchphone.exchange.destinations.speech import Speech, read_sound
+from sinchphone.protocol.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml
+
+MAX_FILE_BYTES: Final = 1_000_000  # Sinch Voice: media fetched from URLs
+FETCH_SECONDS: Final = 5.0
+MAX_SECONDS: Final = 300.0  # of one file, or one text
+MAX_CACHED: Final = 32  # files
+FRESH_SECONDS: Final = 60.0  # that a file is taken for unchanged: whoever changes a prompt hears it soon
+_PAUSE_SAMPLES: Final = RATE // 10
+
+_log = logging.getLogger(__name__)
+
+
+class Announcements:
+    """Renders announcements. ``async with`` isn't needed: ``close`` frees its connections."""
+
+    def __init__(
+        self, speech: Speech | None = None, *, fetch_seconds: float = FETCH_SECONDS, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._speech = speech or Speech()
+        self._fetch_seconds = fetch_seconds
+        self._http: aiohttp.ClientSession | None = None
+        self._now = now
+        self._files: OrderedDict[str, tuple[bytes, float]] = OrderedDict()  # and when they were fetched
+
+    async def render(self, instruction: Say | PlayFiles) -> Samples:
+        """What is to be heard. What can't be had is left out, with a warning in the log; silence of no length where nothing can."""
+        prompts: tuple[Prompt, ...] = (Spoken(instruction.text),) if isinstance(instruction, Say) else instruction.prompts
+        pieces: list[Samples] = []
+        for prompt in prompts:
+            try:
+                pieces += [await self._render(prompt, instruction.locale), silence(_PAUSE_SAMPLES)]
+            except MediaError as error:
+                _log.warning("an announcement is left out: %s%s", error, f" ({error.hint})" if error.hint else "")
+        return np.concatenate(pieces) if pieces else silence(0)
+
+    async def failure(self) -> Samples:
+        """What a caller hears where the backend gave no answer."""
+        return await asyncio.to_thread(load, "error")
+
+    async def close(self) -> None:
+        """Close the connections. May be called twice."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+
+    async def _render(self, prompt: Prompt, locale: str | None) -> Samples:
+        match prompt:
+            case Spoken(text):
+                return await self._speech.speak(text, locale)
+            case Ssml(text):
+                return await self._speech.speak(text, locale, ssml=True)
+            case Fetched(url):
+                return await asyncio.to_thread(_decode, await self._fetched(url))
+
+    async def _fetched(self, url: str) -> bytes:
+        content, fetched_at = self._files.get(url, (b"", float("-inf")))
+        if self._now() - fetched_at > FRESH_SECONDS:
+            content, fetched_at = await self._fetch(url), self._now()
+        self._files[url] = content, fetched_at
+        self._files.move_to_end(url)
+        while len(self._files) > MAX_CACHED:
+            self._files.popitem(last=False)
+        return content
+
+    async def _fetch(self, url: str) -> bytes:
+        """Raises MediaError. Redirects aren't followed: a file of the backend's must not lead us into somebody's private network."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+        timeout = aiohttp.ClientTimeout(total=self._fetch_seconds)
+        try:
+            async with self._http.get(url, allow_redirects=False, timeout=timeout) as response:
+                if response.status != 200:
+                    raise MediaError(f"a file could not be fetched: HTTP {response.status}")
+                if "Content-Type" not in response.headers:
+                    raise MediaError("a file could not be fetched: the server gives no Content-Type, which the platform insists on")
+                return await _limited(response.content)
+        except TimeoutError as error:
+            raise MediaError(f"a file could not be fetched within {self._fetch_seconds:g} s") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise MediaError(f"a file could not be fetched ({type(error).__name__})") from error
+
+
+async def _limited(content: aiohttp.StreamReader) -> bytes:
+    body = b""
+    while chunk := await content.read(MAX_FILE_BYTES):
+        body += chunk
+        if len(body) > MAX_FILE_BYTES:
+            raise MediaError(f"a file could not be fetched: it has more than {MAX_FILE_BYTES // 1_000_000} MB")
+    return body
+
+
+def _decode(content: bytes) -> Samples:
+    with tempfile.TemporaryDirectory(prefix="sinchphone-") as folder:
+        file = Path(folder) / "fetched"
+        file.write_bytes(content)
+        return read_sound(file, MAX_SECONDS)

@@ -1,0 +1,115 @@
+"""The REST API of conferences (Sinch Voice REST, conferences); of the rest of that API it says that it isn't here.
+
+::
+
+    request -> which application's backend asks (``verification``) -> command -> rooms -> answer
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from aiohttp import web
+
+from sinchphone.exchange.conference.rooms import Presence, Rooms
+from sinchphone.exchange.directory.devices import Application
+from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
+from sinchphone.exchange.ocra.bodies import read_body
+from sinchphone.exchange.refusals import RefusedError, invalid
+from sinchphone.signaling.fields import Record, write_json
+from sinchphone.signaling.ocra.names import TIMESTAMP_HEADER, ErrorCode
+
+API_ROOT: Final = "/calling/v1"
+_CONFERENCE: Final = f"{API_ROOT}/conferences/id/{{conference}}"
+_PARTICIPANT: Final = f"{_CONFERENCE}/{{call}}"
+_MUSIC: Final = ("music1", "music2", "music3")
+_MISSING: Final = (
+    "the calling API has conferences only on this exchange: GET and DELETE conferences/id/{id}, PATCH and DELETE one participant"
+)
+
+_Serve: TypeAlias = Callable[[Application, str, str, bytes], Awaitable[bytes]]  # the conference, the call, the body; the answer
+
+
+class ConferenceRoutes:
+    """The routes of one exchange."""
+
+    def __init__(self, rooms: Rooms, verifier: Verifier, *, body_bytes: int) -> None:
+        """``body_bytes`` limits a request's body."""
+        self._rooms = rooms
+        self._verifier = verifier
+        self._body_bytes = body_bytes
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add the routes of conferences, and one for all that isn't there."""
+        router.add_get(_CONFERENCE, self._route(self._list, once=False))
+        router.add_delete(_CONFERENCE, self._route(self._kick_all, once=True))
+        router.add_patch(_PARTICIPANT, self._route(self._command, once=True))
+        router.add_delete(_PARTICIPANT, self._route(self._kick, once=True))
+        router.add_route("*", f"{API_ROOT}/{{rest:.*}}", _refuse)
+
+    def _route(self, serve: _Serve, *, once: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """``once``: a signed request isn't served twice."""
+
+        async def answer(request: web.Request) -> web.Response:
+            received, now = await self._receive(request), time.time()
+            application = self._verifier.backend(received, now, once=once)
+            named = request.match_info
+            body = await serve(application, named["conference"], named.get("call", ""), received.body)
+            if once:
+                self._verifier.served(received, now)
+            return web.Response(body=body, content_type="application/json")
+
+        return answer
+
+    async def _receive(self, request: web.Request) -> ReceivedRequest:
+        headers, body = request.headers, await read_body(request, self._body_bytes)
+        content_type, stamp = headers.get("Content-Type", ""), headers.get(TIMESTAMP_HEADER, "")
+        return ReceivedRequest(request.method, request.rel_url.raw_path, body, content_type, stamp, headers.get("Authorization"))
+
+    async def _list(self, application: Application, conference: str, call: str, body: bytes) -> bytes:
+        there = self._rooms.participants(application.key, conference)
+        return write_json({"participants": [_members(one) for one in there]})
+
+    async def _kick_all(self, application: Application, conference: str, call: str, body: bytes) -> bytes:
+        await self._rooms.kick_all(application.key, conference)
+        return write_json({})
+
+    async def _kick(self, application: Application, conference: str, call: str, body: bytes) -> bytes:
+        await self._rooms.kick(application.key, conference, call)
+        return write_json({})
+
+    async def _command(self, application: Application, conference: str, call: str, body: bytes) -> bytes:
+        asked = Record.parse(body)
+        where = application.key, conference, call
+        match asked.text("command", limit=32):
+            case "mute":
+                self._rooms.mute(*where, muted=True)
+            case "unmute":
+                self._rooms.mute(*where, muted=False)
+            case "onhold":
+                self._rooms.hold(*where, held=True, ringing=_wants_ringing(asked))
+            case "resume":
+                self._rooms.hold(*where, held=False)
+            case _:
+                raise asked.odd("command", "mute, unmute, onhold or resume")
+        return write_json({})
+
+
+async def _refuse(request: web.Request) -> web.Response:
+    raise RefusedError(501, ErrorCode.NOT_THERE, _MISSING)
+
+
+def _wants_ringing(asked: Record) -> bool:
+    """Whether a participant on hold hears a ringing tone; silence otherwise. Music isn't there."""
+    music = asked.optional_text("moh", limit=32)
+    if music in _MUSIC:
+        raise invalid("moh: this exchange has no music: only ring, or nothing for silence")
+    if music not in (None, "ring"):
+        raise asked.odd("moh", "ring, music1, music2 or music3")
+    return music == "ring"
+
+
+def _members(presence: Presence) -> dict[str, object]:
+    who = presence.participant
+    flags = {"muted": presence.muted, "onhold": presence.on_hold}
+    return {"cli": who.cli, "id": who.id, "duration": int(presence.seconds), **flags}

@@ -1,0 +1,193 @@
+"""Which rooms there are and who is in them. A room opens with its first participant and closes with its last."""
+
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from sinchphone.audio.frame import silence
+from sinchphone.audio.tones import Loop, signal_source
+from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.exchange.conference.room import Room, Seat
+from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_many
+from sinchphone.media.outbox import Outbox
+from sinchphone.media.sound import Leg, Levels, Signal, SoundEvent
+from sinchphone.media.thread import MediaThread
+from sinchphone.signaling.ocra.names import ErrorCode
+
+MAX_ROOM_CHARACTERS: Final = 64  # Sinch Voice, connectConf
+SEATS_PER_ROOM: Final = 40  # what one core mixes, decodes and encodes within 20 ms
+ROOMS: Final = 100
+
+Kick = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Who is in a room: ``id`` is the call's, ``cli`` what the REST API shows of who it is (a number, or a user id)."""
+
+    id: str
+    name: str
+    cli: str
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """How it stands with a participant."""
+
+    participant: Participant
+    seconds: float  # since they came
+    muted: bool
+    on_hold: bool
+
+
+class RoomSeat:
+    """A participant's place in a room, until ``leave``. Give ``sound`` to the call that the participant came by."""
+
+    def __init__(self, participant: Participant, room: Room, media: MediaThread, kick: Kick, empty: Callable[[], None]) -> None:
+        self.participant = participant
+        self.kick = kick
+        self._since = time.monotonic()
+        self._seat = Seat(participant.id)
+        self._empty = empty
+        self.sound = SeatSound(self._seat, room, media)
+
+    async def leave(self) -> None:
+        """Make room for somebody else. May be called twice."""
+        self._empty()
+        await self.sound.close()
+
+    def mute(self, muted: bool) -> None:
+        """While muted nobody hears them."""
+        self._seat.muted = muted
+
+    def hold(self, music: Loop | None) -> None:
+        """Hear ``music`` and be heard by nobody, until ``None``."""
+        self._seat.hold = music
+
+    @property
+    def presence(self) -> Presence:
+        """How it stands with them now."""
+        return Presence(self.participant, time.monotonic() - self._since, self._seat.muted, self._seat.hold is not None)
+
+
+class SeatSound:
+    """Implements media.sound.Sound: joins a leg to a room."""
+
+    def __init__(self, seat: Seat, room: Room, media: MediaThread) -> None:
+        self._seat = seat
+        self._room = room
+        self._media = media
+        self._joined = False
+        self._events: Outbox[SoundEvent] = Outbox()
+
+    async def open(self) -> None:
+        """Nothing to take."""
+
+    async def connect(self, leg: Leg, *, early: bool = False) -> None:
+        """Take the seat; before the answer nobody hears anybody."""
+        if not early:
+            self._joined = True
+            await self._media.run(self._room.join(self._seat, leg))
+
+    async def signal(self, signal: Signal | None) -> bool:
+        """Nobody listens at this end."""
+        return False
+
+    def mute(self, muted: bool) -> None:
+        """While muted this end of the call is silent: the participant hears nothing of the room."""
+        self._seat.deaf = muted
+
+    def levels(self) -> Levels:
+        """How loud both directions are now; the near sound is what the participant hears."""
+        return self._seat.levels()
+
+    def events(self) -> Outbox[SoundEvent]:
+        """Nothing happens; ends when the seat is left."""
+        return self._events
+
+    async def close(self) -> None:
+        """Leave the seat. May be called twice."""
+        try:
+            if self._joined:
+                self._joined = False
+                with suppress(LocalProtocolError, MediaError):  # the media thread was stopped, and the room with it
+                    await self._media.run(self._room.leave(self._seat))
+        finally:
+            self._events.end()
+
+
+class Rooms:
+    """All rooms of an exchange, each of one application. Used on the exchange's loop. Methods raise RefusedError."""
+
+    def __init__(self, media: MediaThread, *, seats_per_room: int = SEATS_PER_ROOM, rooms: int = ROOMS) -> None:
+        """``media`` carries the sound; it is started with the first participant."""
+        self._media = media
+        self._seats_per_room = seats_per_room
+        self._most_rooms = rooms
+        self._rooms: dict[tuple[str, str], tuple[Room, dict[str, RoomSeat]]] = {}  # by application key and room id
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    def check(self, application: str, room_id: str) -> None:
+        """Whether one more could enter. Raises RefusedError that says why not."""
+        if not 0 < len(room_id) <= MAX_ROOM_CHARACTERS or not room_id.isprintable():
+            raise invalid(f"a conference room's id has 1 to {MAX_ROOM_CHARACTERS} printable characters")
+        found = self._rooms.get((application, room_id))
+        if found is None and len(self._rooms) >= self._most_rooms:
+            raise too_many(f"there are {len(self._rooms)} conference rooms already, and no more can be opened; try again later")
+        if found is not None and len(found[1]) >= self._seats_per_room:
+            raise too_many(f"the conference room is full: {len(found[1])} people are in it")
+
+    def enter(self, application: str, room_id: str, participant: Participant, kick: Kick) -> RoomSeat:
+        """A seat in the room, which is opened if need be. ``kick`` ends the participant's call; whoever made that call then leaves."""
+        self.check(application, room_id)
+        key = application, room_id
+        room, seats = self._rooms.setdefault(key, (Room(), {}))
+        if participant.id in seats:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "this call is in the room already")
+
+        def empty() -> None:
+            if seats.get(participant.id) is seat:
+                del seats[participant.id]
+            if not seats and self._rooms.get(key, (None,))[0] is room:
+                del self._rooms[key]
+
+        seat = seats[participant.id] = RoomSeat(participant, room, self._media.start(), kick, empty)
+        return seat
+
+    def participants(self, application: str, room_id: str) -> list[Presence]:
+        """Who is there, in the order in which they came."""
+        return [seat.presence for seat in self._seats(application, room_id).values()]
+
+    def mute(self, application: str, room_id: str, participant_id: str, muted: bool) -> None:
+        """Whether the others hear a participant."""
+        self._seat(application, room_id, participant_id).mute(muted)
+
+    def hold(self, application: str, room_id: str, participant_id: str, held: bool, *, ringing: bool = False) -> None:
+        """On hold a participant is neither heard nor hears the room, but silence, or a ringing tone."""
+        music = (signal_source("ringback") if ringing else Loop(silence())) if held else None
+        self._seat(application, room_id, participant_id).hold(music)
+
+    async def kick(self, application: str, room_id: str, participant_id: str) -> None:
+        """End a participant's call."""
+        await self._seat(application, room_id, participant_id).kick()
+
+    async def kick_all(self, application: str, room_id: str) -> None:
+        """End the calls of all who are in a room."""
+        for seat in list(self._seats(application, room_id).values()):
+            await seat.kick()
+
+    def _seats(self, application: str, room_id: str) -> dict[str, RoomSeat]:
+        found = self._rooms.get((application, room_id))
+        if found is None:
+            raise not_found("there is no such conference")
+        return found[1]
+
+    def _seat(self, application: str, room_id: str, participant_id: str) -> RoomSeat:
+        seat = self._seats(application, room_id).get(participant_id)
+        if seat is None:
+            raise not_found("nobody of that call id is in the conference")
+        return seat
