@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code
+from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
 
 if TYPE_CHECKING:
     from sinchphone.engine.details import CallDetails
@@ -24,6 +24,7 @@ class Order(Enum):
     DECLINED = "declined"
     DENIED = "declined by --allow or --deny"
     BUSY = "declined, busy in another call"
+    SWITCHED = "you took another call"
 
 
 _CODES: Final = {
@@ -37,6 +38,7 @@ _CODES: Final = {
     Order.DECLINED: ExitCode.OK,
     Order.DENIED: ExitCode.OK,
     Order.BUSY: ExitCode.OK,
+    Order.SWITCHED: ExitCode.OK,
 }
 
 
@@ -66,6 +68,8 @@ def describe(details: "CallDetails", *, peer: str, outbound: bool, order: Order 
         code = code_of_error(details.error)
         return Ending(code, str(details.error), details.error.hint or hint_of_code(code))
     code = code_of_call(details) if outbound else _code_of_incoming(details)
+    if outbound and (sip := sip_failure(details)) is not None and details.cause != "hung_up":
+        return Ending(code, _sip_words(*sip), hint_of_sip(code))
     hint = "its program was ended, or one of you has lost the network" if details.cause == "inactive" else hint_of_code(code)
     return Ending(code, _words(details, peer, outbound), hint)
 
@@ -83,11 +87,17 @@ def _our_words(order: Order, details: "CallDetails") -> str:
     return order.value
 
 
+def _sip_words(status: int, reason: str) -> str:
+    """``busy here (SIP 486)``. Servers spell a reason as a title (RFC 3261 21), or as they like."""
+    said = reason.lower() if reason.istitle() else reason
+    return f"{said or 'refused'} (SIP {status})"
+
+
 def _words(details: "CallDetails", peer: str, outbound: bool) -> str:
     said = details.failure.message if details.failure and details.failure.message else ""
     match details.cause:
         case "hung_up":
-            return "you hung up" if details.ended_by == "us" else f"{peer} hung up"
+            return "you hung up" if details.ended_by == "us" else f"{peer} hung up{f': {said}' if said else ''}"
         case "denied" if details.failure and details.failure.code in (486, 600):
             return f"{peer} is busy"
         case "denied":

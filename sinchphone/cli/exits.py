@@ -86,12 +86,18 @@ _FAILURES: Final = {
     407: ExitCode.AUTHENTICATION,
     408: ExitCode.NO_ANSWER,
     410: ExitCode.NOT_FOUND,
+    415: ExitCode.MEDIA,
     480: ExitCode.NO_ANSWER,
     484: ExitCode.NOT_FOUND,
     486: ExitCode.BUSY,
+    487: ExitCode.NO_ANSWER,
+    488: ExitCode.MEDIA,
     600: ExitCode.BUSY,
     603: ExitCode.DECLINED,
     604: ExitCode.NOT_FOUND,
+    606: ExitCode.MEDIA,
+    607: ExitCode.DECLINED,
+    608: ExitCode.DECLINED,
 }
 # What to do, where an error doesn't say it better itself.
 _HINTS: Final = {
@@ -106,6 +112,15 @@ _HINTS: Final = {
     ExitCode.PLATFORM: "what was asked for may be wrong, or the platform in trouble: check it, then try again with --debug",
     ExitCode.CONFIG: "sinchphone config path says which files count, config init writes one with every key and its default",
 }
+# The same, where it was a SIP server or phone that refused.
+_SIP_HINTS: Final = {
+    ExitCode.AUTHENTICATION: "the SIP side asks for a user and a password, and the exchange has none for it, or wrong ones",
+    ExitCode.FORBIDDEN: "the SIP side doesn't let this caller in: check its rules, and the caller id",
+    ExitCode.NOT_FOUND: "check the address, and whether that phone is registered there",
+    ExitCode.MEDIA: "the other end takes none of the codecs that were offered",
+    ExitCode.PLATFORM: "the SIP side is in trouble, or can't be reached: check its host, port and transport",
+}
+_SIP: Final = "sip"  # the domain of a failure that came from there
 _ICE_FAILED: Final = 3002  # CallFailedToConnectIce of the Sinch SDK
 
 
@@ -119,8 +134,24 @@ def hint_of_code(code: ExitCode) -> str | None:
     return _HINTS.get(code)
 
 
+def hint_of_sip(code: ExitCode) -> str | None:
+    """What to do where the SIP side refused a call, which led to that exit code."""
+    return _SIP_HINTS.get(code)
+
+
+def sip_failure(details: "CallDetails") -> tuple[int, str] | None:
+    """Status and reason with which the SIP side refused or ended a call; ``None`` for other ends."""
+    failure = details.failure
+    if failure is None or failure.domain.lower() != _SIP or failure.code is None or not 300 <= failure.code < 700:
+        return None
+    return failure.code, failure.message
+
+
 def code_of_call(details: "CallDetails") -> ExitCode:
     """The exit code of an outgoing call, read off its end alone (``conversation`` knows why *we* ended one)."""
+    sip = sip_failure(details)
+    if sip is not None and details.cause != "hung_up":
+        return _FAILURES.get(sip[0], ExitCode.PLATFORM)
     match details.cause:
         case "hung_up":
             return ExitCode.OK if details.answered_at is not None else ExitCode.NO_ANSWER

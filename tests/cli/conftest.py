@@ -15,6 +15,7 @@ from sinchphone.cli.calling import phone
 from sinchphone.cli.main import command_line
 from sinchphone.cli.terminal.report import schema_text
 from sinchphone.engine import client as engine_client
+from sinchphone.engine.call import DigitsSent
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import (
     ClientEvent,
@@ -70,6 +71,10 @@ class FakeCall:
         self.asked_sound = sound
         self.details = CallDetails(time.time())
         self.muted = False
+        self.rings = True
+        self.dialled: list[str] = []
+        self.refuses_digits: SinchphoneError | None = None
+        self.told: asyncio.Queue[Any] = asyncio.Queue()
         self.packets = PortStats("opus", packets_sent=50, packets_received=50)
         self.answers = asyncio.Event()
         self.declined: list[bool] = []
@@ -116,6 +121,11 @@ class FakeCall:
             self._changed.clear()
             await self._changed.wait()
 
+    async def ended(self) -> CallDetails:
+        async for _ in self.states():
+            pass
+        return self.details
+
     async def closed(self) -> None:
         await self._closed.wait()
 
@@ -134,6 +144,16 @@ class FakeCall:
     def mute(self, muted: bool) -> None:
         self.muted = muted
 
+    async def dtmf(self, digits: str) -> None:
+        if self.refuses_digits:
+            raise self.refuses_digits
+        self.dialled.append(digits)
+        self.told.put_nowait(DigitsSent(digits))
+
+    async def events(self) -> AsyncIterator[Any]:
+        while self.state is not State.ENDED:
+            yield await self.told.get()
+
     async def stats(self) -> PortStats:
         return self.packets
 
@@ -149,6 +169,7 @@ class Platform:
     incoming: list[tuple[str, Script]] = field(default_factory=list)
     refuses: Exception | None = None
     calls: list[FakeCall] = field(default_factory=list)
+    ring: Callable[[str, Script], FakeCall] | None = None  # somebody calls now
     numbers: list[tuple[str, str | None]] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     closed: int = 0
@@ -189,8 +210,9 @@ def client_class(platform: Platform) -> type[Any]:
             self._events.put_nowait(Ready(self.user_id, self.instance_id))
             for message in platform.received:
                 self._events.put_nowait(MessageReceived(message))
+            platform.ring = lambda peer, script: self._start(FakeCall(peer, outbound=False, sound=self._sound()), script, ring=True)
             for peer, script in platform.incoming:
-                self._start(FakeCall(peer, outbound=False, sound=self._sound()), script, ring=True)
+                platform.ring(peer, script)
             return self
 
         async def __aexit__(self, *_: object) -> None:
@@ -238,6 +260,17 @@ def client_class(platform: Platform) -> type[Any]:
         async def call_phone(self, number: str, *, caller_id: str | None = None, headers: Any = None, sound: Any = None) -> FakeCall:
             platform.numbers.append((number, caller_id))
             return self._start(FakeCall(number, domain=Domain.PSTN, sound=sound), platform.outgoing)
+
+        async def call_sip(self, uri: str, *, headers: Any = None, sound: Any = None) -> FakeCall:
+            return self._place(uri, Domain.SIP, headers, sound)
+
+        async def call_conference(self, room: str, *, headers: Any = None, sound: Any = None) -> FakeCall:
+            return self._place(room, Domain.CONFERENCE, headers, sound)
+
+        def _place(self, peer: str, domain: Domain, headers: Any, sound: Any) -> FakeCall:
+            call = FakeCall(peer, domain=domain, sound=sound)
+            call.headers = headers
+            return self._start(call, platform.outgoing)
 
     return FakeClient
 

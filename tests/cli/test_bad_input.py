@@ -23,7 +23,6 @@ from aiohttp import web
 from jsonschema import Draft202012Validator
 
 from sinchphone.cli.terminal.report import schema_text
-from sinchphone.exchange.destinations.attendant import Attendants
 from sinchphone.exchange.directory.directory import Device
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
@@ -136,7 +135,7 @@ async def own_exchange(nobodys_machine: Path) -> AsyncIterator[Path]:
 @pytest.fixture
 async def exchange() -> AsyncIterator[Exchange]:
     with MediaThread() as media:
-        async with Exchange(ExchangeOptions(port=0, applications={KEY: SECRET}), destinations=Attendants(media)) as running:
+        async with Exchange(ExchangeOptions(port=0, applications={KEY: SECRET}), media=media) as running:
             yield running
 
 

@@ -11,10 +11,11 @@ import pytest
 from sinchphone.cli.commands.listen import sounds_of_calls
 from sinchphone.cli.terminal import run as cli_run
 from sinchphone.cli.terminal import session as cli_session
-from sinchphone.errors import AudioFileError, AuthenticationError, DeviceError, ForbiddenError, NetworkError
+from sinchphone.engine.call import DigitHeard
+from sinchphone.errors import AudioFileError, AuthenticationError, DeviceError, ForbiddenError, MediaError, NetworkError
 from sinchphone.media.desk import devices
 from sinchphone.media.port import PortStats
-from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, SoundOptions, SoundWarning
+from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, SoundOptions, SoundWarning, VoiceOptions
 from sinchphone.protocol.call_vocabulary import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 
@@ -133,6 +134,17 @@ def test_the_sound_is_made_as_asked(platform: Any, sinchphone: Run) -> None:
     assert platform.calls[0].asked_sound == expected
     sinchphone("call", "bob", "--no-audio", "--tone", "440")
     assert platform.calls[1].asked_sound == SoundOptions(tone_hz=440, devices=False)
+    sinchphone(
+        *("call", "bob", "--pipe-in", "fd:3", "--pipe-out", "heard.raw"),
+        *("--echo-cancel", "on", "--noise-suppression", "off", "--gain-control"),
+    )
+    assert platform.calls[2].asked_sound == SoundOptions(pipe_in="fd:3", pipe_out="heard.raw", voice=VoiceOptions("on", "off", True))
+
+
+def test_one_thing_is_said_at_a_time(platform: Any, sinchphone: Run) -> None:
+    ran = sinchphone("call", "bob", "--pipe-in", "fd:3", "--play", "a.wav")
+    assert (ran.code, platform.calls) == (2, [])
+    assert "exclude each other" in ran.err
 
 
 def test_headers_go_with_the_call(platform: Any, sinchphone: Run) -> None:
@@ -166,10 +178,14 @@ def test_call_user_takes_digits_for_a_user(platform: Any, sinchphone: Run) -> No
         ("call", "bob", "--hangup-after-play"),
         ("call", "bob", "--ring-timeout", "soon"),
         ("call", "bob", "--color", "blue"),
-        ("call", "bob@example.org"),
-        ("call", "conf:room"),
-        ("call-sip", "bob@example.org"),
-        ("conference", "room"),
+        ("call", "bob@"),
+        ("call", "sip:bob"),
+        ("call", "conf:two words"),
+        ("call-sip", "http:bob@example.org"),
+        ("call-sip", "bob@example.org", "--header", "subject=tea"),
+        ("conference", "x" * 65),
+        ("call", "bob", "--dtmf", "12x"),
+        ("call", "bob", "--dtmf", ""),
         ("call-phone", "12345"),
         ("no-such-command",),
         ("+14155550123",),
@@ -193,10 +209,114 @@ def test_a_number_in_place_of_a_command_is_answered_with_the_right_command(sinch
     assert "sinchphone call echo" in sinchphone("echo").err
 
 
-@pytest.mark.parametrize("command", [("call-sip", "bob@example.org"), ("conference", "room")])
-def test_what_does_not_exist_yet_says_so_and_is_not_offered(sinchphone: Run, command: tuple[str, str]) -> None:
-    assert "yet" in sinchphone(*command).err
-    assert command[0] not in sinchphone("--help").out
+@pytest.mark.parametrize(
+    ("arguments", "peer", "domain"),
+    [
+        (("call-sip", "sip:bob@example.org"), "bob@example.org", "sip"),
+        (("call-sip", "+46700000000@10.0.0.1:5080"), "+46700000000@10.0.0.1:5080", "sip"),
+        (("call", "sips:bob@example.org"), "sips:bob@example.org", "sip"),
+        (("conference", "standup"), "standup", "conference"),
+        (("call", "conf:standup"), "standup", "conference"),
+    ],
+)
+def test_sip_addresses_and_rooms_are_called(platform: Any, sinchphone: Run, arguments: tuple[str, ...], peer: str, domain: str) -> None:
+    platform.outgoing = talk_and_hang_up
+    ran = sinchphone(*arguments, "--json")
+    assert ran.code == 0
+    [outgoing] = [event for event in ran.events if event["event"] == "call.outgoing"]
+    assert (outgoing["peer"], outgoing["domain"]) == (peer, domain)
+    assert [(call.peer, call.domain.value) for call in platform.calls] == [(peer, domain)]
+
+
+def test_a_conference_says_which_room(platform: Any, sinchphone: Run) -> None:
+    platform.outgoing = talk_and_hang_up
+    ran = sinchphone("conference", "standup", "--user", "ada")
+    assert ran.err.splitlines()[0] == "joining standup as ada (local exchange, hosted here)"
+
+
+def test_headers_of_a_sip_call_reach_it(platform: Any, sinchphone: Run) -> None:
+    platform.outgoing = talk_and_hang_up
+    assert sinchphone("call-sip", "bob@example.org", "--header", "x-order=42", "--header", "X-Tea=green, please").code == 0
+    assert platform.calls[0].headers == {"x-order": "42", "X-Tea": "green, please"}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code", "words"),
+    [
+        (486, "Busy Here", 6, "busy here (SIP 486)"),
+        (600, "Busy Everywhere", 6, "busy everywhere (SIP 600)"),
+        (404, "Not Found", 7, "not found (SIP 404)"),
+        (604, "Does Not Exist Anywhere", 7, "does not exist anywhere (SIP 604)"),
+        (410, "Gone", 7, "gone (SIP 410)"),
+        (480, "Temporarily Unavailable", 5, "temporarily unavailable (SIP 480)"),
+        (408, "Request Timeout", 5, "request timeout (SIP 408)"),
+        (487, "Request Terminated", 5, "request terminated (SIP 487)"),
+        (401, "Unauthorized", 4, "unauthorized (SIP 401)"),
+        (407, "Proxy Authentication Required", 4, "proxy authentication required (SIP 407)"),
+        (403, "Not from PSTN, sorry", 8, "Not from PSTN, sorry (SIP 403)"),
+        (603, "Decline", 3, "decline (SIP 603)"),
+        (488, "Not Acceptable Here", 10, "not acceptable here (SIP 488)"),
+        (415, "Unsupported Media Type", 10, "unsupported media type (SIP 415)"),
+        (503, "Service Unavailable", 13, "service unavailable (SIP 503)"),
+        (500, "", 13, "refused (SIP 500)"),
+        (420, "Bad Extension", 13, "bad extension (SIP 420)"),
+    ],
+)
+@pytest.mark.parametrize("cause", [Cause.DENIED, Cause.FAILURE])
+def test_a_sip_failure_is_told_with_code_and_reason(
+    platform: Any, sinchphone: Run, cause: Cause, status: int, reason: str, code: int, words: str
+) -> None:
+    platform.outgoing = ends_with(cause, failure=CallFailure(status, reason, "sip"))
+    ran = sinchphone("call-sip", "bob@example.org", "--json")
+    assert ran.code == code
+    [ended] = [event for event in ran.events if event["event"] == "call.ended"]
+    assert (ended["sip"], ended["code"], ended["reason"]) == ({"code": status, "reason": reason}, status, words)
+    shown = sinchphone("call-sip", "bob@example.org")
+    assert (f"ended: {words}" if cause is Cause.DENIED else f"error: {words}") in shown.out + shown.err
+
+
+def test_other_failures_have_nothing_of_sip(platform: Any, sinchphone: Run) -> None:
+    platform.outgoing = ends_with(Cause.DENIED, failure=CallFailure(486, "Busy here", "session"))
+    [ended] = [event for event in sinchphone("call", "bob", "--json").events if event["event"] == "call.ended"]
+    assert (ended["sip"], ended["reason"]) == (None, "bob is busy")
+
+
+def test_digits_are_dialled_after_the_answer(platform: Any, sinchphone: Run) -> None:
+    async def script(call: Any) -> None:
+        call.enter(State.PROGRESSING, State.RINGING)
+        await asyncio.sleep(0.05)
+        assert call.dialled == []
+        call.enter(State.ANSWERED, State.ESTABLISHED)
+        while not call.dialled:
+            await asyncio.sleep(0.01)
+        call.told.put_nowait(DigitHeard("7", 120))
+        await asyncio.sleep(0.05)
+        call.end(Cause.HUNG_UP, "peer")
+
+    platform.outgoing = script
+    ran = sinchphone("call", "bob", "--dtmf", "1w2#", "--json")
+    assert ran.code == 0
+    told = [event for event in ran.events if event["event"].startswith("dtmf")]
+    assert [(event["event"], event.get("digits"), event.get("digit"), event.get("duration_ms")) for event in told] == [
+        ("dtmf.sent", "1w2#", None, None),
+        ("dtmf.received", None, "7", 120),
+    ]
+    shown = sinchphone("call", "bob", "--dtmf", "1w2#").err.splitlines()
+    assert "dialled 1w2#" in shown
+    assert "the other side dialled 7" in shown
+
+
+def test_digits_that_cannot_be_sent_are_a_warning_and_the_call_goes_on(platform: Any, sinchphone: Run) -> None:
+    async def script(call: Any) -> None:
+        call.refuses_digits = MediaError("the peer takes no digits")
+        call.enter(*UP)
+        await asyncio.sleep(0.1)
+        call.end(Cause.HUNG_UP, "peer")
+
+    platform.outgoing = script
+    ran = sinchphone("call", "bob", "--dtmf", "5")
+    assert ran.code == 0
+    assert "warning: 5 was not dialled: the peer takes no digits" in ran.err
 
 
 def test_a_usage_error_is_a_result_too_when_json_was_asked_for(sinchphone: Run, monkeypatch: pytest.MonkeyPatch) -> None:

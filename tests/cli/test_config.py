@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone import config
-from sinchphone.config import load, login_name, read_secret, secret_source, user_file
+from sinchphone.config import load, login_name, read_gateway, read_secret, secret_source, user_file
 from sinchphone.errors import ConfigError
 from sinchphone.exchange import options as exchange_options
+from sinchphone.exchange.gateway.options import BackendOptions, GatewayOptions, SipSettings
+from sinchphone.exchange.gateway.rules import Rule
 from sinchphone.options import KEYS, Options, example, parse_duration
 
 ROOT = Path(__file__).parents[2]
@@ -139,6 +141,27 @@ def test_attack_a_folder_with_a_project_file_cannot_run_commands_or_redirect_cre
         load(environ={})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[trunk]\nhost = "evil.example.org"',
+        '[trunk]\nallow = ["+"]',
+        '[trunk]\npassword_command = "evil"',
+        '[trunk.numbers]\n"+46101234567" = "user:eve"',
+        '[sip]\nhost = "0.0.0.0"',
+        '[sip]\ntrusted = ["0.0.0.0/0"]',
+        '[sip]\nusers_file = "users"',
+        '[sip]\nrtpengine = "evil.example.org:2223"',
+        '[backend]\nurl = "https://evil.example.org/"',
+        '[dialplan]\n"*" = "sip:eve@evil.example.org"',
+    ],
+)
+def test_attack_a_project_file_cannot_redirect_calls_or_open_the_gateway(text: str) -> None:
+    write_project_file(text)
+    with pytest.raises(ConfigError, match="just lies in the folder"):
+        load(environ={})
+
+
 @pytest.mark.parametrize("key", ["application_secret", "token"])
 def test_secrets_are_not_taken_from_configuration_files(key: str) -> None:
     write_user_file(f'{key} = "x"')
@@ -243,8 +266,8 @@ def test_the_example_file_is_the_one_that_init_writes() -> None:
 
 
 def test_the_example_file_names_every_key_with_its_default() -> None:
-    assert tomllib.loads(example()) == {"audio": {}, "exchange": {}, "sms": {}}
-    uncommented = re.sub(r"^# (\w+ = )", r"\1", example(), flags=re.MULTILINE).split("# Profiles")[0]
+    assert tomllib.loads(example()) == {"audio": {}, "exchange": {}, "sms": {}, "sip": {}, "trunk": {}, "backend": {}}
+    uncommented = re.sub(r"^# (\w+ = )", r"\1", example(), flags=re.MULTILINE).split("# Tables")[0]
     found = config._flatten(tomllib.loads(uncommented))
     assert set(found) == {name for name, key in KEYS.items() if not key.secret}
     defaults = {name: (None if value == "" else KEYS[name].read(value)) for name, value in found.items()}
@@ -252,6 +275,144 @@ def test_the_example_file_names_every_key_with_its_default() -> None:
     for name, value in defaults.items():
         section, _, last = name.rpartition(".")
         assert value == getattr(getattr(written, section) if section else written, last), name
+
+
+def gateway(text: str, environ: dict[str, str] | None = None) -> GatewayOptions:
+    write_user_file(text)
+    return read_gateway(load(environ=environ or {}).options)
+
+
+def test_nothing_configured_is_a_gateway_that_calls_out_and_simulates_numbers() -> None:
+    assert gateway("") == GatewayOptions()
+
+
+def test_a_whole_gateway_is_read(tmp_path: Path) -> None:
+    users, password = tmp_path / "users", tmp_path / "password"
+    users.write_text("# phones\nada:secret of ada\n\nbob:b:o:b\n")
+    password.write_text("hunter2\n")
+    for file in (users, password):
+        file.chmod(0o600)
+    options = gateway(
+        f"""
+[sip]
+enabled = true
+host = "0.0.0.0"
+port = 5070
+users_file = "{users}"
+trusted = ["192.0.2.0/24"]
+media = "rtpengine"
+rtpengine = "192.0.2.9:22222"
+rtpengine_digits = "192.0.2.8:22223"
+digest = ["MD5", "SHA-256"]
+media_ports = "20000-20999"
+[trunk]
+host = "carrier.example"
+transport = "tls"
+username = "us"
+password_file = "{password}"
+caller_id = "+46 10 123 45 67"
+caller_ids = []
+allow = ["+46"]
+strip = "+"
+prefix = "00"
+max_calls = 2
+[trunk.numbers]
+"+46101234567" = "user:ada"
+[dialplan]
+"9*" = "number:+{{1}}"
+"*" = "refuse"
+[backend]
+url = "https://example.org/voice"
+fallback = "https://example.net/voice"
+"""
+    )
+    assert options.sip == SipSettings(
+        host="0.0.0.0",
+        port=5070,
+        users={"ada": "secret of ada", "bob": "b:o:b"},
+        trusted=("192.0.2.0/24",),
+        media="rtpengine",
+        rtpengine=("192.0.2.9", 22222),
+        rtpengine_digits=("192.0.2.8", 22223),
+        digest=("MD5", "SHA-256"),
+        media_ports=(20000, 20999),
+    )
+    trunk = options.trunk
+    assert trunk is not None
+    assert (trunk.host, trunk.port_in_use, trunk.username, trunk.password) == ("carrier.example", 5061, "us", "hunter2")
+    assert (trunk.caller_id, trunk.caller_ids, trunk.allow, trunk.strip, trunk.prefix) == ("+46101234567", (), ("+46",), "+", "00")
+    assert (trunk.max_calls, dict(trunk.numbers)) == (2, {"+46101234567": "user:ada"})
+    assert options.rules == (Rule("9*", "number:+{1}"), Rule("*", "refuse"))
+    assert options.backend == BackendOptions("https://example.org/voice", "https://example.net/voice")
+
+
+def test_the_trunks_password_comes_from_a_command_a_file_or_the_environment_and_is_not_shown() -> None:
+    text = '[trunk]\nhost = "carrier.example"\nusername = "us"\n'
+    environ = {"SINCHPHONE_TRUNK_PASSWORD": "from-environment"}
+    options = gateway(text, environ)
+    assert options.trunk is not None
+    assert options.trunk.password == "from-environment"
+    assert "from-environment" not in repr(options)
+    commanded = gateway(text + 'password_command = "echo from-command"\n', environ)
+    assert commanded.trunk is not None
+    assert commanded.trunk.password == "from-command"
+    with pytest.raises(ConfigError, match="must not be kept"):
+        gateway(text + 'password = "x"\n')
+    with pytest.raises(ConfigError, match=r"trunk\.password_command failed"):
+        gateway(text + 'password_command = "false"\n')
+
+
+@pytest.mark.parametrize("line", ["ada", "ada:", ":secret", "ada lovelace:secret", "ada:secret\nada:again", "ada:\x07", "ada: "])
+def test_a_file_of_phones_with_a_line_that_can_not_be_read_names_the_line(tmp_path: Path, line: str) -> None:
+    users = tmp_path / "users"
+    users.write_text(f"bob:secret\n{line}\n")
+    users.chmod(0o600)
+    with pytest.raises(ConfigError, match=r"line [23]"):
+        gateway(f'[sip]\nenabled = true\nusers_file = "{users}"')
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_a_file_of_phones_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    users = tmp_path / "users"
+    users.write_text("ada:secret")
+    users.chmod(0o644)
+    with pytest.raises(ConfigError, match="read by others"):
+        gateway(f'[sip]\nenabled = true\nusers_file = "{users}"')
+    with pytest.raises(ConfigError, match="can't be read"):
+        gateway(f'[sip]\nenabled = true\nusers_file = "{tmp_path}/none"')
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[dialplan]\n"9*" = "jump"',
+        '[dialplan]\n"9*" = "user:{2}"',
+        '[trunk]\nhost = "carrier.example"\nallow = ["46"]',
+        '[trunk]\nhost = "sip:carrier.example"',
+        '[trunk]\nhost = "carrier.example"\n[trunk.numbers]\n"+46101234567" = "nowhere"',
+        '[sip]\nenabled = true\ntrusted = ["everybody"]',
+        '[sip]\nmedia_ports = "1-2"',
+        '[sip]\nrtpengine = "localhost"',
+        '[sip]\nmedia = "asterisk"',
+        '[trunk]\nhost = "carrier.example"\nusername = "us"\nregister = true',
+        '[backend]\nurl = "example.org"',
+        '[backend]\nurl = "https://ada:secret@example.org/"',
+        '[trunk]\nallow = "+46"',
+        "[dialplan]\na = 1",
+        "dialplan = 7",
+        "[trunk]\nmax_calls = 0",
+    ],
+)
+def test_a_gateway_that_can_not_be_is_a_configuration_error(text: str) -> None:
+    with pytest.raises(ConfigError):
+        gateway(text)
+
+
+def test_lists_and_tables_are_shown_as_toml_has_them() -> None:
+    write_user_file('[trunk]\nallow = ["+46", "+47"]\n[dialplan]\n"9*" = "echo"')
+    shown = {setting.key.name: setting.shown for setting in load(environ={}).settings}
+    assert (shown["trunk.allow"], shown["trunk.caller_ids"], shown["trunk.deny"]) == ('["+46", "+47"]', '["*"]', "[]")
+    assert (shown["dialplan"], shown["sip.rtpengine"]) == ('{ "9*" = "echo" }', "127.0.0.1:2223")
 
 
 def test_the_exchange_listens_by_default_where_its_own_options_say() -> None:
@@ -277,3 +438,15 @@ def test_a_project_file_of_somebody_else_cannot_open_the_exchange_to_the_network
     Path("sinchphone.toml").write_text('[exchange]\nhost = "0.0.0.0"\n')
     with pytest.raises(ConfigError, match=r"exchange\.host"):
         load(environ={})
+
+
+@pytest.mark.parametrize("value", ["[]", '["SHA-1"]', '["MD5", "MD5"]', '"MD5"', '["SHA-256", "md5"]'])
+def test_a_digest_that_nobody_computes_is_a_configuration_error(value: str) -> None:
+    with pytest.raises(ConfigError, match="digest"):
+        gateway(f"[sip]\nenabled = true\ndigest = {value}\n")
+
+
+def test_phones_are_asked_for_md5_alone_where_nothing_is_said() -> None:
+    options = gateway("[sip]\nenabled = true\n")
+    assert options.sip is not None
+    assert options.sip.digest == ("MD5",)

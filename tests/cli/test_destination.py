@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.cli.calling.destination import Destination, Kind, phone_number, read_destination
+from sinchphone.cli.calling.destination import Destination, Kind, phone_number, read_destination, sip_address
 from sinchphone.errors import DestinationError
 
 
@@ -12,7 +12,11 @@ from sinchphone.errors import DestinationError
     ("text", "kind", "identity"),
     [
         ("sip:bob@example.org", Kind.SIP, "bob@example.org"),
-        ("sips:bob@example.org;transport=tcp", Kind.SIP, "bob@example.org;transport=tcp"),
+        ("sips:bob@example.org;transport=tls", Kind.SIP, "sips:bob@example.org;transport=tls"),
+        ("SIP:+46700000000@example.org:5080", Kind.SIP, "+46700000000@example.org:5080"),
+        ("bob%20smith@[2001:db8::1]:5061", Kind.SIP, "bob%20smith@[2001:db8::1]:5061"),
+        ("1000@10.0.0.5", Kind.SIP, "1000@10.0.0.5"),
+        ("*98@pbx", Kind.SIP, "*98@pbx"),
         ("bob@example.org", Kind.SIP, "bob@example.org"),
         ("conf:tea-room", Kind.CONFERENCE, "tea-room"),
         ("+46 70-123.45 (67)", Kind.PHONE, "+46701234567"),
@@ -74,6 +78,23 @@ def test_a_number_without_country_is_refused_by_call_phone() -> None:
 def test_what_is_no_destination_is_refused(text: str) -> None:
     with pytest.raises(DestinationError):
         read_destination(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sip:", "sip:bob", "@example.org", "bob@", "bob@exa mple.org", "bob@example.org:0", "bob@example.org:70000", "bob@example.org:x",
+        "bob@-example.org", "bob@example..org", "bob@example.org;lr", "bob@example.org?subject=x", "bob:secret@example.org",
+        "sip:bob:secret@example.org", "http:bob@example.org", "tel:+46700000000@example.org", "http://bob@example.org", "bob@[::1",
+        "böb@example.org", "bob@example.org\r\nX-Evil: 1", "<bob@example.org>", "b@" + "x" * 260, "a@b@c", "bob%2@example.org",
+    ],
+)  # fmt: skip
+def test_what_is_no_sip_address_is_refused(text: str) -> None:
+    with pytest.raises(DestinationError):
+        sip_address(text)
+    if "@" in text:
+        with pytest.raises(DestinationError):
+            read_destination(text)
 
 
 @given(st.text(max_size=300))

@@ -66,6 +66,10 @@ def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
         (details(Cause.FAILURE, "platform", code=486), 6),
         (details(Cause.FAILURE, "platform", code=603), 3),
         (details(Cause.FAILURE, "platform", code=500), 13),
+        (details(Cause.DENIED, code=404, domain="sip"), 7),
+        (details(Cause.DENIED, code=503, domain="SIP"), 13),
+        (details(Cause.CANCELED, code=487, domain="sip"), 5),
+        (details(Cause.HUNG_UP, code=480, domain="sip", talked=True), 0),
         (details(Cause.FAILURE, "platform", domain="network"), 9),
         (details(Cause.FAILURE, "platform"), 13),
     ],
@@ -107,6 +111,24 @@ def test_an_error_of_ours_says_more_than_the_failure_it_became() -> None:
     call = details(Cause.FAILURE, "platform", error=error)
     ending = describe(call, peer="bob", outbound=True, order=None, interactive=False)
     assert (ending.code, ending.reason, ending.hint) == (8, "no credit", "top up")
+
+
+def test_a_sip_caller_who_gives_up_gave_up() -> None:
+    ending = describe(details(Cause.CANCELED, code=487, domain="sip"), peer="bob@pbx", outbound=False, order=None, interactive=False)
+    assert (ending.code, ending.reason) == (0, "bob@pbx gave up")
+
+
+def test_what_we_ordered_counts_more_than_what_the_sip_side_made_of_it() -> None:
+    call = details(Cause.CANCELED, "us", code=487, domain="sip")
+    ending = describe(call, peer="bob@pbx", outbound=True, order=Order.RING_TIMEOUT, interactive=False)
+    assert (ending.code, ending.reason) == (5, "nobody answered in time")
+
+
+def test_a_peer_who_says_why_is_quoted() -> None:
+    failure = CallFailure(None, "removed from the conference", "conference")
+    call = CallDetails(1.0, answered_at=2.0, established_at=2.0, ended_at=3.0, cause=Cause.HUNG_UP, ended_by="peer", failure=failure)
+    ending = describe(call, peer="standup", outbound=True, order=None, interactive=False)
+    assert (ending.code, ending.reason) == (0, "standup hung up: removed from the conference")
 
 
 @pytest.mark.parametrize("cause", [Cause.CANCELED, Cause.OTHER_DEVICE_ANSWERED, Cause.DENIED, Cause.NO_ANSWER])

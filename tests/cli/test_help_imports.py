@@ -15,13 +15,13 @@ print(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]), f
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["call", "--help"], ["listen", "--help"], [], ["config", "show"], ["call", "a@b"]],
+    [["--help"], ["--version"], ["call", "--help"], ["listen", "--help"], [], ["config", "show"], ["call", "a@"]],
     ids=" ".join,
 )
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=True)
     code, heavy = json.loads(done.stderr.splitlines()[-1])
-    assert code == (2 if arguments == ["call", "a@b"] else 0)
+    assert code == (2 if arguments == ["call", "a@"] else 0)
     assert heavy == []
 
 

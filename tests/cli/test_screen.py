@@ -63,6 +63,7 @@ def hostile_events() -> list[e.Event]:
         e.CallIncoming("1", HOSTILE, "mxp", {}),
         e.CallOutgoing("1", HOSTILE, "mxp", HOSTILE, "local", False),
         e.CallEstablished("1", 1, HOSTILE, HOSTILE),
+        e.DigitReceived("1", HOSTILE, 100),
         e.CallEnded("1", HOSTILE, False, "failure", "peer", False, None, None, None, HOSTILE, HOSTILE),
         e.ClientReconnecting(HOSTILE),
         e.Warned(HOSTILE, HOSTILE),
@@ -110,9 +111,9 @@ def test_a_meter_is_empty_at_silence_full_at_full_scale_and_never_shrinks_with_l
 
 
 def test_the_status_line_shows_state_peer_timer_meters_and_keys() -> None:
-    text = status_text(Status("established", HOSTILE, 65, -20, -30, True, "opus", 0.5, 24.4, "q hang up"))
+    text = status_text(Status("established", HOSTILE, 65, -20, -30, True, "opus", 0.5, 24.4, "12#", "q hang up"))
     assert text.startswith("established bob\\x1b")
-    for part in ("1:05", "MUTED", "far ", "opus", "loss 0.5 %", "24 ms", "q hang up"):
+    for part in ("1:05", "MUTED", "far ", "opus", "loss 0.5 %", "24 ms", "dialled 12#", "q hang up"):
         assert part in text
 
 

@@ -2,26 +2,31 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sinchphone.cli.endings import Ending, Order, describe
-from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.keys import Keys
-from sinchphone.cli.terminal.screen import KEYS_IN_CALL, KEYS_RINGING, Status
+from sinchphone.cli.terminal.screen import HELP_IN_CALL, KEYS_IN_CALL, KEYS_RINGING, KEYS_WAITING, Status
 from sinchphone.cli.terminal.session import Session
 from sinchphone.errors import SinchphoneError
 
 if TYPE_CHECKING:
     from sinchphone.engine.call import Call
+    from sinchphone.engine.monitor import StatsTaken
     from sinchphone.media.port import PortStats
 
 FINISH_S: Final = 3.0  # for the call to let go of its files and devices
 REDRAW_S: Final = 0.2
-STATS_EVERY: Final = 5  # redraws
+DIGITS: Final = "0123456789*#"  # keys that dial
+SHOWN_DIGITS: Final = 12  # of those that were dialled last
+MAX_WAITING_DIGITS: Final = 64  # keys pressed faster than they can be sent
+MUTED_SPEECH_S: Final = 1.5  # so much is said before a person who is muted is told
 _MS_PER_SAMPLE: Final = 1 / 48
 
 
@@ -43,6 +48,7 @@ class Wishes:
     max_duration: float | None = None
     answer_after: float | None = None
     hangup_after_play: bool = False
+    dtmf: str | None = None  # digits for after the answer
     probe: Probe | None = None
     probe_seconds: float = 0.0
 
@@ -52,14 +58,22 @@ class Conversation:
 
     def __init__(self, session: Session, call: "Call", wishes: Wishes, keys: Keys) -> None:
         self.ending: Ending | None = None
+        self.call = call
+        self.waiting: Call | None = None  # somebody else, who rings meanwhile
         self._session = session
         self._call = call
         self._wishes = wishes
         self._keys = keys
         self.order: Order | None = None
         self._established = asyncio.Event()
-        self._stats: PortStats | None = None
+        self._taken: StatsTaken | None = None
+        self._said_before_mute: float | None = None  # [s]
         self._check: e.CheckFinished | None = None
+        self._packets = 0  # received, by the end of a check
+        self._dialled = ""
+        self._digits: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_DIGITS)
+        if wishes.dtmf:
+            self._digits.put_nowait(wishes.dtmf)
 
     async def run(self) -> Ending:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
@@ -82,6 +96,8 @@ class Conversation:
         return [
             self._follow_stop(),
             self._follow_keys(),
+            self._dial(),
+            self._follow_events(),
             self._refresh(),
             *([self._limit_ringing(wishes.ring_timeout)] if wishes.ring_timeout is not None and self._call.outbound else []),
             *([self._limit_talking(wishes.max_duration)] if wishes.max_duration is not None else []),
@@ -110,19 +126,20 @@ class Conversation:
                 self._established.set()
                 self._session.tell(e.CallEstablished(call.id, details.setup_ms, details.codec, details.pair))
             case "ended":
-                self._tell_end()
+                self.tell_end()
             case _:
                 pass
 
-    def _tell_end(self) -> None:
+    def tell_end(self) -> None:
+        """The call is over: tell how, and set ``ending``."""
         call, details, session = self._call, self._call.details, self._session
         ending = describe(details, peer=call.peer, outbound=call.outbound, order=self.order, interactive=session.interactive)
-        if self._stats is not None:
-            session.tell(_stats_event(call.id, self._stats))
+        if self._taken is not None:
+            session.tell(_stats_event(call.id, self._taken))
         self._tell_check()
         if self._check is not None and not self._check.packets_received:
             ending = Ending(ExitCode.MEDIA, ending.reason, "no packet of sound arrived: a firewall may keep it out")
-        established = details.established_at is not None
+        established, sip = details.established_at is not None, sip_failure(details)
         session.tell(
             e.CallEnded(
                 call.id,
@@ -136,6 +153,7 @@ class Conversation:
                 details.failure.code if details.failure else None,
                 ending.reason,
                 ending.hint,
+                e.SipFailure(*sip) if sip else None,
             )
         )
         if call.outbound and details.cause == "failure" and not established:
@@ -160,8 +178,58 @@ class Conversation:
                     self._session.tell(e.RecordStarted(call_id, path))
                 case s.RecordFinished(path, seconds):
                     self._session.tell(e.RecordFinished(call_id, path, round(seconds, 3)))
+                case s.DevicesChanged(microphone, loudspeaker):
+                    self._session.tell(e.DevicesChanged(call_id, microphone, loudspeaker))
                 case s.SoundWarning(message, hint):
                     self._session.tell(e.Warned(message, hint or None))
+
+    # Digits
+
+    async def _dial(self) -> None:
+        """Send what was asked for, one after the other."""
+        await self._established.wait()
+        while True:
+            digits = await self._digits.get()
+            self._dialled = (self._dialled + digits)[-SHOWN_DIGITS:]
+            try:
+                await self._call.dtmf(digits)
+            except SinchphoneError as error:
+                self._session.tell(e.Warned(f"{digits} was not dialled: {error}", error.hint or None))
+
+    # What the call tells
+
+    async def _follow_events(self) -> None:
+        from sinchphone.engine import call as c
+        from sinchphone.engine import monitor as m
+
+        call_id = self._call.id
+        async for event in self._call.events():
+            match event:
+                case m.StatsTaken():
+                    self._taken = event
+                    self._session.tell(_stats_event(call_id, event))
+                    self._remind_of_mute(event)
+                case m.QualityTriggered(name):
+                    self._session.tell(e.QualityTriggered(call_id, name))
+                case m.QualityRecovered(name):
+                    self._session.tell(e.QualityRecovered(call_id, name))
+                case c.DigitsSent(digits):
+                    self._session.tell(e.DigitsSent(call_id, digits))
+                case c.DigitHeard(digit, duration_ms):
+                    self._session.tell(e.DigitReceived(call_id, digit, duration_ms))
+                case c.CallWarning(message, hint):
+                    self._session.tell(e.Warned(message, hint or None))
+
+    def _remind_of_mute(self, taken: "StatsTaken") -> None:
+        """Once each time it is muted: people talk on and wonder why nobody answers."""
+        near = taken.levels.near
+        if not self._call.muted or near is None:
+            self._said_before_mute = None
+        elif self._said_before_mute is None:
+            self._said_before_mute = near.speech_seconds
+        elif near.speech_seconds - self._said_before_mute >= MUTED_SPEECH_S:
+            self._said_before_mute = math.inf
+            self._session.tell(e.Warned("you are speaking, and you are muted", "m lets them hear you" if self._keys.usable else None))
 
     # Orders
 
@@ -196,13 +264,14 @@ class Conversation:
         await self._established.wait()
         probe.begin()
         await asyncio.sleep(self._wishes.probe_seconds)
-        await self._read_stats()
+        with contextlib.suppress(SinchphoneError):  # the leg is closing
+            self._packets = (await self._call.stats()).packets_received
         await self._hang_up(Order.CHECKED)
 
     def _tell_check(self) -> None:
         if self._wishes.probe is not None and self._established.is_set():
             echo, sound, delay_ms, level = self._wishes.probe.heard()
-            packets = self._stats.packets_received if self._stats else 0
+            packets = self._packets
             level = round(level, 1) if level is not None else None
             self._check = e.CheckFinished(self._call.id, echo, sound, packets, delay_ms, level)
             self._session.tell(self._check)
@@ -225,33 +294,43 @@ class Conversation:
                 await self._hang_up(Order.DECLINED)
             case "i" if rings_here:
                 await self._call.sound.signal(None)
+            case "a" if self.waiting is not None:
+                await self._hang_up(Order.SWITCHED)
+            case "x" if self.waiting is not None:
+                await self.waiting.decline()
+            case "i" if self.waiting is not None:
+                await self._call.sound.signal(None)
             case "q":
                 await self._hang_up(Order.KEY)
             case "m" if not rings_here:
                 self._call.mute(not self._call.muted)
                 self._session.tell(e.CallMuted(self._call.id, self._call.muted))
+            case "d" if self._established.is_set():
+                await self._change_device()
+            case digit if digit in DIGITS and self._established.is_set() and not self._digits.full():
+                self._digits.put_nowait(digit)
             case "?":
-                self._session.note(KEYS_RINGING if rings_here else KEYS_IN_CALL)
+                self._session.note(KEYS_RINGING if rings_here else KEYS_WAITING if self.waiting is not None else HELP_IN_CALL)
             case _:
                 pass
+
+    async def _change_device(self) -> None:
+        from sinchphone.media.sound import HasDevices
+
+        sound = self._call.sound
+        if not isinstance(sound, HasDevices) or not await sound.next_device():
+            self._session.note("there is no other sound device")
 
     # The status line
 
     async def _refresh(self) -> None:
-        turn = 0
         while True:
-            if self._established.is_set() and turn % STATS_EVERY == 0:
-                await self._read_stats()
             self._session.draw(self._status())
-            turn += 1
             await asyncio.sleep(REDRAW_S)
 
-    async def _read_stats(self) -> None:
-        with contextlib.suppress(SinchphoneError):  # the leg is closing
-            self._stats = await self._call.stats()
-
     def _status(self) -> Status:
-        call, stats, levels = self._call, self._stats, self._call.sound.levels()
+        call, levels = self._call, self._call.sound.levels()
+        stats = self._taken.stats if self._taken else None
         since = call.details.established_at
         keys = "" if not self._keys.usable else KEYS_IN_CALL if since or call.outbound else KEYS_RINGING
         return Status(
@@ -264,6 +343,7 @@ class Conversation:
             call.details.codec,
             _lost_percent(stats),
             stats.round_trip_ms if stats else None,
+            self._dialled,
             keys,
         )
 
@@ -278,7 +358,8 @@ def _lost_percent(stats: "PortStats | None") -> float | None:
     return 100 * max(0, stats.packets_lost) / (stats.packets_received + max(0, stats.packets_lost))
 
 
-def _stats_event(call_id: str, stats: "PortStats") -> e.Stats:
+def _stats_event(call_id: str, taken: "StatsTaken") -> e.Stats:
+    stats, report = taken.stats, taken.report
     return e.Stats(
         call_id,
         stats.codec,
@@ -291,8 +372,17 @@ def _stats_event(call_id: str, stats: "PortStats") -> e.Stats:
         _rounded(stats.jitter_ms),
         _rounded(stats.delay_ms),
         _rounded(stats.round_trip_ms),
+        _rounded(report.sent_kbps),
+        _rounded(report.received_kbps),
+        _rounded(report.received_loss_percent),
+        _rounded(report.sent_loss_percent),
+        _rounded(report.concealed_percent),
+        _rounded(report.mos, 2),
+        _rounded(taken.mean_mos, 2),
+        _rounded(taken.levels.near_dbfs),
+        _rounded(taken.levels.far_dbfs),
     )
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 1)
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, digits)

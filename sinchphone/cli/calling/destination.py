@@ -11,6 +11,14 @@ from sinchphone.errors import DestinationError
 _USER: Final = re.compile(r"[A-Za-z0-9_=-]+(:[A-Za-z0-9._=-]+)?")
 _ROOM: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,64}")
 _SEPARATORS: Final = str.maketrans("", "", " -.()\u00a0")
+# RFC 3261 25.1, without passwords and without parameters but the transport; a host is a name, an IPv4 or a bracketed IPv6 address.
+_SIP: Final = re.compile(
+    r"(?P<user>(?:[A-Za-z0-9_.!~*'()&=+$,;?/-]|%[0-9A-Fa-f]{2})+)"
+    r"@(?P<host>(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]{2,45}\])"
+    r"(?::(?P<port>\d{1,5}))?(?P<transport>;transport=(?:udp|tcp|tls))?",
+    re.IGNORECASE,
+)
+_MAX_SIP_BYTES: Final = 255
 _MIN_DIGITS, _MAX_DIGITS = 7, 15  # E.164 allows 15; nothing shorter than 7 leads abroad
 _MAX_USER_BYTES: Final = 255
 # Somewhere nearly every three digits mean help; somebody who types one of these means it everywhere.
@@ -28,7 +36,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Somebody to call. ``identity``: a user id, +E164, a SIP address without scheme, or a room."""
+    """Somebody to call. ``identity``: a user id, +E164, a SIP address without scheme (but ``sips:``, which asks for TLS), or a room."""
 
     kind: Kind
     identity: str
@@ -38,10 +46,8 @@ def read_destination(text: str) -> Destination:
     """The first rule that fits. Raises DestinationError."""
     written = text.strip()
     scheme, colon, rest = written.partition(":")
-    if colon and scheme.lower() in ("sip", "sips"):
-        return Destination(Kind.SIP, rest)
-    if "@" in written:
-        return Destination(Kind.SIP, written)
+    if "@" in written or (colon and scheme.lower() in ("sip", "sips")):
+        return Destination(Kind.SIP, sip_address(written))
     if colon and scheme.lower() == "conf":
         return Destination(Kind.CONFERENCE, room(rest))
     if written.startswith("+") or (colon and scheme.lower() == "tel"):
@@ -66,6 +72,20 @@ def room(text: str) -> str:
     if not _ROOM.fullmatch(text):
         raise DestinationError(f'"{text}" is not a conference room', hint="a room's name has 1 to 64 characters and no spaces")
     return text
+
+
+def sip_address(text: str) -> str:
+    """``user@host[:port]`` from a SIP address with or without its scheme; a ``sips:`` stays. Raises DestinationError."""
+    written = text.strip()
+    scheme, colon, rest = written.partition(":")
+    named = colon and "@" not in scheme and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme)
+    if named and scheme.lower() not in ("sip", "sips"):
+        raise DestinationError(f'"{written}" is not a SIP address', hint="only sip: and sips: can stand before user@host")
+    address = rest if named else written
+    match = _SIP.fullmatch(address)
+    if match is None or len(address.encode()) > _MAX_SIP_BYTES or not 0 < int(match["port"] or 5060) <= 65_535:
+        raise DestinationError(f'"{written}" is not a SIP address', hint="a SIP address is user@host or user@host:port")
+    return f"sips:{address}" if named and scheme.lower() == "sips" else address
 
 
 def phone_number(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.session import Session
-from sinchphone.config import read_password, read_secret
+from sinchphone.config import read_gateway, read_password, read_secret
 from sinchphone.errors import ConfigError
 from sinchphone.options import Options
 
@@ -54,8 +54,8 @@ def open_environment(options: Options, media: "MediaThread | None" = None) -> "E
 def _local(options: Options, media: "MediaThread | None") -> "Environment":
     from sinchphone.exchange.local import Local
 
-    where = options.exchange
-    return Local(options.state_path, host=where.host, port=where.port, media=media, api=options.api, keep=where.keep)
+    where, gateway = options.exchange, read_gateway(options)
+    return Local(options.state_path, host=where.host, port=where.port, media=media, gateway=gateway, api=options.api, keep=where.keep)
 
 
 def _cloud(options: Options) -> "Environment":

@@ -1,7 +1,7 @@
 """What the sound of a call is made of, from the options; and what becomes of a call where there is no sound device."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sinchphone.cli.calling.destination import Destination, Kind
 from sinchphone.cli.terminal.events import Warned
@@ -10,23 +10,29 @@ from sinchphone.errors import DeviceError
 from sinchphone.options import Options
 
 if TYPE_CHECKING:
-    from sinchphone.media.sound import SoundOptions
+    from sinchphone.media.sound import RecordLayout, SoundOptions
 
 
 def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
     """The sound that was asked for."""
-    from sinchphone.media.sound import SoundOptions
+    from sinchphone.media.sound import SoundOptions, VoiceOptions
 
+    audio = options.audio
     return SoundOptions(
         play=tuple(flags.play or ()),
         tone_hz=flags.tone,
         record=flags.record,
+        record_layout=cast("RecordLayout", flags.record_layout),
+        pipe_in=flags.pipe_in,
+        pipe_out=flags.pipe_out,
         force=flags.force,
         devices=not flags.no_audio,
         microphone=not flags.no_mic,
-        input=options.audio.input,
-        output=options.audio.output,
-        ring=options.audio.ring,
+        input=audio.input,
+        output=audio.output,
+        ring=audio.ring,
+        voice=VoiceOptions(audio.echo_cancel, audio.noise_suppression, audio.gain_control),
+        tones=audio.tones,
     )
 
 

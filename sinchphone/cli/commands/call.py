@@ -1,12 +1,13 @@
-"""``call``, ``call-user``, ``call-phone``: place one call and stay in it to its end."""
+"""``call``, ``call-user``, ``call-phone``, ``call-sip``, ``conference``: place one call and stay in it to its end."""
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sinchphone.cli.calling.conversation import Conversation, Wishes
-from sinchphone.cli.calling.destination import Destination, Kind, phone_number, read_destination, user_id
+from sinchphone.cli.calling.destination import Destination, Kind, phone_number, read_destination, room, sip_address, user_id
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import missing_devices, sound_options
 from sinchphone.cli.exits import ExitCode
@@ -15,13 +16,13 @@ from sinchphone.cli.terminal.flags import CallFlags, PhoneFlags, with_flags
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.errors import DestinationError
 
 if TYPE_CHECKING:
     from sinchphone.engine.call import Call
     from sinchphone.media.sound import Sound, SoundOptions
 
 MAX_HEADERS = 50
+_SIP_HEADER = re.compile(r"[Xx]-[A-Za-z0-9-]{1,64}")
 MAX_HEADER_BYTES = 1024  # the platform's limit of a call's headers together
 
 
@@ -30,14 +31,16 @@ def add_to(app: typer.Typer) -> None:
     app.command("call")(with_flags(call))
     app.command("call-user")(with_flags(call_user))
     app.command("call-phone")(with_flags(call_phone))
-    app.command("call-sip", hidden=True)(call_sip)
-    app.command("conference", hidden=True)(conference)
+    app.command("call-sip")(with_flags(call_sip))
+    app.command("conference")(with_flags(conference))
 
 
 def call(
-    context: typer.Context, destination: Annotated[str, typer.Argument(metavar="DEST", help="A user id or +NUMBER.")], flags: PhoneFlags
+    context: typer.Context,
+    destination: Annotated[str, typer.Argument(metavar="DEST", help="A user id, +NUMBER, user@host or conf:ROOM.")],
+    flags: PhoneFlags,
 ) -> ExitCode:
-    """Call a user or a phone number: echo, bob, +46700000000.
+    """Call a user, a phone number, a SIP address or a conference: echo, bob, +46700000000, alice@pbx.example, conf:standup.
 
     The local exchange answers itself as echo, tone, speech, busy, decline, no-answer, hangup-after:3s and answer-after:2s.
     """
@@ -58,39 +61,40 @@ def call_phone(
     return place(Destination(Kind.PHONE, phone_number(number)), flags)
 
 
-def call_sip(address: Annotated[str, typer.Argument(metavar="USER@HOST")]) -> ExitCode:
-    """Call a SIP address (not yet)."""
-    raise _not_yet(Destination(Kind.SIP, address))
+def call_sip(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(metavar="USER@HOST", help="A SIP address; sips: before it asks for TLS.")],
+    flags: CallFlags,
+) -> ExitCode:
+    """Call a SIP address: alice@pbx.example, +46700000000@sip.example:5061. Headers (--header x-name=value) reach the SIP side."""
+    return place(Destination(Kind.SIP, sip_address(address)), flags)
 
 
-def conference(room: Annotated[str, typer.Argument(metavar="ROOM")]) -> ExitCode:
-    """Join a conference (not yet)."""
-    raise _not_yet(Destination(Kind.CONFERENCE, room))
-
-
-def _not_yet(destination: Destination) -> DestinationError:
-    what = "SIP addresses" if destination.kind is Kind.SIP else "conferences"
-    return DestinationError(f"sinchphone can't call {what} yet", hint="it calls users and phone numbers")
+def conference(
+    context: typer.Context, name: Annotated[str, typer.Argument(metavar="ROOM", help="1 to 64 characters.")], flags: CallFlags
+) -> ExitCode:
+    """Join a conference room: everybody who gives the same name is in it."""
+    return place(Destination(Kind.CONFERENCE, room(name)), flags)
 
 
 def place(destination: Destination, flags: CallFlags) -> ExitCode:
     """Call ``destination`` and stay to the end. Raises what can be refused before anything is opened."""
-    if destination.kind not in (Kind.USER, Kind.PHONE):
-        raise _not_yet(destination)
     if flags.hangup_after_play and not flags.play:
         raise typer.BadParameter("--hangup-after-play needs --play")
-    headers = read_headers(flags.header or [])
+    headers = read_headers(flags.header or [], sip=destination.kind is Kind.SIP)
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, lambda session: _call(session, destination, flags, headers))
 
 
-def read_headers(written: list[str]) -> dict[str, str]:
-    """``NAME=VALUE`` each. Raises BadParameter."""
+def read_headers(written: list[str], *, sip: bool = False) -> dict[str, str]:
+    """``NAME=VALUE`` each; in a call to a SIP address the names must be those of private SIP headers. Raises BadParameter."""
     headers = {}
     for one in written:
         name, equals, value = one.partition("=")
         if not equals or not name.strip() or not one.isprintable():
             raise typer.BadParameter(f'"{one}" is not NAME=VALUE', param_hint="--header")
+        if sip and not _SIP_HEADER.fullmatch(name.strip()):
+            raise typer.BadParameter(f'"{name.strip()}" must begin with x- and have letters, digits and - only', param_hint="--header")
         headers[name.strip()] = value
     if len(headers) > MAX_HEADERS:
         raise typer.BadParameter(f"more than {MAX_HEADERS} headers", param_hint="--header")
@@ -116,19 +120,27 @@ async def _prepare(session: Session, destination: Destination, flags: CallFlags,
     options = session.options
     warning = await missing_devices(flags, options, destination)
     if warning is None:
-        return Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play), sound_options(flags, options)
+        wishes = Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play, flags.dtmf)
+        return wishes, sound_options(flags, options)
     from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe
-    from sinchphone.media.clock import Ticker
+    from sinchphone.media.ticker import Ticker
 
     session.tell(warning)
     probe = EchoProbe()
-    return Wishes(options.ring_timeout, probe=probe, probe_seconds=CHECK_SECONDS), Ticker(probe, phone.media)
+    return Wishes(options.ring_timeout, dtmf=flags.dtmf, probe=probe, probe_seconds=CHECK_SECONDS), Ticker(probe, phone.media)
 
 
 async def _dial(session: Session, phone: Phone, destination: Destination, headers: dict[str, str], sound: "SoundOptions | Sound") -> "Call":
-    if destination.kind is Kind.PHONE:
-        return await phone.client.call_phone(destination.identity, caller_id=session.options.caller_id, headers=headers, sound=sound)
-    return await phone.client.call_user(destination.identity, headers=headers, sound=sound)
+    client, identity = phone.client, destination.identity
+    match destination.kind:
+        case Kind.USER:
+            return await client.call_user(identity, headers=headers, sound=sound)
+        case Kind.PHONE:
+            return await client.call_phone(identity, caller_id=session.options.caller_id, headers=headers, sound=sound)
+        case Kind.SIP:
+            return await client.call_sip(identity, headers=headers, sound=sound)
+        case Kind.CONFERENCE:
+            return await client.call_conference(identity, headers=headers, sound=sound)
 
 
 def _tell_outgoing(session: Session, phone: Phone, placed: "Call") -> None:

@@ -5,7 +5,7 @@ import asyncio
 import typer
 
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.events import DeviceFound
+from sinchphone.cli.terminal.events import DeviceFound, Warned
 from sinchphone.cli.terminal.flags import JsonFlags, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
@@ -25,10 +25,15 @@ def devices(context: typer.Context, flags: JsonFlags) -> ExitCode:
 
 async def _list(session: Session) -> ExitCode:
     from sinchphone.media.desk.devices import list_devices
+    from sinchphone.media.desk.voice import MISSING_HINT, is_available
 
     found = await asyncio.to_thread(list_devices)
     for one in found:
         session.tell(DeviceFound(one.index, one.name, one.host, one.inputs, one.outputs, one.default_input, one.default_output))
+    if is_available():
+        session.note("echo cancelling, noise suppression and gain control: there (pywebrtc-audio)")
+    else:
+        session.tell(Warned("no echo cancelling and no noise suppression: pywebrtc-audio is missing", MISSING_HINT))
     if not found:
         raise DeviceError(
             "there is no sound device", hint="connect one, or start the sound server; calls work without, see --play and --record"

@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import logging
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,9 +12,10 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.events import ExchangeStarted, Warned
 from sinchphone.cli.terminal.flags import ExchangeFlags, with_flags
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.session import Session, open_session, set_up_logging
 
 if TYPE_CHECKING:
+    from sinchphone.exchange.server import Exchange
     from sinchphone.exchange.tls import Issued
 
 
@@ -25,11 +27,13 @@ def add_to(app: typer.Typer) -> None:
 def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
     """Run the exchange until Ctrl-C. Prints its URL and the application key, and with --tls the file of its certificate authority."""
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    if not (flags.quiet or flags.verbose or flags.debug):
+        set_up_logging(session.screen, logging.WARNING)  # a backend's mistakes are explained to who runs the exchange
     return run(session, _host)
 
 
 async def _host(session: Session) -> ExitCode:
-    from sinchphone.exchange.destinations.attendant import Attendants
+    from sinchphone.config import read_gateway
     from sinchphone.exchange.directory.credentials import local_credentials
     from sinchphone.exchange.options import ExchangeOptions
     from sinchphone.exchange.server import Exchange
@@ -43,28 +47,40 @@ async def _host(session: Session) -> ExitCode:
         port=chosen.port,
         applications={credentials.key: credentials.secret},
         store=folder / FILE_NAME if chosen.keep else None,
-        certificate=issued.certificate if issued else None,
+        certificate=issued.certificate if issued and chosen.tls else None,
         tls_port=chosen.tls_port,
+        gateway=read_gateway(session.options),
+        sip_certificate=issued.certificate if issued else None,
     )
-    async with MediaThread() as media, Exchange(options, destinations=Attendants(media)) as hosted:
+    async with MediaThread() as media, Exchange(options, media=media) as hosted:
         media.warm_up()
         if not is_loopback(chosen.host):
             session.tell(
                 Warned(f"anybody who reaches {chosen.host} can talk to this exchange", "bind 127.0.0.1, or keep a firewall before it")
             )
-        session.tell(ExchangeStarted(hosted.url, credentials.key, hosted.tls_url, str(issued.authority) if issued else None))
+        sip = session.options.sip
+        if sip.enabled and not is_loopback(sip.host):
+            session.tell(Warned(f"anybody who reaches {sip.host} can speak SIP to this exchange", "keep a firewall before it"))
+        session.tell(_started(hosted, credentials.key, issued))
         session.note("Ctrl-C ends")
         with session.stop.taken():
             order = await session.stop.wait()
     return ExitCode.TERMINATED if order is Order.TERMINATE else ExitCode.OK
 
 
+def _started(hosted: "Exchange", application_key: str, issued: "Issued | None") -> ExchangeStarted:
+    authority, gateway = str(issued.authority) if issued else None, hosted.gateway
+    sip, sip_tls = (gateway.sip_address, gateway.sip_tls_address) if gateway is not None else (None, None)
+    return ExchangeStarted(hosted.url, application_key, hosted.tls_url, authority, sip, sip_tls)
+
+
 def _issue(session: Session) -> "Issued | None":
-    """The certificate to listen with, where that's wanted."""
+    """The certificate to listen with, where that's wanted for HTTP or for SIP."""
     from sinchphone.exchange.tls import issue
 
-    chosen = session.options.exchange
-    return issue(session.options.state_path, chosen.host, datetime.datetime.now(datetime.UTC)) if chosen.tls else None
+    chosen, sip = session.options.exchange, session.options.sip
+    wanted = chosen.tls or (sip.enabled and sip.tls)
+    return issue(session.options.state_path, chosen.host, datetime.datetime.now(datetime.UTC)) if wanted else None
 
 
 def is_loopback(host: str) -> bool:

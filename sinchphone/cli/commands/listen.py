@@ -14,6 +14,7 @@ import typer.core
 from sinchphone.cli.calling.conversation import Conversation, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import sound_options
+from sinchphone.cli.calling.waiting import WaitingCall
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal import events as e
@@ -86,7 +87,7 @@ class _Duty:
 
 
 class _Listener:
-    """Takes one call at a time; others are told that we're busy."""
+    """Takes one call at a time. At a terminal a second one may wait meanwhile; others are told that we're busy."""
 
     def __init__(self, session: Session, phone: Phone, flags: ListenFlags, keys: Keys) -> None:
         self.duty = _Duty(1 if flags.once else flags.count, tuple(flags.allow or ()), tuple(flags.deny or ()))
@@ -94,10 +95,15 @@ class _Listener:
         self._phone = phone
         self._keys = keys
         self._wishes = Wishes(
-            max_duration=session.options.max_duration, answer_after=seconds(flags.auto_answer), hangup_after_play=flags.hangup_after_play
+            max_duration=session.options.max_duration,
+            answer_after=seconds(flags.auto_answer),
+            hangup_after_play=flags.hangup_after_play,
+            dtmf=flags.dtmf,
         )
         self._ringing: asyncio.Queue[Call] = asyncio.Queue()
         self._busy = False
+        self._talk: Conversation | None = None
+        self._waiting: WaitingCall | None = None
         self.was_established = False  # the last call
 
     async def take(self, call: "Call") -> None:
@@ -105,11 +111,19 @@ class _Listener:
         self._session.tell(e.CallIncoming(call.id, call.peer, call.domain.value, dict(call.headers)))
         if not self.duty.takes(call.peer):
             await self._refuse(call, Order.DENIED)
+        elif self._talk is not None and self._may_wait(self._talk):
+            self._waiting = WaitingCall(self._session, call, self._talk, self._keys)
         elif self._busy:
             await self._refuse(call, Order.BUSY)
         else:
             self._busy = True
             self._ringing.put_nowait(call)
+
+    def _may_wait(self, talk: Conversation) -> bool:
+        """Whether a person talks who can take a second call by a key, there is no other second call, and one more is wanted."""
+        waits = self._waiting is not None and not self._waiting.is_over
+        more = self.duty.wanted is None or len(self.duty.codes) + 1 < self.duty.wanted
+        return self._keys.usable and more and not waits and talk.call.state.value == "established"
 
     async def _refuse(self, call: "Call", order: Order) -> None:
         await call.decline(busy=order is Order.BUSY)
@@ -125,14 +139,27 @@ class _Listener:
             call = await self._next_call()
             if call is None:
                 return
-            conversation = Conversation(self._session, call, self._wishes, self._keys)
+            conversation = self._talk = Conversation(self._session, call, self._wishes_of(self._talk), self._keys)
             ending = await conversation.run()
-            self._busy = False
+            self._busy = await self._next_waits()
             self.was_established = call.details.established_at is not None
             if call.details.answered_at is not None or conversation.order is Order.DECLINED:
                 self.duty.codes.append(ending.code)
             if self._session.stop.order is not None:
                 return
+
+    def _wishes_of(self, before: Conversation | None) -> Wishes:
+        """Of the next call: for the sake of which the one before was hung up, it is answered at once."""
+        switched = before is not None and before.order is Order.SWITCHED
+        return replace(self._wishes, answer_after=0.0) if switched else self._wishes
+
+    async def _next_waits(self) -> bool:
+        """Whether a second call waited until the first was over; then it is the next."""
+        waiting, self._waiting = self._waiting, None
+        call = await waiting.take_over(aloud=self._session.stop.order is None) if waiting is not None else None
+        if call is not None:
+            self._ringing.put_nowait(call)
+        return call is not None
 
     async def _next_call(self) -> "Call | None":
         """The next call, or ``None`` where q was pressed."""

@@ -106,8 +106,35 @@ class CallMuted:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitsSent:
+    """Digits were dialled in the call; ``w`` and ``W`` are pauses."""
+
+    NAME: ClassVar[str] = "dtmf.sent"
+    call_id: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitReceived:
+    """The other side dialled a digit."""
+
+    NAME: ClassVar[str] = "dtmf.received"
+    call_id: str
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SipFailure:
+    """What the SIP side answered (RFC 3261 21), such as 486 Busy Here."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
-    """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words."""
+    """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words; ``sip``: the SIP side refused or ended it."""
 
     NAME: ClassVar[str] = "call.ended"
     call_id: str
@@ -121,6 +148,7 @@ class CallEnded:
     code: int | None
     reason: str
     hint: str | None
+    sip: SipFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +191,11 @@ class RecordFinished:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counters of a call's sound, since its start."""
+    """A call's sound, every second and at its end: counters since its start, and what the last second was like.
+
+    ``mos``: the score that people would give it, estimated by ITU-T G.107.1 (1.0 to 4.5); ``mean_mos``: over the whole call so far.
+    Levels in dBFS, ``None`` for digital silence.
+    """
 
     NAME: ClassVar[str] = "stats"
     call_id: str
@@ -177,6 +209,44 @@ class Stats:
     jitter_ms: float | None
     delay_ms: float | None
     round_trip_ms: float | None
+    sent_kbps: float | None = None
+    received_kbps: float | None = None
+    received_loss_percent: float | None = None
+    sent_loss_percent: float | None = None
+    concealed_percent: float | None = None
+    mos: float | None = None
+    mean_mos: float | None = None
+    near_dbfs: float | None = None
+    far_dbfs: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QualityTriggered:
+    """Something is wrong with a call's sound from now on. ``name`` is one of the Sinch SDK's call quality warnings, or SilentInboundAudio
+    (packets come, but carry silence) or ClippedOutboundAudio (the microphone is too loud)."""
+
+    NAME: ClassVar[str] = "quality.trigger"
+    call_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRecovered:
+    """It is over."""
+
+    NAME: ClassVar[str] = "quality.recover"
+    call_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesChanged:
+    """Sound goes through these devices from now on, after one had stopped, gone or come. ``None``: there is none."""
+
+    NAME: ClassVar[str] = "devices.changed"
+    call_id: str
+    microphone: str | None
+    loudspeaker: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,13 +342,16 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeStarted:
-    """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``."""
+    """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``; phones register at
+    ``sip`` (UDP and TCP) and at ``sip_tls``, where they can."""
 
     NAME: ClassVar[str] = "exchange.started"
     url: str
     application_key: str
     tls_url: str | None = None
     authority: str | None = None
+    sip: str | None = None
+    sip_tls: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,12 +400,17 @@ Event: TypeAlias = (
     | CallAnswered
     | CallEstablished
     | CallMuted
+    | DigitsSent
+    | DigitReceived
     | CallEnded
     | PlayStarted
     | PlayFinished
     | RecordStarted
     | RecordFinished
     | Stats
+    | QualityTriggered
+    | QualityRecovered
+    | DevicesChanged
     | CheckFinished
     | MessageSent
     | MessageDelivered

@@ -31,12 +31,30 @@ def _as(name: str) -> Callable[[str | None], str | None]:
     return check
 
 
+def _digits(value: str | None) -> str | None:
+    if value is None:
+        return None
+    from sinchphone.errors import LocalProtocolError
+    from sinchphone.protocol.digits import read_digits
+
+    try:
+        return read_digits(value)
+    except LocalProtocolError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 def _duration(value: str | None) -> str | None:
     if value is not None:
         try:
             parse_duration(value)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
+    return value
+
+
+def _layout(value: str) -> str:
+    if value not in ("stereo", "mixed", "near", "far"):
+        raise typer.BadParameter("must be stereo, mixed, near or far")
     return value
 
 
@@ -96,23 +114,54 @@ class SoundFlags(JsonFlags):
     hangup_after_play: Annotated[bool, typer.Option("--hangup-after-play", help="Hang up when everything was played.")] = False
     tone: Annotated[float | None, typer.Option(metavar="HZ", min=20, max=20_000, help="Send a tone.")] = None
     record: Annotated[str | None, typer.Option(metavar="FILE", help="Record to .wav, .ogg or .flac: near end left, far end right.")] = None
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recording.")] = False
+    record_layout: Annotated[
+        str, typer.Option(metavar="HOW", callback=_layout, help="stereo, or one track: mixed, near or far.", show_default=False)
+    ] = "stereo"
+    pipe_in: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Say raw 48 kHz mono 16-bit sound from a file, a FIFO or fd:N as it arrives.")
+    ] = None
+    pipe_out: Annotated[str | None, typer.Option(metavar="PATH", help="Write what is heard there, in the same form.")] = None
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recording or file.")] = False
     no_audio: Annotated[bool, typer.Option("--no-audio", help="Touch no sound card.")] = False
     no_mic: Annotated[bool, typer.Option("--no-mic", help="Send no microphone.")] = False
     input: Annotated[str | None, typer.Option(metavar="DEVICE", help="Microphone: an index or part of a name.")] = None
     output: Annotated[str | None, typer.Option(metavar="DEVICE", help="Speaker: an index or part of a name.")] = None
     ring: Annotated[str | None, typer.Option(metavar="DEVICE", help="Where it rings: an index or part of a name.")] = None
+    echo_cancel: Annotated[
+        str | None, typer.Option(metavar="WHEN", callback=_as("audio.echo_cancel"), help="Remove the loudspeaker's echo: auto, on or off.")
+    ] = None
+    noise_suppression: Annotated[
+        str | None, typer.Option(metavar="HOW", callback=_as("audio.noise_suppression"), help="Lower the noise around: off, low or high.")
+    ] = None
+    gain_control: Annotated[
+        bool | None, typer.Option("--gain-control/--no-gain-control", help="Even out how loud the microphone is.", show_default=False)
+    ] = None
     max_duration: Annotated[str | None, typer.Option(metavar="TIME", callback=_duration, help="Hang up after so long: 30s, 10m.")] = None
+    dtmf: Annotated[
+        str | None, typer.Option(metavar="DIGITS", callback=_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Raises BadParameter."""
+        if sum(value is not None for value in (self.play or None, self.pipe_in, self.tone)) > 1:
+            raise typer.BadParameter("--play, --pipe-in and --tone exclude each other")
+        if self.record_layout != "stereo" and self.record is None:
+            raise typer.BadParameter("--record-layout needs --record")
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
         devices = {"audio.input": self.input, "audio.output": self.output, "audio.ring": self.ring}
-        return {**super().keys(), **devices, "user": self.user, "max_duration": self.max_duration}
+        voice = {
+            "audio.echo_cancel": self.echo_cancel,
+            "audio.noise_suppression": self.noise_suppression,
+            "audio.gain_control": self.gain_control,
+        }
+        return {**super().keys(), **devices, **voice, "user": self.user, "max_duration": self.max_duration}
 
     @property
     def say_nothing_of_sound(self) -> bool:
         """Whether the person left it to us what the sound is made of and how long a call lasts."""
-        named = (self.play, self.tone, self.record, self.input, self.output, self.ring, self.max_duration)
+        named = (self.play, self.pipe_in, self.pipe_out, self.tone, self.record, self.input, self.output, self.ring, self.max_duration)
         return all(value is None for value in named) and not (self.no_audio or self.no_mic)
 
 

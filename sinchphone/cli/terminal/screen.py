@@ -19,9 +19,23 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 KEYS_IN_CALL: Final = "q hang up   m mute   ? help"
+HELP_IN_CALL: Final = "q hang up   m mute   0-9 * # dial   d next sound device   ? help"
 KEYS_RINGING: Final = "a or Enter answer   x decline   i silence   ? help"
+KEYS_WAITING: Final = "a hang up here and answer   x decline   i no tone   ? help"
 MAX_TEXT: Final = 1_000  # characters of one line
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
+_QUALITY: Final = {
+    "HighRemoteInboundRtt": "the way there and back takes more than 300 ms",
+    "HighInboundJitter": "packets come unevenly",
+    "HighInboundPacketLoss": "packets are lost on the way here",
+    "MissingMediaStream": "the connection is interrupted",
+    "ConstantOutboundAudioLevel": "the microphone's level never changes",
+    "ConstantInboundAudioLevel": "the other side's level never changes",
+    "ZeroOutboundAudioLevel": "the microphone gives no sound at all: is it switched off?",
+    "ZeroInboundAudioLevel": "the other side sends no sound at all",
+    "SilentInboundAudio": "the other side sends silence only",
+    "ClippedOutboundAudio": "the microphone is too loud: turn it down, or sit further away",
+}
 _METER_CELLS: Final = 8
 _METER_FLOOR_DBFS: Final = -60.0
 _METER_STEPS: Final = " ▁▂▃▄▅▆▇█"
@@ -52,6 +66,7 @@ class Status:
     codec: str | None = None
     lost_percent: float | None = None
     round_trip_ms: float | None = None
+    digits: str = ""  # that were dialled last
     keys: str = ""
 
 
@@ -108,7 +123,8 @@ def lines(event: e.Event) -> list[Line]:
 def _call_lines(event: e.Event) -> list[Line]:
     match event:
         case e.CallOutgoing():
-            return [Line(f"calling {event.peer} as {event.user_id} ({place(event.environment, event.hosted_here)})")]
+            verb = "joining" if event.domain == "conference" else "calling"
+            return [Line(f"{verb} {event.peer} as {event.user_id} ({place(event.environment, event.hosted_here)})")]
         case e.CallIncoming():
             return [Line(f"{event.peer} calls", "bold")]
         case e.CallProgressing():
@@ -121,15 +137,19 @@ def _call_lines(event: e.Event) -> list[Line]:
             return [Line(f"connected ({_path(event)}), 0:00", "green")]
         case e.CallMuted():
             return [Line("muted" if event.muted else "not muted any more")]
+        case e.DigitsSent():
+            return [Line(f"dialled {event.digits}")]
+        case e.DigitReceived():
+            return [Line(f"the other side dialled {event.digit}")]
         case e.CallEnded(outbound=True, cause="failure", duration_ms=None):
             return []  # the error that ends the command says it
         case e.CallEnded():
             return [_ended(event), *_hint(event.hint)]
         case _:
-            return _other_lines(event)
+            return _sound_lines(event)
 
 
-def _other_lines(event: e.Event) -> list[Line]:
+def _sound_lines(event: e.Event) -> list[Line]:
     match event:
         case e.PlayStarted():
             return [Line(f"playing {_source(event.path)}")]
@@ -141,16 +161,30 @@ def _other_lines(event: e.Event) -> list[Line]:
             return [Line(f"recorded {clock(event.duration_s)} to {event.path}")]
         case e.Stats():
             return [Line(_stats(event), detail=True)]
+        case e.QualityTriggered():
+            return [Line(f"sound: {_QUALITY.get(event.name, event.name)}", "yellow")]
+        case e.QualityRecovered():
+            return [Line(f"sound: better again ({_QUALITY.get(event.name, event.name)})")]
+        case e.DevicesChanged():
+            return [Line(_devices_in_use(event), always=True)]
         case e.CheckFinished():
             return [Line(_heard(event), result=True)]
+        case _:
+            return _other_lines(event)
+
+
+def _other_lines(event: e.Event) -> list[Line]:
+    match event:
         case e.MessageReceived() | e.MessageSent() | e.MessageDelivered() | e.MessageFailed() | e.HistoryEntry():
             return message_lines(event)
         case e.Warned():
             return [Line(f"warning: {event.message}", "yellow", always=True), *_hint(event.hint)]
         case e.ExchangeStarted():
             key = f"application key {event.application_key}"
-            tls = [f"exchange {event.tls_url}", f"certificate authority {event.authority}"] if event.tls_url else []
-            return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls)]
+            tls = [f"exchange {event.tls_url}"] if event.tls_url else []
+            authority = [f"certificate authority {event.authority}"] if event.authority else []
+            sip = [f"sip {address}" for address in (event.sip, event.sip_tls and f"{event.sip_tls} (TLS)") if address]
+            return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls, *authority, *sip)]
         case e.DeviceFound():
             return [Line(_device(event), result=True)]
         case e.Result(error=e.Problem() as problem):
@@ -218,7 +252,13 @@ def _stats(event: e.Stats) -> str:
     parts += [f"jitter {event.jitter_ms:.0f} ms"] if event.jitter_ms is not None else []
     parts += [f"delay {event.delay_ms:.0f} ms"] if event.delay_ms is not None else []
     parts += [f"round trip {event.round_trip_ms:.0f} ms"] if event.round_trip_ms is not None else []
+    parts += [f"quality {event.mean_mos:.1f} of 4.5 (estimated)"] if event.mean_mos is not None else []
     return ", ".join(parts)
+
+
+def _devices_in_use(event: e.DevicesChanged) -> str:
+    named = {"microphone": event.microphone, "loudspeaker": event.loudspeaker}
+    return "sound now: " + ", ".join(f"{part} {name}" for part, name in named.items() if name is not None)
 
 
 def _heard(event: e.CheckFinished) -> str:
@@ -254,6 +294,7 @@ def status_text(status: Status) -> str:
     facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None else []
     facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None else []
     parts += [", ".join(facts)] if facts else []
+    parts += [f"dialled {status.digits}"] if status.digits else []
     return " | ".join([*parts, status.keys] if status.keys else parts)
 
 

@@ -1,0 +1,66 @@
+"""Call waiting: a second caller hears it ring while a person talks to the first, and the person hears a short tone.
+
+::
+
+    second call -> tone over the first -> a: hang up there, answer here    x: decline    i: no tone
+                                       -> the first is over: it rings      it gives up: told
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from sinchphone.cli.calling.conversation import Conversation, Wishes
+from sinchphone.cli.endings import Order
+from sinchphone.cli.terminal.screen import KEYS_WAITING
+
+if TYPE_CHECKING:
+    from sinchphone.cli.terminal.keys import Keys
+    from sinchphone.cli.terminal.session import Session
+    from sinchphone.engine.call import Call
+
+
+class WaitingCall:
+    """One second call, beside ``first``. It makes no ringing sound of its own until it is taken over."""
+
+    def __init__(self, session: "Session", call: "Call", first: Conversation, keys: "Keys") -> None:
+        self.call = call
+        self._session = session
+        self._first = first
+        self._keys = keys
+        call.rings = False
+        first.waiting = call
+        self._watch = asyncio.create_task(self._wait(), name="waiting call")
+        session.note(KEYS_WAITING)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it gave up or was declined."""
+        return self.call.state.value == "ended"
+
+    async def take_over(self, *, aloud: bool) -> "Call | None":
+        """The first call is over: this one is next, and rings now, ``aloud`` unless the person took it already. ``None`` where it is
+        over too."""
+        self._watch.cancel()
+        await asyncio.wait({self._watch})
+        if self.is_over:
+            return None
+        if aloud and self._first.order is not Order.SWITCHED:
+            from sinchphone.media.sound import Signal
+
+            self.call.rings = True
+            await self.call.sound.signal(Signal.RINGTONE)
+        return self.call
+
+    async def _wait(self) -> None:
+        from sinchphone.media.sound import Signal
+
+        sound = self._first.call.sound
+        await sound.signal(Signal.WAITING)
+        try:
+            details = await self.call.ended()
+        finally:
+            self._first.waiting = None
+            await sound.signal(None)
+        missed = Conversation(self._session, self.call, Wishes(), self._keys)
+        missed.order = Order.DECLINED if details.ended_by == "us" else None
+        missed.tell_end()

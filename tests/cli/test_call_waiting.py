@@ -1,0 +1,234 @@
+"""A second caller, while a person at a terminal talks to the first; and the reminder of who talks into a muted microphone."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Self
+
+import pytest
+
+from sinchphone.audio.activity import Activity
+from sinchphone.audio.quality import Quality
+from sinchphone.cli.commands import call as call_command
+from sinchphone.cli.commands import listen as listen_command
+from sinchphone.engine.monitor import StatsTaken
+from sinchphone.media.port import PortStats
+from sinchphone.media.sound import DevicesChanged, Levels, Signal
+from sinchphone.protocol.call_vocabulary import Cause, State
+
+Run = Callable[..., Any]
+
+
+class FakeKeys:
+    """Somebody who types what they are told to."""
+
+    typed: asyncio.Queue[str]
+
+    def __init__(self, stream: object) -> None:
+        FakeKeys.typed = asyncio.Queue()
+        self.usable = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def restore(self) -> None:
+        pass
+
+    def forget(self) -> None:
+        pass
+
+    async def press(self) -> str:
+        return await self.typed.get()
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen_command, "Keys", FakeKeys)
+    monkeypatch.setattr(call_command, "Keys", FakeKeys)
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not done():
+            await asyncio.sleep(0.005)
+
+
+async def waits(call: Any) -> None:
+    await asyncio.sleep(20)
+
+
+async def answer(call: Any) -> None:
+    await asyncio.sleep(0.05)  # until it rings here
+    FakeKeys.typed.put_nowait("a")
+    await until(lambda: call.state is State.ESTABLISHED)
+
+
+async def talk(platform: Any, first: Any) -> Any:
+    """The first call is answered, a second one comes and waits: the second."""
+    await answer(first)
+    second = platform.ring("carol", waits)
+    await until(lambda: first.sound.signals[-1:] == [Signal.WAITING])
+    return second
+
+
+def endings(ran: Any) -> dict[str, str]:
+    return {event["peer"]: event["reason"] for event in ran.events if event["event"] == "call.ended"}
+
+
+def test_a_second_caller_waits_and_a_key_hangs_up_here_and_answers_there(platform: Any, sinchphone: Run) -> None:
+    async def script(first: Any) -> None:
+        second = await talk(platform, first)
+        assert not second.rings, "the tone is heard, and no ringing over the talk"
+        FakeKeys.typed.put_nowait("a")
+        await until(lambda: second.state is State.ESTABLISHED)
+        assert second.sound.signals == []
+        second.end(Cause.HUNG_UP, "peer")
+
+    platform.incoming = [("bob", script)]
+    ran = sinchphone("listen", "--count", "2", "--for", "15s", "--json")
+    assert ran.code == 0
+    assert endings(ran) == {"bob": "you took another call", "carol": "carol hung up"}
+    assert platform.calls[0].sound.signals[-1] is None
+
+
+def test_a_waiting_call_can_be_declined_or_silenced_and_the_first_goes_on(platform: Any, sinchphone: Run) -> None:
+    async def script(first: Any) -> None:
+        second = await talk(platform, first)
+        FakeKeys.typed.put_nowait("i")
+        await until(lambda: first.sound.signals[-1] is None)
+        assert second.state is State.RINGING
+        FakeKeys.typed.put_nowait("x")
+        await until(lambda: second.state is State.ENDED)
+        assert second.declined == [False]
+        assert first.state is State.ESTABLISHED
+        third = platform.ring("dora", waits)
+        await until(lambda: first.sound.signals[-1] is Signal.WAITING)
+        fourth = platform.ring("eve", waits)
+        await until(lambda: fourth.state is State.ENDED)
+        assert fourth.declined == [True], "one waits, others are told that it is busy"
+        third.end(Cause.CANCELED, "peer")
+        await until(lambda: first.sound.signals[-1] is None)
+        first.end(Cause.HUNG_UP, "peer")
+        await asyncio.sleep(0.05)
+        FakeKeys.typed.put_nowait("q")
+
+    platform.incoming = [("bob", script)]
+    ran = sinchphone("listen", "--for", "15s", "--json")
+    assert endings(ran) == {
+        "carol": "declined",
+        "eve": "declined, busy in another call",
+        "dora": "dora gave up",
+        "bob": "bob hung up",
+    }
+
+
+def test_a_waiting_call_rings_aloud_when_the_first_is_over(platform: Any, sinchphone: Run) -> None:
+    async def script(first: Any) -> None:
+        second = await talk(platform, first)
+        first.end(Cause.HUNG_UP, "peer")
+        await until(lambda: second.sound.signals == [Signal.RINGTONE])
+        assert second.rings and second.state is State.RINGING
+        await asyncio.sleep(0.05)
+        FakeKeys.typed.put_nowait("a")
+        await until(lambda: second.state is State.ESTABLISHED)
+        second.end(Cause.HUNG_UP, "peer")
+
+    platform.incoming = [("bob", script)]
+    ran = sinchphone("listen", "--count", "2", "--for", "15s")
+    assert ran.code == 0
+    assert "a hang up here and answer" in ran.err
+
+
+def test_a_listener_that_is_to_take_one_call_lets_nobody_wait(platform: Any, sinchphone: Run) -> None:
+    async def script(first: Any) -> None:
+        await answer(first)
+        second = platform.ring("carol", waits)
+        await until(lambda: second.declined == [True])
+        first.end(Cause.HUNG_UP, "peer")
+
+    platform.incoming = [("bob", script)]
+    assert sinchphone("listen", "--once", "--for", "15s").code == 0
+
+
+def taken(speech_seconds: float) -> StatsTaken:
+    near = Activity(-20, -60, True, speech_seconds, 0, 0, 0, 100, False)
+    return StatsTaken(PortStats("opus"), Quality().report, Levels(-20, -20, near), None)
+
+
+def test_who_speaks_while_muted_is_told_once_each_time(platform: Any, sinchphone: Run) -> None:
+    async def script(call: Any) -> None:
+        call.enter(State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED)
+        call.told.put_nowait(taken(30))
+        await asyncio.sleep(0.05)
+        for _ in range(2):
+            FakeKeys.typed.put_nowait("m")
+            await until(lambda: call.muted)
+            for seconds in (30, 31, 31.6, 33, 40):
+                call.told.put_nowait(taken(seconds))
+            await asyncio.sleep(0.05)
+            FakeKeys.typed.put_nowait("m")
+            await until(lambda: not call.muted)
+            call.told.put_nowait(taken(50))
+            await asyncio.sleep(0.05)
+        call.end(Cause.HUNG_UP, "peer")
+
+    platform.outgoing = script
+    ran = sinchphone("call", "bob", "--json")
+    warnings = [event["message"] for event in ran.events if event["event"] == "warning"]
+    assert warnings == ["you are speaking, and you are muted"] * 2
+
+
+def test_a_key_moves_to_the_next_device_or_says_that_there_is_none(platform: Any, sinchphone: Run) -> None:
+    moved: list[bool] = []
+
+    async def next_device() -> bool:
+        moved.append(not moved)
+        return moved[-1]
+
+    async def script(call: Any) -> None:
+        FakeKeys.typed.put_nowait("d")
+        call.enter(State.PROGRESSING, State.RINGING, State.ANSWERED)
+        await asyncio.sleep(0.1)
+        assert not moved
+        call.enter(State.ESTABLISHED)
+        for _ in range(2):
+            FakeKeys.typed.put_nowait("d")
+            call.sound.next_device = next_device
+            await asyncio.sleep(0.05)
+        del call.sound.next_device
+        FakeKeys.typed.put_nowait("d")
+        await asyncio.sleep(0.05)
+        call.end(Cause.HUNG_UP, "peer")
+
+    platform.outgoing = script
+    ran = sinchphone("call", "bob")
+    assert moved == [True, False]
+    assert ran.err.count("there is no other sound device") == 2
+
+
+def test_other_devices_in_the_call_are_told(platform: Any, sinchphone: Run) -> None:
+    async def script(call: Any) -> None:
+        call.enter(State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED)
+        call.sound.outbox.put(DevicesChanged(None, "Jabra"))
+        await asyncio.sleep(0.05)
+        call.end(Cause.HUNG_UP, "peer")
+
+    platform.outgoing = script
+    assert "sound now: loudspeaker Jabra\n" in sinchphone("call", "bob").err
+
+
+@pytest.mark.parametrize("layout", ["mixed", "near", "far", "stereo"])
+def test_the_layout_of_a_recording_is_passed_on(platform: Any, sinchphone: Run, layout: str) -> None:
+    async def script(call: Any) -> None:
+        call.end(Cause.HUNG_UP, "peer")
+
+    platform.outgoing = script
+    sinchphone("call", "bob", "--record", "r.wav", "--record-layout", layout)
+    assert platform.calls[0].asked_sound.record_layout == layout
+
+
+def test_a_layout_that_is_not_known_or_without_a_recording_is_a_usage_error(sinchphone: Run) -> None:
+    assert sinchphone("call", "bob", "--record", "r.wav", "--record-layout", "quad").code == 2
+    assert sinchphone("call", "bob", "--record-layout", "mixed").code == 2
