@@ -1,4 +1,5 @@
-"""A sound server of the test's own: PulseAudio, whose loudspeaker ("ear") and microphone ("mouth") are null sinks.
+"""A sound server of the test's own, PulseAudio or PipeWire, whose loudspeakers ("ear", "ear2") and microphones ("mouth", "mouth2") are
+null sinks.
 
 Everything that uses PortAudio runs in a process of its own, because ALSA reads its configuration once per process.
 """
@@ -29,14 +30,18 @@ pcm.!default { type pulse }
 ctl.!default { type pulse }
 pcm.lab_ear { type pulse device ear }
 pcm.lab_mouth { type pulse device mouth.monitor }
+pcm.second_ear { type pulse device ear2 }
+pcm.second_mouth { type pulse device mouth2.monitor }
 """
 
-SERVER = (
+SINKS = ("ear", "mouth", "ear2", "mouth2")
+NULL_SINK = "rate=48000 channels=1"
+PULSEAUDIO = (
     *("pulseaudio", "-n", "--system=false", "--exit-idle-time=-1", "--daemonize=no"),
     *("--use-pid-file=no", "--realtime=no", "--high-priority=no"),
-    *("-L", "module-null-sink sink_name=ear rate=48000 channels=1 format=s16le"),
-    *("-L", "module-null-sink sink_name=mouth rate=48000 channels=1 format=s16le"),
+    *(word for sink in SINKS for word in ("-L", f"module-null-sink sink_name={sink} {NULL_SINK} format=s16le")),
 )
+PIPEWIRE = ("dbus-run-session", "--", "sh", "-c", "pipewire & sleep 0.5; wireplumber & pipewire-pulse & wait")
 
 # Rooms and files whose tests run in real time: processes, sound, sockets and guests beside each other on a machine that others share.
 REAL_TIME = {"e2e", "interop", "peers", "test_bad_input.py", "test_cli_process.py", "test_pulse_devices.py"}
@@ -62,6 +67,11 @@ def missing_package() -> str | None:
     return None
 
 
+def missing_of_pipewire() -> str | None:
+    programs = {"pipewire": "pipewire", "pipewire-pulse": "pipewire-pulse", "wireplumber": "wireplumber", "dbus-run-session": "dbus-daemon"}
+    return next((package for program, package in programs.items() if shutil.which(program) is None), None)
+
+
 @dataclass(frozen=True)
 class SoundLab:
     """A sound server. ``environment`` leads programs to it."""
@@ -77,19 +87,26 @@ class SoundLab:
         with (output or Path(os.devnull)).open("wb") as file:
             return subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.DEVNULL)
 
+    def control(self, *arguments: str) -> str:
+        """Runs pactl."""
+        done = subprocess.run(
+            ["pactl", *arguments], env=self.environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
+        )
+        return done.stdout.strip()
+
     @contextlib.contextmanager
-    def ear(self) -> Iterator[Callable[[], Samples]]:
-        """Records the loudspeaker; gives what was recorded so far. It opens the device with low latency, and keeps it awake."""
-        file = self.folder / "ear.raw"
-        with stopping(self.start("parec", *RAW, "-d", "ear.monitor", output=file)):
+    def ear(self, sink: str = "ear") -> Iterator[Callable[[], Samples]]:
+        """Records a loudspeaker; gives what was recorded so far. It opens the device with low latency, and keeps it awake."""
+        file = self.folder / f"{sink}.raw"
+        with stopping(self.start("parec", *RAW, "-d", f"{sink}.monitor", output=file)):
             yield lambda: np.frombuffer(file.read_bytes()[: file.stat().st_size // 2 * 2], "<i2")
 
     @contextlib.contextmanager
-    def mouth(self, hz: float) -> Iterator[None]:
-        """Says a tone of -20 dBFS into the microphone, for at most a minute."""
-        voice = self.folder / "voice.raw"
+    def mouth(self, hz: float, sink: str = "mouth") -> Iterator[None]:
+        """Says a tone of -20 dBFS into a microphone, for at most a minute."""
+        voice = self.folder / f"{sink}.raw"
         voice.write_bytes(Sine(hz).pull(60 * RATE).tobytes())
-        with stopping(self.start("pacat", *RAW, "--playback", "-d", "mouth", str(voice))):
+        with stopping(self.start("pacat", *RAW, "--playback", "-d", sink, str(voice))):
             yield
 
 
@@ -106,28 +123,76 @@ def stopping(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[byte
             process.wait()
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[SoundLab]:
-    missing = missing_package()
-    if missing is not None:
-        pytest.skip(f"needs the package {missing}")
-    tmp_path.chmod(0o700)
-    socket = tmp_path / "pulse.sock"
-    (tmp_path / ".asoundrc").write_text(ASOUNDRC)
+@contextlib.contextmanager
+def sound_server(folder: Path, socket: Path, command: tuple[str, ...]) -> Iterator[SoundLab]:
+    """Runs ``command``, which listens at ``socket``."""
+    folder.chmod(0o700)
+    if not (folder / ".asoundrc").exists():
+        (folder / ".asoundrc").write_text(ASOUNDRC)
     environment = {
         **os.environ,
-        "HOME": str(tmp_path),
-        "XDG_RUNTIME_DIR": str(tmp_path),
+        "HOME": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
         "PULSE_SERVER": f"unix:{socket}",
         "PULSE_SINK": "ear",
         "PULSE_SOURCE": "mouth.monitor",
     }
-    found = SoundLab(tmp_path, environment)
-    server = found.start(*SERVER, "-L", f"module-native-protocol-unix socket={socket} auth-anonymous=1")
-    with stopping(server):
+    found = SoundLab(folder, environment)
+    server = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
         limit = time.monotonic() + PATIENCE_SECONDS
         while subprocess.run(["pactl", "info"], env=environment, capture_output=True, check=False).returncode:
-            assert time.monotonic() < limit, "PulseAudio didn't start"
-            assert server.poll() is None, "PulseAudio ended"
+            assert time.monotonic() < limit, "the sound server didn't start"
+            assert server.poll() is None, "the sound server ended"
             time.sleep(0.1)
+        yield found
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # the whole session: PipeWire is three programs
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait(10)
+
+
+@contextlib.contextmanager
+def pulseaudio(folder: Path) -> Iterator[SoundLab]:
+    socket = folder / "pulse.sock"
+    with sound_server(folder, socket, (*PULSEAUDIO, "-L", f"module-native-protocol-unix socket={socket} auth-anonymous=1")) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def pipewire(folder: Path) -> Iterator[SoundLab]:
+    with sound_server(folder, folder / "pulse" / "native", PIPEWIRE) as found:
+        for sink in SINKS:
+            found.control("load-module", "module-null-sink", f"sink_name={sink}", *NULL_SINK.split())
+        yield found
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[SoundLab]:
+    """PulseAudio."""
+    missing = missing_package()
+    if missing is not None:
+        pytest.skip(f"needs the package {missing}")
+    with pulseaudio(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def sound_servers() -> Callable[[Path], contextlib.AbstractContextManager[SoundLab]]:
+    """Starts PulseAudio in a folder; again, where it was stopped."""
+    missing = missing_package()
+    if missing is not None:
+        pytest.skip(f"needs the package {missing}")
+    return pulseaudio
+
+
+@pytest.fixture(params=["pulseaudio", "pipewire"])
+def any_lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SoundLab]:
+    """PulseAudio, and PipeWire in its place."""
+    missing = missing_package() or (missing_of_pipewire() if request.param == "pipewire" else None)
+    if missing is not None:
+        pytest.skip(f"needs the package {missing}")
+    with (pulseaudio if request.param == "pulseaudio" else pipewire)(tmp_path) as found:
         yield found

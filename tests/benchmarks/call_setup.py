@@ -29,9 +29,9 @@ from sinchphone.engine.call import Call
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.exchange.local import Local
-from sinchphone.media.clock import Ticker
 from sinchphone.media.port import CandidateFound, Connected, FirstPacket, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
+from sinchphone.media.ticker import Ticker
 from sinchphone.media.webrtc.ice import IceConnection
 from sinchphone.protocol.call_vocabulary import State
 

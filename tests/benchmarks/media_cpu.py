@@ -23,9 +23,9 @@ from figures import table
 
 from sinchphone.audio.frame import Frame
 from sinchphone.audio.tones import Sine
-from sinchphone.media.clock import Ticker
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
+from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Candidate, Description
 
 PATIENCE_S = 30.0

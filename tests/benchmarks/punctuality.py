@@ -17,10 +17,11 @@ from figures import percentile, table
 
 from sinchphone.audio.frame import FRAME_SECONDS, Frame, Samples
 from sinchphone.audio.tones import Sine
-from sinchphone.media.clock import FrameClock, Ticker
+from sinchphone.media.clock import FrameClock
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
 from sinchphone.media.sound import Leg
 from sinchphone.media.thread import MediaThread
+from sinchphone.media.ticker import Ticker
 
 BUSY_S = 0.1  # of work between two looks at the loop
 PATIENCE_S = 30.0

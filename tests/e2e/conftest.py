@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,19 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import IncomingCall
 from sinchphone.exchange.local import Local
-from sinchphone.media.clock import Ticker
+from sinchphone.exchange.sip import calls as sip
+from sinchphone.exchange.sip.agent import SipAgent, SipOptions
+from sinchphone.exchange.sip.calls import SipCall, SipTarget
+from sinchphone.media import port as media_port
+from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread
+from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sip.digest import Credentials
+from sinchphone.protocol.sip.uri import SipAddress, parse_uri
+
+LIMIT_S = 20.0
 
 
 @dataclass
@@ -62,6 +72,108 @@ def media() -> Iterator[MediaThread]:
 
 
 @dataclass
+class PhoneCall:
+    """One call at a SIP phone: the SIP side, the sound, and what was told."""
+
+    sip: SipCall
+    port: RtpPassingPort
+    events: list[Any] = field(default_factory=list)
+    digits: list[str] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def until(self, kind: type[Any]) -> Any:
+        async with asyncio.timeout(LIMIT_S):
+            while not (found := [event for event in self.events if isinstance(event, kind)]):
+                assert not (self.events and isinstance(self.events[-1], sip.Refused | sip.Ended)), self.events
+                self.changed.clear()
+                await self.changed.wait()
+        return found[-1]
+
+    async def over(self) -> sip.Refused | sip.Ended:
+        async with asyncio.timeout(LIMIT_S):
+            while not (self.events and isinstance(self.events[-1], sip.Refused | sip.Ended)):
+                self.changed.clear()
+                await self.changed.wait()
+        return self.events[-1]  # type: ignore[no-any-return]
+
+    async def heard(self, digits: str) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while "".join(self.digits) != digits:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+class SipPhone:
+    """A SIP phone of the test: what it does with calls is the test's to say."""
+
+    def __init__(self, media: MediaThread, stack: AsyncExitStack, ear: Callable[[float | None], Any], **options: Any) -> None:
+        self.agent = SipAgent(SipOptions(port=0, open=True, **options), router=self._called)
+        self.incoming: asyncio.Queue[PhoneCall] = asyncio.Queue()
+        self._media = media
+        self._stack = stack
+        self._ear = ear
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def address(self, user: str = "bob") -> str:
+        return f"{user}@127.0.0.1:{self.agent.port}"
+
+    async def next_call(self) -> PhoneCall:
+        async with asyncio.timeout(LIMIT_S):
+            return await self.incoming.get()
+
+    async def answer(self, call: PhoneCall, tone_hz: float | None = None) -> Any:
+        assert call.sip.offer is not None
+        answer = await call.port.answer(Description("offer", call.sip.offer))
+        await call.sip.answer(answer.sdp)
+        return await self.listen(call, tone_hz)
+
+    async def listen(self, call: PhoneCall, tone_hz: float | None) -> Any:
+        party, sound = self._ear(tone_hz)
+        await sound.connect(call.port.leg)
+        self._stack.push_async_callback(sound.close)
+        return party
+
+    async def dial(self, uri: str, caller: str = "sip:phone@127.0.0.1", password: str = "", **more: Any) -> PhoneCall:
+        port = self._port()
+        offer = await port.offer()
+        address = SipAddress(parse_uri(caller))
+        credentials = Credentials(address.uri.user or "", password) if password else None
+        made = self.agent.invite(SipTarget(parse_uri(uri)), caller=address, offer=offer.sdp, credentials=credentials, **more)
+        return self._follow(made, port)
+
+    def _port(self) -> RtpPassingPort:
+        port = self._media.rtp_ports.port(RtpPortOptions(codecs=("PCMU", "PCMA")))
+        self._stack.push_async_callback(port.close)
+        return port
+
+    async def _called(self, call: SipCall) -> None:
+        self.incoming.put_nowait(self._follow(call, self._port()))
+
+    def _follow(self, call: SipCall, port: RtpPassingPort) -> PhoneCall:
+        found = PhoneCall(call, port)
+        for work in (self._read(found), self._read_port(found)):
+            task = asyncio.create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return found
+
+    async def _read(self, call: PhoneCall) -> None:
+        async for event in call.sip.events():
+            if isinstance(event, sip.DigitHeard):
+                call.digits.append(event.digit)
+            elif isinstance(event, sip.Answered) and call.sip.outbound:
+                await call.port.accept(Description("answer", event.sdp))
+            call.events.append(event)
+            call.changed.set()
+
+    async def _read_port(self, call: PhoneCall) -> None:
+        async for event in call.port.events():
+            if isinstance(event, media_port.DigitHeard):
+                call.digits.append(event.digit)
+                call.changed.set()
+
+
+@dataclass
 class Lines:
     """Opens phones; closes them at the end of the test."""
 
@@ -71,6 +183,12 @@ class Lines:
 
     async def phone(self, user: str, **options: Any) -> SinchClient:
         return await self.stack.enter_async_context(SinchClient(user, self.local, media=self.media, **options))
+
+    async def sip_phone(self) -> SipPhone:
+        phone = SipPhone(self.media, self.stack, self.ear)
+        await phone.agent.start()
+        self.stack.push_async_callback(phone.agent.close)
+        return phone
 
     def ear(self, tone_hz: float | None = None) -> tuple[Ear, Ticker]:
         party = Ear(tone_hz)

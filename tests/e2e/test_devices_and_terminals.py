@@ -4,7 +4,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from sinchphone.audio.level import dbfs
 PATIENCE_S = 30.0
 
 
-def start(lab: Any, port: int, *arguments: str) -> subprocess.Popen[str]:
+def start(lab: Any, port: int, *arguments: str, without: Collection[str] = ()) -> subprocess.Popen[str]:
+    """``without``: variables of the environment that the program isn't to see."""
     (lab.folder / "sinchphone.toml").write_text(f"[exchange]\nport = {port}\n")
     environment = {**lab.environment, "XDG_STATE_HOME": str(lab.folder / "state"), "XDG_CONFIG_HOME": str(lab.folder / "config")}
+    environment = {name: value for name, value in environment.items() if name not in without}
     command = [sys.executable, "-m", "sinchphone", *arguments]
     return subprocess.Popen(
         command,
@@ -52,7 +55,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def test_what_the_microphone_hears_comes_back_from_the_echo_to_the_loudspeaker(lab: Any, free_port: int) -> None:
     with lab.ear() as ear, lab.mouth(600):
-        call = start(lab, free_port, "call", "echo")
+        call = start(lab, free_port, "call", "echo", "--echo-cancel", "off")  # an endless tone and its echo are one to any canceller
         try:
             wait_until(lambda: hears(ear, 600))
         finally:
@@ -72,6 +75,73 @@ def test_two_terminals_hear_each_other(lab: Any, free_port: int) -> None:
                 hang_up(caller)
         finally:
             hang_up(listener)
+
+
+def test_two_phones_with_devices_of_their_own_and_echo_cancelling_hear_each_other(any_lab: Any, free_port: int) -> None:
+    lab, options = any_lab, ("--echo-cancel", "on")
+    alice = ("--user", "alice", "--input", "lab_mouth", "--output", "lab_ear", *options)
+    bob = ("--user", "bob", "--input", "second_mouth", "--output", "second_ear", *options)
+    with lab.ear() as ear, lab.ear("ear2") as ear2, lab.mouth(600), lab.mouth(900, "mouth2"):
+        listener = start(lab, free_port, "listen", *bob, "--auto-answer")
+        try:
+            assert "waiting" in listener.stdout.readline()  # type: ignore[union-attr]
+            caller = start(lab, free_port, "call", "bob", *alice)
+            try:
+                wait_until(lambda: hears(ear, 900))
+                wait_until(lambda: hears(ear2, 600))
+            finally:
+                said = hang_up(caller)
+        finally:
+            said += hang_up(listener)
+    assert "warning" not in said
+
+
+def test_sound_comes_back_when_the_sound_server_was_started_again(sound_servers: Any, tmp_path: Path, free_port: int) -> None:
+    with sound_servers(tmp_path) as lab, lab.ear() as ear, lab.mouth(600):
+        call = start(lab, free_port, "call", "echo", "--echo-cancel", "off")
+        wait_until(lambda: hears(ear, 600))
+    try:
+        with sound_servers(tmp_path) as lab, lab.ear() as ear, lab.mouth(800):
+            wait_until(lambda: hears(ear, 800))
+            time.sleep(3)  # until the person is told
+    finally:
+        said = hang_up(call)
+    assert said.count("warning: the sound device stopped") == 1
+    assert "sound now: microphone default, loudspeaker default" in said
+
+
+def test_sound_follows_the_default_device_and_stays_when_it_is_taken_away(lab: Any, free_port: int) -> None:
+    with lab.ear() as ear, lab.ear("ear2") as ear2:
+        call = start(lab, free_port, "call", "tone", "--no-mic", without=("PULSE_SINK", "PULSE_SOURCE"))
+        try:
+            wait_until(lambda: hears(ear, 440))
+            lab.control("set-default-sink", "ear2")
+            wait_until(lambda: hears(ear2, 440))
+            modules = lab.control("list", "short", "modules").splitlines()
+            lab.control("unload-module", next(line.split()[0] for line in modules if "sink_name=ear2" in line))
+            wait_until(lambda: hears(ear, 440, 0.3))
+        finally:
+            said = hang_up(call)
+    assert "error" not in said
+
+
+def test_a_named_device_that_goes_is_replaced_by_the_default_until_it_is_back(sound_servers: Any, tmp_path: Path, free_port: int) -> None:
+    asoundrc = tmp_path / ".asoundrc"
+    with sound_servers(tmp_path) as lab, lab.ear("ear2") as ear2:
+        call = start(lab, free_port, "call", "tone", "--no-mic", "--output", "second_ear")
+        wait_until(lambda: hears(ear2, 440))
+        there = asoundrc.read_text()
+        asoundrc.write_text("".join(f"{line}\n" for line in there.splitlines() if "second_ear" not in line))
+    try:
+        with sound_servers(tmp_path) as lab, lab.ear() as ear, lab.ear("ear2") as ear2:
+            wait_until(lambda: hears(ear, 440))
+            asoundrc.write_text(there)
+            wait_until(lambda: hears(ear2, 440))
+            time.sleep(3)  # until the person is told
+    finally:
+        said = hang_up(call)
+    assert said.count("warning: the sound device stopped") == 1
+    assert said.index("sound now: loudspeaker default") < said.index("sound now: loudspeaker second_ear")
 
 
 def test_the_ringback_is_heard_while_it_rings_and_stops_when_it_ends(lab: Any, free_port: int) -> None:

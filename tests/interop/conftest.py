@@ -26,12 +26,12 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.environment import Api, Cloud
 from sinchphone.engine.events import ClientEvent
-from sinchphone.exchange.destinations.attendant import Attendants
+from sinchphone.exchange.gateway.options import GatewayOptions, SipSettings
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.tls import Issued, issue
-from sinchphone.media.clock import Ticker
 from sinchphone.media.thread import MediaThread
+from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.protocol.call_vocabulary import State
 
@@ -265,6 +265,7 @@ async def town(modules: Path, issued: Issued, media: MediaThread, tmp_path: Path
         certificate=issued.certificate,
         store=tmp_path / "exchange.sqlite3",
         applications={APPLICATION: base64.b64encode(SECRET).decode()},
+        gateway=GatewayOptions(sip=SipSettings(port=0, users={"desk": "secret"})),
     )
-    async with Exchange(options, destinations=Attendants(media)) as exchange, AsyncExitStack() as stack:
+    async with Exchange(options, media=media) as exchange, AsyncExitStack() as stack:
         yield Town(exchange, issued, modules, media, stack, tmp_path / "sdk.log")

@@ -200,6 +200,7 @@ const commands = {
   },
   tone: ({ hz }) => { microphone.hz = hz; },
   callUser: ({ to, headers }) => tell('calling', { call: follow(client.getCallClient().callUser(to, headers)).callId }),
+  callSip: ({ to, headers }) => tell('calling', { call: follow(client.getCallClient().callSip(to, headers)).callId }),
   callPhone: ({ to }) => tell('calling', { call: follow(client.getCallClient().callPhoneNumber(to)).callId }),
   answer: ({ call }) => calls.get(call).answer(),
   hangUp: ({ call }) => calls.get(call).hangup(),

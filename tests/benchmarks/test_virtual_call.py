@@ -1,0 +1,127 @@
+"""Half a call on a virtual clock: what the ladder, the jitter buffer and what is between them make of bad lines together.
+
+The figures (PESQ) are ``virtual_call.py``'s; here it's only how much had to be made up, and how late sound is.
+"""
+
+from itertools import pairwise
+from pathlib import Path
+from resource import getpagesize
+
+import numpy as np
+import pytest
+from line import CONDITIONS, PACKETS, Condition, Line
+from virtual_call import TERMS, Terms, VirtualCall
+
+from sinchphone.audio.frame import RATE, Samples
+
+SECONDS = 20
+SETTLED_S = 5
+EQUAL, LADDER = TERMS
+PLAIN = Terms("nothing but Opus", red=False, nack=False)
+NACK = Terms("no copies", red=False)
+LONG_HOUR = 3600 * 50
+STATM = Path("/proc/self/statm")
+
+
+def babble(seconds: int) -> Samples:
+    """Something that Opus takes for speech."""
+    t = np.arange(seconds * RATE) / RATE
+    phase = 2 * np.pi * np.cumsum(150 + 40 * np.sin(2 * np.pi * 0.7 * t)) / RATE
+    buzz = sum(np.sin(k * phase) / k for k in range(1, 20))
+    return (4000 * buzz * (0.5 - 0.5 * np.cos(2 * np.pi * 4 * t))).astype(np.int16)
+
+
+@pytest.fixture(scope="module")
+def sound() -> Samples:
+    return babble(SECONDS)
+
+
+def condition(name: str) -> Condition:
+    return next(each for each in CONDITIONS if each.name == name)
+
+
+def settled(call: VirtualCall, sound: Samples) -> tuple[float, float]:
+    """The share that was made up after the first seconds, without the end, and the median target there [ms]."""
+    begin = round(SETTLED_S / call.period)
+    call.listen(sound)
+    end = round((len(sound) / RATE) / call.period) - 1
+    share = (call.concealed[end] - call.concealed[begin]) / ((end - begin) * 480)
+    return share, float(np.median(call.targets[begin:end]))
+
+
+def test_the_same_packets_are_lost_for_everybody_whatever_is_sent_again() -> None:
+    fates = []
+    for resends in (0, 3):
+        line = Line(condition("10 % in bursts of 3"), 1)
+        fate = []
+        for number in range(1000):
+            arrival = line.take((65_000 + number) % 0x10000, 100, number * 0.02)
+            fate.append(arrival is None)
+            for _ in range(resends if arrival is None else 0):
+                line.take((65_000 + number) % 0x10000, 100, number * 0.02)
+        fates.append(fate)
+    assert fates[0] == fates[1]
+
+
+@pytest.mark.parametrize("each", CONDITIONS, ids=lambda each: each.name)
+def test_a_line_loses_as_much_as_it_says(each: Condition) -> None:
+    packets = [lost for seed in range(4) for lost, _ in each.packets(seed)]
+    assert len(packets) == 4 * PACKETS
+    assert np.mean(packets) == pytest.approx(each.loss, abs=0.02)
+    if each.loss:
+        begun = sum(lost and not before for before, lost in pairwise(packets))
+        expected = each.burst if each.burst > 1 else 1 / (1 - each.loss)
+        assert sum(packets) / begun == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "made_up", "target"),
+    [("5 %", 0.012, 35), ("10 %", 0.025, 55), ("20 %", 0.03, 75), ("10 % in bursts of 3", 0.08, 75)],
+)
+def test_with_the_ladder_most_of_what_is_lost_is_mended_soon(sound: Samples, name: str, made_up: float, target: float) -> None:
+    plain, _ = settled(VirtualCall(PLAIN, condition(name), 2), sound)
+    with_ladder, asked = settled(VirtualCall(LADDER, condition(name), 2), sound)
+    assert with_ladder < made_up
+    assert with_ladder < 0.7 * plain
+    assert asked <= target
+
+
+def test_without_copies_what_is_sent_again_mends_it_at_the_price_of_the_round_trip(sound: Samples) -> None:
+    plain, _ = settled(VirtualCall(PLAIN, condition("10 %"), 2), sound)
+    asking, target = settled(VirtualCall(NACK, condition("10 %"), 2), sound)
+    assert asking < 0.5 * plain
+    assert 60 < target < 140
+
+
+@pytest.mark.parametrize("ppm", [-500.0, 500.0])
+def test_a_clock_that_is_off_costs_nothing_on_a_jittery_line(sound: Samples, ppm: float) -> None:
+    made_up, target = settled(VirtualCall(LADDER, condition("jitter 40 ms"), 1, ppm=ppm), sound)
+    assert made_up < 0.01
+    assert target < 60
+
+
+def test_on_a_clean_line_nothing_is_spent(sound: Samples) -> None:
+    call = VirtualCall(LADDER, condition("clean"), 1)
+    made_up, target = settled(call, sound)
+    assert (made_up, target) == (0.0, pytest.approx(8.0, abs=1))
+    assert {rung.split(":")[1] for rung in call.rungs} == {"48k"}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
+def test_an_hour_of_a_bad_line_leaves_memory_as_it_was() -> None:
+    """Everything but the codec, whose libopus has state of a fixed size: 180 000 packets with copies, requests and answers."""
+    call = VirtualCall(LADDER, condition("10 % in bursts of 3"), 1, codec=False)
+    hour = np.lib.stride_tricks.as_strided(np.zeros(1, np.int16), (LONG_HOUR * 960,), (0,))
+    sizes: list[int] = []
+    call.each_minute = lambda: sizes.append(resident())
+    call.listen(hour)
+    assert call.line.sent > LONG_HOUR
+    assert call.line.lost > 0.09 * LONG_HOUR
+    assert len(sizes) == 60
+    assert sizes[-1] - sizes[4] < 1_500_000
+
+
+def resident() -> int:
+    """Bytes of this process in memory."""
+    return int(STATM.read_text().split()[1]) * getpagesize()

@@ -1,0 +1,219 @@
+"""Half a call on a virtual clock: our sender, a line that loses and delays, our receiver. 36 s of speech in about 2 s.
+
+usage: python tests/benchmarks/virtual_call.py [--seeds N] [--sentences N] [CONDITION...]
+
+What the real thing has more, ``quality.py`` measures: sockets, threads, encryption, and everybody else.
+"""
+
+import argparse
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+from figures import median, table
+from line import CONDITIONS, DELAY_S, FRAME_S, Condition, Line
+from speech import Score, Speech, judge, speech
+
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
+from sinchphone.audio.ladder import Rung
+from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
+from sinchphone.media.codecs.codec import OPUS
+from sinchphone.media.inbound import Inbound
+from sinchphone.media.outbound import Outbound
+from sinchphone.media.receiver import Receiver, ReceiverStats
+
+RED = 63
+BLOCK = 480
+AFTER_S = 0.5
+SAME_BITRATE = 32_000  # libwebrtc's default for mono
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the two ends agreed on."""
+
+    name: str
+    max_bitrate: int | None = None
+    red: bool = True
+    nack: bool = True
+
+    @property
+    def agreement(self) -> Agreement:
+        """The same for both of them."""
+        repair = RepairTerms(RED if self.red else None, frozenset({RED}), self.nack)
+        number = OPUS.payload_type
+        return Agreement(OPUS, number, {number: OPUS}, opus=OpusWishes(fec=True, max_bitrate=self.max_bitrate), repair=repair)
+
+
+TERMS = (Terms("libwebrtc's bit rate", SAME_BITRATE, red=False, nack=False), Terms("ladder on"))
+
+
+@dataclass
+class VirtualCall:
+    """``listen`` gives what the far end hears. ``phase`` [s] is when the player asks, against the sender's clock."""
+
+    terms: Terms
+    condition: Condition
+    seed: int
+    ppm: float = 0.0
+    codec: bool = True  # else frames of nothing: for long runs
+    each_minute: Callable[[], object] | None = None
+    line: Line = field(init=False)
+    sender: Outbound = field(init=False)
+    receiver: Receiver = field(init=False)
+    rungs: list[str] = field(default_factory=list)
+    targets: list[float] = field(default_factory=list)  # [ms] at each block that was played,
+    concealed: list[int] = field(default_factory=list)  # and the samples made up until then
+
+    def __post_init__(self) -> None:
+        self._now = 0.0
+        self.period = BLOCK / RATE * (1 + self.ppm * 1e-6)
+        self._order = itertools.count()
+        self._events: list[tuple[float, int, Callable[..., None], Any]] = []
+        self.line = Line(self.condition, self.seed)
+        self.sender = Outbound(1, self._transmit, clock=self._clock)
+        self._inbound = Inbound(lambda _: None, clock=self._clock)
+        self.receiver = self._inbound.receiver
+        self._inbound.expect(self.terms.agreement)
+        self._inbound.measured(2000 * DELAY_S)
+        self.sender.start(self.terms.agreement)
+        if not self.codec:
+            self._inbound._decoder._decoders[OPUS.name] = self.sender._encoder = cast(Any, _NoCodec())
+        self._heard: list[Samples] = []
+        self._dice = random.Random(self.seed)
+        self._sound = np.zeros(0, np.int16)
+
+    def listen(self, sound: Samples) -> tuple[Samples, float]:
+        """What is played while ``sound`` is said, and when its first sample was [ms]."""
+        self._sound = sound
+        phase = 0.0013 + 0.003 * self.seed
+        self._at(0.0, self._say, 0)
+        self._at(phase, self._play, None)
+        if self.each_minute is not None:
+            self._at(60.0, self._tell, None)
+        self._at(0.5 + self._dice.random(), self._report, None)
+        while self._events and self._events[0][0] < len(sound) / RATE + AFTER_S:
+            self._now, _, action, argument = heapq.heappop(self._events)
+            action(argument)
+        return np.concatenate(self._heard or [np.zeros(0, np.int16)]), 1000 * phase
+
+    def _clock(self) -> float:
+        return self._now
+
+    def _at(self, when: float, action: Callable[..., None], argument: Any) -> None:
+        heapq.heappush(self._events, (when, next(self._order), action, argument))
+
+    def _say(self, index: int) -> None:
+        frame = self._sound[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES]
+        if len(frame) == FRAME_SAMPLES:
+            self.sender.send(frame)
+            self._at((index + 1) * FRAME_S, self._say, index + 1)
+
+    def _transmit(self, packet: bytes) -> bool:
+        arrives = self.line.take(int.from_bytes(packet[2:4], "big"), len(packet) + 38, self._now)  # SRTP tag, UDP, IPv4
+        if arrives is not None:
+            self._at(arrives, self._arrive, packet)
+        return True
+
+    def _arrive(self, packet: bytes) -> None:
+        self._inbound.take(packet)
+        wanted = self._inbound.wanted() if self.terms.nack else None
+        if wanted is not None:
+            self._at(self._now + DELAY_S, self.sender.resend, wanted.sequences)
+
+    def _report(self, _: None) -> None:
+        blocks = self._inbound.report()
+        if blocks:
+            self._at(self._now + DELAY_S, self._reported, blocks[0])
+        self._at(self._now + 0.5 + self._dice.random(), self._report, None)
+
+    def _reported(self, block: Any) -> None:
+        self.sender.adapt(block, 2000 * DELAY_S)
+        rung = self.sender._rung
+        copies, fec = f"+{rung.copies}" * bool(rung.copies), f"f{rung.fec_percent}" * bool(rung.fec_percent)
+        self.rungs.append(f"{self._now:.1f}:{rung.bitrate // 1000}k{copies}{fec}")
+
+    def _play(self, _: None) -> None:
+        block = self.receiver.pull(BLOCK)
+        if self.each_minute is None:  # of a long run nothing is kept
+            stats = self.receiver.stats()
+            self._heard.append(block)
+            self.targets.append(stats.target_ms)
+            self.concealed.append(stats.concealed_samples)
+        self._at(self._now + self.period, self._play, None)
+
+    def _tell(self, _: None) -> None:
+        assert self.each_minute is not None
+        self.each_minute()
+        self.rungs.clear()
+        self._at(self._now + 60.0, self._tell, None)
+
+
+class _NoCodec:
+    """Stands in for Opus: frames of silence."""
+
+    def duration(self, payload: bytes) -> int:
+        return FRAME_SAMPLES
+
+    def recoverable(self, payload: bytes) -> int:
+        return 0
+
+    def decode(self, payload: bytes) -> Samples:
+        return np.zeros(FRAME_SAMPLES, np.int16)
+
+    def conceal(self, samples: int) -> Samples:
+        return np.zeros(samples, np.int16)
+
+    def recover(self, payload: bytes, samples: int) -> Samples:
+        return np.zeros(samples, np.int16)
+
+    def encode(self, frame: Samples) -> bytes:
+        return b"x" * 100
+
+    def adapt(self, rung: Rung) -> None: ...
+
+
+def measure(terms: Terms, condition: Condition, said: Speech, seed: int) -> tuple[list[Score], ReceiverStats, VirtualCall]:
+    """One call."""
+    call = VirtualCall(terms, condition, seed)
+    heard, offset_ms = call.listen(said.sound)
+    return judge(said, heard, offset_ms), call.receiver.stats(), call
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("conditions", nargs="*")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sentences", type=int, default=6)
+    parser.add_argument("--verbose", action="store_true")
+    given = parser.parse_args()
+    said = speech(given.sentences)
+    for terms in TERMS:
+        rows: dict[str, list[float | str]] = {}
+        for condition in CONDITIONS:
+            if given.conditions and condition.name not in given.conditions:
+                continue
+            found = [measure(terms, condition, said, seed) for seed in range(1, given.seeds + 1)]
+            scores = [score for each, _, _ in found for score in each]
+            kbps = sum(call.line.octets for *_, call in found) * 8 / 1000 / said.seconds / len(found)
+            concealed = sum(stats.concealed_samples for _, stats, _ in found) / sum(stats.played_samples for _, stats, _ in found)
+            rows[condition.name] = [
+                f"{np.mean([each.pesq for each in scores]):.2f}",
+                f"{min(each.pesq for each in scores):.2f}",
+                f"{median(each.delay_ms for each in scores):.0f}",
+                f"{np.mean([np.median(call.targets) for *_, call in found]):.0f}",
+                f"{100 * concealed:.1f}",
+                f"{kbps:.0f}",
+            ]
+            if given.verbose:
+                for scores, _, call in found:
+                    print(condition.name, *call.rungs, [round(each.pesq, 1) for each in scores])
+        print(table(terms.name, ["PESQ", "worst", "delay ms", "target", "% concealed", "kbit/s"], rows))
+
+
+if __name__ == "__main__":
+    main()

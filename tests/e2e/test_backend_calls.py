@@ -1,0 +1,285 @@
+"""A developer's backend decides about calls: ICE, ACE and DiCE over HTTP, with the sound that follows."""
+
+import asyncio
+import json
+import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aiohttp import web
+
+from sinchphone.audio.frame import RATE
+from sinchphone.engine.call import DigitHeard
+from sinchphone.exchange.gateway.options import BackendOptions, GatewayOptions
+from sinchphone.exchange.local import Local
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.auth import decode_secret, verify_request
+from sinchphone.protocol.call_vocabulary import Cause, State
+
+LIMIT_S = 20.0
+BOB = {"type": "username", "endpoint": "bob"}
+
+
+@dataclass
+class Backend:
+    """Answers events as the test says, and keeps them."""
+
+    url: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    files: dict[str, bytes] = field(default_factory=dict)
+    requests: list[tuple[Any, bytes]] = field(default_factory=list)
+
+    async def take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        event = json.loads(body)
+        self.requests.append((request, body))
+        self.events.append(event)
+        self.changed.set()
+        answer = self.answers.get(event["event"], {})
+        return web.Response(status=answer) if isinstance(answer, int) else web.json_response(answer)
+
+    async def give(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.files[request.match_info["name"]], content_type="audio/wav")
+
+    async def heard(self, kind: str) -> dict[str, Any]:
+        async with asyncio.timeout(LIMIT_S):
+            while not (found := [event for event in self.events if event["event"] == kind]):
+                self.changed.clear()
+                await self.changed.wait()
+        return found[-1]
+
+
+def action(name: str, *instructions: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"instructions": list(instructions), "action": {"name": name, **members}}
+
+
+def tone_file(folder: Path, hz: float) -> bytes:
+    at = np.arange(3 * RATE) / RATE
+    with wave.open(str(folder / "tone.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((8000 * np.sin(2 * np.pi * hz * at)).astype(np.int16).tobytes())
+    return (folder / "tone.wav").read_bytes()
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    found = Backend()
+    application = web.Application()
+    application.router.add_post("/sinch", found.take)
+    application.router.add_get("/files/{name}", found.give)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/sinch"
+    yield found
+    await runner.cleanup()
+
+
+@asynccontextmanager
+async def exchange_of(tmp_path_factory: Any, media: MediaThread, url: str) -> AsyncIterator[Local]:
+    gateway = GatewayOptions(backend=BackendOptions(url))
+    async with Local(tmp_path_factory.mktemp("state"), port=0, media=media, gateway=gateway) as local:
+        yield local
+
+
+@pytest.fixture
+async def town(tmp_path_factory: Any, media: MediaThread, lines: Any, backend: Backend) -> AsyncIterator[Any]:
+    async with exchange_of(tmp_path_factory, media, backend.url) as local:
+        yield type(lines)(local, media, lines.stack)
+        await lines.stack.aclose()
+
+
+async def test_a_users_call_to_a_user_is_connected_by_the_backend(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers["ice"] = action(
+        "connectMxp", destination={"type": "username", "endpoint": "bob"}, callHeaders=[{"key": "x-a", "value": "1"}]
+    )
+    bobs_ear, bobs_sound = town.ear(620.0)
+    ear, sound = town.ear(440.0)
+    alice, bob = await town.phone("alice"), await town.phone("bob", sound=lambda: bobs_sound)
+    call = await alice.call_user("robert", sound=sound)
+    incoming = await steps.next_call(bob)
+    assert (incoming.peer, incoming.headers) == ("alice", {"x-a": "1"})
+    await incoming.answer()
+    await steps.reach(call, State.ESTABLISHED)
+    await ear.hears(620.0)
+    await bobs_ear.hears(440.0)
+    await incoming.hang_up()
+    assert (await steps.end_of(call)).cause is Cause.HUNG_UP
+    dice = await backend.heard("dice")
+    assert (dice["reason"], dice["result"]) == ("CALLEEHANGUP", "ANSWERED")
+    ice = backend.events[0]
+    assert (ice["event"], ice["to"], ice["user"]) == ("ice", {"type": "username", "endpoint": "robert"}, "alice")
+    assert [event["event"] for event in backend.events] == ["ice", "dice"], "users' answers raise no ACE"
+
+
+async def test_callbacks_are_signed(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers["ice"] = action("hangup")
+    alice = await town.phone("alice")
+    details = await steps.end_of(await alice.call_user("bob"))
+    assert details.cause is Cause.DENIED
+    await backend.heard("dice")
+    secret = town.local._credentials.secret
+    for request, body in backend.requests:
+        key, _, signature = request.headers["Authorization"].partition(" ")[2].partition(":")
+        assert key == town.local.application_key
+        assert verify_request(
+            "POST", "/sinch", body, request.headers["Content-Type"], request.headers["x-timestamp"], decode_secret(secret), signature
+        )
+    assert (await backend.heard("dice"))["reason"] == "MANAGERHANGUP"
+
+
+async def test_a_number_is_connected_and_its_answer_asked_about(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers["ice"] = action(
+        "connectPstn", {"name": "setCookie", "key": "step", "value": "one"}, number="+14155550106", cli="+14155550100"
+    )
+    backend.answers["ace"] = action("continue")
+    alice = await town.phone("alice")
+    ear, sound = town.ear(500.0)
+    call = await alice.call_phone("+14155550199", sound=sound)
+    await steps.reach(call, State.ESTABLISHED)
+    await ear.hears(500.0)
+    details = await steps.end_of(call)
+    assert details.cause is Cause.HUNG_UP
+    dice = await backend.heard("dice")
+    assert (dice["reason"], dice["result"], dice["cookies"]) == ("CALLEEHANGUP", "ANSWERED", [{"key": "step", "value": "one"}])
+    assert [event["event"] for event in backend.events] == ["ice", "ace", "dice"]
+
+
+async def test_the_backend_ends_a_call_as_it_is_answered(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers |= {"ice": action("connectPstn"), "ace": action("hangup")}
+    alice = await town.phone("alice")
+    details = await steps.end_of(await alice.call_phone("+14155550106"))
+    assert details.answered_at is None
+    assert (await backend.heard("dice"))["reason"] == "MANAGERHANGUP"
+
+
+async def test_users_meet_in_a_room_of_the_backends_choice(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers["ice"] = action("connectConf", conferenceId="lobby")
+    alice, bob = await town.phone("alice"), await town.phone("bob")
+    (one, here), (other, there) = town.ear(440.0), town.ear(620.0)
+    first, second = await alice.call_user("x", sound=here), await bob.call_phone("+14155550100", sound=there)
+    await steps.reach(first, State.ESTABLISHED)
+    await steps.reach(second, State.ESTABLISHED)
+    await one.hears(620.0)
+    await other.hears(440.0)
+    await first.hang_up()
+    await second.hang_up()
+
+
+async def test_what_the_backend_says_is_heard_before_the_call_goes_on(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers["ice"] = action(
+        "connectMxp", {"name": "answer"}, {"name": "sendDtmf", "value": "42"}, destination={"type": "username", "endpoint": "bob"}
+    )
+    bobs_ear, bobs_sound = town.ear(620.0)
+    ear, sound = town.ear(440.0)
+    alice, bob = await town.phone("alice"), await town.phone("bob", sound=lambda: bobs_sound)
+    call = await alice.call_user("x", sound=sound)
+    heard: list[str] = []
+
+    async def listen() -> None:
+        async for event in call.events():
+            heard.extend([event.digit] if isinstance(event, DigitHeard) else [])
+
+    listening = asyncio.create_task(listen())
+    await steps.reach(call, State.ESTABLISHED)
+    incoming = await steps.next_call(bob)
+    assert heard == ["4", "2"]
+    await incoming.answer()
+    await bobs_ear.hears(440.0)
+    await ear.hears(620.0)
+    await call.dtmf("7")
+    await call.hang_up()
+    await listening
+    assert (await steps.end_of(incoming)).cause is Cause.HUNG_UP
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (500, "HTTP 500"),
+        ({"action": {"name": "connectPstn", "number": 7}}, "number"),
+        ({"action": {"name": "dance"}}, "action.name"),
+        ({}, "action"),
+    ],
+)
+async def test_an_answer_that_cannot_be_carried_out_is_explained(town: Any, steps: Any, backend: Backend, answer: Any, words: str) -> None:
+    backend.answers["ice"] = answer
+    alice = await town.phone("alice")
+    details = await steps.end_of(await alice.call_user("bob"))
+    assert details.cause is Cause.FAILURE and details.failure is not None
+    assert words in details.failure.message
+    assert (await backend.heard("dice"))["reason"] == "CALLBACKERROR"
+
+
+async def test_a_caller_who_gives_up_while_the_backend_thinks_is_told_in_dice(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers["ice"] = action("connectPstn", number="+14155550103")
+    alice = await town.phone("alice")
+    call = await alice.call_phone("+14155550103")
+    await steps.reach(call, State.RINGING)
+    await call.hang_up()
+    assert (await steps.end_of(call)).cause is Cause.CANCELED
+    dice = await backend.heard("dice")
+    assert dice["reason"] == "CANCEL" and "duration" not in dice
+
+
+async def test_a_sip_address_is_connected_with_its_headers_and_asked_about(town: Any, steps: Any, backend: Backend) -> None:
+    bob = await town.sip_phone()
+    destination = {"type": "sip", "endpoint": bob.address()}
+    backend.answers["ice"] = action(
+        "connectSip", destination=destination, cli="+12025550100", transport="tcp", callHeaders=[{"key": "X-Order", "value": "42"}]
+    )
+    backend.answers["ace"] = action("continue")
+    alice = await town.phone("alice")
+    ear, sound = town.ear(440.0)
+    call = await alice.call_user("support", sound=sound)
+    incoming = await bob.next_call()
+    assert (incoming.sip.headers["x-order"], incoming.sip.remote.uri.user) == ("42", "+12025550100")
+    await incoming.sip.ring()
+    await steps.reach(call, State.RINGING)
+    theirs = await bob.answer(incoming, 620.0)
+    await ear.hears(620.0)
+    await theirs.hears(440.0)
+    await call.dtmf("7")
+    await incoming.heard("7")
+    held = await incoming.sip.reoffer((await incoming.port.reoffer(direction="sendonly")).sdp)
+    assert "a=recvonly" in held
+    await incoming.sip.hang_up()
+    assert (await steps.end_of(call)).cause is Cause.HUNG_UP
+    assert [event["event"] for event in backend.events] == ["ice", "ace"] or backend.events[-1]["event"] == "dice"
+
+
+async def test_both_sides_are_sent_to_a_room_at_the_answer(town: Any, steps: Any, backend: Backend) -> None:
+    bob = await town.sip_phone()
+    backend.answers["ice"] = action("connectSip", destination={"type": "sip", "endpoint": bob.address()})
+    backend.answers["ace"] = action("connectConf", conferenceId="lobby")
+    alice = await town.phone("alice")
+    ear, sound = town.ear(440.0)
+    call = await alice.call_user("support", sound=sound)
+    incoming = await bob.next_call()
+    theirs = await bob.answer(incoming, 620.0)
+    await ear.hears(620.0)
+    await theirs.hears(440.0)
+    await call.hang_up()
+    await incoming.over()
+
+
+async def test_a_file_is_heard_before_the_call_is_answered(town: Any, steps: Any, backend: Backend, tmp_path: Any) -> None:
+    backend.files["tone.wav"] = tone_file(tmp_path, 500.0)
+    url = backend.url.replace("/sinch", "/files/tone.wav")
+    backend.answers["ice"] = action("hangup", {"name": "playFiles", "ids": [url]})
+    alice = await town.phone("alice")
+    ear, sound = town.ear()
+    call = await alice.call_user("support", sound=sound)
+    await ear.hears(500.0)
+    assert call.state is State.RINGING
+    assert (await steps.end_of(call)).cause is Cause.DENIED

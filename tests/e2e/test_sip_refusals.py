@@ -1,0 +1,89 @@
+"""A SIP side that refuses: its status and reason come back to the caller, and the caller's headers reach it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from sinchphone.cli.endings import describe
+from sinchphone.protocol.call_vocabulary import State
+
+
+@dataclass
+class Refuser(asyncio.DatagramProtocol):
+    """Answers each INVITE with one status (RFC 3261 8.2.6) and keeps what it was sent."""
+
+    status: str
+    seen: list[list[str]] = field(default_factory=list)
+    transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        lines = data.decode().split("\r\n")
+        if not lines[0].startswith("INVITE "):
+            return
+        self.seen.append(lines)
+        kept = [line for line in lines if line.lower().startswith(("via:", "from:", "to:", "call-id:", "cseq:"))]
+        echoed = [f"{line};tag=refuser" if line.lower().startswith("to:") else line for line in kept]
+        self.transport.sendto("\r\n".join([f"SIP/2.0 {self.status}", *echoed, "Content-Length: 0", "", ""]).encode(), address)
+
+    @property
+    def address(self) -> str:
+        return f"alice@127.0.0.1:{self.transport.get_extra_info('sockname')[1]}"
+
+
+@pytest.fixture
+async def refuser() -> AsyncIterator[Callable[[str], Any]]:
+    opened: list[Refuser] = []
+
+    async def refuse(status: str) -> Refuser:
+        _, made = await asyncio.get_running_loop().create_datagram_endpoint(lambda: Refuser(status), local_addr=("127.0.0.1", 0))
+        opened.append(made)
+        return made
+
+    yield refuse
+    for one in opened:
+        one.transport.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_code", "words"),
+    [
+        ("486 Busy Here", 6, "busy here (SIP 486)"),
+        ("600 Busy Everywhere", 6, "busy everywhere (SIP 600)"),
+        ("404 Not Found", 7, "not found (SIP 404)"),
+        ("480 Temporarily Unavailable", 5, "temporarily unavailable (SIP 480)"),
+        ("403 Forbidden", 8, "forbidden (SIP 403)"),
+        ("603 Decline", 3, "decline (SIP 603)"),
+        ("488 Not Acceptable Here", 10, "not acceptable here (SIP 488)"),
+        ("500 Server Internal Error", 13, "server internal error (SIP 500)"),
+    ],
+)
+async def test_a_refusal_comes_back_with_its_status_and_reason(
+    lines: Any, steps: Any, refuser: Any, status: str, exit_code: int, words: str
+) -> None:
+    pbx = await refuser(status)
+    alice = await lines.phone("alice")
+    call = await alice.call_sip(pbx.address, headers={"x-ticket": "4711"})
+    details = await steps.end_of(call)
+    code, _, reason = status.partition(" ")
+    assert details.failure is not None
+    assert (details.failure.domain, details.failure.code, details.failure.message) == ("sip", int(code), reason)
+    ending = describe(details, peer=call.peer, outbound=True, order=None, interactive=False)
+    assert (int(ending.code), ending.reason) == (exit_code, words)
+    assert "x-ticket: 4711" in [line.lower() for line in pbx.seen[0]]
+
+
+async def test_a_sip_side_that_isnt_there_is_trouble_of_the_network_and_not_its_refusal(lines: Any, steps: Any, free_port: int) -> None:
+    alice = await lines.phone("alice")
+    call = await alice.call_sip(f"alice@127.0.0.1:{free_port}")
+    details = await steps.end_of(call, 60.0)
+    assert details.failure is not None
+    assert (details.failure.domain, details.failure.code) == ("network", 503)
+    ending = describe(details, peer=call.peer, outbound=True, order=None, interactive=False)
+    assert (int(ending.code), ending.reason) == (9, "the call failed: 127.0.0.1 can't be reached over SIP")
+    assert State.RINGING not in [state async for state in call.states()]

@@ -1,0 +1,22 @@
+"""sipp calls without an offer, or asks for one later, and is joined to somebody all the same."""
+
+from pathlib import Path
+
+import pytest
+from peerkit.house import house
+from peerkit.programs import HOST
+from peerkit.sipp import scenario
+
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.call_vocabulary import Cause, State
+
+
+@pytest.mark.parametrize("name", ["uac_late_offer", "uac_reinvite_without_offer"])
+async def test_is_joined_to_a_user(tmp_path: Path, media: MediaThread, name: str) -> None:
+    async with house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange:
+        alice = await exchange.user("alice")
+        async with scenario(name, tmp_path / "phone", target=exchange.at, service="alice", echo=True) as phone:
+            talk = await alice.answers()
+            await talk.reaches(State.ESTABLISHED)
+            assert (await talk.ended()).cause is Cause.HUNG_UP
+            await phone.succeeds()
