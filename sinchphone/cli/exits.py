@@ -104,7 +104,7 @@ _HINTS: Final = {
     ExitCode.BUG: "run it again with --debug and report what it prints",
     ExitCode.USAGE: "see: sinchphone --help, or --help after a command",
     ExitCode.AUTHENTICATION: "check the application key, its secret or token, and the user: sinchphone config show",
-    ExitCode.NOT_FOUND: "check the spelling; in the local environment: sinchphone listen --user NAME in another terminal",
+    ExitCode.NOT_FOUND: "check the name or number; a user of the local exchange must be listening: sinchphone listen --user NAME",
     ExitCode.FORBIDDEN: "the account may lack credit or a verified caller id: see the platform's dashboard",
     ExitCode.NETWORK: "check the network connection",
     ExitCode.MEDIA: "a firewall may keep the sound out",

@@ -1,13 +1,17 @@
 """We call sipp, which does what its scenario says: refusals, challenges, early sound, reliable responses, changes, forks, crossings."""
 
 from pathlib import Path
+from typing import Any
 
+import dns.resolver
+import dns.rrset
 import pytest
 from peerkit.programs import HOST
 from peerkit.sipp import scenario
 from peerkit.station import OurCall, Station, station
 
 from sinchphone.exchange.sip.calls import Answered, Early, Ended, Refused, Reoffered, Ringing, SipError
+from sinchphone.exchange.sip.resolve import Resolver
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.transactions import Timing
@@ -241,6 +245,30 @@ async def test_a_change_that_is_refused_leaves_the_call_as_it_was(tmp_path: Path
         assert call.port.direction == "sendrecv"
         await bob.program.stop()
         await call.hang_up()
+
+
+class Zone:
+    """DNS for a test: services of carrier.test, and its hosts on loopback."""
+
+    def __init__(self, *services: str) -> None:
+        self._services = services
+
+    async def resolve(self, qname: str, rdtype: str) -> list[Any]:
+        if (qname, rdtype) == ("_sip._udp.carrier.test", "SRV"):
+            return list(dns.rrset.from_text("x.", 60, "IN", "SRV", *self._services))
+        if rdtype == "A" and qname.startswith("edge"):
+            return list(dns.rrset.from_text("x.", 60, "IN", "A", HOST))
+        raise dns.resolver.NXDOMAIN
+
+
+async def test_the_next_server_of_a_domain_is_tried_where_the_first_isnt_there_or_is_overloaded(tmp_path: Path, media: MediaThread) -> None:
+    async with scenario("uas_answer", tmp_path / "good") as good, scenario("uas_refuses", tmp_path / "full", status="503 Full") as full:
+        zone = Zone("10 0 9 edge1.carrier.test.", f"20 0 {full.port} edge2.carrier.test.", f"30 0 {good.port} edge3.carrier.test.")
+        async with station(media, resolver=Resolver(zone)) as us:
+            call = await answered(us, "sip:bob@carrier.test")
+            await call.hang_up()
+            await full.succeeds()
+            await good.succeeds()
 
 
 async def test_nobody_is_there(media: MediaThread) -> None:

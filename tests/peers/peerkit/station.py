@@ -16,6 +16,7 @@ from sinchphone.errors import MediaError
 from sinchphone.exchange.sip.agent import SipAgent, SipOptions
 from sinchphone.exchange.sip.calls import Answered, DigitHeard, Early, Ended, Refused, Reoffered, Ringing, SipCall, SipEvent, SipTarget
 from sinchphone.exchange.sip.registrar import Registrar
+from sinchphone.exchange.sip.resolve import Resolver
 from sinchphone.media import port as media_port
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread
@@ -170,12 +171,14 @@ class OurCall:
 class Station:
     """An agent whose incoming calls are answered (``answer``), or whatever a test puts in its place."""
 
-    def __init__(self, media: MediaThread, options: SipOptions, registrar: Registrar | None, rtp: RtpPortOptions) -> None:
+    def __init__(
+        self, media: MediaThread, options: SipOptions, registrar: Registrar | None, rtp: RtpPortOptions, resolver: Resolver | None
+    ) -> None:
         self.media = media
         self.rtp = rtp
         self.registrar = registrar
         self.behave: Callable[[SipCall], Awaitable[None]] = self.answer
-        self.agent = SipAgent(options, router=self._route, registrar=registrar)
+        self.agent = SipAgent(options, router=self._route, registrar=registrar, resolver=resolver)
         self.calls: list[OurCall] = []
         self.came: asyncio.Queue[OurCall] = asyncio.Queue()
 
@@ -261,12 +264,17 @@ async def nothing_left(media: MediaThread) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def station(
-    media: MediaThread, *, passwords: dict[str, str] | None = None, rtp: dict[str, Any] | None = None, **options: Any
+    media: MediaThread,
+    *,
+    passwords: dict[str, str] | None = None,
+    rtp: dict[str, Any] | None = None,
+    resolver: Resolver | None = None,
+    **options: Any,
 ) -> AsyncIterator[Station]:
     """An agent on a free port of loopback that takes calls from anybody, or with ``passwords`` from its users alone."""
     registrar = Registrar(passwords) if passwords is not None else None
     async with nothing_left(media):
-        made = Station(media, SipOptions(port=0, open=passwords is None, **options), registrar, RtpPortOptions(**(rtp or {})))
+        made = Station(media, SipOptions(port=0, open=passwords is None, **options), registrar, RtpPortOptions(**(rtp or {})), resolver)
         await made.agent.start()
         try:
             yield made
