@@ -27,6 +27,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate
 
 PATIENCE_S = 30.0
+BLOCK = 5
 
 
 class Clocked:
@@ -71,10 +72,11 @@ async def ours(media: MediaThread, options: PortOptions) -> float:
     return took
 
 
-async def theirs(peer: LibWebRtc) -> float:
+async def theirs(peer: LibWebRtc, times: int) -> list[float]:
     """Two of libwebrtc's connections."""
-    peer.do("meet", times=1)
-    return float((await peer.told("met"))["took"][0])
+    peer.do("meet", times=times)
+    took: list[float] = (await peer.told("met"))["took"]
+    return took
 
 
 @contextlib.contextmanager
@@ -97,7 +99,7 @@ class PathSetup:
 
 
 async def measure(times: int) -> PathSetup:
-    """All of them in turn; the first round, which warms up, isn't counted."""
+    """All of them in turn, in blocks; the first block, which warms up, isn't counted."""
     lacks = ""
     async with contextlib.AsyncExitStack() as stack:
         media = await stack.enter_async_context(MediaThread())
@@ -107,14 +109,16 @@ async def measure(times: int) -> PathSetup:
             peer = await stack.enter_async_context(a_libwebrtc())
         except NotThereError as error:
             lacks = str(error)
-        found = [await _round(media, silent, peer) for _ in range(times + 1)][1:]
-    columns = [median(each[index] for each in found) for index in range(3)]
+        blocks = [await _block(media, silent, peer) for _ in range(1 + -(-times // BLOCK))][1:]
+    columns = [median(took for block in blocks for took in block[index]) for index in range(3)]
     return PathSetup(columns[0], columns[1], columns[2], lacks)
 
 
-async def _round(media: MediaThread, silent: PortOptions, peer: LibWebRtc | None) -> tuple[float, float, float]:
-    anchor = float("nan") if peer is None else await theirs(peer)
-    return await ours(media, PortOptions(loopback=True)), await ours(media, silent), anchor
+async def _block(media: MediaThread, silent: PortOptions, peer: LibWebRtc | None) -> tuple[list[float], list[float], list[float]]:
+    """Some of each, one kind after the other: none of them runs on caches that another one has emptied."""
+    anchor = [] if peer is None else await theirs(peer, BLOCK)
+    here = [await ours(media, PortOptions(loopback=True)) for _ in range(BLOCK)]
+    return here, [await ours(media, silent) for _ in range(BLOCK)], anchor
 
 
 def report(found: PathSetup) -> str:

@@ -101,7 +101,7 @@ def test_packets_leave_in_time_while_the_main_loop_works_for_100_ms_at_a_time() 
 
 
 def test_a_path_is_up_as_soon_as_one_of_libwebrtc_and_dead_servers_do_not_delay_it() -> None:
-    """0.8 times as long; with a STUN and a TURN server that never answer 0.9 times, and in less than a tenth of a second."""
+    """About as long (0.7 to 1.4 times, as busy as the machine is); with servers that never answer a fifth of the tenth of a second."""
 
     def is_good(found: path_setup.PathSetup) -> bool:
         if found.lacks:
