@@ -62,9 +62,21 @@ class Missing:
     """Which packets of one source didn't come, and when to ask for them (again). All times in seconds of one clock."""
 
     def __init__(self) -> None:
-        self.round_trip: float | None = None
+        self._round_trip: float | None = None
+        self._shortest: float | None = None
         self._highest: int | None = None
         self._requests: dict[int, _Request] = {}
+
+    @property
+    def round_trip(self) -> float | None:
+        """How long an answer takes, as far as it's known [s]."""
+        return self._round_trip
+
+    @round_trip.setter
+    def round_trip(self, seconds: float | None) -> None:
+        self._round_trip = seconds
+        if seconds is not None:
+            self._shortest = seconds if self._shortest is None else min(seconds, self._shortest)
 
     def __len__(self) -> int:
         """Packets that are waited for."""
@@ -84,7 +96,8 @@ class Missing:
             self._highest = sequence
             return False
         request = self._requests.pop(sequence, None)
-        return request is not None and request.tries > 0 and now - request.asked_at >= _SURELY_OURS * self._expected_round_trip
+        least = _FIRST_ROUND_TRIP if self._shortest is None else self._shortest  # one report that was late says little of an answer
+        return request is not None and request.tries > 0 and now - request.asked_at >= _SURELY_OURS * least
 
     def found(self, sequence: int) -> bool:
         """What the packet held came by another way: no need to ask for it. Whether it was missing."""
@@ -104,7 +117,7 @@ class Missing:
 
     @property
     def _expected_round_trip(self) -> float:
-        return _FIRST_ROUND_TRIP if self.round_trip is None else self.round_trip
+        return _FIRST_ROUND_TRIP if self._round_trip is None else self._round_trip
 
 
 @dataclass(frozen=True, slots=True)
