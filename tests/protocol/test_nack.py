@@ -121,36 +121,3 @@ def test_a_round_trip_that_was_long_once_does_not_make_an_answer_look_overtaken(
     arrive(missing, (10, 0.0), (12, 0.020))
     assert missing.due(0.020) == (11,)
     assert missing.arrived(11, 0.023)
-
-
-def test_what_came_by_another_way_is_not_asked_for() -> None:
-    missing = Missing()
-    arrive(missing, (10, 0.0), (13, 0.020))
-    missing.found(12)
-    assert missing.due(0.020) == (11,)
-
-
-def test_nothing_is_asked_for_over_a_path_that_is_too_long() -> None:
-    missing = Missing()
-    missing.round_trip = MAX_ROUND_TRIP + 0.001
-    arrive(missing, (10, 0.0), (12, 0.020))
-    assert missing.due(0.020) == ()
-
-
-def test_an_interruption_is_no_loss_to_mend() -> None:
-    missing = Missing()
-    arrive(missing, (10, 0.0), (100, 2.0))
-    assert missing.due(2.0) == ()
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 0xFFFF) | st.integers(0, 60), st.sampled_from([0.0, 0.001, 0.02, 0.5]), st.booleans()), max_size=200)
-)
-def test_whatever_arrives_few_packets_are_waited_for(steps: list[tuple[int, float, bool]]) -> None:
-    missing, now = Missing(), 0.0
-    for sequence, later, asks in steps:
-        now += later
-        missing.arrived(sequence, now)
-        assert len(missing) <= 130
-        if asks:
-            assert len(missing.due(now)) <= 130
