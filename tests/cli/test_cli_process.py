@@ -148,6 +148,14 @@ class Terminal:
         return code
 
 
+@pytest.mark.parametrize(("more", "code"), [((), 0), (("--once",), 130)])
+def test_ctrl_c_at_a_terminal_is_how_listening_ends_unless_a_call_was_wanted(more: tuple[str, ...], code: int) -> None:
+    terminal = Terminal("listen", "--user", "bob", "--no-audio", *more)
+    terminal.until("Ctrl-C ends")
+    terminal.type("\x03")
+    assert terminal.end() == code
+
+
 def test_at_a_terminal_q_hangs_up() -> None:
     terminal = Terminal("call", "echo", "--no-audio")
     terminal.until("established echo 0:")

@@ -162,20 +162,23 @@ class _Listener:
         return call is not None
 
     async def _next_call(self) -> "Call | None":
-        """The next call, or ``None`` where q was pressed."""
-        while True:
-            call = asyncio.create_task(self._ringing.get())
-            key = asyncio.create_task(self._keys.press())
-            try:
-                await asyncio.wait({call, key}, return_when=asyncio.FIRST_COMPLETED)
-                if call.done():
-                    return call.result()
-                if key.result() == "q":
-                    return None
-                self._session.note("q ends")
-            finally:
-                call.cancel()
-                key.cancel()
+        """The next call, or ``None`` where q was pressed or the end was ordered."""
+        stop = self._session.stop
+        with stop.taken():
+            while True:
+                call = asyncio.create_task(self._ringing.get())
+                key = asyncio.create_task(self._keys.press())
+                order = asyncio.create_task(stop.wait())
+                try:
+                    await asyncio.wait({call, key, order}, return_when=asyncio.FIRST_COMPLETED)
+                    if call.done():
+                        return call.result()
+                    if order.done() or key.result() == "q":
+                        return None
+                    self._session.note("q ends")
+                finally:
+                    for task in (call, key, order):
+                        task.cancel()
 
 
 async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
