@@ -50,6 +50,10 @@ class DestinationError(SinchphoneError):
     """That can't be dialled."""
 
 
+class TopicError(SinchphoneError):
+    """There is no page of help about that."""
+
+
 class MessageError(SinchphoneError):
     """That message can't be sent."""
 

@@ -8,6 +8,7 @@ import typer.core
 
 from sinchphone.cli.calling.destination import Kind, read_destination
 from sinchphone.cli.commands import call, configuration, devices, exchange, history, listen, message, token
+from sinchphone.cli.commands import help as help_pages
 from sinchphone.cli.exits import ExitCode, help_text
 from sinchphone.cli.terminal.flags import check_color
 from sinchphone.errors import DestinationError
@@ -66,11 +67,13 @@ def root(
     """A softphone in the terminal for Sinch In-app Calling, with an exchange of its own.
 
     Try it without an account: sinchphone call echo
+
+    Pages about everything else: sinchphone help
     """
     context.obj = {"profile": profile, "config": config, "color": color, "debug": debug}
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
 
-for noun in (call, message, listen, history, exchange, devices, token, configuration):
+for noun in (call, message, listen, history, exchange, devices, token, configuration, help_pages):
     noun.add_to(app)

@@ -18,6 +18,7 @@ from sinchphone.errors import (
     OutputError,
     PlatformError,
     RemoteProtocolError,
+    TopicError,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ _ERRORS: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
     (ConfigError, ExitCode.CONFIG),
     (DestinationError, ExitCode.USAGE),
     (MessageError, ExitCode.USAGE),
+    (TopicError, ExitCode.USAGE),
     (AuthenticationError, ExitCode.AUTHENTICATION),
     (ForbiddenError, ExitCode.FORBIDDEN),
     (NotFoundError, ExitCode.NOT_FOUND),
