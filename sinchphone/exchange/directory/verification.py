@@ -3,20 +3,19 @@
 import base64
 import hmac
 import json
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from sinchphone.errors import AuthenticationError, RemoteProtocolError
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.directory.replay import Served
 from sinchphone.exchange.limits import Allowances
-from sinchphone.exchange.refusals import RefusedError, forbidden, too_many, unauthorized
+from sinchphone.exchange.refusals import forbidden, too_many, unauthorized
 from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
 from sinchphone.signaling.ocra.names import BearerToken, ErrorCode, InstanceSignature, read_authorization, read_time
 
 MAX_REQUESTS = 200  # that a device may send at once
 REQUESTS_A_SECOND = 20.0  # and later
-MAX_SIGNATURES = 65_536  # remembered, of all devices
 
 _ISSUER = "//rtc.sinch.com/applications/"
 
@@ -49,7 +48,7 @@ class Verifier:
         self._directory = directory
         self._clock_skew_seconds = clock_skew_seconds
         self._requests: Allowances[str] = Allowances(MAX_REQUESTS, REQUESTS_A_SECOND)
-        self._served: OrderedDict[str, float] = OrderedDict()  # authorizations -> when
+        self._served = Served(2 * clock_skew_seconds)
 
     def registrant(self, request: ReceivedRequest, user_id: str, now: float) -> Registrant:
         """Who asks, for an operation about ``user_id`` that takes a registration token. Raises RefusedError."""
@@ -95,7 +94,7 @@ class Verifier:
 
     def backend(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Application:
         """Which application's backend asks: by ``Application key:signature`` or ``Basic`` with key and secret (Sinch Voice REST). ``once``:
-        not again what was ``served``. Raises RefusedError."""
+        what was signed is served a single time. Raises RefusedError."""
         scheme, _, rest = (request.authorization or "").strip().partition(" ")
         match scheme.lower():
             case "":
@@ -106,14 +105,15 @@ class Verifier:
                 application = self._named_application(rest.strip())
             case _:
                 raise forbidden("Authorization: the scheme must be Application or Basic")
-        if not self._requests.take(f"application {application.key}", now):
+        signer = f"application {application.key}"
+        if not self._requests.take(signer, now):
             raise too_many("this application asks too often; wait a moment")
-        if once and scheme.lower() == "application" and (request.authorization or "") in self._served:
-            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was served before")
+        if once and scheme.lower() == "application":
+            self._served.claim(signer, rest.rpartition(":")[2], now)
         return application
 
     def signer(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Device:
-        """Which device signed. ``once``: not again what was ``served``. Raises RefusedError."""
+        """Which device signed. ``once``: what was signed is served a single time. Raises RefusedError."""
         credentials = read_authorization(request.authorization)
         if not isinstance(credentials, InstanceSignature):
             raise unauthorized("Authorization: an instance signature is needed")
@@ -123,16 +123,9 @@ class Verifier:
         self._check_signature(request, credentials.signature, device, now)
         if not self._requests.take(device.instance_id, now):
             raise too_many("this device asks too often; wait a moment")
-        if once and (request.authorization or "") in self._served:
-            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was served before")
+        if once:
+            self._served.claim(device.instance_id, credentials.signature, now)
         return device
-
-    def served(self, request: ReceivedRequest, now: float) -> None:
-        """A signed request was served: its signature, which is good for as long as its time stamp, is not to be used again."""
-        oldest = now - 2 * self._clock_skew_seconds
-        while self._served and (len(self._served) >= MAX_SIGNATURES or next(iter(self._served.values())) < oldest):
-            self._served.popitem(last=False)
-        self._served[request.authorization or ""] = now
 
     def device(self, request: ReceivedRequest, user_id: str, instance_id: str, now: float, *, once: bool = False) -> Device:
         """Which device signed, for an operation under ``users/{user_id}/instances/{instance_id}``. Raises RefusedError."""

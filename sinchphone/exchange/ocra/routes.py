@@ -80,8 +80,6 @@ class OcraRoutes:
             once, now = operation in _ONCE, time.time()
             device = self._verifier.device(received, user_id, instance_id, now, once=once)
             body = serve(request, device, self._content(request, received))
-            if once:
-                self._verifier.served(received, now)
             return _answer(operation, body)
 
         return answer

@@ -116,8 +116,6 @@ class PapiRoutes:
                 device = self._verifier.signer(received, now, once=operation in _ONCE)
                 application = device.application
             body = await serve(_Asked(request, received.body, application, device, now))
-            if operation in _ONCE:
-                self._verifier.served(received, now)
             return _answer(operation, body)
 
         return answer

@@ -1,0 +1,31 @@
+"""Which signatures were used: a request that may do something is served a single time, however its header is spelt (pure)."""
+
+from collections import OrderedDict
+from typing import Final
+
+from sinchphone.exchange.refusals import RefusedError, too_many
+from sinchphone.signaling.ocra.names import ErrorCode
+
+MAX_SIGNATURES: Final = 16_384  # of one signer: more than the limit of requests lets through in their time
+
+
+class Served:
+    """The signatures of each signer, for as long as their time stamps are good. ``now`` is in seconds of any clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._signatures: dict[str, OrderedDict[str, float]] = {}
+
+    def claim(self, signer: str, signature: str, now: float) -> None:
+        """Use a signature that was verified. It counts from now on, whatever comes of the request: one that failed could succeed later.
+
+        Raises RefusedError where it was used before.
+        """
+        used = self._signatures.setdefault(signer, OrderedDict())
+        while used and next(iter(used.values())) < now - self._seconds:
+            used.popitem(last=False)
+        if signature in used:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was served before")
+        if len(used) >= MAX_SIGNATURES:
+            raise too_many("too many signed requests; wait some minutes")
+        used[signature] = now
