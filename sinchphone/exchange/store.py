@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS messages (
     PRIMARY KEY (application, user_id, token));
 CREATE TABLE IF NOT EXISTS mailboxes (
     application TEXT, user_id TEXT, delivered_up_to INTEGER, PRIMARY KEY (application, user_id));
+CREATE TABLE IF NOT EXISTS timetokens (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL);
 """
 
 Row: TypeAlias = tuple[Any, ...]
@@ -57,10 +58,11 @@ class _Change:
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """A request to say when everything before it is written."""
+    """A request to say when everything before it is written, and a change of its own with it."""
 
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[None]"
+    change: _Change | None = None
 
     def tell(self, error: Exception | None) -> None:
         def resolve() -> None:
@@ -112,10 +114,17 @@ class Store:
 
     async def settle(self) -> None:
         """Return when everything so far is written. Raises StoreError. Cancelling is safe."""
+        await self._settle(None)
+
+    async def keep(self, sql: str, *values: Any) -> None:
+        """Write a change, and return when it is written; where it can't be, nothing of it ever is. Raises StoreError."""
+        await self._settle(_Change(sql, values))
+
+    async def _settle(self, change: _Change | None) -> None:
         if self._thread is None:
             return
         loop = asyncio.get_running_loop()
-        settled = _Settled(loop, loop.create_future())
+        settled = _Settled(loop, loop.create_future(), change)
         self._orders.put(settled)
         await settled.future
 
@@ -127,15 +136,17 @@ class Store:
             await asyncio.to_thread(thread.join)
 
     def _work(self, connection: sqlite3.Connection) -> None:
+        untold: StoreError | None = None  # nobody has asked since something could not be written
         with closing(connection):
             while True:
                 orders = [self._orders.get()]
                 while not self._orders.empty():
                     orders.append(self._orders.get())
-                error = _write(connection, [order for order in orders if isinstance(order, _Change)])
-                for order in orders:
-                    if isinstance(order, _Settled):
-                        order.tell(error)
+                error = _write(connection, [change for order in orders if (change := _change_of(order)) is not None])
+                settled = [order for order in orders if isinstance(order, _Settled)]
+                for order in settled:
+                    order.tell(error if order.change is not None else error or untold)
+                untold = None if any(order.change is None for order in settled) else error or untold
                 if None in orders:
                     return
 
@@ -157,6 +168,10 @@ def _connect(path: Path | None) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _change_of(order: _Order) -> _Change | None:
+    return order.change if isinstance(order, _Settled) else order
 
 
 def _write(connection: sqlite3.Connection, changes: list[_Change]) -> StoreError | None:

@@ -134,7 +134,14 @@ class Calls:
         local = Client(request.identity, f"exchange-{uuid.uuid4()}", placement.signal_channel)
         subscribe_key = caller.application.signal.subscribe_key
         line = Line(
-            request, caller.application, caller.client, local, placement.session_key, self._broker, subscribe_key, self._broker.token(now)
+            request,
+            caller.application,
+            caller.client,
+            local,
+            placement.session_key,
+            self._broker,
+            subscribe_key,
+            self._broker.tokens.present(now),
         )
         task = self._spawn(talk(answerer, line), f"answer {request.call_id}")
         self._open[key] = _OpenCall(caller, now, task)
@@ -147,7 +154,7 @@ class Calls:
         if not callees:
             raise not_found(_why_nobody(caller, request.identity))
         placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.capabilities) for device in callees))
-        relay = Relay(self._broker, caller, callees, request.call_id, placement.signal_channel, self._broker.token(now))
+        relay = Relay(self._broker, caller, callees, request.call_id, placement.signal_channel, self._broker.tokens.present(now))
         try:
             invites = [(callee, invite_frames(caller.client, callee, request, placement.session_key, no_media)) for callee in callees]
         except LocalProtocolError as error:

@@ -232,7 +232,7 @@ class MxpOutgoingLeg(_MxpLeg):
         self._placing = Caller(application, me, me.instance_id)
         self._headers = fitting(headers)
         self._domain, self._user_id = caller.domain, user_id
-        self._token = broker.token(time.time())
+        self._token = broker.tokens.present(time.time())
         self._channel = MxpChannel(self.id, self._publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
         self._chosen = ""
         self._sdp: dict[str, str] = {}

@@ -5,12 +5,14 @@ starts anew (token 0) is sent back to the first message that waits.
 
 ::
 
-    published on a user's channel -> mailbox, store -> since(): with what is new on the other channels -> seen(): forget
+    published on a user's channel -> store -> broker, mailbox -> since(): with what is new on the other channels -> seen(): forget
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.directory import memory
@@ -18,11 +20,17 @@ from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.messages.mailbox import Kept, Mailbox
 from sinchphone.exchange.messages.transports import Transports
-from sinchphone.exchange.pubsub.broker import MAX_MESSAGES, TICKS, Broker, Posted
+from sinchphone.exchange.pubsub.broker import MAX_MESSAGES, Broker, Posted
+from sinchphone.exchange.pubsub.timetokens import TICKS
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.mxp import parse_fragment
 
 KEPT_SECONDS: Final = 30 * 86_400.0
+_HIGHEST: Final = """SELECT max((SELECT ifnull(max(mark), 0) FROM timetokens), (SELECT ifnull(max(seen_up_to), 0) FROM devices),
+    (SELECT ifnull(max(token), 0) FROM messages), (SELECT ifnull(max(delivered_up_to), 0) FROM mailboxes))"""
+_KEEP: Final = "INSERT OR REPLACE INTO messages (application, user_id, token, transport_id, frame, publisher) VALUES (?, ?, ?, ?, ?, ?)"
+_DROP: Final = "DELETE FROM messages WHERE application = ? AND user_id = ? AND token = ?"
+_MOVE: Final = "UPDATE messages SET token = ? WHERE application = ? AND user_id = ? AND token = ?"
 
 
 class Postbox:
@@ -37,6 +45,8 @@ class Postbox:
 
     async def recall(self, now: float) -> None:
         """Know again what was kept before this exchange started. Raises StoreError."""
+        ((highest,),) = await self._store.read(_HIGHEST)
+        self._broker.tokens.go_on(highest, self._reserve)
         oldest = int((now - KEPT_SECONDS) * TICKS)
         self._store.write("DELETE FROM messages WHERE token < ?", oldest)
         for key, user_id, delivered_up_to in await self._store.read("SELECT application, user_id, delivered_up_to FROM mailboxes"):
@@ -48,32 +58,41 @@ class Postbox:
             if application is not None and token >= oldest:
                 posted = Posted(token, application.transport_channel(user_id), frame, publisher)
                 self._mailbox(key, user_id).put(Kept(posted, transport_id))
-                self._broker.meet(token, now)
 
-    async def take(self, subscribe_key: str, posted: Posted) -> None:
-        """A message was published: keep it where it's an instant message for somebody. Returns when it is safe. Raises StoreError."""
+    async def publish(self, subscribe_key: str, channel: str, payload: Any, *, size: int, publisher: str) -> int:
+        """Publish a message; its token. Where it's an instant message for somebody it's first made safe: what is delivered was kept.
+        Raises what ``Broker.publish`` raises, and StoreError."""
         application = self._directory.application_of(subscribe_key)
-        user_id = application.transport_channels.get(posted.channel) if application is not None else None
-        if application is None or user_id is None or not isinstance(posted.payload, str):
-            return
+        user_id = application.transport_channels.get(channel) if application is not None else None
+        transport_id = _transport_id(payload)
+        message = partial(self._broker.publish, subscribe_key, channel, payload, size=size, publisher=publisher)
+        if application is None or user_id is None or transport_id is None:
+            return message(now=time.time())
+        if not self._transports.has_member(application, transport_id, user_id):
+            return message(now=time.time())
+        self._broker.check_message(channel, size)
+        token = self._broker.tokens.next(time.time())
         try:
-            transport_id = parse_fragment(posted.payload).transport_id
-        except RemoteProtocolError:
-            return
-        if transport_id is not None and self._transports.has_member(application, transport_id, user_id):
-            self._keep(application, user_id, Kept(posted, transport_id))
-            await self._store.settle()
+            await self._store.keep(_KEEP, application.key, user_id, token, transport_id, payload, publisher)
+        except asyncio.CancelledError:
+            self._store.write(_DROP, application.key, user_id, token)
+            raise
+        posted = message(now=time.time(), token=token)
+        self._take(application, user_id, Kept(Posted(posted, channel, payload, publisher), transport_id))
+        if posted != token:
+            self._store.write(_MOVE, posted, application.key, user_id, token)
+        return posted
 
     def begin(self, device: Device, now: float) -> int:
         """A device starts to poll: the token that it's given."""
-        present = self._broker.token(now)
+        present = self._broker.tokens.present(now)
         waiting = self._mailbox(device.application.key, device.user_id).after(device.seen_up_to)
         device.live_since = present if waiting else 0
         return waiting[0].token - 1 if waiting else present
 
     def seen(self, device: Device, token: int, now: float) -> None:
         """A device says that it has everything up to a token."""
-        token = min(token, self._broker.token(now))
+        token = min(token, self._broker.tokens.present(now))
         if token <= device.seen_up_to:
             return
         mailbox = self._mailbox(device.application.key, device.user_id)
@@ -105,15 +124,22 @@ class Postbox:
             sql = "DELETE FROM messages WHERE application = ? AND user_id = ? AND token <= ?"
             self._store.write(sql, application.key, user_id, everybody)
 
-    def _keep(self, application: Application, user_id: str, kept: Kept) -> None:
-        sql = "INSERT OR REPLACE INTO messages (application, user_id, token, transport_id, frame, publisher) VALUES (?, ?, ?, ?, ?, ?)"
-        posted = kept.posted
-        self._store.write(sql, application.key, user_id, kept.token, kept.transport_id, posted.payload, posted.publisher)
+    def _take(self, application: Application, user_id: str, kept: Kept) -> None:
         dropped = self._mailbox(application.key, user_id).put(kept)
         dropped += self._mailbox(application.key, user_id).drop_until(int((time.time() - KEPT_SECONDS) * TICKS))
         for gone in dropped:
-            sql = "DELETE FROM messages WHERE application = ? AND user_id = ? AND token = ?"
-            self._store.write(sql, application.key, user_id, gone.token)
+            self._store.write(_DROP, application.key, user_id, gone.token)
 
     def _mailbox(self, application_key: str, user_id: str) -> Mailbox:
         return self._mailboxes.setdefault((application_key, user_id), Mailbox())
+
+    def _reserve(self, mark: int) -> None:
+        self._store.write("INSERT OR REPLACE INTO timetokens (id, mark) VALUES (1, ?)", mark)
+
+
+def _transport_id(payload: object) -> str | None:
+    """Which transport a published frame is of, where it's one of an instant message."""
+    try:
+        return parse_fragment(payload).transport_id
+    except RemoteProtocolError:
+        return None

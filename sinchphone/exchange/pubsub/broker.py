@@ -11,14 +11,13 @@ from typing import Any, Protocol
 
 from sinchphone.errors import ForbiddenError
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubsub.timetokens import TimeTokens
 
-TICKS = 10_000_000  # time tokens a second: unix time in 100 ns, 17 digits (PubNub REST)
 MAX_CHANNEL_CHARACTERS = 92  # PubNub's limit, of a channel and a user id
 MAX_CHANNELS = 100  # in one subscribe request
 MAX_MESSAGES = 100  # in one answer: PubNub's subscriber queue; clients limit an answer's size by it
 MESSAGE_OVERHEAD_BYTES = 512  # what a kept message costs beside its text
 AWAY_SECONDS = 20.0  # this long after its last poll a listener that hasn't said goodbye still counts: it may be reconnecting
-MAX_CLOCK_STEP = 3_600 * TICKS
 
 
 class BrokerError(ForbiddenError):
@@ -89,7 +88,7 @@ class _Network:
     def __init__(self, publish_key: str) -> None:
         self.publish_key = publish_key
         self.channels: dict[str, _Channel] = {}
-        self.history: deque[tuple[Posted, int]] = deque()  # with weights, oldest first; those that left their channel early too
+        self.history: deque[tuple[Posted, int, float]] = deque()  # weight, when; oldest first, those that left their channel early too
         self.weight = 0
         self.polls = 0
         self.swept_at = float("-inf")
@@ -97,18 +96,18 @@ class _Network:
     def channel(self, name: str) -> _Channel:
         return self.channels.setdefault(name, _Channel())
 
-    def keep(self, posted: Posted, weight: int, limit: int) -> None:
+    def keep(self, posted: Posted, weight: int, now: float, limit: int) -> None:
         channel = self.channel(posted.channel)
         channel.posted.append(posted)
         if len(channel.posted) > limit:
             channel.posted.popleft()
-        self.history.append((posted, weight))
+        self.history.append((posted, weight, now))
         self.weight += weight
 
-    def forget(self, before: int, limit: int) -> None:
-        """Drop messages older than the token ``before``, and the oldest until all weigh no more than ``limit``."""
-        while self.history and (self.weight > limit or self.history[0][0].token < before):
-            posted, weight = self.history.popleft()
+    def forget(self, before: float, limit: int) -> None:
+        """Drop what was published before that time, and the oldest until all weigh no more than ``limit``."""
+        while self.history and (self.weight > limit or self.history[0][2] < before):
+            posted, weight, _ = self.history.popleft()
             self.weight -= weight
             kept = self.channels.get(posted.channel)
             if kept is not None and kept.posted and kept.posted[0] is posted:
@@ -129,16 +128,11 @@ class Broker:
     def __init__(self, options: ExchangeOptions) -> None:
         self._options = options
         self._networks: dict[str, _Network] = {}
-        self._token = 0
+        self.tokens = TimeTokens()
 
     def add_network(self, subscribe_key: str, publish_key: str) -> None:
         """Serve a network."""
         self._networks[subscribe_key] = _Network(publish_key)
-
-    def token(self, now: float) -> int:
-        """The present time token: every message published from now on has a higher one."""
-        self._token = max(self._token, int(now * TICKS))
-        return self._token
 
     def check(self, subscribe_key: str, publish_key: str | None = None) -> None:
         """Raises UnknownKeyError unless there is such a network (and ``publish_key``, where given, is its)."""
@@ -148,19 +142,27 @@ class Broker:
         if publish_key is not None and publish_key != network.publish_key:
             raise UnknownKeyError("Invalid Key")
 
-    def publish(self, subscribe_key: str, channel: str, payload: Any, *, size: int, publisher: str, now: float) -> int:
-        """Post a message, wake who waits for it, and return its token. ``size`` is its length on the wire [bytes].
+    def check_message(self, channel: str, size: int) -> None:
+        """Raises InvalidChannelError or MessageTooLargeError for what ``publish`` wouldn't take."""
+        _check_name(channel)
+        if size + len(channel) > self._options.message_bytes:
+            raise MessageTooLargeError("Message Too Large")
+
+    def publish(
+        self, subscribe_key: str, channel: str, payload: Any, *, size: int, publisher: str, now: float, token: int | None = None
+    ) -> int:
+        """Post a message, wake who waits for it, and return its token. ``size`` is its length on the wire [bytes]; ``token`` was taken for
+        it before, and is replaced where a later one was handed out since: who has that one would miss the message.
 
         Raises UnknownKeyError, InvalidChannelError or MessageTooLargeError.
         """
         network = self._network(subscribe_key)
-        _check_name(channel)
-        if size + len(channel) > self._options.message_bytes:
-            raise MessageTooLargeError("Message Too Large")
-        self._token = self.token(now) + 1
-        posted = Posted(self._token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS])
-        network.keep(posted, size + MESSAGE_OVERHEAD_BYTES, self._options.history_per_channel)
-        network.forget(int((now - self._options.history_seconds) * TICKS), self._options.history_bytes)
+        self.check_message(channel, size)
+        if token is None or not self.tokens.is_last(token):
+            token = self.tokens.next(now)
+        posted = Posted(token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS])
+        network.keep(posted, size + MESSAGE_OVERHEAD_BYTES, now, self._options.history_per_channel)
+        network.forget(now - self._options.history_seconds, self._options.history_bytes)
         network.sweep(now)
         for poll in network.channel(channel).polls:
             poll.bell.set()
@@ -172,10 +174,6 @@ class Broker:
         found = [posted for name in set(channels) & kept.keys() for posted in kept[name].posted if posted.token > token]
         found.sort(key=lambda posted: posted.token)
         return tuple(found[:MAX_MESSAGES])
-
-    def meet(self, token: int, now: float) -> None:
-        """Take note of a client's token. Where this machine's clock was set back, later messages still get higher ones."""
-        self._token = max(self._token, min(token, int(now * TICKS) + MAX_CLOCK_STEP))
 
     def begin(self, poll: Poll, now: float) -> None:
         """A listener starts to wait: its bell rings with the next message.

@@ -27,7 +27,6 @@ async def wait_for_messages(
     poll = Poll(subscribe_key, tuple(dict.fromkeys(channels)), listener, bell)
     broker.begin(poll, time.time())
     try:
-        broker.meet(token, time.time())
         posted = came()
         if not posted:
             await _rung(bell, seconds)

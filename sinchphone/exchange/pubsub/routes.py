@@ -18,7 +18,7 @@ from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.pubsub.broker import MAX_CHANNEL_CHARACTERS, Broker, BrokerError, MessageTooLargeError, Posted
+from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.polling import wait_for_messages
 from sinchphone.exchange.refusals import RefusedError
 
@@ -58,7 +58,7 @@ class PubNubRoutes:
         router.add_get(f"/v2/presence/{{prefix:sub[-_]key}}/{rest}", self._answering(self._presence))
 
     async def _time(self, request: web.Request) -> web.Response:
-        return _json([self._broker.token(time.time())])
+        return _json([self._broker.tokens.peek(time.time())])
 
     def _answering(self, serve: _Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
         """A route that gives ``serve`` the path's decoded segments and turns refusals into answers."""
@@ -96,9 +96,7 @@ class PubNubRoutes:
         if size > self._options.message_bytes:
             raise MessageTooLargeError("Message Too Large")
         publisher = request.query.get("uuid", "")
-        payload = _payload(message)
-        token = self._broker.publish(subscribe_key, channel, payload, size=size, publisher=publisher, now=time.time())
-        await self._postbox.take(subscribe_key, Posted(token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS]))
+        token = await self._postbox.publish(subscribe_key, channel, _payload(message), size=size, publisher=publisher)
         return _json([1, "Sent", str(token)])
 
     async def _posted_message(self, request: web.Request) -> str:
@@ -112,7 +110,7 @@ class PubNubRoutes:
         """``/v2/subscribe/{subscribe key}/{channels}/0?tt={time token}&uuid={listener}``"""
         match segments:
             case ["v2", "subscribe", subscribe_key, channels, "0"]:
-                since = _token(request.query.get("tt", "0"))
+                since = self._token(request.query.get("tt", "0"))
             case _:
                 raise InvalidRequestError("Invalid Path")
         posted, token = await self._poll(request, subscribe_key, channels, since)
@@ -123,7 +121,7 @@ class PubNubRoutes:
         """``/subscribe/{subscribe key}/{channels}/0/{time token}``"""
         match segments:
             case ["subscribe", subscribe_key, channels, "0", text]:
-                since = _token(text)
+                since = self._token(text)
             case _:
                 raise InvalidRequestError("Invalid Path")
         posted, token = await self._poll(request, subscribe_key, channels, since)
@@ -135,7 +133,7 @@ class PubNubRoutes:
         names = tuple(channels.split(","))
         listener = request.query.get("uuid", "")
         seconds = self._options.poll_seconds if since and not self._closing.is_set() else 0.0
-        after = since or self._broker.token(time.time())
+        after = since or self._broker.tokens.present(time.time())
         gather: Callable[[], tuple[Posted, ...]] | None = None
         device = self._directory.listener(subscribe_key, names)
         if device is not None:
@@ -166,8 +164,14 @@ class PubNubRoutes:
             case _:
                 raise InvalidRequestError("Invalid Path")
 
+    def _token(self, text: str) -> int:
+        """The token that a client names, as far as we gave it. Raises InvalidRequestError."""
+        if not text.isascii() or not text.isdecimal() or len(text) > MAX_TOKEN_DIGITS:
+            raise InvalidRequestError("Invalid Timetoken")
+        return self._broker.tokens.known(int(text), time.time())
+
     def _present(self) -> str:
-        return str(self._broker.token(time.time()))
+        return str(self._broker.tokens.peek(time.time()))
 
 
 def _json(value: object, *, status: int = 200) -> web.Response:
@@ -197,12 +201,6 @@ def _text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise InvalidRequestError("Invalid Encoding") from error
-
-
-def _token(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > MAX_TOKEN_DIGITS:
-        raise InvalidRequestError("Invalid Timetoken")
-    return int(text)
 
 
 def _payload(text: str) -> Any:
