@@ -33,7 +33,7 @@ class FakeKeys:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def restore(self) -> None:
+    def release(self) -> None:
         pass
 
     def forget(self) -> None:

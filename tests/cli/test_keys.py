@@ -4,6 +4,7 @@ import pty
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from typing import TextIO
 
@@ -50,6 +51,7 @@ class Behind:
     def __init__(self, program: str) -> None:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
+            os.environ["TERM"] = "xterm"
             os.execv(sys.executable, [sys.executable, "-c", program])
         self.seen = ""
 
@@ -96,6 +98,29 @@ def test_arrows_are_no_letters(behind: Behind) -> None:
     assert "'A'" not in behind.seen
     behind.type("q")
     behind.until("restored")
+
+
+def test_a_reply_of_the_terminal_in_two_reads_is_no_key(behind: Behind) -> None:
+    behind.until("usable")
+    behind.type("\x1b]11;rgb:aaaa/")
+    time.sleep(0.2)
+    behind.type("xxxx/ffff\x1b\\")
+    behind.type("\x1b")
+    time.sleep(0.05)
+    behind.type("Oq7")
+    behind.until("key '7'")
+    assert behind.seen.count("key '") == 1
+    behind.type("q")
+    behind.until("restored")
+
+
+def test_what_is_pasted_is_one_thing_and_the_terminal_is_asked_to_say_so_until_we_leave(behind: Behind) -> None:
+    behind.until("usable")
+    behind.type("\x1b[200~12q\x1b[201~")
+    behind.until("key Paste(text='12q', dropped=0)")
+    behind.type("q")
+    behind.until("restored")
+    assert [behind.seen.count(mode) for mode in ("\x1b[?2004h", "\x1b[?2004l")] == [1, 1]
 
 
 def test_the_terminal_is_given_back_after_a_bug(behind: Behind) -> None:

@@ -6,12 +6,14 @@ import math
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
+from sinchphone.cli.calling.dialling import DIGITS, Dialler
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.keys import Keys
+from sinchphone.cli.terminal.keyboard.parser import Paste
+from sinchphone.cli.terminal.keys import Dropped, Keys, Pressed
 from sinchphone.cli.terminal.screen import HELP_IN_CALL, KEYS_IN_CALL, KEYS_RINGING, KEYS_WAITING, Status
 from sinchphone.cli.terminal.session import Session
 from sinchphone.errors import SinchphoneError
@@ -23,9 +25,6 @@ if TYPE_CHECKING:
 
 FINISH_S: Final = 3.0  # for the call to let go of its files and devices
 REDRAW_S: Final = 0.2
-DIGITS: Final = "0123456789*#"  # keys that dial
-SHOWN_DIGITS: Final = 12  # of those that were dialled last
-MAX_WAITING_DIGITS: Final = 64  # keys pressed faster than they can be sent
 MUTED_SPEECH_S: Final = 1.5  # so much is said before a person who is muted is told
 _MS_PER_SAMPLE: Final = 1 / 48
 
@@ -70,10 +69,7 @@ class Conversation:
         self._said_before_mute: float | None = None  # [s]
         self._check: e.CheckFinished | None = None
         self._packets = 0  # received, by the end of a check
-        self._dialled = ""
-        self._digits: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING_DIGITS)
-        if wishes.dtmf:
-            self._digits.put_nowait(wishes.dtmf)
+        self._dialler = Dialler(session, call, wishes.dtmf)
 
     async def run(self) -> Ending:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
@@ -133,6 +129,7 @@ class Conversation:
     def tell_end(self) -> None:
         """The call is over: tell how, and set ``ending``."""
         call, details, session = self._call, self._call.details, self._session
+        self._dialler.tell_dropped()
         ending = describe(details, peer=call.peer, outbound=call.outbound, order=self.order, interactive=session.interactive)
         if self._taken is not None:
             session.tell(_stats_event(call.id, self._taken))
@@ -186,15 +183,9 @@ class Conversation:
     # Digits
 
     async def _dial(self) -> None:
-        """Send what was asked for, one after the other."""
+        """Send what was asked for once there is somebody to hear it."""
         await self._established.wait()
-        while True:
-            digits = await self._digits.get()
-            self._dialled = (self._dialled + digits)[-SHOWN_DIGITS:]
-            try:
-                await self._call.dtmf(digits)
-            except SinchphoneError as error:
-                self._session.tell(e.Warned(f"{digits} was not dialled: {error}", error.hint or None))
+        await self._dialler.run()
 
     # What the call tells
 
@@ -283,7 +274,20 @@ class Conversation:
         if self._keys.usable and not self._call.outbound:
             self._session.note(KEYS_RINGING)
         while True:
-            await self._obey(await self._keys.press())
+            await self._take(await self._keys.press())
+
+    async def _take(self, pressed: Pressed) -> None:
+        match pressed:
+            case str():
+                await self._obey(pressed)
+            case Paste() if self._established.is_set():
+                self._dialler.paste(pressed)
+            case Paste():
+                self._session.note("pasted digits can be dialled once you are connected")
+            case Dropped(count):
+                self._session.tell(e.Warned(f"{count} keys were dropped: too many at once", None))
+            case _:
+                assert_never(pressed)
 
     async def _obey(self, key: str) -> None:
         rings_here = not self._call.outbound and self._call.details.answered_at is None
@@ -307,8 +311,8 @@ class Conversation:
                 self._session.tell(e.CallMuted(self._call.id, self._call.muted))
             case "d" if self._established.is_set():
                 await self._change_device()
-            case digit if digit in DIGITS and self._established.is_set() and not self._digits.full():
-                self._digits.put_nowait(digit)
+            case digit if digit in DIGITS and self._established.is_set():
+                self._dialler.press(digit)
             case "?":
                 self._session.note(KEYS_RINGING if rings_here else KEYS_WAITING if self.waiting is not None else HELP_IN_CALL)
             case _:
@@ -343,7 +347,7 @@ class Conversation:
             call.details.codec,
             _lost_percent(stats),
             stats.round_trip_ms if stats else None,
-            self._dialled,
+            self._dialler.shown,
             keys,
         )
 

@@ -108,7 +108,7 @@ async def _call(session: Session, destination: Destination, flags: CallFlags, he
         follower = group.create_task(follow(session, phone), name="client events")
         wishes, sound = await _prepare(session, destination, flags, phone)
         with Keys(None if "-" in (flags.play or ()) else session.stdin) as keys:
-            session.clean_ups.append(keys.restore)
+            session.clean_ups.append(keys.release)
             placed = await _dial(session, phone, destination, headers, sound)
             _tell_outgoing(session, phone, placed)
             ending = await Conversation(session, placed, wishes, keys).run()

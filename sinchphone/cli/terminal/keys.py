@@ -1,85 +1,110 @@
-"""Single key presses from the terminal; the terminal is always given back as it was."""
+"""Key presses for whoever asks for the next one; the terminal is always given back as it was.
+
+::
+
+    terminal --bytes--> PosixKeyboard   --\\
+    console  --chars--> WindowsKeyboard --> KeyParser --presses--> press()
+"""
 
 import asyncio
-import contextlib
-import importlib
 import os
-import re
+import time
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self, TextIO
+from typing import Final, Self, TextIO, TypeAlias
 
-_CHUNK: Final = 64
-_SEQUENCE: Final = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|O.|.)?")  # arrows and function keys (ECMA-48 5.4), Alt and a key
-MAX_WAITING: Final = 32  # key presses nobody has taken yet
+from sinchphone.cli.terminal.keyboard.parser import KeyParser, Press
+from sinchphone.cli.terminal.keyboard.posix import PosixKeyboard, terminal_of
+from sinchphone.cli.terminal.keyboard.windows import Console, WindowsKeyboard, console_of
+
+MAX_WAITING: Final = 1_024  # presses nobody has taken yet
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Presses that came faster than they were taken, beyond what waits."""
+
+    count: int
+
+
+Pressed: TypeAlias = Press | Dropped
 
 
 class Keys:
     """``with Keys(sys.stdin) as keys: key = await keys.press()``. Without a terminal no key ever comes, and nothing is read."""
 
-    def __init__(self, stream: TextIO | None) -> None:
-        """``stream`` is standard input, or ``None`` where something else reads it. Needs a running loop once it's entered."""
+    def __init__(self, stream: TextIO | None, *, console: Console | None = None) -> None:
+        """``stream`` is standard input, or ``None`` where something else reads it; ``console`` where keys come from Windows's. Needs a
+        running loop once it's entered."""
         self._stream = stream
-        self._waiting: asyncio.Queue[str] = asyncio.Queue(MAX_WAITING)
-        self._before: list[Any] | None = None
-        self._descriptor = -1
+        self._console = console
+        self._parser = KeyParser()
+        self._waiting: asyncio.Queue[Press] = asyncio.Queue(MAX_WAITING)
+        self._dropped = 0
+        self._keyboard: PosixKeyboard | WindowsKeyboard | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def usable(self) -> bool:
-        """Whether keys can be pressed."""
-        return self._before is not None
+        """Whether keys can be pressed now: a job in the background gets none until it comes to the foreground."""
+        return self._keyboard is not None and self._keyboard.is_ours
 
     def __enter__(self) -> Self:
-        descriptor = _terminal(self._stream)
-        if descriptor is not None:
-            termios, tty = importlib.import_module("termios"), importlib.import_module("tty")
-            self._descriptor = descriptor
-            self._before = termios.tcgetattr(descriptor)
-            tty.setcbreak(descriptor, termios.TCSANOW)  # no echo, no line; Ctrl-C is still a signal
-            asyncio.get_running_loop().add_reader(descriptor, self._read)
+        self._keyboard = self._find_keyboard()
+        if self._keyboard is not None:
+            self._keyboard.open()
         return self
 
+    def _find_keyboard(self) -> PosixKeyboard | WindowsKeyboard | None:
+        console = self._console or (console_of(self._stream) if os.name == "nt" else None)
+        if console is not None:
+            return WindowsKeyboard(console, self._read)
+        descriptor = terminal_of(self._stream)
+        return None if descriptor is None else PosixKeyboard(descriptor, self._read)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with contextlib.suppress(RuntimeError):  # there is no loop any more when we leave at once
-            if self.usable:
-                asyncio.get_running_loop().remove_reader(self._descriptor)
-        self.restore()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._keyboard is not None:
+            self._keyboard.close()
 
-    def restore(self) -> None:
-        """Give the terminal back. May be called at any time, more than once."""
-        before, self._before = self._before, None
-        if before is not None:
-            termios = importlib.import_module("termios")
-            with contextlib.suppress(termios.error, OSError):  # the terminal is gone
-                termios.tcsetattr(self._descriptor, termios.TCSADRAIN, before)
+    def release(self) -> None:
+        """Give the terminal back for now. May be called at any time, more than once."""
+        if self._keyboard is not None:
+            self._keyboard.release()
 
-    async def press(self) -> str:
-        """The next key: one character, ``"\\n"`` for Enter. Cancelling is safe."""
+    def reclaim(self) -> None:
+        """Take the terminal again, where our job is in the foreground."""
+        if self._keyboard is not None:
+            self._keyboard.reclaim()
+
+    async def press(self) -> Pressed:
+        """The next key: one character, ``"\\n"`` for Enter. Or a paste, or how many were dropped. Cancelling is safe."""
+        if self._dropped and self._waiting.empty():
+            count, self._dropped = self._dropped, 0
+            return Dropped(count)
         return await self._waiting.get()
 
     def forget(self) -> None:
         """Drop what was pressed before anybody asked."""
+        self._dropped = 0
         while not self._waiting.empty():
             self._waiting.get_nowait()
 
-    def _read(self) -> None:
-        try:
-            raw = os.read(self._descriptor, _CHUNK)
-        except OSError:  # the terminal is gone
-            raw = b""
-        if not raw:
-            asyncio.get_running_loop().remove_reader(self._descriptor)
-            return
-        for key in _SEQUENCE.sub("", raw.decode(errors="ignore")).replace("\r", "\n"):
-            if not self._waiting.full():
-                self._waiting.put_nowait(key)
+    def _read(self, raw: bytes) -> None:
+        self._put(self._parser.feed(raw, time.monotonic()))
 
+    def _expire(self) -> None:
+        self._put(self._parser.expire(time.monotonic()))
 
-def _terminal(stream: TextIO | None) -> int | None:
-    """The descriptor of a terminal that we may read: its job is in the foreground (reading elsewhere would stop us)."""
-    try:
-        if stream is None or not stream.isatty() or os.name != "posix":
-            return None
-        descriptor = stream.fileno()
-        return descriptor if os.tcgetpgrp(descriptor) == os.getpgrp() else None
-    except (OSError, ValueError):  # closed, or not a file
-        return None
+    def _put(self, pressed: list[Press]) -> None:
+        for press in pressed:
+            if self._waiting.full():
+                self._dropped += 1
+            else:
+                self._waiting.put_nowait(press)
+        if self._timer is not None:
+            self._timer.cancel()
+        deadline = self._parser.deadline
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, deadline - time.monotonic()), self._expire)
