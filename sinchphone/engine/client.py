@@ -215,10 +215,10 @@ class SinchClient:
 
     async def _place(self, channel: MxpChannel, request: CallRequest) -> v.Placed:
         placement = await self._ask_to_place(request)
-        channel.configure(placement.session_key)
-        pushed = any(PUSH_CAPABILITY in instance.capabilities for instance in placement.instances)
         self._placed.add(request.call_id)
-        return v.Placed(placement.signal_channel, len(placement.instances) or None, pushed and await self._push(request, placement))
+        pushed = any(PUSH_CAPABILITY in instance.capabilities for instance in placement.instances) and await self._push(request, placement)
+        channel.configure(placement.session_key)  # what came meanwhile is read now: not before the call knows that it is placed
+        return v.Placed(placement.signal_channel, len(placement.instances) or None, pushed)
 
     async def _push(self, request: CallRequest, placement: Placement) -> bool:
         """Wake devices that sleep. Whether that could be asked for; the call goes on without."""

@@ -32,7 +32,8 @@ from typing import Any, Final, TypeAlias
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call_peers import Peer, Peers, failure_of, is_channel
+from sinchphone.protocol.call_endings import NO, VANISHED, YES, Farewell, departure, refusal, withdrawal
+from sinchphone.protocol.call_peers import Peer, Peers, is_channel
 from sinchphone.protocol.call_vocabulary import Cause, Effect, EndedBy, Input, Phase, State
 from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_client, encode_client
@@ -46,7 +47,6 @@ WITHDRAW_S: Final = 3.0  # how long a hang-up waits for the platform's answer, t
 ICE_FAILED: Final = 3002  # CallFailedToConnectIce of the SDK
 CLIENT_EVENTS: Final = "1"  # version of client events that we understand, in header "cev"
 ENTERED_ESTABLISHED: Final = '{"name":"EnteredEstablished"}'
-YES, NO = "yes", "no"
 
 
 class CallMachine:
@@ -63,7 +63,7 @@ class CallMachine:
         self._wish: v.Answer | v.Preview | None = None  # what was ordered while our answer was being made
         self._untold: Description | None = None  # our answer, until the caller has it
         self._placed = v.Placed("")
-        self._farewell: tuple[Cause, CallFailure | None] | None = None  # of the last device that left
+        self._farewell: Farewell | None = None  # of the last device that left
         self._started_at = self._marked_at = 0.0
 
     @property
@@ -146,7 +146,7 @@ class CallMachine:
 
     def _cancel_late_placement(self, event: v.Placed, now: float) -> list[Effect]:
         self._placed = event
-        return self._cancel(Cause.CANCELED, "us")
+        return self._cancel(Farewell(Cause.CANCELED, "us"))
 
     def _give_up_withdrawing(self, _: Input, now: float) -> list[Effect]:
         return self._end(Cause.CANCELED, "us")
@@ -189,41 +189,41 @@ class CallMachine:
 
     def _on_refusal(self, message: Message, now: float) -> list[Effect]:
         """DENY, ERROR or an early LEAVE: that device is out, and perhaps the call."""
-        cause = {Method.DENY: Cause.DENIED, Method.ERROR: Cause.FAILURE}.get(message.method, Cause.HUNG_UP)
-        failure, name = failure_of(message), message.sender.instance_id
-        self._farewell = (cause, failure)
-        dropped: list[Effect] = [v.DropPeer(name)] if self._peers.part(name) else []
-        if self._may_still_ring(now, only_this=message.headers.get("denyall") == NO):
+        name = message.sender.instance_id
+        if self._peers.has_left(name):
+            raise RemoteProtocolError("a device that is out already")
+        peer = self._peers.part(name)
+        noticed = peer is not None and peer.progressing
+        self._farewell = told = refusal(message, noticed=noticed, after_s=now - self._started_at)
+        dropped: list[Effect] = [v.DropPeer(name)] if peer is not None else []
+        if self._may_still_ring(told, now):
             return dropped
-        return dropped + self._cancel(cause, "peer", failure, denied=True, extra=message.sender.channel)
+        return dropped + self._cancel(told, extra=message.sender.channel)
 
-    def _may_still_ring(self, now: float, *, only_this: bool) -> bool:
-        if now >= self._started_at + PROGRESS_S:
-            return only_this and self._peers.ring
-        others = self._placed.devices is not None and self._peers.gone < self._placed.devices
-        return self._peers.ring or (only_this and others)
+    def _may_still_ring(self, told: Farewell, now: float) -> bool:
+        in_window = now < self._started_at + PROGRESS_S
+        others = in_window and self._placed.devices is not None and self._peers.gone < self._placed.devices
+        return not told.final and (in_window or told.only_this) and (self._peers.ring or others)
 
     def _on_gateway_cancel(self, message: Message, now: float) -> list[Effect]:
-        return self._end(Cause.CANCELED, "peer", failure_of(message))
+        return self._part(withdrawal(message, picked_up=False))
 
     def _ring_out(self, _: v.Elapsed, now: float) -> list[Effect]:
         if self._farewell is not None and not self._peers.ring:
-            cause, failure = self._farewell
-            return self._cancel(cause, "peer", failure, denied=True)
+            return self._cancel(self._farewell)
         heard = self._peers.ring or self._placed.pushed
-        return self._cancel(Cause.NO_ANSWER if heard else Cause.TIMEOUT, "time")
+        return self._cancel(Farewell(Cause.NO_ANSWER if heard else Cause.TIMEOUT, "time"))
 
     def _cancel_by_user(self, event: v.HangUp, now: float) -> list[Effect]:
-        return self._cancel(Cause.CANCELED, "us", event.failure)
+        return self._cancel(Farewell(Cause.CANCELED, "us", event.failure))
 
-    def _cancel(
-        self, cause: Cause, by: EndedBy, failure: CallFailure | None = None, *, denied: bool = False, extra: str = ""
-    ) -> list[Effect]:
+    def _cancel(self, told: Farewell, *, extra: str = "") -> list[Effect]:
         """End an outgoing call before its answer: CANCEL to every device that took notice, and to the call's own channel."""
         channels = dict.fromkeys([*self._peers.channels, self._placed.signal_channel, extra])
-        headers = {"deny": YES} if denied else {}
-        cancel = self._peers.message(Method.CANCEL, tuple(filter(None, channels)), headers=headers)
-        return [cancel, *self._end(cause, by, failure)]
+        headers = {"deny": YES} if told.cause is Cause.DENIED else {}
+        reason = told.failure if told.by == "us" else None
+        cancel = self._peers.message(Method.CANCEL, tuple(filter(None, channels)), failure=reason, headers=headers)
+        return [cancel, *self._part(told)]
 
     # Incoming
 
@@ -284,15 +284,12 @@ class CallMachine:
         return self._enter(Phase.CONNECTING) + self._connect(peer)
 
     def _on_withdrawal(self, message: Message, now: float) -> list[Effect]:
-        """The caller ends the call before it was answered (CANCEL), or in the moment that it was (LEAVE, ERROR)."""
+        """The caller ends the call before it was answered, or in the moment that it was."""
         self._peers.meet(message.sender)
-        causes = {Method.ERROR: Cause.FAILURE, Method.LEAVE: Cause.HUNG_UP if self.winner else Cause.CANCELED}
-        denied_elsewhere = message.headers.get("deny") == YES
-        cause = causes.get(message.method, Cause.DENIED if denied_elsewhere else Cause.CANCELED)
-        return self._end(cause, "peer", failure_of(message))
+        return self._part(withdrawal(message, picked_up=self.winner is not None))
 
     def _deny(self, event: v.HangUp, now: float) -> list[Effect]:
-        headers = {"denyall": NO} if event.this_device_only else {}
+        headers = {"denyall": NO} if event.this_device_only else {"deny": YES}
         deny = self._peers.tell(self._caller, Method.DENY, failure=event.failure, headers=headers)
         return [deny, *self._end(Cause.DENIED, "us", event.failure)]
 
@@ -363,18 +360,18 @@ class CallMachine:
         return []
 
     def _go_inactive(self, _: v.Elapsed, now: float) -> list[Effect]:
-        return [self._leave(), *self._end(Cause.INACTIVE, "media")]
+        return [self._leave(VANISHED, {"failureterm": YES}), *self._end(Cause.INACTIVE, "media")]
 
     # Both: ending
 
     def _hang_up(self, event: v.HangUp, now: float) -> list[Effect]:
-        return [self._leave(event.failure), *self._end(Cause.HUNG_UP, "us", event.failure)]
+        headers = {"failureterm": YES} if event.failure is not None else {}
+        return [self._leave(event.failure, headers), *self._end(Cause.HUNG_UP, "us", event.failure)]
 
     def _on_leave(self, message: Message, now: float) -> list[Effect]:
         if message.sender.instance_id != self.winner:
             raise RemoteProtocolError("a device that the call is not with")
-        failed = message.method is Method.ERROR or YES in map(message.headers.get, ("failureterm", "iceFailed"))
-        return self._end(Cause.FAILURE if failed else Cause.HUNG_UP, "peer", failure_of(message))
+        return self._part(departure(message))
 
     def _fail(self, event: v.Failed, now: float) -> list[Effect]:
         """Something of ours could not be done; the peers learn why."""
@@ -399,6 +396,9 @@ class CallMachine:
     def _end(self, cause: Cause, by: EndedBy, failure: CallFailure | None = None) -> list[Effect]:
         self.phase = Phase.OVER
         return [v.Ended(cause, by, failure)]
+
+    def _part(self, told: Farewell) -> list[Effect]:
+        return self._end(told.cause, told.by, told.failure)
 
     # Small words
 
@@ -489,8 +489,10 @@ MESSAGES: Final = _rows(
     (_UNDECIDED, Method.CANCEL, _M._on_withdrawal),
     (_UNDECIDED, Method.LEAVE, _M._on_withdrawal),
     (_UNDECIDED, Method.ERROR, _M._on_withdrawal),
+    (_UNDECIDED, Method.DENY, _M._on_withdrawal),  # a 1.x caller has another device of the user: this one is out
     (_ANSWERED, Method.LEAVE, _M._on_leave),
     (_ANSWERED, Method.ERROR, _M._on_leave),
     (_ANSWERED, Method.DENY, _M._on_leave),  # a 1.x client that hangs up after its JOIN, before it has our JOINED
+    (_ANSWERED, Method.CANCEL, _M._on_leave),  # a 1.x caller that hangs up in the second after its JOINED
     (_WITH_PEERS, Method.PEER_EVENT, _M._on_peer_event),
 )

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.call_endings import failure_parts
 from sinchphone.protocol.call_vocabulary import AddCandidate, ApplyAnswer, Effect, Renegotiate, Send
 from sinchphone.protocol.jsep import Candidate, Description, decode_sdp_body, encode_candidate, encode_description
-from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_failure, encode_failure
+from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method
 
 MAX_PEERS: Final = 16
 MAX_CHANNEL_CHARACTERS: Final = 255
@@ -104,6 +105,10 @@ class Peers:
             self._gone.add(name)
         return self._peers.pop(name, None)
 
+    def has_left(self, name: str) -> bool:
+        """Whether that device is out."""
+        return name in self._gone
+
     @property
     def gone(self) -> int:
         """How many devices are out."""
@@ -125,10 +130,15 @@ class Peers:
         channels: tuple[str, ...],
         body_type: str = BodyType.NONE,
         body: str = "",
+        *,
+        failure: CallFailure | None = None,
         headers: dict[str, str] | None = None,
     ) -> Send:
-        """A message of ours on those channels."""
-        return Send(Message(method, self.me, body_type, body, headers or {}), channels)
+        """A message of ours on those channels; a failure takes the place of the body, or that of a header."""
+        more: dict[str, str] = {}
+        if failure is not None:
+            body_type, body, more = failure_parts(method, failure)
+        return Send(Message(method, self.me, body_type, body, {**more, **(headers or {})}), channels)
 
     def tell(
         self,
@@ -140,10 +150,9 @@ class Peers:
         failure: CallFailure | None = None,
         headers: dict[str, str] | None = None,
     ) -> Send:
-        """A message of ours for that one device; a failure is its body."""
-        if failure is not None:
-            body_type, body = BodyType.ERROR, encode_failure(failure)
-        return self.message(method, (client.channel,), body_type, body, {"to": client.instance_id, **(headers or {})})
+        """A message of ours for that one device."""
+        addressed = {"to": client.instance_id, **(headers or {})}
+        return self.message(method, (client.channel,), body_type, body, failure=failure, headers=addressed)
 
     def trickle(self, name: str, candidate: Candidate | None) -> list[Effect]:
         """A candidate of ours for that device. MXP has no end of candidates."""
@@ -165,20 +174,10 @@ class Peers:
         peer = self._peers.get(winner or "")
         if peer is not None:
             return self.tell(peer.client, Method.LEAVE, failure=failure, headers=headers)
-        body = (BodyType.NONE, "") if failure is None else (BodyType.ERROR, encode_failure(failure))
-        return self.message(Method.LEAVE, tuple(dict.fromkeys([*self.channels, placed_at])), *body, headers=headers)
+        channels = tuple(dict.fromkeys([*self.channels, placed_at]))
+        return self.message(Method.LEAVE, channels, failure=failure, headers=headers)
 
 
 def is_channel(name: str) -> bool:
     """Whether a peer can be reached there: what it calls its channel is one name, and not several (PubNub REST)."""
     return 0 < len(name) <= MAX_CHANNEL_CHARACTERS and "," not in name and name.isprintable()
-
-
-def failure_of(message: Message) -> CallFailure | None:
-    """The reason that a peer gave, in the body or in a header; ``None`` where it gave none that can be read."""
-    text = message.headers.get("error_json", "")
-    if message.body_type == BodyType.ERROR and message.body:
-        text = message.body
-    elif message.body_type == BodyType.MESSAGE and message.body:
-        return CallFailure(None, message.body[:256])
-    return decode_failure(text) if text else None

@@ -53,6 +53,7 @@ __all__ = [
 MAX_FAILURE_CHARACTERS = 256  # of JSON, in a body of type error/json or a header error_json (MXP v10)
 MAX_ID_CHARACTERS = 1024  # user ids have up to 255 bytes, channel and instance names are shorter
 MAX_HEADERS = 64
+GENERIC_CODE = 1  # ErrorCode.Generic of the 2.x SDK; a 1.x client shows "undefined" for a failure without a code
 BODY_VERSION = 10
 
 _BLOCK_BYTES = 16
@@ -213,7 +214,7 @@ def decode_client(text: str) -> Client:
 def encode_failure(failure: CallFailure) -> str:
     """The JSON text of a body of type ``error/json``, at most 256 characters: a longer message is cut.
 
-    The text is there twice, as ``message`` (2.x clients) and ``reason`` (1.x clients).
+    The text is there twice, as ``message`` (2.x clients) and ``reason`` (1.x clients), and always a code.
     """
     message = _unicode(failure.message[:MAX_FAILURE_CHARACTERS])
     while len(text := _failure_json(failure, message)) > MAX_FAILURE_CHARACTERS and message:
@@ -224,21 +225,25 @@ def encode_failure(failure: CallFailure) -> str:
 
 def _failure_json(failure: CallFailure, message: str) -> str:
     domain = _unicode(failure.domain[:_MAX_DOMAIN_CHARACTERS])
-    fields = {"code": _code(failure.code), "domain": domain or None, "message": message, "reason": message}
+    code = _code(failure.code)
+    fields = {"code": GENERIC_CODE if code is None else code, "domain": domain or None, "message": message, "reason": message}
     present = {name: value for name, value in fields.items() if value is not None}
     return json.dumps(present, ensure_ascii=False, separators=(",", ":"))
 
 
 def decode_failure(text: str) -> CallFailure:
-    """The failure in a body of type ``error/json``, or ``message``, whose text is the message itself. Raises nothing."""
+    """The failure in a body of type ``error/json``, or ``message``, whose text is the message itself. Raises nothing.
+
+    A code that says nothing (Generic) is none.
+    """
     try:
         fields = _json_object(text, "failure")
     except RemoteProtocolError:
         return CallFailure(None, _unicode(text[:MAX_FAILURE_CHARACTERS]))
     message = next((value for value in (fields.get("message"), fields.get("reason")) if isinstance(value, str) and value), "")
-    domain = fields.get("domain")
+    code, domain = _code(fields.get("code")), fields.get("domain")
     return CallFailure(
-        _code(fields.get("code")),
+        None if code == GENERIC_CODE else code,
         _unicode(message[:MAX_FAILURE_CHARACTERS]),
         _unicode(str(domain)[:_MAX_DOMAIN_CHARACTERS]) if isinstance(domain, str | int) else "",
     )

@@ -12,6 +12,7 @@ import pytest
 from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
+from sinchphone.protocol.call_endings import BUSY, VANISHED
 from sinchphone.protocol.call_vocabulary import Cause, Phase, State
 from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_client, encode_failure
@@ -262,9 +263,14 @@ class TestForking:
         call = answered()
         call >> ack(BOB2) << Sent(Method.JOINED, ("sig-bob-2",))
 
-    def test_one_of_two_ringing_devices_declines_and_the_other_rings_on(self) -> None:
+    def test_who_declines_on_one_of_two_ringing_devices_has_declined_on_both(self) -> None:
         call = self.two_ringing()
         call >> message(Method.DENY) << v.DropPeer("bob-1")
+        call << Sent(Method.CANCEL, ("sig-bob-2", "sig-bob-1", "sig-call"), ("deny", "yes")) << v.Ended(Cause.DENIED, "peer")
+
+    def test_an_error_of_one_of_two_ringing_devices_leaves_the_other_ringing(self) -> None:
+        call = self.two_ringing()
+        call >> message(Method.ERROR) << v.DropPeer("bob-1")
         call >> message(Method.JOIN, BOB2) << Sent(Method.JOINED) << v.Entered(State.ANSWERED) << v.CarrySound("bob-2")
 
     def test_after_the_ack_window_one_device_declines_for_all(self) -> None:
@@ -298,7 +304,7 @@ class TestForking:
     def test_when_no_other_device_takes_notice_the_refusal_stands(self) -> None:
         call = calling(2)
         call >> message(Method.DENY, denyall="no")
-        call.nothing() >> 10.1 << Sent(Method.CANCEL) << v.Ended(Cause.DENIED, "peer")
+        call.nothing() >> 10.1 << Sent(Method.CANCEL) << v.Ended(Cause.DENIED, "peer", BUSY)
 
     def test_an_error_of_the_only_device_fails_the_call(self) -> None:
         call = ringing()
@@ -307,8 +313,9 @@ class TestForking:
 
     def test_a_device_that_denied_doesnt_come_back(self) -> None:
         call = self.two_ringing()
-        call >> message(Method.DENY) << v.DropPeer("bob-1")
+        call >> message(Method.DENY, denyall="no") << v.DropPeer("bob-1")
         call >> ack(BOB)
+        call.nothing() >> message(Method.DENY)
         call.nothing()
 
 
@@ -445,7 +452,8 @@ class TestMedia:
     def test_a_peer_that_vanishes_makes_the_call_inactive(self) -> None:
         call = talking()
         call >> v.MediaLost("bob-1")
-        call.nothing() >> 2.1 << Sent(Method.LEAVE) << v.Ended(Cause.INACTIVE, "media")
+        call.nothing() >> 2.1 << Sent(Method.LEAVE, None, ("error_json", encode_failure(VANISHED)), None)
+        call << v.Ended(Cause.INACTIVE, "media")
 
     def test_media_that_closes_just_before_the_goodbye_is_a_hang_up(self) -> None:
         call = talking()

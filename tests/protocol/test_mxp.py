@@ -298,9 +298,10 @@ def test_a_long_failure_keeps_as_much_of_its_message_as_fits() -> None:
     assert MAX_FAILURE_CHARACTERS - 12 < len(text) <= MAX_FAILURE_CHARACTERS
 
 
-def test_a_code_beyond_32_bits_is_left_out() -> None:
-    assert decode_failure(encode_failure(CallFailure(2**31, "m"))) == CallFailure(None, "m")
-    assert "code" not in encode_failure(CallFailure(2**31, "m"))
+@pytest.mark.parametrize("code", [None, 2**31])
+def test_a_failure_without_a_code_that_can_be_told_has_the_one_that_says_nothing(code: int | None) -> None:
+    assert json.loads(encode_failure(CallFailure(code, "m"))) == {"code": 1, "message": "m", "reason": "m"}
+    assert decode_failure(encode_failure(CallFailure(code, "m"))) == CallFailure(None, "m")
 
 
 def test_failures_are_read_in_both_spellings() -> None:
