@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.events import IncomingCall
     from sinchphone.engine.monitor import QualityRecovered, QualityTriggered, StatsTaken
     from sinchphone.errors import SinchphoneError
-    from sinchphone.exchange.local import Local
+    from sinchphone.local import Local
     from sinchphone.media.sound import SoundOptions
     from sinchphone.protocol.call_vocabulary import Cause, State
 
@@ -51,7 +51,7 @@ _HOMES = {
     "DigitHeard": "engine.call",
     "DigitsSent": "engine.call",
     "IncomingCall": "engine.events",
-    "Local": "exchange.local",
+    "Local": "local",
     "QualityRecovered": "engine.monitor",
     "QualityTriggered": "engine.monitor",
     "SinchClient": "engine.client",

@@ -29,7 +29,7 @@ from sinchphone.errors import ConfigError
 from sinchphone.options import KEYS, SECTIONS, Key, Options
 
 if TYPE_CHECKING:
-    from sinchphone.exchange.gateway.options import GatewayOptions
+    from sinchphone.gateway.options import GatewayOptions
 
 PROJECT_FILE: Final = "sinchphone.toml"
 MAX_FILE_BYTES: Final = 1_000_000
@@ -309,9 +309,9 @@ def _secret_of(name: str, command: str | None, file: Path | None) -> str | None:
 
 def read_gateway(options: Options) -> "GatewayOptions":
     """What the exchange's gateway is told. Reads the trunk's password and the file of phones. Raises ConfigError."""
-    from sinchphone.exchange.gateway.options import BackendOptions, GatewayOptions, SipSettings
-    from sinchphone.exchange.gateway.rules import Rule, read_target
-    from sinchphone.exchange.gateway.trunk import TrunkOptions
+    from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
+    from sinchphone.gateway.routing.rules import Rule, read_target
+    from sinchphone.gateway.trunk.trunk import TrunkOptions
 
     sip, trunk, backend = options.sip, options.trunk, options.backend
     if trunk.host and trunk.register and not sip.enabled:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from sinchphone.audio.frame import RATE
-from sinchphone.audio.line import Line
+from sinchphone.audio.path_estimate import PathEstimate
 
 MAX_PACKETS: Final = 256  # 5 s of 20 ms packets; nobody wants to hear what is older
 
@@ -86,7 +86,7 @@ class JitterBuffer:
     """An adaptive jitter buffer. All times in seconds of one clock, all lengths in samples at 48 kHz."""
 
     def __init__(self) -> None:
-        self._line = Line()
+        self._line = PathEstimate()
         self._packets: dict[int, Packet] = {}  # by unwrapped time stamp
         self._newest: _Arrival | None = None
         self._stranger: tuple[_Arrival, Packet] | None = None  # doesn't fit; the next one tells whether a new stream begins

@@ -14,16 +14,16 @@ def main() -> None:
     held: list[int] = []
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, lambda number, _: held.append(number))
-    from sinchphone.cli.terminal import garbage
+    from sinchphone.cli.terminal import gc_tuning
 
-    garbage.put_off()
+    gc_tuning.put_off()
     import_module("sinchphone.cli.app")
     from sinchphone.cli.terminal.streams import fill_closed_streams
 
     fill_closed_streams()
     signal.signal(signal.SIGINT, before)
     code = _interrupted() if held and before is not signal.SIG_IGN else command_line(sys.argv[1:])
-    garbage.leave()
+    gc_tuning.leave()
     sys.exit(code)
 
 

@@ -3,7 +3,7 @@
 ::
 
     user's orders ----\
-    channel messages --+--> inbox --> CallMachine.handle --> effects --> lanes: outbox (channel), one per device (port, sound)
+    channel messages --+--> inbox --> CallMachine.handle --> effects --> queues: outbox (channel), one per device (port, sound)
     port events ------/                  ^ deadline
 """
 
@@ -19,8 +19,8 @@ from typing import Any, Final, Protocol, assert_never
 
 from sinchphone.engine.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
 from sinchphone.engine.details import CallDetails
-from sinchphone.engine.lane import Lane
 from sinchphone.engine.monitor import watch
+from sinchphone.engine.serial_queue import SerialQueue
 from sinchphone.errors import AudioFileError, DeviceError, LocalProtocolError, MediaError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
@@ -105,7 +105,7 @@ class Call:
         self._warned: set[CallWarning] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = asyncio.TaskGroup()
-        self._lanes: dict[str, Lane] = {}
+        self._queues: dict[str, SerialQueue] = {}
         self._ports: dict[str, MediaPort] = {}
         self._first_port: MediaPort | None = None
         self._carried: tuple[Leg, bool] | None = None
@@ -241,8 +241,8 @@ class Call:
             self._closed.set()
 
     async def _release(self) -> None:
-        for name, lane in self._lanes.items():
-            await lane.drain(GOODBYE_S if name == "" else 0.1)
+        for name, queue in self._queues.items():
+            await queue.drain(GOODBYE_S if name == "" else 0.1)
         for task in self._tasks:
             task.cancel()
         ports = {self._first_port, *self._ports.values()} - {None}
@@ -270,18 +270,18 @@ class Call:
             case v.MakeAnswer(peer, offer):
                 self._start(self._report(self._make_answer(peer, offer)))
             case v.ApplyAnswer(peer, answer):
-                self._lane(peer).put(partial(self._apply_answer, peer, answer))
+                self._queue(peer).put(partial(self._apply_answer, peer, answer))
             case v.AddCandidate(peer, candidate):
-                self._lane(peer).put(partial(self._add_candidate, peer, candidate))
+                self._queue(peer).put(partial(self._add_candidate, peer, candidate))
             case v.Renegotiate(peer, description):
-                self._lane(peer).put(partial(self._describe_again, peer, description))
+                self._queue(peer).put(partial(self._describe_again, peer, description))
             case v.DropPeer(peer):
-                self._lane(peer).put(partial(self._drop, peer))
+                self._queue(peer).put(partial(self._drop, peer))
             case v.CarrySound(peer, early):
                 self._wants_sound, self._early = peer, early
-                self._lane(peer).put(partial(self._carry_sound, peer))
+                self._queue(peer).put(partial(self._carry_sound, peer))
             case v.Send(message, channels):
-                self._lane("").put(partial(self._channel.send, message, channels))
+                self._queue("").put(partial(self._channel.send, message, channels))
             case v.Entered(state):
                 self._enter(state)
             case v.Ended(cause, by, failure):
@@ -298,7 +298,7 @@ class Call:
             self._start(self._expect_sound())
         if state is State.RINGING and self._wants_sound is None:
             signal = Signal.RINGBACK if self.outbound else Signal.RINGTONE
-            self._lane("sound").put(partial(self._play, signal))
+            self._queue("sound").put(partial(self._play, signal))
 
     def _tell(self, state: State) -> None:
         self._history.append(state)
@@ -372,7 +372,7 @@ class Call:
         port = self._ports.get(peer)
         if port is not None and self._carried != (port.leg, self._early):
             self._carried = port.leg, self._early
-            self._lane("sound").put(partial(self._connect_sound, port.leg, self._early))
+            self._queue("sound").put(partial(self._connect_sound, port.leg, self._early))
 
     async def _connect_sound(self, leg: Leg, early: bool) -> None:
         await self.sound.signal(None)
@@ -453,13 +453,13 @@ class Call:
 
     # Small words
 
-    def _lane(self, name: str) -> Lane:
+    def _queue(self, name: str) -> SerialQueue:
         """The outbox is named "", the others by their device (or "sound")."""
-        lane = self._lanes.get(name)
-        if lane is None:
-            lane = self._lanes[name] = Lane(self._note_error if name in ("", "sound") else partial(self._note_media_error, name))
-            self._start(lane.run())
-        return lane
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = SerialQueue(self._note_error if name in ("", "sound") else partial(self._note_media_error, name))
+            self._start(queue.run())
+        return queue
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -82,7 +82,7 @@ class SinchClient:
         the registered instance between runs (default: a new one each time)."""
         store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore()
         self.user_id = user_id
-        self._garbage = 0
+        self._undecodable = 0
         self._environment = environment
         self._history = history
         self._make_sound = sound or (lambda: None)
@@ -136,9 +136,9 @@ class SinchClient:
         return self._link.registration.instance.id
 
     @property
-    def garbage(self) -> int:
+    def undecodable(self) -> int:
         """How many frames on our channels made no sense."""
-        return self._garbage + self._messenger.garbage
+        return self._undecodable + self._messenger.undecodable
 
     async def events(self) -> AsyncIterator[ClientEvent]:
         """What happens to this client; ends after ClientFailed. One reader."""
@@ -253,7 +253,7 @@ class SinchClient:
             if text is not None and fragment.session_id not in self._recent:
                 self._take_invite(fragment.session_id, decrypt(text, self._link.registration.profile.key))
         except RemoteProtocolError:
-            self._garbage += 1
+            self._undecodable += 1
 
     def _take_invite(self, call_id: str, message: Message) -> None:
         check_invite(message, self._link.registration.address)
@@ -395,10 +395,10 @@ class SinchClient:
         return PortOptions(servers, relay_only, loopback=self._environment.loopback, codecs=codecs)
 
     def _sound(self, choice: SoundChoice) -> Sound:
-        from sinchphone.media.desk.desk import Desk
+        from sinchphone.media.local_audio.local_audio import LocalAudio
 
         chosen = choice or self._make_sound() or SoundOptions(devices=False)
-        return Desk(chosen, self.media) if isinstance(chosen, SoundOptions) else chosen
+        return LocalAudio(chosen, self.media) if isinstance(chosen, SoundOptions) else chosen
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -75,7 +75,7 @@ class Line(Protocol):
 
 
 class Messenger:
-    """The instant messages of one client. ``run`` reads what ``feed`` takes; ``garbage`` counts what made no sense."""
+    """The instant messages of one client. ``run`` reads what ``feed`` takes; ``undecodable`` counts what made no sense."""
 
     def __init__(self, line: Line, user_id: str, *, tell: Callable[[ClientEvent], None], history: History | None = None) -> None:
         self._line = line
@@ -92,7 +92,7 @@ class Messenger:
         self._refused: OrderedDict[str, float] = OrderedDict()
         self._sending = asyncio.Lock()
         self._counts = MessageCounts()
-        self.garbage = 0
+        self.undecodable = 0
 
     # Out
 
@@ -177,7 +177,7 @@ class Messenger:
     def feed(self, fragment: Fragment, now: float) -> None:
         """Take a frame that belongs to a transport. Nothing is raised: what can't be used is counted."""
         if fragment.transport_id is None:
-            self.garbage += 1
+            self.undecodable += 1
             return
         key = f"{fragment.transport_id} {fragment.session_id}"  # frames of another transport are no pieces of this message
         payload = self._reassembler.push(replace(fragment, session_id=key), now)
@@ -186,7 +186,7 @@ class Messenger:
         try:
             self._inbox.put_nowait((fragment.session_id, fragment.transport_id, payload))
         except asyncio.QueueFull:
-            self.garbage += 1
+            self.undecodable += 1
 
     async def run(self) -> None:
         """Read what comes, until cancelled."""
@@ -198,7 +198,7 @@ class Messenger:
                 try:
                     await self._read(message_id, transport_id, payload)
                 except RemoteProtocolError:
-                    self.garbage += 1
+                    self.undecodable += 1
                 except SinchphoneError as error:
                     _log.warning("a message was lost: %s", error)
 

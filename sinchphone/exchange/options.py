@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.gateway.options import GatewayOptions
+from sinchphone.gateway.options import GatewayOptions
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600

@@ -23,7 +23,6 @@ from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.verification import Verifier
-from sinchphone.exchange.gateway.gateway import Gateway
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.ocra.routes import OcraRoutes
@@ -34,6 +33,7 @@ from sinchphone.exchange.pubsub.routes import PubNubRoutes
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
+from sinchphone.gateway.gateway import Gateway
 from sinchphone.media.thread import MediaThread
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.ocra.names import CORS_HEADERS, ErrorCode

@@ -15,12 +15,12 @@ from sinchphone.media.sound import Leg
 from sinchphone.protocol.jsep import Candidate, Description
 
 if TYPE_CHECKING:
-    from sinchphone.media.plain.port import RtpPort
+    from sinchphone.media.rtp.port import RtpPort
     from sinchphone.media.thread import MediaThread
     from sinchphone.media.webrtc.port import WebRtcPort
 
 WEBRTC_MODULE: Final = "sinchphone.media.webrtc.port"
-RTP_MODULE: Final = "sinchphone.media.plain.port"
+RTP_MODULE: Final = "sinchphone.media.rtp.port"
 
 Result = TypeVar("Result")
 Inner = TypeVar("Inner", bound="WebRtcPort | RtpPort")
@@ -168,8 +168,8 @@ class _CrossingRtpPort(_CrossingPort["RtpPort"]):
     async def withdraw(self) -> None:
         await self._run(lambda port: port.withdraw())
 
-    async def vouch(self, host: str) -> None:
-        await self._run(lambda port: port.vouch(host))
+    async def trust_source(self, host: str) -> None:
+        await self._run(lambda port: port.trust_source(host))
 
     async def reoffer(self, *, direction: str = "sendrecv") -> Description:
         return await self._run(lambda port: port.reoffer(direction=direction))
@@ -182,6 +182,6 @@ class _CrossingRtpPort(_CrossingPort["RtpPort"]):
         return "inactive" if self._port is None else self._port.direction
 
     def _new(self, events: Outbox[PortEvent], leg: PortLeg) -> "RtpPort":
-        from sinchphone.media.plain.port import RtpPort
+        from sinchphone.media.rtp.port import RtpPort
 
         return RtpPort(self._options, events=events, leg=leg)

@@ -6,7 +6,7 @@ One line of sequence numbers and one of time stamps, whatever goes into it::
     forward(frame)  a packet of another leg, as it is   >--> sequence, time stamp, SSRC --> transmit
     event(packet)   a digit, in place of sound         /
 
-    adapt(report), resend(numbers) --> Ladder --> bit rate, forward error correction, copies in what ``send`` sends (RFC 2198)
+    adapt(report), resend(numbers) --> RedundancyController --> bit rate, forward error correction, copies in what ``send`` sends (RFC 2198)
 """
 
 import secrets
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from sinchphone.audio.frame import FRAME_SECONDS, Frame
-from sinchphone.audio.ladder import Ladder
+from sinchphone.audio.redundancy import RedundancyController
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.choice import new_encoder
@@ -42,9 +42,9 @@ class Outbound:
         self._clock = clock
         self._agreement: Agreement | None = None
         self._encoder: Encoder | None = None
-        self._ladder = Ladder(fec=False, red=False)
-        self._rung = self._ladder.rung
-        self._terms: tuple[CodecFormat, OpusWishes, RepairTerms] | None = None  # that the ladder is for
+        self._redundancy = RedundancyController(fec=False, red=False)
+        self._setting = self._redundancy.setting
+        self._terms: tuple[CodecFormat, OpusWishes, RepairTerms] | None = None  # that the redundancy is for
         self._copies = Copies(0)
         self._resends = Resends()
         self._sequence = secrets.randbits(15)  # of the next packet; the lower half: the first wrap comes late (RFC 3711 3.3.1)
@@ -66,7 +66,7 @@ class Outbound:
             self._passing = _Passing()
         self._agreement = agreement
         self._set_ladder(agreement)
-        self._encoder.adapt(self._rung)
+        self._encoder.adapt(self._setting)
         if self._placed_at is None:
             self._placed_at = self._clock()
 
@@ -91,7 +91,7 @@ class Outbound:
             self.faults += 1
             return
         payload_type, red = self._agreement.payload_type, self._agreement.repair.red
-        redundant = self._copies.wrap(self._timestamp, payload, self._rung.copies)
+        redundant = self._copies.wrap(self._timestamp, payload, self._setting.copies)
         if redundant is not None and red is not None:
             payload_type, payload = red, redundant
         self._put(payload_type, payload, self._timestamp, self._sequence, marker=paused)
@@ -131,7 +131,7 @@ class Outbound:
 
     def adapt(self, block: ReportBlock, round_trip_ms: float | None = None) -> None:
         """Take the peer's report of what it lost: spend more or less on redundancy."""
-        self._ladder.reported(block.fraction_lost / 256, None if round_trip_ms is None else round_trip_ms / 1000, self._clock())
+        self._redundancy.reported(block.fraction_lost / 256, None if round_trip_ms is None else round_trip_ms / 1000, self._clock())
         self._climb()
 
     def resend(self, sequences: Iterable[int]) -> None:
@@ -139,7 +139,7 @@ class Outbound:
         if self._agreement is None or not self._agreement.repair.nack:
             return
         packets, first = self._resends.answer(sequences)
-        self._ladder.requested(first, self._clock())
+        self._redundancy.requested(first, self._clock())
         self._climb()
         for packet in packets:
             self._transmit(packet)
@@ -157,16 +157,16 @@ class Outbound:
         terms = (agreement.codec, agreement.opus, agreement.repair)
         if terms != self._terms:
             opus, self._terms = agreement.opus, terms
-            self._ladder = Ladder(fec=opus.fec, red=agreement.repair.red is not None, max_bitrate=opus.max_bitrate)
+            self._redundancy = RedundancyController(fec=opus.fec, red=agreement.repair.red is not None, max_bitrate=opus.max_bitrate)
             self._resends = Resends()
-        self._rung = self._ladder.rung
+        self._setting = self._redundancy.setting
 
     def _climb(self) -> None:
-        """To where the ladder is."""
-        rung = self._ladder.rung
-        if self._encoder is not None and rung != self._rung:
-            self._encoder.adapt(rung)
-        self._rung = rung
+        """To where the redundancy is."""
+        setting = self._redundancy.setting
+        if self._encoder is not None and setting != self._setting:
+            self._encoder.adapt(setting)
+        self._setting = setting
 
     def _put(self, payload_type: int, payload: bytes, timestamp: int, sequence: int, *, marker: bool, keep: bool = True) -> bool:
         data = encode_packet(Packet(payload_type, sequence, timestamp, self.ssrc, payload, marker))

@@ -207,7 +207,7 @@ class RtpPassingPort(PassingPort, Protocol):
     async def accept(self, answer: Description) -> None:
         """Take the answer to the offer before: an early one, the final one (the same or another), or that to a later offer."""
 
-    async def vouch(self, host: str) -> None:
+    async def trust_source(self, host: str) -> None:
         """The peer's signaling comes from that IP address (see ``RtpPortOptions.signalled_from``). To be told before ``accept``."""
 
     async def withdraw(self) -> None:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from sinchphone.audio.ladder import MAX_COPIES
+from sinchphone.audio.redundancy import MAX_COPIES
 from sinchphone.protocol.red import MAX_COPY_BYTES, MAX_OFFSET, Block, encode_red
 
 KEPT: Final = 32  # packets that can be sent again: 0.6 s, nobody waits longer for one

@@ -29,11 +29,11 @@ from typing import Any, Protocol
 import numpy as np
 from figures import median, percentile, table
 
+from sinchphone.gateway.relay.description import with_candidates
+from sinchphone.gateway.relay.local import LocalRelays
+from sinchphone.gateway.relay.relay import Relay, Transport
+from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortOptions, RtpPortOptions
-from sinchphone.media.relay.description import with_candidates
-from sinchphone.media.relay.local import LocalRelays
-from sinchphone.media.relay.relay import Relay, Transport
-from sinchphone.media.relay.rtpengine import RtpengineRelays
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Description
 

@@ -28,7 +28,7 @@ from sinchphone.audio.tones import Sine
 from sinchphone.engine.call import Call
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
-from sinchphone.exchange.local import Local
+from sinchphone.local import Local
 from sinchphone.media.port import CandidateFound, Connected, FirstPacket, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker

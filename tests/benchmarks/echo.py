@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.level import dbfs
 from sinchphone.exchange.destinations.prompts import load
-from sinchphone.media.desk.voice import Voice, make_voice
+from sinchphone.media.local_audio.voice import Voice, make_voice
 from sinchphone.media.sound import VoiceOptions
 
 BLOCK = RATE // 100

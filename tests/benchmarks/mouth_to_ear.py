@@ -146,7 +146,7 @@ def floor() -> None:
 
 async def ours(echo_cancel: Literal["on", "off"]) -> None:
     """Two desks and two ports of ours in one process: the one has the microphone, the other the loudspeaker."""
-    from sinchphone.media.desk.desk import Desk
+    from sinchphone.media.local_audio.local_audio import LocalAudio
     from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
     from sinchphone.media.sound import SoundOptions, VoiceOptions
     from sinchphone.media.thread import MediaThread
@@ -167,8 +167,8 @@ async def ours(echo_cancel: Literal["on", "off"]) -> None:
         group.create_task(follow(ear, mouth, up[1]))
         for event in up:
             await event.wait()
-        talks = Desk(SoundOptions(input="mic", output="ear", voice=VoiceOptions(echo_cancel)), media)
-        hears = Desk(SoundOptions(output="ear", microphone=False), media)
+        talks = LocalAudio(SoundOptions(input="mic", output="ear", voice=VoiceOptions(echo_cancel)), media)
+        hears = LocalAudio(SoundOptions(output="ear", microphone=False), media)
         await hears.open()
         await hears.connect(ear.leg)
         await talks.open()

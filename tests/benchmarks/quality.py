@@ -43,7 +43,7 @@ from line import CONDITIONS, Condition
 from sinchphone.audio.frame import RATE, Samples
 
 STOCK, LIBWEBRTC, BARESIP = "stock aiortc", "libwebrtc", "baresip"
-OURS_EQUAL, OURS = "ours, 32 kbit/s", "ours, ladder on"
+OURS_EQUAL, OURS = "ours, 32 kbit/s", "ours, redundancy on"
 SYSTEMS = (STOCK, LIBWEBRTC, BARESIP, OURS_EQUAL, OURS)
 EQUAL_BITRATE = 32_000  # libwebrtc's, of mono speech
 WRTC = "@roamhq/wrtc@0.10.0"

@@ -1,4 +1,4 @@
-"""Half a call on a virtual clock: what the ladder, the jitter buffer and what is between them make of bad lines together.
+"""Half a call on a virtual clock: what the redundancy, the jitter buffer and what is between them make of bad lines together.
 
 The figures (PESQ) are ``virtual_call.py``'s; here it's only how much had to be made up, and how late sound is.
 """
@@ -104,7 +104,7 @@ def test_on_a_clean_line_nothing_is_spent(sound: Samples) -> None:
     call = VirtualCall(LADDER, condition("clean"), 1)
     made_up, target = settled(call, sound)
     assert (made_up, target) == (0.0, pytest.approx(8.0, abs=1))
-    assert {rung.split(":")[1] for rung in call.rungs} == {"48k"}
+    assert {setting.split(":")[1] for setting in call.settings} == {"48k"}
 
 
 @pytest.mark.timeout(300)

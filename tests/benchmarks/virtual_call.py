@@ -19,7 +19,7 @@ from line import CONDITIONS, DELAY_S, FRAME_S, Condition, Line
 from speech import Score, Speech, judge, speech
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
-from sinchphone.audio.ladder import Rung
+from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import OPUS
 from sinchphone.media.inbound import Inbound
@@ -49,7 +49,7 @@ class Terms:
         return Agreement(OPUS, number, {number: OPUS}, opus=OpusWishes(fec=True, max_bitrate=self.max_bitrate), repair=repair)
 
 
-TERMS = (Terms("libwebrtc's bit rate", SAME_BITRATE, red=False, nack=False), Terms("ladder on"))
+TERMS = (Terms("libwebrtc's bit rate", SAME_BITRATE, red=False, nack=False), Terms("redundancy on"))
 
 
 @dataclass
@@ -65,7 +65,7 @@ class VirtualCall:
     line: Line = field(init=False)
     sender: Outbound = field(init=False)
     receiver: Receiver = field(init=False)
-    rungs: list[str] = field(default_factory=list)
+    settings: list[str] = field(default_factory=list)
     targets: list[float] = field(default_factory=list)  # [ms] at each block that was played,
     concealed: list[int] = field(default_factory=list)  # and the samples made up until then
 
@@ -133,9 +133,9 @@ class VirtualCall:
 
     def _reported(self, block: Any) -> None:
         self.sender.adapt(block, 2000 * DELAY_S)
-        rung = self.sender._rung
-        copies, fec = f"+{rung.copies}" * bool(rung.copies), f"f{rung.fec_percent}" * bool(rung.fec_percent)
-        self.rungs.append(f"{self._now:.1f}:{rung.bitrate // 1000}k{copies}{fec}")
+        setting = self.sender._setting
+        copies, fec = f"+{setting.copies}" * bool(setting.copies), f"f{setting.fec_percent}" * bool(setting.fec_percent)
+        self.settings.append(f"{self._now:.1f}:{setting.bitrate // 1000}k{copies}{fec}")
 
     def _play(self, _: None) -> None:
         block = self.receiver.pull(BLOCK)
@@ -149,7 +149,7 @@ class VirtualCall:
     def _tell(self, _: None) -> None:
         assert self.each_minute is not None
         self.each_minute()
-        self.rungs.clear()
+        self.settings.clear()
         self._at(self._now + 60.0, self._tell, None)
 
 
@@ -174,7 +174,7 @@ class _NoCodec:
     def encode(self, frame: Samples) -> bytes:
         return b"x" * 100
 
-    def adapt(self, rung: Rung) -> None: ...
+    def adapt(self, setting: RedundancySetting) -> None: ...
 
 
 def measure(terms: Terms, condition: Condition, said: Speech, seed: int) -> tuple[list[Score], ReceiverStats, VirtualCall]:
@@ -211,7 +211,7 @@ def main() -> None:
             ]
             if given.verbose:
                 for scores, _, call in found:
-                    print(condition.name, *call.rungs, [round(each.pesq, 1) for each in scores])
+                    print(condition.name, *call.settings, [round(each.pesq, 1) for each in scores])
         print(table(terms.name, ["PESQ", "worst", "delay ms", "target", "% concealed", "kbit/s"], rows))
 
 

@@ -29,7 +29,7 @@ from sinchphone.engine.events import (
 )
 from sinchphone.engine.sent import SentMessage
 from sinchphone.errors import SinchphoneError
-from sinchphone.media.desk import devices
+from sinchphone.media.local_audio import devices
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import Levels, Signal, SoundEvent

@@ -13,7 +13,7 @@ from sinchphone.cli.terminal import run as cli_run
 from sinchphone.cli.terminal import session as cli_session
 from sinchphone.engine.call import DigitHeard
 from sinchphone.errors import AudioFileError, AuthenticationError, DeviceError, ForbiddenError, MediaError, NetworkError
-from sinchphone.media.desk import devices
+from sinchphone.media.local_audio import devices
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, SoundOptions, SoundWarning, VoiceOptions
 from sinchphone.protocol.call_vocabulary import Cause, State

@@ -15,8 +15,8 @@ from sinchphone import config
 from sinchphone.config import load, login_name, read_gateway, read_secret, secret_source, user_file
 from sinchphone.errors import ConfigError
 from sinchphone.exchange import options as exchange_options
-from sinchphone.exchange.gateway.options import BackendOptions, GatewayOptions, SipSettings
-from sinchphone.exchange.gateway.rules import Rule
+from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
+from sinchphone.gateway.routing.rules import Rule
 from sinchphone.options import KEYS, Options, example, parse_duration
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from sinchphone.cli.calling.phone import open_environment, user_of
 from sinchphone.config import load
 from sinchphone.engine.environment import Cloud
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
-from sinchphone.exchange.local import Local
+from sinchphone.local import Local
 from sinchphone.options import Options
 from sinchphone.signaling.tokens import fetch_token
 

@@ -18,10 +18,10 @@ from sinchphone.engine.call import Call
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import IncomingCall
-from sinchphone.exchange.local import Local
-from sinchphone.exchange.sip import calls as sip
-from sinchphone.exchange.sip.agent import SipAgent, SipOptions
-from sinchphone.exchange.sip.calls import SipCall, SipTarget
+from sinchphone.gateway.sip import calls as sip
+from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.calls import SipCall, SipTarget
+from sinchphone.local import Local
 from sinchphone.media import port as media_port
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread

@@ -15,8 +15,8 @@ from aiohttp import web
 
 from sinchphone.audio.frame import RATE
 from sinchphone.engine.call import DigitHeard
-from sinchphone.exchange.gateway.options import BackendOptions, GatewayOptions
-from sinchphone.exchange.local import Local
+from sinchphone.gateway.options import BackendOptions, GatewayOptions
+from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret, verify_request
 from sinchphone.protocol.call_vocabulary import Cause, State

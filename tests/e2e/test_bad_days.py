@@ -8,7 +8,7 @@ import pytest
 
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import ClientFailed, Reconnected, Reconnecting
-from sinchphone.exchange.local import Local
+from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State
 
@@ -18,7 +18,7 @@ import asyncio, sys
 from pathlib import Path
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
-from sinchphone.exchange.local import Local
+from sinchphone.local import Local
 
 async def main():
     async with Local(Path(sys.argv[1]), port=int(sys.argv[2])) as local, SinchClient("bob", local) as bob:
@@ -146,6 +146,6 @@ async def test_a_bug_in_the_sound_of_an_incoming_call_is_told_and_not_silence(li
 async def test_garbage_on_our_channels_is_ignored_and_counted(lines: Any, steps: Any, payload: object) -> None:
     alice = await lines.phone("alice")
     alice._take_frame(payload)
-    assert alice.garbage == 1
+    assert alice.undecodable == 1
     call = await alice.call_user("echo")
     await steps.reach(call, State.ESTABLISHED)

@@ -11,7 +11,7 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.environment import Cloud
 from sinchphone.engine.events import MessageDelivered, MessageReceived, MessageSent
 from sinchphone.errors import AuthenticationError, MessageError, NotFoundError, PlatformError
-from sinchphone.exchange.local import Local
+from sinchphone.local import Local
 from sinchphone.protocol.call_vocabulary import Cause, State
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.papi.users import create_user, log_in

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.call import Call
-from sinchphone.exchange.gateway.options import GatewayOptions, SipSettings
-from sinchphone.exchange.local import Local
-from sinchphone.exchange.sip import calls as sip
+from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.gateway.sip import calls as sip
+from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.webrtc.ice import IceConnection
 from sinchphone.protocol.call_vocabulary import State

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.call import DigitHeard
-from sinchphone.exchange.gateway.options import GatewayOptions, SipSettings
-from sinchphone.exchange.gateway.trunk import TrunkOptions
-from sinchphone.exchange.local import Local
-from sinchphone.exchange.sip import calls as sip
+from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.gateway.sip import calls as sip
+from sinchphone.gateway.trunk.trunk import TrunkOptions
+from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State
 from sinchphone.protocol.jsep import Description
@@ -59,10 +59,10 @@ class Street:
         """Conversations and SIP calls that aren't over."""
         exchange = self.local._exchange
         assert exchange is not None and exchange.gateway is not None
-        works = exchange.gateway._works
-        if works is None:
+        runtime = exchange.gateway._runtime
+        if runtime is None:
             return 0, 0
-        return len(works._carriers._relays._relays), sum(agent.open_calls for agent in works._agents.values())  # type: ignore[attr-defined]
+        return len(runtime._media_backends._relays._relays), sum(agent.open_calls for agent in runtime._agents.values())  # type: ignore[attr-defined]
 
     async def is_quiet(self) -> None:
         async with asyncio.timeout(LIMIT_S):

@@ -8,10 +8,10 @@ import pytest
 
 from sinchphone.cli.endings import describe
 from sinchphone.errors import ForbiddenError
-from sinchphone.exchange.gateway.options import GatewayOptions, SipSettings
-from sinchphone.exchange.gateway.trunk import TrunkOptions
-from sinchphone.exchange.local import Local
-from sinchphone.exchange.sip import calls as sip
+from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.gateway.sip import calls as sip
+from sinchphone.gateway.trunk.trunk import TrunkOptions
+from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 
 CARRIER = "127.0.0.9"

@@ -242,7 +242,7 @@ async def test_a_message_under_another_name_than_the_platform_knows_is_dropped(w
         world.deliver("t-bob", frame)
     await quiet()
     assert bob.of(MessageReceived) == []
-    assert bob.messenger.garbage == 1
+    assert bob.messenger.undecodable == 1
     assert world.published == []
 
 
@@ -279,7 +279,7 @@ async def test_a_flood_of_messages_is_bounded_in_memory(world: Any) -> None:
     for number in range(3000):
         bob.feed(f"10 {number:08d}{ID[8:]} - 0 1 AAAA {transport.id}")
     assert bob.messenger._inbox.qsize() <= 1024
-    assert bob.messenger.garbage >= 3000 - 1024
+    assert bob.messenger.undecodable >= 3000 - 1024
 
 
 async def test_receipts_go_to_the_channel_that_the_platform_names(world: Any, eventually: Any) -> None:

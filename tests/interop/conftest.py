@@ -26,10 +26,10 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.environment import Api, Cloud
 from sinchphone.engine.events import ClientEvent
-from sinchphone.exchange.gateway.options import GatewayOptions, SipSettings
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.tls import Issued, issue
+from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.auth import sign_user_ticket

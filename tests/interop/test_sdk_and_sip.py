@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sinchphone.exchange.sip.agent import SipAgent, SipOptions
-from sinchphone.exchange.sip.calls import Answered, SipCall, SipTarget
+from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.calls import Answered, SipCall, SipTarget
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials

@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES
 from sinchphone.audio.goertzel import share
-from sinchphone.audio.ladder import Rung
+from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import MediaError
 from sinchphone.media.codecs.choice import AnyDecoder, load_codecs, mark, new_decoder, new_encoder
@@ -45,7 +45,7 @@ def test_a_codec_is_known_by_its_name_in_any_case_or_by_its_static_number(
 @pytest.mark.parametrize("codec", CODECS.values(), ids=lambda codec: codec.name)
 def test_each_codec_of_the_table_speaks_and_is_understood(codec: CodecFormat) -> None:
     encoder, decoder, tone = new_encoder(codec), new_decoder(codec), Sine(800, -15)
-    encoder.adapt(Rung(30_000, copies=1, fec_percent=10))
+    encoder.adapt(RedundancySetting(30_000, copies=1, fec_percent=10))
     payloads = [encoder.encode(tone.pull()) for _ in range(50)]
     sound = np.concatenate([decoder.decode(payload) for payload in payloads])
     assert share(sound[FRAME_SAMPLES * 10 :], 800) > 0.98

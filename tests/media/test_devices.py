@@ -13,8 +13,8 @@ from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import DeviceError
-from sinchphone.media.desk import devices
-from sinchphone.media.desk.devices import Device, Direction, Loudspeaker, Microphone, find_device, list_devices
+from sinchphone.media.local_audio import devices
+from sinchphone.media.local_audio.devices import Device, Direction, Loudspeaker, Microphone, find_device, list_devices
 
 
 class PortAudioError(Exception):

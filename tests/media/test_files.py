@@ -17,10 +17,10 @@ from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import Sine
 from sinchphone.audio.twotrack import Stereo
 from sinchphone.errors import AudioFileError
-from sinchphone.media.desk import files
-from sinchphone.media.desk.files import AudioWriter, check, check_recording, decode
-from sinchphone.media.desk.player import Player
-from sinchphone.media.desk.recorder import Recorder
+from sinchphone.media.local_audio import files
+from sinchphone.media.local_audio.files import AudioWriter, check, check_recording, decode
+from sinchphone.media.local_audio.player import Player
+from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, SoundEvent, SoundWarning
 
 PATIENCE_SECONDS = 20.0
@@ -386,6 +386,6 @@ def test_nothing_is_printed_about_a_damaged_file(tmp_path: Path) -> None:
     whole = tone_file(tmp_path / "whole.flac", seconds=3).read_bytes()
     cut = tmp_path / "cut.flac"
     cut.write_bytes(whole[:9000] + b"\0" * 3000 + whole[12_000:20_000])
-    program = f"from sinchphone.media.desk.files import decode; decode({str(cut)!r})"
+    program = f"from sinchphone.media.local_audio.files import decode; decode({str(cut)!r})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
     assert (done.stdout, done.stderr) == (b"", b"")

@@ -13,7 +13,7 @@ from aioice import stun
 from sinchphone.media.port import IceServer, PortOptions
 from sinchphone.media.webrtc import ice, seam
 from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
-from sinchphone.media.webrtc.names import resolve
+from sinchphone.media.webrtc.resolver import resolve
 from sinchphone.media.webrtc.servers import MAX_SERVERS, Server, parse_servers
 
 HERE = PortOptions(loopback=True)

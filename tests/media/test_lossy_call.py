@@ -109,7 +109,7 @@ async def test_a_peer_gets_only_what_it_takes(dropped: tuple[str, ...], repeats:
     async with a_call(without(*dropped)) as call:
         dice = random.Random(2)
         call.lose = lambda: dice.random() < 0.2
-        await call.talk_until(lambda: call.caller._stream._outbound._ladder.loss > 0.1 and len(call.payload_types) > 100)
+        await call.talk_until(lambda: call.caller._stream._outbound._redundancy.loss > 0.1 and len(call.payload_types) > 100)
         await call.talk_until(lambda: len(call.payload_types) > 200)
         assert (RED in call.payload_types) == repeats
         assert (call.again > 0) == asks

@@ -273,7 +273,7 @@ def test_opus_for_a_peer_without_redundant_packets_has_its_own_error_correction(
     wire = LossyWire(Agreement(OPUS, 96, {}, opus=OpusWishes(fec=True, max_bitrate=None)))
     wire.lose(0.1)
     assert set(wire.latest) == {96}
-    assert wire.out._rung.fec_percent > 5
+    assert wire.out._setting.fec_percent > 5
 
 
 def test_a_bit_rate_that_the_peer_limits_is_kept_to() -> None:

@@ -11,7 +11,7 @@ import pytest
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import AudioFileError
-from sinchphone.media.desk.pipes import PipeIn, PipeOut
+from sinchphone.media.local_audio.pipes import PipeIn, PipeOut
 from sinchphone.media.sound import SoundEvent, SoundWarning
 
 LIMIT = 20.0

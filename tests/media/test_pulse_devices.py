@@ -15,13 +15,13 @@ from sinchphone.audio.level import dbfs
 PATIENCE_SECONDS = 30.0
 HEARD_SECONDS = 1.0
 
-# A leg that says 1000 Hz, at a desk with the machine's devices, until the microphone has heard 440 Hz for a second.
+# A leg that says 1000 Hz, at a audio with the machine's devices, until the microphone has heard 440 Hz for a second.
 DESK = """
 import asyncio, json, sys, time
 import numpy as np
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
-from sinchphone.media.desk.desk import Desk
+from sinchphone.media.local_audio.local_audio import LocalAudio
 from sinchphone.media.sound import SoundOptions, VoiceOptions
 from sinchphone.media.thread import MediaThread
 
@@ -36,18 +36,18 @@ class Leg:
 async def main(options):
     leg, seconds = Leg(), 0.0
     async with MediaThread() as media:
-        desk = Desk(options, media)
-        await desk.open()
-        await desk.connect(leg)
+        audio = LocalAudio(options, media)
+        await audio.open()
+        await audio.connect(leg)
         limit = time.monotonic() + 25
         while seconds < 1.0 and time.monotonic() < limit:
             await asyncio.sleep(0.1)
             heard = sum(share(np.concatenate(leg.sent[at : at + 5]), 440) > 0.95 for at in range(0, len(leg.sent) - 4, 5))
             seconds = heard * 0.1
-        levels = desk.levels()
+        levels = audio.levels()
         await asyncio.sleep(1.0)
-        await desk.close()
-    warnings = [str(event) async for event in desk.events()]
+        await audio.close()
+    warnings = [str(event) async for event in audio.events()]
     print(json.dumps({"heard_s": seconds, "near_dbfs": levels.near_dbfs, "far_dbfs": levels.far_dbfs, "warnings": warnings}))
 
 asyncio.run(main(SoundOptions(**json.loads(sys.argv[1]), voice=VoiceOptions("off"))))  # tones are no voices
@@ -55,7 +55,7 @@ asyncio.run(main(SoundOptions(**json.loads(sys.argv[1]), voice=VoiceOptions("off
 
 LIST = """
 import json
-from sinchphone.media.desk.devices import list_devices
+from sinchphone.media.local_audio.devices import list_devices
 print(json.dumps([(device.name, device.inputs > 0, device.outputs > 0) for device in list_devices()]))
 """
 
@@ -92,12 +92,12 @@ def test_a_sound_server_that_ends_is_one_warning_and_the_call_goes_on(lab: Any) 
     command = [sys.executable, "-c", program, "{}"]
     with subprocess.Popen(
         command, env=lab.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as desk:
+    ) as audio:
         time.sleep(3)
         subprocess.run(["pactl", "exit"], env=lab.environment, check=True)
-        out, err = desk.communicate("\n", timeout=PATIENCE_SECONDS)
+        out, err = audio.communicate("\n", timeout=PATIENCE_SECONDS)
     result = json.loads(out)
-    assert desk.returncode == 0
+    assert audio.returncode == 0
     assert len(result["warnings"]) == 1
     assert "the sound device stopped" in result["warnings"][0]
     assert "Traceback" not in err  # what PortAudio's own thread writes there can't be stopped from here

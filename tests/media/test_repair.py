@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.audio.ladder import MAX_COPIES
+from sinchphone.audio.redundancy import MAX_COPIES
 from sinchphone.media.repair import KEPT, Copies, Resends
 from sinchphone.protocol.red import Block, decode_red
 

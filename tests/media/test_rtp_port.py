@@ -21,8 +21,8 @@ from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import PCMU
-from sinchphone.media.plain.port import RtpPort
 from sinchphone.media.port import Connected, DigitHeard, FirstPacket, Lost, PortEvent, RtpPortOptions
+from sinchphone.media.rtp.port import RtpPort
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.rtp import Packet, decode_packet, decode_reports, encode_packet
 

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from sinchphone.errors import MediaError
-from sinchphone.media.plain.latch import Address
-from sinchphone.media.plain.sockets import SocketPair
+from sinchphone.media.rtp.sockets import SocketPair
+from sinchphone.media.rtp.source_latch import Address
 
 PATIENCE = 10.0
 Datagram = tuple[bytes, Address, bool]

@@ -11,8 +11,8 @@ from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import DeviceError
 from sinchphone.exchange.destinations.prompts import load
-from sinchphone.media.desk import voice as module
-from sinchphone.media.desk.voice import Voice, is_headset, make_voice
+from sinchphone.media.local_audio import voice as module
+from sinchphone.media.local_audio.voice import Voice, is_headset, make_voice
 from sinchphone.media.sound import VoiceOptions
 
 BLOCK = 480

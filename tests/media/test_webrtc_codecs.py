@@ -13,8 +13,8 @@ from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import CODECS
-from sinchphone.media.plain.port import RtpPort
 from sinchphone.media.port import CandidateFound, Connected, DigitHeard, MediaPort, PortEvent, PortOptions, RtpPortOptions
+from sinchphone.media.rtp.port import RtpPort
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Description

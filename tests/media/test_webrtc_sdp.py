@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import OpusWishes
 from sinchphone.media.webrtc.formats import agree
-from sinchphone.media.webrtc.sdp import Fingerprint, LocalAudio, RemoteAudio, answering_setup, read_description, write_answer, write_offer
+from sinchphone.media.webrtc.sdp import (
+    Fingerprint,
+    LocalDescription,
+    RemoteAudio,
+    answering_setup,
+    read_description,
+    write_answer,
+    write_offer,
+)
 
 DIGEST = ":".join(["AB"] * 32)
-LOCAL = LocalAudio(42, "user", "p" * 24, (Fingerprint("sha-256", DIGEST),), 7, "name")
+LOCAL = LocalDescription(42, "user", "p" * 24, (Fingerprint("sha-256", DIGEST),), 7, "name")
 BROWSER = f"""v=0
 o=- 4611731400430051336 2 IN IP4 127.0.0.1
 s=-

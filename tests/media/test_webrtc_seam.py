@@ -12,8 +12,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import sinchphone
-from sinchphone.media.plain import secure as sdes
 from sinchphone.media.port import PortOptions
+from sinchphone.media.rtp import secure as sdes
 from sinchphone.media.webrtc import ice, seam, secure
 from sinchphone.media.webrtc.secure import Certificate, Identity
 

@@ -11,8 +11,8 @@ from peerkit.raw import SDP, raw, tag_of
 from peerkit.sipp import scenario
 from peerkit.station import station
 
-from sinchphone.exchange.sip.calls import Answered, Ended, Refused, SipCall
-from sinchphone.exchange.sip.limits import SourceLimits
+from sinchphone.gateway.sip.calls import Answered, Ended, Refused, SipCall
+from sinchphone.gateway.sip.limits import SourceLimits
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.transactions import Timing
 

@@ -16,9 +16,10 @@ from peerkit.sound import ENOUGH
 
 from sinchphone.audio.goertzel import share
 from sinchphone.engine.events import IncomingCall
-from sinchphone.exchange.gateway import attempts, carriers, works
-from sinchphone.exchange.gateway.trunk import TrunkOptions
-from sinchphone.exchange.sip.agent import SipOptions
+from sinchphone.gateway import media_backends, runtime
+from sinchphone.gateway.bridging import forking
+from sinchphone.gateway.sip.agent import SipOptions
+from sinchphone.gateway.trunk.trunk import TrunkOptions
 from sinchphone.media.port import RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State
@@ -28,9 +29,9 @@ from sinchphone.protocol.sip.transactions import Timing
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less patience: 64*T1 is 1.28 s, a phone is lost after 1.5 s of silence, nobody rings for longer than 2 s."""
-    monkeypatch.setattr(works, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.02, t2=0.16, t4=0.2)))
-    monkeypatch.setattr(carriers, "RtpPortOptions", functools.partial(RtpPortOptions, lost_after_s=1.5))
-    monkeypatch.setattr(attempts, "RING_SECONDS", 2.0)
+    monkeypatch.setattr(runtime, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.02, t2=0.16, t4=0.2)))
+    monkeypatch.setattr(media_backends, "RtpPortOptions", functools.partial(RtpPortOptions, lost_after_s=1.5))
+    monkeypatch.setattr(forking, "RING_SECONDS", 2.0)
 
 
 @pytest.mark.usefixtures("quick")
@@ -78,7 +79,7 @@ async def test_a_carrier_that_never_answers_gives_its_line_back(tmp_path: Path, 
             alice = await exchange.user("alice")
             talk = await alice.calls_number("+46701234567")
             invite = await carrier.receives("INVITE sip:")
-            carrier.to = exchange.local._exchange.gateway._works._listening.port  # type: ignore[union-attr]
+            carrier.to = exchange.local._exchange.gateway._runtime._listening.port  # type: ignore[union-attr]
             if says:
                 carrier.reply(invite, says)
             details = await talk.ended()
@@ -106,7 +107,7 @@ async def test_numbers_outside_the_allowed_prefixes_never_reach_the_carrier(tmp_
 
 
 async def test_thirty_percent_loss_on_the_way_to_a_phone(tmp_path: Path, media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(works, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.1, t2=0.8, t4=1.0)))
+    monkeypatch.setattr(runtime, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.1, t2=0.8, t4=1.0)))
     async with (
         phone(tmp_path / "bob", "bob", hz=440) as bob,
         house(media, tmp_path / "exchange") as exchange,

@@ -10,9 +10,9 @@ from peerkit.programs import HOST
 from peerkit.sound import ENOUGH
 from peerkit.station import station
 
-from sinchphone.exchange.sip.agent import TrunkPeer
-from sinchphone.exchange.sip.calls import Answered, Ended, Refused
 from sinchphone.exchange.tls import Issued
+from sinchphone.gateway.sip.agent import TrunkPeer
+from sinchphone.gateway.sip.calls import Answered, Ended, Refused
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
@@ -39,7 +39,7 @@ async def test_we_call_a_phone_through_the_proxy(
             certificates=certificates,
             srtp=srtp,
         ) as bob,
-        station(media, certificate=issued.certificate, trusted=issued.authority) as us,
+        station(media, certificate=issued.certificate, ca_file=issued.authority) as us,
     ):
         caller = SipAddress(parse_uri(f"sip:exchange@{HOST}"))
         call = await us.call(proxy.address("bob", transport), hz=OUR_HZ, srtp=srtp, credentials=US, caller=caller)

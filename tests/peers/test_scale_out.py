@@ -11,8 +11,8 @@ from peerkit.programs import HOST
 from peerkit.rtpengine import rtpengine
 from peerkit.sound import ENOUGH
 
-from sinchphone.exchange.gateway.trunk import TrunkOptions
 from sinchphone.exchange.tls import Issued
+from sinchphone.gateway.trunk.trunk import TrunkOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State
 

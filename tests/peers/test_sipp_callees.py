@@ -10,8 +10,8 @@ from peerkit.programs import HOST
 from peerkit.sipp import scenario
 from peerkit.station import OurCall, Station, station
 
-from sinchphone.exchange.sip.calls import Answered, Early, Ended, Refused, Reoffered, Ringing, SipError
-from sinchphone.exchange.sip.resolve import Resolver
+from sinchphone.gateway.sip.calls import Answered, Early, Ended, Refused, Reoffered, Ringing, SipError
+from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.transactions import Timing

@@ -7,7 +7,7 @@ import pytest
 from peerkit.sipp import scenario
 from peerkit.station import station
 
-from sinchphone.exchange.sip.calls import Ended, SipCall
+from sinchphone.gateway.sip.calls import Ended, SipCall
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.transactions import Timing
 

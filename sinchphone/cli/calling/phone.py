@@ -52,7 +52,7 @@ def open_environment(options: Options, media: "MediaThread | None" = None) -> "E
 
 
 def _local(options: Options, media: "MediaThread | None") -> "Environment":
-    from sinchphone.exchange.local import Local
+    from sinchphone.local import Local
 
     where, gateway = options.exchange, read_gateway(options)
     return Local(options.state_path, host=where.host, port=where.port, media=media, gateway=gateway, api=options.api, keep=where.keep)

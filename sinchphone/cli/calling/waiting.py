@@ -9,7 +9,7 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-from sinchphone.cli.calling.conversation import Conversation, Wishes
+from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.screen import KEYS_WAITING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class WaitingCall:
     """One second call, beside ``first``. It makes no ringing sound of its own until it is taken over."""
 
-    def __init__(self, session: "Session", call: "Call", first: Conversation, keys: "Keys") -> None:
+    def __init__(self, session: "Session", call: "Call", first: CallSession, keys: "Keys") -> None:
         self.call = call
         self._session = session
         self._first = first
@@ -61,6 +61,6 @@ class WaitingCall:
         finally:
             self._first.waiting = None
             await sound.signal(None)
-        missed = Conversation(self._session, self.call, Wishes(), self._keys)
+        missed = CallSession(self._session, self.call, Wishes(), self._keys)
         missed.order = Order.DECLINED if details.ended_by == "us" else None
         missed.tell_end()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sinchphone.cli.calling.conversation import Conversation, Wishes
+from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.destination import Destination, Kind, phone_number, read_destination, room, sip_address, user_id
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import missing_devices, sound_options
@@ -111,7 +111,7 @@ async def _call(session: Session, destination: Destination, flags: CallFlags, he
             session.clean_ups.append(keys.release)
             placed = await _dial(session, phone, destination, headers, sound)
             _tell_outgoing(session, phone, placed)
-            ending = await Conversation(session, placed, wishes, keys).run()
+            ending = await CallSession(session, placed, wishes, keys).run()
         follower.cancel()
     return ending.code
 

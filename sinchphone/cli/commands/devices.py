@@ -24,8 +24,8 @@ def devices(context: typer.Context, flags: JsonFlags) -> ExitCode:
 
 
 async def _list(session: Session) -> ExitCode:
-    from sinchphone.media.desk.devices import list_devices
-    from sinchphone.media.desk.voice import MISSING_HINT, is_available
+    from sinchphone.media.local_audio.devices import list_devices
+    from sinchphone.media.local_audio.voice import MISSING_HINT, is_available
 
     found = await asyncio.to_thread(list_devices)
     for one in found:

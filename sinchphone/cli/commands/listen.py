@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 import typer.core
 
-from sinchphone.cli.calling.conversation import Conversation, Wishes
+from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import sound_options
 from sinchphone.cli.calling.waiting import WaitingCall
@@ -102,7 +102,7 @@ class _Listener:
         )
         self._ringing: asyncio.Queue[Call] = asyncio.Queue()
         self._busy = False
-        self._talk: Conversation | None = None
+        self._talk: CallSession | None = None
         self._waiting: WaitingCall | None = None
         self.was_established = False  # the last call
 
@@ -119,7 +119,7 @@ class _Listener:
             self._busy = True
             self._ringing.put_nowait(call)
 
-    def _may_wait(self, talk: Conversation) -> bool:
+    def _may_wait(self, talk: CallSession) -> bool:
         """Whether a person talks who can take a second call by a key, there is no other second call, and one more is wanted."""
         waits = self._waiting is not None and not self._waiting.is_over
         more = self.duty.wanted is None or len(self.duty.codes) + 1 < self.duty.wanted
@@ -139,7 +139,7 @@ class _Listener:
             call = await self._next_call()
             if call is None:
                 return
-            conversation = self._talk = Conversation(self._session, call, self._wishes_of(self._talk), self._keys)
+            conversation = self._talk = CallSession(self._session, call, self._wishes_of(self._talk), self._keys)
             ending = await conversation.run()
             self._busy = await self._next_waits()
             self.was_established = call.details.established_at is not None
@@ -148,7 +148,7 @@ class _Listener:
             if self._session.stop.order is not None:
                 return
 
-    def _wishes_of(self, before: Conversation | None) -> Wishes:
+    def _wishes_of(self, before: CallSession | None) -> Wishes:
         """Of the next call: for the sake of which the one before was hung up, it is answered at once."""
         switched = before is not None and before.order is Order.SWITCHED
         return replace(self._wishes, answer_after=0.0) if switched else self._wishes
@@ -194,7 +194,7 @@ async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
 
 def _check_files(flags: ListenFlags) -> None:
     """What a call would find out too late. Raises AudioFileError."""
-    from sinchphone.media.desk import files
+    from sinchphone.media.local_audio import files
 
     for path in flags.play or ():
         files.check(path)

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode, code_of_error, hint_of_code
-from sinchphone.cli.terminal import garbage
+from sinchphone.cli.terminal import gc_tuning
 from sinchphone.cli.terminal.events import Problem, Result
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Screen
@@ -42,7 +42,7 @@ def run(session: Session, work: Work) -> ExitCode:
 async def _obey(session: Session, work: Work) -> ExitCode:
     task = asyncio.create_task(work(session), name="command")
     loop = asyncio.get_running_loop()
-    settling = loop.call_later(garbage.SETTLED_S, garbage.settle)
+    settling = loop.call_later(gc_tuning.SETTLED_S, gc_tuning.settle)
     orders = _orders()
     for number, order in orders.items():
         _on_signal(loop, number, partial(_take_signal, session, task, order), session.free)

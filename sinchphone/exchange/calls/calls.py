@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sinchphone.errors import LocalProtocolError, SinchphoneError
-from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, Relay, invite_frames, post_broadcast
+from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
 from sinchphone.exchange.calls.line import Answerer, Destinations, Line, talk
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
@@ -43,7 +43,7 @@ class _OpenCall:
     caller: Caller
     placed_at: float
     task: "asyncio.Task[None]"
-    relay: Relay | None = None
+    relay: SignalForwarder | None = None
 
 
 class Calls:
@@ -154,7 +154,7 @@ class Calls:
         if not callees:
             raise not_found(_why_nobody(caller, request.identity))
         placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.capabilities) for device in callees))
-        relay = Relay(self._broker, caller, callees, request.call_id, placement.signal_channel, self._broker.tokens.present(now))
+        relay = SignalForwarder(self._broker, caller, callees, request.call_id, placement.signal_channel, self._broker.tokens.present(now))
         try:
             invites = [(callee, invite_frames(caller.client, callee, request, placement.session_key, no_media)) for callee in callees]
         except LocalProtocolError as error:

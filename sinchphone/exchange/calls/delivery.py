@@ -76,7 +76,7 @@ def post_broadcast(broker: Broker, device: Device, payload: object, publisher: s
     post(broker, device.application.broadcast.subscribe_key, device.identity.broadcast_channel, payload, publisher)
 
 
-class Relay:
+class SignalForwarder:
     """Passes on the frames that the caller sends while it doesn't know any of the called devices (CANCEL, that is).
 
     They go to both channels of each device: on the broadcast channel they can't overtake the INVITE, on the signal channel is where

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from aiohttp import web
 
-from sinchphone.exchange.conference.rooms import Presence, Rooms
+from sinchphone.exchange.conference.rooms import ParticipantStatus, Rooms
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
 from sinchphone.exchange.ocra.bodies import read_body
@@ -107,7 +107,7 @@ def _wants_ringing(asked: Record) -> bool:
     return music == "ring"
 
 
-def _members(presence: Presence) -> dict[str, object]:
+def _members(presence: ParticipantStatus) -> dict[str, object]:
     who = presence.participant
     flags = {"muted": presence.muted, "onhold": presence.on_hold}
     return {"cli": who.cli, "id": who.id, "duration": int(presence.seconds), **flags}

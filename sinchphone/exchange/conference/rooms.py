@@ -33,7 +33,7 @@ class Participant:
 
 
 @dataclass(frozen=True, slots=True)
-class Presence:
+class ParticipantStatus:
     """How it stands with a participant."""
 
     participant: Participant
@@ -67,9 +67,9 @@ class RoomSeat:
         self._seat.hold = music
 
     @property
-    def presence(self) -> Presence:
+    def presence(self) -> ParticipantStatus:
         """How it stands with them now."""
-        return Presence(self.participant, time.monotonic() - self._since, self._seat.muted, self._seat.hold is not None)
+        return ParticipantStatus(self.participant, time.monotonic() - self._since, self._seat.muted, self._seat.hold is not None)
 
 
 class SeatSound:
@@ -158,7 +158,7 @@ class Rooms:
         seat = seats[participant.id] = RoomSeat(participant, room, self._media.start(), kick, empty)
         return seat
 
-    def participants(self, application: str, room_id: str) -> list[Presence]:
+    def participants(self, application: str, room_id: str) -> list[ParticipantStatus]:
         """Who is there, in the order in which they came."""
         return [seat.presence for seat in self._seats(application, room_id).values()]
 

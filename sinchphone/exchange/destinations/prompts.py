@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.media.desk.files import decode
+from sinchphone.media.local_audio.files import decode
 
 NAMES: Final = ("connected", "speech", "called", "echo", "digit", "pressed", "bad-line", "error", "plus", "star", "hash", *"0123456789abcd")
 _DIGIT_NAMES: Final = {"*": "star", "#": "hash"} | {digit: digit.lower() for digit in "0123456789ABCD"}

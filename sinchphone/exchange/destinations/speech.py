@@ -19,7 +19,7 @@ import numpy as np
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.level import dbfs
 from sinchphone.errors import MediaError
-from sinchphone.media.desk.files import AudioReader
+from sinchphone.media.local_audio.files import AudioReader
 
 PROGRAM: Final = "espeak-ng"
 SPEAK_SECONDS: Final = 10.0  # 600 characters take a tenth of a second

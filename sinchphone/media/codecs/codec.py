@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from sinchphone.audio.frame import RATE, Frame, Samples
-from sinchphone.audio.ladder import Rung
+from sinchphone.audio.redundancy import RedundancySetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Encoder(Protocol):
     def encode(self, frame: Frame) -> bytes:
         """The payload for the next 20 ms. Raises MediaError."""
 
-    def adapt(self, rung: Rung) -> None:
+    def adapt(self, setting: RedundancySetting) -> None:
         """From the next frame on spend so many bits, and on what, as far as the codec has a choice. Raises MediaError."""
 
 

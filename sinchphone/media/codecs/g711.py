@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sinchphone.audio.conceal import Concealer
 from sinchphone.audio.frame import RATE, Frame, Samples
-from sinchphone.audio.ladder import Rung
+from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
 
 _RATE: Final = 8_000
@@ -55,7 +55,7 @@ class Encoder:
         """The payload for the next ``frame``."""
         return self._table[to_samples(self._downsampler.push(frame)).view(np.uint16)].tobytes()
 
-    def adapt(self, rung: Rung) -> None:
+    def adapt(self, setting: RedundancySetting) -> None:
         """There is one bit rate, and nothing to repair with."""
 
 

@@ -11,7 +11,7 @@ from av.audio.codeccontext import AudioCodecContext
 
 from sinchphone.audio.conceal import Concealer
 from sinchphone.audio.frame import RATE, Frame, Samples
-from sinchphone.audio.ladder import Rung
+from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
 from sinchphone.errors import MediaError
 
@@ -37,7 +37,7 @@ class Encoder:
         except av.FFmpegError as error:
             raise MediaError(f"G.722 could not be encoded: {error}") from error
 
-    def adapt(self, rung: Rung) -> None:
+    def adapt(self, setting: RedundancySetting) -> None:
         """There is one bit rate, and nothing to repair with."""
 
 

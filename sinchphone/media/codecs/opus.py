@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Frame, Samples
-from sinchphone.audio.ladder import Rung
+from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.errors import MediaError
 
 # opus_defines.h
@@ -87,11 +87,11 @@ class Encoder:
         _check(size)
         return self._packet.raw[:size]
 
-    def adapt(self, rung: Rung) -> None:
+    def adapt(self, setting: RedundancySetting) -> None:
         """Bit rate and forward error correction from the next frame on. Raises MediaError."""
-        self.set_bitrate(rung.bitrate)
-        self.set_fec(rung.fec_percent > 0)
-        self.set_loss(rung.fec_percent)
+        self.set_bitrate(setting.bitrate)
+        self.set_fec(setting.fec_percent > 0)
+        self.set_loss(setting.fec_percent)
 
     def set_bitrate(self, bitrate: int) -> None:
         """Bits per second from the next frame on. Raises MediaError."""

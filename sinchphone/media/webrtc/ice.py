@@ -20,7 +20,7 @@ from typing import Any, Final
 from sinchphone.media.port import PortOptions
 from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.names import is_local_name, resolve, resolve_local
+from sinchphone.media.webrtc.resolver import is_local_name, resolve, resolve_local
 from sinchphone.media.webrtc.servers import Server, parse_servers
 
 GATHER_SECONDS: Final = 2.0  # for all servers together; the offer doesn't wait for them, only the end of candidates does

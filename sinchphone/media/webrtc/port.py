@@ -36,10 +36,10 @@ from sinchphone.media.stream import Stream
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.formats import agree
 from sinchphone.media.webrtc.ice import usable_addresses
-from sinchphone.media.webrtc.renewal import Renewals, Terms
-from sinchphone.media.webrtc.sdp import LocalAudio, RemoteAudio, answering_setup, read_description, write_answer, write_offer
+from sinchphone.media.webrtc.ice_restart import IceRestarts, Terms
+from sinchphone.media.webrtc.path_watch import PathWatch
+from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, answering_setup, read_description, write_answer, write_offer
 from sinchphone.media.webrtc.secure import Identity, PathListener, SecurePath
-from sinchphone.media.webrtc.vigil import Vigil
 from sinchphone.protocol.jsep import Candidate, Description
 
 _CANCEL_SECONDS: Final = 0.05
@@ -83,8 +83,8 @@ class WebRtcPort:
         self._heard_at = self._consent_at = time.monotonic()
         self._connected = False
         self._terms: Terms | None = None  # once both descriptions are there
-        self._renewals: Renewals | None = None  # once connected
-        self._vigil: Vigil | None = None
+        self._ice_restarts: IceRestarts | None = None  # once connected
+        self._path_watch: PathWatch | None = None
         self._relay_missing = False
 
     # descriptions
@@ -113,9 +113,9 @@ class WebRtcPort:
 
         Of an answer to ``restart`` nothing is kept where it raises: the path in use goes on.
         """
-        if self._renewals is not None:
+        if self._ice_restarts is not None:
             remote = self._read_again(answer)
-            await self._renewals.accept(remote)
+            await self._ice_restarts.accept(remote)
             self._agree_again(remote)
             return
         remote = read_description(answer.sdp, self._options.codecs)
@@ -128,9 +128,9 @@ class WebRtcPort:
         Of the codecs that both know the first of the offer is taken, or ``prefer`` if it's among them. A later offer may restart ICE
         (RFC 8445 9), or change who hears whom; where it raises, nothing has changed.
         """
-        if self._renewals is not None:
+        if self._ice_restarts is not None:
             remote = self._read_again(offer)
-            answer = await self._renewals.answer(remote)
+            answer = await self._ice_restarts.answer(remote)
             self._agree_again(remote)
             return Description("answer", answer)
         remote = read_description(offer.sdp, self._options.codecs, prefer)
@@ -143,15 +143,15 @@ class WebRtcPort:
     async def restart(self) -> Description:
         """An offer that restarts ICE, host candidates in it; the others follow as events. The sound goes on over the path in use, for
         good where no answer comes. Raises LocalProtocolError before Connected."""
-        if self._renewals is None:
+        if self._ice_restarts is None:
             raise LocalProtocolError("a port that isn't connected can't be restarted")
-        return Description("offer", await self._renewals.offer())
+        return Description("offer", await self._ice_restarts.offer())
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
         """Take a candidate of the peer, at any time, before its description too; one that can't be used is ignored."""
         text = candidate.candidate.strip() if candidate is not None else ""
-        if self._renewals is not None:
-            await self._renewals.add(text or None)
+        if self._ice_restarts is not None:
+            await self._ice_restarts.add(text or None)
         else:
             await self._path.ice.add(text or None)
 
@@ -255,7 +255,7 @@ class WebRtcPort:
         self._consent_received()
         self._settle(remote, terms)
         self._events.put(connected)
-        beside = [asyncio.create_task(self._report(), name="webrtc-reports"), asyncio.create_task(self._tend(), name="webrtc-vigil")]
+        beside = [asyncio.create_task(self._report(), name="webrtc-reports"), asyncio.create_task(self._tend(), name="webrtc-path_watch")]
         try:
             await self._watch()
         finally:
@@ -266,8 +266,8 @@ class WebRtcPort:
 
     def _settle(self, remote: RemoteAudio, terms: Terms) -> None:
         """From now on the path can be renewed, and is watched."""
-        self._vigil = Vigil(self._path.ice.gathered_from, time.monotonic(), offerer=terms.offerer)
-        self._renewals = Renewals(
+        self._path_watch = PathWatch(self._path.ice.gathered_from, time.monotonic(), offerer=terms.offerer)
+        self._ice_restarts = IceRestarts(
             self._path,
             self._identity.local,
             remote,
@@ -279,19 +279,19 @@ class WebRtcPort:
 
     async def _tend(self) -> None:
         """Ask for a restart where the path needs one, for ever."""
-        assert self._vigil is not None, "there is a path"
+        assert self._path_watch is not None, "there is a path"
         while True:
             await asyncio.sleep(_TEND_SECONDS)
             now = time.monotonic()
-            if self._vigil.looks(now):
-                self._vigil.saw(usable_addresses())
-            reason = self._vigil.due(now)
+            if self._path_watch.looks(now):
+                self._path_watch.saw(usable_addresses())
+            reason = self._path_watch.due(now)
             if reason is not None:
                 self._events.put(RestartWanted(reason))
 
     def _renewal_ended(self, moved: bool) -> None:
-        assert self._vigil is not None, "there was a path"
-        self._vigil.ended(time.monotonic(), moved=moved, addresses=self._path.ice.gathered_from)
+        assert self._path_watch is not None, "there was a path"
+        self._path_watch.ended(time.monotonic(), moved=moved, addresses=self._path.ice.gathered_from)
         if moved:
             self._consent_received()
             self._events.put(Moved(self._path.ice.pair_type))
@@ -312,7 +312,7 @@ class WebRtcPort:
             await asyncio.sleep(self._stream.next_report_s())
             self._path.send(self._stream.report())
 
-    def _candidate_found(self, candidate: seam.Candidate | None, local: LocalAudio) -> None:
+    def _candidate_found(self, candidate: seam.Candidate | None, local: LocalDescription) -> None:
         """Told with the credentials that it belongs to, as libwebrtc does: those of a restart may overtake its description."""
         if candidate is None:
             self._events.put(CandidateFound(None))
@@ -325,12 +325,12 @@ class WebRtcPort:
 
     def _consent_received(self) -> None:
         self._heard_at = self._consent_at = time.monotonic()
-        if self._vigil is not None:
-            self._vigil.consented(self._consent_at)
+        if self._path_watch is not None:
+            self._path_watch.consented(self._consent_at)
 
     def _path_broke(self) -> None:
-        if self._vigil is not None:
-            self._vigil.broke()
+        if self._path_watch is not None:
+            self._path_watch.broke()
 
     def _relay_missed(self, why: str) -> None:
         if not self._relay_missing:  # once is enough for all restarts
@@ -347,7 +347,7 @@ class WebRtcPort:
             await asyncio.wait([self._live], timeout=_CANCEL_SECONDS)
         self._stream.shut()
         self._path.send(self._stream.bye())
-        if self._renewals is not None:
-            await self._renewals.close()
+        if self._ice_restarts is not None:
+            await self._ice_restarts.close()
         await self._path.close()
         self._events.end()

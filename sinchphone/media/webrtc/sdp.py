@@ -77,7 +77,7 @@ class RemoteAudio:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalAudio:
+class LocalDescription:
     """What our descriptions say about us."""
 
     session_id: int
@@ -105,13 +105,13 @@ def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | 
     raise MediaError("the peer's session description has no sound over DTLS-SRTP")
 
 
-def write_offer(local: LocalAudio, codecs: Sequence[str] = ("opus",)) -> str:
+def write_offer(local: LocalDescription, codecs: Sequence[str] = ("opus",)) -> str:
     """Our offer: one audio section, no candidates (they are trickled, RFC 8840)."""
     head = [*_session(local), "a=group:BUNDLE 0", "a=msid-semantic: WMS *"]
     return _join(head + _audio(local, _PROFILES[0], offered_lines(codecs), "actpass", "sendrecv", "0"))
 
 
-def write_answer(local: LocalAudio, offer: RemoteAudio, setup: str | None = None, candidates: Sequence[str] = ()) -> str:
+def write_answer(local: LocalDescription, offer: RemoteAudio, setup: str | None = None, candidates: Sequence[str] = ()) -> str:
     """Our answer: the offered sound is taken, everything else refused, in the order of the offer (RFC 3264 6).
 
     ``setup``: that of the call, where this isn't its first answer; ``candidates``: to be put into it.
@@ -120,12 +120,14 @@ def write_answer(local: LocalAudio, offer: RemoteAudio, setup: str | None = None
     return _write_alike(local, offer, offer.mid, setup or answering_setup(offer), direction, candidates)
 
 
-def write_again(local: LocalAudio, remote: RemoteAudio, mid: str | None, candidates: Sequence[str]) -> str:
+def write_again(local: LocalDescription, remote: RemoteAudio, mid: str | None, candidates: Sequence[str]) -> str:
     """A later offer of ours, in the shape of what was agreed on (RFC 3264 8). ``remote``: the peer's last description."""
     return _write_alike(local, remote, mid, "actpass", "sendrecv", candidates)
 
 
-def _write_alike(local: LocalAudio, remote: RemoteAudio, mid: str | None, setup: str, direction: str, candidates: Sequence[str]) -> str:
+def _write_alike(
+    local: LocalDescription, remote: RemoteAudio, mid: str | None, setup: str, direction: str, candidates: Sequence[str]
+) -> str:
     head = _session(local)
     if remote.bundled:  # a group that wasn't offered must not be answered (RFC 8843 7.3); libwebrtc refuses it
         head.append(f"a=group:BUNDLE {mid}")
@@ -224,11 +226,11 @@ def _token(value: str | None) -> str | None:
     return value if value is not None and _TOKEN.fullmatch(value) else None
 
 
-def _session(local: LocalAudio) -> list[str]:
+def _session(local: LocalDescription) -> list[str]:
     return ["v=0", f"o=- {local.session_id} {local.version} IN IP4 127.0.0.1", "s=-", "t=0 0"]
 
 
-def _audio(local: LocalAudio, profile: str, formats: tuple[str, list[str]], setup: str, direction: str, mid: str | None) -> list[str]:
+def _audio(local: LocalDescription, profile: str, formats: tuple[str, list[str]], setup: str, direction: str, mid: str | None) -> list[str]:
     numbers, format_lines = formats
     return [
         f"m=audio 9 {profile} {numbers}",

@@ -17,7 +17,7 @@ from sinchphone.errors import MediaError
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
-from sinchphone.media.webrtc.sdp import Fingerprint, LocalAudio, RemoteAudio
+from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, RemoteAudio
 from sinchphone.protocol.rtp import is_rtcp
 
 # aiortc's own suites first (all for ECDSA), then the same for a DTLS server with an RSA certificate, as gateways have.
@@ -44,7 +44,7 @@ class Identity:
     """Who we are in our descriptions; the forks of an offer share one."""
 
     certificate: Certificate
-    local: LocalAudio
+    local: LocalDescription
 
     @classmethod
     def create(cls) -> "Identity":
@@ -56,7 +56,7 @@ class Identity:
         """New credentials for a certificate."""
         digests = (each for each in certificate.getFingerprints() if each.algorithm == "sha-256")  # some peers read the first line only
         fingerprints = tuple(Fingerprint(each.algorithm, each.value) for each in digests)
-        local = LocalAudio(
+        local = LocalDescription(
             session_id=secrets.randbits(62),
             ufrag=secrets.token_hex(4),
             password=secrets.token_hex(16),
@@ -78,7 +78,7 @@ class PathListener:
     no_relay: Callable[[str], None]  # no TURN server took us: why
 
 
-def renewed(local: LocalAudio) -> LocalAudio:
+def renewed(local: LocalDescription) -> LocalDescription:
     """The same party with new ICE credentials (RFC 8839 4.4.1.1.1)."""
     return replace(local, ufrag=secrets.token_hex(4), password=secrets.token_hex(16))
 
@@ -99,7 +99,7 @@ class SecurePath:
         self._old: dict[IceConnection, asyncio.Task[None]] = {}  # that are closed in a moment
         self.ice = self.another(identity.local, on_candidate)  # what packets are sent over
 
-    def another(self, local: LocalAudio, on_candidate: Callable[[seam.Candidate | None], None]) -> IceConnection:
+    def another(self, local: LocalDescription, on_candidate: Callable[[seam.Candidate | None], None]) -> IceConnection:
         """A new ICE connection, for ``move``; close it where nothing came of it. What comes over it is taken from the start."""
         told = self._listener
 

@@ -9,7 +9,7 @@ from webrtc_parties import HERE, Party, a_call, cut_off, hear, longest_gap_ms, s
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.port import CandidateFound, Lost, Moved, PortOptions, RestartWanted
-from sinchphone.media.webrtc import ice, port, renewal, secure, vigil
+from sinchphone.media.webrtc import ice, ice_restart, path_watch, port, secure
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate, Description
 
@@ -25,7 +25,12 @@ def line(description: Description, name: str) -> str:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that waits waits a fifth as long."""
-    for home, name in ((vigil, "PAUSE_SECONDS"), (vigil, "ADDRESSES_SECONDS"), (renewal, "ANSWER_SECONDS"), (secure, "RETIRE_SECONDS")):
+    for home, name in (
+        (path_watch, "PAUSE_SECONDS"),
+        (path_watch, "ADDRESSES_SECONDS"),
+        (ice_restart, "ANSWER_SECONDS"),
+        (secure, "RETIRE_SECONDS"),
+    ):
         monkeypatch.setattr(home, name, getattr(home, name) / 5)
     monkeypatch.setattr(port, "_TEND_SECONDS", 0.1)
 

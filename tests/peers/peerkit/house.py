@@ -14,9 +14,9 @@ from sinchphone.engine.call import Call, DigitHeard
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import IncomingCall
-from sinchphone.exchange.gateway.options import GatewayOptions, SipSettings
-from sinchphone.exchange.local import Local
 from sinchphone.exchange.tls import Issued
+from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call_vocabulary import State
@@ -134,11 +134,11 @@ class House:
     def open(self) -> tuple[int, int, int]:
         """Relays, SIP calls and lines of the trunk that aren't let go of."""
         exchange = self.local._exchange
-        works = exchange.gateway._works if exchange is not None and exchange.gateway is not None else None
-        if works is None:
+        runtime = exchange.gateway._runtime if exchange is not None and exchange.gateway is not None else None
+        if runtime is None:
             return 0, 0, 0
-        lines = works._trunk.calls if works._trunk is not None else 0
-        return len(works._carriers._relays._relays), sum(agent.open_calls for agent in works._agents.values()), lines  # type: ignore[attr-defined]
+        lines = runtime._trunk.calls if runtime._trunk is not None else 0
+        return len(runtime._media_backends._relays._relays), sum(agent.open_calls for agent in runtime._agents.values()), lines  # type: ignore[attr-defined]
 
     async def is_quiet(self) -> None:
         """Waits until nothing of any call is left."""

@@ -13,10 +13,10 @@ from peerkit.sound import ENOUGH
 from sinchphone.audio import goertzel
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
 from sinchphone.errors import MediaError
-from sinchphone.exchange.sip.agent import SipAgent, SipOptions
-from sinchphone.exchange.sip.calls import Answered, DigitHeard, Early, Ended, Refused, Reoffered, Ringing, SipCall, SipEvent, SipTarget
-from sinchphone.exchange.sip.registrar import Registrar
-from sinchphone.exchange.sip.resolve import Resolver
+from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.calls import Answered, DigitHeard, Early, Ended, Refused, Reoffered, Ringing, SipCall, SipEvent, SipTarget
+from sinchphone.gateway.sip.registrar import Registrar
+from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.media import port as media_port
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread

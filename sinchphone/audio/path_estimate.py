@@ -1,0 +1,163 @@
+"""What a receiver learns about the network path: its fastest transit, how much slower packets may be, how many it loses.
+
+From this comes the delay that a player should keep: enough for all but the slowest packets, no more. How it's found: the lowest
+transit of the last seconds is the base; a quantile of what packets take above it is the target, and more where peaks come back,
+where the path has just become longer, or where lost packets can be rebuilt from a later one that's worth waiting for.
+"""
+
+import math
+from collections import deque
+from itertools import islice
+from typing import Final
+
+from sinchphone.audio.frame import RATE
+
+_INITIAL_TARGET: Final = 0.020  # [s] first sound soon; the line is known after a few packets
+_MAX_TARGET: Final = 0.500
+_HEADROOM: Final = 0.008  # [s] above the quantile: half a device block, and the scheduler
+_QUANTILE: Final = 0.97  # of packets that are in time; the rest costs less than the delay that would save it
+_HISTORY: Final = 500  # packets, 10 s
+_KNOWN: Final = 20  # packets until the line counts as known
+_REVIEW: Final = 0.1  # [s] between two looks at the history
+
+_BURST: Final = 0.75  # of the time between two packets: so much less between their arrivals is a burst
+
+_PEAK: Final = 0.010  # [s] above the target makes a peak; two of them within the history are ridden over
+_PEAK_APART: Final = 15  # packets between two peaks, else they are one
+_MAX_PEAK: Final = 0.250
+
+_LOSSY: Final = 0.01  # share of lost frames from which on waiting for redundancy pays
+_REDUNDANCY_WAIT: Final = 0.012  # [s] on top of it, until the packet with the copy is surely there; 22 ms sound no better
+_REDUNDANCY_FRESH: Final = 5.0  # [s] a copy seen is taken as a habit
+
+_MENDS: Final = 50  # lost frames whose spares are remembered,
+_MENDS_FRESH: Final = 10.0  # [s] for so long
+_MENDS_KNOWN: Final = 3  # of them until it's known how long an answer takes; a copy always takes as long
+_MEND_QUANTILE: Final = 0.9
+_MAX_MEND: Final = 0.130  # [s] a spare that takes longer isn't waited for
+
+_STEP: Final = 8  # packets that are all slower than the target: the path became longer, no need to wait for the quantile
+
+_SLOT: Final = 0.5  # [s]
+_SLOTS: Final = 8  # the fastest path is that of the last 4 s: a route may become longer
+
+
+class PathEstimate:
+    """What is known of the network path: its fastest transit, how much slower packets may be, and how many it loses."""
+
+    def __init__(self) -> None:
+        self.base: float | None = None  # [s] arrival minus time stamp over the fastest path of the last seconds
+        self.target = _INITIAL_TARGET
+        self.jitter: float | None = None
+        self._slots: deque[tuple[int, float]] = deque(maxlen=_SLOTS)  # (half second, lowest transit in it)
+        self._excess: deque[float] = deque(maxlen=_HISTORY)  # [s] above the base
+        self._last: tuple[int, float] | None = None  # position and transit of the packet before
+        self._review_at = 0.0
+        self._loss = 0.0  # smoothed share of frames that were not there in time
+        self._redundancy = 0.0  # [s] how far back a copy reaches
+        self._redundancy_at = 0.0
+        self._copied_at = -math.inf
+        self._mends: deque[tuple[float, float]] = deque(maxlen=_MENDS)  # when a lost frame's spare came, and how late [s]
+
+    def restart(self, position: int, now: float) -> None:
+        """The time line is new, what is known of jitter and loss stays."""
+        self._slots.clear()
+        self._last = None
+        self.base = None
+        self.arrived(position, now)
+
+    def arrived(self, position: int, now: float) -> None:
+        """A packet came at ``now``. Copies that came by another way don't belong here."""
+        transit = now - position / RATE
+        self._note_transit(int(now // _SLOT), transit)
+        base = self.base = min(lowest for _, lowest in self._slots)
+        if not self._drains(position, transit):
+            self._excess.append(transit - base)
+        self._last = (position, transit)
+        if now >= self._review_at or len(self._excess) < _KNOWN:
+            self._review_at = now + _REVIEW
+            self.target = min(self._wanted(now), _MAX_TARGET)
+
+    def received(self) -> None:
+        """A frame was there when it was needed."""
+        self._loss *= 0.99
+
+    def missed(self, frames: float) -> None:
+        """So many frames were not."""
+        self._loss += (1 - self._loss) * min(1.0, 0.01 * frames)
+
+    def redundant(self, seconds: float, now: float) -> None:
+        """A packet carried a copy of the ``seconds`` before it."""
+        self._redundancy = seconds
+        self._redundancy_at = now
+
+    def copied(self, now: float) -> None:
+        """A packet carried copies of those before it."""
+        if self._copied_at == -math.inf:
+            self._mends.clear()
+        self._copied_at = now
+
+    def mended(self, position: int, now: float) -> None:
+        """A frame that was lost came by another way, for the first time.
+
+        While packets carry copies, these mend the most: what is sent again is welcome, but not waited for.
+        """
+        if self.base is not None and self._copied_at in (now, -math.inf):
+            self._mends.append((now, now - position / RATE - self.base))
+
+    def _drains(self, position: int, transit: float) -> bool:
+        """Whether the packet was only held up behind the one before it. Also notes the jitter.
+
+        What a stall held up comes in a burst, but only its first packet was missed: the player waited for it, and with it for the others.
+        """
+        if self._last is None:
+            return False
+        last, before = self._last
+        jump = abs(transit - before)
+        self.jitter = jump / 16 if self.jitter is None else self.jitter + (jump - self.jitter) / 16
+        return position > last and before - transit > _BURST * (position - last) / RATE
+
+    def _note_transit(self, slot: int, transit: float) -> None:
+        while self._slots and self._slots[0][0] <= slot - _SLOTS:
+            self._slots.popleft()
+        if self._slots and self._slots[-1][0] >= slot:
+            last, lowest = self._slots[-1]
+            self._slots[-1] = (last, min(lowest, transit))
+        else:
+            self._slots.append((slot, transit))
+
+    def _wanted(self, now: float) -> float:
+        ordered = sorted(self._excess)
+        if now - self._copied_at > _REDUNDANCY_FRESH:
+            self._copied_at = -math.inf
+        wanted = _quantile(ordered, _QUANTILE) + _HEADROOM
+        if len(ordered) < _KNOWN:
+            wanted = max(wanted, _INITIAL_TARGET)
+        wanted = max(wanted, self._peaks(wanted), min(islice(reversed(self._excess), _STEP)) + _HEADROOM)
+        if self._loss > _LOSSY and now - self._redundancy_at < _REDUNDANCY_FRESH:
+            wanted = max(wanted, _quantile(ordered, 0.9) + self._redundancy + _REDUNDANCY_WAIT)
+        return max(wanted, self._mending(now)) if self._loss > _LOSSY else wanted
+
+    def _mending(self, now: float) -> float:
+        """Enough for the spares of nearly all lost frames that have one; 0 where there are few, or too late ones."""
+        late = sorted(late for at, late in self._mends if now - at < _MENDS_FRESH and late <= _MAX_MEND)
+        known = len(late) >= (_MENDS_KNOWN if self._copied_at == -math.inf else 1)
+        return _quantile(late, _MEND_QUANTILE) + _HEADROOM if known else 0.0
+
+    def _peaks(self, wanted: float) -> float:
+        """Enough for the second highest of the peaks that stand out above ``wanted``; 0 where there are no two."""
+        peaks: list[float] = []
+        last = -_PEAK_APART - 1
+        for index, excess in enumerate(self._excess):
+            if excess <= wanted + _PEAK:
+                continue
+            if index - last > _PEAK_APART:
+                peaks.append(excess)
+            else:
+                peaks[-1] = max(peaks[-1], excess)
+            last = index
+        return min(sorted(peaks)[-2] + _HEADROOM, _MAX_PEAK) if len(peaks) > 1 else 0.0
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,0 +1,241 @@
+"""How to send so that it's heard well: bit rate and redundancy, chosen from what the peer reports of the line.
+
+::
+
+    reports (loss, round trip) ---> RedundancyController ---> RedundancySetting: bit rate, in-band FEC, copies
+    requests for lost packets  --->
+
+What each setting is worth at 48 kbit/s (wideband PESQ without redundancy, with FEC, with one copy): at 5 % loss 2.8, 4.1, 4.4; at 10 %
+2.1, 3.6, 4.0. On a clean line FEC costs 0.1 and copies cost bits only, so nothing is spent where nothing is lost.
+
+Copies multiply the bit rate. Where a narrow line drops packets for that reason, they make it worse: a step up is on trial, and taken
+back where the loss grows by so much that the copies can't mend it. If the loss then stays, it wasn't our doing, and they return.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Final
+
+BITRATES: Final = (48_000, 32_000, 24_000, 16_000)  # [bit/s] the first unless the line is too narrow for it
+_COPIED_BITRATES: Final = (48_000, 48_000, 40_000, 32_000)  # [bit/s] with no copy, one, …: all of them together stay below 150 kbit/s
+MAX_COPIES: Final = 3  # each makes the listener wait 20 ms more
+
+_RISE, _FALL = 0.5, 0.1  # loss is believed quickly and forgotten slowly,
+_USUAL: Final = 0.2  # but several copies are for what usually gets lost
+_FEC_ON, _FEC_OFF = 0.01, 0.007  # share of packets lost
+_FEC_PERCENT: Final = range(5, 26)  # of loss that the encoder is told; it spends half its bits on copies at the upper end
+_COPY_ON: Final = (0.03, 0.17, 0.30)  # so much loss for the first copy, the second, the third
+_COPY_OFF: Final = (0.015, 0.08, 0.15)
+
+_EARLY: Final = 3, 1.0  # so many packets asked for within so many seconds: the first copy doesn't wait for the next report,
+_EARLY_MORE: Final = 5, 2.0  # nor, so many, does another one
+_UNMENDED: Final = 0.025  # share of packets that are asked for although copies followed them: lost in bursts, another one helps
+_UNMENDED_PACKETS: Final = 4  # and no fewer since the last step
+_UNMENDED_MEMORY: Final = 0.2
+_PACKETS_PER_SECOND: Final = 50
+_PATIENCE: Final = 30.0  # [s] before one of several copies is given up, doubled each time it's missed
+_MAX_PATIENCE: Final = 120.0
+
+_BEFORE, _TRIAL = 3, 4  # reports
+_WORSE_FACTOR, _WORSE_SHARE = 2.0, 0.10  # the loss after a step up that condemns it: so much on the whole,
+_WORSE_EACH: Final = 0.05  # and in each report; a burst is over soon
+_BETTER: Final = 0.75  # of that loss must be left after the step back, else it was somebody else's
+_HOLD: Final = 15.0  # [s] without copies after a step that was taken back, doubled each time
+_MAX_HOLD: Final = 120.0
+
+_QUEUE: Final = 0.150  # [s] of round trip above the shortest: packets stand in a queue
+_QUEUED_REPORTS: Final = 2
+_QUEUE_LOSS: Final = 0.02
+_FLOOR_RISE: Final = 1.01  # per report: a route may become longer
+_CLEAN: Final = 10.0  # [s] of little loss before the bit rate goes up again
+
+
+@dataclass(frozen=True, slots=True)
+class RedundancySetting:
+    """How to send: Opus bit rate [bit/s], frames before it that each packet repeats, and the loss for in-band FEC [%], 0 for none."""
+
+    bitrate: int
+    copies: int = 0
+    fec_percent: int = 0
+
+
+@dataclass(slots=True)
+class _Trial:
+    """A step up that is watched: the loss before it, and since."""
+
+    before: float | None  # where there was no report before, the first one since tells
+    since: list[float] = field(default_factory=list)
+
+    @property
+    def condemned(self) -> bool:
+        """Whether the loss is so much worse since."""
+        before, recent = self.before or 0.0, self.since[-_TRIAL:]
+        worse = fmean(recent) > _WORSE_FACTOR * before + _WORSE_SHARE and min(recent) > before + _WORSE_EACH
+        return len(recent) == _TRIAL and worse
+
+
+@dataclass(slots=True)
+class _Retreat:
+    """A step back that is watched: the loss that made us take it, and since."""
+
+    condemned: float
+    since: list[float] = field(default_factory=list)
+
+    @property
+    def helped(self) -> bool:
+        """Whether much of the loss was our doing."""
+        return fmean(self.since) <= _BETTER * self.condemned
+
+
+class RedundancyController:
+    """One sender's. Shares are of 1, times in seconds of one clock. ``fec`` and ``red``: what the peer takes."""
+
+    def __init__(self, *, fec: bool, red: bool, max_bitrate: int | None = None) -> None:
+        self._fec = fec
+        self._red = red
+        self._bitrates = tuple(min(each, max_bitrate or each) for each in BITRATES)
+        self._slower = 0  # index of the bit rate
+        self._copies = 0
+        self._protects = False  # by FEC
+        self._loss = 0.0
+        self._usual = 0.0
+        self._reports = 0
+        self._recent: deque[float] = deque(maxlen=_BEFORE)
+        self._reported_at: float | None = None
+        self._trial: _Trial | None = None
+        self._retreat: _Retreat | None = None
+        self._held_until = 0.0
+        self._hold = _HOLD
+        self._asked: deque[float] = deque(maxlen=_EARLY_MORE[0])  # when, since the last step
+        self._requests = 0  # since the last report
+        self._requested = 0  # since the last step
+        self._unmended = 0.0
+        self._stepped_at = 0.0
+        self._gave_up = False  # a copy, at the last step
+        self._patience = _PATIENCE
+        self._shortest: float | None = None
+        self._queued = 0  # reports in a row
+        self._lossy_at = 0.0
+
+    @property
+    def setting(self) -> RedundancySetting:
+        """How to send now."""
+        percent = min(_FEC_PERCENT[-1], max(_FEC_PERCENT[0], round(120 * self._loss))) if self._protects else 0
+        return RedundancySetting(min(self._bitrates[self._slower], _COPIED_BITRATES[self._copies]), self._copies, percent)
+
+    @property
+    def loss(self) -> float:
+        """The share of packets that get lost, smoothed."""
+        return self._loss
+
+    def requested(self, packets: int, now: float) -> None:
+        """The peer asked for so many packets, for the first time."""
+        self._requests += packets
+        self._requested += packets
+        self._asked.extend([now] * packets)
+        count, seconds = _EARLY_MORE if self._copies else _EARLY
+        if len(self._asked) >= count and now - self._asked[-count] < seconds:
+            self._loss = max(self._loss, _COPY_ON[0])
+            self._unmended = max(self._unmended, count / (_PACKETS_PER_SECOND * seconds))
+            self._choose(now)
+
+    def reported(self, lost: float, round_trip: float | None, now: float) -> None:
+        """The peer reports the share of packets lost since its last report; ``round_trip`` [s] where it's known."""
+        self._learn(lost, now)
+        if self._is_queueing(round_trip):
+            self._slow_down(now)
+        elif now - self._lossy_at > _CLEAN and self._slower:
+            self._slower -= 1
+            self._lossy_at = now
+        self._judge(lost, now)
+        self._choose(now)
+
+    def _learn(self, lost: float, now: float) -> None:
+        self._reports += 1
+        self._loss += (max(_RISE, 1 / self._reports) if lost > self._loss else _FALL) * (lost - self._loss)
+        self._usual += max(_USUAL, 1 / self._reports) * (lost - self._usual)
+        self._recent.append(lost)
+        if self._reported_at is not None and now > self._reported_at and self._copies:
+            share = min(1.0, self._requests / (_PACKETS_PER_SECOND * (now - self._reported_at)))
+            self._unmended += _UNMENDED_MEMORY * (share - self._unmended)
+        self._requests = 0
+        self._reported_at = now
+        if self._loss > _QUEUE_LOSS:
+            self._lossy_at = now
+
+    def _is_queueing(self, round_trip: float | None) -> bool:
+        """Whether packets stand in a queue for several reports in a row, and some fall out of it."""
+        if round_trip is None:
+            return False
+        self._shortest = round_trip if self._shortest is None else min(round_trip, self._shortest * _FLOOR_RISE)
+        self._queued = self._queued + 1 if round_trip > self._shortest + _QUEUE and self._loss > _QUEUE_LOSS else 0
+        return self._queued >= _QUEUED_REPORTS
+
+    def _slow_down(self, now: float) -> None:
+        """Less: no copies first, then a lower bit rate."""
+        self._queued = 0
+        if self._copies:
+            self._step_back(now)
+        else:
+            self._slower = min(self._slower + 1, len(self._bitrates) - 1)
+
+    def _judge(self, lost: float, now: float) -> None:
+        """What became of the last step."""
+        if self._trial is not None:
+            if self._trial.before is None:
+                self._trial.before = lost
+            self._trial.since.append(lost)
+            if self._trial.condemned:
+                self._step_back(now)
+            elif len(self._trial.since) > 2 * _TRIAL:
+                self._trial = None
+        elif self._retreat is not None:
+            self._retreat.since.append(lost)
+            if len(self._retreat.since) >= _TRIAL:
+                if not self._retreat.helped:
+                    self._held_until = now  # the line is just bad
+                self._retreat = None
+
+    def _step_back(self, now: float) -> None:
+        """Copies make it worse, or seem to."""
+        self._retreat = _Retreat(fmean(self._trial.since) if self._trial is not None and self._trial.since else self._loss)
+        self._trial = None
+        self._copies = 0
+        self._held_until = now + self._hold
+        self._hold = min(_MAX_HOLD, 2 * self._hold)
+
+    def _choose(self, now: float) -> None:
+        if self._red:
+            wanted = self._wanted_copies(now) if now >= self._held_until else 0
+            if wanted > self._copies:
+                self._trial = _Trial(self._loss_before())
+            if wanted != self._copies:
+                self._note_step(wanted < self._copies, now)
+            self._copies = wanted
+        self._protects = self._fec and not self._copies and self._loss > (_FEC_OFF if self._protects else _FEC_ON)
+
+    def _loss_before(self) -> float | None:
+        """Before the first of the steps that are on trial."""
+        if self._trial is not None:
+            return self._trial.before
+        return max(fmean(self._recent), self._usual) if self._recent else None
+
+    def _note_step(self, down: bool, now: float) -> None:
+        if self._gave_up and not down and now - self._stepped_at < self._patience:
+            self._patience = min(_MAX_PATIENCE, 2 * self._patience)
+        self._gave_up = down
+        self._stepped_at = now
+        self._unmended, self._requested = 0.0, 0
+        self._asked.clear()
+
+    def _wanted_copies(self, now: float) -> int:
+        """One more at a time where those that there are don't mend enough, or as many as the loss asks for; fewer as it goes."""
+        copies = self._copies
+        loss = self._loss if copies <= 1 else self._usual
+        if copies and loss < _COPY_OFF[copies - 1] and (copies == 1 or now - self._stepped_at > self._patience):
+            return copies - 1
+        if 0 < copies < MAX_COPIES and self._unmended > _UNMENDED and self._requested >= _UNMENDED_PACKETS:
+            return copies + 1
+        first, *others = _COPY_ON
+        return max(copies, (self._loss >= first) + sum(self._usual >= threshold for threshold in others))

@@ -1,0 +1,392 @@
+"""One call, driven for a person or a script: tells its events, obeys keys, signals and deadlines, and says how it ended."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
+
+from sinchphone.cli.calling.dialling import DIGITS, Dialler
+from sinchphone.cli.endings import Ending, Order, describe
+from sinchphone.cli.exits import ExitCode, sip_failure
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.keyboard.parser import Paste
+from sinchphone.cli.terminal.keys import Dropped, Keys, Pressed
+from sinchphone.cli.terminal.screen import HELP_IN_CALL, KEYS_IN_CALL, KEYS_RINGING, KEYS_WAITING, Status
+from sinchphone.cli.terminal.session import Session
+from sinchphone.errors import SinchphoneError
+
+if TYPE_CHECKING:
+    from sinchphone.engine.call import Call
+    from sinchphone.engine.monitor import StatsTaken
+    from sinchphone.media.port import PortStats
+
+FINISH_S: Final = 3.0  # for the call to let go of its files and devices
+REDRAW_S: Final = 0.2
+MUTED_SPEECH_S: Final = 1.5  # so much is said before a person who is muted is told
+_MS_PER_SAMPLE: Final = 1 / 48
+
+
+class Probe(Protocol):
+    """What checks the line in place of a conversation."""
+
+    def begin(self) -> None:
+        """Sound flows: start."""
+
+    def heard(self) -> tuple[bool, bool, int | None, float | None]:
+        """Whether the echo and whether any sound came back, how late [ms] and how loud [dBFS]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What is to be done in a call. Times in seconds."""
+
+    ring_timeout: float | None = None
+    max_duration: float | None = None
+    answer_after: float | None = None
+    hangup_after_play: bool = False
+    dtmf: str | None = None  # digits for after the answer
+    probe: Probe | None = None
+    probe_seconds: float = 0.0
+
+
+class CallSession:
+    """Runs one call. ``ending`` says how it went, once ``run`` is over; ``order`` why we ended it, if we did."""
+
+    def __init__(self, session: Session, call: "Call", wishes: Wishes, keys: Keys) -> None:
+        self.ending: Ending | None = None
+        self.call = call
+        self.waiting: Call | None = None  # somebody else, who rings meanwhile
+        self._session = session
+        self._call = call
+        self._wishes = wishes
+        self._keys = keys
+        self.order: Order | None = None
+        self._established = asyncio.Event()
+        self._taken: StatsTaken | None = None
+        self._said_before_mute: float | None = None  # [s]
+        self._check: e.CheckFinished | None = None
+        self._packets = 0  # received, by the end of a check
+        self._dialler = Dialler(session, call, wishes.dtmf)
+
+    async def run(self) -> Ending:
+        """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
+        with self._session.stop.taken():
+            async with asyncio.TaskGroup() as group:
+                sound = group.create_task(self._follow_sound(), name="sound events")
+                others = [group.create_task(work, name="conversation") for work in self._companions()]
+                await self._follow_states()
+                for task in others:
+                    task.cancel()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._call.closed(), FINISH_S)
+                    await asyncio.wait_for(asyncio.shield(sound), FINISH_S)
+                sound.cancel()
+        assert self.ending is not None
+        return self.ending
+
+    def _companions(self) -> list[Coroutine[Any, Any, None]]:
+        wishes = self._wishes
+        return [
+            self._follow_stop(),
+            self._follow_keys(),
+            self._dial(),
+            self._follow_events(),
+            self._refresh(),
+            *([self._limit_ringing(wishes.ring_timeout)] if wishes.ring_timeout is not None and self._call.outbound else []),
+            *([self._limit_talking(wishes.max_duration)] if wishes.max_duration is not None else []),
+            *([self._answer_after(wishes.answer_after)] if wishes.answer_after is not None else []),
+            *([self._run_probe(wishes.probe)] if wishes.probe is not None else []),
+        ]
+
+    # The call's states become events
+
+    async def _follow_states(self) -> None:
+        async for state in self._call.states():
+            self._tell_state(state.value)
+            if self.ending is None:
+                self._session.draw(self._status())
+
+    def _tell_state(self, state: str) -> None:
+        call, details = self._call, self._call.details
+        match state:
+            case "progressing":
+                self._session.tell(e.CallProgressing(call.id))
+            case "ringing" if call.outbound:
+                self._session.tell(e.CallRinging(call.id))
+            case "answered":
+                self._session.tell(e.CallAnswered(call.id, _ms_between(details.started_at, details.answered_at)))
+            case "established":
+                self._established.set()
+                self._session.tell(e.CallEstablished(call.id, details.setup_ms, details.codec, details.pair))
+            case "ended":
+                self.tell_end()
+            case _:
+                pass
+
+    def tell_end(self) -> None:
+        """The call is over: tell how, and set ``ending``."""
+        call, details, session = self._call, self._call.details, self._session
+        self._dialler.tell_dropped()
+        ending = describe(details, peer=call.peer, outbound=call.outbound, order=self.order, interactive=session.interactive)
+        if self._taken is not None:
+            session.tell(_stats_event(call.id, self._taken))
+        self._tell_check()
+        if self._check is not None and not self._check.packets_received:
+            ending = Ending(ExitCode.MEDIA, ending.reason, "no packet of sound arrived: a firewall may keep it out")
+        established, sip = details.established_at is not None, sip_failure(details)
+        session.tell(
+            e.CallEnded(
+                call.id,
+                call.peer,
+                call.outbound,
+                details.cause.value if details.cause else None,
+                details.ended_by,
+                details.answered_at is not None,
+                details.setup_ms,
+                details.duration_ms if established else None,
+                details.failure.code if details.failure else None,
+                ending.reason,
+                ending.hint,
+                e.SipFailure(*sip) if sip else None,
+            )
+        )
+        if call.outbound and details.cause == "failure" and not established:
+            session.problem = e.Problem(ending.reason, ending.hint)
+        self.ending = ending
+
+    # What happens to sound
+
+    async def _follow_sound(self) -> None:
+        from sinchphone.media import sound as s
+
+        call_id = self._call.id
+        async for event in self._call.sound.events():
+            match event:
+                case s.PlayStarted(path):
+                    self._session.tell(e.PlayStarted(call_id, path))
+                case s.PlayFinished(path, last):
+                    self._session.tell(e.PlayFinished(call_id, path, last))
+                    if last and self._wishes.hangup_after_play:
+                        await self._hang_up(Order.PLAYED)
+                case s.RecordStarted(path):
+                    self._session.tell(e.RecordStarted(call_id, path))
+                case s.RecordFinished(path, seconds):
+                    self._session.tell(e.RecordFinished(call_id, path, round(seconds, 3)))
+                case s.DevicesChanged(microphone, loudspeaker):
+                    self._session.tell(e.DevicesChanged(call_id, microphone, loudspeaker))
+                case s.SoundWarning(message, hint):
+                    self._session.tell(e.Warned(message, hint or None))
+
+    # Digits
+
+    async def _dial(self) -> None:
+        """Send what was asked for once there is somebody to hear it."""
+        await self._established.wait()
+        await self._dialler.run()
+
+    # What the call tells
+
+    async def _follow_events(self) -> None:
+        from sinchphone.engine import call as c
+        from sinchphone.engine import monitor as m
+
+        call_id = self._call.id
+        async for event in self._call.events():
+            match event:
+                case m.StatsTaken():
+                    self._taken = event
+                    self._session.tell(_stats_event(call_id, event))
+                    self._remind_of_mute(event)
+                case m.QualityTriggered(name):
+                    self._session.tell(e.QualityTriggered(call_id, name))
+                case m.QualityRecovered(name):
+                    self._session.tell(e.QualityRecovered(call_id, name))
+                case c.DigitsSent(digits):
+                    self._session.tell(e.DigitsSent(call_id, digits))
+                case c.DigitHeard(digit, duration_ms):
+                    self._session.tell(e.DigitReceived(call_id, digit, duration_ms))
+                case c.CallWarning(message, hint):
+                    self._session.tell(e.Warned(message, hint or None))
+
+    def _remind_of_mute(self, taken: "StatsTaken") -> None:
+        """Once each time it is muted: people talk on and wonder why nobody answers."""
+        near = taken.levels.near
+        if not self._call.muted or near is None:
+            self._said_before_mute = None
+        elif self._said_before_mute is None:
+            self._said_before_mute = near.speech_seconds
+        elif near.speech_seconds - self._said_before_mute >= MUTED_SPEECH_S:
+            self._said_before_mute = math.inf
+            self._session.tell(e.Warned("you are speaking, and you are muted", "m lets them hear you" if self._keys.usable else None))
+
+    # Orders
+
+    async def _hang_up(self, order: Order) -> None:
+        if self.order is None:
+            self.order = order
+            await self._call.hang_up()
+
+    async def _follow_stop(self) -> None:
+        order = await self._session.stop.wait()
+        if order is Order.INTERRUPT:
+            self._session.note("hanging up (Ctrl-C again leaves at once)")
+        elif order is Order.TERMINATE:
+            self._session.note("terminated: hanging up")
+        await self._hang_up(order)
+
+    async def _limit_ringing(self, limit: float) -> None:
+        await asyncio.sleep(limit)
+        if self._call.details.answered_at is None:
+            await self._hang_up(Order.RING_TIMEOUT)
+
+    async def _limit_talking(self, limit: float) -> None:
+        await self._established.wait()
+        await asyncio.sleep(limit)
+        await self._hang_up(Order.TIME_UP)
+
+    async def _answer_after(self, delay: float) -> None:
+        await asyncio.sleep(delay)
+        await self._call.answer()
+
+    async def _run_probe(self, probe: Probe) -> None:
+        await self._established.wait()
+        probe.begin()
+        await asyncio.sleep(self._wishes.probe_seconds)
+        with contextlib.suppress(SinchphoneError):  # the leg is closing
+            self._packets = (await self._call.stats()).packets_received
+        await self._hang_up(Order.CHECKED)
+
+    def _tell_check(self) -> None:
+        if self._wishes.probe is not None and self._established.is_set():
+            echo, sound, delay_ms, level = self._wishes.probe.heard()
+            packets = self._packets
+            level = round(level, 1) if level is not None else None
+            self._check = e.CheckFinished(self._call.id, echo, sound, packets, delay_ms, level)
+            self._session.tell(self._check)
+
+    # Keys
+
+    async def _follow_keys(self) -> None:
+        self._keys.forget()
+        if self._keys.usable and not self._call.outbound:
+            self._session.note(KEYS_RINGING)
+        while True:
+            await self._take(await self._keys.press())
+
+    async def _take(self, pressed: Pressed) -> None:
+        match pressed:
+            case str():
+                await self._obey(pressed)
+            case Paste() if self._established.is_set():
+                self._dialler.paste(pressed)
+            case Paste():
+                self._session.note("pasted digits can be dialled once you are connected")
+            case Dropped(count):
+                self._session.tell(e.Warned(f"{count} keys were dropped: too many at once", None))
+            case _:
+                assert_never(pressed)
+
+    async def _obey(self, key: str) -> None:
+        rings_here = not self._call.outbound and self._call.details.answered_at is None
+        match key:
+            case "a" | "\n" if rings_here:
+                await self._call.answer()
+            case "x" | "q" if rings_here:
+                await self._hang_up(Order.DECLINED)
+            case "i" if rings_here:
+                await self._call.sound.signal(None)
+            case "a" if self.waiting is not None:
+                await self._hang_up(Order.SWITCHED)
+            case "x" if self.waiting is not None:
+                await self.waiting.decline()
+            case "i" if self.waiting is not None:
+                await self._call.sound.signal(None)
+            case "q":
+                await self._hang_up(Order.KEY)
+            case "m" if not rings_here:
+                self._call.mute(not self._call.muted)
+                self._session.tell(e.CallMuted(self._call.id, self._call.muted))
+            case "d" if self._established.is_set():
+                await self._change_device()
+            case digit if digit in DIGITS and self._established.is_set():
+                self._dialler.press(digit)
+            case "?":
+                self._session.note(KEYS_RINGING if rings_here else KEYS_WAITING if self.waiting is not None else HELP_IN_CALL)
+            case _:
+                pass
+
+    async def _change_device(self) -> None:
+        from sinchphone.media.sound import HasDevices
+
+        sound = self._call.sound
+        if not isinstance(sound, HasDevices) or not await sound.next_device():
+            self._session.note("there is no other sound device")
+
+    # The status line
+
+    async def _refresh(self) -> None:
+        while True:
+            self._session.draw(self._status())
+            await asyncio.sleep(REDRAW_S)
+
+    def _status(self) -> Status:
+        call, levels = self._call, self._call.sound.levels()
+        stats = self._taken.stats if self._taken else None
+        since = call.details.established_at
+        keys = "" if not self._keys.usable else KEYS_IN_CALL if since or call.outbound else KEYS_RINGING
+        return Status(
+            call.state.value,
+            call.peer,
+            time.time() - since if since is not None else None,
+            levels.near_dbfs,
+            levels.far_dbfs,
+            call.muted,
+            call.details.codec,
+            _lost_percent(stats),
+            stats.round_trip_ms if stats else None,
+            self._dialler.shown,
+            keys,
+        )
+
+
+def _ms_between(start: float, end: float | None) -> int | None:
+    return None if end is None else round(1000 * (end - start))
+
+
+def _lost_percent(stats: "PortStats | None") -> float | None:
+    if stats is None or not stats.packets_received:
+        return None
+    return 100 * max(0, stats.packets_lost) / (stats.packets_received + max(0, stats.packets_lost))
+
+
+def _stats_event(call_id: str, taken: "StatsTaken") -> e.Stats:
+    stats, report = taken.stats, taken.report
+    return e.Stats(
+        call_id,
+        stats.codec,
+        stats.packets_sent,
+        stats.packets_received,
+        stats.packets_lost,
+        stats.bytes_sent,
+        stats.bytes_received,
+        round(stats.concealed_samples * _MS_PER_SAMPLE, 1),
+        _rounded(stats.jitter_ms),
+        _rounded(stats.delay_ms),
+        _rounded(stats.round_trip_ms),
+        _rounded(report.sent_kbps),
+        _rounded(report.received_kbps),
+        _rounded(report.received_loss_percent),
+        _rounded(report.sent_loss_percent),
+        _rounded(report.concealed_percent),
+        _rounded(report.mos, 2),
+        _rounded(taken.mean_mos, 2),
+        _rounded(taken.levels.near_dbfs),
+        _rounded(taken.levels.far_dbfs),
+    )
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, digits)

@@ -1,0 +1,303 @@
+"""The media of a call that is connected to one called side, in two ways.
+
+::
+
+    RelayBridge   the caller's offer and the called side's answer pass through a relay     (nobody else wants to be heard)
+    LocalBridge   caller at a seat <-> AudioBridge <-> another seat for the called side          (announcements came before, or may come)
+"""
+
+from collections import defaultdict
+from contextlib import suppress
+from typing import Final, Protocol
+
+from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.exchange.conference.rooms import Participant, Rooms
+from sinchphone.gateway.bridging.audio_bridge import AudioBridge
+from sinchphone.gateway.bridging.local_end import Candidates, LocalEnd, offered_anew, renewed
+from sinchphone.gateway.bridging.stage import CallerFace, Stage
+from sinchphone.gateway.legs.leg import DigitPressed, Leg, LegEvent, OutgoingLeg, Reoffered, Trickled
+from sinchphone.gateway.legs.reasons import failure_of_error
+from sinchphone.gateway.relay.relay import BranchCandidate, DigitHeard, Relay, Side, SideConnected, SideLost, Transport
+from sinchphone.gateway.relay.seats import RenewablePort
+from sinchphone.media import port as media
+from sinchphone.media.port import MediaPort
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.jsep import Candidate, Description
+
+MAX_HELD_CANDIDATES: Final = 64  # for one branch
+
+
+class Bridge(CallerFace, Protocol):
+    """The media between the caller and one called side. Methods raise MediaError."""
+
+    async def offer(self) -> str:
+        """The offer for the called side."""
+
+    async def ringing(self, sdp: str, branch: str) -> None:
+        """The answer of a branch that only rings."""
+
+    async def early(self, sdp: str) -> None:
+        """The called side is to be heard before it answers."""
+
+    async def answer(self, sdp: str | None, branch: str) -> None:
+        """The called side took the call; without a description an early one stands. The caller isn't told yet."""
+
+    async def join(self) -> None:
+        """Answer the caller: both hear each other from now on."""
+
+    async def take_called(self, event: LegEvent) -> None:
+        """Something that the called leg said about media: a candidate, a new offer, a digit."""
+
+    async def dtmf(self, digits: str) -> None:
+        """Send digits to the called side."""
+
+
+class RelayBridge:
+    """Passes the media through a relay. ``run`` is awaited beside."""
+
+    def __init__(self, stage: Stage, leg: OutgoingLeg, relay: Relay) -> None:
+        self._stage = stage
+        self._leg = leg
+        self._relay = relay
+        stage.keep(relay.delete)  # at once: a call that is over before it rings makes no offer
+        self._told = {Side.CALLER: "", Side.CALLED: ""}  # our last description for each side
+
+    async def offer(self) -> str:
+        """Made from the caller's."""
+        self._stage.spawn(self._watch(), "relay")
+        assert self._stage.caller.offer is not None, "who waits for our offer is seated"
+        self._told[Side.CALLED] = await self._relay.offer(
+            self._stage.caller.offer, self._leg.transport, signalled_from=self._leg.signalled_from
+        )
+        return self._told[Side.CALLED]
+
+    async def ringing(self, sdp: str, branch: str) -> None:
+        """Connect a device in advance."""
+        await self._relay.ringing(sdp, branch=branch)
+
+    async def early(self, sdp: str) -> None:
+        """Told to the caller as early media."""
+        self._told[Side.CALLER] = await self._relay.answer(sdp, signalled_from=self._leg.signalled_from)
+        await self._stage.caller.early(self._told[Side.CALLER])
+
+    async def answer(self, sdp: str | None, branch: str) -> None:
+        """The caller's description is made, and kept for ``join``."""
+        if sdp is not None:
+            self._told[Side.CALLER] = await self._relay.answer(sdp, branch=branch, signalled_from=self._leg.signalled_from)
+        elif not self._told[Side.CALLER]:
+            raise MediaError("the called side answered without a description")
+
+    async def join(self) -> None:
+        """Answer the caller."""
+        await self._stage.caller.answer(self._told[Side.CALLER])
+        self._stage.answered()
+
+    async def take(self, event: LegEvent) -> None:
+        """What the caller's leg says."""
+        await self._take(Side.CALLER, self._stage.caller, event)
+
+    async def take_called(self, event: LegEvent) -> None:
+        """What the called leg says."""
+        await self._take(Side.CALLED, self._leg, event)
+
+    async def dtmf(self, digits: str) -> None:
+        """As telephone-events."""
+        await self._relay.dtmf(Side.CALLED, digits)
+
+    async def _take(self, side: Side, leg: Leg, event: LegEvent) -> None:
+        match event:
+            case Trickled(candidate, branch):
+                await self._relay.add_candidate(side, candidate, branch=branch)
+            case Reoffered(sdp):
+                await self._renew(side, leg, sdp)
+            case DigitPressed(digit, duration_ms):
+                await self._pass_digit(side, digit, duration_ms)
+            case _:
+                pass
+
+    async def _renew(self, side: Side, leg: Leg, sdp: str | None) -> None:
+        """The other side isn't asked: hold is between a phone and us."""
+        try:
+            if sdp is None:
+                await self._offer_anew(side, leg)
+            else:
+                self._told[side] = await self._relay.renew(side, sdp)
+                await leg.answer_reoffer(self._told[side])
+        except MediaError as error:
+            await leg.refuse_reoffer(failure_of_error(error))
+
+    async def _offer_anew(self, side: Side, leg: Leg) -> None:
+        """To a side that asks for an offer of ours, and answers it in its ACK (RFC 3261 14.2)."""
+        try:
+            offer = await self._relay.propose(side)
+        except LocalProtocolError as error:
+            raise MediaError("the sound of this call can't be changed now") from error
+        try:
+            answer = await leg.answer_reoffer(offer, offered=False)
+            if answer is None:
+                raise MediaError("the other side didn't answer our offer")
+            await self._relay.settle(side, answer)
+        except MediaError:
+            await self._relay.withdraw()
+            raise
+        self._told[side] = offer
+
+    async def _pass_digit(self, side: Side, digit: str, duration_ms: int) -> None:
+        """A digit that came by signaling: as a telephone-event, or by signaling again."""
+        to = Side.CALLED if side is Side.CALLER else Side.CALLER
+        try:
+            await self._relay.dtmf(to, digit)
+        except MediaError:
+            await self._send_digit(to, digit, duration_ms)
+
+    async def _send_digit(self, to: Side, digit: str, duration_ms: int) -> None:
+        with suppress(MediaError):  # there is no way to tell
+            await self._leg_of(to).send_digit(digit, duration_ms)
+
+    async def _watch(self) -> None:
+        async for event in self._relay.events():
+            match event:
+                case SideConnected(side, codec):
+                    await self._leg_of(side).media_connected(codec)
+                case SideLost(side, reason):
+                    await self._leg_of(side).media_failed(reason)
+                case BranchCandidate(branch, candidate):
+                    await self._leg.trickle(candidate, branch=branch)
+                case DigitHeard(side, digit, duration_ms, passed):
+                    if not passed:
+                        await self._send_digit(Side.CALLED if side is Side.CALLER else Side.CALLER, digit, duration_ms)
+
+    def _leg_of(self, side: Side) -> Leg:
+        return self._stage.caller if side is Side.CALLER else self._leg
+
+
+class LocalBridge:
+    """Joins the sound of the caller's seat to that of another one."""
+
+    def __init__(self, stage: Stage, leg: OutgoingLeg, caller: LocalEnd, port: MediaPort, media_thread: MediaThread) -> None:
+        self._stage = stage
+        self._leg = leg
+        self._caller = caller
+        self._port = port
+        self._audio_bridge = AudioBridge(media_thread)
+        stage.keep(port.close)
+        stage.keep(self._audio_bridge.close)
+        self._told = ""
+        self._branch: str | None = None  # whose answer was taken
+        self._held: dict[str, list[Candidate | None]] = defaultdict(list)
+        self._candidates = Candidates()  # of the other seat
+
+    async def offer(self) -> str:
+        """The other seat's, with all candidates: legacy clients learn them nowhere else."""
+        self._stage.spawn(self._watch(), "other seat")
+        self._told = (await self._port.offer()).sdp
+        if self._leg.transport is Transport.WEBRTC:
+            self._told = await self._candidates.complete(self._told)
+        return self._told
+
+    async def ringing(self, sdp: str, branch: str) -> None:
+        """Only the device that takes the call is connected."""
+
+    async def early(self, sdp: str) -> None:
+        """The caller hears what the other seat hears."""
+        await self._accept(sdp, "")
+        await self._caller.preview()
+        await self._caller.quiet()
+        await self._audio_bridge.join(self._caller.port.leg, self._port.leg)
+
+    async def answer(self, sdp: str | None, branch: str) -> None:
+        """The first answer counts."""
+        if sdp is not None:
+            await self._accept(sdp, branch)
+        elif self._branch is None:
+            raise MediaError("the called side answered without a description")
+
+    async def join(self) -> None:
+        """Answer the caller and bridge the two together."""
+        await self._caller.pick_up()
+        await self._caller.quiet()
+        await self._audio_bridge.join(self._caller.port.leg, self._port.leg)
+        self._stage.spawn(self._pass_digits(), "digits")
+
+    async def take(self, event: LegEvent) -> None:
+        """What the caller's leg says is for its seat."""
+        await self._caller.take(event)
+
+    async def take_called(self, event: LegEvent) -> None:
+        """What the called leg says is for the other one."""
+        match event:
+            case Trickled(candidate, branch):
+                await self._take_candidate(candidate, branch)
+            case Reoffered(sdp):
+                await self._renew(sdp)
+            case DigitPressed(digit, duration_ms):
+                await self._pass_back(digit, duration_ms)
+            case _:
+                pass
+
+    async def dtmf(self, digits: str) -> None:
+        """As telephone-events."""
+        await self._port.dtmf(digits)
+
+    async def enter(self, rooms: Rooms, application: str, room: str) -> None:
+        """Give the called side a place in a room, instead of joining it to the caller. Raises RefusedError."""
+        taken = rooms.enter(application, room, Participant(self._leg.id, "", ""), self._leg.hang_up)
+        self._stage.keep(taken.leave)
+        await taken.sound.connect(self._port.leg)
+
+    async def _accept(self, sdp: str, branch: str) -> None:
+        if self._branch is None:
+            self._branch = branch
+            if self._leg.signalled_from is not None and isinstance(self._port, RenewablePort):
+                await self._port.trust_source(self._leg.signalled_from)
+            await self._port.accept(Description("answer", sdp))
+            for candidate in self._held.pop(branch, []):
+                await self._port.add_candidate(candidate)
+
+    async def _take_candidate(self, candidate: Candidate | None, branch: str) -> None:
+        if branch == self._branch:
+            await self._port.add_candidate(candidate)
+        elif self._branch is None and len(self._held[branch]) < MAX_HELD_CANDIDATES:
+            self._held[branch].append(candidate)
+
+    async def _renew(self, sdp: str | None) -> None:
+        try:
+            if sdp is None:
+                self._told = await offered_anew(self._port, self._leg)
+            else:
+                self._told = await renewed(self._port, sdp)
+                await self._leg.answer_reoffer(self._told)
+        except MediaError as error:
+            await self._leg.refuse_reoffer(failure_of_error(error))
+
+    async def _pass_digits(self) -> None:
+        while True:
+            digit, duration_ms = await self._caller.digits.get()
+            try:
+                await self._port.dtmf(digit)
+            except MediaError:
+                with suppress(MediaError):
+                    await self._leg.send_digit(digit, duration_ms)
+
+    async def _pass_back(self, digit: str, duration_ms: int) -> None:
+        try:
+            await self._caller.port.dtmf(digit)
+        except MediaError:
+            with suppress(MediaError):
+                await self._caller.caller.send_digit(digit, duration_ms)
+
+    async def _watch(self) -> None:
+        async for event in self._port.events():
+            match event:
+                case media.Connected(codec=codec):
+                    await self._leg.media_connected(codec)
+                case media.Failed(reason):
+                    await self._leg.media_failed(reason)
+                case media.Lost():
+                    await self._leg.media_failed("nothing came any more")
+                case media.CandidateFound(candidate):
+                    self._candidates.take(candidate)
+                case media.DigitHeard(digit, duration_ms):
+                    await self._pass_back(digit, duration_ms)
+                case media.FirstPacket():
+                    pass

@@ -1,0 +1,169 @@
+"""Connecting the caller to somebody: one or several legs ring at the same time, the first that takes the call has it.
+
+::
+
+    leg 1 -- bridge 1 \\
+    leg 2 -- bridge 2  >-- the caller: hears that it rings, early sound of a single leg, the answer of the first
+    leg 3 -- bridge 3 /
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from sinchphone.errors import NoPortError, SinchphoneError
+from sinchphone.gateway.bridging.bridges import Bridge
+from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.bridging.stage import Ending, Stage
+from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Failure, Gone, LegEvent, OutgoingLeg, Ringing
+from sinchphone.gateway.legs.reasons import NO_ANSWER, failure_of_error
+from sinchphone.protocol.callback_events import Reason
+
+UNFIT: Final = (415, 488, 606)  # said of a description that can't be used (RFC 3261 21.4.26)
+RING_SECONDS: Final = 62.0  # callers over MXP give up after 60 s themselves
+
+_log = logging.getLogger(__name__)
+
+MakeBridge = Callable[[OutgoingLeg], Bridge]
+OnAnswer = Callable[[Bridge], Awaitable[bool]]  # asks the backend; False: the call is over
+
+
+class Forking:
+    """The called legs of one conversation (implements ``stage.CallerFace`` for all their bridges)."""
+
+    def __init__(
+        self, stage: Stage, legs: Sequence[OutgoingLeg], make_bridge: MakeBridge, on_answer: OnAnswer, seat: LocalEnd | None = None
+    ) -> None:
+        """``seat``: where the caller sits, who then hears a ringing tone where it was told things before."""
+        self._stage = stage
+        self._seat = seat
+        self._make_bridge = make_bridge
+        self._bridges = {leg: make_bridge(leg) for leg in legs}
+        self._several = len(legs) > 1
+        self._on_answer = on_answer
+        self._failures: list[Failure] = []
+        self._open = set(legs)
+        self._rang = False
+        self._winner: OutgoingLeg | None = None
+        self._decided = asyncio.Event()
+
+    @property
+    def legs(self) -> Sequence[OutgoingLeg]:
+        """Those that aren't over."""
+        return [leg for leg in self._bridges if leg in self._open]
+
+    async def ring(self, seconds: float | None) -> None:
+        """Call them all; returns when one took the call. Where none does within that time, or all refuse, the conversation ends."""
+        for leg in list(self._bridges):
+            self._call(leg)
+        try:
+            async with asyncio.timeout(seconds or RING_SECONDS):
+                await self._decided.wait()
+        except TimeoutError:
+            self._stage.end(Ending("time", NO_ANSWER, Reason.NO_ANSWER))
+
+    async def take(self, event: LegEvent) -> None:
+        """What the caller's leg says about media: for the bridge that has the call, or for all that may get it."""
+        bridges = list(self._bridges.values()) if self._winner is None else [self._bridges[self._winner]]
+        for bridge in bridges:
+            await bridge.take(event)
+
+    def _call(self, leg: OutgoingLeg) -> None:
+        self._stage.run_leg(leg)
+        self._stage.spawn(self._read(leg, self._bridges[leg]), "called leg")
+        self._stage.spawn(self._start(leg, self._bridges[leg]), "call")
+
+    async def _start(self, leg: OutgoingLeg, bridge: Bridge) -> None:
+        try:
+            await leg.start(await bridge.offer())
+        except SinchphoneError as error:
+            if isinstance(error, NoPortError):  # the caller isn't told how many there are
+                _log.warning("a call can't be carried: %s", error)
+            await self._give_up(leg, failure_of_error(error))
+
+    async def _read(self, leg: OutgoingLeg, bridge: Bridge) -> None:
+        async for event in leg.events():
+            try:
+                await self._take(leg, bridge, event)
+            except SinchphoneError as error:
+                await self._give_up(leg, failure_of_error(error))
+
+    async def _take(self, leg: OutgoingLeg, bridge: Bridge, event: LegEvent) -> None:
+        match event:
+            case Ringing():
+                await self._tell_ringing()
+            case BranchRings(branch, sdp):
+                await bridge.ringing(sdp, branch)
+            case Early(sdp):
+                if not self._several:
+                    await bridge.early(sdp)
+                else:
+                    await self._tell_ringing()
+            case Answered():
+                await self._answered(leg, bridge, event)
+            case Gone(failure):
+                self._gone(leg, failure)
+            case _:
+                await bridge.take_called(event)
+
+    async def _tell_ringing(self) -> None:
+        if not self._rang and self._winner is None:
+            self._rang = True
+            await self._stage.caller.ring()
+            if self._seat is not None:
+                await self._seat.ring()
+
+    async def _answered(self, leg: OutgoingLeg, bridge: Bridge, event: Answered) -> None:
+        if self._winner is leg:
+            return
+        if self._winner is not None:
+            await leg.hang_up()
+            return
+        self._winner = leg
+        self._decided.set()
+        for other in self.legs:
+            if other is not leg:
+                await other.hang_up()
+        await bridge.answer(event.sdp, event.branch)
+        self._stage.spawn(self._join(leg, bridge), "join")
+
+    async def _join(self, leg: OutgoingLeg, bridge: Bridge) -> None:
+        try:
+            if await self._on_answer(bridge):
+                await bridge.join()
+        except SinchphoneError as error:
+            await self._give_up(leg, failure_of_error(error))
+
+    async def _give_up(self, leg: OutgoingLeg, failure: Failure) -> None:
+        await leg.hang_up(failure)
+        self._gone(leg, failure)
+
+    def _gone(self, leg: OutgoingLeg, failure: Failure | None) -> None:
+        if leg not in self._open:
+            return
+        self._open.discard(leg)
+        if self._winner is leg:
+            self._stage.end(Ending("called", failure))
+        elif self._winner is None and not self._tries_again(leg, failure):
+            self._failures.append(failure or NO_ANSWER)
+            final = self._failures[-1].status >= 600  # declined for all devices (RFC 3261 16.7)
+            if final or not self._open:
+                self._decided.set()
+                self._stage.end(Ending("called", self._failures[-1] if final else best_of(self._failures)))
+
+    def _tries_again(self, leg: OutgoingLeg, failure: Failure | None) -> bool:
+        """A phone that can't use what we offered may be offered something else."""
+        other = leg.alternative() if failure is not None and failure.status in UNFIT else None
+        if other is None:
+            return False
+        self._open.add(other)
+        self._bridges[other] = self._make_bridge(other)
+        self._call(other)
+        return True
+
+
+def best_of(failures: Sequence[Failure]) -> Failure:
+    """What to tell a caller of several refusals: the one that says most about people, as a forking proxy does (RFC 3261 16.7)."""
+    ranks = (486, 600, 603, 480, 408)
+    return min(failures, key=lambda failure: ranks.index(failure.status) if failure.status in ranks else len(ranks) + failure.status)

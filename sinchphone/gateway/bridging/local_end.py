@@ -1,0 +1,212 @@
+"""The caller at a place of the exchange's own: for attendants, rooms and announcements, and where code of ours joins two ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+from sinchphone.audio.frame import Frame
+from sinchphone.audio.tones import signal_source
+from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.gateway.bridging.stage import Stage
+from sinchphone.gateway.legs.leg import Answered, DigitPressed, IncomingLeg, Leg, LegEvent, Reoffered, Trickled
+from sinchphone.gateway.legs.reasons import failure_of_error
+from sinchphone.gateway.relay.description import with_candidates
+from sinchphone.gateway.relay.ends import GATHER_SECONDS
+from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.relay.seats import RenewablePort
+from sinchphone.media import port as media
+from sinchphone.media.port import MediaPort
+from sinchphone.media.sound import Party
+from sinchphone.media.thread import MediaThread
+from sinchphone.media.ticker import Ticker
+from sinchphone.protocol.jsep import Candidate, Description
+
+CONNECT_SECONDS: Final = 15.0  # from our description to sound
+MAX_UNHEARD_DIGITS: Final = 64
+
+
+class Candidates:
+    """Collects a port's own candidates: legacy clients want them in the description."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+        self._gathered = asyncio.Event()
+
+    def take(self, candidate: Candidate | None) -> None:
+        """One more; ``None`` ends them."""
+        if candidate is None:
+            self._gathered.set()
+        else:
+            self._found.append(candidate.candidate)
+
+    async def complete(self, sdp: str) -> str:
+        """The description with all candidates, once they are known."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                await self._gathered.wait()
+        return with_candidates(sdp, self._found)
+
+
+class LocalEnd:
+    """Takes the caller's offer (or makes one, for a caller who waits for it) and watches the seat (implements ``stage.CallerFace``)."""
+
+    def __init__(self, stage: Stage, port: MediaPort, media_thread: MediaThread) -> None:
+        self.port = port
+        self._media = media_thread
+        self._sound: Ticker | None = None
+        self.digits: asyncio.Queue[tuple[str, int]] = asyncio.Queue(MAX_UNHEARD_DIGITS)
+        self._stage = stage
+        self._description = ""
+        self._candidates = Candidates()
+        self._connected = asyncio.Event()
+        self._previewed = self._picked_up = False
+
+    @property
+    def caller(self) -> IncomingLeg:
+        """Who sits here."""
+        return self._stage.caller
+
+    async def open(self) -> None:
+        """Make our description. Raises MediaError where the caller's offer has nothing that fits."""
+        self._stage.keep(self.port.close)
+        self._stage.keep(self.quiet)
+        self._stage.spawn(self._watch(), "seat")
+        offer = self.caller.offer
+        made = await (self.port.offer() if offer is None else self.port.answer(Description("offer", offer)))
+        self._description = await self._candidates.complete(made.sdp) if self.caller.transport is Transport.WEBRTC else made.sdp
+
+    async def preview(self) -> None:
+        """Let the caller hear the seat before the call is answered, and wait until it can be heard.
+
+        A caller who waits for our offer answers it in the ACK, so that one hears us only when it is answered.
+        """
+        if self.caller.offer is None:
+            await self.pick_up()
+        elif not self._previewed and not self._picked_up:
+            self._previewed = True
+            await self.caller.early(self._description)
+        await self.heard()
+
+    async def pick_up(self) -> None:
+        """Answer the call."""
+        if not self._picked_up:
+            self._picked_up = True
+            await self.caller.answer(self._description)
+            self._stage.answered()
+
+    async def heard(self) -> None:
+        """Wait until sound flows. Raises MediaError where it doesn't in time."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._connected.wait()
+        except TimeoutError as error:
+            raise MediaError("no sound could be connected in time") from error
+
+    async def listen(self, party: Party) -> None:
+        """Let the caller hear and talk to that party from now on, and nobody else."""
+        await self.quiet()
+        self._sound = Ticker(party, self._media)
+        await self._sound.connect(self.port.leg)
+
+    async def quiet(self) -> None:
+        """Nobody talks to the caller any more."""
+        sound, self._sound = self._sound, None
+        if sound is not None:
+            await sound.close()
+
+    async def ring(self) -> None:
+        """A caller who hears us already hears a ringing tone; all others make one themselves."""
+        if self._previewed or self._picked_up:
+            await self.listen(_Ringback())
+
+    async def take(self, event: LegEvent) -> None:
+        """A candidate, the answer to our offer, a new offer, a digit by signaling."""
+        match event:
+            case Trickled(candidate):
+                await self.port.add_candidate(candidate)
+            case Answered(sdp) if sdp is not None:
+                await self.port.accept(Description("answer", sdp))
+            case Reoffered(sdp):
+                await self._renew(sdp)
+            case DigitPressed(digit, duration_ms):
+                self._note_digit(digit, duration_ms)
+            case _:
+                pass
+
+    async def _renew(self, sdp: str | None) -> None:
+        try:
+            if sdp is None:
+                self._description = await offered_anew(self.port, self.caller)
+            else:
+                self._description = await renewed(self.port, sdp)
+                await self.caller.answer_reoffer(self._description)
+        except MediaError as error:
+            await self.caller.refuse_reoffer(failure_of_error(error))
+
+    def _note_digit(self, digit: str, duration_ms: int) -> None:
+        if not self.digits.full():
+            self.digits.put_nowait((digit, duration_ms))
+
+    async def _watch(self) -> None:
+        async for event in self.port.events():
+            match event:
+                case media.CandidateFound(candidate):
+                    self._candidates.take(candidate)
+                case media.Connected(codec=codec):
+                    self._connected.set()
+                    await self.caller.media_connected(codec)
+                case media.Failed(reason):
+                    await self.caller.media_failed(reason)
+                case media.Lost():
+                    await self.caller.media_failed("nothing came any more")
+                case media.DigitHeard(digit, duration_ms):
+                    self._note_digit(digit, duration_ms)
+                case media.FirstPacket():
+                    pass
+
+    async def heard_digits(self) -> AsyncIterator[str]:
+        """The caller's digits, each as it comes."""
+        while True:
+            yield (await self.digits.get())[0]
+
+
+class _Ringback:
+    """Says a ringing tone."""
+
+    def __init__(self) -> None:
+        self._tone = signal_source("ringback")
+
+    def tick(self, far: Frame) -> Frame:
+        """The next 20 ms of it."""
+        return self._tone.pull()
+
+
+async def renewed(port: MediaPort, sdp: str) -> str:
+    """A port's answer to a new offer of its peer (hold, resume). Raises MediaError where it can't change any more."""
+    change = getattr(port, "reanswer", port.answer)  # a WebRTC port takes later offers as the first one
+    try:
+        answer: Description = await change(Description("offer", sdp))
+    except LocalProtocolError as error:
+        raise MediaError("the sound of this call can't be changed now") from error
+    return answer.sdp
+
+
+async def offered_anew(port: MediaPort, leg: Leg) -> str:
+    """A new offer of a port to its peer, who asked for one and answers it in its ACK (RFC 3261 14.2): both hear each other again, unless
+    the answer says otherwise. Raises MediaError where it can't change any more, or no answer comes."""
+    if not isinstance(port, RenewablePort):
+        raise MediaError("the sound of this call can't be changed")
+    try:
+        offer = await port.reoffer()
+        try:
+            answer = await leg.answer_reoffer(offer.sdp, offered=False)
+            if answer is None:
+                raise MediaError("the other side didn't answer our offer")
+            await port.accept(Description("answer", answer))
+        except MediaError:
+            await port.withdraw()
+            raise
+    except LocalProtocolError as error:
+        raise MediaError("the sound of this call can't be changed now") from error
+    return offer.sdp

@@ -1,0 +1,212 @@
+"""Posts a call's events to the developer's backend and reads what it answers (Sinch Voice callbacks, v1).
+
+::
+
+    BackendSession.incoming     ICE  -> primary URL, or the fallback where that fails -> Svaml, or CallbackError
+    BackendSession.answered     ACE  -> Svaml; "continue" where the backend fails
+    BackendSession.disconnected DiCE -> nobody waits for it, but ``Backend.close`` does, for a moment
+
+Time and size limits are this exchange's own: the platform states none for v1 (its v2 waits 5 s as well).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+from yarl import URL
+
+from sinchphone.errors import SinchphoneError
+from sinchphone.gateway.options import BackendOptions
+from sinchphone.protocol.callback_events import (
+    CallFacts,
+    DisconnectedCallEvent,
+    IncomingCallEvent,
+    sign_callback,
+    write_ace,
+    write_dice,
+    write_ice,
+    write_timestamp,
+)
+from sinchphone.protocol.svaml import MAX_COOKIE_BYTES, Continue, Event, SetCookie, Svaml, SvamlError, cookie_bytes
+from sinchphone.protocol.svaml_reading import parse_svaml
+
+ANSWER_SECONDS: Final = 5.0  # one URL's time to answer
+MAX_ANSWER_BYTES: Final = 64 * 1024
+GOODBYE_SECONDS: Final = 2.0  # how long the last DiCEs may take when the exchange closes
+MAX_PENDING_DICE: Final = 1_000
+_CONNECTIONS: Final = 100
+
+_log = logging.getLogger(__name__)
+
+
+class CallbackError(SinchphoneError):
+    """The backend gave no answer that can be carried out: the caller hears an error message, DiCE says CALLBACKERROR."""
+
+
+class Backend:
+    """The developer's backend. ``async with`` opens and closes it."""
+
+    def __init__(
+        self,
+        options: BackendOptions,
+        application_key: str,
+        secret: bytes,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Callbacks are signed with the application's key and secret."""
+        self._urls = [URL(url) for url in (options.url, options.fallback) if url]
+        self._key, self._secret = application_key, secret
+        self._answer_seconds = answer_seconds
+        self._now = now
+        self._http: aiohttp.ClientSession | None = None
+        self._farewells: set[asyncio.Task[None]] = set()
+
+    def session(self, facts: CallFacts, headers: Mapping[str, str] | None = None) -> "BackendSession":
+        """The callbacks of one call. ``headers``: more HTTP headers to send with each."""
+        return BackendSession(self, facts, headers or {}, self._now)
+
+    async def open(self) -> None:
+        """Be ready to post."""
+        if self._http is None:
+            timeout = aiohttp.ClientTimeout(total=self._answer_seconds)
+            self._http = aiohttp.ClientSession(
+                timeout=timeout,
+                connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept-Encoding": "identity"},  # what is limited in size must not unfold
+                auto_decompress=False,
+            )
+
+    async def close(self) -> None:
+        """Wait a moment for the DiCEs that are under way; drop the others. May be called twice."""
+        farewells = tuple(self._farewells)
+        if farewells:
+            await asyncio.wait(farewells, timeout=GOODBYE_SECONDS)
+        for task in farewells:
+            task.cancel()
+        await asyncio.gather(*farewells, return_exceptions=True)
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def ask(self, body: bytes, event: Event, headers: Mapping[str, str]) -> Svaml:
+        """Post an event; the answer of the first URL that gives one. Raises CallbackError.
+
+        The fallback is asked only where the primary can't be reached, takes too long or refuses. An answer that can't be carried out is
+        an answer: it is explained, and not asked for elsewhere.
+        """
+        failures: list[str] = []
+        for which, url in zip(("the backend", "its fallback"), self._urls, strict=False):
+            try:
+                answer = await self._post(url, body, headers)
+            except CallbackError as error:
+                failures.append(f"{which} {error}")
+                continue
+            return _read(answer, event)
+        raise CallbackError("; ".join(failures), hint="check [backend] url and fallback, and the backend's own log")
+
+    def say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Post a DiCE; nobody waits for the answer. Where too many are under way it's dropped."""
+        if len(self._farewells) >= MAX_PENDING_DICE or self._http is None:
+            _log.warning("a DiCE was dropped: %d are under way", len(self._farewells))
+            return
+        task = asyncio.get_running_loop().create_task(self._say_goodbye(body, headers), name="DiCE")
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    async def _say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
+        try:
+            await self.ask(body, Event.DICE, headers)
+        except CallbackError as error:
+            _log.warning("DiCE: %s", error)
+
+    async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """One try. Redirects aren't followed: the signature covers the path, and the events are for this host. Raises CallbackError."""
+        if self._http is None:
+            raise CallbackError("can't be asked: the exchange is closing")
+        signed = sign_callback(self._key, self._secret, url.raw_path, body, write_timestamp(self._now()))
+        try:
+            async with self._http.post(url, data=body, headers={**headers, **signed}, allow_redirects=False) as response:
+                if not 200 <= response.status <= 299:
+                    raise CallbackError(_why_refused(response.status))
+                return await _limited(response.content)
+        except TimeoutError as error:
+            raise CallbackError(f"did not answer within {self._answer_seconds:g} s") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise CallbackError(f"can't be reached ({type(error).__name__})") from error
+
+
+class BackendSession:
+    """One call's conversation with the backend: remembers its cookies."""
+
+    def __init__(self, backend: Backend, facts: CallFacts, headers: Mapping[str, str], now: Callable[[], float]) -> None:
+        self.cookies: dict[str, str] = {}
+        self._backend = backend
+        self._facts = facts
+        self._headers = headers
+        self._now = now
+        self._over = False
+
+    async def incoming(self, event: IncomingCallEvent) -> Svaml:
+        """ICE: what to do with the call. Raises CallbackError."""
+        return self._taken(await self._backend.ask(write_ice(self._facts, event, self.cookies, self._now()), Event.ICE, self._headers))
+
+    async def answered(self) -> Svaml:
+        """ACE: what to do now that it was answered. Where the backend fails, the call is connected (the platform's rule)."""
+        try:
+            return self._taken(await self._backend.ask(write_ace(self._facts, self.cookies, self._now()), Event.ACE, self._headers))
+        except CallbackError as error:
+            _log.warning("ACE: %s; the call goes on", error)
+            return Svaml(Continue())
+
+    def disconnected(self, event: DisconnectedCallEvent) -> None:
+        """DiCE: the call is over. Only the first counts; never waits."""
+        if not self._over:
+            self._over = True
+            self._backend.say_goodbye(write_dice(self._facts, event, self.cookies, self._now()), self._headers)
+
+    def _taken(self, answer: Svaml) -> Svaml:
+        """The answer; its cookies are kept. Raises CallbackError where they are too many by now."""
+        cookies = self.cookies | {one.key: one.value for one in answer.instructions if isinstance(one, SetCookie)}
+        if cookie_bytes(cookies) > MAX_COOKIE_BYTES:
+            raise CallbackError(f"the call's cookies have {cookie_bytes(cookies)} bytes: at most {MAX_COOKIE_BYTES} are kept")
+        self.cookies = cookies
+        return answer
+
+
+def _read(answer: bytes, event: Event) -> Svaml:
+    try:
+        svaml = parse_svaml(answer, event)
+    except SvamlError as error:
+        raise CallbackError(f"the backend's answer to {event.upper()}: {error}", hint=error.hint) from error
+    for remark in svaml.remarks:
+        _log.warning("the backend's answer to %s: %s", event.upper(), remark)
+    return svaml
+
+
+def _why_refused(status: int) -> str:
+    if 300 <= status <= 399:
+        return f"redirects (HTTP {status}), which isn't followed: name the right URL"
+    return f"answered with HTTP {status}"
+
+
+async def _limited(content: aiohttp.StreamReader) -> bytes:
+    body = b""
+    while chunk := await content.read(MAX_ANSWER_BYTES):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise CallbackError(f"answered with more than {MAX_ANSWER_BYTES // 1024} KiB")
+    return body

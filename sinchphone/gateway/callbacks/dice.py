@@ -1,0 +1,56 @@
+"""What the backend learns when a call is over (DiCE). Pure."""
+
+from typing import Final
+
+from sinchphone.gateway.bridging.stage import Ending
+from sinchphone.gateway.routing.routing import Dialling, Source, identity_of
+from sinchphone.protocol.callback_events import PRIVATE, DisconnectedCallEvent, Reason, Result
+
+_BUSY: Final = (486, 600)
+_NO_ANSWER: Final = (408, 480)
+_UNKNOWN: Final = (404, 410, 604)
+_BLOCKED: Final = (401, 403, 407)
+
+
+def disconnected_event(call: Dialling, ending: Ending, talked_s: float | None) -> DisconnectedCallEvent:
+    """The Disconnected Call Event. ``talked_s``: since the answer; ``None`` where there was none."""
+    reason = ending.reason or _reason(ending, answered=talked_s is not None)
+    caller = call.caller.identity if call.source is Source.USER else call.caller.caller_id or call.caller.identity
+    return DisconnectedCallEvent(
+        to=identity_of(call),
+        caller=caller or PRIVATE,
+        reason=reason,
+        result=Result.ANSWERED if talked_s is not None else _result(ending, reason),
+        duration_s=None if talked_s is None else round(talked_s),
+        headers=call.headers,
+    )
+
+
+def _reason(ending: Ending, *, answered: bool) -> Reason:
+    status = ending.failure.status if ending.failure is not None else 0
+    if answered and not status:
+        return Reason.CALLER_HANGUP if ending.by == "caller" else Reason.CALLEE_HANGUP
+    if ending.by == "caller":
+        return Reason.CANCEL
+    for statuses, reason in (
+        (_BUSY, Reason.BUSY),
+        (_NO_ANSWER, Reason.NO_ANSWER),
+        (_UNKNOWN, Reason.USER_NOT_FOUND),
+        (_BLOCKED, Reason.BLOCKED),
+    ):
+        if status in statuses:
+            return reason
+    if status == 603:
+        return Reason.CALLEE_HANGUP
+    return Reason.CONGESTION if status == 503 else Reason.GENERAL_ERROR
+
+
+def _result(ending: Ending, reason: Reason) -> Result:
+    results = {
+        Reason.BUSY: Result.BUSY,
+        Reason.NO_ANSWER: Result.NO_ANSWER,
+        Reason.TIMEOUT: Result.NO_ANSWER,
+        Reason.CANCEL: Result.NO_ANSWER,
+        Reason.CALLEE_HANGUP: Result.BUSY,  # declined
+    }
+    return results.get(reason, Result.FAILED if ending.failure is not None else Result.NONE)

@@ -1,0 +1,199 @@
+"""What the switchboard sees of a call's two ends, whatever protocol they speak.
+
+::
+
+    IncomingLeg   somebody called us:  ring, early, answer  ->  the caller
+    OutgoingLeg   we call somebody:    start                ->  Ringing, Early, Answered  ->  the switchboard
+    both          events(): what the other side does; hang_up: refuse, cancel or leave, whichever fits
+
+Descriptions are SDP. What goes wrong is said in SIP's numbers throughout (RFC 3261 21): they are the finest that any side has.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from sinchphone.gateway.relay.relay import Transport
+from sinchphone.protocol.jsep import Candidate
+from sinchphone.signaling.dialect import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call ends early. ``status`` is SIP's number, ``reason`` a sentence: escape it before it's shown; ``domain`` who says so."""
+
+    status: int
+    reason: str
+    domain: str = "exchange"  # or "sip"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerName:
+    """Who calls, as the called side may see it. ``domain`` says where the call comes from.
+
+    ``identity`` is a user id (MXP), a SIP address without its scheme (SIP) or a number (PSTN); ``caller_id`` the number that phones
+    show, ``None`` where it's withheld or there is none.
+    """
+
+    domain: Domain
+    identity: str = field(repr=False)
+    caller_id: str | None = field(default=None, repr=False)
+    display_name: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """What the caller asked for."""
+
+    domain: Domain
+    identity: str = field(repr=False)
+
+
+# What legs tell
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """The called side rings."""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchRings:
+    """One of several devices rings, and this is its answer if it takes the call."""
+
+    branch: str
+    sdp: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """The called side is to be heard before it answers."""
+
+    sdp: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The called side took the call. ``sdp`` is ``None`` where an early answer stands; ``branch`` which device it was."""
+
+    sdp: str | None = field(repr=False)
+    branch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trickled:
+    """A candidate of the other side; ``None`` ends them."""
+
+    candidate: Candidate | None
+    branch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffered:
+    """The other side offers anew (hold, resume, another address); ``None``: it wants an offer of ours. To be answered, or refused."""
+
+    sdp: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """The other side sent a digit by signaling (SIP INFO)."""
+
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The other side ended the call: gave up, refused, left or vanished. The last event, exactly once."""
+
+    failure: Failure | None = None
+
+
+LegEvent: TypeAlias = Ringing | BranchRings | Early | Answered | Trickled | Reoffered | DigitPressed | Gone
+
+
+class Leg(Protocol):
+    """One end of a call. Orders never wait for the other side; what comes too late is ignored."""
+
+    @property
+    def id(self) -> str:
+        """The leg's own call id."""
+
+    @property
+    def transport(self) -> Transport:
+        """How it carries its media."""
+
+    @property
+    def signalled_from(self) -> str | None:
+        """The IP address that the other side's signaling comes from, where its media may come from there too."""
+
+    def events(self) -> AsyncIterator[LegEvent]:
+        """What the other side does, in order; ends after Gone. One reader."""
+
+    async def trickle(self, candidate: Candidate | None, *, branch: str = "") -> None:
+        """Tell a candidate of ours; legs without ICE ignore it."""
+
+    async def media_connected(self, codec: str) -> None:
+        """Sound can flow to and from this end."""
+
+    async def media_failed(self, reason: str) -> None:
+        """This end's media can't be reached, or vanished: the leg ends, and says Gone."""
+
+    async def send_digit(self, digit: str, duration_ms: int) -> None:
+        """Tell a digit by signaling. Raises MediaError where that isn't possible."""
+
+    async def answer_reoffer(self, sdp: str, *, offered: bool = True) -> str | None:
+        """Our answer to ``Reoffered``. Where that had no description (``offered`` False), ``sdp`` is our offer, and its answer is returned.
+        Raises MediaError where none comes."""
+
+    async def refuse_reoffer(self, failure: Failure) -> None:
+        """What it offered anew can't be had; the call goes on as before."""
+
+    async def hang_up(self, failure: Failure | None = None) -> None:
+        """End the call, in any state: refuse, cancel or leave, whichever fits."""
+
+    async def run(self) -> None:
+        """Carry the leg until it is over and its goodbyes are said. Cancelling it hangs up. Whoever makes a leg awaits this."""
+
+
+class IncomingLeg(Leg, Protocol):
+    """Somebody calls."""
+
+    @property
+    def caller(self) -> CallerName:
+        """Who calls."""
+
+    @property
+    def dialled(self) -> Dialled:
+        """Whom they asked for."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Public headers."""
+
+    @property
+    def offer(self) -> str | None:
+        """The caller's offer; ``None`` where it waits for ours (SIP only)."""
+
+    async def ring(self) -> None:
+        """Tell the caller that it rings."""
+
+    async def early(self, sdp: str) -> None:
+        """Let the caller hear what comes before the answer."""
+
+    async def answer(self, sdp: str) -> None:
+        """Take the call. An early answer has the same SDP."""
+
+
+class OutgoingLeg(Leg, Protocol):
+    """We call somebody."""
+
+    async def start(self, offer: str) -> None:
+        """Call, with that offer. Raises nothing: a call that can't be placed is Gone."""
+
+    def alternative(self) -> "OutgoingLeg | None":
+        """Another way to call the same side, for when it refuses because of our description; what was taken for this leg is the other's."""
+
+    def release(self) -> None:
+        """Free what was taken when the leg was made (a line of a trunk). Called when all is over, whether it ever ran or not."""

@@ -1,0 +1,207 @@
+"""Which legs a route means: a user's devices and phones, a SIP address, a number over the trunk."""
+
+import time
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, assert_never
+
+from sinchphone.errors import RemoteProtocolError
+from sinchphone.exchange.calls.calls import Calls
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.gateway.legs.leg import CallerName, Failure, OutgoingLeg
+from sinchphone.gateway.legs.mxp import MxpOutgoingLeg
+from sinchphone.gateway.legs.reasons import CallRefusedError
+from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg, Srtp
+from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttendant, ToNumber, ToRoom, ToSip, ToUser
+from sinchphone.gateway.sip.agent import SipAgent
+from sinchphone.gateway.sip.calls import SipCall, SipTarget
+from sinchphone.gateway.sip.registrar import Contact, Registrar
+from sinchphone.gateway.trunk.trunk import Trunk
+from sinchphone.protocol.callback_events import PRIVATE
+from sinchphone.protocol.sip.digest import Credentials
+from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri
+from sinchphone.signaling.dialect import Domain
+
+MAX_PHONES: Final = 4  # of one user that ring at the same time
+TRUNK: Final = "trunk"  # who calls without a password, and from where: the carrier,
+PEER: Final = "peer"  # a PBX or proxy at a trusted address
+ANONYMOUS: Final = SipAddress(SipUri("sip", "anonymous", "anonymous.invalid"), "Anonymous")  # RFC 3323 4.1.1.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sip:
+    """The gateway's SIP side, as a call uses it."""
+
+    agent: SipAgent
+    host: str  # what we are called in addresses
+
+
+def _nothing() -> None:
+    """Nothing to free."""
+
+
+SpeakSip = Callable[[str | None], Awaitable[Sip]]  # makes sure that there is SIP, with a way to that host. Raises SinchphoneError.
+
+
+class OutgoingLegs:
+    """Makes outgoing legs."""
+
+    def __init__(
+        self, calls: Calls, broker: Broker, directory: Directory, trunk: Trunk | None, registrar: Registrar, speak_sip: SpeakSip
+    ) -> None:
+        self.speak_sip = speak_sip
+        self._calls = calls
+        self._broker = broker
+        self._directory = directory
+        self._trunk = trunk
+        self._registrar = registrar
+
+    async def legs(self, route: Route, call: Dialling, application: str) -> Sequence[OutgoingLeg]:
+        """The legs to try at the same time. Raises CallRefusedError where there is none."""
+        match route:
+            case ToUser():
+                return await self._to_user(route, call, application)
+            case ToSip():
+                return [await self._to_sip(route, call)]
+            case ToNumber():
+                return [await self._to_number(route, call)]
+            case Refuse(failure):
+                raise CallRefusedError(failure)
+            case ToRoom() | ToAttendant():
+                raise CallRefusedError(Failure(500, "that is no line"))
+            case _:
+                assert_never(route)
+
+    @property
+    def _barred(self) -> Container[str]:
+        """Where only calls may go that the trunk's rules allow."""
+        return self._trunk if self._trunk is not None else ()
+
+    def phones(self, user: str) -> list[Contact]:
+        """The phones that are registered under that name."""
+        return self._registrar.contacts(user)[:MAX_PHONES]
+
+    async def _to_user(self, route: ToUser, call: Dialling, application_key: str) -> Sequence[OutgoingLeg]:
+        application = self._directory.application(application_key)
+        legs: list[OutgoingLeg] = []
+        if application is not None and self._calls.is_reachable(application, route.user, time.time()):
+            legs.append(MxpOutgoingLeg(self._calls, self._broker, application, route.user, call.caller, route.headers))
+        if phones := self.phones(route.user):
+            sip = await self.speak_sip(None)
+            hops = _passed_on(call)
+            legs += [self._to_phone(sip, contact, call.caller, route, hops) for contact in phones]
+        if legs:
+            return legs
+        if application is not None and route.user in application.users:
+            raise CallRefusedError(Failure(480, f"{route.user} is not listening at the moment"))
+        if self._registrar.password(route.user) is not None:
+            raise CallRefusedError(Failure(480, f"{route.user} isn't registered at the moment"))
+        raise CallRefusedError(Failure(404, f"there is no user {route.user} on this exchange"))
+
+    def _to_phone(self, sip: Sip, contact: Contact, caller: CallerName, route: ToUser, hops: int) -> OutgoingLeg:
+        invitation = Invitation(
+            target=SipTarget(contact.uri, contact.hop),
+            caller=_address_of(sip, caller),
+            headers=_private(route.headers),
+            srtp=Srtp.IF_POSSIBLE if contact.hop.transport == "tls" else None,
+            max_forwards=hops,
+            barred=self._barred,
+        )
+        return _leg(sip, invitation)
+
+    async def _to_sip(self, route: ToSip, call: Dialling) -> OutgoingLeg:
+        uri = _read(route.uri)
+        sip = await self.speak_sip(uri.host)
+        caller = _address_of(sip, call.caller, route.caller_id)
+        encrypted = "tls" in (route.transport, uri.transport)
+        srtp = Srtp.ALWAYS if uri.is_secure else Srtp.IF_POSSIBLE if encrypted else None
+        invitation = Invitation(
+            target=SipTarget(uri),
+            caller=caller,
+            headers=_private(route.headers),
+            transport=route.transport,
+            srtp=srtp,
+            max_forwards=_passed_on(call),
+            barred=self._barred,
+        )
+        return _leg(sip, invitation)
+
+    async def _to_number(self, route: ToNumber, call: Dialling) -> OutgoingLeg:
+        if self._trunk is None:
+            raise CallRefusedError(Failure(503, "there is no trunk"))
+        options = self._trunk.options
+        sip = await self.speak_sip(options.host)
+        hops = _passed_on(call)
+        placed = self._trunk.place(route.number, route.caller_id)
+        if isinstance(placed, Failure):
+            raise CallRefusedError(placed)
+        caller = ANONYMOUS if placed.caller_id is None else SipAddress(SipUri("sip", placed.caller_id, options.host))
+        known = options.username is not None and options.password is not None
+        try:
+            invitation = Invitation(
+                target=SipTarget(_read(placed.uri)),
+                caller=caller,
+                headers=_private(call.headers),
+                credentials=Credentials(options.username or "", options.password or "") if known else None,
+                transport=placed.transport,
+                trunk=TRUNK,
+                may_follow=partial(self._trunk.may_redirect, placed),
+                srtp=Srtp.ALWAYS if options.srtp else None,
+                max_forwards=hops,
+            )
+            return _leg(sip, invitation, self._trunk.release)
+        except CallRefusedError:
+            self._trunk.release()
+            raise
+
+
+def _leg(sip: Sip, invitation: Invitation, over: Callable[[], None] = _nothing) -> OutgoingLeg:
+    def invite(invitation: Invitation, offer: str) -> SipCall:
+        return sip.agent.invite(
+            invitation.target,
+            caller=invitation.caller,
+            offer=offer,
+            headers=invitation.headers,
+            credentials=invitation.credentials,
+            transport=invitation.transport,
+            trunk=invitation.trunk,
+            max_forwards=invitation.max_forwards,
+            barred=invitation.barred,
+            may_follow=invitation.may_follow,
+        )
+
+    return SipOutgoingLeg(invite, invitation, over=over)
+
+
+def _passed_on(call: Dialling) -> int:
+    """How often the next one may pass it on. Raises CallRefusedError where we may not any more (RFC 3261 16.3)."""
+    if call.max_forwards < 1:
+        raise CallRefusedError(Failure(483, "too many hops"))
+    return call.max_forwards - 1
+
+
+def _address_of(sip: Sip, caller: CallerName, caller_id: str | None = None) -> SipAddress:
+    """Who calls, as a From has it."""
+    shown = caller_id or caller.caller_id
+    user = shown or caller.identity.partition("@")[0]
+    if shown == PRIVATE or not user:
+        return ANONYMOUS
+    name = caller.display_name or (caller.identity if caller.domain is Domain.MXP else "")
+    return SipAddress(SipUri("sip", user, sip.host, sip.agent.port), name)
+
+
+def _read(text: str) -> SipUri:
+    try:
+        uri = parse_uri(text)
+    except RemoteProtocolError as error:
+        raise CallRefusedError(Failure(484, "that is no SIP address")) from error
+    if not uri.is_sip:
+        raise CallRefusedError(Failure(416, "only sip: and sips: addresses can be called"))
+    return uri
+
+
+def _private(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that may travel over SIP."""
+    return {name: value for name, value in headers.items() if name.lower().startswith("x-")}

@@ -1,0 +1,102 @@
+"""Why a call ended, from the words of one side to the words of the other. Pure.
+
+::
+
+    MXP cause and failure  ->  Failure (SIP's numbers)  ->  SIP status, or MXP DENY / ERROR with a failure body
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from sinchphone.errors import (
+    ForbiddenError,
+    MediaError,
+    NetworkError,
+    NoPortError,
+    NoServerError,
+    NotFoundError,
+    SinchphoneError,
+)
+from sinchphone.exchange.refusals import RefusedError
+from sinchphone.gateway.legs.leg import Failure
+from sinchphone.protocol.call_vocabulary import Cause
+from sinchphone.protocol.mxp import CallFailure
+
+BUSY: Final = Failure(486, "Busy here")
+DECLINED: Final = Failure(603, "Declined")
+NO_ANSWER: Final = Failure(480, "Nobody answered")
+NOBODY_NOTICED: Final = Failure(480, "No device took notice")
+VANISHED: Final = Failure(408, "The other side vanished")
+NOT_FOUND: Final = Failure(404, "There is nobody of that name here")
+FORBIDDEN: Final = Failure(403, "Not allowed")
+MEDIA_FAILED: Final = Failure(488, "No sound could be connected")
+CLOSING: Final = Failure(503, "The exchange is closing")
+BROKEN: Final = Failure(500, "The exchange failed")
+UNAVAILABLE: Final = Failure(480, "Not available at the moment")
+CROWDED: Final = Failure(486, "Too many calls at the moment")
+NO_LINE: Final = Failure(503, "No line is free at the moment")
+TOO_LONG: Final = Failure(408, "The call has reached its maximum duration")
+
+
+class CallRefusedError(SinchphoneError):
+    """A call that can't be made, and what the caller is told."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+_DENIALS: Final = (486, 600, 603)  # what people decide; the rest is failure
+_STATUSES: Final[Mapping[Cause, Failure]] = {
+    Cause.DENIED: DECLINED,
+    Cause.NO_ANSWER: NO_ANSWER,
+    Cause.TIMEOUT: NOBODY_NOTICED,
+    Cause.INACTIVE: VANISHED,
+    Cause.FAILURE: BROKEN,
+}
+_OF_ERRORS: Final[tuple[tuple[type[SinchphoneError], int], ...]] = (
+    (NoServerError, 404),
+    (NotFoundError, 404),
+    (ForbiddenError, 403),
+    (MediaError, 488),
+    (NetworkError, 503),
+)
+_SAID_ALIKE: Final = (400, 403, 404, 484, 503)  # that HTTP and SIP mean the same by
+
+
+def failure_of_mxp(cause: Cause | None, failure: CallFailure | None) -> Failure | None:
+    """What an MXP call's end means to the other side; ``None`` for a call that just ended (hung up, cancelled)."""
+    general = _STATUSES.get(cause) if cause is not None else BROKEN
+    if general is None:
+        return None
+    if failure is None:
+        return general
+    code = failure.code if failure.code is not None and 400 <= failure.code < 700 else None
+    return Failure(code or general.status, failure.message or general.reason)
+
+
+def as_told(failure: Failure) -> CallFailure:
+    """What an MXP client reads of it."""
+    return CallFailure(failure.status, failure.reason, failure.domain)
+
+
+def is_denial(failure: Failure) -> bool:
+    """Whether somebody decided that: MXP's DENY; anything else is an ERROR."""
+    return failure.status in _DENIALS
+
+
+def failure_of_error(error: SinchphoneError) -> Failure:
+    """What an error of ours means to the other side: in SIP's numbers, and without what only concerns this machine."""
+    match error:
+        case CallRefusedError():
+            return error.failure
+        case RefusedError(status=status) if status in _SAID_ALIKE:
+            return Failure(status, str(error))
+        case RefusedError(status=429):
+            return CROWDED
+        case RefusedError(status=status):
+            return UNAVAILABLE if status < 500 else BROKEN
+        case NoPortError():
+            return NO_LINE
+    status = next((status for kind, status in _OF_ERRORS if isinstance(error, kind)), 500)
+    return Failure(status, str(error), "network" if isinstance(error, NetworkError) else "exchange")

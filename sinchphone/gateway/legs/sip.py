@@ -1,0 +1,251 @@
+"""The SIP ends of bridged calls: a call of the SIP user agent as the switchboard sees it."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable, Container, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from sinchphone.errors import MediaError, SinchphoneError
+from sinchphone.gateway.legs import leg as told
+from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure, Gone, LegEvent
+from sinchphone.gateway.legs.reasons import failure_of_error
+from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.routing.routing import MAX_FORWARDS
+from sinchphone.gateway.sip import calls as sip
+from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
+from sinchphone.gateway.sip.hop import Transport as SipTransport
+from sinchphone.media.outbox import Outbox
+from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sip.digest import Credentials
+from sinchphone.protocol.sip.uri import SipAddress, SipUri
+
+MAX_REASON_CHARACTERS: Final = 120
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
+_SOUND: Final = re.compile(r"^m=audio [1-9]\d* (\S+) ", re.MULTILINE)
+
+
+def transport_of(sdp: str | None) -> Transport:
+    """What the first section of sound asks for; plain RTP where there's none (we offer then)."""
+    found = _SOUND.search(sdp or "")
+    return Transport.SRTP if found is not None and "SAVP" in found[1].upper() else Transport.RTP
+
+
+class _SipLeg:
+    """What both directions have in common."""
+
+    def __init__(self) -> None:
+        self._events = Outbox[LegEvent]()
+        self._call: SipCall | None = None
+        self._answered = False
+        self._given_up: Failure | None = None  # why we ended it
+
+    def events(self) -> AsyncIterator[LegEvent]:
+        """What the other side does; ends after Gone. One reader."""
+        return self._events
+
+    async def trickle(self, candidate: Candidate | None, *, branch: str = "") -> None:
+        """A leg without ICE."""
+
+    async def media_connected(self, codec: str) -> None:
+        """SIP doesn't tell."""
+
+    async def media_failed(self, reason: str) -> None:
+        """The call can't go on."""
+        await self.hang_up(Failure(408, f"the sound broke off: {reason}"))
+
+    async def send_digit(self, digit: str, duration_ms: int) -> None:
+        """INFO."""
+        if self._call is None:
+            raise MediaError("the call hasn't begun")
+        await self._call.send_digit(digit, duration_ms)
+
+    async def answer_reoffer(self, sdp: str, *, offered: bool = True) -> str | None:
+        """200 to a re-INVITE or UPDATE; where that had no description, the answer to ours. Raises MediaError where none comes."""
+        if self._call is None:
+            return None
+        try:
+            return await self._call.answer_reoffer(sdp, offered=offered)
+        except SipError as error:
+            raise MediaError(str(error)) from error
+
+    async def refuse_reoffer(self, failure: Failure) -> None:
+        """488, or what it is."""
+        if self._call is not None:
+            await self._call.refuse_reoffer(failure.status)
+
+    async def hang_up(self, failure: Failure | None = None) -> None:
+        """CANCEL, BYE or a refusal."""
+        self._given_up = self._given_up or failure
+        if self._call is not None:
+            await self._end(self._call, failure)
+
+    async def _end(self, call: SipCall, failure: Failure | None) -> None:
+        await call.hang_up(_phrase(failure.reason) if failure is not None else None)
+
+    async def _carry(self, call: SipCall) -> None:
+        last: LegEvent = Gone()
+        try:
+            async for event in call.events():
+                translated = self._translated(event)
+                if isinstance(translated, Gone):
+                    last = translated
+                else:
+                    self._events.put(translated)
+        except asyncio.CancelledError:
+            await self.hang_up(Failure(503, "the exchange is closing"))
+            raise
+        finally:
+            self._events.put(last)
+            self._events.end()
+
+    def _translated(self, event: sip.SipEvent) -> LegEvent:
+        match event:
+            case sip.Ringing():
+                return told.Ringing()
+            case sip.Early(sdp):
+                return told.Early(sdp)
+            case sip.Answered(sdp):
+                self._answered = True
+                return told.Answered(sdp)
+            case sip.Reoffered(sdp):
+                return told.Reoffered(sdp)
+            case sip.DigitHeard(digit, duration_ms):
+                return told.DigitPressed(digit, duration_ms)
+            case sip.Refused(error=SinchphoneError() as error):
+                return Gone(self._given_up or failure_of_error(error))
+            case sip.Refused(status, reason):
+                return Gone(self._given_up or Failure(status, reason or f"SIP {status}", "sip"))
+            case sip.Ended(reason, status):
+                return Gone(self._given_up or self._failure(status, reason))
+
+    def _failure(self, status: int | None, reason: str) -> Failure | None:
+        """Of a call that ended: hanging up is none, nor is a caller who gave up."""
+        if status is None or status < 400 or status == 487 or (self._answered and status != 408):
+            return None
+        return Failure(status, reason or f"SIP {status}", "sip")
+
+
+class SipIncomingLeg(_SipLeg):
+    """A phone, a trunk or a proxy calls."""
+
+    def __init__(self, call: SipCall, caller: CallerName, dialled: Dialled) -> None:
+        super().__init__()
+        self._call: SipCall = call
+        self.id = str(uuid.uuid4())  # the caller's Call-ID is theirs to choose, and may come again
+        self.caller = caller
+        self.dialled = dialled
+        self.headers: Mapping[str, str] = dict(call.headers)
+        self.offer = call.offer
+        self.transport = Transport.SRTP if call.offer is None and call.facts.encrypted else transport_of(call.offer)
+        source = call.facts.source
+        self.signalled_from = source.host if source is not None else None
+
+    async def run(self) -> None:
+        """Carry the leg until it is over. Cancelling it hangs up."""
+        await self._carry(self._call)
+
+    async def ring(self) -> None:
+        """180."""
+        await self._call.ring()
+
+    async def early(self, sdp: str) -> None:
+        """183."""
+        await self._call.early(sdp)
+
+    async def answer(self, sdp: str) -> None:
+        """200."""
+        self._answered = True
+        await self._call.answer(sdp)
+
+    async def _end(self, call: SipCall, failure: Failure | None) -> None:
+        if self._answered or failure is None:
+            await call.hang_up(_phrase(failure.reason) if failure is not None else None)
+        else:
+            await call.refuse(failure.status, _phrase(failure.reason))
+
+
+class Srtp(Enum):
+    """How much encryption of the sound is wanted. Where none is, a phone that insists on it gets it all the same."""
+
+    IF_POSSIBLE = "if possible"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """How a SIP call is to be made."""
+
+    target: SipTarget
+    caller: SipAddress
+    headers: Mapping[str, str] = field(default_factory=dict)
+    credentials: Credentials | None = None
+    transport: SipTransport | None = None
+    trunk: str | None = None
+    srtp: "Srtp | None" = None
+    max_forwards: int = MAX_FORWARDS
+    barred: Container[str] = ()  # addresses that it may not lead to
+    may_follow: Callable[[SipUri], bool] | None = None  # where a redirection may lead; None: wherever the agent lets it
+
+
+Invite = Callable[[Invitation, str], SipCall]  # with our offer
+
+
+class SipOutgoingLeg(_SipLeg):
+    """We call a phone, a SIP address or a number over the trunk."""
+
+    def __init__(self, invite: Invite, invitation: Invitation, *, over: Callable[[], None], again: bool = False) -> None:
+        """``over`` frees what the leg was given; ``again``: the first kind of sound was refused."""
+        super().__init__()
+        self.id = str(uuid.uuid4())
+        self.transport = Transport.RTP if (invitation.srtp is None) is not again else Transport.SRTP
+        self._again = again
+        self._invite = invite
+        self._invitation = invitation
+        self._over = over
+        self._started: asyncio.Future[SipCall] = asyncio.get_running_loop().create_future()
+
+    @property
+    def signalled_from(self) -> str | None:
+        """Where its answers come from; before one came, where a phone registered from."""
+        hop = (self._call.heard_from if self._call is not None else None) or self._invitation.target.hop
+        return hop.host if hop is not None else None
+
+    async def start(self, offer: str) -> None:
+        """INVITE."""
+        if self._given_up is None and not self._started.done():
+            self._call = self._invite(self._invitation, offer)
+            self._started.set_result(self._call)
+
+    async def run(self) -> None:
+        """Carry the leg, from its start, until it is over. Cancelling it hangs up."""
+        try:
+            call = await asyncio.shield(self._started)
+        except asyncio.CancelledError:
+            self._events.put(Gone(self._given_up))
+            self._events.end()
+            raise
+        await self._carry(call)
+
+    def alternative(self) -> "SipOutgoingLeg | None":
+        """The other kind of sound, once, unless it must be encrypted."""
+        if self._again or self._invitation.srtp is Srtp.ALWAYS:
+            return None
+        over, self._over = self._over, _nothing
+        return SipOutgoingLeg(self._invite, self._invitation, over=over, again=True)
+
+    def release(self) -> None:
+        """Free a line of a trunk, where it has one."""
+        over, self._over = self._over, _nothing
+        over()
+
+
+def _nothing() -> None:
+    """Freed already."""
+
+
+def _phrase(reason: str) -> str:
+    """A sentence as a reason phrase: one line of ASCII."""
+    return _UNPRINTABLE.sub("?", reason)[:MAX_REASON_CHARACTERS]

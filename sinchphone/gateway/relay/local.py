@@ -1,0 +1,346 @@
+"""Relays in this process: two of our ports for each call, and what joins them. Sound stays in the media thread.
+
+::
+
+    caller's offer -> kept                    port(called).offer -> for the called side
+                      port(caller).answer <- port(called).accept <- called side's answer      then: joint.join(both)
+
+What the called side is offered begins with the codecs that the caller has, in the caller's order: whichever it takes, packets
+pass without a codec. The codecs behind them are decoded and encoded. Devices that answer one WebRTC offer get a port each,
+forked from the first; phones that answer one RTP offer share it, and the last one is heard.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, cast
+
+from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.gateway.relay import relay as tell
+from sinchphone.gateway.relay.description import codecs, direction
+from sinchphone.gateway.relay.ends import End
+from sinchphone.gateway.relay.joint import Joint
+from sinchphone.gateway.relay.relay import RelayEvent, Side, Transport
+from sinchphone.media.outbox import Outbox
+from sinchphone.media.port import (
+    CandidateFound,
+    Connected,
+    DigitHeard,
+    Failed,
+    FirstPacket,
+    Lost,
+    Moved,
+    PassingPort,
+    PortEvent,
+    PortOptions,
+    PortWarning,
+    RestartWanted,
+    RtpPortOptions,
+)
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.jsep import Candidate
+
+CODECS: Final = ("opus", "PCMU", "PCMA", "G722")
+_MAX_EARLY: Final = 64  # candidates of a branch before its answer, and branches
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """How the ports of a relay are reached and reach their peers. Their codecs are the relay's business."""
+
+    webrtc: PortOptions = field(default_factory=partial(PortOptions, loopback=True))
+    rtp: RtpPortOptions = field(default_factory=RtpPortOptions)
+
+
+class LocalRelays:
+    """Implements media.relay.relay.Relays."""
+
+    def __init__(self, media: MediaThread, options: LocalOptions | None = None) -> None:
+        self._media = media
+        self._options = options or LocalOptions()
+        self._relays: set[LocalRelay] = set()
+
+    def relay(self, call_id: str, caller: Transport, *, signalled_from: str | None = None) -> "LocalRelay":
+        """The media of a new call whose caller uses that transport."""
+        relay = LocalRelay(self._media, self._options, self._relays, caller, signalled_from)
+        self._relays.add(relay)
+        return relay
+
+    async def close(self) -> None:
+        """Delete what is left. May be called twice."""
+        for relay in list(self._relays):
+            await relay.delete()
+
+
+class LocalRelay:
+    """Implements media.relay.relay.Relay. For one event loop, which need not be the media thread's."""
+
+    def __init__(
+        self, media: MediaThread, options: LocalOptions, siblings: "set[LocalRelay]", caller: Transport, signalled_from: str | None
+    ) -> None:
+        self._media = media
+        self._options = options
+        self._siblings = siblings
+        self._transports = {Side.CALLER: caller}
+        self._signalled_from = {Side.CALLER: signalled_from}
+        self._ends: list[End] = []  # all that aren't closed
+        self._caller: End | None = None
+        self._first: End | None = None  # the end that offered to the called side; forks come from it
+        self._branches: dict[str, End] = {}
+        self._called: End | None = None  # who is heard
+        self._accepting = asyncio.Lock()
+        self._early: dict[str, list[Candidate | None]] = {}
+        self._offered = ""  # by the caller
+        self._given: str | None = None  # our answer to it
+        self._proposed: End | None = None  # who was offered anew without the other's knowledge
+        self._again: tuple[Side, str] | None = None  # a later offer that waits for the other side's answer
+        self._joint = Joint(media)
+        self._events: Outbox[RelayEvent] = Outbox()
+        self._forking: set[asyncio.Task[PassingPort]] = set()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Future[None] | None = None
+
+    # the calls of the signaling
+
+    async def offer(self, offer: str, towards: Transport, *, signalled_from: str | None = None) -> str:
+        """Take the caller's offer, give the one for the called side."""
+        self._check_open()
+        if self._caller is not None:
+            return await self._offer_again(Side.CALLER, offer, self._both()[1])
+        known = codecs(offer)
+        self._offered = offer
+        self._transports[Side.CALLED], self._signalled_from[Side.CALLED] = towards, signalled_from
+        self._caller = self._end(Side.CALLER, CODECS)
+        self._first = self._end(Side.CALLED, tuple(dict.fromkeys((*known, *CODECS))))
+        return await self._first.offer()
+
+    async def ringing(self, answer: str, *, branch: str = "") -> None:
+        """Take the answer of a WebRTC branch that only rings: it's connected, and not heard."""
+        if self._transports.get(Side.CALLED) is Transport.WEBRTC:
+            await self._accept(answer, branch)
+
+    async def answer(self, answer: str, *, branch: str = "", signalled_from: str | None = None) -> str:
+        """Take the answer of the called side, give ours for the caller."""
+        called = await self._accept(answer, branch, signalled_from)
+        caller = self._caller
+        if caller is None:
+            raise LocalProtocolError("there is no offer to answer")
+        if called is not self._called:
+            self._called = called
+            if called.connected is not None:  # it was while it rang
+                self._events.put(tell.SideConnected(Side.CALLED, called.connected.codec))
+        if self._again is not None and self._again[0] is Side.CALLER:
+            self._given = await self._answer_again(caller, called, answer)
+        elif self._given is None:
+            self._given = await caller.answer(self._offered, called.codec)
+        await self._join(caller, called)
+        return self._given
+
+    async def reoffer(self, offer: str) -> str:
+        """Take a new offer of the called side, give the one for the caller."""
+        return await self._offer_again(Side.CALLED, offer, self._both()[0])
+
+    async def reanswer(self, answer: str) -> str:
+        """Take the caller's answer to ``reoffer``, give ours for the called side."""
+        caller, called = self._both()
+        if self._again is None or self._again[0] is not Side.CALLED:
+            raise LocalProtocolError("there is no offer to answer")
+        await caller.accept(answer)
+        given = await self._answer_again(called, caller, answer)
+        await self._join(caller, called)
+        return given
+
+    async def withdraw(self) -> None:
+        """The last offer again was refused: what was agreed before stays."""
+        if self._proposed is not None:
+            proposed, self._proposed = self._proposed, None
+            await proposed.rtp.withdraw()
+        if self._again is not None:
+            caller, called = self._both()
+            offered = called if self._again[0] is Side.CALLER else caller
+            self._again = None
+            await offered.rtp.withdraw()
+
+    async def propose(self, side: Side) -> str:
+        """A new offer of ours for an RTP side, without asking the other one."""
+        caller, called = self._both()
+        own = caller if side is Side.CALLER else called
+        given = await own.rtp.reoffer()
+        self._proposed = own
+        return given.sdp
+
+    async def settle(self, side: Side, answer: str) -> None:
+        """Take the answer to it."""
+        caller, called = self._both()
+        if self._proposed is not (caller if side is Side.CALLER else called):
+            raise LocalProtocolError("there is no offer to answer")
+        await self._proposed.settle(answer)
+        self._proposed = None
+        await self._join(caller, called)
+
+    async def renew(self, side: Side, offer: str) -> str:
+        """Answer a new offer of a side; the other one hears what it sends from then on, or silence."""
+        caller, called = self._both()
+        own, other = (caller, called) if side is Side.CALLER else (called, caller)
+        given = await own.reanswer(offer, other.codec)
+        await self._join(caller, called)
+        return given
+
+    async def add_candidate(self, side: Side, candidate: Candidate | None, *, branch: str = "") -> None:
+        """Take a trickled candidate; those of a branch that didn't answer yet are kept for it."""
+        end = self._caller if side is Side.CALLER else self._branches.get(branch)
+        if end is not None:
+            await end.add_candidate(candidate)
+        elif side is Side.CALLED and (branch in self._early or len(self._early) < _MAX_EARLY):
+            kept = self._early.setdefault(branch, [])
+            if len(kept) < _MAX_EARLY:
+                kept.append(candidate)
+
+    async def dtmf(self, towards: Side, digits: str) -> None:
+        """Send digits to a side; returns when they are sent."""
+        end = self._caller if towards is Side.CALLER else self._called
+        if end is None:
+            raise MediaError("nobody is there to take digits")
+        await end.port.dtmf(digits)
+
+    @property
+    def passes(self) -> tuple[bool, ...]:
+        """From the caller and from the called side: whether packets pass without a codec; empty before both are joined."""
+        return self._joint.passes
+
+    def events(self) -> Outbox[RelayEvent]:
+        """What happens, in order; ends when the relay is deleted. One reader."""
+        return self._events
+
+    async def delete(self) -> None:
+        """End the media and free its ports. May be called twice; who comes second waits for the first."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    # inside
+
+    def _check_open(self) -> None:
+        if self._closing is not None:
+            raise MediaError("the relay is deleted")
+
+    def _both(self) -> tuple[End, End]:
+        self._check_open()
+        if self._caller is None or self._called is None or self._given is None:
+            raise LocalProtocolError("only an answered call can be offered anew")
+        return self._caller, self._called
+
+    def _end(self, side: Side, wanted: tuple[str, ...]) -> End:
+        transport = self._transports[side]
+        port: PassingPort
+        if transport is Transport.WEBRTC:
+            port = self._media.ports.port(replace(self._options.webrtc, codecs=wanted))
+        else:
+            came_from, secured = self._signalled_from[side], transport is Transport.SRTP
+            port = self._media.rtp_ports.port(replace(self._options.rtp, codecs=wanted, srtp=secured, signalled_from=came_from))
+        end = End(side, transport, port, self._heard)
+        self._ends.append(end)
+        return end
+
+    async def _join(self, caller: End, called: End) -> None:
+        await self._joint.join(caller.port, called.port, speak=(caller.speaks, called.speaks))
+
+    async def _accept(self, answer: str, branch: str, signalled_from: str | None = None) -> End:
+        """The end of a branch, which has taken the branch's answer."""
+        async with self._accepting:
+            self._check_open()
+            end = self._branches.get(branch)
+            if end is None:
+                end = await self._branch(branch)
+                for candidate in self._early.pop(branch, ()):
+                    await end.add_candidate(candidate)
+            if signalled_from is not None:
+                await end.trust_source(signalled_from)
+            await end.accept(answer)
+            return end
+
+    async def _branch(self, branch: str) -> End:
+        """The first branch gets the end that offered; so do others over RTP, where the last answer counts."""
+        first = self._first
+        if first is None:
+            raise LocalProtocolError("there is no offer to answer")
+        if self._branches and self._transports[Side.CALLED] is Transport.WEBRTC:
+            if len(self._branches) >= _MAX_EARLY:
+                raise MediaError("too many devices answer")
+            port = await self._fork(first.port)
+            end = End(Side.CALLED, Transport.WEBRTC, port, self._heard, branch=branch, forked=True)
+            self._ends.append(end)
+        else:
+            end = first
+        self._branches[branch] = end
+        return end
+
+    async def _fork(self, port: PassingPort) -> PassingPort:
+        """A fork, which doesn't get lost when who waits for it is cancelled: ``delete`` closes it."""
+        forking = asyncio.create_task(_forked(port), name="relay-fork")
+        self._forking.add(forking)
+        fork = await asyncio.shield(forking)
+        self._forking.discard(forking)
+        return fork
+
+    async def _offer_again(self, side: Side, offer: str, other: End) -> str:
+        given = await other.rtp.reoffer(direction=direction(offer))
+        self._again = side, offer
+        return given.sdp
+
+    async def _answer_again(self, offerer: End, other: End, answer: str) -> str:
+        """Our answer to a later offer, once the other side has answered what we made of it."""
+        if self._again is None:
+            raise LocalProtocolError("there is no offer to answer")
+        (_, offer), self._again = self._again, None
+        return await offerer.reanswer(offer, other.codec, direction=direction(answer))
+
+    def _heard(self, end: End, event: PortEvent) -> None:
+        """An event of a port. Of the called side's branches only the one that is heard counts."""
+        if isinstance(event, CandidateFound):
+            self._events.put(tell.BranchCandidate(end.branch, event.candidate))
+            return
+        if end not in (self._caller, self._called):
+            if end.over and end is not self._first:
+                self._retire(end)
+            return
+        match event:
+            case Connected(_, codec):
+                self._events.put(tell.SideConnected(end.side, codec))
+            case Failed(reason):
+                self._events.put(tell.SideLost(end.side, reason))
+            case Lost(silent_s):
+                self._events.put(tell.SideLost(end.side, f"nothing has come for {silent_s:.0f} s"))
+            case DigitHeard(digit, duration_ms):
+                other = self._called if end is self._caller else self._caller
+                passed = other is not None and other.press(digit)
+                self._events.put(tell.DigitHeard(end.side, digit, duration_ms, passed))
+            case FirstPacket() | RestartWanted() | Moved() | PortWarning():  # the sides aren't asked again for the path's sake
+                pass
+
+    def _retire(self, end: End) -> None:
+        """Close the end of a branch that gave up; should it answer all the same, it gets another one."""
+        self._branches.pop(end.branch, None)
+        if end in self._ends:
+            self._ends.remove(end)
+            retiring = asyncio.create_task(end.close(), name="relay-retire")
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+
+    async def _close(self) -> None:
+        self._siblings.discard(self)
+        with suppress(LocalProtocolError, MediaError):  # the media thread was stopped, and with it all that was in it
+            await self._joint.part()
+        for forking in self._forking:
+            with suppress(MediaError, LocalProtocolError):
+                await (await forking).close()
+        try:
+            await asyncio.gather(*(end.close() for end in self._ends), *self._retiring)
+        finally:
+            self._ends.clear()
+            self._events.end()
+
+
+async def _forked(port: PassingPort) -> PassingPort:
+    return cast(PassingPort, await port.fork())

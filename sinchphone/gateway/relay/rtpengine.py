@@ -1,0 +1,405 @@
+"""Relays whose media run in rtpengine: sound never touches this process. Descriptions go there and come back rewritten.
+
+::
+
+    caller's offer -> ng offer  -> for the called side        RTP <-> rtpengine <-> DTLS-SRTP, SRTP, RTP; codecs both ways
+    for the caller <- ng answer <- called side's answer
+
+What rtpengine doesn't say by itself is asked for (``query``): who is heard, who went silent. Digits that it hears come to
+a socket of ours, where it is told so (``--dtmf-log-dest``).
+"""
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.gateway.relay.description import (
+    agreed,
+    anonymous,
+    codecs,
+    direction,
+    ice_fragment,
+    mirrored,
+    takes_events,
+    with_candidates,
+    with_direction,
+)
+from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
+from sinchphone.gateway.relay.relay import DigitHeard, RelayEvent, Side, SideConnected, SideLost, Transport
+from sinchphone.media.outbox import Outbox
+from sinchphone.protocol.jsep import Candidate
+
+CODECS: Final = ("opus", "PCMU", "PCMA", "G722", "telephone-event")  # what either side may use, whatever the other one can
+DIGIT_MS: Final = 160
+PAUSE_MS: Final = 100  # rtpengine's shortest
+_ASK_SECONDS: Final = 0.5  # between two queries until both sides are heard,
+_WATCH_SECONDS: Final = 3.0  # and from then on
+_MAX_UNANSWERED: Final = 3  # queries, one after the other: the sound goes on while rtpengine is busy
+_EVENT_DIGITS: Final = "0123456789*#ABCD"  # RFC 4733 3.2
+_MAX_LOG_BYTES: Final = 4096
+_MAX_INJECTED: Final = 32
+_MAX_EARLY: Final = 64  # candidates of a branch and branches
+_RTP: Final[dict[str, object]] = {"ICE": "remove", "rtcp_mux": ["demux"], "DTLS": "off"}
+_TOWARDS: Final[dict[Transport, dict[str, object]]] = {
+    Transport.WEBRTC: {
+        "transport_protocol": "UDP/TLS/RTP/SAVPF",
+        "ICE": "force",
+        "rtcp_mux": ["offer", "require"],
+        "SDES": ["off"],
+    },
+    Transport.RTP: {"transport_protocol": "RTP/AVP", **_RTP},
+    Transport.SRTP: {"transport_protocol": "RTP/SAVP", **_RTP},
+}
+_REPLACE: Final = ["origin", "SDP-version"]
+_FLAGS: Final[list[str]] = ["generate-mid", "no-rtcp-attribute", "trickle-ICE", "port-latching"]
+
+_log = logging.getLogger(__name__)
+
+
+class RtpengineRelays:
+    """Implements media.relay.relay.Relays. ``address``: of rtpengine's ``--listen-ng``.
+
+    ``digits_at`` is the address that rtpengine's ``--dtmf-log-dest`` names: without it, digits reach the other side all the
+    same, but nobody here hears of them.
+    """
+
+    def __init__(self, address: tuple[str, int], *, digits_at: tuple[str, int] | None = None, lost_after_s: float = 12.0) -> None:
+        self.link = NgLink(address)
+        self._digits_at = digits_at
+        self._lost_after_s = lost_after_s
+        self._relays: dict[str, RtpengineRelay] = {}
+        self._digits: asyncio.DatagramTransport | None = None
+
+    async def start(self) -> None:
+        """See that rtpengine is there, listen for its digits. Raises MediaError."""
+        await self.link.request("ping")
+        if self._digits_at is not None and self._digits is None:
+            loop = asyncio.get_running_loop()
+            try:
+                self._digits, _ = await loop.create_datagram_endpoint(lambda: _DigitLog(self._relays), local_addr=self._digits_at)
+            except OSError as error:
+                host, port = self._digits_at
+                raise MediaError(f"no socket for rtpengine's digits at {host}:{port}: {error.strerror or error}") from error
+
+    def relay(self, call_id: str, caller: Transport, *, signalled_from: str | None = None) -> "RtpengineRelay":
+        """The media of a new call whose caller uses that transport; rtpengine learns by itself where its sound comes from."""
+        name = f"{call_id}-{secrets.token_hex(4)}"  # another gateway may share this rtpengine
+        relay = self._relays[name] = RtpengineRelay(self.link, name, caller, self._lost_after_s, self._relays)
+        return relay
+
+    async def close(self) -> None:
+        """Delete what is left. May be called twice."""
+        for relay in list(self._relays.values()):
+            await relay.delete()
+        if self._digits is not None:
+            self._digits.close()
+            self._digits = None
+        self.link.close()
+
+
+class RtpengineRelay:
+    """Implements media.relay.relay.Relay.
+
+    Each branch of the called side has a tag of its own: the one that answers last is sent to, from the same port. That serves
+    several phones; devices of one WebRTC offer can't replace each other there, so those that only ring are not told to rtpengine.
+    """
+
+    def __init__(self, link: NgLink, name: str, caller: Transport, lost_after_s: float, siblings: "dict[str, RtpengineRelay]") -> None:
+        self.name = name
+        self._link = link
+        self._transports: dict[Side, Transport] = {Side.CALLER: caller}
+        self._offered: tuple[Side, str] | None = None  # the last offer, not answered yet
+        self._tags: dict[Side, str] = {Side.CALLER: Side.CALLER}  # of the sides that answered or offered
+        self._said: dict[Side, str] = {}  # what each side agreed to, as an answer
+        self._codecs: dict[Side, str] = {}
+        self._early: dict[str, list[Candidate]] = {}  # candidates of a called branch before its answer
+        self._branch = ""
+        self._injects = False  # rtpengine may be told to send digits
+        self._injected: deque[tuple[Side, str]] = deque(maxlen=_MAX_INJECTED)  # digits of ours that rtpengine will report as heard
+        self._lost_after_s = lost_after_s
+        self._siblings = siblings
+        self._events: Outbox[RelayEvent] = Outbox()
+        self._watching: asyncio.Task[None] | None = None
+        self._deleting: asyncio.Future[None] | None = None
+
+    async def offer(self, offer: str, towards: Transport, *, signalled_from: str | None = None) -> str:
+        """Take the caller's offer, give the one for the called side."""
+        self._transports.setdefault(Side.CALLED, towards)
+        return await self._offer(Side.CALLER, offer)
+
+    async def ringing(self, answer: str, *, branch: str = "") -> None:
+        """Nothing: rtpengine connects a WebRTC device when it takes the call."""
+
+    async def answer(self, answer: str, *, branch: str = "", signalled_from: str | None = None) -> str:
+        """Take the answer of the called side, give ours for the caller."""
+        early = [each.candidate for each in self._early.pop(branch, ())]
+        self._branch, self._tags[Side.CALLED] = branch, f"{Side.CALLED}-{branch}"
+        return await self._answer(Side.CALLED, with_candidates(answer, early, complete=False) if early else answer)
+
+    async def reoffer(self, offer: str) -> str:
+        """Take a new offer of the called side, give the one for the caller."""
+        if Side.CALLED not in self._said:
+            raise LocalProtocolError("only an answered call can be offered anew")
+        return await self._offer(Side.CALLED, offer)
+
+    async def reanswer(self, answer: str) -> str:
+        """Take the caller's answer to ``reoffer``, give ours for the called side."""
+        return await self._answer(Side.CALLER, answer)
+
+    async def renew(self, side: Side, offer: str) -> str:
+        """Answer a new offer of a side in the name of the other one, with what that agreed to before.
+
+        That of the called side is told to rtpengine as a new answer to the caller: the payload types stay what they were.
+        """
+        other = _other(side)
+        if other not in self._said:
+            raise LocalProtocolError("only an answered call can be renewed")
+        kept, way = self._said[other], mirrored(direction(offer))
+        if side is Side.CALLER:
+            await self._offer(side, offer)
+            return await self._answer(other, with_direction(kept, way), kept=kept)
+        if ice_fragment(offer) != ice_fragment(self._said.get(side, "")):
+            raise MediaError("rtpengine can't restart ICE with the called side alone")
+        given = agreed(await self._offer(other, with_direction(kept, way)), offer)
+        if not codecs(given):
+            raise MediaError("the new offer has none of the codecs of the call under their numbers")
+        await self._answer(side, agreed(offer, given))
+        self._said[other] = kept
+        return given
+
+    async def propose(self, side: Side) -> str:
+        """A new offer for a side in the name of the other one, with what that agreed to before."""
+        other = _other(side)
+        if other not in self._said:
+            raise LocalProtocolError("only an answered call can be offered anew")
+        return await self._offer(other, with_direction(self._said[other], "sendrecv"))
+
+    async def settle(self, side: Side, answer: str) -> None:
+        """Take the answer to it; what the other one agreed to stays."""
+        kept = self._said[_other(side)]
+        await self._answer(side, answer)
+        self._said[_other(side)] = kept
+
+    async def withdraw(self) -> None:
+        """Nothing: rtpengine keeps to what it was answered last."""
+        self._offered = None
+
+    async def add_candidate(self, side: Side, candidate: Candidate | None, *, branch: str = "") -> None:
+        """Take a trickled candidate of a WebRTC side; those of a called branch wait for its answer. Their end isn't needed."""
+        if candidate is None or not candidate.candidate.strip():
+            return
+        if side is Side.CALLED and (side not in self._said or branch != self._branch):
+            kept = self._early.setdefault(branch, []) if len(self._early) < _MAX_EARLY else self._early.get(branch, [])
+            if len(kept) < _MAX_EARLY:
+                kept.append(candidate)
+            return
+        with suppress(MediaError):  # rtpengine learns the address from the peer's checks all the same
+            await self._trickle(side, candidate)
+
+    async def dtmf(self, towards: Side, digits: str) -> None:
+        """Have digits sent to a side; rtpengine queues them.
+
+        Not where it takes no telephone-events: tones in their place leave rtpengine 10.5's Opus silent for the rest of the call.
+        """
+        if not takes_events(self._said.get(towards, "")):
+            raise MediaError("the other side takes no digits as telephone-events")
+        if not self._injects:
+            await self._make_injecting()
+        for digit in digits:
+            if digit in "wW":
+                await asyncio.sleep(0.5 if digit == "w" else 1.0)
+            else:
+                self._injected.append((_other(towards), digit))
+                await self._request("play DTMF", from_tag=self._tags[_other(towards)], code=digit, duration=DIGIT_MS, pause=PAUSE_MS)
+
+    def events(self) -> Outbox[RelayEvent]:
+        """What happens, in order; ends when the relay is deleted. One reader."""
+        return self._events
+
+    async def delete(self) -> None:
+        """End the media and free its ports. May be called twice; who comes second waits for the first."""
+        if self._deleting is None:
+            self._deleting = asyncio.ensure_future(self._delete())
+        await asyncio.shield(self._deleting)
+
+    def heard_digit(self, side: Side, digit: str, duration_ms: int) -> None:
+        """Rtpengine says that a side sent a digit, which it passed on itself where the other side takes telephone-events.
+
+        It says so of digits that we had it send, too.
+        """
+        if (side, digit) in self._injected:
+            self._injected.remove((side, digit))
+            return
+        other = _other(side)
+        self._events.put(DigitHeard(side, digit, duration_ms, passed=other not in self._said or takes_events(self._said[other])))
+
+    # inside
+
+    async def _delete(self) -> None:
+        self._siblings.pop(self.name, None)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        try:
+            if Side.CALLED in self._transports:  # else rtpengine never heard of the call
+                await self._link.request("delete", call_id=self.name, from_tag=Side.CALLER, delete_delay=0)
+        except MediaError as error:
+            _log.warning("a call's media stay in rtpengine until they time out there: %s", error)
+        finally:
+            self._events.end()
+
+    async def _request(self, command: str, **keys: object) -> dict[str, Any]:
+        if self._deleting is not None:
+            raise MediaError("the relay is deleted")
+        return await self._link.request(command, call_id=self.name, **keys)
+
+    def _flags(self) -> list[str]:
+        return [*_FLAGS, "inject-DTMF"] if self._injects else _FLAGS
+
+    async def _make_injecting(self) -> None:
+        """Have rtpengine run the sound through its codecs from now on, which its digits need: packets that pass are 20 ms sooner there."""
+        pending, self._injects = self._offered, True
+        called = self._said[Side.CALLED]
+        await self._offer(Side.CALLER, self._said[Side.CALLER])
+        await self._answer(Side.CALLED, called)
+        self._offered = pending
+
+    async def _offer(self, side: Side, offer: str) -> str:
+        other = _other(side)
+        from_tag, to_tag = self._tags[side], self._tags.get(other)
+        flags = _TOWARDS[self._transports[other]]
+        found = await self._request(
+            "offer",
+            from_tag=from_tag,
+            to_tag=to_tag,
+            sdp=anonymous(offer),
+            flags=self._flags(),
+            replace=_REPLACE,
+            codec={"transcode": CODECS},
+            **flags,
+        )
+        self._offered = side, offer
+        return _sdp(found)
+
+    async def _answer(self, side: Side, answer: str, *, kept: str | None = None) -> str:
+        """``kept``: what the side agrees to from now on, where it isn't ``answer``."""
+        if self._offered is None:
+            raise LocalProtocolError("there is no offer to answer")
+        offerer, offer = self._offered
+        flags = _TOWARDS[self._transports[offerer]]
+        found = await self._request(
+            "answer",
+            from_tag=self._tags[offerer],
+            to_tag=self._tags[side],
+            sdp=anonymous(answer),
+            flags=self._flags(),
+            replace=_REPLACE,
+            **flags,
+        )
+        given = _sdp(found)
+        self._said[side], self._said[offerer] = kept or answer, agreed(offer, given)
+        self._codecs = {side: _first(answer), offerer: _first(given)}
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch(), name="rtpengine-watch")
+        return given
+
+    async def _trickle(self, side: Side, candidate: Candidate) -> None:
+        """A fragment with one candidate (RFC 8840 9); rtpengine needs the credentials in it to find its place."""
+        source = self._said.get(side) or (self._offered[1] if self._offered and self._offered[0] is side else "")
+        wanted = ("a=ice-ufrag:", "a=ice-pwd:", "a=mid:", "m=audio")
+        lines = [line.strip() for line in source.splitlines() if line.strip().startswith(wanted)]
+        fragment = "".join(f"{line}\r\n" for line in (*lines, f"a={candidate.candidate.strip().removeprefix('a=')}"))
+        to_tag = self._tags.get(_other(side))
+        await self._request("offer", from_tag=self._tags[side], to_tag=to_tag, sdp=fragment, flags=["fragment", "trickle-ICE"])
+
+    async def _watch(self) -> None:
+        """Ask again and again who was heard, until the relay is deleted or rtpengine has lost the call."""
+        ears = {side: _Ear(time.monotonic()) for side in Side}
+        unanswered = 0
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS if all(ear.connected for ear in ears.values()) else _ASK_SECONDS)
+            try:
+                found = await self._request("query")
+            except MediaError as error:
+                unanswered += 1
+                if isinstance(error, NoAnswerError) and unanswered < _MAX_UNANSWERED:
+                    continue
+                for side in Side:
+                    self._events.put(SideLost(side, str(error)))
+                return
+            unanswered = 0
+            for side, ear in ears.items():
+                self._judge(side, ear, *_packets(found, side))
+
+    def _judge(self, side: Side, ear: "_Ear", sound: int, packets: int) -> None:
+        """Tell what is new about a side; a held one may be silent."""
+        now = time.monotonic()
+        if packets != ear.packets or direction(self._said[side]) not in ("sendrecv", "sendonly"):
+            ear.packets, ear.heard_at = packets, now
+        if sound and not ear.connected:
+            ear.connected = True
+            self._events.put(SideConnected(side, self._codecs[side]))
+        if ear.connected and not ear.lost and now - ear.heard_at > self._lost_after_s:
+            ear.lost = True
+            self._events.put(SideLost(side, f"nothing has come for {now - ear.heard_at:.0f} s"))
+
+
+@dataclass(slots=True)
+class _Ear:
+    """What is known about one side's arrivals."""
+
+    heard_at: float  # on time.monotonic
+    packets: int = 0
+    connected: bool = False
+    lost: bool = False
+
+
+class _DigitLog(asyncio.DatagramProtocol):
+    """Takes rtpengine's reports of digits (JSON datagrams); a forged one names no relay, since their names are random."""
+
+    def __init__(self, relays: dict[str, RtpengineRelay]) -> None:
+        self._relays = relays
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        with suppress(ValueError, KeyError, TypeError, IndexError, RecursionError):
+            said = json.loads(data[:_MAX_LOG_BYTES])
+            side, event, duration = _side(said["source_tag"]), int(said["event"]), int(said["duration"])
+            if 0 <= event < len(_EVENT_DIGITS) and 0 <= duration < 60_000:
+                self._relays[said["callid"]].heard_digit(side, _EVENT_DIGITS[event], duration)
+
+
+def _side(tag: str) -> Side:
+    return Side(tag.partition("-")[0])
+
+
+def _other(side: Side) -> Side:
+    return Side.CALLED if side is Side.CALLER else Side.CALLER
+
+
+def _first(sdp: str) -> str:
+    return next(iter(codecs(sdp)), "")
+
+
+def _sdp(answer: dict[str, Any]) -> str:
+    sdp = answer.get("sdp")
+    if not isinstance(sdp, str):
+        raise MediaError("rtpengine gave no session description")
+    return sdp
+
+
+def _packets(found: dict[str, Any], side: Side) -> tuple[int, int]:
+    """How many packets came from a side: of sound, and of any kind."""
+    try:
+        own = [tag for name, tag in found["tags"].items() if name == side or name.startswith(f"{side}-")]
+        streams = [stream for tag in own for media in tag["medias"] for stream in media["streams"]]
+        counts = [(stream["flags"], int(stream["stats"]["packets"])) for stream in streams]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return 0, 0
+    return sum(count for flags, count in counts if "RTP" in flags), sum(count for _, count in counts)

@@ -1,0 +1,186 @@
+"""Ports for ends in this process (attendants, conference rooms) whose peers are outside, whichever relay carries the media.
+
+::
+
+    in this process:  peer outside <-> WebRtcPort or RtpPort
+    with rtpengine:   peer outside <-> rtpengine <-> RtpPort        descriptions go through rtpengine, sound comes over plain RTP
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
+
+from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.gateway.relay.local import CODECS, LocalOptions
+from sinchphone.gateway.relay.relay import Side, Transport
+from sinchphone.gateway.relay.rtpengine import RtpengineRelay, RtpengineRelays
+from sinchphone.media.port import MediaPort, PortEvent, PortStats, RtpPortOptions
+from sinchphone.media.sound import Leg
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.jsep import Candidate, Description
+
+
+@runtime_checkable
+class RenewablePort(Protocol):
+    """What a seat over RTP or SRTP can do beside a MediaPort's own."""
+
+    async def reanswer(self, offer: Description) -> Description:
+        """Take a later offer of the peer (hold, resume, another address), give our answer. Raises MediaError; then nothing has changed."""
+
+    async def reoffer(self) -> Description:
+        """A later offer of ours, to hear each other; ``accept`` takes its answer. Raises MediaError."""
+
+    async def withdraw(self) -> None:
+        """That was refused: what was agreed before stays."""
+
+    async def trust_source(self, host: str) -> None:
+        """The peer's signaling comes from that IP address: its sound may come from there too. To be told before ``accept``."""
+
+
+class Seats(Protocol):
+    """Makes seats."""
+
+    def seat(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+        """A new port for a peer that uses that transport; over RTP and SRTP it's a RenewablePort too.
+
+        ``signalled_from``: the IP address that the peer's signaling comes from.
+        """
+
+
+class LocalSeats:
+    """Implements Seats with ports that face the peer themselves."""
+
+    def __init__(self, media: MediaThread, options: LocalOptions | None = None) -> None:
+        self._media = media
+        self._options = options or LocalOptions()
+
+    def seat(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+        """A new port; over WebRTC its candidates come as events."""
+        if transport is Transport.WEBRTC:
+            return self._media.ports.port(replace(self._options.webrtc, codecs=CODECS))
+        secured = transport is Transport.SRTP
+        return self._media.rtp_ports.port(replace(self._options.rtp, codecs=CODECS, srtp=secured, signalled_from=signalled_from))
+
+
+class RtpengineSeats:
+    """Implements Seats with rtpengine between. ``inside`` is how rtpengine reaches this process."""
+
+    def __init__(self, relays: RtpengineRelays, media: MediaThread, inside: RtpPortOptions | None = None) -> None:
+        self._relays = relays
+        self._media = media
+        self._inside = inside or RtpPortOptions(codecs=CODECS)
+
+    def seat(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+        """A new port; its descriptions carry rtpengine's candidates."""
+        return RtpengineSeat(self._relays, self._media.rtp_ports.port(self._inside), call_id, transport)
+
+
+class RtpengineSeat:
+    """Implements MediaPort and RenewablePort: the outside by a relay, the sound by a port of ours."""
+
+    def __init__(self, relays: RtpengineRelays, port: MediaPort, call_id: str, transport: Transport) -> None:
+        self._relays = relays
+        self._port = port
+        self._call_id = call_id
+        self._transport = transport
+        self._proposes = False  # a later offer of ours waits for its answer
+        self._relay: RtpengineRelay | None = None
+        self._outside = Side.CALLED  # where the peer is, in the relay's eyes
+        self._early: list[Candidate | None] = []  # came before the relay was there
+
+    async def offer(self) -> Description:
+        """Our offer, with its candidates. Raises MediaError."""
+        relay = self._open(Transport.RTP, Side.CALLED)
+        inside = await self._port.offer()
+        return Description("offer", await relay.offer(inside.sdp, self._transport))
+
+    async def fork(self) -> MediaPort:
+        """Raises MediaError: rtpengine connects one device of several only."""
+        raise MediaError("an offer through rtpengine can't be forked")
+
+    async def restart(self) -> Description:
+        """Raises LocalProtocolError: the outside is rtpengine's, which follows its peers by itself."""
+        raise LocalProtocolError("a seat behind rtpengine isn't restarted")
+
+    async def reoffer(self) -> Description:
+        """A later offer of ours; our own port isn't asked."""
+        offer = Description("offer", await self._joined().propose(self._outside))
+        self._proposes = True
+        return offer
+
+    async def trust_source(self, host: str) -> None:
+        """Nothing: rtpengine learns by itself where sound comes from."""
+
+    async def withdraw(self) -> None:
+        """Our later offer was refused."""
+        self._proposes = False
+        await self._joined().withdraw()
+
+    async def accept(self, answer: Description) -> None:
+        """Take the peer's answer to our offer, or to our later one. Raises MediaError where nothing fits."""
+        if self._proposes:
+            self._proposes = False
+            await self._joined().settle(self._outside, answer.sdp)
+            return
+        inside = await self._joined().answer(answer.sdp)
+        await self._port.accept(Description("answer", inside))
+
+    async def answer(self, offer: Description) -> Description:
+        """Take the peer's offer, give our answer, with its candidates. Raises MediaError where nothing fits."""
+        relay = self._open(self._transport, Side.CALLER)
+        inside = await self._port.answer(Description("offer", await relay.offer(offer.sdp, Transport.RTP)))
+        given = Description("answer", await relay.answer(inside.sdp))
+        await self._trickle(relay)
+        return given
+
+    async def reanswer(self, offer: Description) -> Description:
+        """Take a later offer of the peer, give our answer; our own port isn't asked."""
+        return Description("answer", await self._joined().renew(self._outside, offer.sdp))
+
+    async def add_candidate(self, candidate: Candidate | None) -> None:
+        """Take a candidate of the peer (any time); their end isn't needed."""
+        if self._relay is None:
+            self._early.append(candidate)
+        else:
+            await self._relay.add_candidate(self._outside, candidate)
+
+    async def dtmf(self, digits: str) -> None:
+        """Send digits; rtpengine passes them on as the peer takes them."""
+        await self._port.dtmf(digits)
+
+    def events(self) -> AsyncIterator[PortEvent]:
+        """What happens at our side of rtpengine, in order; ends when the port is closed. One reader."""
+        return self._port.events()
+
+    @property
+    def leg(self) -> Leg:
+        """The sound face."""
+        return self._port.leg
+
+    async def stats(self) -> PortStats:
+        """Counters at this moment, between rtpengine and us."""
+        return await self._port.stats()
+
+    async def close(self) -> None:
+        """Have rtpengine forget the call, close our socket. May be called twice."""
+        try:
+            if self._relay is not None:
+                await self._relay.delete()
+        finally:
+            await self._port.close()
+
+    def _open(self, caller: Transport, outside: Side) -> RtpengineRelay:
+        if self._relay is not None:
+            raise LocalProtocolError("not possible with a seat that has a peer")
+        self._relay, self._outside = self._relays.relay(self._call_id, caller), outside
+        return self._relay
+
+    def _joined(self) -> RtpengineRelay:
+        if self._relay is None:
+            raise LocalProtocolError("not possible with a new seat")
+        return self._relay
+
+    async def _trickle(self, relay: RtpengineRelay) -> None:
+        early, self._early = self._early, []
+        for candidate in early:
+            await relay.add_candidate(self._outside, candidate)

@@ -1,0 +1,470 @@
+"""The SIP user agent of the exchange: takes calls and places them, answers OPTIONS and REGISTER (RFC 3261 8, 10, 11, 13).
+
+::
+
+    Wire -> request -> who is it? -> INVITE: Usage, router(SipCall) | in a dialog: its Usage | REGISTER: Registrar | OPTIONS | 4xx
+    invite() -> Usage -> Wire
+"""
+
+import asyncio
+import hmac
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias, get_args
+
+from sinchphone.errors import SinchphoneError
+from sinchphone.exchange.options import Certificate
+from sinchphone.gateway.sip.calls import CallFacts, SipCall, SipTarget
+from sinchphone.gateway.sip.hop import Hop, Transport, TransportError
+from sinchphone.gateway.sip.limits import SourceLimits, Sources, Verdict
+from sinchphone.gateway.sip.registrar import Registrar
+from sinchphone.gateway.sip.registration import Registration
+from sinchphone.gateway.sip.resolve import Resolver
+from sinchphone.gateway.sip.transport import TransportOptions
+from sinchphone.gateway.sip.usage import Usage
+from sinchphone.gateway.sip.wire import Wire
+from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
+from sinchphone.protocol.sip.message import SDP, HeaderLines, Request, respond
+from sinchphone.protocol.sip.session import Session
+from sinchphone.protocol.sip.session_middle import abilities
+from sinchphone.protocol.sip.session_state import ALLOW, MAX_FORWARDS, SessionOptions
+from sinchphone.protocol.sip.session_timer import MIN_SECONDS, read_session_expires
+from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.protocol.sip.uri import SipAddress, SipUri, clean
+
+InviteRouter: TypeAlias = Callable[[SipCall], Awaitable[None]]
+
+EXTENSIONS: Final = frozenset({"100rel", "timer"})  # that may be required of us
+KNOWN_METHODS: Final = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE", "INFO", "OPTIONS", "REGISTER"})
+OTHER_METHODS: Final = frozenset({"SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PUBLISH"})  # known, but not done here
+RETRY_SECONDS: Final = 5
+_GOODBYE_SECONDS: Final = 1.0  # for BYEs to be answered at the end
+_MAX_HEADERS: Final = 64  # x-... of an INVITE
+_MAX_HEADER_CHARACTERS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkPeer:
+    """Who may call us without a password: a carrier's or PBX's addresses (numeric).
+
+    ``names``: what else it is called in URIs. ``transports``: by which it calls; over UDP anybody can write its address as the source.
+    ``encrypted``: it says that the sound is encrypted, so nobody who offers plain RTP is that one.
+    """
+
+    name: str
+    hosts: Container[str]
+    names: frozenset[str] = frozenset()
+    transports: frozenset[Transport] = frozenset(get_args(Transport))
+    encrypted: bool = False
+
+    def is_source(self, hop: Hop) -> bool:
+        """Whether what comes from there is this peer's."""
+        return hop.host in self.hosts and hop.transport in self.transports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipOptions:
+    """What a user agent can be told. Port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 5060
+    public_address: str | None = None  # an address or name by which others than this machine reach us, where that isn't ``host``
+    tls_port: int | None = None  # with ``certificate``; None: the port after ``port``
+    certificate: Certificate | None = None
+    ca_file: Path | None = None  # authorities of other servers' certificates (PEM); None: the system's
+    realm: str = "sinchphone"
+    algorithms: tuple[str, ...] = ("MD5",)  # that we challenge with, most wanted first; SHA-256 stops phones that only know MD5
+    domains: frozenset[str] = frozenset()  # what we are called in URIs, besides our addresses and the realm
+    trunks: tuple[TrunkPeer, ...] = ()
+    open: bool = False  # takes calls from anybody without a password: for tests on loopback
+    calls: int = 200  # open at the same time
+    ring_seconds: float = 180.0
+    session_seconds: int = 1800  # RFC 4028; 0: no session timers
+    nonce_seconds: float = 300.0
+    limits: SourceLimits = field(default_factory=SourceLimits)
+    timing: Timing = field(default_factory=Timing)
+
+
+class SipAgent:
+    """One user agent: sockets, transactions, dialogs and calls."""
+
+    def __init__(
+        self, options: SipOptions, *, router: InviteRouter, registrar: Registrar | None = None, resolver: Resolver | None = None
+    ) -> None:
+        """Raises ConfigError for options that can't be."""
+        self.options = options
+        self._router = router
+        self._registrar = registrar
+        transports = TransportOptions(
+            hosts=(options.host,),
+            port=options.port,
+            certificate=options.certificate,
+            tls_port=options.tls_port,
+            ca_file=options.ca_file,
+            public_address=options.public_address,
+        )
+        self._wire = Wire(transports, self._arrived, self._admits, timing=options.timing)
+        families = (6,) if ":" in options.host else (4,)
+        self._resolver = resolver or Resolver(families=families)
+        self._sources = Sources(options.limits, known=tuple(trunk.hosts for trunk in options.trunks))
+        self._secret = secrets.token_bytes(32)
+        self._gate = Gate(options.realm, secrets.token_bytes(32), algorithms=options.algorithms, nonce_seconds=options.nonce_seconds)
+        self._session_options = SessionOptions(
+            new_token=_new_token,
+            chance=random.random,
+            timing=options.timing,
+            ring_seconds=options.ring_seconds,
+            session_seconds=options.session_seconds,
+            may_follow=self._may_follow,
+        )
+        self._usages: dict[tuple[str, str], Usage] = {}  # by Call-ID and our tag
+        self._invites: dict[str, Usage] = {}  # incoming, by transaction
+        self._merged: dict[tuple[str, str, int], str] = {}  # which transaction an INVITE of that name came by first
+        self._tasks: dict[Usage, asyncio.Task[None]] = {}
+        self._routing: set[asyncio.Task[None]] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._is_closing = False
+
+    async def start(self) -> None:
+        """Listen. Raises NetworkError where an address can't be had."""
+        await self._wire.start()
+        self._sweep = asyncio.get_running_loop().call_later(1.0, self._forget)
+
+    async def close(self) -> None:
+        """Hang up what is left and close the sockets. May be called twice."""
+        self._is_closing = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for usage in list(self._usages.values()):
+            usage.feed(v.HangUp())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await asyncio.gather(*(one.left.wait() for one in self._usages.values()))
+        tasks = [*self._tasks.values(), *self._routing]
+        for usage in list(self._usages.values()):
+            usage.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._usages.clear()
+        self._invites.clear()
+        self._tasks.clear()
+        await self._wire.close()
+
+    @property
+    def port(self) -> int:
+        """Where UDP and TCP listen."""
+        return self._wire.port
+
+    @property
+    def tls_port(self) -> int | None:
+        """Where TLS listens."""
+        return self._wire.tls_port
+
+    @property
+    def open_calls(self) -> int:
+        """How many calls aren't over."""
+        return sum(not one.call.is_over for one in self._usages.values())
+
+    @property
+    def open_transactions(self) -> int:
+        """How many transactions aren't forgotten yet."""
+        return self._wire.open_transactions
+
+    def is_own(self, uri: SipUri) -> bool:
+        """Whether a URI names us: our address and port, or one of our domains."""
+        if uri.host.lower() in {self.options.realm.lower(), *(one.lower() for one in self.options.domains)}:
+            return True
+        ports = {self.port, self.tls_port}
+        if (uri.port or (5061 if uri.is_secure else 5060)) not in ports:
+            return False
+        if uri.host.lower() in (self.options.host, "localhost"):
+            return True
+        try:  # an address from which we reach it is our own
+            return self._wire.local_address(Hop("udp", uri.host, self.port))[0] == uri.host
+        except TransportError:
+            return False
+
+    def invite(
+        self,
+        target: SipTarget,
+        *,
+        caller: SipAddress,
+        offer: str,
+        headers: Mapping[str, str] | None = None,
+        credentials: Credentials | None = None,
+        transport: Transport | None = None,
+        trunk: str | None = None,
+        max_forwards: int = MAX_FORWARDS,
+        may_follow: Callable[[SipUri], bool] | None = None,
+        barred: Container[str] = (),
+    ) -> SipCall:
+        """Call somebody; never waits and never raises because of the network: what happens comes as events.
+
+        ``may_follow`` says where a redirection may lead; without it anywhere but to us and, from outside, to a trunk or trusted peer.
+        ``max_forwards``: of a call that is passed on, one less than it came with, so that loops end. ``barred``: IP addresses that it may
+        not lead to, by any name.
+        """
+        session = Session.outgoing(
+            replace(self._session_options, may_follow=may_follow) if may_follow is not None else self._session_options,
+            call_id=secrets.token_hex(16),
+            target=target.uri,
+            caller=caller,
+            offer=offer,
+            headers=_checked(headers or {}),
+            credentials=credentials,
+            max_forwards=max_forwards,
+        )
+        facts = CallFacts(
+            call_id=session.call_id,
+            outbound=True,
+            remote=SipAddress(target.uri),
+            target=target.uri,
+            trunk=trunk,
+            headers=MappingProxyType({}),
+        )
+        usage = Usage(session, facts, self._wire, self._resolver)
+        usage.transport = transport
+        usage.barred = barred
+        usage.user = caller.uri.user
+        usage.leads_in = self._leads_in
+        if target.hop is not None:
+            usage.direct = (target.uri.for_request(), target.hop)
+        self._begin(usage)
+        usage.feed(v.Dial())
+        return usage.call
+
+    def registration(
+        self, registrar: SipUri, credentials: Credentials, *, transport: Transport | None = None, registered: Callable[[Hop], None]
+    ) -> Registration:
+        """Our own registration with a carrier or PBX, to be run; ``registered`` learns who granted it."""
+        return Registration(self._wire, self._resolver, registrar, credentials, transport=transport, registered=registered)
+
+    def _may_follow(self, uri: SipUri) -> bool:
+        """Whether a redirection may lead there: not back to us, nor to a trunk by its name, past the rules of who calls it."""
+        return not self.is_own(uri) and not any(uri.host.lower() in one.names for one in self.options.trunks)
+
+    def _leads_in(self, came_from: Hop | None, hop: Hop) -> bool:
+        """Whether who redirects us from there sends us to a trunk or trusted peer that it isn't itself."""
+        return any(hop.host in one.hosts and (came_from is None or came_from.host not in one.hosts) for one in self.options.trunks)
+
+    # What comes.
+
+    def _admits(self, request: Request, hop: Hop) -> bool:
+        """Whether a new request is looked at at all."""
+        match self._sources.judge(hop.host, request.method, time.monotonic()):
+            case Verdict.IGNORE:
+                return False
+            case Verdict.REFUSE:
+                self._wire.refuse(request, 503, hop, (("Retry-After", str(RETRY_SECONDS)),))
+                return False
+            case Verdict.TAKE:
+                return True
+
+    def _arrived(self, key: str | None, request: Request, hop: Hop) -> None:
+        if key is None:
+            self._acknowledged(request, hop)
+        elif request.method == "CANCEL":
+            self._cancelled(key, request)
+        elif (fault := _fault(request)) is not None:
+            self._refuse(key, request, *fault)
+        elif request.recipient.tag:
+            self._in_dialog(key, request, hop)
+        else:
+            self._out_of_dialog(key, request, hop)
+
+    def _acknowledged(self, request: Request, hop: Hop) -> None:
+        usage = self._usages.get((request.call_id, request.recipient.tag))
+        if usage is not None:
+            usage.heard_from(request, hop)
+            usage.feed(v.GotAck(request))
+
+    def _cancelled(self, key: str, request: Request) -> None:
+        """200 to the CANCEL, whatever becomes of the INVITE (RFC 3261 9.2)."""
+        invite = self._wire.invite_key(request)
+        usage = self._invites.get(invite or "") or self._usages.get((request.call_id, request.recipient.tag))
+        if invite is None:
+            self._refuse(key, request, 481)
+            return
+        self._wire.respond(key, respond(request, 200, tag=usage.session.tag if usage else _new_token()))
+        if usage is not None:
+            usage.feed(v.GotCancel(invite, request))
+
+    def _in_dialog(self, key: str, request: Request, hop: Hop) -> None:
+        usage = self._usages.get((request.call_id, request.recipient.tag))
+        if usage is None:
+            self._refuse(key, request, 481)
+            return
+        usage.heard_from(request, hop)
+        if request.method == "INVITE":
+            self._wire.respond(key, respond(request, 100))
+        usage.feed(v.GotRequest(key, request))
+
+    def _out_of_dialog(self, key: str, request: Request, hop: Hop) -> None:
+        match request.method:
+            case "INVITE":
+                self._invited(key, request, hop)
+            case "OPTIONS":
+                self._wire.respond(key, respond(request, 200, tag=_new_token(), headers=abilities()))
+            case "REGISTER" if self._registrar is not None:
+                self._registered(key, request, hop, self._registrar)
+            case method if method in KNOWN_METHODS and method != "REGISTER":
+                self._refuse(key, request, 481)
+            case method if method in KNOWN_METHODS | OTHER_METHODS:
+                self._refuse(key, request, 405, (("Allow", ALLOW),))
+            case _:
+                self._refuse(key, request, 501, (("Allow", ALLOW),))
+
+    def _registered(self, key: str, request: Request, hop: Hop, registrar: Registrar) -> None:
+        user = self._gate.check(request, time.monotonic(), registrar.password, is_proxy=False, source=hop.host)
+        if isinstance(user, Fault):
+            self._challenge(key, request, hop, user, is_proxy=False)
+            return
+        status, headers = registrar.register(user, request, hop, time.time())
+        self._wire.respond(key, respond(request, status, tag=_new_token(), headers=headers))
+
+    def _invited(self, key: str, request: Request, hop: Hop) -> None:
+        name = (request.call_id, request.sender.tag, request.cseq.number)
+        if self._merged.get(name, key) != key:  # the same request by another way: RFC 3261 8.2.2.2
+            self._refuse(key, request, 482)
+            return
+        fault = self._invite_fault(request)
+        if fault is not None:
+            self._refuse(key, request, *fault)
+            return
+        peer = next((one for one in self.options.trunks if one.is_source(hop)), None)
+        user: str | Fault | None = None
+        if self._registrar is not None and (peer is None or request.first("Proxy-Authorization")):
+            user = self._gate.check(request, time.monotonic(), self._registrar.password, is_proxy=True, source=hop.host)
+        if isinstance(user, Fault) or user is None:
+            if peer is None and not (self.options.open and not (isinstance(user, Fault) and user.was_wrong)):
+                self._challenge(key, request, hop, user or Fault(), is_proxy=True)
+                return
+            user = None
+        self._merged[name] = key
+        self._take(key, request, hop, user, peer if user is None else None)
+
+    def _invite_fault(self, request: Request) -> tuple[int, HeaderLines] | None:
+        seconds, _ = read_session_expires(request)
+        if not request.contacts or not request.contacts[0].uri.is_sip:
+            return 400, ()
+        if request.body.strip() and request.content_type != SDP:
+            return 415, (("Accept", SDP),)
+        accepts = request.tokens("Accept")
+        if request.first("Accept") is not None and not any(one.split(";")[0].strip() in (SDP, "application/*", "*/*") for one in accepts):
+            return 406, ()
+        if 0 < seconds < MIN_SECONDS and "timer" in request.tokens("Supported") | request.tokens("Require"):
+            return 422, (("Min-SE", str(MIN_SECONDS)),)
+        if self._is_closing or self.open_calls >= self.options.calls:
+            return 503, (("Retry-After", str(RETRY_SECONDS)),)
+        return None
+
+    def _take(self, key: str, request: Request, hop: Hop, user: str | None, peer: TrunkPeer | None) -> None:
+        self._wire.respond(key, respond(request, 100))
+        facts = CallFacts(
+            call_id=clean(request.call_id),
+            outbound=False,
+            remote=request.sender,
+            target=request.uri,
+            user=user,
+            trunk=peer.name if peer is not None else None,
+            encrypted=peer is not None and peer.encrypted,
+            offer=request.sdp,
+            headers=_private_headers(request),
+            source=hop,
+            max_forwards=min(request.number("Max-Forwards") or 0, MAX_FORWARDS) if request.first("Max-Forwards") else MAX_FORWARDS,
+        )
+        usage = Usage(Session.incoming(self._session_options, key, request, time.monotonic()), facts, self._wire, self._resolver)
+        usage.user = request.uri.user
+        self._invites[key] = usage
+        self._begin(usage)
+        usage.wake()
+        task = asyncio.get_running_loop().create_task(self._route(usage), name=f"route {usage.call.id}")
+        self._routing.add(task)
+        task.add_done_callback(self._routing.discard)
+
+    async def _route(self, usage: Usage) -> None:
+        try:
+            await self._router(usage.call)
+        except SinchphoneError:
+            usage.feed(v.Refuse(500))
+            usage.feed(v.HangUp())
+        except BaseException:
+            usage.feed(v.Refuse(500))
+            usage.feed(v.HangUp())
+            raise
+
+    # What goes.
+
+    def _refuse(self, key: str, request: Request, status: int, headers: HeaderLines = ()) -> None:
+        """Refuse what nobody proved to have sent. An INVITE's refusal is said once: over UDP, repeating it until the ACK would make
+        a forged source address a lever against its owner (RFC 3261 26.3.2.4)."""
+        if request.method == "INVITE":
+            tag = hmac.new(self._secret, key.encode("utf-8", "replace"), "sha256").hexdigest()[:20]  # the same each time: RFC 3261 8.2.7
+            self._wire.respond_once(key, respond(request, status, tag=tag, headers=headers))
+        else:
+            self._wire.respond(key, respond(request, status, tag=_new_token(), headers=headers))
+
+    def _challenge(self, key: str, request: Request, hop: Hop, fault: Fault, *, is_proxy: bool) -> None:
+        """401 or 407: the same whether the user is unknown or the password wrong."""
+        if fault.was_wrong:
+            self._sources.count_failure(hop.host, time.monotonic())
+        values = self._gate.challenges(time.monotonic(), secrets.token_hex(8), source=hop.host, is_stale=fault.is_stale)
+        name = "Proxy-Authenticate" if is_proxy else "WWW-Authenticate"
+        self._refuse(key, request, 407 if is_proxy else 401, tuple((name, value) for value in values))
+
+    def _begin(self, usage: Usage) -> None:
+        self._usages[usage.session.call_id, usage.session.tag] = usage
+        self._tasks[usage] = self._start(usage.run(), f"send {usage.call.id}")
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return asyncio.get_running_loop().create_task(work, name=name)
+
+    def _forget(self) -> None:
+        """Let go of calls for which nothing can come any more."""
+        for name, usage in list(self._usages.items()):
+            if usage.is_done():
+                del self._usages[name]
+                self._invites.pop(usage.invite_key, None)
+                self._tasks.pop(usage).cancel()
+                usage.close()
+        alive = {one.invite_key for one in self._usages.values()}
+        self._merged = {name: key for name, key in self._merged.items() if key in alive}
+        self._sweep = asyncio.get_running_loop().call_later(1.0, self._forget)
+
+
+def _fault(request: Request) -> tuple[int, HeaderLines] | None:
+    """What a request asks for that nobody here can give (RFC 3261 8.2)."""
+    if not request.uri.is_sip and request.uri.scheme != "tel":
+        return 416, ()
+    unknown = sorted((request.tokens("Require")) - EXTENSIONS)
+    if unknown:
+        return 420, (("Unsupported", ", ".join(unknown)),)
+    if request.values("Content-Encoding") and request.tokens("Content-Encoding") != {"identity"}:
+        return 415, (("Accept-Encoding", "identity"),)
+    return None
+
+
+def _private_headers(request: Request) -> Mapping[str, str]:
+    found = [(name.lower(), value) for name, value in request.headers if name.lower().startswith("x-")]
+    return MappingProxyType({name: clean(value[:_MAX_HEADER_CHARACTERS]) for name, value in found[:_MAX_HEADERS]})
+
+
+def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers of ours: what isn't one line is left out, so that nobody smuggles others in."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if name.replace("-", "").isalnum() and name.isascii() and not any(mark in value for mark in "\r\n\x00")
+    }
+
+
+def _new_token() -> str:
+    return secrets.token_hex(10)

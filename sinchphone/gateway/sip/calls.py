@@ -1,0 +1,205 @@
+"""One call over SIP, as the gateway sees it: orders as methods, what happens as events."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sinchphone.errors import SinchphoneError
+from sinchphone.gateway.sip.hop import Hop
+from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.session_vocabulary import Answered, DigitHeard, Early, Ended, Refused, Reoffered, Ringing, SipEvent
+from sinchphone.protocol.sip.uri import SipAddress, SipUri
+
+__all__ = [
+    "Answered",
+    "DigitHeard",
+    "Early",
+    "Ended",
+    "Refused",
+    "Reoffered",
+    "Ringing",
+    "SipCall",
+    "SipError",
+    "SipEvent",
+    "SipTarget",
+]
+
+MAX_EVENTS: Final = 256  # not yet read: more means that nobody reads
+
+
+class SipError(SinchphoneError):
+    """The other side refused something in a call. ``status`` is SIP's number for why."""
+
+    def __init__(self, message: str, *, status: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class SipTarget:
+    """Whom to call. ``hop``: where that phone registered from, which is the only way to one behind a NAT."""
+
+    uri: SipUri
+    hop: Hop | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """What is known of a call from its start."""
+
+    call_id: str
+    outbound: bool
+    remote: SipAddress  # who calls us, or whom we call
+    target: SipUri  # whom the INVITE asks for
+    user: str | None = None  # who proved to be calling
+    trunk: str | None = None  # the trunk that the call came from or goes to
+    offer: str | None = None
+    headers: Mapping[str, str]  # x-... only
+    source: Hop | None = None  # where the INVITE came from
+    encrypted: bool = False  # the sound must be: plain RTP is to be refused
+    max_forwards: int = 70  # how often it may still be passed on; 0: not at all (483)
+
+
+class SipCall:
+    """One call, either direction. Orders that come too late do nothing: the events say how the call ended."""
+
+    def __init__(self, facts: CallFacts, order: Callable[[v.Order], None]) -> None:
+        """``order`` hands an order to the agent."""
+        self.facts = facts
+        self.heard_from = facts.source  # where the INVITE, or the last answer to one of ours, came from
+        self._order = order
+        self._events: asyncio.Queue[SipEvent | None] = asyncio.Queue()
+        self._is_over = False
+        self._reoffer: asyncio.Future[str | None] | None = None
+
+    @property
+    def id(self) -> str:
+        """Call-ID."""
+        return self.facts.call_id
+
+    @property
+    def outbound(self) -> bool:
+        """Whether we call."""
+        return self.facts.outbound
+
+    @property
+    def remote(self) -> SipAddress:
+        """The other side, as From or To names it."""
+        return self.facts.remote
+
+    @property
+    def target(self) -> SipUri:
+        """Whom the INVITE asks for (Request-URI)."""
+        return self.facts.target
+
+    @property
+    def user(self) -> str | None:
+        """The user who proved to be calling, by password."""
+        return self.facts.user
+
+    @property
+    def trunk(self) -> str | None:
+        """The trunk's name."""
+        return self.facts.trunk
+
+    @property
+    def offer(self) -> str | None:
+        """The description in the INVITE; without one we offer, in ``early`` or ``answer``."""
+        return self.facts.offer
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the INVITE whose names begin with ``x-``, in lower case."""
+        return self.facts.headers
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last event is out."""
+        return self._is_over
+
+    async def events(self) -> AsyncIterator[SipEvent]:
+        """What happens, in order; exactly one Refused or Ended is the last. One reader."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    async def ring(self) -> None:
+        """180."""
+        self._order(v.Ring())
+
+    async def early(self, sdp: str) -> None:
+        """183 with our description; reliable where the peer supports that (RFC 3262)."""
+        self._order(v.SendEarly(sdp))
+
+    async def answer(self, sdp: str) -> None:
+        """200 with our description."""
+        self._order(v.Answer(sdp))
+
+    async def refuse(self, status: int, reason: str = "") -> None:
+        """End an incoming call that isn't answered; what is no refusal is a 500."""
+        self._order(v.Refuse(status if 300 <= status < 700 else 500, reason))
+
+    async def hang_up(self, reason: str | None = None) -> None:
+        """CANCEL, BYE or a refusal, whichever fits. ``reason`` goes into a Reason header."""
+        self._order(v.HangUp(reason or ""))
+
+    async def reoffer(self, sdp: str) -> str:
+        """Offer a change, wait for the answer. Raises SipError with the status where it's refused; the sound then stays as it was."""
+        answer = await self._exchange(v.Reoffer(sdp))
+        if answer is None:
+            raise SipError("the other side answered without a description", status=488)
+        return answer
+
+    async def answer_reoffer(self, sdp: str, *, offered: bool = True) -> str | None:
+        """Answer a Reoffered. Where that had no description (``offered`` False), ``sdp`` is our offer, and its answer is returned.
+
+        Raises SipError where the other side doesn't answer our offer.
+        """
+        if offered:
+            self._order(v.AnswerReoffer(sdp))
+            return None
+        return await self._exchange(v.AnswerReoffer(sdp))
+
+    async def refuse_reoffer(self, status: int = 488) -> None:
+        """Refuse a Reoffered; the sound stays as it is."""
+        self._order(v.RefuseReoffer(status))
+
+    async def send_digit(self, digit: str, duration_ms: int = 160) -> None:
+        """A digit in an INFO (``application/dtmf-relay``), for peers without telephone-events."""
+        self._order(v.SendDigit(digit, duration_ms))
+
+    def notify(self, event: SipEvent) -> None:
+        """For the agent: an event of the session."""
+        if self._is_over:
+            return
+        last = isinstance(event, Refused | Ended)
+        if last or self._events.qsize() < MAX_EVENTS:
+            self._events.put_nowait(event)
+        if last:
+            self._is_over = True
+            self._events.put_nowait(None)
+            self.settle(None, 487)
+
+    def settle(self, sdp: str | None, status: int) -> None:
+        """For the agent: a change was answered or refused."""
+        waiting, self._reoffer = self._reoffer, None
+        if waiting is None or waiting.done():
+            return
+        if status < 300:
+            waiting.set_result(sdp)
+        else:
+            waiting.set_exception(SipError("the other side refused the change", status=status))
+
+    async def _exchange(self, order: v.Order) -> str | None:
+        if self._is_over:
+            raise SipError("the call is over", status=481)
+        if self._reoffer is not None:
+            raise SipError("another change is waiting for its answer", status=491)
+        waiting: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._reoffer = waiting
+        try:
+            self._order(order)
+            return await waiting
+        finally:
+            if self._reoffer is waiting:
+                self._reoffer = None

@@ -1,0 +1,1 @@
+"""The trunk to the telephone network: its rules, its registration, its addresses."""

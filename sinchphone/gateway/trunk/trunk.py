@@ -1,0 +1,205 @@
+"""The trunk: which numbers may be called over a SIP carrier or PBX, what it is told, and how many calls it takes at a time. Pure.
+
+::
+
+    +46701234567, caller id  ->  prefixes allowed? caller id allowed? a line free?  ->  TrunkCall(sip:0046701234567@carrier)
+                                                                                    ->  Failure
+"""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from sinchphone.errors import ConfigError
+from sinchphone.exchange.destinations.dialplan import is_simulated
+from sinchphone.gateway.legs.leg import Failure
+from sinchphone.gateway.routing.networks import Networks
+from sinchphone.protocol.callback_events import PRIVATE
+from sinchphone.protocol.sip.uri import SipUri
+
+ANY: Final = "*"
+MAX_CALLS: Final = 1_000
+NEEDS_CALLER_ID: Final = "a call to a phone number needs a caller id (cli)"  # the platform's rule
+_NUMBER: Final = re.compile(r"\+[1-9]\d{4,14}", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
+_PREFIX: Final = re.compile(r"\+\d{0,15}", re.ASCII)
+_DIALLABLE: Final = re.compile(r"[0-9*#+A-Za-z._-]{0,32}", re.ASCII)
+
+SipTransport: TypeAlias = Literal["udp", "tcp", "tls"]
+_DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkOptions:
+    """A SIP carrier or PBX.
+
+    ``allow`` and ``deny`` are prefixes (``+46``); what isn't allowed can't be called, and the longest prefix decides. ``caller_ids`` are
+    the numbers that callers may show (``*``: any); ``caller_id`` is shown for all others. ``strip`` is taken off the start of a
+    number that is sent, then ``prefix`` is put there. ``numbers`` are ours: what is dialled -> a target of the dial plan.
+    ``addresses`` (IP addresses or networks) are where its calls come from, beside ``host``.
+    """
+
+    host: str
+    port: int = 0  # 0: the transport's own
+    transport: SipTransport = "udp"
+    srtp: bool = False
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    register: bool = False
+    caller_id: str | None = None
+    caller_ids: tuple[str, ...] = (ANY,)
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    strip: str = ""
+    prefix: str = ""
+    max_calls: int = 10
+    numbers: Mapping[str, str] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError."""
+        if not _HOST.fullmatch(self.host) and not _literal(self.host):
+            raise ConfigError(f'"{self.host}" is not a host', hint="[trunk] host is a name or an IP address, without sip: and port")
+        if not 1 <= self.max_calls <= MAX_CALLS:
+            raise ConfigError(f"a trunk takes 1 to {MAX_CALLS} calls")
+        if self.register and not self.username:
+            raise ConfigError("a trunk that registers needs a username")
+        for name, numbers in (("caller_id", (self.caller_id,) if self.caller_id else ()), ("caller_ids", self.caller_ids)):
+            for number in numbers:
+                if number != ANY and not _NUMBER.fullmatch(number):
+                    raise ConfigError(f'[trunk] {name}: "{number}" is not a number such as +46700000000')
+        for prefix in (*self.allow, *self.deny):
+            if not _PREFIX.fullmatch(prefix):
+                raise ConfigError(f'"{prefix}" is not a prefix such as +46', hint='allow = ["+"] allows every number')
+        Networks(self.addresses)
+        if not _DIALLABLE.fullmatch(self.prefix) or not _DIALLABLE.fullmatch(self.strip):
+            raise ConfigError("[trunk] strip and prefix are what numbers begin with, such as + and 00")
+
+    @property
+    def registrar(self) -> str:
+        """Where it is registered, as a URI."""
+        port = "" if self.port_in_use == _DEFAULT_PORTS[self.transport] else f":{self.port_in_use}"
+        return f"sip:{bracketed(self.host)}{port}"
+
+    @property
+    def port_in_use(self) -> int:
+        """The port, or the transport's own."""
+        return self.port or _DEFAULT_PORTS[self.transport]
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkCall:
+    """A call that may go out. ``user`` is the number as the trunk wants it; ``caller_id`` is ``None`` where it's withheld."""
+
+    user: str = field(repr=False)
+    host: str
+    port: int
+    transport: SipTransport
+    caller_id: str | None = field(repr=False)
+    number: str = field(repr=False)  # as it was asked for
+
+    @property
+    def uri(self) -> str:
+        """The Request-URI (RFC 3261 19.1.6 for numbers)."""
+        port = "" if self.port == _DEFAULT_PORTS[self.transport] else f":{self.port}"
+        transport = "" if self.transport == "udp" else f";transport={self.transport}"
+        return f"sip:{self.user.replace('#', '%23')}@{bracketed(self.host)}{port}{transport}"
+
+
+def bracketed(host: str) -> str:
+    """A host as URIs write it: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+class Trunk:
+    """The rules of a trunk, and how many calls it has."""
+
+    def __init__(self, options: TrunkOptions) -> None:
+        self.options = options
+        self.calls = 0
+        self._sources = Networks((*options.addresses, *_literal(options.host)))
+        self.learnt: set[str] = set()  # addresses that the carrier has registered us from
+        self.resolved: frozenset[str] = frozenset()  # what its name means at present
+
+    def __contains__(self, address: object) -> bool:
+        """Whether calls from that IP address are the trunk's."""
+        return address in self.learnt or address in self.resolved or address in self._sources
+
+    def place(self, number: str, caller_id: str | None) -> TrunkCall | Failure:
+        """A call out, or why not. One that may go takes a line until ``release``. ``caller_id`` "private" withholds it."""
+        if not _NUMBER.fullmatch(number):
+            return Failure(484, "a phone number is + and its country: +46…")
+        if not self.allows(number):
+            return Failure(403, "numbers with that beginning can't be called: [trunk] allow and deny decide")
+        shown = self.shown_caller_id(caller_id)
+        if isinstance(shown, Failure):
+            return shown
+        if not self.take():
+            return Failure(503, f"all {self.options.max_calls} lines of the trunk are in use")
+        options = self.options
+        return TrunkCall(self.rewritten(number), options.host, options.port_in_use, options.transport, shown, number)
+
+    def may_redirect(self, call: TrunkCall, uri: SipUri) -> bool:
+        """Whether the trunk may send a call on to that address: at its own host or addresses, a number that may be called."""
+        host = uri.host.lower().strip("[]")
+        if host != self.options.host.lower().strip("[]") and host not in self:
+            return False
+        number = self.options.strip + (uri.user or "").removeprefix(self.options.prefix)
+        return uri.user == call.user or (_NUMBER.fullmatch(number) is not None and self.allows(number))
+
+    def take(self) -> bool:
+        """Use a line, for a call in either direction; False where none is free."""
+        if self.calls >= self.options.max_calls:
+            return False
+        self.calls += 1
+        return True
+
+    def release(self) -> None:
+        """A call is over."""
+        self.calls = max(0, self.calls - 1)
+
+    def allows(self, number: str) -> bool:
+        """Whether that number may be called: the longest prefix that fits decides, and of two the same ``deny``."""
+        allowed = max((len(prefix) for prefix in self.options.allow if number.startswith(prefix)), default=-1)
+        denied = max((len(prefix) for prefix in self.options.deny if number.startswith(prefix)), default=-1)
+        return allowed > denied
+
+    def shown_caller_id(self, caller_id: str | None) -> str | Failure | None:
+        """What the called side sees: a number, ``None`` (withheld), or why the call can't be made. A number that nobody has is none."""
+        options = self.options
+        if caller_id == PRIVATE:
+            return None
+        caller_id = None if caller_id is None or is_simulated(caller_id) else caller_id
+        if caller_id and _NUMBER.fullmatch(caller_id) and (ANY in options.caller_ids or caller_id in options.caller_ids):
+            return caller_id
+        if options.caller_id:
+            return options.caller_id
+        if caller_id:
+            return Failure(403, "this caller id may not be shown: [trunk] caller_ids decides, caller_id is shown in its place")
+        return Failure(403, f"{NEEDS_CALLER_ID}: [trunk] caller_id is one for everybody")
+
+    def rewritten(self, number: str) -> str:
+        """The number as the trunk wants it."""
+        return self.options.prefix + number.removeprefix(self.options.strip)
+
+    def target_of(self, dialled: str) -> str | None:
+        """Where a call to one of our numbers (or names) goes, however the carrier spells it: with +, with 00, with neither."""
+        if dialled in self.options.numbers:
+            return self.options.numbers[dialled]
+        digits = _digits(dialled)
+        return next((target for number, target in self.options.numbers.items() if _digits(number) == digits), None) if digits else None
+
+
+def _digits(number: str) -> str:
+    digits = re.sub(r"[^0-9]", "", number)
+    return digits if number.startswith("+") else digits.removeprefix("00")
+
+
+def _literal(host: str) -> tuple[str, ...]:
+    """The host, where it's an address and not a name."""
+    try:
+        return (str(ipaddress.ip_address(host.strip("[]"))),)
+    except ValueError:
+        return ()

@@ -1,0 +1,342 @@
+"""A leg over plain RTP or SDES-SRTP: descriptions and events on one side, sound on the other. Lives wholly in the media loop.
+
+::
+
+    offer() / answer() -> sockets are opened        accept() / answer() -> Connected; later ones change what was agreed
+    leg -> Stream -> SDES -> socket -> SourceLatch.destination        socket -> SourceLatch.admits -> SDES -> Stream -> leg
+"""
+
+import asyncio
+import copy
+import ipaddress
+import secrets
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Final
+
+from sinchphone.errors import LocalProtocolError, MediaError, RemoteProtocolError
+from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes
+from sinchphone.media.codecs.choice import load_codecs
+from sinchphone.media.codecs.codec import CODECS, CodecFormat, EncodedFrame
+from sinchphone.media.inbound import Sink
+from sinchphone.media.leg import PortLeg
+from sinchphone.media.outbox import Outbox
+from sinchphone.media.port import Connected, Lost, PortEvent, PortStats, RtpPortOptions
+from sinchphone.media.rtp.secure import SrtpReceiver, SrtpSender, new_keys
+from sinchphone.media.rtp.sockets import SocketPair
+from sinchphone.media.rtp.source_latch import Address, SourceLatch, plain_host
+from sinchphone.media.stream import Stream
+from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.offer_answer import Agreed, LocalCapabilities, Negotiation
+from sinchphone.protocol.rtp import VERSION, is_rtcp
+from sinchphone.protocol.sdp import INACTIVE, RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Section, is_unspecified
+
+_REPORT_SECONDS: Final = 2.5  # times 0.5 to 1.5; RFC 3550 6.2 says 5 at least, many phones are content with less
+_UNHEARD_SECONDS: Final = 180.0  # a peer that was never heard may still be ringing: as long as a proxy lets it (RFC 3261 16.6, timer C)
+_RESOLVE_SECONDS: Final = 2.0
+_WATCH_SECONDS: Final = 1.0
+
+
+class RtpPort:
+    """Implements media.port.RtpPassingPort. ``events`` and ``leg`` may be given where they were handed out before the port was made."""
+
+    def __init__(self, options: RtpPortOptions, *, events: Outbox[PortEvent] | None = None, leg: PortLeg | None = None) -> None:
+        """Raises LocalProtocolError for options that can't be used."""
+        address = options.address or options.host
+        if is_unspecified(address):
+            raise LocalProtocolError("a port that is bound to every address must be told which one to write into its descriptions")
+        self._options = options
+        self._address = plain_host(address)
+        self._keys = new_keys() if options.srtp else ()
+        self._events = events or Outbox[PortEvent]()
+        self._leg = leg or PortLeg()
+        self._stream = Stream(secrets.randbits(32), secrets.token_hex(8), self._transmit, self._events.put, self._leg)
+        self._negotiation = Negotiation(secrets.randbits(61))
+        self._sockets: SocketPair | None = None
+        self._source_latch, self._control_latch = SourceLatch(options.signalled_from), SourceLatch(options.signalled_from)
+        self._locker: SrtpSender | None = None
+        self._opener: SrtpReceiver | None = None
+        self._agreed: Agreed | None = None
+        self._answered = ""  # the answer to our last offer that was taken
+        self._changing = asyncio.Lock()  # one description at a time
+        self._live: asyncio.Task[None] | None = None
+        self._heard_at: float | None = None
+        self._waiting_since = 0.0  # for the peer's packets
+        self._closed = False
+
+    # descriptions
+
+    async def offer(self, *, direction: str = SENDRECV) -> Description:
+        """Our offer, first or later. Raises MediaError where no port is free, LocalProtocolError while an offer is open."""
+        async with self._changing:
+            local = await self._local(direction)
+            self._answered = ""
+            return Description("offer", self._negotiation.offer(local))
+
+    async def reoffer(self, *, direction: str = SENDRECV) -> Description:
+        """A later offer of ours; ``accept`` takes its answer."""
+        return await self.offer(direction=direction)
+
+    async def withdraw(self) -> None:
+        """Our offer was refused: what was agreed before stays."""
+        self._negotiation.withdraw()
+
+    async def trust_source(self, host: str) -> None:
+        """The peer's signaling comes from that host: known only now, of a peer whom we called by name. To be told before ``accept``."""
+        self._options = replace(self._options, signalled_from=host)
+        for source_latch in (self._source_latch, self._control_latch):
+            source_latch.trust_source(host)
+
+    async def accept(self, answer: Description) -> None:
+        """Take the answer to our offer: an early one, the final one, that of another branch. The last one counts.
+
+        Raises MediaError where nothing fits: then nothing has changed, another answer may be taken or the offer withdrawn.
+        """
+        async with self._changing:
+            if not self._negotiation.is_offered and self._answered:
+                if answer.sdp == self._answered:
+                    return
+                self._negotiation.is_offered = True
+            later = self._agreed is not None and not self._answered
+            with self._attempt("answer"):
+                await self._agree(self._negotiation.accept(answer.sdp), anew=later)
+            self._answered = answer.sdp
+
+    async def answer(self, offer: Description, *, direction: str = SENDRECV, prefer: str | None = None) -> Description:
+        """Take the peer's offer, give our answer. Raises MediaError where nothing fits: then nothing has changed.
+
+        Of the codecs that both know the first of the offer is taken, or ``prefer`` if it's among them.
+        """
+        async with self._changing:
+            local = await self._local(direction, prefer)
+            with self._attempt("offer"):
+                text, agreed = self._negotiation.answer(offer.sdp, local)
+                await self._agree(agreed, anew=True)
+            self._answered = ""
+            return Description("answer", text)
+
+    async def reanswer(self, offer: Description, *, direction: str = SENDRECV, prefer: str | None = None) -> Description:
+        """Take a later offer of the peer (hold, resume, another address), give our answer. As ``answer``."""
+        return await self.answer(offer, direction=direction, prefer=prefer)
+
+    async def fork(self) -> "RtpPort":
+        """Raises LocalProtocolError: there is one socket, and the answer that comes last counts."""
+        raise LocalProtocolError("a port over plain RTP isn't forked: the answer that comes last counts")
+
+    async def add_candidate(self, candidate: Candidate | None) -> None:
+        """There is no ICE here."""
+
+    # what the gateway reads
+
+    def events(self) -> Outbox[PortEvent]:
+        """What happens, in order; ends when the port is closed. One reader, on any loop. Connected comes again with another codec."""
+        return self._events
+
+    @property
+    def leg(self) -> PortLeg:
+        """The sound face."""
+        return self._leg
+
+    @property
+    def codec(self) -> CodecFormat | None:
+        """What was agreed on; ``None`` before that."""
+        return self._stream.codec
+
+    @property
+    def direction(self) -> str:
+        """What was agreed on, seen from here."""
+        agreed = self._agreed
+        if agreed is None:
+            return INACTIVE
+        return {(True, True): SENDRECV, (True, False): SENDONLY, (False, True): RECVONLY, (False, False): INACTIVE}[
+            agreed.sends, agreed.receives
+        ]
+
+    async def stats(self) -> PortStats:
+        """Counters at this moment."""
+        return self._stream.stats(None if self.codec is None else self.codec.name)
+
+    async def dtmf(self, digits: str) -> None:
+        """Send digits after those asked for before; returns when they are sent. Raises LocalProtocolError, MediaError."""
+        await self._stream.dtmf(digits)
+
+    def divert(self, sink: Sink | None) -> None:
+        """From now on give what comes to ``sink`` instead of decoding it; ``None`` ends that. In the media loop only."""
+        self._stream.divert(sink)
+
+    def forward(self, frame: EncodedFrame) -> bool:
+        """Send a packet of another port as it is; whether it went out. In the media loop only."""
+        return self._stream.forward(frame)
+
+    async def close(self) -> None:
+        """Say goodbye and close the sockets. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            if self._live is not None:
+                self._live.cancel()
+            self._stream.shut()
+            self._transmit(self._stream.bye())
+            async with self._changing:  # a description that is being taken may be opening sockets
+                if self._sockets is not None:
+                    self._sockets.close()
+        if self._live is not None:
+            await asyncio.wait([self._live])
+        self._events.end()
+
+    # inside
+
+    async def _local(self, direction: str, prefer: str | None = None) -> LocalCapabilities:
+        """What we say about ourselves. Opens the sockets the first time."""
+        self._check_open()
+        if self._sockets is None:
+            self._sockets = await SocketPair.open(self._options.host, self._options.port_range, self._received)
+            self._check_open()
+        return LocalCapabilities(
+            address=self._address,
+            port=self._sockets.port,
+            codecs=self._options.codecs,
+            direction=direction,
+            preferred=prefer,
+            keys=self._keys,
+            rtcp_mux=True,
+        )
+
+    @contextmanager
+    def _attempt(self, what: str) -> Iterator[None]:
+        """Negotiate; where that fails, nothing has changed."""
+        before = copy.copy(self._negotiation)
+        try:
+            yield
+        except BaseException as error:
+            self._negotiation = before
+            if isinstance(error, RemoteProtocolError):
+                raise MediaError(f"the peer's {what} can't be taken: {error}") from error
+            raise
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise MediaError("the port is closed")
+
+    async def _agree(self, agreed: Agreed, *, anew: bool) -> None:
+        """Do from now on what the descriptions say."""
+        agreement = _agreement(agreed)
+        await load_codecs([agreement.codec])
+        where = await _resolve(agreed.remote, self._options.host, self._options.signalled_from)
+        self._check_open()
+        before, codec_before = self._agreed, self.codec
+        self._stream.agree(agreement)
+        self._agreed = agreed
+        self._secure(agreed)
+        now = time.monotonic()
+        if where is not None:
+            self._source_latch.announce(where, now, anew=anew)
+            control = where if agreed.remote.rtcp_mux else Address(where.host, agreed.remote.rtcp_port)
+            self._control_latch.announce(control, now, anew=anew)
+        if agreed.sends:
+            self._stream.open()
+        else:
+            self._stream.shut()
+        if before is None or not (before.receives and before.sends):
+            self._waiting_since = now
+        if codec_before != agreement.codec:
+            self._events.put(Connected("srtp" if self._locker else "rtp", agreement.codec.name))
+        if self._live is None:
+            self._live = asyncio.create_task(self._run(), name="rtp-port")
+
+    def _secure(self, agreed: Agreed) -> None:
+        """Keys that stay keep their state."""
+        ours, theirs = agreed.our_key, agreed.peer_key
+        if ours is None or theirs is None:
+            self._locker = self._opener = None
+            return
+        if self._locker is None or not self._locker.fits(ours):
+            self._locker = SrtpSender(ours)
+        if self._opener is None or not self._opener.fits(theirs):
+            self._opener = SrtpReceiver(theirs)
+
+    async def _run(self) -> None:
+        """Report and watch, until nothing has come for too long."""
+        report_at = time.monotonic() + self._stream.next_report_s(_REPORT_SECONDS) / 2
+        while True:
+            await asyncio.sleep(max(0.0, min(_WATCH_SECONDS, self._options.lost_after_s / 4, report_at - time.monotonic())))
+            now = time.monotonic()
+            if now >= report_at:
+                self._transmit(self._stream.report())
+                report_at = now + self._stream.next_report_s(_REPORT_SECONDS)
+            silent = now - max(self._heard_at or 0.0, self._waiting_since)
+            limit = self._options.lost_after_s if self._heard_at else max(_UNHEARD_SECONDS, self._options.lost_after_s)
+            if self._agreed is not None and self._agreed.receives and self._agreed.sends and silent >= limit:
+                self._stream.shut()
+                self._events.put(Lost(silent))
+                return
+
+    def _received(self, data: bytes, source: Address, to_control_port: bool) -> None:
+        """A datagram, in the callback of a socket."""
+        if self._closed or self._agreed is None or len(data) < 2 or data[0] & 0xC0 != VERSION:
+            return
+        control = to_control_port or is_rtcp(data)
+        source_latch = self._control_latch if to_control_port else self._source_latch
+        if not source_latch.admits(source, time.monotonic()):
+            return
+        plain = data if self._opener is None else self._opener.open(data, control=control)
+        if plain is None:
+            return
+        if control == to_control_port or self._agreed.remote.rtcp_mux:  # RTCP of a peer that mixes ports up says nothing about its RTP's
+            source_latch.fix(source)
+        self._heard_at = time.monotonic()
+        if control or self._agreed.receives:
+            self._stream.take(plain, control)
+
+    def _transmit(self, packet: bytes) -> bool:
+        """Send a packet to wherever the peer is; whether it went out."""
+        if self._sockets is None or self._agreed is None:
+            return False
+        control = is_rtcp(packet)
+        apart = control and not self._agreed.remote.rtcp_mux
+        to = (self._control_latch if apart else self._source_latch).destination
+        data = packet if self._locker is None else self._locker.protect(packet, control=control)
+        return to is not None and data is not None and self._sockets.send(data, to, control=apart)
+
+
+def _agreement(agreed: Agreed) -> Agreement:
+    """The same without descriptions."""
+    codec = CODECS[agreed.codec.name]
+    receives = {agreed.codec.payload_type: codec}  # some send under their own number what we numbered otherwise
+    events = {} if agreed.event is None else {agreed.event.payload_type: agreed.event.clock_rate}
+    for one in agreed.receiving:
+        if one.name.lower() == TELEPHONE_EVENT:
+            events[one.payload_type] = one.clock_rate
+        elif one.name in CODECS:
+            receives[one.payload_type] = CODECS[one.name]
+    event = None if agreed.event is None else EventFormat(agreed.event.payload_type, agreed.event.clock_rate)
+    return Agreement(codec, agreed.codec.payload_type, receives, event, events, OpusWishes.read(agreed.codec.parameters))
+
+
+async def _resolve(remote: Section, host: str, signalled_from: str | None) -> Address | None:
+    """Where the peer's description says that it is; ``None`` for nowhere (an old way to hold).
+
+    An address of a family that can't be reached from ``host`` (a phone with both that names the other one) gives way to the address that
+    its signaling comes from. Raises MediaError where that isn't known, and for an unknown name.
+    """
+    if is_unspecified(remote.address):
+        return None
+    loop = asyncio.get_running_loop()
+    family = socket.AF_UNSPEC if host == "::" else socket.AF_INET6 if ":" in host else socket.AF_INET
+    with suppress(TimeoutError, OSError, UnicodeError):
+        async with asyncio.timeout(_RESOLVE_SECONDS):
+            found = await loop.getaddrinfo(remote.address, remote.port, family=family, type=socket.SOCK_DGRAM)
+            return Address(plain_host(str(found[0][4][0])), remote.port)
+    if signalled_from is not None and _is_address(remote.address):
+        return Address(plain_host(signalled_from), remote.port)
+    raise MediaError("the address in the peer's description can't be found")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

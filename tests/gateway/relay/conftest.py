@@ -1,0 +1,63 @@
+"""The tests of a relay import their phones by their bare name."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from relay_lab import Rtpengine, missing_package, opened_sockets
+
+from sinchphone.gateway.relay.local import LocalRelays
+from sinchphone.gateway.relay.relay import Relays
+from sinchphone.gateway.relay.rtpengine import RtpengineRelays
+from sinchphone.media.thread import MediaThread
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sound in real time has a second chance (shown as a rerun): a stall of the machine is no fault of the program."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.fixture
+async def media() -> AsyncIterator[MediaThread]:
+    """A media thread; whoever uses it leaves no socket behind."""
+    before = opened_sockets()
+    async with MediaThread() as thread:
+        yield thread
+    assert opened_sockets() <= before
+
+
+@pytest.fixture
+async def rtpengine() -> AsyncIterator[Rtpengine]:
+    missing = missing_package()
+    if missing is not None:
+        pytest.skip(f"needs the package {missing}")
+    async with Rtpengine.started() as running:
+        yield running
+
+
+@pytest.fixture
+async def local(media: MediaThread) -> AsyncIterator[LocalRelays]:
+    relays = LocalRelays(media)
+    yield relays
+    await relays.close()
+
+
+@pytest.fixture
+async def remote(rtpengine: Rtpengine) -> AsyncIterator[RtpengineRelays]:
+    relays = RtpengineRelays(rtpengine.address, digits_at=rtpengine.digits_at)
+    await relays.start()
+    yield relays
+    await relays.close()
+
+
+@pytest.fixture(params=["local", "rtpengine"])
+def relays(request: pytest.FixtureRequest) -> Relays:
+    """Both kinds."""
+    made: Relays = request.getfixturevalue("local" if request.param == "local" else "remote")
+    return made

@@ -1,0 +1,121 @@
+"""Ends in this process whose peers are outside: the same call, with the peer at our own port or behind rtpengine."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from relay_lab import PortPhone, RawPhone, opened_sockets, until, until_heard
+
+from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.gateway.relay.description import direction
+from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.relay.rtpengine import RtpengineRelays
+from sinchphone.gateway.relay.seats import LocalSeats, RenewablePort, RtpengineSeats, Seats
+from sinchphone.media.port import MediaPort
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.jsep import Description
+
+ROOM_HZ, PEER_HZ = 700.0, 440.0
+
+
+@pytest.fixture(params=["local", "rtpengine"])
+def seats(request: pytest.FixtureRequest, media: MediaThread) -> Seats:
+    """Both kinds."""
+    if request.param == "local":
+        return LocalSeats(media)
+    relays: RtpengineRelays = request.getfixturevalue("remote")
+    return RtpengineSeats(relays, media)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as opened:
+        yield opened
+
+
+def room(stack: AsyncExitStack, media: MediaThread, seat: MediaPort) -> PortPhone:
+    """The one who sits there."""
+    gathers = type(seat).__name__ == "_CrossingWebRtcPort"  # candidates of other seats are in their descriptions
+    phone = PortPhone(media, seat, ROOM_HZ, gathers=gathers)  # type: ignore[arg-type]
+    stack.push_async_callback(phone.close)
+    return phone
+
+
+@pytest.mark.parametrize("transport", list(Transport), ids=lambda each: each.value)
+@pytest.mark.parametrize("who_calls", ["the peer", "the room"])
+async def test_the_room_and_its_peer_hear_each_other(
+    seats: Seats, media: MediaThread, stack: AsyncExitStack, transport: Transport, who_calls: str
+) -> None:
+    inside = room(stack, media, seats.seat("call", transport))
+    if transport is Transport.WEBRTC:
+        peer = PortPhone.webrtc(media, PEER_HZ)
+    else:
+        peer = PortPhone.rtp(media, PEER_HZ, srtp=transport is Transport.SRTP)
+    stack.push_async_callback(peer.close)
+    caller, called = (peer, inside) if who_calls == "the peer" else (inside, peer)
+    await caller.accept(await called.answer(await caller.offer()))
+    await until_heard(peer, ROOM_HZ)
+    await until_heard(inside, PEER_HZ)
+
+
+async def test_a_phone_that_holds_and_asks_for_our_offer_hears_the_room_again(
+    seats: Seats, media: MediaThread, stack: AsyncExitStack
+) -> None:
+    seat = seats.seat("call", Transport.RTP)
+    inside, phone = room(stack, media, seat), RawPhone(PEER_HZ)
+    stack.push_async_callback(phone.close)
+    await phone.accept(await inside.answer(await phone.offer()))
+    assert isinstance(seat, RenewablePort)
+    phone.talks = False
+    await seat.reanswer(Description("offer", phone.description("inactive")))
+    await seat.reoffer()
+    await seat.withdraw()
+    offer = await seat.reoffer()
+    assert direction(offer.sdp) == "sendrecv"
+    phone.talks = True
+    await seat.accept(Description("answer", await phone.answer(offer.sdp)))
+    await until_heard(phone, ROOM_HZ)
+    await until_heard(inside, PEER_HZ)
+
+
+async def test_digits_and_hold_of_a_phone_come_to_the_room(seats: Seats, media: MediaThread, stack: AsyncExitStack) -> None:
+    seat = seats.seat("call", Transport.RTP)
+    inside, phone = room(stack, media, seat), RawPhone(PEER_HZ)
+    stack.push_async_callback(phone.close)
+    await phone.accept(await inside.answer(await phone.offer()))
+    await until_heard(phone, ROOM_HZ)
+    await until_heard(inside, PEER_HZ)
+    await phone.press(9)
+    await until(lambda: [each.digit for each in inside.digits] == ["9"], "the digit")
+    await seat.dtmf("4")
+    await until(lambda: phone.digits() == [4], "the room's digit")
+    assert isinstance(seat, RenewablePort)
+    held = await seat.reanswer(Description("offer", phone.description("inactive")))
+    assert direction(held.sdp) == "inactive"
+    resumed = await seat.reanswer(Description("offer", phone.description()))
+    assert direction(resumed.sdp) == "sendrecv"
+    await until_heard(phone, ROOM_HZ)
+    await until_heard(inside, PEER_HZ)
+
+
+async def test_a_seat_that_is_closed_half_way_leaves_nothing_behind(seats: Seats, media: MediaThread, stack: AsyncExitStack) -> None:
+    before = opened_sockets()
+    seat = seats.seat("call", Transport.RTP)
+    await seat.offer()
+    with pytest.raises(MediaError):
+        await seat.accept(Description("answer", "v=0\r\n"))
+    await seat.close()
+    await seat.close()
+    assert len(opened_sockets() - before) <= 1, "the link to rtpengine stays"
+
+
+async def test_a_seat_behind_rtpengine_says_what_it_cannot_do(remote: RtpengineRelays, media: MediaThread) -> None:
+    seat = RtpengineSeats(remote, media).seat("call", Transport.WEBRTC)
+    with pytest.raises(LocalProtocolError):
+        await seat.accept(Description("answer", "v=0\r\n"))
+    await seat.offer()
+    with pytest.raises(MediaError):
+        await seat.fork()
+    with pytest.raises(LocalProtocolError):
+        await seat.offer()
+    await seat.close()

@@ -1,0 +1,187 @@
+import asyncio
+import io
+import shutil
+import wave
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aiohttp import web
+
+from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.goertzel import share
+from sinchphone.audio.level import dbfs
+from sinchphone.audio.tones import Sine
+from sinchphone.errors import MediaError
+from sinchphone.exchange.destinations.speech import Speech, read_sound, voices
+from sinchphone.gateway.callbacks.announcements import FRESH_SECONDS, MAX_FILE_BYTES, Announcements
+from sinchphone.protocol.svaml import Fetched, PlayFiles, Say, Spoken, Ssml
+
+needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the package espeak-ng")
+
+
+def wav(samples: Samples) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setnchannels(1)
+        written.setsampwidth(2)
+        written.setframerate(RATE)
+        written.writeframes(samples.tobytes())
+    return file.getvalue()
+
+
+TONE = wav(Sine(440.0).pull(RATE // 2))
+
+
+@pytest.fixture
+async def announcements() -> AsyncIterator[Announcements]:
+    one = Announcements(fetch_seconds=2.0)
+    yield one
+    await one.close()
+
+
+@pytest.fixture
+async def web_server() -> AsyncIterator[Callable[[Any], Any]]:
+    """Serves one answer; gives its URL and a list with an entry for each request."""
+    runners = []
+
+    async def start(answer: Callable[[], web.StreamResponse]) -> tuple[str, list[str]]:
+        asked: list[str] = []
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            asked.append(request.path)
+            return answer()
+
+        application = web.Application()
+        application.router.add_get("/sound.wav", serve)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{runner.addresses[0][1]}/sound.wav", asked
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+@needs_espeak
+async def test_a_text_is_spoken_as_loud_as_the_recordings(announcements: Announcements) -> None:
+    spoken = await announcements.render(Say("You are connected.", "en-GB"))
+    assert 0.8 * RATE < len(spoken) < 4 * RATE
+    assert dbfs(spoken) == pytest.approx(-20, abs=1.5)
+    longer = await announcements.render(Say("You are connected. Please wait for a moment.", "en-GB"))
+    assert len(longer) > 1.3 * len(spoken)
+
+
+@needs_espeak
+async def test_marks_of_speech_are_obeyed_in_ssml_alone() -> None:
+    speech, text = Speech(), "<speak>one<break time='3s'/>two</speak>"
+    paused = await speech.speak(text, ssml=True)
+    assert 3.5 * RATE < len(paused) < 6 * RATE
+    assert len(await speech.speak("one two")) < 2 * RATE
+
+
+@needs_espeak
+@pytest.mark.parametrize("locale", [None, "en-US/male", "Joanna", "xx-YY", "sv-SE"])
+async def test_every_locale_has_some_voice(locale: str | None) -> None:
+    assert len(await Speech().speak("hello", locale)) > 0.2 * RATE
+
+
+@needs_espeak
+@pytest.mark.parametrize("text", ["-w /tmp/attack.wav hello", "--version", "`touch /tmp/attack`", "a\x00b", "\ud800 hello"])
+async def test_attack_a_text_is_neither_an_option_nor_a_command(text: str, tmp_path: Path) -> None:
+    assert len(await Speech().speak(text)) > 0
+    assert not Path("/tmp/attack.wav").exists()
+    assert not Path("/tmp/attack").exists()
+
+
+@pytest.mark.parametrize(
+    ("locale", "tried"),
+    [
+        ("en-GB-Scotland", ("en-gb-scotland", "en-gb", "en", "en-us")),
+        ("de", ("de", "en-us")),
+        ("Joanna", ("en-us",)),
+        ("en-US/female", ("en-us", "en", "en-us")),
+        (None, ("en-us",)),
+        ("../../etc", ("en-us",)),
+        ("-w", ("en-us",)),
+    ],
+)
+def test_a_locale_names_voices(locale: str | None, tried: tuple[str, ...]) -> None:
+    assert voices(locale) == tried
+
+
+async def test_a_machine_without_a_voice_says_what_to_install() -> None:
+    with pytest.raises(MediaError, match="can't speak") as refused:
+        await Speech("no-such-program").speak("hello")
+    assert "espeak-ng" in refused.value.hint
+
+
+async def test_a_voice_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    program = tmp_path / "slow"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o700)
+    async with asyncio.timeout(20):
+        with pytest.raises(MediaError, match="longer than"):
+            await Speech(str(program), seconds=0.2).speak("hello")
+
+
+async def test_a_voice_that_fails_is_an_error() -> None:
+    with pytest.raises(MediaError, match="could not be spoken"):
+        await Speech("false").speak("hello")
+
+
+async def test_a_text_that_is_too_long_is_refused() -> None:
+    with pytest.raises(MediaError, match="characters"):
+        await Speech("true").speak("x" * 4097)
+
+
+async def test_a_file_is_fetched_once_and_again_when_it_may_have_changed(web_server: Any) -> None:
+    url, asked = await web_server(lambda: web.Response(body=TONE, content_type="audio/wav"))
+    times = [0.0]
+    announcements = Announcements(now=lambda: times[0])
+    for now, requests in ((0.0, 1), (FRESH_SECONDS, 1), (FRESH_SECONDS + 1.0, 2), (FRESH_SECONDS + 2.0, 2)):
+        times[0] = now
+        heard = await announcements.render(PlayFiles((Fetched(url),)))
+        assert share(heard[: RATE // 2], 440.0) > 0.99
+        assert len(asked) == requests
+    await announcements.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda: web.Response(status=404),
+        lambda: web.Response(status=302, headers={"Location": "http://127.0.0.1:9/"}),
+        lambda: web.Response(body=b"x" * (MAX_FILE_BYTES + 1), content_type="audio/wav"),
+        lambda: web.Response(body=b"not sound at all", content_type="audio/wav"),
+        lambda: web.Response(body=b"", content_type="audio/wav"),
+    ],
+)
+async def test_what_is_no_sound_is_left_out_with_a_warning(
+    announcements: Announcements, web_server: Any, answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, _ = await web_server(answer)
+    assert len(await announcements.render(PlayFiles((Fetched(url), Fetched("http://127.0.0.1:9/"))))) == 0
+    assert len([record for record in caplog.records if "left out" in record.message]) == 2
+
+
+async def test_without_a_voice_the_files_are_played_all_the_same(web_server: Any) -> None:
+    url, _ = await web_server(lambda: web.Response(body=TONE, content_type="audio/wav"))
+    announcements = Announcements(Speech("no-such-program"))
+    heard = await announcements.render(PlayFiles((Spoken("a"), Fetched(url), Ssml("<speak>b</speak>")), "en-US"))
+    assert 0.5 * RATE <= len(heard) < 0.7 * RATE
+    await announcements.close()
+
+
+def test_attack_a_small_file_with_hours_of_silence_is_cut(tmp_path: Path) -> None:
+    file = tmp_path / "long.wav"
+    file.write_bytes(wav(np.zeros(10 * RATE, np.int16)))
+    assert len(read_sound(file, 1.5)) == 1.5 * RATE
+
+
+async def test_a_failed_backend_has_an_announcement_of_its_own(announcements: Announcements) -> None:
+    assert 3 * RATE < len(await announcements.failure()) < 8 * RATE

@@ -1,0 +1,229 @@
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from sinchphone.gateway.callbacks.backend import MAX_ANSWER_BYTES, Backend, CallbackError
+from sinchphone.gateway.options import BackendOptions
+from sinchphone.protocol.auth import verify_request
+from sinchphone.protocol.callback_events import (
+    CallDomain,
+    CallFacts,
+    DisconnectedCallEvent,
+    Identity,
+    IdentityType,
+    IncomingCallEvent,
+    Reason,
+    Result,
+)
+from sinchphone.protocol.svaml import ConnectMxp, Continue, Hangup, SetCookie, Svaml
+
+SECRET = b"s" * 16
+FACTS = CallFacts(call_id="call-1", application_key="acme")
+INCOMING = IncomingCallEvent(
+    to=Identity(IdentityType.DID, "+12017777777"), domain=CallDomain.PSTN, origin=CallDomain.PSTN, caller_id="+12015555555"
+)
+OVER = DisconnectedCallEvent(
+    to=Identity(IdentityType.DID, "+12017777777"), caller="+12015555555", reason=Reason.CANCEL, result=Result.NO_ANSWER
+)
+TO_ADA = {"action": {"name": "connectMxp", "destination": {"type": "username", "endpoint": "ada"}}}
+
+
+@dataclass
+class Developer:
+    """A developer's backend: what it was told, and what it answers."""
+
+    url: str = ""
+    told: list[dict[str, Any]] = field(default_factory=list)
+    signed: list[bool] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+    goodbyes: list[Any] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        scheme, _, credentials = request.headers["Authorization"].partition(" ")
+        key, _, signature = credentials.partition(":")
+        right = verify_request(
+            "POST", request.path, body, request.headers["Content-Type"], request.headers["x-timestamp"], SECRET, signature
+        )
+        self.signed.append((scheme, key, right) == ("application", "acme", True))
+        self.told.append(json.loads(body))
+        self.headers.append(dict(request.headers))
+        self.asked.set()
+        ending = self.told[-1]["event"] == "dice"
+        waiting = self.goodbyes if ending else self.answers
+        answer = waiting.pop(0) if waiting else web.Response() if ending else TO_ADA
+        if callable(answer):
+            answer = await answer()
+        return answer if isinstance(answer, web.StreamResponse) else web.json_response(answer)
+
+
+@pytest.fixture
+async def developer() -> AsyncIterator[Callable[[], Awaitable[Developer]]]:
+    """Starts a backend on a free port."""
+    runners = []
+
+    async def start() -> Developer:
+        served = Developer()
+        application = web.Application()
+        application.router.add_post("/voice/calls", served.serve)
+        runner = web.AppRunner(application, shutdown_timeout=0.1)
+        await runner.setup()
+        runners.append(runner)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}/voice/calls?x=1"
+        return served
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+def backend_at(url: str, fallback: str | None = None, **more: Any) -> Backend:
+    return Backend(BackendOptions(url, fallback), "acme", SECRET, **more)
+
+
+NOBODY = "http://127.0.0.1:9/voice/calls"  # discard: nothing listens there
+
+
+async def test_an_incoming_call_is_told_signed_and_the_answer_is_read(developer: Any) -> None:
+    served = await developer()
+    async with backend_at(served.url) as backend:
+        answer = await backend.session(FACTS, {"X-CB-Tenant": "7"}).incoming(INCOMING)
+    assert answer == Svaml(ConnectMxp("ada"))
+    assert (served.told[0]["event"], served.told[0]["cli"], served.signed) == ("ice", "+12015555555", [True])
+    assert served.headers[0]["X-CB-Tenant"] == "7"
+
+
+async def test_the_fallback_is_asked_where_the_primary_can_not_be_reached_or_refuses(developer: Any) -> None:
+    primary, fallback = await developer(), await developer()
+    async with backend_at(NOBODY, fallback.url) as backend:
+        assert (await backend.session(FACTS).incoming(INCOMING)).action == ConnectMxp("ada")
+    primary.answers = [web.Response(status=500)]
+    async with backend_at(primary.url, fallback.url) as backend:
+        assert (await backend.session(FACTS).incoming(INCOMING)).action == ConnectMxp("ada")
+    assert (len(primary.told), len(fallback.told), fallback.signed) == (1, 2, [True, True])
+
+
+async def test_the_fallback_is_asked_where_the_primary_takes_too_long(developer: Any) -> None:
+    primary, fallback = await developer(), await developer()
+    primary.answers = [asyncio.Event().wait]
+    async with backend_at(primary.url, fallback.url, answer_seconds=0.3) as backend:
+        assert (await backend.session(FACTS).incoming(INCOMING)).action == ConnectMxp("ada")
+
+
+async def test_the_fallback_is_not_asked_where_the_answer_can_not_be_carried_out(developer: Any) -> None:
+    primary, fallback = await developer(), await developer()
+    primary.answers = [{"action": {"name": "connectPstn", "number": "0700"}}]
+    async with backend_at(primary.url, fallback.url) as backend:
+        with pytest.raises(CallbackError, match=r"answer to ICE: action\.number should be a phone number"):
+            await backend.session(FACTS).incoming(INCOMING)
+    assert fallback.told == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (web.Response, "the body should be a JSON object with an action"),
+        (lambda: web.Response(status=404), "HTTP 404"),
+        (lambda: web.Response(status=302, headers={"Location": "http://127.0.0.1:9/"}), "redirects"),
+        (lambda: web.Response(body=b"x" * (MAX_ANSWER_BYTES + 1)), "64 KiB"),
+        (lambda: web.Response(body=b"not JSON"), "JSON"),
+        (lambda: web.json_response({"action": {"name": "runMenu"}}), "not on this exchange"),
+    ],
+)
+async def test_what_is_no_answer_to_ice_is_an_error_that_says_why(developer: Any, answer: Callable[[], web.Response], says: str) -> None:
+    served = await developer()
+    served.answers = [answer()]
+    async with backend_at(served.url) as backend:
+        with pytest.raises(CallbackError, match=says):
+            await backend.session(FACTS).incoming(INCOMING)
+
+
+async def test_a_backend_that_nobody_runs_is_an_error_with_a_hint() -> None:
+    async with backend_at(NOBODY, NOBODY) as backend:
+        with pytest.raises(CallbackError, match=r"the backend can't be reached .*; its fallback can't be reached") as refused:
+            await backend.session(FACTS).incoming(INCOMING)
+    assert "[backend]" in refused.value.hint
+
+
+async def test_a_call_goes_on_where_the_backend_gives_no_answer_to_ace(developer: Any) -> None:
+    served = await developer()
+    served.answers = [{"action": {"name": "hangup"}}, web.Response(status=500), {"action": {"name": "connectPstn"}}]
+    async with backend_at(served.url) as backend:
+        session = backend.session(FACTS)
+        assert [(await session.answered()).action for _ in range(3)] == [Hangup(), Continue(), Continue()]
+    assert [event["event"] for event in served.told] == ["ace"] * 3
+
+
+async def test_cookies_come_back_in_the_later_events_of_their_call_alone(developer: Any) -> None:
+    served = await developer()
+    cookie = {"name": "setCookie", "key": "step", "value": "1"}
+    served.answers = [
+        {**TO_ADA, "instructions": [cookie]},
+        {"action": {"name": "continue"}, "instructions": [{**cookie, "value": "2"}]},
+    ]
+    async with backend_at(served.url) as backend:
+        session = backend.session(FACTS)
+        assert (await session.incoming(INCOMING)).instructions == (SetCookie("step", "1"),)
+        await session.answered()
+        session.disconnected(OVER)
+        await backend.session(FACTS).incoming(INCOMING)
+    told = [event.get("cookies") for event in sorted(served.told, key=lambda event: ("ice", "ace", "dice").index(event["event"]))]
+    assert told == [None, None, [{"key": "step", "value": "1"}], [{"key": "step", "value": "2"}]]
+
+
+async def test_a_calls_cookies_are_limited_over_all_its_events(developer: Any) -> None:
+    served = await developer()
+    served.answers = [{**TO_ADA, "instructions": [{"name": "setCookie", "key": key, "value": "v" * 600}]} for key in "ab"]
+    async with backend_at(served.url) as backend:
+        session = backend.session(FACTS)
+        await session.incoming(INCOMING)
+        with pytest.raises(CallbackError, match="1202 bytes"):
+            await session.incoming(INCOMING)
+
+
+async def test_a_disconnected_call_is_told_once_and_nobody_waits(developer: Any) -> None:
+    served = await developer()
+    async with backend_at(served.url) as backend:
+        session = backend.session(FACTS)
+        session.disconnected(OVER)
+        session.disconnected(OVER)
+        assert served.told == []
+        async with asyncio.timeout(10):
+            await served.asked.wait()
+    assert [(event["event"], event["reason"]) for event in served.told] == [("dice", "CANCEL")]
+
+
+async def test_closing_waits_for_the_last_goodbyes_and_only_for_a_moment(developer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = await developer()
+    async with backend_at(served.url) as backend:
+        backend.session(FACTS).disconnected(OVER)
+    assert len(served.told) == 1
+    monkeypatch.setattr("sinchphone.gateway.callbacks.backend.GOODBYE_SECONDS", 0.2)
+    served.goodbyes = [asyncio.Event().wait]
+    async with asyncio.timeout(4):
+        async with backend_at(served.url) as backend:
+            backend.session(FACTS).disconnected(OVER)
+    assert len(served.told) == 2
+    backend.session(FACTS).disconnected(OVER)
+    assert not backend._farewells
+
+
+async def test_a_backend_that_is_closed_is_not_asked(developer: Any) -> None:
+    served = await developer()
+    backend = backend_at(served.url)
+    with pytest.raises(CallbackError, match="closing"):
+        await backend.session(FACTS).incoming(INCOMING)
+    await backend.close()
+
+
+def test_the_secret_is_that_of_the_application() -> None:
+    assert base64.b64encode(SECRET).decode() not in repr(backend_at(NOBODY))

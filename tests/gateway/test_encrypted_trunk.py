@@ -1,0 +1,44 @@
+"""A trunk that says its sound is encrypted: whoever calls in its name with plain RTP is turned away."""
+
+from typing import Any
+
+from sinchphone.gateway.legs.leg import CallerName, Dialled
+from sinchphone.gateway.legs.sip import SipIncomingLeg
+from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.sip.calls import CallFacts, SipCall
+from sinchphone.gateway.switchboard import Switchboard
+from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.uri import parse_address, parse_uri
+from sinchphone.signaling.dialect import Domain
+
+PLAIN = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+
+
+def call(offer: str | None, *, encrypted: bool) -> tuple[SipCall, list[v.Order]]:
+    """A call of the trunk, and what is ordered."""
+    orders: list[v.Order] = []
+    facts = CallFacts(
+        call_id="1",
+        outbound=False,
+        remote=parse_address("<sip:+46700000001@carrier.example>"),
+        target=parse_uri("sip:+46101234567@us.example"),
+        trunk="trunk",
+        offer=offer,
+        headers={},
+        encrypted=encrypted,
+    )
+    return SipCall(facts, orders.append), orders
+
+
+async def test_attack_plain_sound_in_the_name_of_a_trunk_that_encrypts_is_refused() -> None:
+    nobody: Any = None
+    switchboard = Switchboard(nobody, nobody, None, home="", backend=lambda _: None)
+    plain, orders = call(PLAIN, encrypted=True)
+    await switchboard.route(plain)
+    assert orders == [v.Refuse(488, "Encrypted sound only")]
+
+
+def test_a_trunk_that_encrypts_and_waits_for_our_offer_is_offered_srtp() -> None:
+    caller, dialled = CallerName(Domain.PSTN, "+46700000001"), Dialled(Domain.SIP, "+46101234567")
+    assert SipIncomingLeg(call(None, encrypted=True)[0], caller, dialled).transport is Transport.SRTP
+    assert SipIncomingLeg(call(None, encrypted=False)[0], caller, dialled).transport is Transport.RTP

@@ -1,0 +1,164 @@
+import pytest
+
+from sinchphone.errors import ConfigError
+from sinchphone.gateway.legs.leg import Failure
+from sinchphone.gateway.trunk.trunk import Trunk, TrunkCall, TrunkOptions
+from sinchphone.protocol.sip.uri import parse_uri
+
+ADA, BOB = "+46700000001", "+46700000002"
+
+
+def trunk(**options: object) -> Trunk:
+    return Trunk(TrunkOptions(**{"host": "carrier.example", "allow": ("+",), **options}))  # type: ignore[arg-type]
+
+
+def placed(answer: TrunkCall | Failure) -> TrunkCall:
+    assert isinstance(answer, TrunkCall)
+    return answer
+
+
+def status(answer: TrunkCall | Failure) -> int:
+    assert isinstance(answer, Failure)
+    return answer.status
+
+
+def test_a_call_goes_to_the_carrier_with_the_callers_number() -> None:
+    call = placed(trunk().place(BOB, ADA))
+    assert (call.uri, call.caller_id, call.number) == (f"sip:{BOB}@carrier.example", ADA, BOB)
+
+
+@pytest.mark.parametrize(
+    ("options", "uri"),
+    [
+        ({"port": 5080}, f"sip:{BOB}@carrier.example:5080"),
+        ({"transport": "tcp"}, f"sip:{BOB}@carrier.example;transport=tcp"),
+        ({"transport": "tls"}, f"sip:{BOB}@carrier.example;transport=tls"),
+        ({"host": "2001:db8::1"}, f"sip:{BOB}@[2001:db8::1]"),
+        ({"strip": "+", "prefix": "00"}, "sip:0046700000002@carrier.example"),
+        ({"strip": "+46", "prefix": "0"}, "sip:0700000002@carrier.example"),
+        ({"strip": "+47", "prefix": "#"}, f"sip:%23{BOB}@carrier.example"),
+    ],
+)
+def test_a_number_is_rewritten_as_the_carrier_wants_it(options: dict[str, object], uri: str) -> None:
+    assert placed(trunk(**options).place(BOB, ADA)).uri == uri
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "allowed"),
+    [
+        ((), (), False),
+        (("+",), (), True),
+        (("+46",), (), True),
+        (("+45",), (), False),
+        (("+46",), ("+4670",), False),
+        (("+", "+46700000002"), ("+4670",), True),
+        (("+46",), ("+46",), False),
+    ],
+)
+def test_attack_numbers_outside_the_allowed_prefixes_can_not_be_called(
+    allow: tuple[str, ...], deny: tuple[str, ...], allowed: bool
+) -> None:
+    answer = trunk(allow=allow, deny=deny).place(BOB, ADA)
+    assert isinstance(answer, TrunkCall) if allowed else status(answer) == 403
+
+
+@pytest.mark.parametrize(
+    ("options", "caller_id", "shown"),
+    [
+        ({}, ADA, ADA),
+        ({}, None, 403),
+        ({}, "", 403),
+        ({}, "anna", 403),
+        ({}, "+14155550100", 403),
+        ({"caller_id": BOB}, "+14155550100", BOB),
+        ({}, "private", None),
+        ({"caller_id": BOB}, None, BOB),
+        ({"caller_id": BOB}, ADA, ADA),
+        ({"caller_id": BOB, "caller_ids": ()}, ADA, BOB),
+        ({"caller_ids": (ADA,)}, ADA, ADA),
+        ({"caller_ids": (ADA,)}, BOB, 403),
+        ({"caller_ids": (ADA,), "caller_id": ADA}, BOB, ADA),
+    ],
+)
+def test_the_rules_of_caller_ids_decide_what_is_shown(options: dict[str, object], caller_id: str | None, shown: object) -> None:
+    answer = trunk(**options).place(BOB, caller_id)
+    assert (answer.caller_id if isinstance(answer, TrunkCall) else answer.status) == shown
+
+
+def test_more_calls_than_the_trunk_has_lines_are_refused_until_one_ends() -> None:
+    lines = trunk(max_calls=2)
+    placed(lines.place(BOB, ADA))
+    assert lines.take()
+    assert status(lines.place(BOB, ADA)) == 503
+    assert not lines.take()
+    lines.release()
+    placed(lines.place(BOB, ADA))
+
+
+def test_a_call_that_may_not_go_takes_no_line() -> None:
+    lines = trunk(allow=(), max_calls=1)
+    lines.place(BOB, ADA)
+    assert lines.calls == 0
+    lines.release()
+    assert lines.calls == 0
+
+
+@pytest.mark.parametrize("dialled", ["+46101234567", "46101234567", "0046101234567", "+46 10 123 45 67"])
+def test_our_numbers_are_known_however_the_carrier_spells_them(dialled: str) -> None:
+    assert trunk(numbers={"+46101234567": "user:ada"}).target_of(dialled) == "user:ada"
+
+
+@pytest.mark.parametrize("dialled", ["", "ada", "+46101234568", "101234567"])
+def test_other_numbers_are_not_ours(dialled: str) -> None:
+    assert trunk(numbers={"+46101234567": "user:ada"}).target_of(dialled) is None
+
+
+def test_calls_from_the_trunks_addresses_are_the_trunks() -> None:
+    sources = trunk(host="192.0.2.7", addresses=("198.51.100.0/24", "2001:db8::/32"))
+    assert all(address in sources for address in ("192.0.2.7", "198.51.100.9", "2001:db8::7", "::ffff:192.0.2.7"))
+    assert not any(address in sources for address in ("192.0.2.8", "nonsense", "", None))
+    assert "192.0.2.7" not in trunk()
+    sources.learnt.add("192.0.2.99")
+    assert "192.0.2.99" in sources
+
+
+def test_a_carrier_that_calls_us_by_our_username_reaches_somebody_too() -> None:
+    assert trunk(numbers={"us": "user:ada"}).target_of("us") == "user:ada"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"host": ""},
+        {"host": "sip:carrier.example"},
+        {"max_calls": 0},
+        {"register": True},
+        {"caller_id": "0700"},
+        {"caller_ids": ("anna",)},
+        {"allow": ("46",)},
+        {"deny": ("*",)},
+        {"prefix": "@evil.example"},
+    ],
+)
+def test_a_trunk_that_can_not_be_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        trunk(**options)
+
+
+def test_the_password_is_not_shown() -> None:
+    assert "hunter2" not in repr(TrunkOptions(host="carrier.example", username="us", password="hunter2"))
+
+
+@pytest.mark.parametrize(
+    ("address", "follows"),
+    [
+        ("sip:0046700000009@carrier.example", True),
+        ("sip:0046700000002@192.0.2.7:5070", True),
+        ("sip:0046700000009@elsewhere.example", False),
+        ("sip:0019005551234@carrier.example", False),
+        ("sip:operator@carrier.example", False),
+    ],
+)
+def test_attack_the_trunk_redirects_only_within_itself_and_to_numbers_that_may_be_called(address: str, follows: bool) -> None:
+    one = trunk(allow=("+46",), strip="+", prefix="00", addresses=("192.0.2.0/24",))
+    assert one.may_redirect(placed(one.place(BOB, ADA)), parse_uri(address)) is follows
