@@ -33,12 +33,19 @@ if TYPE_CHECKING:
 
 PROJECT_FILE: Final = "sinchphone.toml"
 MAX_FILE_BYTES: Final = 1_000_000
+MAX_DEPTH: Final = 16
+MAX_NAME_CHARACTERS: Final = 80  # of a name that is shown
 MAX_SECRET_BYTES: Final = 4_096
 SECRET_COMMAND_SECONDS: Final = 60.0  # long enough to type a passphrase
 SECRET_VARIABLE: Final = "SINCH_APPLICATION_SECRET"  # noqa: S105 - a name
 CONFIG_VARIABLE: Final = "SINCHPHONE_CONFIG"
 MAX_PHONES: Final = 1_000
 _SECRET_KEYS: Final = ("application_secret", "secret", "token", "password", "sms.token", "trunk.password")
+_QUOTED: Final = re.compile(  # each closed or open to the end: nothing is looked at twice
+    r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' r"'''.*?(?:'''|\Z)|" r'"(?:\\.|[^"\\\n])*+"?|' r"'[^'\n]*+'?|#[^\n]*+", re.DOTALL
+)
+_LONG_KEY: Final = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}")
+_BRACKETS: Final = re.compile(r"[][{}]")
 _PHONE: Final = re.compile(r"([A-Za-z0-9_=.-]{1,255}):([!-~](?:[ -~]{0,126}[!-~])?)")
 _ILLEGAL_IN_USER_IDS: Final = re.compile(r"[^A-Za-z0-9_=-]+")
 
@@ -158,27 +165,50 @@ def _read_files(paths: tuple[Path, ...]) -> dict[Path, dict[str, Any]]:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as opened:
-            raw = opened.read(MAX_FILE_BYTES + 1)
+        raw = _read_regular(path)
         if len(raw) > MAX_FILE_BYTES:
             raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
-        return tomllib.loads(raw.decode())
+        text = raw.decode()
+        check_depth(text)
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not TOML: {str(error)[:200]}") from error
+
+
+def _read_regular(path: Path) -> bytes:
+    """The beginning of a file, a little more than a file may have. A pipe or a device is none: it may have no end, or never begin."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode) and path != Path(os.devnull):
+            raise ConfigError(f"{path} is not a regular file", hint="a configuration is a plain file")
+        return opened.read(MAX_FILE_BYTES + 1)
+
+
+def check_depth(text: str) -> None:
+    """Raises ValueError for keys of more parts, or lists and tables deeper, than any configuration has: reading them takes the square
+    of their length, or all of the stack."""
+    bare = _QUOTED.sub("s", text)
+    if _LONG_KEY.search(bare):
+        raise ValueError(f"a key has more than {MAX_DEPTH} parts")
+    depth = 0
+    for bracket in _BRACKETS.findall(bare):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"lists and tables go deeper than {MAX_DEPTH}")
 
 
 def _check_file(path: Path, content: Mapping[str, Any], *, trusted: bool) -> None:
     profiles = content.get("profiles", {})
     if not isinstance(profiles, dict) or not all(isinstance(table, dict) for table in profiles.values()):
         raise ConfigError(f"{path}: profiles must be tables such as [profiles.work]")
-    tables = {str(path): _top(content)} | {f"{path} [profiles.{name}]": table for name, table in profiles.items()}
+    tables = {str(path): _top(content)} | {f"{path} [profiles.{name[:MAX_NAME_CHARACTERS]}]": table for name, table in profiles.items()}
     for place, table in tables.items():
-        for name in _flatten(table):
-            _check_key(place, name, trusted=trusted)
+        for name, value in _flatten(table).items():
+            _check_key(place, name, trusted=trusted or (name in KEYS and value in KEYS[name].harmless))
 
 
 def _top(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,8 +221,9 @@ def _check_key(place: str, name: str, *, trusted: bool) -> None:
             f'{place}: "{name}" must not be kept in a configuration file', hint="name a secret_command or a secret_file instead"
         )
     if name not in KEYS:
-        nearest = difflib.get_close_matches(name, KEYS, n=1, cutoff=0.0)[0]
-        raise ConfigError(f'{place}: unknown key "{name}"', hint=f'the nearest known key is "{nearest}"')
+        shown = name[:MAX_NAME_CHARACTERS]
+        nearest = difflib.get_close_matches(shown, KEYS, n=1, cutoff=0.0)[0]
+        raise ConfigError(f'{place}: unknown key "{shown}"', hint=f'the nearest known key is "{nearest}"')
     if KEYS[name].trusted_only and not trusted:
         raise ConfigError(
             f'{place}: "{name}" is not taken from a file that just lies in the folder',
@@ -218,7 +249,7 @@ def _chosen_profile(layers: list[_Layer], files: list[dict[str, Any]]) -> str | 
     known = sorted({"local", "cloud"}.union(*(content.get("profiles", {}) for content in files)))
     if profile is not None and profile not in known:
         nearest = difflib.get_close_matches(profile, known, n=1, cutoff=0.0)[0]
-        raise ConfigError(f'there is no profile "{profile}"', hint=f'the nearest known profile is "{nearest}"')
+        raise ConfigError(f'there is no profile "{profile[:MAX_NAME_CHARACTERS]}"', hint=f'the nearest known profile is "{nearest}"')
     return profile
 
 

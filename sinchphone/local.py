@@ -12,6 +12,7 @@ import hmac
 import json
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -26,6 +27,7 @@ from sinchphone.errors import NetworkError
 from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions
+from sinchphone.exchange.pubsub.origin import addresses_of
 from sinchphone.exchange.server import SERVICE, Exchange, PortTakenError
 from sinchphone.exchange.store import FILE_NAME as STORE_NAME
 from sinchphone.gateway.options import GatewayOptions, SipSettings
@@ -199,7 +201,8 @@ class Local:
         challenge = secrets.token_hex(16)
         try:
             async with session.get(self._url, params={"application": self.application_key, "challenge": challenge}) as answer:
-                return self._judge(await _read(answer.content), challenge)
+                servers = await addresses_of(self._options.host, self._options.port)
+                return self._judge(await _read(answer.content), challenge, servers)
         except aiohttp.ClientConnectorError:
             return _Found.NOBODY
         except (TimeoutError, aiohttp.ClientConnectionError):
@@ -207,13 +210,14 @@ class Local:
         except (aiohttp.ClientError, ValueError):
             return _Found.ANOTHER_PROGRAM
 
-    def _judge(self, body: bytes, challenge: str) -> _Found:
-        """Raises ValueError where the body isn't JSON."""
+    def _judge(self, body: bytes, challenge: str, servers: Sequence[str]) -> _Found:
+        """``servers`` are the addresses that were asked: a proof that was passed on from elsewhere is none. Raises ValueError where the
+        body isn't JSON."""
         identity = json.loads(body)
         if not isinstance(identity, dict) or identity.get("service") != SERVICE:
             return _Found.ANOTHER_PROGRAM
-        proof, expected = identity.get("proof"), exchange_proof(decode_secret(self._credentials.secret), challenge)
-        ours = isinstance(proof, str) and hmac.compare_digest(proof.encode(errors="replace"), expected.encode())
+        proof, secret = str(identity.get("proof")).encode(errors="replace"), decode_secret(self._credentials.secret)
+        ours = any(hmac.compare_digest(proof, exchange_proof(secret, challenge, server).encode()) for server in servers)
         return _Found.OURS if ours else _Found.ANOTHER_EXCHANGE
 
     def _unusable(self, found: _Found) -> NetworkError:
@@ -221,12 +225,12 @@ class Local:
         if found is _Found.ANOTHER_EXCHANGE:
             return NetworkError(
                 f"the exchange on {where} is not yours: it doesn't know your application",
-                hint="Another user of this machine runs it. Choose another port: [exchange] port = 4601 in sinchphone.toml.",
+                hint="Another user of this machine runs it. Choose another port: [exchange] port = 4601 in your config.toml.",
             )
         if found is _Found.ANOTHER_PROGRAM:
             return NetworkError(
                 f"the program that listens on {where} is no exchange",
-                hint="Stop it, or choose another port: [exchange] port = 4601 in sinchphone.toml.",
+                hint="Stop it, or choose another port: [exchange] port = 4601 in your config.toml.",
             )
         return NetworkError(
             f"whatever listens on {where} doesn't answer",

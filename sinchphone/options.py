@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -87,6 +87,14 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _names(value: object) -> tuple[str, ...]:
+    """Host names and addresses, as a certificate names them."""
+    names = _texts(value)
+    if not all(re.fullmatch(r"[A-Za-z0-9_:.-]{1,253}", name) for name in names) or len(names) > 64:
+        raise ValueError('must be a list of host names or addresses such as ["phone.example.org", "192.0.2.1"]')
+    return names
+
+
 def _digests(value: object) -> tuple[str, ...]:
     algorithms = _texts(value)
     if not algorithms or len(set(algorithms)) < len(algorithms) or not set(algorithms) <= set(DIGESTS):
@@ -147,6 +155,7 @@ class Key:
     variable: str | None = None
     secret: bool = False  # shown as ***, and not read from files
     trusted_only: bool = False  # not read from ./sinchphone.toml: it says what is run or who gets the credentials
+    harmless: tuple[object, ...] = ()  # values that even ./sinchphone.toml may give it
 
     @property
     def default(self) -> Any:
@@ -193,9 +202,10 @@ class ExchangeSection:
     """[exchange]: where the embedded exchange listens."""
 
     host: str = _key("127.0.0.1", _text, "address of the embedded exchange", trusted_only=True)
-    port: int = _key(4600, _port, "its port")
+    port: int = _key(4600, _port, "its port; 0: a free one", trusted_only=True, harmless=(0,))
     tls: bool = _key(False, _flag, "listen with TLS too (sinchphone exchange); other clients insist on it")
-    tls_port: int = _key(4643, _port, "its port with TLS")
+    tls_port: int = _key(4643, _port, "its port with TLS", trusted_only=True, harmless=(0,))
+    names: tuple[str, ...] = _key([], _names, "other names and addresses that it has, for its certificate", trusted_only=True)
     keep: bool = _key(True, _flag, "keep users and waiting messages in the state folder; false: in memory only")
 
 
@@ -318,7 +328,7 @@ def _keys_of(options: type[Any], prefix: str) -> Iterator[Key]:
             yield from _keys_of(one.default_factory, f"{one.name}.")
         else:
             key: Key = one.metadata["key"]
-            yield Key(f"{prefix}{one.name}", key.read, key.example, key.help, key.variable, key.secret, key.trusted_only)
+            yield replace(key, name=f"{prefix}{one.name}")
 
 
 def _sections() -> Iterator[tuple[str, type[Any]]]:

@@ -203,6 +203,37 @@ async def test_a_program_that_only_claims_to_be_our_exchange_is_not_trusted(tmp_
             await Local(tmp_path, port=port).open()
 
 
+@pytest.mark.parametrize("relay_host", ["127.0.0.1", "127.0.0.2"])
+async def test_attack_a_relay_on_another_port_or_address_is_not_taken_for_our_exchange(tmp_path: Path, port: int, relay_host: str) -> None:
+    """It passes on our challenge to the exchange, and the proof to us: what would follow is the token."""
+    got: list[bytes] = []
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        got.append(asked)
+        theirs, ours = await asyncio.open_connection("127.0.0.1", port)
+        ours.write(asked)
+        writer.write(await theirs.read(65_536))
+        ours.close()
+        writer.close()
+
+    async with Local(tmp_path, port=port):
+        server = await asyncio.start_server(relay, relay_host, 0 if relay_host == "127.0.0.1" else port)
+        async with server:
+            own_port = server.sockets[0].getsockname()[1]
+            with pytest.raises(NetworkError, match="not yours"):
+                await Local(tmp_path, host=relay_host, port=own_port).open()
+    assert len(got) == 1
+    assert b"Bearer" not in got[0]
+
+
+async def test_an_exchange_is_found_by_its_name_and_on_every_address(tmp_path: Path, port: int) -> None:
+    async with Local(tmp_path, host="0.0.0.0", port=port):
+        for host in ("localhost", "127.0.0.1", "0.0.0.0"):
+            async with Local(tmp_path, host=host, port=port) as found:
+                assert not found.hosting, host
+
+
 async def test_an_address_that_is_not_ours_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NetworkError):
         await Local(tmp_path, host="192.0.2.1", port=4600).recover()

@@ -29,6 +29,7 @@ from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi.routes import PapiRoutes
 from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.pubsub.origin import address_of
 from sinchphone.exchange.pubsub.routes import PubNubRoutes
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store, StoreError
@@ -192,12 +193,13 @@ class Exchange:
         return await handler(request)
 
     async def _identify(self, request: web.Request) -> web.Response:
-        """Says what this is; to somebody who names an application and a random challenge, proves that it's served here."""
+        """Says what this is; to somebody who names an application and a random challenge, proves that it's served here, at the
+        address where that one reached us."""
         identity = {"service": SERVICE, "version": version("sinchphone")}
         application = self.directory.application(request.query.get("application", ""))
         challenge = request.query.get("challenge", "")
         if application is not None and 0 < len(challenge) <= MAX_CHALLENGE_CHARACTERS:
-            identity["proof"] = exchange_proof(application.secret, challenge)
+            identity["proof"] = exchange_proof(application.secret, challenge, address_of(request.transport))
         return web.json_response(identity)
 
     def _unable(self, error: OSError, port: int) -> NetworkError:

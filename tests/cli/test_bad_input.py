@@ -23,6 +23,7 @@ from aiohttp import web
 from jsonschema import Draft202012Validator
 
 from sinchphone.cli.terminal.report import schema_text
+from sinchphone.config import user_file
 from sinchphone.exchange.directory.directory import Device
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
@@ -31,6 +32,12 @@ from sinchphone.protocol.auth import sign_registration_token
 from sinchphone.protocol.fragments import split
 from sinchphone.protocol.jsep import Description, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt
+
+
+def write_user_file(text: str) -> None:
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    user_file().write_text(text)
+
 
 PROGRAM = (sys.executable, "-c", "from sinchphone.cli.main import main; main()")
 LIMIT = 30.0
@@ -278,7 +285,7 @@ async def test_the_exchanges_port_is_taken_by_a_foreign_program(command: tuple[s
 
     runner, port = await serve(hello)
     try:
-        Path("sinchphone.toml").write_text(f"[exchange]\nport = {port}\n")
+        write_user_file(f"[exchange]\nport = {port}\n")
         (await run(*command)).refuses(9, f"127.0.0.1:{port}", "another port")
     finally:
         await runner.cleanup()
@@ -287,7 +294,7 @@ async def test_the_exchanges_port_is_taken_by_a_foreign_program(command: tuple[s
 async def test_the_exchanges_port_is_taken_by_a_program_that_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        Path("sinchphone.toml").write_text(f"[exchange]\nport = {port}\n")
+        write_user_file(f"[exchange]\nport = {port}\n")
         (await run("call", "echo", "--no-audio")).refuses(9, f"127.0.0.1:{port}", "doesn't answer")
 
 

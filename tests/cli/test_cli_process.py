@@ -14,6 +14,14 @@ from typing import Any
 
 import pytest
 
+from sinchphone.config import user_file
+
+
+def write_user_file(text: str) -> None:
+    user_file().parent.mkdir(parents=True, exist_ok=True)
+    user_file().write_text(text)
+
+
 PROGRAM = [sys.executable, "-c", "from sinchphone.cli.main import main; main()"]
 LIMIT = 60.0
 
@@ -100,7 +108,7 @@ def test_a_reader_that_goes_away_ends_the_call_quietly() -> None:
 def test_two_terminals_talk() -> None:
     host = start("exchange", env={**os.environ})
     port = until(host.stdout, "exchange http").strip().rpartition(":")[2]
-    Path("sinchphone.toml").write_text(f"[exchange]\nport = {port}\n")
+    write_user_file(f"[exchange]\nport = {port}\n")
     listener = start("listen", "--user", "bob", "--auto-answer", "--once", "--no-audio")
     until(listener.stderr, "waiting for calls")
     call = start("call", "bob", "--user", "ada", "--no-audio", "--max-duration", "1s")
@@ -187,7 +195,7 @@ def test_at_a_terminal_ctrl_c_while_it_rings_ends_with_130() -> None:
 def test_at_a_terminal_a_call_is_answered_by_a_key() -> None:
     host = start("exchange")
     port = until(host.stdout, "exchange http").strip().rpartition(":")[2]
-    Path("sinchphone.toml").write_text(f"[exchange]\nport = {port}\n")
+    write_user_file(f"[exchange]\nport = {port}\n")
     terminal = Terminal("listen", "--user", "bob", "--once", "--no-audio")
     terminal.until("waiting for calls")
     call = start("call", "bob", "--user", "ada", "--no-audio")

@@ -161,8 +161,14 @@ def test_the_two_networks_and_their_keys_differ() -> None:
 
 
 def test_a_proof_is_for_one_challenge_of_one_application() -> None:
-    assert exchange_proof(b"s", "1") == exchange_proof(b"s", "1")
-    assert len({exchange_proof(b"s", "1"), exchange_proof(b"s", "2"), exchange_proof(b"t", "1")}) == 3
+    assert exchange_proof(b"s", "1", "a") == exchange_proof(b"s", "1", "a")
+    proofs = [
+        exchange_proof(b"s", "1", "a"),
+        exchange_proof(b"s", "2", "a"),
+        exchange_proof(b"t", "1", "a"),
+        exchange_proof(b"s", "1", "b"),
+    ]
+    assert len(set(proofs)) == 4
 
 
 def test_secrets_do_not_show_when_things_are_printed() -> None:

@@ -76,9 +76,10 @@ def transport_identity(secret: bytes, members: Iterable[str]) -> tuple[str, byte
     return base64.urlsafe_b64encode(identifier).decode(), _derive(secret, "transport key", *names)
 
 
-def exchange_proof(secret: bytes, challenge: str) -> str:
-    """What only an exchange that serves the application can answer to a random challenge."""
-    return _derive(secret, "exchange proof", challenge).hex()
+def exchange_proof(secret: bytes, challenge: str, address: str) -> str:
+    """What only an exchange that serves the application at that address can answer to a random challenge: who passes the challenge on
+    to it from elsewhere gets a proof that is good there only."""
+    return _derive(secret, "exchange proof", challenge, address).hex()
 
 
 def _derive(secret: bytes, *labels: str) -> bytes:
