@@ -1,4 +1,7 @@
-"""A local certificate authority for an exchange that listens with TLS: made at first use, kept in the state folder, renewed in time."""
+"""A local certificate authority for an exchange that listens with TLS: made at first use, kept in the state folder, renewed in time.
+
+It vouches for this machine alone (RFC 5280 4.2.1.10): whoever gets hold of its key can't pose as anybody else to those who trust it.
+"""
 
 import contextlib
 import datetime
@@ -12,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import ifaddr
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,19 +26,22 @@ from sinchphone.errors import ConfigError
 from sinchphone.exchange.options import Certificate
 
 FOLDER: Final = "tls"
-AUTHORITY_DAYS: Final = 3650
+AUTHORITY_DAYS: Final = 730
 SERVER_DAYS: Final = 90
 RENEW_DAYS: Final = 30  # this long before the end
 _ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
+_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - every address
 _LEEWAY: Final = datetime.timedelta(hours=1)  # for clocks that are slow
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """What an exchange shows, and the authority's certificate, which clients must trust."""
+    """What an exchange shows, and the authority's certificate, which clients must trust. ``replaced``: why it's another one than before."""
 
     certificate: Certificate
     authority: Path
+    replaced: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +50,29 @@ class _Pair:
     key: ec.EllipticCurvePrivateKey
 
 
-def issue(state: Path, host: str, now: datetime.datetime) -> Issued:
-    """A server certificate for ``localhost`` and ``host``, kept under ``state``; what is there is used as long as it's good.
+def issue(state: Path, host: str, now: datetime.datetime, names: Sequence[str] = ()) -> Issued:
+    """A server certificate for ``localhost``, ``host`` and ``names``, kept under ``state``; what is there is used as long as it's good.
 
+    The authority is made anew only where it ends, or where there are names that it may not vouch for; it keeps those that it has.
     Raises ConfigError where the files can't be used.
     """
     folder = state / FOLDER
     paths = {name: folder / name for name in ("authority.pem", "authority.key", "server.pem", "server.key")}
+    wanted = tuple(dict.fromkeys(name for name in (*_ALWAYS, *_names_of(host), *names) if name.isascii()))
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        was_there = paths["authority.pem"].exists()
         authority = _kept(paths["authority.pem"], paths["authority.key"])
-        if authority is None or _ends_soon(authority.certificate, now):
-            authority = _make_authority(now)
+        why = _why_replaced(authority, wanted, now)
+        if authority is None or why is not None:
+            authority = _make_authority({*_permitted(wanted), *_permits(authority)}, now)
             _keep(authority, paths["authority.pem"], paths["authority.key"])
-        names = tuple(dict.fromkeys((*_ALWAYS, *_names_of(host))))
         server = _kept(paths["server.pem"], paths["server.key"])
-        if server is None or not _is_good(server.certificate, authority, names, now):
-            _keep(_make_server(authority, names, now), paths["server.pem"], paths["server.key"])
+        if server is None or not _is_good(server.certificate, authority, wanted, now):
+            _keep(_make_server(authority, wanted, now), paths["server.pem"], paths["server.key"])
     except OSError as error:
         raise ConfigError(f"{folder} can't be used: {error.strerror}", hint="Check who owns it, and the space on the disk.") from error
-    return Issued(Certificate(paths["server.pem"], paths["server.key"]), paths["authority.pem"])
+    return Issued(Certificate(paths["server.pem"], paths["server.key"]), paths["authority.pem"], why if was_there else None)
 
 
 def server_context(certificate: Certificate) -> ssl.SSLContext:
@@ -78,16 +88,67 @@ def server_context(certificate: Certificate) -> ssl.SSLContext:
 
 def _names_of(host: str) -> tuple[str, ...]:
     """What clients may call a host that listens at that address."""
-    return (socket.gethostname(),) if host in ("0.0.0.0", "::") else (host,)  # noqa: S104 - every address
+    if host not in _EVERYWHERE:
+        return (host,)
+    return tuple(dict.fromkeys(name.rstrip(".") for name in (socket.gethostname(), socket.getfqdn(), *_own_addresses()) if name))
 
 
-def _make_authority(now: datetime.datetime) -> _Pair:
+def _own_addresses() -> list[str]:
+    """This machine's addresses, but for those that are good on one link only."""
+    found = [ip.ip if isinstance(ip.ip, str) else ip.ip[0] for adapter in ifaddr.get_adapters() for ip in adapter.ips]
+    return sorted(address for address in found if not ipaddress.ip_address(address).is_link_local)
+
+
+def _why_replaced(authority: _Pair | None, names: Sequence[str], now: datetime.datetime) -> str | None:
+    """Why an authority has to be made anew, if it has to."""
+    if authority is None:
+        return "the old one can't be read"
+    certificate = authority.certificate
+    if _ends_soon(certificate, now):
+        return "the old one ends"
+    lifetime = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    if not _permits(authority) or lifetime > datetime.timedelta(days=AUTHORITY_DAYS) + _LEEWAY:
+        return "the old one vouched for any name, and for too long"
+    missing = [name for name in names if not _vouches_for(authority, name)]
+    return f"the exchange is now called {', '.join(missing)} too" if missing else None
+
+
+def _permitted(names: Sequence[str]) -> set[x509.GeneralName]:
+    """What an authority may vouch for, which must do so for those names."""
+    given = {_general_name(name) for name in names}
+    single = {x509.IPAddress(ipaddress.ip_network(name.value)) for name in given if isinstance(name, x509.IPAddress)}
+    loopback = {x509.IPAddress(ipaddress.ip_network(network)) for network in _LOOPBACK}
+    return {*(name for name in given if isinstance(name, x509.DNSName)), *single, *loopback}
+
+
+def _permits(authority: _Pair | None) -> set[x509.GeneralName]:
+    """What an authority may vouch for by its own words; nothing where it doesn't say."""
+    if authority is None:
+        return set()
+    try:
+        constraints = authority.certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except (x509.ExtensionNotFound, ValueError):
+        return set()
+    return set(constraints.permitted_subtrees or ())
+
+
+def _vouches_for(authority: _Pair, name: str) -> bool:
+    wanted = _general_name(name)
+    if not isinstance(wanted, x509.IPAddress):
+        return wanted in _permits(authority)
+    networks = [one.value for one in _permits(authority) if isinstance(one, x509.IPAddress)]
+    return any(wanted.value in network for network in networks if isinstance(network, ipaddress.IPv4Network | ipaddress.IPv6Network))
+
+
+def _make_authority(permitted: set[x509.GeneralName], now: datetime.datetime) -> _Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"sinchphone exchange {secrets.token_hex(4)}")])
     usage = _usage(signs_certificates=True)
     builder = _builder(name, name, key, now, AUTHORITY_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True).add_extension(usage, critical=True)
     builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    constraints = x509.NameConstraints(permitted_subtrees=sorted(permitted, key=repr), excluded_subtrees=None)
+    builder = builder.add_extension(constraints, critical=True)
     return _Pair(builder.sign(key, hashes.SHA256()), key)
 
 

@@ -1,6 +1,7 @@
 """The certificate authority of an exchange, and the exchange that listens with its certificate."""
 
 import datetime
+import socket
 import ssl
 import stat
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from sinchphone.errors import ConfigError
+from sinchphone.exchange import tls
 from sinchphone.exchange.pubsub.origin import bare
 from sinchphone.exchange.tls import Issued, issue
 
@@ -36,12 +39,74 @@ def test_a_server_certificate_is_renewed_before_it_ends_and_the_authority_stays(
     assert serial(later.certificate.chain) != serials[1]
 
 
-def test_another_host_gets_another_certificate_of_the_same_authority(tmp_path: Path) -> None:
+def test_another_host_gets_another_certificate_of_an_authority_that_may_vouch_for_it(tmp_path: Path) -> None:
     first = issue(tmp_path, "127.0.0.1", NOW)
     serials = serial(first.authority), serial(first.certificate.chain)
+    assert first.replaced is None
     other = issue(tmp_path, "exchange.example", NOW)
-    assert serial(other.authority) == serials[0]
-    assert serial(other.certificate.chain) != serials[1]
+    assert (serial(other.authority) != serials[0], serial(other.certificate.chain) != serials[1]) == (True, True)
+    assert "exchange.example" in (other.replaced or "")
+    back = issue(tmp_path, "127.0.0.1", NOW)
+    again = issue(tmp_path, "exchange.example", NOW)
+    assert serial(back.authority) == serial(again.authority) == serial(other.authority)
+    assert (back.replaced, again.replaced) == (None, None)
+
+
+def test_an_authority_grows_by_the_names_that_come_and_keeps_the_others(tmp_path: Path) -> None:
+    issue(tmp_path, "192.0.2.1", NOW, ["one.example"])
+    grown = issue(tmp_path, "127.0.0.1", NOW, ["two.example", "2001:db8::1"])
+    kept = issue(tmp_path, "192.0.2.1", NOW, ["one.example", "two.example"])
+    assert serial(kept.authority) == serial(grown.authority)
+    assert names_in(kept.certificate.chain) == {"localhost", "127.0.0.1", "::1", "192.0.2.1", "one.example", "two.example"}
+
+
+def test_an_authority_lasts_two_years_at_most_and_is_made_anew_with_a_word(tmp_path: Path) -> None:
+    first = issue(tmp_path, "127.0.0.1", NOW)
+    certificate = x509.load_pem_x509_certificate(first.authority.read_bytes())
+    assert certificate.not_valid_after_utc - NOW <= datetime.timedelta(days=731)
+    later = issue(tmp_path, "127.0.0.1", NOW + datetime.timedelta(days=701))
+    assert "ends" in (later.replaced or "")
+
+
+def test_attack_an_authority_whose_key_was_stolen_vouches_for_nobody_else(tmp_path: Path) -> None:
+    """What it signs for a bank's name is refused by who trusts it; for its own names it is not."""
+    issued = issue(tmp_path, "127.0.0.1", NOW)
+    authority = tls._kept(issued.authority, issued.authority.with_suffix(".key"))
+    assert authority is not None
+    for name, taken in (("localhost", True), ("127.9.9.9", True), ("bank.example", False), ("192.0.2.7", False)):
+        forged = tls._make_server(authority, [name], NOW)
+        verifier = PolicyBuilder().store(Store([authority.certificate])).build_server_verifier(tls._general_name(name))
+        try:
+            verifier.verify(forged.certificate, [])
+        except VerificationError:
+            assert not taken, name
+        else:
+            assert taken, name
+
+
+async def test_attack_openssl_refuses_a_certificate_for_another_name_too(start_exchange: Any, tmp_path: Path) -> None:
+    issued = issue(tmp_path, "127.0.0.1", NOW)
+    authority = tls._kept(issued.authority, issued.authority.with_suffix(".key"))
+    assert authority is not None
+    forged = tls._make_server(authority, ["127.0.0.1", "bank.example"], NOW)
+    tls._keep(forged, issued.certificate.chain, issued.certificate.key)
+    exchange = await start_exchange(certificate=issued.certificate, tls_port=0)
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            await session.get(f"{exchange.tls_url}/time/0", ssl=context(issued))
+
+
+def test_an_exchange_that_listens_everywhere_is_known_by_the_machines_addresses_and_names(tmp_path: Path) -> None:
+    issued = issue(tmp_path, "0.0.0.0", NOW, ["phone.example"])
+    assert {*tls._own_addresses(), socket.gethostname(), "phone.example"} <= names_in(issued.certificate.chain)
+    assert "0.0.0.0" not in names_in(issued.certificate.chain)
+    assert issue(tmp_path, "0.0.0.0", NOW, ["phone.example"]).replaced is None
+
+
+def names_in(path: Path) -> set[str]:
+    certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    given = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return {str(name.value) for name in given}
 
 
 def test_keys_are_their_owners_alone(tmp_path: Path) -> None:

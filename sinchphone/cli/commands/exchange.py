@@ -80,7 +80,22 @@ def _issue(session: Session) -> "Issued | None":
 
     chosen, sip = session.options.exchange, session.options.sip
     wanted = chosen.tls or (sip.enabled and sip.tls)
-    return issue(session.options.state_path, chosen.host, datetime.datetime.now(datetime.UTC)) if wanted else None
+    if not wanted:
+        return None
+    names = (*chosen.names, *([sip.host] if sip.enabled and sip.host != chosen.host and not is_everywhere(sip.host) else []))
+    issued = issue(session.options.state_path, chosen.host, datetime.datetime.now(datetime.UTC), names)
+    if issued.replaced:
+        hint = f"trust {issued.authority} anew wherever the old one was trusted (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE, ca_file)"
+        session.tell(Warned(f"the exchange has a new certificate authority: {issued.replaced}", hint))
+    return issued
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether ``host`` stands for all addresses of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:
