@@ -57,6 +57,17 @@ class VoiceOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class Descriptor:
+    """An open file descriptor of this process, and how the person named it (``fd:N``)."""
+
+    name: str
+    number: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class SoundOptions:
     """What a call's sound is made of. A device is an index, part of a name, or ``None`` for the system's default."""
 
@@ -69,8 +80,8 @@ class SoundOptions:
     input: int | str | None = None
     output: int | str | None = None
     ring: int | str | None = None
-    pipe_in: str | None = None  # raw sound that is said, from a file, a FIFO or "fd:N", as it arrives
-    pipe_out: str | None = None  # raw sound that is heard, to one
+    pipe_in: str | Descriptor | None = None  # raw sound that is said, from a file, a FIFO or "fd:N", as it arrives
+    pipe_out: str | Descriptor | None = None  # raw sound that is heard, to one
     voice: VoiceOptions = VoiceOptions()
     tones: str = "europe"  # the country whose tones signals have (audio.national)
     record_layout: RecordLayout = "stereo"  # near left, far right; or one track: both added, or one side alone

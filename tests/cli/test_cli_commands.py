@@ -15,7 +15,16 @@ from sinchphone.engine.call import DigitHeard
 from sinchphone.errors import AudioFileError, AuthenticationError, DeviceError, ForbiddenError, MediaError, NetworkError
 from sinchphone.media.local_audio import devices
 from sinchphone.media.port import PortStats
-from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted, SoundOptions, SoundWarning, VoiceOptions
+from sinchphone.media.sound import (
+    Descriptor,
+    PlayFinished,
+    PlayStarted,
+    RecordFinished,
+    RecordStarted,
+    SoundOptions,
+    SoundWarning,
+    VoiceOptions,
+)
 from sinchphone.protocol.call_vocabulary import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 
@@ -135,14 +144,26 @@ def test_the_sound_is_made_as_asked(platform: Any, sinchphone: Run) -> None:
     sinchphone("call", "bob", "--no-audio", "--tone", "440")
     assert platform.calls[1].asked_sound == SoundOptions(tone_hz=440, devices=False)
     sinchphone(
-        *("call", "bob", "--pipe-in", "fd:3", "--pipe-out", "heard.raw"),
+        *("call", "bob", "--pipe-in", "said.raw", "--pipe-out", "heard.raw"),
         *("--echo-cancel", "on", "--noise-suppression", "off", "--gain-control"),
     )
-    assert platform.calls[2].asked_sound == SoundOptions(pipe_in="fd:3", pipe_out="heard.raw", voice=VoiceOptions("on", "off", True))
+    assert platform.calls[2].asked_sound == SoundOptions(pipe_in="said.raw", pipe_out="heard.raw", voice=VoiceOptions("on", "off", True))
+
+
+def test_a_descriptor_that_was_given_is_duplicated_before_the_call(platform: Any, sinchphone: Run) -> None:
+    platform.outgoing = talk_and_hang_up
+    reader, writer = os.pipe()
+    os.set_inheritable(reader, True)  # as one that a shell has opened
+    sinchphone("call", "bob", "--pipe-in", f"fd:{reader}")
+    given = platform.calls[0].asked_sound.pipe_in
+    assert isinstance(given, Descriptor) and given.name == f"fd:{reader}" and given.number != reader
+    assert os.path.sameopenfile(reader, given.number)
+    for number in (reader, writer, given.number):
+        os.close(number)
 
 
 def test_one_thing_is_said_at_a_time(platform: Any, sinchphone: Run) -> None:
-    ran = sinchphone("call", "bob", "--pipe-in", "fd:3", "--play", "a.wav")
+    ran = sinchphone("call", "bob", "--pipe-in", "said.raw", "--play", "a.wav")
     assert (ran.code, platform.calls) == (2, [])
     assert "exclude each other" in ran.err
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
     """The sound that was asked for."""
+    from sinchphone.media.local_audio.descriptors import claim
     from sinchphone.media.sound import SoundOptions, VoiceOptions
 
     audio = options.audio
@@ -23,8 +24,8 @@ def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
         tone_hz=flags.tone,
         record=flags.record,
         record_layout=cast("RecordLayout", flags.record_layout),
-        pipe_in=flags.pipe_in,
-        pipe_out=flags.pipe_out,
+        pipe_in=flags.pipe_in and claim(flags.pipe_in, "read", inherited=True),
+        pipe_out=flags.pipe_out and claim(flags.pipe_out, "write", inherited=True),
         force=flags.force,
         devices=not flags.no_audio,
         microphone=not flags.no_mic,

@@ -107,7 +107,7 @@ async def _call(session: Session, destination: Destination, flags: CallFlags, he
     async with open_phone(session) as phone, asyncio.TaskGroup() as group:
         follower = group.create_task(follow(session, phone), name="client events")
         wishes, sound = await _prepare(session, destination, flags, phone)
-        with Keys(None if "-" in (flags.play or ()) else session.stdin) as keys:
+        with Keys(None if flags.reads_standard_input else session.stdin) as keys:
             session.clean_ups.append(keys.release)
             placed = await _dial(session, phone, destination, headers, sound)
             _tell_outgoing(session, phone, placed)

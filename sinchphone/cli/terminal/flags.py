@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -50,6 +50,19 @@ def _duration(value: str | None) -> str | None:
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
     return value
+
+
+def _check_pipe(path: str | None, use: Literal["read", "write"], option: str) -> None:
+    """Before anything of ours is opened: a descriptor that nobody gave would soon be one of our own files. Raises BadParameter."""
+    if path is None or not path.startswith("fd:"):
+        return
+    from sinchphone.errors import AudioFileError
+    from sinchphone.media.local_audio.descriptors import check_given
+
+    try:
+        check_given(path, use, inherited=True)
+    except AudioFileError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def _layout(value: str) -> str:
@@ -145,6 +158,10 @@ class SoundFlags(JsonFlags):
         """Raises BadParameter."""
         if sum(value is not None for value in (self.play or None, self.pipe_in, self.tone)) > 1:
             raise typer.BadParameter("--play, --pipe-in and --tone exclude each other")
+        _check_pipe(self.pipe_in, "read", "--pipe-in")
+        _check_pipe(self.pipe_out, "write", "--pipe-out")
+        if self.pipe_in == "fd:0" and "-" in (self.play or ()):
+            raise typer.BadParameter("--play - and --pipe-in fd:0 both read standard input")
         if self.record_layout != "stereo" and self.record is None:
             raise typer.BadParameter("--record-layout needs --record")
 
@@ -157,6 +174,11 @@ class SoundFlags(JsonFlags):
             "audio.gain_control": self.gain_control,
         }
         return {**super().keys(), **devices, **voice, "user": self.user, "max_duration": self.max_duration}
+
+    @property
+    def reads_standard_input(self) -> bool:
+        """Whether the sound comes from there, so that no keys can."""
+        return "-" in (self.play or ()) or self.pipe_in == "fd:0"
 
     @property
     def say_nothing_of_sound(self) -> bool:

@@ -8,7 +8,6 @@
 
 import errno
 import os
-import re
 import select
 import stat
 import threading
@@ -20,27 +19,22 @@ import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.errors import AudioFileError
-from sinchphone.media.sound import SoundEvent, SoundWarning
+from sinchphone.media.local_audio.descriptors import check_kind, claim, descriptor_of
+from sinchphone.media.sound import Descriptor, SoundEvent, SoundWarning
 
 _READ_BYTES: Final = 3840  # 40 ms
 _WRITE_BYTES: Final = 1920  # less than PIPE_BUF: a pipe that select calls writable takes it whole
 _BUFFERED_IN: Final = RATE  # bytes, half a second: a writer that is faster waits
 _BUFFERED_OUT: Final = 2 * RATE  # bytes, a second: from a reader that is slower the oldest is kept back
 _WAIT_SECONDS: Final = 0.1
-_DESCRIPTOR: Final = re.compile(r"fd:(\d{1,6})")
-
-
-def descriptor_of(path: str) -> int | None:
-    """The descriptor that ``fd:N`` names; ``None`` for a path."""
-    match = _DESCRIPTOR.fullmatch(path)
-    return int(match[1]) if match else None
 
 
 class PipeIn:
     """What a program says in the call. A FIFO may have one writer after the other; where there is nothing, it is silent."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, source: str | Descriptor) -> None:
+        """``source``: a path, ``fd:N``, or a descriptor that was claimed before."""
+        self._source = source
         self._descriptor = -1
         self._changed = threading.Condition()
         self._bytes = bytearray()
@@ -49,7 +43,7 @@ class PipeIn:
 
     def open(self) -> None:
         """Open it without waiting for a writer. Raises AudioFileError."""
-        self._descriptor = _open_to_read(self._path)
+        self._descriptor = _open_to_read(self._source)
         self._thread.start()
 
     def next_frame(self) -> Frame:
@@ -93,8 +87,9 @@ class PipeIn:
 class PipeOut:
     """What a program hears of the call. ``report`` is called once, from the thread, where nothing can be written any more."""
 
-    def __init__(self, path: str, report: Callable[[SoundEvent], None], *, force: bool = False) -> None:
-        self._path = path
+    def __init__(self, target: str | Descriptor, report: Callable[[SoundEvent], None], *, force: bool = False) -> None:
+        """``target``: a path, ``fd:N``, or a descriptor that was claimed before."""
+        self._target = target
         self._force = force
         self._report = report
         self._descriptor: int | None = None
@@ -106,7 +101,7 @@ class PipeOut:
 
     def open(self) -> None:
         """Open it without waiting for a reader. Raises AudioFileError; an existing plain file is refused without ``force``."""
-        self._descriptor = _open_to_write(self._path, force=self._force)
+        self._descriptor = _open_to_write(self._target, force=self._force)
         self._thread.start()
 
     def put(self, samples: Samples) -> None:
@@ -132,7 +127,7 @@ class PipeOut:
             while (block := self._next()) is not None:
                 self._write(block)
         except OSError as error:
-            self._report(SoundWarning(f"nothing more can be written to {self._path}: {error.strerror or error}", ""))
+            self._report(SoundWarning(f"nothing more can be written to {self._target}: {error.strerror or error}", ""))
         finally:
             if self._descriptor is not None:
                 os.close(self._descriptor)
@@ -159,51 +154,55 @@ class PipeOut:
             try:
                 block = block[os.write(self._descriptor, block[:_WRITE_BYTES]) :]
             except BrokenPipeError:
-                if descriptor_of(self._path) is not None:
+                if not isinstance(self._target, str) or descriptor_of(self._target) is not None:
                     raise
                 os.close(self._descriptor)
                 self._descriptor = None
 
     def _reopen(self) -> bool:
         """Whether a FIFO has a reader now; waits a moment where it hasn't."""
-        self._descriptor = _open_fifo_to_write(self._path)
+        assert isinstance(self._target, str), "a descriptor is never opened again"
+        self._descriptor = _open_fifo_to_write(self._target)
         if self._descriptor is None:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed, _WAIT_SECONDS)
         return self._descriptor is not None
 
 
-def _open_to_read(path: str) -> int:
-    number = descriptor_of(path)
+def _open_to_read(source: str | Descriptor) -> int:
+    given = claim(source, "read") if isinstance(source, str) else source
     try:
-        if number is not None:
-            return os.dup(number)
-        fifo = stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116 - the same error for all of it
+        if isinstance(given, Descriptor):
+            return given.number if given is not source else os.dup(given.number)
+        mode = os.stat(given).st_mode  # noqa: PTH116 - the same error for all of it
+        check_kind(given, mode)
         # Open for both, a FIFO never ends: a writer may go and another one come.
-        return os.open(path, os.O_RDWR | os.O_NONBLOCK if fifo else os.O_RDONLY)
+        return os.open(given, os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(mode) else os.O_RDONLY)
     except OSError as error:
-        raise AudioFileError(f"{path} can't be read: {error.strerror or error}", hint="Name a file, a FIFO or fd:N.") from error
+        raise AudioFileError(f"{source} can't be read: {error.strerror or error}", hint="Name a file, a FIFO or fd:N.") from error
 
 
-def _open_to_write(path: str, *, force: bool) -> int | None:
-    number = descriptor_of(path)
+def _open_to_write(target: str | Descriptor, *, force: bool) -> int | None:
+    given = claim(target, "write") if isinstance(target, str) else target
     try:
-        if number is not None:
-            return os.dup(number)
-        if _is_fifo(path):
-            return _open_fifo_to_write(path)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o600)
+        if isinstance(given, Descriptor):
+            return given.number if given is not target else os.dup(given.number)
+        if _is_fifo(given):
+            return _open_fifo_to_write(given)
+        return os.open(given, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o600)
     except FileExistsError as error:
-        raise AudioFileError(f"{path} exists already", hint="--force overwrites it.") from error
+        raise AudioFileError(f"{target} exists already", hint="--force overwrites it.") from error
     except OSError as error:
-        raise AudioFileError(f"{path} can't be written: {error.strerror or error}", hint="Name a file, a FIFO or fd:N.") from error
+        raise AudioFileError(f"{target} can't be written: {error.strerror or error}", hint="Name a file, a FIFO or fd:N.") from error
 
 
 def _is_fifo(path: str) -> bool:
     try:
-        return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116
+        mode = os.stat(path).st_mode  # noqa: PTH116
     except FileNotFoundError:
         return False
+    check_kind(path, mode)
+    return stat.S_ISFIFO(mode)
 
 
 def _open_fifo_to_write(path: str) -> int | None:
