@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from sinchphone.protocol.user_id import USER_RULE, is_user_id
+
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _Read: TypeAlias = Callable[[Any], Any]
 Example: TypeAlias = str | bool | int | list[str] | dict[str, str]
@@ -69,8 +71,8 @@ def _url(value: object) -> str:
 
 
 def _user_id(value: object) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_=-]{1,255}", _text(value)):
-        raise ValueError("must have 1 to 255 of the characters A-Z a-z 0-9 - _ =")
+    if not is_user_id(_text(value)):
+        raise ValueError(f"must have {USER_RULE}")
     return _text(value)
 
 

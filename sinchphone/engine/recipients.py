@@ -4,12 +4,12 @@ import re
 from typing import Final
 
 from sinchphone.errors import DestinationError
+from sinchphone.protocol.user_id import is_user_id
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 
 _EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
 _NUMBER: Final = re.compile(r"\+[0-9]{7,15}")
 _SEPARATORS: Final = str.maketrans("", "", " -.()\u00a0")
-MAX_USER_BYTES: Final = 255
 
 
 def read_recipient(text: str) -> Recipient:
@@ -25,7 +25,7 @@ def read_recipient(text: str) -> Recipient:
         return _number(written)
     if "@" in written:
         return _email(written)
-    if not written or not written.isprintable() or len(written.encode(errors="replace")) > MAX_USER_BYTES:
+    if not is_user_id(written):
         raise DestinationError(f'"{text}" is no user id', hint="a recipient is a user id, an e-mail address or +NUMBER")
     return Recipient(written)
 

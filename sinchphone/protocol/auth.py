@@ -17,6 +17,7 @@ from typing import Any
 import jwt
 
 from sinchphone.errors import AuthenticationError, ConfigError, LocalProtocolError
+from sinchphone.protocol.user_id import TOKEN_RULE, is_token_user_id, is_user_id
 
 MIN_TOKEN_LIFETIME_SECONDS = 60  # Sinch user authorisation: exp - iat
 MIN_INSTANCE_LIFETIME_SECONDS = 48 * 3600  # the same, for sinch:rtc:instance:exp
@@ -26,8 +27,8 @@ LEEWAY_SECONDS = 60  # how far two clocks may differ
 
 _ALGORITHM = "HS256"
 _KEY_ID = re.compile("hkdfv1-([0-9]{8})")
-_USER_ID = re.compile(r"[A-Za-z0-9_=-]{1,255}")
 _APPLICATION_KEY = re.compile(r"[!-.0-~]{1,128}")  # visible, without a slash
+_WIDER_HINT = "Users with other ids log in with a ticket or a password: api papi."
 _INSTANCE_EXPIRY = "sinch:rtc:instance:exp"
 _LAST_SECOND = 253402300799  # of the year 9999
 _DAY = timedelta(days=1)
@@ -81,8 +82,8 @@ def sign_registration_token(
     """
     if not _APPLICATION_KEY.fullmatch(application_key):
         raise ConfigError("the application key has characters that can't be in one", hint="Copy it from the dashboard.")
-    if not _USER_ID.fullmatch(user_id):
-        raise ConfigError("that can't be a user id", hint="A user id has 1 to 255 characters out of A-Z a-z 0-9 - _ =")
+    if not is_token_user_id(user_id):
+        raise ConfigError(f"a registration token can't name that user: it takes {TOKEN_RULE}", hint=_WIDER_HINT)
     if not 1 <= len(nonce) <= MAX_NONCE_CHARACTERS:
         raise LocalProtocolError(f"a nonce has 1 to {MAX_NONCE_CHARACTERS} characters")
     if lifetime_s < MIN_TOKEN_LIFETIME_SECONDS:
@@ -266,8 +267,8 @@ def _claims_from(payload: dict[str, Any], application_key: str | None) -> Regist
     if not isinstance(subject, str) or not subject.startswith(f"{issuer}/users/"):
         raise _bad_token("subject", "it's not a user of this application")
     user_id = subject.removeprefix(f"{issuer}/users/")
-    if not _USER_ID.fullmatch(user_id):
-        raise _bad_token("subject", "that can't be a user id", hint="A user id has 1 to 255 characters out of A-Z a-z 0-9 - _ =")
+    if not is_token_user_id(user_id):
+        raise _bad_token("subject", f"it can't name that user: it takes {TOKEN_RULE}", hint=_WIDER_HINT)
     nonce = payload.get("nonce", "")
     if not isinstance(nonce, str) or len(nonce) > MAX_NONCE_CHARACTERS:
         raise _bad_token("nonce", "it's not a text, or too long")
@@ -310,7 +311,7 @@ def _ticket_fields(signed: bytes) -> dict[str, Any]:
 def _ticket_claims(fields: dict[str, Any]) -> TicketClaims:
     identity, created, lifetime_s = fields.get("identity"), fields.get("created"), fields.get("expiresIn")
     user_id = identity.get("endpoint") if isinstance(identity, dict) and identity.get("type") == "username" else None
-    if not isinstance(user_id, str) or not 1 <= len(user_id.encode(errors="replace")) <= 255 or not user_id.isprintable():
+    if not isinstance(user_id, str) or not is_user_id(user_id):
         raise _bad_ticket("identity", "it's not a user name")
     if isinstance(lifetime_s, bool) or not isinstance(lifetime_s, int | float) or not 0 < lifetime_s <= _LAST_SECOND:
         raise _bad_ticket("lifetime", "it's not a number of seconds")

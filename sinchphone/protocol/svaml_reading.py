@@ -56,7 +56,7 @@ _SIP_CALLER: Final = re.compile(r"[A-Za-z0-9_.+~!*-]{1,64}")
 _SIP_ADDRESS: Final = re.compile(
     r"(?:sips?:)?[^\s@<>\"\x00-\x1f\x7f]{1,128}@[A-Za-z0-9.\-:\[\]]{1,253}(?:;[A-Za-z0-9.;=\-]{1,128})?", re.IGNORECASE
 )
-_USER: Final = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+_USER: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 _ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_CONFERENCE_ID_CHARACTERS}}}")
 _DTMF: Final = re.compile(rf"[0-9#w]{{1,{MAX_DTMF_CHARACTERS}}}")
 _LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*(?:/[A-Za-z]+)?|[A-Za-z][A-Za-z-]{1,31}")

@@ -169,6 +169,15 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "null")
 
 
+def is_writable(value: object) -> bool:
+    """Whether a value that came as JSON can be written as JSON again: lone surrogates, NaN and what lies too deep can't."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
+        return False
+    return True
+
+
 def _is_unicode(text: str) -> bool:
     """Whether the text can be written as UTF-8: JSON can smuggle in lone surrogates."""
     try:

@@ -1,14 +1,17 @@
 """What ``call DEST`` dials: a user, a phone number, a SIP address or a conference, read off the text."""
 
 import re
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from sinchphone.errors import DestinationError
+from sinchphone.protocol.user_id import USER_RULE, is_user_id
 
-# Sinch's user ids: at most 255 bytes of these. After a colon a built-in user of the exchange takes an argument (hangup-after:3s).
-_USER: Final = re.compile(r"[A-Za-z0-9_=-]+(:[A-Za-z0-9._=-]+)?")
+# What a text that says nothing else may be: who has another id is called with call-user. After a colon a built-in user of the exchange
+# takes an argument (hangup-after:3s).
+_PLAIN_USER: Final = re.compile(r"[A-Za-z0-9_=-]+(:[A-Za-z0-9._=-]+)?")
 _ROOM: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,64}")
 _SEPARATORS: Final = str.maketrans("", "", " -.()\u00a0")
 # RFC 3261 25.1, without passwords and without parameters but the transport; a host is a name, an IPv4 or a bracketed IPv6 address.
@@ -20,7 +23,6 @@ _SIP: Final = re.compile(
 )
 _MAX_SIP_BYTES: Final = 255
 _MIN_DIGITS, _MAX_DIGITS = 7, 15  # E.164 allows 15; nothing shorter than 7 leads abroad
-_MAX_USER_BYTES: Final = 255
 # Somewhere nearly every three digits mean help; somebody who types one of these means it everywhere.
 _WELL_KNOWN_EMERGENCY: Final = frozenset({"000", "110", "111", "112", "119", "911", "995", "999"})
 
@@ -55,15 +57,15 @@ def read_destination(text: str) -> Destination:
     digits = written.translate(_SEPARATORS)
     if digits.isascii() and digits.isdecimal():
         raise _ambiguous(written, digits)
+    if not _PLAIN_USER.fullmatch(written) and is_user_id(written):
+        raise _nobody(written, f"a number starts with +country; for a user: sinchphone call-user {shlex.quote(written)}")
     return Destination(Kind.USER, user_id(written))
 
 
 def user_id(text: str) -> str:
-    """A legal user id. Raises DestinationError."""
-    if not _USER.fullmatch(text) or len(text) > _MAX_USER_BYTES:
-        raise DestinationError(
-            f'"{text}" is neither a number nor a user id', hint="a user id has letters, digits, - _ and =; a number starts with +country"
-        )
+    """A legal user id, of the platform or one of the exchange's own (``hangup-after:3s``). Raises DestinationError."""
+    if not is_user_id(text):
+        raise _nobody(text)
     return text
 
 
@@ -137,6 +139,11 @@ def _emergency(number: str) -> DestinationError:
     return DestinationError(
         f"{number} is an emergency number: sinchphone can't reach emergency services", hint="use a telephone to call for help"
     )
+
+
+def _nobody(text: str, hint: str | None = None) -> DestinationError:
+    hint = hint or f"a user id has {USER_RULE}; a number starts with +country"
+    return DestinationError(f'"{text}" is neither a number nor a user id', hint=hint)
 
 
 def _ambiguous(written: str, digits: str) -> DestinationError:

@@ -1,6 +1,5 @@
 """Applications, their users, and the users' devices (registered instances)."""
 
-import re
 import uuid
 from collections.abc import Iterable
 
@@ -13,10 +12,8 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import forbidden, invalid, too_many
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.auth import decode_secret
+from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
 from sinchphone.signaling.ocra.registration import InstanceRequest, Software
-
-MAX_USER_ID_BYTES = 255
-_USER_ID = re.compile(r"[A-Za-z0-9_=-]{1,255}")  # the platform's rule for user ids
 
 
 class Directory:
@@ -73,8 +70,8 @@ class Directory:
     ) -> Device:
         """A user's device, known from now on; it may have been before. ``limited``: its token says until when it may be.
         Raises RefusedError where the ids or the limits don't allow it."""
-        if not _USER_ID.fullmatch(request.user_id):
-            raise invalid("a user id has 1 to 255 of the characters A-Z a-z 0-9 - _ =")
+        if not is_token_user_id(request.user_id):
+            raise invalid(f"a user id, of a registration by token, has {TOKEN_RULE}")
         self._make_room(application, request.user_id, request.device_id, now)
         identity = device_identity(application.secret, request.user_id, request.device_id)
         device = Device(application, request.user_id, request.device_id, identity, request.capabilities, request.software, expire_at)
@@ -180,8 +177,8 @@ class Directory:
 
 def check_user_id(user_id: str) -> None:
     """Raises RefusedError for a user id that the older dialect doesn't have either."""
-    if not 1 <= len(user_id.encode(errors="replace")) <= MAX_USER_ID_BYTES or not user_id.isprintable():
-        raise invalid(f"a user id has 1 to {MAX_USER_ID_BYTES} bytes, all printable")
+    if not is_user_id(user_id):
+        raise invalid(f"a user id has {USER_RULE}")
 
 
 def check_limit(device: Device, *, limited: bool) -> None:

@@ -15,7 +15,7 @@ from sinchphone.exchange.directory.accounts import MAX_IDENTITIES, Account
 from sinchphone.exchange.directory.devices import Device
 from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
 from sinchphone.signaling.dialect import CallRequest, Domain, IdentityKind, Placement, Recipient
-from sinchphone.signaling.fields import Record, write_json
+from sinchphone.signaling.fields import Record, is_writable, write_json
 from sinchphone.signaling.ocra.calls import MAX_HEADER_BYTES
 from sinchphone.signaling.ocra.registration import Software
 
@@ -183,6 +183,8 @@ def _profile_from(value: object) -> dict[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise RemoteProtocolError("the profile should be an object")
+    if not is_writable(value):
+        raise RemoteProtocolError("the profile should be of texts and numbers that can be written as JSON")
     return value
 
 

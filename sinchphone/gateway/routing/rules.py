@@ -16,6 +16,7 @@ from typing import Final
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.destinations.dialplan import plan_for
 from sinchphone.exchange.refusals import RefusedError
+from sinchphone.protocol.user_id import is_user_id
 from sinchphone.signaling.dialect import Domain
 
 MAX_PATTERN_CHARACTERS: Final = 128
@@ -25,7 +26,6 @@ REFUSALS: Final = {"busy": 486, "decline": 603, "forbidden": 403, "not-found": 4
 _PLACE: Final = re.compile(r"\{(\d)\}")
 _SCHEMES: Final = ("user", "room", "number", "sip", "sips")
 _NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)  # ITU-T E.164
-_NAME: Final = re.compile(r"[^\s\x00-\x1f\x7f@]{1,255}")
 _ROOM: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,64}")
 _ADDRESS: Final = re.compile(r"[^\s\x00-\x1f\x7f<>\"@]{1,128}@[^\s\x00-\x1f\x7f<>\"@]{1,253}")
 
@@ -76,7 +76,7 @@ def read_target(text: str) -> Target:
     """Where a target leads. Raises ConfigError for one that can't be."""
     kind, _, name = text.partition(":")
     match kind:
-        case "user" if _NAME.fullmatch(name):
+        case "user" if is_user_id(name):
             return Target(kind, name)
         case "room" if _ROOM.fullmatch(name):
             return Target(kind, name)

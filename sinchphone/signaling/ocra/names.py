@@ -25,6 +25,10 @@ CORS_HEADERS = "authorization, content-type, content-encoding, x-timestamp"  # w
 MAX_BODY_BYTES = 256 * 1024  # of a request or an answer; an offer with video is about 6 kB
 
 
+_FIRST_SECOND = -62_135_596_800  # of the year 1
+_LAST_MILLISECOND = 253_402_300_799.999  # of the year 9999
+
+
 class Auth(Enum):
     """How a request proves who sends it."""
 
@@ -191,9 +195,10 @@ def read_authorization(value: str | None) -> BearerToken | InstanceSignature | N
 
 
 def write_time(seconds: float) -> str:
-    """A point in time (seconds since the epoch) as ISO 8601 UTC with milliseconds, such as ``2026-11-20T23:04:28.412Z``."""
-    moment = datetime.fromtimestamp(round(seconds, 3), UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    """A point in time (seconds since the epoch) as ISO 8601 UTC with milliseconds, such as ``2026-11-20T23:04:28.412Z``; what lies
+    outside of the years 1 to 9999 becomes their beginning or end."""
+    moment = datetime.fromtimestamp(min(max(round(seconds, 3), _FIRST_SECOND), _LAST_MILLISECOND), UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def read_time(text: str) -> float:

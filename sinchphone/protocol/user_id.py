@@ -1,0 +1,20 @@
+"""What can be a user id: two rules, for the older dialect's users and for those who register by token (pure)."""
+
+import re
+from typing import Final
+
+MAX_USER_ID_BYTES: Final = 255
+TOKEN_RULE: Final = "1 to 255 of the characters A-Z a-z 0-9 - _ ="  # noqa: S105 - a rule in words
+USER_RULE: Final = "1 to 255 bytes, all printable, and no space at its ends"
+
+_IN_TOKENS: Final = re.compile(r"[A-Za-z0-9_=-]{1,255}")
+
+
+def is_user_id(text: str) -> bool:
+    """Whether the platform can have a user of that id: the older dialect's rule (PAPI v1), which is the wider one."""
+    return text.isprintable() and text == text.strip() and 1 <= len(text.encode(errors="replace")) <= MAX_USER_ID_BYTES
+
+
+def is_token_user_id(text: str) -> bool:
+    """Whether a registration token can be of that user (Sinch user authorisation)."""
+    return _IN_TOKENS.fullmatch(text) is not None
