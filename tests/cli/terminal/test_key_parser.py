@@ -50,6 +50,7 @@ REPLIES = {
     "string broken off by another sequence": b"\x1b]11;rgb:\x1b[24;80R",
     "sequence broken off by another": b"\x1b[1;\x1b[A",
     "control amid a sequence": b"\x1b[1\r;5\nD",
+    "a character cut off, whose rest looks like SOS": b"\xe1\x98",
     "bytes that are nothing": b"\xff\xfe\xc3\xe2\x82",
 }
 

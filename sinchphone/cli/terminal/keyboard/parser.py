@@ -28,6 +28,8 @@ _PASTE_END: Final = "\x1b[201~"
 _ESC: Final = "\x1b"
 _BEL: Final = "\x07"
 _ST: Final = "\x9c"
+_ESCAPED: Final = 0xDC00  # where Python's "surrogateescape" puts a byte that can't be decoded
+_NOTHING: Final = "\ufffd"
 _BREAK_OFF: Final = "\x18\x1a"  # CAN, SUB
 
 
@@ -92,6 +94,7 @@ class KeyParser:
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self._is_broken = False  # amid a character whose bytes are no UTF-8
         self._state = _State.GROUND
         self._began_at = 0.0  # the sequence
         self._heard_at = 0.0  # its last byte
@@ -114,11 +117,19 @@ class KeyParser:
         pressed: list[Press] = []
         for character in self._decoder.decode(raw):
             before = self._state
-            self._take(_without_escape(character), pressed)
+            self._take(self._read(character), pressed)
             if before is _State.GROUND:
                 self._began_at = now
         self._heard_at = now
         return pressed
+
+    def _read(self, character: str) -> str:
+        """A byte that is no UTF-8: a C1 control is meant as one, unless it's what is left of a broken character."""
+        byte = ord(character) - _ESCAPED if "\udc80" <= character <= "\udcff" else None
+        broken, self._is_broken = self._is_broken, byte is not None and (byte >= 0xC0 or self._is_broken)
+        if byte is None:
+            return character
+        return chr(byte) if byte < 0xA0 and not broken else _NOTHING
 
     def expire(self, now: float) -> list[Press]:
         """Give up what is unfinished, if its time is over; a paste is taken as far as it came."""
@@ -148,7 +159,7 @@ class KeyParser:
     def _take_in_sequence(self, one: str, pressed: list[Press]) -> None:
         match self._state:
             case _State.GROUND:
-                if one not in ("\x00", "\ufffd"):
+                if one not in ("\x00", _NOTHING):
                     pressed.append("\n" if one == "\r" else one)
             case _State.ESCAPE:
                 self._begin(_State.INTERMEDIATE if " " <= one <= "/" else _FUNCTIONS.get(one, _State.GROUND))
@@ -211,11 +222,3 @@ class KeyParser:
         pressed.append(Paste("".join(self._pasted), self._dropped))
         self._pasted, self._tail, self._dropped = [], "", 0
         self._state = _State.GROUND
-
-
-def _without_escape(character: str) -> str:
-    """A byte that is no UTF-8: an 8-bit control (C1) is meant as one; anything else is nothing that can be pressed."""
-    if not "\udc80" <= character <= "\udcff":
-        return character
-    byte = ord(character) - 0xDC00
-    return chr(byte) if byte < 0xA0 else "\ufffd"
