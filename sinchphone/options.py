@@ -305,7 +305,7 @@ class Options:
     state_dir: Path | None = _key("", _path, "where registrations are kept; the platform's state folder", trusted_only=True)  # noqa: RUF009 - a field
     ring_timeout: float = _key("60s", parse_duration, "how long an outgoing call rings; 60s at most")
     max_duration: float | None = _key("", parse_duration, "how long a call may last")
-    color: str = _key("auto", _one_of("auto", "always", "never"), "colours and the status line")
+    color: str = _key("auto", _one_of("auto", "always", "never"), "colours")
     json: bool = _key(False, _flag, "one JSON object a line on standard output", variable="SINCHPHONE_JSON")
     dialplan: tuple[tuple[str, str], ...] = _key(
         {}, _table, "where calls from phones, PBXs and the trunk go: a table of patterns and targets", trusted_only=True

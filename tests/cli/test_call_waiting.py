@@ -10,6 +10,8 @@ from sinchphone.audio.activity import Activity
 from sinchphone.audio.quality import Quality
 from sinchphone.cli.commands import call as call_command
 from sinchphone.cli.commands import listen as listen_command
+from sinchphone.cli.terminal.session import Session
+from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, hints_of_waiting
 from sinchphone.engine.monitor import StatsTaken
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import DevicesChanged, Levels, Signal
@@ -91,6 +93,24 @@ def test_a_second_caller_waits_and_a_key_hangs_up_here_and_answers_there(platfor
     assert ran.code == 0
     assert endings(ran) == {"bob": "you took another call", "carol": "carol hung up"}
     assert platform.calls[0].sound.signals[-1] is None
+
+
+def test_while_a_second_call_waits_the_status_line_shows_who_and_its_keys(
+    platform: Any, sinchphone: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr(Session, "draw", lambda self, status: shown.append(status.keys))
+
+    async def script(first: Any) -> None:
+        second = await talk(platform, first)
+        await until(lambda: shown[-1] == hints_of_waiting("carol"))
+        second.end(Cause.CANCELED, "peer")
+        await until(lambda: shown[-1] == KEYS_IN_CALL)
+        first.end(Cause.HUNG_UP, "peer")
+
+    platform.incoming = [("bob", script)]
+    assert sinchphone("listen", "--for", "3s").code == 0
+    assert shown[0] == KEYS_RINGING
 
 
 def test_a_waiting_call_can_be_declined_or_silenced_and_the_first_goes_on(platform: Any, sinchphone: Run) -> None:

@@ -211,6 +211,16 @@ def test_at_a_terminal_a_call_is_answered_by_a_key() -> None:
     assert host.returncode == 143
 
 
+def test_without_colours_a_terminal_still_has_timer_meters_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal("call", "echo", "--no-audio")
+    terminal.until("established echo 0:0")
+    terminal.until("q hang up   m mute   ? help")
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert not re.search("\x1b\\[[0-9;]*m", terminal.seen)
+
+
 def test_what_a_c_library_prints_doesnt_reach_the_terminal() -> None:
     program = (
         "import os, sys\n"

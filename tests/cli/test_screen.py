@@ -1,12 +1,10 @@
 import io
-import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.screen import Screen, Status, clock, escape, meter, status_text
+from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.status_line import Status
 
 HOSTILE = "bob\x1b[2J\x07\r\n\x9b31m\u202egpj.exe\u2028\x00[red]"
 ENDED = e.CallEnded("1", "bob", True, "hung_up", "us", True, 300, 5200, None, "you hung up", None)
@@ -86,37 +84,6 @@ def test_attack_a_peer_cannot_move_the_cursor_or_forge_lines(event: e.Event, col
     assert all(line.startswith(("hint: ", "error: ", "warning: ")) or "bob" in line for line in text.splitlines())
 
 
-@given(st.text())
-def test_escaped_text_is_one_printable_line_of_limited_length(text: str) -> None:
-    escaped = escape(text)
-    assert escaped.isprintable() or all(one.isprintable() or one.isspace() for one in escaped)
-    assert len(escaped.splitlines()) <= 1
-    assert len(escaped) <= 1_000 * len("\\U0010ffff")
-
-
-def test_ordinary_names_stay_as_they_are() -> None:
-    assert escape("Ada Lovelace, Ærøskøbing 東京 🎉") == "Ada Lovelace, Ærøskøbing 東京 🎉"
-
-
-@pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (5.9, "0:05"), (754, "12:34"), (3723, "1:02:03")])
-def test_time_is_shown_as_on_a_telephone(seconds: float, shown: str) -> None:
-    assert clock(seconds) == shown
-
-
-def test_a_meter_is_empty_at_silence_full_at_full_scale_and_never_shrinks_with_loudness() -> None:
-    assert meter(-math.inf) == meter(-60) == " " * 8
-    assert meter(0) == meter(3) == "█" * 8
-    filled = [sum(" ▁▂▃▄▅▆▇█".index(cell) for cell in meter(-level)) for level in range(60, -1, -1)]
-    assert filled == sorted(filled)
-
-
-def test_the_status_line_shows_state_peer_timer_meters_and_keys() -> None:
-    text = status_text(Status("established", HOSTILE, 65, -20, -30, True, "opus", 0.5, 24.4, "12#", "q hang up"))
-    assert text.startswith("established bob\\x1b")
-    for part in ("1:05", "MUTED", "far ", "opus", "loss 0.5 %", "24 ms", "dialled 12#", "q hang up"):
-        assert part in text
-
-
 def test_the_status_line_is_drawn_on_a_terminal_and_taken_away_before_a_result() -> None:
     out, err = io.StringIO(), io.StringIO()
     screen = Screen(out, err, live=True)
@@ -124,8 +91,7 @@ def test_the_status_line_is_drawn_on_a_terminal_and_taken_away_before_a_result()
     assert "ringing bob" in err.getvalue()
     screen.tell(ENDED)
     screen.close()
-    assert err.getvalue().endswith("\x1b[2K")  # erased
-    assert "\x1b[?25h" in err.getvalue()  # the cursor is back
+    assert err.getvalue().endswith("\r\x1b[J\x1b[?25h")  # erased, and the cursor is back
 
 
 def test_without_a_terminal_nothing_is_drawn() -> None:

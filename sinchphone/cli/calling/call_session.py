@@ -14,8 +14,16 @@ from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.keys import Dropped, Keys, Pressed
-from sinchphone.cli.terminal.screen import HELP_IN_CALL, KEYS_IN_CALL, KEYS_RINGING, KEYS_WAITING, Status
 from sinchphone.cli.terminal.session import Session
+from sinchphone.cli.terminal.status_line import (
+    HELP_IN_CALL,
+    KEYS_IN_CALL,
+    KEYS_RINGING,
+    KEYS_WAITING,
+    KeyHints,
+    Status,
+    hints_of_waiting,
+)
 from sinchphone.errors import SinchphoneError
 
 if TYPE_CHECKING:
@@ -272,7 +280,7 @@ class CallSession:
     async def _follow_keys(self) -> None:
         self._keys.forget()
         if self._keys.usable and not self._call.outbound:
-            self._session.note(KEYS_RINGING)
+            self._session.note(KEYS_RINGING.full)
         while True:
             await self._take(await self._keys.press())
 
@@ -314,7 +322,7 @@ class CallSession:
             case digit if digit in DIGITS and self._established.is_set():
                 self._dialler.press(digit)
             case "?":
-                self._session.note(KEYS_RINGING if rings_here else KEYS_WAITING if self.waiting is not None else HELP_IN_CALL)
+                self._session.note(KEYS_RINGING.full if rings_here else KEYS_WAITING.full if self.waiting is not None else HELP_IN_CALL)
             case _:
                 pass
 
@@ -336,7 +344,6 @@ class CallSession:
         call, levels = self._call, self._call.sound.levels()
         stats = self._taken.stats if self._taken else None
         since = call.details.established_at
-        keys = "" if not self._keys.usable else KEYS_IN_CALL if since or call.outbound else KEYS_RINGING
         return Status(
             call.state.value,
             call.peer,
@@ -348,8 +355,15 @@ class CallSession:
             _lost_percent(stats),
             stats.round_trip_ms if stats else None,
             self._dialler.shown,
-            keys,
+            self._key_hints(),
         )
+
+    def _key_hints(self) -> KeyHints | None:
+        if not self._keys.usable:
+            return None
+        if self.waiting is not None:
+            return hints_of_waiting(self.waiting.peer)
+        return KEYS_IN_CALL if self._call.outbound or self._call.details.answered_at is not None else KEYS_RINGING
 
 
 def _ms_between(start: float, end: float | None) -> int | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.endings import Order
-from sinchphone.cli.terminal.screen import KEYS_WAITING
+from sinchphone.cli.terminal.status_line import KEYS_WAITING
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.keys import Keys
@@ -30,7 +30,7 @@ class WaitingCall:
         call.rings = False
         first.waiting = call
         self._watch = asyncio.create_task(self._wait(), name="waiting call")
-        session.note(KEYS_WAITING)
+        session.note(KEYS_WAITING.full)
 
     @property
     def is_over(self) -> bool:

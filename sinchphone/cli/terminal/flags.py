@@ -87,9 +87,7 @@ class CommonFlags:
         None
     )
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file in place of the usual ones.")] = None
-    color: Annotated[
-        str | None, typer.Option(metavar="WHEN", callback=check_color, help="Colours and status line: auto, always or never.")
-    ] = None
+    color: Annotated[str | None, typer.Option(metavar="WHEN", callback=check_color, help="Colours: auto, always or never.")] = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and errors.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False

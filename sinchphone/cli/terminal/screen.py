@@ -1,28 +1,23 @@
-"""ALL rendering for people: lines of text, the live status line, and the escaping of whatever a peer sent.
+"""ALL rendering for people: lines of text, with the status line below them, and whatever a peer sent escaped.
 
 Progress, warnings and errors go to standard error, results to standard output.
 """
 
 import contextlib
-import math
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.escape import MAX_TEXT, escape
+from sinchphone.cli.terminal.keyboard.posix import in_foreground
+from sinchphone.cli.terminal.status_line import Status, StatusLine, clock
 from sinchphone.cli.terminal.streams import hush
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.live import Live
 
-KEYS_IN_CALL: Final = "q hang up   m mute   ? help"
-HELP_IN_CALL: Final = "q hang up   m mute   0-9 * # dial   d next sound device   ? help"
-KEYS_RINGING: Final = "a or Enter answer   x decline   i silence   ? help"
-KEYS_WAITING: Final = "a hang up here and answer   x decline   i no tone   ? help"
-MAX_TEXT: Final = 1_000  # characters of one line
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
 _QUALITY: Final = {
     "HighRemoteInboundRtt": "the way there and back takes more than 300 ms",
@@ -36,9 +31,6 @@ _QUALITY: Final = {
     "SilentInboundAudio": "the other side sends silence only",
     "ClippedOutboundAudio": "the microphone is too loud: turn it down, or sit further away",
 }
-_METER_CELLS: Final = 8
-_METER_FLOOR_DBFS: Final = -60.0
-_METER_STEPS: Final = " ▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +43,6 @@ class Line:
     always: bool = False
     detail: bool = False  # with -v only
     limit: int = MAX_TEXT  # characters
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What the status line of a running call shows. Levels in dBFS, ``-inf`` for silence."""
-
-    state: str
-    peer: str
-    seconds: float | None
-    near_dbfs: float = -math.inf
-    far_dbfs: float = -math.inf
-    muted: bool = False
-    codec: str | None = None
-    lost_percent: float | None = None
-    round_trip_ms: float | None = None
-    digits: str = ""  # that were dialled last
-    keys: str = ""
-
-
-def escape(text: str, limit: int = MAX_TEXT) -> str:
-    """``text`` in one line, with nothing in it that moves a cursor, changes colours, hides or turns the direction of text.
-
-    Control and format characters (C0, C1, bidirectional marks), separators, surrogates and private characters become ``\\x1b`` or
-    ``\\u202e``. Longer text is cut.
-    """
-    cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(one if _is_harmless(one) else _written(one) for one in cut)
-
-
-def _is_harmless(character: str) -> bool:
-    return character == " " or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-
-
-def _written(character: str) -> str:
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def clock(seconds: float) -> str:
-    """``0:05``, ``12:34``, ``1:02:03``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def place(environment: str, hosted_here: bool | None) -> str:
@@ -277,27 +224,6 @@ def _device(event: e.DeviceFound) -> str:
     return f"{event.index:>3}  {event.name}, {event.host} ({' and '.join(uses) or 'no channels'}{note})"
 
 
-def meter(dbfs: float) -> str:
-    """A bar of loudness, from -60 dBFS (empty) to 0 dBFS (full)."""
-    share = min(1.0, max(0.0, 1 - dbfs / _METER_FLOOR_DBFS)) if math.isfinite(dbfs) else 0.0
-    eighths = round(share * _METER_CELLS * 8)
-    return "".join(_METER_STEPS[min(8, max(0, eighths - 8 * cell))] for cell in range(_METER_CELLS))
-
-
-def status_text(status: Status) -> str:
-    """The status line."""
-    parts = [f"{status.state} {escape(status.peer)}"]
-    if status.seconds is not None:
-        parts[0] += f" {clock(status.seconds)}"
-        parts.append(f"you {'MUTED' if status.muted else meter(status.near_dbfs)} far {meter(status.far_dbfs)}")
-    facts = [escape(status.codec)] if status.codec else []
-    facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None else []
-    facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None else []
-    parts += [", ".join(facts)] if facts else []
-    parts += [f"dialled {status.digits}"] if status.digits else []
-    return " | ".join([*parts, status.keys] if status.keys else parts)
-
-
 class Screen:
     """Writes events for a person."""
 
@@ -309,9 +235,8 @@ class Screen:
         self._err = err
         self._quiet = quiet
         self._verbose = verbose
-        self._console = _console(err, color=color) if color or live else None
-        self._may_draw = live and not quiet
-        self._live: Live | None = None
+        self._console = _console(err) if color else None
+        self._status_line = StatusLine(err) if live and not quiet else None
 
     def tell(self, event: e.Event, *, aside: bool = False) -> None:
         """Write the lines of an event; ``aside`` of the result, to standard error. Raises BrokenPipeError where nobody reads standard
@@ -340,25 +265,30 @@ class Screen:
         self.write([Line(text)])
 
     def draw(self, status: Status) -> None:
-        """Redraw the status line, on a terminal."""
-        if not self._may_draw or self._console is None:
+        """Redraw the status line, on a terminal that is ours: a job in the background would write into another's screen."""
+        if self._status_line is None:
             return
-        from rich.live import Live
-        from rich.text import Text
-
-        text = Text(status_text(status), no_wrap=True, overflow="crop")
+        if not self._is_ours():
+            self._status_line.forget()
+            return
         with self._dropping():
-            if self._live is None:
-                options: dict[str, Any] = {"auto_refresh": False, "transient": True, "redirect_stdout": False, "redirect_stderr": False}
-                self._live = Live(text, console=self._console, **options)
-                self._live.start()
-            self._live.update(text, refresh=True)
+            self._status_line.draw(status)
+
+    def _is_ours(self) -> bool:
+        try:
+            return in_foreground(self._err.fileno()) is not False
+        except (OSError, ValueError):  # no file, as in tests
+            return True
 
     def _erase(self) -> None:
-        live, self._live = self._live, None
-        if live is not None:
+        if self._status_line is not None:
             with self._dropping():
-                live.stop()
+                self._status_line.erase()
+
+    def release(self) -> None:
+        """Leave the terminal for now as we found it: the status line is drawn again when somebody says what is in it."""
+        if self._is_ours():
+            self._erase()
 
     @contextlib.contextmanager
     def _dropping(self) -> Iterator[None]:
@@ -367,7 +297,7 @@ class Screen:
             yield
         except OSError:
             hush(self._err)
-            self._console = self._live = None
+            self._console = self._status_line = None
 
     def close(self) -> None:
         """Take the status line away and give the cursor back. May be called twice."""
@@ -375,6 +305,7 @@ class Screen:
 
     def _say(self, line: Line) -> None:
         text = escape(line.text, line.limit)
+        self._erase()
         with self._dropping():
             if self._console is None:
                 self._err.write(text + "\n")
@@ -385,7 +316,7 @@ class Screen:
             self._console.print(Text(text, style=line.style), soft_wrap=True)
 
 
-def _console(stream: TextIO, *, color: bool) -> "Console":
+def _console(stream: TextIO) -> "Console":
     from rich.console import Console
 
     class Ours(Console):
@@ -394,5 +325,4 @@ def _console(stream: TextIO, *, color: bool) -> "Console":
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    options: dict[str, Any] = {} if color else {"color_system": None}
-    return Ours(file=stream, force_terminal=True, highlight=False, markup=False, emoji=False, **options)
+    return Ours(file=stream, force_terminal=True, no_color=False, highlight=False, markup=False, emoji=False)

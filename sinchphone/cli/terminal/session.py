@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -16,7 +17,8 @@ from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.events import CallEnded, Event, MessageStatus, Problem, RecordFinished, Result, Warned
 from sinchphone.cli.terminal.report import Report
-from sinchphone.cli.terminal.screen import Line, Screen, Status
+from sinchphone.cli.terminal.screen import Line, Screen
+from sinchphone.cli.terminal.status_line import Status
 from sinchphone.cli.terminal.streams import hush, hush_stuck, keep_stderr_to_ourselves, unwritable
 from sinchphone.config import Configuration, in_ci
 from sinchphone.options import Options
@@ -159,7 +161,7 @@ def open_session(
         keep_stderr_to_ourselves()
     terminal = _is_terminal(sys.stderr)
     color = options.color == "always" or (options.color == "auto" and terminal)
-    live = terminal and not in_ci() and options.color != "never"
+    live = terminal and not in_ci() and os.environ.get("TERM") not in ("dumb", "")
     screen = Screen(None if machine else sys.stdout, sys.stderr, quiet=quiet or machine, verbose=verbose or debug, color=color, live=live)
     set_up_logging(screen, logging.DEBUG if debug else logging.INFO if verbose else None)
     return Session(

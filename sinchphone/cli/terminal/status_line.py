@@ -1,0 +1,202 @@
+"""The status line of a running call: what it says, which of that where there is little room, and how it's drawn in place.
+
+The cursor rests at the line's beginning. So a terminal that reflows its lines when its window narrows keeps it there, and erasing
+from the cursor on takes away all rows that the line has become.
+"""
+
+import itertools
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, TextIO
+
+from sinchphone.cli.terminal.escape import escape
+
+HELP_IN_CALL: Final = "q hang up   m mute   0-9 * # dial   d next sound device   ? help"
+MAX_WAITING_NAME: Final = 12  # cells of the name of who waits
+_METER_CELLS: Final = 8
+_METER_FLOOR_DBFS: Final = -60.0
+_METER_STEPS: Final = " ▁▂▃▄▅▆▇█"
+_ASCII_METER_STEPS: Final = "." + "-" * 4 + "#" * 4
+_HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+_NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # a name may be wider than we think: then the last column takes the rest
+_ERASE_BELOW: Final = "\x1b[J"
+_USUAL_COLUMNS: Final = 80
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHints:
+    """What keys do now, in three lengths."""
+
+    full: str
+    short: str
+    letters: str
+
+
+KEYS_IN_CALL: Final = KeyHints("q hang up   m mute   ? help", "q hang up   m mute   ? help", "q m ?")
+KEYS_RINGING: Final = KeyHints("a or Enter answer   x decline   i silence   ? help", "a answer   x decline   i silence", "a x i ?")
+KEYS_WAITING: Final = KeyHints("a hang up here and answer   x decline   i no tone   ? help", "a answer   x decline   i no tone", "a x i ?")
+
+
+def hints_of_waiting(peer: str) -> KeyHints:
+    """The keys for a second call, from ``peer``."""
+    named = f"{cut_to(escape(peer), MAX_WAITING_NAME)} calls: "
+    return KeyHints(named + KEYS_WAITING.full, named + KEYS_WAITING.short, named + KEYS_WAITING.letters)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the status line of a running call shows. Levels in dBFS, ``-inf`` for silence."""
+
+    state: str
+    peer: str
+    seconds: float | None
+    near_dbfs: float = -math.inf
+    far_dbfs: float = -math.inf
+    muted: bool = False
+    codec: str | None = None
+    lost_percent: float | None = None
+    round_trip_ms: float | None = None
+    digits: str = ""  # that were dialled last
+    keys: KeyHints | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Detail:
+    """How much of a status is written."""
+
+    codec: bool = True
+    meter_cells: int = _METER_CELLS
+    keys: Callable[[KeyHints], str] = lambda keys: keys.full
+    state: bool = True  # the word, where a timer says it too
+    round_trip: bool = True
+    loss: bool = True
+    peer_cells: int = 1_000
+    digits: int = 1_000
+
+
+# What helps least goes first; the peer, digits and keys stay to the end.
+_LESS: Final[tuple[Callable[[_Detail], _Detail], ...]] = (
+    lambda detail: replace(detail, codec=False),
+    lambda detail: replace(detail, meter_cells=4),
+    lambda detail: replace(detail, keys=lambda keys: keys.short),
+    lambda detail: replace(detail, state=False),
+    lambda detail: replace(detail, round_trip=False),
+    lambda detail: replace(detail, loss=False),
+    lambda detail: replace(detail, peer_cells=16),
+    lambda detail: replace(detail, meter_cells=0),
+    lambda detail: replace(detail, peer_cells=9),
+    lambda detail: replace(detail, keys=lambda keys: keys.letters),
+    lambda detail: replace(detail, digits=4),
+)
+_DETAILS: Final = tuple(itertools.accumulate(_LESS, lambda detail, less: less(detail), initial=_Detail()))
+
+
+def status_text(status: Status, columns: int = 1_000, *, ascii_only: bool = False) -> str:
+    """The status line, in at most ``columns`` cells."""
+    text = ""
+    for detail in _DETAILS:
+        text = _written(status, detail, ascii_only=ascii_only)
+        if cells(text) <= columns:
+            return text
+    return cut_to(text, columns, mark="")
+
+
+def _written(status: Status, detail: _Detail, *, ascii_only: bool) -> str:
+    peer = escape(status.peer)
+    peer = cut_to(peer.encode("ascii", "backslashreplace").decode() if ascii_only else peer, detail.peer_cells, "~" if ascii_only else "…")
+    talks = status.seconds is not None
+    parts = [peer if talks and not detail.state else f"{status.state} {peer}"]
+    if status.seconds is not None:
+        parts[0] += f" {clock(status.seconds)}"
+        near = "MUTED" if status.muted else meter(status.near_dbfs, detail.meter_cells, ascii_only=ascii_only)
+        far = meter(status.far_dbfs, detail.meter_cells, ascii_only=ascii_only)
+        parts += [" ".join(part for part in (near and f"you {near}" if far else near, far and f"far {far}") if part)]
+    facts = [escape(status.codec)] if status.codec and detail.codec else []
+    facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None and detail.loss else []
+    facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None and detail.round_trip else []
+    digits = f"dialled {status.digits[-detail.digits :]}" if status.digits else ""
+    keys = detail.keys(status.keys) if status.keys is not None else ""
+    keys = keys.encode("ascii", "backslashreplace").decode() if ascii_only else keys
+    return " | ".join(part for part in (*parts, ", ".join(facts), digits, keys) if part)
+
+
+def clock(seconds: float) -> str:
+    """``0:05``, ``12:34``, ``1:02:03``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def meter(dbfs: float, width: int = _METER_CELLS, *, ascii_only: bool = False) -> str:
+    """A bar of loudness, from -60 dBFS (empty) to 0 dBFS (full)."""
+    share = min(1.0, max(0.0, 1 - dbfs / _METER_FLOOR_DBFS)) if math.isfinite(dbfs) else 0.0
+    eighths = round(share * width * 8)
+    steps = _ASCII_METER_STEPS if ascii_only else _METER_STEPS
+    return "".join(steps[min(8, max(0, eighths - 8 * cell))] for cell in range(width))
+
+
+def cells(text: str) -> int:
+    """How many columns a terminal gives to ``text``, as far as anybody can know."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def cut_to(text: str, width: int, mark: str = "…") -> str:
+    """The beginning of ``text`` that fits into ``width`` cells, with a mark where something is missing."""
+    if cells(text) <= width:
+        return text
+    end = len(text)
+    while end and cells(text[:end] + mark) > width:
+        end -= 1
+    return text[:end] + mark
+
+
+class StatusLine:
+    """Draws a status on a terminal, below everything that was written, and again when it has changed. Raises OSError."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._ascii_only = not _takes_blocks(stream)
+        self._drawn: str | None = None
+
+    def draw(self, status: Status) -> None:
+        """Show ``status``."""
+        text = status_text(status, self._columns() - 1, ascii_only=self._ascii_only)
+        if text != self._drawn:
+            begin = _HIDE_CURSOR if self._drawn is None else ""
+            self._drawn = text
+            self._write(f"{begin}\r{_NO_WRAP}{text}{_WRAP}{_ERASE_BELOW}\r")
+
+    def erase(self) -> None:
+        """Take it away and give the cursor back. May be called twice."""
+        if self._drawn is not None:
+            self._drawn = None
+            self._write(f"\r{_ERASE_BELOW}{_SHOW_CURSOR}")
+
+    def forget(self) -> None:
+        """It's no longer on the screen, or the screen no longer ours: draw it anew next time, and erase nothing."""
+        self._drawn = None
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or _USUAL_COLUMNS
+        except (OSError, ValueError):  # not a terminal, as in tests
+            return _USUAL_COLUMNS
+
+
+def _takes_blocks(stream: TextIO) -> bool:
+    """Whether the encoding of ``stream`` has what meters are made of."""
+    try:
+        f"{_METER_STEPS}…".encode(stream.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
