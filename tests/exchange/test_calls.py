@@ -13,6 +13,7 @@ from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encode_client, encrypt, split
 from sinchphone.signaling.dialect import CallRequest, Domain
 from sinchphone.signaling.ocra.registration import InstanceRequest, Software
 
@@ -61,12 +62,17 @@ async def test_the_call_of_a_caller_who_vanished_does_not_stay_open_for_ever() -
     await town.calls.close(1.0)
 
 
-async def test_the_call_of_a_caller_who_still_listens_stays_open() -> None:
+async def test_an_answered_call_of_a_caller_who_still_listens_stays_open() -> None:
     town = Town()
     later = NOW + 3_600
-    ada, _ = town.register("ada"), town.register("bob")
-    town.calls.place(ada, request("bob", "call-1"), NOW)
-    town.broker.expect(ada.application.signal.subscribe_key, ada.identity.signal_channel, later)
+    ada, bob = town.register("ada"), town.register("bob")
+    placement = town.calls.place(ada, request("bob", "call-1"), NOW)
+    me, winner = (Client(one.user_id, one.instance_id, one.identity.signal_channel) for one in (ada, bob))
+    joined = encrypt(Message(Method.JOINED, me, BodyType.CLIENT, encode_client(winner)), placement.session_key, b"i" * 16)
+    key = ada.application.signal.subscribe_key
+    for frame in split(joined, "call-1", "1"):
+        town.broker.publish(key, winner.channel, frame, size=20, publisher=ada.instance_id, now=NOW)
+    town.broker.expect(key, ada.identity.signal_channel, later)
     with pytest.raises(RefusedError, match="open calls"):
         town.calls.place(ada, request("bob", "call-2"), later)
     await town.calls.close(1.0)

@@ -104,3 +104,14 @@ async def test_of_a_users_two_phones_the_one_that_the_sdk_sends_away_stops_ringi
     left = calls[ends.index(next(iter(rings)))]
     await left.answer()
     await sdk.told("established", call=left.id)
+
+
+async def test_an_sdk_that_hangs_up_early_again_and_again_can_still_call(town: Any, steps: Any) -> None:
+    phone, sdk = await town.phone("bob"), await town.sdk_user("alice")
+    for _ in range(18):  # two more than a user's open calls
+        sdk.do("callUser", to="bob")
+        call = (await sdk.told("calling"))["call"]
+        await steps.event(phone, IncomingCall)
+        sdk.do("hangUp", call=call)
+        ended = await sdk.told("ended", call=call)
+        assert ended["cause"] == "CANCELED", ended

@@ -19,6 +19,7 @@ from typing import Any
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
 from sinchphone.exchange.calls.line import Answerer, Destinations, Line, talk
+from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS, CallWatch
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
@@ -29,7 +30,6 @@ from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteI
 from sinchphone.signaling.ocra.names import ErrorCode
 
 MAX_CALL_ID_CHARACTERS = 64
-MAX_CALL_SECONDS = 12 * 3600.0  # nobody holds a place among the open calls for longer
 _SESSION_KEY_BYTES = 32  # AES-256
 _DESTINATIONS = {Domain.PSTN: "phone numbers", Domain.SIP: "SIP addresses", Domain.CONFERENCE: "conference rooms"}
 
@@ -38,12 +38,13 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _OpenCall:
-    """A call that isn't over, as far as we know. ``relay`` is there in calls between users."""
+    """A call that isn't over, as far as we know. ``relay`` and ``watch`` are there in calls between users."""
 
     caller: Caller
     placed_at: float
     task: "asyncio.Task[None]"
     relay: SignalForwarder | None = None
+    watch: CallWatch | None = None
 
 
 class Calls:
@@ -112,11 +113,15 @@ class Calls:
             raise too_many(f"the user has {own} open calls already")
 
     def _close_stale(self, now: float) -> None:
-        """Close calls that must be over although nobody said so: set up long ago, and the caller is gone."""
+        """Close calls that have just ended, and those that must be over although nobody said so: set up long ago, and not answered or the
+        caller is gone."""
         for key, call in list(self._open.items()):
             network, channel = call.caller.application.signal, call.caller.client.channel
             age = now - call.placed_at
-            if age > MAX_CALL_SECONDS or (age > SETUP_SECONDS and not self._broker.is_listening(network.subscribe_key, channel, now)):
+            ended = call.watch is not None and call.watch.has_ended()
+            unanswered = call.watch is not None and not call.watch.ends.is_answered
+            gone = unanswered or not self._broker.is_listening(network.subscribe_key, channel, now)
+            if ended or age > MAX_CALL_SECONDS or (age > SETUP_SECONDS and gone):
                 self._close(key)
 
     def _answerer(self, application: Application, request: CallRequest) -> Answerer | None:
@@ -154,7 +159,10 @@ class Calls:
         if not callees:
             raise not_found(_why_nobody(caller, request.identity))
         placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.capabilities) for device in callees))
-        relay = SignalForwarder(self._broker, caller, callees, request.call_id, placement.signal_channel, self._broker.tokens.present(now))
+        token = self._broker.tokens.present(now)
+        relay = SignalForwarder(self._broker, caller, callees, request.call_id, placement.signal_channel, token)
+        invited = ((callee.instance_id, callee.identity.signal_channel) for callee in callees)
+        watch = CallWatch(self._broker, caller, placement, invited, token)
         try:
             invites = [(callee, invite_frames(caller.client, callee, request, placement.session_key, no_media)) for callee in callees]
         except LocalProtocolError as error:
@@ -163,8 +171,16 @@ class Calls:
             for frame in frames:
                 post_broadcast(self._broker, callee, frame, caller.instance_id)
         task = self._spawn(relay.run(), f"relay {request.call_id}")
-        self._open[caller.application.key, request.call_id] = _OpenCall(caller, now, task, relay)
+        call = self._open[caller.application.key, request.call_id] = _OpenCall(caller, now, task, relay, watch)
+        self._spawn(self._follow(call, (caller.application.key, request.call_id)), f"watch {request.call_id}")
         return placement
+
+    async def _follow(self, call: _OpenCall, key: tuple[str, str]) -> None:
+        """Close the call when its ends say that it's over."""
+        assert call.watch is not None, "a call between users is watched"
+        await call.watch.run()
+        if self._open.get(key) is call:
+            self._close(key)
 
     def _close(self, key: tuple[str, str]) -> None:
         call = self._open[key]
@@ -173,6 +189,8 @@ class Calls:
         call.relay.forward()  # a CANCEL just before must still get through
         if not call.relay.holds_back:
             call.task.cancel()
+        if call.watch is not None:
+            call.watch.end()
         del self._open[key]
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":

@@ -91,6 +91,7 @@ class _Network:
         self.history: deque[tuple[Posted, int, float]] = deque()  # weight, when; oldest first, those that left their channel early too
         self.weight = 0
         self.polls = 0
+        self.watchers: dict[str, list[Poll]] = {}  # by channel
         self.swept_at = float("-inf")
 
     def channel(self, name: str) -> _Channel:
@@ -164,7 +165,7 @@ class Broker:
         network.keep(posted, size + MESSAGE_OVERHEAD_BYTES, now, self._options.history_per_channel)
         network.forget(now - self._options.history_seconds, self._options.history_bytes)
         network.sweep(now)
-        for poll in network.channel(channel).polls:
+        for poll in (*network.channel(channel).polls, *network.watchers.get(channel, ())):
             poll.bell.set()
         return posted.token
 
@@ -199,6 +200,25 @@ class Broker:
             if channel is not None and poll in channel.polls:
                 channel.polls.remove(poll)
                 channel.heard_at = now
+
+    def watch(self, poll: Poll) -> None:
+        """The exchange itself follows these channels: its bell rings with each message, and nobody counts as listening."""
+        watchers = self._network(poll.subscribe_key).watchers
+        for name in poll.channels:
+            watchers.setdefault(name, []).append(poll)
+
+    def unwatch(self, poll: Poll) -> None:
+        """That's enough."""
+        watchers = self._network(poll.subscribe_key).watchers
+        for name in poll.channels:
+            watchers[name].remove(poll)
+            if not watchers[name]:
+                del watchers[name]
+
+    def away_for(self, subscribe_key: str, channel: str, now: float) -> float:
+        """How long nobody has listened to that channel [s]: 0 while somebody does, infinity where nobody did or they said goodbye."""
+        kept = self._network(subscribe_key).channels.get(channel)
+        return float("inf") if kept is None else 0.0 if kept.polls else max(0.0, now - kept.heard_at)
 
     def expect(self, subscribe_key: str, channel: str, now: float) -> None:
         """Somebody is about to listen: counts as listening for a moment."""

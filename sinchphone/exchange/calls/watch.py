@@ -1,0 +1,161 @@
+"""Whether a call between users is still open, read off what its ends say to each other: the exchange has the session key.
+
+::
+
+    caller's channel, call's channel, devices' channels -> frames of this call -> reassembly -> Message -> CallEnds.take
+    caller stops listening while it rings               -> CANCEL in its name, on the call's channel
+
+A call is open until the caller's CANCEL, either end's LEAVE, the last device's DENY or ERROR, the end of the ring time or the longest
+duration of a call, whichever comes first. Clients report an end only for calls that had progressed.
+"""
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from sinchphone.errors import RemoteProtocolError
+from sinchphone.exchange.calls.delivery import Caller
+from sinchphone.exchange.calls.line import post
+from sinchphone.exchange.pubsub.broker import Broker, Poll
+from sinchphone.protocol.fragments import Reassembler, parse_fragment
+from sinchphone.protocol.mxp import CallFailure, Message, Method, decode_client, decrypt, encode_failure, encrypt, split
+from sinchphone.signaling.dialect import Placement
+
+RING_SECONDS: Final = 65.0  # callers give up after 60 s at most (CallSetupTimeout of the SDK), and their word is on its way
+MAX_CALL_SECONDS: Final = 12 * 3600.0  # nobody holds a place among the open calls for longer
+GONE_SECONDS: Final = 10.0  # a caller that listened and doesn't for so long while it rings: its page was closed, its program killed
+LOOK_SECONDS: Final = 1.0  # how often we look whether it listens
+_VANISHED: Final = CallFailure(None, "the caller vanished", "exchange")
+
+
+class CallEnds:
+    """The two ends of one call. Pure."""
+
+    def __init__(self, caller: str, devices: Iterable[str]) -> None:
+        """Instance ids, of the caller and of the called user's devices."""
+        self.is_over = False
+        self.is_answered = False
+        self._caller = _device(caller)
+        self._devices = {_device(name) for name in devices}
+        self._winner: str | None = None
+
+    def take(self, message: Message) -> None:
+        """What one end says to the other. Never raises because of it."""
+        sender = _device(message.sender.instance_id)
+        if sender == self._caller:
+            self._take_callers(message)
+        elif sender in self._devices and message.method in (Method.LEAVE, Method.DENY, Method.ERROR):
+            self._lose(sender)
+
+    def _take_callers(self, message: Message) -> None:
+        match message.method:
+            case Method.CANCEL | Method.LEAVE | Method.ERROR:
+                self.is_over = True
+            case Method.DENY:  # sends one device away
+                self._lose(_device(message.addressee or ""))
+            case Method.JOINED if not self.is_answered:
+                self._winner = _winner(message)
+                self.is_answered = self._winner in self._devices
+            case _:
+                pass
+
+    def _lose(self, device: str) -> None:
+        self._devices.discard(device)
+        if not self._devices or (self.is_answered and device == self._winner):
+            self.is_over = True
+
+
+class CallWatch:
+    """Follows one call from its placement on. ``devices``: the instance ids and signal channels of those that were invited."""
+
+    def __init__(self, broker: Broker, caller: Caller, placement: Placement, devices: Iterable[tuple[str, str]], token: int) -> None:
+        known = tuple(devices)
+        self.ends = CallEnds(caller.client.instance_id, (name for name, _ in known))
+        self._broker = broker
+        self._caller = caller
+        self._placement = placement
+        self._token = token
+        self._bell = asyncio.Event()
+        channels = (caller.client.channel, placement.signal_channel, *(channel for _, channel in known))
+        self._poll = Poll(caller.application.signal.subscribe_key, tuple(dict.fromkeys(channels)), "exchange", self._bell)
+        self._reassembler = Reassembler()
+        self._was_listening = False
+
+    async def run(self) -> None:
+        """Returns when the call is over."""
+        started_at = asyncio.get_running_loop().time()
+        self._broker.watch(self._poll)
+        try:
+            while not self.ends.is_over:
+                self._bell.clear()
+                self._read_all()
+                now = asyncio.get_running_loop().time()
+                if self.ends.is_over or now - started_at >= (MAX_CALL_SECONDS if self.ends.is_answered else RING_SECONDS):
+                    return
+                if not self.ends.is_answered and self._caller_is_gone(time.time()):
+                    self._cancel()
+                    return
+                await self._rung(started_at + MAX_CALL_SECONDS - now if self.ends.is_answered else LOOK_SECONDS)
+        finally:
+            self._broker.unwatch(self._poll)
+
+    def has_ended(self) -> bool:
+        """Whether the call is over by what was said until now."""
+        self._read_all()
+        return self.ends.is_over
+
+    def end(self) -> None:
+        """The call was closed: ``run`` returns."""
+        self.ends.is_over = True
+        self._bell.set()
+
+    def _read_all(self) -> None:
+        while posted := self._broker.since(self._poll.subscribe_key, self._poll.channels, self._token):
+            for one in posted:
+                self._token = one.token
+                self._read(one.payload)
+
+    def _read(self, payload: object) -> None:
+        try:
+            fragment = parse_fragment(payload)
+            if fragment.session_id != self._placement.call_id or fragment.transport_id is not None:
+                return
+            text = self._reassembler.push(fragment, asyncio.get_running_loop().time())
+            if text is not None:
+                self.ends.take(decrypt(text, self._placement.session_key))
+        except RemoteProtocolError:
+            return  # nothing that an end of this call would understand
+
+    def _caller_is_gone(self, now: float) -> bool:
+        away = self._broker.away_for(self._poll.subscribe_key, self._caller.client.channel, now)
+        self._was_listening = self._was_listening or away < LOOK_SECONDS
+        return self._was_listening and away >= GONE_SECONDS
+
+    def _cancel(self) -> None:
+        """What the caller can't say any more. From the call's channel it gets to every device, as a caller's own would."""
+        cancel = Message(Method.CANCEL, self._caller.client, headers={"error_json": encode_failure(_VANISHED)})
+        payload = encrypt(cancel, self._placement.session_key, os.urandom(16))
+        for frame in split(payload, self._placement.call_id, str(secrets.randbelow(2_000_000_000))):
+            post(self._broker, self._poll.subscribe_key, self._placement.signal_channel, frame, self._caller.instance_id)
+
+    async def _rung(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._bell.wait()
+        except TimeoutError:
+            pass
+
+
+def _device(address: str) -> str:
+    """The instance that an address names: legacy ones have a sub-instance behind it."""
+    return address.partition(":")[0]
+
+
+def _winner(message: Message) -> str | None:
+    try:
+        return _device(decode_client(message.body).instance_id)
+    except RemoteProtocolError:
+        return None
