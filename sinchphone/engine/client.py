@@ -76,10 +76,12 @@ class SinchClient:
         state_dir: Path | None = None,
         relay_only: bool = False,
         history: History | None = None,
+        takes_calls: bool = True,
     ) -> None:
         """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``media`` shares a media thread;
         ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps
-        the registered instance between runs (default: a new one each time)."""
+        the registered instance between runs (default: a new one each time). Without ``takes_calls`` nobody can call this client: it
+        doesn't count as reachable, and says nothing where it is called all the same, so that the user's other devices ring."""
         store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore()
         self.user_id = user_id
         self._undecodable = 0
@@ -89,9 +91,10 @@ class SinchClient:
         self._owns_media = media is None
         self.media = media or MediaThread()
         self._relay_only = relay_only
+        self._takes_calls = takes_calls
         self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
         self._closing = False
-        self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._tell)
+        self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._tell, takes_calls=takes_calls)
         self._messenger = Messenger(self._link, user_id, tell=self._tell, history=history)
         self._told_ready = asyncio.Event()
         self._channels: dict[str, MxpChannel] = {}
@@ -257,6 +260,8 @@ class SinchClient:
 
     def _take_invite(self, call_id: str, message: Message) -> None:
         check_invite(message, self._link.registration.address)
+        if not self._takes_calls:
+            return
         if self._closing or len(self._calls) >= MAX_CALLS:
             raise RemoteProtocolError("a call that can't be taken any more")
         key, sound, caller = session_key(message), self._sound(None), message.sender

@@ -41,14 +41,17 @@ class Link:
         user_id: str,
         store: InstanceStore,
         *,
+        takes_calls: bool = True,
         on_frame: Callable[[object], None],
         tell: Callable[[ClientEvent], None],
     ) -> None:
-        """``on_frame`` gets every payload of our channels, ``tell`` what the user should know."""
+        """``on_frame`` gets every payload of our channels, ``tell`` what the user should know; without ``takes_calls`` the platform
+        learns that nobody can be called here."""
         self.ready = asyncio.Event()
         self._environment = environment
         self._user_id = user_id
         self._store = store
+        self._takes_calls = takes_calls
         self._on_frame = on_frame
         self._tell = tell
         self._trouble = asyncio.Event()
@@ -76,9 +79,16 @@ class Link:
                 user_id,
                 ticket=lambda: environment.token(user_id),
                 store=self._store,
+                takes_calls=self._takes_calls,
             )
         return OcraDialect(
-            self._session, base_url, environment.application_key, user_id, token=lambda: environment.token(user_id), store=self._store
+            self._session,
+            base_url,
+            environment.application_key,
+            user_id,
+            token=lambda: environment.token(user_id),
+            store=self._store,
+            takes_calls=self._takes_calls,
         )
 
     async def run(self) -> None:

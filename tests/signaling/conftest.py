@@ -302,14 +302,15 @@ def store():
 def dialect_for(platform, session, store):
     opened = []
 
-    def make(user_id="alice", *, secret=SECRET, clock=time.time, limit=None, token=None, base_url=None):
+    def make(user_id="alice", *, secret=SECRET, clock=time.time, limit=None, token=None, base_url=None, **options):
         async def sign():
             issued_at = int(clock())
             return token or sign_registration_token(
                 APPLICATION, secret, user_id, issued_at=issued_at, nonce="n", instance_expires_at=limit and issued_at + limit
             )
 
-        opened.append(OcraDialect(session, base_url or platform.base_url, APPLICATION, user_id, token=sign, store=store, clock=clock))
+        where = base_url or platform.base_url
+        opened.append(OcraDialect(session, where, APPLICATION, user_id, token=sign, store=store, clock=clock, **options))
         return opened[-1]
 
     return make

@@ -184,6 +184,15 @@ async def test_another_version_of_this_program_updates_its_instance(platform, di
     ]
 
 
+async def test_a_device_that_takes_no_calls_says_so_and_takes_it_back_when_it_does(platform, dialect_for):
+    for takes_calls, operation in ((False, Operation.CREATE_INSTANCE), (True, Operation.UPDATE_INSTANCE)):
+        one = dialect_for(takes_calls=takes_calls)
+        await one.register()
+        await one.close()
+        said = json.loads(platform.body(operation))["capabilities"]
+        assert ("outgoing-only" in said) is not takes_calls
+
+
 async def test_a_token_of_another_user_is_refused_before_it_is_sent(platform, dialect_for):
     token = sign_registration_token(APPLICATION, SECRET, "mallory", issued_at=int(time.time()), nonce="n")
     with pytest.raises(AuthenticationError, match="another user's"):

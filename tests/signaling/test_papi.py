@@ -235,11 +235,11 @@ async def papi() -> Any:
 
 @pytest.fixture
 def speak(papi: PapiDouble, session: Any, store: MemoryInstanceStore) -> Any:
-    def make(user: str = "alice") -> PapiDialect:
+    def make(user: str = "alice", **options: Any) -> PapiDialect:
         async def ticket() -> str:
             return sign_user_ticket(KEY, SECRET, user, created_at=papi.now)
 
-        return PapiDialect(session, papi.base_url, KEY, user, ticket=ticket, store=store)
+        return PapiDialect(session, papi.base_url, KEY, user, ticket=ticket, store=store, **options)
 
     return make
 
@@ -250,6 +250,11 @@ async def test_a_new_device_gets_an_instance_and_its_configuration(speak: Any, p
     assert papi.bodies["POST /v1/instance"]["services"] == {"calling": ["online", "im", "voip", "p2p", "srtp"]}
     assert registration.address == f"i-1:{registration.sub_instance}" and registration.sub_instance.isdecimal()
     assert registration.profile.transport_channel
+
+
+async def test_a_device_that_takes_no_calls_keeps_no_active_connection(speak: Any, papi: PapiDouble) -> None:
+    await speak(takes_calls=False).register()
+    assert papi.bodies["POST /v1/instance"]["services"] == {"calling": ["im", "voip", "p2p", "srtp"]}
 
 
 async def test_a_known_instance_is_resumed_without_a_ticket(speak: Any, papi: PapiDouble) -> None:

@@ -102,13 +102,14 @@ async def _log_in(options: Options, password: str, user: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | None]" = lambda: None) -> AsyncIterator[Phone]:
-    """A registered client. ``sound`` makes that of an incoming call; without it they are silent and touch no device."""
+async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | None] | None" = None) -> AsyncIterator[Phone]:
+    """A registered client. ``sound`` makes that of an incoming call; without it this command can't answer one, and nobody can call it."""
     from sinchphone.engine.client import SinchClient
     from sinchphone.media.thread import MediaThread
 
     options = session.options
     user = user_of(options)
+    answers = sound is not None
     async with MediaThread() as media:
         media.warm_up()
         environment = open_environment(options, media)
@@ -116,7 +117,7 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
         try:
             async with (
                 history_if_usable(session) as history,
-                SinchClient(user, environment, sound=sound, media=media, state_dir=state, history=history) as client,
+                SinchClient(user, environment, sound=sound, media=media, state_dir=state, history=history, takes_calls=answers) as client,
             ):
                 yield Phone(client, environment, media, options.environment)
         finally:
@@ -140,8 +141,8 @@ async def history_if_usable(session: Session) -> "AsyncIterator[History | None]"
 
 
 async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) -> None:
-    """Tell what happens to the client until it fails: raises its error. Incoming calls go to ``on_call``; without it they ring on
-    in vain here, so that the user's other devices can take them."""
+    """Tell what happens to the client until it fails: raises its error. Incoming calls go to ``on_call``; a command without
+    it opened its client so that there are none."""
     from sinchphone.engine import events as engine
 
     async for event in phone.client.events():

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 
 from sinchphone.exchange.directory.identity import DeviceIdentity, Network, transport_channel
+from sinchphone.signaling.ocra.names import OUTGOING_ONLY
 from sinchphone.signaling.ocra.registration import Software
 
-_CALLING = frozenset({"p2p", "voip"})  # what a legacy instance says that takes calls
+_CALLING = frozenset({"p2p", "voip"})  # what a legacy instance says that can talk
+_ACTIVE = "online"  # and that will be there to be called (SDK 1.4.12, active connection)
 
 
 @dataclass(eq=False, slots=True)
@@ -33,8 +35,10 @@ class Device:
 
     @property
     def takes_calls(self) -> bool:
-        """Whether an INVITE is of use to it."""
-        return not self.legacy or not _CALLING.isdisjoint(self.capabilities)
+        """Whether an INVITE is of use to it: who can't answer says so when it registers."""
+        if self.legacy:
+            return not _CALLING.isdisjoint(self.capabilities) and (_ACTIVE in self.capabilities or self.has_push)
+        return OUTGOING_ONLY not in self.capabilities
 
     @property
     def instance_id(self) -> str:

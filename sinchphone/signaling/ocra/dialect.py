@@ -46,7 +46,7 @@ from sinchphone.signaling.ocra.calls import (
     write_push,
     write_push_payload,
 )
-from sinchphone.signaling.ocra.names import CAPABILITIES, PLATFORM, PUSH_CAPABILITY, Operation
+from sinchphone.signaling.ocra.names import CAPABILITIES, OUTGOING_ONLY, PLATFORM, PUSH_CAPABILITY, Operation
 from sinchphone.signaling.ocra.registration import (
     Configuration,
     InstanceRequest,
@@ -71,8 +71,9 @@ class OcraDialect:
     """Speaks Ocra for one user (implements ``signaling.dialect.Dialect``).
 
     ``token`` gives a registration token valid now; it's asked for only when the instance is created or prolonged. ``session`` stays
-    the caller's. A request that's refused with AuthenticationError after registration means that the platform doesn't know the
-    instance any more: ``confirm`` registers anew then, which gives new channels.
+    the caller's; without ``takes_calls`` the platform is told that this device isn't reachable. A request that's refused with
+    AuthenticationError after registration means that the platform doesn't know the instance any more: ``confirm`` registers anew then,
+    which gives new channels.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class OcraDialect:
         *,
         token: Callable[[], Awaitable[str]],
         store: InstanceStore,
+        takes_calls: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._wire = Requests(session, base_url, clock=clock)
@@ -93,6 +95,7 @@ class OcraDialect:
         self._token = token
         self._store = store
         self._software = this_software()
+        self._capabilities = CAPABILITIES if takes_calls else (*CAPABILITIES, OUTGOING_ONLY)
         self._slot: Slot | None = None
         self._stored: StoredInstance | None = None
         self._callees: OrderedDict[str, str] = OrderedDict()
@@ -172,7 +175,7 @@ class OcraDialect:
     async def _create(self, slot: Slot) -> Registration:
         token, claims = await self._fresh_token()
         limit = claims.instance_expires_at
-        body = write_instance_request(InstanceRequest(self._key.user_id, slot.device_id, CAPABILITIES, self._software, limit))
+        body = write_instance_request(InstanceRequest(self._key.user_id, slot.device_id, self._capabilities, self._software, limit))
         instance, configuration = await self._requests.send_with_token(
             Operation.CREATE_INSTANCE, token, body, lambda answer: read_created(answer, user_id=self._key.user_id, device_id=slot.device_id)
         )
@@ -193,10 +196,11 @@ class OcraDialect:
         return _registration(current.instance, configuration)
 
     async def _update(self, stored: StoredInstance) -> StoredInstance:
-        """Tell the platform when another version of this program registered the instance. It may refuse: nothing depends on it."""
+        """Tell the platform when another version of this program registered the instance, or one that took calls where we don't. It may
+        refuse: nothing depends on it."""
         if stored.software == self._software_mark:
             return stored
-        body = write_update_request(CAPABILITIES, self._software)
+        body = write_update_request(self._capabilities, self._software)
         try:
             await self._requests.send_signed(Operation.UPDATE_INSTANCE, stored.instance, _ignore, body=body)
         except (ForbiddenError, PlatformError) as error:
@@ -237,7 +241,7 @@ class OcraDialect:
 
     @property
     def _software_mark(self) -> str:
-        return f"{self._software.application} {' '.join(CAPABILITIES)}"
+        return f"{self._software.application} {' '.join(self._capabilities)}"
 
 
 def is_prolonging_due(stored: StoredInstance, now: float, window_s: float) -> bool:

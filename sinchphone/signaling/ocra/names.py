@@ -152,6 +152,7 @@ class Field:
 
 
 CAPABILITIES = ("p2p", "ocra.1")  # of an instance of ours; "push" comes with a push profile
+OUTGOING_ONLY = "outgoing-only"  # ours: this instance places calls and takes none, so that it counts as not reachable
 PLATFORM = "js"  # the identifiers are ios, android, js and test; we speak the JavaScript client's dialect
 PUSH_CAPABILITY = "push"
 PUSH_TEMPLATE = "incoming_call"  # the older SDK's; the current one is unknown

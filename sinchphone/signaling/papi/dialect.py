@@ -42,6 +42,7 @@ from sinchphone.signaling.papi.names import API_ROOT, Operation
 from sinchphone.signaling.papi.registration import (
     CAPABILITIES,
     LIFETIME_S,
+    OUTGOING_CAPABILITIES,
     PapiConfiguration,
     PapiInstance,
     PapiInstanceRequest,
@@ -60,7 +61,8 @@ class PapiDialect:
     """Speaks PAPI v1 for one user (implements ``signaling.dialect.Dialect``).
 
     ``ticket`` gives a user ticket valid now; it's asked for only when the instance is created or renewed. ``session`` stays the
-    caller's. Each object is a sub-instance of its own, as each object of the SDK is.
+    caller's; without ``takes_calls`` the platform is told that this device isn't reachable. Each object is a sub-instance of its own,
+    as each object of the SDK is.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class PapiDialect:
         *,
         ticket: Callable[[], Awaitable[str]],
         store: InstanceStore,
+        takes_calls: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._wire = Requests(session, base_url, clock=clock)
@@ -80,6 +83,7 @@ class PapiDialect:
         self._ticket = ticket
         self._store = store
         self._software = this_software()
+        self._capabilities = CAPABILITIES if takes_calls else OUTGOING_CAPABILITIES
         self._sub_instance = str(secrets.randbits(32))
         self._slot: Slot | None = None
         self._stored: StoredInstance | None = None
@@ -214,7 +218,7 @@ class PapiDialect:
     def _request(self, instance_id: str | None) -> PapiInstanceRequest:
         software = self._software
         return PapiInstanceRequest(
-            CAPABILITIES, f"sinchphone/{software.application}", software.os, software.platform, LIFETIME_S, instance_id
+            self._capabilities, f"sinchphone/{software.application}", software.os, software.platform, LIFETIME_S, instance_id
         )
 
     def _registration(self, instance: Instance, configuration: PapiConfiguration) -> Registration:
@@ -222,7 +226,7 @@ class PapiDialect:
 
     @property
     def _software_mark(self) -> str:
-        return f"{self._software.application} {' '.join(CAPABILITIES)}"
+        return f"{self._software.application} {' '.join(self._capabilities)}"
 
 
 def _ignore(_: bytes) -> None:

@@ -12,6 +12,7 @@ from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import read_time
 
 CAPABILITIES = ("online", "im", "voip", "p2p", "srtp")  # of an instance that takes calls and messages (SDK 1.4.12)
+OUTGOING_CAPABILITIES = ("im", "voip", "p2p", "srtp")  # of one that keeps no active connection: it can call, and not be called
 LIFETIME_S = 31_536_000  # of an instance (SDK 1.4.12)
 
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
