@@ -9,7 +9,7 @@ import pytest
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.errors import NotFoundError
-from sinchphone.exchange.local import Local
+from sinchphone.local import Local
 from sinchphone.protocol.call_vocabulary import Cause, State
 
 
