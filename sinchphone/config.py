@@ -19,17 +19,16 @@ import stat
 import subprocess
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import platformdirs
 
 from sinchphone.errors import ConfigError
-from sinchphone.options import KEYS, SECTIONS, Key, Options
-
-if TYPE_CHECKING:
-    from sinchphone.gateway.options import GatewayOptions
+from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
+from sinchphone.options import KEYS, SECTIONS, Options, narrowed
+from sinchphone.schema import Key
 
 PROJECT_FILE: Final = "sinchphone.toml"
 MAX_FILE_BYTES: Final = 1_000_000
@@ -88,13 +87,12 @@ class Configuration:
 
 def _shown(value: object) -> str:
     """As TOML would have it, but without quotes around a single text."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f'"{name}" = "{one}"' for name, one in value.items()) + " }" if value else "{}"
     if not isinstance(value, tuple):
         return str(value)
-    pairs = [one for one in value if isinstance(one, tuple)]
     if any(isinstance(one, int) for one in value):  # an address with its port, a range of ports
         return ("-" if isinstance(value[0], int) else ":").join(map(str, value))
-    if pairs:
-        return "{ " + ", ".join(f'"{name}" = "{one}"' for name, one in pairs) + " }"
     return "[" + ", ".join(f'"{one}"' if isinstance(one, str) else str(one) for one in value) + "]"
 
 
@@ -338,31 +336,23 @@ def _secret_of(name: str, command: str | None, file: Path | None) -> str | None:
     return _read_secret_file(file, f"{name}_file") if file else None
 
 
-def read_gateway(options: Options) -> "GatewayOptions":
+def read_gateway(options: Options) -> GatewayOptions:
     """What the exchange's gateway is told. Reads the trunk's password and the file of phones. Raises ConfigError."""
-    from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
-    from sinchphone.gateway.routing.rules import Rule, read_target
-    from sinchphone.gateway.trunk.trunk import TrunkOptions
-
     sip, trunk, backend = options.sip, options.trunk, options.backend
     if trunk.host and trunk.register and not sip.enabled:
         raise ConfigError("a trunk that registers calls back, but [sip] isn't enabled", hint="enabled = true in [sip]")
-    for _, target in trunk.numbers:
-        read_target(target)
-    listening = {key: value for key, value in _values(sip).items() if key not in ("enabled", "users_file")}
-    carrying = {key: value for key, value in _values(trunk).items() if key not in ("password_command", "password_file")}
-    spelt = {"strip": trunk.strip or "", "prefix": trunk.prefix or "", "numbers": dict(trunk.numbers)}
     phones = read_phones(sip.users_file) if sip.enabled and sip.users_file else {}
-    return GatewayOptions(
-        sip=SipSettings(**listening, users=phones) if sip.enabled else None,
-        trunk=TrunkOptions(**carrying | spelt | {"password": read_trunk_password(options)}) if trunk.host else None,
-        rules=tuple(Rule(pattern, target) for pattern, target in options.dialplan),
-        backend=BackendOptions(backend.url, backend.fallback) if backend.url else None,
+    read = GatewayOptions(
+        sip=narrowed(SipSettings, sip, users=phones) if sip.enabled else None,
+        trunk=narrowed(TrunkOptions, trunk, password=read_trunk_password(options)) if trunk.host else None,
+        dialplan=options.dialplan,
+        backend=backend if backend.url else None,
     )
+    if read.dialplan or trunk.numbers:
+        from sinchphone.gateway.routing.rules import read_rules
 
-
-def _values(section: object) -> dict[str, Any]:
-    return {one.name: getattr(section, one.name) for one in fields(section)}  # type: ignore[arg-type]
+        read_rules(read)
+    return read
 
 
 def read_phones(file: Path) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sinchphone.errors import ConfigError
 from sinchphone.gateway.options import GatewayOptions
+from sinchphone.schema import key, read_port, read_text
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
@@ -24,12 +25,12 @@ class Certificate:
 class ExchangeOptions:
     """Options of one exchange. ``applications`` maps each application key to its secret (base64). Port 0 takes a free port."""
 
-    host: str = DEFAULT_HOST
-    port: int = DEFAULT_PORT
+    host: str = key(DEFAULT_HOST, read_text, "address of the embedded exchange", trusted_only=True)
+    port: int = key(DEFAULT_PORT, read_port, "its port; 0: a free one", trusted_only=True, harmless=(0,))
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
     store: Path | None = None  # the database of users and kept messages; without one they last as long as the exchange
     certificate: Certificate | None = None  # listens with TLS too
-    tls_port: int = DEFAULT_TLS_PORT
+    tls_port: int = key(DEFAULT_TLS_PORT, read_port, "its port with TLS", trusted_only=True, harmless=(0,))
     sip_certificate: Certificate | None = None  # for SIP over TLS, where ``gateway`` wants that
     body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked
     message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)

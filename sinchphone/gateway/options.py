@@ -1,19 +1,58 @@
-"""What a gateway can be told: where it speaks SIP and with whom, its trunk, its dial plan, the developer's backend."""
+"""What a gateway can be told: where it speaks SIP and with whom, its trunk, its dial plan, the developer's backend.
 
+Reading this loads nothing else of the gateway: who only calls users needs no more of it.
+"""
+
+import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import ConfigError
-from sinchphone.gateway.routing.networks import Networks, is_host
-from sinchphone.gateway.routing.rules import Rule
-from sinchphone.gateway.trunk.trunk import TrunkOptions
+from sinchphone.schema import (
+    is_host,
+    key,
+    one_of,
+    read_count,
+    read_flag,
+    read_full_url,
+    read_host_and_port,
+    read_network,
+    read_port,
+    read_ports,
+    read_table,
+    read_text,
+    read_texts,
+)
 
-DEFAULT_SIP_PORT = 5060  # RFC 3261 19.1.2
-DEFAULT_SIPS_PORT = 5061
-DEFAULT_RTPENGINE_PORT = 2223
+DEFAULT_SIP_PORT: Final = 5060  # RFC 3261 19.1.2
+DEFAULT_SIPS_PORT: Final = 5061
+DEFAULT_PORTS: Final = {"udp": DEFAULT_SIP_PORT, "tcp": DEFAULT_SIP_PORT, "tls": DEFAULT_SIPS_PORT}
+DIGESTS: Final = ("MD5", "SHA-256")  # RFC 8760
+ANY: Final = "*"
+MAX_CALLS: Final = 1_000
+_NUMBER: Final = re.compile(r"\+[1-9]\d{4,14}", re.ASCII)
+_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
+_PREFIX: Final = re.compile(r"\+\d{0,15}", re.ASCII)
+_DIALLABLE: Final = re.compile(r"[0-9*#+A-Za-z._-]{0,32}", re.ASCII)
 
 MediaEngine: TypeAlias = Literal["python", "rtpengine"]
+SipTransport: TypeAlias = Literal["udp", "tcp", "tls"]
+
+
+def _digests(value: object) -> tuple[str, ...]:
+    algorithms = read_texts(value)
+    if not algorithms or len(set(algorithms)) < len(algorithms) or not set(algorithms) <= set(DIGESTS):
+        raise ValueError('must be a list of "MD5", "SHA-256" or both, the most wanted first')
+    return algorithms
+
+
+def _number(value: object) -> str:
+    number = re.sub(r"[ .()\u00a0-]", "", read_text(value))
+    if not re.fullmatch(r"\+[0-9]{5,15}", number):
+        raise ValueError("must be a phone number with its country, such as +46701234567")
+    return number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,36 +60,39 @@ class SipSettings:
     """How the gateway speaks SIP.
 
     ``users`` maps each phone's user to its password; ``trusted`` are the addresses and networks of proxies and PBXs that need not prove
-    who calls. Port 0 takes a free port.
+    who calls. Port 0 takes a free port. Without ``rtpengine_digits`` digits never become INFO with rtpengine.
     """
 
-    host: str = "127.0.0.1"
-    port: int = DEFAULT_SIP_PORT
-    tls: bool = False
-    tls_port: int = DEFAULT_SIPS_PORT
-    realm: str = "sinchphone"
-    digest: tuple[str, ...] = ("MD5",)  # algorithms of challenges, the most wanted first
+    host: str = key("127.0.0.1", read_text, "address that SIP and its sound use", trusted_only=True)
+    port: int = key(DEFAULT_SIP_PORT, read_port, "its port, UDP and TCP")
+    tls: bool = key(False, read_flag, "listen with TLS too")
+    tls_port: int = key(DEFAULT_SIPS_PORT, read_port, "its port with TLS")
+    realm: str = key("sinchphone", read_text, "what phones are told they log in to", trusted_only=True)
+    digest: tuple[str, ...] = key(
+        ["MD5"],
+        _digests,
+        'how passwords are proved, the most wanted first: "MD5", "SHA-256" (some phones give up on it)',
+        trusted_only=True,
+    )
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
-    trusted: tuple[str, ...] = ()
-    public_address: str | None = None  # what descriptions and contacts name, where that isn't ``host``
-    media_ports: tuple[int, int] | None = None  # of RTP, first and last; any free ones where there is none
-    media: MediaEngine = "python"
-    rtpengine: tuple[str, int] = ("127.0.0.1", DEFAULT_RTPENGINE_PORT)
-    rtpengine_digits: tuple[str, int] | None = None  # where its --dtmf-log-dest leads: else digits never become INFO with rtpengine
+    trusted: tuple[str, ...] = key([], read_texts, "addresses and networks of PBXs and proxies that need no password", trusted_only=True)
+    public_address: str | None = key("", read_text, "the address that others see, where that is another", trusted_only=True)
+    media: MediaEngine = key("python", one_of("python", "rtpengine"), "what carries sound: python, or an rtpengine")
+    rtpengine: tuple[str, int] = key("127.0.0.1:2223", read_host_and_port, "where rtpengine takes orders (ng)", trusted_only=True)
+    rtpengine_digits: tuple[str, int] | None = key(
+        "", read_host_and_port, "where rtpengine's --dtmf-log-dest sends the digits it hears, such as 127.0.0.1:2224", trusted_only=True
+    )
+    media_ports: tuple[int, int] | None = key("", read_ports, "UDP ports of sound, such as 20000-20999; any free ones")
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
-        Networks(self.trusted)
+        for network in self.trusted:
+            read_network(network)
         if self.public_address is not None and not is_host(self.public_address):
             raise ConfigError(
                 f'[sip] public_address: "{self.public_address}" is not an IP address or a host name',
                 hint="Without sip: and without a port.",
             )
-
-    @property
-    def peers(self) -> Networks:
-        """Where requests come from that need not prove who calls."""
-        return Networks(self.trusted)
 
     def is_ours(self, host: str, port: int | None = None) -> bool:
         """Whether that host in a SIP address means this gateway. An address without a port does, whatever port it listens at."""
@@ -59,19 +101,92 @@ class SipSettings:
         return bare in names and port in (None, self.port, *([self.tls_port] if self.tls else []))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkOptions:
+    """A SIP carrier or PBX; none without a ``host``.
+
+    ``allow`` and ``deny`` are prefixes (``+46``); what isn't allowed can't be called, and the longest prefix decides. ``caller_ids`` are
+    the numbers that callers may show (``*``: any); ``caller_id`` is shown for all others. ``strip`` is taken off the start of a
+    number that is sent, then ``prefix`` is put there. ``numbers`` are ours: what is dialled -> a target of the dial plan.
+    ``addresses`` (IP addresses or networks) are where its calls come from, beside ``host``.
+    """
+
+    host: str = key("", read_text, "the carrier or PBX; without one, phone numbers are simulated", trusted_only=True, unset="")
+    port: int = key(0, read_port, "its port; 0: 5060, with TLS 5061", trusted_only=True)
+    transport: SipTransport = key("udp", one_of("udp", "tcp", "tls"), "udp, tcp or tls", trusted_only=True)
+    srtp: bool = key(False, read_flag, "encrypt sound (SRTP); use it with tls", trusted_only=True)
+    username: str | None = key("", read_text, "who we are there", trusted_only=True)
+    password: str | None = key("", read_text, "its password (environment only)", variable="SINCHPHONE_TRUNK_PASSWORD", secret=True)
+    register: bool = key(False, read_flag, "register there, so that it calls us", trusted_only=True)
+    caller_id: str | None = key("", _number, "shown for those who show no number, or none that they may", trusted_only=True)
+    caller_ids: tuple[str, ...] = key([ANY], read_texts, 'numbers that callers may show; "*": any', trusted_only=True)
+    allow: tuple[str, ...] = key([], read_texts, 'beginnings of numbers that may be called, such as "+46"; "+": all', trusted_only=True)
+    deny: tuple[str, ...] = key([], read_texts, "beginnings of numbers that may not; the longer beginning counts", trusted_only=True)
+    strip: str = key("", read_text, "what is taken off the beginning of a number that is called, such as +", trusted_only=True, unset="")
+    prefix: str = key("", read_text, "what is then put there, such as 00", trusted_only=True, unset="")
+    max_calls: int = key(10, read_count, "calls at a time, both directions", trusted_only=True)
+    addresses: tuple[str, ...] = key([], read_texts, "addresses and networks that its calls come from, beside host", trusted_only=True)
+    numbers: Mapping[str, str] = key({}, read_table, "our numbers there, and where their calls go: a table", trusted_only=True)
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError."""
+        if self.host and not _HOST.fullmatch(self.host) and not _is_address(self.host):
+            raise ConfigError(f'"{self.host}" is not a host', hint="[trunk] host is a name or an IP address, without sip: and port")
+        if not 1 <= self.max_calls <= MAX_CALLS:
+            raise ConfigError(f"a trunk takes 1 to {MAX_CALLS} calls")
+        if self.register and not self.username:
+            raise ConfigError("a trunk that registers needs a username")
+        for name, numbers in (("caller_id", (self.caller_id,) if self.caller_id else ()), ("caller_ids", self.caller_ids)):
+            for number in numbers:
+                if number != ANY and not _NUMBER.fullmatch(number):
+                    raise ConfigError(f'[trunk] {name}: "{number}" is not a number such as +46700000000')
+        for prefix in (*self.allow, *self.deny):
+            if not _PREFIX.fullmatch(prefix):
+                raise ConfigError(f'"{prefix}" is not a prefix such as +46', hint='allow = ["+"] allows every number')
+        for network in self.addresses:
+            read_network(network)
+        if not _DIALLABLE.fullmatch(self.prefix) or not _DIALLABLE.fullmatch(self.strip):
+            raise ConfigError("[trunk] strip and prefix are what numbers begin with, such as + and 00")
+
+    @property
+    def port_in_use(self) -> int:
+        """The port, or the transport's own."""
+        return self.port or DEFAULT_PORTS[self.transport]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """The developer's backend: where events are posted, and where else when that fails."""
+    """The developer's backend: where events are posted, and where else when that fails; none without a ``url``."""
 
-    url: str
-    fallback: str | None = None
+    url: str = key("", read_full_url, "where events are posted; without one the dial plan decides", trusted_only=True, unset="")
+    fallback: str | None = key("", read_full_url, "where else, when that fails", trusted_only=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
-    """Everything about calls that don't stay between users. Without ``sip`` nobody can call over SIP; calls out need none."""
+    """Everything about calls that don't stay between users. Without ``sip`` nobody can call over SIP; calls out need none.
+
+    ``dialplan`` maps patterns to targets; the first that fits counts (``gateway.routing.rules`` says what both may be).
+    """
 
     sip: SipSettings | None = None
     trunk: TrunkOptions | None = None
-    rules: tuple[Rule, ...] = ()
+    dialplan: Mapping[str, str] = key(
+        {}, read_table, "where calls from phones, PBXs and the trunk go: a table of patterns and targets", trusted_only=True
+    )
     backend: BackendOptions | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError."""
+        if self.trunk is not None and not self.trunk.host:
+            raise ConfigError("a trunk needs a host", hint="[trunk] host is a name or an IP address, without sip: and port")
+        if self.backend is not None and not self.backend.url:
+            raise ConfigError("a backend needs a url", hint="[backend] url says where events are posted")

@@ -18,6 +18,7 @@ from sinchphone.gateway.context import Plan
 from sinchphone.gateway.legs.outgoing import PEER, TRUNK, OutgoingLegs, Sip
 from sinchphone.gateway.media_backends import EVERYWHERE, LOOPBACK, MediaBackends, is_own_address, local_address
 from sinchphone.gateway.options import SipSettings
+from sinchphone.gateway.routing.networks import Networks
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.switchboard import Switchboard
@@ -145,7 +146,7 @@ class GatewayRuntime:
             realm=settings.realm,
             algorithms=settings.digest,
             domains=frozenset(names),
-            trunks=(*trunks, TrunkPeer(name=PEER, hosts=settings.peers)),
+            trunks=(*trunks, TrunkPeer(name=PEER, hosts=Networks(settings.trusted))),
         )
 
 

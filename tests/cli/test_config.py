@@ -16,8 +16,8 @@ from sinchphone.config import load, login_name, read_gateway, read_secret, secre
 from sinchphone.errors import ConfigError
 from sinchphone.exchange import options as exchange_options
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
-from sinchphone.gateway.routing.rules import Rule
-from sinchphone.options import KEYS, Options, example, parse_duration
+from sinchphone.options import KEYS, Options, example
+from sinchphone.schema import parse_duration
 
 ROOT = Path(__file__).parents[2]
 
@@ -270,7 +270,7 @@ def test_the_example_file_names_every_key_with_its_default() -> None:
     uncommented = re.sub(r"^# (\w+ = )", r"\1", example(), flags=re.MULTILINE).split("# Tables")[0]
     found = config._flatten(tomllib.loads(uncommented))
     assert set(found) == {name for name, key in KEYS.items() if not key.secret}
-    defaults = {name: (None if value == "" else KEYS[name].read(value)) for name, value in found.items()}
+    defaults = {name: (KEYS[name].unset if value == "" else KEYS[name].read(value)) for name, value in found.items()}
     written = Options()
     for name, value in defaults.items():
         section, _, last = name.rpartition(".")
@@ -342,7 +342,7 @@ fallback = "https://example.net/voice"
     assert (trunk.host, trunk.port_in_use, trunk.username, trunk.password) == ("carrier.example", 5061, "us", "hunter2")
     assert (trunk.caller_id, trunk.caller_ids, trunk.allow, trunk.strip, trunk.prefix) == ("+46101234567", (), ("+46",), "+", "00")
     assert (trunk.max_calls, dict(trunk.numbers)) == (2, {"+46101234567": "user:ada"})
-    assert options.rules == (Rule("9*", "number:+{1}"), Rule("*", "refuse"))
+    assert dict(options.dialplan) == {"9*": "number:+{1}", "*": "refuse"}
     assert options.backend == BackendOptions("https://example.org/voice", "https://example.net/voice")
 
 

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.call import DigitHeard
-from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.sip import calls as sip
-from sinchphone.gateway.trunk.trunk import TrunkOptions
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State

@@ -8,9 +8,8 @@ import pytest
 
 from sinchphone.cli.endings import describe
 from sinchphone.errors import ForbiddenError
-from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.sip import calls as sip
-from sinchphone.gateway.trunk.trunk import TrunkOptions
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 

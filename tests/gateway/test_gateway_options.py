@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -48,7 +50,7 @@ async def test_attack_only_trusted_addresses_call_without_a_password(trusted: tu
         called.append(call.trunk)
         await call.refuse(486)
 
-    peers = (TrunkPeer(name="peer", hosts=SipSettings(trusted=trusted).peers),)
+    peers = (TrunkPeer(name="peer", hosts=Networks(trusted)),)
     ours = SipAgent(SipOptions(port=0, trunks=peers), router=busy, registrar=Registrar({"ada": "secret"}))
     theirs = SipAgent(SipOptions(port=0), router=busy)
     await ours.start()
@@ -74,3 +76,10 @@ def test_a_public_address_that_nobody_could_write_into_a_contact_is_a_configurat
 @pytest.mark.parametrize("text", ["198.51.100.7", "2001:db8::7", "sip.example.org", "pbx"])
 def test_a_public_address_is_an_address_or_a_name(text: str) -> None:
     assert SipSettings(public_address=text).is_ours(text)
+
+
+def test_reading_what_a_gateway_can_be_told_loads_nothing_of_the_gateway() -> None:
+    code = "import sys, sinchphone.gateway.options; print(*sorted(name for name in sys.modules if name.startswith('sinchphone.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert loaded == {"sinchphone.errors", "sinchphone.gateway", "sinchphone.gateway.options", "sinchphone.schema"}

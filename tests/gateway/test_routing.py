@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER, Plan, Verdict
 from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure
-from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.routing.routing import (
     Dialling,
     Refuse,
@@ -22,7 +22,7 @@ from sinchphone.gateway.routing.routing import (
     raises_ace,
 )
 from sinchphone.gateway.routing.rules import Rule
-from sinchphone.gateway.trunk.trunk import Trunk, TrunkOptions
+from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.protocol import svaml
 from sinchphone.protocol.callback_events import CallDomain, Identity, IdentityType, Reason
 from sinchphone.signaling.dialect import Domain
@@ -40,7 +40,7 @@ def dialling(
 def routes(*rules: Rule, trunk: bool = False, **options: object) -> Routes:
     lines = TrunkOptions(host="carrier.example", allow=("+46",), numbers={DID: "room:standup"}, **options)  # type: ignore[arg-type]
     settings = SipSettings(realm="phones.example", public_address="203.0.113.7")
-    given = GatewayOptions(sip=settings, rules=rules, trunk=lines if trunk else None)
+    given = GatewayOptions(sip=settings, dialplan={rule.pattern: rule.target for rule in rules}, trunk=lines if trunk else None)
     return Routes(given, Trunk(lines) if trunk else None)
 
 

@@ -2,7 +2,8 @@ import pytest
 
 from sinchphone.errors import ConfigError
 from sinchphone.gateway.legs.leg import Failure
-from sinchphone.gateway.trunk.trunk import Trunk, TrunkCall, TrunkOptions
+from sinchphone.gateway.options import GatewayOptions, TrunkOptions
+from sinchphone.gateway.trunk.trunk import Trunk, TrunkCall
 from sinchphone.protocol.sip.uri import parse_uri
 
 ADA, BOB = "+46700000001", "+46700000002"
@@ -142,7 +143,7 @@ def test_a_carrier_that_calls_us_by_our_username_reaches_somebody_too() -> None:
 )
 def test_a_trunk_that_can_not_be_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
-        trunk(**options)
+        GatewayOptions(trunk=trunk(**options).options)
 
 
 def test_the_password_is_not_shown() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from sinchphone.errors import NetworkError
+from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.hop import Hop
 from sinchphone.gateway.trunk import trunk_addresses
-from sinchphone.gateway.trunk.trunk import Trunk, TrunkOptions
+from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 
 LIMIT_S = 10.0

@@ -10,8 +10,8 @@ from peerkit.sipp import scenario
 
 from sinchphone.engine.events import IncomingCall
 from sinchphone.gateway import runtime
+from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.agent import SipOptions
-from sinchphone.gateway.trunk.trunk import TrunkOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State
 from sinchphone.protocol.sip.transactions import Timing

@@ -18,8 +18,8 @@ from sinchphone.audio.goertzel import share
 from sinchphone.engine.events import IncomingCall
 from sinchphone.gateway import media_backends, runtime
 from sinchphone.gateway.bridging import forking
+from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.agent import SipOptions
-from sinchphone.gateway.trunk.trunk import TrunkOptions
 from sinchphone.media.port import RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State

@@ -12,7 +12,7 @@ from peerkit.rtpengine import rtpengine
 from peerkit.sound import ENOUGH
 
 from sinchphone.exchange.tls import Issued
-from sinchphone.gateway.trunk.trunk import TrunkOptions
+from sinchphone.gateway.options import TrunkOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call_vocabulary import Cause, State
 

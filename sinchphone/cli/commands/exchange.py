@@ -39,16 +39,16 @@ async def _host(session: Session) -> ExitCode:
     from sinchphone.exchange.server import Exchange
     from sinchphone.exchange.store import FILE_NAME
     from sinchphone.media.thread import MediaThread
+    from sinchphone.options import narrowed
 
     chosen, folder = session.options.exchange, session.options.state_path
     credentials, issued = local_credentials(folder), _issue(session)
-    options = ExchangeOptions(
-        host=chosen.host,
-        port=chosen.port,
+    options = narrowed(
+        ExchangeOptions,
+        chosen,
         applications={credentials.key: credentials.secret},
         store=folder / FILE_NAME if chosen.keep else None,
         certificate=issued.certificate if issued and chosen.tls else None,
-        tls_port=chosen.tls_port,
         gateway=read_gateway(session.options),
         sip_certificate=issued.certificate if issued else None,
     )

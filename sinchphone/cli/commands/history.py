@@ -13,7 +13,7 @@ from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.flags import HistoryFlags, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.options import parse_duration
+from sinchphone.schema import parse_duration
 
 if TYPE_CHECKING:
     from sinchphone.engine.history import Past, PastCall, PastMessage

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from sinchphone.config import Configuration, load
-from sinchphone.options import KEYS, parse_duration
+from sinchphone.options import KEYS
+from sinchphone.schema import parse_duration
 
 Returned = TypeVar("Returned")
 

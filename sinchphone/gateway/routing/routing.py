@@ -18,9 +18,9 @@ from sinchphone.errors import ConfigError, RemoteProtocolError
 from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER, Plan, is_simulated, plan_for
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure
-from sinchphone.gateway.options import GatewayOptions, SipSettings
-from sinchphone.gateway.routing.rules import Rule, Target, read_target, refusal_status
-from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, SipTransport, Trunk
+from sinchphone.gateway.options import GatewayOptions, SipSettings, SipTransport
+from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_target, refusal_status
+from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk
 from sinchphone.protocol import svaml
 from sinchphone.protocol.callback_events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
 from sinchphone.protocol.sip.uri import parse_uri
@@ -129,9 +129,9 @@ class Routes:
     """The dial plan of one gateway."""
 
     def __init__(self, options: GatewayOptions, trunk: Trunk | None = None) -> None:
-        """``trunk`` is asked for its numbers; without one phone numbers are simulated subscribers."""
+        """``trunk`` is asked for its numbers; without one phone numbers are simulated subscribers. Raises ConfigError."""
         self.is_ours: Callable[[str, int | None], bool] = (options.sip or SipSettings()).is_ours  # changed where the port is known later
-        self._rules = options.rules
+        self._rules = read_rules(options)
         self._sip = options.sip or SipSettings()
         self._trunk = trunk
 

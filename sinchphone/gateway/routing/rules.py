@@ -16,6 +16,7 @@ from typing import Final
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.destinations.dialplan import plan_for
 from sinchphone.exchange.refusals import RefusedError
+from sinchphone.gateway.options import GatewayOptions
 from sinchphone.protocol.user_id import is_user_id
 from sinchphone.signaling.dialect import Domain
 
@@ -64,6 +65,13 @@ class Rule:
         """The target for what was dialled, its places filled; None where the rule is about others."""
         found = _compiled(self.pattern).fullmatch(dialled) if len(dialled) <= MAX_DIALLED_CHARACTERS else None
         return None if found is None else _PLACE.sub(lambda place: found[int(place[1])], self.target)
+
+
+def read_rules(options: GatewayOptions) -> tuple[Rule, ...]:
+    """The rules of the dial plan, after a look at the targets of the trunk's numbers too. Raises ConfigError."""
+    for target in (options.trunk.numbers if options.trunk else {}).values():
+        read_target(target)
+    return tuple(Rule(pattern, target) for pattern, target in options.dialplan.items())
 
 
 @cache

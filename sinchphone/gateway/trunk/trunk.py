@@ -8,85 +8,18 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-from sinchphone.errors import ConfigError
 from sinchphone.exchange.destinations.dialplan import is_simulated
 from sinchphone.gateway.legs.leg import Failure
+from sinchphone.gateway.options import ANY, DEFAULT_PORTS, SipTransport, TrunkOptions
 from sinchphone.gateway.routing.networks import Networks
 from sinchphone.protocol.callback_events import PRIVATE
 from sinchphone.protocol.sip.uri import SipUri
 
-ANY: Final = "*"
-MAX_CALLS: Final = 1_000
 NEEDS_CALLER_ID: Final = "a call to a phone number needs a caller id (cli)"  # the platform's rule
 _NUMBER: Final = re.compile(r"\+[1-9]\d{4,14}", re.ASCII)
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
-_PREFIX: Final = re.compile(r"\+\d{0,15}", re.ASCII)
-_DIALLABLE: Final = re.compile(r"[0-9*#+A-Za-z._-]{0,32}", re.ASCII)
-
-SipTransport: TypeAlias = Literal["udp", "tcp", "tls"]
-_DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrunkOptions:
-    """A SIP carrier or PBX.
-
-    ``allow`` and ``deny`` are prefixes (``+46``); what isn't allowed can't be called, and the longest prefix decides. ``caller_ids`` are
-    the numbers that callers may show (``*``: any); ``caller_id`` is shown for all others. ``strip`` is taken off the start of a
-    number that is sent, then ``prefix`` is put there. ``numbers`` are ours: what is dialled -> a target of the dial plan.
-    ``addresses`` (IP addresses or networks) are where its calls come from, beside ``host``.
-    """
-
-    host: str
-    port: int = 0  # 0: the transport's own
-    transport: SipTransport = "udp"
-    srtp: bool = False
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    register: bool = False
-    caller_id: str | None = None
-    caller_ids: tuple[str, ...] = (ANY,)
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
-    strip: str = ""
-    prefix: str = ""
-    max_calls: int = 10
-    numbers: Mapping[str, str] = field(default_factory=dict)
-    addresses: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Raises ConfigError."""
-        if not _HOST.fullmatch(self.host) and not _literal(self.host):
-            raise ConfigError(f'"{self.host}" is not a host', hint="[trunk] host is a name or an IP address, without sip: and port")
-        if not 1 <= self.max_calls <= MAX_CALLS:
-            raise ConfigError(f"a trunk takes 1 to {MAX_CALLS} calls")
-        if self.register and not self.username:
-            raise ConfigError("a trunk that registers needs a username")
-        for name, numbers in (("caller_id", (self.caller_id,) if self.caller_id else ()), ("caller_ids", self.caller_ids)):
-            for number in numbers:
-                if number != ANY and not _NUMBER.fullmatch(number):
-                    raise ConfigError(f'[trunk] {name}: "{number}" is not a number such as +46700000000')
-        for prefix in (*self.allow, *self.deny):
-            if not _PREFIX.fullmatch(prefix):
-                raise ConfigError(f'"{prefix}" is not a prefix such as +46', hint='allow = ["+"] allows every number')
-        Networks(self.addresses)
-        if not _DIALLABLE.fullmatch(self.prefix) or not _DIALLABLE.fullmatch(self.strip):
-            raise ConfigError("[trunk] strip and prefix are what numbers begin with, such as + and 00")
-
-    @property
-    def registrar(self) -> str:
-        """Where it is registered, as a URI."""
-        port = "" if self.port_in_use == _DEFAULT_PORTS[self.transport] else f":{self.port_in_use}"
-        return f"sip:{bracketed(self.host)}{port}"
-
-    @property
-    def port_in_use(self) -> int:
-        """The port, or the transport's own."""
-        return self.port or _DEFAULT_PORTS[self.transport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +36,7 @@ class TrunkCall:
     @property
     def uri(self) -> str:
         """The Request-URI (RFC 3261 19.1.6 for numbers)."""
-        port = "" if self.port == _DEFAULT_PORTS[self.transport] else f":{self.port}"
+        port = "" if self.port == DEFAULT_PORTS[self.transport] else f":{self.port}"
         transport = "" if self.transport == "udp" else f";transport={self.transport}"
         return f"sip:{self.user.replace('#', '%23')}@{bracketed(self.host)}{port}{transport}"
 
@@ -122,6 +55,13 @@ class Trunk:
         self._sources = Networks((*options.addresses, *_literal(options.host)))
         self.learnt: set[str] = set()  # addresses that the carrier has registered us from
         self.resolved: frozenset[str] = frozenset()  # what its name means at present
+
+    @property
+    def registrar(self) -> str:
+        """Where it is registered, as a URI."""
+        options = self.options
+        port = "" if options.port_in_use == DEFAULT_PORTS[options.transport] else f":{options.port_in_use}"
+        return f"sip:{bracketed(options.host)}{port}"
 
     def __contains__(self, address: object) -> bool:
         """Whether calls from that IP address are the trunk's."""

@@ -15,7 +15,7 @@ class TrunkRegistration:
         """Nothing is sent before ``start``. The trunk learns from where it was granted: its calls will come from there."""
         options = trunk.options
         self._registration = agent.registration(
-            parse_uri(options.registrar),
+            parse_uri(trunk.registrar),
             Credentials(options.username or "", options.password or ""),
             transport=options.transport,
             registered=lambda hop: trunk.learnt.add(hop.host),
