@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.level import dbfs
 from sinchphone.errors import MediaError
 from sinchphone.media.local_audio.files import AudioReader
@@ -108,7 +108,7 @@ def read_sound(path: Path, seconds: float) -> Samples:
                 break
     finally:
         reader.close()
-    samples: Samples = np.concatenate(blocks)[: int(seconds * RATE)]
+    samples: Samples = np.concatenate([silence(0), *blocks])[: int(seconds * RATE)]
     return samples
 
 

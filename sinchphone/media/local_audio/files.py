@@ -39,6 +39,12 @@ _PIPE_BUFFER_BYTES: Final = 4096  # libav reads ahead by as much: 21 ms of 16-bi
 _OPTIONS: Final = {"protocol_whitelist": "none"}
 _PIPE_OPTIONS: Final = {**_OPTIONS, "probesize": "4096", "analyzeduration": "0"}
 _FORMATS_HINT: Final = "Try a .wav, .ogg, .flac or .mp3 file."
+_RATES: Final = range(1_000, 768_001)  # [Hz] beyond, a few bytes become minutes of samples, or a resampler of hundreds of megabytes
+_CHANNELS: Final = range(1, 65)
+_PACKETS_IN_VAIN: Final = 1_000  # in a row without any sound: nothing more is to be expected
+_MOV: Final = "mov,mp4"
+_EXACT: Final = ("wav", "w64", "aiff", "au", "caf", "flac", _MOV)  # formats that say how many samples there are; others guess
+_UNKNOWN_BYTES: Final = 0x7FFF_0000  # what is written to a pipe has its largest size in its header: sox 2^31, ffmpeg 2^32
 _MISSING_END_SECONDS: Final = 0.5  # headers round the length, encoders pad: less than this is not "cut short"
 
 
@@ -82,10 +88,12 @@ def _explained(path: str) -> Iterator[None]:
         raise AudioFileError(f"{name} is a folder", hint="Name a file.") from error
     except PermissionError as error:
         raise AudioFileError(f"{name} may not be read", hint="Check who may read the file.") from error
-    except (av.FFmpegError, ValueError) as error:
+    except av.FFmpegError as error:
         raise AudioFileError(f"{name} is not audio that can be played", hint=_FORMATS_HINT) from error
     except OSError as error:
         raise AudioFileError(f"{name} can't be read: {error.strerror or error}") from error
+    except Exception as error:  # PyAV on hostile content: IndexError, MemoryError, NotImplementedError, RecursionError were seen
+        raise AudioFileError(f"{name} is not audio that can be played", hint=_FORMATS_HINT) from error
 
 
 class AudioReader:
@@ -99,6 +107,7 @@ class AudioReader:
         self.damage: str | None = None
         self._stopped = False
         self._resampler: AudioResampler | None = None
+        self._shape: tuple[int, str] | None = None  # rate and layout of what the resampler takes
         self._source: BinaryIO | _Pipe | None = None
         self._container: InputContainer | None = None
 
@@ -116,6 +125,11 @@ class AudioReader:
             )
         if not self._container.streams.audio:
             raise AudioFileError(f"{display_name(self.path)} has no sound in it", hint=_FORMATS_HINT)
+        with _explained(self.path):
+            stream = self._container.streams.audio[0]
+            shape = stream.rate, stream.channels
+        if shape[0] not in _RATES or shape[1] not in _CHANNELS:
+            raise AudioFileError(f"{display_name(self.path)} claims {shape[0]} Hz and {shape[1]} channels: that can't be played")
         return self._container
 
     def blocks(self) -> Iterator[Samples]:
@@ -128,43 +142,62 @@ class AudioReader:
             decoded += len(block)
             yield block
         if not decoded and not self._stopped:
-            raise AudioFileError(f"{display_name(self.path)} holds no sound: it is empty or cut short")
-        declared = (container.duration or 0) / av.time_base
-        if declared - decoded / RATE > _MISSING_END_SECONDS:
+            raise self._no_sound(container)
+        declared = _promised_seconds(container)
+        if declared is not None and not is_live(self.path) and declared - decoded / RATE > _MISSING_END_SECONDS:
             self.damage = f"ends after {decoded / RATE:.1f} of {declared:.1f} seconds: it is cut short"
 
+    def _no_sound(self, container: InputContainer) -> AudioFileError:
+        if is_live(self.path) and container.format.name.startswith(_MOV):
+            words = f"{display_name(self.path)} has its index at the end and can't be played as it arrives"
+            return AudioFileError(words, hint="Name the file itself, or write it with its index first (ffmpeg -movflags faststart).")
+        return AudioFileError(f"{display_name(self.path)} holds no sound: it is empty or cut short")
+
     def _decode(self, container: InputContainer) -> Iterator[Samples]:
-        """A packet that can't be decoded is left out, a file that breaks off ends there."""
-        packets = container.demux(container.streams.audio[0])
-        while not self._stopped:
+        """A packet that can't be decoded is left out, a file that breaks off ends there, as does one in which nothing can be decoded any
+        more."""
+        packets, in_vain = container.demux(container.streams.audio[0]), 0
+        while not self._stopped and in_vain < _PACKETS_IN_VAIN:
             try:
                 packet = next(packets, None)
-            except av.FFmpegError:
+            except Exception:  # noqa: BLE001 - see ``_explained``
                 self.damage = "is damaged and ends early"
                 packet = None
             if packet is None:
                 break
-            for frame in self._decode_packet(packet):
+            frames = self._decode_packet(packet)
+            in_vain = 0 if frames else in_vain + 1
+            for frame in frames:
                 yield from self._resample(frame)
         yield from self._resample(None)
 
     def _decode_packet(self, packet: "Packet[Any]") -> list[AudioFrame]:
         try:
             return cast(list[AudioFrame], packet.decode())
-        except av.FFmpegError:
+        except Exception:  # noqa: BLE001 - see ``_explained``
             self.damage = "is damaged: parts of it were left out"
             return []
 
     def _resample(self, frame: AudioFrame | None) -> Iterator[Samples]:
         """A stream may change its rate or layout on the way: then a new resampler goes on."""
-        try:
-            frames = self._converter().resample(frame)
-        except ValueError:  # "Frame does not match AudioResampler setup"
-            yield from self._resample(None)
+        shape = None if frame is None else (frame.sample_rate, frame.layout.name)
+        if frame is not None and frame.sample_rate not in _RATES:
+            self.damage = "is damaged: parts of it were left out"
+            return
+        if shape is not None and self._shape not in (None, shape):
+            yield from self._converted(None)
             self._resampler = None
-            frames = self._converter().resample(frame)
-        for converted in frames:
-            yield converted.to_ndarray().reshape(-1).astype(np.int16, copy=False)
+        self._shape = shape or self._shape
+        yield from self._converted(frame)
+
+    def _converted(self, frame: AudioFrame | None) -> Iterator[Samples]:
+        try:
+            pieces = [piece.to_ndarray() for piece in self._converter().resample(frame)]
+        except Exception:  # noqa: BLE001 - see ``_explained``
+            self.damage, self._resampler = "is damaged: parts of it were left out", None
+            return
+        for piece in pieces:
+            yield piece.reshape(-1).astype(np.int16, copy=False)
 
     def _converter(self) -> AudioResampler:
         if self._resampler is None:
@@ -184,6 +217,16 @@ class AudioReader:
             self._container.close()
         if self._source is not None:
             self._source.close()
+
+
+def _promised_seconds(container: InputContainer) -> float | None:
+    """How long the sound is by its own header; ``None`` where that is a guess, or of another stream (a longer picture)."""
+    stream = container.streams.audio[0]
+    if not container.format.name.startswith(_EXACT) or stream.duration is None or stream.time_base is None:
+        return None
+    seconds = float(stream.duration * stream.time_base)
+    declared_bytes = seconds * (stream.codec_context.bit_rate or 0) / 8
+    return seconds if declared_bytes < _UNKNOWN_BYTES else None
 
 
 def _open_source(path: str) -> BinaryIO | _Pipe:

@@ -92,10 +92,12 @@ class Player:
     def _read_all(self) -> None:
         for number, path in enumerate(self._paths):
             self._put(PlayStarted(path))
-            warning = self._read(path)
-            if warning is not None:
-                self._put(warning)
-            self._put(PlayFinished(path, number == len(self._paths) - 1))
+            try:
+                warning = self._read(path)
+                if warning is not None:
+                    self._put(warning)
+            finally:  # whatever happens, nobody may wait for the end of a file for ever
+                self._put(PlayFinished(path, number == len(self._paths) - 1))
         with self._changed:
             self._ended = True
 
