@@ -1,10 +1,8 @@
-"""One call: drives one call machine with a channel, media ports and a sound. One task, one inbox.
+"""One call: joins a driven call machine to a channel, media ports and a sound. One task, one inbox (``machine_driver``).
 
 ::
 
-    user's orders ----\
-    channel messages --+--> inbox --> CallMachine.handle --> effects --> queues: outbox (channel), one per device (port, sound)
-    port events ------/                  ^ deadline
+    user's orders, port events --> MachineDriver --> effects --> queues: one per device (port), one for the sound
 """
 
 import asyncio
@@ -12,50 +10,40 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, Protocol, assert_never
+from typing import Final, assert_never
 
 from sinchphone.engine.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
 from sinchphone.engine.details import CallDetails
+from sinchphone.engine.machine_driver import Channel, MachineDriver, MediaEffect
 from sinchphone.engine.monitor import watch
-from sinchphone.engine.serial_queue import SerialQueue
-from sinchphone.errors import AudioFileError, DeviceError, LocalProtocolError, MediaError, SinchphoneError
+from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
 from sinchphone.media.sound import Leg, Signal, Sound
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_vocabulary import Cause, Effect, Input, Phase, State
+from sinchphone.protocol.call_vocabulary import Input, State
 from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.jsep import Candidate, Description
-from sinchphone.protocol.mxp import CallFailure, Message
+from sinchphone.protocol.mxp import CallFailure
 from sinchphone.signaling.dialect import Domain
 
 __all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent"]
 
 BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
-GOODBYE_S: Final = 1.0  # how long the last messages may take
 BUSY_TONE_S: Final = 2.0
 _TONES: Final = {BUSY: Signal.BUSY, 600: Signal.BUSY, 503: Signal.CONGESTION, 504: Signal.CONGESTION}  # RFC 3261 21.5.4, 21.5.5, 21.6.1
 NO_SOUND_S: Final = 3.0  # without any packet of sound since the call was established
+_SOUND: Final = "sound"  # the queue of what our own sound does; all others are named after devices
 MAX_UNREAD_EVENTS: Final = 256  # that nobody has read yet; the oldest are forgotten
 
 _log = logging.getLogger(__name__)
 
 
 Place = Callable[[Description], Awaitable[v.Placed]]
-
-
-class Channel(Protocol):
-    """One call's MXP conversation, as the call needs it."""
-
-    async def send(self, message: Message, channels: Collection[str]) -> None:
-        """Publish on each of the channels. Raises NetworkError or PlatformError."""
-
-    async def receive(self) -> Message:
-        """The next message of this call. Cancelling is safe."""
 
 
 class Call:
@@ -89,23 +77,18 @@ class Call:
         self.rings = True  # False: nobody here is to hear that an incoming call rings
         self.details = CallDetails(time.time())
         self._machine = machine
-        self._channel = channel
+        self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
         self._ports_source = ports
         self._port_options = port_options
         self._place = place
         self._monitored = monitored
         self._renew_line = renew_line
-        self._inbox: asyncio.Queue[Input] = asyncio.Queue()
-        self._inbox.put_nowait(v.Dial() if self.outbound else v.Greet())  # before any order of the user
         self._history = [State.CREATED]
         self._changed = asyncio.Event()
         self._closed = asyncio.Event()
         self._told: deque[CallEvent] = deque(maxlen=MAX_UNREAD_EVENTS)
         self._news = asyncio.Event()
         self._warned: set[CallWarning] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._group = asyncio.TaskGroup()
-        self._queues: dict[str, SerialQueue] = {}
         self._ports: dict[str, MediaPort] = {}
         self._first_port: MediaPort | None = None
         self._carried: tuple[Leg, bool] | None = None
@@ -126,29 +109,17 @@ class Call:
         """Pick up an incoming call. Raises LocalProtocolError for an outgoing one."""
         if self.outbound:
             raise LocalProtocolError("an outgoing call can't be answered from here")
-        self._inbox.put_nowait(v.Answer())
+        self._driver.put(v.Answer())
 
     async def hang_up(self, reason: CallFailure | None = None) -> None:
         """End the call: cancel, decline or leave, whichever fits; the peer learns the ``reason``. May be called at any time, more than
         once."""
-        self._inbox.put_nowait(v.HangUp(reason))
+        self._driver.put(v.HangUp(reason))
 
     async def decline(self, *, busy: bool = False) -> None:
         """Refuse an incoming call on all devices, or as ``busy`` on this one only."""
         reason = CallFailure(BUSY, "Busy here", "session") if busy else None
-        self._inbox.put_nowait(v.HangUp(reason, this_device_only=busy))
-
-    async def ring(self) -> None:
-        """Tell the caller of an incoming call that it rings, although our answer to its offer is still being made (a gateway's)."""
-        self._inbox.put_nowait(v.Ring())
-
-    async def preview(self) -> None:
-        """Let the caller hear this end before it picks up (early media)."""
-        self._inbox.put_nowait(v.Preview())
-
-    async def fail(self, reason: CallFailure) -> None:
-        """Give up a call that can't be served; the peer learns why. May be called at any time, more than once."""
-        self._inbox.put_nowait(v.Failed(reason))
+        self._driver.put(v.HangUp(reason, this_device_only=busy))
 
     async def dtmf(self, digits: str) -> None:
         """Send digits (``0-9 * # A-D``; ``w`` waits half a second, ``W`` one), after those asked for before; returns when they are sent.
@@ -205,46 +176,12 @@ class Call:
 
     async def run(self) -> None:
         """Drive the call to its end. Cancelling hangs up."""
-        async with self._group:
-            self._start(self._read_channel())
-            try:
-                await self._drive()
-            finally:
-                await self._finish()
-
-    async def _drive(self) -> None:
-        while self._machine.phase is not Phase.OVER:
-            try:
-                async with asyncio.timeout_at(self._machine.deadline):
-                    event: Input = await self._inbox.get()
-            except TimeoutError:
-                event = v.Elapsed()
-            self._handle(event)
-
-    def _handle(self, event: Input) -> None:
-        for effect in self._machine.handle(event, self._now()):
-            self._perform(effect)
-
-    async def _finish(self) -> None:
-        """Say goodbye if nobody has, briefly; close the ports and the sound."""
         try:
-            if self._machine.phase is not Phase.OVER:
-                self._handle(v.HangUp())
-        except RuntimeError:  # a bug ended the group of our tasks: nothing more can be sent, but the end must be told
-            _log.debug("no goodbye could be said")
-        if self.state is not State.ENDED:  # such a bug, or withdrawing: nobody waits any longer
-            withdrawn = self._machine.phase is Phase.WITHDRAWING
-            self._perform(v.Ended(Cause.CANCELED if withdrawn else Cause.FAILURE, "us"))
-        try:
-            await asyncio.shield(self._release())
+            await self._driver.run(self._release)
         finally:
             self._closed.set()
 
     async def _release(self) -> None:
-        for name, queue in self._queues.items():
-            await queue.drain(GOODBYE_S if name == "" else 0.1)
-        for task in self._tasks:
-            task.cancel()
         ports = {self._first_port, *self._ports.values()} - {None}
         await asyncio.gather(*(port.close() for port in ports if port), return_exceptions=True)
         try:
@@ -261,27 +198,25 @@ class Call:
             if await self.sound.signal(tone):
                 await asyncio.sleep(BUSY_TONE_S)
 
-    def _perform(self, effect: Effect) -> None:
+    def _perform(self, effect: MediaEffect) -> None:
         match effect:
             case v.MakeOffer():
-                self._start(self._report(self._make_offer()))
+                self._driver.order(self._make_offer())
             case v.PlaceCall(offer):
-                self._start(self._report(self._place_call(offer)))
+                self._driver.order(self._place_call(offer))
             case v.MakeAnswer(peer, offer):
-                self._start(self._report(self._make_answer(peer, offer)))
+                self._driver.order(self._make_answer(peer, offer))
             case v.ApplyAnswer(peer, answer):
-                self._queue(peer).put(partial(self._apply_answer, peer, answer))
+                self._driver.queue(peer).put(partial(self._apply_answer, peer, answer))
             case v.AddCandidate(peer, candidate):
-                self._queue(peer).put(partial(self._add_candidate, peer, candidate))
+                self._driver.queue(peer).put(partial(self._add_candidate, peer, candidate))
             case v.Renegotiate(peer, description):
-                self._queue(peer).put(partial(self._describe_again, peer, description))
+                self._driver.queue(peer).put(partial(self._describe_again, peer, description))
             case v.DropPeer(peer):
-                self._queue(peer).put(partial(self._drop, peer))
+                self._driver.queue(peer).put(partial(self._drop, peer))
             case v.CarrySound(peer, early):
                 self._wants_sound, self._early = peer, early
-                self._queue(peer).put(partial(self._carry_sound, peer))
-            case v.Send(message, channels):
-                self._queue("").put(partial(self._channel.send, message, channels))
+                self._driver.queue(peer).put(partial(self._carry_sound, peer))
             case v.Entered(state):
                 self._enter(state)
             case v.Ended(cause, by, failure):
@@ -294,11 +229,11 @@ class Call:
         self.details = self.details.entered(state, time.time())
         self._tell(state)
         if state is State.ESTABLISHED and self._monitored:
-            self._start(self._monitor())
-            self._start(self._expect_sound())
+            self._driver.start(self._monitor())
+            self._driver.start(self._expect_sound())
         if state is State.RINGING and self._wants_sound is None:
             signal = Signal.RINGBACK if self.outbound else Signal.RINGTONE
-            self._queue("sound").put(partial(self._play, signal))
+            self._driver.queue(_SOUND).put(partial(self._play, signal))
 
     def _tell(self, state: State) -> None:
         self._history.append(state)
@@ -341,7 +276,7 @@ class Call:
 
     def _take_port(self, peer: str, port: MediaPort) -> None:
         self._ports[peer] = port
-        self._start(self._read_port(peer, port))
+        self._driver.start(self._read_port(peer, port))
 
     async def _add_candidate(self, peer: str, candidate: Candidate | None) -> None:
         port = self._ports.get(peer)
@@ -358,7 +293,7 @@ class Call:
                 await port.accept(theirs)
             else:
                 ours = await (port.restart() if theirs is None else port.answer(theirs))
-                self._inbox.put_nowait(v.DescribedAgain(peer, ours))
+                self._driver.put(v.DescribedAgain(peer, ours))
         except SinchphoneError as error:
             _log.info("the path to the peer stays as it is: %s", error)
 
@@ -372,7 +307,7 @@ class Call:
         port = self._ports.get(peer)
         if port is not None and self._carried != (port.leg, self._early):
             self._carried = port.leg, self._early
-            self._queue("sound").put(partial(self._connect_sound, port.leg, self._early))
+            self._driver.queue(_SOUND).put(partial(self._connect_sound, port.leg, self._early))
 
     async def _connect_sound(self, leg: Leg, early: bool) -> None:
         await self.sound.signal(None)
@@ -394,28 +329,24 @@ class Call:
 
     # What comes in
 
-    async def _read_channel(self) -> None:
-        while True:
-            self._inbox.put_nowait(v.Received(await self._channel.receive()))
-
     async def _read_port(self, peer: str, port: MediaPort) -> None:
         async for event in port.events():
             match event:
                 case media.CandidateFound(candidate):
-                    self._inbox.put_nowait(v.LocalCandidate(peer, candidate))
+                    self._driver.put(v.LocalCandidate(peer, candidate))
                 case media.Connected(pair, codec):
                     if self._machine.winner in (None, peer):
                         self.details = replace(self.details, pair=pair, codec=codec)
-                    self._inbox.put_nowait(v.MediaConnected(peer))
+                    self._driver.put(v.MediaConnected(peer))
                 case media.Failed(reason):
-                    self._inbox.put_nowait(v.MediaFailed(peer, reason))
+                    self._driver.put(v.MediaFailed(peer, reason))
                 case media.Lost():
-                    self._inbox.put_nowait(v.MediaLost(peer))
+                    self._driver.put(v.MediaLost(peer))
                 case media.RestartWanted(reason):
                     _log.info("an ICE restart is due: %s", reason)
                     if self._renew_line is not None:
                         self._renew_line()
-                    self._inbox.put_nowait(v.PathFailing(peer))
+                    self._driver.put(v.PathFailing(peer))
                 case _:
                     self._note(peer, event)
 
@@ -434,47 +365,11 @@ class Call:
             case _:
                 assert_never(event)
 
-    async def _report(self, work: Coroutine[Any, Any, Input]) -> None:
-        try:
-            self._inbox.put_nowait(await work)
-        except SinchphoneError as error:
-            self._note_error(error)
-
-    def _note_error(self, error: SinchphoneError) -> None:
-        """Something that an effect asked for could not be done. A call that talks goes on talking."""
-        self.details = replace(self.details, error=self.details.error or error)
-        if self._machine.state is not State.ESTABLISHED:
-            by: v.EndedBy = "media" if isinstance(error, MediaError | DeviceError) else "platform"
-            self._inbox.put_nowait(v.Failed(_as_told(error), by))
-
-    def _note_media_error(self, peer: str, error: SinchphoneError) -> None:
-        """One device's media can't be had: that spoils this device, and not the call with another."""
-        self._inbox.put_nowait(v.MediaFailed(peer, str(error)))
-
-    # Small words
-
-    def _queue(self, name: str) -> SerialQueue:
-        """The outbox is named "", the others by their device (or "sound")."""
-        queue = self._queues.get(name)
-        if queue is None:
-            queue = self._queues[name] = SerialQueue(self._note_error if name in ("", "sound") else partial(self._note_media_error, name))
-            self._start(queue.run())
-        return queue
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            task = self._group.create_task(work, name=f"call {self.id}")
-        except RuntimeError:  # the group was ended by a bug
-            work.close()
-            raise
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-
-def _as_told(error: SinchphoneError) -> CallFailure:
-    """What the peer learns of an error: nothing about this machine's files and devices."""
-    ours = isinstance(error, AudioFileError | DeviceError)
-    return CallFailure(getattr(error, "code", None), "there is no sound at the other end" if ours else str(error))
+    def _note_failure(self, queue: str, error: SinchphoneError) -> None:
+        """What an effect asked for could not be done. Where that is one device's media it spoils this device, and not the call with
+        another."""
+        if queue in ("", _SOUND):
+            self.details = replace(self.details, error=self.details.error or error)
+            self._driver.fail(error)
+        else:
+            self._driver.put(v.MediaFailed(queue, str(error)))

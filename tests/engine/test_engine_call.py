@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sinchphone.engine.attended_call import AttendedCall
 from sinchphone.engine.call import MAX_UNREAD_EVENTS, Call, CallEvent, DigitHeard, DigitsSent
 from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError, NetworkError, NotFoundError
 from sinchphone.media import port as media
@@ -142,7 +143,7 @@ class Stage:
         self.log: list[str] = []
         self.port_one, self.sound, self.channel = FakePort(self.log), FakeSound(self.log), FakeChannel()
         self.refusal, self.devices = refusal, devices
-        self.call = Call(
+        self.call = AttendedCall(
             CallMachine(ME, invite=invite),
             call_id="call-1",
             peer="bob",
@@ -539,22 +540,53 @@ async def test_who_hangs_up_can_say_why() -> None:
     assert stage.channel.sent[-1] == (Method.LEAVE, ("sig-bob",))
 
 
-async def test_a_gateways_call_rings_is_heard_and_is_answered_while_its_answer_comes_late() -> None:
+async def test_an_attended_call_rings_while_its_answer_comes_late() -> None:
     stage = Stage(INVITE)
     stage.port_one.may_answer.clear()
     await stage.call.ring()
     await stage.reach(State.RINGING)
-    await stage.call.preview()
     stage.port_one.may_answer.set()
-    await stage.until("sound early")
     await stage.call.answer()
     await stage.until("sound connect")
     await stage.call.hang_up()
     await stage.end()
-    assert [method for method, _ in stage.channel.sent] == [Method.ACK, Method.ACK, Method.JOIN, Method.LEAVE]
+    assert [method for method, _ in stage.channel.sent] == [Method.ACK, Method.JOIN, Method.LEAVE]
 
 
-async def test_a_gateways_call_that_cannot_be_served_is_an_error_with_the_reason() -> None:
+@pytest.mark.parametrize(
+    ("failure", "method"),
+    [
+        (None, Method.DENY),
+        (CallFailure(486, "Busy here", "session"), Method.DENY),
+        (CallFailure(480, "nobody can be reached there", "sip"), Method.ERROR),
+    ],
+)
+async def test_what_somebody_decided_is_a_denial_and_all_else_an_error(failure: CallFailure | None, method: Method) -> None:
+    stage = Stage(INVITE)
+    await stage.reach(State.RINGING)
+    await stage.call.refuse(failure)
+    await stage.end()
+    assert stage.channel.sent[-1] == (method, ("sig-bob",))
+
+
+async def test_an_attendant_hears_the_callers_digits_once_sound_flows() -> None:
+    stage = Stage(INVITE)
+    await stage.reach(State.RINGING)
+    await stage.call.answer()
+    stage.hear(Method.JOINED, BOB, BodyType.CLIENT, encode_client(ME))
+    stage.port_one.queue.put_nowait(Connected("host", "opus"))
+    assert await asyncio.wait_for(stage.call.established(), PATIENCE_S)
+    stage.port_one.queue.put_nowait(media.DigitHeard("5", 100))
+    assert await asyncio.wait_for(anext(aiter(stage.call.digits())), PATIENCE_S) == "5"
+    await stage.call.hang_up()
+    await stage.end()
+
+
+async def test_what_only_attendants_do_is_not_on_the_call_that_programs_get() -> None:
+    assert not {"ring", "preview", "fail", "refuse"} & set(dir(Call))
+
+
+async def test_an_attended_call_that_cannot_be_served_is_an_error_with_the_reason() -> None:
     stage = Stage(INVITE)
     stage.port_one.may_answer.clear()
     await stage.call.ring()

@@ -29,7 +29,7 @@ async def test_a_restart_that_the_sdk_does_not_know_changes_nothing(town: Any, s
     await sdk.told("established", call=call.id)
     await steps.reach(call, State.ESTABLISHED)
     for _ in range(2):
-        call._inbox.put_nowait(v.PathFailing(call._machine.winner))
+        call._driver.put(v.PathFailing(call._machine.winner))
         await asyncio.sleep(1.5)
     assert await sdk.share(call.id, 440) > PURE
     assert ear.share(1000.0) > PURE

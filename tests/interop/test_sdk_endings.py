@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.events import IncomingCall
+from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call_vocabulary import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 
@@ -65,14 +66,14 @@ async def test_the_sdk_understands_that_a_phone_gives_up_with_a_reason_while_it_
 
 async def test_the_sdk_understands_that_a_phone_fails_while_it_rings_there(town: Any, steps: Any) -> None:
     call, sdk = await ringing_there(town, steps)
-    await call.fail(WHY)
+    call._driver.put(v.Failed(WHY))
     await sdk.told("ended", call=call.id)
 
 
 @pytest.mark.parametrize("deny", [True, False])
 async def test_the_sdk_is_told_a_code_with_every_failure(town: Any, steps: Any, deny: bool) -> None:
     call, sdk = await ringing_here(town, steps)
-    await (call.hang_up(WHY) if deny else call.fail(WHY))
+    call._driver.put(v.HangUp(WHY) if deny else v.Failed(WHY))
     ended = await sdk.told("ended", call=call.id)
     assert ended["cause"] == ("DENIED" if deny else "FAILURE")
     assert ended["error"] == "1 no sound here"

@@ -1,22 +1,27 @@
-"""The MXP users' ends of bridged calls: an ``engine.Call`` whose channel is inside the exchange and whose media is a door.
+"""The MXP users' ends of bridged calls: a call machine whose channel is inside the exchange and whose descriptions come from the bridge.
 
 ::
 
-    IncomingLeg   Line.frames  -> MxpChannel -> Call (incoming) -> Line.publish
-    OutgoingLeg   a channel of our own -> MxpChannel -> Call (outgoing, all devices of the user ring) -> their channels
+    IncomingLeg   Line.frames  -> MxpChannel -> CallMachine (incoming) -> Line.publish
+    OutgoingLeg   a channel of our own -> MxpChannel -> CallMachine (outgoing, all devices of the user ring) -> their channels
+
+    start, answer -> OfferReady, AnswerReady          ApplyAnswer -> BranchRings      AddCandidate -> Trickled     Renegotiate -> Reoffered
+    PlaceCall     -> Calls.invite                     CarrySound  -> Answered         Entered(RINGING) -> Ringing  Ended -> Gone
 """
 
 import asyncio
+import logging
 import os
 import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import Final, assert_never
 
-from sinchphone.engine.call import Call
-from sinchphone.errors import MediaError, RemoteProtocolError
+from sinchphone.engine.machine_driver import MachineDriver, MediaEffect
+from sinchphone.errors import MediaError, RemoteProtocolError, SinchphoneError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.delivery import Caller
 from sinchphone.exchange.calls.line import Line, post
@@ -24,7 +29,6 @@ from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.gateway.legs.door import Door, DoorSound
 from sinchphone.gateway.legs.leg import (
     Answered,
     BranchRings,
@@ -39,7 +43,6 @@ from sinchphone.gateway.legs.leg import (
 )
 from sinchphone.gateway.legs.reasons import DECLINED, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.relay.relay import Transport
-from sinchphone.media import port as media
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
@@ -55,44 +58,46 @@ AGAIN_SECONDS: Final = 5.0  # for our answer to a later offer
 _TALKING: Final = (State.ANSWERED, State.ESTABLISHED)
 _NO_DIGITS: Final = "MXP has no digits beside the sound"
 
+_log = logging.getLogger(__name__)
+
 
 class _MxpLeg:
-    """What both directions have in common: a call, its channel, its door, and what is told."""
+    """What both directions have in common: a driven machine, its devices as branches, and what is told."""
 
     transport = Transport.WEBRTC
     signalled_from: str | None = None
 
-    def __init__(self, call_id: str) -> None:
+    def __init__(self, call_id: str, machine: CallMachine, channel: MxpChannel) -> None:
         self.id = call_id
+        self._channel = channel
         self._events = Outbox[LegEvent]()
-        self._door = Door(on_answer=self._branch_answered, on_candidate=self._branch_trickled, on_offer=self._branch_offered)
+        self._driver = MachineDriver(machine, channel, name=f"leg {call_id}", perform=self._perform, failed=self._note_failure)
+        self._description: asyncio.Future[Description] = asyncio.get_running_loop().create_future()  # ours; the first one counts
+        self._branches: dict[str, str] = {}  # by device
+        self._chosen: str | None = None  # the device that the call is with
         self._again: asyncio.Future[str] | None = None  # our answer to a later offer
-        self._call: Call  # made by the direction
-        self._codec: str | None = None  # of the sound, once it can flow
         self._refused: Failure | None = None  # why the exchange itself didn't take the call
 
     def events(self) -> AsyncIterator[LegEvent]:
         """What the user does; ends after Gone. One reader."""
         return self._events
 
-    @property
-    def _branch(self) -> str:
-        """Which port the call is with."""
-        return ""
-
     async def trickle(self, candidate: Candidate | None, *, branch: str = "") -> None:
         """Tell a candidate of ours (MXP has no end of them)."""
-        self._door.tell(media.CandidateFound(candidate), branch or self._branch)
+        device = next((device for device, own in self._branches.items() if own == branch), None) if branch else self._device
+        if device is not None:
+            self._driver.put(v.LocalCandidate(device, candidate))
 
     async def media_connected(self, codec: str) -> None:
         """Sound can flow: the call counts as established once it is answered."""
-        self._codec = codec
-        self._door.tell(media.Connected("host", codec), self._branch)
+        if self._device is not None:
+            self._driver.put(v.MediaConnected(self._device))
 
     async def media_failed(self, reason: str) -> None:
         """The call fails where it is not established yet, and is lost where it is."""
-        lost = self._call.state is State.ESTABLISHED
-        self._door.tell(media.Lost(0.0) if lost else media.Failed(reason), self._branch)
+        if self._device is not None:
+            lost = self._state is State.ESTABLISHED
+            self._driver.put(v.MediaLost(self._device) if lost else v.MediaFailed(self._device, reason))
 
     async def send_digit(self, digit: str, duration_ms: int) -> None:
         """Raises MediaError: MXP has nothing for that."""
@@ -112,50 +117,109 @@ class _MxpLeg:
     async def hang_up(self, failure: Failure | None = None) -> None:
         """DENY where somebody decided so, ERROR for other failures, CANCEL to devices that ring, LEAVE after the answer."""
         if failure is None or failure == DECLINED:  # DENY says that by itself
-            await self._call.hang_up()
-        elif self._call.outbound or is_denial(failure) or self._call.state in _TALKING:
-            await self._call.hang_up(as_told(failure))
+            self._driver.put(v.HangUp())
+        elif self._driver.machine.outbound or is_denial(failure) or self._state in _TALKING:
+            self._driver.put(v.HangUp(as_told(failure)))
         else:
-            await self._call.fail(as_told(failure))
+            self._driver.put(v.Failed(as_told(failure)))
 
-    async def _carry(self, channel: MxpChannel, frames: AsyncIterator[object]) -> None:
-        """Run the call to its end, with what comes for it."""
+    @property
+    def _state(self) -> State:
+        return self._driver.machine.state
+
+    @property
+    def _device(self) -> str | None:
+        """Whom the call is with: before that is decided, the first device that answered."""
+        return self._chosen or next(iter(self._branches), None)
+
+    def _branch(self, device: str) -> str:
+        """What the bridge calls a device."""
+        return self._branches.setdefault(device, str(len(self._branches) + 1))
+
+    def _give(self, description: Description) -> None:
+        if not self._description.done():
+            self._description.set_result(description)
+
+    async def _carry(self, frames: AsyncIterator[object]) -> None:
+        """Drive the machine to its end, with what comes for it."""
         try:
-            async with asyncio.TaskGroup() as group:
-                beside = [
-                    group.create_task(_feed(channel, frames), name=f"feed {self.id}"),
-                    group.create_task(self._watch(), name=f"watch {self.id}"),
-                ]
-                await self._call.run()
-                for task in beside:
-                    task.cancel()
+            await self._driver.run(self._release, _feed(self._channel, frames), self._watch())
         finally:
-            self._finish()
+            ended = self._driver.ended
+            failure = failure_of_mxp(ended.cause, ended.failure) if ended is not None else failure_of_mxp(None, None)
+            self._end(self._refused or failure)
 
-    def _finish(self) -> None:
-        details = self._call.details
-        self._events.put(Gone(self._refused or failure_of_mxp(details.cause, details.failure)))
+    def _end(self, failure: Failure | None) -> None:
+        self._events.put(Gone(failure))
         self._events.end()
+
+    async def _release(self) -> None:
+        """Nothing was taken: the media are the bridge's."""
 
     async def _watch(self) -> None:
         """What else happens beside the call."""
 
-    def _branch_answered(self, branch: str, sdp: str) -> None:
-        self._events.put(BranchRings(branch, sdp))
+    def _note_failure(self, queue: str, error: SinchphoneError) -> None:
+        self._driver.fail(error)
 
-    def _branch_trickled(self, branch: str, candidate: Candidate | None) -> None:
-        self._events.put(Trickled(candidate, branch))
+    def _perform(self, effect: MediaEffect) -> None:
+        match effect:
+            case v.MakeOffer():
+                self._driver.order(self._offer())
+            case v.PlaceCall(offer):
+                self._driver.order(self._place(offer))
+            case v.MakeAnswer(device):
+                self._chosen = device
+                self._branch(device)
+                self._driver.order(self._answer())
+            case v.ApplyAnswer(device, answer):
+                self._answered(device, answer.sdp)
+            case v.AddCandidate(device, candidate):
+                self._events.put(Trickled(candidate, self._branch(device) if self._driver.machine.outbound else ""))
+            case v.Renegotiate(device, theirs):
+                self._renegotiate(device, theirs)
+            case v.CarrySound(device, early):
+                self._choose(device, early=early)
+            case v.Entered(state):
+                self._enter(state)
+            case v.DropPeer() | v.Ended():  # the bridge lets go of the others by itself; the end is told when it is over
+                pass
+            case _:
+                assert_never(effect)
 
-    async def _branch_offered(self, branch: str, sdp: str) -> str:
-        if self._branch not in ("", branch) or self._again is not None:
-            raise MediaError("not now")
+    async def _offer(self) -> v.Input:
+        return v.OfferReady(await asyncio.shield(self._description))
+
+    async def _answer(self) -> v.Input:
+        return v.AnswerReady(await asyncio.shield(self._description))
+
+    async def _place(self, offer: Description) -> v.Input:
+        raise MediaError("only an outgoing leg is placed")
+
+    def _answered(self, device: str, sdp: str) -> None:
+        """A device's answer, which counts if it takes the call."""
+
+    def _choose(self, device: str, *, early: bool) -> None:
+        """The call is with that device, or only heard from there ``early``."""
+
+    def _enter(self, state: State) -> None:
+        """The call is in that state now."""
+
+    def _renegotiate(self, device: str, theirs: Description | None) -> None:
+        if theirs is not None and theirs.type == "offer":  # we never offer again by ourselves
+            self._driver.queue(device).put(partial(self._answer_again, device, theirs.sdp))
+
+    async def _answer_again(self, device: str, sdp: str) -> None:
+        """A later offer of the user's (an ICE restart, mostly). Where it can't be answered the sound goes on as it does."""
+        if device != self._chosen:
+            return
         self._again = asyncio.get_running_loop().create_future()
         self._events.put(Reoffered(sdp))
         try:
             async with asyncio.timeout(AGAIN_SECONDS):
-                return await self._again
-        except TimeoutError as error:
-            raise MediaError("the new offer was not answered") from error
+                self._driver.put(v.DescribedAgain(device, Description("answer", await self._again)))
+        except (TimeoutError, MediaError) as error:
+            _log.info("the path to the user stays as it is: %s", error or "the new offer was not answered")
         finally:
             self._again = None
 
@@ -164,8 +228,11 @@ class MxpIncomingLeg(_MxpLeg):
     """A user calls something that is no user, or through a backend. (MXP v10, calls that a server's gateway handles)"""
 
     def __init__(self, line: Line) -> None:
-        super().__init__(line.request.call_id)
         request = line.request
+        invite = Message(Method.INVITE, line.caller, BodyType.MEDIA, "", {"sdp": encode_description(request.offer)})
+        channel = MxpChannel(request.call_id, line.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
+        channel.configure(line.session_key)
+        super().__init__(request.call_id, CallMachine(line.local, invite=invite), channel)
         self.application = line.application
         self.caller = CallerName(Domain.MXP, line.caller.user_id, request.caller_id or None)
         self.dialled = Dialled(request.domain, request.identity)
@@ -173,48 +240,32 @@ class MxpIncomingLeg(_MxpLeg):
         self.offer: str | None = request.offer.sdp
         self._legacy = ":" in line.caller.instance_id
         self._line = line
-        self._channel = MxpChannel(self.id, line.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
-        self._channel.configure(line.session_key)
-        invite = Message(Method.INVITE, line.caller, BodyType.MEDIA, "", {"sdp": encode_description(request.offer)})
-        self._call = Call(
-            CallMachine(line.local, invite=invite),
-            call_id=self.id,
-            peer=line.caller.user_id,
-            domain=request.domain,
-            channel=self._channel,
-            ports=self._door,
-            port_options=media.PortOptions(),
-            sound=DoorSound(),
-        )
 
     async def run(self) -> None:
         """Carry the leg until it is over. Cancelling it hangs up."""
-        await self._carry(self._channel, self._line.frames())
+        await self._carry(self._line.frames())
 
     async def ring(self) -> None:
         """ACK without an answer."""
-        await self._call.ring()
+        self._driver.put(v.Ring())
 
     async def early(self, sdp: str) -> None:
         """ACK with an answer, to be heard at once. A legacy client would take the first ACK for the answer, so it gets another before."""
         if self._legacy:
-            await self._call.ring()
-        self._door.give(Description("answer", sdp))
-        await self._call.preview()
+            self._driver.put(v.Ring())
+        self._give(Description("answer", sdp))
+        self._driver.put(v.Preview())
 
     async def answer(self, sdp: str) -> None:
         """JOIN, with the answer unless it was told before."""
-        self._door.give(Description("answer", sdp))
-        await self._call.answer()
+        self._give(Description("answer", sdp))
+        self._driver.put(v.Answer())
 
     async def _watch(self) -> None:
         """A caller who hears of nothing for too long is told that it rings."""
         await asyncio.sleep(PROGRESS_SECONDS)
-        if not self._door.description.done():
-            await self._call.ring()
-
-    def _branch_trickled(self, branch: str, candidate: Candidate | None) -> None:
-        self._events.put(Trickled(candidate))
+        if not self._description.done():
+            self._driver.put(v.Ring())
 
 
 class MxpOutgoingLeg(_MxpLeg):
@@ -223,44 +274,39 @@ class MxpOutgoingLeg(_MxpLeg):
     def __init__(
         self, calls: Calls, broker: Broker, application: Application, user_id: str, caller: CallerName, headers: Mapping[str, str]
     ) -> None:
-        super().__init__(str(uuid.uuid4()))
-        self._calls = calls
-        self._broker = broker
         shown = caller.caller_id or ("" if caller.domain is Domain.MXP else caller.identity)
         user = caller.identity if caller.domain is Domain.MXP else ""
         me = Client(user, f"gateway-{uuid.uuid4()}", f"gateway-{secrets.token_urlsafe(24)}", device="exchange", caller_id=shown)
+        call_id = str(uuid.uuid4())
+        channel = MxpChannel(call_id, self._publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
+        super().__init__(call_id, CallMachine(me), channel)
+        self._calls = calls
+        self._broker = broker
         self._placing = Caller(application, me, me.instance_id)
         self._headers = fitting(headers)
         self._domain, self._user_id = caller.domain, user_id
         self._token = broker.tokens.present(time.time())
-        self._channel = MxpChannel(self.id, self._publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
-        self._chosen = ""
-        self._sdp: dict[str, str] = {}
-        self._call = Call(
-            CallMachine(me),
-            call_id=self.id,
-            peer=user_id,
-            domain=caller.domain,
-            channel=self._channel,
-            ports=self._door,
-            port_options=media.PortOptions(),
-            sound=DoorSound(self._branch_chosen),
-            place=self._place,
-        )
+        self._answers: dict[str, str] = {}  # by device
+        self._taken = False  # Answered was told
+        self._connected = False
 
     async def start(self, offer: str) -> None:
         """Call with that offer, which must contain all candidates (legacy clients learn them nowhere else)."""
-        self._door.give(Description("offer", offer))
+        self._give(Description("offer", offer))
 
     async def run(self) -> None:
         """Carry the leg, from its start, until it is over. Cancelling it hangs up."""
         try:
-            await asyncio.shield(self._door.description)
+            await asyncio.shield(self._description)
         except asyncio.CancelledError:
-            self._events.put(Gone())
-            self._events.end()
+            self._end(None)
             raise
-        await self._carry(self._channel, self._frames())
+        await self._carry(self._frames())
+
+    async def media_connected(self, codec: str) -> None:
+        """Sound can flow, perhaps before the call is answered: a device may be connected in advance."""
+        self._connected = True
+        await super().media_connected(codec)
 
     def alternative(self) -> None:
         """Users have one kind of sound."""
@@ -269,11 +315,7 @@ class MxpOutgoingLeg(_MxpLeg):
         """The exchange may forget the call."""
         self._calls.close_call(self._placing, self.id)
 
-    @property
-    def _branch(self) -> str:
-        return self._chosen
-
-    async def _place(self, offer: Description) -> v.Placed:
+    async def _place(self, offer: Description) -> v.Input:
         request = CallRequest(self.id, self._domain, self._user_id, offer, self._placing.client.caller_id or None, self._headers)
         try:
             placement = self._calls.invite(self._placing, request, time.time())
@@ -294,20 +336,28 @@ class MxpOutgoingLeg(_MxpLeg):
     def _subscribe_key(self) -> str:
         return self._placing.application.signal.subscribe_key
 
-    async def _watch(self) -> None:
-        async for state in self._call.states():
-            if state is State.RINGING:
-                self._events.put(Ringing())
+    def _answered(self, device: str, sdp: str) -> None:
+        self._answers[device] = sdp
+        self._events.put(BranchRings(self._branch(device), sdp))
+        self._tell_taken()
 
-    def _branch_answered(self, branch: str, sdp: str) -> None:
-        self._sdp[branch] = sdp
-        super()._branch_answered(branch, sdp)
+    def _choose(self, device: str, *, early: bool) -> None:
+        if not early:
+            self._chosen = device
+            self._tell_taken()
 
-    def _branch_chosen(self, branch: str) -> None:
-        self._chosen = branch
-        if self._codec is not None:  # connected in advance
-            self._door.tell(media.Connected("host", self._codec), branch)
-        self._events.put(Answered(self._sdp.get(branch), branch))
+    def _enter(self, state: State) -> None:
+        if state is State.RINGING:
+            self._events.put(Ringing())
+
+    def _tell_taken(self) -> None:
+        """The device that takes the call is told with its answer, which may come later than its word."""
+        if self._taken or self._chosen not in self._answers:
+            return
+        self._taken = True
+        if self._connected:
+            self._driver.put(v.MediaConnected(self._chosen))
+        self._events.put(Answered(self._answers[self._chosen], self._branch(self._chosen)))
 
 
 async def _feed(channel: MxpChannel, frames: AsyncIterator[object]) -> None:

@@ -1,0 +1,42 @@
+"""A call as those have it who answer by program: built-in users, simulated numbers, rooms. What people do is in ``engine.call``."""
+
+from collections.abc import AsyncIterator
+
+from sinchphone.engine.call import BUSY, Call, DigitHeard
+from sinchphone.protocol import call_vocabulary as v
+from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.mxp import CallFailure
+
+_DECIDED = (BUSY, 600, 603)  # what people decide (RFC 3261 21.4.24, 21.6): MXP's DENY; anything else is an ERROR
+
+
+class AttendedCall(Call):
+    """An incoming call that an attendant has."""
+
+    async def ring(self) -> None:
+        """Tell the caller that it rings, although our answer to its offer is still being made."""
+        self._driver.put(v.Ring())
+
+    async def fail(self, failure: CallFailure) -> None:
+        """Give up a call that can't be served; the caller learns why. May be called at any time, more than once."""
+        self._driver.put(v.Failed(failure))
+
+    async def refuse(self, failure: CallFailure | None) -> None:
+        """Don't pick up. Without a failure somebody declined; 486 is busy."""
+        if failure is None or failure.code in _DECIDED:
+            await self.hang_up(failure)
+        else:
+            await self.fail(failure)
+
+    async def established(self) -> bool:
+        """Wait until sound flows; False where the call ended before."""
+        async for state in self.states():
+            if state is State.ESTABLISHED:
+                return True
+        return False
+
+    async def digits(self) -> AsyncIterator[str]:
+        """The digits that the caller sends, each as it comes; ends with the call. Reads the call's events: one reader."""
+        async for event in self.events():
+            if isinstance(event, DigitHeard):
+                yield event.digit
