@@ -1,0 +1,18 @@
+"""The parts of pages that are made from the code are what the code makes of them today."""
+
+from pathlib import Path
+
+import pytest
+from dockit.generate import MAKERS
+from dockit.pages import PAGES, regions
+
+FOUND = [(page, name, text) for page in PAGES for name, text in regions(page.read_text()).items()]
+
+
+@pytest.mark.parametrize(("page", "name", "text"), FOUND, ids=[f"{page.name}: {name}" for page, name, _ in FOUND])
+def test_a_part_that_is_made_from_the_code_is_up_to_date(page: Path, name: str, text: str) -> None:
+    assert text == MAKERS[name]() + "\n", "run: python tests/docs/dockit/generate.py"
+
+
+def test_every_part_stands_on_one_page() -> None:
+    assert sorted(name for _, name, _ in FOUND) == sorted(MAKERS)
