@@ -1,42 +1,58 @@
-"""What the README says is so."""
+"""The README is short, has its parts in their order, and names every command. What it says is run by ``tests/docs``."""
 
 import re
 import subprocess
 import sys
-import wave
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
 
-from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.app import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+COMMANDS = sorted(set(re.findall(r"^\| `sinchphone ([a-z-]+)", README, re.MULTILINE)))
+MAX_CHARACTERS = 10_000
+PARTS = [
+    *("Install", "Two terminals", "Commands", "A script", "A test with pytest", "Your own app or backend"),
+    *("What is not there", "Test", "More", "Licence"),
+]
 
 
-def test_the_python_example_runs_as_it_stands(tmp_path: Path) -> None:
-    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["created", "progressing", "ringing", "answered", "established", "ended", "hung_up"]
-    with wave.open(str(tmp_path / "call.wav")) as recording:
-        assert recording.getnchannels() == 2
-        assert recording.getnframes() / recording.getframerate() > 1.0
+def test_it_is_short() -> None:
+    assert len(README) <= MAX_CHARACTERS
 
 
-def test_every_exit_code_of_the_table_is_one() -> None:
-    cells = re.findall(r"\| (\d+) \| [a-z]", README)
-    assert len(cells) > 12
-    assert {int(cell) for cell in cells} <= {int(code) for code in ExitCode}
+def test_it_has_its_parts_in_their_order() -> None:
+    assert re.findall(r"^## (.*)$", README, re.MULTILINE) == PARTS
+    opening = README.split("## Install")[0]
+    assert "](sinchphone/docs/call.svg)" in opening and "headset" in opening
 
 
-@pytest.mark.parametrize("room", re.findall(r"^ *([a-z]+)/ ", README.split("```\ncli/")[1].split("```")[0], re.MULTILINE))
-def test_every_room_of_the_architecture_exists(room: str) -> None:
-    assert any(path.is_dir() for path in (ROOT / "sinchphone").rglob(room))
+def test_the_table_names_every_command_and_no_other() -> None:
+    group: Any = typer.main.get_command(app)
+    assert sorted(group.commands) == COMMANDS
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"^\| `sinchphone ([a-z-]+)", README, re.MULTILINE))))
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_table_has_help(command: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "sinchphone", command, "--help"], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run([sys.executable, "-m", "sinchphone", command, "--help"], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0
     assert "Usage:" in done.stdout
+
+
+def test_what_installs_it_needs_no_published_package() -> None:
+    assert re.findall(r"pipx? install ((?:-\S+ )*)(\S+)", README) == [("-q ", "."), ("", "."), ("-q -e ", "'.[test]'")]
+
+
+def test_the_licence_is_where_the_project_says() -> None:
+    assert PROJECT["license"] == "Apache-2.0"
+    assert PROJECT["license-files"] == ["sinchphone/LICENSE"]
+    text = (ROOT / "sinchphone" / "LICENSE").read_text()
+    assert "Apache License" in text and "Version 2.0, January 2004" in text
+    assert PROJECT["authors"] == [{"name": "sinchphone maintainers"}]
+    assert not [one for one in PROJECT["classifiers"] if one.startswith("License ::")], "PEP 639: the expression says it"

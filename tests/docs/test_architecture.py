@@ -7,27 +7,26 @@ from dockit.pages import DOCS, ROOT
 PAGE = (DOCS / "architecture.md").read_text()
 TREE = PAGE.split("```text\n")[1].split("```")[0]
 PACKAGE = ROOT / "sinchphone"
-ROOMS = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.suffix in (".py", ".md", ".json")}
+FOLDERS = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"}
 
 
-def _named() -> set[str]:
-    """The folders of the tree: at the left margin a room, indented one or more inside it."""
+def _named() -> set[tuple[str, str]]:
+    """The folders of the tree, each with the room at the left margin that it is in."""
     found, room = set(), ""
     for line in TREE.splitlines():
         if top := re.match(r"([a-z_]+)/", line):
             room = top[1]
-            found.add(room)
-        elif line.startswith("  "):
-            found |= {f"{room}/{inner}" for inner in re.findall(r"(?:^| {2,})([a-z_]+)/ {2,}", line + "  ")}
+        found |= {(room, inner) for inner in re.findall(r"(?<![\w/.])([a-z_]+)/", line)}
     return found
 
 
 def test_every_room_on_the_page_exists() -> None:
-    assert {name for name in _named() if not (PACKAGE / name).is_dir()} == set()
+    there = {(folder.parts[0], folder.name) for folder in FOLDERS if folder.parts}
+    assert _named() - there == set()
 
 
 def test_every_folder_of_the_package_is_on_the_page() -> None:
-    assert {str(room) for room in ROOMS if str(room) != "."} - _named() == set()
+    assert {str(folder) for folder in FOLDERS if folder.parts and (folder.parts[0], folder.name) not in _named()} == set()
 
 
 def test_every_file_at_the_top_of_the_package_is_on_the_page() -> None:

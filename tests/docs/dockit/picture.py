@@ -1,12 +1,13 @@
 """Makes the picture of the README from a real call: ``python tests/docs/dockit/picture.py [FILE.svg]``.
 
-Two terminals with a headset each (null sinks of PulseAudio, into whose microphones a tone is said): alice calls bob, bob answers, both talk for
-some seconds. What the two terminals show then is drawn by Rich.
+Two terminals with a headset each (null sinks of PulseAudio, into whose microphones a tone is said): alice calls bob, bob answers,
+both talk for some seconds. What the two terminals show then is drawn by Rich.
 """
 
 import contextlib
 import fcntl
 import importlib.util
+import io
 import os
 import pty
 import re
@@ -159,7 +160,9 @@ def call(folder: Path) -> tuple[Terminal, Terminal]:
             port = free.getsockname()[1]
         (folder / ".config" / "sinchphone" / "config.toml").write_text(f"[exchange]\nport = {port}\n[audio]\necho_cancel = 'off'\n")
         named = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
-        kept = {name: value for name, value in lab.environment.items() if not name.startswith(("SINCH", "XDG_C", "XDG_S", "NO_COLOR", "CI"))}
+        kept = {
+            name: value for name, value in lab.environment.items() if not name.startswith(("SINCH", "XDG_C", "XDG_S", "NO_COLOR", "CI"))
+        }
         alice, bob = kept | named, kept | named | {"PULSE_SINK": "ear2", "PULSE_SOURCE": "mouth2.monitor"}
         with _window("sinchphone listen --user bob", bob) as listening:
             listening.wait_for("waiting for calls")
@@ -182,7 +185,7 @@ def call(folder: Path) -> tuple[Terminal, Terminal]:
 
 def draw(terminals: tuple[Terminal, Terminal]) -> str:
     """The SVG of the two, one above the other. It loads no font from elsewhere."""
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True, color_system="truecolor")  # noqa: SIM115
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     above, below = terminals
     console.print(Group(above.drawn(), Rule(style="dim"), below.drawn()))
     svg = console.export_svg(title="sinchphone", unique_id="call")
