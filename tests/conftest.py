@@ -44,7 +44,10 @@ PULSEAUDIO = (
 PIPEWIRE = ("dbus-run-session", "--", "sh", "-c", "pipewire & sleep 0.5; wireplumber & pipewire-pulse & wait")
 
 # Rooms and files whose tests run in real time: processes, sound, sockets and guests beside each other on a machine that others share.
-REAL_TIME = {"e2e", "interop", "peers", "test_bad_input.py", "test_cli_process.py", "test_pulse_devices.py"}
+REAL_TIME = {
+    *("e2e", "examples", "interop", "peers", "test_bad_input.py", "test_blocks.py", "test_cli_process.py", "test_picture.py"),
+    "test_pulse_devices.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

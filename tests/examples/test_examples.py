@@ -1,0 +1,156 @@
+"""The programs that show how, each run as its reader would run it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import wave
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sinchphone.audio import goertzel
+from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.level import dbfs
+
+HERE = Path(__file__).parent
+PHONE = [sys.executable, "-m", "sinchphone"]
+LIMIT_S = 60.0
+
+
+class Desk:
+    """A reader's machine: a home of its own, an exchange on a free port, the programs in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port, self.backend_port = _free_port(), _free_port()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("SINCH", "XDG_"))}
+        self.environment = kept | {"HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+        for program in HERE.glob("*.py"):
+            if program.name not in (Path(__file__).name, "conftest.py"):
+                shutil.copy(program, folder)
+        self.configure("")
+
+    def configure(self, text: str) -> None:
+        file = self.folder / ".config" / "sinchphone" / "config.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f'user = "ada"\n[exchange]\nport = {self.port}\n{text}')
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=2 * LIMIT_S, check=False
+        )
+
+    @contextmanager
+    def running(self, *command: str, until: str, **environment: str) -> Iterator[Path]:
+        """A program beside; the file with what it says."""
+        said = self.folder / f"{time.monotonic_ns()}.txt"
+        with said.open("wb") as file:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=self.environment | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self.says(said, until)
+            yield said
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def says(self, said: Path, words: str) -> None:
+        limit = time.monotonic() + LIMIT_S
+        while not re.search(words, said.read_text()):
+            assert time.monotonic() < limit, f"{words!r} never came: {said.read_text()}"
+            time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _heard(recording: Path) -> Samples:
+    with wave.open(str(recording)) as file:
+        stereo: Samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+        return stereo[:, 1]
+
+
+def _has_tone(heard: Samples, hz: float) -> bool:
+    pieces = range(0, len(heard) - RATE // 5, RATE // 10)
+    return any(goertzel.share(heard[at : at + RATE // 5], hz) > 0.9 for at in pieces)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_the_bot_greets_who_calls_and_says_back_what_it_hears(desk: Desk) -> None:
+    with desk.running(sys.executable, "answering_bot.py", "--port", str(desk.port), until="bot is waiting") as said:
+        done = desk.run(*PHONE, "call", "bot", "--tone", "1000", "--no-audio", "--record", "call.wav", "--max-duration", "5s")
+        assert done.returncode == 0, done.stderr
+        desk.says(said, "ada is gone: hung_up")
+    heard = _heard(desk.folder / "call.wav")
+    assert all(_has_tone(heard, hz) for hz in (440.0, 550.0, 660.0)), "the greeting"
+    assert _has_tone(heard, 1000.0), "what was said to it"
+
+
+def test_the_tests_of_the_bot_pass_as_they_stand(desk: Desk) -> None:
+    done = desk.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "softphone_in_ci.py")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\b4 passed", done.stdout)
+
+
+def test_the_backend_routes_calls(desk: Desk) -> None:
+    desk.configure(f'[backend]\nurl = "http://127.0.0.1:{desk.backend_port}/voice"\n')
+    with ExitStack() as stack:
+        stack.enter_context(desk.running(*PHONE, "exchange", until="127.0.0.1"))
+        (stored,) = desk.folder.rglob("local-application.json")
+        application = json.loads(stored.read_text())
+        proof = {"SINCH_APPLICATION_KEY": application["key"], "SINCH_APPLICATION_SECRET": application["secret"]}
+        backend = [sys.executable, "routing_backend.py", "--port", str(desk.backend_port)]
+        said = stack.enter_context(desk.running(*backend, until="Running on", **proof))
+        support = [*PHONE, "listen", "--user", "support", "--auto-answer", "--tone", "620", "--no-audio"]
+        stack.enter_context(desk.running(*support, until="waiting"))
+
+        call = desk.run(*PHONE, "call", "+46850000000", "--no-audio", "--record", "support.wav", "--max-duration", "3s")
+        assert call.returncode == 0, call.stderr
+        assert _has_tone(_heard(desk.folder / "support.wav"), 620.0), "the user of the support line"
+        desk.says(said, r"calls \+46850000000: connectMxp")
+        desk.says(said, "dice: ANSWERED, CALLERHANGUP")
+
+        assert desk.run(*PHONE, "call", "+14155550102", "--no-audio").returncode == 6, "a number goes where it was going: busy"
+        desk.run(*PHONE, "call", "+46900000000", "--no-audio", "--record", "refused.wav")
+        desk.says(said, r"calls \+46900000000: hangup")
+        desk.says(said, "dice: [A-Z]+, MANAGERHANGUP")
+        if shutil.which("espeak-ng"):
+            assert dbfs(_heard(desk.folder / "refused.wav")) > -40.0, "the sentence that says why"
+
+
+def test_the_backend_believes_nobody_but_the_exchange(desk: Desk) -> None:
+    backend = [sys.executable, "routing_backend.py", "--port", str(desk.backend_port)]
+    proof = {"SINCH_APPLICATION_KEY": "key", "SINCH_APPLICATION_SECRET": "c2VjcmV0"}
+    with desk.running(*backend, until="Running on", **proof):
+        url, forged = f"http://127.0.0.1:{desk.backend_port}/voice", {"Authorization": "application key:"}
+        request = urllib.request.Request(url, b'{"event": "dice"}', forged)
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(request, timeout=LIMIT_S)
