@@ -5,7 +5,6 @@ needs (where a password is found, whether to listen at all), and ``KEYS``, all o
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import platformdirs
 
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
+from sinchphone.protocol.phone_numbers import read_caller_id
 from sinchphone.protocol.user_id import USER_RULE, is_user_id
 from sinchphone.schema import (
     Key,
@@ -44,13 +44,6 @@ def _user_id(value: object) -> str:
     if not is_user_id(read_text(value)):
         raise ValueError(f"must have {USER_RULE}")
     return read_text(value)
-
-
-def _number(value: object) -> str:
-    number = re.sub(r"[ .()\u00a0-]", "", read_text(value))
-    if not re.fullmatch(r"\+[0-9]{5,15}", number):
-        raise ValueError("must be a phone number with its country, such as +46701234567")
-    return number
 
 
 # As audio.national.PLANS has them; repeated, since that needs numpy, and a test compares.
@@ -126,7 +119,7 @@ class Options:
         "ocra", one_of("ocra", "papi"), "which of Sinch's REST dialects is spoken: ocra, or papi, the older one with messages"
     )
     host: str | None = key("", read_url, "the platform, where it isn't Sinch's own", variable="SINCHPHONE_HOST", trusted_only=True)
-    caller_id: str | None = key("", _number, "the number that phone calls show (+E164)", variable="SINCHPHONE_CALLER_ID")
+    caller_id: str | None = key("", read_caller_id, "the number that phone calls show (+E164)", variable="SINCHPHONE_CALLER_ID")
     token: str | None = key("", read_text, "a registration token (environment only)", variable="SINCHPHONE_TOKEN", secret=True)
     token_url: str | None = key("", read_url, "a backend that returns tokens", variable="SINCHPHONE_TOKEN_URL", trusted_only=True)
     password: str | None = key("", read_text, "the user's password, papi (environment only)", variable="SINCHPHONE_PASSWORD", secret=True)

@@ -4,12 +4,11 @@ import re
 from typing import Final
 
 from sinchphone.errors import DestinationError
+from sinchphone.protocol.phone_numbers import looks_like_number, read_number
 from sinchphone.protocol.user_id import is_user_id
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 
 _EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
-_NUMBER: Final = re.compile(r"\+[0-9]{7,15}")
-_SEPARATORS: Final = str.maketrans("", "", " -.()\u00a0")
 
 
 def read_recipient(text: str) -> Recipient:
@@ -19,10 +18,8 @@ def read_recipient(text: str) -> Recipient:
     scheme, colon, rest = written.partition(":")
     if colon and scheme.lower() == "mailto":
         return _email(rest.partition("?")[0])
-    if colon and scheme.lower() == "tel":
-        return _number(rest.partition(";")[0])
-    if written.startswith("+"):
-        return _number(written)
+    if looks_like_number(written):
+        return Recipient(read_number(written), IdentityKind.NUMBER)
     if "@" in written:
         return _email(written)
     if not is_user_id(written):
@@ -34,10 +31,3 @@ def _email(address: str) -> Recipient:
     if not _EMAIL.fullmatch(address) or not address.isprintable():
         raise DestinationError(f'"{address}" is no e-mail address')
     return Recipient(address, IdentityKind.EMAIL)
-
-
-def _number(written: str) -> Recipient:
-    number = written.translate(_SEPARATORS)
-    if not _NUMBER.fullmatch(number):
-        raise DestinationError(f'"{written}" is no phone number', hint="a number starts with +country: +46 70 000 00 00")
-    return Recipient(number, IdentityKind.NUMBER)

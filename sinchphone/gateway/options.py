@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import ConfigError
+from sinchphone.protocol.phone_numbers import is_number, is_number_prefix, read_caller_id
 from sinchphone.schema import (
     is_host,
     key,
@@ -32,9 +33,7 @@ DEFAULT_PORTS: Final = {"udp": DEFAULT_SIP_PORT, "tcp": DEFAULT_SIP_PORT, "tls":
 DIGESTS: Final = ("MD5", "SHA-256")  # RFC 8760
 ANY: Final = "*"
 MAX_CALLS: Final = 1_000
-_NUMBER: Final = re.compile(r"\+[1-9]\d{4,14}", re.ASCII)
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
-_PREFIX: Final = re.compile(r"\+\d{0,15}", re.ASCII)
 _DIALLABLE: Final = re.compile(r"[0-9*#+A-Za-z._-]{0,32}", re.ASCII)
 
 MediaEngine: TypeAlias = Literal["python", "rtpengine"]
@@ -46,13 +45,6 @@ def _digests(value: object) -> tuple[str, ...]:
     if not algorithms or len(set(algorithms)) < len(algorithms) or not set(algorithms) <= set(DIGESTS):
         raise ValueError('must be a list of "MD5", "SHA-256" or both, the most wanted first')
     return algorithms
-
-
-def _number(value: object) -> str:
-    number = re.sub(r"[ .()\u00a0-]", "", read_text(value))
-    if not re.fullmatch(r"\+[0-9]{5,15}", number):
-        raise ValueError("must be a phone number with its country, such as +46701234567")
-    return number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +110,7 @@ class TrunkOptions:
     username: str | None = key("", read_text, "who we are there", trusted_only=True)
     password: str | None = key("", read_text, "its password (environment only)", variable="SINCHPHONE_TRUNK_PASSWORD", secret=True)
     register: bool = key(False, read_flag, "register there, so that it calls us", trusted_only=True)
-    caller_id: str | None = key("", _number, "shown for those who show no number, or none that they may", trusted_only=True)
+    caller_id: str | None = key("", read_caller_id, "shown for those who show no number, or none that they may", trusted_only=True)
     caller_ids: tuple[str, ...] = key([ANY], read_texts, 'numbers that callers may show; "*": any', trusted_only=True)
     allow: tuple[str, ...] = key([], read_texts, 'beginnings of numbers that may be called, such as "+46"; "+": all', trusted_only=True)
     deny: tuple[str, ...] = key([], read_texts, "beginnings of numbers that may not; the longer beginning counts", trusted_only=True)
@@ -138,10 +130,10 @@ class TrunkOptions:
             raise ConfigError("a trunk that registers needs a username")
         for name, numbers in (("caller_id", (self.caller_id,) if self.caller_id else ()), ("caller_ids", self.caller_ids)):
             for number in numbers:
-                if number != ANY and not _NUMBER.fullmatch(number):
+                if number != ANY and not is_number(number):
                     raise ConfigError(f'[trunk] {name}: "{number}" is not a number such as +46700000000')
         for prefix in (*self.allow, *self.deny):
-            if not _PREFIX.fullmatch(prefix):
+            if not is_number_prefix(prefix):
                 raise ConfigError(f'"{prefix}" is not a prefix such as +46', hint='allow = ["+"] allows every number')
         for network in self.addresses:
             read_network(network)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from sinchphone.protocol.phone_numbers import E164
 from sinchphone.protocol.svaml import (
     MAX_COOKIE_BYTES,
     Action,
@@ -50,7 +51,6 @@ MAX_PROMPT_CHARACTERS: Final = 4096
 MAX_DTMF_CHARACTERS: Final = 128
 MAX_CALL_HEADERS: Final = 32
 
-_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _CALLER_ID: Final = re.compile(r"private|\+?[1-9][0-9]{2,14}", re.IGNORECASE)
 _SIP_CALLER: Final = re.compile(r"[A-Za-z0-9_.+~!*-]{1,64}")
 _SIP_ADDRESS: Final = re.compile(
@@ -147,7 +147,7 @@ def _connect_pstn(fields: Fields) -> ConnectPstn:
     if fields.word("indications", _COUNTRIES):
         fields.remark("indications", "absent: callers hear this exchange's own ringing tone")
     return ConnectPstn(
-        number=fields.matching("number", _NUMBER, "a phone number such as +46700000000"),
+        number=fields.matching("number", E164, "a phone number such as +46700000000"),
         caller_id=_caller_id(fields),
         max_duration_s=fields.whole("maxDuration", 1, MAX_CALL_SECONDS),
         dial_timeout_s=fields.whole("dialTimeout", 1, MAX_CALL_SECONDS),

@@ -1,7 +1,6 @@
 """Text messages to phone numbers through Sinch's SMS API (service plans, "XMS"): one batch a message, and its delivery reports."""
 
 import contextlib
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import aiohttp
 
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NotFoundError, PlatformError, RemoteProtocolError
+from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.transport import Answer, OversizedAnswerError, request
 
@@ -21,7 +21,6 @@ MAX_ANSWER_BYTES: Final = 256 * 1024
 
 _DELIVERED: Final = "DELIVERED"
 _UNDER_WAY: Final = ("QUEUED", "DISPATCHED")  # the older documentation writes them capitalised
-_NUMBER: Final = re.compile(r"\+[0-9]{7,15}")
 
 
 class Delivery(Enum):
@@ -72,7 +71,7 @@ class SmsApi:
         """Send a text to numbers (+E164); the batch's id. That it was taken doesn't mean that it arrives. It's sent once, never again
         by itself: where no answer came, it may have been sent. Raises MessageError for a text that can't be sent."""
         check_sms_text(text)
-        if not 1 <= len(numbers) <= MAX_RECIPIENTS or not all(_NUMBER.fullmatch(number) for number in numbers):
+        if not 1 <= len(numbers) <= MAX_RECIPIENTS or not all(map(is_number, numbers)):
             raise MessageError("a text message goes to 1 to 1000 numbers such as +46700000001")
         body = write_json({"from": sender, "to": list(numbers), "body": text, "type": "mt_text", "delivery_report": "full"})
         answer = await self._ask("POST", "/batches", (200, 201), body)

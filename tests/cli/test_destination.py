@@ -1,11 +1,13 @@
 import contextlib
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.cli.calling.destination import Destination, Kind, phone_number, read_destination, sip_address
+from sinchphone.cli.calling.destination import Destination, Kind, read_destination, sip_address
 from sinchphone.errors import DestinationError
+from sinchphone.protocol.phone_numbers import read_number
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,8 @@ from sinchphone.errors import DestinationError
         ("conf:tea-room", Kind.CONFERENCE, "tea-room"),
         ("+46 70-123.45 (67)", Kind.PHONE, "+46701234567"),
         ("tel:+1-415-555-0123;ext=7", Kind.PHONE, "+14155550123"),
+        ("\u202a+44 (0)20 7946 0018\u202c", Kind.PHONE, "+442079460018"),
+        ("tel:%2B46701234567", Kind.PHONE, "+46701234567"),
         ("bob", Kind.USER, "bob"),
         ("Bob_2=x-y", Kind.USER, "Bob_2=x-y"),
         ("hangup-after:3s", Kind.USER, "hangup-after:3s"),
@@ -42,7 +46,7 @@ def test_digits_only_names_both_readings(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["+46000000000", "+14155550123", "+12025550123"])
 def test_test_numbers_are_possible_though_not_valid(text: str) -> None:
-    assert phone_number(text) == text
+    assert read_number(text) == text
 
 
 @pytest.mark.parametrize("text", ["112", "911", "999", "tel:911"])
@@ -50,7 +54,7 @@ def test_emergency_numbers_are_refused_with_a_sentence(text: str) -> None:
     with pytest.raises(DestinationError, match="can't reach emergency services"):
         read_destination(text)
     with pytest.raises(DestinationError, match="can't reach emergency services"):
-        phone_number(text)
+        read_number(text)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,7 @@ def test_a_number_that_cannot_exist_is_refused(text: str, reason: str) -> None:
 
 def test_a_number_without_country_is_refused_by_call_phone() -> None:
     with pytest.raises(DestinationError, match="no country"):
-        phone_number("0701234567")
+        read_number("0701234567")
 
 
 @pytest.mark.parametrize("text", ["", "bob smith", "bob/../x", "böb", "x" * 256, "a\x1b[31m", "conf:", "conf:" + "r" * 65, "conf:a b"])
@@ -101,3 +105,30 @@ def test_what_is_no_sip_address_is_refused(text: str) -> None:
 def test_any_text_is_a_destination_or_a_destination_error(text: str) -> None:
     with contextlib.suppress(DestinationError):
         read_destination(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "proposed"),
+    [
+        ("14155550100", "+14155550100"),
+        ("1-415-555-0100", "+14155550100"),
+        ("46701234567", "+46701234567"),
+        ("0046 70 123 45 67", "+46701234567"),
+        ("011 44 20 7946 0018", "+442079460018"),
+        ("00393331234567", "+393331234567"),
+    ],
+)
+def test_the_hint_proposes_the_number_whose_country_stands_in_front_without_its_plus(text: str, proposed: str) -> None:
+    for read in (read_destination, read_number):
+        with pytest.raises(DestinationError) as refused:
+            read(text)
+        assert proposed in refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["4155550100", "0701234567", "070-123 45 67", "020 7946 0018", "1234567"])
+def test_the_hint_makes_up_no_country_for_a_number_without_one(text: str) -> None:
+    for read in (read_destination, read_number):
+        with pytest.raises(DestinationError) as refused:
+            read(text)
+        assert "COUNTRY" not in refused.value.hint
+        assert re.sub(r"\D", "", text).lstrip("0") not in re.sub(r"call-user .*|\s", "", refused.value.hint)

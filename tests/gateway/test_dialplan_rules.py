@@ -52,7 +52,7 @@ def test_a_target_is_a_user_a_room_a_number_an_address_one_of_our_own_or_a_refus
 @pytest.mark.parametrize(
     "text",
     (
-        "|user:|user:a b|room:|number:0700|number:+|sip:bob|sip:a@b\r\nX: y|nobody|refuse:maybe|refuse:200|refuse:4040|"
+        "|user:|user: a|room:|number:0700|number:+|sip:bob|sip:a@b\r\nX: y|nobody|refuse:maybe|refuse:200|refuse:4040|"
         f"hangup-after:soon|unknown|http://example.org|room:{'x' * 65}"
     ).split("|"),
 )

@@ -163,3 +163,27 @@ def test_the_password_is_not_shown() -> None:
 def test_attack_the_trunk_redirects_only_within_itself_and_to_numbers_that_may_be_called(address: str, follows: bool) -> None:
     one = trunk(allow=("+46",), strip="+", prefix="00", addresses=("192.0.2.0/24",))
     assert one.may_redirect(placed(one.place(BOB, ADA)), parse_uri(address)) is follows
+
+
+@pytest.mark.parametrize(
+    ("dialled", "allow", "deny", "allowed"),
+    [
+        ("+460900123456", ("+46",), ("+46900",), False),
+        ("+4600900123456", ("+46",), ("+46900",), False),
+        ("+46900123456", ("+46",), ("+460900",), False),
+        ("+46701234567", ("+46",), ("+46900",), True),
+        ("+46701234567", ("+460701234567",), (), True),
+        ("+4402079460018", ("+",), ("+442079460018",), False),
+        ("+390900123456", ("+39",), ("+39900",), True),
+    ],
+)
+def test_attack_a_national_prefix_behind_the_country_passes_no_denied_beginning(
+    dialled: str, allow: tuple[str, ...], deny: tuple[str, ...], allowed: bool
+) -> None:
+    assert trunk(allow=allow, deny=deny).allows(dialled) is allowed
+
+
+def test_a_number_of_ours_is_known_however_the_carrier_spells_it() -> None:
+    lines = trunk(numbers={"+46101234567": "user:ada"})
+    for spelt in ("+46101234567", "0046101234567", "46101234567", "+460101234567", "+46 10-123 45 67"):
+        assert lines.target_of(spelt) == "user:ada"

@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import Final
 
 from sinchphone.errors import DestinationError
+from sinchphone.protocol.phone_numbers import bare_digits, looks_like_number, proposal, read_number, refuse_well_known_emergency
 from sinchphone.protocol.user_id import USER_RULE, is_user_id
 
 # What a text that says nothing else may be: who has another id is called with call-user. After a colon a built-in user of the exchange
 # takes an argument (hangup-after:3s).
 _PLAIN_USER: Final = re.compile(r"[A-Za-z0-9_=-]+(:[A-Za-z0-9._=-]+)?")
 _ROOM: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,64}")
-_SEPARATORS: Final = str.maketrans("", "", " -.()\u00a0")
 # RFC 3261 25.1, without passwords and without parameters but the transport; a host is a name, an IPv4 or a bracketed IPv6 address.
 _SIP: Final = re.compile(
     r"(?P<user>(?:[A-Za-z0-9_.!~*'()&=+$,;?/-]|%[0-9A-Fa-f]{2})+)"
@@ -22,9 +22,6 @@ _SIP: Final = re.compile(
     re.IGNORECASE,
 )
 _MAX_SIP_BYTES: Final = 255
-_MIN_DIGITS, _MAX_DIGITS = 7, 15  # E.164 allows 15; nothing shorter than 7 leads abroad
-# Somewhere nearly every three digits mean help; somebody who types one of these means it everywhere.
-_WELL_KNOWN_EMERGENCY: Final = frozenset({"000", "110", "111", "112", "119", "911", "995", "999"})
 
 
 class Kind(StrEnum):
@@ -52,10 +49,10 @@ def read_destination(text: str) -> Destination:
         return Destination(Kind.SIP, sip_address(written))
     if colon and scheme.lower() == "conf":
         return Destination(Kind.CONFERENCE, room(rest))
-    if written.startswith("+") or (colon and scheme.lower() == "tel"):
-        return Destination(Kind.PHONE, phone_number(written))
-    digits = written.translate(_SEPARATORS)
-    if digits.isascii() and digits.isdecimal():
+    if looks_like_number(written):
+        return Destination(Kind.PHONE, read_number(written))
+    digits = bare_digits(written)
+    if digits is not None:
         raise _ambiguous(written, digits)
     if not _PLAIN_USER.fullmatch(written) and is_user_id(written):
         raise _nobody(written, f"a number starts with +country; for a user: sinchphone call-user {shlex.quote(written)}")
@@ -90,66 +87,13 @@ def sip_address(text: str) -> str:
     return f"sips:{address}" if named and scheme.lower() == "sips" else address
 
 
-def phone_number(text: str) -> str:
-    """``+E164`` from a number as people write it, or a ``tel:`` URI (RFC 3966). Raises DestinationError.
-
-    The number must be *possible*, not *valid*: Sinch's own test number +46000000000 isn't valid.
-    """
-    scheme, colon, rest = text.strip().partition(":")
-    number = (rest.partition(";")[0] if colon and scheme.lower() == "tel" else text).translate(_SEPARATORS)
-    digits = number.removeprefix("+")
-    if not (digits.isascii() and digits.isdecimal()):
-        raise DestinationError(f'"{text}" is not a phone number', hint="a number starts with +country: +46 70 000 00 00")
-    _refuse_emergency(digits)
-    if not number.startswith("+"):
-        raise DestinationError(f"{digits} has no country", hint=f"a number starts with +country, for example +46{digits.lstrip('0')}")
-    if len(digits) < _MIN_DIGITS:
-        raise DestinationError(
-            f"{number} is a short number: those can't be called", hint="short numbers only work inside their own network"
-        )
-    if len(digits) > _MAX_DIGITS:
-        raise DestinationError(f"{number} has more than {_MAX_DIGITS} digits")
-    _refuse_impossible(number)
-    return number
-
-
-def _refuse_emergency(digits: str) -> None:
-    from phonenumbers import is_emergency_number
-    from phonenumbers.shortnumberinfo import SUPPORTED_SHORT_REGIONS
-
-    if len(digits) < _MIN_DIGITS and any(is_emergency_number(digits, region) for region in SUPPORTED_SHORT_REGIONS):
-        raise _emergency(digits)
-
-
-def _refuse_impossible(number: str) -> None:
-    import phonenumbers
-
-    try:
-        parsed = phonenumbers.parse(number)
-    except phonenumbers.NumberParseException as error:
-        raise DestinationError(f"{number} begins with no known country", hint="a number starts with +country") from error
-    if not phonenumbers.is_possible_number(parsed):
-        raise DestinationError(f"{number} can't be a number: it has too few or too many digits for its country")
-    regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
-    if any(phonenumbers.is_emergency_number(str(parsed.national_number), region) for region in regions):
-        raise _emergency(number)
-
-
-def _emergency(number: str) -> DestinationError:
-    return DestinationError(
-        f"{number} is an emergency number: sinchphone can't reach emergency services", hint="use a telephone to call for help"
-    )
-
-
 def _nobody(text: str, hint: str | None = None) -> DestinationError:
     hint = hint or f"a user id has {USER_RULE}; a number starts with +country"
     return DestinationError(f'"{text}" is neither a number nor a user id', hint=hint)
 
 
 def _ambiguous(written: str, digits: str) -> DestinationError:
-    if digits in _WELL_KNOWN_EMERGENCY:
-        return _emergency(digits)
+    refuse_well_known_emergency(digits)
     return DestinationError(
-        f'"{written}" could be a number or a user',
-        hint=f"a number needs its country: sinchphone call +COUNTRY{digits.lstrip('0')}; for a user: sinchphone call-user {written}",
+        f'"{written}" could be a number or a user', hint=f"{proposal(digits)}; for a user: sinchphone call-user {written}"
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sinchphone.cli.calling.call_session import CallSession, Wishes
-from sinchphone.cli.calling.destination import Destination, Kind, phone_number, read_destination, room, sip_address, user_id
+from sinchphone.cli.calling.destination import Destination, Kind, read_destination, room, sip_address, user_id
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import missing_devices, sound_options
 from sinchphone.cli.exits import ExitCode
@@ -16,6 +16,7 @@ from sinchphone.cli.terminal.flags import CallFlags, PhoneFlags, with_flags
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.protocol.phone_numbers import read_number
 
 if TYPE_CHECKING:
     from sinchphone.engine.call import Call
@@ -58,7 +59,7 @@ def call_phone(
     context: typer.Context, number: Annotated[str, typer.Argument(metavar="+E164", help="A phone number.")], flags: PhoneFlags
 ) -> ExitCode:
     """Call a phone number. Needs a caller id, from --caller-id or the configuration, unless the exchange is the local one."""
-    return place(Destination(Kind.PHONE, phone_number(number)), flags)
+    return place(Destination(Kind.PHONE, read_number(number)), flags)
 
 
 def call_sip(

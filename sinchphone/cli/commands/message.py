@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sinchphone.cli.calling.destination import phone_number
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.texting import check_sms, text_numbers
 from sinchphone.cli.commands.call import read_headers
@@ -18,6 +17,7 @@ from sinchphone.cli.terminal.flags import MessageFlags, seconds, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import DestinationError, MessageError, NetworkError
+from sinchphone.protocol.phone_numbers import looks_like_number, read_number
 
 if TYPE_CHECKING:
     from sinchphone.engine.sent import SentMessage
@@ -68,7 +68,7 @@ class Post:
 def _sorted(recipients: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The users and the phone numbers, each once. Raises DestinationError."""
     written = [one.strip() for one in recipients]
-    numbers = [phone_number(one) for one in written if one.startswith("+") or one.lower().startswith("tel:")]
+    numbers = [read_number(one) for one in written if looks_like_number(one)]
     users = [one for one in written if not one.startswith("+") and not one.lower().startswith("tel:")]
     for one in users:
         digits = one.translate(str.maketrans("", "", " -.()"))

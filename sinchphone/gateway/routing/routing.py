@@ -23,16 +23,15 @@ from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_targ
 from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk
 from sinchphone.protocol import svaml
 from sinchphone.protocol.callback_events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
+from sinchphone.protocol.phone_numbers import SHAPE, is_number, without_separators
 from sinchphone.protocol.sip.uri import parse_uri
 from sinchphone.signaling.dialect import Domain
 
 ROOM_PREFIXES: Final = ("conf:", "conf-", "room:")  # a phone can't dial a colon, and in a SIP address it would begin a password
 MAX_ROOM_CHARACTERS: Final = 64  # Sinch Voice, connectConf
 MAX_FORWARDS: Final = 70  # RFC 3261 8.1.1.6
-_NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)  # ITU-T E.164
 _SCHEME: Final = re.compile(r"^sips?:", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
-_FORMATTING: Final = str.maketrans("", "", " -.()\u00a0")
 
 
 class Source(Enum):
@@ -244,7 +243,7 @@ class Routes:
         room = _room_in(name)
         if room is not None:
             return ToRoom(room) if 0 < len(room) <= MAX_ROOM_CHARACTERS else _refuse(404, "a room's name has 1 to 64 characters")
-        number = name.translate(_FORMATTING)
+        number = without_separators(name)
         if number.startswith("+"):
             return self._number_by_default(call, number)
         own = _own(name)
@@ -255,8 +254,8 @@ class Routes:
         return ToUser(name, call.headers)
 
     def _number_by_default(self, call: Dialling, number: str) -> Route:
-        if not _NUMBER.fullmatch(number):
-            return _refuse(484, "a phone number is + and 7 to 15 digits (E.164)")
+        if not is_number(number):
+            return _refuse(484, SHAPE)
         if call.source in (Source.USER, Source.PHONE):
             return self.to_number(number, self._caller_id(call))
         if is_simulated(number):
@@ -300,14 +299,14 @@ def identity_of(call: Dialling) -> Identity:
 
 
 def _identity_of_address(call: Dialling, user: str) -> Identity:
-    number, room = user.translate(_FORMATTING), _room_in(user)
+    number, room = without_separators(user), _room_in(user)
     if room:
         return Identity(IdentityType.CONFERENCE, room)
     if call.source in (Source.TRUNK, Source.PEER):
         if number.removeprefix("+").isdecimal():
             return Identity(IdentityType.DID, f"+{number[2:]}" if number.startswith("00") else number)
         return Identity(IdentityType.USERNAME, user)
-    if _NUMBER.fullmatch(number):
+    if is_number(number):
         return Identity(IdentityType.NUMBER, number)
     return Identity(IdentityType.SIP, call.dialled.identity)
 
@@ -354,8 +353,8 @@ def _refuse(status: int, why: str, reason: Reason = Reason.GENERAL_ERROR) -> Ref
 
 
 def _number_in(dialled: Dialled) -> str | None:
-    name = _user_part(dialled.identity).translate(_FORMATTING)
-    return name if _NUMBER.fullmatch(name) else None
+    name = without_separators(_user_part(dialled.identity))
+    return name if is_number(name) else None
 
 
 def _user_part(address: str) -> str:

@@ -17,6 +17,7 @@ from sinchphone.errors import ConfigError
 from sinchphone.exchange.destinations.dialplan import plan_for
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.options import GatewayOptions
+from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.protocol.user_id import is_user_id
 from sinchphone.signaling.dialect import Domain
 
@@ -26,7 +27,6 @@ MAX_DIALLED_CHARACTERS: Final = 255
 REFUSALS: Final = {"busy": 486, "decline": 603, "forbidden": 403, "not-found": 404, "unavailable": 480}
 _PLACE: Final = re.compile(r"\{(\d)\}")
 _SCHEMES: Final = ("user", "room", "number", "sip", "sips")
-_NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)  # ITU-T E.164
 _ROOM: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,64}")
 _ADDRESS: Final = re.compile(r"[^\s\x00-\x1f\x7f<>\"@]{1,128}@[^\s\x00-\x1f\x7f<>\"@]{1,253}")
 
@@ -88,7 +88,7 @@ def read_target(text: str) -> Target:
             return Target(kind, name)
         case "room" if _ROOM.fullmatch(name):
             return Target(kind, name)
-        case "number" if _NUMBER.fullmatch(name):
+        case "number" if is_number(name):
             return Target(kind, name)
         case "sip" | "sips" if _ADDRESS.fullmatch(name):
             return Target(kind, name)

@@ -16,10 +16,10 @@ from sinchphone.gateway.legs.leg import Failure
 from sinchphone.gateway.options import ANY, DEFAULT_PORTS, SipTransport, TrunkOptions
 from sinchphone.gateway.routing.networks import Networks
 from sinchphone.protocol.callback_events import PRIVATE
+from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading
 from sinchphone.protocol.sip.uri import SipUri
 
 NEEDS_CALLER_ID: Final = "a call to a phone number needs a caller id (cli)"  # the platform's rule
-_NUMBER: Final = re.compile(r"\+[1-9]\d{4,14}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class Trunk:
     def __init__(self, options: TrunkOptions) -> None:
         self.options = options
         self.calls = 0
+        self._allow, self._deny = (tuple(map(prefix_reading, prefixes)) for prefixes in (options.allow, options.deny))
         self._sources = Networks((*options.addresses, *_literal(options.host)))
         self.learnt: set[str] = set()  # addresses that the carrier has registered us from
         self.resolved: frozenset[str] = frozenset()  # what its name means at present
@@ -69,7 +70,7 @@ class Trunk:
 
     def place(self, number: str, caller_id: str | None) -> TrunkCall | Failure:
         """A call out, or why not. One that may go takes a line until ``release``. ``caller_id`` "private" withholds it."""
-        if not _NUMBER.fullmatch(number):
+        if not is_number(number):
             return Failure(484, "a phone number is + and its country: +46…")
         if not self.allows(number):
             return Failure(403, "numbers with that beginning can't be called: [trunk] allow and deny decide")
@@ -87,7 +88,7 @@ class Trunk:
         if host != self.options.host.lower().strip("[]") and host not in self:
             return False
         number = self.options.strip + (uri.user or "").removeprefix(self.options.prefix)
-        return uri.user == call.user or (_NUMBER.fullmatch(number) is not None and self.allows(number))
+        return uri.user == call.user or (is_number(number) and self.allows(number))
 
     def take(self) -> bool:
         """Use a line, for a call in either direction; False where none is free."""
@@ -101,9 +102,13 @@ class Trunk:
         self.calls = max(0, self.calls - 1)
 
     def allows(self, number: str) -> bool:
-        """Whether that number may be called: the longest prefix that fits decides, and of two the same ``deny``."""
-        allowed = max((len(prefix) for prefix in self.options.allow if number.startswith(prefix)), default=-1)
-        denied = max((len(prefix) for prefix in self.options.deny if number.startswith(prefix)), default=-1)
+        """Whether that number may be called, as it is written and as a network reads it (``+460900…`` is ``+46900…``): the longest prefix
+        that fits decides, and of two the same ``deny``."""
+        return all(self._allows(one) for one in {number, reading(number)})
+
+    def _allows(self, number: str) -> bool:
+        allowed = max((len(prefix) for prefix in self._allow if number.startswith(prefix)), default=-1)
+        denied = max((len(prefix) for prefix in self._deny if number.startswith(prefix)), default=-1)
         return allowed > denied
 
     def shown_caller_id(self, caller_id: str | None) -> str | Failure | None:
@@ -112,7 +117,7 @@ class Trunk:
         if caller_id == PRIVATE:
             return None
         caller_id = None if caller_id is None or is_simulated(caller_id) else caller_id
-        if caller_id and _NUMBER.fullmatch(caller_id) and (ANY in options.caller_ids or caller_id in options.caller_ids):
+        if caller_id and is_number(caller_id) and (ANY in options.caller_ids or reading(caller_id) in map(reading, options.caller_ids)):
             return caller_id
         if options.caller_id:
             return options.caller_id
@@ -134,7 +139,8 @@ class Trunk:
 
 def _digits(number: str) -> str:
     digits = re.sub(r"[^0-9]", "", number)
-    return digits if number.startswith("+") else digits.removeprefix("00")
+    digits = digits if number.startswith("+") else digits.removeprefix("00")
+    return reading(f"+{digits}").removeprefix("+") if digits else ""
 
 
 def _literal(host: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.phone_numbers import global_number
 
 Parameters: TypeAlias = tuple[tuple[str, str | None], ...]
 
@@ -20,7 +21,6 @@ _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f<>\"]")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _USER_SAFE: Final = "-_.!~*'()&=+$,;?/"  # unreserved and user-unreserved
 _PARAMETER_SAFE: Final = "-_.!~*'()[]/:&+$"  # unreserved and param-unreserved
-_NUMBER_PUNCTUATION: Final = re.compile(r"[-.() ]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,7 @@ class SipUri:
     @property
     def number(self) -> str | None:
         """The global telephone number (``+`` and digits) of ``tel:+...`` or ``sip:+...@``; None where it's something else."""
-        bare = _NUMBER_PUNCTUATION.sub("", (self.user or "").split(";")[0])
-        return bare if re.fullmatch(r"\+[0-9]{3,15}", bare) else None
+        return global_number((self.user or "").split(";")[0])
 
     def is_same_as(self, other: "SipUri") -> bool:
         """Whether both name the same resource (RFC 3261 19.1.4)."""
