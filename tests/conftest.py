@@ -15,12 +15,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.tones import Sine
+from tests.suite.guests import fetch_early, needs_guests
+from tests.suite.phases import HAVE_A_SECOND_CHANCE, PhasedScheduling, phase_of, processes_for
+from tests.suite.signals import reset_ignored_signals
 
 PATIENCE_SECONDS = 30.0
 RAW = ("--raw", "--format=s16le", "--rate=48000", "--channels=1", "--latency-msec=20")
@@ -43,18 +47,31 @@ PULSEAUDIO = (
 )
 PIPEWIRE = ("dbus-run-session", "--", "sh", "-c", "pipewire & sleep 0.5; wireplumber & pipewire-pulse & wait")
 
-# Rooms and files whose tests run in real time: processes, sound, sockets and guests beside each other on a machine that others share.
-REAL_TIME = {
-    *("e2e", "examples", "interop", "peers", "test_bad_input.py", "test_blocks.py", "test_cli_process.py", "test_picture.py"),
-    "test_pulse_devices.py",
-}
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure() -> None:
+    reset_ignored_signals()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return processes_for(config)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> PhasedScheduling:
+    return PhasedScheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test in real time has a second chance (shown as a rerun): a stall of the machine is no fault of the program."""
+    """In the order of the phases; who waits for guests comes last in theirs. The only place where tests get a second chance."""
+    items.sort(key=lambda item: (phase_of(item.path), needs_guests(item.path)))
     for item in items:
-        if REAL_TIME.intersection(item.path.parts):
+        if phase_of(item.path) in HAVE_A_SECOND_CHANCE:
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":
+        fetch_early(item.path for item in session.items)
 
 
 def missing_package() -> str | None:

@@ -3,11 +3,8 @@
 import asyncio
 import base64
 import datetime
-import hashlib
 import json
 import os
-import shutil
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -16,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import pytest
 
 from sinchphone.audio import goertzel
@@ -34,44 +30,32 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.protocol.call_vocabulary import State
+from tests.suite import guests
 
 APPLICATION = "acme"
 SECRET = b"a" * 16
 SDK = Path(__file__).with_name("sdk")
 PATIENCE_S = 20.0
-INSTALL_S = 300
 
 
 @pytest.fixture(scope="session")
 def modules() -> Path:
-    """The folder that the official SDK is installed in. Skips where that's not possible, unless CI says that it must be."""
-    manifest = (SDK / "package.json").read_bytes()
-    cache = Path(os.environ.get("SINCHPHONE_TEST_CACHE") or platformdirs.user_cache_path("sinchphone-tests"))
-    folder = cache / f"sdk-{hashlib.sha256(manifest).hexdigest()[:16]}"
-    if not (folder / "installed").exists():
-        _install(folder, manifest)
-    return folder
+    """The folder that the official SDK is installed in."""
+    return installed(guests.SDK)
 
 
-def _install(folder: Path, manifest: bytes) -> None:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        _give_up("node and npm are needed to run the official SDK")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "package.json").write_bytes(manifest)
-    install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+@pytest.fixture(scope="session")
+def pubnub_python() -> str:
+    """An interpreter that has PubNub's SDK."""
+    return str(installed(guests.PUBNUB) / "bin" / "python")
+
+
+def installed(guest: guests.Guest) -> Path:
+    """Its folder. Skips where it can't be installed, unless CI says that it must be."""
     try:
-        done = subprocess.run(install, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-    except subprocess.TimeoutExpired:
-        _give_up(f"npm didn't install the official SDK within {INSTALL_S} s")
-    if done.returncode:
-        _give_up(f"npm can't install the official SDK: {done.stderr[-500:]}")
-    (folder / "installed").touch()
-
-
-def _give_up(reason: str) -> None:
-    if os.environ.get("SINCHPHONE_REQUIRE_INTEROP"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+        return guests.folder_of(guest)
+    except guests.NotThereError as error:
+        (pytest.fail if os.environ.get("SINCHPHONE_REQUIRE_INTEROP") else pytest.skip)(str(error))
 
 
 class Sdk:

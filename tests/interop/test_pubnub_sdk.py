@@ -4,12 +4,9 @@ import asyncio
 import base64
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import pytest
 
 from sinchphone.exchange.options import ExchangeOptions
@@ -17,26 +14,7 @@ from sinchphone.exchange.server import Exchange
 
 pytestmark = pytest.mark.timeout(180)
 
-RELEASE = "pubnub==10.8.0"
 DRIVER = Path(__file__).with_name("sdk") / "pubnub_driver.py"
-
-
-@pytest.fixture(scope="session")
-def pubnub_python() -> str:
-    """An interpreter that has PubNub's SDK."""
-    cache = Path(os.environ.get("SINCHPHONE_TEST_CACHE") or platformdirs.user_cache_path("sinchphone-tests"))
-    folder = cache / RELEASE.replace("==", "-")
-    python = folder / "bin" / "python"
-    if not (folder / "installed").exists():
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, check=True, timeout=120)
-            subprocess.run([str(python), "-m", "pip", "install", "-q", RELEASE], capture_output=True, check=True, timeout=240)
-        except (OSError, subprocess.SubprocessError) as error:
-            if os.environ.get("SINCHPHONE_REQUIRE_INTEROP"):
-                pytest.fail(f"{RELEASE} can't be installed: {error}")
-            pytest.skip(f"{RELEASE} can't be installed: {type(error).__name__}")
-        (folder / "installed").touch()
-    return str(python)
 
 
 async def test_pubnubs_own_sdk_subscribes_and_publishes_over_tls(pubnub_python: str, issued: Any) -> None:

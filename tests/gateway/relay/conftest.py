@@ -16,13 +16,6 @@ from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.thread import MediaThread
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sound in real time has a second chance (shown as a rerun): a stall of the machine is no fault of the program."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture
 async def media() -> AsyncIterator[MediaThread]:
     """A media thread; whoever uses it leaves no socket behind."""

@@ -5,7 +5,6 @@ import contextlib
 import re
 import secrets
 import shutil
-import socket
 import struct
 import sys
 import time
@@ -25,6 +24,7 @@ from sinchphone.media.port import CandidateFound, Connected, DigitHeard, Passing
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Candidate, Description
+from tests.suite.ports import HOST, port_block
 
 PATIENCE_S = 20.0
 LEVEL_DBFS = -20.0  # of every tone that is said
@@ -379,13 +379,6 @@ def missing_package() -> str | None:
     return None if shutil.which("rtpengine") else "rtpengine-daemon"
 
 
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass(frozen=True)
 class Rtpengine:
     """A running rtpengine, without its kernel module."""
@@ -397,23 +390,24 @@ class Rtpengine:
     @classmethod
     @contextlib.asynccontextmanager
     async def started(cls) -> AsyncIterator["Rtpengine"]:
-        address, digits_at = ("127.0.0.1", free_port()), ("127.0.0.1", free_port())
-        process = await asyncio.create_subprocess_exec(
-            *("rtpengine", "--config-file=none", "--table=-1", "--interface=127.0.0.1", "--foreground", "--log-stderr", "--log-level=4"),
-            *(f"--listen-ng=127.0.0.1:{address[1]}", f"--dtmf-log-dest=127.0.0.1:{digits_at[1]}"),
-            *("--num-threads=2", "--media-num-threads=1", "--port-min=30000", "--port-max=39999"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            yield cls(address, digits_at, process)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+        with port_block() as ports:
+            address, digits_at = (HOST, ports[0]), (HOST, ports[1])
+            process = await asyncio.create_subprocess_exec(
+                *("rtpengine", "--config-file=none", "--table=-1", f"--interface={HOST}", "--foreground", "--log-stderr", "--log-level=4"),
+                *(f"--listen-ng={HOST}:{address[1]}", f"--dtmf-log-dest={HOST}:{digits_at[1]}"),
+                *("--num-threads=2", "--media-num-threads=1", f"--port-min={ports[2]}", f"--port-max={ports[-1]}"),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
             try:
-                async with asyncio.timeout(5):
+                yield cls(address, digits_at, process)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+                try:
+                    async with asyncio.timeout(5):
+                        await process.wait()
+                except TimeoutError:
+                    process.kill()
                     await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()

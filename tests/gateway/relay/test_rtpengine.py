@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
-from relay_lab import RawPhone, Rtpengine, Told, free_port, until, until_heard
+from relay_lab import RawPhone, Rtpengine, Told, until, until_heard
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay import ng
 from sinchphone.gateway.relay.ng import NgLink
 from sinchphone.gateway.relay.relay import DigitHeard, Side, SideLost, Transport
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
+from tests.suite.ports import free_ports
 
 RTP = Transport.RTP
 FORGED: list[dict[str, Any]] = [
@@ -100,7 +101,7 @@ async def test_an_answer_that_is_no_yes_is_an_error_of_media(answer: bytes, said
 
 async def test_nobody_there_is_said_with_a_hint_after_a_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ng, "SEND_AGAIN_SECONDS", (0.02, 0.02))
-    link = NgLink(("127.0.0.1", free_port()))
+    link = NgLink(("127.0.0.1", free_ports(1)))
     with pytest.raises(MediaError, match="does not answer") as caught:
         await link.request("ping")
     assert "--listen-ng" in caught.value.hint

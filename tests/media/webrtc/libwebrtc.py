@@ -3,47 +3,20 @@
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import platformdirs
+from tests.suite.guests import LIBWEBRTC, folder_of
 
-VERSION: Final = "0.10.0"
 PEER: Final = Path(__file__).with_name("libwebrtc_peer.js")
 PATIENCE_S: Final = 20.0
-_INSTALL_S: Final = 180
-
-
-class NotThereError(Exception):
-    """Why there is no libwebrtc here."""
 
 
 def modules() -> Path:
     """The folder that it is installed in. Raises NotThereError."""
-    cache = Path(os.environ.get("SINCHPHONE_TEST_CACHE") or platformdirs.user_cache_path("sinchphone-tests"))
-    folder = cache / f"libwebrtc-{VERSION}"
-    if not (folder / "installed").exists():
-        _install(folder)
-    return folder / "node_modules"
-
-
-def _install(folder: Path) -> None:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        raise NotThereError("needs the packages nodejs and npm")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": {"@roamhq/wrtc": VERSION}}))
-    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise NotThereError(f"npm didn't install @roamhq/wrtc within {_INSTALL_S} s") from None
-    if done.returncode:
-        raise NotThereError(f"npm can't install @roamhq/wrtc: {done.stderr[-300:]}")
-    (folder / "installed").touch()
+    return folder_of(LIBWEBRTC) / "node_modules"
 
 
 class LibWebRtc:

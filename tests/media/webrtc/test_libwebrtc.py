@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from libwebrtc import LibWebRtc, NotThereError, a_libwebrtc, modules
+from libwebrtc import LibWebRtc, a_libwebrtc, modules
 from webrtc_parties import HERE, Party, a_party, hear, longest_gap_ms, share_of, talk
 
 from sinchphone.media.port import Connected, Lost, Moved
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate, Description
+from tests.suite.guests import NotThereError
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from peerkit.programs import HOST, Program, free_ports, require, running
+from peerkit.programs import HOST, Program, require, running
+from tests.suite.ports import free_ports
 
 DOMAIN = "pbx.test"
 MODULE_FOLDERS = (

@@ -5,8 +5,9 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from peerkit.programs import HOST, Program, free_ports, require, running
+from peerkit.programs import HOST, Program, require, running
 from peerkit.sound import heard, write_tone
+from tests.suite.ports import free_ports
 
 SETTINGS = """[sip]
 default_proxy=-1

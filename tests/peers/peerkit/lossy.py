@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import Any
 
-from peerkit.programs import HOST, free_ports
+from peerkit.programs import HOST
+from tests.suite.ports import free_ports
 
 
 class Relay(asyncio.DatagramProtocol):

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import os
-import random
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -29,23 +27,6 @@ def require(program: str) -> str:
     if path is None:
         (pytest.fail if os.environ.get("SINCHPHONE_REQUIRE_PEERS") else pytest.skip)(f"needs the package {PACKAGES[program]}")
     return path
-
-
-def free_ports(count: int, *, even: bool = False) -> int:
-    """The first of ``count`` ports in a row that are free for UDP and TCP. Below the range from which the kernel itself chooses."""
-    for _ in range(200):
-        first = random.randrange(10_000, 32_000 - count)
-        if even:
-            first -= first % 2
-        with contextlib.ExitStack() as held:
-            try:
-                for port in range(first, first + count):
-                    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                        held.enter_context(socket.socket(socket.AF_INET, kind)).bind((HOST, port))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no free ports")
 
 
 class Program:

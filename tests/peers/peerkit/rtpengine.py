@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from peerkit.programs import HOST, Program, free_ports, require, running
+from peerkit.programs import HOST, Program, require, running
+from tests.suite.ports import port_block
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,11 @@ class Rtpengine:
 async def rtpengine(folder: Path) -> AsyncIterator[Rtpengine]:
     program = require("rtpengine")
     folder.mkdir()
-    first = free_ports(120, even=True)
-    command = [program, "--config-file=none", "--table=-1", "--foreground", "--log-stderr", "--log-level=5", f"--interface={HOST}"]
-    command += [f"--listen-ng={HOST}:{first}", f"--dtmf-log-dest={HOST}:{first + 1}"]
-    command += [f"--port-min={first + 4}", f"--port-max={first + 119}", "--num-threads=2", "--media-num-threads=2"]
-    async with running(*command, log=folder / "log") as process:
-        await process.listens(first)
-        yield Rtpengine(process, (HOST, first), (HOST, first + 1))
+    with port_block() as ports:
+        control, digits, media = ports[0], ports[1], ports[2]
+        command = [program, "--config-file=none", "--table=-1", "--foreground", "--log-stderr", "--log-level=5", f"--interface={HOST}"]
+        command += [f"--listen-ng={HOST}:{control}", f"--dtmf-log-dest={HOST}:{digits}"]
+        command += [f"--port-min={media}", f"--port-max={ports[-1]}", "--num-threads=2", "--media-num-threads=2"]
+        async with running(*command, log=folder / "log") as process:
+            await process.listens(control)
+            yield Rtpengine(process, (HOST, control), (HOST, digits))

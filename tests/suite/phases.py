@@ -1,0 +1,141 @@
+"""Which tests run beside each other: the phases of a run, and the scheduler of pytest-xdist that keeps them apart.
+
+::
+
+    phase       beside each other                 what is in it
+    waiting     as many as there are processes    tests in real time, which mostly wait
+    computing   as many as there are processes    everything else
+    sounding    two                               sound servers and their devices, rooms that are mixed in real time
+    measuring   one                               what compares times or CPU
+
+A process runs a test only when it knows the next one (or that there is none): at the end of a phase each keeps one in hand. Those
+that aren't needed for the next phase are shut down first, which lets go of theirs; then the next phase begins.
+"""
+
+import enum
+import os
+from pathlib import PurePath
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
+
+PROCESSES_PER_CORE = 3
+MOST_PROCESSES = 12
+
+
+class Phase(enum.IntEnum):
+    """In the order of a run, which goes from many beside each other to one."""
+
+    WAITING = 0
+    COMPUTING = 1
+    SOUNDING = 2
+    MEASURING = 3
+
+
+WIDTHS = {Phase.SOUNDING: 2, Phase.MEASURING: 1}
+
+# Folders and files by name, wherever they stand; the innermost decides.
+PHASES = {
+    "e2e": Phase.WAITING,
+    "examples": Phase.WAITING,
+    "interop": Phase.WAITING,
+    "peers": Phase.WAITING,
+    "relay": Phase.WAITING,
+    "webrtc": Phase.WAITING,
+    "test_bad_input.py": Phase.WAITING,
+    "test_blocks.py": Phase.WAITING,
+    "test_cli_process.py": Phase.WAITING,
+    "test_picture.py": Phase.WAITING,
+    "test_rtp_port.py": Phase.WAITING,
+    "test_webrtc_port.py": Phase.WAITING,
+    "test_webrtc_codecs.py": Phase.WAITING,
+    "test_conference.py": Phase.SOUNDING,
+    "test_devices_and_terminals.py": Phase.SOUNDING,
+    "test_pulse_devices.py": Phase.SOUNDING,
+    "test_lossy_call.py": Phase.SOUNDING,
+    "test_bridge_speed.py": Phase.MEASURING,
+    "test_echo_loss.py": Phase.MEASURING,
+    "test_emulator.py": Phase.MEASURING,
+    "test_frame_clock.py": Phase.MEASURING,
+    "test_media_thread.py": Phase.MEASURING,
+    "test_room.py": Phase.MEASURING,
+    "test_speed.py": Phase.MEASURING,
+}
+
+# What runs in real time beside guests, sound and sockets has a second chance: a stall of the machine is no fault of the program. Not what
+# measures: that has tries of its own.
+HAVE_A_SECOND_CHANCE = frozenset({Phase.WAITING, Phase.SOUNDING})
+
+
+def phase_of(path: PurePath) -> Phase:
+    """The phase of a test file."""
+    return next((PHASES[part] for part in reversed(path.parts) if part in PHASES), Phase.COMPUTING)
+
+
+def processes_for(config: pytest.Config) -> int:
+    """How many processes a run of whole folders is worth; none but this one for files, for ``-s`` and for a list of the tests."""
+    folders = all((config.invocation_params.dir / each).is_dir() for each in config.args)
+    if not folders or config.option.capture == "no" or config.option.collectonly:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(PROCESSES_PER_CORE * cores, MOST_PROCESSES)
+
+
+class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Hands out the tests one by one in the order of their collection, which is that of the phases."""
+
+    def __init__(self, config: pytest.Config, log: Any = None) -> None:
+        super().__init__(config, log)
+        self._width = 0  # of the phase that runs
+
+    def schedule(self) -> None:
+        """Called when all processes have collected, and for each that takes the place of one that crashed."""
+        if self.collection is None:
+            if not self._check_nodes_have_same_collection():
+                return
+            self.collection = list(next(iter(self.registered_collections.values())))
+            self.workqueue.update((nodeid, {nodeid: False}) for nodeid in self.collection)
+        self._feed_all()
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        del self.assigned_work[node][self.registered_collections[node][item_index]]
+        self._feed_all()
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """A process has ended; if it crashed, the test that it ran then, and its next one is another's."""
+        crashed, *left = list(self.assigned_work.pop(node)) or [None]
+        for nodeid in left:
+            self.workqueue[nodeid] = {nodeid: False}
+            self.workqueue.move_to_end(nodeid, last=False)
+        self._feed_all()
+        return crashed
+
+    def _feed_all(self) -> None:
+        for node in self._open_nodes():
+            self._feed(node)
+
+    def _feed(self, node: WorkerController) -> None:
+        """Gives a process its next test, shuts it down if it isn't needed any more, or has it wait for the next phase."""
+        width = self._width_of_next()
+        if node not in self._open_nodes()[:width]:
+            node.shutdown()
+        elif len(self.assigned_work[node]) < 2 and (width == self._width or self._is_quiet()):
+            self._width = width
+            self._assign_work_unit(node)
+            self._feed(node)
+
+    def _width_of_next(self) -> int:
+        """How many processes the next test may have beside its own, and that; 0 when there's none."""
+        if not self.workqueue:
+            return 0
+        path = PurePath(next(iter(self.workqueue)).split("::")[0])
+        return WIDTHS.get(phase_of(path), self.numnodes)
+
+    def _open_nodes(self) -> list[WorkerController]:
+        return [node for node in self.nodes if not node.shutting_down]
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing runs: what goes on has at most the test in hand that it can't start, what ends has none."""
+        return all(len(work) <= (not node.shutting_down) for node, work in self.assigned_work.items())

@@ -1,0 +1,156 @@
+"""The scheduler against simulated processes, which run a test when they know the next one or that there is none."""
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.suite.phases import PHASES, WIDTHS, Phase, PhasedScheduling, phase_of
+
+TESTS = Path(__file__).parent.parent
+NAMES = {
+    Phase.WAITING: "tests/e2e/test_calls.py",
+    Phase.COMPUTING: "tests/audio/test_mix.py",
+    Phase.SOUNDING: "tests/e2e/test_conference.py",
+    Phase.MEASURING: "tests/benchmarks/test_speed.py",
+}
+
+
+@dataclass(eq=False)
+class Process:
+    """As the scheduler sees it, and what it does."""
+
+    queue: deque[int] = field(default_factory=deque)
+    runs: int | None = None
+    shutting_down: bool = False
+    gone: bool = False
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        assert not self.shutting_down
+        self.queue.extend(indices)
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+    @property
+    def can_start(self) -> bool:
+        return self.runs is None and not self.gone and len(self.queue) >= (1 if self.shutting_down else 2)
+
+    @property
+    def can_end(self) -> bool:
+        return self.shutting_down and self.runs is None and not self.queue and not self.gone
+
+    @property
+    def gateway(self) -> SimpleNamespace:
+        return SimpleNamespace(id="a process")
+
+
+class Config:
+    """What the scheduler asks of pytest's."""
+
+    def __init__(self, processes: int) -> None:
+        self.tx = ["popen"] * processes
+
+    def getvalue(self, _name: str) -> list[str]:
+        return self.tx
+
+
+class Run:
+    """A run of some tests of each phase."""
+
+    def __init__(self, processes: int, seed: int, **tests: int) -> None:
+        self.random = random.Random(seed)
+        self.names = [f"{NAMES[phase]}::test_{n}" for phase in Phase for n in range(tests.get(phase.name.lower(), 0))]
+        self.done: list[str] = []
+        self.crashed: list[str] = []
+        self.most = dict.fromkeys(Phase, 0)  # that ran beside each other, while one of the phase did
+        config: Any = Config(processes)
+        self.scheduler = PhasedScheduling(config)
+        self.processes = [self.add() for _ in range(processes)]
+
+    def add(self) -> Process:
+        process: Any = Process()
+        self.scheduler.add_node(process)
+        self.scheduler.add_node_collection(process, self.names)
+        if self.scheduler.collection_is_completed:
+            self.scheduler.schedule()
+        return process  # type: ignore[no-any-return]
+
+    def until_the_end(self, crash: str | None = None) -> None:
+        while not (self.scheduler.tests_finished and all(process.runs is None for process in self.processes)):
+            self.step(crash)
+        for process in self.processes:
+            process.shutdown()
+        while any(process.queue or process.runs is not None for process in self.processes):
+            self.step(None)
+
+    def step(self, crash: str | None) -> None:
+        able = [process for process in self.processes if process.can_start or process.runs is not None]
+        ending = [process for process in self.processes if process.can_end]
+        assert able or ending, "nothing goes on"
+        process = self.random.choice([*able, *ending])
+        if process in ending:
+            process.gone = True
+            assert self.scheduler.remove_node(process) is None
+        elif process.runs is None:
+            process.runs = process.queue.popleft()
+            self.note()
+        elif self.names[process.runs] == crash and not self.crashed:
+            process.gone, process.runs = True, None
+            process.queue.clear()
+            self.crashed.append(self.scheduler.remove_node(process))
+            self.processes.append(self.add())
+        else:
+            self.done.append(self.names[process.runs])
+            index, process.runs = process.runs, None
+            self.scheduler.mark_test_complete(process, index)
+
+    def note(self) -> None:
+        running = [self.phase(process.runs) for process in self.processes if process.runs is not None]
+        for phase in running:
+            self.most[phase] = max(self.most[phase], len(running))
+
+    def phase(self, index: int) -> Phase:
+        return phase_of(Path(self.names[index].split("::")[0]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_test_runs_once_and_no_phase_has_more_beside_it_than_it_bears(seed: int) -> None:
+    run = Run(6, seed, waiting=20, computing=30, sounding=10, measuring=10)
+    run.until_the_end()
+    assert sorted(run.done) == sorted(run.names)
+    assert run.most[Phase.WAITING] > 2
+    assert run.most[Phase.SOUNDING] == WIDTHS[Phase.SOUNDING]
+    assert run.most[Phase.MEASURING] == WIDTHS[Phase.MEASURING]
+
+
+@pytest.mark.parametrize("tests", [{"measuring": 1}, {"measuring": 5}, {"waiting": 1}, {"sounding": 3, "measuring": 1}, {}], ids=str)
+def test_few_tests_run_too(tests: dict[str, int]) -> None:
+    run = Run(6, 1, **tests)
+    run.until_the_end()
+    assert sorted(run.done) == sorted(run.names)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_of_a_process_that_crashes_one_test_is_to_blame_and_the_others_run(phase: Phase) -> None:
+    culprit = f"{NAMES[phase]}::test_3"
+    run = Run(4, 3, waiting=10, computing=10, sounding=10, measuring=10)
+    run.until_the_end(crash=culprit)
+    assert run.crashed == [culprit]
+    assert sorted([*run.done, culprit]) == sorted(run.names)
+    assert run.most[Phase.MEASURING] == 1
+
+
+@pytest.mark.parametrize("name", PHASES)
+def test_each_name_that_has_a_phase_is_there(name: str) -> None:
+    assert next(TESTS.rglob(name), None), f"no test file or folder {name}"
+
+
+def test_the_innermost_name_decides() -> None:
+    assert phase_of(Path("/x/tests/e2e/test_calls.py")) is Phase.WAITING
+    assert phase_of(Path("/x/tests/e2e/test_conference.py")) is Phase.SOUNDING
+    assert phase_of(Path("/x/tests/protocol/test_mxp.py")) is Phase.COMPUTING
