@@ -36,6 +36,8 @@ APPLICATION = "acme"
 SECRET = b"a" * 16
 SDK = Path(__file__).with_name("sdk")
 PATIENCE_S = 20.0
+PURE = 0.95  # of the energy, what is one tone
+ENOUGH = RATE // FRAME_SAMPLES
 
 
 @pytest.fixture(scope="session")
@@ -101,11 +103,13 @@ class Sdk:
                 return self._told.pop(index)
         return None
 
-    async def share(self, call: str, hz: float) -> float:
-        """The tone's share of the energy of what the SDK hears in a call, in a second of the next two."""
-        await asyncio.sleep(1.0)
-        self.do("listen", call=call, hz=hz)
-        return float((await self.told("heard", call=call))["share"])
+    async def hears(self, call: str, hz: float) -> None:
+        """Waits until a second of what it hears in a call is that tone and nothing else: a busy machine may stall the sound for a moment."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                self.do("listen", call=call, hz=hz)
+                if (await self.told("heard", call=call))["share"] > PURE:
+                    return
 
     async def close(self) -> None:
         if self._process.stdin is not None:
@@ -132,10 +136,11 @@ class Ear:
         self.said += FRAME_SAMPLES
         return (8000 * np.sin(2 * np.pi * self.tone_hz * at)).astype(np.int16)
 
-    def share(self, hz: float) -> float:
-        """The tone's share of the energy of the last second."""
-        last = self.heard[-RATE // FRAME_SAMPLES :]
-        return goertzel.share(np.concatenate(last), hz) if last else 0.0
+    async def hears(self, hz: float) -> None:
+        """Waits until the last second was that tone and nothing else."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.heard) < ENOUGH or goertzel.share(np.concatenate(self.heard[-ENOUGH:]), hz) <= PURE:
+                await asyncio.sleep(0.1)
 
 
 class OurExchange(Cloud):

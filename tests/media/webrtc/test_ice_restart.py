@@ -78,7 +78,7 @@ async def test_a_restart_that_finds_no_pair_leaves_the_path_as_it_is() -> None:
         assert share_of(sound, 620) > 0.95
         assert longest_gap_ms(sound, 620) <= 200
         assert not caller.has(Moved)
-        assert caller.port._renewals is not None and caller.port._renewals._attempt is None
+        assert caller.port._ice_restarts is not None and caller.port._renewals._attempt is None
 
 
 async def test_the_descriptions_of_a_restart_have_new_credentials_a_higher_version_and_the_same_rest() -> None:
@@ -221,7 +221,7 @@ async def test_what_cannot_be_changed_in_mid_call_is_refused_and_changes_nothing
 async def test_an_answer_without_new_credentials_ends_our_restart_and_nothing_else() -> None:
     async with a_call() as (caller, callee):
         offer = await caller.port.restart()
-        current = caller.port._renewals
+        current = caller.port._ice_restarts
         assert current is not None
         old = f"a=ice-ufrag:{current.remote.ufrag}"
         answer = await callee.port.answer(offer)
@@ -234,8 +234,8 @@ async def test_an_answer_without_new_credentials_ends_our_restart_and_nothing_el
 async def test_an_offer_without_new_credentials_is_answered_and_puts_the_call_on_hold() -> None:
     async with a_call() as (caller, callee):
         await hear(caller, 0.5)
-        assert caller.port._renewals is not None
-        held = caller.port._renewals
+        assert caller.port._ice_restarts is not None
+        held = caller.port._ice_restarts
         offer = await caller.port.restart()
         await held.close()
         held._closed = False
@@ -281,6 +281,6 @@ async def test_the_peers_candidates_without_a_description_are_limited() -> None:
     async with a_call() as (caller, _):
         for number in range(1000):
             await caller.port.add_candidate(Candidate(f"candidate:1 1 udp 1 192.0.2.1 {number + 1} typ host ufrag x{number}", "0", 0))
-        assert caller.port._renewals is not None
-        assert len(caller.port._renewals._held) <= 32
+        assert caller.port._ice_restarts is not None
+        assert len(caller.port._ice_restarts._held) <= 32
         assert len(caller.port._path.ice.remote_candidates) <= ice.MAX_REMOTE_CANDIDATES
