@@ -104,7 +104,7 @@ class Sdk:
         return None
 
     async def hears(self, call: str, hz: float) -> None:
-        """Waits until a second of what it hears in a call is that tone and nothing else: a busy machine may stall the sound for a moment."""
+        """Waits until a second of what it hears in a call is that tone and nothing else: a busy machine may stall it."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 self.do("listen", call=call, hz=hz)
