@@ -128,7 +128,7 @@ class Call:
         if port is None or self.state is not State.ESTABLISHED:
             raise LocalProtocolError("digits can be sent while the call is established only")
         await port.dtmf(wanted)
-        self._tell_event(DigitsSent(wanted))
+        self._tell_event(DigitsSent(digits=wanted))
 
     def mute(self, muted: bool) -> None:
         """While muted the peer hears silence."""
@@ -325,7 +325,7 @@ class Call:
         await asyncio.sleep(NO_SOUND_S)
         if self.details.first_packet_at is None:
             message = f"no sound has come from the other side in {NO_SOUND_S:.0f} s"
-            self._warn(CallWarning(message, "A firewall may keep it out, or the other side doesn't send."))
+            self._warn(CallWarning(message=message, hint="A firewall may keep it out, or the other side doesn't send."))
 
     # What comes in
 
@@ -359,9 +359,9 @@ class Call:
                 self.details = replace(self.details, pair=pair)
             case media.DigitHeard(digit, duration_ms):
                 if self._machine.winner == peer:
-                    self._tell_event(DigitHeard(digit, duration_ms))
+                    self._tell_event(DigitHeard(digit=digit, duration_ms=duration_ms))
             case media.PortWarning(message, hint):
-                self._warn(CallWarning(message, hint))
+                self._warn(CallWarning(message=message, hint=hint))
             case _:
                 assert_never(event)
 

@@ -6,14 +6,14 @@ from typing import TypeAlias
 from sinchphone.engine.monitor import MonitorEvent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigitsSent:
     """The peer was sent these digits, pauses included."""
 
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigitHeard:
     """The peer sent a digit: one of ``0-9 * # A-D``."""
 
@@ -21,7 +21,7 @@ class DigitHeard:
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallWarning:
     """Something about the sound's way is not as it should be, and the call goes on."""
 

@@ -117,7 +117,7 @@ class SinchClient:
         except BaseException:
             await self._close_media()
             raise
-        self._tell(Ready(self.user_id, registration.instance.id))
+        self._tell(Ready(user_id=self.user_id, instance_id=registration.instance.id))
         self._told_ready.set()
         return self
 
@@ -228,7 +228,7 @@ class SinchClient:
         try:
             await self._link.dialect.send_push(request.call_id, placement.instances, self.user_id)
         except SinchphoneError as error:
-            self._tell(ClientWarning(f"sleeping devices of {request.identity} could not be woken: {error}", error.hint))
+            self._tell(ClientWarning(message=f"sleeping devices of {request.identity} could not be woken: {error}", hint=error.hint))
             return False
         return True
 
@@ -281,7 +281,7 @@ class SinchClient:
             renew_line=self._link.renew,
         )
         self._start(call)
-        self._tell(IncomingCall(call))
+        self._tell(IncomingCall(call=call))
 
     # Common
 
@@ -295,7 +295,9 @@ class SinchClient:
         self._calls.pop(call.id, None)
         if not task.cancelled() and (bug := task.exception()) is not None:
             _log.error("call %s ended by a bug in sinchphone", call.id, exc_info=bug)
-            self._tell(ClientWarning("a bug in sinchphone ended the call", "Run it again with --debug and report what it prints."))
+            self._tell(
+                ClientWarning(message="a bug in sinchphone ended the call", hint="Run it again with --debug and report what it prints.")
+            )
 
     async def _drive(self, call: Call) -> None:
         try:
@@ -347,10 +349,10 @@ class SinchClient:
                 group.create_task(self._read_messages(), name="messages")
         except* SinchphoneError as group:
             error = next(e for e in _leaves(group) if isinstance(e, SinchphoneError))
-            self._tell(ClientFailed(error))
+            self._tell(ClientFailed(error=error))
         except* Exception as group:  # noqa: BLE001 - whoever waits for events must learn that there will be none
             _log.error("a bug in sinchphone ended the line", exc_info=group)
-            self._tell(ClientFailed(SinchphoneError("a bug in sinchphone ended the line", hint="Run it again with --debug.")))
+            self._tell(ClientFailed(error=SinchphoneError("a bug in sinchphone ended the line", hint="Run it again with --debug.")))
 
     async def _read_messages(self) -> None:
         """What waited for us at the platform is told after Ready."""

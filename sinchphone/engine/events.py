@@ -8,7 +8,7 @@ from sinchphone.engine.call import Call
 from sinchphone.errors import SinchphoneError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """The client is registered and can make and take calls."""
 
@@ -16,26 +16,26 @@ class Ready:
     instance_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconnecting:
     """The platform went away; calls that talk go on, and the client keeps trying."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reconnected:
     """The platform is back and knows the client."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingCall:
     """Somebody calls."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstantMessage:
     """A message as it was written. What came from the other side is as it came: escape it before it's shown. ``at`` is when it was
     sent or received here, in seconds since the epoch."""
@@ -48,14 +48,14 @@ class InstantMessage:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived:
     """Somebody wrote. It's acknowledged without our doing."""
 
     message: InstantMessage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
     """The platform has our message, for one recipient at least. ``elsewhere``: another device of ours sent it."""
 
@@ -63,7 +63,7 @@ class MessageSent:
     elsewhere: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDelivered:
     """A device of the recipient has the message. At most once for each recipient."""
 
@@ -71,7 +71,7 @@ class MessageDelivered:
     recipient: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFailed:
     """The message couldn't be handed to the platform for that recipient."""
 
@@ -80,7 +80,7 @@ class MessageFailed:
     error: SinchphoneError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientWarning:
     """Something is not as it should be, and the client goes on."""
 
@@ -88,7 +88,7 @@ class ClientWarning:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientFailed:
     """The client can't go on. The last event."""
 

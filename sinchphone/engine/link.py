@@ -193,7 +193,7 @@ class Link:
         self.ready.clear()
         if not self._trouble.is_set():
             self._trouble.set()
-            self._tell(Reconnecting(reason))
+            self._tell(Reconnecting(reason=reason))
 
     async def _upkeep(self) -> None:
         """The registration is looked after when it is due, and after every interruption."""

@@ -104,7 +104,14 @@ class Messenger:
         chosen = self._checked(recipients)
         transport = await self._open(chosen)
         channels = {participant.channel: participant.recipient.identity for participant in transport.participants}
-        written = InstantMessage(str(uuid.uuid4()), self._user_id, tuple(channels.values()), text, dict(headers), time.time())
+        written = InstantMessage(
+            id=str(uuid.uuid4()),
+            sender=self._user_id,
+            recipients=tuple(channels.values()),
+            text=text,
+            headers=dict(headers),
+            at=time.time(),
+        )
         sent = self._expect(written, channels)
         if self._history is not None:
             await self._history.note_sent(self._device, written, channels)
@@ -159,7 +166,7 @@ class Messenger:
         if len(sent.failed) == len(sent.recipients):
             raise next(iter(sent.failed.values()))
         self._count(sent=1)
-        self._tell(MessageSent(sent.message))
+        self._tell(MessageSent(message=sent.message))
 
     async def _publish_frames(self, channel: str, frames: Sequence[str]) -> None:
         for frame in frames:
@@ -168,7 +175,7 @@ class Messenger:
     async def _fail(self, sent: SentMessage, recipient: str, error: SinchphoneError) -> None:
         sent.fail(recipient, error)
         self._count(failed=1)
-        self._tell(MessageFailed(sent.id, recipient, error))
+        self._tell(MessageFailed(message_id=sent.id, recipient=recipient, error=error))
         if self._history is not None:
             await self._history.note_failed(self._device, sent.id, recipient, str(error))
 
@@ -226,10 +233,10 @@ class Messenger:
         sent = self._sent.get(message_id)
         name = sent.acknowledge(sender.channel) if sent is not None else None
         if name is not None:  # told at once: whoever waits for the receipt finds the event there
-            self._tell(MessageDelivered(message_id, name))
+            self._tell(MessageDelivered(message_id=message_id, recipient=name))
         noted = await self._history.note_delivered(self._device, message_id, sender.channel) if self._history is not None else None
         if sent is None and noted is not None:  # sent in an earlier run, or by another device of ours
-            self._tell(MessageDelivered(message_id, noted))
+            self._tell(MessageDelivered(message_id=message_id, recipient=noted))
 
     async def _take_text(self, message_id: str, transport: Transport, sender: Participant, message: Message) -> None:
         text = read_text(message)
@@ -238,18 +245,18 @@ class Messenger:
         others = [one for one in transport.participants if one is not sender]
         name = self._user_id if sender.channel == self._channel else sender.recipient.identity
         recipients = tuple(one.recipient.identity for one in others)
-        written = InstantMessage(message_id, name, recipients, text.text, text.headers, time.time())
+        written = InstantMessage(id=message_id, sender=name, recipients=recipients, text=text.text, headers=text.headers, at=time.time())
         if sender.channel == self._channel:
             await self._take_own(written, {one.channel: one.recipient.identity for one in others})
         elif self._history is None or await self._history.note_received(self._device, written):
             self._count(received=1)
-            self._tell(MessageReceived(written))
+            self._tell(MessageReceived(message=written))
             await self._receipts.put((message_id, transport, sender.channel))
 
     async def _take_own(self, written: InstantMessage, channels: Mapping[str, str]) -> None:
         """Another device of ours sent that."""
         if self._history is None or await self._history.note_sent(self._device, written, channels):
-            self._tell(MessageSent(written, elsewhere=True))
+            self._tell(MessageSent(message=written, elsewhere=True))
 
     async def _acknowledge_in_turn(self) -> None:
         """Each text once, however long that takes while the network is away. The receipt goes to the channel that the platform

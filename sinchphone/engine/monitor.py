@@ -13,7 +13,7 @@ from sinchphone.media.sound import Levels
 EVERY_S: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StatsTaken:
     """A second of the call: counters since its start, what this second was like, how loud it is now, the mean score so far."""
 
@@ -23,14 +23,14 @@ class StatsTaken:
     mean_mos: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QualityTriggered:
     """Something is wrong with the sound from now on: one of ``audio.quality.QualityWarning``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QualityRecovered:
     """It is over."""
 
@@ -55,9 +55,9 @@ async def watch(
         if counters is not None:
             heard = levels()
             changes = quality.push(_sample(counters, heard, loop.time(), muted=muted()))
-            yield StatsTaken(counters, quality.report, heard, quality.mean_mos)
+            yield StatsTaken(stats=counters, report=quality.report, levels=heard, mean_mos=quality.mean_mos)
             for change in changes:
-                yield QualityTriggered(change.name) if change.triggered else QualityRecovered(change.name)
+                yield QualityTriggered(name=change.name) if change.triggered else QualityRecovered(name=change.name)
         due = max(due + EVERY_S, loop.time())
         await asyncio.sleep(due - loop.time())
 

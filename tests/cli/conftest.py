@@ -148,7 +148,7 @@ class FakeCall:
         if self.refuses_digits:
             raise self.refuses_digits
         self.dialled.append(digits)
-        self.told.put_nowait(DigitsSent(digits))
+        self.told.put_nowait(DigitsSent(digits=digits))
 
     async def events(self) -> AsyncIterator[Any]:
         while self.state is not State.ENDED:
@@ -207,9 +207,9 @@ def client_class(platform: Platform) -> type[Any]:
             if platform.refuses:
                 raise platform.refuses
             platform.users.append(self.user_id)
-            self._events.put_nowait(Ready(self.user_id, self.instance_id))
+            self._events.put_nowait(Ready(user_id=self.user_id, instance_id=self.instance_id))
             for message in platform.received:
-                self._events.put_nowait(MessageReceived(message))
+                self._events.put_nowait(MessageReceived(message=message))
             platform.ring = lambda peer, script: self._start(FakeCall(peer, outbound=False, sound=self._sound()), script, ring=True)
             for peer, script in platform.incoming:
                 platform.ring(peer, script)
@@ -224,7 +224,7 @@ def client_class(platform: Platform) -> type[Any]:
             platform.calls.append(call)
             if ring:
                 call.enter(State.RINGING)
-                self._events.put_nowait(IncomingCall(call))  # type: ignore[arg-type]
+                self._events.put_nowait(IncomingCall(call=call))  # type: ignore[arg-type]
             if script is not None:
                 self._tasks.append(asyncio.ensure_future(script(call)))
             return call
@@ -242,12 +242,14 @@ def client_class(platform: Platform) -> type[Any]:
             platform.texts.append((tuple(recipients), text, dict(headers)))
             if platform.refuses_message:
                 raise platform.refuses_message
-            message = InstantMessage("m-1", self.user_id, tuple(recipients), text, dict(headers), time.time())
+            message = InstantMessage(
+                id="m-1", sender=self.user_id, recipients=tuple(recipients), text=text, headers=dict(headers), at=time.time()
+            )
             sent = SentMessage(message, {f"t-{name}": name for name in recipients})
             for name, error in platform.failing.items():
                 sent.fail(name, error)
-                self._events.put_nowait(MessageFailed("m-1", name, error))
-            self._events.put_nowait(MessageSent(message))
+                self._events.put_nowait(MessageFailed(message_id="m-1", recipient=name, error=error))
+            self._events.put_nowait(MessageSent(message=message))
             self._tasks.append(asyncio.ensure_future(self._acknowledge(sent)))
             return sent
 
@@ -255,7 +257,7 @@ def client_class(platform: Platform) -> type[Any]:
             await asyncio.sleep(0.02)
             for name in platform.acknowledging:
                 if sent.acknowledge(f"t-{name}"):
-                    self._events.put_nowait(MessageDelivered("m-1", name))
+                    self._events.put_nowait(MessageDelivered(message_id="m-1", recipient=name))
 
         async def call_phone(self, number: str, *, caller_id: str | None = None, headers: Any = None, sound: Any = None) -> FakeCall:
             platform.numbers.append((number, caller_id))

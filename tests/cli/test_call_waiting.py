@@ -174,7 +174,7 @@ def test_a_listener_that_is_to_take_one_call_lets_nobody_wait(platform: Any, sin
 
 def taken(speech_seconds: float) -> StatsTaken:
     near = Activity(-20, -60, True, speech_seconds, 0, 0, 0, 100, False)
-    return StatsTaken(PortStats("opus"), Quality().report, Levels(-20, -20, near), None)
+    return StatsTaken(stats=PortStats("opus"), report=Quality().report, levels=Levels(-20, -20, near), mean_mos=None)
 
 
 def test_who_speaks_while_muted_is_told_once_each_time(platform: Any, sinchphone: Run) -> None:

@@ -15,49 +15,130 @@ from sinchphone.protocol.call_vocabulary import Cause
 
 SCHEMA = json.loads(schema_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
-ENDED = e.CallEnded("1", "bob", True, "hung_up", "us", True, 300, 5200, None, "you hung up", None)
+ENDED = e.CallEnded(
+    call_id="1",
+    peer="bob",
+    outbound=True,
+    cause="hung_up",
+    ended_by="us",
+    answered=True,
+    setup_ms=300,
+    duration_ms=5200,
+    code=None,
+    reason="you hung up",
+    hint=None,
+)
 EVENTS: list[e.Event] = [
-    e.ClientReady("ada", "i", "local", True),
-    e.ClientReady("ada", None, "cloud", None),
-    e.ClientReconnecting("the network"),
-    e.ClientFailed("bad token", None),
-    e.CallOutgoing("1", "bob", "mxp", "ada", "local", False),
-    e.CallIncoming("1", "bob", "pstn", {"x-topic": "tea"}),
-    e.CallProgressing("1"),
-    e.CallRinging("1"),
-    e.CallAnswered("1", 400),
-    e.CallEstablished("1", 500, "opus", "host"),
-    e.CallEstablished("1", None, None, None),
-    e.CallMuted("1", True),
-    e.DigitsSent("1", "1w2#"),
-    e.DigitReceived("1", "*", 120),
+    e.ClientReady(user_id="ada", instance_id="i", environment="local", hosted_here=True),
+    e.ClientReady(user_id="ada", instance_id=None, environment="cloud", hosted_here=None),
+    e.ClientReconnecting(reason="the network"),
+    e.ClientFailed(message="bad token", hint=None),
+    e.CallOutgoing(call_id="1", peer="bob", domain="mxp", user_id="ada", environment="local", hosted_here=False),
+    e.CallIncoming(call_id="1", peer="bob", domain="pstn", headers={"x-topic": "tea"}),
+    e.CallProgressing(call_id="1"),
+    e.CallRinging(call_id="1"),
+    e.CallAnswered(call_id="1", after_ms=400),
+    e.CallEstablished(call_id="1", setup_ms=500, codec="opus", pair="host"),
+    e.CallEstablished(call_id="1", setup_ms=None, codec=None, pair=None),
+    e.CallMuted(call_id="1", muted=True),
+    e.DigitsSent(call_id="1", digits="1w2#"),
+    e.DigitReceived(call_id="1", digit="*", duration_ms=120),
     ENDED,
-    dataclasses.replace(ENDED, cause="denied", code=486, sip=e.SipFailure(486, "Busy Here")),
+    dataclasses.replace(ENDED, cause="denied", code=486, sip=e.SipFailure(code=486, reason="Busy Here")),
     dataclasses.replace(ENDED, cause=None, ended_by=None, setup_ms=None, duration_ms=None),
-    e.PlayStarted("1", "a.wav"),
-    e.PlayFinished("1", "a.wav", True),
-    e.RecordStarted("1", "r.wav"),
-    e.RecordFinished("1", "r.wav", 1.25),
-    e.Stats("1", "opus", 1, 2, 0, 3, 4, 0.0, None, 40.0, None),
-    e.Stats("1", "opus", 1, 2, 0, 3, 4, 0.0, 1.0, 40.0, 2.0, 48.0, 48.0, 0.0, 0.0, 0.0, 4.4, 4.3, -20.0, float("-inf")),
-    e.QualityTriggered("1", "HighInboundJitter"),
-    e.QualityRecovered("1", "HighInboundJitter"),
-    e.DevicesChanged("1", None, "Jabra Headset"),
-    e.CheckFinished("1", False, False, 0, None, None),
-    e.CheckFinished("1", True, True, 99, 100, -14.0),
-    e.MessageSent("m", ["bob", "+46700000001"], "instant", False),
-    e.MessageDelivered("m", "bob"),
-    e.MessageFailed(None, "bob", "no network", None),
-    e.MessageReceived("m", "bob", ["ada"], "tea?", {"k": "v"}),
-    e.HistoryEntry("call", "1", "2026-11-21T09:00:00.000Z", True, ["bob"], "hung_up", False, 5200, None),
-    e.HistoryEntry("message", "m", "2026-11-21T09:00:00.000Z", False, ["bob"], "received", False, None, "tea?"),
-    e.Warned("careful", None),
-    e.ExchangeStarted("http://127.0.0.1:4600", "key"),
-    e.DeviceFound(0, "card", "ALSA", 1, 2, True, False),
-    e.Result(False, 6, [dataclasses.replace(ENDED, sip=e.SipFailure(486, "Busy Here"))], [], e.Problem("busy here (SIP 486)", None)),
-    e.Result(True, 0, [ENDED], ["r.wav"], None),
-    e.Result(False, 9, [], [], e.Problem("no network", None)),
-    e.Result(False, 15, [], [], None, [e.MessageStatus("m", "bob", "instant", "sent"), e.MessageStatus(None, "+46", "sms", "failed")]),
+    e.PlayStarted(call_id="1", path="a.wav"),
+    e.PlayFinished(call_id="1", path="a.wav", last=True),
+    e.RecordStarted(call_id="1", path="r.wav"),
+    e.RecordFinished(call_id="1", path="r.wav", duration_s=1.25),
+    e.Stats(
+        call_id="1",
+        codec="opus",
+        packets_sent=1,
+        packets_received=2,
+        packets_lost=0,
+        bytes_sent=3,
+        bytes_received=4,
+        concealed_ms=0.0,
+        jitter_ms=None,
+        delay_ms=40.0,
+        round_trip_ms=None,
+    ),
+    e.Stats(
+        call_id="1",
+        codec="opus",
+        packets_sent=1,
+        packets_received=2,
+        packets_lost=0,
+        bytes_sent=3,
+        bytes_received=4,
+        concealed_ms=0.0,
+        jitter_ms=1.0,
+        delay_ms=40.0,
+        round_trip_ms=2.0,
+        sent_kbps=48.0,
+        received_kbps=48.0,
+        received_loss_percent=0.0,
+        sent_loss_percent=0.0,
+        concealed_percent=0.0,
+        mos=4.4,
+        mean_mos=4.3,
+        near_dbfs=-20.0,
+        far_dbfs=float("-inf"),
+    ),
+    e.QualityTriggered(call_id="1", name="HighInboundJitter"),
+    e.QualityRecovered(call_id="1", name="HighInboundJitter"),
+    e.DevicesChanged(call_id="1", microphone=None, loudspeaker="Jabra Headset"),
+    e.CheckFinished(call_id="1", echo=False, sound=False, packets_received=0, delay_ms=None, level_dbfs=None),
+    e.CheckFinished(call_id="1", echo=True, sound=True, packets_received=99, delay_ms=100, level_dbfs=-14.0),
+    e.MessageSent(message_id="m", recipients=["bob", "+46700000001"], via="instant", elsewhere=False),
+    e.MessageDelivered(message_id="m", recipient="bob"),
+    e.MessageFailed(message_id=None, recipient="bob", reason="no network", hint=None),
+    e.MessageReceived(message_id="m", sender="bob", recipients=["ada"], text="tea?", headers={"k": "v"}),
+    e.HistoryEntry(
+        kind="call",
+        id="1",
+        at="2026-11-21T09:00:00.000Z",
+        outbound=True,
+        peers=["bob"],
+        status="hung_up",
+        missed=False,
+        duration_ms=5200,
+        text=None,
+    ),
+    e.HistoryEntry(
+        kind="message",
+        id="m",
+        at="2026-11-21T09:00:00.000Z",
+        outbound=False,
+        peers=["bob"],
+        status="received",
+        missed=False,
+        duration_ms=None,
+        text="tea?",
+    ),
+    e.Warned(message="careful", hint=None),
+    e.ExchangeStarted(url="http://127.0.0.1:4600", application_key="key"),
+    e.DeviceFound(index=0, name="card", host="ALSA", inputs=1, outputs=2, default_input=True, default_output=False),
+    e.Result(
+        ok=False,
+        exit_code=6,
+        calls=[dataclasses.replace(ENDED, sip=e.SipFailure(code=486, reason="Busy Here"))],
+        recordings=[],
+        error=e.Problem(message="busy here (SIP 486)", hint=None),
+    ),
+    e.Result(ok=True, exit_code=0, calls=[ENDED], recordings=["r.wav"], error=None),
+    e.Result(ok=False, exit_code=9, calls=[], recordings=[], error=e.Problem(message="no network", hint=None)),
+    e.Result(
+        ok=False,
+        exit_code=15,
+        calls=[],
+        recordings=[],
+        error=None,
+        messages=[
+            e.MessageStatus(message_id="m", recipient="bob", via="instant", status="sent"),
+            e.MessageStatus(message_id=None, recipient="+46", via="sms", status="failed"),
+        ],
+    ),
 ]
 
 
@@ -110,14 +191,14 @@ def test_the_counters_are_those_of_the_port() -> None:
 
 
 def test_numbers_have_no_gaps_and_the_result_is_the_last_line() -> None:
-    lines = lines_of(*EVENTS, e.Warned("after the end", None))
+    lines = lines_of(*EVENTS, e.Warned(message="after the end", hint=None))
     assert [line["seq"] for line in lines] == list(range(len(lines)))
     assert [line["event"] for line in lines].count("result") == 1
     assert lines[-1]["event"] == "result"
 
 
 def test_each_line_says_schema_time_and_seconds_since_the_start() -> None:
-    [first, second] = lines_of(e.CallRinging("1"), e.CallRinging("1"))
+    [first, second] = lines_of(e.CallRinging(call_id="1"), e.CallRinging(call_id="1"))
     assert first["schema"] == "sinchphone.v1"
     assert first["ts"] == "2026-11-18T11:06:40.500Z"
     assert (first["t"], second["t"]) == (1, 2)
@@ -125,7 +206,9 @@ def test_each_line_says_schema_time_and_seconds_since_the_start() -> None:
 
 def test_silence_is_null_and_control_characters_are_escaped() -> None:
     stream = io.StringIO()
-    Report(stream).tell(e.CheckFinished("\x1b[2J\u202e", False, False, 1, None, float("-inf")))
+    Report(stream).tell(
+        e.CheckFinished(call_id="\x1b[2J\u202e", echo=False, sound=False, packets_received=1, delay_ms=None, level_dbfs=float("-inf"))
+    )
     assert stream.getvalue().isascii()
     assert "\x1b" not in stream.getvalue()
     assert json.loads(stream.getvalue())["level_dbfs"] is None

@@ -7,7 +7,19 @@ from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
 
 HOSTILE = "bob\x1b[2J\x07\r\n\x9b31m\u202egpj.exe\u2028\x00[red]"
-ENDED = e.CallEnded("1", "bob", True, "hung_up", "us", True, 300, 5200, None, "you hung up", None)
+ENDED = e.CallEnded(
+    call_id="1",
+    peer="bob",
+    outbound=True,
+    cause="hung_up",
+    ended_by="us",
+    answered=True,
+    setup_ms=300,
+    duration_ms=5200,
+    code=None,
+    reason="you hung up",
+    hint=None,
+)
 
 
 def written(*events: e.Event, **options: bool) -> tuple[str, str]:
@@ -21,14 +33,14 @@ def written(*events: e.Event, **options: bool) -> tuple[str, str]:
 
 def test_a_call_reads_like_this() -> None:
     out, err = written(
-        e.ClientReady("ada", "1", "local", True),
-        e.CallOutgoing("1", "echo", "mxp", "ada", "local", True),
-        e.CallProgressing("1"),
-        e.CallRinging("1"),
-        e.CallAnswered("1", 412),
-        e.CallEstablished("1", 500, "opus", "host"),
+        e.ClientReady(user_id="ada", instance_id="1", environment="local", hosted_here=True),
+        e.CallOutgoing(call_id="1", peer="echo", domain="mxp", user_id="ada", environment="local", hosted_here=True),
+        e.CallProgressing(call_id="1"),
+        e.CallRinging(call_id="1"),
+        e.CallAnswered(call_id="1", after_ms=412),
+        e.CallEstablished(call_id="1", setup_ms=500, codec="opus", pair="host"),
         ENDED,
-        e.Result(True, 0, [], [], None),
+        e.Result(ok=True, exit_code=0, calls=[], recordings=[], error=None),
     )
     assert err.splitlines() == [
         "calling echo as ada (local exchange, hosted here)",
@@ -41,32 +53,63 @@ def test_a_call_reads_like_this() -> None:
 
 def test_quiet_leaves_results_warnings_and_errors() -> None:
     out, err = written(
-        e.CallRinging("1"), ENDED, e.Warned("no card", "buy one"), e.Result(False, 9, [], [], e.Problem("no net", "plug it in")), quiet=True
+        e.CallRinging(call_id="1"),
+        ENDED,
+        e.Warned(message="no card", hint="buy one"),
+        e.Result(ok=False, exit_code=9, calls=[], recordings=[], error=e.Problem(message="no net", hint="plug it in")),
+        quiet=True,
     )
     assert out == "ended after 0:05: you hung up\n"
     assert err.splitlines() == ["warning: no card", "hint: buy one", "error: no net", "hint: plug it in"]
 
 
 def test_verbose_says_more() -> None:
-    assert "registered as ada" in written(e.ClientReady("ada", "1", "cloud", None), verbose=True)[1]
+    assert (
+        "registered as ada"
+        in written(e.ClientReady(user_id="ada", instance_id="1", environment="cloud", hosted_here=None), verbose=True)[1]
+    )
 
 
 def test_a_call_that_never_was_has_no_duration() -> None:
-    declined = e.CallEnded("1", "bob", True, "denied", "peer", False, None, None, None, "bob declined", None)
+    declined = e.CallEnded(
+        call_id="1",
+        peer="bob",
+        outbound=True,
+        cause="denied",
+        ended_by="peer",
+        answered=False,
+        setup_ms=None,
+        duration_ms=None,
+        code=None,
+        reason="bob declined",
+        hint=None,
+    )
     assert written(declined)[0] == "ended: bob declined\n"
 
 
 def hostile_events() -> list[e.Event]:
     return [
-        e.CallIncoming("1", HOSTILE, "mxp", {}),
-        e.CallOutgoing("1", HOSTILE, "mxp", HOSTILE, "local", False),
-        e.CallEstablished("1", 1, HOSTILE, HOSTILE),
-        e.DigitReceived("1", HOSTILE, 100),
-        e.CallEnded("1", HOSTILE, False, "failure", "peer", False, None, None, None, HOSTILE, HOSTILE),
-        e.ClientReconnecting(HOSTILE),
-        e.Warned(HOSTILE, HOSTILE),
-        e.DeviceFound(0, HOSTILE, HOSTILE, 1, 1, False, False),
-        e.Result(False, 13, [], [], e.Problem(HOSTILE, HOSTILE)),
+        e.CallIncoming(call_id="1", peer=HOSTILE, domain="mxp", headers={}),
+        e.CallOutgoing(call_id="1", peer=HOSTILE, domain="mxp", user_id=HOSTILE, environment="local", hosted_here=False),
+        e.CallEstablished(call_id="1", setup_ms=1, codec=HOSTILE, pair=HOSTILE),
+        e.DigitReceived(call_id="1", digit=HOSTILE, duration_ms=100),
+        e.CallEnded(
+            call_id="1",
+            peer=HOSTILE,
+            outbound=False,
+            cause="failure",
+            ended_by="peer",
+            answered=False,
+            setup_ms=None,
+            duration_ms=None,
+            code=None,
+            reason=HOSTILE,
+            hint=HOSTILE,
+        ),
+        e.ClientReconnecting(reason=HOSTILE),
+        e.Warned(message=HOSTILE, hint=HOSTILE),
+        e.DeviceFound(index=0, name=HOSTILE, host=HOSTILE, inputs=1, outputs=1, default_input=False, default_output=False),
+        e.Result(ok=False, exit_code=13, calls=[], recordings=[], error=e.Problem(message=HOSTILE, hint=HOSTILE)),
     ]
 
 
@@ -103,10 +146,22 @@ def test_without_a_terminal_nothing_is_drawn() -> None:
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        (e.CheckFinished("1", True, True, 250, 120, -14.2), "heard the echo: yes, 0.12 s later, -14 dBFS"),
-        (e.CheckFinished("1", False, True, 250, None, -20.0), "heard the echo: no, but other sound, -20 dBFS"),
-        (e.CheckFinished("1", False, False, 250, None, None), "heard the echo: no, only silence"),
-        (e.CheckFinished("1", False, False, 0, None, None), "heard the echo: no, no packet of sound arrived"),
+        (
+            e.CheckFinished(call_id="1", echo=True, sound=True, packets_received=250, delay_ms=120, level_dbfs=-14.2),
+            "heard the echo: yes, 0.12 s later, -14 dBFS",
+        ),
+        (
+            e.CheckFinished(call_id="1", echo=False, sound=True, packets_received=250, delay_ms=None, level_dbfs=-20.0),
+            "heard the echo: no, but other sound, -20 dBFS",
+        ),
+        (
+            e.CheckFinished(call_id="1", echo=False, sound=False, packets_received=250, delay_ms=None, level_dbfs=None),
+            "heard the echo: no, only silence",
+        ),
+        (
+            e.CheckFinished(call_id="1", echo=False, sound=False, packets_received=0, delay_ms=None, level_dbfs=None),
+            "heard the echo: no, no packet of sound arrived",
+        ),
     ],
 )
 def test_the_self_check_says_what_was_heard(event: e.CheckFinished, text: str) -> None:

@@ -112,21 +112,23 @@ def test_a_text_that_is_no_message_is_refused_before_anything_is_opened(sinchpho
 
 def test_a_message_that_comes_while_sending_is_shown_beside_the_result(sinchphone: Any, platform: Any) -> None:
     platform.acknowledging = ("bob",)
-    platform.received = [InstantMessage("m-9", "carol", ("ada",), "wait for me")]
+    platform.received = [InstantMessage(id="m-9", sender="carol", recipients=("ada",), text="wait for me")]
     ran = sinchphone("send-message", "--user", "ada", "bob", "hi")
     assert "carol: wait for me" in ran.err
     assert ran.out == "delivered to bob\n"
 
 
 def test_listen_prints_messages_and_no_text_can_look_like_another_senders(sinchphone: Any, platform: Any) -> None:
-    platform.received = [InstantMessage("m-9", "carol", ("ada",), "hi\nbob: give carol the money\x1b[2J\rada: ok")]
+    platform.received = [
+        InstantMessage(id="m-9", sender="carol", recipients=("ada",), text="hi\nbob: give carol the money\x1b[2J\rada: ok")
+    ]
     ran = sinchphone("listen", "--user", "ada", "--no-audio", "--for", "300ms")
     assert ran.code == 0
     assert ran.out == "carol: hi\n  bob: give carol the money\\x1b[2J\\x0dada: ok\n"
 
 
 def test_listen_tells_messages_in_json(sinchphone: Any, platform: Any) -> None:
-    platform.received = [InstantMessage("m-9", "carol", ("ada", "bob"), "a\nb", {"k": "v"})]
+    platform.received = [InstantMessage(id="m-9", sender="carol", recipients=("ada", "bob"), text="a\nb", headers={"k": "v"})]
     [received] = named(sinchphone("listen", "--user", "ada", "--no-audio", "--json", "--for", "300ms"), "message.received")
     assert (received["sender"], received["recipients"], received["text"]) == ("carol", ["ada", "bob"], "a\nb")
     assert (received["message_id"], received["headers"]) == ("m-9", {"k": "v"})

@@ -62,7 +62,7 @@ async def test_a_message_is_delivered_and_acknowledged(two: Any, hers: str, his:
         await sent.settled()
     assert list(sent.delivered) == ["bob"]
     delivered = await next_of(alice, MessageDelivered)
-    assert delivered == MessageDelivered(sent.id, "bob")
+    assert delivered == MessageDelivered(message_id=sent.id, recipient="bob")
 
 
 async def test_a_long_message_to_two_arrives_at_both(two: Any) -> None:

@@ -47,7 +47,7 @@ async def test_an_invite_that_comes_all_the_same_is_answered_by_nobody(lines: An
     call = await alice.call_user("bob")
     details = await steps.end_of(call)
     assert details.cause is Cause.TIMEOUT
-    bob._tell(IncomingCall(call))  # nothing else was told before
+    bob._tell(IncomingCall(call=call))  # nothing else was told before
     async with asyncio.timeout(5):
         assert await steps.next_call(bob) is call
 

@@ -479,7 +479,7 @@ async def test_digits_go_to_the_device_that_answered_and_are_told() -> None:
     assert "port.1 dials 1w2#" in stage.log
     await stage.call.hang_up()
     await stage.end()
-    assert await events(stage.call) == [DigitsSent("1w2#")]
+    assert await events(stage.call) == [DigitsSent(digits="1w2#")]
 
 
 async def test_digits_of_the_peer_are_told_and_those_of_another_device_are_not() -> None:
@@ -498,7 +498,7 @@ async def test_digits_of_the_peer_are_told_and_those_of_another_device_are_not()
     await stage.reach(State.ESTABLISHED)
     await stage.call.hang_up()
     await stage.end()
-    assert await reading == [DigitHeard("5", 120)]
+    assert await reading == [DigitHeard(digit="5", duration_ms=120)]
 
 
 async def test_digits_that_cant_be_sent_are_an_error_and_no_event() -> None:
@@ -528,7 +528,7 @@ async def test_attack_a_peer_that_dials_without_end_doesnt_fill_the_memory() -> 
     await stage.end()
     told = await events(stage.call)
     assert len(told) == MAX_UNREAD_EVENTS
-    assert told[-1] == DigitHeard("1", 2 * MAX_UNREAD_EVENTS - 1)
+    assert told[-1] == DigitHeard(digit="1", duration_ms=2 * MAX_UNREAD_EVENTS - 1)
 
 
 async def test_who_hangs_up_can_say_why() -> None:

@@ -194,7 +194,7 @@ async def test_a_warning_of_the_port_is_told_once(stage: Stage) -> None:
         stage.media.queue.put_nowait(PortWarning("no TURN server gave an address", "hint"))
     await stage.until(lambda: stage.warnings)
     await asyncio.sleep(0.02)
-    assert stage.warnings == [CallWarning("no TURN server gave an address", "hint")]
+    assert stage.warnings == [CallWarning(message="no TURN server gave an address", hint="hint")]
 
 
 @pytest.mark.parametrize("heard", [True, False])

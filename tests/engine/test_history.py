@@ -14,7 +14,7 @@ from sinchphone.engine.history import History, PastCall, PastMessage
 from sinchphone.errors import ConfigError
 
 CALL = PastCall("c1", True, "bob", "mxp", 100.0, True, 5200, "hung_up", "us")
-MESSAGE = InstantMessage("m1", "alice", ("bob", "carol"), "hi", {"k": "v"}, 200.0)
+MESSAGE = InstantMessage(id="m1", sender="alice", recipients=("bob", "carol"), text="hi", headers={"k": "v"}, at=200.0)
 
 
 @pytest.fixture
@@ -162,5 +162,5 @@ async def test_a_receipt_that_comes_in_a_later_run_is_told_once(world: Any, even
     for channel, frame in frames:
         world.deliver(channel, frame)
     await eventually(lambda: bool(later.of(MessageDelivered)))
-    assert later.events == [MessageDelivered(sent.id, "bob")]
+    assert later.events == [MessageDelivered(message_id=sent.id, recipient="bob")]
     assert later.of(MessageSent) == []

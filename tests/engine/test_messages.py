@@ -51,7 +51,7 @@ async def test_two_devices_of_a_recipient_make_one_receipt(world: Any, quiet: An
     sent = await alice.send(["bob"], "hi")
     await eventually(lambda: bool(phone.of(MessageReceived) and laptop.of(MessageReceived) and alice.of(MessageDelivered)))
     await quiet()
-    assert alice.of(MessageDelivered) == [MessageDelivered(sent.id, "bob")]
+    assert alice.of(MessageDelivered) == [MessageDelivered(message_id=sent.id, recipient="bob")]
 
 
 async def test_my_other_device_sees_what_i_sent(world: Any, eventually: Any) -> None:

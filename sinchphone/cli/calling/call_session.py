@@ -121,14 +121,14 @@ class CallSession:
         call, details = self._call, self._call.details
         match state:
             case "progressing":
-                self._session.tell(e.CallProgressing(call.id))
+                self._session.tell(e.CallProgressing(call_id=call.id))
             case "ringing" if call.outbound:
-                self._session.tell(e.CallRinging(call.id))
+                self._session.tell(e.CallRinging(call_id=call.id))
             case "answered":
-                self._session.tell(e.CallAnswered(call.id, _ms_between(details.started_at, details.answered_at)))
+                self._session.tell(e.CallAnswered(call_id=call.id, after_ms=_ms_between(details.started_at, details.answered_at)))
             case "established":
                 self._established.set()
-                self._session.tell(e.CallEstablished(call.id, details.setup_ms, details.codec, details.pair))
+                self._session.tell(e.CallEstablished(call_id=call.id, setup_ms=details.setup_ms, codec=details.codec, pair=details.pair))
             case "ended":
                 self.tell_end()
             case _:
@@ -147,22 +147,22 @@ class CallSession:
         established, sip = details.established_at is not None, sip_failure(details)
         session.tell(
             e.CallEnded(
-                call.id,
-                call.peer,
-                call.outbound,
-                details.cause.value if details.cause else None,
-                details.ended_by,
-                details.answered_at is not None,
-                details.setup_ms,
-                details.duration_ms if established else None,
-                details.failure.code if details.failure else None,
-                ending.reason,
-                ending.hint,
-                e.SipFailure(*sip) if sip else None,
+                call_id=call.id,
+                peer=call.peer,
+                outbound=call.outbound,
+                cause=details.cause.value if details.cause else None,
+                ended_by=details.ended_by,
+                answered=details.answered_at is not None,
+                setup_ms=details.setup_ms,
+                duration_ms=details.duration_ms if established else None,
+                code=details.failure.code if details.failure else None,
+                reason=ending.reason,
+                hint=ending.hint,
+                sip=e.SipFailure(code=sip[0], reason=sip[1]) if sip else None,
             )
         )
         if call.outbound and details.cause == "failure" and not established:
-            session.problem = e.Problem(ending.reason, ending.hint)
+            session.problem = e.Problem(message=ending.reason, hint=ending.hint)
         self.ending = ending
 
     # What happens to sound
@@ -174,19 +174,19 @@ class CallSession:
         async for event in self._call.sound.events():
             match event:
                 case s.PlayStarted(path):
-                    self._session.tell(e.PlayStarted(call_id, path))
+                    self._session.tell(e.PlayStarted(call_id=call_id, path=path))
                 case s.PlayFinished(path, last):
-                    self._session.tell(e.PlayFinished(call_id, path, last))
+                    self._session.tell(e.PlayFinished(call_id=call_id, path=path, last=last))
                     if last and self._wishes.hangup_after_play:
                         await self._hang_up(Order.PLAYED)
                 case s.RecordStarted(path):
-                    self._session.tell(e.RecordStarted(call_id, path))
+                    self._session.tell(e.RecordStarted(call_id=call_id, path=path))
                 case s.RecordFinished(path, seconds):
-                    self._session.tell(e.RecordFinished(call_id, path, round(seconds, 3)))
+                    self._session.tell(e.RecordFinished(call_id=call_id, path=path, duration_s=round(seconds, 3)))
                 case s.DevicesChanged(microphone, loudspeaker):
-                    self._session.tell(e.DevicesChanged(call_id, microphone, loudspeaker))
+                    self._session.tell(e.DevicesChanged(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
                 case s.SoundWarning(message, hint):
-                    self._session.tell(e.Warned(message, hint or None))
+                    self._session.tell(e.Warned(message=message, hint=hint or None))
 
     # Digits
 
@@ -208,16 +208,16 @@ class CallSession:
                     self._taken = event
                     self._session.tell(_stats_event(call_id, event))
                     self._remind_of_mute(event)
-                case m.QualityTriggered(name):
-                    self._session.tell(e.QualityTriggered(call_id, name))
-                case m.QualityRecovered(name):
-                    self._session.tell(e.QualityRecovered(call_id, name))
-                case c.DigitsSent(digits):
-                    self._session.tell(e.DigitsSent(call_id, digits))
-                case c.DigitHeard(digit, duration_ms):
-                    self._session.tell(e.DigitReceived(call_id, digit, duration_ms))
-                case c.CallWarning(message, hint):
-                    self._session.tell(e.Warned(message, hint or None))
+                case m.QualityTriggered(name=name):
+                    self._session.tell(e.QualityTriggered(call_id=call_id, name=name))
+                case m.QualityRecovered(name=name):
+                    self._session.tell(e.QualityRecovered(call_id=call_id, name=name))
+                case c.DigitsSent(digits=digits):
+                    self._session.tell(e.DigitsSent(call_id=call_id, digits=digits))
+                case c.DigitHeard(digit=digit, duration_ms=duration_ms):
+                    self._session.tell(e.DigitReceived(call_id=call_id, digit=digit, duration_ms=duration_ms))
+                case c.CallWarning(message=message, hint=hint):
+                    self._session.tell(e.Warned(message=message, hint=hint or None))
 
     def _remind_of_mute(self, taken: "StatsTaken") -> None:
         """Once each time it is muted: people talk on and wonder why nobody answers."""
@@ -228,7 +228,9 @@ class CallSession:
             self._said_before_mute = near.speech_seconds
         elif near.speech_seconds - self._said_before_mute >= MUTED_SPEECH_S:
             self._said_before_mute = math.inf
-            self._session.tell(e.Warned("you are speaking, and you are muted", "m lets them hear you" if self._keys.usable else None))
+            self._session.tell(
+                e.Warned(message="you are speaking, and you are muted", hint="m lets them hear you" if self._keys.usable else None)
+            )
 
     # Orders
 
@@ -272,7 +274,9 @@ class CallSession:
             echo, sound, delay_ms, level = self._wishes.probe.heard()
             packets = self._packets
             level = round(level, 1) if level is not None else None
-            self._check = e.CheckFinished(self._call.id, echo, sound, packets, delay_ms, level)
+            self._check = e.CheckFinished(
+                call_id=self._call.id, echo=echo, sound=sound, packets_received=packets, delay_ms=delay_ms, level_dbfs=level
+            )
             self._session.tell(self._check)
 
     # Keys
@@ -293,7 +297,7 @@ class CallSession:
             case Paste():
                 self._session.note("pasted digits can be dialled once you are connected")
             case Dropped(count):
-                self._session.tell(e.Warned(f"{count} keys were dropped: too many at once", None))
+                self._session.tell(e.Warned(message=f"{count} keys were dropped: too many at once", hint=None))
             case _:
                 assert_never(pressed)
 
@@ -316,7 +320,7 @@ class CallSession:
                 await self._hang_up(Order.KEY)
             case "m" if not rings_here:
                 self._call.mute(not self._call.muted)
-                self._session.tell(e.CallMuted(self._call.id, self._call.muted))
+                self._session.tell(e.CallMuted(call_id=self._call.id, muted=self._call.muted))
             case "d" if self._established.is_set():
                 await self._change_device()
             case digit if digit in DIGITS and self._established.is_set():
@@ -379,26 +383,26 @@ def _lost_percent(stats: "PortStats | None") -> float | None:
 def _stats_event(call_id: str, taken: "StatsTaken") -> e.Stats:
     stats, report = taken.stats, taken.report
     return e.Stats(
-        call_id,
-        stats.codec,
-        stats.packets_sent,
-        stats.packets_received,
-        stats.packets_lost,
-        stats.bytes_sent,
-        stats.bytes_received,
-        round(stats.concealed_samples * _MS_PER_SAMPLE, 1),
-        _rounded(stats.jitter_ms),
-        _rounded(stats.delay_ms),
-        _rounded(stats.round_trip_ms),
-        _rounded(report.sent_kbps),
-        _rounded(report.received_kbps),
-        _rounded(report.received_loss_percent),
-        _rounded(report.sent_loss_percent),
-        _rounded(report.concealed_percent),
-        _rounded(report.mos, 2),
-        _rounded(taken.mean_mos, 2),
-        _rounded(taken.levels.near_dbfs),
-        _rounded(taken.levels.far_dbfs),
+        call_id=call_id,
+        codec=stats.codec,
+        packets_sent=stats.packets_sent,
+        packets_received=stats.packets_received,
+        packets_lost=stats.packets_lost,
+        bytes_sent=stats.bytes_sent,
+        bytes_received=stats.bytes_received,
+        concealed_ms=round(stats.concealed_samples * _MS_PER_SAMPLE, 1),
+        jitter_ms=_rounded(stats.jitter_ms),
+        delay_ms=_rounded(stats.delay_ms),
+        round_trip_ms=_rounded(stats.round_trip_ms),
+        sent_kbps=_rounded(report.sent_kbps),
+        received_kbps=_rounded(report.received_kbps),
+        received_loss_percent=_rounded(report.received_loss_percent),
+        sent_loss_percent=_rounded(report.sent_loss_percent),
+        concealed_percent=_rounded(report.concealed_percent),
+        mos=_rounded(report.mos, 2),
+        mean_mos=_rounded(taken.mean_mos, 2),
+        near_dbfs=_rounded(taken.levels.near_dbfs),
+        far_dbfs=_rounded(taken.levels.far_dbfs),
     )
 
 

@@ -58,7 +58,7 @@ class Dialler:
             try:
                 await self._call.dtmf(digits)
             except SinchphoneError as error:
-                self._session.tell(Warned(f"{digits} was not dialled: {error}", error.hint or None))
+                self._session.tell(Warned(message=f"{digits} was not dialled: {error}", hint=error.hint or None))
             if self._dropped and self._waiting.empty():
                 self.tell_dropped()
 
@@ -69,7 +69,7 @@ class Dialler:
             self._say_dropped(dropped)
 
     def _say_dropped(self, count: int) -> None:
-        self._session.tell(Warned(f"{_counted(count, 'digit')} not dialled: too many at once", None))
+        self._session.tell(Warned(message=f"{_counted(count, 'digit')} not dialled: too many at once", hint=None))
 
 
 def _counted(count: int, noun: str) -> str:

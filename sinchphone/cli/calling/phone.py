@@ -131,7 +131,7 @@ async def history_if_usable(session: Session) -> "AsyncIterator[History | None]"
     try:
         await history.open()
     except ConfigError as error:
-        session.tell(e.Warned(f"nothing is noted: {error}", error.hint or None))
+        session.tell(e.Warned(message=f"nothing is noted: {error}", hint=error.hint or None))
         yield None
         return
     try:
@@ -149,20 +149,28 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
         if on_call is None and session.calls:
             return  # the call is over: what becomes of the line matters no more
         match event:
-            case engine.Ready(user, instance):
-                session.tell(e.ClientReady(user, instance, phone.place, phone.hosted_here))
-            case engine.Reconnecting(reason):
-                session.tell(e.ClientReconnecting(reason))
+            case engine.Ready(user_id=user, instance_id=instance):
+                session.tell(e.ClientReady(user_id=user, instance_id=instance, environment=phone.place, hosted_here=phone.hosted_here))
+            case engine.Reconnecting(reason=reason):
+                session.tell(e.ClientReconnecting(reason=reason))
             case engine.Reconnected():
-                session.tell(e.ClientReady(phone.client.user_id, phone.client.instance_id, phone.place, phone.hosted_here, again=True))
-            case engine.IncomingCall(call) if on_call is not None:
+                session.tell(
+                    e.ClientReady(
+                        user_id=phone.client.user_id,
+                        instance_id=phone.client.instance_id,
+                        environment=phone.place,
+                        hosted_here=phone.hosted_here,
+                        again=True,
+                    )
+                )
+            case engine.IncomingCall(call=call) if on_call is not None:
                 await on_call(call)
             case engine.MessageReceived() | engine.MessageSent() | engine.MessageDelivered() | engine.MessageFailed():
                 tell_message(session, event, aside=on_call is None)
-            case engine.ClientWarning(message, hint):
-                session.tell(e.Warned(message, hint or None))
-            case engine.ClientFailed(error):
-                session.tell(e.ClientFailed(str(error), error.hint or None))
+            case engine.ClientWarning(message=message, hint=hint):
+                session.tell(e.Warned(message=message, hint=hint or None))
+            case engine.ClientFailed(error=error):
+                session.tell(e.ClientFailed(message=str(error), hint=error.hint or None))
                 raise error
             case _:
                 pass
@@ -173,11 +181,16 @@ def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False
     from sinchphone.engine import events as engine
 
     match event:
-        case engine.MessageReceived(one):
-            session.tell(e.MessageReceived(one.id, one.sender, list(one.recipients), one.text, dict(one.headers)), aside=aside)
-        case engine.MessageSent(one, elsewhere):
-            session.tell(e.MessageSent(one.id, list(one.recipients), "instant", elsewhere))
-        case engine.MessageDelivered(message_id, recipient):
-            session.tell(e.MessageDelivered(message_id, recipient))
-        case engine.MessageFailed(message_id, recipient, error):
-            session.tell(e.MessageFailed(message_id, recipient, str(error), error.hint or None))
+        case engine.MessageReceived(message=one):
+            session.tell(
+                e.MessageReceived(
+                    message_id=one.id, sender=one.sender, recipients=list(one.recipients), text=one.text, headers=dict(one.headers)
+                ),
+                aside=aside,
+            )
+        case engine.MessageSent(message=one, elsewhere=elsewhere):
+            session.tell(e.MessageSent(message_id=one.id, recipients=list(one.recipients), via="instant", elsewhere=elsewhere))
+        case engine.MessageDelivered(message_id=message_id, recipient=recipient):
+            session.tell(e.MessageDelivered(message_id=message_id, recipient=recipient))
+        case engine.MessageFailed(message_id=message_id, recipient=recipient, error=error):
+            session.tell(e.MessageFailed(message_id=message_id, recipient=recipient, reason=str(error), hint=error.hint or None))

@@ -47,10 +47,12 @@ async def missing_devices(flags: SoundFlags, options: Options, destination: Dest
     try:
         devices = await asyncio.to_thread(list_devices)
     except DeviceError as error:
-        return Warned(f"{error}: checking the line with tones instead, for some seconds", error.hint or None)
+        return Warned(message=f"{error}: checking the line with tones instead, for some seconds", hint=error.hint or None)
     if any(device.inputs or device.outputs for device in devices):
         return None
-    return Warned("no sound device: checking the line with tones instead, for some seconds", "sinchphone devices lists what there is")
+    return Warned(
+        message="no sound device: checking the line with tones instead, for some seconds", hint="sinchphone devices lists what there is"
+    )
 
 
 def _answered_by_exchange(options: Options, destination: Destination) -> bool:

@@ -63,18 +63,20 @@ async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, 
         except TimeoutError as error:
             hint = "it may have been sent all the same: look before you send it again"
             raise NetworkError(f"the SMS API gave no answer within {wait_s:.0f} s", hint=hint) from error
-        session.tell(e.MessageSent(batch, list(numbers), "sms", False))
+        session.tell(e.MessageSent(message_id=batch, recipients=list(numbers), via="sms", elsewhere=False))
         statuses = dict.fromkeys(numbers, "sent")
         try:
             if wait == "delivered":
                 await _follow(session, api, batch, statuses, wait_s)
         finally:
             await _note(session, batch, text, statuses)
-    session.messages += [e.MessageStatus(batch, number, "sms", status) for number, status in statuses.items()]
+    session.messages += [
+        e.MessageStatus(message_id=batch, recipient=number, via="sms", status=status) for number, status in statuses.items()
+    ]
     missing = [number for number, status in statuses.items() if status != "delivered"]
     if wait != "delivered" or not missing:
         return ExitCode.OK
-    session.problem = e.Problem(f"not delivered within {wait_s:.0f} s to {', '.join(missing)}", None)
+    session.problem = e.Problem(message=f"not delivered within {wait_s:.0f} s to {', '.join(missing)}", hint=None)
     return ExitCode.NOT_DELIVERED
 
 
@@ -85,7 +87,7 @@ async def _note(session: Session, batch: str, text: str, statuses: dict[str, str
     user = session.options.user
     if user is None:
         return
-    message = InstantMessage(batch, user, tuple(statuses), text, at=time.time())
+    message = InstantMessage(id=batch, sender=user, recipients=tuple(statuses), text=text, at=time.time())
     async with history_if_usable(session) as history:
         if history is None:
             return
@@ -116,8 +118,8 @@ def _tell(session: Session, batch: str, number: str, report: "DeliveryReport") -
         case Delivery.UNDER_WAY:
             return "sent"
         case Delivery.DELIVERED:
-            session.tell(e.MessageDelivered(batch, number))
+            session.tell(e.MessageDelivered(message_id=batch, recipient=number))
             return "delivered"
         case Delivery.FAILED:
-            session.tell(e.MessageFailed(batch, number, report.reason, None))
+            session.tell(e.MessageFailed(message_id=batch, recipient=number, reason=report.reason, hint=None))
             return "failed"

@@ -146,4 +146,13 @@ async def _dial(session: Session, phone: Phone, destination: Destination, header
 
 def _tell_outgoing(session: Session, phone: Phone, placed: "Call") -> None:
     user = phone.client.user_id
-    session.tell(e.CallOutgoing(placed.id, placed.peer, placed.domain.value, user, phone.place, phone.hosted_here))
+    session.tell(
+        e.CallOutgoing(
+            call_id=placed.id,
+            peer=placed.peer,
+            domain=placed.domain.value,
+            user_id=user,
+            environment=phone.place,
+            hosted_here=phone.hosted_here,
+        )
+    )

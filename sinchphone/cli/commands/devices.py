@@ -29,11 +29,21 @@ async def _list(session: Session) -> ExitCode:
 
     found = await asyncio.to_thread(list_devices)
     for one in found:
-        session.tell(DeviceFound(one.index, one.name, one.host, one.inputs, one.outputs, one.default_input, one.default_output))
+        session.tell(
+            DeviceFound(
+                index=one.index,
+                name=one.name,
+                host=one.host,
+                inputs=one.inputs,
+                outputs=one.outputs,
+                default_input=one.default_input,
+                default_output=one.default_output,
+            )
+        )
     if is_available():
         session.note("echo cancelling, noise suppression and gain control: there (pywebrtc-audio)")
     else:
-        session.tell(Warned("no echo cancelling and no noise suppression: pywebrtc-audio is missing", MISSING_HINT))
+        session.tell(Warned(message="no echo cancelling and no noise suppression: pywebrtc-audio is missing", hint=MISSING_HINT))
     if not found:
         raise DeviceError(
             "there is no sound device", hint="connect one, or start the sound server; calls work without, see --play and --record"

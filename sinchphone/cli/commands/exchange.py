@@ -56,11 +56,14 @@ async def _host(session: Session) -> ExitCode:
         media.warm_up()
         if not is_loopback(chosen.host):
             session.tell(
-                Warned(f"anybody who reaches {chosen.host} can talk to this exchange", "bind 127.0.0.1, or keep a firewall before it")
+                Warned(
+                    message=f"anybody who reaches {chosen.host} can talk to this exchange",
+                    hint="bind 127.0.0.1, or keep a firewall before it",
+                )
             )
         sip = session.options.sip
         if sip.enabled and not is_loopback(sip.host):
-            session.tell(Warned(f"anybody who reaches {sip.host} can speak SIP to this exchange", "keep a firewall before it"))
+            session.tell(Warned(message=f"anybody who reaches {sip.host} can speak SIP to this exchange", hint="keep a firewall before it"))
         session.tell(_started(hosted, credentials.key, issued))
         session.note("Ctrl-C ends")
         with session.stop.taken():
@@ -71,7 +74,9 @@ async def _host(session: Session) -> ExitCode:
 def _started(hosted: "Exchange", application_key: str, issued: "Issued | None") -> ExchangeStarted:
     authority, gateway = str(issued.authority) if issued else None, hosted.gateway
     sip, sip_tls = (gateway.sip_address, gateway.sip_tls_address) if gateway is not None else (None, None)
-    return ExchangeStarted(hosted.url, application_key, hosted.tls_url, authority, sip, sip_tls)
+    return ExchangeStarted(
+        url=hosted.url, application_key=application_key, tls_url=hosted.tls_url, authority=authority, sip=sip, sip_tls=sip_tls
+    )
 
 
 def _issue(session: Session) -> "Issued | None":
@@ -86,7 +91,7 @@ def _issue(session: Session) -> "Issued | None":
     issued = issue(session.options.state_path, chosen.host, datetime.datetime.now(datetime.UTC), names)
     if issued.replaced:
         hint = f"trust {issued.authority} anew wherever the old one was trusted (NODE_EXTRA_CA_CERTS, SSL_CERT_FILE, ca_file)"
-        session.tell(Warned(f"the exchange has a new certificate authority: {issued.replaced}", hint))
+        session.tell(Warned(message=f"the exchange has a new certificate authority: {issued.replaced}", hint=hint))
     return issued
 
 

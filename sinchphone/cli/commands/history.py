@@ -75,12 +75,30 @@ def _peers(entry: "Past") -> list[str]:
 
 
 def _call_entry(call: "PastCall") -> e.HistoryEntry:
-    return e.HistoryEntry("call", call.id, _moment(call.at), call.outbound, [call.peer], call.cause, call.is_missed, call.duration_ms, None)
+    return e.HistoryEntry(
+        kind="call",
+        id=call.id,
+        at=_moment(call.at),
+        outbound=call.outbound,
+        peers=[call.peer],
+        status=call.cause,
+        missed=call.is_missed,
+        duration_ms=call.duration_ms,
+        text=None,
+    )
 
 
 def _message_entry(message: "PastMessage") -> e.HistoryEntry:
     return e.HistoryEntry(
-        "message", message.id, _moment(message.at), message.outbound, _peers(message), _status(message), False, None, message.text
+        kind="message",
+        id=message.id,
+        at=_moment(message.at),
+        outbound=message.outbound,
+        peers=_peers(message),
+        status=_status(message),
+        missed=False,
+        duration_ms=None,
+        text=message.text,
     )
 
 

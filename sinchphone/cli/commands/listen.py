@@ -108,7 +108,7 @@ class _Listener:
 
     async def take(self, call: "Call") -> None:
         """An incoming call."""
-        self._session.tell(e.CallIncoming(call.id, call.peer, call.domain.value, dict(call.headers)))
+        self._session.tell(e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain.value, headers=dict(call.headers)))
         if not self.duty.takes(call.peer):
             await self._refuse(call, Order.DENIED)
         elif self._talk is not None and self._may_wait(self._talk):
@@ -128,13 +128,27 @@ class _Listener:
     async def _refuse(self, call: "Call", order: Order) -> None:
         await call.decline(busy=order is Order.BUSY)
         answered, established, cause, by = False, None, "denied", "us"
-        self._session.tell(e.CallEnded(call.id, call.peer, False, cause, by, answered, established, None, None, order.value, None))
+        self._session.tell(
+            e.CallEnded(
+                call_id=call.id,
+                peer=call.peer,
+                outbound=False,
+                cause=cause,
+                ended_by=by,
+                answered=answered,
+                setup_ms=established,
+                duration_ms=None,
+                code=None,
+                reason=order.value,
+                hint=None,
+            )
+        )
 
     async def work(self) -> None:
         """Take calls until there were enough."""
         if not self._keys.usable and self._wishes.answer_after is None:
             hint = "use --auto-answer, or listen at a terminal"
-            self._session.tell(e.Warned("nobody can answer here: calls will ring in vain", hint))
+            self._session.tell(e.Warned(message="nobody can answer here: calls will ring in vain", hint=hint))
         while not self.duty.is_done:
             call = await self._next_call()
             if call is None:

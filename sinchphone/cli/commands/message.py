@@ -149,12 +149,14 @@ async def _hand_over(session: Session, phone: Phone, post: Post, timeout: float)
 def _outcome(session: Session, sent: "SentMessage", post: Post) -> ExitCode:
     """Who got it; the exit code."""
     statuses = {name: "delivered" if name in sent.delivered else "failed" if name in sent.failed else "sent" for name in sent.recipients}
-    session.messages += [e.MessageStatus(sent.id, name, "instant", status) for name, status in statuses.items()]
+    session.messages += [
+        e.MessageStatus(message_id=sent.id, recipient=name, via="instant", status=status) for name, status in statuses.items()
+    ]
     missing = [name for name, status in statuses.items() if status != "delivered"] if post.wait == "delivered" else list(sent.failed)
     if not missing or post.wait == "none":
         return ExitCode.OK
     waited = [name for name in missing if name not in sent.failed]
     words = f"not delivered within {post.timeout:g} s" if waited else "not sent"
     hint = "the exchange keeps it until they're back; --wait sent doesn't wait for that" if waited else None
-    session.problem = e.Problem(f"{words} to {', '.join(missing)}", hint)
+    session.problem = e.Problem(message=f"{words} to {', '.join(missing)}", hint=hint)
     return ExitCode.NOT_DELIVERED

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientReady:
     """Registered. ``hosted_here``: this process runs the local exchange; ``None`` in the cloud. ``again``: after an interruption."""
 
@@ -19,7 +19,7 @@ class ClientReady:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientReconnecting:
     """The platform went away; we try to get back."""
 
@@ -27,7 +27,7 @@ class ClientReconnecting:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientFailed:
     """The client can't go on."""
 
@@ -36,7 +36,7 @@ class ClientFailed:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallOutgoing:
     """A call is being placed."""
 
@@ -49,7 +49,7 @@ class CallOutgoing:
     hosted_here: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallIncoming:
     """Somebody calls."""
 
@@ -60,7 +60,7 @@ class CallIncoming:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallProgressing:
     """The platform took the call."""
 
@@ -68,7 +68,7 @@ class CallProgressing:
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRinging:
     """It rings at the other end."""
 
@@ -76,7 +76,7 @@ class CallRinging:
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered:
     """Picked up, ``after_ms`` after the start."""
 
@@ -85,7 +85,7 @@ class CallAnswered:
     after_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEstablished:
     """Sound flows, ``setup_ms`` after the start."""
 
@@ -96,7 +96,7 @@ class CallEstablished:
     pair: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallMuted:
     """Our microphone was switched."""
 
@@ -105,7 +105,7 @@ class CallMuted:
     muted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigitsSent:
     """Digits were dialled in the call; ``w`` and ``W`` are pauses."""
 
@@ -114,7 +114,7 @@ class DigitsSent:
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigitReceived:
     """The other side dialled a digit."""
 
@@ -124,7 +124,7 @@ class DigitReceived:
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SipFailure:
     """What the SIP side answered (RFC 3261 21), such as 486 Busy Here."""
 
@@ -132,7 +132,7 @@ class SipFailure:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words; ``sip``: the SIP side refused or ended it."""
 
@@ -151,7 +151,7 @@ class CallEnded:
     sip: SipFailure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlayStarted:
     """A file begins to play to the peer."""
 
@@ -160,7 +160,7 @@ class PlayStarted:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlayFinished:
     """A file was played to its end."""
 
@@ -170,7 +170,7 @@ class PlayFinished:
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordStarted:
     """The recording runs."""
 
@@ -179,7 +179,7 @@ class RecordStarted:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFinished:
     """The recording is complete and in its place."""
 
@@ -189,7 +189,7 @@ class RecordFinished:
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """A call's sound, every second and at its end: counters since its start, and what the last second was like.
 
@@ -220,7 +220,7 @@ class Stats:
     far_dbfs: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QualityTriggered:
     """Something is wrong with a call's sound from now on. ``name`` is one of the Sinch SDK's call quality warnings, or SilentInboundAudio
     (packets come, but carry silence) or ClippedOutboundAudio (the microphone is too loud)."""
@@ -230,7 +230,7 @@ class QualityTriggered:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QualityRecovered:
     """It is over."""
 
@@ -239,7 +239,7 @@ class QualityRecovered:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesChanged:
     """Sound goes through these devices from now on, after one had stopped, gone or come. ``None``: there is none."""
 
@@ -249,7 +249,7 @@ class DevicesChanged:
     loudspeaker: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFinished:
     """The self-check of a call without a sound device: did our tones come back, and did any sound arrive at all?"""
 
@@ -262,7 +262,7 @@ class CheckFinished:
     level_dbfs: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
     """A message left: ``via`` is instant or sms. ``elsewhere``: another device of ours sent it."""
 
@@ -273,7 +273,7 @@ class MessageSent:
     elsewhere: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDelivered:
     """The recipient has the message, on one device at least. At most once for each recipient."""
 
@@ -282,7 +282,7 @@ class MessageDelivered:
     recipient: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFailed:
     """The message couldn't be sent to that recipient, or wasn't delivered."""
 
@@ -293,7 +293,7 @@ class MessageFailed:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived:
     """Somebody wrote."""
 
@@ -305,7 +305,7 @@ class MessageReceived:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatus:
     """What became of a message for one recipient: delivered, sent (not acknowledged in time, or not waited for) or failed."""
 
@@ -315,7 +315,7 @@ class MessageStatus:
     status: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
     """A call or a message of the past. ``status`` is a call's cause, a message's delivered, sent, failed or received."""
 
@@ -331,7 +331,7 @@ class HistoryEntry:
     text: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Warned:
     """Things go on, but not as asked."""
 
@@ -340,7 +340,7 @@ class Warned:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeStarted:
     """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``; phones register at
     ``sip`` (UDP and TCP) and at ``sip_tls``, where they can."""
@@ -354,7 +354,7 @@ class ExchangeStarted:
     sip_tls: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFound:
     """A sound device."""
 
@@ -368,7 +368,7 @@ class DeviceFound:
     default_output: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What went wrong and what to do about it."""
 
@@ -376,7 +376,7 @@ class Problem:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """How the command went: the last line, exactly once."""
 

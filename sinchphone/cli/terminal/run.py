@@ -152,16 +152,18 @@ def _leaves(error: BaseException) -> list[BaseException]:
 def problem_of(error: BaseException) -> Problem:
     """An error in words."""
     if isinstance(error, SinchphoneError):
-        return Problem(str(error), error.hint or hint_of_code(code_of_error(error)))
+        return Problem(message=str(error), hint=error.hint or hint_of_code(code_of_error(error)))
     if isinstance(error, KeyboardInterrupt):
-        return Problem("interrupted", None)
-    return Problem(f"a bug in sinchphone: {type(error).__name__}: {error}", hint_of_code(ExitCode.BUG))
+        return Problem(message="interrupted", hint=None)
+    return Problem(message=f"a bug in sinchphone: {type(error).__name__}: {error}", hint=hint_of_code(ExitCode.BUG))
 
 
 def refuse(error: BaseException, code: ExitCode, *, json: bool, hint: str | None = None) -> ExitCode:
     """Say why a command doesn't even start, in text and, where it was asked for, as the result in JSON."""
     problem = problem_of(error)
-    result = Result(ok=False, exit_code=int(code), calls=[], recordings=[], error=Problem(problem.message, problem.hint or hint))
+    result = Result(
+        ok=False, exit_code=int(code), calls=[], recordings=[], error=Problem(message=problem.message, hint=problem.hint or hint)
+    )
     try:
         Screen(None, sys.stderr).tell(result)
         if json:

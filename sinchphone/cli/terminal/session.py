@@ -116,7 +116,14 @@ class Session:
 
     def finish(self, code: ExitCode) -> None:
         """Write the result, exactly once, last."""
-        result = Result(code == ExitCode.OK, int(code), list(self.calls), list(self.recordings), self.problem, list(self.messages))
+        result = Result(
+            ok=code == ExitCode.OK,
+            exit_code=int(code),
+            calls=list(self.calls),
+            recordings=list(self.recordings),
+            error=self.problem,
+            messages=list(self.messages),
+        )
         with self._pipe():
             self.screen.tell(result)
             if self.report is not None:
@@ -125,9 +132,9 @@ class Session:
 
     def _last_words(self) -> Problem | None:
         if self.stop.order is not None:
-            return Problem(self.stop.order.value, None)
+            return Problem(message=self.stop.order.value, hint=None)
         last = self.calls[-1] if self.calls else None
-        return Problem(last.reason, last.hint) if last else None
+        return Problem(message=last.reason, hint=last.hint) if last else None
 
     @contextlib.contextmanager
     def _pipe(self) -> Iterator[None]:
@@ -197,7 +204,9 @@ def set_up_logging(screen: Screen, level: int | None) -> None:
 def _tell_of_thread(screen: Screen, failed: threading.ExceptHookArgs, *, debug: bool) -> None:
     """A thread that fails is a bug, and says so in one line."""
     name = failed.thread.name if failed.thread else "a thread"
-    screen.tell(Warned(f"a bug in sinchphone: {failed.exc_type.__name__} in {name}", None if debug else "run it again with --debug"))
+    screen.tell(
+        Warned(message=f"a bug in sinchphone: {failed.exc_type.__name__} in {name}", hint=None if debug else "run it again with --debug")
+    )
     if debug:
         screen.close()
         traceback.print_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
