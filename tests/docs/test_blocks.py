@@ -116,11 +116,6 @@ def test_kamailio_is_told_what_the_tests_of_it_tell_it(block: Block) -> None:
             assert " ".join(line.split()) in tested
 
 
-@pytest.mark.parametrize("block", _of("python", marked=True), ids=str)
-def test_a_program_that_is_not_run_is_python(block: Block) -> None:
-    compile(block.text, str(block), "exec")
-
-
 @pytest.mark.parametrize("block", _of("sh", marked=True), ids=str)
 def test_a_script_that_is_not_run_is_a_script(block: Block) -> None:
     if shutil.which("bash") is None:
