@@ -38,6 +38,9 @@ class FakeKeys:
     def release(self) -> None:
         pass
 
+    def reclaim(self) -> None:
+        pass
+
     def forget(self) -> None:
         pass
 

@@ -109,7 +109,7 @@ async def _call(session: Session, destination: Destination, flags: CallFlags, he
         follower = group.create_task(follow(session, phone), name="client events")
         wishes, sound = await _prepare(session, destination, flags, phone)
         with Keys(None if flags.reads_standard_input else session.stdin) as keys:
-            session.clean_ups.append(keys.release)
+            session.terminal_users.append(keys)
             placed = await _dial(session, phone, destination, headers, sound)
             _tell_outgoing(session, phone, placed)
             ending = await CallSession(session, placed, wishes, keys).run()

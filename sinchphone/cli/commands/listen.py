@@ -197,7 +197,7 @@ class _Listener:
 
 async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
     with Keys(None if flags.reads_standard_input else session.stdin) as keys:
-        session.clean_ups.append(keys.release)
+        session.terminal_users.append(keys)
         await asyncio.to_thread(_check_files, flags)
         async with open_phone(session, sound=sounds_of_calls(sound_options(flags, session.options), session.recordings)) as phone:
             listener = _Listener(session, phone, flags, keys)

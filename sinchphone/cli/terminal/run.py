@@ -16,6 +16,7 @@ from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode, code_of_error, hint_of_code
 from sinchphone.cli.terminal import gc_tuning
 from sinchphone.cli.terminal.events import Problem, Result
+from sinchphone.cli.terminal.jobs import job_control, release
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.session import Session
@@ -48,7 +49,8 @@ async def _obey(session: Session, work: Work) -> ExitCode:
         _on_signal(loop, number, partial(_take_signal, session, task, order), session.free)
     watched = _watch_stdout(session, task)
     try:
-        return await task
+        with job_control(session.terminal_users):
+            return await task
     except asyncio.CancelledError:
         if session.stop.order is None:
             raise
@@ -105,8 +107,7 @@ def _enforce(session: Session, task: "asyncio.Task[ExitCode]") -> None:
 def _leave_at_once(session: Session) -> NoReturn:
     """No farewell: a second Ctrl-C means it."""
     session.note("leaving")
-    for clean_up in session.clean_ups:
-        clean_up()
+    release(session.terminal_users)
     session.finish(ExitCode.INTERRUPTED)
     os._exit(ExitCode.INTERRUPTED)
 

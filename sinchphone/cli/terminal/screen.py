@@ -4,6 +4,7 @@ Progress, warnings and errors go to standard error, results to standard output.
 """
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.escape import MAX_TEXT, escape
 from sinchphone.cli.terminal.keyboard.posix import in_foreground
-from sinchphone.cli.terminal.status_line import Status, StatusLine, clock
+from sinchphone.cli.terminal.status_line import ERASE, Status, StatusLine, clock
 from sinchphone.cli.terminal.streams import hush
 
 if TYPE_CHECKING:
@@ -287,8 +288,18 @@ class Screen:
 
     def release(self) -> None:
         """Leave the terminal for now as we found it: the status line is drawn again when somebody says what is in it."""
-        if self._is_ours():
+        if not self._is_ours():
+            return
+        try:
             self._erase()
+        except RuntimeError:  # a signal came amid a write to the same stream, which is full of it
+            with contextlib.suppress(OSError):
+                os.write(self._err.fileno(), ERASE.encode())
+
+    def reclaim(self) -> None:
+        """Others have written meanwhile."""
+        if self._status_line is not None:
+            self._status_line.forget()
 
     @contextlib.contextmanager
     def _dropping(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TextIO
@@ -16,6 +16,7 @@ from typing import Final, TextIO
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.events import CallEnded, Event, MessageStatus, Problem, RecordFinished, Result, Warned
+from sinchphone.cli.terminal.jobs import TerminalUser
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Line, Screen
 from sinchphone.cli.terminal.status_line import Status
@@ -80,8 +81,11 @@ class Session:
     recordings: list[str] = field(default_factory=list)
     messages: list[MessageStatus] = field(default_factory=list)
     problem: Problem | None = None
-    clean_ups: list[Callable[[], None]] = field(default_factory=list)  # what must be done even when we leave at once
+    terminal_users: list[TerminalUser] = field(default_factory=list)  # the screen, and who reads keys
     _writing_since: float | None = None
+
+    def __post_init__(self) -> None:
+        self.terminal_users.append(self.screen)
 
     @property
     def options(self) -> Options:

@@ -22,6 +22,7 @@ _ASCII_METER_STEPS: Final = "." + "-" * 4 + "#" * 4
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # a name may be wider than we think: then the last column takes the rest
 _ERASE_BELOW: Final = "\x1b[J"
+ERASE: Final = f"\r{_ERASE_BELOW}{_SHOW_CURSOR}"  # takes the line away and gives the cursor back
 _USUAL_COLUMNS: Final = 80
 
 
@@ -176,7 +177,7 @@ class StatusLine:
         """Take it away and give the cursor back. May be called twice."""
         if self._drawn is not None:
             self._drawn = None
-            self._write(f"\r{_ERASE_BELOW}{_SHOW_CURSOR}")
+            self._write(ERASE)
 
     def forget(self) -> None:
         """It's no longer on the screen, or the screen no longer ours: draw it anew next time, and erase nothing."""

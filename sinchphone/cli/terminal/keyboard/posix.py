@@ -81,7 +81,7 @@ class PosixKeyboard:
         if before is not None and in_foreground(self._descriptor):
             with contextlib.suppress(self._termios.error, OSError):  # the terminal is gone
                 self._write(_PASTE_OFF)
-                self._termios.tcsetattr(self._descriptor, self._termios.TCSADRAIN, before)
+                self._termios.tcsetattr(self._descriptor, self._termios.TCSANOW, before)
 
     def _take(self) -> None:
         try:
