@@ -1,24 +1,28 @@
-"""What a gateway knows from the start, before there is any call for it."""
+"""What all calls of a gateway use: complete when it is made, and nothing in it is replaced."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sinchphone.exchange.conference.rooms import Rooms
-from sinchphone.exchange.options import Certificate
-from sinchphone.gateway.options import GatewayOptions
+from sinchphone.gateway.callbacks.announcements import Announcements
+from sinchphone.gateway.callbacks.backend import Backend
+from sinchphone.gateway.legs.outgoing import OutgoingLegs
+from sinchphone.gateway.media_backends import MediaBackends
 from sinchphone.gateway.routing.routing import Routes
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.media.thread import MediaThread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """``applications`` as in ``ExchangeOptions``: the first is the one that SIP callers belong to. ``certificate``: for SIP over TLS."""
+class GatewayContext:
+    """``backends`` is by application key; ``default_application`` is the one that SIP callers belong to."""
 
-    options: GatewayOptions
-    applications: Mapping[str, str] = field(repr=False)
     media: MediaThread
+    media_backends: MediaBackends
     rooms: Rooms
     trunk: Trunk | None
     routes: Routes
-    certificate: Certificate | None = None
+    legs: OutgoingLegs
+    announcements: Announcements
+    backends: Mapping[str, Backend]
+    default_application: str

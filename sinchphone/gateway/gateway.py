@@ -3,7 +3,7 @@
 ::
 
     Exchange -> Gateway.find (users' calls)    \\
-    SipAgent -> Switchboard.route (SIP calls)   >  one B2buaCall each
+    SipAgents -> CallControl.take (SIP calls)    >  one B2buaCall each
 """
 
 import asyncio
@@ -20,7 +20,6 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found
-from sinchphone.gateway.context import Plan
 from sinchphone.gateway.legs.leg import CallerName, Dialled
 from sinchphone.gateway.options import GatewayOptions
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Routes, Source, ToRoom, ToUser
@@ -43,17 +42,9 @@ class Gateway:
     ) -> None:
         """``applications`` as in ``ExchangeOptions``; ``media`` carries sound, and is started with the first call; ``certificate``: for SIP
         over TLS. Raises ConfigError."""
-        trunk = Trunk(options.trunk) if options.trunk is not None else None
         self.rooms = Rooms(media)
-        self._plan = Plan(
-            options=options,
-            applications=applications,
-            media=media,
-            rooms=self.rooms,
-            trunk=trunk,
-            routes=Routes(options, trunk),
-            certificate=certificate,
-        )
+        self._options, self._applications, self._media, self._certificate = options, applications, media, certificate
+        self._routes = Routes(options, Trunk(options.trunk) if options.trunk is not None else None)
         self._runtime: GatewayRuntime | None = None
         self._making = asyncio.Lock()
         self._closed = False
@@ -74,7 +65,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Listen for phones, where that's wanted. Raises ConfigError, NetworkError and MediaError."""
-        if self._plan.options.sip is not None:
+        if self._options.sip is not None:
             await self._made()
 
     async def close(self) -> None:
@@ -93,20 +84,20 @@ class Gateway:
             dialled=Dialled(request.domain, request.identity),
             headers=request.headers,
         )
-        if self._plan.options.backend is None and self._is_for_a_user(application, call):
+        if self._options.backend is None and self._is_for_a_user(application, call):
             return None
         return self._answer
 
     def _is_for_a_user(self, application: Application, call: Dialling) -> bool:
         """Whether the exchange's own calls carry it: devices of the user that was named, found without a detour. Raises RefusedError."""
-        route = self._plan.routes.by_plan(call)
+        route = self._routes.by_plan(call)
         if isinstance(route, Refuse):
             _raise_early(route)
         if isinstance(route, ToRoom):
             self.rooms.check(application.key, route.room)
         if call.dialled.domain is not Domain.MXP or not isinstance(route, ToUser) or route.user != call.dialled.identity:
             return False
-        sip = self._plan.options.sip
+        sip = self._options.sip
         may_have_phone = sip is not None and route.user in sip.users  # where it isn't registered, the gateway says so
         return not may_have_phone or self._calls.is_reachable(application, route.user, time.time())
 
@@ -119,13 +110,16 @@ class Gateway:
                 raise RefusedError(503, ErrorCode.INTERNAL, "the exchange is closing")
             if self._runtime is None:
                 module = await asyncio.to_thread(importlib.import_module, _RUNTIME)
-                runtime: GatewayRuntime = module.GatewayRuntime(self._plan, self._calls, self._broker, self._directory)
-                try:
-                    await runtime.open()
-                except BaseException:
-                    await runtime.close()
-                    raise
-                self._runtime = runtime
+                self._runtime = await module.open_runtime(
+                    self._options,
+                    applications=self._applications,
+                    media=self._media,
+                    rooms=self.rooms,
+                    calls=self._calls,
+                    broker=self._broker,
+                    directory=self._directory,
+                    certificate=self._certificate,
+                )
             return self._runtime
 
 

@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from sinchphone.errors import MediaError
-from sinchphone.gateway.bridging.b2bua import B2buaCall, House
-from sinchphone.gateway.bridging.stage import Ending
+from sinchphone.gateway.bridging.b2bua import B2buaCall
+from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure, Gone, LegEvent
+from sinchphone.gateway.legs.reasons import Ending
 from sinchphone.gateway.relay.relay import RelayEvent, Side, Transport
 from sinchphone.gateway.routing.routing import Dialling, Route, Source, ToUser
 from sinchphone.media.outbox import Outbox
@@ -29,6 +31,7 @@ class FakeLeg:
         self.id = name
         self.transport = Transport.RTP
         self.signalled_from: str | None = None
+        self.media_host: str | None = None
         self.caller = CallerName(Domain.SIP, "desk@example", None)
         self.dialled = Dialled(Domain.SIP, "bob@example")
         self.headers: Mapping[str, str] = {}
@@ -177,7 +180,7 @@ class FakeRelay:
 
 
 @dataclass
-class FakeCarriers:
+class FakeMediaBackends:
     relays: list[FakeRelay] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
 
@@ -187,8 +190,11 @@ class FakeCarriers:
         self.relays.append(made)
         return made
 
-    def seat(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> Any:
-        raise MediaError("there is no seat in these tests")
+    def port(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> Any:
+        raise MediaError("there is no port in these tests")
+
+    def at(self, host: str | None) -> "FakeMediaBackends":
+        return self
 
 
 class Call:
@@ -197,16 +203,16 @@ class Call:
     def __init__(self, legs: Sequence[FakeLeg], route: Route | None = None, *, caller: FakeLeg | None = None, session: Any = None) -> None:
         self.caller = caller or FakeLeg("caller")
         self.legs = list(legs)
-        self.media_backends = FakeCarriers()
+        self.media_backends = FakeMediaBackends()
         self.asked: list[Any] = []
         self.was_asked_for_legs = False
         self.meanwhile: Ending | None = None  # happens while the legs are made
         chosen = route or ToUser("bob")
 
-        async def make(route: Route, call: Dialling, application: str) -> Sequence[Any]:
+        async def legs_of(route: Route, call: Dialling, application: str) -> Sequence[Any]:
             self.was_asked_for_legs = True
             if self.meanwhile is not None:
-                self.conversation.end(self.meanwhile)
+                self.conversation.lifetime.end(self.meanwhile)
             return self.legs
 
         class Routes:
@@ -217,9 +223,20 @@ class Call:
                 return chosen
 
         nobody: Any = None
-        house = House(media=nobody, media_backends=self.media_backends, routes=Routes(), rooms=nobody, announcer=nobody, legs=make)  # type: ignore[arg-type]
+        made: Any = SimpleNamespace(legs=legs_of)
+        context = GatewayContext(
+            media=nobody,
+            media_backends=cast(Any, self.media_backends),
+            rooms=nobody,
+            trunk=None,
+            routes=cast(Any, Routes()),
+            legs=made,
+            announcements=nobody,
+            backends={},
+            default_application="acme",
+        )
         dialling = Dialling(source=Source.PHONE, caller=self.caller.caller, dialled=self.caller.dialled)
-        self.conversation = B2buaCall(house, self.caller, dialling, "acme", session)
+        self.conversation = B2buaCall(context, self.caller, dialling, "acme", session)
         self.task = asyncio.create_task(self.conversation.run())
 
     @property

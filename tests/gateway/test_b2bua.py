@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.gateway.bridging import b2bua, forking
-from sinchphone.gateway.bridging.stage import Ending
+from sinchphone.gateway.bridging import forking, lifetime
 from sinchphone.gateway.legs.leg import (
     Answered,
     BranchRings,
@@ -18,6 +17,7 @@ from sinchphone.gateway.legs.leg import (
     Ringing,
     Trickled,
 )
+from sinchphone.gateway.legs.reasons import Ending
 from sinchphone.gateway.relay.relay import BranchCandidate, DigitHeard, Side, SideConnected, SideLost
 from sinchphone.gateway.routing.routing import Refuse, Terms, ToUser
 from sinchphone.protocol.callback_events import Reason, Result
@@ -159,9 +159,9 @@ async def test_media_that_cannot_be_had_ends_both_sides(calls: Any, make_leg: An
     assert any(order[0] == "hang up" for order in leg.orders)
 
 
-async def test_a_line_that_was_taken_is_given_back_where_the_caller_cannot_be_seated(calls: Any, make_leg: Any) -> None:
+async def test_a_line_that_was_taken_is_given_back_where_the_callers_media_cannot_end_here(calls: Any, make_leg: Any) -> None:
     leg, caller = make_leg("called"), make_leg("caller")
-    caller.offer = None  # waits for ours: needs a seat
+    caller.offer = None  # waits for ours: needs a port
     call = calls(leg, caller=caller)
     await call.over()
     assert caller.orders[-1] == ("hang up", 488)
@@ -190,7 +190,7 @@ async def test_an_exchange_that_closes_ends_the_call_at_any_stage(calls: Any, ma
 
 
 async def test_a_leg_that_says_no_goodbye_is_not_waited_for(calls: Any, make_leg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(b2bua, "GOODBYE_SECONDS", 0.05)
+    monkeypatch.setattr(lifetime, "GOODBYE_SECONDS", 0.05)
     leg = make_leg("called", stubborn=True)
     call = calls(leg)
     await leg.until(("start", "v=0 offer relayed"))

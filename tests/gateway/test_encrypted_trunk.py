@@ -1,12 +1,13 @@
 """A trunk that says its sound is encrypted: whoever calls in its name with plain RTP is turned away."""
 
+from types import SimpleNamespace
 from typing import Any
 
+from sinchphone.gateway.call_control import CallControl
 from sinchphone.gateway.legs.leg import CallerName, Dialled
 from sinchphone.gateway.legs.sip import SipIncomingLeg
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.gateway.sip.calls import CallFacts, SipCall
-from sinchphone.gateway.switchboard import Switchboard
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
@@ -32,9 +33,9 @@ def call(offer: str | None, *, encrypted: bool) -> tuple[SipCall, list[v.Order]]
 
 async def test_attack_plain_sound_in_the_name_of_a_trunk_that_encrypts_is_refused() -> None:
     nobody: Any = None
-    switchboard = Switchboard(nobody, nobody, None, home="", backend=lambda _: None)
+    context: Any = SimpleNamespace(trunk=None)
     plain, orders = call(PLAIN, encrypted=True)
-    await switchboard.route(plain)
+    await CallControl(context).take(plain, nobody)
     assert orders == [v.Refuse(488, "Encrypted sound only")]
 
 

@@ -12,10 +12,9 @@ from sinchphone.errors import (
     SinchphoneError,
 )
 from sinchphone.exchange.refusals import RefusedError, not_found, too_many
-from sinchphone.gateway.bridging.stage import Ending
 from sinchphone.gateway.callbacks.dice import disconnected_event
 from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure, Gone
-from sinchphone.gateway.legs.reasons import CallRefusedError, as_told, failure_of_error, failure_of_mxp, is_denial
+from sinchphone.gateway.legs.reasons import CallRefusedError, Ending, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg
 from sinchphone.gateway.routing.routing import Dialling, Source
 from sinchphone.gateway.sip.calls import Refused, SipTarget
@@ -83,7 +82,7 @@ def test_what_only_concerns_this_machine_is_not_told() -> None:
 
 
 async def test_what_stops_a_call_here_is_not_said_in_the_sip_sides_name() -> None:
-    leg = SipOutgoingLeg(lambda invitation, offer: None, INVITATION, over=lambda: None)  # type: ignore[arg-type, return-value]
+    leg = SipOutgoingLeg(lambda invitation, offer: None, INVITATION, media_host=None, over=lambda: None)  # type: ignore[arg-type, return-value]
     said = [leg._translated(Refused(503, "x", error)) for error in (NetworkError("a can't be reached"), ForbiddenError("not there"), None)]
     assert said == [
         Gone(Failure(503, "a can't be reached", "network")),

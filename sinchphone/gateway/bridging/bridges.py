@@ -3,7 +3,7 @@
 ::
 
     RelayBridge   the caller's offer and the called side's answer pass through a relay     (nobody else wants to be heard)
-    LocalBridge   caller at a seat <-> AudioBridge <-> another seat for the called side          (announcements came before, or may come)
+    LocalBridge   caller's port <-> AudioBridge <-> another port for the called side          (announcements came before, or may come)
 """
 
 from collections import defaultdict
@@ -13,12 +13,12 @@ from typing import Final, Protocol
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.rooms import Participant, Rooms
 from sinchphone.gateway.bridging.audio_bridge import AudioBridge
+from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import Candidates, LocalEnd, offered_anew, renewed
-from sinchphone.gateway.bridging.stage import CallerFace, Stage
 from sinchphone.gateway.legs.leg import DigitPressed, Leg, LegEvent, OutgoingLeg, Reoffered, Trickled
 from sinchphone.gateway.legs.reasons import failure_of_error
 from sinchphone.gateway.relay.relay import BranchCandidate, DigitHeard, Relay, Side, SideConnected, SideLost, Transport
-from sinchphone.gateway.relay.seats import RenewablePort
+from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
 from sinchphone.media.thread import MediaThread
@@ -27,7 +27,7 @@ from sinchphone.protocol.jsep import Candidate, Description
 MAX_HELD_CANDIDATES: Final = 64  # for one branch
 
 
-class Bridge(CallerFace, Protocol):
+class Bridge(CallerMedia, Protocol):
     """The media between the caller and one called side. Methods raise MediaError."""
 
     async def offer(self) -> str:
@@ -55,19 +55,19 @@ class Bridge(CallerFace, Protocol):
 class RelayBridge:
     """Passes the media through a relay. ``run`` is awaited beside."""
 
-    def __init__(self, stage: Stage, leg: OutgoingLeg, relay: Relay) -> None:
-        self._stage = stage
+    def __init__(self, lifetime: CallLifetime, leg: OutgoingLeg, relay: Relay) -> None:
+        self._lifetime = lifetime
         self._leg = leg
         self._relay = relay
-        stage.keep(relay.delete)  # at once: a call that is over before it rings makes no offer
+        lifetime.keep(relay.delete)  # at once: a call that is over before it rings makes no offer
         self._told = {Side.CALLER: "", Side.CALLED: ""}  # our last description for each side
 
     async def offer(self) -> str:
         """Made from the caller's."""
-        self._stage.spawn(self._watch(), "relay")
-        assert self._stage.caller.offer is not None, "who waits for our offer is seated"
+        self._lifetime.spawn(self._watch(), "relay")
+        assert self._lifetime.caller.offer is not None, "who waits for our offer has a port of ours"
         self._told[Side.CALLED] = await self._relay.offer(
-            self._stage.caller.offer, self._leg.transport, signalled_from=self._leg.signalled_from
+            self._lifetime.caller.offer, self._leg.transport, signalled_from=self._leg.signalled_from
         )
         return self._told[Side.CALLED]
 
@@ -78,7 +78,7 @@ class RelayBridge:
     async def early(self, sdp: str) -> None:
         """Told to the caller as early media."""
         self._told[Side.CALLER] = await self._relay.answer(sdp, signalled_from=self._leg.signalled_from)
-        await self._stage.caller.early(self._told[Side.CALLER])
+        await self._lifetime.caller.early(self._told[Side.CALLER])
 
     async def answer(self, sdp: str | None, branch: str) -> None:
         """The caller's description is made, and kept for ``join``."""
@@ -89,12 +89,12 @@ class RelayBridge:
 
     async def join(self) -> None:
         """Answer the caller."""
-        await self._stage.caller.answer(self._told[Side.CALLER])
-        self._stage.answered()
+        await self._lifetime.caller.answer(self._told[Side.CALLER])
+        self._lifetime.answered()
 
     async def take(self, event: LegEvent) -> None:
         """What the caller's leg says."""
-        await self._take(Side.CALLER, self._stage.caller, event)
+        await self._take(Side.CALLER, self._lifetime.caller, event)
 
     async def take_called(self, event: LegEvent) -> None:
         """What the called leg says."""
@@ -168,28 +168,28 @@ class RelayBridge:
                         await self._send_digit(Side.CALLED if side is Side.CALLER else Side.CALLER, digit, duration_ms)
 
     def _leg_of(self, side: Side) -> Leg:
-        return self._stage.caller if side is Side.CALLER else self._leg
+        return self._lifetime.caller if side is Side.CALLER else self._leg
 
 
 class LocalBridge:
-    """Joins the sound of the caller's seat to that of another one."""
+    """Joins the sound of the caller's port to that of another one."""
 
-    def __init__(self, stage: Stage, leg: OutgoingLeg, caller: LocalEnd, port: MediaPort, media_thread: MediaThread) -> None:
-        self._stage = stage
+    def __init__(self, lifetime: CallLifetime, leg: OutgoingLeg, caller: LocalEnd, port: MediaPort, media_thread: MediaThread) -> None:
+        self._lifetime = lifetime
         self._leg = leg
         self._caller = caller
         self._port = port
         self._audio_bridge = AudioBridge(media_thread)
-        stage.keep(port.close)
-        stage.keep(self._audio_bridge.close)
+        lifetime.keep(port.close)
+        lifetime.keep(self._audio_bridge.close)
         self._told = ""
         self._branch: str | None = None  # whose answer was taken
         self._held: dict[str, list[Candidate | None]] = defaultdict(list)
-        self._candidates = Candidates()  # of the other seat
+        self._candidates = Candidates()  # of the other port
 
     async def offer(self) -> str:
-        """The other seat's, with all candidates: legacy clients learn them nowhere else."""
-        self._stage.spawn(self._watch(), "other seat")
+        """The other port's, with all candidates: legacy clients learn them nowhere else."""
+        self._lifetime.spawn(self._watch(), "other port")
         self._told = (await self._port.offer()).sdp
         if self._leg.transport is Transport.WEBRTC:
             self._told = await self._candidates.complete(self._told)
@@ -199,7 +199,7 @@ class LocalBridge:
         """Only the device that takes the call is connected."""
 
     async def early(self, sdp: str) -> None:
-        """The caller hears what the other seat hears."""
+        """The caller hears what the other port hears."""
         await self._accept(sdp, "")
         await self._caller.preview()
         await self._caller.quiet()
@@ -217,10 +217,10 @@ class LocalBridge:
         await self._caller.pick_up()
         await self._caller.quiet()
         await self._audio_bridge.join(self._caller.port.leg, self._port.leg)
-        self._stage.spawn(self._pass_digits(), "digits")
+        self._lifetime.spawn(self._pass_digits(), "digits")
 
     async def take(self, event: LegEvent) -> None:
-        """What the caller's leg says is for its seat."""
+        """What the caller's leg says is for its port."""
         await self._caller.take(event)
 
     async def take_called(self, event: LegEvent) -> None:
@@ -242,7 +242,7 @@ class LocalBridge:
     async def enter(self, rooms: Rooms, application: str, room: str) -> None:
         """Give the called side a place in a room, instead of joining it to the caller. Raises RefusedError."""
         taken = rooms.enter(application, room, Participant(self._leg.id, "", ""), self._leg.hang_up)
-        self._stage.keep(taken.leave)
+        self._lifetime.keep(taken.leave)
         await taken.sound.connect(self._port.leg)
 
     async def _accept(self, sdp: str, branch: str) -> None:

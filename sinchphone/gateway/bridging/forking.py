@@ -14,10 +14,10 @@ from typing import Final
 
 from sinchphone.errors import NoPortError, SinchphoneError
 from sinchphone.gateway.bridging.bridges import Bridge
+from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
-from sinchphone.gateway.bridging.stage import Ending, Stage
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Failure, Gone, LegEvent, OutgoingLeg, Ringing
-from sinchphone.gateway.legs.reasons import NO_ANSWER, failure_of_error
+from sinchphone.gateway.legs.reasons import NO_ANSWER, Ending, failure_of_error
 from sinchphone.protocol.callback_events import Reason
 
 UNFIT: Final = (415, 488, 606)  # said of a description that can't be used (RFC 3261 21.4.26)
@@ -30,14 +30,14 @@ OnAnswer = Callable[[Bridge], Awaitable[bool]]  # asks the backend; False: the c
 
 
 class Forking:
-    """The called legs of one conversation (implements ``stage.CallerFace`` for all their bridges)."""
+    """The called legs of one conversation (implements ``lifetime.CallerMedia`` for all their bridges)."""
 
     def __init__(
-        self, stage: Stage, legs: Sequence[OutgoingLeg], make_bridge: MakeBridge, on_answer: OnAnswer, seat: LocalEnd | None = None
+        self, lifetime: CallLifetime, legs: Sequence[OutgoingLeg], make_bridge: MakeBridge, on_answer: OnAnswer, end: LocalEnd | None = None
     ) -> None:
-        """``seat``: where the caller sits, who then hears a ringing tone where it was told things before."""
-        self._stage = stage
-        self._seat = seat
+        """``end``: where the caller's media end; who was told things before hears a ringing tone where it was told things before."""
+        self._lifetime = lifetime
+        self._end = end
         self._make_bridge = make_bridge
         self._bridges = {leg: make_bridge(leg) for leg in legs}
         self._several = len(legs) > 1
@@ -61,7 +61,7 @@ class Forking:
             async with asyncio.timeout(seconds or RING_SECONDS):
                 await self._decided.wait()
         except TimeoutError:
-            self._stage.end(Ending("time", NO_ANSWER, Reason.NO_ANSWER))
+            self._lifetime.end(Ending("time", NO_ANSWER, Reason.NO_ANSWER))
 
     async def take(self, event: LegEvent) -> None:
         """What the caller's leg says about media: for the bridge that has the call, or for all that may get it."""
@@ -70,9 +70,9 @@ class Forking:
             await bridge.take(event)
 
     def _call(self, leg: OutgoingLeg) -> None:
-        self._stage.run_leg(leg)
-        self._stage.spawn(self._read(leg, self._bridges[leg]), "called leg")
-        self._stage.spawn(self._start(leg, self._bridges[leg]), "call")
+        self._lifetime.run_leg(leg)
+        self._lifetime.spawn(self._read(leg, self._bridges[leg]), "called leg")
+        self._lifetime.spawn(self._start(leg, self._bridges[leg]), "call")
 
     async def _start(self, leg: OutgoingLeg, bridge: Bridge) -> None:
         try:
@@ -110,9 +110,9 @@ class Forking:
     async def _tell_ringing(self) -> None:
         if not self._rang and self._winner is None:
             self._rang = True
-            await self._stage.caller.ring()
-            if self._seat is not None:
-                await self._seat.ring()
+            await self._lifetime.caller.ring()
+            if self._end is not None:
+                await self._end.ring()
 
     async def _answered(self, leg: OutgoingLeg, bridge: Bridge, event: Answered) -> None:
         if self._winner is leg:
@@ -126,7 +126,7 @@ class Forking:
             if other is not leg:
                 await other.hang_up()
         await bridge.answer(event.sdp, event.branch)
-        self._stage.spawn(self._join(leg, bridge), "join")
+        self._lifetime.spawn(self._join(leg, bridge), "join")
 
     async def _join(self, leg: OutgoingLeg, bridge: Bridge) -> None:
         try:
@@ -144,13 +144,13 @@ class Forking:
             return
         self._open.discard(leg)
         if self._winner is leg:
-            self._stage.end(Ending("called", failure))
+            self._lifetime.end(Ending("called", failure))
         elif self._winner is None and not self._tries_again(leg, failure):
             self._failures.append(failure or NO_ANSWER)
             final = self._failures[-1].status >= 600  # declined for all devices (RFC 3261 16.7)
             if final or not self._open:
                 self._decided.set()
-                self._stage.end(Ending("called", self._failures[-1] if final else best_of(self._failures)))
+                self._lifetime.end(Ending("called", self._failures[-1] if final else best_of(self._failures)))
 
     def _tries_again(self, leg: OutgoingLeg, failure: Failure | None) -> bool:
         """A phone that can't use what we offered may be offered something else."""

@@ -1,4 +1,4 @@
-"""The caller at a place of the exchange's own: for attendants, rooms and announcements, and where code of ours joins two ends."""
+"""The caller at an end of the exchange's own: for attendants, rooms and announcements, and where code of ours joins two ends."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,13 +8,13 @@ from typing import Final
 from sinchphone.audio.frame import Frame
 from sinchphone.audio.tones import signal_source
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.gateway.bridging.stage import Stage
+from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.legs.leg import Answered, DigitPressed, IncomingLeg, Leg, LegEvent, Reoffered, Trickled
 from sinchphone.gateway.legs.reasons import failure_of_error
 from sinchphone.gateway.relay.description import with_candidates
 from sinchphone.gateway.relay.ends import GATHER_SECONDS
 from sinchphone.gateway.relay.relay import Transport
-from sinchphone.gateway.relay.seats import RenewablePort
+from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
 from sinchphone.media.sound import Party
@@ -49,14 +49,14 @@ class Candidates:
 
 
 class LocalEnd:
-    """Takes the caller's offer (or makes one, for a caller who waits for it) and watches the seat (implements ``stage.CallerFace``)."""
+    """Takes the caller's offer (or makes one, for a caller who waits for it) and watches our port (implements ``lifetime.CallerMedia``)."""
 
-    def __init__(self, stage: Stage, port: MediaPort, media_thread: MediaThread) -> None:
+    def __init__(self, lifetime: CallLifetime, port: MediaPort, media_thread: MediaThread) -> None:
         self.port = port
         self._media = media_thread
         self._sound: Ticker | None = None
         self.digits: asyncio.Queue[tuple[str, int]] = asyncio.Queue(MAX_UNHEARD_DIGITS)
-        self._stage = stage
+        self._lifetime = lifetime
         self._description = ""
         self._candidates = Candidates()
         self._connected = asyncio.Event()
@@ -64,20 +64,20 @@ class LocalEnd:
 
     @property
     def caller(self) -> IncomingLeg:
-        """Who sits here."""
-        return self._stage.caller
+        """Who calls."""
+        return self._lifetime.caller
 
     async def open(self) -> None:
         """Make our description. Raises MediaError where the caller's offer has nothing that fits."""
-        self._stage.keep(self.port.close)
-        self._stage.keep(self.quiet)
-        self._stage.spawn(self._watch(), "seat")
+        self._lifetime.keep(self.port.close)
+        self._lifetime.keep(self.quiet)
+        self._lifetime.spawn(self._watch(), "local end")
         offer = self.caller.offer
         made = await (self.port.offer() if offer is None else self.port.answer(Description("offer", offer)))
         self._description = await self._candidates.complete(made.sdp) if self.caller.transport is Transport.WEBRTC else made.sdp
 
     async def preview(self) -> None:
-        """Let the caller hear the seat before the call is answered, and wait until it can be heard.
+        """Let the caller hear our end before the call is answered, and wait until it can be heard.
 
         A caller who waits for our offer answers it in the ACK, so that one hears us only when it is answered.
         """
@@ -93,7 +93,7 @@ class LocalEnd:
         if not self._picked_up:
             self._picked_up = True
             await self.caller.answer(self._description)
-            self._stage.answered()
+            self._lifetime.answered()
 
     async def heard(self) -> None:
         """Wait until sound flows. Raises MediaError where it doesn't in time."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sinchphone.gateway.bridging.stage import Ending
+from sinchphone.gateway.legs.reasons import Ending
 from sinchphone.gateway.routing.routing import Dialling, Source, identity_of
 from sinchphone.protocol.callback_events import PRIVATE, DisconnectedCallEvent, Reason, Result
 

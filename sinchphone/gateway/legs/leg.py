@@ -1,9 +1,9 @@
-"""What the switchboard sees of a call's two ends, whatever protocol they speak.
+"""What the B2BUA sees of a call's two ends, whatever protocol they speak.
 
 ::
 
     IncomingLeg   somebody called us:  ring, early, answer  ->  the caller
-    OutgoingLeg   we call somebody:    start                ->  Ringing, Early, Answered  ->  the switchboard
+    OutgoingLeg   we call somebody:    start                ->  Ringing, Early, Answered  ->  the B2BUA
     both          events(): what the other side does; hang_up: refuse, cancel or leave, whichever fits
 
 Descriptions are SDP. What goes wrong is said in SIP's numbers throughout (RFC 3261 21): they are the finest that any side has.
@@ -127,6 +127,10 @@ class Leg(Protocol):
     @property
     def signalled_from(self) -> str | None:
         """The IP address that the other side's signaling comes from, where its media may come from there too."""
+
+    @property
+    def media_host(self) -> str | None:
+        """The address of ours that its RTP uses; ``None`` where it has none (WebRTC)."""
 
     def events(self) -> AsyncIterator[LegEvent]:
         """What the other side does, in order; ends after Gone. One reader."""

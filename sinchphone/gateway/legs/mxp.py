@@ -66,6 +66,7 @@ class _MxpLeg:
 
     transport = Transport.WEBRTC
     signalled_from: str | None = None
+    media_host: str | None = None
 
     def __init__(self, call_id: str, machine: CallMachine, channel: MxpChannel) -> None:
         self.id = call_id

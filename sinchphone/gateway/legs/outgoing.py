@@ -1,8 +1,7 @@
 """Which legs a route means: a user's devices and phones, a SIP address, a number over the trunk."""
 
 import time
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Final, assert_never
 
@@ -15,9 +14,9 @@ from sinchphone.gateway.legs.mxp import MxpOutgoingLeg
 from sinchphone.gateway.legs.reasons import CallRefusedError
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg, Srtp
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttendant, ToNumber, ToRoom, ToSip, ToUser
-from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import SipCall, SipTarget
 from sinchphone.gateway.sip.registrar import Contact, Registrar
+from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.protocol.callback_events import PRIVATE
 from sinchphone.protocol.sip.digest import Credentials
@@ -25,38 +24,25 @@ from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri
 from sinchphone.signaling.dialect import Domain
 
 MAX_PHONES: Final = 4  # of one user that ring at the same time
-TRUNK: Final = "trunk"  # who calls without a password, and from where: the carrier,
-PEER: Final = "peer"  # a PBX or proxy at a trusted address
 ANONYMOUS: Final = SipAddress(SipUri("sip", "anonymous", "anonymous.invalid"), "Anonymous")  # RFC 3323 4.1.1.3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sip:
-    """The gateway's SIP side, as a call uses it."""
-
-    agent: SipAgent
-    host: str  # what we are called in addresses
 
 
 def _nothing() -> None:
     """Nothing to free."""
 
 
-SpeakSip = Callable[[str | None], Awaitable[Sip]]  # makes sure that there is SIP, with a way to that host. Raises SinchphoneError.
-
-
 class OutgoingLegs:
     """Makes outgoing legs."""
 
     def __init__(
-        self, calls: Calls, broker: Broker, directory: Directory, trunk: Trunk | None, registrar: Registrar, speak_sip: SpeakSip
+        self, calls: Calls, broker: Broker, directory: Directory, trunk: Trunk | None, registrar: Registrar, sip_agents: SipAgents
     ) -> None:
-        self.speak_sip = speak_sip
         self._calls = calls
         self._broker = broker
         self._directory = directory
         self._trunk = trunk
         self._registrar = registrar
+        self._sip_agents = sip_agents
 
     async def legs(self, route: Route, call: Dialling, application: str) -> Sequence[OutgoingLeg]:
         """The legs to try at the same time. Raises CallRefusedError where there is none."""
@@ -89,7 +75,7 @@ class OutgoingLegs:
         if application is not None and self._calls.is_reachable(application, route.user, time.time()):
             legs.append(MxpOutgoingLeg(self._calls, self._broker, application, route.user, call.caller, route.headers))
         if phones := self.phones(route.user):
-            sip = await self.speak_sip(None)
+            sip = await self._sip_agents.towards(None)
             hops = _passed_on(call)
             legs += [self._to_phone(sip, contact, call.caller, route, hops) for contact in phones]
         if legs:
@@ -100,7 +86,7 @@ class OutgoingLegs:
             raise CallRefusedError(Failure(480, f"{route.user} isn't registered at the moment"))
         raise CallRefusedError(Failure(404, f"there is no user {route.user} on this exchange"))
 
-    def _to_phone(self, sip: Sip, contact: Contact, caller: CallerName, route: ToUser, hops: int) -> OutgoingLeg:
+    def _to_phone(self, sip: SipSide, contact: Contact, caller: CallerName, route: ToUser, hops: int) -> OutgoingLeg:
         invitation = Invitation(
             target=SipTarget(contact.uri, contact.hop),
             caller=_address_of(sip, caller),
@@ -113,7 +99,7 @@ class OutgoingLegs:
 
     async def _to_sip(self, route: ToSip, call: Dialling) -> OutgoingLeg:
         uri = _read(route.uri)
-        sip = await self.speak_sip(uri.host)
+        sip = await self._sip_agents.towards(uri.host)
         caller = _address_of(sip, call.caller, route.caller_id)
         encrypted = "tls" in (route.transport, uri.transport)
         srtp = Srtp.ALWAYS if uri.is_secure else Srtp.IF_POSSIBLE if encrypted else None
@@ -132,7 +118,7 @@ class OutgoingLegs:
         if self._trunk is None:
             raise CallRefusedError(Failure(503, "there is no trunk"))
         options = self._trunk.options
-        sip = await self.speak_sip(options.host)
+        sip = await self._sip_agents.towards(options.host)
         hops = _passed_on(call)
         placed = self._trunk.place(route.number, route.caller_id)
         if isinstance(placed, Failure):
@@ -157,7 +143,7 @@ class OutgoingLegs:
             raise
 
 
-def _leg(sip: Sip, invitation: Invitation, over: Callable[[], None] = _nothing) -> OutgoingLeg:
+def _leg(sip: SipSide, invitation: Invitation, over: Callable[[], None] = _nothing) -> OutgoingLeg:
     def invite(invitation: Invitation, offer: str) -> SipCall:
         return sip.agent.invite(
             invitation.target,
@@ -172,7 +158,7 @@ def _leg(sip: Sip, invitation: Invitation, over: Callable[[], None] = _nothing) 
             may_follow=invitation.may_follow,
         )
 
-    return SipOutgoingLeg(invite, invitation, over=over)
+    return SipOutgoingLeg(invite, invitation, media_host=sip.media_host, over=over)
 
 
 def _passed_on(call: Dialling) -> int:
@@ -182,14 +168,14 @@ def _passed_on(call: Dialling) -> int:
     return call.max_forwards - 1
 
 
-def _address_of(sip: Sip, caller: CallerName, caller_id: str | None = None) -> SipAddress:
+def _address_of(sip: SipSide, caller: CallerName, caller_id: str | None = None) -> SipAddress:
     """Who calls, as a From has it."""
     shown = caller_id or caller.caller_id
     user = shown or caller.identity.partition("@")[0]
     if shown == PRIVATE or not user:
         return ANONYMOUS
     name = caller.display_name or (caller.identity if caller.domain is Domain.MXP else "")
-    return SipAddress(SipUri("sip", user, sip.host, sip.agent.port), name)
+    return SipAddress(SipUri("sip", user, sip.name, sip.agent.port), name)
 
 
 def _read(text: str) -> SipUri:

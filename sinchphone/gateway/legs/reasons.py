@@ -6,7 +6,8 @@
 """
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import (
     ForbiddenError,
@@ -20,6 +21,7 @@ from sinchphone.errors import (
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.legs.leg import Failure
 from sinchphone.protocol.call_vocabulary import Cause
+from sinchphone.protocol.callback_events import Reason
 from sinchphone.protocol.mxp import CallFailure
 
 BUSY: Final = Failure(486, "Busy here")
@@ -36,6 +38,18 @@ UNAVAILABLE: Final = Failure(480, "Not available at the moment")
 CROWDED: Final = Failure(486, "Too many calls at the moment")
 NO_LINE: Final = Failure(503, "No line is free at the moment")
 TOO_LONG: Final = Failure(408, "The call has reached its maximum duration")
+
+
+Who: TypeAlias = Literal["caller", "called", "exchange", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a bridged call ended. Without a ``failure`` somebody just hung up. ``reason``: what DiCE says, where that isn't obvious."""
+
+    by: Who
+    failure: Failure | None = None
+    reason: Reason | None = None
 
 
 class CallRefusedError(SinchphoneError):

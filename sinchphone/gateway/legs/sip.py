@@ -1,4 +1,4 @@
-"""The SIP ends of bridged calls: a call of the SIP user agent as the switchboard sees it."""
+"""The SIP ends of bridged calls: a call of the SIP user agent as the B2BUA sees it."""
 
 import asyncio
 import re
@@ -36,7 +36,8 @@ def transport_of(sdp: str | None) -> Transport:
 class _SipLeg:
     """What both directions have in common."""
 
-    def __init__(self) -> None:
+    def __init__(self, media_host: str | None) -> None:
+        self.media_host = media_host
         self._events = Outbox[LegEvent]()
         self._call: SipCall | None = None
         self._answered = False
@@ -131,8 +132,8 @@ class _SipLeg:
 class SipIncomingLeg(_SipLeg):
     """A phone, a trunk or a proxy calls."""
 
-    def __init__(self, call: SipCall, caller: CallerName, dialled: Dialled) -> None:
-        super().__init__()
+    def __init__(self, call: SipCall, caller: CallerName, dialled: Dialled, *, media_host: str | None = None) -> None:
+        super().__init__(media_host)
         self._call: SipCall = call
         self.id = str(uuid.uuid4())  # the caller's Call-ID is theirs to choose, and may come again
         self.caller = caller
@@ -196,9 +197,11 @@ Invite = Callable[[Invitation, str], SipCall]  # with our offer
 class SipOutgoingLeg(_SipLeg):
     """We call a phone, a SIP address or a number over the trunk."""
 
-    def __init__(self, invite: Invite, invitation: Invitation, *, over: Callable[[], None], again: bool = False) -> None:
+    def __init__(
+        self, invite: Invite, invitation: Invitation, *, media_host: str | None, over: Callable[[], None], again: bool = False
+    ) -> None:
         """``over`` frees what the leg was given; ``again``: the first kind of sound was refused."""
-        super().__init__()
+        super().__init__(media_host)
         self.id = str(uuid.uuid4())
         self.transport = Transport.RTP if (invitation.srtp is None) is not again else Transport.SRTP
         self._again = again
@@ -234,7 +237,7 @@ class SipOutgoingLeg(_SipLeg):
         if self._again or self._invitation.srtp is Srtp.ALWAYS:
             return None
         over, self._over = self._over, _nothing
-        return SipOutgoingLeg(self._invite, self._invitation, over=over, again=True)
+        return SipOutgoingLeg(self._invite, self._invitation, media_host=self.media_host, over=over, again=True)
 
     def release(self) -> None:
         """Free a line of a trunk, where it has one."""

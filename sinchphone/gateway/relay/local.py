@@ -3,7 +3,7 @@
 ::
 
     caller's offer -> kept                    port(called).offer -> for the called side
-                      port(caller).answer <- port(called).accept <- called side's answer      then: joint.join(both)
+                      port(caller).answer <- port(called).accept <- called side's answer      then: PortBridge.join(both)
 
 What the called side is offered begins with the codecs that the caller has, in the caller's order: whichever it takes, packets
 pass without a codec. The codecs behind them are decoded and encoded. Devices that answer one WebRTC offer get a port each,
@@ -20,7 +20,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay import relay as tell
 from sinchphone.gateway.relay.description import codecs, direction
 from sinchphone.gateway.relay.ends import End
-from sinchphone.gateway.relay.joint import Joint
+from sinchphone.gateway.relay.port_bridge import PortBridge
 from sinchphone.gateway.relay.relay import RelayEvent, Side, Transport
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import (
@@ -95,7 +95,7 @@ class LocalRelay:
         self._given: str | None = None  # our answer to it
         self._proposed: End | None = None  # who was offered anew without the other's knowledge
         self._again: tuple[Side, str] | None = None  # a later offer that waits for the other side's answer
-        self._joint = Joint(media)
+        self._bridge = PortBridge(media)
         self._events: Outbox[RelayEvent] = Outbox()
         self._forking: set[asyncio.Task[PassingPort]] = set()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -207,7 +207,7 @@ class LocalRelay:
     @property
     def passes(self) -> tuple[bool, ...]:
         """From the caller and from the called side: whether packets pass without a codec; empty before both are joined."""
-        return self._joint.passes
+        return self._bridge.passes
 
     def events(self) -> Outbox[RelayEvent]:
         """What happens, in order; ends when the relay is deleted. One reader."""
@@ -244,7 +244,7 @@ class LocalRelay:
         return end
 
     async def _join(self, caller: End, called: End) -> None:
-        await self._joint.join(caller.port, called.port, speak=(caller.speaks, called.speaks))
+        await self._bridge.join(caller.port, called.port, speak=(caller.speaks, called.speaks))
 
     async def _accept(self, answer: str, branch: str, signalled_from: str | None = None) -> End:
         """The end of a branch, which has taken the branch's answer."""
@@ -331,7 +331,7 @@ class LocalRelay:
     async def _close(self) -> None:
         self._siblings.discard(self)
         with suppress(LocalProtocolError, MediaError):  # the media thread was stopped, and with it all that was in it
-            await self._joint.part()
+            await self._bridge.part()
         for forking in self._forking:
             with suppress(MediaError, LocalProtocolError):
                 await (await forking).close()

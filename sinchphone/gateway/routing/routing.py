@@ -127,11 +127,13 @@ Route: TypeAlias = ToUser | ToSip | ToNumber | ToRoom | ToAttendant | Refuse
 class Routes:
     """The dial plan of one gateway."""
 
-    def __init__(self, options: GatewayOptions, trunk: Trunk | None = None) -> None:
-        """``trunk`` is asked for its numbers; without one phone numbers are simulated subscribers. Raises ConfigError."""
-        self.is_ours: Callable[[str, int | None], bool] = (options.sip or SipSettings()).is_ours  # changed where the port is known later
+    def __init__(
+        self, options: GatewayOptions, trunk: Trunk | None = None, *, is_ours: Callable[[str, int | None], bool] | None = None
+    ) -> None:
+        """``trunk`` is asked for its numbers; without one phone numbers are simulated subscribers. ``is_ours`` says whether a host and
+        port mean this gateway: by the configuration, where it isn't given. Raises ConfigError."""
+        self._is_ours = is_ours or (options.sip or SipSettings()).is_ours
         self._rules = read_rules(options)
-        self._sip = options.sip or SipSettings()
         self._trunk = trunk
 
     def by_plan(self, call: Dialling) -> Route:
@@ -198,7 +200,7 @@ class Routes:
         user, _, host = call.dialled.identity.rpartition("@")
         host = re.sub(r"[;?].*", "", host)
         named = _AUTHORITY.fullmatch(host)
-        ours = named is not None and self.is_ours(named[1], int(named[2]) if named[2] else None)
+        ours = named is not None and self._is_ours(named[1], int(named[2]) if named[2] else None)
         if call.source in (Source.USER, Source.PHONE) and user and not ours:
             private = {name: value for name, value in call.headers.items() if name.lower().startswith("x-")}
             return self._to_sip(ToSip(_with_scheme(call.dialled.identity), private, caller_id=call.caller.caller_id), call)

@@ -1,33 +1,36 @@
-"""How many calls at a time the switchboard takes, and of whom."""
+"""How many calls at a time a gateway takes, and of whom."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sinchphone.gateway.call_control import MAX_CALLS_OF_ONE, CallControl
 from sinchphone.gateway.sip.calls import CallFacts, SipCall
 from sinchphone.gateway.sip.hop import Hop
-from sinchphone.gateway.switchboard import MAX_CALLS_OF_ONE, Switchboard
+from sinchphone.gateway.sip_agents import SipSide
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 
 
-class Board(Switchboard):
+class OpenCalls(CallControl):
     """Calls stay open until the test is over."""
 
     def __init__(self) -> None:
-        nobody: Any = None
-        super().__init__(nobody, nobody, None, home="acme", backend=lambda _: None)
+        context: Any = SimpleNamespace(trunk=None)
+        super().__init__(context)
         self.talking = 0
 
-    async def _carry(self, call: SipCall, who: str) -> None:
+    async def _carry(self, call: SipCall, side: SipSide, who: str) -> None:
         self._open[who] += 1
         self.talking += 1
 
 
 async def refusals(count: int, **more: Any) -> list[int]:
     """The statuses of those of so many calls from one address that are refused."""
-    board, orders = Board(), []
+    control, orders = OpenCalls(), []
+    nobody: Any = None
     for at in range(count):
         facts = CallFacts(
             call_id=str(at),
@@ -38,7 +41,7 @@ async def refusals(count: int, **more: Any) -> list[int]:
             source=Hop("udp", "192.0.2.7", 5060),
             **more,
         )
-        await board.route(SipCall(facts, orders.append))
+        await control.take(SipCall(facts, orders.append), nobody)
     await asyncio.sleep(0)
     return [order.status for order in orders if isinstance(order, v.Refuse)]
 

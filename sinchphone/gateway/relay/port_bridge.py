@@ -15,12 +15,12 @@ from sinchphone.media.port import PassingPort
 from sinchphone.media.thread import MediaThread
 
 
-class Joint:
+class PortBridge:
     """Joins what it is given; nothing before. What arrives while it doesn't join, or before the other end is connected, is dropped."""
 
     def __init__(self, media: MediaThread) -> None:
         self._media = media
-        self._ways: tuple[_Way, ...] = ()
+        self._directions: tuple[_Direction, ...] = ()
         self._clock = FrameClock(self._tick)
 
     async def join(self, one: PassingPort, other: PassingPort, *, speak: tuple[bool, bool] = (True, True)) -> None:
@@ -34,30 +34,30 @@ class Joint:
     @property
     def passes(self) -> tuple[bool, ...]:
         """For both directions, whether packets pass as they are; empty while nothing is joined."""
-        return tuple(way.passes for way in self._ways)
+        return tuple(way.passes for way in self._directions)
 
     async def _join(self, one: PassingPort, other: PassingPort, speak: tuple[bool, bool]) -> None:
-        if [(way.source, way.sink) for way in self._ways] != [(one, other), (other, one)]:
+        if [(way.source, way.sink) for way in self._directions] != [(one, other), (other, one)]:
             await self._part()
-            self._ways = _Way(one, other, self._clock), _Way(other, one, self._clock)
-        for way, speaks in zip(self._ways, speak, strict=True):
+            self._directions = _Direction(one, other, self._clock), _Direction(other, one, self._clock)
+        for way, speaks in zip(self._directions, speak, strict=True):
             way.choose(speaks)
 
     async def _part(self) -> None:
         self._clock.stop()
-        for way in self._ways:
+        for way in self._directions:
             way.source.divert(None)
-        self._ways = ()
+        self._directions = ()
 
     def _tick(self) -> None:
-        carried = [way for way in self._ways if not way.passes]
+        carried = [way for way in self._directions if not way.passes]
         for way in carried:
             way.sink.leg.send(way.source.leg.pull(FRAME_SAMPLES))
         if not carried:
             self._clock.stop()
 
 
-class _Way:
+class _Direction:
     """One direction. In the media loop only."""
 
     def __init__(self, source: PassingPort, sink: PassingPort, clock: FrameClock) -> None:

@@ -1,48 +1,37 @@
-"""The gateway's door for callers: users' devices over MXP, phones, trunks and proxies over SIP. Each call is one call.
+"""Call control: users' devices over MXP, phones, trunks and proxies over SIP. Each call is one call.
 
 ::
 
     Gateway.find -> answer(Line)    \\
-    SipAgent     -> route(SipCall)   >  B2buaCall.run, in the task of who asked
+    SipAgents    -> take(SipCall)    >  B2buaCall.run, in the task of who asked
 """
 
-import logging
 from collections import Counter
-from collections.abc import Callable
 from typing import Final
 
 from sinchphone.exchange.calls.line import Line
-from sinchphone.gateway.bridging.b2bua import B2buaCall, House
-from sinchphone.gateway.callbacks.backend import Backend, BackendSession
+from sinchphone.gateway.bridging.b2bua import B2buaCall
+from sinchphone.gateway.callbacks.backend import BackendSession
+from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import CallerName, Dialled, IncomingLeg
 from sinchphone.gateway.legs.mxp import MxpIncomingLeg
-from sinchphone.gateway.legs.outgoing import TRUNK, OutgoingLegs
 from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.gateway.routing.routing import Dialling, Source
 from sinchphone.gateway.sip.calls import SipCall
-from sinchphone.gateway.trunk.trunk import Trunk
+from sinchphone.gateway.sip_agents import TRUNK, SipSide
 from sinchphone.protocol.callback_events import CallFacts
 from sinchphone.signaling.dialect import Domain
 
 MAX_CALLS: Final = 200  # at the same time
 MAX_CALLS_OF_ONE: Final = 16  # user's phones; trunks and proxies speak for many
 
-_log = logging.getLogger(__name__)
 
+class CallControl:
+    """Takes calls, a limited number at a time."""
 
-class Switchboard:
-    """Takes calls (``route`` is an ``agent.InviteRouter``)."""
-
-    def __init__(
-        self, house: House, lines: OutgoingLegs, trunk: Trunk | None, *, home: str, backend: Callable[[str], Backend | None]
-    ) -> None:
-        """``home`` is the application that SIP callers belong to; ``backend`` gives that of an application."""
-        self._house = house
-        self._lines = lines
-        self._trunk = trunk
-        self._home = home
-        self._backend = backend
+    def __init__(self, context: GatewayContext) -> None:
+        self._context = context
         self._open: Counter[str] = Counter()  # calls, by who called over SIP
 
     # Users
@@ -51,46 +40,46 @@ class Switchboard:
         """Carry a user's call to its end."""
         leg = MxpIncomingLeg(line)
         call = Dialling(source=Source.USER, caller=leg.caller, dialled=leg.dialled, headers=leg.headers)
-        await self._converse(leg, call, line.application.key, line.caller.user_id)
+        await self._carry_leg(leg, call, line.application.key, line.caller.user_id)
 
     # SIP
 
-    async def route(self, call: SipCall) -> None:
+    async def take(self, call: SipCall, side: SipSide) -> None:
         """Carry a call that came over SIP to its end."""
         who = call.trunk or call.user or (call.facts.source.host if call.facts.source else "")
+        trunk = self._context.trunk
         if self._open.total() >= MAX_CALLS:
             await call.refuse(503, "Too many calls")
         elif self._open[who] >= MAX_CALLS_OF_ONE and call.user is not None:
             await call.refuse(486, "Too many calls of yours")
         elif call.facts.encrypted and call.offer is not None and transport_of(call.offer) is Transport.RTP:
             await call.refuse(488, "Encrypted sound only")
-        elif call.trunk == TRUNK and self._trunk is not None and not self._trunk.take():
+        elif call.trunk == TRUNK and trunk is not None and not trunk.take():
             await call.refuse(503, "All lines are in use")
         else:
-            await self._carry(call, who)
+            await self._carry(call, side, who)
 
-    async def _carry(self, call: SipCall, who: str) -> None:
+    async def _carry(self, call: SipCall, side: SipSide, who: str) -> None:
         self._open[who] += 1
         try:
-            sip = await self._lines.speak_sip(None)
-            leg = SipIncomingLeg(call, caller_of(call, sip.host), dialled_in(call))
+            leg = SipIncomingLeg(call, caller_of(call, side.name), dialled_in(call), media_host=side.media_host)
             source = Source.TRUNK if call.trunk == TRUNK else Source.PHONE if call.user is not None else Source.PEER
             hops = call.facts.max_forwards
             dialling = Dialling(source=source, caller=leg.caller, dialled=leg.dialled, headers=leg.headers, max_forwards=hops)
-            await self._converse(leg, dialling, self._home, None)
+            await self._carry_leg(leg, dialling, self._context.default_application, None)
         finally:
             self._open[who] -= 1
             self._open += Counter()  # forgets who has none
-            if call.trunk == TRUNK and self._trunk is not None:
-                self._trunk.release()
+            if call.trunk == TRUNK and self._context.trunk is not None:
+                self._context.trunk.release()
 
     # All
 
-    async def _converse(self, leg: IncomingLeg, call: Dialling, application: str, user: str | None) -> None:
-        await B2buaCall(self._house, leg, call, application, self._session(leg, application, user)).run()
+    async def _carry_leg(self, leg: IncomingLeg, call: Dialling, application: str, user: str | None) -> None:
+        await B2buaCall(self._context, leg, call, application, self._session(leg, application, user)).run()
 
     def _session(self, leg: IncomingLeg, application: str, user: str | None) -> BackendSession | None:
-        backend = self._backend(application)
+        backend = self._context.backends.get(application)
         return backend.session(CallFacts(call_id=leg.id, application_key=application, user=user)) if backend is not None else None
 
 

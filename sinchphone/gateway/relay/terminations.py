@@ -22,7 +22,7 @@ from sinchphone.protocol.jsep import Candidate, Description
 
 @runtime_checkable
 class RenewablePort(Protocol):
-    """What a seat over RTP or SRTP can do beside a MediaPort's own."""
+    """What a port over RTP or SRTP can do beside a MediaPort's own."""
 
     async def reanswer(self, offer: Description) -> Description:
         """Take a later offer of the peer (hold, resume, another address), give our answer. Raises MediaError; then nothing has changed."""
@@ -37,24 +37,24 @@ class RenewablePort(Protocol):
         """The peer's signaling comes from that IP address: its sound may come from there too. To be told before ``accept``."""
 
 
-class Seats(Protocol):
-    """Makes seats."""
+class Terminations(Protocol):
+    """Makes ports that end a peer's media in this process."""
 
-    def seat(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+    def port(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
         """A new port for a peer that uses that transport; over RTP and SRTP it's a RenewablePort too.
 
         ``signalled_from``: the IP address that the peer's signaling comes from.
         """
 
 
-class LocalSeats:
-    """Implements Seats with ports that face the peer themselves."""
+class LocalTerminations:
+    """Implements Terminations with ports that face the peer themselves."""
 
     def __init__(self, media: MediaThread, options: LocalOptions | None = None) -> None:
         self._media = media
         self._options = options or LocalOptions()
 
-    def seat(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+    def port(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
         """A new port; over WebRTC its candidates come as events."""
         if transport is Transport.WEBRTC:
             return self._media.ports.port(replace(self._options.webrtc, codecs=CODECS))
@@ -62,20 +62,20 @@ class LocalSeats:
         return self._media.rtp_ports.port(replace(self._options.rtp, codecs=CODECS, srtp=secured, signalled_from=signalled_from))
 
 
-class RtpengineSeats:
-    """Implements Seats with rtpengine between. ``inside`` is how rtpengine reaches this process."""
+class RtpengineTerminations:
+    """Implements Terminations with rtpengine between. ``inside`` is how rtpengine reaches this process."""
 
     def __init__(self, relays: RtpengineRelays, media: MediaThread, inside: RtpPortOptions | None = None) -> None:
         self._relays = relays
         self._media = media
         self._inside = inside or RtpPortOptions(codecs=CODECS)
 
-    def seat(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+    def port(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
         """A new port; its descriptions carry rtpengine's candidates."""
-        return RtpengineSeat(self._relays, self._media.rtp_ports.port(self._inside), call_id, transport)
+        return RtpenginePort(self._relays, self._media.rtp_ports.port(self._inside), call_id, transport)
 
 
-class RtpengineSeat:
+class RtpenginePort:
     """Implements MediaPort and RenewablePort: the outside by a relay, the sound by a port of ours."""
 
     def __init__(self, relays: RtpengineRelays, port: MediaPort, call_id: str, transport: Transport) -> None:
@@ -100,7 +100,7 @@ class RtpengineSeat:
 
     async def restart(self) -> Description:
         """Raises LocalProtocolError: the outside is rtpengine's, which follows its peers by itself."""
-        raise LocalProtocolError("a seat behind rtpengine isn't restarted")
+        raise LocalProtocolError("a port behind rtpengine isn't restarted")
 
     async def reoffer(self) -> Description:
         """A later offer of ours; our own port isn't asked."""
@@ -171,13 +171,13 @@ class RtpengineSeat:
 
     def _open(self, caller: Transport, outside: Side) -> RtpengineRelay:
         if self._relay is not None:
-            raise LocalProtocolError("not possible with a seat that has a peer")
+            raise LocalProtocolError("not possible with a port that has a peer")
         self._relay, self._outside = self._relays.relay(self._call_id, caller), outside
         return self._relay
 
     def _joined(self) -> RtpengineRelay:
         if self._relay is None:
-            raise LocalProtocolError("not possible with a new seat")
+            raise LocalProtocolError("not possible with a new port")
         return self._relay
 
     async def _trickle(self, relay: RtpengineRelay) -> None:

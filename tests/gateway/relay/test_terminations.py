@@ -10,7 +10,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.description import direction
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
-from sinchphone.gateway.relay.seats import LocalSeats, RenewablePort, RtpengineSeats, Seats
+from sinchphone.gateway.relay.terminations import LocalTerminations, RenewablePort, RtpengineTerminations, Terminations
 from sinchphone.media.port import MediaPort
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Description
@@ -19,12 +19,12 @@ ROOM_HZ, PEER_HZ = 700.0, 440.0
 
 
 @pytest.fixture(params=["local", "rtpengine"])
-def seats(request: pytest.FixtureRequest, media: MediaThread) -> Seats:
+def terminations(request: pytest.FixtureRequest, media: MediaThread) -> Terminations:
     """Both kinds."""
     if request.param == "local":
-        return LocalSeats(media)
+        return LocalTerminations(media)
     relays: RtpengineRelays = request.getfixturevalue("remote")
-    return RtpengineSeats(relays, media)
+    return RtpengineTerminations(relays, media)
 
 
 @pytest.fixture
@@ -33,10 +33,10 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
         yield opened
 
 
-def room(stack: AsyncExitStack, media: MediaThread, seat: MediaPort) -> PortPhone:
+def room(stack: AsyncExitStack, media: MediaThread, port: MediaPort) -> PortPhone:
     """The one who sits there."""
-    gathers = type(seat).__name__ == "_CrossingWebRtcPort"  # candidates of other seats are in their descriptions
-    phone = PortPhone(media, seat, ROOM_HZ, gathers=gathers)  # type: ignore[arg-type]
+    gathers = type(port).__name__ == "_CrossingWebRtcPort"  # candidates of other ports are in their descriptions
+    phone = PortPhone(media, port, ROOM_HZ, gathers=gathers)  # type: ignore[arg-type]
     stack.push_async_callback(phone.close)
     return phone
 
@@ -44,9 +44,9 @@ def room(stack: AsyncExitStack, media: MediaThread, seat: MediaPort) -> PortPhon
 @pytest.mark.parametrize("transport", list(Transport), ids=lambda each: each.value)
 @pytest.mark.parametrize("who_calls", ["the peer", "the room"])
 async def test_the_room_and_its_peer_hear_each_other(
-    seats: Seats, media: MediaThread, stack: AsyncExitStack, transport: Transport, who_calls: str
+    terminations: Terminations, media: MediaThread, stack: AsyncExitStack, transport: Transport, who_calls: str
 ) -> None:
-    inside = room(stack, media, seats.seat("call", transport))
+    inside = room(stack, media, terminations.port("call", transport))
     if transport is Transport.WEBRTC:
         peer = PortPhone.webrtc(media, PEER_HZ)
     else:
@@ -59,63 +59,65 @@ async def test_the_room_and_its_peer_hear_each_other(
 
 
 async def test_a_phone_that_holds_and_asks_for_our_offer_hears_the_room_again(
-    seats: Seats, media: MediaThread, stack: AsyncExitStack
+    terminations: Terminations, media: MediaThread, stack: AsyncExitStack
 ) -> None:
-    seat = seats.seat("call", Transport.RTP)
-    inside, phone = room(stack, media, seat), RawPhone(PEER_HZ)
+    port = terminations.port("call", Transport.RTP)
+    inside, phone = room(stack, media, port), RawPhone(PEER_HZ)
     stack.push_async_callback(phone.close)
     await phone.accept(await inside.answer(await phone.offer()))
-    assert isinstance(seat, RenewablePort)
+    assert isinstance(port, RenewablePort)
     phone.talks = False
-    await seat.reanswer(Description("offer", phone.description("inactive")))
-    await seat.reoffer()
-    await seat.withdraw()
-    offer = await seat.reoffer()
+    await port.reanswer(Description("offer", phone.description("inactive")))
+    await port.reoffer()
+    await port.withdraw()
+    offer = await port.reoffer()
     assert direction(offer.sdp) == "sendrecv"
     phone.talks = True
-    await seat.accept(Description("answer", await phone.answer(offer.sdp)))
+    await port.accept(Description("answer", await phone.answer(offer.sdp)))
     await until_heard(phone, ROOM_HZ)
     await until_heard(inside, PEER_HZ)
 
 
-async def test_digits_and_hold_of_a_phone_come_to_the_room(seats: Seats, media: MediaThread, stack: AsyncExitStack) -> None:
-    seat = seats.seat("call", Transport.RTP)
-    inside, phone = room(stack, media, seat), RawPhone(PEER_HZ)
+async def test_digits_and_hold_of_a_phone_come_to_the_room(terminations: Terminations, media: MediaThread, stack: AsyncExitStack) -> None:
+    port = terminations.port("call", Transport.RTP)
+    inside, phone = room(stack, media, port), RawPhone(PEER_HZ)
     stack.push_async_callback(phone.close)
     await phone.accept(await inside.answer(await phone.offer()))
     await until_heard(phone, ROOM_HZ)
     await until_heard(inside, PEER_HZ)
     await phone.press(9)
     await until(lambda: [each.digit for each in inside.digits] == ["9"], "the digit")
-    await seat.dtmf("4")
+    await port.dtmf("4")
     await until(lambda: phone.digits() == [4], "the room's digit")
-    assert isinstance(seat, RenewablePort)
-    held = await seat.reanswer(Description("offer", phone.description("inactive")))
+    assert isinstance(port, RenewablePort)
+    held = await port.reanswer(Description("offer", phone.description("inactive")))
     assert direction(held.sdp) == "inactive"
-    resumed = await seat.reanswer(Description("offer", phone.description()))
+    resumed = await port.reanswer(Description("offer", phone.description()))
     assert direction(resumed.sdp) == "sendrecv"
     await until_heard(phone, ROOM_HZ)
     await until_heard(inside, PEER_HZ)
 
 
-async def test_a_seat_that_is_closed_half_way_leaves_nothing_behind(seats: Seats, media: MediaThread, stack: AsyncExitStack) -> None:
+async def test_a_port_that_is_closed_half_way_leaves_nothing_behind(
+    terminations: Terminations, media: MediaThread, stack: AsyncExitStack
+) -> None:
     before = opened_sockets()
-    seat = seats.seat("call", Transport.RTP)
-    await seat.offer()
+    port = terminations.port("call", Transport.RTP)
+    await port.offer()
     with pytest.raises(MediaError):
-        await seat.accept(Description("answer", "v=0\r\n"))
-    await seat.close()
-    await seat.close()
+        await port.accept(Description("answer", "v=0\r\n"))
+    await port.close()
+    await port.close()
     assert len(opened_sockets() - before) <= 1, "the link to rtpengine stays"
 
 
 async def test_a_seat_behind_rtpengine_says_what_it_cannot_do(remote: RtpengineRelays, media: MediaThread) -> None:
-    seat = RtpengineSeats(remote, media).seat("call", Transport.WEBRTC)
+    port = RtpengineTerminations(remote, media).port("call", Transport.WEBRTC)
     with pytest.raises(LocalProtocolError):
-        await seat.accept(Description("answer", "v=0\r\n"))
-    await seat.offer()
+        await port.accept(Description("answer", "v=0\r\n"))
+    await port.offer()
     with pytest.raises(MediaError):
-        await seat.fork()
+        await port.fork()
     with pytest.raises(LocalProtocolError):
-        await seat.offer()
-    await seat.close()
+        await port.offer()
+    await port.close()

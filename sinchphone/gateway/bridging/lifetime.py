@@ -1,0 +1,134 @@
+"""One call's lifetime: who called, the legs and tasks that run for it, what is to be freed, and how it ended."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, Final, Protocol
+
+from sinchphone.errors import NoPortError, SinchphoneError
+from sinchphone.gateway.legs.leg import IncomingLeg, Leg, LegEvent, OutgoingLeg
+from sinchphone.gateway.legs.reasons import BROKEN, CLOSING, TOO_LONG, Ending, failure_of_error
+from sinchphone.protocol.callback_events import Reason
+
+GOODBYE_SECONDS: Final = 1.0  # for the last messages of both legs
+MAX_CALL_SECONDS: Final = 14_400.0  # Sinch Voice, maxDuration
+
+_log = logging.getLogger(__name__)
+
+
+class CallerMedia(Protocol):
+    """Whatever has the caller's media at present. Methods raise MediaError."""
+
+    async def take(self, event: LegEvent) -> None:
+        """Something that the caller's leg said about media: a candidate, a new offer, a digit, an answer."""
+
+
+class CallLifetime:
+    """One call as its parts share it. ``run`` it once; cancelling ends the call."""
+
+    def __init__(self, caller: IncomingLeg) -> None:
+        self.caller = caller
+        self.max_seconds = MAX_CALL_SECONDS  # from the answer on; counts at the answer
+        self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._group = asyncio.TaskGroup()
+        self._stack = AsyncExitStack()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[Leg, asyncio.Task[None]] = {}
+        self._taken: set[OutgoingLeg] = set()
+        self._answered_at: float | None = None
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended; an exchange that closes, where nobody has said anything yet."""
+        return self._over.result() if self._over.done() and not self._over.cancelled() else Ending("exchange", CLOSING)
+
+    @property
+    def talked_seconds(self) -> float | None:
+        """Since the answer; ``None`` where there was none."""
+        return None if self._answered_at is None else time.monotonic() - self._answered_at
+
+    def take_over(self, leg: OutgoingLeg) -> None:
+        """What a leg was given when it was made (a line of a trunk) is freed, whatever happens to the call before it runs."""
+        if leg not in self._taken:
+            self._taken.add(leg)
+            self._stack.callback(leg.release)
+
+    def run_leg(self, leg: OutgoingLeg) -> None:
+        """Run it beside, hang it up when the call ends, and release it at last."""
+        self.take_over(leg)
+        self._run_leg(leg)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Have that done beside; cancelled with the call, and an error of it ends the call."""
+        if self._over.done():
+            work.close()
+            return
+        self._start(self._guard(work), name)
+
+    def keep(self, close: Callable[[], Awaitable[object]]) -> None:
+        """Call that when the call is over; what was kept last is closed first."""
+        self._stack.push_async_callback(close)
+
+    def answered(self) -> None:
+        """The caller's call was answered: from now on it costs."""
+        if self._answered_at is None:
+            self._answered_at = time.monotonic()
+            self.spawn(self._limit(), "limit")
+
+    def end(self, ending: Ending) -> None:
+        """The call is over; the first word counts."""
+        if not self._over.done():
+            self._over.set_result(ending)
+
+    async def run(self, **work: Coroutine[Any, Any, None]) -> None:
+        """From the caller's first sign to the last goodbye, with that work beside."""
+        try:
+            async with self._stack, self._group:
+                self._run_leg(self.caller)
+                for name, each in work.items():
+                    self.spawn(each, name)
+                ending = await self._ended()
+                await self._say_goodbye(ending)
+                for task in self._tasks:
+                    task.cancel()
+        finally:
+            self.end(Ending("exchange", CLOSING))
+
+    async def _ended(self) -> Ending:
+        try:
+            return await asyncio.shield(self._over)
+        except asyncio.CancelledError:
+            self.end(Ending("exchange", CLOSING))  # nothing new begins
+            raise
+
+    async def _say_goodbye(self, ending: Ending) -> None:
+        for leg in list(self._running):
+            await leg.hang_up(ending.failure if leg is self.caller or ending.by != "caller" else None)
+        await asyncio.wait(self._running.values(), timeout=GOODBYE_SECONDS)
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except SinchphoneError as error:
+            if isinstance(error, NoPortError):  # the caller isn't told how many there are
+                _log.warning("a call can't be carried: %s", error)
+            _log.info("call %s: %s", self.caller.id, type(error).__name__)
+            self.end(Ending("exchange", failure_of_error(error)))
+        except Exception:  # noqa: BLE001 - a fault in one call is told to both of its ends, and costs no other call
+            _log.exception("call %s ended by a fault of the program", self.caller.id)
+            self.end(Ending("exchange", BROKEN))
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        task = self._group.create_task(work, name=f"{name} {self.caller.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _run_leg(self, leg: Leg) -> None:
+        self._running[leg] = self._start(self._guard(leg.run()), "leg")
+
+    async def _limit(self) -> None:
+        await asyncio.sleep(min(self.max_seconds, MAX_CALL_SECONDS))
+        self.end(Ending("time", TOO_LONG, Reason.TIMEOUT))

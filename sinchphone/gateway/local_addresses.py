@@ -1,0 +1,42 @@
+"""This machine's own addresses, as the kernel routes."""
+
+import asyncio
+import ipaddress
+import socket
+from typing import Final
+
+LOOPBACK: Final = "127.0.0.1"
+EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - somebody's wish
+_SOMEWHERE: Final = ("192.0.2.1", 9)  # RFC 5737: nobody; nothing is sent there
+
+
+def local_address(towards: tuple[str, int] = _SOMEWHERE) -> str:
+    """Our address on the way to another one; the loopback address where there is no way."""
+    with socket.socket(socket.AF_INET6 if ":" in towards[0] else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(towards)
+        except OSError:
+            return LOOPBACK
+        return str(probe.getsockname()[0])
+
+
+def is_own_address(host: str) -> bool:
+    """Whether that is an IP address of this machine."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return local_address((host, _SOMEWHERE[1])) == host
+
+
+async def address_towards(target: str | None) -> str:
+    """Our address from which a host can be reached: loopback for what is on this machine, and for ``None``."""
+    if target is None:
+        return LOOPBACK
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(target.strip("[]"), _SOMEWHERE[1])
+    except OSError:
+        return LOOPBACK if target == "localhost" else local_address()
+    addresses = [entry[4][0] for entry in found]
+    first = ipaddress.ip_address(str(addresses[0]).partition("%")[0])
+    return LOOPBACK if first == ipaddress.ip_address(LOOPBACK) else local_address((str(first), _SOMEWHERE[1]))
