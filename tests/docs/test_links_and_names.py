@@ -54,8 +54,9 @@ def test_every_topic_begins_with_a_heading_and_says_in_a_line_what_it_is_about()
     for topic in topics():
         heading, summary, *rest = (DOCS / f"{topic}.md").read_text().split("\n\n")
         assert re.fullmatch(r"# [^\n]+", heading)
-        assert re.fullmatch(r"[A-Z`][^\n]{15,130}\.", summary)
+        assert re.fullmatch(r"[A-Z`][^\n]{15,62}\.", summary)
         assert rest
+    assert max(map(len, topics())) + 2 + 63 <= 80, "the list fits a terminal"
 
 
 def _options(command: Any) -> set[str]:
