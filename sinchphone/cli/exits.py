@@ -49,7 +49,7 @@ class ExitCode(IntEnum):
     NETWORK = 9, "network"
     MEDIA = 10, "media (ICE, DTLS, no sound arrived)"
     DEVICE = 11, "sound device"
-    CHECK_FAILED = 12, "a check asked for on the command line failed"
+    NOT_DONE = 12, "something asked for on the command line was kept from being done, or a check failed"
     PLATFORM = 13, "the platform or a callback failed"
     CONFIG = 14, "configuration"
     NOT_DELIVERED = 15, "a message was not delivered in time"

@@ -96,10 +96,11 @@ class PlayStarted:
 
 @dataclass(frozen=True, slots=True)
 class PlayFinished:
-    """A file was played to its end; ``last`` when no other follows."""
+    """A file was played to its end; ``last`` when no other follows. ``failure``: why there was nothing to be heard of it."""
 
     path: str
     last: bool
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,21 @@ class RecordStarted:
 
 @dataclass(frozen=True, slots=True)
 class RecordFinished:
-    """The recording is complete and in its place."""
+    """The recording is in its place. ``failure``: why it isn't complete."""
 
     path: str
     seconds: float
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PipeEnded:
+    """A pipe is closed. ``outward``: what was heard went out through it. ``failure``: why not all of it."""
+
+    path: str
+    outward: bool
+    bytes: int
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +145,7 @@ class DevicesChanged:
     loudspeaker: str | None
 
 
-SoundEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | DevicesChanged | SoundWarning
+SoundEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | PipeEnded | DevicesChanged | SoundWarning
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,8 @@ def test_standard_input_plays_while_it_arrives(tmp_path: Path, pipe: int) -> Non
     wait_until(lambda: player.buffered_samples == 0 or player.next_frame() is None)
     assert not any(isinstance(event, PlayFinished) for event in events)
     feed(pipe, sound[100_000:], close=True)
-    wait_until(lambda: PlayFinished("-", True) in events or player.next_frame() is None)
+    wait_until(lambda: any(isinstance(event, PlayFinished) for event in events) or player.next_frame() is None)
+    assert events[-1] == PlayFinished("-", True)
     player.close()
 
 
@@ -240,7 +241,8 @@ def test_standard_input_that_is_not_audio_is_a_warning_in_the_call(pipe: int) ->
     player.open()
     os.write(pipe, bytes(range(256)) * 40)
     os.close(pipe)
-    wait_until(lambda: PlayFinished("-", True) in events or player.next_frame() is None)
+    wait_until(lambda: any(isinstance(event, PlayFinished) for event in events) or player.next_frame() is None)
+    assert events[-1].failure is not None  # type: ignore[union-attr]
     assert any(isinstance(event, SoundWarning) and "standard input is not audio" in event.message for event in events)
     player.close()
 

@@ -12,7 +12,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.pipes import PipeIn, PipeOut
-from sinchphone.media.sound import SoundEvent, SoundWarning
+from sinchphone.media.sound import PipeEnded, SoundEvent, SoundWarning
 
 LIMIT = 20.0
 
@@ -101,7 +101,8 @@ def test_what_is_heard_goes_to_a_descriptor_and_a_reader_that_leaves_is_told_onc
     pipe.put(sound)
     assert came.wait(LIMIT)
     pipe.close()
-    assert [type(event) for event in told] == [SoundWarning]
+    assert [type(event) for event in told] == [SoundWarning, PipeEnded]
+    assert told[-1] == PipeEnded(f"fd:{writing}", True, 6000, told[0].message)  # type: ignore[union-attr]
 
 
 def test_a_fifo_without_a_reader_blocks_nothing_and_a_late_reader_hears_the_present(fifo: Path) -> None:

@@ -5,10 +5,11 @@ import contextlib
 import math
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
 from sinchphone.cli.calling.dialling import DIGITS, Dialler
+from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal import events as e
@@ -55,7 +56,7 @@ class Wishes:
     max_duration: float | None = None
     answer_after: float | None = None
     hangup_after_play: bool = False
-    dtmf: str | None = None  # digits for after the answer
+    requests: Requests = field(default_factory=Requests)
     probe: Probe | None = None
     probe_seconds: float = 0.0
 
@@ -76,8 +77,11 @@ class CallSession:
         self._taken: StatsTaken | None = None
         self._said_before_mute: float | None = None  # [s]
         self._check: e.CheckFinished | None = None
-        self._packets = 0  # received, by the end of a check
-        self._dialler = Dialler(session, call, wishes.dtmf)
+        self._packets: int | None = None  # received, by the end of a check
+        self._outcomes = Outcomes(wishes.requests)
+        self._played = asyncio.Event()
+        self._dialled = asyncio.Event()
+        self._dialler = Dialler(session, call, wishes.requests.dtmf, self._dialling_over)
 
     async def run(self) -> Ending:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
@@ -92,8 +96,22 @@ class CallSession:
                     await asyncio.wait_for(self._call.closed(), FINISH_S)
                     await asyncio.wait_for(asyncio.shield(sound), FINISH_S)
                 sound.cancel()
+        return self._judged()
+
+    def _judged(self) -> Ending:
+        """How it ended, with what became of all that was asked for."""
         assert self.ending is not None
-        return self.ending
+        established = self._call.details.established_at is not None
+        told, ending = self._outcomes.judge(self._call.id, self.ending, self.order, established=established)
+        self._session.requests += told
+        for one in told:
+            silent = one.kind is e.RequestKind.PIPE_IN  # other failures were told when they happened
+            if established and (one.outcome is e.Outcome.CUT_SHORT or (silent and one.outcome is e.Outcome.FAILED)):
+                self._session.tell(e.Warned(message=words_of(one), hint=None))
+        if ending is not self.ending:
+            self._session.problem = e.Problem(message=ending.reason, hint=ending.hint)
+            self.ending = ending
+        return ending
 
     def _companions(self) -> list[Coroutine[Any, Any, None]]:
         wishes = self._wishes
@@ -106,6 +124,7 @@ class CallSession:
             *([self._limit_ringing(wishes.ring_timeout)] if wishes.ring_timeout is not None and self._call.outbound else []),
             *([self._limit_talking(wishes.max_duration)] if wishes.max_duration is not None else []),
             *([self._answer_after(wishes.answer_after)] if wishes.answer_after is not None else []),
+            *([self._hang_up_after_play()] if wishes.hangup_after_play else []),
             *([self._run_probe(wishes.probe)] if wishes.probe is not None else []),
         ]
 
@@ -142,7 +161,7 @@ class CallSession:
         if self._taken is not None:
             session.tell(_stats_event(call.id, self._taken))
         self._tell_check()
-        if self._check is not None and not self._check.packets_received:
+        if self._check is not None and self._check.packets_received == 0 and not self._check.sound:
             ending = Ending(ExitCode.MEDIA, ending.reason, "no packet of sound arrived: a firewall may keep it out")
         established, sip = details.established_at is not None, sip_failure(details)
         session.tell(
@@ -172,13 +191,14 @@ class CallSession:
 
         call_id = self._call.id
         async for event in self._call.sound.events():
+            self._outcomes.take(event)
             match event:
                 case s.PlayStarted(path):
                     self._session.tell(e.PlayStarted(call_id=call_id, path=path))
                 case s.PlayFinished(path, last):
                     self._session.tell(e.PlayFinished(call_id=call_id, path=path, last=last))
-                    if last and self._wishes.hangup_after_play:
-                        await self._hang_up(Order.PLAYED)
+                    if last:
+                        self._played.set()
                 case s.RecordStarted(path):
                     self._session.tell(e.RecordStarted(call_id=call_id, path=path))
                 case s.RecordFinished(path, seconds):
@@ -187,8 +207,21 @@ class CallSession:
                     self._session.tell(e.DevicesChanged(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
                 case s.SoundWarning(message, hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
+                case s.PipeEnded():
+                    pass  # in the outcomes
 
     # Digits
+
+    def _dialling_over(self, failure: str | None) -> None:
+        self._outcomes.digits_over(failure)
+        self._dialled.set()
+
+    async def _hang_up_after_play(self) -> None:
+        """When everything was played, and dialled."""
+        await self._played.wait()
+        if self._wishes.requests.dtmf is not None:
+            await self._dialled.wait()
+        await self._hang_up(Order.PLAYED)
 
     async def _dial(self) -> None:
         """Send what was asked for once there is somebody to hear it."""

@@ -1,6 +1,7 @@
 """Digits that are dialled in a call, one after the other, and what is said of those that aren't."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.terminal.events import Warned
@@ -21,11 +22,12 @@ _WRITTEN_BETWEEN: Final = " \t\r\n-.()/"  # how people group digits: no loss
 class Dialler:
     """Takes digits at any time and sends them once ``run`` runs. ``shown``: those that were dialled last."""
 
-    def __init__(self, session: "Session", call: "Call", first: str | None) -> None:
-        """``first``: what is dialled before anything else."""
+    def __init__(self, session: "Session", call: "Call", first: str | None, first_over: Callable[[str | None], None]) -> None:
+        """``first``: what is dialled before anything else; ``first_over`` is told when it was sent, or why not."""
         self.shown = ""
         self._session = session
         self._call = call
+        self._first, self._first_over = first, first_over
         self._waiting: asyncio.Queue[str] = asyncio.Queue(_MAX_WAITING)
         self._dropped = 0
         if first:
@@ -57,10 +59,17 @@ class Dialler:
             self.shown = (self.shown + digits)[-SHOWN_DIGITS:]
             try:
                 await self._call.dtmf(digits)
+                self._over(None)
             except SinchphoneError as error:
+                self._over(str(error))
                 self._session.tell(Warned(message=f"{digits} was not dialled: {error}", hint=error.hint or None))
             if self._dropped and self._waiting.empty():
                 self.tell_dropped()
+
+    def _over(self, failure: str | None) -> None:
+        if self._first is not None:
+            self._first = None
+            self._first_over(failure)
 
     def tell_dropped(self) -> None:
         """Say how many digits were dropped, if any were."""

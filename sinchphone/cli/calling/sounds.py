@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from sinchphone.cli.calling.destination import Destination, Kind
+from sinchphone.cli.calling.outcomes import Requests
 from sinchphone.cli.terminal.events import Warned
 from sinchphone.cli.terminal.flags import SoundFlags
 from sinchphone.errors import DeviceError
@@ -35,6 +36,11 @@ def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
         voice=VoiceOptions(audio.echo_cancel, audio.noise_suppression, audio.gain_control),
         tones=audio.tones,
     )
+
+
+def requests_of(flags: SoundFlags) -> Requests:
+    """What was asked for, each of which has an outcome."""
+    return Requests(play=tuple(flags.play or ()), record=flags.record, pipe_in=flags.pipe_in, pipe_out=flags.pipe_out, dtmf=flags.dtmf)
 
 
 async def missing_devices(flags: SoundFlags, options: Options, destination: Destination) -> Warned | None:

@@ -9,7 +9,7 @@ import typer
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.destination import Destination, Kind, read_destination, room, sip_address, user_id
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
-from sinchphone.cli.calling.sounds import missing_devices, sound_options
+from sinchphone.cli.calling.sounds import missing_devices, requests_of, sound_options
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.flags import CallFlags, PhoneFlags, with_flags
@@ -121,14 +121,14 @@ async def _prepare(session: Session, destination: Destination, flags: CallFlags,
     options = session.options
     warning = await missing_devices(flags, options, destination)
     if warning is None:
-        wishes = Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play, flags.dtmf)
+        wishes = Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play, requests_of(flags))
         return wishes, sound_options(flags, options)
     from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe
     from sinchphone.media.ticker import Ticker
 
     session.tell(warning)
     probe = EchoProbe()
-    return Wishes(options.ring_timeout, dtmf=flags.dtmf, probe=probe, probe_seconds=CHECK_SECONDS), Ticker(probe, phone.media)
+    return Wishes(options.ring_timeout, requests=requests_of(flags), probe=probe, probe_seconds=CHECK_SECONDS), Ticker(probe, phone.media)
 
 
 async def _dial(session: Session, phone: Phone, destination: Destination, headers: dict[str, str], sound: "SoundOptions | Sound") -> "Call":

@@ -13,7 +13,7 @@ import typer.core
 
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
-from sinchphone.cli.calling.sounds import sound_options
+from sinchphone.cli.calling.sounds import requests_of, sound_options
 from sinchphone.cli.calling.waiting import WaitingCall
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode
@@ -98,7 +98,7 @@ class _Listener:
             max_duration=session.options.max_duration,
             answer_after=seconds(flags.auto_answer),
             hangup_after_play=flags.hangup_after_play,
-            dtmf=flags.dtmf,
+            requests=requests_of(flags),
         )
         self._ringing: asyncio.Queue[Call] = asyncio.Queue()
         self._busy = False

@@ -4,6 +4,7 @@ Field names are those of the JSON: snake_case, durations in ``_ms`` or ``_s``, `
 """
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import ClassVar, TypeAlias
 
 
@@ -251,13 +252,14 @@ class DevicesChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFinished:
-    """The self-check of a call without a sound device: did our tones come back, and did any sound arrive at all?"""
+    """The self-check of a call without a sound device: did our tones come back, and did any sound arrive at all? ``packets_received`` is
+    ``None`` where the call ended before they were counted."""
 
     NAME: ClassVar[str] = "check.finished"
     call_id: str
     echo: bool
     sound: bool
-    packets_received: int
+    packets_received: int | None
     delay_ms: int | None
     level_dbfs: float | None
 
@@ -376,6 +378,35 @@ class Problem:
     hint: str | None
 
 
+class RequestKind(StrEnum):
+    """What a command line can ask for in a call."""
+
+    PLAY = "play"
+    DTMF = "dtmf"
+    RECORD = "record"
+    PIPE_IN = "pipe_in"
+    PIPE_OUT = "pipe_out"
+
+
+class Outcome(StrEnum):
+    """What became of it. ``cut_short``: the call ended first."""
+
+    DONE = "done"
+    CUT_SHORT = "cut_short"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOutcome:
+    """What became of one thing that was asked for: ``name`` is the file, pipe or digits; ``reason`` why it wasn't done."""
+
+    call_id: str
+    kind: RequestKind
+    name: str
+    outcome: Outcome
+    reason: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """How the command went: the last line, exactly once."""
@@ -387,6 +418,7 @@ class Result:
     recordings: list[str]
     error: Problem | None
     messages: list[MessageStatus] = field(default_factory=list)
+    requests: list[RequestOutcome] = field(default_factory=list)
 
 
 Event: TypeAlias = (

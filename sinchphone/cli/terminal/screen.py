@@ -215,6 +215,8 @@ def _heard(event: e.CheckFinished) -> str:
         return f"heard the echo: yes, {event.delay_ms / 1000:.2f} s later, {level}"
     if event.sound:
         return f"heard the echo: no, but other sound, {level}"
+    if event.packets_received is None:
+        return "heard the echo: the call ended before the check"
     return f"heard the echo: no, {'only silence' if event.packets_received else 'no packet of sound arrived'}"
 
 

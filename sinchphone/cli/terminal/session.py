@@ -15,7 +15,7 @@ from typing import Final, TextIO
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.events import CallEnded, Event, MessageStatus, Problem, RecordFinished, Result, Warned
+from sinchphone.cli.terminal.events import CallEnded, Event, MessageStatus, Problem, RecordFinished, RequestOutcome, Result, Warned
 from sinchphone.cli.terminal.jobs import TerminalUser
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Line, Screen
@@ -80,6 +80,7 @@ class Session:
     calls: list[CallEnded] = field(default_factory=list)
     recordings: list[str] = field(default_factory=list)
     messages: list[MessageStatus] = field(default_factory=list)
+    requests: list[RequestOutcome] = field(default_factory=list)
     problem: Problem | None = None
     terminal_users: list[TerminalUser] = field(default_factory=list)  # the screen, and who reads keys
     _writing_since: float | None = None
@@ -127,6 +128,7 @@ class Session:
             recordings=list(self.recordings),
             error=self.problem,
             messages=list(self.messages),
+            requests=list(self.requests),
         )
         with self._pipe():
             self.screen.tell(result)

@@ -44,7 +44,7 @@ class LocalAudio:
         self._events: Outbox[SoundEvent] = Outbox()
         self._player = Player(options.play, self._events.put) if options.play else None
         self._recorder = _recorder(options, self._events.put)
-        self._pipe_in = PipeIn(options.pipe_in) if options.pipe_in is not None else None
+        self._pipe_in = PipeIn(options.pipe_in, self._events.put) if options.pipe_in is not None else None
         self._pipe_out = PipeOut(options.pipe_out, self._events.put, force=options.force) if options.pipe_out is not None else None
         near, hears = self._near_source(), self._pipe_out.put if self._pipe_out is not None else None
         self._audio_io = AudioIo(media.call_soon, near=near, recorder=self._recorder, hears=hears)

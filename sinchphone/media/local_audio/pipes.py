@@ -20,7 +20,7 @@ import numpy as np
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.descriptors import check_kind, claim, descriptor_of
-from sinchphone.media.sound import Descriptor, SoundEvent, SoundWarning
+from sinchphone.media.sound import Descriptor, PipeEnded, SoundEvent, SoundWarning
 
 _READ_BYTES: Final = 3840  # 40 ms
 _WRITE_BYTES: Final = 1920  # less than PIPE_BUF: a pipe that select calls writable takes it whole
@@ -32,9 +32,11 @@ _WAIT_SECONDS: Final = 0.1
 class PipeIn:
     """What a program says in the call. A FIFO may have one writer after the other; where there is nothing, it is silent."""
 
-    def __init__(self, source: str | Descriptor) -> None:
-        """``source``: a path, ``fd:N``, or a descriptor that was claimed before."""
+    def __init__(self, source: str | Descriptor, report: Callable[[SoundEvent], None] = lambda _: None) -> None:
+        """``source``: a path, ``fd:N``, or a descriptor that was claimed before. ``report`` is called once, by ``close``."""
         self._source = source
+        self._report = report
+        self._read_bytes = 0
         self._descriptor = -1
         self._changed = threading.Condition()
         self._bytes = bytearray()
@@ -59,8 +61,10 @@ class PipeIn:
     def close(self) -> None:
         """Stop reading. May be called twice."""
         with self._changed:
-            self._closed = True
+            first, self._closed = not self._closed, True
             self._changed.notify()
+        if first and self._thread.ident is not None:
+            self._report(PipeEnded(str(self._source), False, self._read_bytes))
 
     def _read_all(self) -> None:
         try:
@@ -72,6 +76,7 @@ class PipeIn:
                     return
                 with self._changed:
                     self._bytes += read
+                    self._read_bytes += len(read)
         except OSError:
             return  # somebody closed the descriptor: as at its end
         finally:
@@ -85,13 +90,15 @@ class PipeIn:
 
 
 class PipeOut:
-    """What a program hears of the call. ``report`` is called once, from the thread, where nothing can be written any more."""
+    """What a program hears of the call. ``report`` is called from the thread where nothing can be written any more, and by ``close``."""
 
     def __init__(self, target: str | Descriptor, report: Callable[[SoundEvent], None], *, force: bool = False) -> None:
         """``target``: a path, ``fd:N``, or a descriptor that was claimed before."""
         self._target = target
         self._force = force
         self._report = report
+        self._written = 0  # bytes
+        self._failure: str | None = None
         self._descriptor: int | None = None
         self._changed = threading.Condition()
         self._blocks: deque[bytes] = deque()
@@ -117,17 +124,20 @@ class PipeOut:
     def close(self) -> None:
         """Write what is waiting if the reader takes it within a moment, and close. May be called twice."""
         with self._changed:
-            self._closed = True
+            first, self._closed = not self._closed, True
             self._changed.notify()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(2 * _WAIT_SECONDS)
+        if first and self._thread.ident is not None:
+            self._report(PipeEnded(str(self._target), True, self._written, self._failure))
 
     def _write_all(self) -> None:
         try:
             while (block := self._next()) is not None:
                 self._write(block)
         except OSError as error:
-            self._report(SoundWarning(f"nothing more can be written to {self._target}: {error.strerror or error}", ""))
+            self._failure = f"nothing more can be written to {self._target}: {error.strerror or error}"
+            self._report(SoundWarning(self._failure, ""))
         finally:
             if self._descriptor is not None:
                 os.close(self._descriptor)
@@ -152,7 +162,8 @@ class PipeOut:
                     return
                 continue
             try:
-                block = block[os.write(self._descriptor, block[:_WRITE_BYTES]) :]
+                written = os.write(self._descriptor, block[:_WRITE_BYTES])
+                block, self._written = block[written:], self._written + written
             except BrokenPipeError:
                 if not isinstance(self._target, str) or descriptor_of(self._target) is not None:
                     raise

@@ -92,17 +92,16 @@ class Player:
     def _read_all(self) -> None:
         for number, path in enumerate(self._paths):
             self._put(PlayStarted(path))
+            failure: str | None = "it could not be read"
             try:
-                warning = self._read(path)
-                if warning is not None:
-                    self._put(warning)
+                failure = self._read(path)
             finally:  # whatever happens, nobody may wait for the end of a file for ever
-                self._put(PlayFinished(path, number == len(self._paths) - 1))
+                self._put(PlayFinished(path, number == len(self._paths) - 1, failure))
         with self._changed:
             self._ended = True
 
-    def _read(self, path: str) -> SoundWarning | None:
-        """Decodes one file; returns what is to be said about it when it has been played."""
+    def _read(self, path: str) -> str | None:
+        """Decodes one file; returns why nothing of it can be heard. What is to be said about it is said when it has been played."""
         reader = files.AudioReader(path)
         with self._changed:
             self._reader = reader
@@ -113,10 +112,13 @@ class Player:
                 if not self._put(block):
                     break
         except AudioFileError as error:
-            return SoundWarning(str(error), error.hint)
+            self._put(SoundWarning(str(error), error.hint))
+            return str(error)
         finally:
             reader.close()
-        return SoundWarning(f"{files.display_name(path)} {reader.damage}", "") if reader.damage else None
+        if reader.damage:
+            self._put(SoundWarning(f"{files.display_name(path)} {reader.damage}", ""))
+        return None
 
     def _put(self, piece: _Piece) -> bool:
         """Waits for room; False when the player was closed."""

@@ -114,7 +114,7 @@ class Recorder:
 
     def _write_all(self) -> None:
         """The thread: write until closed, finish, rename. What an unlucky disk has taken is kept."""
-        writer = self._writer
+        writer, failure = self._writer, None
         assert writer is not None
         try:
             try:
@@ -122,9 +122,10 @@ class Recorder:
             finally:
                 writer.close()
         except AudioFileError as error:
-            self._report(SoundWarning(str(error), error.hint))
+            failure = str(error)
+            self._report(SoundWarning(failure, error.hint))
         try:
-            self._publish(writer.seconds)
+            self._publish(writer.seconds, failure)
         except AudioFileError as error:
             self._report(SoundWarning(str(error), error.hint))
 
@@ -136,11 +137,11 @@ class Recorder:
                 if self._closing.is_set():
                     return
 
-    def _publish(self, seconds: float) -> None:
+    def _publish(self, seconds: float, failure: str | None) -> None:
         """Give the finished file its name, without overwriting one that has appeared meanwhile."""
         try:
             check_recording(self._path, force=self._force)
             self._part.replace(self._path)
         except (AudioFileError, OSError) as error:
             raise AudioFileError(f"the recording can't be called {self._path}: {error}", hint=f"It stays in {self._part}.") from error
-        self._report(RecordFinished(self._name, seconds))
+        self._report(RecordFinished(self._name, seconds, failure))
