@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Final, assert_never
 
 from sinchphone.engine.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
 from sinchphone.engine.details import CallDetails
+from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.machine_driver import Channel, MachineDriver, MediaEffect
 from sinchphone.engine.monitor import watch
 from sinchphone.errors import LocalProtocolError, SinchphoneError
@@ -38,7 +38,7 @@ BUSY_TONE_S: Final = 2.0
 _TONES: Final = {BUSY: Signal.BUSY, 600: Signal.BUSY, 503: Signal.CONGESTION, 504: Signal.CONGESTION}  # RFC 3261 21.5.4, 21.5.5, 21.6.1
 NO_SOUND_S: Final = 3.0  # without any packet of sound since the call was established
 _SOUND: Final = "sound"  # the queue of what our own sound does; all others are named after devices
-MAX_UNREAD_EVENTS: Final = 256  # that nobody has read yet; the oldest are forgotten
+MAX_UNREAD_EVENTS: Final = 256  # that a reader hasn't read yet; the oldest are forgotten
 
 _log = logging.getLogger(__name__)
 
@@ -86,8 +86,7 @@ class Call:
         self._history = [State.CREATED]
         self._changed = asyncio.Event()
         self._closed = asyncio.Event()
-        self._told: deque[CallEvent] = deque(maxlen=MAX_UNREAD_EVENTS)
-        self._news = asyncio.Event()
+        self._told = EventLog[CallEvent](MAX_UNREAD_EVENTS)
         self._warned: set[CallWarning] = set()
         self._ports: dict[str, MediaPort] = {}
         self._first_port: MediaPort | None = None
@@ -147,15 +146,10 @@ class Call:
             self._changed.clear()
             await self._changed.wait()
 
-    async def events(self) -> AsyncIterator[CallEvent]:
-        """What happens in the call, from its start on; ends with the call. One reader."""
-        while True:
-            while self._told:
-                yield self._told.popleft()
-            if self.state is State.ENDED:
-                return
-            self._news.clear()
-            await self._news.wait()
+    def events(self) -> AsyncIterator[CallEvent]:
+        """What happens in the call; ends with the call. Any number of readers: each has every event from when it subscribed, the first
+        from the start of the call on."""
+        return self._told.read()
 
     async def ended(self) -> CallDetails:
         """Wait for the end of the call; how it went. Cancelling is safe."""
@@ -238,11 +232,11 @@ class Call:
     def _tell(self, state: State) -> None:
         self._history.append(state)
         self._changed.set()
-        self._news.set()
+        if state is State.ENDED:
+            self._told.end()
 
     def _tell_event(self, event: CallEvent) -> None:
-        self._told.append(event)
-        self._news.set()
+        self._told.put(event)
 
     def _warn(self, warning: CallWarning) -> None:
         if warning not in self._warned:  # each of several devices' ports may say it

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +20,13 @@ from typing import Final, Self, TypeAlias
 
 from sinchphone.engine.call import Call
 from sinchphone.engine.environment import Environment
+from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
 from sinchphone.engine.history import History, PastCall
 from sinchphone.engine.invites import check_invite, domain_of, session_key
 from sinchphone.engine.link import Link
 from sinchphone.engine.messages import Messenger
-from sinchphone.engine.recipients import read_recipient
+from sinchphone.engine.recipients import Recipients, read_recipients
 from sinchphone.engine.sent import SentMessage
 from sinchphone.errors import (
     AuthenticationError,
@@ -44,7 +45,7 @@ from sinchphone.protocol.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp import Client, Message, decrypt
 from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers
 from sinchphone.signaling.channel import MxpChannel
-from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement, Recipient
+from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
 from sinchphone.signaling.ocra.names import PUSH_CAPABILITY
 
@@ -92,7 +93,9 @@ class SinchClient:
         self.media = media or MediaThread()
         self._relay_only = relay_only
         self._takes_calls = takes_calls
-        self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
+        self._events = EventLog[ClientEvent](MAX_UNREAD_EVENTS)
+        self._failure: SinchphoneError | None = None  # why it can't go on
+        self._entered = False
         self._closing = False
         self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._tell, takes_calls=takes_calls)
         self._messenger = Messenger(self._link, user_id, tell=self._tell, history=history)
@@ -105,6 +108,10 @@ class SinchClient:
         self._invites = Reassembler()
 
     async def __aenter__(self) -> Self:
+        """Raises LocalProtocolError where it was entered before, and what the registration raises."""
+        if self._entered:
+            raise LocalProtocolError("a client is entered once", hint="Make another SinchClient to start again.")
+        self._entered = True
         self.media.start()
         try:
             registration = await self._link.open()
@@ -115,6 +122,8 @@ class SinchClient:
                 await self._hang_up_the_line()
                 raise
         except BaseException:
+            self._closing = True
+            self._events.end()
             await self._close_media()
             raise
         self._tell(Ready(user_id=self.user_id, instance_id=registration.instance.id))
@@ -132,6 +141,7 @@ class SinchClient:
         await self._messenger.close()
         await self._hang_up_the_line()
         await self._close_media()
+        self._events.end()
 
     @property
     def instance_id(self) -> str:
@@ -143,13 +153,15 @@ class SinchClient:
         """How many frames on our channels made no sense."""
         return self._undecodable + self._messenger.undecodable
 
-    async def events(self) -> AsyncIterator[ClientEvent]:
-        """What happens to this client; ends after ClientFailed. One reader."""
-        while True:
-            event = await self._events.get()
-            yield event
-            if isinstance(event, ClientFailed):
-                return
+    @property
+    def is_started(self) -> bool:
+        """Whether it was entered and not left yet."""
+        return self._entered and not self._closing
+
+    def events(self) -> AsyncIterator[ClientEvent]:
+        """What happens to this client; ends after ClientFailed and when the client is left. Any number of readers: each has every event
+        in order from when it subscribed, the first from the start on; who leaves 1024 of them unread loses the oldest."""
+        return self._events.read()
 
     async def call_user(self, user: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
         """Call another user. Raises DeviceError and AudioFileError; what the platform refuses ends the call."""
@@ -179,20 +191,23 @@ class SinchClient:
             raise LocalProtocolError(f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters")
         return await self._call(Domain.CONFERENCE, room, headers, sound, None)
 
-    async def send_message(
-        self, recipients: str | Sequence[str | Recipient], text: str, *, headers: Mapping[str, str] | None = None
-    ) -> SentMessage:
+    async def send_message(self, recipients: Recipients, text: str, *, headers: Mapping[str, str] | None = None) -> SentMessage:
         """Send an instant message; returns when the platform has it, ``receipts`` and ``settled`` of what it gives wait for more.
 
-        Recipients are user ids, e-mail addresses or phone numbers of users (``engine.recipients``). Raises MessageError for what
-        can't be sent (empty, longer than 24 KiB in UTF-8, to oneself), NotFoundError where one of them is unknown (nobody gets it
-        then), ForbiddenError where the platform has no messages, NetworkError and PlatformError where it failed for everybody.
+        One recipient or several: user ids, e-mail addresses or phone numbers of users, or the SDK's ``{"email": "ada@example.org"}``
+        (``engine.recipients``). Raises DestinationError for what is none, MessageError for what can't be sent (empty, longer than
+        24 KiB in UTF-8, to oneself), NotFoundError where one of them is unknown (nobody gets it then), ForbiddenError where the
+        platform has no messages, NetworkError and PlatformError where it failed for everybody.
         """
-        named = [recipients] if isinstance(recipients, str) else recipients
-        chosen = [one if isinstance(one, Recipient) else read_recipient(one) for one in named]
-        return await self._messenger.send(chosen, text, headers or {})
+        self._check_started()
+        return await self._messenger.send(read_recipients(recipients), text, headers or {})
+
+    def _check_started(self) -> None:
+        if not self.is_started:
+            raise LocalProtocolError("this client isn't started, or it was left already", hint="Use it inside its async with.")
 
     async def _call(self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice, caller: str | None) -> Call:
+        self._check_started()
         check_public_headers(headers or {}, "call")
         chosen = self._sound(sound)
         await chosen.open()
@@ -368,7 +383,9 @@ class SinchClient:
                 return
         finally:
             ready.cancel()
-        raise _why_not_ready(self._events)
+        raise self._failure or NetworkError(
+            "the platform's pub/sub network can't be reached", hint="Check the network; try sinchphone with -v."
+        )
 
     async def _hang_up_the_line(self) -> None:
         self._runner.cancel()
@@ -376,10 +393,11 @@ class SinchClient:
         await self._link.close()
 
     def _tell(self, event: ClientEvent) -> None:
-        """For whoever reads ``events``; where nobody does, the oldest are forgotten."""
-        if self._events.qsize() >= MAX_UNREAD_EVENTS:
-            self._events.get_nowait()
-        self._events.put_nowait(event)
+        """For whoever reads ``events``."""
+        self._events.put(event)
+        if isinstance(event, ClientFailed):
+            self._failure = event.error
+            self._events.end()
 
     async def _close_media(self) -> None:
         if self._owns_media:
@@ -413,11 +431,3 @@ class SinchClient:
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return [leaf for error in group.exceptions for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])]
-
-
-def _why_not_ready(events: asyncio.Queue[ClientEvent]) -> SinchphoneError:
-    while not events.empty():
-        event = events.get_nowait()
-        if isinstance(event, ClientFailed):
-            return event.error
-    return NetworkError("the platform's pub/sub network can't be reached", hint="Check the network; try sinchphone with -v.")

@@ -1,15 +1,18 @@
 """Where a client's platform is and what proves who the client is: the cloud here, the embedded exchange in ``exchange.local``."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal, Protocol, TypeAlias
 
-from sinchphone.errors import ConfigError
+from sinchphone.errors import AuthenticationError, ConfigError, SinchphoneError
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 
 CLOUD_HOST: Final = "ocra.api.sinch.com"  # routes to the nearest region
 LEGACY_HOST: Final = "clientapi.sinch.com"  # the older dialect's, as Sinch's JavaScript documentation names it
+
+TOKEN_S: Final = 30.0  # how long a token source may take: people wait for it
 
 Api: TypeAlias = Literal["ocra", "papi"]
 
@@ -18,6 +21,22 @@ def base_url_of(host: str | None, api: Api) -> str:
     """The base URL of a platform by its host or origin; Sinch's own for a dialect where none is given."""
     host = host or (CLOUD_HOST if api == "ocra" else LEGACY_HOST)
     return (host if "://" in host else f"https://{host}").rstrip("/")
+
+
+async def _ask(source: Callable[[str], Awaitable[str]], user_id: str) -> str:
+    hint = "Look at the program or the backend that gives the tokens."
+    try:
+        async with asyncio.timeout(TOKEN_S):
+            token: object = await source(user_id)
+    except SinchphoneError:
+        raise
+    except TimeoutError as error:
+        raise AuthenticationError(f"the token source gave no token within {TOKEN_S:g} s", hint=hint) from error
+    except Exception as error:
+        raise AuthenticationError(f"the token source failed: {type(error).__name__}: {error}", hint=hint) from error
+    if not isinstance(token, str) or not token:
+        raise AuthenticationError("the token source gave no token", hint=hint)
+    return token
 
 
 class Environment(Protocol):
@@ -108,9 +127,10 @@ class Cloud:
         """The cloud mends itself."""
 
     async def token(self, user_id: str) -> str:
-        """A registration token or user ticket: signed here, given, or asked for. Raises what the token source raises."""
+        """A registration token or user ticket: signed here, given, or asked for. Raises AuthenticationError where the token source
+        gives none, whatever it raises; SinchphoneErrors of its own stay as they are."""
         if self._token_source is not None:
-            return await self._token_source(user_id)
+            return await _ask(self._token_source, user_id)
         if self._token is not None:
             return self._token
         assert self._secret is not None, "checked when it was made"

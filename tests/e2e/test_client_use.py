@@ -1,0 +1,90 @@
+"""A client as programs use it: several readers, one start, and a decline that counts for all devices."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sinchphone.engine.client import SinchClient
+from sinchphone.engine.events import IncomingCall
+from sinchphone.errors import LocalProtocolError
+from sinchphone.protocol.call_vocabulary import Cause, State
+
+
+async def test_two_readers_both_see_every_event(lines: Any, steps: Any) -> None:
+    alice, bob = await lines.phone("alice"), await lines.phone("bob")
+    readers = [bob.events(), bob.events()]
+    for _ in range(2):
+        call = await alice.call_user("bob")
+        await steps.reach(call, State.RINGING)
+        await call.hang_up()
+    seen = [[type(await asyncio.wait_for(anext(reader), 20)) for _ in range(3)] for reader in readers]
+    assert seen[0] == seen[1]
+    assert seen[0].count(IncomingCall) == 2
+
+
+async def test_two_readers_of_a_call_both_see_every_event_and_its_end(lines: Any, steps: Any) -> None:
+    outgoing, incoming = await steps.talking(lines)
+    readers = [asyncio.create_task(all_of(incoming.events())) for _ in range(2)]
+    await asyncio.sleep(1.5)  # statistics come once a second
+    await outgoing.hang_up()
+    async with asyncio.timeout(20):
+        first, second = [await reader for reader in readers]
+    assert first == second
+    assert first
+
+
+async def all_of(events: Any) -> list[Any]:
+    return [event async for event in events]
+
+
+async def test_entering_a_client_twice_is_an_error(lines: Any) -> None:
+    alice = await lines.phone("alice")
+    with pytest.raises(LocalProtocolError, match="entered once"):
+        await alice.__aenter__()
+    assert alice.is_started
+    await alice.call_user("echo")
+
+
+async def test_entering_a_client_after_its_end_is_an_error_and_using_it_too(lines: Any) -> None:
+    client = SinchClient("alice", lines.local, media=lines.media)
+    assert not client.is_started
+    with pytest.raises(LocalProtocolError, match="isn't started"):
+        await client.call_user("echo")
+    async with client:
+        assert client.is_started
+    assert not client.is_started
+    for use in (client.__aenter__, lambda: client.call_user("echo"), lambda: client.send_message("bob", "hello")):
+        with pytest.raises(LocalProtocolError) as caught:
+            await use()
+        assert caught.value.hint
+
+
+async def test_readers_end_when_the_client_is_left(lines: Any) -> None:
+    async with SinchClient("alice", lines.local, media=lines.media) as client:
+        reader = asyncio.create_task(all_of(client.events()))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        assert len(await reader) == 1
+
+
+async def test_who_declines_on_one_device_has_declined_on_all_at_once(lines: Any, steps: Any) -> None:
+    alice, desk, mobile = await lines.phone("alice"), await lines.phone("bob"), await lines.phone("bob")
+    call = await alice.call_user("bob")
+    at_desk, at_mobile = await steps.next_call(desk), await steps.next_call(mobile)
+    await steps.reach(at_desk, State.RINGING)
+    await steps.reach(at_mobile, State.RINGING)
+    await at_desk.decline()
+    assert (await steps.end_of(call, seconds=5)).cause is Cause.DENIED
+    details = await steps.end_of(at_mobile, seconds=5)
+    assert (details.cause, details.ended_by) == (Cause.DENIED, "peer")
+
+
+async def test_a_device_that_is_busy_leaves_the_others_ringing(lines: Any, steps: Any) -> None:
+    alice, desk, mobile = await lines.phone("alice"), await lines.phone("bob"), await lines.phone("bob")
+    call = await alice.call_user("bob")
+    at_desk, at_mobile = await steps.next_call(desk), await steps.next_call(mobile)
+    await steps.reach(at_mobile, State.RINGING)
+    await at_desk.decline(busy=True)
+    await at_mobile.answer()
+    await steps.reach(call, State.ESTABLISHED)
