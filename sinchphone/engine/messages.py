@@ -21,6 +21,7 @@ from typing import Final, Protocol, TypeVar
 
 from sinchphone.engine.events import (
     ClientEvent,
+    ClientWarning,
     InstantMessage,
     MessageDelivered,
     MessageFailed,
@@ -39,7 +40,7 @@ from sinchphone.errors import (
     RemoteProtocolError,
     SinchphoneError,
 )
-from sinchphone.protocol.fragments import Fragment, Reassembler, split
+from sinchphone.protocol.fragments import MAX_PAYLOAD_BYTES, Fragment, Reassembler, split
 from sinchphone.protocol.instant import Seen, is_receipt, is_text, read_text, write_receipt, write_text
 from sinchphone.protocol.mxp import Client, Message, decrypt, encrypt
 from sinchphone.signaling.dialect import Dialect, IdentityKind, MessageCounts, Participant, Recipient, Registration, Transport
@@ -49,6 +50,7 @@ MAX_TRANSPORTS: Final = 256  # remembered, by id and by recipients
 MAX_WAITING: Final = 1024  # messages that came and aren't read yet
 MAX_SENT: Final = 1024  # whose receipts are waited for
 REFUSAL_S: Final = 60.0  # for so long a transport that isn't ours isn't asked for again
+MAX_KILOBYTES: Final = MAX_PAYLOAD_BYTES * 3 // 4 // 1000  # of a message: base64 takes 4 bytes for 3
 RETRIES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)  # a message that came isn't given up because the platform stumbles
 REPORT_S: Final = 30.0  # PAPI v1, message report
 CLOSE_S: Final = 1.0
@@ -83,9 +85,10 @@ class Messenger:
         self._tell = tell
         self._history = history
         self._reassembler = Reassembler()
-        self._inbox: asyncio.Queue[tuple[str, str, str]] = asyncio.Queue(MAX_WAITING)
+        self._inbox: asyncio.Queue[tuple[str, str, str | None]] = asyncio.Queue(MAX_WAITING)  # None: too long to be put together
         self._receipts: asyncio.Queue[tuple[str, Transport, str]] = asyncio.Queue(MAX_WAITING)
         self._seen: Seen[tuple[str, str]] = Seen()
+        self._too_long: Seen[tuple[str, str]] = Seen()
         self._sent: OrderedDict[str, SentMessage] = OrderedDict()
         self._transports: OrderedDict[str, Transport] = OrderedDict()
         self._opened: OrderedDict[tuple[Recipient, ...], Transport] = OrderedDict()
@@ -187,8 +190,11 @@ class Messenger:
             self.undecodable += 1
             return
         key = f"{fragment.transport_id} {fragment.session_id}"  # frames of another transport are no pieces of this message
-        payload = self._reassembler.push(replace(fragment, session_id=key), now)
-        if payload is None:
+        payload = None
+        if fragment.is_too_long:
+            if not self._too_long.is_new((fragment.transport_id, fragment.session_id)):
+                return
+        elif (payload := self._reassembler.push(replace(fragment, session_id=key), now)) is None:
             return
         try:
             self._inbox.put_nowait((fragment.session_id, fragment.transport_id, payload))
@@ -203,7 +209,10 @@ class Messenger:
             while True:
                 message_id, transport_id, payload = await self._inbox.get()
                 try:
-                    await self._read(message_id, transport_id, payload)
+                    if payload is None:
+                        await self._warn_of_length(transport_id)
+                    else:
+                        await self._read(message_id, transport_id, payload)
                 except RemoteProtocolError:
                     self.undecodable += 1
                 except SinchphoneError as error:
@@ -226,6 +235,16 @@ class Messenger:
             await self._take_text(message_id, transport, sender, message)
         else:
             raise RemoteProtocolError("neither a text nor a receipt")
+
+    async def _warn_of_length(self, transport_id: str) -> None:
+        """Somebody wrote more than fits, and has no receipt: they may believe that we have it."""
+        transport = await self._transport(transport_id)
+        others = ", ".join(one.recipient.identity for one in transport.participants if one.channel != self._channel)
+        self._tell(
+            ClientWarning(
+                message=f"a message between {others} and you was too long to be taken", hint=f"At most {MAX_KILOBYTES} kB can be read."
+            )
+        )
 
     async def _take_receipt(self, message_id: str, sender: Participant) -> None:
         if sender.channel == self._channel:

@@ -36,6 +36,12 @@ class Fragment:
     payload: str = field(repr=False)
     transport_id: str | None = None
 
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the message that it's a piece of is longer than any that we put together. Pieces are equally long but for the last."""
+        whole = len(self.payload) * (self.count - 1) if self.index < self.count - 1 else len(self.payload)
+        return self.count > MAX_FRAGMENTS or whole > MAX_PAYLOAD_BYTES
+
 
 def split(
     payload: str, session_id: str, tag: str, transport_id: str | None = None, *, frame_characters: int = FRAME_CHARACTERS

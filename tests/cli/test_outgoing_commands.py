@@ -34,7 +34,9 @@ def test_who_is_in_a_call_of_a_script_cannot_be_called_there(nobodys_machine: Pa
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    Path("sinchphone.toml").write_text(f"[exchange]\nport = {port}\n")
+    settings = nobodys_machine / "config" / "sinchphone" / "config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"[exchange]\nport = {port}\n")
     busy = start(*command, "--user", "bob", "--no-audio", "--json")
     try:
         until(busy.stdout, "call.established")

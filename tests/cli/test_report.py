@@ -91,6 +91,7 @@ EVENTS: list[e.Event] = [
     e.CheckFinished(call_id="1", echo=False, sound=False, packets_received=0, delay_ms=None, level_dbfs=None),
     e.CheckFinished(call_id="1", echo=True, sound=True, packets_received=99, delay_ms=100, level_dbfs=-14.0),
     e.MessageSent(message_id="m", recipients=["bob", "+46700000001"], via="instant", elsewhere=False),
+    e.MessageSent(message_id="m", recipients=["bob"], via="instant", elsewhere=True, text="on my way"),
     e.MessageDelivered(message_id="m", recipient="bob"),
     e.MessageFailed(message_id=None, recipient="bob", reason="no network", hint=None),
     e.MessageReceived(message_id="m", sender="bob", recipients=["ada"], text="tea?", headers={"k": "v"}),

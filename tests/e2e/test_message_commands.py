@@ -17,7 +17,8 @@ PROGRAM = [sys.executable, "-c", "from sinchphone.cli.main import main; main()"]
 
 class Terminal:
     def __init__(self, home: Path, port: int) -> None:
-        (home / "sinchphone.toml").write_text(f"[exchange]\nport = {port}\n")
+        (home / "config" / "sinchphone").mkdir(parents=True)
+        (home / "config" / "sinchphone" / "config.toml").write_text(f"[exchange]\nport = {port}\n")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("SINCH", "XDG"))}
         self._environ = {**clean, "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config")}
         self._home = home
@@ -61,7 +62,7 @@ def terminal(tmp_path: Path, free_port: int) -> Iterator[Terminal]:
 
 @pytest.mark.parametrize("api", ["ocra", "papi"])
 def test_send_message_delivers_to_a_listening_process_and_both_remember(terminal: Terminal, tmp_path: Path, api: str) -> None:
-    with (tmp_path / "sinchphone.toml").open("r+") as file:
+    with (tmp_path / "config" / "sinchphone" / "config.toml").open("r+") as file:
         settings = file.read()
         file.seek(0)
         file.write(f'api = "{api}"\n{settings}')
@@ -75,6 +76,15 @@ def test_send_message_delivers_to_a_listening_process_and_both_remember(terminal
     for user, outbound, status in (("alice", True, "delivered"), ("bob", False, "received")):
         code, [entry, _] = terminal.run("history", "--user", user)
         assert (code, entry["kind"], entry["outbound"], entry["status"], entry["text"]) == (0, "message", outbound, status, "on my way 🚲")
+
+
+def test_what_i_write_on_one_device_is_told_with_its_text_on_the_other(terminal: Terminal) -> None:
+    mine = terminal.listen("alice")
+    terminal.listen("bob")
+    code, _ = terminal.run("send-message", "--user", "alice", "bob", "on my way 🚲")
+    assert code == 0
+    told = terminal.until(mine, "message.sent")
+    assert (told["elsewhere"], told["recipients"], told["text"]) == (True, ["bob"], "on my way 🚲")
 
 
 def test_an_unknown_user_exits_with_7_and_a_silent_one_with_15(terminal: Terminal) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.events import MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from sinchphone.engine.events import ClientWarning, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NetworkError, NotFoundError, PlatformError
 from sinchphone.protocol.fragments import parse_fragment, split
 from sinchphone.protocol.instant import write_receipt, write_text
@@ -296,7 +296,7 @@ async def test_receipts_go_to_the_channel_that_the_platform_names(world: Any, ev
     assert len(bob.of(MessageReceived)) == 1
 
 
-async def test_a_message_of_one_megabyte_from_outside_is_dropped_and_takes_no_memory(world: Any, quiet: Any, eventually: Any) -> None:
+async def test_a_message_of_one_megabyte_from_outside_is_told_once_and_takes_no_memory(world: Any, quiet: Any, eventually: Any) -> None:
     alice, bob = world.phone("alice"), world.phone("bob")
     transport = world.transport(frozenset({"alice", "bob"}))
     piece = "A" * 4000
@@ -304,7 +304,8 @@ async def test_a_message_of_one_megabyte_from_outside_is_dropped_and_takes_no_me
         bob.feed(f"10 {ID} 5 {index} 330 {piece} {transport.id}")
     await quiet()
     assert bob.messenger._reassembler.pending_bytes <= 256 * 1024
-    assert bob.events == []
+    (warning,) = bob.events
+    assert warning == ClientWarning(message="a message between alice and you was too long to be taken", hint="At most 196 kB can be read.")
     await alice.send(["bob"], "still there")
     await eventually(lambda: len(bob.of(MessageReceived)) == 1)
 

@@ -211,3 +211,16 @@ async def test_a_token_from_far_in_the_future_does_not_swallow_later_messages(le
     await nothing_more(bob, str(int((time.time() + 1800) * 10_000_000)))
     frame = await ada.write_to("bob")
     assert (await messages(bob, (await bob.poll())[1]))[0] == [frame]
+
+
+async def test_a_piece_of_a_message_that_nobody_could_put_together_is_refused_so_that_its_sender_learns_it(legacy: Any) -> None:
+    ada, bob = await legacy("ada").started(), await legacy("bob").started()
+    transport = (await ada.ask("POST", "/v1/transport", [{"identity": "bob"}])).body
+    channel = transport["participants"][0]["channel"]
+    piece = "A" * 1400
+    for count, status in ((180, 200), (200, 400), (600, 400)):
+        answer = await ada.publish(channel, f"10 11111111-1111-1111-1111-111111111111 7 0 {count} {piece} {transport['transportId']}")
+        assert answer.status == status, answer.body
+    assert "Too Large" in answer.body[1]
+    _, token = await bob.poll("0")
+    assert len((await messages(bob, token))[0]) == 1

@@ -116,3 +116,10 @@ async def test_an_sdk_that_hangs_up_early_again_and_again_can_still_call(town: A
         sdk.do("hangUp", call=call)
         ended = await sdk.told("ended", call=call)
         assert ended["cause"] == "CANCELED", ended
+
+
+async def test_an_sdk_that_writes_more_than_anybody_could_read_is_told_so(town: Any) -> None:
+    await town.phone("bob")
+    sdk = await town.sdk_user("alice")
+    sdk.do("send", to=["bob"], text="a" * 200_000)
+    await sdk.told("failed", command="send")

@@ -189,7 +189,9 @@ def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False
                 aside=aside,
             )
         case engine.MessageSent(message=one, elsewhere=elsewhere):
-            session.tell(e.MessageSent(message_id=one.id, recipients=list(one.recipients), via="instant", elsewhere=elsewhere))
+            session.tell(
+                e.MessageSent(message_id=one.id, recipients=list(one.recipients), via="instant", elsewhere=elsewhere, text=one.text)
+            )
         case engine.MessageDelivered(message_id=message_id, recipient=recipient):
             session.tell(e.MessageDelivered(message_id=message_id, recipient=recipient))
         case engine.MessageFailed(message_id=message_id, recipient=recipient, error=error):

@@ -63,7 +63,7 @@ async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, 
         except TimeoutError as error:
             hint = "it may have been sent all the same: look before you send it again"
             raise NetworkError(f"the SMS API gave no answer within {wait_s:.0f} s", hint=hint) from error
-        session.tell(e.MessageSent(message_id=batch, recipients=list(numbers), via="sms", elsewhere=False))
+        session.tell(e.MessageSent(message_id=batch, recipients=list(numbers), via="sms", elsewhere=False, text=text))
         statuses = dict.fromkeys(numbers, "sent")
         try:
             if wait == "delivered":

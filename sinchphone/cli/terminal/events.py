@@ -273,6 +273,7 @@ class MessageSent:
     recipients: list[str]
     via: str
     elsewhere: bool
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,7 +147,7 @@ def message_lines(event: e.MessageReceived | e.MessageSent | e.MessageDelivered 
         case e.MessageReceived():
             return _written_by(event.sender, event.text)
         case e.MessageSent(elsewhere=True):
-            return [Line(f"another device of yours wrote to {', '.join(event.recipients)}", detail=True)]
+            return _written_by(f"you to {', '.join(event.recipients)}, on another device", event.text or "")
         case e.MessageSent():
             return [Line(f"sent to {', '.join(event.recipients)}{' by SMS' if event.via == 'sms' else ''}")]
         case e.MessageDelivered():

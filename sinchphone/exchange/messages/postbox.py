@@ -20,7 +20,7 @@ from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.messages.mailbox import Kept, Mailbox
 from sinchphone.exchange.messages.transports import Transports
-from sinchphone.exchange.pubsub.broker import MAX_MESSAGES, Broker, Posted
+from sinchphone.exchange.pubsub.broker import MAX_MESSAGES, Broker, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.timetokens import TICKS
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.mxp import parse_fragment
@@ -64,7 +64,7 @@ class Postbox:
         Raises what ``Broker.publish`` raises, and StoreError."""
         application = self._directory.application_of(subscribe_key)
         user_id = application.transport_channels.get(channel) if application is not None else None
-        transport_id = _transport_id(payload)
+        transport_id = _transport_id(payload)  # raises MessageTooLargeError
         message = partial(self._broker.publish, subscribe_key, channel, payload, size=size, publisher=publisher)
         if application is None or user_id is None or transport_id is None:
             return message(now=time.time())
@@ -138,8 +138,12 @@ class Postbox:
 
 
 def _transport_id(payload: object) -> str | None:
-    """Which transport a published frame is of, where it's one of an instant message."""
+    """Which transport a published frame is of, where it's one of an instant message. Raises MessageTooLargeError for a piece of one that
+    nobody could put together: so the sender learns it."""
     try:
-        return parse_fragment(payload).transport_id
+        fragment = parse_fragment(payload)
     except RemoteProtocolError:
         return None
+    if fragment.transport_id is not None and fragment.is_too_long:
+        raise MessageTooLargeError("Message Too Large")
+    return fragment.transport_id
