@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sinchphone.errors import SinchphoneError
     from sinchphone.local import Local
     from sinchphone.media.sound import SoundOptions
-    from sinchphone.protocol.call_vocabulary import Cause, State
+    from sinchphone.protocol.call_states import Cause, State
 
 __all__ = [
     "Call",
@@ -46,7 +46,7 @@ _HOMES = {
     "Call": "engine.call",
     "CallDetails": "engine.details",
     "CallWarning": "engine.call",
-    "Cause": "protocol.call_vocabulary",
+    "Cause": "protocol.call_states",
     "Cloud": "engine.environment",
     "DigitHeard": "engine.call",
     "DigitsSent": "engine.call",
@@ -57,7 +57,7 @@ _HOMES = {
     "SinchClient": "engine.client",
     "SinchphoneError": "errors",
     "SoundOptions": "media.sound",
-    "State": "protocol.call_vocabulary",
+    "State": "protocol.call_states",
     "StatsTaken": "engine.monitor",
 }
 

@@ -112,7 +112,9 @@ class Options:
     """Everything that can be configured, with its default."""
 
     profile: str | None = key("", read_text, "which [profiles.NAME] below is in force", variable="SINCHPHONE_PROFILE")
-    environment: str = key("local", one_of("local", "cloud"), "local: the embedded exchange; cloud: as soon as an application_key is set")
+    environment: Literal["local", "cloud"] = key(
+        "local", one_of("local", "cloud"), "local: the embedded exchange; cloud: as soon as an application_key is set"
+    )
     user: str | None = key("", _user_id, "who I am; the login name in the local environment", variable="SINCH_USER_ID")
     application_key: str | None = key("", read_text, "the application's key", variable="SINCH_APPLICATION_KEY")
     api: Literal["ocra", "papi"] = key(

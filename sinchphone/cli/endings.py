@@ -5,6 +5,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
+from sinchphone.protocol.call_states import Cause
 
 if TYPE_CHECKING:
     from sinchphone.engine.details import CallDetails
@@ -64,19 +65,19 @@ def describe(details: "CallDetails", *, peer: str, outbound: bool, order: Order 
     if ours is not None:
         code = code_of_order(ours, established=details.established_at is not None, interactive=interactive)
         return Ending(code, _our_words(ours, details))
-    if details.error is not None and details.cause == "failure":
+    if details.error is not None and details.cause is Cause.FAILURE:
         code = code_of_error(details.error)
         return Ending(code, str(details.error), details.error.hint or hint_of_code(code))
     code = code_of_call(details) if outbound else _code_of_incoming(details)
-    if outbound and (sip := sip_failure(details)) is not None and details.cause != "hung_up":
+    if outbound and (sip := sip_failure(details)) is not None and details.cause is not Cause.HUNG_UP:
         return Ending(code, _sip_words(*sip), hint_of_sip(code))
-    hint = "its program was ended, or one of you has lost the network" if details.cause == "inactive" else hint_of_code(code)
+    hint = "its program was ended, or one of you has lost the network" if details.cause is Cause.INACTIVE else hint_of_code(code)
     return Ending(code, _words(details, peer, outbound), hint)
 
 
 def _code_of_incoming(details: "CallDetails") -> ExitCode:
     """Who listens has done as asked whatever the caller does, unless sound fails."""
-    return code_of_call(details) if details.cause in ("failure", "inactive") else ExitCode.OK
+    return code_of_call(details) if details.cause in (Cause.FAILURE, Cause.INACTIVE) else ExitCode.OK
 
 
 def _our_words(order: Order, details: "CallDetails") -> str:
@@ -96,21 +97,21 @@ def _sip_words(status: int, reason: str) -> str:
 def _words(details: "CallDetails", peer: str, outbound: bool) -> str:
     said = details.failure.message if details.failure and details.failure.message else ""
     match details.cause:
-        case "hung_up":
+        case Cause.HUNG_UP:
             return "you hung up" if details.ended_by == "us" else f"{peer} hung up{f': {said}' if said else ''}"
-        case "denied" if details.failure and details.failure.code in (486, 600):
+        case Cause.DENIED if details.failure and details.failure.code in (486, 600):
             return f"{peer} is busy"
-        case "denied":
+        case Cause.DENIED:
             return f"{peer} declined" if outbound else "declined on another device"
-        case "no_answer":
+        case Cause.NO_ANSWER:
             return f"{peer} did not answer" if outbound else "not answered"
-        case "timeout":
+        case Cause.TIMEOUT:
             return f"no device of {peer} took notice"
-        case "canceled":
+        case Cause.CANCELED:
             return f"{peer} gave up" if details.ended_by == "peer" else "canceled"
-        case "inactive":
+        case Cause.INACTIVE:
             return f"{peer} vanished: no sound came any more"
-        case "other_device_answered":
+        case Cause.OTHER_DEVICE_ANSWERED:
             return "answered on another device"
-        case _:
+        case Cause.FAILURE | None:
             return f"the call failed: {said}" if said else "the call failed"

@@ -20,6 +20,7 @@ from sinchphone.errors import (
     RemoteProtocolError,
     TopicError,
 )
+from sinchphone.protocol.call_states import Cause
 
 if TYPE_CHECKING:
     from sinchphone.engine.details import CallDetails
@@ -152,22 +153,22 @@ def sip_failure(details: "CallDetails") -> tuple[int, str] | None:
 def code_of_call(details: "CallDetails") -> ExitCode:
     """The exit code of an outgoing call, read off its end alone (``conversation`` knows why *we* ended one)."""
     sip = sip_failure(details)
-    if sip is not None and details.cause != "hung_up":
+    if sip is not None and details.cause is not Cause.HUNG_UP:
         return _FAILURES.get(sip[0], ExitCode.PLATFORM)
     match details.cause:
-        case "hung_up":
+        case Cause.HUNG_UP:
             return ExitCode.OK if details.answered_at is not None else ExitCode.NO_ANSWER
-        case "denied":
+        case Cause.DENIED:
             return ExitCode.BUSY if details.failure and details.failure.code in (486, 600) else ExitCode.DECLINED
-        case "no_answer" | "timeout":
+        case Cause.NO_ANSWER | Cause.TIMEOUT:
             return ExitCode.NO_ANSWER
-        case "canceled":
+        case Cause.CANCELED:
             return ExitCode.INTERRUPTED if details.ended_by == "us" else ExitCode.NO_ANSWER
-        case "inactive":
+        case Cause.INACTIVE:
             return ExitCode.MEDIA
-        case "other_device_answered":
+        case Cause.OTHER_DEVICE_ANSWERED:
             return ExitCode.OK
-        case _:
+        case Cause.FAILURE | None:
             return _code_of_failure(details)
 
 

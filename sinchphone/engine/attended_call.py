@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from sinchphone.engine.call import BUSY, Call, DigitHeard
 from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.call_states import State
 from sinchphone.protocol.mxp import CallFailure
 
 _DECIDED = (BUSY, 600, 603)  # what people decide (RFC 3261 21.4.24, 21.6): MXP's DENY; anything else is an ERROR

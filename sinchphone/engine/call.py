@@ -25,7 +25,8 @@ from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
 from sinchphone.media.sound import Leg, Signal, Sound
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_vocabulary import Input, State
+from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call_vocabulary import Input
 from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.mxp import CallFailure

@@ -41,6 +41,7 @@ from sinchphone.media.sound import Sound, SoundOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
+from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp import Client, Message, decrypt
 from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers
@@ -327,7 +328,7 @@ class SinchClient:
             return
         details = call.details
         duration_ms = None if details.established_at is None else details.duration_ms
-        cause, answered = str(details.cause or v.Cause.FAILURE), details.answered_at is not None
+        cause, answered = str(details.cause or Cause.FAILURE), details.answered_at is not None
         past = PastCall(
             call.id, call.outbound, call.peer, call.domain.value, details.started_at, answered, duration_ms, cause, details.ended_by
         )
@@ -343,7 +344,7 @@ class SinchClient:
             outbound=call.outbound,
             peer=call.peer,
             domain=call.domain,
-            cause=str(details.cause or v.Cause.FAILURE),
+            cause=str(details.cause or Cause.FAILURE),
             started_at=details.started_at,
             ringing_at=details.ringing_at,
             answered_at=details.answered_at,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from sinchphone.errors import SinchphoneError
-from sinchphone.protocol.call_vocabulary import Cause, EndedBy, State
+from sinchphone.protocol.call_states import Cause, EndedBy, State
 from sinchphone.protocol.mxp import CallFailure
 
 

@@ -19,7 +19,8 @@ from sinchphone.engine.serial_queue import SerialQueue
 from sinchphone.errors import AudioFileError, DeviceError, MediaError, SinchphoneError
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_vocabulary import Cause, Input, Phase, State
+from sinchphone.protocol.call_states import Cause, EndedBy, State
+from sinchphone.protocol.call_vocabulary import Input, Phase
 from sinchphone.protocol.mxp import CallFailure, Message
 
 GOODBYE_S: Final = 1.0  # how long the last messages may take
@@ -108,7 +109,7 @@ class MachineDriver:
     def fail(self, error: SinchphoneError) -> None:
         """Something that an effect asked for could not be done: the call fails, but one that talks goes on talking."""
         if self.machine.state is not State.ESTABLISHED:
-            by: v.EndedBy = "media" if isinstance(error, MediaError | DeviceError) else "platform"
+            by: EndedBy = "media" if isinstance(error, MediaError | DeviceError) else "platform"
             self.put(v.Failed(_as_told(error), by))
 
     async def run(self, release: Callable[[], Awaitable[None]], *beside: Coroutine[Any, Any, None]) -> None:

@@ -34,7 +34,8 @@ from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call_endings import NO, VANISHED, YES, Farewell, departure, refusal, withdrawal
 from sinchphone.protocol.call_peers import Peer, Peers, is_channel
-from sinchphone.protocol.call_vocabulary import Cause, Effect, EndedBy, Input, Phase, State
+from sinchphone.protocol.call_states import Cause, EndedBy, State
+from sinchphone.protocol.call_vocabulary import Effect, Input, Phase
 from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_client, encode_client
 

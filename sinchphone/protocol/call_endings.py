@@ -7,7 +7,7 @@ A client of the 1.x generation knows LEAVE and CANCEL without a body only, and s
 from dataclasses import dataclass
 from typing import Final
 
-from sinchphone.protocol.call_vocabulary import Cause, EndedBy
+from sinchphone.protocol.call_states import Cause, EndedBy
 from sinchphone.protocol.mxp import BodyType, CallFailure, Message, Method, decode_failure, encode_failure
 
 CLIENT_RINGS_S: Final = 44.0  # a 1.x client gives up 45 s after the INVITE, which we sent up to a second before

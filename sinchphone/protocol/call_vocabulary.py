@@ -1,39 +1,12 @@
 """What goes into a call machine and what comes out of it: states, causes, inputs, effects."""
 
 from dataclasses import dataclass
-from enum import Enum, StrEnum
-from typing import Final, Literal, TypeAlias
+from enum import Enum
+from typing import Final, TypeAlias
 
+from sinchphone.protocol.call_states import Cause, EndedBy, State
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.mxp import CallFailure, Message
-
-
-class State(StrEnum):
-    """What people call the state of a call. A call only moves down this list."""
-
-    CREATED = "created"
-    PROGRESSING = "progressing"  # outgoing only: the platform took the call
-    RINGING = "ringing"  # a device of the called user rings
-    ANSWERED = "answered"  # picked up, sound is being connected
-    ESTABLISHED = "established"  # sound flows
-    ENDED = "ended"
-
-
-class Cause(StrEnum):
-    """Why a call ended, in the Sinch SDK's terms (CallEndCause)."""
-
-    TIMEOUT = "timeout"  # no device of the called user took notice in time
-    DENIED = "denied"
-    NO_ANSWER = "no_answer"
-    FAILURE = "failure"
-    HUNG_UP = "hung_up"
-    CANCELED = "canceled"
-    OTHER_DEVICE_ANSWERED = "other_device_answered"
-    INACTIVE = "inactive"  # the other side vanished
-
-
-EndedBy: TypeAlias = Literal["us", "peer", "platform", "media", "time"]
-
 
 # Inputs: the user's orders
 

@@ -33,7 +33,7 @@ from sinchphone.media.port import CandidateFound, Connected, FirstPacket, MediaP
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.media.webrtc.ice import IceConnection
-from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.call_states import State
 
 PATIENCE_S = 30.0
 RING_S = 0.2  # until somebody answers who doesn't answer at once

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from sinchphone.cli.calling import phone
 from sinchphone.cli.main import command_line
-from sinchphone.cli.terminal.report import schema_text
+from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.engine import client as engine_client
 from sinchphone.engine.call import DigitsSent
 from sinchphone.engine.details import CallDetails
@@ -34,7 +34,7 @@ from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.signaling.dialect import Domain
 

@@ -22,7 +22,7 @@ import pytest
 from aiohttp import web
 from jsonschema import Draft202012Validator
 
-from sinchphone.cli.terminal.report import schema_text
+from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.config import user_file
 from sinchphone.exchange.directory.directory import Device
 from sinchphone.exchange.options import ExchangeOptions

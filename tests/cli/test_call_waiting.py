@@ -15,7 +15,7 @@ from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, hint
 from sinchphone.engine.monitor import StatsTaken
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import DevicesChanged, Levels, Signal
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 
 Run = Callable[..., Any]
 

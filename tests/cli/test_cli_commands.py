@@ -25,7 +25,7 @@ from sinchphone.media.sound import (
     SoundWarning,
     VoiceOptions,
 )
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 
 Run = Callable[..., Any]

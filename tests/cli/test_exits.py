@@ -4,7 +4,7 @@ from sinchphone import errors
 from sinchphone.cli.endings import Order, code_of_order, describe
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, help_text
 from sinchphone.engine.details import CallDetails
-from sinchphone.protocol.call_vocabulary import Cause
+from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.mxp import CallFailure
 
 PROMISED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 20, 124, 130, 143}

@@ -1,17 +1,21 @@
 import dataclasses
 import io
 import json
-import types
 import typing
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from sinchphone.audio.quality import QualityWarning
 from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.report import Report, schema_text
+from sinchphone.cli.terminal.event_schema import schema_text
+from sinchphone.cli.terminal.rendering import RENDERERS
+from sinchphone.cli.terminal.report import Report
+from sinchphone.engine.call_events import CallEvent
+from sinchphone.engine.events import ClientEvent
 from sinchphone.media.port import PortStats
-from sinchphone.protocol.call_vocabulary import Cause
+from sinchphone.protocol.call_states import Cause
 
 SCHEMA = json.loads(schema_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -177,7 +181,7 @@ def test_what_may_be_unknown_may_be_null(kind: type[Any]) -> None:
     described = SCHEMA["$defs"][kind.NAME]["properties"]
     for name, hint in typing.get_type_hints(kind).items():
         if name != "NAME":
-            optional = isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
+            optional = type(None) in typing.get_args(hint)
             validator = Draft202012Validator({"$defs": SCHEMA["$defs"], **described[name]})
             assert validator.is_valid(None) is optional, name
 
@@ -213,3 +217,17 @@ def test_silence_is_null_and_control_characters_are_escaped() -> None:
     assert stream.getvalue().isascii()
     assert "\x1b" not in stream.getvalue()
     assert json.loads(stream.getvalue())["level_dbfs"] is None
+
+
+def test_every_event_has_its_renderer() -> None:
+    assert set(RENDERERS) == set(typing.get_args(e.Event))
+
+
+def test_the_words_for_the_sound_are_those_of_the_judge_of_quality() -> None:
+    assert set(e.QUALITY_NAMES) == set(QualityWarning)
+
+
+def test_what_happens_is_told_by_keyword_alone() -> None:
+    kinds = [*typing.get_args(e.Event), *typing.get_args(ClientEvent), *typing.get_args(CallEvent)]
+    for kind in kinds:
+        assert all(field.kw_only for field in dataclasses.fields(kind)), kind

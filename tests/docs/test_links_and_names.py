@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from sinchphone.cli.app import app
 from sinchphone.cli.commands.help import topics
-from sinchphone.cli.terminal.report import schema_text
+from sinchphone.cli.terminal.event_schema import schema_text
 
 GROUP: Any = typer.main.get_command(app)
 FOREIGN_OPTIONS = {"--dtmf-log-dest"}  # rtpengine's

@@ -19,7 +19,7 @@ from sinchphone.gateway.options import BackendOptions, GatewayOptions
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret, verify_request
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 
 LIMIT_S = 20.0
 BOB = {"type": "username", "endpoint": "bob"}

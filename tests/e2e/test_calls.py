@@ -10,7 +10,7 @@ from sinchphone.audio.level import dbfs
 from sinchphone.engine.client import SinchClient
 from sinchphone.errors import PlatformError
 from sinchphone.media.sound import SoundOptions
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.signaling.dialect import Domain
 
 ENOUGH_S = 2.0

@@ -14,7 +14,7 @@ from sinchphone.audio.goertzel import share, tone_dbfs
 from sinchphone.engine.call import Call, DigitHeard, DigitsSent
 from sinchphone.engine.client import SinchClient
 from sinchphone.errors import LocalProtocolError, SinchphoneError
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 
 TONES = (400.0, 700.0, 1000.0, 1300.0, 1700.0)
 PATIENCE_S = 30.0

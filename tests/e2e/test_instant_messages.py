@@ -12,7 +12,7 @@ from sinchphone.engine.environment import Cloud
 from sinchphone.engine.events import MessageDelivered, MessageReceived, MessageSent
 from sinchphone.errors import AuthenticationError, MessageError, NotFoundError, PlatformError
 from sinchphone.local import Local
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.papi.users import create_user, log_in
 

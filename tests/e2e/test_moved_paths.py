@@ -13,7 +13,7 @@ from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.webrtc.ice import IceConnection
-from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.call_states import State
 
 
 def path_of(call: Call) -> IceConnection:

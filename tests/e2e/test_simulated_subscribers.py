@@ -8,7 +8,7 @@ import pytest
 from sinchphone.audio.level import dbfs
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error
 from sinchphone.engine.call import DigitHeard
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 
 NUMBER = "+121255501"
 

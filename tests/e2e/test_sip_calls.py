@@ -16,7 +16,7 @@ from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_uri

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinchphone.cli.endings import describe
-from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.call_states import State
 
 
 @dataclass

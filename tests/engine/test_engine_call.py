@@ -15,7 +15,7 @@ from sinchphone.media.port import Connected, Lost, PortOptions, PortStats
 from sinchphone.media.sound import Levels, Signal
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_client, encode_failure
 from sinchphone.signaling.dialect import Domain

@@ -14,7 +14,7 @@ from sinchphone.media.port import Connected, FirstPacket, Moved, PortOptions, Po
 from sinchphone.media.sound import Levels
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.call_states import State
 from sinchphone.protocol.jsep import Description, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method
 from sinchphone.signaling.dialect import Domain

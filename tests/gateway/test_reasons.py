@@ -18,7 +18,7 @@ from sinchphone.gateway.legs.reasons import CallRefusedError, Ending, as_told, f
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg
 from sinchphone.gateway.routing.routing import Dialling, Source
 from sinchphone.gateway.sip.calls import Refused, SipTarget
-from sinchphone.protocol.call_vocabulary import Cause
+from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.callback_events import Reason, Result
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.protocol.sip.uri import parse_address, parse_uri

@@ -29,7 +29,7 @@ from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.auth import sign_user_ticket
-from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.call_states import State
 from tests.suite import guests
 
 APPLICATION = "acme"

@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.engine.events import IncomingCall
 from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.call_states import State
 
 
 @pytest.mark.parametrize("who_calls", ["the SDK", "we"])

@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.engine.events import IncomingCall
 from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 
 pytestmark = pytest.mark.timeout(180)

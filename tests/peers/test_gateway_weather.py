@@ -22,7 +22,7 @@ from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.agent import SipOptions
 from sinchphone.media.port import RtpPortOptions
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.protocol.sip.transactions import Timing
 
 

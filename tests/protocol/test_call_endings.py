@@ -6,7 +6,7 @@ import pytest
 
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call_endings import BUSY, VANISHED
-from sinchphone.protocol.call_vocabulary import Cause, State
+from sinchphone.protocol.call_states import Cause, EndedBy, State
 from sinchphone.protocol.mxp import BodyType, CallFailure, Method, decode_failure, encode_failure
 from tests.protocol.test_call import ANSWER, BOB2, Sent, ack, answered, calling, joined, message, picked_up, ringing, rung, talking
 from tests.protocol.test_call import ME as US
@@ -102,7 +102,7 @@ class TestReasons:
 
 class TestWhoEndedIt:
     @pytest.mark.parametrize(("domain", "by"), [("exchange", "platform"), ("network", "platform"), ("sip", "peer"), ("", "peer")])
-    def test_a_leave_with_a_failure_is_a_failure_and_of_whose_doing_it_was(self, domain: str, by: v.EndedBy) -> None:
+    def test_a_leave_with_a_failure_is_a_failure_and_of_whose_doing_it_was(self, domain: str, by: EndedBy) -> None:
         failure = CallFailure(503, "it stopped", domain)
         talking() >> message(Method.LEAVE, failureterm="yes", error_json=encode_failure(failure)) << v.Ended(Cause.FAILURE, by, failure)
 

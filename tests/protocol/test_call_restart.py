@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
 from sinchphone.protocol.call_peers import MAX_LATER_OFFERS
-from sinchphone.protocol.call_vocabulary import Phase, State
+from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call_vocabulary import Phase
 from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encode_client
 

@@ -26,6 +26,7 @@ from sinchphone.cli.terminal.status_line import (
     hints_of_waiting,
 )
 from sinchphone.errors import SinchphoneError
+from sinchphone.protocol.call_states import Cause, State
 
 if TYPE_CHECKING:
     from sinchphone.engine.call import Call
@@ -132,26 +133,29 @@ class CallSession:
 
     async def _follow_states(self) -> None:
         async for state in self._call.states():
-            self._tell_state(state.value)
+            self._tell_state(state)
             if self.ending is None:
                 self._session.draw(self._status())
 
-    def _tell_state(self, state: str) -> None:
+    def _tell_state(self, state: State) -> None:
         call, details = self._call, self._call.details
         match state:
-            case "progressing":
+            case State.PROGRESSING:
                 self._session.tell(e.CallProgressing(call_id=call.id))
-            case "ringing" if call.outbound:
-                self._session.tell(e.CallRinging(call_id=call.id))
-            case "answered":
+            case State.RINGING:
+                if call.outbound:
+                    self._session.tell(e.CallRinging(call_id=call.id))
+            case State.ANSWERED:
                 self._session.tell(e.CallAnswered(call_id=call.id, after_ms=_ms_between(details.started_at, details.answered_at)))
-            case "established":
+            case State.ESTABLISHED:
                 self._established.set()
                 self._session.tell(e.CallEstablished(call_id=call.id, setup_ms=details.setup_ms, codec=details.codec, pair=details.pair))
-            case "ended":
+            case State.ENDED:
                 self.tell_end()
+            case State.CREATED:
+                pass  # call.outgoing or call.incoming said it
             case _:
-                pass
+                assert_never(state)
 
     def tell_end(self) -> None:
         """The call is over: tell how, and set ``ending``."""
@@ -169,7 +173,7 @@ class CallSession:
                 call_id=call.id,
                 peer=call.peer,
                 outbound=call.outbound,
-                cause=details.cause.value if details.cause else None,
+                cause=details.cause,
                 ended_by=details.ended_by,
                 answered=details.answered_at is not None,
                 setup_ms=details.setup_ms,
@@ -180,7 +184,7 @@ class CallSession:
                 sip=e.SipFailure(code=sip[0], reason=sip[1]) if sip else None,
             )
         )
-        if call.outbound and details.cause == "failure" and not established:
+        if call.outbound and details.cause is Cause.FAILURE and not established:
             session.problem = e.Problem(message=ending.reason, hint=ending.hint)
         self.ending = ending
 
@@ -209,6 +213,8 @@ class CallSession:
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case s.PipeEnded():
                     pass  # in the outcomes
+                case _:
+                    assert_never(event)
 
     # Digits
 
@@ -251,6 +257,8 @@ class CallSession:
                     self._session.tell(e.DigitReceived(call_id=call_id, digit=digit, duration_ms=duration_ms))
                 case c.CallWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
+                case _:
+                    assert_never(event)
 
     def _remind_of_mute(self, taken: "StatsTaken") -> None:
         """Once each time it is muted: people talk on and wonder why nobody answers."""

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.session import Session
@@ -31,7 +31,7 @@ class Phone:
     client: "SinchClient"
     environment: "Environment"
     media: "MediaThread"
-    place: str  # local or cloud
+    place: e.Place
 
     @property
     def hosted_here(self) -> bool | None:
@@ -163,8 +163,9 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
                         again=True,
                     )
                 )
-            case engine.IncomingCall(call=call) if on_call is not None:
-                await on_call(call)
+            case engine.IncomingCall(call=call):
+                if on_call is not None:
+                    await on_call(call)
             case engine.MessageReceived() | engine.MessageSent() | engine.MessageDelivered() | engine.MessageFailed():
                 tell_message(session, event, aside=on_call is None)
             case engine.ClientWarning(message=message, hint=hint):
@@ -173,7 +174,7 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
                 session.tell(e.ClientFailed(message=str(error), hint=error.hint or None))
                 raise error
             case _:
-                pass
+                assert_never(event)
 
 
 def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False) -> None:

@@ -64,7 +64,7 @@ async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, 
             hint = "it may have been sent all the same: look before you send it again"
             raise NetworkError(f"the SMS API gave no answer within {wait_s:.0f} s", hint=hint) from error
         session.tell(e.MessageSent(message_id=batch, recipients=list(numbers), via="sms", elsewhere=False, text=text))
-        statuses = dict.fromkeys(numbers, "sent")
+        statuses: dict[str, e.Delivery] = dict.fromkeys(numbers, "sent")
         try:
             if wait == "delivered":
                 await _follow(session, api, batch, statuses, wait_s)
@@ -80,7 +80,7 @@ async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, 
     return ExitCode.NOT_DELIVERED
 
 
-async def _note(session: Session, batch: str, text: str, statuses: dict[str, str]) -> None:
+async def _note(session: Session, batch: str, text: str, statuses: dict[str, e.Delivery]) -> None:
     """Remember it in the history, where there's a user to remember it for."""
     from sinchphone.engine.events import InstantMessage
 
@@ -99,7 +99,7 @@ async def _note(session: Session, batch: str, text: str, statuses: dict[str, str
                 await history.note_failed(DEVICE, batch, number, "not delivered")
 
 
-async def _follow(session: Session, api: "SmsApi", batch: str, statuses: dict[str, str], wait_s: float) -> None:
+async def _follow(session: Session, api: "SmsApi", batch: str, statuses: dict[str, e.Delivery], wait_s: float) -> None:
     """Ask for delivery reports until there's one for every number, or the time is up."""
     deadline = asyncio.get_running_loop().time() + wait_s
     while "sent" in statuses.values():
@@ -111,7 +111,7 @@ async def _follow(session: Session, api: "SmsApi", batch: str, statuses: dict[st
         await asyncio.sleep(POLL_S)
 
 
-def _tell(session: Session, batch: str, number: str, report: "DeliveryReport") -> str:
+def _tell(session: Session, batch: str, number: str, report: "DeliveryReport") -> e.Delivery:
     from sinchphone.signaling.sms import Delivery
 
     match report.delivery:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.status_line import KEYS_WAITING
+from sinchphone.protocol.call_states import State
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.keys import Keys
@@ -35,7 +36,7 @@ class WaitingCall:
     @property
     def is_over(self) -> bool:
         """Whether it gave up or was declined."""
-        return self.call.state.value == "ended"
+        return self.call.state is State.ENDED
 
     async def take_over(self, *, aloud: bool) -> "Call | None":
         """The first call is over: this one is next, and rings now, ``aloud`` unless the person took it already. ``None`` where it is

@@ -150,7 +150,7 @@ def _tell_outgoing(session: Session, phone: Phone, placed: "Call") -> None:
         e.CallOutgoing(
             call_id=placed.id,
             peer=placed.peer,
-            domain=placed.domain.value,
+            domain=placed.domain,
             user_id=user,
             environment=phone.place,
             hosted_here=phone.hosted_here,

@@ -7,8 +7,8 @@ import typer
 
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.escape import escape
+from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.cli.terminal.flags import CommonFlags, with_flags
-from sinchphone.cli.terminal.report import schema_text
 from sinchphone.config import config_files, secret_source, user_file
 from sinchphone.errors import ConfigError
 from sinchphone.options import example

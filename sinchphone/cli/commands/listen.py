@@ -20,9 +20,10 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.flags import ListenFlags, seconds, with_flags
 from sinchphone.cli.terminal.keys import Keys
+from sinchphone.cli.terminal.rendering import place
 from sinchphone.cli.terminal.run import run
-from sinchphone.cli.terminal.screen import place
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.protocol.call_states import Cause, State
 
 if TYPE_CHECKING:
     from sinchphone.engine.call import Call
@@ -108,7 +109,7 @@ class _Listener:
 
     async def take(self, call: "Call") -> None:
         """An incoming call."""
-        self._session.tell(e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain.value, headers=dict(call.headers)))
+        self._session.tell(e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain, headers=dict(call.headers)))
         if not self.duty.takes(call.peer):
             await self._refuse(call, Order.DENIED)
         elif self._talk is not None and self._may_wait(self._talk):
@@ -123,20 +124,19 @@ class _Listener:
         """Whether a person talks who can take a second call by a key, there is no other second call, and one more is wanted."""
         waits = self._waiting is not None and not self._waiting.is_over
         more = self.duty.wanted is None or len(self.duty.codes) + 1 < self.duty.wanted
-        return self._keys.usable and more and not waits and talk.call.state.value == "established"
+        return self._keys.usable and more and not waits and talk.call.state is State.ESTABLISHED
 
     async def _refuse(self, call: "Call", order: Order) -> None:
         await call.decline(busy=order is Order.BUSY)
-        answered, established, cause, by = False, None, "denied", "us"
         self._session.tell(
             e.CallEnded(
                 call_id=call.id,
                 peer=call.peer,
                 outbound=False,
-                cause=cause,
-                ended_by=by,
-                answered=answered,
-                setup_ms=established,
+                cause=Cause.DENIED,
+                ended_by="us",
+                answered=False,
+                setup_ms=None,
                 duration_ms=None,
                 code=None,
                 reason=order.value,

@@ -148,7 +148,9 @@ async def _hand_over(session: Session, phone: Phone, post: Post, timeout: float)
 
 def _outcome(session: Session, sent: "SentMessage", post: Post) -> ExitCode:
     """Who got it; the exit code."""
-    statuses = {name: "delivered" if name in sent.delivered else "failed" if name in sent.failed else "sent" for name in sent.recipients}
+    statuses: dict[str, e.Delivery] = {
+        name: "delivered" if name in sent.delivered else "failed" if name in sent.failed else "sent" for name in sent.recipients
+    }
     session.messages += [
         e.MessageStatus(message_id=sent.id, recipient=name, via="instant", status=status) for name, status in statuses.items()
     ]

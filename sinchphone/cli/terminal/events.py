@@ -1,11 +1,54 @@
-"""What happens, as facts: each becomes a line of text (``screen``) and a JSON object (``report``).
+"""What happens, as facts: each becomes lines of text (``rendering``) and a JSON object (``report``).
 
-Field names are those of the JSON: snake_case, durations in ``_ms`` or ``_s``, ``None`` for what isn't known.
+Field names are those of the JSON: snake_case, durations in ``_ms`` or ``_s``, ``None`` for what isn't known. The JSON Schema is made of
+these classes (``event_schema``): what a value may be stands in its type here.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+
+from sinchphone.protocol.call_states import Cause, EndedBy
+from sinchphone.signaling.dialect import Domain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a value may be, beyond its type, in the words of JSON Schema."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str | None = None
+    words: tuple[str, ...] = ()
+
+
+Count: TypeAlias = Annotated[int, Bounds(minimum=0)]
+Milliseconds: TypeAlias = Annotated[int, Bounds(minimum=0)]
+Measure: TypeAlias = Annotated[float, Bounds(minimum=0)]
+Percent: TypeAlias = Annotated[float, Bounds(minimum=0, maximum=100)]
+Score: TypeAlias = Annotated[float, Bounds(minimum=1, maximum=4.5)]
+Digit: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-D]$")]
+Digits: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-DwW]+$")]
+SipStatus: TypeAlias = Annotated[int, Bounds(minimum=300, maximum=699)]
+Instant: TypeAlias = Annotated[str, Bounds(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+Place: TypeAlias = Literal["local", "cloud"]
+PairKind: TypeAlias = Annotated[str, Bounds(words=("host", "srflx", "prflx", "relay"))]
+Via: TypeAlias = Literal["instant", "sms"]
+Delivery: TypeAlias = Literal["delivered", "sent", "failed"]
+PastKind: TypeAlias = Literal["call", "message"]
+QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
+    "HighRemoteInboundRtt",
+    "HighInboundJitter",
+    "HighInboundPacketLoss",
+    "MissingMediaStream",
+    "ConstantOutboundAudioLevel",
+    "ConstantInboundAudioLevel",
+    "ZeroOutboundAudioLevel",
+    "ZeroInboundAudioLevel",
+    "SilentInboundAudio",
+    "ClippedOutboundAudio",
+)
+QualityName: TypeAlias = Annotated[str, Bounds(words=QUALITY_NAMES)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +58,7 @@ class ClientReady:
     NAME: ClassVar[str] = "client.ready"
     user_id: str
     instance_id: str | None
-    environment: str
+    environment: Place
     hosted_here: bool | None
     again: bool = False
 
@@ -44,9 +87,9 @@ class CallOutgoing:
     NAME: ClassVar[str] = "call.outgoing"
     call_id: str
     peer: str
-    domain: str
+    domain: Domain
     user_id: str
-    environment: str
+    environment: Place
     hosted_here: bool | None
 
 
@@ -57,7 +100,7 @@ class CallIncoming:
     NAME: ClassVar[str] = "call.incoming"
     call_id: str
     peer: str
-    domain: str
+    domain: Domain
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,7 +126,7 @@ class CallAnswered:
 
     NAME: ClassVar[str] = "call.answered"
     call_id: str
-    after_ms: int | None
+    after_ms: Milliseconds | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +135,9 @@ class CallEstablished:
 
     NAME: ClassVar[str] = "call.established"
     call_id: str
-    setup_ms: int | None
+    setup_ms: Milliseconds | None
     codec: str | None
-    pair: str | None
+    pair: PairKind | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +155,7 @@ class DigitsSent:
 
     NAME: ClassVar[str] = "dtmf.sent"
     call_id: str
-    digits: str
+    digits: Digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +164,15 @@ class DigitReceived:
 
     NAME: ClassVar[str] = "dtmf.received"
     call_id: str
-    digit: str
-    duration_ms: int
+    digit: Digit
+    duration_ms: Milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipFailure:
     """What the SIP side answered (RFC 3261 21), such as 486 Busy Here."""
 
-    code: int
+    code: SipStatus
     reason: str
 
 
@@ -141,11 +184,11 @@ class CallEnded:
     call_id: str
     peer: str
     outbound: bool
-    cause: str | None
-    ended_by: str | None
+    cause: Cause | None
+    ended_by: EndedBy | None
     answered: bool
-    setup_ms: int | None
-    duration_ms: int | None  # None: sound never flowed
+    setup_ms: Milliseconds | None
+    duration_ms: Milliseconds | None  # None: sound never flowed
     code: int | None
     reason: str
     hint: str | None
@@ -187,7 +230,7 @@ class RecordFinished:
     NAME: ClassVar[str] = "record.finished"
     call_id: str
     path: str
-    duration_s: float
+    duration_s: Measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,22 +244,22 @@ class Stats:
     NAME: ClassVar[str] = "stats"
     call_id: str
     codec: str | None
-    packets_sent: int
-    packets_received: int
-    packets_lost: int
-    bytes_sent: int
-    bytes_received: int
-    concealed_ms: float
-    jitter_ms: float | None
-    delay_ms: float | None
-    round_trip_ms: float | None
-    sent_kbps: float | None = None
-    received_kbps: float | None = None
-    received_loss_percent: float | None = None
-    sent_loss_percent: float | None = None
-    concealed_percent: float | None = None
-    mos: float | None = None
-    mean_mos: float | None = None
+    packets_sent: Count
+    packets_received: Count
+    packets_lost: Count
+    bytes_sent: Count
+    bytes_received: Count
+    concealed_ms: Measure
+    jitter_ms: Measure | None
+    delay_ms: Measure | None
+    round_trip_ms: Measure | None
+    sent_kbps: Measure | None = None
+    received_kbps: Measure | None = None
+    received_loss_percent: Percent | None = None
+    sent_loss_percent: Percent | None = None
+    concealed_percent: Percent | None = None
+    mos: Score | None = None
+    mean_mos: Score | None = None
     near_dbfs: float | None = None
     far_dbfs: float | None = None
 
@@ -228,7 +271,7 @@ class QualityTriggered:
 
     NAME: ClassVar[str] = "quality.trigger"
     call_id: str
-    name: str
+    name: QualityName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +280,7 @@ class QualityRecovered:
 
     NAME: ClassVar[str] = "quality.recover"
     call_id: str
-    name: str
+    name: QualityName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,8 +302,8 @@ class CheckFinished:
     call_id: str
     echo: bool
     sound: bool
-    packets_received: int | None
-    delay_ms: int | None
+    packets_received: Count | None
+    delay_ms: Milliseconds | None
     level_dbfs: float | None
 
 
@@ -271,7 +314,7 @@ class MessageSent:
     NAME: ClassVar[str] = "message.sent"
     message_id: str
     recipients: list[str]
-    via: str
+    via: Via
     elsewhere: bool
     text: str | None = None
 
@@ -314,8 +357,8 @@ class MessageStatus:
 
     message_id: str | None
     recipient: str
-    via: str
-    status: str
+    via: Via
+    status: Delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,14 +366,14 @@ class HistoryEntry:
     """A call or a message of the past. ``status`` is a call's cause, a message's delivered, sent, failed or received."""
 
     NAME: ClassVar[str] = "history"
-    kind: str
+    kind: PastKind
     id: str
-    at: str
+    at: Instant
     outbound: bool
     peers: list[str]
     status: str
     missed: bool
-    duration_ms: int | None
+    duration_ms: Milliseconds | None
     text: str | None
 
 

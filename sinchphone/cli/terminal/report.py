@@ -1,4 +1,4 @@
-"""``--json``: one JSON object a line on standard output, schema ``sinchphone.v1`` (``events.schema.json``)."""
+"""``--json``: one JSON object a line on standard output, schema ``sinchphone.v1`` (``event_schema``)."""
 
 import json
 import math
@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib import resources
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
+from sinchphone.cli.terminal.event_schema import SCHEMA
 from sinchphone.cli.terminal.events import Event, Result
-
-SCHEMA: Final = "sinchphone.v1"
 
 
 class Report:
@@ -46,8 +44,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def schema_text() -> str:
-    """The JSON Schema of every line."""
-    return resources.files("sinchphone.cli.terminal").joinpath("events.schema.json").read_text(encoding="utf-8")

@@ -17,8 +17,9 @@ from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.events import CallEnded, Event, MessageStatus, Problem, RecordFinished, RequestOutcome, Result, Warned
 from sinchphone.cli.terminal.jobs import TerminalUser
+from sinchphone.cli.terminal.rendering import Line
 from sinchphone.cli.terminal.report import Report
-from sinchphone.cli.terminal.screen import Line, Screen
+from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
 from sinchphone.cli.terminal.streams import hush, hush_stuck, keep_stderr_to_ourselves, unwritable
 from sinchphone.config import Configuration, in_ci

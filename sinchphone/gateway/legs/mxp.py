@@ -46,7 +46,7 @@ from sinchphone.gateway.relay.relay import Transport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.call_states import State
 from sinchphone.protocol.jsep import Candidate, Description, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, parse_fragment
 from sinchphone.protocol.public_headers import fitting

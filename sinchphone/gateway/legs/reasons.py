@@ -20,7 +20,7 @@ from sinchphone.errors import (
 )
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.legs.leg import Failure
-from sinchphone.protocol.call_vocabulary import Cause
+from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.callback_events import Reason
 from sinchphone.protocol.mxp import CallFailure
 

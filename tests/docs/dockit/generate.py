@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a program
 from dockit.diagrams import call_machine, transactions
 from dockit.pages import PAGES, with_regions
 from sinchphone.cli import exits
-from sinchphone.cli.terminal.report import schema_text
+from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.options import KEYS
 
 _HEAD = {"schema", "seq", "ts", "t", "event"}

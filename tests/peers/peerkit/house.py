@@ -19,7 +19,7 @@ from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.call_vocabulary import State
+from sinchphone.protocol.call_states import State
 
 USERS = {"desk": "secret-d", "kitchen": "secret-k"}  # phones, and their passwords
 

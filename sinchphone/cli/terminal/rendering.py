@@ -1,0 +1,215 @@
+"""What people read of each event: its lines of text. A table names the renderer of every event there is.
+
+What came from elsewhere is escaped by whoever writes the lines (``screen``).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.escape import MAX_TEXT
+from sinchphone.cli.terminal.status_line import clock
+from sinchphone.protocol.call_states import Cause
+from sinchphone.signaling.dialect import Domain
+
+MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
+_QUALITY: Final[Mapping[e.QualityName, str]] = {
+    "HighRemoteInboundRtt": "the way there and back takes more than 300 ms",
+    "HighInboundJitter": "packets come unevenly",
+    "HighInboundPacketLoss": "packets are lost on the way here",
+    "MissingMediaStream": "the connection is interrupted",
+    "ConstantOutboundAudioLevel": "the microphone's level never changes",
+    "ConstantInboundAudioLevel": "the other side's level never changes",
+    "ZeroOutboundAudioLevel": "the microphone gives no sound at all: is it switched off?",
+    "ZeroInboundAudioLevel": "the other side sends no sound at all",
+    "SilentInboundAudio": "the other side sends silence only",
+    "ClippedOutboundAudio": "the microphone is too loud: turn it down, or sit further away",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line to be written; ``result`` lines go to standard output, ``always`` lines are written under -q too."""
+
+    text: str
+    style: str = ""
+    result: bool = False
+    always: bool = False
+    detail: bool = False  # with -v only
+    limit: int = MAX_TEXT  # characters
+
+
+def place(environment: str, hosted_here: bool | None) -> str:
+    """Where the platform is, in words."""
+    if environment == "cloud":
+        return "Sinch"
+    return "local exchange, hosted here" if hosted_here else "local exchange"
+
+
+def lines(event: e.Event) -> list[Line]:
+    """The text of an event."""
+    return RENDERERS[type(event)](event)
+
+
+def _nothing(event: e.Event) -> list[Line]:
+    """The error that ends the command says it."""
+    return []
+
+
+def _ready(event: e.ClientReady) -> list[Line]:
+    where = place(event.environment, event.hosted_here)
+    if event.again:
+        return [Line(f"connected again ({where})", "green", always=True)]
+    return [Line(f"registered as {event.user_id} ({where})", detail=True)]
+
+
+def _reconnecting(event: e.ClientReconnecting) -> list[Line]:
+    return [Line(f"reconnecting: {event.reason}; connected calls go on, others wait", "yellow", always=True)]
+
+
+def _outgoing(event: e.CallOutgoing) -> list[Line]:
+    verb = "joining" if event.domain is Domain.CONFERENCE else "calling"
+    return [Line(f"{verb} {event.peer} as {event.user_id} ({place(event.environment, event.hosted_here)})")]
+
+
+def _answered(event: e.CallAnswered) -> list[Line]:
+    return [Line("answered" if event.after_ms is None else f"answered after {event.after_ms / 1000:.1f} s")]
+
+
+def _call_ended(event: e.CallEnded) -> list[Line]:
+    if event.outbound and event.cause is Cause.FAILURE and event.duration_ms is None:
+        return []  # the error that ends the command says it
+    return [_ended(event), *_hint(event.hint)]
+
+
+def _sent(event: e.MessageSent) -> list[Line]:
+    if event.elsewhere:
+        return _written_by(f"you to {', '.join(event.recipients)}, on another device", event.text or "")
+    return [Line(f"sent to {', '.join(event.recipients)}{' by SMS' if event.via == 'sms' else ''}")]
+
+
+def _not_delivered(event: e.MessageFailed) -> list[Line]:
+    return [Line(f"not delivered to {event.recipient}: {event.reason}", "yellow", always=True), *_hint(event.hint)]
+
+
+def _warning(event: e.Warned) -> list[Line]:
+    return [Line(f"warning: {event.message}", "yellow", always=True), *_hint(event.hint)]
+
+
+def _exchange(event: e.ExchangeStarted) -> list[Line]:
+    key = f"application key {event.application_key}"
+    tls = [f"exchange {event.tls_url}"] if event.tls_url else []
+    authority = [f"certificate authority {event.authority}"] if event.authority else []
+    sip = [f"sip {address}" for address in (event.sip, event.sip_tls and f"{event.sip_tls} (TLS)") if address]
+    return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls, *authority, *sip)]
+
+
+def _result(event: e.Result) -> list[Line]:
+    problem = event.error
+    return [Line(f"error: {problem.message}", "bold red", always=True), *_hint(problem.hint)] if problem is not None else []
+
+
+def _written_by(sender: str, text: str) -> list[Line]:
+    """A message, with its own lines below each other. Each line's beginning is ours: no text can look like another sender's."""
+    first, *more = text.split("\n")
+    return [
+        Line(f"{sender}: {first}", result=True, limit=MAX_MESSAGE),
+        *(Line(f"  {line}", result=True, limit=MAX_MESSAGE) for line in more),
+    ]
+
+
+def _past(event: e.HistoryEntry) -> str:
+    arrow = "->" if event.outbound else "<-"
+    at = datetime.fromisoformat(event.at).astimezone()
+    head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {', '.join(event.peers)}"
+    if event.kind == "message":
+        return f"{head}  {event.status}: {(event.text or '').replace(chr(10), ' ↵ ')}"
+    length = "" if event.duration_ms is None else f", {clock(event.duration_ms / 1000)}"
+    return f"{head}  {'missed, ' if event.missed else ''}{event.status}{length}"
+
+
+def _hint(hint: str | None) -> list[Line]:
+    return [Line(f"hint: {hint}", always=True)] if hint else []
+
+
+def _source(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def _path(event: e.CallEstablished) -> str:
+    return ", ".join(part for part in (event.codec, event.pair) if part) or "no details"
+
+
+def _ended(event: e.CallEnded) -> Line:
+    if event.duration_ms is None:
+        return Line(f"ended: {event.reason}", result=True)
+    return Line(f"ended after {clock(event.duration_ms / 1000)}: {event.reason}", result=True)
+
+
+def _stats(event: e.Stats) -> str:
+    parts = [f"{event.packets_received} packets received, {event.packets_lost} lost, {event.packets_sent} sent"]
+    parts += [f"jitter {event.jitter_ms:.0f} ms"] if event.jitter_ms is not None else []
+    parts += [f"delay {event.delay_ms:.0f} ms"] if event.delay_ms is not None else []
+    parts += [f"round trip {event.round_trip_ms:.0f} ms"] if event.round_trip_ms is not None else []
+    parts += [f"quality {event.mean_mos:.1f} of 4.5 (estimated)"] if event.mean_mos is not None else []
+    return ", ".join(parts)
+
+
+def _devices_in_use(event: e.DevicesChanged) -> str:
+    named = {"microphone": event.microphone, "loudspeaker": event.loudspeaker}
+    return "sound now: " + ", ".join(f"{part} {name}" for part, name in named.items() if name is not None)
+
+
+def _heard(event: e.CheckFinished) -> str:
+    level = "" if event.level_dbfs is None else f"{event.level_dbfs:.0f} dBFS"
+    if event.echo and event.delay_ms is not None:
+        return f"heard the echo: yes, {event.delay_ms / 1000:.2f} s later, {level}"
+    if event.sound:
+        return f"heard the echo: no, but other sound, {level}"
+    if event.packets_received is None:
+        return "heard the echo: the call ended before the check"
+    return f"heard the echo: no, {'only silence' if event.packets_received else 'no packet of sound arrived'}"
+
+
+def _device(event: e.DeviceFound) -> str:
+    uses = [name for name, there in (("input", event.inputs), ("output", event.outputs)) if there]
+    defaults = [name for name, there in (("input", event.default_input), ("output", event.default_output)) if there]
+    note = f", default {' and '.join(defaults)}" if defaults else ""
+    return f"{event.index:>3}  {event.name}, {event.host} ({' and '.join(uses) or 'no channels'}{note})"
+
+
+RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
+    e.ClientReady: _ready,
+    e.ClientReconnecting: _reconnecting,
+    e.ClientFailed: _nothing,
+    e.CallOutgoing: _outgoing,
+    e.CallIncoming: lambda event: [Line(f"{event.peer} calls", "bold")],
+    e.CallProgressing: lambda event: [Line("progressing", detail=True)],
+    e.CallRinging: lambda event: [Line("ringing")],
+    e.CallAnswered: _answered,
+    e.CallEstablished: lambda event: [Line(f"connected ({_path(event)}), 0:00", "green")],
+    e.CallMuted: lambda event: [Line("muted" if event.muted else "not muted any more")],
+    e.DigitsSent: lambda event: [Line(f"dialled {event.digits}")],
+    e.DigitReceived: lambda event: [Line(f"the other side dialled {event.digit}")],
+    e.CallEnded: _call_ended,
+    e.PlayStarted: lambda event: [Line(f"playing {_source(event.path)}")],
+    e.PlayFinished: lambda event: [Line(f"played {_source(event.path)}")],
+    e.RecordStarted: lambda event: [Line(f"recording to {event.path}")],
+    e.RecordFinished: lambda event: [Line(f"recorded {clock(event.duration_s)} to {event.path}")],
+    e.Stats: lambda event: [Line(_stats(event), detail=True)],
+    e.QualityTriggered: lambda event: [Line(f"sound: {_QUALITY[event.name]}", "yellow")],
+    e.QualityRecovered: lambda event: [Line(f"sound: better again ({_QUALITY[event.name]})")],
+    e.DevicesChanged: lambda event: [Line(_devices_in_use(event), always=True)],
+    e.CheckFinished: lambda event: [Line(_heard(event), result=True)],
+    e.MessageSent: _sent,
+    e.MessageDelivered: lambda event: [Line(f"delivered to {event.recipient}", result=True)],
+    e.MessageFailed: _not_delivered,
+    e.MessageReceived: lambda event: _written_by(event.sender, event.text),
+    e.HistoryEntry: lambda event: [Line(_past(event), result=True, limit=MAX_MESSAGE)],
+    e.Warned: _warning,
+    e.ExchangeStarted: _exchange,
+    e.DeviceFound: lambda event: [Line(_device(event), result=True)],
+    e.Result: _result,
+}

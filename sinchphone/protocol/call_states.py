@@ -1,0 +1,31 @@
+"""The states of a call, and how it can end: the words that everybody uses. Needs nothing else of the protocol."""
+
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+
+class State(StrEnum):
+    """What people call the state of a call. A call only moves down this list."""
+
+    CREATED = "created"
+    PROGRESSING = "progressing"  # outgoing only: the platform took the call
+    RINGING = "ringing"  # a device of the called user rings
+    ANSWERED = "answered"  # picked up, sound is being connected
+    ESTABLISHED = "established"  # sound flows
+    ENDED = "ended"
+
+
+class Cause(StrEnum):
+    """Why a call ended, in the Sinch SDK's terms (CallEndCause)."""
+
+    TIMEOUT = "timeout"  # no device of the called user took notice in time
+    DENIED = "denied"
+    NO_ANSWER = "no_answer"
+    FAILURE = "failure"
+    HUNG_UP = "hung_up"
+    CANCELED = "canceled"
+    OTHER_DEVICE_ANSWERED = "other_device_answered"
+    INACTIVE = "inactive"  # the other side vanished
+
+
+EndedBy: TypeAlias = Literal["us", "peer", "platform", "media", "time"]
