@@ -17,6 +17,7 @@ from aiohttp import web
 from sinchphone.errors import NetworkError, RemoteProtocolError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
+from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.directory.accounts import Accounts
@@ -24,12 +25,14 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.messages.postbox import Postbox
+from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi.routes import PapiRoutes
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.origin import address_of
+from sinchphone.exchange.pubsub.rights import ChannelRights
 from sinchphone.exchange.pubsub.routes import PubNubRoutes
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store, StoreError
@@ -71,7 +74,8 @@ class Exchange:
         self._accounts = Accounts(self.directory, self._store)
         self._transports = Transports(self.directory, self._accounts, self._store)
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
-        self._calls = Calls(options, self.directory, self.broker, destinations or self.gateway)
+        self._parties = CallParties(self._store)
+        self._calls = Calls(options, self.directory, self.broker, destinations or self.gateway, self._parties)
         if self.gateway is not None:
             self.gateway.join(self._calls, self.broker, self.directory)
         self._runner: web.AppRunner | None = None
@@ -145,6 +149,7 @@ class Exchange:
         await self.directory.recall(now)
         await self._accounts.recall()
         await self._transports.recall()
+        await self._parties.recall(now)
         await self._postbox.recall(now)
 
     async def close(self) -> None:
@@ -179,7 +184,8 @@ class Exchange:
         application.router.add_get("/", self._identify)
         verifier = Verifier(self.directory, self._options.clock_skew_seconds)
         people = (self._options, verifier, self.directory)
-        PubNubRoutes(self.broker, self.directory, self._postbox, self._options, self._closing).add_to(application.router)
+        rights = ChannelRights(self.directory, self._parties, self._transports, Senders())
+        PubNubRoutes(self.broker, self.directory, self._postbox, rights, self._options, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls).add_to(application.router)
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
         if self.gateway is not None:

@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS messages (
     PRIMARY KEY (application, user_id, token));
 CREATE TABLE IF NOT EXISTS mailboxes (
     application TEXT, user_id TEXT, delivered_up_to INTEGER, PRIMARY KEY (application, user_id));
+CREATE TABLE IF NOT EXISTS sessions (
+    application TEXT, call_id TEXT, channels TEXT, until REAL, PRIMARY KEY (application, call_id));
 CREATE TABLE IF NOT EXISTS timetokens (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL);
 """
 
@@ -58,11 +60,11 @@ class _Change:
 
 @dataclass(frozen=True, slots=True)
 class _Settled:
-    """A request to say when everything before it is written, and a change of its own with it."""
+    """A request to say when everything before it is written, and changes of its own with it."""
 
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[None]"
-    change: _Change | None = None
+    changes: tuple[_Change, ...] = ()
 
     def tell(self, error: Exception | None) -> None:
         def resolve() -> None:
@@ -114,17 +116,17 @@ class Store:
 
     async def settle(self) -> None:
         """Return when everything so far is written. Raises StoreError. Cancelling is safe."""
-        await self._settle(None)
+        await self._settle(())
 
-    async def keep(self, sql: str, *values: Any) -> None:
-        """Write a change, and return when it is written; where it can't be, nothing of it ever is. Raises StoreError."""
-        await self._settle(_Change(sql, values))
+    async def keep(self, sql: str, *rows: Sequence[Any]) -> None:
+        """Make a change with each of the rows, and return when all are written; where they can't be, none ever is. Raises StoreError."""
+        await self._settle(tuple(_Change(sql, row) for row in rows))
 
-    async def _settle(self, change: _Change | None) -> None:
+    async def _settle(self, changes: tuple[_Change, ...]) -> None:
         if self._thread is None:
             return
         loop = asyncio.get_running_loop()
-        settled = _Settled(loop, loop.create_future(), change)
+        settled = _Settled(loop, loop.create_future(), changes)
         self._orders.put(settled)
         await settled.future
 
@@ -142,11 +144,11 @@ class Store:
                 orders = [self._orders.get()]
                 while not self._orders.empty():
                     orders.append(self._orders.get())
-                error = _write(connection, [change for order in orders if (change := _change_of(order)) is not None])
+                error = _write(connection, [change for order in orders for change in _changes_of(order)])
                 settled = [order for order in orders if isinstance(order, _Settled)]
                 for order in settled:
-                    order.tell(error if order.change is not None else error or untold)
-                untold = None if any(order.change is None for order in settled) else error or untold
+                    order.tell(error if order.changes else error or untold)
+                untold = None if any(not order.changes for order in settled) else error or untold
                 if None in orders:
                     return
 
@@ -170,8 +172,14 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
-def _change_of(order: _Order) -> _Change | None:
-    return order.change if isinstance(order, _Settled) else order
+def _changes_of(order: _Order) -> tuple[_Change, ...]:
+    match order:
+        case None:
+            return ()
+        case _Change():
+            return (order,)
+        case _Settled():
+            return order.changes
 
 
 def _write(connection: sqlite3.Connection, changes: list[_Change]) -> StoreError | None:

@@ -35,6 +35,8 @@ from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt
 
 
 def write_user_file(text: str) -> None:
+    """The user's own file, and no other: a project's may not set the port."""
+    Path("sinchphone.toml").unlink(missing_ok=True)
     user_file().parent.mkdir(parents=True, exist_ok=True)
     user_file().write_text(text)
 
@@ -249,7 +251,7 @@ async def test_an_unknown_key_in_the_configuration(json_flag: tuple[str, ...]) -
     [
         ("user = 3", "user must be a text"),
         ("ring_timeout = 'soon'", "ring_timeout must be a duration"),
-        ("[exchange]\nport = 70000", "exchange.port must be a port"),
+        ("[sip]\nport = 70000", "sip.port must be a port"),
         ("user = ", "is not TOML"),
         ("\x00", "is not TOML"),
         ("profile = 'wrok'\n[profiles.work]\n", 'no profile "wrok"'),
@@ -664,8 +666,8 @@ LONG = "x" * 5000
     ("arguments", "code"),
     [
         (("call", LONG), 2),
-        (("call", "bob", "--user", "b\u00f6b"), 2),
-        (("listen", "--user", "a b"), 2),
+        (("call", "bob", "--user", "b\u00f6b"), 14),
+        (("listen", "--user", "a b"), 14),
         (("token", "--user", LONG), 2),
         (("call", "echo", "--no-audio", "--play", LONG), 2),
         (("call", "echo", "--no-audio", "--record", f"{LONG}.wav"), 2),

@@ -18,6 +18,8 @@ from sinchphone.config import user_file
 
 
 def write_user_file(text: str) -> None:
+    """The user's own file, and no other: a project's may not set the port."""
+    Path("sinchphone.toml").unlink(missing_ok=True)
     user_file().parent.mkdir(parents=True, exist_ok=True)
     user_file().write_text(text)
 

@@ -39,7 +39,7 @@ def broker(**options: Any) -> Broker:
 
 
 def publish(to: Broker, channel: str, payload: Any, *, now: float = NOW, key: str = "sub", size: int = 10) -> int:
-    return to.publish(key, channel, payload, size=size, publisher="somebody", now=now)
+    return to.publish(key, channel, payload, size=size, publisher="somebody", now=now).token
 
 
 def payloads(of: Broker, *channels: str, since: int = 0, key: str = "sub") -> list[Any]:

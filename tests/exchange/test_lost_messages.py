@@ -122,15 +122,15 @@ async def test_a_change_that_failed_unseen_is_told_to_the_next_who_asks(tmp_path
     store = Store(tmp_path / "x.sqlite3")
     await store.open()
     put = "INSERT INTO identities (application, kind, endpoint, user_id) VALUES ('acme', 'username', 'ada', ?)"
-    await store.keep(put, "ada")
+    await store.keep(put, ["ada"])
     store.write(put, "again")
     await asyncio.sleep(0.3)  # the thread has found out
-    await store.keep("INSERT INTO timetokens (id, mark) VALUES (7, 7)")  # no business of this one
+    await store.keep("INSERT INTO timetokens (id, mark) VALUES (?, ?)", [7, 7])  # no business of this one
     with pytest.raises(StoreError):
         await store.settle()
     await store.settle()
     with pytest.raises(StoreError):
-        await store.keep(put, "once more")
+        await store.keep(put, ["once more"])
     await store.close()
 
 

@@ -290,9 +290,10 @@ async def test_the_exchanges_own_ends_say_goodbye_when_it_closes(start_exchange:
     ada = await phone("ada", url=exchange.url).registered()
     poll = asyncio.create_task(ada.subscribe("signal", await token_of(ada, "signal")))
     await ada.call("echo")
+    network = exchange.directory.holder(ada.keys["signalSubscribeKey"]).network
     async with asyncio.timeout(5):
         await begun.wait()
-        while not exchange.broker.is_listening(ada.keys["signalSubscribeKey"], ada.profile["signalChannel"], time.time()):
+        while not exchange.broker.is_listening(network, ada.profile["signalChannel"], time.time()):
             await asyncio.sleep(0.005)
         await exchange.close()
         assert frames_of(await poll) == ["goodbye"]

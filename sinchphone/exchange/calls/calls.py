@@ -11,6 +11,7 @@ Callers are devices (``place``) and the gateway, for those who are none (``invit
 import asyncio
 import logging
 import secrets
+import time
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
 from sinchphone.exchange.calls.line import Answerer, Destinations, Line, talk
+from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS, CallWatch
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
@@ -50,8 +52,16 @@ class _OpenCall:
 class Calls:
     """Places calls and knows which are open. ``now`` is wall clock time [s since the epoch]."""
 
-    def __init__(self, options: ExchangeOptions, directory: Directory, broker: Broker, destinations: Destinations | None) -> None:
+    def __init__(
+        self,
+        options: ExchangeOptions,
+        directory: Directory,
+        broker: Broker,
+        destinations: Destinations | None,
+        parties: CallParties | None = None,
+    ) -> None:
         self._options = options
+        self._parties = parties or CallParties()
         self._directory = directory
         self._broker = broker
         self._destinations = destinations
@@ -102,7 +112,8 @@ class Calls:
     def _check(self, caller: Device, request: CallRequest, now: float) -> None:
         if len(request.call_id) > MAX_CALL_ID_CHARACTERS:
             raise invalid(f"callId has at most {MAX_CALL_ID_CHARACTERS} characters")
-        if (caller.application.key, request.call_id) in self._open:
+        key = (caller.application.key, request.call_id)
+        if key in self._open or self._parties.knows(*key, now):
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "there is a call with this callId already")
         if request.domain is Domain.PSTN and not request.caller_id:
             raise forbidden("a call to a phone number needs a caller id (cli)")
@@ -150,7 +161,8 @@ class Calls:
         )
         task = self._spawn(talk(answerer, line), f"answer {request.call_id}")
         self._open[key] = _OpenCall(caller, now, task)
-        task.add_done_callback(lambda _: self._open.pop(key))
+        self._parties.begin(*key, {placement.signal_channel: [caller.instance_id]}, now)
+        task.add_done_callback(lambda _: self._forget(key))
         return placement
 
     def _place_to_user(self, caller: Caller, request: CallRequest, now: float, no_media: bool) -> Placement:
@@ -172,6 +184,10 @@ class Calls:
                 post_broadcast(self._broker, callee, frame, caller.instance_id)
         task = self._spawn(relay.run(), f"relay {request.call_id}")
         call = self._open[caller.application.key, request.call_id] = _OpenCall(caller, now, task, relay, watch)
+        to_callees = {callee.identity.signal_channel: [caller.instance_id] for callee in callees}
+        to_caller = {caller.client.channel: [callee.instance_id for callee in callees]}
+        own = {placement.signal_channel: [caller.instance_id]}
+        self._parties.begin(caller.application.key, request.call_id, {**to_callees, **to_caller, **own}, now)
         self._spawn(self._follow(call, (caller.application.key, request.call_id)), f"watch {request.call_id}")
         return placement
 
@@ -191,7 +207,11 @@ class Calls:
             call.task.cancel()
         if call.watch is not None:
             call.watch.end()
+        self._forget(key)
+
+    def _forget(self, key: tuple[str, str]) -> None:
         del self._open[key]
+        self._parties.end(*key, time.time())
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work, name=name)

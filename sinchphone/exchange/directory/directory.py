@@ -2,18 +2,30 @@
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.directory import memory
 from sinchphone.exchange.directory.devices import Application, Device
-from sinchphone.exchange.directory.identity import device_identity, network, renewed
+from sinchphone.exchange.directory.identity import Network, device_identity, network, renewed
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.pubsub.broker import Broker, UnknownKeyError
 from sinchphone.exchange.refusals import forbidden, invalid, too_many
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
 from sinchphone.signaling.ocra.registration import InstanceRequest, Software
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Whose pub/sub keys somebody uses: a device's own, or those that an application's guests share. ``network`` is the key by which
+    the broker knows the network."""
+
+    application: Application
+    network: str
+    device: Device | None
+    keys: Network = field(repr=False)
 
 
 class Directory:
@@ -27,7 +39,8 @@ class Directory:
         self._broker = broker
         self._store = store
         self._instances: dict[str, Device] = {}
-        self._by_broadcast_channel: dict[str, Device] = {}
+        self._by_channel: dict[str, Device] = {}  # broadcast and signal channels
+        self._holders: dict[str, KeyHolder] = {}  # by subscribe key
         self._applications = {key: self._add(key, decode_secret(text)) for key, text in options.applications.items()}
         self._by_broadcast_key = {one.broadcast.subscribe_key: one for one in self._applications.values()}
 
@@ -38,6 +51,19 @@ class Directory:
     def application_of(self, subscribe_key: str) -> Application | None:
         """The application whose broadcast network has that key."""
         return self._by_broadcast_key.get(subscribe_key)
+
+    def holder(self, subscribe_key: str, publish_key: str | None = None) -> KeyHolder:
+        """Whose keys these are. Raises UnknownKeyError where they are nobody's, or don't belong together."""
+        holder = self._holders.get(subscribe_key)
+        if holder is None:
+            raise UnknownKeyError("Invalid Subscribe Key")
+        if publish_key is not None and publish_key != holder.keys.publish_key:
+            raise UnknownKeyError("Invalid Key")
+        return holder
+
+    def owner(self, channel: str) -> Device | None:
+        """The device whose own channel that is."""
+        return self._by_channel.get(channel)
 
     def device(self, instance_id: str) -> Device | None:
         """The device of that instance id, if it registered here."""
@@ -54,8 +80,7 @@ class Directory:
     def listener(self, subscribe_key: str, channels: Iterable[str]) -> Device | None:
         """The device that polls these channels for its user's instant messages: its own channel and the user's are among them."""
         names = set(channels)
-        for name in names & self._by_broadcast_channel.keys():
-            device = self._by_broadcast_channel[name]
+        for device in (self._by_channel[name] for name in names & self._by_channel.keys()):
             application = device.application
             if application.broadcast.subscribe_key == subscribe_key and application.transport_channel(device.user_id) in names:
                 return device
@@ -118,6 +143,7 @@ class Directory:
         application = Application(key, secret, network(secret, "broadcast"), network(secret, "signal"))
         for keys in (application.broadcast, application.signal):
             self._broker.add_network(keys.subscribe_key, keys.publish_key)
+            self._holders[keys.subscribe_key] = KeyHolder(application, keys.subscribe_key, None, keys)
         return application
 
     def _make_room(self, application: Application, user_id: str, device_id: str, now: float) -> None:
@@ -140,7 +166,11 @@ class Directory:
         devices = device.application.users[device.user_id]
         devices.pop(device.device_id, None)  # who comes again goes to the end: the others make room first
         devices[device.device_id] = device
-        self._instances[device.instance_id] = self._by_broadcast_channel[device.identity.broadcast_channel] = device
+        application, identity = device.application, device.identity
+        self._instances[device.instance_id] = device
+        self._by_channel[identity.broadcast_channel] = self._by_channel[identity.signal_channel] = device
+        for shared, own in ((application.broadcast, identity.broadcast), (application.signal, identity.signal)):
+            self._holders[own.subscribe_key] = KeyHolder(application, shared.subscribe_key, device, own)
 
     def _is_reachable(self, device: Device, now: float) -> bool:
         if device.has_expired(now):
@@ -171,7 +201,9 @@ class Directory:
     def _forget(self, devices: Iterable[Device]) -> None:
         for device in devices:
             del self._instances[device.instance_id]
-            del self._by_broadcast_channel[device.identity.broadcast_channel]
+            identity = device.identity
+            del self._by_channel[identity.broadcast_channel], self._by_channel[identity.signal_channel]
+            del self._holders[identity.broadcast.subscribe_key], self._holders[identity.signal.subscribe_key]
             memory.forget_device(self._store, device)
 
 

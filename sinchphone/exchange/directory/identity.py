@@ -25,20 +25,27 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class DeviceIdentity:
-    """A registered device: its instance id, the secret that signs its requests, its MXP key (AES-256) and its channels."""
+    """A registered device: its instance id, the secret that signs its requests, its MXP key (AES-256), its channels, and the keys by
+    which the two networks know it: clients say nothing else about themselves there."""
 
     instance_id: str
     secret: bytes = field(repr=False)
     mxp_key: bytes = field(repr=False)
     broadcast_channel: str
     signal_channel: str
+    broadcast: Network = field(repr=False)
+    signal: Network = field(repr=False)
 
 
 def network(secret: bytes, name: str) -> Network:
-    """The keys of an application's network ``name`` (``broadcast`` or ``signal``)."""
+    """The keys of an application's network ``name`` (``broadcast`` or ``signal``), for guests who are no devices."""
+    return _network(secret, name)
+
+
+def _network(secret: bytes, *labels: str) -> Network:
     return Network(
-        "sub-c-" + str(_uuid(_derive(secret, name, "subscribe key"))),
-        "pub-c-" + str(_uuid(_derive(secret, name, "publish key"))),
+        "sub-c-" + str(_uuid(_derive(secret, *labels, "subscribe key"))),
+        "pub-c-" + str(_uuid(_derive(secret, *labels, "publish key"))),
     )
 
 
@@ -54,6 +61,8 @@ def device_identity(secret: bytes, user_id: str, device_id: str) -> DeviceIdenti
         derive("mxp key"),
         "broadcast-" + _name(derive("broadcast channel")),
         "signal-" + _name(derive("signal channel")),
+        _network(secret, "device", "broadcast", user_id, device_id),
+        _network(secret, "device", "signal", user_id, device_id),
     )
 
 

@@ -9,10 +9,10 @@ starts anew (token 0) is sent back to the first message that waits.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.directory import memory
@@ -59,29 +59,24 @@ class Postbox:
                 posted = Posted(token, application.transport_channel(user_id), frame, publisher)
                 self._mailbox(key, user_id).put(Kept(posted, transport_id))
 
-    async def publish(self, subscribe_key: str, channel: str, payload: Any, *, size: int, publisher: str) -> int:
-        """Publish a message; its token. Where it's an instant message for somebody it's first made safe: what is delivered was kept.
-        Raises what ``Broker.publish`` raises, and StoreError."""
-        application = self._directory.application_of(subscribe_key)
-        user_id = application.transport_channels.get(channel) if application is not None else None
-        transport_id = _transport_id(payload)  # raises MessageTooLargeError
-        message = partial(self._broker.publish, subscribe_key, channel, payload, size=size, publisher=publisher)
-        if application is None or user_id is None or transport_id is None:
-            return message(now=time.time())
-        if not self._transports.has_member(application, transport_id, user_id):
-            return message(now=time.time())
-        self._broker.check_message(channel, size)
-        token = self._broker.tokens.next(time.time())
-        try:
-            await self._store.keep(_KEEP, application.key, user_id, token, transport_id, payload, publisher)
-        except asyncio.CancelledError:
-            self._store.write(_DROP, application.key, user_id, token)
-            raise
-        posted = message(now=time.time(), token=token)
-        self._take(application, user_id, Kept(Posted(posted, channel, payload, publisher), transport_id))
-        if posted != token:
-            self._store.write(_MOVE, posted, application.key, user_id, token)
-        return posted
+    async def publish(self, subscribe_key: str, channel: str, frames: Sequence[object], *, publisher: str) -> int:
+        """Publish messages one after the other; the token of the last. Frames of an instant message for somebody are made safe first:
+        what is delivered was kept. Raises what ``Broker.publish`` raises, and StoreError."""
+        sizes = [len(json.dumps(frame, ensure_ascii=False).encode()) for frame in frames]
+        for size in sizes:
+            self._broker.check_message(channel, size)
+        user, tokens = self._addressee(subscribe_key, channel, frames), [self._broker.tokens.next(time.time()) for _ in frames]
+        if user is not None:
+            await self._make_safe(*user, tokens, frames, publisher)
+        if not self._broker.tokens.is_last(tokens[-1]):  # who has a later one would miss these
+            before, tokens = tokens, [self._broker.tokens.next(time.time()) for _ in frames]
+            if user is not None:
+                self._move(*user, before, tokens)
+        for token, frame, size in zip(tokens, frames, sizes, strict=True):
+            posted = self._broker.publish(subscribe_key, channel, frame, size=size, publisher=publisher, now=time.time(), token=token)
+            if user is not None:
+                self._take(*user, Kept(posted, _transport_id(frame) or ""))
+        return tokens[-1]
 
     def begin(self, device: Device, now: float) -> int:
         """A device starts to poll: the token that it's given."""
@@ -123,6 +118,32 @@ class Postbox:
         if mailbox.drop_until(everybody):
             sql = "DELETE FROM messages WHERE application = ? AND user_id = ? AND token <= ?"
             self._store.write(sql, application.key, user_id, everybody)
+
+    def _addressee(self, subscribe_key: str, channel: str, frames: Sequence[object]) -> tuple[Application, str] | None:
+        """Whose instant messages these are, if they are any that can be read."""
+        application = self._directory.application_of(subscribe_key)
+        user_id = application.transport_channels.get(channel) if application is not None else None
+        transport_id = _transport_id(frames[0])
+        if application is None or user_id is None or transport_id is None:
+            return None
+        return (application, user_id) if self._transports.has_member(application, transport_id, user_id) else None
+
+    async def _make_safe(
+        self, application: Application, user_id: str, tokens: Sequence[int], frames: Sequence[object], publisher: str
+    ) -> None:
+        kept = [
+            (application.key, user_id, token, _transport_id(frame), frame, publisher) for token, frame in zip(tokens, frames, strict=True)
+        ]
+        try:
+            await self._store.keep(_KEEP, *kept)
+        except asyncio.CancelledError:  # whoever publishes has gone, and won't be told that it was taken
+            for token in tokens:
+                self._store.write(_DROP, application.key, user_id, token)
+            raise
+
+    def _move(self, application: Application, user_id: str, before: Sequence[int], after: Sequence[int]) -> None:
+        for old, new in zip(before, after, strict=True):
+            self._store.write(_MOVE, new, application.key, user_id, old)
 
     def _take(self, application: Application, user_id: str, kept: Kept) -> None:
         dropped = self._mailbox(application.key, user_id).put(kept)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -79,6 +79,11 @@ class Transports:
         """Whether a user takes part in a transport."""
         members = self._transports.get((application.key, identifier))
         return members is not None and user_id in members.users
+
+    def key_among(self, application: Application, identifier: str, users: Collection[str]) -> bytes | None:
+        """The key of a transport, where it has all of these users."""
+        members = self._transports.get((application.key, identifier))
+        return members.key if members is not None and members.users.issuperset(users) else None
 
     def _participant(self, application: Application, name: Recipient, user_id: str) -> Participant:
         """A user's devices, and the mailbox, which takes messages while they are away."""

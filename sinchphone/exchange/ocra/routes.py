@@ -174,10 +174,10 @@ def _configuration(request: web.Request, device: Device) -> Configuration:
     pubsub = PubSubConfig(
         origin_of(request),
         request.secure,
-        application.broadcast.subscribe_key,
-        application.signal.subscribe_key,
-        application.signal.publish_key,
-        application.broadcast.publish_key,
+        identity.broadcast.subscribe_key,
+        identity.signal.subscribe_key,
+        identity.signal.publish_key,
+        identity.broadcast.publish_key,
     )
     own = application.transport_channel(device.user_id)
     return Configuration(pubsub, Profile(identity.broadcast_channel, identity.signal_channel, identity.mxp_key, own))

@@ -141,7 +141,7 @@ def write_configuration(device: Device, host: str, plain_host: str | None) -> by
     networks = {
         name: {"publishKey": keys.publish_key, "subscribeKey": keys.subscribe_key, "host": host}
         | ({} if plain_host is None else {"plainHost": plain_host})
-        for name, keys in (("broadcastNetwork", application.broadcast), ("signalNetwork", application.signal))
+        for name, keys in (("broadcastNetwork", identity.broadcast), ("signalNetwork", identity.signal))
     }
     profile = {
         "broadcastChannel": identity.broadcast_channel,

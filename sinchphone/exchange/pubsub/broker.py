@@ -151,23 +151,21 @@ class Broker:
 
     def publish(
         self, subscribe_key: str, channel: str, payload: Any, *, size: int, publisher: str, now: float, token: int | None = None
-    ) -> int:
-        """Post a message, wake who waits for it, and return its token. ``size`` is its length on the wire [bytes]; ``token`` was taken for
-        it before, and is replaced where a later one was handed out since: who has that one would miss the message.
+    ) -> Posted:
+        """Post a message and wake who waits for it. ``size`` is its length on the wire [bytes]; ``token`` was taken for it before, and
+        none that was handed out since may be known to a listener: that one would miss the message.
 
         Raises UnknownKeyError, InvalidChannelError or MessageTooLargeError.
         """
         network = self._network(subscribe_key)
         self.check_message(channel, size)
-        if token is None or not self.tokens.is_last(token):
-            token = self.tokens.next(now)
-        posted = Posted(token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS])
+        posted = Posted(self.tokens.next(now) if token is None else token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS])
         network.keep(posted, size + MESSAGE_OVERHEAD_BYTES, now, self._options.history_per_channel)
         network.forget(now - self._options.history_seconds, self._options.history_bytes)
         network.sweep(now)
         for poll in (*network.channel(channel).polls, *network.watchers.get(channel, ())):
             poll.bell.set()
-        return posted.token
+        return posted
 
     def since(self, subscribe_key: str, channels: Iterable[str], token: int) -> tuple[Posted, ...]:
         """What was posted on the channels after ``token``, oldest first: at most ``MAX_MESSAGES``; ask again for the rest."""

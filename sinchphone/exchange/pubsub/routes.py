@@ -13,13 +13,14 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.directory.directory import Directory, KeyHolder
 from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.polling import wait_for_messages
+from sinchphone.exchange.pubsub.rights import ChannelRights, ForbiddenChannelError
 from sinchphone.exchange.refusals import RefusedError
 
 REGION = 1
@@ -39,10 +40,19 @@ class InvalidRequestError(BrokerError):
 class PubNubRoutes:
     """The routes of one broker. Once ``closing`` is set, polls are answered at once and for the last time."""
 
-    def __init__(self, broker: Broker, directory: Directory, postbox: Postbox, options: ExchangeOptions, closing: asyncio.Event) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        directory: Directory,
+        postbox: Postbox,
+        rights: ChannelRights,
+        options: ExchangeOptions,
+        closing: asyncio.Event,
+    ) -> None:
         self._broker = broker
         self._directory = directory
         self._postbox = postbox
+        self._rights = rights
         self._options = options
         self._closing = closing
         self._publishers: Allowances[str] = Allowances(options.publishes_at_once, options.publishes_a_second)
@@ -66,6 +76,8 @@ class PubNubRoutes:
         async def answer(request: web.Request) -> web.Response:
             try:
                 return await serve(request, _segments(request))
+            except ForbiddenChannelError as refusal:
+                return _forbidden(refusal)
             except BrokerError as refusal:
                 answer = {"message": str(refusal), "error": True, "service": "Access Manager", "status": 400}
                 return _json(answer, status=400)
@@ -75,6 +87,8 @@ class PubNubRoutes:
     async def _publishing(self, request: web.Request) -> web.Response:
         try:
             return await self._publish(request, _segments(request))
+        except ForbiddenChannelError as refusal:
+            return _forbidden(refusal)
         except BrokerError as refusal:
             return _json([0, str(refusal), self._present()], status=429 if isinstance(refusal, TooFastError) else 400)
 
@@ -87,8 +101,8 @@ class PubNubRoutes:
                 message = ""
             case _:
                 raise InvalidRequestError("Invalid Path")
-        self._broker.check(subscribe_key, publish_key)
-        if not self._publishers.take(_connection(request), time.time()):
+        holder, now = self._directory.holder(subscribe_key, publish_key), time.time()
+        if not self._publishers.take(_owner(holder, request), now):
             raise TooFastError("Too Many Messages: slow down")
         if request.method == "POST":
             message = await self._posted_message(request)
@@ -96,8 +110,10 @@ class PubNubRoutes:
         if size > self._options.message_bytes:
             raise MessageTooLargeError("Message Too Large")
         publisher = request.query.get("uuid", "")
-        token = await self._postbox.publish(subscribe_key, channel, _payload(message), size=size, publisher=publisher)
-        return _json([1, "Sent", str(token)])
+        frames = self._rights.frames(holder, channel, _payload(message), now)
+        if not frames:
+            return _json([1, "Sent", self._present()])
+        return _json([1, "Sent", str(await self._postbox.publish(holder.network, channel, frames, publisher=publisher))])
 
     async def _posted_message(self, request: web.Request) -> str:
         limit = self._options.message_bytes
@@ -129,13 +145,14 @@ class PubNubRoutes:
 
     async def _poll(self, request: web.Request, subscribe_key: str, channels: str, since: int) -> tuple[tuple[Posted, ...], str]:
         """What came after ``since``, and the token that says so. Without a token the answer is the present one, at once."""
-        self._broker.check(subscribe_key)
+        holder = self._directory.holder(subscribe_key)
         names = tuple(channels.split(","))
-        listener = request.query.get("uuid", "")
+        self._rights.check_reader(holder, names)
+        listener = _listener(holder, request)
         seconds = self._options.poll_seconds if since and not self._closing.is_set() else 0.0
         after = since or self._broker.tokens.present(time.time())
         gather: Callable[[], tuple[Posted, ...]] | None = None
-        device = self._directory.listener(subscribe_key, names)
+        device = self._directory.listener(holder.network, names)
         if device is not None:
             if not since:
                 after, seconds = self._postbox.begin(device, time.time()), 0.0
@@ -143,7 +160,7 @@ class PubNubRoutes:
             else:
                 self._postbox.seen(device, since, time.time())
                 gather = partial(self._postbox.since, device, names, since)
-        posted = await wait_for_messages(self._broker, subscribe_key, names, after, listener=listener, seconds=seconds, gather=gather)
+        posted = await wait_for_messages(self._broker, holder.network, names, after, listener=listener, seconds=seconds, gather=gather)
         return posted, str(posted[-1].token if posted else after)
 
     def _polled(self, answer: object) -> web.Response:
@@ -156,10 +173,12 @@ class PubNubRoutes:
         """``/v2/presence/sub-key/{subscribe key}/channel/{channels}/(leave|heartbeat)``"""
         match segments:
             case ["v2", "presence", _, subscribe_key, "channel", channels, "leave"]:
-                self._broker.leave(subscribe_key, channels.split(","), request.query.get("uuid", ""))
+                holder, names = self._directory.holder(subscribe_key), channels.split(",")
+                self._rights.check_reader(holder, names)
+                self._broker.leave(holder.network, names, _listener(holder, request))
                 return _json({"status": 200, "message": "OK", "action": "leave", "service": "Presence"})
             case ["v2", "presence", _, subscribe_key, "channel", _, "heartbeat"]:
-                self._broker.check(subscribe_key)
+                self._directory.holder(subscribe_key)
                 return _json({"status": 200, "message": "OK", "service": "Presence"})
             case _:
                 raise InvalidRequestError("Invalid Path")
@@ -185,10 +204,20 @@ def _envelope(message: Posted, subscribe_key: str) -> dict[str, Any]:
     return {**members, "d": message.payload, "b": message.channel}
 
 
-def _connection(request: web.Request) -> str:
-    """Which connection a request came over. The listener's own id is no help: anybody may use anybody's."""
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return str(peer)
+def _owner(holder: KeyHolder, request: web.Request) -> str:
+    """To whose account a request goes: a user's, by the keys, or that of the address of a guest."""
+    return f"user {holder.application.key} {holder.device.user_id}" if holder.device is not None else f"guest {request.remote}"
+
+
+def _listener(holder: KeyHolder, request: web.Request) -> str:
+    """Who listens, or says goodbye: the id that the client gives itself, which a guest could take from anybody."""
+    device = holder.device.instance_id if holder.device is not None else ""
+    return f"{device}{'/' if device else ''}{request.query.get('uuid', '')}"
+
+
+def _forbidden(refusal: ForbiddenChannelError) -> web.Response:
+    payload = {"channels": [refusal.channel]}
+    return _json({"message": str(refusal), "payload": payload, "error": True, "service": "Access Manager", "status": 403}, status=403)
 
 
 def _segments(request: web.Request) -> list[str]:

@@ -1,0 +1,83 @@
+"""Who may publish what on a call's channels, for the time of the call: a frame of its session, from one end to the other.
+
+Messages of a call are encrypted but not authenticated (MXP v10): who has seen one can forge another, so the broker must know whom it
+takes them from. It's kept beyond the end of the exchange, since calls go on when another process takes over.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS
+from sinchphone.exchange.store import Store, StoreError
+
+AFTERWARDS_SECONDS: Final = 60.0  # goodbyes may cross, and be repeated
+_PRUNE_SECONDS: Final = 60.0
+
+
+@dataclass(slots=True)
+class _Session:
+    writers: Mapping[str, frozenset[str]]  # channel -> instance ids
+    until: float
+
+
+class CallParties:
+    """The sessions of all calls, by application key and call id. ``now`` is wall clock time [s since the epoch]."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store
+        self._sessions: dict[tuple[str, str], _Session] = {}
+        self._pruned_at = float("-inf")
+
+    async def recall(self, now: float) -> None:
+        """Know again the calls from before this exchange started. Raises StoreError."""
+        assert self._store is not None, "there is something to be recalled"
+        self._store.write("DELETE FROM sessions WHERE until < ?", now)
+        try:
+            for application, call_id, channels, until in await self._store.read(
+                "SELECT application, call_id, channels, until FROM sessions"
+            ):
+                writers = {channel: frozenset(instances) for channel, instances in json.loads(channels).items()}
+                self._sessions[application, call_id] = _Session(writers, min(until, now + MAX_CALL_SECONDS))
+        except (ValueError, AttributeError, TypeError) as error:
+            raise StoreError("the exchange's store has calls that can't be read", hint="Delete it.") from error
+
+    def begin(self, application: str, call_id: str, writers: Mapping[str, Iterable[str]], now: float) -> None:
+        """A call is placed: on each channel those instances may publish its frames, until the call is over."""
+        self._prune(now)
+        session = _Session({channel: frozenset(instances) for channel, instances in writers.items()}, now + MAX_CALL_SECONDS)
+        self._sessions[application, call_id] = session
+        if self._store is not None:
+            channels = json.dumps({channel: sorted(instances) for channel, instances in session.writers.items()})
+            sql = "INSERT OR REPLACE INTO sessions (application, call_id, channels, until) VALUES (?, ?, ?, ?)"
+            self._store.write(sql, application, call_id, channels, session.until)
+
+    def knows(self, application: str, call_id: str, now: float) -> bool:
+        """Whether there is such a call, or was a moment ago."""
+        session = self._sessions.get((application, call_id))
+        return session is not None and now <= session.until
+
+    def end(self, application: str, call_id: str, now: float) -> None:
+        """A call is over: what is said of it may be said for a little while yet."""
+        session = self._sessions.get((application, call_id))
+        if session is None:
+            return
+        session.until = min(session.until, now + AFTERWARDS_SECONDS)
+        if self._store is not None:
+            sql = "UPDATE sessions SET until = ? WHERE application = ? AND call_id = ?"
+            self._store.write(sql, session.until, application, call_id)
+
+    def may_publish(self, application: str, call_id: str, instance_id: str, channel: str, now: float) -> bool:
+        """Whether a frame of that call, from that instance, belongs on that channel."""
+        session = self._sessions.get((application, call_id))
+        return session is not None and now <= session.until and instance_id in session.writers.get(channel, frozenset())
+
+    def _prune(self, now: float) -> None:
+        if now - self._pruned_at < _PRUNE_SECONDS:
+            return
+        self._pruned_at = now
+        for key in [key for key, session in self._sessions.items() if session.until < now]:
+            del self._sessions[key]
+        if self._store is not None:
+            self._store.write("DELETE FROM sessions WHERE until < ?", now)
