@@ -113,7 +113,7 @@ class Calls:
         if len(request.call_id) > MAX_CALL_ID_CHARACTERS:
             raise invalid(f"callId has at most {MAX_CALL_ID_CHARACTERS} characters")
         key = (caller.application.key, request.call_id)
-        if key in self._open or self._parties.knows(*key, now):
+        if key in self._open or self._parties.goes_on(*key, now):
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "there is a call with this callId already")
         if request.domain is Domain.PSTN and not request.caller_id:
             raise forbidden("a call to a phone number needs a caller id (cli)")

@@ -53,10 +53,10 @@ class CallParties:
             sql = "INSERT OR REPLACE INTO sessions (application, call_id, channels, until) VALUES (?, ?, ?, ?)"
             self._store.write(sql, application, call_id, channels, session.until)
 
-    def knows(self, application: str, call_id: str, now: float) -> bool:
-        """Whether there is such a call, or was a moment ago."""
+    def goes_on(self, application: str, call_id: str, now: float) -> bool:
+        """Whether there is such a call, and nobody has said that it's over."""
         session = self._sessions.get((application, call_id))
-        return session is not None and now <= session.until
+        return session is not None and now + AFTERWARDS_SECONDS < session.until
 
     def end(self, application: str, call_id: str, now: float) -> None:
         """A call is over: what is said of it may be said for a little while yet."""
