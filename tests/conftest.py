@@ -23,7 +23,7 @@ import pytest
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.tones import Sine
 from tests.suite.guests import fetch_early, needs_guests
-from tests.suite.phases import HAVE_A_SECOND_CHANCE, PhasedScheduling, phase_of, processes_for
+from tests.suite.phases import HAVE_A_SECOND_CHANCE, PhasedScheduling, hash_alike, phase_of, processes_for
 from tests.suite.signals import reset_ignored_signals
 
 PATIENCE_SECONDS = 30.0
@@ -51,6 +51,7 @@ PIPEWIRE = ("dbus-run-session", "--", "sh", "-c", "pipewire & sleep 0.5; wireplu
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
     reset_ignored_signals()
+    hash_alike()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -14,6 +14,7 @@ that aren't needed for the next phase are shut down first, which lets go of thei
 
 import enum
 import os
+import random
 from pathlib import PurePath
 from typing import Any
 
@@ -81,6 +82,11 @@ def processes_for(config: pytest.Config) -> int:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(PROCESSES_PER_CORE * cores, MOST_PROCESSES)
+
+
+def hash_alike() -> None:
+    """Have all processes of a run go through sets in the same order, another one in each run: they must collect the same tests."""
+    os.environ.setdefault("PYTHONHASHSEED", str(random.SystemRandom().randrange(1, 2**32)))
 
 
 class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
