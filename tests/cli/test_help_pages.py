@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sinchphone.cli.commands.help import read_page, topics
 
+Run = Callable[..., Any]
 PROGRAM = [sys.executable, "-c", "from sinchphone.cli.main import main; main()"]
 EXPECTED = {
     *("phones", "trunk", "kamailio", "backend", "json", "exit-codes", "python", "logging", "architecture", "configuration"),
@@ -37,17 +40,17 @@ def on_a_terminal(*arguments: str, **environment: str) -> str:
     return shown.decode()
 
 
-def test_without_a_topic_it_lists_them_with_a_line_each(sinchphone: Callable[..., object]) -> None:
+def test_without_a_topic_it_lists_them_with_a_line_each(sinchphone: Run) -> None:
     ran = sinchphone("help")
-    lines = ran.out.splitlines()  # type: ignore[attr-defined]
+    lines = ran.out.splitlines()
     assert [line.split()[0] for line in lines] == topics() == sorted(topics())
     assert set(topics()) >= EXPECTED
     assert all(re.fullmatch(r"\S+ {2,}\S.{10,}", line) for line in lines)
 
 
-def test_in_a_pipe_it_is_plain_markdown_without_what_only_the_tests_read(sinchphone: Callable[..., object]) -> None:
+def test_in_a_pipe_it_is_plain_markdown_without_what_only_the_tests_read(sinchphone: Run) -> None:
     for topic in topics():
-        out = sinchphone("help", topic).out  # type: ignore[attr-defined]
+        out = sinchphone("help", topic).out
         assert out.startswith("# ")
         assert "\x1b" not in out and "<!--" not in out
         assert out == read_page(topic).text
@@ -72,24 +75,24 @@ def test_links_on_a_terminal_are_commands_that_can_be_typed() -> None:
 
 
 @pytest.mark.parametrize(("word", "meant"), [("trnk", "trunk"), ("exitcodes", "exit-codes"), ("KAMAILIO", "kamailio"), ("lisen", "listen")])
-def test_an_unknown_topic_is_a_usage_error_that_names_the_nearest(sinchphone: Callable[..., object], word: str, meant: str) -> None:
+def test_an_unknown_topic_is_a_usage_error_that_names_the_nearest(sinchphone: Run, word: str, meant: str) -> None:
     ran = sinchphone("help", word)
-    assert (ran.code, ran.out) == (2, "")  # type: ignore[attr-defined]
-    assert f"did you mean {meant}?" in ran.err  # type: ignore[attr-defined]
+    assert (ran.code, ran.out) == (2, "")
+    assert f"did you mean {meant}?" in ran.err
 
 
-def test_a_topic_that_is_like_no_other_is_not_guessed(sinchphone: Callable[..., object]) -> None:
+def test_a_topic_that_is_like_no_other_is_not_guessed(sinchphone: Run) -> None:
     ran = sinchphone("help", "../../etc/passwd")
-    assert ran.code == 2  # type: ignore[attr-defined]
-    assert "did you mean" not in ran.err  # type: ignore[attr-defined]
+    assert ran.code == 2
+    assert "did you mean" not in ran.err
 
 
-def test_the_name_of_a_command_shows_its_help(sinchphone: Callable[..., object]) -> None:
-    assert sinchphone("help", "call").out == sinchphone("call", "--help").out  # type: ignore[attr-defined]
+def test_the_name_of_a_command_shows_its_help(sinchphone: Run) -> None:
+    assert sinchphone("help", "call").out == sinchphone("call", "--help").out
 
 
-def test_the_help_of_everything_points_here(sinchphone: Callable[..., object]) -> None:
-    assert "sinchphone help" in sinchphone("--help").out  # type: ignore[attr-defined]
+def test_the_help_of_everything_points_here(sinchphone: Run) -> None:
+    assert "sinchphone help" in sinchphone("--help").out
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -109,3 +112,9 @@ def test_the_pages_and_the_licence_are_part_of_the_package() -> None:
     package = resources.files("sinchphone")
     assert all(package.joinpath("docs", f"{topic}.md").is_file() for topic in topics())
     assert "Apache License" in package.joinpath("LICENSE").read_text()
+
+
+def test_a_configuration_that_cannot_be_read_keeps_nobody_from_reading_about_it(tmp_path: Path, sinchphone: Run) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text("= no")
+    assert sinchphone("--config", str(broken), "help", "configuration").code == 0

@@ -32,7 +32,7 @@ class Page:
     @property
     def summary(self) -> str:
         """What it's about."""
-        return self.text.split("\n\n")[1].replace("\n", " ").rstrip(".")
+        return self.text.split("\n\n")[1].replace("`", "").rstrip(".")
 
 
 def add_to(app: typer.Typer) -> None:
