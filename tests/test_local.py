@@ -8,10 +8,9 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -21,8 +20,6 @@ from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.directory.credentials import FILE_NAME, local_credentials
 from sinchphone.local import Local
 from sinchphone.protocol.auth import decode_secret, verify_registration_token
-
-MakePhone = Callable[..., Any]
 
 
 @pytest.fixture
@@ -111,40 +108,6 @@ async def test_of_many_who_recover_at_the_same_time_one_hosts_and_all_reach_it(t
     assert time.monotonic() - began < 2
     for other in others:
         await other.close()
-
-
-async def test_a_device_that_registers_after_the_takeover_is_the_same_as_before(tmp_path: Path, port: int, phone: MakePhone) -> None:
-    async def registered(local: Local) -> Any:
-        made = phone("bob", url=await local.open())
-        made_by = await made.send_registration(await local.token("bob"))
-        return made_by.body["instance"], made_by.body["config"]
-
-    first, second = Local(tmp_path, port=port), Local(tmp_path, port=port)
-    before = await registered(first)
-    await first.close()
-    await second.recover()
-    assert await registered(second) == before
-    await second.close()
-    await second.close()
-
-
-async def test_a_poll_goes_on_from_its_token_after_the_takeover(tmp_path: Path, port: int, phone: MakePhone) -> None:
-    async def registered(user: str, local: Local) -> Any:
-        from dataclasses import replace
-
-        made = phone(user, url=f"http://127.0.0.1:{port}", application=local.application_key)
-        answer = await made.send_registration(await local.token(user))
-        return replace(made, instance=answer.body["instance"]["id"], config=answer.body["config"])
-
-    first, second = Local(tmp_path, port=port), Local(tmp_path, port=port)
-    await first.open()
-    bob = await registered("bob", first)
-    token = (await bob.subscribe("signal"))["t"]["t"]
-    await first.close()
-    await second.recover()
-    await bob.publish(bob.profile["signalChannel"], "hello")
-    assert [message["d"] for message in (await bob.subscribe("signal", token))["m"]] == ["hello"]
-    await second.close()
 
 
 async def test_several_clients_share_one_environment_and_the_last_ends_the_hosting(tmp_path: Path, port: int) -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sinchphone.errors import ConfigError
-from sinchphone.gateway.options import GatewayOptions
 from sinchphone.schema import key, read_port, read_text
 
 DEFAULT_HOST = "127.0.0.1"
@@ -31,7 +30,6 @@ class ExchangeOptions:
     store: Path | None = None  # the database of users and kept messages; without one they last as long as the exchange
     certificate: Certificate | None = None  # listens with TLS too
     tls_port: int = key(DEFAULT_TLS_PORT, read_port, "its port with TLS", trusted_only=True, harmless=(0,))
-    sip_certificate: Certificate | None = None  # for SIP over TLS, where ``gateway`` wants that
     body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked
     message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)
     publishes_at_once: int = 1_000  # over one connection: the longest message to five has less
@@ -45,7 +43,6 @@ class ExchangeOptions:
     polls: int = 2_000  # long polls that wait at the same time, an application and network
     poll_seconds: float = 280.0  # a little less than PubNub's SDKs wait (310 s)
     clock_skew_seconds: float = 300.0
-    gateway: GatewayOptions = field(default_factory=GatewayOptions)
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""

@@ -7,19 +7,22 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from types import TracebackType
 from typing import Self, TypeAlias
 
 from aiohttp import web
 
-from sinchphone.errors import NetworkError, RemoteProtocolError
+from sinchphone.errors import ConfigError, NetworkError, RemoteProtocolError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.conference.api import ConferenceRoutes
+from sinchphone.exchange.conference.rooms import Rooms
+from sinchphone.exchange.destinations.attendants import Attendants
+from sinchphone.exchange.destinations.gateway import Gateway, GatewayFactory, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
@@ -37,7 +40,6 @@ from sinchphone.exchange.pubsub.routes import PubNubRoutes
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
-from sinchphone.gateway.gateway import Gateway
 from sinchphone.media.thread import MediaThread
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.ocra.names import CORS_HEADERS, ErrorCode
@@ -61,11 +63,18 @@ class PortTakenError(NetworkError):
 class Exchange:
     """An exchange. ``async with`` starts and closes it; it can be started once."""
 
-    def __init__(self, options: ExchangeOptions, *, media: MediaThread | None = None, destinations: Destinations | None = None) -> None:
-        """``media`` carries the sound of all that is no call between users (SIP, numbers, rooms, the echo): the gateway; without it, there
-        is none, or what ``destinations`` says. Raises ConfigError for a secret that is none."""
+    def __init__(
+        self,
+        options: ExchangeOptions,
+        *,
+        media: MediaThread | None = None,
+        destinations: Sequence[Destinations] = (),
+        gateway: GatewayFactory | None = None,
+    ) -> None:
+        """What can be called beside users: ``destinations``, in their order; and, where ``media`` carries the sound, what ``gateway``
+        reaches, the dial plan's names and numbers, and rooms. Raises ConfigError for a secret that is none."""
         self._options = options
-        self.gateway = Gateway(options.gateway, options.applications, media, certificate=options.sip_certificate) if media else None
+        self._media = media
         self._ready = asyncio.Event()
         self._closing = asyncio.Event()
         self._store = Store(options.store)
@@ -75,11 +84,18 @@ class Exchange:
         self._transports = Transports(self.directory, self._accounts, self._store)
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
         self._parties = CallParties(self._store)
-        self._calls = Calls(options, self.directory, self.broker, destinations or self.gateway, self._parties)
-        if self.gateway is not None:
-            self.gateway.join(self._calls, self.broker, self.directory)
+        self.rooms = Rooms(media) if media is not None else None
+        self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
+        ours = (Attendants(media, self.rooms),) if media is not None and self.rooms is not None else ()
+        everywhere = (*destinations, *([self._gateway] if self._gateway else []), *ours)
+        self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """The gateway, once something needed it."""
+        return self._gateway.gateway if self._gateway is not None else None
 
     @property
     def url(self) -> str:
@@ -115,8 +131,8 @@ class Exchange:
         try:
             await self._listen(self._runner)
             await self._recall()
-            if self.gateway is not None:
-                await self.gateway.start()
+            if self._gateway is not None:
+                await self._gateway.start()
         except BaseException:
             await self._runner.cleanup()
             await self._close_gateway()
@@ -169,8 +185,21 @@ class Exchange:
         await self._store.close()
 
     async def _close_gateway(self) -> None:
-        if self.gateway is not None:
-            await self.gateway.close()
+        if self._gateway is not None:
+            await self._gateway.close()
+
+    def _parts(self) -> GatewayParts:
+        """What the gateway is made of. Raises ConfigError where it would have no sound."""
+        if self._media is None or self.rooms is None:
+            raise ConfigError("an exchange without media has no gateway")
+        return GatewayParts(
+            applications=self._options.applications,
+            calls=self._calls,
+            broker=self.broker,
+            directory=self.directory,
+            rooms=self.rooms,
+            media=self._media,
+        )
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -188,8 +217,8 @@ class Exchange:
         PubNubRoutes(self.broker, self.directory, self._postbox, rights, self._options, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls).add_to(application.router)
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
-        if self.gateway is not None:
-            ConferenceRoutes(self.gateway.rooms, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+        if self.rooms is not None:
+            ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         return application
 
     @web.middleware

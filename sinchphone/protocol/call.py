@@ -366,7 +366,8 @@ class CallMachine:
     # Both: ending
 
     def _hang_up(self, event: v.HangUp, now: float) -> list[Effect]:
-        headers = {"failureterm": YES} if event.failure is not None else {}
+        failed = event.failure is not None and event.failure.code is not None  # else it is a word to say goodbye with
+        headers = {"failureterm": YES} if failed else {}
         return [self._leave(event.failure, headers), *self._end(Cause.HUNG_UP, "us", event.failure)]
 
     def _on_leave(self, message: Message, now: float) -> list[Effect]:

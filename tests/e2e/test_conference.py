@@ -119,7 +119,7 @@ async def test_others_hear_that_somebody_came_and_went(lines: Any, steps: Any) -
 
 @pytest.fixture
 def rooms(lines: Any) -> Any:
-    return lines.local._exchange.gateway.rooms
+    return lines.local._exchange.rooms
 
 
 async def test_a_full_room_and_too_many_rooms_refuse_with_a_sentence(come: Any, lines: Any, steps: Any, rooms: Any) -> None:

@@ -540,12 +540,15 @@ async def test_who_hangs_up_can_say_why() -> None:
     assert stage.channel.sent[-1] == (Method.LEAVE, ("sig-bob",))
 
 
-async def test_an_attended_call_rings_while_its_answer_comes_late() -> None:
+async def test_an_attended_call_rings_once_its_answer_is_told() -> None:
     stage = Stage(INVITE)
     stage.port_one.may_answer.clear()
-    await stage.call.ring()
-    await stage.reach(State.RINGING)
+    ringing = asyncio.create_task(stage.call.ring())
+    await asyncio.sleep(0.01)
+    assert not ringing.done()
+    assert stage.channel.sent == []
     stage.port_one.may_answer.set()
+    await asyncio.wait_for(ringing, PATIENCE_S)
     await stage.call.answer()
     await stage.until("sound connect")
     await stage.call.hang_up()
@@ -589,8 +592,6 @@ async def test_what_only_attendants_do_is_not_on_the_call_that_programs_get() ->
 async def test_an_attended_call_that_cannot_be_served_is_an_error_with_the_reason() -> None:
     stage = Stage(INVITE)
     stage.port_one.may_answer.clear()
-    await stage.call.ring()
-    await stage.reach(State.RINGING)
     await stage.call.fail(CallFailure(503, "Service Unavailable", "sip"))
     await stage.end()
     assert stage.channel.sent[-1] == (Method.ERROR, ("sig-bob",))

@@ -130,7 +130,7 @@ async def start_exchange() -> AsyncIterator[StartExchange]:
     started: list[Exchange] = []
 
     async def start(*, destinations: Any = None, **options: Any) -> Exchange:
-        exchange = Exchange(ExchangeOptions(port=0, applications=SECRETS, **options), destinations=destinations)
+        exchange = Exchange(ExchangeOptions(port=0, applications=SECRETS, **options), destinations=[destinations] if destinations else [])
         await exchange.start()
         started.append(exchange)
         return exchange

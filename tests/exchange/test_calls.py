@@ -27,7 +27,7 @@ class Town:
         options = ExchangeOptions(applications={"acme": base64.b64encode(b"a" * 16).decode()}, open_calls_per_user=1)
         self.broker = Broker(options)
         self.directory = Directory(options, self.broker, Store(None))
-        self.calls = Calls(options, self.directory, self.broker, None)
+        self.calls = Calls(options, self.directory, self.broker)
 
     def register(self, user: str, now: float = NOW) -> Device:
         application = self.directory.application("acme")
@@ -42,7 +42,7 @@ def request(callee: str, call_id: str) -> CallRequest:
 async def test_a_cancel_just_before_the_report_is_still_passed_on() -> None:
     town = Town()
     ada, bob = town.register("ada"), town.register("bob")
-    placement = town.calls.place(ada, request("bob", "call-1"), NOW)
+    placement = await town.calls.place(ada, request("bob", "call-1"), NOW)
     key, cancel = ada.application.signal.subscribe_key, "10 call-1 - 0 1 AAAA"
     town.broker.publish(key, placement.signal_channel, cancel, size=20, publisher=ada.instance_id, now=NOW)
     town.calls.report(ada, "call-1")
@@ -54,11 +54,11 @@ async def test_the_call_of_a_caller_who_vanished_does_not_stay_open_for_ever() -
     town = Town()
     later = NOW + SETUP_SECONDS + AWAY_SECONDS
     ada, _ = town.register("ada"), town.register("bob")
-    town.calls.place(ada, request("bob", "call-1"), NOW)
+    await town.calls.place(ada, request("bob", "call-1"), NOW)
     with pytest.raises(RefusedError, match="open calls"):
-        town.calls.place(ada, request("bob", "call-2"), NOW + SETUP_SECONDS)
+        await town.calls.place(ada, request("bob", "call-2"), NOW + SETUP_SECONDS)
     town.register("bob", later)
-    town.calls.place(ada, request("bob", "call-2"), later)
+    await town.calls.place(ada, request("bob", "call-2"), later)
     await town.calls.close(1.0)
 
 
@@ -66,7 +66,7 @@ async def test_an_answered_call_of_a_caller_who_still_listens_stays_open() -> No
     town = Town()
     later = NOW + 3_600
     ada, bob = town.register("ada"), town.register("bob")
-    placement = town.calls.place(ada, request("bob", "call-1"), NOW)
+    placement = await town.calls.place(ada, request("bob", "call-1"), NOW)
     me, winner = (Client(one.user_id, one.instance_id, one.identity.signal_channel) for one in (ada, bob))
     joined = encrypt(Message(Method.JOINED, me, BodyType.CLIENT, encode_client(winner)), placement.session_key, b"i" * 16)
     key = ada.application.signal.subscribe_key
@@ -74,5 +74,5 @@ async def test_an_answered_call_of_a_caller_who_still_listens_stays_open() -> No
         town.broker.publish(key, winner.channel, frame, size=20, publisher=ada.instance_id, now=NOW)
     town.broker.expect(key, ada.identity.signal_channel, later)
     with pytest.raises(RefusedError, match="open calls"):
-        town.calls.place(ada, request("bob", "call-2"), later)
+        await town.calls.place(ada, request("bob", "call-2"), later)
     await town.calls.close(1.0)

@@ -73,8 +73,8 @@ async def backend() -> AsyncIterator[Backend]:
     options = ExchangeOptions(port=0, applications=SECRETS)
     with MediaThread() as media:
         async with Exchange(options, media=media) as exchange, aiohttp.ClientSession() as session:
-            assert exchange.gateway is not None
-            made = Backend(exchange.url, session, exchange.gateway.rooms)
+            assert exchange.rooms is not None
+            made = Backend(exchange.url, session, exchange.rooms)
             made.seat("alice")
             made.seat("bob")
             yield made

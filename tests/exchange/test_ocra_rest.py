@@ -220,7 +220,7 @@ class Plan:
     def __init__(self, answerer: Any) -> None:
         self.answerer = answerer
 
-    def find(self, application: Any, request: CallRequest) -> Any:
+    async def find(self, application: Any, request: CallRequest) -> Any:
         if isinstance(self.answerer, Exception):
             raise self.answerer
         return self.answerer if request.identity == "echo" else None

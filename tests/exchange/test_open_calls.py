@@ -90,7 +90,7 @@ class Town:
         options = ExchangeOptions(applications={"acme": base64.b64encode(b"a" * 16).decode()}, open_calls_per_user=2)
         self.broker = Broker(options)
         self.directory = Directory(options, self.broker, Store(None))
-        self.calls = Calls(options, self.directory, self.broker, None)
+        self.calls = Calls(options, self.directory, self.broker)
         self.placed = 0
 
     def register(self, user: str) -> Device:
@@ -98,9 +98,9 @@ class Town:
         assert application is not None
         return self.directory.register(application, InstanceRequest(user, "desk", (), Software("", "", "")), expire_at=None, now=NOW)
 
-    def place(self, caller: Device) -> Placement:
+    async def place(self, caller: Device) -> Placement:
         self.placed += 1
-        return self.calls.place(caller, CallRequest(f"call-{self.placed}", Domain.MXP, "bob", Description("offer", "v=0\r\n")), NOW)
+        return await self.calls.place(caller, CallRequest(f"call-{self.placed}", Domain.MXP, "bob", Description("offer", "v=0\r\n")), NOW)
 
     def say(self, placement: Placement, by: Device, method: Method, channel: str, body: tuple[str, str] = (BodyType.NONE, "")) -> None:
         sender = Client(by.user_id, by.instance_id, by.identity.signal_channel)
@@ -123,41 +123,41 @@ class TestLimits:
     async def test_calls_that_were_cancelled_before_anybody_took_notice_are_over(self, town: Town) -> None:
         ada, _ = town.register("ada"), town.register("bob")
         for _ in range(20):
-            placement = town.place(ada)
+            placement = await town.place(ada)
             town.say(placement, ada, Method.CANCEL, placement.signal_channel)
 
     @pytest.mark.parametrize("method", [Method.DENY, Method.ERROR])
     async def test_calls_that_were_refused_are_over(self, town: Town, method: Method) -> None:
         ada, bob = town.register("ada"), town.register("bob")
         for _ in range(20):
-            town.say(town.place(ada), bob, method, ada.identity.signal_channel)
+            town.say(await town.place(ada), bob, method, ada.identity.signal_channel)
 
     @pytest.mark.parametrize("who", ["caller", "callee"])
     async def test_calls_that_were_left_are_over(self, town: Town, who: str) -> None:
         ada, bob = town.register("ada"), town.register("bob")
         winner = (BodyType.CLIENT, encode_client(Client("bob", bob.instance_id, bob.identity.signal_channel)))
         for _ in range(20):
-            placement = town.place(ada)
+            placement = await town.place(ada)
             town.say(placement, ada, Method.JOINED, bob.identity.signal_channel, winner)
             by, to = (ada, bob) if who == "caller" else (bob, ada)
             town.say(placement, by, Method.LEAVE, to.identity.signal_channel)
 
     async def test_calls_that_are_open_count(self, town: Town) -> None:
         ada, _ = town.register("ada"), town.register("bob")
-        town.place(ada)
-        town.place(ada)
+        await town.place(ada)
+        await town.place(ada)
         with pytest.raises(RefusedError, match="2 open calls"):
-            town.place(ada)
+            await town.place(ada)
 
     async def test_a_goodbye_that_is_not_under_the_calls_key_ends_nothing(self, town: Town) -> None:
         ada, bob = town.register("ada"), town.register("bob")
         for _ in range(2):
-            placement = town.place(ada)
+            placement = await town.place(ada)
             forged = encrypt(said(Method.CANCEL, Client("ada", ada.instance_id, "s")), b"k" * 32, os.urandom(16))
             for frame in (*split(forged, placement.call_id, "7"), "garbage", 7, f"10 {placement.call_id} - 0 1 AAAA"):
                 town.publish(bob, placement.signal_channel, frame)
         with pytest.raises(RefusedError, match="2 open calls"):
-            town.place(ada)
+            await town.place(ada)
 
     async def test_at_the_end_of_the_ring_time_a_call_that_nobody_answered_is_over(
         self, town: Town, monkeypatch: pytest.MonkeyPatch
@@ -165,15 +165,15 @@ class TestLimits:
         monkeypatch.setattr(watch, "RING_SECONDS", 0.05)
         monkeypatch.setattr(watch, "LOOK_SECONDS", 0.01)
         ada, _ = town.register("ada"), town.register("bob")
-        town.place(ada)
-        town.place(ada)
+        await town.place(ada)
+        await town.place(ada)
         await eventually(lambda: not town.calls._open)
-        town.place(ada)
+        await town.place(ada)
 
     async def test_a_call_is_over_at_its_longest_duration(self, town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(watch, "MAX_CALL_SECONDS", 0.05)
         ada, bob = town.register("ada"), town.register("bob")
-        placement = town.place(ada)
+        placement = await town.place(ada)
         winner = (BodyType.CLIENT, encode_client(Client("bob", bob.instance_id, bob.identity.signal_channel)))
         town.say(placement, ada, Method.JOINED, bob.identity.signal_channel, winner)
         await eventually(lambda: not town.calls._open)
@@ -189,7 +189,7 @@ class TestVanishedCallers:
         key = ada.application.signal.subscribe_key
         page = Poll(key, (ada.identity.signal_channel,), "page", asyncio.Event())
         town.broker.begin(page, now())
-        placement = town.place(ada)
+        placement = await town.place(ada)
         await asyncio.sleep(0.1)
         assert town.calls._open
         town.broker.end(page, now())
@@ -202,13 +202,13 @@ class TestVanishedCallers:
         monkeypatch.setattr(watch, "GONE_SECONDS", 0.05)
         monkeypatch.setattr(watch, "LOOK_SECONDS", 0.01)
         ada, _ = town.register("ada"), town.register("bob")
-        town.place(ada)
+        await town.place(ada)
         await asyncio.sleep(0.2)
         assert town.calls._open
 
     async def test_watching_is_not_listening(self, town: Town) -> None:
         ada, bob = town.register("ada"), town.register("bob")
-        town.place(ada)
+        await town.place(ada)
         await asyncio.sleep(0.01)
         for device in (ada, bob):
             assert not town.broker.is_listening(device.application.signal.subscribe_key, device.identity.signal_channel, NOW)

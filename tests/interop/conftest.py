@@ -26,6 +26,7 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.tls import Issued, issue
 from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.local import ConfiguredGateway
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.auth import sign_user_ticket
@@ -254,7 +255,7 @@ async def town(modules: Path, issued: Issued, media: MediaThread, tmp_path: Path
         certificate=issued.certificate,
         store=tmp_path / "exchange.sqlite3",
         applications={APPLICATION: base64.b64encode(SECRET).decode()},
-        gateway=GatewayOptions(sip=SipSettings(port=0, users={"desk": "secret"})),
     )
-    async with Exchange(options, media=media) as exchange, AsyncExitStack() as stack:
+    gateway = ConfiguredGateway(GatewayOptions(sip=SipSettings(port=0, users={"desk": "secret"})))
+    async with Exchange(options, media=media, gateway=gateway) as exchange, AsyncExitStack() as stack:
         yield Town(exchange, issued, modules, media, stack, tmp_path / "sdk.log")

@@ -38,6 +38,7 @@ async def _host(session: Session) -> ExitCode:
     from sinchphone.exchange.options import ExchangeOptions
     from sinchphone.exchange.server import Exchange
     from sinchphone.exchange.store import FILE_NAME
+    from sinchphone.local import ConfiguredGateway
     from sinchphone.media.thread import MediaThread
     from sinchphone.options import narrowed
 
@@ -49,10 +50,9 @@ async def _host(session: Session) -> ExitCode:
         applications={credentials.key: credentials.secret},
         store=folder / FILE_NAME if chosen.keep else None,
         certificate=issued.certificate if issued and chosen.tls else None,
-        gateway=read_gateway(session.options),
-        sip_certificate=issued.certificate if issued else None,
     )
-    async with MediaThread() as media, Exchange(options, media=media) as hosted:
+    gateway = ConfiguredGateway(read_gateway(session.options), issued.certificate if issued else None)
+    async with MediaThread() as media, Exchange(options, media=media, gateway=gateway) as hosted:
         media.warm_up()
         if not is_loopback(chosen.host):
             session.tell(

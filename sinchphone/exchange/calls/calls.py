@@ -13,7 +13,7 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,21 +57,22 @@ class Calls:
         options: ExchangeOptions,
         directory: Directory,
         broker: Broker,
-        destinations: Destinations | None,
+        destinations: Sequence[Destinations] = (),
         parties: CallParties | None = None,
     ) -> None:
         self._options = options
         self._parties = parties or CallParties()
         self._directory = directory
         self._broker = broker
-        self._destinations = destinations
+        self._destinations = destinations  # the first that knows who answers a call has it
         self._open: dict[tuple[str, str], _OpenCall] = {}  # by application key and call id
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def place(self, caller: Device, request: CallRequest, now: float, *, sub_instance: str = "", no_media: bool = False) -> Placement:
+    async def place(self, caller: Device, request: CallRequest, now: float, *, sub_instance: str = "", no_media: bool = False) -> Placement:
         """Set a call going. ``sub_instance`` is part of what a legacy caller is called. Raises RefusedError where that can't be."""
         self._check(caller, request, now)
-        answerer = self._answerer(caller.application, request)
+        answerer = await self._answerer(caller.application, request)
+        self._check(caller, request, now)  # others may have called meanwhile
         placing = Caller.of_device(caller, request, sub_instance)
         if answerer is not None:
             return self._place_to_answerer(placing, request, answerer, now)
@@ -135,15 +136,17 @@ class Calls:
             if ended or age > MAX_CALL_SECONDS or (age > SETUP_SECONDS and gone):
                 self._close(key)
 
-    def _answerer(self, application: Application, request: CallRequest) -> Answerer | None:
-        if self._destinations is None:
-            return None
+    async def _answerer(self, application: Application, request: CallRequest) -> Answerer | None:
         try:
-            return self._destinations.find(application, request)
+            for destinations in self._destinations:
+                answerer = await destinations.find(application, request)
+                if answerer is not None:
+                    return answerer
         except RefusedError:
             raise
         except SinchphoneError as error:
             raise forbidden(str(error)) from error
+        return None
 
     def _place_to_answerer(self, caller: Caller, request: CallRequest, answerer: Answerer, now: float) -> Placement:
         placement, key = _placement(request, ()), (caller.application.key, request.call_id)

@@ -13,6 +13,7 @@ from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
+from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
 from sinchphone.signaling.dialect import CallRequest
 from sinchphone.signaling.ocra.names import ErrorCode
@@ -52,7 +53,7 @@ Answerer: TypeAlias = Callable[[Line], Awaitable[None]]  # returns when the call
 class Destinations(Protocol):
     """What can be called on an exchange beside its users."""
 
-    def find(self, application: Application, request: CallRequest) -> Answerer | None:
+    async def find(self, application: Application, request: CallRequest) -> Answerer | None:
         """Who answers this call, or ``None`` where that is nobody here; asked before the users are.
 
         May raise a SinchphoneError: the caller is refused with its message.
@@ -69,16 +70,18 @@ async def talk(answerer: Answerer, line: Line) -> None:
     """Let an answerer have its call. Where it gives up with an error, the caller is told; a bug is also raised."""
     try:
         await answerer(line)
+    except RefusedError as error:
+        await _tell_failure(line, error.status, str(error))
     except SinchphoneError as error:
         _logger.warning("the exchange's end of a call failed: %s", error)
-        await _tell_failure(line, str(error))
+        await _tell_failure(line, ErrorCode.INTERNAL, str(error))
     except Exception:
-        await _tell_failure(line, "the exchange failed; its log says why")
+        await _tell_failure(line, ErrorCode.INTERNAL, "the exchange failed; its log says why")
         raise
 
 
-async def _tell_failure(line: Line, reason: str) -> None:
-    failure = encode_failure(CallFailure(ErrorCode.INTERNAL, reason, "exchange"))
+async def _tell_failure(line: Line, code: int, reason: str) -> None:
+    failure = encode_failure(CallFailure(code, reason, "exchange"))
     message = Message(Method.ERROR, line.local, BodyType.ERROR, failure, {"to": line.caller.instance_id})
     for frame in split(encrypt(message, line.session_key, os.urandom(16)), line.request.call_id, str(secrets.randbelow(2_000_000_000))):
         await line.publish(line.caller.channel, frame)

@@ -14,11 +14,13 @@ from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_m
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import Leg, Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.mxp import CallFailure
 from sinchphone.signaling.ocra.names import ErrorCode
 
 MAX_ROOM_CHARACTERS: Final = 64  # Sinch Voice, connectConf
 SEATS_PER_ROOM: Final = 40  # what one core mixes, decodes and encodes within 20 ms
 ROOMS: Final = 100
+REMOVED: Final = CallFailure(None, "removed from the conference")  # what a participant is told who is hung up on
 
 Kick = Callable[[], Awaitable[None]]
 

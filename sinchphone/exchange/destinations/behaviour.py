@@ -22,7 +22,7 @@ from sinchphone.exchange.destinations.prompts import load, spell_digit, spell_nu
 from sinchphone.media.sound import Party
 from sinchphone.protocol.mxp import CallFailure
 
-BUSY: Final = CallFailure(486, "Busy here", "session")  # RFC 3261 21.4.24
+BUSY: Final = CallFailure(486, "Busy here", "exchange")  # RFC 3261 21.4.24
 _AFTER_LAST_WORD_S: Final = 0.3
 _BEFORE_DIGITS_S: Final = 0.5  # the other side has its ears open by then
 
@@ -116,7 +116,7 @@ async def _decide(call: Attended, plan: Plan) -> None:
             await call.refuse(None)
         case Verdict.FAIL:
             status, reason = plan.failure or (480, "nobody can be reached there")
-            await call.refuse(CallFailure(status, reason, "sip"))
+            await call.refuse(CallFailure(status, reason, "exchange"))
         case Verdict.RING:
             pass
 

@@ -38,7 +38,7 @@ FEATURES = {"CallReport.IncludeMxpEventLog": False, "WebRtc.UseTurn": False}
 _ONCE = frozenset({Operation.PLACE_CALL, Operation.SEND_PUSH})
 
 _Route: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
-_Serve: TypeAlias = Callable[[web.Request, Device, bytes], bytes]  # a signed operation: the device, the content, the answer
+_Serve: TypeAlias = Callable[[web.Request, Device, bytes], Awaitable[bytes]]  # a signed operation: the device, the content, the answer
 
 
 class OcraRoutes:
@@ -79,7 +79,7 @@ class OcraRoutes:
             user_id, instance_id = request.match_info["user"], request.match_info["instance"]
             once, now = operation in _ONCE, time.time()
             device = self._verifier.device(received, user_id, instance_id, now, once=once)
-            body = serve(request, device, self._content(request, received))
+            body = await serve(request, device, self._content(request, received))
             return _answer(operation, body)
 
         return answer
@@ -123,44 +123,44 @@ class OcraRoutes:
         self._directory.remember(device)
         return _answer(Operation.PROLONG_INSTANCE, write_prolonged(device.instance_id, device.expire_at))
 
-    def _update_instance(self, request: web.Request, device: Device, content: bytes) -> bytes:
+    async def _update_instance(self, request: web.Request, device: Device, content: bytes) -> bytes:
         device.capabilities, device.software = read_update_request(content)
         self._directory.remember(device)
         return write_json({})
 
-    def _get_config(self, request: web.Request, device: Device, content: bytes) -> bytes:
+    async def _get_config(self, request: web.Request, device: Device, content: bytes) -> bytes:
         self._directory.expect(device, time.time())  # clients ask when they start
         return write_configuration(_configuration(request, device))
 
-    def _place_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
+    async def _place_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
         asked, now = read_call_request(content), time.time()
-        return write_placement(self._calls.place(device, asked, now), now, asked.headers)
+        return write_placement(await self._calls.place(device, asked, now), now, asked.headers)
 
-    def _get_ice_servers(self, request: web.Request, device: Device, content: bytes) -> bytes:
+    async def _get_ice_servers(self, request: web.Request, device: Device, content: bytes) -> bytes:
         return write_ice_servers(())  # ends on one machine, or in one network, find each other without
 
-    def _set_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
+    async def _set_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
         Record.parse(content)
         device.has_push = True
         self._directory.remember(device)
         return write_json({})
 
-    def _delete_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
+    async def _delete_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
         device.has_push = False
         self._directory.remember(device)
         return write_json({})
 
-    def _send_push(self, request: web.Request, device: Device, content: bytes) -> bytes:
+    async def _send_push(self, request: web.Request, device: Device, content: bytes) -> bytes:
         asked = read_push(content)
         known = device.application.users.get(asked.user_id, {}).values()
         if not {*asked.instance_ids} <= {other.instance_id for other in known}:
             raise not_found("to: there is no such instance")
         return write_json({})
 
-    def _get_features(self, request: web.Request, device: Device, content: bytes) -> bytes:
+    async def _get_features(self, request: web.Request, device: Device, content: bytes) -> bytes:
         return write_json(FEATURES)
 
-    def _report_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
+    async def _report_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
         self._calls.report(device, Record.parse(content).token("callId"))
         return write_json({})
 

@@ -209,7 +209,7 @@ class PapiRoutes:
         if request.domain is Domain.MXP:
             callee = self._accounts.resolve(asked.application, placed.callee)
             request = replace(request, identity=callee or request.identity)
-        placement = self._calls.place(asked.signer, request, asked.now, sub_instance=placed.sub_instance, no_media=placed.no_media)
+        placement = await self._calls.place(asked.signer, request, asked.now, sub_instance=placed.sub_instance, no_media=placed.no_media)
         return bodies.write_placement(placement)
 
     async def _report_call(self, asked: _Asked) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.exchange.conference.rooms import Participant, Rooms
+from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
 from sinchphone.exchange.destinations.parties import Speaker
@@ -19,7 +19,6 @@ from sinchphone.protocol.callback_events import Reason
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.protocol.svaml import Answer, Instruction, PlayFiles, Say, SendDtmf, SetCookie
 
-REMOVED: Final = Failure(603, "removed from the conference")
 _AFTER_WORDS_S: Final = 0.2  # on their way when the last is said
 
 MayAnswer = Callable[[], Awaitable[bool]]  # asks the backend; False: the call is over
@@ -79,7 +78,7 @@ async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, applic
     caller = lifetime.caller
 
     async def kick() -> None:
-        lifetime.end(Ending("exchange", REMOVED, Reason.MANAGER_HANGUP))
+        lifetime.end(Ending("exchange", Failure(603, REMOVED.message), Reason.MANAGER_HANGUP))
 
     name = caller.caller
     taken = rooms.enter(application, room, Participant(caller.id, name.identity, name.caller_id or name.identity), kick)

@@ -158,7 +158,7 @@ async def house(
     async with nothing_left(media):
         local = Local(folder, port=0, media=media, gateway=GatewayOptions(sip=settings, **(gateway or {})), sip_port=0, keep=False)
         if issued is not None:
-            local._options = replace(local._options, sip_certificate=issued.certificate)
+            local._gateway = replace(local._gateway, certificate=issued.certificate)
         async with local:
             async with AsyncExitStack() as stack:
                 made = House(local, media, stack)

@@ -31,6 +31,7 @@ from sinchphone.exchange.pubsub.origin import addresses_of
 from sinchphone.exchange.server import SERVICE, Exchange, PortTakenError
 from sinchphone.exchange.store import FILE_NAME as STORE_NAME
 from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.local.configured_gateway import ConfiguredGateway
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 
@@ -80,8 +81,8 @@ class Local:
             port=port,
             applications={self._credentials.key: self._credentials.secret},
             store=folder / STORE_NAME if keep else None,
-            gateway=_listening(gateway or GatewayOptions(), sip_port),
         )
+        self._gateway = ConfiguredGateway(_listening(gateway or GatewayOptions(), sip_port))
         self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self._media = media or MediaThread()
         self._owns_media = media is None
@@ -185,7 +186,7 @@ class Local:
 
     async def _host(self) -> bool:
         """Host the exchange; False where somebody else has the port."""
-        exchange = Exchange(self._options, media=self._media)
+        exchange = Exchange(self._options, media=self._media, gateway=self._gateway)
         try:
             await exchange.start()
         except PortTakenError:

@@ -1,0 +1,109 @@
+"""The exchange's own end of a call: an ``engine.attended_call.AttendedCall``, whose channel is inside the exchange.
+
+::
+
+    Line.frames -> MxpChannel -> Call -> MxpChannel -> Line.publish
+                                  |
+                           Ticker(Party): what the plan says, or a seat in a conference room
+"""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+from sinchphone.engine.attended_call import AttendedCall
+from sinchphone.errors import RemoteProtocolError
+from sinchphone.exchange.calls.line import Line
+from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
+from sinchphone.exchange.destinations.behaviour import behave, prepare
+from sinchphone.exchange.destinations.dialplan import Plan
+from sinchphone.media.codecs.codec import CODECS
+from sinchphone.media.port import PortOptions
+from sinchphone.media.sound import Sound
+from sinchphone.media.thread import MediaThread
+from sinchphone.media.ticker import Ticker
+from sinchphone.protocol.call import CallMachine
+from sinchphone.protocol.jsep import encode_description
+from sinchphone.protocol.mxp import BodyType, CallFailure, Message, Method, parse_fragment
+from sinchphone.signaling.channel import MxpChannel
+
+MAX_CALL_SECONDS: Final = 14_400.0  # Sinch Voice, maxDuration
+GOODBYE_SECONDS: Final = 1.0  # for the last message
+CLOSING: Final = CallFailure(503, "The exchange is closing", "exchange")
+TOO_LONG: Final = CallFailure(408, "The call has reached its maximum duration", "exchange")
+
+
+async def attend(line: Line, plan: Plan, media: MediaThread) -> None:
+    """Let an attendant have the call, until it is over. ``media`` runs. Cancelling it hangs up, and says why."""
+    act = await asyncio.to_thread(prepare, plan) if plan.recordings or plan.number else prepare(plan)
+    call, channel = _call(line, Ticker(act.party, media), media)
+    await _carry(line, call, channel, behave(call, act))
+
+
+async def take_seat(line: Line, rooms: Rooms, media: MediaThread) -> None:
+    """Give the caller a place in the conference room that was asked for, until the call is over. ``media`` runs. Cancelling it hangs
+    up, and says why. Raises RefusedError where there is no place."""
+    request, who = line.request, line.caller.user_id
+
+    async def kick() -> None:
+        await call.refuse(REMOVED)
+
+    seat = rooms.enter(line.application.key, request.identity, Participant(request.call_id, who, request.caller_id or who), kick)
+    try:
+        call, channel = _call(line, seat.sound, media)
+        await _carry(line, call, channel, _welcome(call))
+    finally:
+        await seat.leave()
+
+
+async def _welcome(call: AttendedCall) -> None:
+    await call.ring()
+    await call.answer()
+
+
+def _call(line: Line, sound: Sound, media: MediaThread) -> tuple[AttendedCall, MxpChannel]:
+    request = line.request
+    channel = MxpChannel(request.call_id, line.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
+    channel.configure(line.session_key)
+    invite = Message(Method.INVITE, line.caller, BodyType.MEDIA, "", {"sdp": encode_description(request.offer)})
+    call = AttendedCall(
+        CallMachine(line.local, invite=invite),
+        call_id=request.call_id,
+        peer=line.caller.user_id,
+        domain=request.domain,
+        channel=channel,
+        ports=media.ports,
+        port_options=PortOptions(loopback=True, codecs=tuple(CODECS)),
+        sound=sound,
+    )
+    return call, channel
+
+
+async def _carry(line: Line, call: AttendedCall, channel: MxpChannel, attendance: Coroutine[Any, Any, None]) -> None:
+    """Carry the call to its end; ``attendance`` decides what becomes of it."""
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(call.run(), name=f"attended call {call.id}")
+        beside = [group.create_task(work, name=f"attend {call.id}") for work in (_feed(line, channel), attendance, _limit(call))]
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError:
+            await call.refuse(CLOSING)
+            await asyncio.wait([running], timeout=GOODBYE_SECONDS)
+            raise
+        finally:
+            for task in beside:
+                task.cancel()
+
+
+async def _feed(line: Line, channel: MxpChannel) -> None:
+    async for payload in line.frames():
+        with suppress(RemoteProtocolError):
+            channel.feed(parse_fragment(payload))
+
+
+async def _limit(call: AttendedCall) -> None:
+    if await call.established():
+        await asyncio.sleep(MAX_CALL_SECONDS)
+        await call.refuse(TOO_LONG)

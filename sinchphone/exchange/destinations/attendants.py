@@ -1,0 +1,43 @@
+"""What can be called on every exchange beside its users: the dial plan's names and numbers, and conference rooms."""
+
+import asyncio
+import importlib
+from functools import partial
+from types import ModuleType
+from typing import Final
+
+from sinchphone.exchange.calls.line import Answerer, Line
+from sinchphone.exchange.conference.rooms import Rooms
+from sinchphone.exchange.destinations.dialplan import Plan, plan_for
+from sinchphone.exchange.directory.devices import Application
+from sinchphone.media.thread import MediaThread
+from sinchphone.signaling.dialect import CallRequest, Domain
+
+_ATTENDANT: Final = "sinchphone.exchange.destinations.attendant"  # recordings and much else: a user's call to a user needs none of it
+
+
+class Attendants:
+    """Implements ``line.Destinations``."""
+
+    def __init__(self, media: MediaThread, rooms: Rooms) -> None:
+        """``media`` carries the sound; it is started with the first call."""
+        self._media = media
+        self._rooms = rooms
+
+    async def find(self, application: Application, request: CallRequest) -> Answerer | None:
+        """Who answers, or ``None``. Raises RefusedError."""
+        if request.domain is Domain.CONFERENCE:
+            self._rooms.check(application.key, request.identity)
+            return self._take_seat
+        plan = plan_for(request.domain, request.identity)
+        return None if plan is None else partial(self._attend, plan)
+
+    async def _attend(self, plan: Plan, line: Line) -> None:
+        await (await _load()).attend(line, plan, self._media.start())
+
+    async def _take_seat(self, line: Line) -> None:
+        await (await _load()).take_seat(line, self._rooms, self._media.start())
+
+
+async def _load() -> ModuleType:
+    return await asyncio.to_thread(importlib.import_module, _ATTENDANT)

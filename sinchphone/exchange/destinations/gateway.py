@@ -1,0 +1,111 @@
+"""Where an exchange is joined to a gateway, which it knows nothing else of: made with the first call that needs it, or at the start.
+
+::
+
+    Calls.place -> GatewayOnDemand.find -> factory.takes(request)? -> factory.open(parts) -> gateway.find(request) -> Answerer
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sinchphone.errors import ConfigError, MediaError, NetworkError
+from sinchphone.exchange.calls.calls import Calls
+from sinchphone.exchange.calls.line import Answerer, Destinations
+from sinchphone.exchange.conference.rooms import Rooms
+from sinchphone.exchange.directory.devices import Application
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.refusals import RefusedError
+from sinchphone.media.thread import MediaThread
+from sinchphone.signaling.dialect import CallRequest
+from sinchphone.signaling.ocra.names import ErrorCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayParts:
+    """What an exchange hands to its gateway. ``applications`` as in ``ExchangeOptions``: SIP callers belong to the first."""
+
+    applications: Mapping[str, str] = field(repr=False)
+    calls: Calls
+    broker: Broker
+    directory: Directory
+    rooms: Rooms
+    media: MediaThread
+
+
+class Gateway(Destinations, Protocol):
+    """Joins calls to the telephone network. ``close`` it after the last call."""
+
+    @property
+    def sip_address(self) -> str | None:
+        """Where phones register, ``host:port``; ``None`` where they can't."""
+
+    @property
+    def sip_tls_address(self) -> str | None:
+        """Where phones register over TLS."""
+
+    async def close(self) -> None:
+        """Free everything; calls are over by then. May be called twice."""
+
+
+class GatewayFactory(Protocol):
+    """Makes the gateway of an exchange."""
+
+    @property
+    def from_start(self) -> bool:
+        """Whether it is needed as long as the exchange runs."""
+
+    def takes(self, request: CallRequest) -> bool:
+        """Whether a call can't do without it."""
+
+    async def open(self, parts: GatewayParts) -> Gateway:
+        """A gateway that is ready for calls. Raises ConfigError, NetworkError and MediaError."""
+
+
+class GatewayOnDemand:
+    """The place of the gateway among the destinations (implements ``line.Destinations``)."""
+
+    def __init__(self, factory: GatewayFactory, parts: Callable[[], GatewayParts]) -> None:
+        """``parts`` are asked for once, when the gateway is made."""
+        self.gateway: Gateway | None = None
+        self._factory = factory
+        self._parts = parts
+        self._making = asyncio.Lock()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Make it where it is needed from the start. Raises ConfigError, NetworkError and MediaError."""
+        if self._factory.from_start:
+            await self.load()
+
+    async def find(self, application: Application, request: CallRequest) -> Answerer | None:
+        """Who answers, once there is a gateway; before that only calls that need one make it. Raises RefusedError."""
+        gateway = self.gateway
+        if gateway is None:
+            if not self._factory.takes(request):
+                return None
+            try:
+                gateway = await self.load()
+            except (ConfigError, NetworkError, MediaError) as error:
+                raise RefusedError(503, ErrorCode.INTERNAL, f"there is no gateway: {error}") from error
+        return await gateway.find(application, request)
+
+    async def load(self) -> Gateway:
+        """The gateway, made now if need be; one that couldn't be made is tried again. Raises ConfigError, NetworkError, MediaError, and
+        RefusedError where the exchange is closing."""
+        async with self._making:
+            if self._closed:
+                raise RefusedError(503, ErrorCode.INTERNAL, "the exchange is closing")
+            if self.gateway is None:
+                self.gateway = await self._factory.open(self._parts())
+            return self.gateway
+
+    async def close(self) -> None:
+        """Free everything. May be called twice."""
+        async with self._making:
+            self._closed = True
+            gateway, self.gateway = self.gateway, None
+            if gateway is not None:
+                await gateway.close()
