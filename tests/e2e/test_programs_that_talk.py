@@ -1,4 +1,4 @@
-"""The README's machine that answers with eSpeak's voice, as it stands there."""
+"""The documented machine that answers with eSpeak's voice, as it stands there."""
 
 import os
 import re
@@ -16,15 +16,15 @@ import pytest
 from sinchphone.audio.activity import Listener
 from sinchphone.audio.goertzel import share
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "sinchphone" / "docs" / "sound.md"
 PATIENCE_S = 60.0
 
 
-def test_the_example_of_the_readme_speaks_and_hears(tmp_path: Path, free_port: int) -> None:
+def test_the_example_of_the_page_speaks_and_hears(tmp_path: Path, free_port: int) -> None:
     missing = [tool for tool in ("espeak-ng", "sox") if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"needs the package {missing[0]}")
-    (script,) = re.findall(r"```sh\n(mkfifo.*?)```", README.read_text(), re.DOTALL)
+    (script,) = re.findall(r"```sh\n(mkfifo.*?)```", PAGE.read_text(), re.DOTALL)
     phone = tmp_path / "sinchphone"
     phone.write_text(f'#!/bin/sh\nexec {sys.executable} -m sinchphone "$@"\n')
     phone.chmod(0o755)
