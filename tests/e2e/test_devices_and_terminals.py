@@ -20,7 +20,9 @@ PATIENCE_S = 30.0
 
 def start(lab: Any, port: int, *arguments: str, without: Collection[str] = ()) -> subprocess.Popen[str]:
     """``without``: variables of the environment that the program isn't to see."""
-    (lab.folder / "sinchphone.toml").write_text(f"[exchange]\nport = {port}\n")
+    configuration = lab.folder / "config" / "sinchphone" / "config.toml"  # the person's own: a project's file may not choose a port
+    configuration.parent.mkdir(parents=True, exist_ok=True)
+    configuration.write_text(f"[exchange]\nport = {port}\n")
     environment = {**lab.environment, "XDG_STATE_HOME": str(lab.folder / "state"), "XDG_CONFIG_HOME": str(lab.folder / "config")}
     environment = {name: value for name, value in environment.items() if name not in without}
     command = [sys.executable, "-m", "sinchphone", *arguments]

@@ -28,7 +28,8 @@ def test_the_example_of_the_page_speaks_and_hears(tmp_path: Path, free_port: int
     phone = tmp_path / "sinchphone"
     phone.write_text(f'#!/bin/sh\nexec {sys.executable} -m sinchphone "$@"\n')
     phone.chmod(0o755)
-    (tmp_path / "sinchphone.toml").write_text(f"[exchange]\nport = {free_port}\n")
+    (tmp_path / "config" / "sinchphone").mkdir(parents=True)
+    (tmp_path / "config" / "sinchphone" / "config.toml").write_text(f"[exchange]\nport = {free_port}\n")
     environ = {
         **os.environ,
         "PATH": f"{tmp_path}:{os.environ['PATH']}",
