@@ -64,9 +64,9 @@ class Environment(Protocol):
     async def recover(self) -> None:
         """The platform went away: do what can be done here to bring it back (the local environment takes over the hosting)."""
 
-    async def token(self, user_id: str) -> str:
-        """What proves the user, valid now: a registration token (JWT), or a user ticket where ``api`` is papi. Raises
-        AuthenticationError."""
+    async def token(self, user_id: str, now: float | None = None) -> str:
+        """What proves the user, valid now: a registration token (JWT), or a user ticket where ``api`` is papi. ``now`` is the platform's
+        time where it's known to differ from ours. Raises AuthenticationError."""
 
     async def close(self) -> None:
         """Let go of what ``open`` took."""
@@ -126,7 +126,7 @@ class Cloud:
     async def recover(self) -> None:
         """The cloud mends itself."""
 
-    async def token(self, user_id: str) -> str:
+    async def token(self, user_id: str, now: float | None = None) -> str:
         """A registration token or user ticket: signed here, given, or asked for. Raises AuthenticationError where the token source
         gives none, whatever it raises; SinchphoneErrors of its own stay as they are."""
         if self._token_source is not None:
@@ -134,9 +134,10 @@ class Cloud:
         if self._token is not None:
             return self._token
         assert self._secret is not None, "checked when it was made"
+        now = time.time() if now is None else now
         if self._api == "papi":
-            return sign_user_ticket(self._key, self._secret, user_id, created_at=time.time())
-        return sign_registration_token(self._key, self._secret, user_id, issued_at=int(time.time()), nonce=secrets.token_hex(16))
+            return sign_user_ticket(self._key, self._secret, user_id, created_at=now)
+        return sign_registration_token(self._key, self._secret, user_id, issued_at=int(now), nonce=secrets.token_hex(16))
 
     async def close(self) -> None:
         """Nothing was taken."""

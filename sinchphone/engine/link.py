@@ -71,25 +71,32 @@ class Link:
 
     def _speak(self, base_url: str) -> Dialect:
         environment, user_id = self._environment, self._user_id
+        dialect: OcraDialect | PapiDialect
+
+        async def prove() -> str:
+            return await environment.token(user_id, dialect.now)
+
         if environment.api == "papi":
-            return PapiDialect(
+            dialect = PapiDialect(
                 self._session,
                 base_url,
                 environment.application_key,
                 user_id,
-                ticket=lambda: environment.token(user_id),
+                ticket=prove,
                 store=self._store,
                 takes_calls=self._takes_calls,
             )
-        return OcraDialect(
+            return dialect
+        dialect = OcraDialect(
             self._session,
             base_url,
             environment.application_key,
             user_id,
-            token=lambda: environment.token(user_id),
+            token=prove,
             store=self._store,
             takes_calls=self._takes_calls,
         )
+        return dialect
 
     async def run(self) -> None:
         """Keep the line until cancelled. Raises AuthenticationError and its like when the platform doesn't want us any more."""

@@ -141,10 +141,10 @@ class Local:
             if not self.hosting and not await self._host():
                 await self._find_or_host()
 
-    async def token(self, user_id: str) -> str:
+    async def token(self, user_id: str, now: float | None = None) -> str:
         """What proves the user: a registration token of the local application, or a user ticket. Raises ConfigError for what can't
         be a user id."""
-        secret, now = decode_secret(self._credentials.secret), time.time()
+        secret, now = decode_secret(self._credentials.secret), time.time() if now is None else now
         if self._api == "papi":
             return sign_user_ticket(self.application_key, secret, user_id, created_at=now)
         return sign_registration_token(self.application_key, secret, user_id, issued_at=int(now), nonce=secrets.token_hex(16))

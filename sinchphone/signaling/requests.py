@@ -74,16 +74,24 @@ class Requests:
         """The platform's time, as far as it's known [s since the epoch]."""
         return self._clock() + self._offset_s
 
+    @property
+    def offset_s(self) -> float:
+        """How far the platform's clock is ahead of ours, as far as it's known."""
+        return self._offset_s
+
     def set_clock(self, platform_time: float) -> None:
         """The platform has said what time it is [s since the epoch]."""
         self._offset_s = platform_time - self._clock()
 
     async def send(self, ask: Ask, authorization: str, read: Callable[[bytes], T]) -> T:
-        """Send a request with that Authorization header; gives what ``read`` makes of the answer's body."""
+        """Send a request with that Authorization header; gives what ``read`` makes of the answer's body. A refusal may tell the
+        platform's time, which is remembered."""
         answer = await self._send(ask, {AUTHORIZATION_HEADER: authorization, TIMESTAMP_HEADER: write_time(self.now)})
         if answer.status in ask.statuses:
             return _fit(ask, answer, read)
-        raise self._refused(ask, answer)
+        refusal = self._refused(ask, answer)
+        self._correct_clock(answer)
+        raise refusal
 
     async def send_signed(self, ask: Ask, instance: Instance, read: Callable[[bytes], T]) -> T:
         """Send a request signed with the instance's secret; gives what ``read`` makes of the answer's body.
@@ -162,8 +170,9 @@ class Requests:
 
     def _authentication_hint(self, refusal: Refusal, answer: Answer) -> str:
         error_s = self._clock_error(answer)
-        if error_s is not None and abs(error_s) > CLOCK_TOLERANCE_S:
-            return f"this computer's clock differs from the platform's by {abs(error_s):.0f} s"
+        ours_s = self._offset_s + (error_s or 0.0)  # how far our own clock is off, whatever we have corrected
+        if abs(ours_s) > CLOCK_TOLERANCE_S and (error_s is not None or self._offset_s):
+            return f"this computer's clock differs from the platform's by {abs(ours_s):.0f} s"
         if refusal.code == ErrorCode.UNKNOWN_INSTANCE:
             return "the platform has forgotten this device: register again"
         return "check the application key, the secret or token, and the user id"

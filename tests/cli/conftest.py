@@ -186,7 +186,7 @@ class FakeEnvironment:
     loopback = True
     hosting = True
 
-    async def token(self, user_id: str) -> str:
+    async def token(self, user_id: str, now: float | None = None) -> str:
         return f"header.{user_id}.signature"
 
     async def close(self) -> None:

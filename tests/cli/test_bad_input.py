@@ -225,9 +225,9 @@ def wrong_clock(folder: Path, seconds: float) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("seconds", [3600, -3600])
-async def test_a_clock_that_is_off_by_an_hour_when_we_register(cloud: Env, own_exchange: Path, seconds: float) -> None:
+async def test_a_clock_that_is_off_by_an_hour_when_we_register_is_corrected(cloud: Env, own_exchange: Path, seconds: float) -> None:
     done = await run("call", "echo", "--no-audio", "--max-duration", "1s", env=cloud | wrong_clock(own_exchange / "clock", seconds))
-    done.refuses(4, "clock")
+    assert done.code == 0, done  # we sign ourselves, with the time that the platform tells
 
 
 @pytest.mark.parametrize("seconds", [3600, -3600])

@@ -30,7 +30,7 @@ async def test_the_time_is_an_iso_text(legacy: Any) -> None:
 
 
 async def test_an_error_has_a_number_and_a_text_in_the_members_of_the_dialect(legacy: Any) -> None:
-    answer = await legacy("ada", application="unknown").as_application("GET", "/v1/timestamp/")
+    answer = await legacy("ada", application="unknown").as_application("POST", "/v1/users", carol())
     assert (answer.status, answer.body["errorCode"]) == (401, 40108)
     assert "unknown" in answer.body["message"]
 

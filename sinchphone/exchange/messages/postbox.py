@@ -12,7 +12,8 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.directory import memory
@@ -59,10 +60,11 @@ class Postbox:
                 posted = Posted(token, application.transport_channel(user_id), frame, publisher)
                 self._mailbox(key, user_id).put(Kept(posted, transport_id))
 
-    async def publish(self, subscribe_key: str, channel: str, frames: Sequence[object], *, publisher: str) -> int:
+    async def publish(self, subscribe_key: str, channel: str, frames: Sequence[object], *, publisher: str, meta: Any = None) -> int:
         """Publish messages one after the other; the token of the last. Frames of an instant message for somebody are made safe first:
         what is delivered was kept. Raises what ``Broker.publish`` raises, and StoreError."""
-        sizes = [len(json.dumps(frame, ensure_ascii=False).encode()) for frame in frames]
+        about = 0 if meta is None else _size(meta)
+        sizes = [about + _size(frame) for frame in frames]
         for size in sizes:
             self._broker.check_message(channel, size)
         user, tokens = self._addressee(subscribe_key, channel, frames), [self._broker.tokens.next(time.time()) for _ in frames]
@@ -73,7 +75,8 @@ class Postbox:
             if user is not None:
                 self._move(*user, before, tokens)
         for token, frame, size in zip(tokens, frames, sizes, strict=True):
-            posted = self._broker.publish(subscribe_key, channel, frame, size=size, publisher=publisher, now=time.time(), token=token)
+            message = partial(self._broker.publish, subscribe_key, channel, frame, size=size, publisher=publisher, meta=meta)
+            posted = message(now=time.time(), token=token)
             if user is not None:
                 self._take(*user, Kept(posted, _transport_id(frame) or ""))
         return tokens[-1]
@@ -156,6 +159,11 @@ class Postbox:
 
     def _reserve(self, mark: int) -> None:
         self._store.write("INSERT OR REPLACE INTO timetokens (id, mark) VALUES (1, ?)", mark)
+
+
+def _size(value: object) -> int:
+    """What a JSON value takes on the wire [bytes]."""
+    return len(json.dumps(value, ensure_ascii=False).encode())
 
 
 def _transport_id(payload: object) -> str | None:

@@ -42,12 +42,13 @@ class InvalidChannelError(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A published message. ``payload`` is a JSON value."""
+    """A published message. ``payload`` is a JSON value, and so is ``meta``, what the publisher says about it."""
 
     token: int
     channel: str
     payload: Any = field(repr=False)
     publisher: str
+    meta: Any = field(default=None, repr=False)
 
 
 class Bell(Protocol):
@@ -150,7 +151,16 @@ class Broker:
             raise MessageTooLargeError("Message Too Large")
 
     def publish(
-        self, subscribe_key: str, channel: str, payload: Any, *, size: int, publisher: str, now: float, token: int | None = None
+        self,
+        subscribe_key: str,
+        channel: str,
+        payload: Any,
+        *,
+        size: int,
+        publisher: str,
+        now: float,
+        token: int | None = None,
+        meta: Any = None,
     ) -> Posted:
         """Post a message and wake who waits for it. ``size`` is its length on the wire [bytes]; ``token`` was taken for it before, and
         none that was handed out since may be known to a listener: that one would miss the message.
@@ -159,7 +169,7 @@ class Broker:
         """
         network = self._network(subscribe_key)
         self.check_message(channel, size)
-        posted = Posted(self.tokens.next(now) if token is None else token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS])
+        posted = Posted(self.tokens.next(now) if token is None else token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS], meta)
         network.keep(posted, size + MESSAGE_OVERHEAD_BYTES, now, self._options.history_per_channel)
         network.forget(now - self._options.history_seconds, self._options.history_bytes)
         network.sweep(now)

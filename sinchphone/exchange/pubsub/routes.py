@@ -113,7 +113,8 @@ class PubNubRoutes:
         frames = self._rights.frames(holder, channel, _payload(message), now)
         if not frames:
             return _json([1, "Sent", self._present()])
-        return _json([1, "Sent", str(await self._postbox.publish(holder.network, channel, frames, publisher=publisher))])
+        token = await self._postbox.publish(holder.network, channel, frames, publisher=publisher, meta=_meta(request))
+        return _json([1, "Sent", str(token)])
 
     async def _posted_message(self, request: web.Request) -> str:
         limit = self._options.message_bytes
@@ -201,7 +202,8 @@ def _json(value: object, *, status: int = 200) -> web.Response:
 def _envelope(message: Posted, subscribe_key: str) -> dict[str, Any]:
     published = {"t": str(message.token), "r": REGION}
     members = {"a": "1", "f": 0, "i": message.publisher, "p": published, "k": subscribe_key, "c": message.channel}
-    return {**members, "d": message.payload, "b": message.channel}
+    about = {} if message.meta is None else {"u": message.meta}
+    return {**members, "d": message.payload, "b": message.channel, **about}
 
 
 def _owner(holder: KeyHolder, request: web.Request) -> str:
@@ -230,6 +232,12 @@ def _text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError as error:
         raise InvalidRequestError("Invalid Encoding") from error
+
+
+def _meta(request: web.Request) -> Any:
+    """What a publisher says about a message, for the subscribers of v2 (PubNub REST, ``u``). Raises InvalidRequestError."""
+    text = request.query.get("meta", "")
+    return _payload(text) if text else None
 
 
 def _payload(text: str) -> Any:

@@ -101,6 +101,11 @@ class OcraDialect:
         self._callees: OrderedDict[str, str] = OrderedDict()
         self._registering = asyncio.Lock()
 
+    @property
+    def now(self) -> float:
+        """The platform's time, as far as it's known [s since the epoch]: what is signed for it carries that."""
+        return self._wire.now
+
     async def register(self) -> Registration:
         """Register this device, or take up its stored instance where the platform still knows it; prolong it when due."""
         async with self._registering:
@@ -173,6 +178,16 @@ class OcraDialect:
         return self._stored.instance
 
     async def _create(self, slot: Slot) -> Registration:
+        """Register anew; where a refusal tells the platform's time, once more with a token of that time."""
+        offset_s = self._wire.offset_s
+        try:
+            return await self._create_once(slot)
+        except AuthenticationError:
+            if self._wire.offset_s == offset_s:
+                raise
+        return await self._create_once(slot)
+
+    async def _create_once(self, slot: Slot) -> Registration:
         token, claims = await self._fresh_token()
         limit = claims.instance_expires_at
         body = write_instance_request(InstanceRequest(self._key.user_id, slot.device_id, self._capabilities, self._software, limit))

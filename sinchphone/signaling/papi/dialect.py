@@ -90,6 +90,11 @@ class PapiDialect:
         self._registering = asyncio.Lock()
         self._knows_time = False
 
+    @property
+    def now(self) -> float:
+        """The platform's time, as far as it's known [s since the epoch]: what is signed for it carries that."""
+        return self._wire.now
+
     async def register(self) -> Registration:
         """Register this device, or take up its stored instance where the platform still knows it; prolong it when due."""
         async with self._registering:
