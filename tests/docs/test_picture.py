@@ -20,6 +20,7 @@ def _shows_a_call(svg: str) -> None:
     for words in ("$ sinchphone listen --user bob", "alice calls", "$ sinchphone call bob --user alice", "ringing", "connected (opus"):
         assert words in text
     assert len(re.findall(r"you \S*[▁-█].*far \S*[▁-█].*opus, loss", text)) == 2, "both hear and are heard"
+    assert not [line for line in _lines(svg) if re.search(r"help\S|ringing\S|0:00 .", line)], "nothing of an earlier line is left"
     assert "url(http" not in svg, "it loads nothing"
 
 
@@ -41,3 +42,5 @@ def test_a_line_that_is_drawn_again_replaces_the_first() -> None:
     terminal = Terminal()
     terminal.feed("one\r\ntwo\x1b[2K\rthree\r\n\x1b[1A\x1b[2K\rfour")
     assert terminal.text == "one\nfour\n"
+    terminal.feed("\x1b[1A\rse\x1b[Jven")
+    assert terminal.text == "seven"

@@ -59,9 +59,12 @@ class Terminal:
             self._style = "" if numbers in ("", "0") else self._style + f"\x1b[{numbers}m"
         elif what == "A":
             self._row = max(0, self._row - int(numbers or 1))
-        elif what == "K":
-            kept = 0 if numbers == "2" else self._column
-            del self.lines[self._row][kept:]
+        elif what in "KJ":
+            del self.lines[self._row][0 if numbers == "2" else self._column :]
+            if what == "J":
+                del self.lines[self._row + 1 :]
+        else:
+            assert what in "hl", f"a sequence that this terminal doesn't know: {numbers}{what}"
 
     def _write(self, character: str) -> None:
         if character == "\r":
