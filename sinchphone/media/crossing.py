@@ -4,7 +4,7 @@ import asyncio
 import importlib
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, TypeVarTuple
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
@@ -16,20 +16,30 @@ from sinchphone.protocol.jsep import Candidate, Description
 
 if TYPE_CHECKING:
     from sinchphone.media.rtp.port import RtpPort
-    from sinchphone.media.thread import MediaThread
     from sinchphone.media.webrtc.port import WebRtcPort
 
 WEBRTC_MODULE: Final = "sinchphone.media.webrtc.port"
 RTP_MODULE: Final = "sinchphone.media.rtp.port"
 
 Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
 Inner = TypeVar("Inner", bound="WebRtcPort | RtpPort")
+
+
+class MediaLoop(Protocol):
+    """The loop over there (``media.thread.MediaThread``)."""
+
+    async def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """What ``work`` returns or raises, run in the media loop. Cancelling it cancels ``work``."""
+
+    def call_soon(self, function: Callable[[*Arguments], object], *arguments: *Arguments) -> None:
+        """Call ``function`` in the media loop, soon. From any thread."""
 
 
 class CrossingPorts:
     """Makes ports over WebRTC whose other half lives in the media thread."""
 
-    def __init__(self, media: "MediaThread") -> None:
+    def __init__(self, media: MediaLoop) -> None:
         self._media = media
 
     def port(self, options: PortOptions) -> PassingPort:
@@ -40,7 +50,7 @@ class CrossingPorts:
 class CrossingRtpPorts:
     """Makes ports over plain RTP whose other half lives in the media thread."""
 
-    def __init__(self, media: "MediaThread") -> None:
+    def __init__(self, media: MediaLoop) -> None:
         self._media = media
 
     def port(self, options: RtpPortOptions) -> RtpPassingPort:
@@ -51,7 +61,7 @@ class CrossingRtpPorts:
 class _CrossingPort(Generic[Inner]):
     """What both kinds have in common."""
 
-    def __init__(self, media: "MediaThread", make: Callable[[Outbox[PortEvent], PortLeg], Inner], module: str, port: Inner | None) -> None:
+    def __init__(self, media: MediaLoop, make: Callable[[Outbox[PortEvent], PortLeg], Inner], module: str, port: Inner | None) -> None:
         self._media = media
         self._make = make
         self._module = module
@@ -132,7 +142,7 @@ class _CrossingPort(Generic[Inner]):
 
 
 class _CrossingWebRtcPort(_CrossingPort["WebRtcPort"]):
-    def __init__(self, media: "MediaThread", options: PortOptions, port: "WebRtcPort | None" = None) -> None:
+    def __init__(self, media: MediaLoop, options: PortOptions, port: "WebRtcPort | None" = None) -> None:
         super().__init__(media, self._new, WEBRTC_MODULE, port)
         self._options = options
 
@@ -152,7 +162,7 @@ class _CrossingWebRtcPort(_CrossingPort["WebRtcPort"]):
 
 
 class _CrossingRtpPort(_CrossingPort["RtpPort"]):
-    def __init__(self, media: "MediaThread", options: RtpPortOptions) -> None:
+    def __init__(self, media: MediaLoop, options: RtpPortOptions) -> None:
         super().__init__(media, self._new, RTP_MODULE, None)
         self._options = options
 

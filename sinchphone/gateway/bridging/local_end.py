@@ -184,9 +184,9 @@ class _Ringback:
 
 async def renewed(port: MediaPort, sdp: str) -> str:
     """A port's answer to a new offer of its peer (hold, resume). Raises MediaError where it can't change any more."""
-    change = getattr(port, "reanswer", port.answer)  # a WebRTC port takes later offers as the first one
+    change = port.reanswer if isinstance(port, RenewablePort) else port.answer  # a WebRTC port takes later offers as the first one
     try:
-        answer: Description = await change(Description("offer", sdp))
+        answer = await change(Description("offer", sdp))
     except LocalProtocolError as error:
         raise MediaError("the sound of this call can't be changed now") from error
     return answer.sdp

@@ -73,15 +73,15 @@ class End:
         self._takes_events = takes_events(offer)
         return await self._with_candidates(given)
 
-    async def reanswer(self, offer: str, prefer: str | None, *, direction: str = "sendrecv") -> str:
+    async def reanswer(self, offer: str, prefer: str | None) -> str:
         """Our answer to a later offer of the peer. What a WebRTC peer wants is in the offer itself (an ICE restart, hold)."""
-        given = await self._reanswer(Description("offer", offer), prefer, direction)
+        given = await self._reanswer(Description("offer", offer), prefer)
         self._takes_events = takes_events(offer)
         return given.sdp
 
-    async def _reanswer(self, offer: Description, prefer: str | None, direction: str) -> Description:
+    async def _reanswer(self, offer: Description, prefer: str | None) -> Description:
         if self._transport is not Transport.WEBRTC:
-            return await self.rtp.reanswer(offer, direction=direction, prefer=prefer)
+            return await self.rtp.reanswer(offer, prefer=prefer)
         try:
             return await self.port.answer(offer)
         except LocalProtocolError as error:

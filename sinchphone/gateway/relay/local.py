@@ -18,7 +18,7 @@ from typing import Final, cast
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay import relay as tell
-from sinchphone.gateway.relay.description import codecs, direction
+from sinchphone.gateway.relay.description import codecs
 from sinchphone.gateway.relay.ends import End
 from sinchphone.gateway.relay.port_bridge import PortBridge
 from sinchphone.gateway.relay.relay import RelayEvent, Side, Transport
@@ -54,7 +54,7 @@ class LocalOptions:
 
 
 class LocalRelays:
-    """Implements media.relay.relay.Relays."""
+    """Implements relay.Relays."""
 
     def __init__(self, media: MediaThread, options: LocalOptions | None = None) -> None:
         self._media = media
@@ -74,7 +74,7 @@ class LocalRelays:
 
 
 class LocalRelay:
-    """Implements media.relay.relay.Relay. For one event loop, which need not be the media thread's."""
+    """Implements relay.Relay. For one event loop, which need not be the media thread's."""
 
     def __init__(
         self, media: MediaThread, options: LocalOptions, siblings: "set[LocalRelay]", caller: Transport, signalled_from: str | None
@@ -94,7 +94,6 @@ class LocalRelay:
         self._offered = ""  # by the caller
         self._given: str | None = None  # our answer to it
         self._proposed: End | None = None  # who was offered anew without the other's knowledge
-        self._again: tuple[Side, str] | None = None  # a later offer that waits for the other side's answer
         self._bridge = PortBridge(media)
         self._events: Outbox[RelayEvent] = Outbox()
         self._forking: set[asyncio.Task[PassingPort]] = set()
@@ -107,7 +106,7 @@ class LocalRelay:
         """Take the caller's offer, give the one for the called side."""
         self._check_open()
         if self._caller is not None:
-            return await self._offer_again(Side.CALLER, offer, self._both()[1])
+            raise LocalProtocolError("a relay takes one first offer")
         known = codecs(offer)
         self._offered = offer
         self._transports[Side.CALLED], self._signalled_from[Side.CALLED] = towards, signalled_from
@@ -130,37 +129,16 @@ class LocalRelay:
             self._called = called
             if called.connected is not None:  # it was while it rang
                 self._events.put(tell.SideConnected(Side.CALLED, called.connected.codec))
-        if self._again is not None and self._again[0] is Side.CALLER:
-            self._given = await self._answer_again(caller, called, answer)
-        elif self._given is None:
+        if self._given is None:
             self._given = await caller.answer(self._offered, called.codec)
         await self._join(caller, called)
         return self._given
 
-    async def reoffer(self, offer: str) -> str:
-        """Take a new offer of the called side, give the one for the caller."""
-        return await self._offer_again(Side.CALLED, offer, self._both()[0])
-
-    async def reanswer(self, answer: str) -> str:
-        """Take the caller's answer to ``reoffer``, give ours for the called side."""
-        caller, called = self._both()
-        if self._again is None or self._again[0] is not Side.CALLED:
-            raise LocalProtocolError("there is no offer to answer")
-        await caller.accept(answer)
-        given = await self._answer_again(called, caller, answer)
-        await self._join(caller, called)
-        return given
-
     async def withdraw(self) -> None:
-        """The last offer again was refused: what was agreed before stays."""
+        """Our proposal was refused: what was agreed before stays."""
         if self._proposed is not None:
             proposed, self._proposed = self._proposed, None
             await proposed.rtp.withdraw()
-        if self._again is not None:
-            caller, called = self._both()
-            offered = called if self._again[0] is Side.CALLER else caller
-            self._again = None
-            await offered.rtp.withdraw()
 
     async def propose(self, side: Side) -> str:
         """A new offer of ours for an RTP side, without asking the other one."""
@@ -283,18 +261,6 @@ class LocalRelay:
         fork = await asyncio.shield(forking)
         self._forking.discard(forking)
         return fork
-
-    async def _offer_again(self, side: Side, offer: str, other: End) -> str:
-        given = await other.rtp.reoffer(direction=direction(offer))
-        self._again = side, offer
-        return given.sdp
-
-    async def _answer_again(self, offerer: End, other: End, answer: str) -> str:
-        """Our answer to a later offer, once the other side has answered what we made of it."""
-        if self._again is None:
-            raise LocalProtocolError("there is no offer to answer")
-        (_, offer), self._again = self._again, None
-        return await offerer.reanswer(offer, other.codec, direction=direction(answer))
 
     def _heard(self, end: End, event: PortEvent) -> None:
         """An event of a port. Of the called side's branches only the one that is heard counts."""

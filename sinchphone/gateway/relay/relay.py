@@ -5,7 +5,7 @@
     caller's offer -> Relay.offer -> our offer to the called side
     our answer to the caller <- Relay.answer <- called side's answer        sound then flows through the relay
 
-``media.relay.local`` implements it here, ``media.relay.rtpengine`` with rtpengine. Descriptions are SDP (RFC 8866) and carry
+``relay.local`` implements it here, ``relay.rtpengine`` with rtpengine. Descriptions are SDP (RFC 8866) and carry
 their candidates: nothing is trickled out.
 """
 
@@ -77,10 +77,7 @@ class Relay(Protocol):
 
     async def offer(self, offer: str, towards: Transport, *, signalled_from: str | None = None) -> str:
         """Take the caller's offer, give the one for the called side, whose signaling comes from that IP address (see ``Relays.relay``).
-
-        Called again with a new offer of the caller (hold, resume) where the called side can be offered again; ``answer`` takes
-        what it says. Where it can't (WebRTC), use ``renew``.
-        """
+        Later offers are for ``renew``."""
 
     async def ringing(self, answer: str, *, branch: str = "") -> None:
         """Take the answer of a WebRTC branch that only rings, to connect it in advance where that is possible. Nobody hears it yet:
@@ -94,15 +91,6 @@ class Relay(Protocol):
         The branch that answered last is the one that is heard. The same caller's answer comes out each time that its codec allows.
         Several devices of one WebRTC offer: only the one that takes the call here, those that just ring in ``ringing``.
         """
-
-    async def reoffer(self, offer: str) -> str:
-        """Take a new offer of the *called* side (hold, resume), give the one for the caller; ``reanswer`` takes its answer.
-
-        Not where the caller is WebRTC: use ``renew``.
-        """
-
-    async def reanswer(self, answer: str) -> str:
-        """Take the caller's answer to ``reoffer``, give ours for the called side."""
 
     async def renew(self, side: Side, offer: str) -> str:
         """Answer a new offer of a side (hold, resume, another address, an ICE restart) without asking the other one, which stays as it is.
@@ -121,7 +109,7 @@ class Relay(Protocol):
         """Take a side's answer to ``propose``."""
 
     async def withdraw(self) -> None:
-        """The offer that came last out of ``offer``, ``reoffer`` or ``propose`` was refused: what was agreed before stays."""
+        """The offer that came out of ``propose`` was refused: what was agreed before stays."""
 
     async def add_candidate(self, side: Side, candidate: Candidate | None, *, branch: str = "") -> None:
         """Take a trickled candidate of a WebRTC side (and branch), before its answer too; ``None`` ends them."""

@@ -64,7 +64,7 @@ _log = logging.getLogger(__name__)
 
 
 class RtpengineRelays:
-    """Implements media.relay.relay.Relays. ``address``: of rtpengine's ``--listen-ng``.
+    """Implements relay.Relays. ``address``: of rtpengine's ``--listen-ng``.
 
     ``digits_at`` is the address that rtpengine's ``--dtmf-log-dest`` names: without it, digits reach the other side all the
     same, but nobody here hears of them.
@@ -105,7 +105,7 @@ class RtpengineRelays:
 
 
 class RtpengineRelay:
-    """Implements media.relay.relay.Relay.
+    """Implements relay.Relay.
 
     Each branch of the called side has a tag of its own: the one that answers last is sent to, from the same port. That serves
     several phones; devices of one WebRTC offer can't replace each other there, so those that only ring are not told to rtpengine.
@@ -142,16 +142,6 @@ class RtpengineRelay:
         early = [each.candidate for each in self._early.pop(branch, ())]
         self._branch, self._tags[Side.CALLED] = branch, f"{Side.CALLED}-{branch}"
         return await self._answer(Side.CALLED, with_candidates(answer, early, complete=False) if early else answer)
-
-    async def reoffer(self, offer: str) -> str:
-        """Take a new offer of the called side, give the one for the caller."""
-        if Side.CALLED not in self._said:
-            raise LocalProtocolError("only an answered call can be offered anew")
-        return await self._offer(Side.CALLED, offer)
-
-    async def reanswer(self, answer: str) -> str:
-        """Take the caller's answer to ``reoffer``, give ours for the called side."""
-        return await self._answer(Side.CALLER, answer)
 
     async def renew(self, side: Side, offer: str) -> str:
         """Answer a new offer of a side in the name of the other one, with what that agreed to before.

@@ -259,7 +259,7 @@ async def test_calls_out_of_order_are_refused(remote: RtpengineRelays) -> None:
     caller = RawPhone(440.0)
     relay = remote.relay("call", RTP)
     offer = await caller.offer()
-    for wrong in (relay.answer(offer), relay.reanswer(offer), relay.renew(Side.CALLER, offer), relay.reoffer(offer)):
+    for wrong in (relay.answer(offer), relay.renew(Side.CALLER, offer), relay.propose(Side.CALLED)):
         with pytest.raises(LocalProtocolError):
             await wrong
     with pytest.raises(MediaError):
