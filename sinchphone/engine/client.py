@@ -48,7 +48,7 @@ from sinchphone.protocol.public_headers import check_public_headers, decode_publ
 from sinchphone.signaling.channel import MxpChannel
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
-from sinchphone.signaling.ocra.names import PUSH_CAPABILITY
+from sinchphone.signaling.wire import PUSH_CAPABILITY
 
 MAX_CALLS: Final = 32  # at the same time; further incoming ones are as if we weren't there
 MAX_UNREAD_EVENTS: Final = 1024

@@ -1,7 +1,7 @@
 """How the exchange says no: a status, a number and a sentence that names what was wrong."""
 
 from sinchphone.errors import SinchphoneError
-from sinchphone.signaling.ocra.names import ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 
 class RefusedError(SinchphoneError):

@@ -42,9 +42,9 @@ from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
 from sinchphone.media.thread import MediaThread
 from sinchphone.signaling.fields import write_json
-from sinchphone.signaling.ocra.names import CORS_HEADERS, ErrorCode
-from sinchphone.signaling.ocra.registration import write_error
 from sinchphone.signaling.papi.names import API_ROOT
+from sinchphone.signaling.refusals import write_error
+from sinchphone.signaling.wire import CORS_HEADERS, ErrorCode
 
 SERVICE = "sinchphone-exchange"
 MAX_CHALLENGE_CHARACTERS = 128

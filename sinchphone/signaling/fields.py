@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.signaling.ocra.names import read_time
+from sinchphone.signaling.wire import read_time
 
 MAX_TEXT = 1024
 MAX_MEMBERS = 256  # of a list or a map

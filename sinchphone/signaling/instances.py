@@ -258,3 +258,13 @@ def _lock(path: Path) -> int | None:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def is_prolonging_due(stored: StoredInstance, now: float, window_s: float) -> bool:
+    """Whether an instance should be prolonged ``now`` (Ocra, instance lifetime): within ``window_s`` of its end, or, where its
+    whole lifetime is shorter than that, after half of it."""
+    expire_at = stored.instance.expire_at
+    if expire_at is None:
+        return False
+    lifetime_s = expire_at - stored.issued_at
+    return expire_at - now < (lifetime_s / 2 if lifetime_s < window_s else window_s)

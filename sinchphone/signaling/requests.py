@@ -21,16 +21,9 @@ from sinchphone.errors import (
 )
 from sinchphone.protocol.auth import sign_request
 from sinchphone.signaling.dialect import Instance
-from sinchphone.signaling.ocra.names import (
-    AUTHORIZATION_HEADER,
-    JSON_CONTENT_TYPE,
-    MAX_BODY_BYTES,
-    TIMESTAMP_HEADER,
-    ErrorCode,
-    write_time,
-)
-from sinchphone.signaling.ocra.registration import Refusal, read_error
+from sinchphone.signaling.refusals import Refusal, read_error
 from sinchphone.signaling.transport import Answer, OversizedAnswerError, request
+from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, MAX_BODY_BYTES, TIMESTAMP_HEADER, ErrorCode, write_time
 
 TIMEOUT_S = 15.0
 CLOCK_TOLERANCE_S = 30.0  # a refused request's clock is suspected from this difference on, whatever the refusal says

@@ -15,7 +15,8 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.protocol.auth import sign_registration_token, sign_request, sign_user_ticket
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, split
-from sinchphone.signaling.ocra.names import JSON_CONTENT_TYPE, OPERATIONS, Operation, write_time
+from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
 

@@ -15,7 +15,8 @@ from sinchphone.exchange.store import Store
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encode_client, encrypt, split
 from sinchphone.signaling.dialect import CallRequest, Domain
-from sinchphone.signaling.ocra.registration import InstanceRequest, Software
+from sinchphone.signaling.ocra.registration import InstanceRequest
+from sinchphone.signaling.software import Software
 
 NOW = 1_795_248_000.0
 

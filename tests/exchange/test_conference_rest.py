@@ -16,7 +16,7 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import sign_request
-from sinchphone.signaling.ocra.names import write_time
+from sinchphone.signaling.wire import write_time
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
 JSON = "application/json"

@@ -13,7 +13,8 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store
-from sinchphone.signaling.ocra.registration import InstanceRequest, Software
+from sinchphone.signaling.ocra.registration import InstanceRequest
+from sinchphone.signaling.software import Software
 
 NOW = 1_795_248_000.0
 GONE = NOW + AWAY_SECONDS + 1

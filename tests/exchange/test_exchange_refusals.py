@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from sinchphone.protocol.auth import sign_registration_token
-from sinchphone.signaling.ocra.names import OPERATIONS, Operation, write_time
+from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.wire import write_time
 
 MakePhone = Callable[..., Any]
 StartExchange = Callable[..., Any]
@@ -70,7 +71,7 @@ async def test_a_signature_moved_to_another_path(phone: MakePhone) -> None:
     stamp = write_time(time.time())
     path = OPERATIONS[Operation.GET_CONFIG].path(user="bob", instance=bob.instance)
     from sinchphone.protocol.auth import sign_request
-    from sinchphone.signaling.ocra.names import JSON_CONTENT_TYPE
+    from sinchphone.signaling.wire import JSON_CONTENT_TYPE
 
     signature = sign_request("GET", path, b"", JSON_CONTENT_TYPE, stamp, bob.secret)
     elsewhere = OPERATIONS[Operation.GET_FEATURES].path(user="bob", instance=bob.instance)

@@ -18,7 +18,8 @@ from sinchphone.exchange.calls.line import Line
 from sinchphone.protocol.auth import sign_request
 from sinchphone.protocol.mxp import Client, Message, Method, Reassembler, decode_failure, decrypt, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest
-from sinchphone.signaling.ocra.names import JSON_CONTENT_TYPE, OPERATIONS, Operation, write_time
+from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
 MakePhone = Callable[..., Any]
 StartExchange = Callable[..., Any]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from sinchphone.signaling.ocra.names import OPERATIONS, Operation, read_time, write_time
+from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.wire import read_time, write_time
 
 YEARS = [
     "0001-01-01T00:00:00.000Z",

@@ -16,7 +16,7 @@ import pytest
 from sinchphone.protocol.auth import sign_request, sign_user_ticket
 from sinchphone.protocol.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp import Method, decrypt
-from sinchphone.signaling.ocra.names import JSON_CONTENT_TYPE, write_time
+from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
 
 def carol(**members: Any) -> Any:

@@ -11,7 +11,8 @@ import pytest
 from sinchphone.exchange.directory.replay import MAX_SIGNATURES, Served
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.auth import sign_request
-from sinchphone.signaling.ocra.names import JSON_CONTENT_TYPE, OPERATIONS, Operation, write_time
+from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
 SPELLINGS = ["Instance {}", "instance {}", "INSTANCE {}", "Instance  {}", "Instance   {}  ", " Instance {}", "iNsTaNcE  {}"]
 

@@ -23,7 +23,7 @@ from sinchphone.protocol.callback_events import Reason, Result
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
-from sinchphone.signaling.ocra.names import ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 INVITATION = Invitation(target=SipTarget(parse_uri("sip:a@b.example")), caller=parse_address("<sip:c@d.example>"))
 CALL = Dialling(

@@ -14,22 +14,15 @@ from aiohttp import web
 
 from sinchphone.errors import AuthenticationError
 from sinchphone.protocol.auth import sign_registration_token, verify_registration_token, verify_request
+from sinchphone.signaling import refusals
 from sinchphone.signaling.dialect import Instance, Placement, Profile, PubSubConfig, RemoteInstance
 from sinchphone.signaling.instances import MemoryInstanceStore
 from sinchphone.signaling.ocra import calls as wire_calls
 from sinchphone.signaling.ocra import registration as wire_registration
 from sinchphone.signaling.ocra.dialect import OcraDialect
-from sinchphone.signaling.ocra.names import (
-    OPERATIONS,
-    Auth,
-    BearerToken,
-    ErrorCode,
-    InstanceSignature,
-    Operation,
-    read_authorization,
-    read_time,
-)
+from sinchphone.signaling.ocra.names import OPERATIONS, BearerToken, InstanceSignature, Operation, read_authorization
 from sinchphone.signaling.ocra.registration import Configuration
+from sinchphone.signaling.wire import Auth, ErrorCode, read_time
 
 APPLICATION = "app-1"
 SECRET = b"application secret"
@@ -282,7 +275,7 @@ class PlatformDouble:
 
 
 def _refusal(status, code, message):
-    return web.Response(body=wire_registration.write_error(code, message), status=status)
+    return web.Response(body=refusals.write_error(code, message), status=status)
 
 
 @pytest.fixture

@@ -11,23 +11,15 @@ from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.jsep import Description
+from sinchphone.signaling import refusals
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, Placement, Profile, PubSubConfig, RemoteInstance
 from sinchphone.signaling.ocra import calls as wire_calls
 from sinchphone.signaling.ocra import registration as wire_registration
 from sinchphone.signaling.ocra.calls import IceServer, PushRequest
-from sinchphone.signaling.ocra.names import (
-    OPERATIONS,
-    Auth,
-    BearerToken,
-    ErrorCode,
-    InstanceSignature,
-    Operation,
-    read_authorization,
-    read_time,
-    write_authorization,
-    write_time,
-)
-from sinchphone.signaling.ocra.registration import Configuration, InstanceRequest, Software
+from sinchphone.signaling.ocra.names import OPERATIONS, BearerToken, InstanceSignature, Operation, read_authorization, write_authorization
+from sinchphone.signaling.ocra.registration import Configuration, InstanceRequest
+from sinchphone.signaling.software import Software
+from sinchphone.signaling.wire import Auth, ErrorCode, read_time, write_time
 
 SOFTWARE = Software("1.0", "js", "Linux", "model", "name")
 INSTANCE = Instance("i-1", b"secret", "alice", "d-1", 1_800_000_000.25)
@@ -221,13 +213,13 @@ def test_an_update_reads_as_written():
 
 
 def test_an_error_reads_as_written():
-    body = wire_registration.write_error(ErrorCode.NOT_FOUND, "nobody of that name", "ref-1")
-    assert wire_registration.read_error(body) == wire_registration.Refusal(40400, "nobody of that name", "ref-1")
+    body = refusals.write_error(ErrorCode.NOT_FOUND, "nobody of that name", "ref-1")
+    assert refusals.read_error(body) == refusals.Refusal(40400, "nobody of that name", "ref-1")
 
 
 @given(st.binary(max_size=200))
 def test_whatever_comes_as_an_error_is_read(body):
-    assert len(wire_registration.read_error(body).message) <= 500
+    assert len(refusals.read_error(body).message) <= 500
 
 
 def test_a_call_reads_as_written():

@@ -23,10 +23,10 @@ from sinchphone.signaling.dialect import (
     PubSubConfig,
     RemoteInstance,
 )
-from sinchphone.signaling.instances import InstanceKey, StoredInstance
+from sinchphone.signaling.instances import InstanceKey, StoredInstance, is_prolonging_due
 from sinchphone.signaling.ocra import calls as wire_calls
-from sinchphone.signaling.ocra.dialect import is_prolonging_due
-from sinchphone.signaling.ocra.names import ErrorCode, Operation
+from sinchphone.signaling.ocra.names import Operation
+from sinchphone.signaling.wire import ErrorCode
 
 APPLICATION = "app-1"
 SECRET = b"application secret"

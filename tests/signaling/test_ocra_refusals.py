@@ -12,7 +12,8 @@ from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, 
 from sinchphone.protocol.jsep import Description
 from sinchphone.signaling import requests as rest
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
-from sinchphone.signaling.ocra.names import ErrorCode, Operation
+from sinchphone.signaling.ocra.names import Operation
+from sinchphone.signaling.wire import ErrorCode
 
 CALL = CallRequest("c-1", Domain.MXP, "bob", Description("offer", "v=0\r\n"), None, {"a": "ä"})
 PLACEMENT = Placement("c-1", b"k" * 16, "s-2", (RemoteInstance("i-7", ("push",)), RemoteInstance("i-8")))

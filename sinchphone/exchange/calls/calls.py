@@ -29,7 +29,7 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
 from sinchphone.protocol.mxp import Client
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
-from sinchphone.signaling.ocra.names import ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 MAX_CALL_ID_CHARACTERS = 64
 _SESSION_KEY_BYTES = 32  # AES-256

@@ -16,7 +16,7 @@ from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
 from sinchphone.signaling.dialect import CallRequest
-from sinchphone.signaling.ocra.names import ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 _logger = logging.getLogger(__name__)
 

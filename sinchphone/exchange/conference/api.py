@@ -14,10 +14,10 @@ from aiohttp import web
 from sinchphone.exchange.conference.rooms import ParticipantStatus, Rooms
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
-from sinchphone.exchange.ocra.bodies import read_body
 from sinchphone.exchange.refusals import RefusedError, invalid
+from sinchphone.exchange.request_bodies import read_body
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.ocra.names import TIMESTAMP_HEADER, ErrorCode
+from sinchphone.signaling.wire import TIMESTAMP_HEADER, ErrorCode
 
 API_ROOT: Final = "/calling/v1"
 _CONFERENCE: Final = f"{API_ROOT}/conferences/id/{{conference}}"

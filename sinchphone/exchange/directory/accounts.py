@@ -13,7 +13,7 @@ from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.refusals import RefusedError, invalid, too_many, unauthorized
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.signaling.dialect import IdentityKind, Recipient
-from sinchphone.signaling.ocra.names import ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 MIN_PASSWORD_CHARACTERS: Final = 6
 MAX_PASSWORD_CHARACTERS: Final = 256

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from sinchphone.exchange.directory.identity import DeviceIdentity, Network, transport_channel
-from sinchphone.signaling.ocra.names import OUTGOING_ONLY
-from sinchphone.signaling.ocra.registration import Software
+from sinchphone.signaling.software import Software
+from sinchphone.signaling.wire import OUTGOING_ONLY
 
 _CALLING = frozenset({"p2p", "voip"})  # what a legacy instance says that can talk
 _ACTIVE = "online"  # and that will be there to be called (SDK 1.4.12, active connection)

@@ -14,7 +14,8 @@ from sinchphone.exchange.refusals import forbidden, invalid, too_many
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
-from sinchphone.signaling.ocra.registration import InstanceRequest, Software
+from sinchphone.signaling.ocra.registration import InstanceRequest
+from sinchphone.signaling.software import Software
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import astuple
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.identity import device_identity, renewed
 from sinchphone.exchange.store import Row, Store, StoreError
-from sinchphone.signaling.ocra.registration import Software
+from sinchphone.signaling.software import Software
 
 _COLUMNS = "application, user_id, device_id, legacy, generation, capabilities, software, expire_at, has_push, limited, seen_up_to"
 

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import Final
 
 from sinchphone.exchange.refusals import RefusedError, too_many
-from sinchphone.signaling.ocra.names import ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 MAX_SIGNATURES: Final = 16_384  # of one signer: more than the limit of requests lets through in their time
 

@@ -12,7 +12,8 @@ from sinchphone.exchange.directory.replay import Served
 from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.refusals import forbidden, too_many, unauthorized
 from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
-from sinchphone.signaling.ocra.names import BearerToken, ErrorCode, InstanceSignature, read_authorization, read_time
+from sinchphone.signaling.ocra.names import BearerToken, InstanceSignature, read_authorization
+from sinchphone.signaling.wire import ErrorCode, read_time
 
 MAX_REQUESTS = 200  # that a device may send at once
 REQUESTS_A_SECOND = 20.0  # and later

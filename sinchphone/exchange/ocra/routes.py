@@ -15,14 +15,14 @@ from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.devices import Device
 from sinchphone.exchange.directory.directory import Directory, check_limit
 from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
-from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.origin import origin_of
 from sinchphone.exchange.refusals import forbidden, not_found, unauthorized
+from sinchphone.exchange.request_bodies import read_body, unpack
 from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.calls import read_call_request, read_push, write_ice_servers, write_placement
-from sinchphone.signaling.ocra.names import OPERATIONS, TIMESTAMP_HEADER, Auth, ErrorCode, Operation
+from sinchphone.signaling.ocra.names import OPERATIONS, Operation
 from sinchphone.signaling.ocra.registration import (
     Configuration,
     read_instance_request,
@@ -32,6 +32,7 @@ from sinchphone.signaling.ocra.registration import (
     write_created,
     write_prolonged,
 )
+from sinchphone.signaling.wire import TIMESTAMP_HEADER, Auth, ErrorCode
 
 FEATURES = {"CallReport.IncludeMxpEventLog": False, "WebRtc.UseTurn": False}
 

@@ -1,4 +1,4 @@
-"""Bodies of the PAPI v1 dialect as a server reads and writes them; transports are ``signaling.papi.transports``'s.
+"""Bodies of the PAPI v1 dialect as a server reads and writes them; transports are ``signaling.transports``'s.
 
 ``read_*`` raise RemoteProtocolError naming the first member that doesn't fit; unknown members are ignored.
 """
@@ -16,8 +16,8 @@ from sinchphone.exchange.directory.devices import Device
 from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
 from sinchphone.signaling.dialect import CallRequest, Domain, IdentityKind, Placement, Recipient
 from sinchphone.signaling.fields import Record, is_writable, write_json
-from sinchphone.signaling.ocra.calls import MAX_HEADER_BYTES
-from sinchphone.signaling.ocra.registration import Software
+from sinchphone.signaling.software import Software
+from sinchphone.signaling.wire import MAX_HEADER_BYTES
 
 MAX_LIFETIME_SECONDS: Final = 366 * 86_400.0
 NO_RELAY: Final = "\n"  # as the body of a placement: there is no relay; an empty one makes the SDK throw

@@ -18,17 +18,17 @@ from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
 from sinchphone.exchange.messages.transports import Transports
-from sinchphone.exchange.ocra.bodies import read_body
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi import bodies
 from sinchphone.exchange.pubsub.origin import bare, origin_of
 from sinchphone.exchange.refusals import not_found
+from sinchphone.exchange.request_bodies import read_body
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.ocra.names import TIMESTAMP_HEADER
-from sinchphone.signaling.papi.names import API_ROOT, OPERATIONS, Auth, Operation
-from sinchphone.signaling.papi.transports import read_message_counts, read_recipients, write_transport
+from sinchphone.signaling.papi.names import API_ROOT, OPERATIONS, Operation
+from sinchphone.signaling.transports import read_message_counts, read_recipients, write_transport
+from sinchphone.signaling.wire import TIMESTAMP_HEADER, Auth
 
 _TICKET_SECONDS = 86_400.0  # of a user who was made just now
 _ONCE = frozenset({Operation.PLACE_CALL, Operation.SEND_PUSH, Operation.PUSH_MESSAGE, Operation.CHANGE_PASSWORD, Operation.UPDATE_PROFILE})

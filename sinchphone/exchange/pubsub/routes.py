@@ -16,12 +16,12 @@ from aiohttp import web
 from sinchphone.exchange.directory.directory import Directory, KeyHolder
 from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.postbox import Postbox
-from sinchphone.exchange.ocra.bodies import read_body, unpack
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.polling import wait_for_messages
 from sinchphone.exchange.pubsub.rights import ChannelRights, ForbiddenChannelError
 from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.request_bodies import read_body, unpack
 
 REGION = 1
 MAX_TOKEN_DIGITS = 19

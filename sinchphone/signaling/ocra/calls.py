@@ -14,10 +14,9 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.ocra.names import PUSH_TEMPLATE, PUSH_TYPE_CALL, Field, write_time
-from sinchphone.signaling.ocra.registration import Software
-
-MAX_HEADER_BYTES = 1024  # of all public call headers, names and values, in UTF-8
+from sinchphone.signaling.ocra.names import PUSH_TEMPLATE, PUSH_TYPE_CALL, Field
+from sinchphone.signaling.software import Software
+from sinchphone.signaling.wire import MAX_HEADER_BYTES, write_time
 
 DESTINATION_TYPES = {Domain.MXP: "userId", Domain.PSTN: "phonenumber", Domain.SIP: "sip", Domain.CONFERENCE: "conference"}
 

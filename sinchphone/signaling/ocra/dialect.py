@@ -9,10 +9,8 @@
 
 import asyncio
 import gzip
-import importlib.metadata
 import logging
 import os
-import platform
 import time
 import uuid
 from collections import OrderedDict
@@ -35,7 +33,7 @@ from sinchphone.signaling.dialect import (
     RemoteInstance,
     Transport,
 )
-from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance
+from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
 from sinchphone.signaling.ocra.calls import (
     IceServer,
     PushRequest,
@@ -46,11 +44,10 @@ from sinchphone.signaling.ocra.calls import (
     write_push,
     write_push_payload,
 )
-from sinchphone.signaling.ocra.names import CAPABILITIES, OUTGOING_ONLY, PLATFORM, PUSH_CAPABILITY, Operation
+from sinchphone.signaling.ocra.names import CAPABILITIES, Operation
 from sinchphone.signaling.ocra.registration import (
     Configuration,
     InstanceRequest,
-    Software,
     read_configuration,
     read_created,
     read_prolonged,
@@ -59,8 +56,10 @@ from sinchphone.signaling.ocra.registration import (
     write_update_request,
 )
 from sinchphone.signaling.ocra.requests import OcraRequests
-from sinchphone.signaling.papi.requests import PapiRequests
 from sinchphone.signaling.requests import Requests
+from sinchphone.signaling.software import this_software
+from sinchphone.signaling.transports import TransportRequests
+from sinchphone.signaling.wire import OUTGOING_ONLY, PUSH_CAPABILITY
 
 MAX_CALLS_REMEMBERED = 64  # whose callee a push may be asked for
 
@@ -90,7 +89,7 @@ class OcraDialect:
     ) -> None:
         self._wire = Requests(session, base_url, clock=clock)
         self._requests = OcraRequests(self._wire, user_id)
-        self._messages = PapiRequests(self._wire)
+        self._messages = TransportRequests(self._wire)
         self._key = InstanceKey(base_url.rstrip("/"), application_key, user_id)
         self._token = token
         self._store = store
@@ -257,25 +256,6 @@ class OcraDialect:
     @property
     def _software_mark(self) -> str:
         return f"{self._software.application} {' '.join(self._capabilities)}"
-
-
-def is_prolonging_due(stored: StoredInstance, now: float, window_s: float) -> bool:
-    """Whether an instance should be prolonged ``now`` (Ocra, instance lifetime): within ``window_s`` of its end, or, where its
-    whole lifetime is shorter than that, after half of it."""
-    expire_at = stored.instance.expire_at
-    if expire_at is None:
-        return False
-    lifetime_s = expire_at - stored.issued_at
-    return expire_at - now < (lifetime_s / 2 if lifetime_s < window_s else window_s)
-
-
-def this_software() -> Software:
-    """What this program tells the platform about itself."""
-    try:
-        version = importlib.metadata.version("sinchphone")
-    except importlib.metadata.PackageNotFoundError:
-        version = "0"
-    return Software(version, PLATFORM, platform.system(), f"sinchphone/{version}", "sinchphone")
 
 
 def _has_expired(instance: Instance, now: float) -> bool:

@@ -9,25 +9,15 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sinchphone.errors import RemoteProtocolError
 from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.ocra.names import ErrorCode, Field, write_time
+from sinchphone.signaling.ocra.names import Field
+from sinchphone.signaling.software import Software
+from sinchphone.signaling.wire import write_time
 
 MIN_REFRESH_S = 30.0  # whatever the platform says: it's asked no oftener
 _DAY_S = 86_400.0
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
-
-
-@dataclass(frozen=True, slots=True)
-class Software:
-    """Which program on which machine (InstanceVersionData)."""
-
-    application: str
-    platform: str
-    os: str
-    device_model_id: str = ""
-    device_model_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +41,6 @@ class Configuration:
     relay_only: bool = False
     config_refresh_s: float = 86_400.0
     prolong_window_s: float = 180 * _DAY_S
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """ModelError: why a request was refused. The message comes from the other side and may be empty."""
-
-    code: int | None
-    message: str
-    reference: str | None = None
 
 
 def write_instance_request(request: InstanceRequest) -> bytes:
@@ -150,26 +131,6 @@ def write_prolonged(instance_id: str, expire_at: float | None) -> bytes:
 def read_prolonged(body: bytes) -> float | None:
     """The answer to "prolong": when the instance expires now; None is never."""
     return Record.parse(body).optional_time("expireAt")
-
-
-def write_error(code: ErrorCode, message: str, reference: str | None = None) -> bytes:
-    """The body of an answer that refuses (ModelError)."""
-    return write_json({"code": int(code), "message": message, "reference": reference})
-
-
-def read_error(body: bytes) -> Refusal:
-    """The body of an answer that refuses; whatever can't be read is left empty, nothing is raised."""
-    try:
-        record = Record.parse(body[:65_536])
-    except RemoteProtocolError:
-        return Refusal(None, "")
-    code = record.value("code") or record.value("errorCode")
-    message, reference = record.value("message"), record.value("reference")
-    return Refusal(
-        code if isinstance(code, int) and abs(code) < 2**31 else None,
-        message[:500] if isinstance(message, str) else "",
-        reference[:100] if isinstance(reference, str) else None,
-    )
 
 
 def _software_members(software: Software) -> dict[str, str]:

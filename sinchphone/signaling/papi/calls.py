@@ -10,8 +10,8 @@ from typing import Final
 from sinchphone.protocol.public_headers import encode_public_headers
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.ocra.names import write_time
-from sinchphone.signaling.ocra.registration import Software
+from sinchphone.signaling.software import Software
+from sinchphone.signaling.wire import write_time
 
 DOMAINS: Final = {Domain.MXP: "data", Domain.PSTN: "pstn", Domain.SIP: "sip", Domain.CONFERENCE: "conference"}
 PUSH_TEMPLATE: Final = "incoming_call"

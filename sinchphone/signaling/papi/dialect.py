@@ -27,9 +27,7 @@ from sinchphone.signaling.dialect import (
     RemoteInstance,
     Transport,
 )
-from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance
-from sinchphone.signaling.ocra.dialect import is_prolonging_due, this_software
-from sinchphone.signaling.ocra.names import PUSH_CAPABILITY
+from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
 from sinchphone.signaling.papi.calls import (
     DOMAINS,
     read_placement,
@@ -53,6 +51,9 @@ from sinchphone.signaling.papi.registration import (
 )
 from sinchphone.signaling.papi.requests import PapiRequests
 from sinchphone.signaling.requests import Requests
+from sinchphone.signaling.software import this_software
+from sinchphone.signaling.transports import TransportRequests
+from sinchphone.signaling.wire import PUSH_CAPABILITY
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class PapiDialect:
     ) -> None:
         self._wire = Requests(session, base_url, clock=clock)
         self._requests = PapiRequests(self._wire)
+        self._messages = TransportRequests(self._wire)
         self._key = InstanceKey(self._wire.base_url + API_ROOT, application_key, user_id)
         self._ticket = ticket
         self._store = store
@@ -141,15 +143,15 @@ class PapiDialect:
 
     async def open_transport(self, recipients: Sequence[Recipient]) -> Transport:
         """The transport from us to the recipients."""
-        return await self._requests.open_transport(self._instance, recipients)
+        return await self._messages.open_transport(self._instance, recipients)
 
     async def transport(self, transport_id: str) -> Transport:
         """A transport in which we take part."""
-        return await self._requests.transport(self._instance, transport_id)
+        return await self._messages.transport(self._instance, transport_id)
 
     async def report_messages(self, counts: MessageCounts) -> None:
         """Deliver counts of instant messages."""
-        await self._requests.report_messages(self._instance, counts)
+        await self._messages.report_messages(self._instance, counts)
 
     async def close(self) -> None:
         """Let another process use the stored instance."""

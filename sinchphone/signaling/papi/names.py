@@ -4,22 +4,12 @@ The client and the exchange read it both. The names are those of the JavaScript 
 percent-encoded path without the query.
 """
 
-from dataclasses import dataclass
-from enum import Enum, StrEnum
-from urllib.parse import quote
+from enum import StrEnum
 
-from sinchphone.errors import LocalProtocolError
+from sinchphone.signaling import transports
+from sinchphone.signaling.wire import Auth, Endpoint
 
-API_ROOT = "/v1"
-
-
-class Auth(Enum):
-    """How a request proves who sends it."""
-
-    APPLICATION = "application"  # names the application, proves nothing
-    TICKET = "user"
-    SIGNATURE = "instance"  # signed with the instance's secret
-    SIGNATURE_OR_APPLICATION = "instance or application"  # the SDK reports messages after it has given its session up
+API_ROOT = transports.API_ROOT
 
 
 class Operation(StrEnum):
@@ -48,58 +38,29 @@ class Operation(StrEnum):
 UNKNOWN_INSTANCE = 40400  # errorCode on which a client registers anew instead of renewing its secret
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where an operation is found. Any of ``statuses`` means success; the exchange answers the first one."""
-
-    verb: str
-    template: str
-    auth: Auth
-    statuses: tuple[int, ...] = (200, 201, 202, 204)
-
-    @property
-    def route(self) -> str:
-        """The pattern for a server's router, such as ``/v1/calls/{domain}``."""
-        return API_ROOT + self.template
-
-    @property
-    def status(self) -> int:
-        """The status with which the exchange answers."""
-        return self.statuses[0]
-
-    def path(self, **parts: str) -> str:
-        """The path on the wire, percent-encoded, which is also what is signed. Raises LocalProtocolError for an impossible part."""
-        path = API_ROOT + self.template
-        for name, value in parts.items():
-            path = path.replace(f"{{{name}}}", _segment(value))
-        return path
-
-
-def _segment(value: str) -> str:
-    if value in ("", ".", ".."):
-        raise LocalProtocolError(f"{value!r} can't be part of a path")
-    return quote(value, safe="!~*'()+@")  # the SDK leaves + and @ as they are
+def _at(verb: str, template: str, auth: Auth, statuses: tuple[int, ...] = (200, 201, 202, 204)) -> Endpoint:
+    return Endpoint(API_ROOT, verb, template, auth, statuses, unescaped="+@")  # the SDK leaves these as they are
 
 
 OPERATIONS: dict[Operation, Endpoint] = {
-    Operation.GET_TIME: Endpoint("GET", "/timestamp/", Auth.APPLICATION),
-    Operation.CREATE_USER: Endpoint("POST", "/users", Auth.APPLICATION, (200, 201)),
-    Operation.AUTHENTICATE_USERNAME: Endpoint("POST", "/users/username/{identity}/authentication", Auth.APPLICATION),
-    Operation.AUTHENTICATE_EMAIL: Endpoint("POST", "/users/email/{identity}/authentication", Auth.APPLICATION),
-    Operation.AUTHENTICATE_NUMBER: Endpoint("POST", "/users/number/{identity}/authentication", Auth.APPLICATION),
-    Operation.CHANGE_PASSWORD: Endpoint("PUT", "/user/password", Auth.SIGNATURE),
-    Operation.GET_PROFILE: Endpoint("GET", "/user/profile", Auth.SIGNATURE),
-    Operation.UPDATE_PROFILE: Endpoint("PATCH", "/user/profile", Auth.SIGNATURE),
-    Operation.CREATE_INSTANCE: Endpoint("POST", "/instance", Auth.TICKET, (201, 200)),
-    Operation.RENEW_SECRET: Endpoint("PUT", "/instances/id/{instance}/authorization", Auth.TICKET),
-    Operation.GET_CONFIG: Endpoint("GET", "/configuration/user", Auth.SIGNATURE),
-    Operation.PLACE_CALL: Endpoint("POST", "/calls/{domain}", Auth.SIGNATURE),
-    Operation.REPORT_CALL: Endpoint("PUT", "/calls/{domain}/id/{call}", Auth.SIGNATURE),
-    Operation.SEND_PUSH: Endpoint("POST", "/push", Auth.SIGNATURE),
-    Operation.OPEN_TRANSPORT: Endpoint("POST", "/transport", Auth.SIGNATURE),
-    Operation.GET_TRANSPORT: Endpoint("GET", "/transport", Auth.SIGNATURE),
-    Operation.REPORT_MESSAGES: Endpoint("POST", "/report/im", Auth.SIGNATURE_OR_APPLICATION),
-    Operation.PUSH_MESSAGE: Endpoint("POST", "/push/messages", Auth.SIGNATURE),
+    Operation.GET_TIME: _at("GET", "/timestamp/", Auth.APPLICATION),
+    Operation.CREATE_USER: _at("POST", "/users", Auth.APPLICATION, (200, 201)),
+    Operation.AUTHENTICATE_USERNAME: _at("POST", "/users/username/{identity}/authentication", Auth.APPLICATION),
+    Operation.AUTHENTICATE_EMAIL: _at("POST", "/users/email/{identity}/authentication", Auth.APPLICATION),
+    Operation.AUTHENTICATE_NUMBER: _at("POST", "/users/number/{identity}/authentication", Auth.APPLICATION),
+    Operation.CHANGE_PASSWORD: _at("PUT", "/user/password", Auth.SIGNATURE),
+    Operation.GET_PROFILE: _at("GET", "/user/profile", Auth.SIGNATURE),
+    Operation.UPDATE_PROFILE: _at("PATCH", "/user/profile", Auth.SIGNATURE),
+    Operation.CREATE_INSTANCE: _at("POST", "/instance", Auth.TICKET, (201, 200)),
+    Operation.RENEW_SECRET: _at("PUT", "/instances/id/{instance}/authorization", Auth.TICKET),
+    Operation.GET_CONFIG: _at("GET", "/configuration/user", Auth.SIGNATURE),
+    Operation.PLACE_CALL: _at("POST", "/calls/{domain}", Auth.SIGNATURE),
+    Operation.REPORT_CALL: _at("PUT", "/calls/{domain}/id/{call}", Auth.SIGNATURE),
+    Operation.SEND_PUSH: _at("POST", "/push", Auth.SIGNATURE),
+    Operation.OPEN_TRANSPORT: transports.OPEN_TRANSPORT,
+    Operation.GET_TRANSPORT: transports.GET_TRANSPORT,
+    Operation.REPORT_MESSAGES: transports.REPORT_MESSAGES,
+    Operation.PUSH_MESSAGE: _at("POST", "/push/messages", Auth.SIGNATURE),
 }
 
 

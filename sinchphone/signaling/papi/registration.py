@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.signaling.dialect import Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.ocra.names import read_time
+from sinchphone.signaling.wire import read_time
 
 CAPABILITIES = ("online", "im", "voip", "p2p", "srtp")  # of an instance that takes calls and messages (SDK 1.4.12)
 OUTGOING_CAPABILITIES = ("im", "voip", "p2p", "srtp")  # of one that keeps no active connection: it can call, and not be called

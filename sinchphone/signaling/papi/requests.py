@@ -1,12 +1,10 @@
 """The PAPI v1 dialect's requests: each operation of its table, for an application, with a ticket or signed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import quote
 
-from sinchphone.signaling.dialect import Instance, MessageCounts, Recipient, Transport
+from sinchphone.signaling.dialect import Instance
 from sinchphone.signaling.papi.names import OPERATIONS, Operation, application_authorization, ticket_authorization
-from sinchphone.signaling.papi.transports import read_transport, write_message_counts, write_recipients
 from sinchphone.signaling.requests import Ask, Requests
 
 T = TypeVar("T")
@@ -40,19 +38,6 @@ class PapiRequests:
     ) -> T:
         """Send a request signed with the instance's secret; gives what ``read`` makes of the answer's body."""
         return await self._requests.send_signed(_ask(operation, body, query, parts), instance, read)
-
-    async def open_transport(self, instance: Instance, recipients: Sequence[Recipient]) -> Transport:
-        """The transport from the instance's user to the recipients."""
-        return await self.send_signed(Operation.OPEN_TRANSPORT, instance, read_transport, body=write_recipients(recipients))
-
-    async def transport(self, instance: Instance, transport_id: str) -> Transport:
-        """A transport in which the instance's user takes part."""
-        query = f"transportId={quote(transport_id, safe='')}"
-        return await self.send_signed(Operation.GET_TRANSPORT, instance, read_transport, query=query)
-
-    async def report_messages(self, instance: Instance, counts: MessageCounts) -> None:
-        """Deliver counts of instant messages."""
-        await self.send_signed(Operation.REPORT_MESSAGES, instance, lambda _: None, body=write_message_counts(counts))
 
 
 def _ask(operation: Operation, body: bytes | None, query: str, parts: dict[str, str]) -> Ask:

@@ -1,4 +1,4 @@
-"""Bodies about transports, which carry instant messages: the client and the exchange share both directions.
+"""Transports, which carry instant messages, in both dialects: requests, and bodies whose both directions client and exchange share.
 
 ``write_*`` give the bytes of a body, ``read_*`` take them and raise RemoteProtocolError naming the first member that doesn't fit.
 """
@@ -6,14 +6,48 @@
 import base64
 import json
 from collections.abc import Sequence
+from urllib.parse import quote
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.signaling.dialect import IdentityKind, MessageCounts, Participant, Recipient, RemoteInstance, Transport
+from sinchphone.signaling.dialect import IdentityKind, Instance, MessageCounts, Participant, Recipient, RemoteInstance, Transport
 from sinchphone.signaling.fields import MAX_MEMBERS, Record, write_json
+from sinchphone.signaling.requests import Ask, Requests
+from sinchphone.signaling.wire import Auth, Endpoint
 
 MAX_RECIPIENTS = 64  # of one message
 MAX_IDENTITY_CHARACTERS = 255
 REPORT_VERSION = "2.0"
+
+API_ROOT = "/v1"
+OPEN_TRANSPORT = Endpoint(API_ROOT, "POST", "/transport", Auth.SIGNATURE)
+GET_TRANSPORT = Endpoint(API_ROOT, "GET", "/transport", Auth.SIGNATURE)
+REPORT_MESSAGES = Endpoint(API_ROOT, "POST", "/report/im", Auth.SIGNATURE_OR_APPLICATION)
+
+
+class TransportRequests:
+    """Requests to one platform. Methods raise what ``signaling.requests.Requests`` raises; cancelling them is safe."""
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+
+    async def open_transport(self, instance: Instance, recipients: Sequence[Recipient]) -> Transport:
+        """The transport from the instance's user to the recipients."""
+        ask = _ask("find the recipients", OPEN_TRANSPORT, body=write_recipients(recipients))
+        return await self._requests.send_signed(ask, instance, read_transport)
+
+    async def transport(self, instance: Instance, transport_id: str) -> Transport:
+        """A transport in which the instance's user takes part."""
+        ask = _ask("get the keys of a message", GET_TRANSPORT, query=f"transportId={quote(transport_id, safe='')}")
+        return await self._requests.send_signed(ask, instance, read_transport)
+
+    async def report_messages(self, instance: Instance, counts: MessageCounts) -> None:
+        """Deliver counts of instant messages."""
+        ask = _ask("deliver the message report", REPORT_MESSAGES, body=write_message_counts(counts))
+        await self._requests.send_signed(ask, instance, lambda _: None)
+
+
+def _ask(what: str, endpoint: Endpoint, *, query: str = "", body: bytes | None = None) -> Ask:
+    return Ask(what, endpoint.verb, endpoint.path(), endpoint.statuses, query, body)
 
 
 def write_recipients(recipients: Sequence[Recipient]) -> bytes:
