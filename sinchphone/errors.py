@@ -108,3 +108,10 @@ class DeviceError(SinchphoneError):
 
 class OutputError(SinchphoneError):
     """Standard output doesn't take what is written to it."""
+
+
+def leaves(error: BaseException) -> list[BaseException]:
+    """The errors in a group of them, and in the groups within; an error that is no group stands for itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in leaves(inner)]

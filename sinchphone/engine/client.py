@@ -35,6 +35,7 @@ from sinchphone.errors import (
     NetworkError,
     RemoteProtocolError,
     SinchphoneError,
+    leaves,
 )
 from sinchphone.media.port import IceServer, PortOptions
 from sinchphone.media.sound import Sound, SoundOptions
@@ -46,14 +47,13 @@ from sinchphone.protocol.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp import Client, Message, decrypt
 from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers
 from sinchphone.signaling.channel import MxpChannel
-from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
+from sinchphone.signaling.dialect import MAX_ROOM_CHARACTERS, CallReport, CallRequest, Domain, Placement
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
 from sinchphone.signaling.wire import PUSH_CAPABILITY
 
 MAX_CALLS: Final = 32  # at the same time; further incoming ones are as if we weren't there
 MAX_UNREAD_EVENTS: Final = 1024
 MAX_RECENT_CALLS: Final = 256  # ids that an INVITE can't use again
-MAX_ROOM_CHARACTERS: Final = 64  # of a conference (Sinch Voice, connectConf)
 CODECS: Final = ("opus",)
 PHONE_CODECS: Final = ("opus", "PCMU")  # a phone that knows no Opus is then reached without anybody transcoding
 REPORT_S: Final = 5.0
@@ -364,7 +364,7 @@ class SinchClient:
                 group.create_task(self._link.run(), name="link")
                 group.create_task(self._read_messages(), name="messages")
         except* SinchphoneError as group:
-            error = next(e for e in _leaves(group) if isinstance(e, SinchphoneError))
+            error = next(e for e in leaves(group) if isinstance(e, SinchphoneError))
             self._tell(ClientFailed(error=error))
         except* Exception as group:  # noqa: BLE001 - whoever waits for events must learn that there will be none
             _log.error("a bug in sinchphone ended the line", exc_info=group)
@@ -428,7 +428,3 @@ class SinchClient:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    return [leaf for error in group.exceptions for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])]

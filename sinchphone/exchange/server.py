@@ -41,6 +41,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
 from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.hosts import join_host
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.papi.names import API_ROOT
 from sinchphone.signaling.refusals import write_error
@@ -101,7 +102,7 @@ class Exchange:
     def url(self) -> str:
         """The base URL, such as ``http://127.0.0.1:4600``. Raises NetworkError before the start."""
         host = self._options.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"http://{join_host(host, self.port)}"
 
     @property
     def port(self) -> int:
@@ -114,7 +115,7 @@ class Exchange:
     def tls_url(self) -> str | None:
         """The base URL with TLS, where it listens with TLS."""
         host = self._options.host
-        return f"https://{f'[{host}]' if ':' in host else host}:{self._tls_port}" if self._tls_port else None
+        return f"https://{join_host(host, self._tls_port)}" if self._tls_port else None
 
     async def start(self) -> None:
         """Listen. Raises PortTakenError where somebody else does, NetworkError where it's not possible otherwise, StoreError."""

@@ -5,6 +5,8 @@ import ipaddress
 import socket
 from typing import Final
 
+from sinchphone.protocol.hosts import unbracketed
+
 LOOPBACK: Final = "127.0.0.1"
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - somebody's wish
 _SOMEWHERE: Final = ("192.0.2.1", 9)  # RFC 5737: nobody; nothing is sent there
@@ -34,7 +36,7 @@ async def address_towards(target: str | None) -> str:
     if target is None:
         return LOOPBACK
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(target.strip("[]"), _SOMEWHERE[1])
+        found = await asyncio.get_running_loop().getaddrinfo(unbracketed(target), _SOMEWHERE[1])
     except OSError:
         return LOOPBACK if target == "localhost" else local_address()
     addresses = [entry[4][0] for entry in found]

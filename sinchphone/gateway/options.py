@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import ConfigError
+from sinchphone.protocol.hosts import SIP_PORT, SIP_PORTS, SIPS_PORT, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, is_number_prefix, read_caller_id
 from sinchphone.schema import (
     is_host,
@@ -27,9 +28,6 @@ from sinchphone.schema import (
     read_texts,
 )
 
-DEFAULT_SIP_PORT: Final = 5060  # RFC 3261 19.1.2
-DEFAULT_SIPS_PORT: Final = 5061
-DEFAULT_PORTS: Final = {"udp": DEFAULT_SIP_PORT, "tcp": DEFAULT_SIP_PORT, "tls": DEFAULT_SIPS_PORT}
 DIGESTS: Final = ("MD5", "SHA-256")  # RFC 8760
 ANY: Final = "*"
 MAX_CALLS: Final = 1_000
@@ -56,9 +54,9 @@ class SipSettings:
     """
 
     host: str = key("127.0.0.1", read_text, "address that SIP and its sound use", trusted_only=True)
-    port: int = key(DEFAULT_SIP_PORT, read_port, "its port, UDP and TCP")
+    port: int = key(SIP_PORT, read_port, "its port, UDP and TCP")
     tls: bool = key(False, read_flag, "listen with TLS too")
-    tls_port: int = key(DEFAULT_SIPS_PORT, read_port, "its port with TLS")
+    tls_port: int = key(SIPS_PORT, read_port, "its port with TLS")
     realm: str = key("sinchphone", read_text, "what phones are told they log in to", trusted_only=True)
     digest: tuple[str, ...] = key(
         ["MD5"],
@@ -88,7 +86,7 @@ class SipSettings:
 
     def is_ours(self, host: str, port: int | None = None) -> bool:
         """Whether that host in a SIP address means this gateway. An address without a port does, whatever port it listens at."""
-        bare = host.strip("[]").lower()
+        bare = unbracketed(host).lower()
         names = {self.host.lower(), self.realm.lower(), (self.public_address or self.host).lower(), "localhost", "127.0.0.1", "::1"}
         return bare in names and port in (None, self.port, *([self.tls_port] if self.tls else []))
 
@@ -143,12 +141,12 @@ class TrunkOptions:
     @property
     def port_in_use(self) -> int:
         """The port, or the transport's own."""
-        return self.port or DEFAULT_PORTS[self.transport]
+        return self.port or SIP_PORTS[self.transport]
 
 
 def _is_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(host.strip("[]"))
+        ipaddress.ip_address(unbracketed(host))
     except ValueError:
         return False
     return True

@@ -13,7 +13,7 @@ from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.trunk.trunk import Trunk
-from sinchphone.protocol.sip.uri import join_host
+from sinchphone.protocol.hosts import join_host, unbracketed
 
 TRUNK: Final = "trunk"  # who calls without a password, and from where: the carrier,
 PEER: Final = "peer"  # a PBX or proxy at a trusted address
@@ -76,7 +76,7 @@ class SipAgents:
         """Whether an address means us, at the ports that we really have."""
         side, settings = self.listening, self._settings
         real = settings if side is None else replace(settings, port=side.agent.port, tls_port=side.agent.tls_port or 0)
-        if real.host in EVERYWHERE and is_own_address(host.strip("[]")):
+        if real.host in EVERYWHERE and is_own_address(unbracketed(host)):
             host = real.realm
         return real.is_ours(host, port)
 
@@ -126,7 +126,7 @@ class SipAgents:
 def _peer_of(trunk: Trunk) -> TrunkPeer:
     """The trunk as who calls us. One that speaks TCP or TLS isn't known by datagrams, whose source anybody can forge."""
     options = trunk.options
-    names = frozenset({options.host.lower().strip("[]")})
+    names = frozenset({unbracketed(options.host.lower())})
     if options.transport == "udp":
         return TrunkPeer(name=TRUNK, hosts=trunk, names=names, encrypted=options.srtp)
     return TrunkPeer(name=TRUNK, hosts=trunk, names=names, transports=frozenset({options.transport}), encrypted=options.srtp)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from sinchphone.errors import DestinationError
+from sinchphone.protocol.hosts import SIP_PORT
 from sinchphone.protocol.phone_numbers import bare_digits, looks_like_number, proposal, read_number, refuse_well_known_emergency
 from sinchphone.protocol.user_id import USER_RULE, is_user_id
 
@@ -82,7 +83,7 @@ def sip_address(text: str) -> str:
         raise DestinationError(f'"{written}" is not a SIP address', hint="only sip: and sips: can stand before user@host")
     address = rest if named else written
     match = _SIP.fullmatch(address)
-    if match is None or len(address.encode()) > _MAX_SIP_BYTES or not 0 < int(match["port"] or 5060) <= 65_535:
+    if match is None or len(address.encode()) > _MAX_SIP_BYTES or not 0 < int(match["port"] or SIP_PORT) <= 65_535:
         raise DestinationError(f'"{written}" is not a SIP address', hint="a SIP address is user@host or user@host:port")
     return f"sips:{address}" if named and scheme.lower() == "sips" else address
 

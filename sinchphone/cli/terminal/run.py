@@ -21,7 +21,7 @@ from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.streams import hush, stdout_pipe
-from sinchphone.errors import SinchphoneError
+from sinchphone.errors import SinchphoneError, leaves
 
 FAREWELL_S: Final = 6.0  # how long a call may take to hang up and to finish its files after the order, before it's cancelled
 
@@ -140,14 +140,8 @@ def _fail(session: Session, error: BaseException) -> ExitCode:
 
 def root_of(error: BaseException) -> BaseException:
     """The error that matters of a group of them: one of ours where there is one, else the first."""
-    leaves = _leaves(error)
-    return next((leaf for leaf in leaves if isinstance(leaf, SinchphoneError)), leaves[0])
-
-
-def _leaves(error: BaseException) -> list[BaseException]:
-    if not isinstance(error, BaseExceptionGroup):
-        return [error]
-    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    found = leaves(error)
+    return next((leaf for leaf in found if isinstance(leaf, SinchphoneError)), found[0])
 
 
 def problem_of(error: BaseException) -> Problem:

@@ -15,9 +15,9 @@ from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import Leg, Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp import CallFailure
+from sinchphone.signaling.dialect import MAX_ROOM_CHARACTERS
 from sinchphone.signaling.wire import ErrorCode
 
-MAX_ROOM_CHARACTERS: Final = 64  # Sinch Voice, connectConf
 SEATS_PER_ROOM: Final = 40  # what one core mixes, decodes and encodes within 20 ms
 ROOMS: Final = 100
 REMOVED: Final = CallFailure(None, "removed from the conference")  # what a participant is told who is hung up on

@@ -7,6 +7,7 @@ import socket
 from aiohttp import web
 
 from sinchphone.exchange.refusals import invalid
+from sinchphone.protocol.hosts import join_host
 
 
 def origin_of(request: web.Request, *, port: int | None = None) -> str:
@@ -18,7 +19,7 @@ def origin_of(request: web.Request, *, port: int | None = None) -> str:
         raise invalid("Host: that is not a host") from error
     if not host or given is None:
         raise invalid("Host: that is not a host")
-    return f"[{host}]:{port or given}" if ":" in host else f"{host}:{port or given}"
+    return join_host(host, port or given)
 
 
 def bare(origin: str) -> str:

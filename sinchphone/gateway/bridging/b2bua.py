@@ -20,16 +20,7 @@ from sinchphone.gateway.callbacks.dice import disconnected_event
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Failure, Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
 from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, Ending, failure_of_error
-from sinchphone.gateway.routing.routing import (
-    Dialling,
-    Refuse,
-    Route,
-    Terms,
-    ToAttendant,
-    ToRoom,
-    incoming_event,
-    raises_ace,
-)
+from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, Terms, ToAttendant, ToRoom, incoming_event, raises_ace
 from sinchphone.media.port import MediaPort
 from sinchphone.protocol.callback_events import Reason
 from sinchphone.protocol.svaml import ConnectConf, Continue, Hangup

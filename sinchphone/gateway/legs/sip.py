@@ -13,13 +13,13 @@ from sinchphone.gateway.legs import leg as told
 from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure, Gone, LegEvent
 from sinchphone.gateway.legs.reasons import failure_of_error
 from sinchphone.gateway.relay.relay import Transport
-from sinchphone.gateway.routing.routing import MAX_FORWARDS
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
 from sinchphone.gateway.sip.hop import Transport as SipTransport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sip.digest import Credentials
+from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 MAX_REASON_CHARACTERS: Final = 120

@@ -3,6 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 
+from sinchphone.protocol.hosts import unbracketed
 from sinchphone.schema import read_network
 
 
@@ -24,7 +25,7 @@ class Networks:
 def is_among(address: str, networks: tuple[str, ...]) -> bool:
     """Whether an IP address is one of those, or in one of those networks."""
     try:
-        one = ipaddress.ip_address(address.strip("[]").partition("%")[0])
+        one = ipaddress.ip_address(unbracketed(address).partition("%")[0])
     except ValueError:
         return False
     mapped = one.ipv4_mapped if isinstance(one, ipaddress.IPv6Address) else None

@@ -23,13 +23,13 @@ from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_targ
 from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk
 from sinchphone.protocol import svaml
 from sinchphone.protocol.callback_events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
+from sinchphone.protocol.hosts import unbracketed
 from sinchphone.protocol.phone_numbers import SHAPE, is_number, without_separators
+from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri
-from sinchphone.signaling.dialect import Domain
+from sinchphone.signaling.dialect import MAX_ROOM_CHARACTERS, Domain
 
 ROOM_PREFIXES: Final = ("conf:", "conf-", "room:")  # a phone can't dial a colon, and in a SIP address it would begin a password
-MAX_ROOM_CHARACTERS: Final = 64  # Sinch Voice, connectConf
-MAX_FORWARDS: Final = 70  # RFC 3261 8.1.1.6
 _SCHEME: Final = re.compile(r"^sips?:", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
 
@@ -324,8 +324,8 @@ def _is_at(trunk: Trunk, address: str) -> bool:
         uri = parse_uri(address)
     except RemoteProtocolError:
         return False
-    hosts = [host.strip("[]").rstrip(".").lower() for host in (uri.host, uri.parameter("maddr")) if host]
-    return any(host == trunk.options.host.strip("[]").rstrip(".").lower() or host in trunk for host in hosts)
+    hosts = [unbracketed(host).rstrip(".").lower() for host in (uri.host, uri.parameter("maddr")) if host]
+    return any(host == unbracketed(trunk.options.host).rstrip(".").lower() or host in trunk for host in hosts)
 
 
 def _first_match(rules: tuple[Rule, ...], name: str) -> str | None:

@@ -19,7 +19,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.options import GatewayOptions
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.protocol.user_id import is_user_id
-from sinchphone.signaling.dialect import Domain
+from sinchphone.signaling.dialect import MAX_ROOM_CHARACTERS, Domain
 
 MAX_PATTERN_CHARACTERS: Final = 128
 MAX_STARS: Final = 3
@@ -27,7 +27,7 @@ MAX_DIALLED_CHARACTERS: Final = 255
 REFUSALS: Final = {"busy": 486, "decline": 603, "forbidden": 403, "not-found": 404, "unavailable": 480}
 _PLACE: Final = re.compile(r"\{(\d)\}")
 _SCHEMES: Final = ("user", "room", "number", "sip", "sips")
-_ROOM: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,64}")
+_ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{MAX_ROOM_CHARACTERS}}}")
 _ADDRESS: Final = re.compile(r"[^\s\x00-\x1f\x7f<>\"@]{1,128}@[^\s\x00-\x1f\x7f<>\"@]{1,253}")
 
 

@@ -29,12 +29,13 @@ from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.gateway.sip.transport import TransportOptions
 from sinchphone.gateway.sip.usage import Usage
 from sinchphone.gateway.sip.wire import Wire
+from sinchphone.protocol.hosts import SIP_PORT, SIPS_PORT
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
-from sinchphone.protocol.sip.message import SDP, HeaderLines, Request, respond
+from sinchphone.protocol.sip.message import MAX_FORWARDS, SDP, HeaderLines, Request, respond
 from sinchphone.protocol.sip.session import Session
 from sinchphone.protocol.sip.session_middle import abilities
-from sinchphone.protocol.sip.session_state import ALLOW, MAX_FORWARDS, SessionOptions
+from sinchphone.protocol.sip.session_state import ALLOW, SessionOptions
 from sinchphone.protocol.sip.session_timer import MIN_SECONDS, read_session_expires
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, clean
@@ -74,7 +75,7 @@ class SipOptions:
     """What a user agent can be told. Port 0 takes a free one."""
 
     host: str = "127.0.0.1"
-    port: int = 5060
+    port: int = SIP_PORT
     public_address: str | None = None  # an address or name by which others than this machine reach us, where that isn't ``host``
     tls_port: int | None = None  # with ``certificate``; None: the port after ``port``
     certificate: Certificate | None = None
@@ -183,7 +184,7 @@ class SipAgent:
         if uri.host.lower() in {self.options.realm.lower(), *(one.lower() for one in self.options.domains)}:
             return True
         ports = {self.port, self.tls_port}
-        if (uri.port or (5061 if uri.is_secure else 5060)) not in ports:
+        if (uri.port or (SIPS_PORT if uri.is_secure else SIP_PORT)) not in ports:
             return False
         if uri.host.lower() in (self.options.host, "localhost"):
             return True

@@ -8,6 +8,7 @@ from typing import Final
 from sinchphone.errors import SinchphoneError
 from sinchphone.gateway.sip.hop import Hop
 from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.session_vocabulary import Answered, DigitHeard, Early, Ended, Refused, Reoffered, Ringing, SipEvent
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
@@ -58,7 +59,7 @@ class CallFacts:
     headers: Mapping[str, str]  # x-... only
     source: Hop | None = None  # where the INVITE came from
     encrypted: bool = False  # the sound must be: plain RTP is to be refused
-    max_forwards: int = 70  # how often it may still be passed on; 0: not at all (483)
+    max_forwards: int = MAX_FORWARDS  # how often it may still be passed on; 0: not at all (483)
 
 
 class SipCall:

@@ -14,10 +14,11 @@ from typing import Final
 
 from sinchphone.errors import NetworkError
 from sinchphone.gateway.sip.hop import Hop, Transport
-from sinchphone.gateway.sip.resolve import DEFAULT_PORTS, Resolver
+from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.gateway.sip.wire import Answered, Wire
+from sinchphone.protocol.hosts import SIP_PORTS
 from sinchphone.protocol.sip.digest import MAX_TRIES, Answering, Credentials
-from sinchphone.protocol.sip.message import Request, Response
+from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 USUAL_SECONDS: Final = 600
@@ -123,7 +124,7 @@ class Registration:
     def _request(self, seconds: int) -> Request:
         self._cseq += 1
         headers = (
-            ("Max-Forwards", "70"),
+            ("Max-Forwards", str(MAX_FORWARDS)),
             ("From", str(SipAddress(self._address, parameters=(("tag", self._tag),)))),
             ("To", str(SipAddress(self._address))),
             ("Call-ID", self._call_id),
@@ -157,4 +158,4 @@ def _granted(response: Response, asked: int, ours: SipUri) -> int:
 
 
 def _place(uri: SipUri) -> tuple[str | None, str, int]:
-    return uri.user, uri.host.lower(), uri.port or DEFAULT_PORTS["tls" if uri.is_secure else "udp"]
+    return uri.user, uri.host.lower(), uri.port or SIP_PORTS["tls" if uri.is_secure else "udp"]

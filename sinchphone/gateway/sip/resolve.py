@@ -29,8 +29,8 @@ from dns.rdtypes.IN.SRV import SRV
 
 from sinchphone.errors import NetworkError, NoServerError
 from sinchphone.gateway.sip.hop import Hop, Transport
+from sinchphone.protocol.hosts import SIP_PORTS, unbracketed
 
-DEFAULT_PORTS: Final[dict[Transport, int]] = {"udp": 5060, "tcp": 5060, "tls": 5061}
 _SERVICES: Final[dict[str, Transport]] = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
 _PREFIXES: Final[dict[Transport, str]] = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
 _MOST_HOPS: Final = 8  # each may take seconds to fail
@@ -73,7 +73,7 @@ class Resolver:
             if transport == "udp":
                 raise NetworkError("a sips address can't be reached over UDP")
             transport = "tls"
-        numeric = host.strip("[]")
+        numeric = unbracketed(host)
         if _is_address(numeric):
             return [_numeric(numeric, port, transport or "udp")]
         try:
@@ -94,7 +94,7 @@ class Resolver:
                 servers = await self._services(host, transport)
         if servers is None:
             default = transport or "udp"
-            servers = [_Server(host, DEFAULT_PORTS[default], default)]
+            servers = [_Server(host, SIP_PORTS[default], default)]
         return await self._hops(servers, host)
 
     async def _services(self, host: str, transport: Transport | None) -> list[_Server] | None:
@@ -193,7 +193,7 @@ def _in_turn(records: Sequence[SRV], chance: Callable[[], float]) -> list[SRV]:
 
 
 def _numeric(host: str, port: int | None, transport: Transport) -> Hop:
-    return _hop(host, DEFAULT_PORTS[transport] if port is None else port, transport, "")
+    return _hop(host, SIP_PORTS[transport] if port is None else port, transport, "")
 
 
 def _hop(address: str, port: int, transport: Transport, domain: str) -> Hop:

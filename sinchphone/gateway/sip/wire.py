@@ -16,8 +16,8 @@ from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.gateway.sip.hop import LONGEST_UDP_REQUEST_BYTES, Hop, TransportError
-from sinchphone.gateway.sip.resolve import DEFAULT_PORTS
 from sinchphone.gateway.sip.transport import TransportOptions, Transports
+from sinchphone.protocol.hosts import SIP_PORTS
 from sinchphone.protocol.sip.layer import Arrived, Gone, Layer, LayerEffect, Responded, Transmit, Unanswered, Unsent
 from sinchphone.protocol.sip.message import (
     MAGIC_COOKIE,
@@ -292,7 +292,7 @@ class Wire:
             self._transports.send(data, back, lambda _: self._unsent(key))
             return
         via = message.via  # the connection is gone: a new one to where the request says that it came from (RFC 3261 18.2.2)
-        again = Hop(hop.transport, hop.host, via.port or DEFAULT_PORTS[hop.transport])
+        again = Hop(hop.transport, hop.host, via.port or SIP_PORTS[hop.transport])
         self._transports.send(data, back, lambda _: self._transports.send(data, again, lambda _: self._unsent(key)))
 
     def _unsent(self, key: str) -> None:
@@ -328,4 +328,4 @@ def _way_back(response: Response, hop: Hop) -> Hop:
     via = response.via
     if hop.is_reliable or via.parameter("rport"):
         return hop
-    return replace(hop, port=via.port or DEFAULT_PORTS["udp"])
+    return replace(hop, port=via.port or SIP_PORTS["udp"])

@@ -13,9 +13,10 @@ from typing import Final
 
 from sinchphone.exchange.destinations.dialplan import is_simulated
 from sinchphone.gateway.legs.leg import Failure
-from sinchphone.gateway.options import ANY, DEFAULT_PORTS, SipTransport, TrunkOptions
+from sinchphone.gateway.options import ANY, SipTransport, TrunkOptions
 from sinchphone.gateway.routing.networks import Networks
 from sinchphone.protocol.callback_events import PRIVATE
+from sinchphone.protocol.hosts import SIP_PORTS, bracketed, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading
 from sinchphone.protocol.sip.uri import SipUri
 
@@ -36,14 +37,9 @@ class TrunkCall:
     @property
     def uri(self) -> str:
         """The Request-URI (RFC 3261 19.1.6 for numbers)."""
-        port = "" if self.port == DEFAULT_PORTS[self.transport] else f":{self.port}"
+        port = "" if self.port == SIP_PORTS[self.transport] else f":{self.port}"
         transport = "" if self.transport == "udp" else f";transport={self.transport}"
         return f"sip:{self.user.replace('#', '%23')}@{bracketed(self.host)}{port}{transport}"
-
-
-def bracketed(host: str) -> str:
-    """A host as URIs write it: IPv6 addresses in brackets."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 class Trunk:
@@ -61,7 +57,7 @@ class Trunk:
     def registrar(self) -> str:
         """Where it is registered, as a URI."""
         options = self.options
-        port = "" if options.port_in_use == DEFAULT_PORTS[options.transport] else f":{options.port_in_use}"
+        port = "" if options.port_in_use == SIP_PORTS[options.transport] else f":{options.port_in_use}"
         return f"sip:{bracketed(options.host)}{port}"
 
     def __contains__(self, address: object) -> bool:
@@ -84,8 +80,8 @@ class Trunk:
 
     def may_redirect(self, call: TrunkCall, uri: SipUri) -> bool:
         """Whether the trunk may send a call on to that address: at its own host or addresses, a number that may be called."""
-        host = uri.host.lower().strip("[]")
-        if host != self.options.host.lower().strip("[]") and host not in self:
+        host = unbracketed(uri.host.lower())
+        if host != unbracketed(self.options.host.lower()) and host not in self:
             return False
         number = self.options.strip + (uri.user or "").removeprefix(self.options.prefix)
         return uri.user == call.user or (is_number(number) and self.allows(number))
@@ -146,6 +142,6 @@ def _digits(number: str) -> str:
 def _literal(host: str) -> tuple[str, ...]:
     """The host, where it's an address and not a name."""
     try:
-        return (str(ipaddress.ip_address(host.strip("[]"))),)
+        return (str(ipaddress.ip_address(unbracketed(host))),)
     except ValueError:
         return ()

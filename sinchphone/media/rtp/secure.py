@@ -3,12 +3,12 @@
 import secrets
 from typing import Final
 
-from sinchphone.media.webrtc import seam
+from sinchphone.media import srtp_library
 from sinchphone.protocol.sdp import SUITE_KEY_BYTES, Crypto
 
 _PROFILES: Final = {
-    "AES_CM_128_HMAC_SHA1_80": seam.SrtpPolicy.SRTP_PROFILE_AES128_CM_SHA1_80,
-    "AES_CM_128_HMAC_SHA1_32": seam.SrtpPolicy.SRTP_PROFILE_AES128_CM_SHA1_32,
+    "AES_CM_128_HMAC_SHA1_80": srtp_library.SrtpPolicy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    "AES_CM_128_HMAC_SHA1_32": srtp_library.SrtpPolicy.SRTP_PROFILE_AES128_CM_SHA1_32,
 }
 
 
@@ -22,7 +22,7 @@ class SrtpSender:
 
     def __init__(self, crypto: Crypto) -> None:
         self._crypto = crypto
-        self._session = _session(crypto, seam.SrtpPolicy.SSRC_ANY_OUTBOUND)
+        self._session = _session(crypto, srtp_library.SrtpPolicy.SSRC_ANY_OUTBOUND)
 
     def fits(self, crypto: Crypto) -> bool:
         """Whether that's still the key. Then it's kept: what was sent once must not be sent again (RFC 3711 3.3.1)."""
@@ -32,7 +32,7 @@ class SrtpSender:
         """The packet as it travels; ``None`` where it can't be protected."""
         try:
             return self._session.protect_rtcp(packet) if control else self._session.protect(packet)
-        except (seam.SrtpError, ValueError):
+        except (srtp_library.SrtpError, ValueError):
             return None
 
 
@@ -41,7 +41,7 @@ class SrtpReceiver:
 
     def __init__(self, crypto: Crypto) -> None:
         self._crypto = crypto
-        self._session = _session(crypto, seam.SrtpPolicy.SSRC_ANY_INBOUND)
+        self._session = _session(crypto, srtp_library.SrtpPolicy.SSRC_ANY_INBOUND)
 
     def fits(self, crypto: Crypto) -> bool:
         """Whether that's still the key. Then it's kept: what came once is not taken again."""
@@ -51,9 +51,9 @@ class SrtpReceiver:
         """The packet in the clear; ``None`` for one that isn't the peer's, or came before."""
         try:
             return self._session.unprotect_rtcp(packet) if control else self._session.unprotect(packet)
-        except (seam.SrtpError, ValueError):  # ValueError: longer than the library takes
+        except (srtp_library.SrtpError, ValueError):  # ValueError: longer than the library takes
             return None
 
 
-def _session(crypto: Crypto, kind: int) -> seam.SrtpSession:
-    return seam.SrtpSession(seam.SrtpPolicy(key=crypto.key, ssrc_type=kind, srtp_profile=_PROFILES[crypto.suite]))
+def _session(crypto: Crypto, kind: int) -> srtp_library.SrtpSession:
+    return srtp_library.SrtpSession(srtp_library.SrtpPolicy(key=crypto.key, ssrc_type=kind, srtp_profile=_PROFILES[crypto.suite]))

@@ -1,6 +1,6 @@
-"""The only file that knows aiortc, aioice and pylibsrtp: every name of theirs that this house uses, and nothing else.
+"""The only file that knows aiortc and aioice: every name of theirs that this house uses, and nothing else.
 
-We use the libraries' parts below their peer connection: the ICE agent, the DTLS transport, the SRTP sessions. So no
+We use the libraries' parts below their peer connection: the ICE agent and the DTLS transport. So no
 module attribute of theirs is ever replaced; what has to differ is a subclass of ours (``ice.IceConnection``,
 ``ice.IceSocket``, ``secure.Certificate``). Their versions are pinned to one minor release, because private names are
 among those that we use: they are listed in PRIVATE_NAMES with the reason, and ``tests/media/test_webrtc_seam.py`` fails
@@ -18,9 +18,6 @@ from aioice.stun import Message as StunMessage
 from aioice.stun import Method as StunMethod
 from aioice.stun import TransactionError
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, SRTPProtectionProfile
-from pylibsrtp import Error as SrtpError
-from pylibsrtp import Policy as SrtpPolicy
-from pylibsrtp import Session as SrtpSession
 
 __all__ = [
     "ICE_COMPLETED",
@@ -33,9 +30,6 @@ __all__ = [
     "RTCDtlsParameters",
     "RTCDtlsTransport",
     "SRTPProtectionProfile",
-    "SrtpError",
-    "SrtpPolicy",
-    "SrtpSession",
     "StunClass",
     "StunMessage",
     "StunMethod",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from sinchphone.errors import MediaError
+from sinchphone.media import srtp_library
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
@@ -144,7 +145,7 @@ class SecurePath:
         session = self._dtls._tx_srtp
         try:
             protected = session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet)
-        except seam.SrtpError:
+        except srtp_library.SrtpError:
             return False
         return self.ice.send_media(protected)
 
@@ -177,7 +178,7 @@ class SecurePath:
         control = is_rtcp(data)
         try:
             plain = session.unprotect_rtcp(data) if control else session.unprotect(data)
-        except (seam.SrtpError, ValueError):  # not from our peer, or an old packet again, or longer than the library takes
+        except (srtp_library.SrtpError, ValueError):  # not from our peer, or an old packet again, or longer than the library takes
             return
         self._listener.packet(plain, control)
 

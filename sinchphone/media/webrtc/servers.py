@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sinchphone.media.port import IceServer
+from sinchphone.protocol.hosts import unbracketed
 
 MAX_SERVERS: Final = 6
 _URL: Final = re.compile(r"(stun|turns?):(\[[0-9a-fA-F:.]+\]|[^\s:?@\[\]]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?", re.IGNORECASE)
@@ -36,7 +37,7 @@ def _parse(url: str, source: IceServer) -> Server | None:
     match = _URL.fullmatch(url.strip())
     if match is None:
         return None
-    scheme, host, port, transport = match[1].lower(), match[2].strip("[]"), match[3], (match[4] or "").lower()
+    scheme, host, port, transport = match[1].lower(), unbracketed(match[2]), match[3], (match[4] or "").lower()
     tls = scheme == "turns"
     number = int(port) if port else (_TLS_PORT if tls else _PORT)
     if not 0 < number < 65_536 or (tls and transport == "udp"):

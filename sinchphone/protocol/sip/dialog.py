@@ -1,6 +1,6 @@
 """Dialogs: who talks to whom, by which way, in which order (RFC 3261 12)."""
 
-from sinchphone.protocol.sip.message import HeaderLines, Request, Response
+from sinchphone.protocol.sip.message import MAX_FORWARDS, HeaderLines, Request, Response
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_address
 
 
@@ -57,7 +57,13 @@ class Dialog:
         uri, routes = self.remote_target.for_request(), [str(one) for one in self.routes]
         if self.routes and not self.routes[0].uri.is_loose:  # a strict router wants itself in the request line
             uri, routes = self.routes[0].uri.for_request(), [*routes[1:], f"<{self.remote_target}>"]
-        own = [("Max-Forwards", "70"), ("From", self.local), ("To", self.remote), ("Call-ID", self.call_id), ("CSeq", f"{number} {method}")]
+        own = [
+            ("Max-Forwards", str(MAX_FORWARDS)),
+            ("From", self.local),
+            ("To", self.remote),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{number} {method}"),
+        ]
         return Request((*(("Route", one) for one in routes), *own, *headers), b"", method, uri)
 
     def is_in_order(self, request: Request) -> bool:

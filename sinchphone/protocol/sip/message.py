@@ -18,13 +18,13 @@ from typing import Final, Self, TypeAlias
 import sipmessage
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
+from sinchphone.protocol.hosts import join_host
 from sinchphone.protocol.sip.uri import (
     Parameters,
     SipAddress,
     SipUri,
     clean,
     format_parameters,
-    join_host,
     parse_address,
     parse_parameters,
     parse_uri,
@@ -37,7 +37,8 @@ HeaderLines: TypeAlias = tuple[tuple[str, str], ...]
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_HEADERS: Final = 256
-MAX_VIAS: Final = 70  # as many as there may be forwards
+MAX_FORWARDS: Final = 70  # RFC 3261 8.1.1.6
+MAX_VIAS: Final = MAX_FORWARDS
 MAX_ROUTES: Final = 32
 MAX_CSEQ: Final = 2**31 - 1  # RFC 3261 8.1.1.5
 MAGIC_COOKIE: Final = "z9hG4bK"  # RFC 3261 8.1.1.7

@@ -20,8 +20,8 @@ from sinchphone.protocol.sip import session_middle as middle
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Credentials
-from sinchphone.protocol.sip.message import Request, Response, respond
-from sinchphone.protocol.sip.session_state import ALLOW, MAX_FORWARDS, Pending, SessionOptions, SessionState
+from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response, respond
+from sinchphone.protocol.sip.session_state import ALLOW, Pending, SessionOptions, SessionState
 from sinchphone.protocol.sip.session_vocabulary import Effect, Input, Phase
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 

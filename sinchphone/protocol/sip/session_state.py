@@ -7,7 +7,7 @@ from typing import Final
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Answering, Credentials
-from sinchphone.protocol.sip.message import SDP, HeaderLines, Request, Response
+from sinchphone.protocol.sip.message import MAX_FORWARDS, SDP, HeaderLines, Request, Response
 from sinchphone.protocol.sip.session_timer import SessionTimer
 from sinchphone.protocol.sip.session_vocabulary import Effect, Phase, SipEvent
 from sinchphone.protocol.sip.transactions import Timing
@@ -16,7 +16,6 @@ from sinchphone.protocol.sip.uri import SipAddress, SipUri, quoted
 ALLOW: Final = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS"
 SUPPORTED: Final = "100rel, timer"
 REMIND_SECONDS: Final = 60.0  # a proxy forgets an INVITE after 3 minutes without a provisional response (RFC 3261 13.3.1.1)
-MAX_FORWARDS: Final = 70
 MAX_REASON_CHARACTERS: Final = 128
 ELSEWHERE: Final = "Call completed elsewhere"  # the words of RFC 3326 4.1
 

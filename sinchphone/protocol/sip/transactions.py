@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from sinchphone.protocol.sip.message import Request, Response
+from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +305,7 @@ class Transaction:
 
 def acknowledge(invite: Request, response: Response) -> Request:
     """The ACK of a final response that isn't 2xx: hop by hop, in the INVITE's transaction (RFC 3261 17.1.1.3)."""
-    headers = [("Via", invite.values("Via")[0]), ("Max-Forwards", "70"), ("From", invite.first("From") or "")]
+    headers = [("Via", invite.values("Via")[0]), ("Max-Forwards", str(MAX_FORWARDS)), ("From", invite.first("From") or "")]
     headers += [("To", response.first("To") or ""), ("Call-ID", invite.call_id), ("CSeq", f"{invite.cseq.number} ACK")]
     return Request((*headers, *_repeated_headers(invite)), b"", "ACK", invite.uri)
 
@@ -314,7 +314,7 @@ def cancel(invite: Request, reason: str = "") -> Request:
     """The CANCEL of an INVITE (RFC 3261 9.1), with a Reason header's value (RFC 3326)."""
     names = [
         ("Via", invite.values("Via")[0]),
-        ("Max-Forwards", "70"),
+        ("Max-Forwards", str(MAX_FORWARDS)),
         ("From", invite.first("From") or ""),
         ("To", invite.first("To") or ""),
     ]

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.hosts import join_host
 from sinchphone.protocol.phone_numbers import global_number
 
 Parameters: TypeAlias = tuple[tuple[str, str | None], ...]
@@ -221,12 +222,6 @@ def unquoted(text: str) -> str:
 def clean(text: str) -> str:
     """Without the marks that stand for bytes that aren't UTF-8."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
-
-
-def join_host(host: str, port: int | None) -> str:
-    """``host:port``, with the brackets that IPv6 needs."""
-    shown = f"[{host}]" if ":" in host else host
-    return shown if port is None else f"{shown}:{port}"
 
 
 def split_host(text: str) -> tuple[str, int | None]:
