@@ -11,9 +11,10 @@ from typing import Final
 
 from sinchphone.exchange.calls.line import Line
 from sinchphone.gateway.bridging.b2bua import B2buaCall
+from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.callbacks.backend import BackendSession
 from sinchphone.gateway.context import GatewayContext
-from sinchphone.gateway.legs.leg import CallerName, Dialled, IncomingLeg
+from sinchphone.gateway.legs.leg import IncomingLeg
 from sinchphone.gateway.legs.mxp import MxpIncomingLeg
 from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
 from sinchphone.gateway.relay.relay import Transport

@@ -15,7 +15,7 @@ from sinchphone.exchange.destinations.gateway import GatewayParts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found
-from sinchphone.gateway.legs.leg import CallerName, Dialled
+from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.options import GatewayOptions
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Source, ToAttendant, ToRoom, ToUser
 from sinchphone.gateway.runtime import GatewayRuntime, open_runtime

@@ -7,8 +7,8 @@ from typing import Final, TypeAlias
 
 from sinchphone.exchange.options import Certificate
 from sinchphone.gateway.local_addresses import EVERYWHERE, address_towards, is_own_address, local_address
+from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import SipSettings
-from sinchphone.gateway.routing.networks import Networks
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip.registrar import Registrar

@@ -11,8 +11,9 @@ import pytest
 
 from sinchphone.errors import MediaError
 from sinchphone.gateway.bridging.b2bua import B2buaCall
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.context import GatewayContext
-from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure, Gone, LegEvent
+from sinchphone.gateway.legs.leg import Gone, LegEvent
 from sinchphone.gateway.legs.reasons import Ending
 from sinchphone.gateway.relay.relay import RelayEvent, Side, Transport
 from sinchphone.gateway.routing.routing import Dialling, Route, Source, ToUser

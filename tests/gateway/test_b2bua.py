@@ -6,17 +6,8 @@ from typing import Any
 import pytest
 
 from sinchphone.gateway.bridging import forking, lifetime
-from sinchphone.gateway.legs.leg import (
-    Answered,
-    BranchRings,
-    DigitPressed,
-    Early,
-    Failure,
-    Gone,
-    Reoffered,
-    Ringing,
-    Trickled,
-)
+from sinchphone.gateway.call_facts import Failure
+from sinchphone.gateway.legs.leg import Answered, BranchRings, DigitPressed, Early, Gone, Reoffered, Ringing, Trickled
 from sinchphone.gateway.legs.reasons import Ending
 from sinchphone.gateway.relay.relay import BranchCandidate, DigitHeard, Side, SideConnected, SideLost
 from sinchphone.gateway.routing.routing import Refuse, Terms, ToUser

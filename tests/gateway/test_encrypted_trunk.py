@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from sinchphone.gateway.call_control import CallControl
-from sinchphone.gateway.legs.leg import CallerName, Dialled
+from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.legs.sip import SipIncomingLeg
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.gateway.sip.calls import CallFacts, SipCall

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from sinchphone.errors import ConfigError
+from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import SipSettings
-from sinchphone.gateway.routing.networks import Networks
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
 from sinchphone.gateway.sip.calls import Ended, Refused, SipCall, SipTarget
 from sinchphone.gateway.sip.registrar import Registrar

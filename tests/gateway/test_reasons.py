@@ -12,8 +12,9 @@ from sinchphone.errors import (
     SinchphoneError,
 )
 from sinchphone.exchange.refusals import RefusedError, not_found, too_many
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.callbacks.dice import disconnected_event
-from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure, Gone
+from sinchphone.gateway.legs.leg import Gone
 from sinchphone.gateway.legs.reasons import CallRefusedError, Ending, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg
 from sinchphone.gateway.routing.routing import Dialling, Source

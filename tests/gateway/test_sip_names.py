@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sinchphone.gateway.call_control import caller_of, dialled_in
-from sinchphone.gateway.legs.leg import CallerName, Dialled
+from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.gateway.sip.calls import CallFacts, SipCall

@@ -1,7 +1,7 @@
 import pytest
 
 from sinchphone.errors import ConfigError
-from sinchphone.gateway.legs.leg import Failure
+from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.options import GatewayOptions, TrunkOptions
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkCall
 from sinchphone.protocol.sip.uri import parse_uri

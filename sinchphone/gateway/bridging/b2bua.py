@@ -15,10 +15,11 @@ from sinchphone.gateway.bridging.forking import Forking
 from sinchphone.gateway.bridging.ivr import Ivr, attend, enter_room
 from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS, CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
 from sinchphone.gateway.callbacks.dice import disconnected_event
 from sinchphone.gateway.context import GatewayContext
-from sinchphone.gateway.legs.leg import Failure, Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
+from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
 from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, Ending, failure_of_error
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, Terms, ToAttendant, ToRoom, incoming_event, raises_ace
 from sinchphone.media.port import MediaPort

@@ -16,7 +16,8 @@ from sinchphone.errors import NoPortError, SinchphoneError
 from sinchphone.gateway.bridging.bridges import Bridge
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
-from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Failure, Gone, LegEvent, OutgoingLeg, Ringing
+from sinchphone.gateway.call_facts import Failure
+from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, LegEvent, OutgoingLeg, Ringing
 from sinchphone.gateway.legs.reasons import NO_ANSWER, Ending, failure_of_error
 from sinchphone.protocol.callback_events import Reason
 

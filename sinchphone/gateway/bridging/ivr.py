@@ -11,8 +11,8 @@ from sinchphone.exchange.destinations.dialplan import Plan
 from sinchphone.exchange.destinations.parties import Speaker
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.callbacks.announcements import Announcements
-from sinchphone.gateway.legs.leg import Failure
 from sinchphone.gateway.legs.reasons import DECLINED, Ending
 from sinchphone.media.sound import Party
 from sinchphone.protocol.callback_events import Reason

@@ -13,41 +13,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.protocol.jsep import Candidate
-from sinchphone.signaling.dialect import Domain
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a call ends early. ``status`` is SIP's number, ``reason`` a sentence: escape it before it's shown; ``domain`` who says so."""
-
-    status: int
-    reason: str
-    domain: str = "exchange"  # or "sip"
-
-
-@dataclass(frozen=True, slots=True)
-class CallerName:
-    """Who calls, as the called side may see it. ``domain`` says where the call comes from.
-
-    ``identity`` is a user id (MXP), a SIP address without its scheme (SIP) or a number (PSTN); ``caller_id`` the number that phones
-    show, ``None`` where it's withheld or there is none.
-    """
-
-    domain: Domain
-    identity: str = field(repr=False)
-    caller_id: str | None = field(default=None, repr=False)
-    display_name: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Dialled:
-    """What the caller asked for."""
-
-    domain: Domain
-    identity: str = field(repr=False)
-
 
 # What legs tell
 

@@ -29,18 +29,8 @@ from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.gateway.legs.leg import (
-    Answered,
-    BranchRings,
-    CallerName,
-    Dialled,
-    Failure,
-    Gone,
-    LegEvent,
-    Reoffered,
-    Ringing,
-    Trickled,
-)
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
+from sinchphone.gateway.legs.leg import Answered, BranchRings, Gone, LegEvent, Reoffered, Ringing, Trickled
 from sinchphone.gateway.legs.reasons import DECLINED, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.media.outbox import Outbox

@@ -9,7 +9,8 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.pubsub.broker import Broker
-from sinchphone.gateway.legs.leg import CallerName, Failure, OutgoingLeg
+from sinchphone.gateway.call_facts import CallerName, Failure
+from sinchphone.gateway.legs.leg import OutgoingLeg
 from sinchphone.gateway.legs.mxp import MxpOutgoingLeg
 from sinchphone.gateway.legs.reasons import CallRefusedError
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg, Srtp

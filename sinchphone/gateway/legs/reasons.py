@@ -19,7 +19,7 @@ from sinchphone.errors import (
     SinchphoneError,
 )
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.gateway.legs.leg import Failure
+from sinchphone.gateway.call_facts import Failure
 from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.callback_events import Reason
 from sinchphone.protocol.mxp import CallFailure

@@ -9,8 +9,9 @@ from enum import Enum
 from typing import Final
 
 from sinchphone.errors import MediaError, SinchphoneError
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs import leg as told
-from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure, Gone, LegEvent
+from sinchphone.gateway.legs.leg import Gone, LegEvent
 from sinchphone.gateway.legs.reasons import failure_of_error
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.gateway.sip import calls as sip

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias, assert_never
 from sinchphone.errors import ConfigError, RemoteProtocolError
 from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER, Plan, is_simulated, plan_for
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.gateway.legs.leg import CallerName, Dialled, Failure
+from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.options import GatewayOptions, SipSettings, SipTransport
 from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_target, refusal_status
 from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk

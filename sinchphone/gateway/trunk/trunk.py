@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sinchphone.exchange.destinations.dialplan import is_simulated
-from sinchphone.gateway.legs.leg import Failure
+from sinchphone.gateway.call_facts import Failure
+from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import ANY, SipTransport, TrunkOptions
-from sinchphone.gateway.routing.networks import Networks
 from sinchphone.protocol.callback_events import PRIVATE
 from sinchphone.protocol.hosts import SIP_PORTS, bracketed, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading

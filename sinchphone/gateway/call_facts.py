@@ -1,0 +1,36 @@
+"""Who calls, whom they asked for, and why a call ends early: what every part of the gateway says about a call."""
+
+from dataclasses import dataclass, field
+
+from sinchphone.signaling.dialect import Domain
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a call ends early. ``status`` is SIP's number, ``reason`` a sentence: escape it before it's shown; ``domain`` who says so."""
+
+    status: int
+    reason: str
+    domain: str = "exchange"  # or "sip"
+
+
+@dataclass(frozen=True, slots=True)
+class CallerName:
+    """Who calls, as the called side may see it. ``domain`` says where the call comes from.
+
+    ``identity`` is a user id (MXP), a SIP address without its scheme (SIP) or a number (PSTN); ``caller_id`` the number that phones
+    show, ``None`` where it's withheld or there is none.
+    """
+
+    domain: Domain
+    identity: str = field(repr=False)
+    caller_id: str | None = field(default=None, repr=False)
+    display_name: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """What the caller asked for."""
+
+    domain: Domain
+    identity: str = field(repr=False)
