@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.audio.level import FULL_SCALE, amplitude, mean_square, power_to_dbfs
+from sinchphone.audio.level import FULL_SCALE, mean_square, power_to_dbfs
 
 ROWS: Final = (697.0, 770.0, 852.0, 941.0)  # [Hz]
 COLUMNS: Final = (1209.0, 1336.0, 1477.0, 1633.0)
@@ -41,14 +41,6 @@ class Heard:
     digit: str
     at: int
     samples: int
-
-
-def tone_of(digit: str, samples: int, level_dbfs: float = -13.0) -> Samples:
-    """``samples`` of a digit's two tones, each at ``level_dbfs``. Raises KeyError for what isn't a digit."""
-    times = np.arange(samples) / RATE
-    wave = sum(np.sin(2 * math.pi * hz * times) for hz in TONES[digit])
-    tone: Samples = np.rint(np.clip(amplitude(level_dbfs) * wave, -32_768, 32_767)).astype(np.int16)
-    return tone
 
 
 class Detector:

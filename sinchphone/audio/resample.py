@@ -1,12 +1,10 @@
 """Between 48 kHz and the rates of telephone codecs: polyphase filters that work block by block (8 kHz: factor 6, 16 kHz: factor 3).
 
-A Kaiser-windowed sinc, linear in phase. Its delay is 1.5 ms each way for 8 kHz and 0.9 ms for 16 kHz, as ``DELAY_SAMPLES`` says; what
+A Kaiser-windowed sinc, linear in phase. Its delay is 1.5 ms each way for 8 kHz and 0.9 ms for 16 kHz; what
 lies above the lower rate's band is at least 56 dB down from 4.6 (8.9) kHz on, and the pass band reaches to 3.4 (7.1) kHz.
 """
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -18,7 +16,6 @@ Wave: TypeAlias = NDArray[np.float32]  # samples as they come out of a filter: i
 
 _TAPS: Final = {3: 30, 6: 24}  # of each phase
 _KAISER_BETA: Final = 5.65  # some 60 dB
-DELAY_SAMPLES: Final[Mapping[int, int]] = MappingProxyType({factor: factor * taps // 2 for factor, taps in _TAPS.items()})  # at 48 kHz
 
 
 def to_samples(wave: Wave) -> Samples:

@@ -3,7 +3,7 @@
 ::
 
     take(data) -> sound, with copies of it (RFC 2198) -> receiver, or the sink       wanted(): what to ask for again (RFC 4585)
-               -> digits -> on_digit
+               -> digits -> on_digit       and those that are in the sound -> on_tone
 """
 
 import math
@@ -17,6 +17,7 @@ from sinchphone.media.agreement import COMFORT_NOISE, Agreement
 from sinchphone.media.codecs.choice import AnyDecoder, mark
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
 from sinchphone.media.receiver import MAX_PAYLOAD_BYTES, Receiver
+from sinchphone.media.tone_listener import ToneListener
 from sinchphone.protocol.nack import Missing, Nack
 from sinchphone.protocol.red import Block, decode_red
 from sinchphone.protocol.rtp import Packet, Reception, Report, ReportBlock, decode_packet
@@ -29,14 +30,23 @@ Sink = Callable[[EncodedFrame], object]
 
 
 class Inbound:
-    """Sorts out what the packets are and whose. In the media thread only. ``on_digit`` is told of each digit, once."""
+    """Sorts out what the packets are and whose. In the media thread only. ``on_digit`` is told of each digit, once; ``on_tone`` of each
+    that comes as sound, from a peer that agreed to no telephone-events."""
 
-    def __init__(self, on_digit: Callable[[Digit], None], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        on_digit: Callable[[Digit], None],
+        on_tone: Callable[[Digit], None] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.packets = 0
         self.octets = 0  # of payload
         self._decoder = AnyDecoder()
         self.receiver: Final = Receiver(self._decoder, clock=clock)
         self._on_digit = on_digit
+        self._on_tone = on_tone
+        self._tones: ToneListener | None = None
         self._clock = clock
         self._sounds: dict[int, CodecFormat] = {}  # by payload type
         self._reds: frozenset[int] = frozenset()  # payload types of sound with copies
@@ -55,7 +65,15 @@ class Inbound:
         """What may come from now on. Raises MediaError where a codec isn't there."""
         self._decoder.load([agreement.codec])
         self._decoder.expect(agreement.receives)
+        self._listen_for_tones(agreement)
         self._sounds, self._events, self._reds = dict(agreement.receives), dict(agreement.events), agreement.repair.reds
+
+    def _listen_for_tones(self, agreement: Agreement) -> None:
+        if agreement.event is not None or self._on_tone is None:
+            self._tones = None
+            return
+        self._tones = self._tones or ToneListener(self._on_tone)
+        self._tones.expect(agreement)
 
     def divert(self, sink: Sink | None) -> None:
         """From now on give sound to ``sink`` as it comes, instead of the receiver."""
@@ -131,6 +149,8 @@ class Inbound:
     def _take_sound(self, packet: Packet, blocks: tuple[Block, ...], now: float, *, again: bool) -> None:
         """The packet's own frame, and the copies of those before it. Of these only what is missing is passed on, in its order."""
         *copies, primary = blocks
+        if self._tones is not None and not again:
+            self._tones.push(packet.sequence, primary.payload_type, primary.payload)
         frames = [(packet.sequence, primary)]
         for age, copy in enumerate(reversed(copies), 1):
             number = (packet.sequence - age) & 0xFFFF
@@ -170,6 +190,7 @@ class Inbound:
                 self.receiver.rest(-math.inf if clock_rate else -float(packet.payload[0] & 0x7F))  # the level of noise: RFC 3389 3.1
         if clock_rate is None:
             return
+        self._tones = None  # it sends them all the same
         exact = self._source is None or self._source.rate == clock_rate
         self._tell(self._digits.push(packet.payload, packet.timestamp, marker=packet.marker, clock_rate=clock_rate, now=now, exact=exact))
 

@@ -106,10 +106,11 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class DigitHeard:
-    """The peer sent a digit as a telephone-event (RFC 4733): one of ``0-9 * # A-D``."""
+    """The peer sent a digit: one of ``0-9 * # A-D``. ``in_band``: it is in the sound, since telephone-events (RFC 4733) weren't agreed."""
 
     digit: str
     duration_ms: int
+    in_band: bool = False
 
 
 PortEvent: TypeAlias = CandidateFound | Connected | FirstPacket | Failed | Lost | DigitHeard | RestartWanted | Moved | PortWarning

@@ -34,7 +34,7 @@ class Stream:
         self._transmit = transmit
         self._tell = tell
         self._outbound = Outbound(ssrc, transmit)
-        self._inbound = Inbound(self._digit_heard)
+        self._inbound = Inbound(self._digit_heard, self._tone_heard)
         self._keypad = Keypad(self._outbound)
         self._round_trip_ms: float | None = None
         self._sent_loss_percent: float | None = None
@@ -137,3 +137,6 @@ class Stream:
 
     def _digit_heard(self, digit: Digit) -> None:
         self._tell(DigitHeard(digit.digit, digit.duration_ms))
+
+    def _tone_heard(self, digit: Digit) -> None:
+        self._tell(DigitHeard(digit.digit, digit.duration_ms, in_band=True))

@@ -6,7 +6,6 @@ from typing import Final
 from sinchphone.errors import LocalProtocolError
 
 MAX_DIGITS: Final = 256  # asked for at once, pauses included
-PAUSES_S: Final = {"w": 0.5, "W": 1.0}
 _DIGITS: Final = re.compile(r"[0-9*#A-DwW]+")
 _IGNORED: Final = str.maketrans("", "", " -")
 

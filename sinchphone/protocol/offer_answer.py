@@ -59,12 +59,6 @@ class Agreed:
     our_key: Crypto | None = None
     peer_key: Crypto | None = None
 
-    @property
-    def packet_ms(self) -> int:
-        """How much sound the peer wants in a packet [ms]; 20 where it doesn't say or wants something odd."""
-        wanted = min(self.remote.ptime_ms or 20, self.remote.max_ptime_ms or 200)
-        return wanted if wanted in (10, 20, 30, 40, 60) else 20
-
 
 class Negotiation:
     """The offers and answers of one leg."""

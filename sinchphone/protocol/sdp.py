@@ -17,7 +17,6 @@ MAX_SDP_BYTES: Final = 64 * 1024
 MAX_SECTIONS: Final = 16
 MAX_FORMATS: Final = 64  # of one section
 MAX_CRYPTOS: Final = 16
-MAX_PTIME_MS: Final = 200
 
 SENDRECV, SENDONLY, RECVONLY, INACTIVE = "sendrecv", "sendonly", "recvonly", "inactive"
 DIRECTIONS: Final = (SENDRECV, SENDONLY, RECVONLY, INACTIVE)
@@ -139,16 +138,6 @@ class Section:
             return said
         return self.port if self.rtcp_mux else min(self.port + 1, 65535)
 
-    @property
-    def ptime_ms(self) -> int | None:
-        """How much sound its sender wants in a packet [ms]."""
-        return _time_of(self.first("ptime"))
-
-    @property
-    def max_ptime_ms(self) -> int | None:
-        """How much sound its sender takes in a packet [ms]."""
-        return _time_of(self.first("maxptime"))
-
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -266,12 +255,6 @@ def _read_crypto(line: str) -> Crypto | None:
     except binascii.Error:
         return None
     return Crypto(int(match[1]), match[2], key) if len(key) == SUITE_KEY_BYTES[match[2]] else None
-
-
-def _time_of(value: str | None) -> int | None:
-    whole = (value or "").split(".")[0]
-    number = _number(whole)
-    return number if number is not None and 0 < number <= MAX_PTIME_MS else None
 
 
 def _number(text: str) -> int | None:

@@ -72,11 +72,6 @@ class MxpChannel:
         """The call's id."""
         return self._session_id
 
-    @property
-    def is_configured(self) -> bool:
-        """Whether the session key is known."""
-        return self._key is not None
-
     def configure(self, key: bytes) -> None:
         """Set the session key, once. What came before is read now, and what waits to be sent goes out.
 

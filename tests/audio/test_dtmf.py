@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinchphone.audio.dtmf import TONES, Detector, tone_of
+from sinchphone.audio.dtmf import TONES, Detector
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.level import amplitude
 from sinchphone.audio.tones import Sine
+from tests.instruments import tone_of
 
 MS = RATE // 1000
 

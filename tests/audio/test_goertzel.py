@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.audio.goertzel import dominant_hz, share, tone_dbfs
+from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
+from tests.instruments import dominant_hz, tone_dbfs
 
 
 def noise(samples: int) -> Samples:

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, silence
-from sinchphone.audio.goertzel import share, tone_dbfs
+from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
 from sinchphone.audio.mix import CEILING, Mixer
 from sinchphone.audio.tones import Sine
+from tests.instruments import tone_dbfs
 
 frames = st.lists(
     st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).integers(-32_768, 32_768, FRAME_SAMPLES).astype(np.int16)),

@@ -6,12 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.goertzel import share, tone_dbfs
+from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.resample import DELAY_SAMPLES, Downsampler, Upsampler, Wave, to_samples
+from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
 from sinchphone.audio.tones import Sine
+from tests.instruments import tone_dbfs
 
 LEVEL = -12.0
+
+DELAY_SAMPLES = {3: 45, 6: 72}  # at 48 kHz: half of the filter
 
 
 def there_and_back(sound: Samples, factor: int) -> Samples:

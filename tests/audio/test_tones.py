@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE
-from sinchphone.audio.goertzel import dominant_hz, share
+from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import EUROPEAN, JOINED, LEFT, UNITED_STATES, Loop, Plan, Sine, render, signal_source
 from sinchphone.media.sound import Signal
+from tests.instruments import dominant_hz
 
 
 def test_a_sine_has_its_frequency_and_level() -> None:

@@ -10,11 +10,12 @@ import aiohttp
 import numpy as np
 import pytest
 
-from sinchphone.audio.goertzel import share, tone_dbfs
+from sinchphone.audio.goertzel import share
 from sinchphone.engine.call import Call, DigitHeard, DigitsSent
 from sinchphone.engine.client import SinchClient
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.protocol.call_states import Cause, State
+from tests.instruments import tone_dbfs
 
 TONES = (400.0, 700.0, 1000.0, 1300.0, 1700.0)
 PATIENCE_S = 30.0

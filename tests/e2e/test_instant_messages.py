@@ -1,10 +1,12 @@
 """Instant messages through the exchange: between phones, and between the dialects."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from sinchphone.engine.client import SinchClient
@@ -14,7 +16,14 @@ from sinchphone.errors import AuthenticationError, MessageError, NotFoundError, 
 from sinchphone.local import Local
 from sinchphone.protocol.call_states import Cause, State
 from sinchphone.signaling.dialect import IdentityKind, Recipient
-from sinchphone.signaling.papi.users import create_user, log_in
+from sinchphone.signaling.papi.users import log_in
+
+
+async def create_user(base_url: str, application_key: str, identities: Sequence[Recipient], password: str) -> None:
+    body = {"password": password, "identities": [{"type": str(one.kind), "endpoint": one.identity} for one in identities]}
+    headers = {"Authorization": f"application {application_key}"}
+    async with aiohttp.ClientSession() as session, session.post(f"{base_url}/v1/users", json=body, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
 
 
 class Two:

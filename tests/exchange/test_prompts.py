@@ -7,7 +7,9 @@ from sinchphone.audio.frame import RATE
 from sinchphone.audio.level import dbfs
 from sinchphone.errors import AudioFileError
 from sinchphone.exchange.destinations import prompts
-from sinchphone.exchange.destinations.prompts import NAMES, load, spell_digit, spell_number
+from sinchphone.exchange.destinations.prompts import load, spell_digit, spell_number
+
+NAMES = ("connected", "speech", "called", "echo", "digit", "pressed", "bad-line", "error", "plus", "star", "hash", *"0123456789abcd")
 
 
 @pytest.mark.parametrize("name", NAMES)

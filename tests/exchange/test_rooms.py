@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
-from sinchphone.audio.goertzel import tone_dbfs
 from sinchphone.audio.tones import Loop, Sine
 from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.conference.rooms import Participant, Rooms, RoomSeat
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.media.thread import MediaThread
+from tests.instruments import tone_dbfs
 
 LEVEL = -20.0
 AUDIBLE = -30.0  # anything above it was said by somebody

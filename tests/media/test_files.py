@@ -137,7 +137,7 @@ def test_files_play_one_after_the_other_without_a_gap(tmp_path: Path) -> None:
     events: list[SoundEvent] = []
     player = Player(paths, events.append)
     player.open()
-    wait_until(lambda: player.buffered_samples >= RATE)
+    wait_until(lambda: player._buffered >= RATE)
     sound = np.concatenate([player.next_frame() for _ in range(60)])
     player.close()
     first, second, rest = sound[: int(0.51 * RATE)], sound[int(0.51 * RATE) : int(1.02 * RATE)], sound[int(1.02 * RATE) :]
@@ -151,7 +151,7 @@ def test_nothing_plays_before_the_first_frame_is_asked_for(tmp_path: Path) -> No
     events: list[SoundEvent] = []
     player = Player([str(tone_file(tmp_path / "a.wav"))], events.append)
     player.open()
-    wait_until(lambda: player.buffered_samples > 0)
+    wait_until(lambda: player._buffered > 0)
     player.close()
     assert events == []
 
@@ -159,8 +159,8 @@ def test_nothing_plays_before_the_first_frame_is_asked_for(tmp_path: Path) -> No
 def test_at_most_about_two_seconds_are_read_ahead(tmp_path: Path) -> None:
     player = Player([str(tone_file(tmp_path / "long.wav", seconds=10))], lambda _: None)
     player.open()
-    wait_until(lambda: player.buffered_samples >= 2 * RATE)
-    assert player.buffered_samples < 2.2 * RATE
+    wait_until(lambda: player._buffered >= 2 * RATE)
+    assert player._buffered < 2.2 * RATE
     player.close()
 
 
@@ -211,7 +211,7 @@ def test_standard_input_plays_while_it_arrives(tmp_path: Path, pipe: int) -> Non
     assert not player.next_frame().any()
     feed(pipe, sound[:100_000])
     wait_until(lambda: bool(player.next_frame().any()))
-    wait_until(lambda: player.buffered_samples == 0 or player.next_frame() is None)
+    wait_until(lambda: player._buffered == 0 or player.next_frame() is None)
     assert not any(isinstance(event, PlayFinished) for event in events)
     feed(pipe, sound[100_000:], close=True)
     wait_until(lambda: any(isinstance(event, PlayFinished) for event in events) or player.next_frame() is None)

@@ -12,12 +12,13 @@ from sinchphone.audio.frame import FRAME_SAMPLES, Samples
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import Sine
-from sinchphone.media.agreement import Agreement
+from sinchphone.media.agreement import Agreement, EventFormat
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import OPUS, PCMA, PCMU, CodecFormat, EncodedFrame
 from sinchphone.media.inbound import Inbound
 from sinchphone.protocol.rtp import Packet, encode_packet
 from sinchphone.protocol.telephone_event import Digit, DigitSender
+from tests.instruments import tone_of
 
 HEARS = Agreement(PCMU, 0, {0: PCMU, 8: PCMA, 111: OPUS}, events={101: 8_000, 110: 48_000})
 
@@ -215,3 +216,36 @@ def test_a_packet_that_is_too_long_or_empty_or_unknown_is_no_sound() -> None:
     for packet in (Packet(0, 1, 0, 5, bytes(1500)), Packet(0, 1, 0, 5, b""), Packet(97, 1, 0, 5, bytes(160))):
         assert not line.inbound.take(encode_packet(packet))
     assert line.inbound.packets == 0
+
+
+def press(line: Line, digits: str, agreement: Agreement, *, diverted: bool = False) -> list[Digit]:
+    """Digits as sound, each for 100 ms, with pauses of as much between them; what was heard of them."""
+    tones: list[Digit] = []
+    inbound = Inbound(line.digits.append, tones.append, clock=lambda: line.now)
+    inbound.expect(agreement)
+    inbound.divert((lambda _: None) if diverted else None)
+    sound = np.concatenate(
+        [piece for digit in digits for piece in (tone_of(digit, 5 * FRAME_SAMPLES), np.zeros(5 * FRAME_SAMPLES, np.int16))]
+    )
+    encoder = new_encoder(agreement.codec)
+    for number, start in enumerate(range(0, len(sound), FRAME_SAMPLES)):
+        payload = encoder.encode(sound[start : start + FRAME_SAMPLES])
+        stamp = number * agreement.codec.clock_rate // 50
+        inbound.take(encode_packet(Packet(agreement.payload_type, number, stamp, 5, payload)))
+        line.now += 0.020
+    return tones
+
+
+@pytest.mark.parametrize(("codec", "payload_type"), [(PCMU, 0), (PCMA, 8), (OPUS, 111)])
+@pytest.mark.parametrize("diverted", [False, True])
+def test_digits_in_the_sound_are_heard_where_no_telephone_events_were_agreed(codec: CodecFormat, payload_type: int, diverted: bool) -> None:
+    line = Line()
+    heard = press(line, "159#", Agreement(codec, payload_type, {payload_type: codec}), diverted=diverted)
+    assert "".join(digit.digit for digit in heard) == "159#"
+    assert all(80 <= digit.duration_ms <= 120 for digit in heard)
+    assert line.digits == []
+
+
+def test_who_agreed_to_telephone_events_is_not_listened_to_for_tones() -> None:
+    agreement = Agreement(PCMU, 0, {0: PCMU}, event=EventFormat(101, 8_000), events={101: 8_000})
+    assert press(Line(), "159#", agreement) == []

@@ -156,23 +156,15 @@ def test_any_bytes_decode_to_what_they_promise_or_raise_a_media_error(payloads: 
         assert len(decoder.conceal(480)) == 480
 
 
-def test_in_silence_dtx_sends_next_to_nothing():
-    encoder = Encoder()
-    encoder.set_dtx(True)
-    sizes = [len(encoder.encode(silence())) for _ in range(100)]
-    assert sum(size <= 2 for size in sizes) > 60
-
-
 def test_a_frame_that_opus_has_no_length_for_is_an_error_with_the_librarys_words():
     with pytest.raises(MediaError, match="libopus: invalid argument"):
         Encoder().encode(silence(961))
 
 
 def test_the_library_comes_without_importing_av():
-    code = "import sys, sinchphone.media.codecs.opus as o; o.Decoder(); assert 'av' not in sys.modules; print(o.library_version())"
+    code = "import sys, sinchphone.media.codecs.opus as o; o.Decoder(); assert 'av' not in sys.modules"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
-    assert "opus" in result.stdout
 
 
 @pytest.fixture

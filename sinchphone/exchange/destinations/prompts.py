@@ -26,7 +26,6 @@ import numpy as np
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.media.local_audio.files import decode
 
-NAMES: Final = ("connected", "speech", "called", "echo", "digit", "pressed", "bad-line", "error", "plus", "star", "hash", *"0123456789abcd")
 _DIGIT_NAMES: Final = {"*": "star", "#": "hash"} | {digit: digit.lower() for digit in "0123456789ABCD"}
 _FOLDER: Final = Path(__file__).with_name("recordings")
 _PAUSE_SAMPLES: Final = RATE // 10  # between digits
@@ -35,7 +34,7 @@ _GROUP_PAUSE_SAMPLES: Final = 3 * RATE // 10  # after every third digit, as peop
 
 @cache
 def load(name: str) -> Samples:
-    """The recording of that name (one of ``NAMES``), read-only. Raises AudioFileError for one that doesn't exist."""
+    """The recording of that name (as listed above), read-only. Raises AudioFileError for one that doesn't exist."""
     samples = decode(str(_FOLDER / f"{name}.ogg"))
     samples.flags.writeable = False
     return samples

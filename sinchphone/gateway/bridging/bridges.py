@@ -231,7 +231,7 @@ class LocalBridge:
             case Reoffered(sdp):
                 await self._renew(sdp)
             case DigitPressed(digit, duration_ms):
-                await self._pass_back(digit, duration_ms)
+                await self._pass_back(media.DigitHeard(digit, duration_ms))
             case _:
                 pass
 
@@ -272,19 +272,10 @@ class LocalBridge:
 
     async def _pass_digits(self) -> None:
         while True:
-            digit, duration_ms = await self._caller.digits.get()
-            try:
-                await self._port.dtmf(digit)
-            except MediaError:
-                with suppress(MediaError):
-                    await self._leg.send_digit(digit, duration_ms)
+            await _pass_digit(await self._caller.digits.get(), self._port, self._leg)
 
-    async def _pass_back(self, digit: str, duration_ms: int) -> None:
-        try:
-            await self._caller.port.dtmf(digit)
-        except MediaError:
-            with suppress(MediaError):
-                await self._caller.caller.send_digit(digit, duration_ms)
+    async def _pass_back(self, heard: media.DigitHeard) -> None:
+        await _pass_digit(heard, self._caller.port, self._caller.caller)
 
     async def _watch(self) -> None:
         async for event in self._port.events():
@@ -297,7 +288,17 @@ class LocalBridge:
                     await self._leg.media_failed("nothing came any more")
                 case media.CandidateFound(candidate):
                     self._candidates.take(candidate)
-                case media.DigitHeard(digit, duration_ms):
-                    await self._pass_back(digit, duration_ms)
+                case media.DigitHeard():
+                    await self._pass_back(event)
                 case media.FirstPacket():
                     pass
+
+
+async def _pass_digit(heard: media.DigitHeard, port: MediaPort, leg: Leg) -> None:
+    """To the other side, as a telephone-event or by signaling; where it takes neither it has heard a digit that is in the sound."""
+    try:
+        await port.dtmf(heard.digit)
+    except MediaError:
+        if not heard.in_band:
+            with suppress(MediaError):  # there is no way to tell
+                await leg.send_digit(heard.digit, heard.duration_ms)

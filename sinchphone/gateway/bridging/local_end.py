@@ -55,7 +55,7 @@ class LocalEnd:
         self.port = port
         self._media = media_thread
         self._sound: Ticker | None = None
-        self.digits: asyncio.Queue[tuple[str, int]] = asyncio.Queue(MAX_UNHEARD_DIGITS)
+        self.digits: asyncio.Queue[media.DigitHeard] = asyncio.Queue(MAX_UNHEARD_DIGITS)
         self._lifetime = lifetime
         self._description = ""
         self._candidates = Candidates()
@@ -130,7 +130,7 @@ class LocalEnd:
             case Reoffered(sdp):
                 await self._renew(sdp)
             case DigitPressed(digit, duration_ms):
-                self._note_digit(digit, duration_ms)
+                self._note_digit(media.DigitHeard(digit, duration_ms))
             case _:
                 pass
 
@@ -144,9 +144,9 @@ class LocalEnd:
         except MediaError as error:
             await self.caller.refuse_reoffer(failure_of_error(error))
 
-    def _note_digit(self, digit: str, duration_ms: int) -> None:
+    def _note_digit(self, heard: media.DigitHeard) -> None:
         if not self.digits.full():
-            self.digits.put_nowait((digit, duration_ms))
+            self.digits.put_nowait(heard)
 
     async def _watch(self) -> None:
         async for event in self.port.events():
@@ -160,15 +160,15 @@ class LocalEnd:
                     await self.caller.media_failed(reason)
                 case media.Lost():
                     await self.caller.media_failed("nothing came any more")
-                case media.DigitHeard(digit, duration_ms):
-                    self._note_digit(digit, duration_ms)
+                case media.DigitHeard():
+                    self._note_digit(event)
                 case media.FirstPacket():
                     pass
 
     async def heard_digits(self) -> AsyncIterator[str]:
         """The caller's digits, each as it comes."""
         while True:
-            yield (await self.digits.get())[0]
+            yield (await self.digits.get()).digit
 
 
 class _Ringback:

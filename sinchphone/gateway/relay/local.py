@@ -278,9 +278,9 @@ class LocalRelay:
                 self._events.put(tell.SideLost(end.side, reason))
             case Lost(silent_s):
                 self._events.put(tell.SideLost(end.side, f"nothing has come for {silent_s:.0f} s"))
-            case DigitHeard(digit, duration_ms):
+            case DigitHeard(digit, duration_ms, in_band):
                 other = self._called if end is self._caller else self._caller
-                passed = other is not None and other.press(digit)
+                passed = (other is not None and other.press(digit)) or in_band  # where it takes no events it has heard it in the sound
                 self._events.put(tell.DigitHeard(end.side, digit, duration_ms, passed))
             case FirstPacket() | RestartWanted() | Moved() | PortWarning():  # the sides aren't asked again for the path's sake
                 pass

@@ -34,7 +34,7 @@ class Transport(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DigitHeard:
-    """A side sent a digit as a telephone-event (RFC 4733): one of ``0-9 * # A-D``."""
+    """A side sent a digit, as a telephone-event (RFC 4733) or, where none were agreed, as sound: one of ``0-9 * # A-D``."""
 
     side: Side
     digit: str

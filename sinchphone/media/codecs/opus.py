@@ -25,7 +25,6 @@ _SET_BITRATE: Final = 4002
 _SET_COMPLEXITY: Final = 4010
 _SET_INBAND_FEC: Final = 4012
 _SET_PACKET_LOSS_PERCENT: Final = 4014
-_SET_DTX: Final = 4016
 
 _MAX_PACKET_BYTES: Final = 1275  # one Opus frame, RFC 6716 section 3.4
 _MAX_PACKET_SAMPLES: Final = 5760  # 120 ms, RFC 6716 section 3.4 [R5]
@@ -105,10 +104,6 @@ class Encoder:
         """The loss to prepare for, 0 to 100 percent; what is beyond is clipped."""
         self._set(_SET_PACKET_LOSS_PERCENT, min(100, max(0, percent)))
 
-    def set_dtx(self, enabled: bool) -> None:
-        """Send next to nothing while nobody speaks."""
-        self._set(_SET_DTX, int(enabled))
-
     def _set(self, request: int, value: int) -> None:
         _check(_library().opus_encoder_ctl(self._encoder, request, ctypes.c_int32(value)))
 
@@ -156,11 +151,6 @@ class Decoder:
         return self._pcm[:decoded].copy()
 
 
-def library_version() -> str:
-    """What libopus says that it is. Raises MediaError where there is none."""
-    return str(_library().opus_get_version_string().decode("ascii", "replace"))
-
-
 def _whole_steps(samples: int) -> int:
     return min(_MAX_PACKET_SAMPLES, -(-samples // _STEP_SAMPLES) * _STEP_SAMPLES)
 
@@ -198,7 +188,6 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     """Tell ctypes the types. Only fixed arguments of the variadic ctl: on arm64 macOS the others must be known to be more."""
     pointer, integer, int32 = ctypes.c_void_p, ctypes.c_int, ctypes.c_int32
     signatures = {
-        "opus_get_version_string": (ctypes.c_char_p, []),
         "opus_strerror": (ctypes.c_char_p, [integer]),
         "opus_packet_get_nb_samples": (integer, [ctypes.c_char_p, int32, int32]),
         "opus_encoder_create": (pointer, [int32, integer, integer, pointer]),

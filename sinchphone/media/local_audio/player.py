@@ -45,11 +45,6 @@ class Player:
             files.check(path)
         self._thread.start()
 
-    @property
-    def buffered_samples(self) -> int:
-        """How much sound waits to be played."""
-        return self._buffered
-
     def next_frame(self) -> Frame:
         """The next 20 ms: what there is, then silence. Doesn't block."""
         frame, filled, events = silence(), 0, list[SoundEvent]()

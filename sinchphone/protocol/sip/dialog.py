@@ -35,11 +35,6 @@ class Dialog:
         return dialog
 
     @property
-    def local_tag(self) -> str:
-        """Our tag."""
-        return parse_address(self.local).tag
-
-    @property
     def remote_tag(self) -> str:
         """The peer's tag; empty where the peer is older than RFC 3261."""
         return parse_address(self.remote).tag

@@ -76,10 +76,6 @@ class SipUri:
         """The value of a parameter; an empty text where it has none."""
         return next((value or "" for key, value in self.parameters if key == name), None)
 
-    def with_parameter(self, name: str, value: str | None) -> "SipUri":
-        """The same URI with one parameter set."""
-        return replace(self, parameters=(*((key, one) for key, one in self.parameters if key != name), (name, value)))
-
     def for_request(self) -> "SipUri":
         """What may stand in a request line: without headers and ``method`` (RFC 3261 19.1.1, table 1)."""
         kept = tuple((key, value) for key, value in self.parameters if key != "method")
@@ -116,10 +112,6 @@ class SipAddress:
     def parameter(self, name: str) -> str | None:
         """The value of a parameter; an empty text where it has none."""
         return next((value or "" for key, value in self.parameters if key == name), None)
-
-    def with_parameter(self, name: str, value: str | None) -> "SipAddress":
-        """The same address with one parameter set."""
-        return replace(self, parameters=(*((key, one) for key, one in self.parameters if key != name), (name, value)))
 
     @property
     def tag(self) -> str:

@@ -72,8 +72,3 @@ def application_authorization(application_key: str) -> str:
 def ticket_authorization(ticket: str) -> str:
     """The Authorization header with a user ticket."""
     return f"user {ticket}"
-
-
-def signature_authorization(instance_id: str, signature: str) -> str:
-    """The Authorization header of a signed request."""
-    return f"instance {instance_id}:{signature}"

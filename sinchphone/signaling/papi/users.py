@@ -1,7 +1,6 @@
-"""Users with a password (PAPI v1): creates them and logs them in, which gives the ticket that registers a device."""
+"""Users with a password (PAPI v1): logs them in, which gives the ticket that registers a device."""
 
 import time
-from collections.abc import Sequence
 
 import aiohttp
 
@@ -22,24 +21,6 @@ _LOG_IN = {
 }
 
 
-async def create_user(base_url: str, application_key: str, identities: Sequence[Recipient], password: str) -> str:
-    """Create a user of an application under those names; a user ticket.
-
-    Raises PlatformError where a name is taken or the password isn't good enough, and what ``signaling.requests`` raises.
-    """
-    email = next((one.identity for one in identities if one.kind is IdentityKind.EMAIL), None)
-    body = write_json(
-        {
-            "password": password,
-            "identities": [{"type": str(one.kind), "endpoint": one.identity} for one in identities],
-            "profile": None if email is None else {"contact": {"email": email}},
-        }
-    )
-    async with aiohttp.ClientSession() as session:
-        requests = PapiRequests(Requests(session, base_url, clock=time.time))
-        return await requests.send_named(Operation.CREATE_USER, application_key, read_ticket, body=body)
-
-
 async def log_in(base_url: str, application_key: str, user: Recipient, password: str) -> str:
     """A user ticket for somebody's password. Raises AuthenticationError for a wrong one, and what ``signaling.requests`` raises."""
     body = write_json({str(user.kind): user.identity, "password": password, "expiresIn": TICKET_S})
@@ -52,5 +33,5 @@ async def log_in(base_url: str, application_key: str, user: Recipient, password:
 
 
 def read_ticket(body: bytes) -> str:
-    """The answer to "create user" and to an authentication: the ticket, whatever is in it."""
+    """The answer to an authentication: the ticket, whatever is in it."""
     return Record.parse(body).text("authorization", limit=MAX_TICKET_CHARACTERS)

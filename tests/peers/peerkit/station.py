@@ -23,6 +23,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
+from tests.instruments import dominant_hz
 
 CALLER = SipAddress(parse_uri(f"sip:us@{HOST}"), "The tests")
 Kind = TypeVar("Kind")
@@ -53,7 +54,7 @@ class Mouth:
                 while len(self.heard) < 55 or goertzel.share(self.last(), hz) < ENOUGH:
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise AssertionError(f"heard {goertzel.dominant_hz(self.last())} Hz instead of {hz}") from None
+            raise AssertionError(f"heard {dominant_hz(self.last())} Hz instead of {hz}") from None
 
     async def hears_nothing(self, seconds: float = PATIENCE_SECONDS) -> None:
         async with asyncio.timeout(seconds):

@@ -1,0 +1,45 @@
+"""What tests measure sound with."""
+
+import math
+from typing import Final
+
+import numpy as np
+
+from sinchphone.audio.dtmf import TONES
+from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.goertzel import tone_power
+from sinchphone.audio.level import amplitude, power_to_dbfs
+
+_FFT_PADDING: Final = 4  # bins a quarter as wide: the parabola through three of them errs by less than 0.1 Hz on 100 ms
+
+
+def tone_of(digit: str, samples: int, level_dbfs: float = -13.0) -> Samples:
+    """``samples`` of a digit's two tones, each at ``level_dbfs``. Raises KeyError for what isn't a digit."""
+    times = np.arange(samples) / RATE
+    wave = sum(np.sin(2 * math.pi * hz * times) for hz in TONES[digit])
+    tone: Samples = np.rint(np.clip(amplitude(level_dbfs) * wave, -32_768, 32_767)).astype(np.int16)
+    return tone
+
+
+def tone_dbfs(samples: Samples, hz: float) -> float:
+    """The level of the sine of ``hz`` in ``samples`` [dBFS], ``-inf`` for none."""
+    return power_to_dbfs(tone_power(samples, hz))
+
+
+def dominant_hz(samples: Samples) -> float | None:
+    """The strongest frequency of ``samples`` [Hz]; ``None`` where there is nothing but silence or a constant."""
+    wave = samples.astype(np.float64)
+    if len(wave) < 3 or not np.ptp(wave):
+        return None
+    spectrum = np.abs(np.fft.rfft((wave - wave.mean()) * np.hanning(len(wave)), _FFT_PADDING * len(wave)))
+    peak = int(np.argmax(spectrum))
+    return (peak + _summit(spectrum[peak - 1 : peak + 2].tolist())) * RATE / (_FFT_PADDING * len(wave))
+
+
+def _summit(around: list[float]) -> float:
+    """How far the summit of a peak lies from the middle of three neighbouring values, in steps: a parabola through their logarithms."""
+    if len(around) < 3 or min(around) <= 0:
+        return 0.0
+    left, middle, right = (math.log(value) for value in around)
+    bend = left - 2 * middle + right
+    return (left - right) / (2 * bend) if bend else 0.0
