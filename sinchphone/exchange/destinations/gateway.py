@@ -20,7 +20,7 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.media.thread import MediaThread
 from sinchphone.signaling.dialect import CallRequest
-from sinchphone.signaling.ocra.names import ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
