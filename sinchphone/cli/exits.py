@@ -102,6 +102,7 @@ _FAILURES: Final = {
     607: ExitCode.DECLINED,
     608: ExitCode.DECLINED,
 }
+_BEFORE_THE_ANSWER: Final = (ExitCode.NO_ANSWER, ExitCode.BUSY, ExitCode.DECLINED, ExitCode.NOT_FOUND)
 # What to do, where an error doesn't say it better itself.
 _HINTS: Final = {
     ExitCode.BUG: "run it again with --debug and report what it prints",
@@ -154,7 +155,7 @@ def code_of_call(details: "CallDetails") -> ExitCode:
     """The exit code of an outgoing call, read off its end alone (``conversation`` knows why *we* ended one)."""
     sip = sip_failure(details)
     if sip is not None and details.cause is not Cause.HUNG_UP:
-        return _FAILURES.get(sip[0], ExitCode.PLATFORM)
+        return _code_of_status(sip[0], details)
     match details.cause:
         case Cause.HUNG_UP:
             return ExitCode.OK if details.answered_at is not None else ExitCode.NO_ANSWER
@@ -176,10 +177,16 @@ def _code_of_failure(details: "CallDetails") -> ExitCode:
     code = details.failure.code if details.failure else None
     if details.ended_by == "media" or code == _ICE_FAILED:
         return ExitCode.MEDIA
-    if code in _FAILURES:
-        return _FAILURES[code]
+    if code is not None and code in _FAILURES:
+        return _code_of_status(code, details)
     network = details.failure is not None and details.failure.domain == "network"
     return ExitCode.NETWORK if network else ExitCode.PLATFORM
+
+
+def _code_of_status(status: int, details: "CallDetails") -> ExitCode:
+    """Of SIP's numbers. Whoever answered was there, and took the call: what ended it then is another thing."""
+    code = _FAILURES.get(status, ExitCode.PLATFORM)
+    return ExitCode.PLATFORM if details.answered_at is not None and code in _BEFORE_THE_ANSWER else code
 
 
 def help_text() -> str:

@@ -65,13 +65,16 @@ class MachineDriver:
         name: str,
         perform: Callable[[MediaEffect], None],
         failed: Callable[[str, SinchphoneError], None],
+        farewell: CallFailure | None = None,
     ) -> None:
         """``perform`` does what an effect says, without waiting; ``failed`` is told which queue's work could not be done ("": a
-        message of ours, or what was given to ``order``)."""
+        message of ours, or what was given to ``order``); ``farewell`` is what the peer is told where ``run`` is cancelled: without one,
+        that we hung up."""
         self.machine = machine
         self.ended: v.Ended | None = None  # how, once it is over
         self._channel = channel
         self._name = name
+        self._farewell = farewell
         self._perform = perform
         self._failed = failed
         self._inbox: asyncio.Queue[Input] = asyncio.Queue()
@@ -147,13 +150,20 @@ class MachineDriver:
         """Say goodbye if nobody has, briefly; then let go of everything."""
         try:
             if self.machine.phase is not Phase.OVER:
-                self._handle(v.HangUp())
+                self._handle(self._goodbye())
         except RuntimeError:  # a bug ended the group of our tasks: nothing more can be sent, but the end must be told
             _log.debug("no goodbye could be said")
         if self.ended is None:  # such a bug, or withdrawing: nobody waits any longer
             withdrawn = self.machine.phase is Phase.WITHDRAWING
             self._do(v.Ended(Cause.CANCELED if withdrawn else Cause.FAILURE, "us"))
         await asyncio.shield(self._release(release))
+
+    def _goodbye(self) -> Input:
+        """Nobody declines for the user: an incoming call that isn't answered yet fails for that reason."""
+        machine = self.machine
+        if self._farewell is None or machine.outbound or machine.state in (State.ANSWERED, State.ESTABLISHED):
+            return v.HangUp(self._farewell)
+        return v.Failed(self._farewell)
 
     async def _release(self, release: Callable[[], Awaitable[None]]) -> None:
         for name, queue in self._queues.items():

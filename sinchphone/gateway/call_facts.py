@@ -11,7 +11,7 @@ class Failure:
 
     status: int
     reason: str
-    domain: str = "exchange"  # or "sip"
+    domain: str = "exchange"  # or "sip", or "media": somebody was lost
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,4 +92,5 @@ def departure(message: Message) -> Farewell:
 
 def ended_by(failure: CallFailure | None) -> EndedBy:
     """Whose doing a failure is that the other end told."""
-    return "platform" if failure is not None and failure.domain in PLATFORM_DOMAINS else "peer"
+    domain = failure.domain if failure is not None else ""
+    return "media" if domain == VANISHED.domain else "platform" if domain in PLATFORM_DOMAINS else "peer"

@@ -52,6 +52,12 @@ def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
     ("call", "code"),
     [
         (details(Cause.HUNG_UP, talked=True), 0),
+        (details(Cause.FAILURE, code=503, domain="sip", talked=True), 13),
+        (details(Cause.FAILURE, code=408, domain="exchange", by="platform", talked=True), 13),
+        (details(Cause.FAILURE, code=480, domain="sip", talked=True), 13),
+        (details(Cause.FAILURE, code=480, domain="sip"), 5),
+        (details(Cause.INACTIVE, "media", code=408, domain="media", talked=True), 10),
+        (details(Cause.FAILURE, "media", code=500, domain="media", talked=True), 10),
         (details(Cause.HUNG_UP), 5),
         (details(Cause.DENIED), 3),
         (details(Cause.DENIED, code=486), 6),

@@ -123,3 +123,11 @@ async def test_an_sdk_that_writes_more_than_anybody_could_read_is_told_so(town: 
     sdk = await town.sdk_user("alice")
     sdk.do("send", to=["bob"], text="a" * 200_000)
     await sdk.told("failed", command="send")
+
+
+async def test_an_sdk_whose_page_is_closed_while_it_rings_does_not_ring_on(town: Any, steps: Any) -> None:
+    call, sdk = await ringing_here(town, steps)
+    await asyncio.sleep(1.5)  # it listens for what becomes of its call
+    sdk._process.kill()
+    details = await steps.end_of(call)
+    assert (details.cause, details.ended_by) == (Cause.CANCELED, "peer")

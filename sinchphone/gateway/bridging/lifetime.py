@@ -105,7 +105,7 @@ class CallLifetime:
 
     async def _say_goodbye(self, ending: Ending) -> None:
         for leg in list(self._running):
-            await leg.hang_up(ending.failure if leg is self.caller or ending.by != "caller" else None)
+            await leg.hang_up(ending.failure)
         await asyncio.wait(self._running.values(), timeout=GOODBYE_SECONDS)
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:

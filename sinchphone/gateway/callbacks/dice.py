@@ -30,7 +30,7 @@ def _reason(ending: Ending, *, answered: bool) -> Reason:
     status = ending.failure.status if ending.failure is not None else 0
     if answered and not status:
         return Reason.CALLER_HANGUP if ending.by == "caller" else Reason.CALLEE_HANGUP
-    if ending.by == "caller":
+    if ending.by == "caller" and not answered:
         return Reason.CANCEL
     for statuses, reason in (
         (_BUSY, Reason.BUSY),

@@ -31,7 +31,7 @@ from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Gone, LegEvent, Reoffered, Ringing, Trickled
-from sinchphone.gateway.legs.reasons import DECLINED, as_told, failure_of_error, failure_of_mxp, is_denial
+from sinchphone.gateway.legs.reasons import CLOSING, DECLINED, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol import call_vocabulary as v
@@ -62,7 +62,9 @@ class _MxpLeg:
         self.id = call_id
         self._channel = channel
         self._events = Outbox[LegEvent]()
-        self._driver = MachineDriver(machine, channel, name=f"leg {call_id}", perform=self._perform, failed=self._note_failure)
+        self._driver = MachineDriver(
+            machine, channel, name=f"leg {call_id}", perform=self._perform, failed=self._note_failure, farewell=as_told(CLOSING)
+        )
         self._description: asyncio.Future[Description] = asyncio.get_running_loop().create_future()  # ours; the first one counts
         self._branches: dict[str, str] = {}  # by device
         self._chosen: str | None = None  # the device that the call is with

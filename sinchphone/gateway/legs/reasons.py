@@ -20,6 +20,7 @@ from sinchphone.errors import (
 )
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import Failure
+from sinchphone.protocol.call import ICE_FAILED
 from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.callback_events import Reason
 from sinchphone.protocol.mxp import CallFailure
@@ -28,7 +29,7 @@ BUSY: Final = Failure(486, "Busy here")
 DECLINED: Final = Failure(603, "Declined")
 NO_ANSWER: Final = Failure(480, "Nobody answered")
 NOBODY_NOTICED: Final = Failure(480, "No device took notice")
-VANISHED: Final = Failure(408, "The other side vanished")
+VANISHED: Final = Failure(408, "The other side vanished", "media")
 NOT_FOUND: Final = Failure(404, "There is nobody of that name here")
 FORBIDDEN: Final = Failure(403, "Not allowed")
 CLOSING: Final = Failure(503, "The exchange is closing")
@@ -84,8 +85,16 @@ def failure_of_mxp(cause: Cause | None, failure: CallFailure | None) -> Failure 
         return None
     if failure is None:
         return general
+    if failure.code == ICE_FAILED:
+        return Failure(general.status, failure.message or general.reason, "media")
     code = failure.code if failure.code is not None and 400 <= failure.code < 700 else None
-    return Failure(code or general.status, failure.message or general.reason)
+    domain = failure.domain if failure.domain in ("sip", "media") else general.domain
+    return Failure(code or general.status, failure.message or general.reason, domain)
+
+
+def vanished(reason: str) -> Failure:
+    """Somebody was lost in mid-call, and how."""
+    return Failure(VANISHED.status, reason, VANISHED.domain)
 
 
 def as_told(failure: Failure) -> CallFailure:

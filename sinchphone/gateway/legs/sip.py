@@ -12,7 +12,7 @@ from sinchphone.errors import MediaError, SinchphoneError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs import leg as told
 from sinchphone.gateway.legs.leg import Gone, LegEvent
-from sinchphone.gateway.legs.reasons import failure_of_error
+from sinchphone.gateway.legs.reasons import failure_of_error, vanished
 from sinchphone.gateway.relay.relay import Transport
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
@@ -56,7 +56,7 @@ class _SipLeg:
 
     async def media_failed(self, reason: str) -> None:
         """The call can't go on."""
-        await self.hang_up(Failure(408, f"the sound broke off: {reason}"))
+        await self.hang_up(vanished(f"the sound broke off: {reason}"))
 
     async def send_digit(self, digit: str, duration_ms: int) -> None:
         """INFO."""
@@ -85,7 +85,7 @@ class _SipLeg:
             await self._end(self._call, failure)
 
     async def _end(self, call: SipCall, failure: Failure | None) -> None:
-        await call.hang_up(_phrase(failure.reason) if failure is not None else None)
+        await _leave(call, failure)
 
     async def _carry(self, call: SipCall) -> None:
         last: LegEvent = Gone()
@@ -124,9 +124,12 @@ class _SipLeg:
                 return Gone(self._given_up or self._failure(status, reason))
 
     def _failure(self, status: int | None, reason: str) -> Failure | None:
-        """Of a call that ended: hanging up is none, nor is a caller who gave up."""
-        if status is None or status < 400 or status == 487 or (self._answered and status != 408):
+        """Of a call that ended: hanging up is none, nor is a caller who gave up. Who says in mid-call that time ran out has lost somebody:
+        the session expired, or the way there broke off."""
+        if status is None or status < 400 or status == 487:
             return None
+        if self._answered and status == 408:
+            return vanished(reason or "the other side vanished")
         return Failure(status, reason or f"SIP {status}", "sip")
 
 
@@ -164,7 +167,7 @@ class SipIncomingLeg(_SipLeg):
 
     async def _end(self, call: SipCall, failure: Failure | None) -> None:
         if self._answered or failure is None:
-            await call.hang_up(_phrase(failure.reason) if failure is not None else None)
+            await _leave(call, failure)
         else:
             await call.refuse(failure.status, _phrase(failure.reason))
 
@@ -248,6 +251,14 @@ class SipOutgoingLeg(_SipLeg):
 
 def _nothing() -> None:
     """Freed already."""
+
+
+async def _leave(call: SipCall, failure: Failure | None) -> None:
+    """CANCEL or BYE, with what went wrong in a Reason header (RFC 3326)."""
+    if failure is None:
+        await call.hang_up()
+    else:
+        await call.hang_up(_phrase(failure.reason), failure.status)
 
 
 def _phrase(reason: str) -> str:

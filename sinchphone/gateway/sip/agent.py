@@ -144,7 +144,7 @@ class SipAgent:
         if self._sweep is not None:
             self._sweep.cancel()
         for usage in list(self._usages.values()):
-            usage.feed(v.HangUp())
+            usage.feed(v.HangUp("the exchange is closing", 503))
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await asyncio.gather(*(one.left.wait() for one in self._usages.values()))

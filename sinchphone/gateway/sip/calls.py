@@ -140,9 +140,9 @@ class SipCall:
         """End an incoming call that isn't answered; what is no refusal is a 500."""
         self._order(v.Refuse(status if 300 <= status < 700 else 500, reason))
 
-    async def hang_up(self, reason: str | None = None) -> None:
-        """CANCEL, BYE or a refusal, whichever fits. ``reason`` goes into a Reason header."""
-        self._order(v.HangUp(reason or ""))
+    async def hang_up(self, reason: str | None = None, status: int | None = None) -> None:
+        """CANCEL, BYE or a refusal, whichever fits. ``reason`` and ``status`` go into a Reason header (RFC 3326)."""
+        self._order(v.HangUp(reason or "", status))
 
     async def reoffer(self, sdp: str) -> str:
         """Offer a change, wait for the answer. Raises SipError with the status where it's refused; the sound then stays as it was."""

@@ -29,7 +29,7 @@ def never_mind(session: SessionState, order: v.HangUp) -> None:
 
 def withdraw(session: SessionState, order: v.HangUp) -> None:
     """Hung up before the answer."""
-    _cancel(session, order.reason)
+    _cancel(session, reason_value(order.reason, order.status))
     session.tell(v.Ended(order.reason or "hung up"))
 
 
@@ -80,7 +80,7 @@ def _send_cancel(session: SessionState) -> None:
     serial = next((number for number, one in session.pending.items() if one.purpose == "invite"), None)
     if serial is not None and not session.is_cancelled:
         session.is_cancelled = True
-        session.effect(v.CancelRequest(serial, reason_value(session.reason)))
+        session.effect(v.CancelRequest(serial, session.reason))
 
 
 def _provisional(session: SessionState, serial: int, invite: Request, response: Response) -> None:

@@ -20,7 +20,7 @@ def hang_up(session: SessionState, order: v.HangUp) -> None:
     """BYE."""
     session.tell(v.Ended(order.reason or "hung up"))
     _refuse_proposal(session, 487)
-    session.leave(reason_value(order.reason))
+    session.leave(reason_value(order.reason, order.status))
 
 
 def on_bye(session: SessionState, key: str, request: Request, _: Dialog) -> None:
@@ -33,7 +33,7 @@ def on_bye(session: SessionState, key: str, request: Request, _: Dialog) -> None
         return
     session.reply(key, respond(request, 200))
     _refuse_proposal(session, 487)
-    reason, status = session_callee.read_reason(request)
+    reason, status = session_callee.read_reason(request, networks=True)
     session.enter(Phase.OVER)
     session.tell(v.Ended(reason or "the other side hung up", status))
 
@@ -54,7 +54,7 @@ def left_after_all(session: SessionState, event: v.GotAck) -> None:
     """The ACK that our BYE waited for."""
     if session.repeated is not None and event.request.cseq.number == session.repeated.response.cseq.number:
         session.repeated = None
-        session.leave()
+        session.leave(session.reason)
 
 
 # Changes that we offer.

@@ -115,7 +115,7 @@ class SessionState:
         self.tried: list[SipUri] = []
         self.waiting_targets: list[SipUri] = []
         self.is_cancelled = False
-        self.reason = ""  # of hanging up before the answer
+        self.reason = ""  # of our hanging up: a Reason header's value
         self.cseq = 0
         # of a callee
         self.invite_key = ""
@@ -222,6 +222,7 @@ class SessionState:
     def leave(self, reason: str = "", *, dialog: Dialog | None = None) -> None:
         """Send BYE and wait for its answer. A callee's BYE waits for the ACK of the first 200 (RFC 3261 15)."""
         until = self.now + self.options.timing.give_up
+        self.reason = reason
         if self.repeated is not None and self.phase is Phase.ACCEPTED:
             self.enter(Phase.LEAVING, until + self.options.timing.give_up)
             return
@@ -242,12 +243,14 @@ class SessionState:
         return next((one for one in known if one is not None and one.remote_tag == tag), None)
 
 
-def reason_value(text: str) -> str:
-    """A Reason header for what a user says (RFC 3326); empty for nothing. Phones don't count as missed what was answered elsewhere."""
-    if not text:
+def reason_value(text: str, status: int | None = None) -> str:
+    """A Reason header (RFC 3326) for what a user says, and for what went wrong in SIP's numbers; empty for nothing. Phones don't count as
+    missed what was answered elsewhere."""
+    if not text and status is None:
         return ""
-    cause = ";cause=200" if text.lower() == ELSEWHERE.lower() else ""
-    return f"SIP{cause};text={quoted(text[:MAX_REASON_CHARACTERS])}"
+    cause = 200 if text.lower() == ELSEWHERE.lower() else status
+    said = f";text={quoted(text[:MAX_REASON_CHARACTERS])}" if text else ""
+    return f"SIP{'' if cause is None else f';cause={cause}'}{said}"
 
 
 def _with_type(headers: HeaderLines, request: Request) -> HeaderLines:

@@ -124,9 +124,10 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """CANCEL, BYE or a refusal, whichever fits."""
+    """CANCEL, BYE or a refusal, whichever fits. ``status`` is why, in SIP's numbers, where it isn't just a hang-up (RFC 3326)."""
 
     reason: str = ""
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

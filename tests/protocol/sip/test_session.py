@@ -554,6 +554,47 @@ def test_the_peer_hangs_up_with_a_reason() -> None:
     assert caller.session.phase is Phase.OVER
 
 
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ('SIP;cause=503;text="down"', 503),
+        ('SIP ; cause=408 ; text="down"', 408),
+        ('Q.850;cause=38;text="down"', 503),
+        ('Q.850;cause=31;text="down"', None),
+        ('Q.850;cause=999;text="down"', None),
+        ('X.25;cause=503;text="down"', None),
+        ('SIP;text="down"', None),
+    ],
+)
+def test_a_bye_says_why_by_its_reason(reason: str, status: int | None) -> None:
+    assert events(talking().receive("BYE", Reason=reason)) == [v.Ended("down", status)]
+
+
+@pytest.mark.parametrize(
+    ("order", "reason"),
+    [
+        (v.HangUp(), None),
+        (v.HangUp("bye"), 'SIP;text="bye"'),
+        (v.HangUp("", 503), "SIP;cause=503"),
+        (v.HangUp("the line is down", 503), 'SIP;cause=503;text="the line is down"'),
+        (v.HangUp("Call completed elsewhere", 503), 'SIP;cause=200;text="Call completed elsewhere"'),
+    ],
+)
+def test_our_goodbye_says_why(order: v.HangUp, reason: str | None) -> None:
+    assert only(talking().order(order), v.SendRequest).request.first("Reason") == reason
+    ringing = Caller()
+    ringing.answer(180)
+    assert only(ringing.order(order), v.CancelRequest).reason == (reason or "")
+
+
+def test_a_goodbye_that_waits_for_the_ack_still_says_why() -> None:
+    callee = Callee()
+    callee.order(v.Answer(ANSWER))
+    callee.order(v.HangUp("the line is down", 503))
+    bye = only(callee.receive("ACK", number=1), v.SendRequest).request
+    assert bye.first("Reason") == 'SIP;cause=503;text="the line is down"'
+
+
 def test_requests_that_come_out_of_order_are_500() -> None:
     caller = talking()
     caller.receive("INFO", number=5)
