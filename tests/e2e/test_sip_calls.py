@@ -13,6 +13,7 @@ import pytest
 
 from sinchphone.engine.call import DigitHeard
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
+from sinchphone.gateway.relay.local import LocalRelays
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
@@ -61,7 +62,9 @@ class Street:
         runtime = exchange.gateway._runtime
         if runtime is None:
             return 0, 0
-        return len(runtime._media_backends._relays._relays), sum(agent.open_calls for agent in runtime._agents.values())  # type: ignore[attr-defined]
+        backends, sides = runtime.context.media_backends._made.values(), runtime._agents._sides.values()
+        relays = [backend.relays for backend in backends if isinstance(backend.relays, LocalRelays)]
+        return sum(len(one._relays) for one in relays), sum(side.agent.open_calls for side in sides)
 
     async def is_quiet(self) -> None:
         async with asyncio.timeout(LIMIT_S):
@@ -362,7 +365,7 @@ async def test_an_exchange_that_closes_ends_its_calls(tmp_path_factory: Any, med
         assert street.local._exchange is not None
         await street.local._exchange.close()
         assert isinstance(await incoming.over(), sip.Ended)
-        assert (await steps.end_of(call)).cause is Cause.HUNG_UP
+        assert (await steps.end_of(call)).cause is Cause.FAILURE
 
 
 CARRIER = {"allow": ("+1", "+46"), "deny": ("+1900",), "strip": "+", "prefix": "00", "caller_id": "+12025550100"}
