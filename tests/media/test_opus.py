@@ -3,8 +3,10 @@
 import contextlib
 import ctypes
 import ctypes.util
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,3 +199,31 @@ def test_a_file_that_is_not_libopus_is_passed_over_for_the_systems_library(monke
     monkeypatch.setattr(opus.importlib.util, "find_spec", lambda name: Spec)
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: real)
     assert packet_samples(Encoder().encode(silence())) == FRAME_SAMPLES
+
+
+FROM_A_PREFIX = """
+import ctypes.util, sys
+ctypes.util.find_library = lambda name: None
+sys.path.insert(0, sys.argv[1])
+from sinchphone.media.codecs import opus
+assert opus.packet_samples(opus.Encoder().encode(opus.np.zeros(960, "i2"))) == 960
+print(open("/proc/self/maps").read())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("cc") is None, reason="builds a library for Linux")
+def test_a_libopus_that_only_pyav_knows_the_way_to_is_found_once_pyav_is_imported(tmp_path: Path) -> None:
+    """As where PyAV was built against a prefix of its own: its modules load libopus from there, and the loader finds it nowhere else."""
+    real = Path(opus._library()._name)
+    library = tmp_path / "prefix" / "libopus.so.0"
+    library.parent.mkdir()
+    command = ["cc", "-shared", "-Wl,-soname,libopus.so.0", "-Wl,--no-as-needed", f"-Wl,-rpath,{real.parent}", "-o", library, real]
+    subprocess.run(command, check=True, timeout=60)
+    package = tmp_path / "site" / "av"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f"import ctypes; ctypes.CDLL({str(library)!r})")
+    done = subprocess.run(
+        [sys.executable, "-c", FROM_A_PREFIX, str(package.parent)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert {line.split()[-1] for line in done.stdout.splitlines() if "libopus.so" in line} == {str(library)}

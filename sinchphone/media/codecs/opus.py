@@ -1,7 +1,9 @@
 """Opus by way of libopus: the copy that PyAV's wheel carries, else the system's (RFC 6716, RFC 7587).
 
 PyAV's own codec classes hide what a call needs: concealment, in-band FEC and the encoder's controls. The library itself has
-them, and it lies beside PyAV as a file of its own on Linux, macOS and Windows, so it's called directly; ``av`` isn't imported.
+them, and it lies beside PyAV as a file of its own on Linux, macOS and Windows, so it's called directly; ``av`` isn't imported. Only where
+it's neither there nor where the system looks (a PyAV that was built against a prefix of its own), PyAV is imported, and the process asked
+for the libopus that came with it.
 """
 
 import ctypes
@@ -25,6 +27,8 @@ _SET_BITRATE: Final = 4002
 _SET_COMPLEXITY: Final = 4010
 _SET_INBAND_FEC: Final = 4012
 _SET_PACKET_LOSS_PERCENT: Final = 4014
+
+_SONAMES: Final = ("libopus.so.0", "libopus.0.dylib", "libopus-0.dll", "opus.dll")
 
 _MAX_PACKET_BYTES: Final = 1275  # one Opus frame, RFC 6716 section 3.4
 _MAX_PACKET_SAMPLES: Final = 5760  # 120 ms, RFC 6716 section 3.4 [R5]
@@ -173,7 +177,7 @@ def _library() -> ctypes.CDLL:
 
 
 def _candidates() -> Iterator[str]:
-    """Where libopus may be: in PyAV's wheel (Linux, macOS, Windows), then wherever the system keeps it."""
+    """Where libopus may be: in PyAV's wheel (Linux, macOS, Windows), then wherever the system keeps it, then loaded with PyAV."""
     spec = importlib.util.find_spec("av")  # looks it up, doesn't import it
     if spec is not None and spec.origin is not None:
         package = Path(spec.origin).parent
@@ -182,6 +186,17 @@ def _candidates() -> Iterator[str]:
     system = ctypes.util.find_library("opus")
     if system is not None:
         yield system
+    if spec is not None and _load_pyav():
+        yield from _SONAMES
+
+
+def _load_pyav() -> bool:
+    """Bring PyAV's libraries into the process: a library that is loaded is found by its soname, wherever its file is."""
+    try:
+        import av  # noqa: F401
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
