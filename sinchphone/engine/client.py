@@ -50,6 +50,7 @@ from sinchphone.signaling.channel import MxpChannel
 from sinchphone.signaling.dialect import MAX_ROOM_CHARACTERS, CallReport, CallRequest, Domain, Placement
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
 from sinchphone.signaling.wire import PUSH_CAPABILITY
+from sinchphone.tasks import start_task
 
 MAX_CALLS: Final = 32  # at the same time; further incoming ones are as if we weren't there
 MAX_UNREAD_EVENTS: Final = 1024
@@ -117,7 +118,7 @@ class SinchClient:
         try:
             registration = await self._link.open()
             try:
-                self._runner = asyncio.create_task(self._run(), name=f"client {self.user_id}")
+                self._runner = start_task(self._run(), name=f"client {self.user_id}")
                 await self._wait_until_ready()
             except BaseException:
                 await self._hang_up_the_line()
@@ -303,7 +304,7 @@ class SinchClient:
 
     def _start(self, call: Call) -> None:
         self._recent.append(call.id)
-        task = asyncio.create_task(self._drive(call), name=f"call {call.id}")
+        task = start_task(self._drive(call), name=f"call {call.id}")
         self._calls[call.id] = task
         task.add_done_callback(partial(self._forget, call))
 
@@ -320,7 +321,7 @@ class SinchClient:
             await call.run()
         finally:
             self._channels.pop(call.id, None)
-            self._notes.append(asyncio.create_task(self._note(call), name=f"note {call.id}"))  # cancelling the call doesn't lose it
+            self._notes.append(start_task(self._note(call), name=f"note {call.id}"))  # cancelling the call doesn't lose it
             await self._report(call)
 
     async def _note(self, call: Call) -> None:
@@ -377,7 +378,7 @@ class SinchClient:
 
     async def _wait_until_ready(self) -> None:
         """Both subscriptions stand; a call that comes from now on is not missed."""
-        ready = asyncio.create_task(self._link.ready.wait())
+        ready = start_task(self._link.ready.wait(), name="link ready")
         try:
             await asyncio.wait({ready, self._runner}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
             if ready.done():

@@ -13,6 +13,7 @@ from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.status_line import KEYS_WAITING
 from sinchphone.protocol.call_states import State
+from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.keys import Keys
@@ -30,7 +31,7 @@ class WaitingCall:
         self._keys = keys
         call.rings = False
         first.waiting = call
-        self._watch = asyncio.create_task(self._wait(), name="waiting call")
+        self._watch = start_task(self._wait(), name="waiting call")
         session.note(KEYS_WAITING.full)
 
     @property

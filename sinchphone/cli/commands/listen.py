@@ -24,6 +24,7 @@ from sinchphone.cli.terminal.rendering import place
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.protocol.call_states import Cause, State
+from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
     from sinchphone.engine.call import Call
@@ -180,9 +181,9 @@ class _Listener:
         stop = self._session.stop
         with stop.taken():
             while True:
-                call = asyncio.create_task(self._ringing.get())
-                key = asyncio.create_task(self._keys.press())
-                order = asyncio.create_task(stop.wait())
+                call = start_task(self._ringing.get(), name="next call")
+                key = start_task(self._keys.press(), name="key")
+                order = start_task(stop.wait(), name="stop")
                 try:
                     await asyncio.wait({call, key, order}, return_when=asyncio.FIRST_COMPLETED)
                     if call.done():

@@ -22,6 +22,7 @@ from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.streams import hush, stdout_pipe
 from sinchphone.errors import SinchphoneError, leaves
+from sinchphone.tasks import start_task
 
 FAREWELL_S: Final = 6.0  # how long a call may take to hang up and to finish its files after the order, before it's cancelled
 
@@ -41,7 +42,7 @@ def run(session: Session, work: Work) -> ExitCode:
 
 
 async def _obey(session: Session, work: Work) -> ExitCode:
-    task = asyncio.create_task(work(session), name="command")
+    task = start_task(work(session), name="command")
     loop = asyncio.get_running_loop()
     settling = loop.call_later(gc_tuning.SETTLED_S, gc_tuning.settle)
     orders = _orders()

@@ -30,6 +30,7 @@ from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_f
 from sinchphone.protocol.mxp import Client
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.wire import ErrorCode
+from sinchphone.tasks import start_task
 
 MAX_CALL_ID_CHARACTERS = 64
 _SESSION_KEY_BYTES = 32  # AES-256
@@ -217,7 +218,7 @@ class Calls:
         self._parties.end(*key, time.time())
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = start_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         return task

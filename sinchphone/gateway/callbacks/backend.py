@@ -33,6 +33,7 @@ from sinchphone.protocol.callback_events import (
 )
 from sinchphone.protocol.svaml import MAX_COOKIE_BYTES, Continue, Event, SetCookie, Svaml, SvamlError, cookie_bytes
 from sinchphone.protocol.svaml_reading import parse_svaml
+from sinchphone.tasks import start_task
 
 ANSWER_SECONDS: Final = 5.0  # one URL's time to answer
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -123,7 +124,7 @@ class Backend:
         if len(self._farewells) >= MAX_PENDING_DICE or self._http is None:
             _log.warning("a DiCE was dropped: %d are under way", len(self._farewells))
             return
-        task = asyncio.get_running_loop().create_task(self._say_goodbye(body, headers), name="DiCE")
+        task = start_task(self._say_goodbye(body, headers), name="DiCE")
         self._farewells.add(task)
         task.add_done_callback(self._farewells.discard)
 

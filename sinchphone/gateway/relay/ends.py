@@ -10,6 +10,7 @@ from sinchphone.gateway.relay.description import takes_events, with_candidates
 from sinchphone.gateway.relay.relay import Side, Transport
 from sinchphone.media.port import CandidateFound, Connected, Failed, Lost, PassingPort, PortEvent, RtpPassingPort
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.tasks import start_task
 
 GATHER_SECONDS: Final = 3.0  # a port itself stops asking its servers after two
 _MAX_DIGITS: Final = 64  # that wait to be sent
@@ -35,8 +36,8 @@ class End:
         self._gathered = asyncio.Event()
         self._digits: asyncio.Queue[str] = asyncio.Queue(_MAX_DIGITS)
         self._tasks = [
-            asyncio.create_task(self._read(), name=f"relay-{side}-events"),
-            asyncio.create_task(self._type(), name=f"relay-{side}-digits"),
+            start_task(self._read(), name=f"relay-{side}-events"),
+            start_task(self._type(), name=f"relay-{side}-digits"),
         ]
 
     @property

@@ -40,6 +40,7 @@ from sinchphone.media.port import (
 )
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.tasks import start_task
 
 CODECS: Final = ("opus", "PCMU", "PCMA", "G722")
 _MAX_EARLY: Final = 64  # candidates of a branch before its answer, and branches
@@ -194,7 +195,7 @@ class LocalRelay:
     async def delete(self) -> None:
         """End the media and free its ports. May be called twice; who comes second waits for the first."""
         if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close())
+            self._closing = start_task(self._close(), name="relay-close")
         await asyncio.shield(self._closing)
 
     # inside
@@ -256,7 +257,7 @@ class LocalRelay:
 
     async def _fork(self, port: PassingPort) -> PassingPort:
         """A fork, which doesn't get lost when who waits for it is cancelled: ``delete`` closes it."""
-        forking = asyncio.create_task(_forked(port), name="relay-fork")
+        forking = start_task(_forked(port), name="relay-fork")
         self._forking.add(forking)
         fork = await asyncio.shield(forking)
         self._forking.discard(forking)
@@ -290,7 +291,7 @@ class LocalRelay:
         self._branches.pop(end.branch, None)
         if end in self._ends:
             self._ends.remove(end)
-            retiring = asyncio.create_task(end.close(), name="relay-retire")
+            retiring = start_task(end.close(), name="relay-retire")
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
 

@@ -35,6 +35,7 @@ from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
 from sinchphone.gateway.relay.relay import DigitHeard, RelayEvent, Side, SideConnected, SideLost, Transport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.tasks import start_task
 
 CODECS: Final = ("opus", "PCMU", "PCMA", "G722", "telephone-event")  # what either side may use, whatever the other one can
 DIGIT_MS: Final = 160
@@ -216,7 +217,7 @@ class RtpengineRelay:
     async def delete(self) -> None:
         """End the media and free its ports. May be called twice; who comes second waits for the first."""
         if self._deleting is None:
-            self._deleting = asyncio.ensure_future(self._delete())
+            self._deleting = start_task(self._delete(), name="rtpengine-delete")
         await asyncio.shield(self._deleting)
 
     def heard_digit(self, side: Side, digit: str, duration_ms: int) -> None:
@@ -297,7 +298,7 @@ class RtpengineRelay:
         self._said[side], self._said[offerer] = kept or answer, agreed(offer, given)
         self._codecs = {side: _first(answer), offerer: _first(given)}
         if self._watching is None:
-            self._watching = asyncio.create_task(self._watch(), name="rtpengine-watch")
+            self._watching = start_task(self._watch(), name="rtpengine-watch")
         return given
 
     async def _trickle(self, side: Side, candidate: Candidate) -> None:

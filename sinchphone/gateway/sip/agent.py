@@ -39,6 +39,7 @@ from sinchphone.protocol.sip.session_state import ALLOW, SessionOptions
 from sinchphone.protocol.sip.session_timer import MIN_SECONDS, read_session_expires
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, clean
+from sinchphone.tasks import start_task
 
 InviteRouter: TypeAlias = Callable[[SipCall], Awaitable[None]]
 
@@ -387,7 +388,7 @@ class SipAgent:
         self._invites[key] = usage
         self._begin(usage)
         usage.wake()
-        task = asyncio.get_running_loop().create_task(self._route(usage), name=f"route {usage.call.id}")
+        task = start_task(self._route(usage), name=f"route {usage.call.id}")
         self._routing.add(task)
         task.add_done_callback(self._routing.discard)
 
@@ -426,7 +427,7 @@ class SipAgent:
         self._tasks[usage] = self._start(usage.run(), f"send {usage.call.id}")
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        return asyncio.get_running_loop().create_task(work, name=name)
+        return start_task(work, name=name)
 
     def _forget(self) -> None:
         """Let go of calls for which nothing can come any more."""

@@ -13,13 +13,14 @@ import itertools
 import logging
 import ssl
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, cast
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.gateway.sip.hop import Failed, Hop, Received, TransportError
 from sinchphone.protocol.sip.framing import PONG, FramingLimits, Ping, StreamFramer
+from sinchphone.tasks import start_task
 
 _HANDSHAKE_SECONDS: Final = 8.0
 _MESSAGE_SECONDS: Final = 32.0  # for the rest of a message that has begun
@@ -103,9 +104,9 @@ class Streams:
         except OSError as error:
             stream.fail(TransportError(f"the SIP server can't be reached: {error.strerror or 'no TLS connection'}"))
 
-    def own(self, work: "asyncio._CoroutineLike[None]", name: str) -> None:
+    def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task that ends with the streams."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = start_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

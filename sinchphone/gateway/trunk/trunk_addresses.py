@@ -6,6 +6,7 @@ from typing import Final
 from sinchphone.errors import NetworkError
 from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.gateway.trunk.trunk import Trunk
+from sinchphone.tasks import start_task
 
 REFRESH_SECONDS: Final = 300.0  # media_backends change addresses by DNS, with little notice
 RETRY_SECONDS: Final = 15.0  # where no name server said anything
@@ -23,7 +24,7 @@ class TrunkAddresses:
     def start(self) -> None:
         """Ask, now and again; never waits."""
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="addresses of the trunk")
+            self._task = start_task(self._run(), name="addresses of the trunk")
 
     async def close(self) -> None:
         """Ask no more. May be called twice."""

@@ -6,6 +6,7 @@ from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_uri
+from sinchphone.tasks import start_task
 
 
 class TrunkRegistration:
@@ -25,7 +26,7 @@ class TrunkRegistration:
     def start(self) -> None:
         """Register, now and again; never waits."""
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._registration.run(), name="registration with the trunk")
+            self._task = start_task(self._registration.run(), name="registration with the trunk")
 
     async def close(self) -> None:
         """Withdraw, briefly, while there are still sockets. May be called twice."""

@@ -28,6 +28,7 @@ from sinchphone.media.local_audio.voice import make_voice
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import Leg, Levels, Signal, SoundEvent, SoundOptions
 from sinchphone.media.thread import MediaThread
+from sinchphone.tasks import start_task
 
 
 class LocalAudio:
@@ -84,7 +85,7 @@ class LocalAudio:
             return
         if self._watch is None and self._upkeep is not None:
             await asyncio.to_thread(self._open_streams)
-            self._watch = asyncio.create_task(self._upkeep.run(), name="desk devices")
+            self._watch = start_task(self._upkeep.run(), name="desk devices")
 
     async def signal(self, signal: Signal | None) -> bool:
         """Play ``signal`` from now on, the ringtone through the ring device, call waiting over the call's sound; ``None`` is quiet at

@@ -33,6 +33,7 @@ from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.offer_answer import Agreed, LocalCapabilities, Negotiation
 from sinchphone.protocol.rtp import VERSION, is_rtcp
 from sinchphone.protocol.sdp import INACTIVE, RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Section, is_unspecified
+from sinchphone.tasks import start_task
 
 _REPORT_SECONDS: Final = 2.5  # times 0.5 to 1.5; RFC 3550 6.2 says 5 at least, many phones are content with less
 _UNHEARD_SECONDS: Final = 180.0  # a peer that was never heard may still be ringing: as long as a proxy lets it (RFC 3261 16.6, timer C)
@@ -244,7 +245,7 @@ class RtpPort:
         if codec_before != agreement.codec:
             self._events.put(Connected("srtp" if self._locker else "rtp", agreement.codec.name))
         if self._live is None:
-            self._live = asyncio.create_task(self._run(), name="rtp-port")
+            self._live = start_task(self._run(), name="rtp-port")
 
     def _secure(self, agreed: Agreed) -> None:
         """Keys that stay keep their state."""

@@ -22,6 +22,7 @@ from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.resolver import is_local_name, resolve, resolve_local
 from sinchphone.media.webrtc.servers import Server, parse_servers
+from sinchphone.tasks import start_task
 
 GATHER_SECONDS: Final = 2.0  # for all servers together; the offer doesn't wait for them, only the end of candidates does
 CHECK_SECONDS: Final = 0.02  # between two checks (Ta, RFC 8445 14.2: 5 ms or more)
@@ -127,7 +128,7 @@ class IceConnection(seam.Connection):
                 await self._open(address)
         self._local_candidates_end = True
         if not self._closing:  # closed meanwhile
-            self._gathering = asyncio.create_task(self._ask_servers(), name="ice-servers")
+            self._gathering = start_task(self._ask_servers(), name="ice-servers")
 
     def _addresses(self) -> list[str]:
         """The loopback addresses are among them where they are wanted or nothing else is there."""
@@ -161,7 +162,7 @@ class IceConnection(seam.Connection):
     async def _ask_servers(self) -> None:
         """All STUN and TURN servers at once, none for longer than GATHER_SECONDS; then the end of candidates."""
         servers = parse_servers(self._options.ice_servers)
-        asking = {asyncio.create_task(self._ask(server), name="ice-server"): server for server in servers}
+        asking = {start_task(self._ask(server), name="ice-server"): server for server in servers}
         try:
             if asking:
                 await asyncio.wait(asking, timeout=GATHER_SECONDS)
@@ -263,7 +264,7 @@ class IceConnection(seam.Connection):
                 pair.task.cancel()
         if result != seam.ICE_COMPLETED:
             raise ConnectionError("no pair of candidates works")
-        self._query_consent_task = asyncio.create_task(self.query_consent(), name="ice-consent")
+        self._query_consent_task = start_task(self.query_consent(), name="ice-consent")
 
     async def _pause(self) -> None:
         """Until the next check is due, or there is something new: a candidate, or the end."""
@@ -341,7 +342,7 @@ class IceConnection(seam.Connection):
         await self._end_of_remote()
 
     def _beside(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
+        task = start_task(work, name=name)
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
@@ -444,7 +445,7 @@ class IceConnection(seam.Connection):
             task.cancel()
         if beside:
             await asyncio.wait(beside)
-        closing = asyncio.ensure_future(super().close())
+        closing = start_task(super().close(), name="ice-close")
         self._progress.set()
         await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
 

@@ -21,6 +21,7 @@ from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice import IceConnection
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, write_again, write_answer
 from sinchphone.media.webrtc.secure import SecurePath, renewed
+from sinchphone.tasks import start_task
 
 ANSWER_SECONDS: Final = 10.0  # how long our offer waits: signaling that is away itself needs some seconds to come back
 _MAX_HELD: Final = 32  # candidates of credentials that we don't know yet
@@ -80,7 +81,7 @@ class IceRestarts:
         """A new offer of ours with new credentials; an attempt that is under way is given up for it."""
         async with self._turn:
             attempt = await self._begin(None)
-            attempt.task = asyncio.create_task(self._wait_for_answer(attempt), name="ice-restart")
+            attempt.task = start_task(self._wait_for_answer(attempt), name="ice-restart")
             return write_again(attempt.local, self.remote, self._terms.mid, _candidates(attempt.ice))
 
     async def accept(self, remote: RemoteAudio) -> None:
@@ -175,7 +176,7 @@ class IceRestarts:
             await attempt.ice.add(None)
         if attempt.task is not None:
             attempt.task.cancel()
-        attempt.task = asyncio.create_task(self._move(attempt, remote), name="ice-restart")
+        attempt.task = start_task(self._move(attempt, remote), name="ice-restart")
 
     async def _wait_for_answer(self, attempt: _Attempt) -> None:
         await asyncio.sleep(ANSWER_SECONDS)

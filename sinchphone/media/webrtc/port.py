@@ -41,6 +41,7 @@ from sinchphone.media.webrtc.path_watch import PathWatch
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, answering_setup, read_description, write_answer, write_offer
 from sinchphone.media.webrtc.secure import Identity, PathListener, SecurePath
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.tasks import start_task
 
 _CANCEL_SECONDS: Final = 0.05
 _TEND_SECONDS: Final = 0.5  # between two looks at the path
@@ -192,7 +193,7 @@ class WebRtcPort:
     async def close(self) -> None:
         """Say goodbye, close the connection and its sockets. May be called twice; who comes second waits for the first."""
         if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close())
+            self._closing = start_task(self._close(), name="webrtc-close")
         await asyncio.shield(self._closing)
 
     # inside
@@ -230,7 +231,7 @@ class WebRtcPort:
         await load_codecs([remote.sound.codec])
         self._check_open()
         self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if terms.offerer else ()))
-        self._live = asyncio.create_task(self._run(remote, terms), name="webrtc-port")
+        self._live = start_task(self._run(remote, terms), name="webrtc-port")
 
     async def _run(self, remote: RemoteAudio, terms: Terms) -> None:
         """The life of a port after both descriptions: connect, report and watch until the peer is lost."""
@@ -255,7 +256,7 @@ class WebRtcPort:
         self._consent_received()
         self._settle(remote, terms)
         self._events.put(connected)
-        beside = [asyncio.create_task(self._report(), name="webrtc-reports"), asyncio.create_task(self._tend(), name="webrtc-path_watch")]
+        beside = [start_task(self._report(), name="webrtc-reports"), start_task(self._tend(), name="webrtc-path_watch")]
         try:
             await self._watch()
         finally:

@@ -20,6 +20,7 @@ from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, RemoteAudio
 from sinchphone.protocol.rtp import is_rtcp
+from sinchphone.tasks import start_task
 
 # aiortc's own suites first (all for ECDSA), then the same for a DTLS server with an RSA certificate, as gateways have.
 _CIPHERS: Final = (
@@ -126,7 +127,7 @@ class SecurePath:
         Raises MediaError; then, and while it waits, everything stays as it was. Cancelling is safe.
         """
         old = self.ice
-        finding = asyncio.create_task(_told_to_leave(ice, old), name="ice-move")
+        finding = start_task(_told_to_leave(ice, old), name="ice-move")
         try:
             await _find_pair(ice, remote, controlling=old.ice_controlling)
         except BaseException:
@@ -136,7 +137,7 @@ class SecurePath:
             finding.cancel()
         self.ice = ice
         old.refuse()
-        self._old[old] = asyncio.create_task(self._retire(old), name="ice-retire")
+        self._old[old] = start_task(self._retire(old), name="ice-retire")
 
     def send(self, packet: bytes) -> bool:
         """Send an RTP or RTCP packet now; ``False`` where it couldn't go."""
