@@ -33,10 +33,10 @@ from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi.routes import PapiRoutes
+from sinchphone.exchange.pubnub.rights import ChannelRights
+from sinchphone.exchange.pubnub.routes import PubNubRoutes
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.origin import address_of
-from sinchphone.exchange.pubsub.rights import ChannelRights
-from sinchphone.exchange.pubsub.routes import PubNubRoutes
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sinchphone.exchange.calls.line import post
 from sinchphone.local import Local
 
 MakePhone = Callable[..., Any]
@@ -47,6 +48,9 @@ async def test_a_poll_goes_on_from_its_token_after_the_takeover(tmp_path: Path, 
     token = (await bob.subscribe("signal"))["t"]["t"]
     await first.close()
     await second.recover()
-    await bob.publish(bob.profile["signalChannel"], "hello")
+    assert second._exchange is not None
+    application = second._exchange.directory.application(second.application_key)
+    assert application is not None
+    post(second._exchange.broker, application.signal.subscribe_key, bob.profile["signalChannel"], "hello", "exchange")
     assert [message["d"] for message in (await bob.subscribe("signal", token))["m"]] == ["hello"]
     await second.close()

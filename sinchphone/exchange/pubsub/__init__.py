@@ -1,1 +1,1 @@
-"""The pub/sub network: a broker, and PubNub's REST protocol in front of it."""
+"""The pub/sub network: the broker, its time tokens, and who polls it."""

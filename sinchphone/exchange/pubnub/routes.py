@@ -17,9 +17,9 @@ from sinchphone.exchange.directory.directory import Directory, KeyHolder
 from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubnub.rights import ChannelRights, ForbiddenChannelError
 from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.polling import wait_for_messages
-from sinchphone.exchange.pubsub.rights import ChannelRights, ForbiddenChannelError
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body, unpack
 
