@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.tones import Sine
 from tests.suite.guests import fetch_early, needs_guests
-from tests.suite.phases import HAVE_A_SECOND_CHANCE, PhasedScheduling, hash_alike, phase_of, processes_for
+from tests.suite.phases import MAY_BE_TRIED_AGAIN, PhasedScheduling, hash_alike, phase_of, processes_for
 from tests.suite.signals import reset_ignored_signals
 
 PATIENCE_SECONDS = 30.0
@@ -52,6 +53,8 @@ PIPEWIRE = ("dbus-run-session", "--", "sh", "-c", "pipewire & sleep 0.5; wireplu
 def pytest_configure() -> None:
     reset_ignored_signals()
     hash_alike()
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # others use the machine too
+    settings.load_profile("patient")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -63,11 +66,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> PhasedSchedu
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the order of the phases; who waits for guests comes last in theirs. The only place where tests get a second chance."""
+    """In the order of the phases; who waits for guests comes last in theirs. The only place where tests get other chances."""
     items.sort(key=lambda item: (phase_of(item.path), needs_guests(item.path)))
     for item in items:
-        if phase_of(item.path) in HAVE_A_SECOND_CHANCE:
-            item.add_marker(pytest.mark.flaky(reruns=1))
+        if phase_of(item.path) in MAY_BE_TRIED_AGAIN:
+            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

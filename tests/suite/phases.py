@@ -15,14 +15,15 @@ that aren't needed for the next phase are shut down first, which lets go of thei
 import enum
 import os
 import random
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-PROCESSES_PER_CORE = 3
+TESTS = Path(__file__).parent.parent.resolve()
+PROCESSES_PER_CORE = 2  # and one: in the first phase, two cores are half idle with five
 MOST_PROCESSES = 12
 
 
@@ -65,9 +66,9 @@ PHASES = {
     "test_speed.py": Phase.MEASURING,
 }
 
-# What runs in real time beside guests, sound and sockets has a second chance: a stall of the machine is no fault of the program. Not what
+# What runs in real time beside guests, sound and sockets is tried again (shown as a rerun): a stall of the machine is no fault of the program. Not what
 # measures: that has tries of its own.
-HAVE_A_SECOND_CHANCE = frozenset({Phase.WAITING, Phase.SOUNDING})
+MAY_BE_TRIED_AGAIN = frozenset({Phase.WAITING, Phase.SOUNDING})
 
 
 def phase_of(path: PurePath) -> Phase:
@@ -76,12 +77,12 @@ def phase_of(path: PurePath) -> Phase:
 
 
 def processes_for(config: pytest.Config) -> int:
-    """How many processes a run of whole folders is worth; none but this one for files, for ``-s`` and for a list of the tests."""
-    folders = all((config.invocation_params.dir / each).is_dir() for each in config.args)
-    if not folders or config.option.capture == "no" or config.option.collectonly:
+    """How many processes a run of the whole suite is worth. For a part of it, for ``-s`` and for a list of the tests: none but this one."""
+    whole = {(config.invocation_params.dir / each).resolve() for each in config.args} == {TESTS}
+    if not whole or config.option.capture == "no" or config.option.collectonly:
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(PROCESSES_PER_CORE * cores, MOST_PROCESSES)
+    return min(PROCESSES_PER_CORE * cores + 1, MOST_PROCESSES)
 
 
 def hash_alike() -> None:
