@@ -66,8 +66,8 @@ PHASES = {
     "test_speed.py": Phase.MEASURING,
 }
 
-# What runs in real time beside guests, sound and sockets is tried again (shown as a rerun): a stall of the machine is no fault of the program. Not what
-# measures: that has tries of its own.
+# What runs in real time beside guests, sound and sockets is tried again (shown as a rerun): a stall of the machine is no fault of the
+# program. Not what measures: that has tries of its own.
 MAY_BE_TRIED_AGAIN = frozenset({Phase.WAITING, Phase.SOUNDING})
 
 
