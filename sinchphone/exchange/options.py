@@ -32,15 +32,22 @@ class ExchangeOptions:
     tls_port: int = key(DEFAULT_TLS_PORT, read_port, "its port with TLS", trusted_only=True, harmless=(0,))
     body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked
     message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)
-    publishes_at_once: int = 1_000  # over one connection: the longest message to five has less
+    publishes_at_once: int = 1_000  # of one user, or one address of guests: the longest message to five has less
     publishes_a_second: int = 100  # and later
+    connections: int | None = None  # in all; half of what the process may open where it isn't said
+    new_users_at_once: int = 50  # from one address, with the application's key alone
+    new_users_a_second: float = 0.2  # and later
     users: int = 1_000  # an application
     devices_per_user: int = 16
     open_calls_per_user: int = 16
+    ringing_calls_per_pair: int = 4  # of one user at another: others get through
     history_per_channel: int = 256  # messages; the longest MXP message has less than 200 frames
     history_bytes: int = 16 * 1024 * 1024  # an application and network
     history_seconds: float = 600.0
     polls: int = 2_000  # long polls that wait at the same time, an application and network
+    polls_per_owner: int = 128  # of one user, or one address of guests
+    channels: int = 4_096  # that guests and users made up, an application and network
+    channels_per_owner: int = 1_024
     poll_seconds: float = 280.0  # a little less than PubNub's SDKs wait (310 s)
     clock_skew_seconds: float = 300.0
 
@@ -58,6 +65,10 @@ class ExchangeOptions:
             self.devices_per_user,
             self.open_calls_per_user,
             self.polls,
+            self.polls_per_owner,
+            self.channels,
+            self.channels_per_owner,
+            self.ringing_calls_per_pair,
         )
         if min(*limits, self.history_per_channel, self.history_bytes) < 1:
             raise ConfigError("an exchange's limits must be at least 1")

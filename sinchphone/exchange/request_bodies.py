@@ -1,21 +1,28 @@
 """Bodies of requests: read up to a limit, as they were sent (a signature covers that), and unpacked."""
 
+import asyncio
 import zlib
 
 from aiohttp import web
 
-from sinchphone.exchange.refusals import invalid, too_large
+from sinchphone.exchange.refusals import RefusedError, invalid, too_large
+from sinchphone.signaling.ocra.names import ErrorCode
 
+BODY_SECONDS = 30.0  # for all of it
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
 
 async def read_body(request: web.Request, limit_bytes: int) -> bytes:
     """The body as it was sent. Raises RefusedError where it's longer than ``limit_bytes``."""
     body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise too_large(f"the body has more than {limit_bytes} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise too_large(f"the body has more than {limit_bytes} bytes")
+    except TimeoutError as error:
+        raise RefusedError(408, ErrorCode.INVALID_REQUEST, f"the body didn't come within {BODY_SECONDS:g} s") from error
     return bytes(body)
 
 

@@ -15,12 +15,14 @@ from typing import Self, TypeAlias
 from aiohttp import web
 
 from sinchphone.errors import ConfigError, NetworkError, RemoteProtocolError
+from sinchphone.exchange.admission import check_host
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
+from sinchphone.exchange.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
 from sinchphone.exchange.destinations.attendants import Attendants
 from sinchphone.exchange.destinations.gateway import Gateway, GatewayFactory, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.accounts import Accounts
@@ -76,6 +78,7 @@ class Exchange:
         reaches, the dial plan's names and numbers, and rooms. Raises ConfigError for a secret that is none."""
         self._options = options
         self._media = media
+        self._guard = ConnectionGuard(options.connections)
         self._ready = asyncio.Event()
         self._closing = asyncio.Event()
         self._store = Store(options.store)
@@ -127,6 +130,7 @@ class Exchange:
             max_line_size=_ESCAPED * self._options.message_bytes + _MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
             shutdown_timeout=_CLOSE_SECONDS,
+            keepalive_timeout=SILENT_SECONDS,
         )
         await self._runner.setup()
         try:
@@ -145,12 +149,11 @@ class Exchange:
     async def _listen(self, runner: web.AppRunner) -> None:
         """First of all the port: it decides which of several processes is the exchange. Raises NetworkError."""
         options, certificate = self._options, self._options.certificate
-        await self._start(web.TCPSite(runner, options.host, options.port), options.port)
+        await self._start(GuardedSite(runner, options.host, options.port, self._guard), options.port)
         if certificate is not None:
             plain = len(runner.addresses)
-            await self._start(
-                web.TCPSite(runner, options.host, options.tls_port, ssl_context=server_context(certificate)), options.tls_port
-            )
+            context = server_context(certificate)
+            await self._start(GuardedSite(runner, options.host, options.tls_port, self._guard, ssl_context=context), options.tls_port)
             self._tls_port = int(runner.addresses[plain][1])
 
     async def _start(self, site: web.TCPSite, port: int) -> None:
@@ -210,7 +213,10 @@ class Exchange:
         await self.close()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._when_ready, _cors, _errors_as_json], client_max_size=self._options.body_bytes)
+        application = web.Application(
+            middlewares=[self._counted, self._when_ready, _cors, _errors_as_json, self._asked_by_name],
+            client_max_size=self._options.body_bytes,
+        )
         application.router.add_get("/", self._identify)
         verifier = Verifier(self.directory, self._options.clock_skew_seconds)
         people = (self._options, verifier, self.directory)
@@ -226,6 +232,22 @@ class Exchange:
     async def _when_ready(self, request: web.Request, handler: "_Route") -> web.StreamResponse:
         """Requests that come while we still read what we knew wait a moment."""
         await self._ready.wait()
+        return await handler(request)
+
+    @web.middleware
+    async def _counted(self, request: web.Request, handler: "_Route") -> web.StreamResponse:
+        """A connection that is being served makes room for no other as long as there are idle ones."""
+        transport = request.transport
+        self._guard.began(request)
+        try:
+            return await handler(request)
+        finally:
+            self._guard.ended(transport)
+
+    @web.middleware
+    async def _asked_by_name(self, request: web.Request, handler: "_Route") -> web.StreamResponse:
+        """Raises RefusedError where the request is for another host."""
+        check_host(request, self._options.host)
         return await handler(request)
 
     async def _identify(self, request: web.Request) -> web.Response:

@@ -190,13 +190,52 @@ def test_the_goodbye_of_one_listener_is_not_that_of_another() -> None:
     assert made.is_listening("sub", "a", NOW)
 
 
-def test_more_polls_than_the_broker_serves_are_refused() -> None:
-    made = broker(polls=2)
-    for _ in range(2):
-        made.begin(Poll("sub", ("a",), "me", Bell()), NOW)
-    with pytest.raises(TooManyPollsError):
-        made.begin(Poll("sub", ("a",), "me", Bell()), NOW)
-    made.begin(Poll("other-sub", ("a",), "me", Bell()), NOW)
+def test_attack_all_long_polls_by_one_user_give_up_their_own_oldest() -> None:
+    made = broker(polls=6, polls_per_owner=4)
+    other = Poll("sub", ("a",), "other", Bell(), "other")
+    made.begin(other, NOW)
+    flood = [Poll("sub", ("a",), "me", Bell(), "mallory") for _ in range(10)]
+    for poll in flood:
+        made.begin(poll, NOW)
+    assert [poll.is_given_up for poll in flood] == [True] * 6 + [False] * 4
+    assert flood[0].bell == Bell(rung=True)
+    assert not other.is_given_up
+
+
+def test_attack_all_long_polls_by_many_users_leave_room_for_one_more() -> None:
+    made = broker(polls=6, polls_per_owner=4)
+    flood = [Poll("sub", ("a",), "me", Bell(), f"mallory-{number // 3}") for number in range(6)]
+    for poll in flood:
+        made.begin(poll, NOW)
+    late = Poll("sub", ("a",), "late", Bell(), "late")
+    made.begin(late, NOW)
+    assert (late.is_given_up, [poll.is_given_up for poll in flood].count(True)) == (False, 1)
+    for poll in (*flood, late):
+        made.end(poll, NOW)
+    assert len(made._networks["sub"].polls) == 0
+
+
+def test_attack_random_channels_take_a_bounded_place_and_harm_no_other() -> None:
+    made = broker(channels=50, channels_per_owner=20)
+    own = "signal-" + "x" * 32
+    publish(made, own, "of a device")
+    kept = Poll("sub", ("a-room",), "other", Bell(), "other")
+    made.begin(kept, NOW)
+    for number in range(1_000):
+        made.publish("sub", f"random-{number}", {}, size=2, publisher="m", now=NOW, owner="mallory")
+    for number in range(1_000):
+        made.begin(Poll("sub", tuple(f"poll-{number}-{part}" for part in range(100)), "m", Bell(), "mallory"), NOW)
+    assert len(made._networks["sub"].channels) <= 50 + 1
+    assert payloads(made, own) == ["of a device"]
+    assert not kept.is_given_up
+    assert made.is_listening("sub", "a-room", NOW)
+
+
+def test_attack_small_text_that_becomes_many_objects_counts_as_what_it_takes() -> None:
+    made = broker(history_bytes=1_000_000)
+    for number in range(100):
+        made.publish("sub", "a", [[] for _ in range(10_000)], size=30_000, publisher="m", now=NOW + number)
+    assert len(payloads(made, "a")) == 1
 
 
 def test_a_poll_of_hundreds_of_channels_is_refused() -> None:

@@ -48,6 +48,11 @@ class _OpenCall:
     task: "asyncio.Task[None]"
     relay: SignalForwarder | None = None
     watch: CallWatch | None = None
+    callee: str = ""
+
+    def rings_at(self, callee: str, caller: str) -> bool:
+        """Whether that user's call is one to another that nobody has answered."""
+        return self.watch is not None and not self.watch.ends.is_answered and (self.callee, self.caller.client.user_id) == (callee, caller)
 
 
 class Calls:
@@ -124,6 +129,10 @@ class Calls:
         own = sum(device.application is caller.application and device.user_id == caller.user_id for device in devices)
         if own >= self._options.open_calls_per_user:
             raise too_many(f"the user has {own} open calls already")
+        others = (call for (application, _), call in self._open.items() if application == caller.application.key)
+        ringing = sum(call.rings_at(request.identity, caller.user_id) for call in others)
+        if ringing >= self._options.ringing_calls_per_pair:
+            raise too_many(f"{ringing} calls of this user ring at {request.identity} already")
 
     def _close_stale(self, now: float) -> None:
         """Close calls that have just ended, and those that must be over although nobody said so: set up long ago, and not answered or the
@@ -187,7 +196,7 @@ class Calls:
             for frame in frames:
                 post_broadcast(self._broker, callee, frame, caller.instance_id)
         task = self._spawn(relay.run(), f"relay {request.call_id}")
-        call = self._open[caller.application.key, request.call_id] = _OpenCall(caller, now, task, relay, watch)
+        call = self._open[caller.application.key, request.call_id] = _OpenCall(caller, now, task, relay, watch, request.identity)
         to_callees = {callee.identity.signal_channel: [caller.instance_id] for callee in callees}
         to_caller = {caller.client.channel: [callee.instance_id for callee in callees]}
         own = {placement.signal_channel: [caller.instance_id]}

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import time
+from collections import deque
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -21,8 +23,9 @@ MAX_PROFILE_BYTES: Final = 4096
 MAX_IDENTITIES: Final = 3  # one of each kind
 _HASHING_AT_A_TIME: Final = 2
 _HASHING_WAITING: Final = 32
-_GUESSES: Final = 10  # wrong passwords of one user in a row
-_GUESSES_A_SECOND: Final = 0.2
+_GUESSES: Final = 10  # wrong passwords of one user in a row, from one source
+_GUESSES_A_SECOND: Final = 0.05
+_KNOWN_SOURCES: Final = 8  # of one account: where it logged in last
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,13 @@ class Accounts:
         self._names: dict[tuple[str, Recipient], str] = {}  # by application key -> user id
         self._hashing = asyncio.Semaphore(_HASHING_AT_A_TIME)
         self._waiting = 0
-        self._guesses: Allowances[tuple[str, str]] = Allowances(_GUESSES, _GUESSES_A_SECOND)
+        self._guesses: Allowances[tuple[str, str, str]] = Allowances(_GUESSES, _GUESSES_A_SECOND)
+        self._sources: dict[tuple[str, str], deque[str]] = {}  # by application key and user id: where the right password came from
         self._nobody: str | None = None  # a password that nobody has
 
     async def recall(self) -> None:
         """Know again the accounts from before this exchange started. Raises StoreError."""
+        now = time.time()
         identities: dict[tuple[str, str], list[Recipient]] = {}
         try:
             for key, kind, endpoint, user_id in await self._store.read("SELECT application, kind, endpoint, user_id FROM identities"):
@@ -59,18 +64,18 @@ class Accounts:
                 application = self._directory.application(key)
                 if application is not None:
                     names = tuple(identities.get((key, user_id), ()))
-                    self._add(Account(application, user_id, password, names, json.loads(profile)))
+                    self._add(Account(application, user_id, password, names, json.loads(profile)), now)
         except ValueError as error:
             raise StoreError("the exchange's store has accounts that can't be read", hint="Delete it.") from error
 
     def account(self, application: Application, user_id: str) -> Account | None:
         """The account of a user who has one."""
-        return self._accounts.get((application.key, user_id))
+        return self._accounts.get((application.key, user_id)) if self._is_there(application, user_id) else None
 
     def resolve(self, application: Application, name: Recipient) -> str | None:
         """The user id of whoever goes by that name, if anybody does."""
         known = self._names.get((application.key, name))
-        if known is not None:
+        if known is not None and self._is_there(application, known):
             return known
         return name.identity if name.kind is IdentityKind.USERNAME and name.identity in application.users else None
 
@@ -85,7 +90,7 @@ class Accounts:
         self._check_free(application, user_id, identities)  # somebody may have been faster
         self._directory.enroll(application, user_id, now)
         account = Account(application, user_id, hashed, identities, _checked(profile))
-        self._add(account)
+        self._add(account, now)
         self._keep(account)
         for name in identities:
             sql = "INSERT OR REPLACE INTO identities (application, kind, endpoint, user_id) VALUES (?, ?, ?, ?)"
@@ -93,17 +98,27 @@ class Accounts:
         await self._store.settle()
         return account
 
-    async def authenticate(self, application: Application, name: Recipient, password: str, now: float) -> Account:
-        """The account that name and password open. Raises RefusedError, which doesn't say what of the two was wrong."""
+    async def authenticate(self, application: Application, name: Recipient, password: str, now: float, source: str = "") -> Account:
+        """The account that name and password open. Raises RefusedError, which doesn't say what of the two was wrong. Who guesses from
+        one ``source`` locks out that one only, and never one from which the right password came before."""
         user_id = self.resolve(application, name) or ""
         account = self.account(application, user_id)
-        if not self._guesses.has(guessed := (application.key, name.identity), now):
+        known = self._sources.get((application.key, user_id), ())
+        if not self._guesses.has(guessed := (application.key, name.identity, source), now) and source not in known:
             raise too_many("too many wrong passwords; wait a minute")
         if not await self._fits(password, account):
             self._guesses.take(guessed, now)
             raise unauthorized("wrong user or password")
         assert account is not None
+        self._remember(account, source, now)
         return account
+
+    def _remember(self, account: Account, source: str, now: float) -> None:
+        key = (account.application.key, account.user_id)
+        sources = self._sources.setdefault(key, deque(maxlen=_KNOWN_SOURCES))
+        if source not in sources:
+            sources.append(source)
+        self._directory.saw(account.application, account.user_id, now)
 
     async def change_password(self, account: Account, old: str | None, new: str, now: float) -> None:
         """Give an account another password; ``old`` is checked where it's given. Raises RefusedError."""
@@ -141,14 +156,23 @@ class Accounts:
             self._waiting -= 1
 
     def _check_free(self, application: Application, user_id: str, identities: tuple[Recipient, ...]) -> None:
-        taken = user_id in application.users or any((application.key, name) in self._names for name in identities)
+        taken = user_id in application.users or any(self.resolve(application, name) is not None for name in identities)
         if taken:
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "there is such a user already")
 
-    def _add(self, account: Account) -> None:
+    def _is_there(self, application: Application, user_id: str) -> bool:
+        """Whether an account is still there: one that nobody used may have made room for another."""
+        if user_id in application.accounts:
+            return True
+        gone = self._accounts.pop((application.key, user_id), None)
+        for name in gone.identities if gone is not None else ():
+            self._names.pop((application.key, name), None)
+        return False
+
+    def _add(self, account: Account, now: float) -> None:
         application = account.application
         application.enroll(account.user_id)
-        application.accounts.add(account.user_id)
+        application.accounts[account.user_id] = now
         self._accounts[application.key, account.user_id] = account
         self._names.update({(application.key, name): account.user_id for name in account.identities})
 

@@ -60,7 +60,7 @@ class Application:
     signal: Network
     users: dict[str, dict[str, Device]] = field(default_factory=dict, repr=False)
     delivered: dict[str, int] = field(default_factory=dict, repr=False)  # user id -> time token up to which a device has the messages
-    accounts: set[str] = field(default_factory=set, repr=False)  # users with a password
+    accounts: dict[str, float] = field(default_factory=dict, repr=False)  # users with a password -> when they were made, or seen last
     transport_channels: dict[str, str] = field(default_factory=dict, repr=False)  # -> user id
 
     def transport_channel(self, user_id: str) -> str:

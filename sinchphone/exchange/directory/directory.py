@@ -17,6 +17,9 @@ from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id,
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.software import Software
 
+UNUSED_SECONDS = 600.0  # an account that no device ever came with may make room for another user after that
+UNSEEN_SECONDS = 30 * 86_400.0  # and one whose devices haven't come back
+
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
@@ -132,6 +135,11 @@ class Directory:
             self._make_room_for_user(application, now)
             application.enroll(user_id)
 
+    def saw(self, application: Application, user_id: str, now: float) -> None:
+        """A user who has an account was there."""
+        if user_id in application.accounts:
+            application.accounts[user_id] = now
+
     def remember(self, device: Device) -> None:
         """Keep what is known about a device, beyond the end of this exchange."""
         memory.write_device(self._store, device)
@@ -160,6 +168,7 @@ class Directory:
         self._add_device(device)
         self.remember(device)
         self.expect(device, now)
+        self.saw(device.application, device.user_id, now)
         return device
 
     def _add_device(self, device: Device) -> None:
@@ -182,12 +191,25 @@ class Directory:
     def _make_room_for_user(self, application: Application, now: float) -> None:
         if len(application.users) < self._options.users:
             return
-        for user_id in list(application.users):
-            if not self.reachable(application, user_id, now) and user_id not in application.accounts:
-                self._forget(application.users.pop(user_id).values())
-                del application.transport_channels[application.transport_channel(user_id)]
-                return
+        away = [user_id for user_id in application.users if not self.reachable(application, user_id, now)]
+        without = [user_id for user_id in away if user_id not in application.accounts]
+        unused = [user_id for user_id in away if user_id in application.accounts and self._is_unused(application, user_id, now)]
+        for user_id in (*without[:1], *sorted(unused, key=application.accounts.__getitem__)[:1])[:1]:
+            self._forget_user(application, user_id)
+            return
         raise too_many(f"the application has {self._options.users} users on this exchange already")
+
+    def _is_unused(self, application: Application, user_id: str, now: float) -> bool:
+        """Whether an account was never used some time after it was made, or not for very long."""
+        limit = UNSEEN_SECONDS if application.users[user_id] else UNUSED_SECONDS
+        return now - application.accounts[user_id] > limit
+
+    def _forget_user(self, application: Application, user_id: str) -> None:
+        self._forget(application.users.pop(user_id).values())
+        del application.transport_channels[application.transport_channel(user_id)]
+        if application.accounts.pop(user_id, None) is not None:
+            for table in ("accounts", "identities"):
+                self._store.write(f"DELETE FROM {table} WHERE application = ? AND user_id = ?", application.key, user_id)  # noqa: S608
 
     def _make_room_for_device(self, devices: dict[str, Device], now: float) -> None:
         """Devices that are gone make room; those that still listen don't."""

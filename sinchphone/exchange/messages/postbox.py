@@ -60,7 +60,9 @@ class Postbox:
                 posted = Posted(token, application.transport_channel(user_id), frame, publisher)
                 self._mailbox(key, user_id).put(Kept(posted, transport_id))
 
-    async def publish(self, subscribe_key: str, channel: str, frames: Sequence[object], *, publisher: str, meta: Any = None) -> int:
+    async def publish(
+        self, subscribe_key: str, channel: str, frames: Sequence[object], *, publisher: str, meta: Any = None, owner: str = ""
+    ) -> int:
         """Publish messages one after the other; the token of the last. Frames of an instant message for somebody are made safe first:
         what is delivered was kept. Raises what ``Broker.publish`` raises, and StoreError."""
         about = 0 if meta is None else _size(meta)
@@ -75,7 +77,7 @@ class Postbox:
             if user is not None:
                 self._move(*user, before, tokens)
         for token, frame, size in zip(tokens, frames, sizes, strict=True):
-            message = partial(self._broker.publish, subscribe_key, channel, frame, size=size, publisher=publisher, meta=meta)
+            message = partial(self._broker.publish, subscribe_key, channel, frame, size=size, publisher=publisher, meta=meta, owner=owner)
             posted = message(now=time.time(), token=token)
             if user is not None:
                 self._take(*user, Kept(posted, _transport_id(frame) or ""))

@@ -12,16 +12,18 @@ from typing import TypeAlias
 
 from aiohttp import web
 
+from sinchphone.exchange.admission import check_origin
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.accounts import Account, Accounts
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
+from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi import bodies
 from sinchphone.exchange.pubsub.origin import bare, origin_of
-from sinchphone.exchange.refusals import not_found
+from sinchphone.exchange.refusals import not_found, too_many
 from sinchphone.exchange.request_bodies import read_body
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
@@ -74,6 +76,7 @@ class PapiRoutes:
         self._transports = transports
         self._calls = calls
         self._tls_port = tls_port
+        self._newcomers: Allowances[str] = Allowances(options.new_users_at_once, options.new_users_a_second)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add a route for every operation of the table."""
@@ -132,15 +135,19 @@ class PapiRoutes:
         return _answer(Operation.GET_TIME, bodies.write_time_stamp(time.time()))
 
     async def _create_user(self, asked: _Asked) -> bytes:
-        user = bodies.read_user(asked.body)
+        check_origin(asked.request)
+        user, address = bodies.read_user(asked.body), asked.request.remote or ""
+        if not self._newcomers.take(address, asked.now):
+            raise too_many("too many new users from this address; wait some minutes")
         account = await self._accounts.create(asked.application, user.identities, user.password, user.profile, asked.now)
         return bodies.write_authorized(account, _ticket(account, asked.now, _TICKET_SECONDS))
 
     def _authenticate(self, kind: IdentityKind) -> _Serve:
         async def authenticate(asked: _Asked) -> bytes:
+            check_origin(asked.request)
             password, lifetime = bodies.read_login(asked.body)
             name = Recipient(asked.request.match_info["identity"], kind)
-            account = await self._accounts.authenticate(asked.application, name, password, asked.now)
+            account = await self._accounts.authenticate(asked.application, name, password, asked.now, asked.request.remote or "")
             return bodies.write_authorized(account, _ticket(account, asked.now, lifetime))
 
         return authenticate

@@ -10,21 +10,18 @@
     any other                     anybody                  anybody
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.directory.devices import Device
 from sinchphone.exchange.directory.directory import Directory, KeyHolder
+from sinchphone.exchange.directory.identity import is_derived_channel
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.pubsub.broker import BrokerError, MessageTooLargeError
 from sinchphone.protocol.mxp import Fragment, parse_fragment
-
-_BOUND: Final = re.compile(r"(?:broadcast|signal|transport|gateway)-[\w-]{32}|call-[\w-]{43}", re.ASCII)  # names that the exchange makes
 
 
 class ForbiddenChannelError(BrokerError):
@@ -47,13 +44,13 @@ class ChannelRights:
     def check_reader(self, holder: KeyHolder, channels: Iterable[str]) -> None:
         """Raises ForbiddenChannelError for the first channel that isn't the reader's."""
         for channel in channels:
-            if is_bound(channel) and not self._may_read(holder, channel):
+            if is_derived_channel(channel) and not self._may_read(holder, channel):
                 raise ForbiddenChannelError(channel)
 
     def frames(self, holder: KeyHolder, channel: str, payload: object, now: float) -> list[object]:
         """What goes out on the channel now that somebody publishes this: as a rule just that. Frames of an instant message wait for the
         whole of it. Raises ForbiddenChannelError, or MessageTooLargeError for a piece of one that nobody could put together."""
-        if not is_bound(channel):
+        if not is_derived_channel(channel):
             return [payload]
         try:
             fragment = parse_fragment(payload)
@@ -85,8 +82,3 @@ class ChannelRights:
         if fragment.is_too_long:
             raise MessageTooLargeError("Message Too Large")
         return list(self.senders.take(sender, channel, fragment, frame, key, now))
-
-
-def is_bound(channel: str) -> bool:
-    """Whether a channel's name is one that the exchange makes, of somebody who may be known or not."""
-    return _BOUND.fullmatch(channel) is not None

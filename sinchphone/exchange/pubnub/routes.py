@@ -18,7 +18,7 @@ from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubnub.rights import ChannelRights, ForbiddenChannelError
-from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted
+from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted, TooManyPollsError
 from sinchphone.exchange.pubsub.polling import wait_for_messages
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body, unpack
@@ -79,8 +79,8 @@ class PubNubRoutes:
             except ForbiddenChannelError as refusal:
                 return _forbidden(refusal)
             except BrokerError as refusal:
-                answer = {"message": str(refusal), "error": True, "service": "Access Manager", "status": 400}
-                return _json(answer, status=400)
+                status = 429 if isinstance(refusal, TooManyPollsError) else 400
+                return _json({"message": str(refusal), "error": True, "service": "Access Manager", "status": status}, status=status)
 
         return answer
 
@@ -102,7 +102,8 @@ class PubNubRoutes:
             case _:
                 raise InvalidRequestError("Invalid Path")
         holder, now = self._directory.holder(subscribe_key, publish_key), time.time()
-        if not self._publishers.take(_owner(holder, request), now):
+        owner = _owner(holder, request)
+        if not self._publishers.take(owner, now):
             raise TooFastError("Too Many Messages: slow down")
         if request.method == "POST":
             message = await self._posted_message(request)
@@ -113,7 +114,7 @@ class PubNubRoutes:
         frames = self._rights.frames(holder, channel, _payload(message), now)
         if not frames:
             return _json([1, "Sent", self._present()])
-        token = await self._postbox.publish(holder.network, channel, frames, publisher=publisher, meta=_meta(request))
+        token = await self._postbox.publish(holder.network, channel, frames, publisher=publisher, meta=_meta(request), owner=owner)
         return _json([1, "Sent", str(token)])
 
     async def _posted_message(self, request: web.Request) -> str:
@@ -161,7 +162,9 @@ class PubNubRoutes:
             else:
                 self._postbox.seen(device, since, time.time())
                 gather = partial(self._postbox.since, device, names, since)
-        posted = await wait_for_messages(self._broker, holder.network, names, after, listener=listener, seconds=seconds, gather=gather)
+        posted = await wait_for_messages(
+            self._broker, holder.network, names, after, listener=listener, seconds=seconds, gather=gather, owner=_owner(holder, request)
+        )
         return posted, str(posted[-1].token if posted else after)
 
     def _polled(self, answer: object) -> web.Response:

@@ -4,20 +4,28 @@ A client names the time token it has seen up to and gets what came after it, so 
 Networks (subscribe keys) know nothing of each other.
 """
 
+import logging
+import sys
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sinchphone.errors import ForbiddenError
+from sinchphone.exchange.directory.identity import is_derived_channel
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.pubsub.shares import Shares
 from sinchphone.exchange.pubsub.timetokens import TimeTokens
 
 MAX_CHANNEL_CHARACTERS = 92  # PubNub's limit, of a channel and a user id
 MAX_CHANNELS = 100  # in one subscribe request
 MAX_MESSAGES = 100  # in one answer: PubNub's subscriber queue; clients limit an answer's size by it
 MESSAGE_OVERHEAD_BYTES = 512  # what a kept message costs beside its text
+_INFLATION = 24  # "{}," are three bytes of text, and 72 in memory
 AWAY_SECONDS = 20.0  # this long after its last poll a listener that hasn't said goodbye still counts: it may be reconnecting
+
+
+_logger = logging.getLogger(__name__)
 
 
 class BrokerError(ForbiddenError):
@@ -58,18 +66,23 @@ class Bell(Protocol):
         """Ring."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Poll:
-    """Somebody who waits for messages of some channels."""
+    """Somebody who waits for messages of some channels. ``owner`` is who answers for it, nobody where that's the exchange itself;
+    ``is_given_up``: it had to make room for a newer one."""
 
     subscribe_key: str
     channels: tuple[str, ...]
     listener: str
     bell: Bell
+    owner: str = ""
+    is_given_up: bool = False
 
 
 class _Channel:
     """One channel's last messages and listeners."""
+
+    __slots__ = ("heard_at", "polls", "posted")
 
     def __init__(self) -> None:
         self.posted: deque[Posted] = deque()
@@ -86,20 +99,34 @@ class _Channel:
 class _Network:
     """The channels under one subscribe key, and what all their messages weigh."""
 
-    def __init__(self, publish_key: str) -> None:
+    def __init__(self, publish_key: str, options: ExchangeOptions) -> None:
         self.publish_key = publish_key
+        self.polls: Shares[Poll] = Shares(options.polls, options.polls_per_owner)
+        self.made_up: Shares[str] = Shares(options.channels, options.channels_per_owner)  # channels that aren't of a device or a call
         self.channels: dict[str, _Channel] = {}
         self.history: deque[tuple[Posted, int, float]] = deque()  # weight, when; oldest first, those that left their channel early too
         self.weight = 0
-        self.polls = 0
         self.watchers: dict[str, list[Poll]] = {}  # by channel
         self.swept_at = float("-inf")
 
-    def channel(self, name: str) -> _Channel:
-        return self.channels.setdefault(name, _Channel())
+    def channel(self, name: str, owner: str = "") -> _Channel:
+        """A channel, made where there is none; one that is made up may take the place of the oldest."""
+        channel = self.channels.get(name)
+        if channel is None:
+            channel = self.channels[name] = _Channel()
+            if not is_derived_channel(name):
+                for gone in self.made_up.add(name, owner):
+                    self._give_up(gone)
+        self.made_up.touch(name)
+        return channel
 
-    def keep(self, posted: Posted, weight: int, now: float, limit: int) -> None:
-        channel = self.channel(posted.channel)
+    def _give_up(self, name: str) -> None:
+        for poll in self.channels.pop(name).polls:
+            poll.is_given_up = True
+            poll.bell.set()
+
+    def keep(self, posted: Posted, weight: int, now: float, limit: int, owner: str) -> None:
+        channel = self.channel(posted.channel, owner)
         channel.posted.append(posted)
         if len(channel.posted) > limit:
             channel.posted.popleft()
@@ -122,6 +149,7 @@ class _Network:
         self.swept_at = now
         for name in [name for name, channel in self.channels.items() if channel.is_idle(now)]:
             del self.channels[name]
+            self.made_up.remove(name)
 
 
 class Broker:
@@ -134,7 +162,7 @@ class Broker:
 
     def add_network(self, subscribe_key: str, publish_key: str) -> None:
         """Serve a network."""
-        self._networks[subscribe_key] = _Network(publish_key)
+        self._networks[subscribe_key] = _Network(publish_key, self._options)
 
     def check(self, subscribe_key: str, publish_key: str | None = None) -> None:
         """Raises UnknownKeyError unless there is such a network (and ``publish_key``, where given, is its)."""
@@ -161,6 +189,7 @@ class Broker:
         now: float,
         token: int | None = None,
         meta: Any = None,
+        owner: str = "",
     ) -> Posted:
         """Post a message and wake who waits for it. ``size`` is its length on the wire [bytes]; ``token`` was taken for it before, and
         none that was handed out since may be known to a listener: that one would miss the message.
@@ -170,7 +199,7 @@ class Broker:
         network = self._network(subscribe_key)
         self.check_message(channel, size)
         posted = Posted(self.tokens.next(now) if token is None else token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS], meta)
-        network.keep(posted, size + MESSAGE_OVERHEAD_BYTES, now, self._options.history_per_channel)
+        network.keep(posted, _weight(payload, meta, size), now, self._options.history_per_channel, owner)
         network.forget(now - self._options.history_seconds, self._options.history_bytes)
         network.sweep(now)
         for poll in (*network.channel(channel).polls, *network.watchers.get(channel, ())):
@@ -190,20 +219,24 @@ class Broker:
         Raises UnknownKeyError, InvalidChannelError or TooManyPollsError.
         """
         network = self._network(poll.subscribe_key)
-        if network.polls >= self._options.polls or len(poll.channels) > MAX_CHANNELS:
-            raise TooManyPollsError("Too many subscribers or channels")
+        if len(poll.channels) > MAX_CHANNELS:
+            raise TooManyPollsError("Too many channels")
         for name in poll.channels:
             _check_name(name)
         network.sweep(now)
-        network.polls += 1
+        for gone in network.polls.add(poll, poll.owner) if poll.owner else ():
+            _logger.info("a poll makes room for a newer one of %s", poll.owner)
+            gone.is_given_up = True
+            gone.bell.set()
         for name in poll.channels:
-            network.channel(name).polls.append(poll)
-            network.channel(name).heard_at = now
+            channel = network.channel(name, poll.owner)
+            channel.polls.append(poll)
+            channel.heard_at = now
 
     def end(self, poll: Poll, now: float) -> None:
         """A listener stops to wait; unless it has said goodbye it may be back in a moment."""
         network = self._network(poll.subscribe_key)
-        network.polls -= 1
+        network.polls.remove(poll)
         for channel in (network.channels.get(name) for name in poll.channels):
             if channel is not None and poll in channel.polls:
                 channel.polls.remove(poll)
@@ -262,6 +295,13 @@ class Broker:
     def _network(self, subscribe_key: str) -> _Network:
         self.check(subscribe_key)
         return self._networks[subscribe_key]
+
+
+def _weight(payload: Any, meta: Any, size: int) -> int:
+    """What a kept message takes in memory: its text, or the objects that a text of that size can become at most."""
+    if isinstance(payload, list | dict) or isinstance(meta, list | dict):
+        return _INFLATION * size + MESSAGE_OVERHEAD_BYTES
+    return max(size, sys.getsizeof(payload)) + MESSAGE_OVERHEAD_BYTES
 
 
 def _check_name(name: str) -> None:

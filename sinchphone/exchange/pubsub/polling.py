@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
-from sinchphone.exchange.pubsub.broker import Broker, Poll, Posted
+from sinchphone.exchange.pubsub.broker import Broker, Poll, Posted, TooManyPollsError
 
 
 async def wait_for_messages(
@@ -17,20 +17,24 @@ async def wait_for_messages(
     listener: str,
     seconds: float,
     gather: Callable[[], tuple[Posted, ...]] | None = None,
+    owner: str = "",
 ) -> tuple[Posted, ...]:
     """What was posted after ``token``, waiting for it up to ``seconds``; empty when nothing came or the exchange closes.
 
-    ``gather`` says what came, where that's not just what the broker has. Raises what ``Broker.begin`` raises; cancelling it is safe.
+    ``gather`` says what came, where that's not just what the broker has. Raises what ``Broker.begin`` raises,
+    and TooManyPollsError where a poll with an ``owner`` has to make room for newer ones; cancelling it is safe.
     """
     bell = asyncio.Event()
     came = gather or partial(broker.since, subscribe_key, channels, token)
-    poll = Poll(subscribe_key, tuple(dict.fromkeys(channels)), listener, bell)
+    poll = Poll(subscribe_key, tuple(dict.fromkeys(channels)), listener, bell, owner)
     broker.begin(poll, time.time())
     try:
         posted = came()
         if not posted:
             await _rung(bell, seconds)
             posted = came()
+        if poll.is_given_up and not posted:
+            raise TooManyPollsError("Too many subscribers or channels: newer ones are served")
         return posted
     finally:
         broker.end(poll, time.time())
