@@ -6,7 +6,7 @@ import zlib
 from aiohttp import web
 
 from sinchphone.exchange.refusals import RefusedError, invalid, too_large
-from sinchphone.signaling.ocra.names import ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 BODY_SECONDS = 30.0  # for all of it
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
