@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from sinchphone.exchange.pubsub.shares import Shares
+from sinchphone.exchange.limits import Shares
 
 MOST: Final = 1_000
 TLS_SECONDS: Final = 10.0  # for the handshake

@@ -13,7 +13,7 @@ import pytest
 
 from sinchphone.exchange import request_bodies as bodies
 from sinchphone.exchange.connections import Connections
-from sinchphone.exchange.pubsub.shares import Shares
+from sinchphone.exchange.limits import Shares
 
 FLOOD = 150
 SERVED_SECONDS = 10.0

@@ -8,12 +8,10 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-_DERIVED = re.compile(r"(?:broadcast|signal|transport|gateway)-[\w-]{32}|call-[\w-]{43}", re.ASCII)
 _TRANSPORT_ID_BYTES = 15  # 20 characters: they are on every frame
 
 
@@ -73,11 +71,6 @@ def renewed(secret: bytes, identity: DeviceIdentity, generation: int) -> DeviceI
     if not generation:
         return identity
     return replace(identity, secret=_derive(secret, "renewed instance secret", identity.instance_id, str(generation)))
-
-
-def is_derived_channel(name: str) -> bool:
-    """Whether a channel's name is one that an exchange makes, of a device, a user or a call that may be known or not."""
-    return _DERIVED.fullmatch(name) is not None
 
 
 def transport_channel(secret: bytes, user_id: str) -> str:

@@ -17,10 +17,10 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.directory.devices import Device
 from sinchphone.exchange.directory.directory import Directory, KeyHolder
-from sinchphone.exchange.directory.identity import is_derived_channel
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.pubsub.broker import BrokerError, MessageTooLargeError
+from sinchphone.exchange.pubsub.channels import is_derived_channel
 from sinchphone.protocol.mxp import Fragment, parse_fragment
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sinchphone.errors import ForbiddenError
-from sinchphone.exchange.directory.identity import is_derived_channel
+from sinchphone.exchange.limits import Shares
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.pubsub.shares import Shares
+from sinchphone.exchange.pubsub.channels import is_derived_channel
 from sinchphone.exchange.pubsub.timetokens import TimeTokens
 
 MAX_CHANNEL_CHARACTERS = 92  # PubNub's limit, of a channel and a user id
