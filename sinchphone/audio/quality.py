@@ -152,7 +152,9 @@ _RULES: Final[Mapping[str, _Rule]] = MappingProxyType(
         QualityWarning.HIGH_LOSS.value: lambda quality, _, __: quality._is_bad_spell(quality._loss_spell),
         QualityWarning.MISSING_STREAM.value: lambda _, sample, __: not sample.connected,
         QualityWarning.CONSTANT_OUTBOUND.value: lambda _, sample, __: not sample.muted and _is_constant(sample.near),
-        QualityWarning.CONSTANT_INBOUND.value: lambda _, sample, flowing: flowing and _is_constant(sample.far),
+        QualityWarning.CONSTANT_INBOUND.value: lambda _, sample, flowing: (
+            flowing and _is_constant(sample.far) and not _is_silent(sample.far)
+        ),
         QualityWarning.ZERO_OUTBOUND.value: lambda _, sample, __: not sample.muted and _is_zero(sample.near),
         QualityWarning.ZERO_INBOUND.value: lambda _, sample, flowing: flowing and _is_zero(sample.far),
         QualityWarning.SILENT_INBOUND.value: lambda _, sample, flowing: flowing and _is_silent(sample.far) and not _is_zero(sample.far),

@@ -2,7 +2,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -349,3 +349,45 @@ def test_a_list_is_not_forgotten_while_a_stream_is_open(portaudio: FakePortAudio
     microphone.close()
     list_devices()
     assert portaudio.scans == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("Ko\u0308pfho\u0308rer", "k\u00f6pfh\u00f6rer"),  # macOS gives names in pieces
+        ("K\u00f6pfh\u00f6rer", "Ko\u0308pfho\u0308rer"),
+        ("\uff35\uff33\uff22 Audio", "usb audio"),
+        ("STRASSE", "stra\u00dfe"),
+        ("\u2160 Channel", "i channel"),
+    ],
+)
+def test_names_are_the_same_however_their_letters_are_put_together(name: str, wanted: str) -> None:
+    device = devices.Device(0, name, "ALSA", 1, 1)
+    assert devices.find_device(wanted, devices.Direction.INPUT, (device,)) is device
+
+
+def test_a_name_that_is_not_utf_8_is_listed_found_and_can_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = pytest.importorskip("sounddevice", exc_type=OSError)
+    kept = [real._ffi.new("char[]", name) for name in (b"Kopfh\xf6rer", b"mic")]
+    infos = [real._ffi.new("PaDeviceInfo *", {"structVersion": 2, "name": name, "maxInputChannels": 1}) for name in kept]
+    host = real._ffi.new("PaHostApiInfo *", {"structVersion": 1, "name": kept[1], "deviceCount": 2})
+    library = SimpleNamespace(
+        Pa_GetDeviceCount=lambda: len(infos),
+        Pa_GetDeviceInfo=lambda index: infos[index],
+        Pa_GetHostApiCount=lambda: 1,
+        Pa_GetHostApiInfo=lambda index: host,
+        Pa_HostApiTypeIdToHostApiIndex=lambda kind: 7,
+        Pa_HostApiDeviceIndexToDeviceIndex=lambda host, device: device,
+        Pa_GetDefaultInputDevice=lambda: 0,
+        Pa_GetDefaultOutputDevice=lambda: 1,
+        paDirectSound=1,
+        paMME=2,
+        paASIO=3,
+    )
+    monkeypatch.setattr(real, "_lib", library)
+    monkeypatch.setattr(real, "_ffi_string", real._ffi.string)
+    monkeypatch.setattr(devices, "_scanned_at", None)
+    monkeypatch.setitem(sys.modules, "sounddevice", real)
+    assert [device.name for device in devices.list_devices()] == ["Kopfh\ufffdrer", "mic"]
+    assert devices.find_device("kopfh", devices.Direction.INPUT).index == 0
+    assert real.query_devices(0)["name"] == "Kopfh\ufffdrer"  # what opening a stream asks first

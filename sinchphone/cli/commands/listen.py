@@ -197,10 +197,14 @@ class _Listener:
 
 
 async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
+    from sinchphone.media.local_audio.streams import check_named
+
     with Keys(None if flags.reads_standard_input else session.stdin) as keys:
         session.terminal_users.append(keys)
         await asyncio.to_thread(_check_files, flags)
-        async with open_phone(session, sound=sounds_of_calls(sound_options(flags, session.options), session.recordings)) as phone:
+        sound = sound_options(flags, session.options)
+        await asyncio.to_thread(check_named, sound)
+        async with open_phone(session, sound=sounds_of_calls(sound, session.recordings)) as phone:
             listener = _Listener(session, phone, flags, keys)
             session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
             in_time = await _within(seconds(flags.for_), session, phone, listener)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -152,12 +153,17 @@ def find_device(wanted: int | str | None, direction: Direction, among: Sequence[
 
 
 def _fitting(wanted: str, devices: Sequence[Device], default: Device | None) -> list[Device]:
-    words = wanted.casefold().split()
-    fitting = [device for device in devices if all(word in f"{device.name}, {device.host}".casefold() for word in words)]
-    exact = [device for device in fitting if device.name.casefold() == wanted.casefold()]
+    words = _folded(wanted).split()
+    fitting = [device for device in devices if all(word in _folded(f"{device.name}, {device.host}") for word in words)]
+    exact = [device for device in fitting if _folded(device.name) == _folded(wanted)]
     fitting = exact or fitting
     same_host = [device for device in fitting if default is not None and device.host == default.host]
     return same_host if len(same_host) == 1 else fitting
+
+
+def _folded(text: str) -> str:
+    """The text for comparing: in any case, and however its letters are put together (Unicode 3.13, compatibility caseless matching)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def _no_choice(wanted: int | str, direction: Direction, devices: Sequence[Device], *, several: bool) -> DeviceError:
@@ -318,6 +324,7 @@ def _portaudio() -> Any:
         import sounddevice
     except (ImportError, OSError) as error:
         raise NoLibraryError("the PortAudio library is missing: no sound device can be used", hint=_no_library_hint()) from error
+    _take_any_name(sounddevice)
     if _scanned_at is not None and now - _scanned_at > _SCAN_SECONDS and not _open_streams:
         with suppress(sounddevice.PortAudioError):  # not initialised, because the last attempt failed: the next line tries again
             sounddevice._terminate()
@@ -329,6 +336,26 @@ def _portaudio() -> Any:
     elif _scanned_at is None:
         _scanned_at = now
     return sounddevice
+
+
+class _AnyName(bytes):
+    """A name as PortAudio gives it. What isn't UTF-8 in it is replaced and raises nothing."""
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return bytes(self).decode(encoding, "replace" if errors == "strict" else errors)
+
+
+def _take_any_name(sounddevice: Any) -> None:
+    """One name that isn't UTF-8 would raise out of every look at the devices, and out of opening that one (python-sounddevice 0.5).
+    On Windows it is tried in other encodings, and stays as it is."""
+    read = getattr(sounddevice, "_ffi_string", None)
+    if sys.platform != "win32" and read is not None and not getattr(read, "takes_any_name", False):
+
+        def read_any(pointer: Any) -> _AnyName:
+            return _AnyName(read(pointer))
+
+        read_any.takes_any_name = True  # type: ignore[attr-defined]
+        sounddevice._ffi_string = read_any
 
 
 def _reason(error: Exception) -> str:

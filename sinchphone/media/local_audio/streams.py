@@ -30,6 +30,21 @@ class _Opened:
     replaced: DeviceError | None = None  # by the default device, since the one that was named isn't there
 
 
+def check_named(options: SoundOptions) -> None:
+    """Whether the devices that are named are there: what a call would find out too late. Blocks; raises DeviceError."""
+    if not options.devices:
+        return
+    listens = options.microphone and not options.play and options.pipe_in is None and options.tone_hz is None
+    wanted = [
+        (options.ring, Direction.OUTPUT),
+        (options.output, Direction.OUTPUT),
+        *([(options.input, Direction.INPUT)] if listens else []),
+    ]
+    for name, direction in wanted:
+        if name is not None:
+            devices.find_device(name, direction)
+
+
 class Streams:
     """``listens`` says whether the call needs a microphone.
 
