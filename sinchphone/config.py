@@ -166,7 +166,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         raw = _read_regular(path)
         if len(raw) > MAX_FILE_BYTES:
             raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")  # editors on Windows put a mark in front
         check_depth(text)
         return tomllib.loads(text)
     except FileNotFoundError:
@@ -358,7 +358,9 @@ def read_gateway(options: Options) -> GatewayOptions:
 def read_phones(file: Path) -> dict[str, str]:
     """The passwords of SIP phones by user, from lines ``NAME:PASSWORD``; what begins with # doesn't count. Raises ConfigError."""
     phones: dict[str, str] = {}
-    for number, line in enumerate(_read_private(file, "sip.users_file", MAX_FILE_BYTES).decode(errors="replace").splitlines(), start=1):
+    for number, line in enumerate(
+        _read_private(file, "sip.users_file", MAX_FILE_BYTES).decode("utf-8-sig", errors="replace").splitlines(), start=1
+    ):
         written = line.strip()
         if not written or written.startswith("#"):
             continue
@@ -420,7 +422,7 @@ def _read_private(path: Path, name: str, limit: int) -> bytes:
 
 
 def _one_line(raw: bytes, source: str) -> str:
-    lines = raw[:MAX_SECRET_BYTES].decode(errors="replace").strip().splitlines()
+    lines = raw[:MAX_SECRET_BYTES].decode("utf-8-sig", errors="replace").strip().splitlines()
     if len(lines) != 1 or not lines[0].isascii():
         raise ConfigError(f"{source} must give one line, the secret")
     return lines[0].strip()

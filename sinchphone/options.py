@@ -31,6 +31,8 @@ from sinchphone.schema import (
     shared,
 )
 
+MAX_RING_SECONDS: Final = 60.0
+
 Room = TypeVar("Room")
 
 
@@ -44,6 +46,14 @@ def _user_id(value: object) -> str:
     if not is_user_id(read_text(value)):
         raise ValueError(f"must have {USER_RULE}")
     return read_text(value)
+
+
+def _ring_timeout(value: object) -> float:
+    """The platform ends the ringing itself after a minute."""
+    duration = parse_duration(value)
+    if not 0 < duration <= MAX_RING_SECONDS:
+        raise ValueError(f"must be more than 0 and at most {MAX_RING_SECONDS:g}s: nothing rings longer")
+    return duration
 
 
 # As audio.national.PLANS has them; repeated, since that needs numpy, and a test compares.
@@ -129,7 +139,7 @@ class Options:
     secret_command: str | None = key("", read_text, "a command that prints the application's secret", trusted_only=True)
     secret_file: Path | None = key("", read_path, "a file with the secret, for its owner's eyes only", trusted_only=True)
     state_dir: Path | None = key("", read_path, "where registrations are kept; the platform's state folder", trusted_only=True)
-    ring_timeout: float = key("60s", parse_duration, "how long an outgoing call rings; 60s at most")
+    ring_timeout: float = key("60s", _ring_timeout, "how long an outgoing call rings; 60s at most")
     max_duration: float | None = key("", parse_duration, "how long a call may last")
     color: str = key("auto", one_of("auto", "always", "never"), "colours and the status line")
     json: bool = key(False, read_flag, "one JSON object a line on standard output", variable="SINCHPHONE_JSON")

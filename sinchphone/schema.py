@@ -100,6 +100,12 @@ def read_text(value: object) -> str:
     return value
 
 
+def read_host(value: object) -> str:
+    """A host to listen on; an IPv6 address may stand in brackets, as in URLs."""
+    written = read_text(value)
+    return written[1:-1] if written.startswith("[") and written.endswith("]") else written
+
+
 def read_flag(value: object) -> bool:
     """Yes or no, in the words of TOML and of environment variables."""
     if isinstance(value, bool):

@@ -1,12 +1,16 @@
 """The entry point: runs the application and turns what is wrong with a command line into a sentence and an exit code."""
 
 import errno
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of standard output, at the end of a redirection
+
+_COMPLETION = ("--show-completion", "--install-completion")
+_SHELL_IS_NAMED = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"  # Typer takes the name of a shell then, and asks no process for it
 
 
 def main() -> None:
@@ -47,6 +51,8 @@ def command_line(arguments: Sequence[str]) -> int:
     from sinchphone.config import wants_json
     from sinchphone.errors import SinchphoneError
 
+    if len(arguments) > 1 and arguments[0] in _COMPLETION and not arguments[1].startswith("-"):
+        os.environ[_SHELL_IS_NAMED] = "1"
     try:
         code = typer.main.get_command(app).main(list(arguments), prog_name="sinchphone", standalone_mode=False)
         return int(code or 0)

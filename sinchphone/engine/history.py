@@ -89,6 +89,23 @@ class PastMessage:
 Past = PastCall | PastMessage
 
 
+def hint_of(error: Exception) -> str:
+    """What to do about a database that can't be used: only one that is damaged is in the way."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return "another program holds it: try again when that has ended"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return "check who owns it and its folder, and whether they may be written"
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return "check the disk, and the space on it"
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return "it is damaged: move it away to begin a new one"
+        case _ if isinstance(error, OSError):
+            return "check who owns it and its folder, and whether they may be written"
+        case _:
+            return "move it away to begin a new one"
+
+
 class History:
     """The history of one user. Writing never fails a call or a message: what the disk refuses is a warning in the log.
 
@@ -108,7 +125,7 @@ class History:
         try:
             self._connection = await self._run(self._connect)
         except (OSError, sqlite3.Error) as error:
-            raise ConfigError(f"the history {self._path} can't be used: {error}", hint="move it away to begin a new one") from error
+            raise ConfigError(f"the history {self._path} can't be used: {error}", hint=hint_of(error)) from error
 
     async def close(self) -> None:
         """Close the file."""

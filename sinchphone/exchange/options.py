@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sinchphone.errors import ConfigError
-from sinchphone.schema import key, read_port, read_text
+from sinchphone.schema import key, read_host, read_port
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
@@ -24,7 +24,7 @@ class Certificate:
 class ExchangeOptions:
     """Options of one exchange. ``applications`` maps each application key to its secret (base64). Port 0 takes a free port."""
 
-    host: str = key(DEFAULT_HOST, read_text, "address of the embedded exchange", trusted_only=True)
+    host: str = key(DEFAULT_HOST, read_host, "address of the embedded exchange", trusted_only=True)
     port: int = key(DEFAULT_PORT, read_port, "its port; 0: a free one", trusted_only=True, harmless=(0,))
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
     store: Path | None = None  # the database of users and kept messages; without one they last as long as the exchange

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from sinchphone.errors import SinchphoneError
+from sinchphone.engine.history import hint_of
+from sinchphone.errors import ConfigError
 
 FILE_NAME: Final = "exchange.sqlite3"
 _BUSY_SECONDS: Final = 5.0  # another exchange of this user may be writing
@@ -48,7 +49,7 @@ Row: TypeAlias = tuple[Any, ...]
 _logger = logging.getLogger(__name__)
 
 
-class StoreError(SinchphoneError):
+class StoreError(ConfigError):
     """The exchange can't keep what it must remember."""
 
 
@@ -95,8 +96,7 @@ class Store:
         try:
             self._connection = await asyncio.to_thread(_connect, self._path)
         except (OSError, sqlite3.Error) as error:
-            hint = "Delete it, or name another state_dir." if self._path and self._path.exists() else "Check who owns its folder."
-            raise StoreError(f"{self._path} can't be used: {error}", hint=hint) from error
+            raise StoreError(f"{self._path} can't be used: {error}", hint=hint_of(error)) from error
         self._thread = threading.Thread(target=self._work, args=(self._connection,), name="exchange store", daemon=True)
         self._thread.start()
 
@@ -108,7 +108,7 @@ class Store:
         try:
             return await asyncio.to_thread(lambda: connection.execute(sql).fetchall())
         except sqlite3.Error as error:
-            raise StoreError(f"{self._path} can't be read: {error}", hint="Delete it; the exchange makes a new one.") from error
+            raise StoreError(f"{self._path} can't be read: {error}", hint=hint_of(error)) from error
 
     def write(self, sql: str, *values: Any) -> None:
         """Have a change written soon; changes are written in order."""

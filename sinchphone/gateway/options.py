@@ -19,6 +19,7 @@ from sinchphone.schema import (
     read_count,
     read_flag,
     read_full_url,
+    read_host,
     read_host_and_port,
     read_network,
     read_port,
@@ -53,7 +54,7 @@ class SipSettings:
     who calls. Port 0 takes a free port. Without ``rtpengine_digits`` digits never become INFO with rtpengine.
     """
 
-    host: str = key("127.0.0.1", read_text, "address that SIP and its sound use", trusted_only=True)
+    host: str = key("127.0.0.1", read_host, "address that SIP and its sound use", trusted_only=True)
     port: int = key(SIP_PORT, read_port, "its port, UDP and TCP")
     tls: bool = key(False, read_flag, "listen with TLS too")
     tls_port: int = key(SIPS_PORT, read_port, "its port with TLS")

@@ -11,6 +11,7 @@ and is another device of that user, since two processes can't share one instance
 """
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ import tempfile
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from sinchphone.errors import ConfigError, RemoteProtocolError
 from sinchphone.signaling.dialect import Instance
@@ -242,6 +243,9 @@ def _write(path: Path, content: bytes) -> None:
         Path(name).unlink(missing_ok=True)
 
 
+_NO_LOCKS: Final = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK, errno.EINVAL)  # of file systems that have none
+
+
 def _lock(path: Path) -> int | None:
     """A descriptor that holds the lock of a file, None where another process (or claim) has it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -254,9 +258,10 @@ def _lock(path: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
-    except OSError:
-        os.close(descriptor)
-        raise
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            os.close(descriptor)
+            raise
     return descriptor
 
 

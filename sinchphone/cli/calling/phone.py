@@ -77,8 +77,8 @@ def _cloud(options: Options) -> "Environment":
     secret = read_secret(options)
     if secret is None:
         raise ConfigError(
-            "nothing proves who you are: no secret and no token",
-            hint="SINCH_APPLICATION_SECRET, secret_file, secret_command, the keyring or token_url",
+            "nothing proves who you are to the cloud, which an application key stands for: no secret and no token",
+            hint="SINCH_APPLICATION_SECRET, secret_file, secret_command, the keyring or token_url; --profile local stays on this machine",
         )
     return open_cloud(secret=secret.value)
 

@@ -19,13 +19,19 @@ FILE_MODE = 0o600
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     config = typer.Typer(
-        no_args_is_help=True, rich_markup_mode=None, add_completion=False, help="Where configuration is and what is in force."
+        invoke_without_command=True, rich_markup_mode=None, add_completion=False, help="Where configuration is and what is in force."
     )
+    config.callback()(_overview)
     config.command("path")(with_flags(path))
     config.command("show")(with_flags(show))
     config.command("init")(with_flags(init))
     config.command("schema")(schema)
     app.add_typer(config, name="config")
+
+
+def _overview(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def path(context: typer.Context, flags: CommonFlags) -> ExitCode:

@@ -17,7 +17,7 @@ from sinchphone.cli.terminal.flags import MessageFlags, seconds, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import DestinationError, MessageError, NetworkError
-from sinchphone.protocol.phone_numbers import looks_like_number, read_number
+from sinchphone.protocol.phone_numbers import MIN_DIGITS, bare_digits, looks_like_number, proposal, read_number
 
 if TYPE_CHECKING:
     from sinchphone.engine.sent import SentMessage
@@ -46,11 +46,17 @@ def send_message(
     """
     if len(words) < 2:
         raise typer.BadParameter('who gets it, and what does it say? sinchphone send-message alice "on my way"', param_hint="TO... TEXT")
-    post = Post(
-        *_sorted(words[:-1]), _text(words[-1]), read_headers(flags.header or []), flags.wait, seconds(flags.timeout) or DEFAULT_TIMEOUT_S
-    )
+    post = Post(*_sorted(words[:-1]), _text(words[-1]), read_headers(flags.header or []), flags.wait, _timeout(flags.timeout))
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, lambda session: _send(session, post))
+
+
+def _timeout(written: str | None) -> float:
+    """How long all of it may take [s]. Raises BadParameter."""
+    timeout = DEFAULT_TIMEOUT_S if written is None else seconds(written)
+    if not timeout:
+        raise typer.BadParameter("must be more than 0; --wait none waits for nothing", param_hint="--timeout")
+    return timeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +75,11 @@ def _sorted(recipients: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The users and the phone numbers, each once. Raises DestinationError."""
     written = [one.strip() for one in recipients]
     numbers = [read_number(one) for one in written if looks_like_number(one)]
-    users = [one for one in written if not one.startswith("+") and not one.lower().startswith("tel:")]
+    users = [one for one in written if not looks_like_number(one)]
     for one in users:
-        digits = one.translate(str.maketrans("", "", " -.()"))
-        if digits.isdecimal() and len(digits) > 6:
-            raise DestinationError(f'"{one}" could be a number or a user', hint=f"a number needs its country: +COUNTRY{digits.lstrip('0')}")
+        digits = bare_digits(one)
+        if digits is not None and len(digits) >= MIN_DIGITS:
+            raise DestinationError(f'"{one}" could be a number or a user', hint=proposal(digits))
     return tuple(dict.fromkeys(users)), tuple(dict.fromkeys(numbers))
 
 
@@ -81,7 +87,10 @@ def _text(word: str) -> str:
     """The text, from standard input where it's a dash. Raises MessageError."""
     if word != "-":
         return word.encode(errors="surrogateescape").decode(errors="replace")
-    raw = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1)
+    try:
+        raw = sys.stdin.buffer.read(MAX_STDIN_BYTES + 1) if sys.stdin is not None else b""
+    except (OSError, ValueError) as error:  # it was closed, or a folder
+        raise MessageError("standard input can't be read") from error
     if len(raw) > MAX_STDIN_BYTES:
         raise MessageError(f"standard input has more than {MAX_STDIN_BYTES} bytes: that's too long for a message")
     try:

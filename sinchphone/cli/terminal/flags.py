@@ -190,7 +190,9 @@ class SoundFlags(JsonFlags):
 class CallFlags(SoundFlags):
     """Options of commands that call."""
 
-    ring_timeout: Annotated[str | None, typer.Option(metavar="TIME", callback=_duration, help="Give up ringing after so long.")] = None
+    ring_timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", callback=_as("ring_timeout"), help="Give up ringing after so long, 60s at most.")
+    ] = None
     header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the called side; again for more.")] = None
 
     def keys(self) -> dict[str, Any]:

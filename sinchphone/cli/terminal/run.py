@@ -67,11 +67,12 @@ async def _obey(session: Session, work: Work) -> ExitCode:
 
 
 def _orders() -> dict[signal.Signals, Order]:
-    """What signals order. A terminal that is closed is like SIGTERM, except under nohup."""
+    """What signals order. A terminal that is closed is like SIGTERM, except under nohup. Who started us with a signal ignored (a shell's
+    ``&`` in a script, nohup) has meant it (POSIX 2.11)."""
     orders = {signal.SIGINT: Order.INTERRUPT, signal.SIGTERM: Order.TERMINATE}
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    if sys.platform != "win32":
         orders[signal.SIGHUP] = Order.TERMINATE
-    return orders
+    return {number: order for number, order in orders.items() if signal.getsignal(number) is not signal.SIG_IGN}
 
 
 def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, react: Callable[[], None], at_once: Callable[..., None]) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import stat
+import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from sinchphone.protocol.auth import decode_secret
 FILE_NAME = "local-application.json"
 SECRET_BYTES = 32
 _MAX_FILE_BYTES = 4096
+_EMPTY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,33 @@ def _create(path: Path) -> None:
             json.dump({"key": str(uuid.uuid4()), "secret": secret}, file)
             file.flush()
             os.fsync(file.fileno())
-        path.hardlink_to(own)
+        _put_in_place(own, path)
     except FileExistsError:
         return  # another process was faster: its credentials are as good
     finally:
         own.unlink(missing_ok=True)
 
 
+def _put_in_place(own: Path, path: Path) -> None:
+    """Raises FileExistsError where there is one already."""
+    try:
+        path.hardlink_to(own)
+    except FileExistsError:
+        raise
+    except OSError:  # some file systems have no links (FAT, some network drives): whoever makes the file writes it at once
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0) as file:
+            file.write(own.read_bytes())
+            os.fsync(file.fileno())
+
+
 def _read(path: Path) -> ApplicationCredentials:
     with path.open(encoding="utf-8") as file:
         mode = os.fstat(file.fileno()).st_mode
         text = file.read(_MAX_FILE_BYTES)
+        deadline = time.monotonic() + _EMPTY_SECONDS
+        while not text and time.monotonic() < deadline:  # another process has made it, and writes
+            time.sleep(0.01)
+            text = file.read(_MAX_FILE_BYTES)
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(f"{path} can be read by others than its owner", hint=f"Run: chmod 600 {path}")
     unusable = ConfigError(f"{path} doesn't hold the local application", hint="Delete it; a new one is made at the next start.")

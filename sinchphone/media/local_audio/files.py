@@ -314,7 +314,8 @@ class _Disk:
 
     def __init__(self, path: Path) -> None:
         self.failure: OSError | None = None
-        self._file = path.open("xb", buffering=0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        self._file = os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)  # what people say is for its owner, as in a pipe's file
         self._size = 0
 
     def write(self, content: bytes) -> int:

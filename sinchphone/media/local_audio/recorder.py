@@ -47,7 +47,7 @@ class Recorder:
         self._layout = layout
         self._force = force
         self._report = report
-        self._part = self._path.with_name(f".{self._path.name}.{os.getpid()}-{id(self):x}.part")
+        self._part = self._path.parent / f".{self._path.name}.{os.getpid()}-{id(self):x}.part"
         self._blocks: queue.Queue[Stereo] = queue.Queue(_QUEUE_BLOCKS)
         self._lost = 0  # samples that found no room in the queue: silence in the recording, so that it stays in step
         self._tracks: TwoTrack | None = None
