@@ -25,7 +25,7 @@ from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
 from sinchphone.media.sound import Leg, Signal, Sound
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.protocol.call_vocabulary import Input
 from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.jsep import Candidate, Description
@@ -34,6 +34,7 @@ from sinchphone.signaling.dialect import Domain
 
 __all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent"]
 
+BUSY_CODES: Final = (486, 600)  # RFC 3261 21.4.24, 21.6.1
 BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
 BUSY_TONE_S: Final = 2.0
 _TONES: Final = {BUSY: Signal.BUSY, 600: Signal.BUSY, 503: Signal.CONGESTION, 504: Signal.CONGESTION}  # RFC 3261 21.5.4, 21.5.5, 21.6.1
@@ -77,6 +78,7 @@ class Call:
         self.muted = False
         self.rings = True  # False: nobody here is to hear that an incoming call rings
         self.details = CallDetails(time.time())
+        self._declined_busy = False
         self._machine = machine
         self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
         self._ports_source = ports
@@ -118,8 +120,15 @@ class Call:
 
     async def decline(self, *, busy: bool = False) -> None:
         """Refuse an incoming call on all devices, or as ``busy`` on this one only."""
+        self._declined_busy = busy
         reason = CallFailure(BUSY, "Busy here", "session") if busy else None
         self._driver.put(v.HangUp(reason, this_device_only=busy))
+
+    @property
+    def met_busy(self) -> bool:
+        """Whether it was declined because one of the two was on the phone."""
+        code = self.details.failure.code if self.details.failure is not None else None
+        return self.details.cause is Cause.DENIED and (self._declined_busy or code in BUSY_CODES)
 
     async def dtmf(self, digits: str) -> None:
         """Send digits (``0-9 * # A-D``; ``w`` waits half a second, ``W`` one), after those asked for before; returns when they are sent.

@@ -22,7 +22,7 @@ from sinchphone.engine.call import Call
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
-from sinchphone.engine.history import History, PastCall
+from sinchphone.engine.history import BUSY, History, PastCall
 from sinchphone.engine.invites import check_invite, domain_of, session_key
 from sinchphone.engine.link import Link
 from sinchphone.engine.messages import Messenger
@@ -329,7 +329,7 @@ class SinchClient:
             return
         details = call.details
         duration_ms = None if details.established_at is None else details.duration_ms
-        cause, answered = str(details.cause or Cause.FAILURE), details.answered_at is not None
+        cause, answered = BUSY if call.met_busy else str(details.cause or Cause.FAILURE), details.answered_at is not None
         past = PastCall(
             call.id, call.outbound, call.peer, call.domain.value, details.started_at, answered, duration_ms, cause, details.ended_by
         )

@@ -45,6 +45,7 @@ _MIGRATIONS: Final = (
     """,
 )
 
+BUSY: Final = "busy"  # beside the causes: declined because somebody was on the phone
 _NOT_MISSED: Final = ("other_device_answered", "denied")
 
 _log = logging.getLogger(__name__)
@@ -69,7 +70,9 @@ class PastCall:
     @property
     def is_missed(self) -> bool:
         """Whether somebody called and nobody answered, here or on another device."""
-        return not (self.outbound or self.answered or self.cause in _NOT_MISSED or self.ended_by == "us")
+        if self.outbound or self.answered or self.cause in _NOT_MISSED:
+            return False
+        return self.cause == BUSY or self.ended_by != "us"
 
 
 @dataclass(frozen=True, slots=True)

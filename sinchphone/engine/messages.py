@@ -86,6 +86,7 @@ class Messenger:
         self._history = history
         self._reassembler = Reassembler()
         self._inbox: asyncio.Queue[tuple[str, str, str | None]] = asyncio.Queue(MAX_WAITING)  # None: too long to be put together
+        self._early: dict[str, list[str]] = {}  # of messages that are being published: who has them already
         self._receipts: asyncio.Queue[tuple[str, Transport, str]] = asyncio.Queue(MAX_WAITING)
         self._seen: Seen[tuple[str, str]] = Seen()
         self._too_long: Seen[tuple[str, str]] = Seen()
@@ -154,6 +155,16 @@ class Messenger:
     async def _publish(self, sent: SentMessage, message: Message, transport: Transport) -> None:
         """Our own channel first, for our other devices, then each recipient's; every frame to each (PAPI v1, instant message)."""
         frames = _frames(encrypt(message, transport.key, os.urandom(16)), sent.id, transport)
+        self._early[sent.id] = []
+        try:
+            await self._publish_to_all(sent, frames, transport)
+            self._tell(MessageSent(message=sent.message))
+            for name in self._early[sent.id]:
+                self._tell(MessageDelivered(message_id=sent.id, recipient=name))
+        finally:
+            del self._early[sent.id]
+
+    async def _publish_to_all(self, sent: SentMessage, frames: Sequence[str], transport: Transport) -> None:
         async with self._sending:
             with contextlib.suppress(PlatformError, ForbiddenError, NetworkError):  # nobody is the worse for it but our other devices
                 await self._publish_frames(self._channel or "", frames)
@@ -169,7 +180,6 @@ class Messenger:
         if len(sent.failed) == len(sent.recipients):
             raise next(iter(sent.failed.values()))
         self._count(sent=1)
-        self._tell(MessageSent(message=sent.message))
 
     async def _publish_frames(self, channel: str, frames: Sequence[str]) -> None:
         for frame in frames:
@@ -252,7 +262,11 @@ class Messenger:
         sent = self._sent.get(message_id)
         name = sent.acknowledge(sender.channel) if sent is not None else None
         if name is not None:  # told at once: whoever waits for the receipt finds the event there
-            self._tell(MessageDelivered(message_id=message_id, recipient=name))
+            early = self._early.get(message_id)
+            if early is not None:  # it was sent before it was delivered, and that is told first
+                early.append(name)
+            else:
+                self._tell(MessageDelivered(message_id=message_id, recipient=name))
         noted = await self._history.note_delivered(self._device, message_id, sender.channel) if self._history is not None else None
         if sent is None and noted is not None:  # sent in an earlier run, or by another device of ours
             self._tell(MessageDelivered(message_id=message_id, recipient=noted))

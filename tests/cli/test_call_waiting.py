@@ -255,3 +255,26 @@ def test_the_layout_of_a_recording_is_passed_on(platform: Any, sinchphone: Run, 
 def test_a_layout_that_is_not_known_or_without_a_recording_is_a_usage_error(sinchphone: Run) -> None:
     assert sinchphone("call", "bob", "--record", "r.wav", "--record-layout", "quad").code == 2
     assert sinchphone("call", "bob", "--record-layout", "mixed").code == 2
+
+
+def test_a_call_that_waits_when_the_command_ends_is_told_too(platform: Any, sinchphone: Run) -> None:
+    async def script(first: Any) -> None:
+        await talk(platform, first)
+        await asyncio.sleep(20)
+
+    platform.incoming = [("bob", script)]
+    ran = sinchphone("listen", "--for", "1s", "--json")
+    assert endings(ran) == {"bob": "the time is up", "carol": "declined, busy in another call"}
+    assert platform.calls[1].declined == [True]
+
+
+def test_a_call_that_gives_up_in_the_moment_when_the_first_ends_is_told(platform: Any, sinchphone: Run) -> None:
+    async def script(first: Any) -> None:
+        second = await talk(platform, first)
+        second.end(Cause.CANCELED, "peer")
+        first.end(Cause.HUNG_UP, "peer")
+
+    platform.incoming = [("bob", script)]
+    ran = sinchphone("listen", "--for", "1s", "--json")
+    told = [event["peer"] for event in ran.events if event["event"] == "call.ended"]
+    assert sorted(told) == ["bob", "carol"]

@@ -13,8 +13,15 @@ from typing import Any
 
 import pytest
 
+from sinchphone.cli.calling.phone import tell_message
+from sinchphone.cli.endings import Order
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal import rendering
 from sinchphone.cli.terminal import run as cli_run
+from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.session import Session
 from sinchphone.config import load, read_phones, read_secret, user_file
+from sinchphone.engine.events import InstantMessage, MessageDelivered, MessageSent
 from sinchphone.engine.history import History, hint_of
 from sinchphone.errors import AudioFileError, ConfigError
 from sinchphone.exchange.directory.credentials import local_credentials
@@ -22,6 +29,7 @@ from sinchphone.exchange.store import Store
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.options import Options
 from sinchphone.signaling import instances
+from sinchphone.signaling.dialect import Domain
 
 Run = Callable[..., Any]
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes and signals are POSIX's")
@@ -203,3 +211,53 @@ def test_a_recording_is_for_its_owner_as_a_pipe_is(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "r.wav").stat().st_mode) == 0o600
+
+
+def test_with_v_a_call_says_its_id_its_headers_and_its_set_up_time() -> None:
+    incoming = rendering.lines(e.CallIncoming(call_id="c1", peer="bob", domain=Domain.MXP, headers={"x-topic": "tea"}))
+    established = rendering.lines(e.CallEstablished(call_id="c1", setup_ms=450, codec="opus", pair="host"))
+    outgoing = rendering.lines(
+        e.CallOutgoing(call_id="c1", peer="bob", domain=Domain.MXP, user_id="ada", environment="local", hosted_here=True)
+    )
+    assert [line.text for line in incoming if line.detail] == ["call id c1", "header x-topic: tea"]
+    assert [line.text for line in established if line.detail] == ["set up in 0.45 s"]
+    assert [line.text for line in outgoing if line.detail] == ["call id c1"]
+
+
+def _session(out: io.StringIO, err: io.StringIO) -> Session:
+    return Session(load(environ={}), Screen(out, err), interactive=True)
+
+
+def test_delivered_of_an_older_message_is_no_result_of_another_command() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    session = _session(out, err)
+    ours = InstantMessage(id="new", sender="ada", recipients=("bob",), text="tea?")
+    tell_message(session, MessageDelivered(message_id="old", recipient="carol"), aside=True)
+    tell_message(session, MessageSent(message=ours), aside=True)
+    tell_message(session, MessageDelivered(message_id="new", recipient="bob"), aside=True)
+    assert out.getvalue() == "delivered to bob\n"
+    assert "delivered to carol" in err.getvalue()
+
+
+def test_a_second_ctrl_c_says_where_the_unfinished_recording_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    session = _session(out, err)
+    part = tmp_path / f".r[1].wav.{os.getpid()}-1f.part"
+    part.touch()
+    session.tell(e.RecordStarted(call_id="c1", path=str(tmp_path / "done.wav")))
+    session.tell(e.RecordFinished(call_id="c1", path=str(tmp_path / "done.wav"), duration_s=1.0))
+    session.tell(e.RecordStarted(call_id="c1", path=str(tmp_path / "r[1].wav")))
+    monkeypatch.setattr(os, "_exit", lambda code: None)
+    cli_run._leave_at_once(session)
+    assert str(part) in err.getvalue()
+    assert "done.wav isn't finished" not in err.getvalue()
+
+
+def test_a_terminal_that_was_closed_ends_the_command_as_a_signal_does_and_is_no_misuse() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    session = _session(Gone(), io.StringIO())
+    session.print("hello")
+    assert session.stop.order is Order.TERMINATE

@@ -124,7 +124,7 @@ def test_attack_a_peer_cannot_move_the_cursor_or_forge_lines(event: e.Event, col
     assert r"\x1b[2J" in text
     assert "[red]" in text  # not taken for markup
     assert not set(text) & set("\x1b\x07\r\x9b\u202e\u2028\x00")
-    assert all(line.startswith(("hint: ", "error: ", "warning: ")) or "bob" in line for line in text.splitlines())
+    assert all(line.startswith(("hint: ", "error: ", "warning: ", "call id ", "set up in ")) or "bob" in line for line in text.splitlines())
 
 
 def test_the_status_line_is_drawn_on_a_terminal_and_taken_away_before_a_result() -> None:

@@ -156,14 +156,19 @@ async def test_the_callee_declines(lines: Any, steps: Any) -> None:
     await (await steps.next_call(bob)).decline()
     details = await steps.end_of(outgoing)
     assert (details.cause, details.ended_by, details.failure) == (Cause.DENIED, "peer", None)
+    assert not outgoing.met_busy
 
 
 async def test_the_callee_is_busy(lines: Any, steps: Any) -> None:
     alice, bob = await lines.phone("alice"), await lines.phone("bob")
     outgoing = await alice.call_user("bob")
-    await (await steps.next_call(bob)).decline(busy=True)
+    incoming = await steps.next_call(bob)
+    await incoming.decline(busy=True)
     details = await steps.end_of(outgoing)
     assert details.cause is Cause.DENIED and details.failure.code == 486
+    await steps.end_of(incoming)
+    assert outgoing.met_busy
+    assert incoming.met_busy
 
 
 async def test_one_of_two_devices_answers_and_the_other_stops_ringing(lines: Any, steps: Any) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.environment import Cloud
 from sinchphone.engine.events import MessageDelivered, MessageReceived, MessageSent
+from sinchphone.engine.messages import Messenger
 from sinchphone.errors import AuthenticationError, MessageError, NotFoundError, PlatformError
 from sinchphone.local import Local
 from sinchphone.protocol.call_states import Cause, State
@@ -164,3 +165,35 @@ async def test_a_wrong_password_is_refused(two: Any) -> None:
     await create_user(url, key, [Recipient("dora")], "correct horse battery staple")
     with pytest.raises(AuthenticationError):
         await log_in(url, key, Recipient("dora"), "wrong horse battery staple")
+
+
+async def test_a_message_is_sent_before_it_is_delivered_however_fast_the_receipt_is(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice, bob, carol = await two.phone("alice"), await two.phone("bob"), await two.phone("carol")
+    publish, published = Messenger._publish_frames, 0
+
+    async def slowly(self: Messenger, channel: str, frames: Sequence[str]) -> None:
+        nonlocal published
+        published += 1
+        if published == 3:  # our own channel, bob's, carol's
+            await next_of(bob, MessageReceived)
+            await asyncio.sleep(0.5)  # bob's receipt is here
+        await publish(self, channel, frames)
+
+    monkeypatch.setattr(Messenger, "_publish_frames", slowly)
+    events = alice.events()
+    sent = await alice.send_message(("bob", "carol"), "tea?")
+    async with asyncio.timeout(20):
+        await sent.settled()
+        told = [one async for one in _first(events, 3)]
+    assert [type(one) for one in told] == [MessageSent, MessageDelivered, MessageDelivered]
+    assert carol.user_id == "carol"
+
+
+async def _first(events: Any, count: int) -> Any:
+    found = 0
+    async for event in events:
+        if isinstance(event, MessageSent | MessageDelivered):
+            found += 1
+            yield event
+            if found == count:
+                return

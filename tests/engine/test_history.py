@@ -90,6 +90,8 @@ async def test_a_receipt_is_news_once(history_for: Any) -> None:
         (PastCall("1", False, "bob", "mxp", 1.0, False, None, "no_answer", "time"), True),
         (PastCall("1", False, "bob", "mxp", 1.0, True, 9, "hung_up", "peer"), False),
         (PastCall("1", False, "bob", "mxp", 1.0, False, None, "denied", "us"), False),
+        (PastCall("1", False, "bob", "mxp", 1.0, False, None, "busy", "us"), True),
+        (PastCall("1", True, "bob", "mxp", 1.0, False, None, "busy", "peer"), False),
         (PastCall("1", False, "bob", "mxp", 1.0, False, None, "other_device_answered", "peer"), False),
         (PastCall("1", True, "bob", "mxp", 1.0, False, None, "no_answer", "time"), False),
     ],

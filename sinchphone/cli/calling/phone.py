@@ -190,10 +190,13 @@ def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False
                 aside=aside,
             )
         case engine.MessageSent(message=one, elsewhere=elsewhere):
+            if not elsewhere:
+                session.sent_here.add(one.id)
             session.tell(
                 e.MessageSent(message_id=one.id, recipients=list(one.recipients), via="instant", elsewhere=elsewhere, text=one.text)
             )
         case engine.MessageDelivered(message_id=message_id, recipient=recipient):
-            session.tell(e.MessageDelivered(message_id=message_id, recipient=recipient))
+            older = message_id not in session.sent_here  # of an earlier command, whose result it was
+            session.tell(e.MessageDelivered(message_id=message_id, recipient=recipient), aside=aside and older)
         case engine.MessageFailed(message_id=message_id, recipient=recipient, error=error):
             session.tell(e.MessageFailed(message_id=message_id, recipient=recipient, reason=str(error), hint=error.hint or None))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sinchphone.cli.terminal.keys import Keys
     from sinchphone.cli.terminal.session import Session
     from sinchphone.engine.call import Call
+    from sinchphone.engine.details import CallDetails
 
 
 class WaitingCall:
@@ -29,6 +30,8 @@ class WaitingCall:
         self._session = session
         self._first = first
         self._keys = keys
+        self._is_told = False
+        self._order = Order.DECLINED
         call.rings = False
         first.waiting = call
         self._watch = start_task(self._wait(), name="waiting call")
@@ -45,6 +48,7 @@ class WaitingCall:
         self._watch.cancel()
         await asyncio.wait({self._watch})
         if self.is_over:
+            self._tell_end(self.call.details)
             return None
         if aloud and self._first.order is not Order.SWITCHED:
             from sinchphone.media.sound import Signal
@@ -52,6 +56,23 @@ class WaitingCall:
             self.call.rings = True
             await self.call.sound.signal(Signal.RINGTONE)
         return self.call
+
+    async def give_up(self) -> None:
+        """The command ends: the caller is told that we are busy."""
+        self._watch.cancel()
+        await asyncio.wait({self._watch})
+        self._order = Order.BUSY
+        if not self.is_over:
+            await self.call.decline(busy=True)
+        self._tell_end(await self.call.ended())
+
+    def _tell_end(self, details: "CallDetails") -> None:
+        """Once, whoever sees the end first."""
+        if not self._is_told:
+            self._is_told = True
+            missed = CallSession(self._session, self.call, Wishes(), self._keys)
+            missed.order = self._order if details.ended_by == "us" else None
+            missed.tell_end()
 
     async def _wait(self) -> None:
         from sinchphone.media.sound import Signal
@@ -63,6 +84,4 @@ class WaitingCall:
         finally:
             self._first.waiting = None
             await sound.signal(None)
-        missed = CallSession(self._session, self.call, Wishes(), self._keys)
-        missed.order = Order.DECLINED if details.ended_by == "us" else None
-        missed.tell_end()
+        self._tell_end(details)

@@ -171,6 +171,9 @@ class _Listener:
     async def _next_waits(self) -> bool:
         """Whether a second call waited until the first was over; then it is the next."""
         waiting, self._waiting = self._waiting, None
+        if waiting is not None and self._session.stop.order is not None:
+            await waiting.give_up()
+            return False
         call = await waiting.take_over(aloud=self._session.stop.order is None) if waiting is not None else None
         if call is not None:
             self._ringing.put_nowait(call)

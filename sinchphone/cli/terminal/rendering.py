@@ -71,7 +71,18 @@ def _reconnecting(event: e.ClientReconnecting) -> list[Line]:
 
 def _outgoing(event: e.CallOutgoing) -> list[Line]:
     verb = "joining" if event.domain is Domain.CONFERENCE else "calling"
-    return [Line(f"{verb} {event.peer} as {event.user_id} ({place(event.environment, event.hosted_here)})")]
+    where = place(event.environment, event.hosted_here)
+    return [Line(f"{verb} {event.peer} as {event.user_id} ({where})"), Line(f"call id {event.call_id}", detail=True)]
+
+
+def _incoming(event: e.CallIncoming) -> list[Line]:
+    headers = [Line(f"header {name}: {value}", detail=True) for name, value in event.headers.items()]
+    return [Line(f"{event.peer} calls", "bold"), Line(f"call id {event.call_id}", detail=True), *headers]
+
+
+def _established(event: e.CallEstablished) -> list[Line]:
+    setup = [] if event.setup_ms is None else [Line(f"set up in {event.setup_ms / 1000:.2f} s", detail=True)]
+    return [Line(f"connected ({_path(event)}), 0:00", "green"), *setup]
 
 
 def _answered(event: e.CallAnswered) -> list[Line]:
@@ -185,11 +196,11 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.ClientReconnecting: _reconnecting,
     e.ClientFailed: _nothing,
     e.CallOutgoing: _outgoing,
-    e.CallIncoming: lambda event: [Line(f"{event.peer} calls", "bold")],
+    e.CallIncoming: _incoming,
     e.CallProgressing: lambda event: [Line("progressing", detail=True)],
     e.CallRinging: lambda event: [Line("ringing")],
     e.CallAnswered: _answered,
-    e.CallEstablished: lambda event: [Line(f"connected ({_path(event)}), 0:00", "green")],
+    e.CallEstablished: _established,
     e.CallMuted: lambda event: [Line("muted" if event.muted else "not muted any more")],
     e.DigitsSent: lambda event: [Line(f"dialled {event.digits}")],
     e.DigitReceived: lambda event: [Line(f"the other side dialled {event.digit}")],

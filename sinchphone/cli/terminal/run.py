@@ -4,12 +4,14 @@ Ctrl-C or SIGTERM once: where a call runs, it's hung up; elsewhere the work is c
 """
 
 import asyncio
+import glob
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
 
 from sinchphone.cli.endings import Order, code_of_order
@@ -109,6 +111,9 @@ def _enforce(session: Session, task: "asyncio.Task[ExitCode]") -> None:
 def _leave_at_once(session: Session) -> NoReturn:
     """No farewell: a second Ctrl-C means it."""
     session.note("leaving")
+    for path in session.recording:
+        parts = [str(part) for part in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.{os.getpid()}-*.part")]
+        session.note(f"{path} isn't finished: what was recorded is in {', '.join(parts)}")
     release(session.terminal_users)
     session.finish(ExitCode.INTERRUPTED)
     os._exit(ExitCode.INTERRUPTED)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -15,7 +16,17 @@ from typing import Final, TextIO
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.events import CallEnded, Event, MessageStatus, Problem, RecordFinished, RequestOutcome, Result, Warned
+from sinchphone.cli.terminal.events import (
+    CallEnded,
+    Event,
+    MessageStatus,
+    Problem,
+    RecordFinished,
+    RecordStarted,
+    RequestOutcome,
+    Result,
+    Warned,
+)
 from sinchphone.cli.terminal.jobs import TerminalUser
 from sinchphone.cli.terminal.rendering import Line
 from sinchphone.cli.terminal.report import Report
@@ -80,6 +91,8 @@ class Session:
     stop: Stop = field(default_factory=Stop)
     calls: list[CallEnded] = field(default_factory=list)
     recordings: list[str] = field(default_factory=list)
+    recording: list[str] = field(default_factory=list)  # what is being recorded to
+    sent_here: set[str] = field(default_factory=set)  # ids of messages
     messages: list[MessageStatus] = field(default_factory=list)
     requests: list[RequestOutcome] = field(default_factory=list)
     problem: Problem | None = None
@@ -100,6 +113,9 @@ class Session:
             self.calls.append(event)
         elif isinstance(event, RecordFinished):
             self.recordings.append(event.path)
+            self.recording = [path for path in self.recording if path != event.path]
+        elif isinstance(event, RecordStarted):
+            self.recording.append(event.path)
         with self._pipe():
             self.screen.tell(event, aside=aside)
             if self.report is not None:
@@ -155,7 +171,11 @@ class Session:
         except _StuckError:
             hush_stuck()
         except OSError as error:
-            raise unwritable(error) from error
+            if error.errno != errno.EIO or not self.interactive:
+                raise unwritable(error) from error
+            hush(sys.stdout)  # the terminal was closed; SIGHUP says so too
+            hush(sys.stderr)
+            self.stop.give(Order.TERMINATE)
         finally:
             self._writing_since = None
 
