@@ -64,16 +64,16 @@ TONES: Final = ["europe", "au", "at", "be", "br", "ca", "ch", "de", "dk", "es", 
 class AudioSection:
     """[audio]: the sound devices, by index or part of the name (not set is the system's default), and how they sound."""
 
-    input: int | str | None = key("", _device, "microphone")
-    output: int | str | None = key("", _device, "speaker or headphones")
-    ring: int | str | None = key("", _device, "where incoming calls ring")
+    input: int | str | None = key("", _device, "microphone: an index or part of its name")
+    output: int | str | None = key("", _device, "speaker or headphones: an index or part of its name")
+    ring: int | str | None = key("", _device, "where incoming calls ring: an index or part of its name")
     echo_cancel: Literal["auto", "on", "off"] = key(
         "auto",
         one_of("auto", "on", "off"),
-        "remove the loudspeaker's echo from the microphone; auto: not where the device is called a headset",
+        "remove the loudspeaker's echo from the microphone: auto, on or off; auto: not where the device is called a headset",
     )
     noise_suppression: Literal["off", "low", "high"] = key(
-        "off", one_of("off", "low", "high"), "lower the noise around the microphone (and music, a little)"
+        "off", one_of("off", "low", "high"), "lower the noise around the microphone (and music, a little): off, low or high"
     )
     gain_control: bool = key(False, read_flag, "even out how loud the microphone is")
     tones: str = key("europe", one_of(*TONES), "the country whose ringing and busy tones are heard")
@@ -140,7 +140,7 @@ class Options:
     secret_file: Path | None = key("", read_path, "a file with the secret, for its owner's eyes only", trusted_only=True)
     state_dir: Path | None = key("", read_path, "where registrations are kept; the platform's state folder", trusted_only=True)
     ring_timeout: float = key("60s", _ring_timeout, "how long an outgoing call rings; 60s at most")
-    max_duration: float | None = key("", parse_duration, "how long a call may last")
+    max_duration: float | None = key("", parse_duration, "how long a call may last, such as 30s or 10m; then it is hung up")
     color: str = key("auto", one_of("auto", "always", "never"), "colours and the status line")
     json: bool = key(False, read_flag, "one JSON object a line on standard output", variable="SINCHPHONE_JSON")
     dialplan: Mapping[str, str] = shared(GatewayOptions, "dialplan")

@@ -6,6 +6,7 @@ import tomllib
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
@@ -450,3 +451,17 @@ def test_phones_are_asked_for_md5_alone_where_nothing_is_said() -> None:
     options = gateway("[sip]\nenabled = true\n")
     assert options.sip is not None
     assert options.sip.digest == ("MD5",)
+
+
+def test_an_option_that_sets_a_key_says_what_the_key_says() -> None:
+    from sinchphone.cli.terminal.flags import ExchangeFlags, PhoneFlags
+
+    named = {
+        "user": PhoneFlags, "audio.input": PhoneFlags, "audio.output": PhoneFlags, "audio.ring": PhoneFlags,
+        "audio.echo_cancel": PhoneFlags,
+        "audio.noise_suppression": PhoneFlags, "max_duration": PhoneFlags, "ring_timeout": PhoneFlags, "caller_id": PhoneFlags,
+        "exchange.host": ExchangeFlags,
+    }  # fmt: skip
+    for name, flags in named.items():
+        [option] = get_type_hints(flags, include_extras=True)[name.rpartition(".")[2]].__metadata__
+        assert KEYS[name].help.lower() in option.help.lower(), name

@@ -32,6 +32,14 @@ def _as(name: str) -> Callable[[str | None], str | None]:
     return check
 
 
+def _key(name: str, metavar: str, *names: str, shows_default: bool = False) -> Any:
+    """The option that sets the key ``name`` of the configuration, in the words of the key and checked as the key is."""
+    known = KEYS[name]
+    default = f"  [default: {known.example}]" if shows_default else ""
+    words = f"{known.help[0].upper()}{known.help[1:]}.{default}"
+    return typer.Option(*names, metavar=metavar, callback=_as(name), help=words)
+
+
 def _digits(value: str | None) -> str | None:
     if value is None:
         return None
@@ -117,9 +125,7 @@ class JsonFlags(CommonFlags):
 class SoundFlags(JsonFlags):
     """Options of commands that make or take calls: who I am, and what the sound is made of."""
 
-    user: Annotated[
-        str | None, typer.Option(metavar="ME", callback=_as("user"), help="Who I am; the login name in the local environment.")
-    ] = None
+    user: Annotated[str | None, _key("user", "ME")] = None
     play: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Play a file from the answer on; again for more files, - is standard input.")
     ] = None
@@ -136,19 +142,15 @@ class SoundFlags(JsonFlags):
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recording or file.")] = False
     no_audio: Annotated[bool, typer.Option("--no-audio", help="Touch no sound card.")] = False
     no_mic: Annotated[bool, typer.Option("--no-mic", help="Send no microphone.")] = False
-    input: Annotated[str | None, typer.Option(metavar="DEVICE", help="Microphone: an index or part of a name.")] = None
-    output: Annotated[str | None, typer.Option(metavar="DEVICE", help="Speaker: an index or part of a name.")] = None
-    ring: Annotated[str | None, typer.Option(metavar="DEVICE", help="Where it rings: an index or part of a name.")] = None
-    echo_cancel: Annotated[
-        str | None, typer.Option(metavar="WHEN", callback=_as("audio.echo_cancel"), help="Remove the loudspeaker's echo: auto, on or off.")
-    ] = None
-    noise_suppression: Annotated[
-        str | None, typer.Option(metavar="HOW", callback=_as("audio.noise_suppression"), help="Lower the noise around: off, low or high.")
-    ] = None
+    input: Annotated[str | None, _key("audio.input", "DEVICE")] = None
+    output: Annotated[str | None, _key("audio.output", "DEVICE")] = None
+    ring: Annotated[str | None, _key("audio.ring", "DEVICE")] = None
+    echo_cancel: Annotated[str | None, _key("audio.echo_cancel", "WHEN")] = None
+    noise_suppression: Annotated[str | None, _key("audio.noise_suppression", "HOW")] = None
     gain_control: Annotated[
         bool | None, typer.Option("--gain-control/--no-gain-control", help="Even out how loud the microphone is.", show_default=False)
     ] = None
-    max_duration: Annotated[str | None, typer.Option(metavar="TIME", callback=_duration, help="Hang up after so long: 30s, 10m.")] = None
+    max_duration: Annotated[str | None, _key("max_duration", "TIME")] = None
     dtmf: Annotated[
         str | None, typer.Option(metavar="DIGITS", callback=_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
     ] = None
@@ -190,9 +192,7 @@ class SoundFlags(JsonFlags):
 class CallFlags(SoundFlags):
     """Options of commands that call."""
 
-    ring_timeout: Annotated[
-        str | None, typer.Option(metavar="TIME", callback=_as("ring_timeout"), help="Give up ringing after so long, 60s at most.")
-    ] = None
+    ring_timeout: Annotated[str | None, _key("ring_timeout", "TIME")] = None
     header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the called side; again for more.")] = None
 
     def keys(self) -> dict[str, Any]:
@@ -204,9 +204,7 @@ class CallFlags(SoundFlags):
 class PhoneFlags(CallFlags):
     """Options of commands that may call a phone."""
 
-    caller_id: Annotated[
-        str | None, typer.Option(metavar="+E164", callback=_as("caller_id"), help="The number that the called phone shows.")
-    ] = None
+    caller_id: Annotated[str | None, _key("caller_id", "+E164")] = None
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
@@ -288,7 +286,7 @@ class UserFlags(CommonFlags):
 class ExchangeFlags(JsonFlags):
     """Options of ``exchange``."""
 
-    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Listen there.  [default: 127.0.0.1]")] = None
+    host: Annotated[str | None, _key("exchange.host", "ADDRESS", shows_default=True)] = None
     port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="Its port.  [default: 4600]")] = None
     tls: Annotated[bool, typer.Option("--tls", help="Listen with TLS too; prints whose certificate clients must trust.")] = False
     tls_port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="Its port with TLS.  [default: 4643]")] = None
