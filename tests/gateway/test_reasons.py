@@ -19,9 +19,10 @@ from sinchphone.gateway.legs.reasons import CallRefusedError, Ending, as_told, f
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg
 from sinchphone.gateway.routing.routing import Dialling, Source
 from sinchphone.gateway.sip.calls import Refused, SipTarget
+from sinchphone.protocol.call_endings import departure
 from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.callback_events import Reason, Result
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp import CallFailure, Client, Message, Method, encode_failure
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.wire import ErrorCode
@@ -106,6 +107,8 @@ def test_an_mxp_client_is_told_the_sip_code_and_that_it_is_one() -> None:
         (Ending("caller"), 12.4, Reason.CALLER_HANGUP, Result.ANSWERED),
         (Ending("called"), 12.4, Reason.CALLEE_HANGUP, Result.ANSWERED),
         (Ending("caller"), None, Reason.CANCEL, Result.NO_ANSWER),
+        (Ending("caller", Failure(503, "")), 12.4, Reason.CONGESTION, Result.ANSWERED),
+        (Ending("caller", Failure(500, "")), 12.4, Reason.GENERAL_ERROR, Result.ANSWERED),
         (Ending("called", Failure(486, "")), None, Reason.BUSY, Result.BUSY),
         (Ending("called", Failure(603, "")), None, Reason.CALLEE_HANGUP, Result.BUSY),
         (Ending("called", Failure(480, "")), None, Reason.NO_ANSWER, Result.NO_ANSWER),
@@ -122,3 +125,15 @@ def test_dice_says_how_it_ended(ending: Ending, talked_s: float | None, reason: 
     assert (event.reason, event.result) == (reason, result)
     assert event.duration_s == (None if talked_s is None else round(talked_s))
     assert event.caller == "+46701234567"
+
+
+@pytest.mark.parametrize("domain", ["sip", "media"])
+def test_whose_failure_it_was_is_passed_on(domain: str) -> None:
+    assert failure_of_mxp(Cause.FAILURE, CallFailure(503, "down", domain)) == Failure(503, "down", domain)
+
+
+def test_a_user_who_vanished_is_told_to_the_other_side_as_vanished() -> None:
+    failure = failure_of_mxp(Cause.INACTIVE, None)
+    assert failure is not None
+    told = Message(Method.LEAVE, Client("ada", "ada-1", "s"), headers={"error_json": encode_failure(as_told(failure))})
+    assert departure(told).cause is Cause.INACTIVE
