@@ -62,3 +62,18 @@ def test_the_top_level_holds_what_the_design_names_and_nothing_else() -> None:
         pytest.skip("not a git checkout")
     visible = {name.split("/")[0] for name in done.stdout.split() if not name.startswith(".")}
     assert visible == {"pyproject.toml", "sinchphone", "tests", "README.md", "config.example.toml"}
+
+
+def test_no_class_name_stands_in_two_files_unless_one_implements_the_other() -> None:
+    """Protocols have the names of what implements them; the events on standard output have those of the events that they tell."""
+    homes: dict[str, list[Path]] = {}
+    protocols: set[str] = set()
+    for path in SOURCES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(path.relative_to(ROOT / "sinchphone"))
+                if any("Protocol" in ast.unparse(base) for base in node.bases):
+                    protocols.add(node.name)
+    told = Path("cli/terminal/events.py")
+    doubled = {name: [str(path) for path in paths if path != told] for name, paths in homes.items() if name not in protocols}
+    assert {name: paths for name, paths in doubled.items() if len(paths) > 1} == {}

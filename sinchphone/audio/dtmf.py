@@ -35,7 +35,7 @@ _GRID: Final = np.arange(-0.045, 0.0451, 0.005)  # how far off a tone is looked 
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ToneDigit:
     """A digit that has ended. ``at`` counts samples from the first that was pushed to its beginning, within some 5 ms."""
 
     digit: str
@@ -52,7 +52,7 @@ class Detector:
         self._digit: str | None = None  # candidate or digit that lasts
         self._began = self._last = self._seen = self._missed = 0
 
-    def push(self, samples: Samples) -> list[Heard]:
+    def push(self, samples: Samples) -> list[ToneDigit]:
         """The next samples of the stream."""
         self._rest = np.concatenate([self._rest, samples])
         return [digit for window in self._windows() for digit in self._take(_digit_in(window))]
@@ -63,14 +63,14 @@ class Detector:
             self._rest = self._rest[_HOP:]
             self._position += _HOP
 
-    def _take(self, digit: str | None) -> Iterator[Heard]:
+    def _take(self, digit: str | None) -> Iterator[ToneDigit]:
         if digit is not None and digit == self._digit:
             self._seen, self._missed, self._last = self._seen + 1, 0, self._position
             return
         self._missed += 1
         if self._digit is not None and (digit is not None or self._missed >= _WINDOWS_FOR_A_PAUSE):
             if self._seen >= _WINDOWS_FOR_A_DIGIT:
-                yield Heard(self._digit, self._began, self._last - self._began + _WINDOW)
+                yield ToneDigit(self._digit, self._began, self._last - self._began + _WINDOW)
             self._digit = None
         if digit is not None:
             self._digit, self._began, self._last, self._seen, self._missed = digit, self._position, self._position, 1, 0

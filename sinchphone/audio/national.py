@@ -7,26 +7,26 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from sinchphone.audio.tones import EUROPEAN, TONE_DBFS, UNITED_STATES, Plan, Segment, call_waiting
+from sinchphone.audio.tones import EUROPEAN, TONE_DBFS, UNITED_STATES, Segment, TonePlan, call_waiting
 
 DEFAULT: Final = "europe"
 
 
-def _tone(*pieces: tuple[tuple[float, ...], float]) -> Plan:
+def _tone(*pieces: tuple[tuple[float, ...], float]) -> TonePlan:
     """Pieces of frequencies and seconds; each frequency is as loud as all of them together would be alone."""
     together = max(len(hertz) for hertz, _ in pieces)
     level = TONE_DBFS - (3.0 if together > 1 else 0.0)
-    return Plan(tuple(Segment(hertz, seconds) for hertz, seconds in pieces), level)
+    return TonePlan(tuple(Segment(hertz, seconds) for hertz, seconds in pieces), level)
 
 
-def _country(ringback: Plan, busy: Plan, congestion: Plan, waiting: Plan) -> Mapping[str, Plan]:
+def _country(ringback: TonePlan, busy: TonePlan, congestion: TonePlan, waiting: TonePlan) -> Mapping[str, TonePlan]:
     return MappingProxyType({**EUROPEAN, "ringback": ringback, "busy": busy, "congestion": congestion, "waiting": waiting})
 
 
 _Pause = tuple[float, float]  # seconds of tone, seconds of rest
 
 
-def _european(hz: float, ring: _Pause, busy: _Pause, congestion: _Pause, waiting: tuple[float, ...]) -> Mapping[str, Plan]:
+def _european(hz: float, ring: _Pause, busy: _Pause, congestion: _Pause, waiting: tuple[float, ...]) -> Mapping[str, TonePlan]:
     ringback, engaged, full = (_tone(((hz,), on), ((), off)) for on, off in (ring, busy, congestion))
     return _country(ringback, engaged, full, call_waiting(hz, *waiting))
 
@@ -51,7 +51,7 @@ _JAPAN: Final = _country(
     call_waiting(400.0, 0.5, 8.0),
 )
 
-PLANS: Final[Mapping[str, Mapping[str, Plan]]] = MappingProxyType(
+PLANS: Final[Mapping[str, Mapping[str, TonePlan]]] = MappingProxyType(
     {
         DEFAULT: EUROPEAN,
         "us": UNITED_STATES,
@@ -77,6 +77,6 @@ PLANS: Final[Mapping[str, Mapping[str, Plan]]] = MappingProxyType(
 )
 
 
-def plans_of(country: str) -> Mapping[str, Plan]:
+def plans_of(country: str) -> Mapping[str, TonePlan]:
     """The tones of a country by its two letters (ISO 3166-1, and uk), European where it isn't known."""
     return PLANS.get("uk" if country.lower() == "gb" else country.lower(), EUROPEAN)

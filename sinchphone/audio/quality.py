@@ -73,7 +73,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class QualityReport:
     """The time between two samples. ``mos`` is an estimate (ITU-T G.107.1), 1.0 to 4.5. ``None``: nothing to judge by."""
 
     sent_kbps: float | None
@@ -89,7 +89,7 @@ class Quality:
 
     def __init__(self) -> None:
         self._before: Sample | None = None
-        self._last = Report(
+        self._last = QualityReport(
             sent_kbps=None, received_kbps=None, received_loss_percent=None, sent_loss_percent=None, concealed_percent=None, mos=None
         )
         self._jitter_spell: deque[bool] = deque(maxlen=_SPELL)
@@ -99,7 +99,7 @@ class Quality:
         self._scores: list[float] = []
 
     @property
-    def report(self) -> Report:
+    def report(self) -> QualityReport:
         """About the last second."""
         return self._last
 
@@ -175,12 +175,12 @@ def _is_silent(activity: Activity | None) -> bool:
     return activity is not None and activity.silent_seconds >= SILENT_SECONDS
 
 
-def _compare(before: Sample, now: Sample) -> Report:
+def _compare(before: Sample, now: Sample) -> QualityReport:
     seconds = now.at - before.at
     received, lost = now.packets_received - before.packets_received, now.packets_lost - before.packets_lost
     played, concealed = now.played_samples - before.played_samples, now.concealed_samples - before.concealed_samples
     share = min(1.0, max(0.0, concealed / played)) if played > 0 else None
-    return Report(
+    return QualityReport(
         sent_kbps=_kbps(now.bytes_sent - before.bytes_sent, seconds),
         received_kbps=_kbps(now.bytes_received - before.bytes_received, seconds),
         received_loss_percent=100 * max(0, lost) / (received + max(0, lost)) if received > 0 else None,

@@ -49,7 +49,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TonePlan:
     """The segments of one period, repeated for ever. Every frequency sounds at ``level_dbfs`` (E.180: each within 6 dB of the others)."""
 
     segments: tuple[Segment, ...]
@@ -61,24 +61,24 @@ class Plan:
         return sum(segment.seconds for segment in self.segments)
 
 
-def _cadence(hertz: tuple[float, ...], on: float, off: float) -> Plan:
-    return Plan((Segment(hertz, on), Segment((), off)), TONE_DBFS - 10 * math.log10(len(hertz)))
+def _cadence(hertz: tuple[float, ...], on: float, off: float) -> TonePlan:
+    return TonePlan((Segment(hertz, on), Segment((), off)), TONE_DBFS - 10 * math.log10(len(hertz)))
 
 
-def call_waiting(hz: float, *seconds: float) -> Plan:
+def call_waiting(hz: float, *seconds: float) -> TonePlan:
     """Tone, pause, tone, pause: heard over speech without covering it."""
-    return Plan(tuple(Segment((hz,) if number % 2 == 0 else (), piece) for number, piece in enumerate(seconds)), WAITING_DBFS)
+    return TonePlan(tuple(Segment((hz,) if number % 2 == 0 else (), piece) for number, piece in enumerate(seconds)), WAITING_DBFS)
 
 
-def _chime() -> Plan:
+def _chime() -> TonePlan:
     """A broken chord upwards, G major with the octave, each note with its octave, then two seconds of rest."""
     rise = tuple(Segment((note, 2 * note), 0.18, 0.25) for note in (392.00, 493.88, 587.33))
     top, echo = Segment((783.99, 2 * 783.99), 0.70, 0.30), Segment((783.99,), 0.80, 0.35)
-    return Plan((*rise, top, *rise[1:], echo, Segment((), 2.0)), -24.0)
+    return TonePlan((*rise, top, *rise[1:], echo, Segment((), 2.0)), -24.0)
 
 
 # E.180 7.1 to 9.1: 425 Hz; ringing 0.67-1.5 s in 3-5 s of rest; busy 300-1100 ms a period; congestion twice as fast as busy.
-EUROPEAN: Final[Mapping[str, Plan]] = MappingProxyType(
+EUROPEAN: Final[Mapping[str, TonePlan]] = MappingProxyType(
     {
         "ringback": _cadence((425.0,), 1.0, 4.0),
         "busy": _cadence((425.0,), 0.5, 0.5),
@@ -89,7 +89,7 @@ EUROPEAN: Final[Mapping[str, Plan]] = MappingProxyType(
 )
 
 # E.180 supplement 2, United States: two frequencies added; congestion is the reorder tone.
-UNITED_STATES: Final[Mapping[str, Plan]] = MappingProxyType(
+UNITED_STATES: Final[Mapping[str, TonePlan]] = MappingProxyType(
     {
         "ringback": _cadence((440.0, 480.0), 2.0, 4.0),
         "busy": _cadence((480.0, 620.0), 0.5, 0.5),
@@ -100,8 +100,8 @@ UNITED_STATES: Final[Mapping[str, Plan]] = MappingProxyType(
 )
 
 # What the others in a room hear when somebody comes or goes, once: a fourth up, a fourth down, well below speech.
-JOINED: Final = Plan((Segment((659.26,), 0.09), Segment((880.00,), 0.16, 0.08)), -28.0)
-LEFT: Final = Plan((Segment((880.00,), 0.09), Segment((659.26,), 0.16, 0.08)), -28.0)
+JOINED: Final = TonePlan((Segment((659.26,), 0.09), Segment((880.00,), 0.16, 0.08)), -28.0)
+LEFT: Final = TonePlan((Segment((880.00,), 0.09), Segment((659.26,), 0.16, 0.08)), -28.0)
 
 
 def _envelope(samples: int, fade_seconds: float | None) -> NDArray[np.float64]:
@@ -120,7 +120,7 @@ def _render_segment(segment: Segment, level_dbfs: float) -> NDArray[np.float64]:
     return wave * _envelope(samples, segment.fade_seconds)
 
 
-def render(plan: Plan) -> Samples:
+def render(plan: TonePlan) -> Samples:
     """One period of ``plan``."""
     wave = np.concatenate([_render_segment(segment, plan.level_dbfs) for segment in plan.segments])
     period: Samples = np.rint(np.clip(wave, -32_768, 32_767)).astype(np.int16)
@@ -143,6 +143,6 @@ class Loop:
         return self._samples.take(indices, mode="wrap")
 
 
-def signal_source(name: str, plans: Mapping[str, Plan] = EUROPEAN) -> Loop:
+def signal_source(name: str, plans: Mapping[str, TonePlan] = EUROPEAN) -> Loop:
     """The signal called ``name`` (ringback, busy, congestion, waiting or ringtone), from its beginning, for ever. Raises KeyError."""
     return Loop(render(plans[name]))

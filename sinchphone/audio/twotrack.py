@@ -26,7 +26,7 @@ SLACK_SECONDS: Final = 0.120  # six frames: a clock that catches up after a stal
 PATIENCE_SECONDS: Final = 0.300  # a side that is silent for so long isn't waited for
 
 
-class Side(IntEnum):
+class TrackSide(IntEnum):
     """Which column of the stereo block."""
 
     NEAR = 0
@@ -66,7 +66,7 @@ class TwoTrack:
         self._started_at = started_at
         self._tracks = (_Track(), _Track())
 
-    def put(self, side: Side, samples: Samples, now: float) -> None:
+    def put(self, side: TrackSide, samples: Samples, now: float) -> None:
         """``samples`` of one side, the last of which belongs to ``now``."""
         track, slack = self._tracks[side], round(SLACK_SECONDS * RATE)
         late = self._position(now) - track.placed - len(samples)

@@ -342,9 +342,9 @@ class Call:
                     if self._machine.winner in (None, peer):
                         self.details = replace(self.details, pair=pair, codec=codec)
                     self._driver.put(v.MediaConnected(peer))
-                case media.Failed(reason):
+                case media.PortFailed(reason):
                     self._driver.put(v.MediaFailed(peer, reason))
-                case media.Lost():
+                case media.PortLost():
                     self._driver.put(v.MediaLost(peer))
                 case media.RestartWanted(reason):
                     _log.info("an ICE restart is due: %s", reason)
@@ -354,14 +354,14 @@ class Call:
                 case _:
                     self._note(peer, event)
 
-    def _note(self, peer: str, event: media.FirstPacket | media.Moved | media.DigitHeard | media.PortWarning) -> None:
+    def _note(self, peer: str, event: media.FirstPacket | media.Moved | media.PortDigitHeard | media.PortWarning) -> None:
         """What is nothing to the machine."""
         match event:
             case media.FirstPacket():
                 self.details = replace(self.details, first_packet_at=self.details.first_packet_at or time.time())
             case media.Moved(pair):
                 self.details = replace(self.details, pair=pair)
-            case media.DigitHeard(digit, duration_ms):
+            case media.PortDigitHeard(digit, duration_ms):
                 if self._machine.winner == peer:
                     self._tell_event(DigitHeard(digit=digit, duration_ms=duration_ms))
             case media.PortWarning(message, hint):

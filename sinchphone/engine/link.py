@@ -20,7 +20,7 @@ from sinchphone.signaling.dialect import Dialect, Registration
 from sinchphone.signaling.instances import InstanceStore
 from sinchphone.signaling.ocra.dialect import OcraDialect
 from sinchphone.signaling.papi.dialect import PapiDialect
-from sinchphone.signaling.pubsub.client import Interrupted, PubSub, Received, Resumed
+from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, Resumed
 from sinchphone.signaling.transport import connector
 
 RETRY_FIRST_S = 0.1
@@ -186,7 +186,7 @@ class Link:
     async def _read(self, name: str, pubsub: PubSub, channels: list[str]) -> None:
         async for event in pubsub.events(channels):
             match event:
-                case Received(payload=payload):
+                case PayloadReceived(payload=payload):
                     self._on_frame(payload)
                 case Interrupted(reason=reason):
                     self._interrupt(name, reason)

@@ -43,7 +43,7 @@ from sinchphone.errors import (
 from sinchphone.protocol.fragments import MAX_PAYLOAD_BYTES, Fragment, Reassembler, split
 from sinchphone.protocol.instant import Seen, is_receipt, is_text, read_text, write_receipt, write_text
 from sinchphone.protocol.mxp import Client, Message, decrypt, encrypt
-from sinchphone.signaling.dialect import Dialect, IdentityKind, MessageCounts, Participant, Recipient, Registration, Transport
+from sinchphone.signaling.dialect import Dialect, IdentityKind, MessageCounts, Recipient, Registration, Transport, TransportParticipant
 
 MAX_RECIPIENTS: Final = 64  # of one message
 MAX_TRANSPORTS: Final = 256  # remembered, by id and by recipients
@@ -256,7 +256,7 @@ class Messenger:
             )
         )
 
-    async def _take_receipt(self, message_id: str, sender: Participant) -> None:
+    async def _take_receipt(self, message_id: str, sender: TransportParticipant) -> None:
         if sender.channel == self._channel:
             return  # another device of ours acknowledges what somebody wrote to us
         sent = self._sent.get(message_id)
@@ -271,7 +271,7 @@ class Messenger:
         if sent is None and noted is not None:  # sent in an earlier run, or by another device of ours
             self._tell(MessageDelivered(message_id=message_id, recipient=noted))
 
-    async def _take_text(self, message_id: str, transport: Transport, sender: Participant, message: Message) -> None:
+    async def _take_text(self, message_id: str, transport: Transport, sender: TransportParticipant, message: Message) -> None:
         text = read_text(message)
         if message_id in self._sent or not self._seen.is_new((transport.id, message_id)):
             return
@@ -388,7 +388,7 @@ def _frames(payload: str, message_id: str, transport: Transport) -> list[str]:
     return split(payload, message_id, str(tag), transport.id)
 
 
-def _sender_of(message: Message, transport: Transport) -> Participant:
+def _sender_of(message: Message, transport: Transport) -> TransportParticipant:
     """Who sent a message: whoever's channel it names, as the platform knows it. Raises RemoteProtocolError for a stranger."""
     for participant in transport.participants:
         if participant.channel == message.sender.channel:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from sinchphone.audio.quality import Quality, Report, Sample
+from sinchphone.audio.quality import Quality, QualityReport, Sample
 from sinchphone.errors import SinchphoneError
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import Levels
@@ -18,7 +18,7 @@ class StatsTaken:
     """A second of the call: counters since its start, what this second was like, how loud it is now, the mean score so far."""
 
     stats: PortStats
-    report: Report
+    report: QualityReport
     levels: Levels
     mean_mos: float | None
 

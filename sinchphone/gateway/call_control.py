@@ -9,7 +9,7 @@
 from collections import Counter
 from typing import Final
 
-from sinchphone.exchange.calls.line import Line
+from sinchphone.exchange.calls.line import CallLine
 from sinchphone.gateway.bridging.b2bua import B2buaCall
 from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.callbacks.backend import BackendSession
@@ -17,7 +17,7 @@ from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import IncomingLeg
 from sinchphone.gateway.legs.mxp import MxpIncomingLeg
 from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
-from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.routing.routing import Dialling, Source
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip_agents import TRUNK, SipSide
@@ -37,7 +37,7 @@ class CallControl:
 
     # Users
 
-    async def answer(self, line: Line) -> None:
+    async def answer(self, line: CallLine) -> None:
         """Carry a user's call to its end."""
         leg = MxpIncomingLeg(line)
         call = Dialling(source=Source.USER, caller=leg.caller, dialled=leg.dialled, headers=leg.headers)
@@ -53,7 +53,7 @@ class CallControl:
             await call.refuse(503, "Too many calls")
         elif self._open[who] >= MAX_CALLS_OF_ONE and call.user is not None:
             await call.refuse(486, "Too many calls of yours")
-        elif call.facts.encrypted and call.offer is not None and transport_of(call.offer) is Transport.RTP:
+        elif call.facts.encrypted and call.offer is not None and transport_of(call.offer) is MediaTransport.RTP:
             await call.refuse(488, "Encrypted sound only")
         elif call.trunk == TRUNK and trunk is not None and not trunk.take():
             await call.refuse(503, "All lines are in use")

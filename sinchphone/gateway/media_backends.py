@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from sinchphone.gateway.local_addresses import EVERYWHERE, local_address
 from sinchphone.gateway.options import SipSettings
 from sinchphone.gateway.relay.local import LocalOptions, LocalRelays
-from sinchphone.gateway.relay.relay import Relay, Relays, Transport
+from sinchphone.gateway.relay.relay import MediaTransport, Relay, Relays
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.gateway.relay.terminations import LocalTerminations, RtpengineTerminations, Terminations
 from sinchphone.media.port import MediaPort, RtpPortOptions
@@ -20,12 +20,12 @@ class MediaBackend:
     relays: Relays
     terminations: Terminations
 
-    def relay(self, call_id: str, caller: Transport, *, signalled_from: str | None = None) -> Relay:
+    def relay(self, call_id: str, caller: MediaTransport, *, signalled_from: str | None = None) -> Relay:
         """The media of a new call whose caller uses that transport."""
         self.media.start()
         return self.relays.relay(call_id, caller, signalled_from=signalled_from)
 
-    def port(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+    def port(self, call_id: str, transport: MediaTransport, *, signalled_from: str | None = None) -> MediaPort:
         """A port whose sound is here, for a peer that uses that transport."""
         self.media.start()
         return self.terminations.port(call_id, transport, signalled_from=signalled_from)

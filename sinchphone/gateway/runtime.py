@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from sinchphone.exchange.calls.calls import Calls
-from sinchphone.exchange.calls.line import Line
+from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import Certificate
@@ -52,7 +52,7 @@ class GatewayRuntime:
         """Where phones register over TLS."""
         return self._agents.sip_tls_address
 
-    async def answer(self, line: Line) -> None:
+    async def answer(self, line: CallLine) -> None:
         """Carry a user's call to its end."""
         await self._control.answer(line)
 

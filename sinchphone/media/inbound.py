@@ -20,7 +20,7 @@ from sinchphone.media.receiver import MAX_PAYLOAD_BYTES, Receiver
 from sinchphone.media.tone_listener import ToneListener
 from sinchphone.protocol.nack import Missing, Nack
 from sinchphone.protocol.red import Block, decode_red
-from sinchphone.protocol.rtp import Packet, Reception, Report, ReportBlock, decode_packet
+from sinchphone.protocol.rtp import Reception, ReportBlock, RtcpReport, RtpPacket, decode_packet
 from sinchphone.protocol.telephone_event import Digit, DigitReceiver
 
 _SOURCE_SILENT_SECONDS: Final = 0.2  # a second source is heard once the first has been quiet for that long
@@ -109,7 +109,7 @@ class Inbound:
         """Tell of a digit whose end was lost."""
         self._tell(self._digits.expire(self._clock() if now is None else now))
 
-    def note(self, report: Report) -> None:
+    def note(self, report: RtcpReport) -> None:
         """A report of the peer; a sender report is answered with its time."""
         if report.sender is not None:
             self._last_sr = (report.ssrc, (report.sender.ntp_time >> 16) & 0xFFFFFFFF, self._clock())
@@ -133,7 +133,7 @@ class Inbound:
         """Interarrival jitter; ``None`` before the first packet."""
         return self._source.jitter_ms if self._source else None
 
-    def _blocks(self, packet: Packet) -> tuple[Block, ...]:
+    def _blocks(self, packet: RtpPacket) -> tuple[Block, ...]:
         """The frames in a packet, oldest first; none where there's no sound in it that we know."""
         if packet.payload_type in self._sounds:
             return (Block(packet.payload_type, 0, packet.payload),)
@@ -146,7 +146,7 @@ class Inbound:
         known = tuple(block for block in blocks if block.payload_type in self._sounds)
         return known if known and known[-1] is blocks[-1] and not blocks[-1].offset else ()
 
-    def _take_sound(self, packet: Packet, blocks: tuple[Block, ...], now: float, *, again: bool) -> None:
+    def _take_sound(self, packet: RtpPacket, blocks: tuple[Block, ...], now: float, *, again: bool) -> None:
         """The packet's own frame, and the copies of those before it. Of these only what is missing is passed on, in its order."""
         *copies, primary = blocks
         if self._tones is not None and not again:
@@ -167,13 +167,13 @@ class Inbound:
             spare = again or block is not primary
             self.receiver.push(self._aside.close_up(number), timestamp, mark(block.payload_type, block.payload), now, spare=spare)
 
-    def _pass_on(self, packet: Packet, number: int, block: Block) -> None:
+    def _pass_on(self, packet: RtpPacket, number: int, block: Block) -> None:
         if self._sink is not None:
             codec, timestamp = self._sounds[block.payload_type], (packet.timestamp - block.offset) & 0xFFFFFFFF
             marker = packet.marker and number == packet.sequence
             self._sink(EncodedFrame(codec, block.payload, timestamp, self._aside.close_up(number), marker))
 
-    def _take_aside(self, packet: Packet, now: float) -> None:
+    def _take_aside(self, packet: RtpPacket, now: float) -> None:
         """A packet that belongs to the stream and isn't sound: a digit or comfort noise. It arrived, so it counts as received.
 
         Some gateways send digits with an SSRC of their own, beside that of the sound: they are heard all the same.
@@ -194,13 +194,13 @@ class Inbound:
         exact = self._source is None or self._source.rate == clock_rate
         self._tell(self._digits.push(packet.payload, packet.timestamp, marker=packet.marker, clock_rate=clock_rate, now=now, exact=exact))
 
-    def _pass_over(self, packet: Packet, now: float) -> None:
+    def _pass_over(self, packet: RtpPacket, now: float) -> None:
         """A packet of the same source that we can't read: it has a number all the same, and isn't missing."""
         source = self._source
         if source is not None and packet.ssrc == source.ssrc and not self._missing.arrived(packet.sequence, now):
             source.count(packet.sequence, None, now)
 
-    def _arrive(self, packet: Packet, source: Reception, timestamp: int | None, now: float) -> bool:
+    def _arrive(self, packet: RtpPacket, source: Reception, timestamp: int | None, now: float) -> bool:
         """Count a packet; whether it was sent again at our request, which tells nothing of the line (as RFC 4588 says of its own)."""
         self.packets += 1
         self.octets += len(packet.payload)

@@ -21,7 +21,7 @@ from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame, Encoder
 from sinchphone.media.repair import Copies, Resends
-from sinchphone.protocol.rtp import Packet, ReportBlock, SenderInfo, encode_packet, ntp_time
+from sinchphone.protocol.rtp import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.telephone_event import EventPacket
 
 _PAUSE_SECONDS: Final = 0.3  # a longer gap between two frames is a pause on the time line too, not a late frame
@@ -169,7 +169,7 @@ class Outbound:
         self._setting = setting
 
     def _put(self, payload_type: int, payload: bytes, timestamp: int, sequence: int, *, marker: bool, keep: bool = True) -> bool:
-        data = encode_packet(Packet(payload_type, sequence, timestamp, self.ssrc, payload, marker))
+        data = encode_packet(RtpPacket(payload_type, sequence, timestamp, self.ssrc, payload, marker))
         if not self._transmit(data):
             return False
         if keep:

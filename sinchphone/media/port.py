@@ -91,21 +91,21 @@ class FirstPacket:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class PortFailed:
     """The peer can't be reached: ICE or DTLS did not come up."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class PortLost:
     """Nothing has come from the peer for ``silent_s`` seconds, or it closed its side."""
 
     silent_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class DigitHeard:
+class PortDigitHeard:
     """The peer sent a digit: one of ``0-9 * # A-D``. ``in_band``: it is in the sound, since telephone-events (RFC 4733) weren't agreed."""
 
     digit: str
@@ -113,7 +113,9 @@ class DigitHeard:
     in_band: bool = False
 
 
-PortEvent: TypeAlias = CandidateFound | Connected | FirstPacket | Failed | Lost | DigitHeard | RestartWanted | Moved | PortWarning
+PortEvent: TypeAlias = (
+    CandidateFound | Connected | FirstPacket | PortFailed | PortLost | PortDigitHeard | RestartWanted | Moved | PortWarning
+)
 
 
 @dataclass(frozen=True, slots=True)

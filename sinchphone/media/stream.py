@@ -17,9 +17,9 @@ from sinchphone.media.inbound import Inbound, Sink
 from sinchphone.media.keypad import Keypad
 from sinchphone.media.leg import PortLeg
 from sinchphone.media.outbound import Outbound
-from sinchphone.media.port import DigitHeard, FirstPacket, PortEvent, PortStats
+from sinchphone.media.port import FirstPacket, PortDigitHeard, PortEvent, PortStats
 from sinchphone.protocol.nack import decode_nacks, encode_nack
-from sinchphone.protocol.rtp import Report, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
+from sinchphone.protocol.rtp import RtcpReport, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
 from sinchphone.protocol.telephone_event import Digit
 
 _REPORT_SECONDS: Final = 1.0
@@ -90,7 +90,7 @@ class Stream:
     def report(self) -> bytes:
         """The RTCP packet for this moment (RFC 3550 6.4)."""
         self._inbound.expire()
-        return encode_report(Report(self._outbound.ssrc, self._outbound.report(time.time()), self._inbound.report()), self._cname)
+        return encode_report(RtcpReport(self._outbound.ssrc, self._outbound.report(time.time()), self._inbound.report()), self._cname)
 
     def next_report_s(self, mean: float = _REPORT_SECONDS) -> float:
         """How long to wait before the next one: at random, lest many reports come at once (RFC 3550 6.2)."""
@@ -118,7 +118,7 @@ class Stream:
             sent_loss_percent=self._sent_loss_percent,
         )
 
-    def _take_reports(self, reports: list[Report]) -> None:
+    def _take_reports(self, reports: list[RtcpReport]) -> None:
         for report in reports:
             self._inbound.note(report)
         block = block_about(reports, self._outbound.ssrc)
@@ -136,7 +136,7 @@ class Stream:
             self._transmit(encode_nack(self._outbound.ssrc, wanted, self._cname))
 
     def _digit_heard(self, digit: Digit) -> None:
-        self._tell(DigitHeard(digit.digit, digit.duration_ms))
+        self._tell(PortDigitHeard(digit.digit, digit.duration_ms))
 
     def _tone_heard(self, digit: Digit) -> None:
-        self._tell(DigitHeard(digit.digit, digit.duration_ms, in_band=True))
+        self._tell(PortDigitHeard(digit.digit, digit.duration_ms, in_band=True))

@@ -36,7 +36,7 @@ class CallDomain(StrEnum):
     CONFERENCE = "conference"
 
 
-class Result(StrEnum):
+class CallResult(StrEnum):
     """How a call went."""
 
     NONE = "N/A"
@@ -102,7 +102,7 @@ class DisconnectedCallEvent:
     to: Identity
     caller: str
     reason: Reason
-    result: Result
+    result: CallResult
     duration_s: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 

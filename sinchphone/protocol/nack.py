@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sinchphone.protocol.rtp import VERSION, Report, encode_report
+from sinchphone.protocol.rtp import VERSION, RtcpReport, encode_report
 
 MAX_ROUND_TRIP: Final = 0.100  # [s] over a longer path what is sent again comes too late for a conversation
 
@@ -38,7 +38,7 @@ def encode_nack(sender: int, nack: Nack, cname: str) -> bytes:
     items = _pack(nack.sequences[:_MAX_GAP])
     body = struct.pack("!II", sender, nack.ssrc) + b"".join(_ITEM.pack(first, mask) for first, mask in items)
     head = struct.pack("!BBH", VERSION | _GENERIC_NACK, _RTPFB, len(body) // 4)
-    return encode_report(Report(sender, None, ()), cname) + head + body
+    return encode_report(RtcpReport(sender, None, ()), cname) + head + body
 
 
 def decode_nacks(data: bytes) -> list[Nack]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol import sdp
-from sinchphone.protocol.sdp import INACTIVE, RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Crypto, Format, Section, Session
+from sinchphone.protocol.sdp import INACTIVE, RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Crypto, Format, Section, SessionDescription
 
 DIGITS: Final = "0-15"  # the events of RFC 4733 3.2 that we know: 0-9 * # A-D
 KNOWN: Final = {  # what we offer, under these numbers
@@ -155,7 +155,7 @@ class Negotiation:
             used.add(kept[place].payload_type)
         return tuple(kept)
 
-    def _choose(self, session: Session, local: LocalCapabilities) -> tuple[int, Crypto | None]:
+    def _choose(self, session: SessionDescription, local: LocalCapabilities) -> tuple[int, Crypto | None]:
         """The media line to take, and the peer's key in it. The line that is in use stays; a secure one goes before a plain one."""
         suites = {key.suite for key in local.keys}
         found: list[tuple[bool, bool, int, Crypto | None]] = []
@@ -207,7 +207,7 @@ class Negotiation:
         if sections != self._written:
             self._version += 1
             self._written = sections
-        return sdp.write_session(Session(self._session_id, self._version, local.address, sections))
+        return sdp.write_session(SessionDescription(self._session_id, self._version, local.address, sections))
 
 
 def _section(

@@ -19,7 +19,7 @@ _NTP_EPOCH: Final = 2_208_988_800  # seconds from 1900 to 1970 (RFC 868)
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class RtpPacket:
     """An RTP packet without what nobody here needs: CSRCs, extensions, padding."""
 
     payload_type: int
@@ -54,7 +54,7 @@ class SenderInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RtcpReport:
     """A sender report, or a receiver report where ``sender`` is ``None``."""
 
     ssrc: int
@@ -72,13 +72,13 @@ def is_rtcp(datagram: bytes) -> bool:
     return len(datagram) > 1 and 192 <= datagram[1] <= 223
 
 
-def encode_packet(packet: Packet) -> bytes:
+def encode_packet(packet: RtpPacket) -> bytes:
     """An RTP packet as bytes."""
     second = packet.payload_type | (_MARKER if packet.marker else 0)
     return HEADER.pack(VERSION, second, packet.sequence, packet.timestamp, packet.ssrc) + packet.payload
 
 
-def decode_packet(data: bytes) -> Packet | None:
+def decode_packet(data: bytes) -> RtpPacket | None:
     """The packet in ``data``; ``None`` where it isn't one, or holds no sound at all (an empty payload)."""
     if len(data) < HEADER.size:
         return None
@@ -91,10 +91,10 @@ def decode_packet(data: bytes) -> Packet | None:
     end = len(data) - (data[-1] if first & 0x20 else 0)
     if first & 0xC0 != VERSION or start >= end:
         return None
-    return Packet(second & 0x7F, sequence, timestamp, ssrc, data[start:end], bool(second & _MARKER))
+    return RtpPacket(second & 0x7F, sequence, timestamp, ssrc, data[start:end], bool(second & _MARKER))
 
 
-def encode_report(report: Report, cname: str) -> bytes:
+def encode_report(report: RtcpReport, cname: str) -> bytes:
     """A compound packet: the report and the source's name (RFC 3550 6.1)."""
     body = struct.pack("!I", report.ssrc)
     if report.sender is not None:
@@ -106,12 +106,12 @@ def encode_report(report: Report, cname: str) -> bytes:
 
 def encode_bye(ssrc: int, cname: str) -> bytes:
     """A compound packet: an empty receiver report, the source's name, and that it leaves (RFC 3550 6.6)."""
-    return encode_report(Report(ssrc, None, ()), cname) + _rtcp(_BYE, 1, struct.pack("!I", ssrc))
+    return encode_report(RtcpReport(ssrc, None, ()), cname) + _rtcp(_BYE, 1, struct.pack("!I", ssrc))
 
 
-def decode_reports(data: bytes) -> list[Report]:
+def decode_reports(data: bytes) -> list[RtcpReport]:
     """The reports in a compound packet, up to the first part that can't be read."""
-    reports: list[Report] = []
+    reports: list[RtcpReport] = []
     position = 0
     while position + 8 <= len(data):
         first, kind, words = struct.unpack_from("!BBH", data, position)
@@ -144,13 +144,13 @@ def _encode_block(block: ReportBlock) -> bytes:
     )
 
 
-def _decode_report(body: bytes, count: int, has_sender: bool) -> Report | None:
+def _decode_report(body: bytes, count: int, has_sender: bool) -> RtcpReport | None:
     start = 4 + (_SENDER.size if has_sender else 0)
     if len(body) < start + count * _BLOCK.size:
         return None
     sender = SenderInfo(*_SENDER.unpack_from(body, 4)) if has_sender else None
     blocks = tuple(_decode_block(body, start + index * _BLOCK.size) for index in range(count))
-    return Report(int.from_bytes(body[:4], "big"), sender, blocks)
+    return RtcpReport(int.from_bytes(body[:4], "big"), sender, blocks)
 
 
 def _decode_block(body: bytes, at: int) -> ReportBlock:
@@ -222,6 +222,6 @@ def round_trip_ms(block: ReportBlock, now_ntp: int) -> float | None:
     return ticks / 65.536 if ticks < 0x80000000 else 0.0
 
 
-def block_about(reports: Sequence[Report], ssrc: int) -> ReportBlock | None:
+def block_about(reports: Sequence[RtcpReport], ssrc: int) -> ReportBlock | None:
     """The newest block about ``ssrc``."""
     return next((block for report in reversed(reports) for block in report.blocks if block.ssrc == ssrc), None)

@@ -140,7 +140,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SessionDescription:
     """A whole description. ``session_id`` and ``version`` are those of ``o=``; a version that stays means that nothing changed."""
 
     session_id: str
@@ -152,7 +152,7 @@ class Session:
 _NOT_LISTENING: Final = {SENDRECV: SENDONLY, SENDONLY: SENDONLY, RECVONLY: INACTIVE, INACTIVE: INACTIVE}
 
 
-def read_session(sdp: str) -> Session:
+def read_session(sdp: str) -> SessionDescription:
     """What a description says; raises RemoteProtocolError for what isn't one."""
     if len(sdp) > MAX_SDP_BYTES:
         raise RemoteProtocolError("the session description is too long")
@@ -167,10 +167,10 @@ def read_session(sdp: str) -> Session:
     origin = next((value for key, value in head if key == "o"), "").split()
     version = origin[2] if len(origin) > 2 and _VERSION.fullmatch(origin[2]) else "0"
     sections = tuple(_read_section(block, address, direction) for block in blocks)
-    return Session(origin[1] if len(origin) > 1 else "", int(version), address, sections)
+    return SessionDescription(origin[1] if len(origin) > 1 else "", int(version), address, sections)
 
 
-def write_session(session: Session) -> str:
+def write_session(session: SessionDescription) -> str:
     """The text of a description of ours; every section has an address or port 0."""
     family = _family(session.address)
     lines = ["v=0", f"o=- {session.session_id} {session.version} IN {family} {session.address}", "s=-"]

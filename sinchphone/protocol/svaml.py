@@ -51,7 +51,7 @@ Prompt: TypeAlias = Spoken | Ssml | Fetched
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerCall:
     """Answer the caller now."""
 
 
@@ -86,7 +86,7 @@ class SetCookie:
     value: str
 
 
-Instruction: TypeAlias = Answer | Say | PlayFiles | SendDtmf | SetCookie
+Instruction: TypeAlias = AnswerCall | Say | PlayFiles | SendDtmf | SetCookie
 
 
 # Actions. ``None`` is "not given"; durations in seconds.

@@ -17,7 +17,7 @@ from sinchphone.protocol.phone_numbers import E164
 from sinchphone.protocol.svaml import (
     MAX_COOKIE_BYTES,
     Action,
-    Answer,
+    AnswerCall,
     ConnectConf,
     ConnectMxp,
     ConnectPstn,
@@ -376,7 +376,7 @@ _ACTIONS: Final = {
 _INSTRUCTIONS: Final = {
     one.name.lower(): one
     for one in (
-        _KnownInstruction("answer", _ICE, lambda _: Answer()),
+        _KnownInstruction("answer", _ICE, lambda _: AnswerCall()),
         _KnownInstruction("say", _LIVE, _say),
         _KnownInstruction("playFiles", _LIVE, _play_files),
         _KnownInstruction("sendDtmf", _ICE_PIE, _send_dtmf),

@@ -41,7 +41,7 @@ _PER_SECOND: Final = 15.0  # no keypad is faster (Q.24: 40 ms of tone, 40 ms of 
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TelephoneEvent:
     """The payload of one packet. ``duration`` is in ticks of its payload type's clock."""
 
     code: int
@@ -67,17 +67,17 @@ class Digit:
     duration_ms: int
 
 
-def encode_event(event: Event) -> bytes:
+def encode_event(event: TelephoneEvent) -> bytes:
     """The four bytes of an event (RFC 4733 2.3)."""
     return _PAYLOAD.pack(event.code, (_END if event.end else 0) | min(event.volume, _VOLUME), min(event.duration, _MAX_DURATION))
 
 
-def decode_event(payload: bytes) -> Event | None:
+def decode_event(payload: bytes) -> TelephoneEvent | None:
     """The first event of a payload; ``None`` where it's too short. (Several in one packet are for tones we don't know.)"""
     if len(payload) < _PAYLOAD.size:
         return None
     code, flags, duration = _PAYLOAD.unpack_from(payload)
-    return Event(code, bool(flags & _END), flags & _VOLUME, duration)
+    return TelephoneEvent(code, bool(flags & _END), flags & _VOLUME, duration)
 
 
 def check_digits(digits: str) -> None:
@@ -140,7 +140,7 @@ class DigitSender:
         marker = step.ticks == 1 and not step.end
         if marker:
             self._timestamp = timestamp & 0xFFFFFFFF
-        event = Event(step.code, step.end, _LEVEL, round(step.ticks * TICK_SECONDS * self.clock_rate))
+        event = TelephoneEvent(step.code, step.end, _LEVEL, round(step.ticks * TICK_SECONDS * self.clock_rate))
         return EventPacket(encode_event(event), self._timestamp, marker)
 
 
@@ -244,7 +244,7 @@ class DigitReceiver:
             return []
         return [Digit(DIGITS[sounding.code], round(sounding.seconds * 1000))]
 
-    def _is_end_again(self, event: Event, timestamp: int, marker: bool, clock_rate: int) -> bool:
+    def _is_end_again(self, event: TelephoneEvent, timestamp: int, marker: bool, clock_rate: int) -> bool:
         """Whether it's one more end of the last digit: rtpengine 10.5, where it changes the clock rate, gives each a time stamp of its own.
 
         A digit that begins while the one before lasts can't be another one.
@@ -271,6 +271,6 @@ def _is_late(timestamp: int, known: int, clock_rate: int) -> bool:
     return 0 < behind < _STALE_SECONDS * clock_rate
 
 
-def _continues(event: Event, timestamp: int, marker: bool, current: _Sounding) -> bool:
+def _continues(event: TelephoneEvent, timestamp: int, marker: bool, current: _Sounding) -> bool:
     """Whether it's the next segment of a digit that is held down for long."""
     return event.code == current.code and not marker and (timestamp - current.timestamp) % (1 << 32) == _MAX_DURATION

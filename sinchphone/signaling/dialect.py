@@ -126,7 +126,7 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
-class Participant:
+class TransportParticipant:
     """A user who takes part in a transport; ``channel`` is common to all their devices."""
 
     channel: str
@@ -140,7 +140,7 @@ class Transport:
 
     id: str
     key: bytes = field(repr=False)
-    participants: tuple[Participant, ...] = ()
+    participants: tuple[TransportParticipant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from sinchphone.errors import (
 from sinchphone.protocol.auth import sign_request
 from sinchphone.signaling.dialect import Instance
 from sinchphone.signaling.refusals import Refusal, read_error
-from sinchphone.signaling.transport import Answer, OversizedAnswerError, request
+from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError, request
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, MAX_BODY_BYTES, TIMESTAMP_HEADER, ErrorCode, write_time
 
 TIMEOUT_S = 15.0
@@ -47,7 +47,7 @@ class Ask:
     encoding: str = ""
 
 
-class Requests:
+class RestRequests:
     """Requests of one user to one platform. Methods raise AuthenticationError (401), ForbiddenError (403), NotFoundError (404),
     NetworkError (no answer) or PlatformError (anything else); cancelling them is safe."""
 
@@ -99,13 +99,13 @@ class Requests:
             return _fit(ask, answer, read)
         raise self._refused(ask, answer)
 
-    async def _send_signed(self, ask: Ask, instance: Instance) -> Answer:
+    async def _send_signed(self, ask: Ask, instance: Instance) -> HttpAnswer:
         timestamp = write_time(self.now)
         signature = sign_request(ask.verb, ask.path, ask.body, JSON_CONTENT_TYPE, timestamp, instance.secret)
         # The scheme's name is case-insensitive; the SDKs differ.
         return await self._send(ask, {AUTHORIZATION_HEADER: f"Instance {instance.id}:{signature}", TIMESTAMP_HEADER: timestamp})
 
-    async def _send(self, ask: Ask, headers: Mapping[str, str]) -> Answer:
+    async def _send(self, ask: Ask, headers: Mapping[str, str]) -> HttpAnswer:
         always = {"Content-Type": JSON_CONTENT_TYPE, "Accept": "application/json"}
         encoding = {"Content-Encoding": ask.encoding} if ask.encoding else {}
         url = self._base_url + ask.path + (f"?{ask.query}" if ask.query else "")
@@ -124,7 +124,7 @@ class Requests:
         _log.debug("%s: %d after %.0f ms", ask.what, answer.status, answer.took_s * 1000)
         return answer
 
-    def _correct_clock(self, answer: Answer) -> bool:
+    def _correct_clock(self, answer: HttpAnswer) -> bool:
         """Whether the refusal looks like our clock's fault, and the clock is corrected now."""
         error_s = self._clock_error(answer)
         if answer.status not in (400, 401, 403) or error_s is None or abs(error_s) < 2.0:  # a Date has whole seconds
@@ -136,14 +136,14 @@ class Requests:
         _log.warning("the platform's clock differs from this computer's by %.0f s: corrected", self._offset_s)
         return True
 
-    def _clock_error(self, answer: Answer) -> float | None:
+    def _clock_error(self, answer: HttpAnswer) -> float | None:
         """How far the platform's clock is ahead of ``now`` [s], by its Date header (RFC 9110 6.6.1)."""
         try:
             return parsedate_to_datetime(answer.headers["Date"]).timestamp() + 0.5 - self.now
         except (KeyError, ValueError, OverflowError):
             return None
 
-    def _refused(self, ask: Ask, answer: Answer) -> SinchphoneError:
+    def _refused(self, ask: Ask, answer: HttpAnswer) -> SinchphoneError:
         refusal = read_error(answer.body)
         text = f"can't {ask.what}: {refusal.message or f'the platform answered {answer.status}'}"
         match answer.status:
@@ -161,7 +161,7 @@ class Requests:
             case status:
                 return PlatformError(text, status=status, code=refusal.code)
 
-    def _authentication_hint(self, refusal: Refusal, answer: Answer) -> str:
+    def _authentication_hint(self, refusal: Refusal, answer: HttpAnswer) -> str:
         error_s = self._clock_error(answer)
         ours_s = self._offset_s + (error_s or 0.0)  # how far our own clock is off, whatever we have corrected
         if abs(ours_s) > CLOCK_TOLERANCE_S and (error_s is not None or self._offset_s):
@@ -175,7 +175,7 @@ def _blames_clock(refusal: Refusal) -> bool:
     return refusal.code == ErrorCode.CLOCK_DIFFERENCE or bool(_CLOCK_WORDS.search(refusal.message))
 
 
-def _fit(ask: Ask, answer: Answer, read: Callable[[bytes], T]) -> T:
+def _fit(ask: Ask, answer: HttpAnswer, read: Callable[[bytes], T]) -> T:
     """What ``read`` makes of the answer. Raises PlatformError naming the first member that differs from what we know."""
     try:
         return read(answer.body)

@@ -12,7 +12,7 @@ import aiohttp
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.transport import Answer, OversizedAnswerError, request
+from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError, request
 
 MAX_TEXT_CHARACTERS: Final = 2000  # XMS, batches
 MAX_RECIPIENTS: Final = 1000
@@ -95,7 +95,7 @@ class SmsApi:
             return DeliveryReport(Delivery.UNDER_WAY, status)
         return DeliveryReport(Delivery.DELIVERED if status.upper() == _DELIVERED else Delivery.FAILED, status)
 
-    async def _ask(self, verb: str, path: str, statuses: tuple[int, ...], body: bytes | None = None) -> Answer:
+    async def _ask(self, verb: str, path: str, statuses: tuple[int, ...], body: bytes | None = None) -> HttpAnswer:
         try:
             answer = await request(
                 self._session,
@@ -124,7 +124,7 @@ class SmsApi:
                 raise PlatformError(text, status=answer.status)
 
 
-def _reason(answer: Answer) -> str:
+def _reason(answer: HttpAnswer) -> str:
     """``{"code", "text"}`` of a refusal, or its status."""
     try:
         record = Record.parse(answer.body)

@@ -25,7 +25,7 @@ class OversizedAnswerError(SinchphoneError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What came back. ``took_s`` is the time from the request until the answer was complete."""
 
     status: int
@@ -57,7 +57,7 @@ async def request(
     limit_bytes: int,
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
+) -> HttpAnswer:
     """Send one request and take its answer. ``url`` goes on the wire as it is: its path and query are percent-encoded already.
 
     Redirects aren't followed (a signature covers the path). Cancelling closes the connection. Raises NetworkError where no answer
@@ -69,7 +69,7 @@ async def request(
     try:
         async with session.request(method, target, data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
             content = await _read(response, limit_bytes)
-            return Answer(response.status, response.headers, content, time.monotonic() - began)
+            return HttpAnswer(response.status, response.headers, content, time.monotonic() - began)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise network_error(error, target.host or "", target.port or 0, time.monotonic() - began) from error
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.signaling.dialect import IdentityKind, Instance, MessageCounts, Participant, Recipient, RemoteInstance, Transport
+from sinchphone.signaling.dialect import IdentityKind, Instance, MessageCounts, Recipient, RemoteInstance, Transport, TransportParticipant
 from sinchphone.signaling.fields import MAX_MEMBERS, Record, write_json
-from sinchphone.signaling.requests import Ask, Requests
+from sinchphone.signaling.requests import Ask, RestRequests
 from sinchphone.signaling.wire import Auth, Endpoint
 
 MAX_RECIPIENTS = 64  # of one message
@@ -27,7 +27,7 @@ REPORT_MESSAGES = Endpoint(API_ROOT, "POST", "/report/im", Auth.SIGNATURE_OR_APP
 class TransportRequests:
     """Requests to one platform. Methods raise what ``signaling.requests.Requests`` raises; cancelling them is safe."""
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: RestRequests) -> None:
         self._requests = requests
 
     async def open_transport(self, instance: Instance, recipients: Sequence[Recipient]) -> Transport:
@@ -102,7 +102,7 @@ def _destination_members(recipient: Recipient) -> dict[str, str]:
     return members if recipient.kind is IdentityKind.USERNAME else {"type": str(recipient.kind), **members}
 
 
-def _participant_members(participant: Participant) -> dict[str, object]:
+def _participant_members(participant: TransportParticipant) -> dict[str, object]:
     recipient = participant.recipient
     return {
         "channel": participant.channel,
@@ -111,9 +111,9 @@ def _participant_members(participant: Participant) -> dict[str, object]:
     }
 
 
-def _participant_from(record: Record) -> Participant:
+def _participant_from(record: Record) -> TransportParticipant:
     instances = [instance for instance in record.records("instances") if instance.has("instanceId")][:MAX_MEMBERS]
-    return Participant(
+    return TransportParticipant(
         record.channel("channel"),
         _recipient_from(record.record("destination")),
         tuple(RemoteInstance(instance.token("instanceId"), instance.texts("capabilities")) for instance in instances),

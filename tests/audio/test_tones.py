@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.tones import EUROPEAN, JOINED, LEFT, UNITED_STATES, Loop, Plan, Sine, render, signal_source
+from sinchphone.audio.tones import EUROPEAN, JOINED, LEFT, UNITED_STATES, Loop, Sine, TonePlan, render, signal_source
 from sinchphone.media.sound import Signal
 from tests.instruments import dominant_hz
 
@@ -34,7 +34,7 @@ def test_a_tone_that_samples_cannot_hold_is_refused(hz: float) -> None:
 
 
 @pytest.mark.parametrize("plans", [EUROPEAN, UNITED_STATES])
-def test_every_signal_has_a_plan(plans: Mapping[str, Plan]) -> None:
+def test_every_signal_has_a_plan(plans: Mapping[str, TonePlan]) -> None:
     assert {signal.value for signal in Signal} == set(plans)
 
 
@@ -49,7 +49,7 @@ def test_every_signal_has_a_plan(plans: Mapping[str, Plan]) -> None:
         (UNITED_STATES["congestion"], (480, 620), 0.25, 0.25),
     ],
 )
-def test_a_cadence_sounds_and_rests_as_e180_says(plan: Plan, hertz: tuple[float, ...], on: float, off: float) -> None:
+def test_a_cadence_sounds_and_rests_as_e180_says(plan: TonePlan, hertz: tuple[float, ...], on: float, off: float) -> None:
     period = render(plan)
     assert len(period) == (on + off) * RATE
     sounding, resting = period[: int(on * RATE)], period[int(on * RATE) :]
@@ -97,7 +97,7 @@ def test_nothing_cannot_be_repeated() -> None:
 
 
 @pytest.mark.parametrize(("plan", "rises"), [(JOINED, True), (LEFT, False)])
-def test_the_tone_of_who_comes_goes_up_and_of_who_goes_goes_down_both_short_and_low(plan: Plan, rises: bool) -> None:
+def test_the_tone_of_who_comes_goes_up_and_of_who_goes_goes_down_both_short_and_low(plan: TonePlan, rises: bool) -> None:
     wave = render(plan)
     first, second = dominant_hz(wave[:4000]), dominant_hz(wave[-7000:])
     assert first is not None and second is not None

@@ -31,7 +31,7 @@ from figures import median, percentile, table
 
 from sinchphone.gateway.relay.description import with_candidates
 from sinchphone.gateway.relay.local import LocalRelays
-from sinchphone.gateway.relay.relay import Relay, Transport
+from sinchphone.gateway.relay.relay import MediaTransport, Relay
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortOptions, RtpPortOptions
 from sinchphone.media.thread import MediaThread
@@ -56,11 +56,11 @@ a=fmtp:101 0-15
 a=ptime:20
 """
 CASES = {
-    "RTP to RTP, passed": (Transport.RTP, "PCMU"),
-    "RTP to WebRTC, passed": (Transport.WEBRTC, "PCMU"),
-    "RTP to RTP, PCMA": (Transport.RTP, "PCMA"),
-    "RTP to RTP, Opus": (Transport.RTP, "opus"),
-    "RTP to WebRTC, Opus": (Transport.WEBRTC, "opus"),
+    "RTP to RTP, passed": (MediaTransport.RTP, "PCMU"),
+    "RTP to WebRTC, passed": (MediaTransport.WEBRTC, "PCMU"),
+    "RTP to RTP, PCMA": (MediaTransport.RTP, "PCMA"),
+    "RTP to RTP, Opus": (MediaTransport.RTP, "opus"),
+    "RTP to WebRTC, Opus": (MediaTransport.WEBRTC, "opus"),
 }
 OURS, RTPENGINE = "sinchphone", "rtpengine"
 
@@ -119,8 +119,8 @@ class Phone(asyncio.DatagramProtocol):
 class Echo:
     """Gives back each packet as it came: no codec, no jitter buffer."""
 
-    def __init__(self, media: MediaThread, transport: Transport, codec: str) -> None:
-        self._gathers = transport is Transport.WEBRTC
+    def __init__(self, media: MediaThread, transport: MediaTransport, codec: str) -> None:
+        self._gathers = transport is MediaTransport.WEBRTC
         self._port: PassingPort
         if self._gathers:
             self._port = media.ports.port(PortOptions(loopback=True, codecs=(codec,)))
@@ -151,7 +151,7 @@ class Echo:
 class Bridge(Protocol):
     """A relay's process."""
 
-    async def offer(self, call: int, offer: str, towards: Transport) -> str: ...
+    async def offer(self, call: int, offer: str, towards: MediaTransport) -> str: ...
 
     async def answer(self, call: int, answer: str) -> str: ...
 
@@ -177,7 +177,7 @@ class OurBridge:
             process.kill()
             await process.wait()
 
-    async def offer(self, call: int, offer: str, towards: Transport) -> str:
+    async def offer(self, call: int, offer: str, towards: MediaTransport) -> str:
         return str(await self._ask("offer", call, offer, towards))
 
     async def answer(self, call: int, answer: str) -> str:
@@ -203,8 +203,8 @@ async def serve() -> None:
         while line := await asyncio.to_thread(sys.stdin.readline):
             match json.loads(line):
                 case ["offer", call, offer, towards]:
-                    calls[call] = relays.relay(str(call), Transport.RTP)
-                    said: object = await calls[call].offer(offer, Transport(towards))
+                    calls[call] = relays.relay(str(call), MediaTransport.RTP)
+                    said: object = await calls[call].offer(offer, MediaTransport(towards))
                 case ["answer", call, answer]:
                     said = await calls[call].answer(answer)
                 case ["delete"]:
@@ -246,8 +246,8 @@ class RtpengineBridge:
                 process.terminate()
             await process.wait()
 
-    async def offer(self, call: int, offer: str, towards: Transport) -> str:
-        self._calls[call] = self._relays.relay(str(call), Transport.RTP)
+    async def offer(self, call: int, offer: str, towards: MediaTransport) -> str:
+        self._calls[call] = self._relays.relay(str(call), MediaTransport.RTP)
         return await self._calls[call].offer(offer, towards)
 
     async def answer(self, call: int, answer: str) -> str:
@@ -272,7 +272,7 @@ class Cost:
     heard: float
 
 
-async def cost(bridge: Bridge | None, media: MediaThread, case: tuple[Transport, str], calls: int, seconds: float) -> Cost:
+async def cost(bridge: Bridge | None, media: MediaThread, case: tuple[MediaTransport, str], calls: int, seconds: float) -> Cost:
     """Calls at once through a relay, or without one."""
     transport, codec = case
     async with asyncio.timeout(2 * PATIENCE_S + seconds), AsyncExitStack() as stack:
@@ -303,14 +303,14 @@ async def cost(bridge: Bridge | None, media: MediaThread, case: tuple[Transport,
     return found
 
 
-async def measure(calls: int, seconds: float, cases: dict[str, tuple[Transport, str]] | None = None) -> dict[str, dict[str, Cost]]:
+async def measure(calls: int, seconds: float, cases: dict[str, tuple[MediaTransport, str]] | None = None) -> dict[str, dict[str, Cost]]:
     """Case by case without a relay, with ours, and with rtpengine where it is installed."""
     found: dict[str, dict[str, Cost]] = {}
     kinds: dict[str, Any] = {OURS: OurBridge.started}
     if shutil.which("rtpengine"):
         kinds[RTPENGINE] = RtpengineBridge.started
     async with MediaThread() as media:
-        direct = await cost(None, media, (Transport.RTP, "PCMU"), 1, min(seconds, 3.0))
+        direct = await cost(None, media, (MediaTransport.RTP, "PCMU"), 1, min(seconds, 3.0))
         for name, case in (cases or CASES).items():
             found[name] = {"direct": direct}
             for kind, started in kinds.items():

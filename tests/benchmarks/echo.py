@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.level import dbfs
 from sinchphone.exchange.destinations.prompts import load
-from sinchphone.media.local_audio.voice import Voice, make_voice
+from sinchphone.media.local_audio.voice import VoiceProcessing, make_voice
 from sinchphone.media.sound import VoiceOptions
 
 BLOCK = RATE // 100
@@ -84,7 +84,7 @@ def echo_of(far: Samples, scene: Scene) -> NDArray[np.float64]:
     return np.concatenate([np.zeros(round(scene.delay_ms * RATE / 1000)), heard])[: len(far)]
 
 
-def through(voice: Voice, captured: Samples, far: Samples, drift_ppm: float) -> tuple[Samples, list[float]]:
+def through(voice: VoiceProcessing, captured: Samples, far: Samples, drift_ppm: float) -> tuple[Samples, list[float]]:
     """What is sent, and the seconds that each block took. The loudspeaker is two blocks ahead and keeps its own time."""
     sent, took, played = [], [], 0
     for start in range(0, len(captured) - BLOCK + 1, BLOCK):
@@ -127,7 +127,7 @@ def measure(scene: Scene, *, process: bool = True) -> Found:
     near = np.zeros(len(far), np.int16)
     near[both:] = talk(SECONDS, NOMINAL_DBFS, start_s=5.0)[: len(far) - both]
     captured = as_samples(echo + near + noise)
-    voice = make_voice(VoiceOptions("on"), "speakers") if process else Voice(lambda heard, _: heard)
+    voice = make_voice(VoiceOptions("on"), "speakers") if process else VoiceProcessing(lambda heard, _: heard)
     assert voice is not None
     sent, took = through(voice, captured, far, scene.drift_ppm)
     settled = round(SETTLED_S * RATE)

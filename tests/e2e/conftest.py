@@ -84,14 +84,14 @@ class PhoneCall:
     async def until(self, kind: type[Any]) -> Any:
         async with asyncio.timeout(LIMIT_S):
             while not (found := [event for event in self.events if isinstance(event, kind)]):
-                assert not (self.events and isinstance(self.events[-1], sip.Refused | sip.Ended)), self.events
+                assert not (self.events and isinstance(self.events[-1], sip.Refused | sip.SipEnded)), self.events
                 self.changed.clear()
                 await self.changed.wait()
         return found[-1]
 
-    async def over(self) -> sip.Refused | sip.Ended:
+    async def over(self) -> sip.Refused | sip.SipEnded:
         async with asyncio.timeout(LIMIT_S):
-            while not (self.events and isinstance(self.events[-1], sip.Refused | sip.Ended)):
+            while not (self.events and isinstance(self.events[-1], sip.Refused | sip.SipEnded)):
                 self.changed.clear()
                 await self.changed.wait()
         return self.events[-1]  # type: ignore[no-any-return]
@@ -159,16 +159,16 @@ class SipPhone:
 
     async def _read(self, call: PhoneCall) -> None:
         async for event in call.sip.events():
-            if isinstance(event, sip.DigitHeard):
+            if isinstance(event, sip.SipDigitHeard):
                 call.digits.append(event.digit)
-            elif isinstance(event, sip.Answered) and call.sip.outbound:
+            elif isinstance(event, sip.SipAnswered) and call.sip.outbound:
                 await call.port.accept(Description("answer", event.sdp))
             call.events.append(event)
             call.changed.set()
 
     async def _read_port(self, call: PhoneCall) -> None:
         async for event in call.port.events():
-            if isinstance(event, media_port.DigitHeard):
+            if isinstance(event, media_port.PortDigitHeard):
                 call.digits.append(event.digit)
                 call.changed.set()
 

@@ -24,9 +24,9 @@ async def with_a_phone(lines: Any, steps: Any, client: Any = None) -> tuple[Any,
     return call, phone, there
 
 
-async def end_of_phone(there: Any) -> sip.Ended:
+async def end_of_phone(there: Any) -> sip.SipEnded:
     async with asyncio.timeout(20):
-        while not (ends := [event for event in there.events if isinstance(event, sip.Ended)]):
+        while not (ends := [event for event in there.events if isinstance(event, sip.SipEnded)]):
             await asyncio.sleep(0.02)
     return ends[0]
 

@@ -95,7 +95,7 @@ async def test_a_user_who_talks_to_a_sip_phone_finds_another_path_too(street: tu
         dialled = await phone.dial(f"sip:alice@{at}", "sip:desk@127.0.0.1", "secret")
         call = await steps.next_call(alice)
         await call.answer()
-        await dialled.until(sip.Answered)
+        await dialled.until(sip.SipAnswered)
         theirs = await phone.listen(dialled, 620.0)
     await steps.reach(call, State.ESTABLISHED)
     await ear.hears(620.0)

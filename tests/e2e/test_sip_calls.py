@@ -142,15 +142,15 @@ async def test_a_phone_calls_a_user_and_both_hear_each_other(street: Street, ste
     incoming = await steps.next_call(alice)
     assert (incoming.peer, incoming.domain) == (f"desk@{street.at.partition(':')[0]}", Domain.SIP)
     assert incoming.headers["x-order"] == "42"
-    await call.until(sip.Ringing)
+    await call.until(sip.SipRinging)
     await incoming.answer()
-    await call.until(sip.Answered)
+    await call.until(sip.SipAnswered)
     theirs = await desk.listen(call, 620.0)
     await steps.reach(incoming, State.ESTABLISHED)
     await ear.hears(620.0)
     await theirs.hears(440.0)
     await incoming.hang_up()
-    assert isinstance(await call.over(), sip.Ended)
+    assert isinstance(await call.over(), sip.SipEnded)
 
 
 async def test_all_devices_of_a_user_ring_and_the_first_takes_the_call(street: Street, steps: Any) -> None:
@@ -159,7 +159,7 @@ async def test_all_devices_of_a_user_ring_and_the_first_takes_the_call(street: S
     call = await desk.dial(f"sip:alice@{street.at}", "sip:desk@127.0.0.1", "secret")
     one, other = await steps.next_call(desktop), await steps.next_call(laptop)
     await other.answer()
-    await call.until(sip.Answered)
+    await call.until(sip.SipAnswered)
     assert (await steps.end_of(one)).cause is Cause.OTHER_DEVICE_ANSWERED
     theirs = await desk.listen(call, 500.0)
     await steps.reach(other, State.ESTABLISHED)
@@ -181,7 +181,7 @@ async def test_a_phone_that_gives_up_cancels_the_call(street: Street, steps: Any
     alice, desk = await street.lines.phone("alice"), await street.sip_phone()
     call = await desk.dial(f"sip:alice@{street.at}", "sip:desk@127.0.0.1", "secret")
     incoming = await steps.next_call(alice)
-    await call.until(sip.Ringing)
+    await call.until(sip.SipRinging)
     await call.sip.hang_up()
     assert (await steps.end_of(incoming)).cause is Cause.CANCELED
 
@@ -227,7 +227,7 @@ async def test_who_proves_nothing_calls_nobody(street: Street) -> None:
 async def test_a_phone_hears_its_echo(street: Street) -> None:
     desk = await street.sip_phone()
     call = await desk.dial(f"sip:echo@{street.at}", "sip:desk@127.0.0.1", "secret")
-    await call.until(sip.Answered)
+    await call.until(sip.SipAnswered)
     await (await desk.listen(call, 500.0)).hears(500.0)
     await call.sip.hang_up()
 
@@ -235,7 +235,7 @@ async def test_a_phone_hears_its_echo(street: Street) -> None:
 async def test_a_simulated_subscriber_sends_digits_to_a_phone(street: Street) -> None:
     desk = await street.sip_phone()
     call = await desk.dial(f"sip:+14155550105@{street.at}", "sip:desk@127.0.0.1", "secret")
-    await call.until(sip.Answered)
+    await call.until(sip.SipAnswered)
     await call.heard("123")
     await call.sip.hang_up()
 
@@ -319,7 +319,7 @@ async def test_a_phone_calls_a_registered_phone(street: Street) -> None:
     call = await desk.dial(f"sip:kitchen@{street.at}", "sip:desk@127.0.0.1", "secret")
     incoming = await kitchen.next_call()
     there = await kitchen.answer(incoming, 620.0)
-    await call.until(sip.Answered)
+    await call.until(sip.SipAnswered)
     here = await desk.listen(call, 440.0)
     await there.hears(440.0)
     await here.hears(620.0)
@@ -335,7 +335,7 @@ async def test_a_users_terminal_and_phone_ring_together(street: Street, steps: A
     rings = await steps.next_call(terminal)
     incoming = await kitchen.next_call()
     await kitchen.answer(incoming)
-    await call.until(sip.Answered)
+    await call.until(sip.SipAnswered)
     assert (await steps.end_of(rings)).cause is Cause.CANCELED
     await call.sip.hang_up()
     await incoming.over()
@@ -347,7 +347,7 @@ async def test_a_user_and_a_phone_meet_in_a_room(street: Street, steps: Any) -> 
     call = await alice.call_conference("standup", sound=sound)
     await steps.reach(call, State.ESTABLISHED)
     theirs = await desk.dial(f"sip:conf-standup@{street.at}", "sip:desk@127.0.0.1", "secret")
-    await theirs.until(sip.Answered)
+    await theirs.until(sip.SipAnswered)
     other = await desk.listen(theirs, 620.0)
     await ear.hears(620.0)
     await other.hears(440.0)
@@ -364,7 +364,7 @@ async def test_an_exchange_that_closes_ends_its_calls(tmp_path_factory: Any, med
         await steps.reach(call, State.ESTABLISHED)
         assert street.local._exchange is not None
         await street.local._exchange.close()
-        assert isinstance(await incoming.over(), sip.Ended)
+        assert isinstance(await incoming.over(), sip.SipEnded)
         assert (await steps.end_of(call)).cause is Cause.FAILURE
 
 
@@ -404,7 +404,7 @@ async def test_a_call_from_the_trunk_reaches_the_user_of_the_number(
         incoming = await steps.next_call(alice)
         assert (incoming.peer, incoming.domain) == ("+46701234567", Domain.PSTN)
         await incoming.answer()
-        await call.until(sip.Answered)
+        await call.until(sip.SipAnswered)
         await call.sip.hang_up()
         assert (await steps.end_of(incoming)).cause is Cause.HUNG_UP
         stray = await carrier.dial(f"sip:+46709999999@{street.at}", "sip:+46701234567@carrier.example")
@@ -424,7 +424,7 @@ async def test_a_phone_without_opus_is_reached_without_transcoding(street: Stree
     theirs = await desk.dial(f"sip:alice@{street.at}", "sip:desk@127.0.0.1", "secret")
     incoming = await steps.next_call(alice)
     await incoming.answer()
-    await theirs.until(sip.Answered)
+    await theirs.until(sip.SipAnswered)
     await steps.reach(incoming, State.ESTABLISHED)
     assert incoming.details.codec == "PCMU"
     await incoming.hang_up()

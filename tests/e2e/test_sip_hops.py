@@ -55,7 +55,7 @@ async def test_a_call_that_may_not_be_passed_on_any_more_is_refused(street: Any,
 
 async def test_a_call_that_ends_here_need_not_be_passed_on(street: Any) -> None:
     call = await dial(street, "echo", max_forwards=0)
-    await call.until(sip.Answered)
+    await call.until(sip.SipAnswered)
     await call.sip.hang_up()
     await call.over()
 

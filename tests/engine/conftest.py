@@ -16,13 +16,13 @@ from sinchphone.protocol.fragments import parse_fragment
 from sinchphone.signaling.dialect import (
     Instance,
     MessageCounts,
-    Participant,
     Profile,
     PubSubConfig,
     Recipient,
     Registration,
     RemoteInstance,
     Transport,
+    TransportParticipant,
 )
 
 TAKES_MESSAGES = (RemoteInstance("i", ("im",)),)
@@ -45,7 +45,7 @@ class World:
 
     def transport(self, users: frozenset[str]) -> Transport:
         if users not in self.keys:
-            members = tuple(Participant(f"t-{user}", Recipient(user), self.capabilities) for user in sorted(users))
+            members = tuple(TransportParticipant(f"t-{user}", Recipient(user), self.capabilities) for user in sorted(users))
             self.keys[users] = Transport(f"tr-{len(self.keys)}", bytes([len(self.keys)]) * 32, members)
         return self.keys[users]
 

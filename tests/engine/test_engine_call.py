@@ -11,7 +11,7 @@ from sinchphone.engine.attended_call import AttendedCall
 from sinchphone.engine.call import MAX_UNREAD_EVENTS, Call, CallEvent, DigitHeard, DigitsSent
 from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError, NetworkError, NotFoundError
 from sinchphone.media import port as media
-from sinchphone.media.port import Connected, Lost, PortOptions, PortStats
+from sinchphone.media.port import Connected, PortLost, PortOptions, PortStats
 from sinchphone.media.sound import Levels, Signal
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
@@ -408,7 +408,7 @@ async def test_a_peer_that_vanishes_ends_the_call(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("sinchphone.protocol.call.FADE_S", 0.01)
     stage = Stage()
     await stage.talk()
-    stage.port_one.queue.put_nowait(Lost(12.0))
+    stage.port_one.queue.put_nowait(PortLost(12.0))
     await stage.end()
     assert (stage.call.details.cause, stage.call.details.ended_by) == (Cause.INACTIVE, "media")
 
@@ -492,8 +492,8 @@ async def test_digits_of_the_peer_are_told_and_those_of_another_device_are_not()
     await stage.reach(State.ANSWERED)
     winner, loser = stage.port_one.made[0], stage.port_one
     reading = asyncio.ensure_future(events(stage.call))
-    loser.queue.put_nowait(media.DigitHeard("9", 100))
-    winner.queue.put_nowait(media.DigitHeard("5", 120))
+    loser.queue.put_nowait(media.PortDigitHeard("9", 100))
+    winner.queue.put_nowait(media.PortDigitHeard("5", 120))
     winner.queue.put_nowait(Connected("host", "opus"))
     await stage.reach(State.ESTABLISHED)
     await stage.call.hang_up()
@@ -520,7 +520,7 @@ async def test_attack_a_peer_that_dials_without_end_doesnt_fill_the_memory() -> 
     stage = Stage()
     await stage.talk()
     for number in range(2 * MAX_UNREAD_EVENTS):
-        stage.port_one.queue.put_nowait(media.DigitHeard("1", number))
+        stage.port_one.queue.put_nowait(media.PortDigitHeard("1", number))
     async with asyncio.timeout(PATIENCE_S):
         while not stage.port_one.queue.empty():
             await asyncio.sleep(0.001)
@@ -579,7 +579,7 @@ async def test_an_attendant_hears_the_callers_digits_once_sound_flows() -> None:
     stage.hear(Method.JOINED, BOB, BodyType.CLIENT, encode_client(ME))
     stage.port_one.queue.put_nowait(Connected("host", "opus"))
     assert await asyncio.wait_for(stage.call.established(), PATIENCE_S)
-    stage.port_one.queue.put_nowait(media.DigitHeard("5", 100))
+    stage.port_one.queue.put_nowait(media.PortDigitHeard("5", 100))
     assert await asyncio.wait_for(anext(aiter(stage.call.digits())), PATIENCE_S) == "5"
     await stage.call.hang_up()
     await stage.end()

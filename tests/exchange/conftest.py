@@ -15,7 +15,7 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.protocol.auth import sign_registration_token, sign_request, sign_user_ticket
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, split
-from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
@@ -56,18 +56,18 @@ class Phone:
 
     async def send_registration(self, token: str, **members: Any) -> Answer:
         body = {"userId": self.user, "deviceId": self.device, "capabilities": ["p2p"], **members}
-        return await self.send("POST", OPERATIONS[Operation.CREATE_INSTANCE].path(), json.dumps(body).encode(), f"Bearer {token}")
+        return await self.send("POST", OPERATIONS[OcraOperation.CREATE_INSTANCE].path(), json.dumps(body).encode(), f"Bearer {token}")
 
     async def registered(self, **members: Any) -> "Phone":
         answer = await self.send_registration(self.token(), **members)
-        assert answer.status in OPERATIONS[Operation.CREATE_INSTANCE].statuses, answer.body
+        assert answer.status in OPERATIONS[OcraOperation.CREATE_INSTANCE].statuses, answer.body
         instance = answer.body["instance"]
         secret = base64.b64decode(instance["secret"])
         return replace(self, instance=instance["id"], secret=secret, config=answer.body["config"])
 
     async def ask(
         self,
-        operation: Operation,
+        operation: OcraOperation,
         body: Any = None,
         *,
         user: str | None = None,
@@ -93,7 +93,7 @@ class Phone:
             "sdp": {"type": "offer", "sdp": "v=0\r\n"},
             **members,
         }
-        return await self.ask(Operation.PLACE_CALL, body)
+        return await self.ask(OcraOperation.PLACE_CALL, body)
 
     async def send(self, verb: str, path: str, body: bytes = b"", authorization: str = "", stamp: str = "", **headers: str) -> Answer:
         sent = {"Content-Type": JSON_CONTENT_TYPE, "Authorization": authorization, "x-timestamp": stamp, **headers}

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from sinchphone.protocol.auth import sign_registration_token
-from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import write_time
 
 MakePhone = Callable[..., Any]
@@ -26,42 +26,42 @@ def refused(answer: Any, status: int, code: int, about: str) -> None:
 
 async def test_a_forged_signature(phone: MakePhone) -> None:
     bob = await phone("bob").registered()
-    refused(await bob.ask(Operation.GET_CONFIG, secret=b"guess"), 401, 40108, "signature")
+    refused(await bob.ask(OcraOperation.GET_CONFIG, secret=b"guess"), 401, 40108, "signature")
 
 
 async def test_a_signature_that_is_no_base64(phone: MakePhone) -> None:
     bob = await phone("bob").registered()
-    path = OPERATIONS[Operation.GET_CONFIG].path(user="bob", instance=bob.instance)
+    path = OPERATIONS[OcraOperation.GET_CONFIG].path(user="bob", instance=bob.instance)
     answer = await bob.send("GET", path, b"", f"Instance {bob.instance}:äöü", write_time(time.time()))
     refused(answer, 401, 40108, "signature")
 
 
 async def test_a_request_without_credentials(phone: MakePhone) -> None:
     bob = await phone("bob").registered()
-    path = OPERATIONS[Operation.GET_CONFIG].path(user="bob", instance=bob.instance)
+    path = OPERATIONS[OcraOperation.GET_CONFIG].path(user="bob", instance=bob.instance)
     for authorization in ("", "Instance", f"Instance {bob.instance}:", f"Bearer {bob.token()}", "Basic Ym9iOmJvYg=="):
         refused(await bob.send("GET", path, b"", authorization, write_time(time.time())), 401, 40108, "Authorization")
 
 
 async def test_a_replayed_old_request(phone: MakePhone) -> None:
     bob = await phone("bob").registered()
-    refused(await bob.ask(Operation.GET_CONFIG, signed_at=time.time() - 310), 401, 40107, "in the past")
+    refused(await bob.ask(OcraOperation.GET_CONFIG, signed_at=time.time() - 310), 401, 40107, "in the past")
 
 
 async def test_a_request_from_the_future(phone: MakePhone) -> None:
     bob = await phone("bob").registered()
-    refused(await bob.ask(Operation.GET_CONFIG, signed_at=time.time() + 310), 401, 40107, "in the future")
+    refused(await bob.ask(OcraOperation.GET_CONFIG, signed_at=time.time() + 310), 401, 40107, "in the future")
 
 
 async def test_a_clock_that_is_a_little_off_is_no_attack(phone: MakePhone) -> None:
     bob = await phone("bob").registered()
     for seconds in (-290, 290):
-        assert (await bob.ask(Operation.GET_CONFIG, signed_at=time.time() + seconds)).status == 200
+        assert (await bob.ask(OcraOperation.GET_CONFIG, signed_at=time.time() + seconds)).status == 200
 
 
 async def test_a_body_changed_after_signing(phone: MakePhone) -> None:
     ada, bob = await phone("ada").registered(), await phone("bob").registered()
-    answer = await ada.ask(Operation.REPORT_CALL, {"callId": "mine"}, sent=b'{"callId":"another"}')
+    answer = await ada.ask(OcraOperation.REPORT_CALL, {"callId": "mine"}, sent=b'{"callId":"another"}')
     refused(answer, 401, 40108, "signature")
     assert bob.instance != ada.instance
 
@@ -69,34 +69,34 @@ async def test_a_body_changed_after_signing(phone: MakePhone) -> None:
 async def test_a_signature_moved_to_another_path(phone: MakePhone) -> None:
     bob = await phone("bob").registered()
     stamp = write_time(time.time())
-    path = OPERATIONS[Operation.GET_CONFIG].path(user="bob", instance=bob.instance)
+    path = OPERATIONS[OcraOperation.GET_CONFIG].path(user="bob", instance=bob.instance)
     from sinchphone.protocol.auth import sign_request
     from sinchphone.signaling.wire import JSON_CONTENT_TYPE
 
     signature = sign_request("GET", path, b"", JSON_CONTENT_TYPE, stamp, bob.secret)
-    elsewhere = OPERATIONS[Operation.GET_FEATURES].path(user="bob", instance=bob.instance)
+    elsewhere = OPERATIONS[OcraOperation.GET_FEATURES].path(user="bob", instance=bob.instance)
     refused(await bob.send("GET", elsewhere, b"", f"Instance {bob.instance}:{signature}", stamp), 401, 40108, "signature")
 
 
 async def test_a_user_id_in_the_path_other_than_the_signers(phone: MakePhone) -> None:
     ada, bob = await phone("ada").registered(), await phone("bob").registered()
-    refused(await bob.ask(Operation.GET_CONFIG, user="ada", instance=ada.instance), 403, 40301, "path: the user")
+    refused(await bob.ask(OcraOperation.GET_CONFIG, user="ada", instance=ada.instance), 403, 40301, "path: the user")
 
 
 async def test_an_instance_in_the_path_other_than_the_signing_one(phone: MakePhone) -> None:
     desk, mobile = await phone("bob", device="desk").registered(), await phone("bob", device="mobile").registered()
-    refused(await desk.ask(Operation.GET_CONFIG, instance=mobile.instance), 403, 40301, "path: the instance")
+    refused(await desk.ask(OcraOperation.GET_CONFIG, instance=mobile.instance), 403, 40301, "path: the instance")
 
 
 async def test_an_instance_that_this_exchange_has_not_seen_register(start_exchange: StartExchange, phone: MakePhone) -> None:
     elsewhere = await phone("bob", url=(await start_exchange()).url).registered()
     here = phone("bob", instance=elsewhere.instance, secret=elsewhere.secret)
-    refused(await here.ask(Operation.GET_CONFIG), 401, 40106, "unknown instance")
+    refused(await here.ask(OcraOperation.GET_CONFIG), 401, 40106, "unknown instance")
 
 
 async def test_a_registration_that_is_over(phone: MakePhone) -> None:
     bob = await phone("bob").registered(expireAt=write_time(time.time() - 1))
-    refused(await bob.ask(Operation.GET_CONFIG), 401, 40106, "expired")
+    refused(await bob.ask(OcraOperation.GET_CONFIG), 401, 40106, "expired")
 
 
 async def test_a_token_signed_with_another_secret(phone: MakePhone) -> None:
@@ -113,7 +113,7 @@ async def test_a_token_of_an_application_that_is_not_served(phone: MakePhone) ->
 
 async def test_a_token_of_another_application_that_is_served(phone: MakePhone) -> None:
     bob, other = await phone("bob").registered(), phone("bob", application="globex")
-    path = OPERATIONS[Operation.PROLONG_INSTANCE].path(user="bob", instance=bob.instance)
+    path = OPERATIONS[OcraOperation.PROLONG_INSTANCE].path(user="bob", instance=bob.instance)
     refused(await other.send("PUT", path, b"{}", f"Bearer {other.token()}"), 401, 40106, "unknown instance")
 
 
@@ -131,9 +131,9 @@ async def test_a_token_of_another_user(phone: MakePhone) -> None:
 
 async def test_a_token_of_another_user_for_prolonging(phone: MakePhone) -> None:
     ada, bob = await phone("ada").registered(), await phone("bob").registered()
-    path = OPERATIONS[Operation.PROLONG_INSTANCE].path(user="bob", instance=bob.instance)
+    path = OPERATIONS[OcraOperation.PROLONG_INSTANCE].path(user="bob", instance=bob.instance)
     refused(await ada.send("PUT", path, b"{}", f"Bearer {ada.token()}"), 403, 40301, "subject")
-    path = OPERATIONS[Operation.PROLONG_INSTANCE].path(user="ada", instance=bob.instance)
+    path = OPERATIONS[OcraOperation.PROLONG_INSTANCE].path(user="ada", instance=bob.instance)
     refused(await ada.send("PUT", path, b"{}", f"Bearer {ada.token()}"), 403, 40301, "path")
 
 
@@ -148,8 +148,8 @@ async def test_a_limited_registration_cannot_be_freed_by_a_token_without_a_limit
         instance_expires_at=int(time.time() + 3 * DAY),
     )
     answer = await bob.send_registration(limited)
-    assert answer.status in OPERATIONS[Operation.CREATE_INSTANCE].statuses
-    path = OPERATIONS[Operation.PROLONG_INSTANCE].path(user="bob", instance=answer.body["instance"]["id"])
+    assert answer.status in OPERATIONS[OcraOperation.CREATE_INSTANCE].statuses
+    path = OPERATIONS[OcraOperation.PROLONG_INSTANCE].path(user="bob", instance=answer.body["instance"]["id"])
     refused(await bob.send("PUT", path, b"{}", f"Bearer {bob.token()}"), 403, 40301, "limited")
     refused(await bob.send_registration(bob.token()), 403, 40301, "limited")
     assert (await bob.send("PUT", path, b"{}", f"Bearer {limited}")).status == 200
@@ -191,7 +191,7 @@ async def test_a_token_that_is_none(phone: MakePhone, token: str) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 50_000, b'{"userId":7,"deviceId":"d"}'])
 async def test_a_body_that_is_none(phone: MakePhone, body: bytes) -> None:
     bob = phone("bob")
-    answer = await bob.send("POST", OPERATIONS[Operation.CREATE_INSTANCE].path(), body, f"Bearer {bob.token()}")
+    answer = await bob.send("POST", OPERATIONS[OcraOperation.CREATE_INSTANCE].path(), body, f"Bearer {bob.token()}")
     refused(answer, 400, 40001, "")
 
 
@@ -218,7 +218,7 @@ async def test_too_many_open_calls(start_exchange: StartExchange, phone: MakePho
         assert (await ada.call("bob", call_id=f"call-{number}")).status in (200, 201)
     refused(await ada.call("bob"), 429, 42900, "2 open calls")
     assert (await bob.call("ada")).status in (200, 201)
-    await ada.ask(Operation.REPORT_CALL, {"callId": "call-0"})
+    await ada.ask(OcraOperation.REPORT_CALL, {"callId": "call-0"})
     assert (await ada.call("bob")).status in (200, 201)
 
 
@@ -234,7 +234,7 @@ async def test_a_small_body_that_unpacks_to_a_large_one(start_exchange: StartExc
     bob = phone("bob", url=(await start_exchange(body_bytes=10_000)).url)
     body = zlib.compress(b" " * 5_000_000)
     assert len(body) < 10_000
-    path, headers = OPERATIONS[Operation.CREATE_INSTANCE].path(), {"Content-Encoding": "deflate"}
+    path, headers = OPERATIONS[OcraOperation.CREATE_INSTANCE].path(), {"Content-Encoding": "deflate"}
     answer = await bob.send("POST", path, body, f"Bearer {bob.token()}", **headers)
     refused(answer, 413, 40003, "unpacked")
 
@@ -242,7 +242,7 @@ async def test_a_small_body_that_unpacks_to_a_large_one(start_exchange: StartExc
 @pytest.mark.parametrize(("encoding", "body"), [("gzip", b"no gzip"), ("br", b"{}"), ("gzip", b"\x1f\x8b\x08\x00")])
 async def test_a_body_that_is_not_packed_as_it_says(phone: MakePhone, encoding: str, body: bytes) -> None:
     bob = phone("bob")
-    path, headers = OPERATIONS[Operation.CREATE_INSTANCE].path(), {"Content-Encoding": encoding}
+    path, headers = OPERATIONS[OcraOperation.CREATE_INSTANCE].path(), {"Content-Encoding": encoding}
     refused(await bob.send("POST", path, body, f"Bearer {bob.token()}", **headers), 400, 40001, "")
 
 
@@ -270,7 +270,7 @@ async def test_reporting_the_call_of_somebody_else(phone: MakePhone) -> None:
     ada, bob = await phone("ada").registered(), await phone("bob").registered()
     await phone("ada", device="device-2").registered()
     assert (await ada.call("bob", call_id="call-1")).status in (200, 201)
-    await bob.ask(Operation.REPORT_CALL, {"callId": "call-1"})
+    await bob.ask(OcraOperation.REPORT_CALL, {"callId": "call-1"})
     assert (await ada.call("bob", call_id="call-1")).status == 409
 
 

@@ -14,11 +14,11 @@ import aiohttp
 import pytest
 
 from sinchphone.errors import ForbiddenError, NetworkError
-from sinchphone.exchange.calls.line import Line
+from sinchphone.exchange.calls.line import CallLine
 from sinchphone.protocol.auth import sign_request
 from sinchphone.protocol.mxp import Client, Message, Method, Reassembler, decode_failure, decrypt, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest
-from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
 MakePhone = Callable[..., Any]
@@ -78,7 +78,7 @@ async def test_no_two_devices_users_or_applications_share_anything(phone: MakePh
 
 async def test_a_registered_device_gets_its_configuration_again(phone: MakePhone) -> None:
     bob = await phone("bob").registered()
-    answer = await bob.ask(Operation.GET_CONFIG)
+    answer = await bob.ask(OcraOperation.GET_CONFIG)
     assert (answer.status, answer.body) == (200, bob.config)
 
 
@@ -90,26 +90,26 @@ async def test_every_operation_answers_with_a_status_of_the_table(phone: MakePho
         "templateParameters": {"sinch": "{}"},
         "to": [{"userId": "bob", "instanceId": bob.instance}],
     }
-    bodies: dict[Operation, Any] = {
-        Operation.UPDATE_INSTANCE: {"capabilities": ["push"], "version": {"application": "2", "platform": "js", "os": "x"}},
-        Operation.GET_CONFIG: None,
-        Operation.GET_ICE_SERVERS: None,
-        Operation.SET_PUSH_PROFILE: {"w3c": {"endpoint": "https://push.example"}},
-        Operation.DELETE_PUSH_PROFILE: None,
-        Operation.SEND_PUSH: push,
-        Operation.GET_FEATURES: None,
-        Operation.REPORT_CALL: {"callId": "c"},
+    bodies: dict[OcraOperation, Any] = {
+        OcraOperation.UPDATE_INSTANCE: {"capabilities": ["push"], "version": {"application": "2", "platform": "js", "os": "x"}},
+        OcraOperation.GET_CONFIG: None,
+        OcraOperation.GET_ICE_SERVERS: None,
+        OcraOperation.SET_PUSH_PROFILE: {"w3c": {"endpoint": "https://push.example"}},
+        OcraOperation.DELETE_PUSH_PROFILE: None,
+        OcraOperation.SEND_PUSH: push,
+        OcraOperation.GET_FEATURES: None,
+        OcraOperation.REPORT_CALL: {"callId": "c"},
     }
     for operation, body in bodies.items():
         answer = await ada.ask(operation, body)
         assert answer.status in OPERATIONS[operation].statuses, operation
-    assert (await ada.ask(Operation.GET_ICE_SERVERS)).body == {"iceServers": []}
-    assert (await ada.ask(Operation.GET_FEATURES)).body["WebRtc.UseTurn"] is False
+    assert (await ada.ask(OcraOperation.GET_ICE_SERVERS)).body == {"iceServers": []}
+    assert (await ada.ask(OcraOperation.GET_FEATURES)).body["WebRtc.UseTurn"] is False
 
 
 async def test_a_registration_can_be_prolonged(phone: MakePhone) -> None:
     bob = await phone("bob").registered(expireAt="2100-01-01T00:00:00.000Z")
-    path = OPERATIONS[Operation.PROLONG_INSTANCE].path(user="bob", instance=bob.instance)
+    path = OPERATIONS[OcraOperation.PROLONG_INSTANCE].path(user="bob", instance=bob.instance)
     answer = await bob.send("PUT", path, b'{"expireAt":"2101-01-01T00:00:00.000Z"}', f"Bearer {bob.token()}")
     assert answer.status == 200
     assert answer.body == {"instanceId": bob.instance, "expireAt": "2101-01-01T00:00:00.000Z"}
@@ -161,7 +161,7 @@ async def test_a_cancel_on_the_calls_channel_reaches_the_called_device_after_the
     sender = Client("ada", ada.instance, ada.profile["signalChannel"])
     (frame,) = split(encrypt(Message(Method.CANCEL, sender), base64.b64decode(call["mxpEncryptionKey"]), bytes(16)), "call-1", "1")
     await ada.publish(call["mxpSignalChannel"], frame)
-    await ada.ask(Operation.REPORT_CALL, {"callId": "call-1"})
+    await ada.ask(OcraOperation.REPORT_CALL, {"callId": "call-1"})
     relayed = frames_of(await bob.subscribe("signal", signal))
     assert opened(relayed, call["mxpEncryptionKey"]).method is Method.CANCEL
     *invite, cancel = frames_of(await bob.subscribe("broadcast", broadcast))
@@ -198,7 +198,7 @@ async def test_a_user_who_said_goodbye_can_not_be_called(phone: MakePhone) -> No
     await bob.send("GET", f"/v2/presence/sub-key/{keys['broadcastSubscribeKey']}/channel/{channel}/leave?uuid={bob.instance}")
     answer = await ada.call("bob")
     assert (answer.status, answer.body["message"]) == (404, "bob is not listening at the moment")
-    await bob.ask(Operation.SET_PUSH_PROFILE, {"w3c": {}})
+    await bob.ask(OcraOperation.SET_PUSH_PROFILE, {"w3c": {}})
     assert (await ada.call("bob")).status in (200, 201)
 
 
@@ -238,7 +238,7 @@ async def with_plan(start_exchange: StartExchange, phone: MakePhone) -> Callable
 
 
 async def test_the_exchanges_own_end_of_a_call_hears_the_caller_and_can_answer(with_plan: Any) -> None:
-    async def answer(line: Line) -> None:
+    async def answer(line: CallLine) -> None:
         async for payload in line.frames():
             heard = decrypt(parse_fragment(payload).payload, line.session_key)
             reply = Message(Method.ACK, line.local, "msg", f"{heard.body} from {line.caller.user_id}")
@@ -260,7 +260,7 @@ async def test_the_exchanges_own_end_of_a_call_hears_the_caller_and_can_answer(w
 
 
 async def test_a_caller_is_told_when_the_exchanges_own_end_fails(with_plan: Any) -> None:
-    async def fail(line: Line) -> None:
+    async def fail(line: CallLine) -> None:
         raise NetworkError("the trunk is down")
 
     ada = await with_plan(fail)
@@ -280,7 +280,7 @@ async def test_a_destination_may_refuse_a_call_with_a_sentence(with_plan: Any) -
 async def test_the_exchanges_own_ends_say_goodbye_when_it_closes(start_exchange: StartExchange, phone: MakePhone) -> None:
     begun = asyncio.Event()
 
-    async def wait(line: Line) -> None:
+    async def wait(line: CallLine) -> None:
         begun.set()
         try:
             await asyncio.Event().wait()
@@ -303,7 +303,7 @@ async def test_the_exchanges_own_ends_say_goodbye_when_it_closes(start_exchange:
 async def test_an_end_that_never_stops_does_not_keep_the_exchange_from_closing(start_exchange: StartExchange, phone: MakePhone) -> None:
     stubborn, release = asyncio.Event(), asyncio.Event()
 
-    async def stay(line: Line) -> None:
+    async def stay(line: CallLine) -> None:
         stubborn.set()
         while not release.is_set():
             try:
@@ -322,7 +322,7 @@ async def test_an_end_that_never_stops_does_not_keep_the_exchange_from_closing(s
 
 async def test_a_packed_call_report_is_read(phone: MakePhone) -> None:
     ada = await phone("ada").registered()
-    endpoint = OPERATIONS[Operation.REPORT_CALL]
+    endpoint = OPERATIONS[OcraOperation.REPORT_CALL]
     path, body, stamp = endpoint.path(user="ada", instance=ada.instance), gzip.compress(b'{"callId":"c"}'), write_time(time.time())
     signature = sign_request(endpoint.verb, path, body, JSON_CONTENT_TYPE, stamp, ada.secret)
     headers = {"Content-Encoding": "gzip"}
@@ -359,9 +359,9 @@ async def test_a_call_with_an_id_that_is_in_use_is_refused(phone: MakePhone) -> 
     same = uuid.uuid4().hex
     assert (await ada.call("bob", call_id=same)).status in (200, 201)
     assert (await bob.call("ada", call_id=same)).status == 409
-    await bob.ask(Operation.REPORT_CALL, {"callId": same})
+    await bob.ask(OcraOperation.REPORT_CALL, {"callId": same})
     assert (await bob.call("ada", call_id=same)).status == 409
-    await ada.ask(Operation.REPORT_CALL, {"callId": same})
+    await ada.ask(OcraOperation.REPORT_CALL, {"callId": same})
     assert (await bob.call("ada", call_id=same)).status in (200, 201)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import read_time, write_time
 
 YEARS = [
@@ -34,7 +34,7 @@ async def test_attack_an_instance_that_ends_at_the_end_of_the_calendar(phone: An
     bob = phone("bob")
     created = await bob.send_registration(bob.token(), expireAt=expire_at)
     bob = await bob.registered()
-    path = OPERATIONS[Operation.PROLONG_INSTANCE].path(user="bob", instance=bob.instance)
+    path = OPERATIONS[OcraOperation.PROLONG_INSTANCE].path(user="bob", instance=bob.instance)
     prolonged = await bob.send("PUT", path, f'{{"expireAt":"{expire_at}"}}'.encode(), f"Bearer {bob.token()}")
     expected = 200 if expire_at in YEARS else 400
     assert (created.status, prolonged.status) == (expected, expected), (created.body, prolonged.body)
@@ -61,5 +61,5 @@ async def test_attack_a_profile_that_can_not_be_written(legacy: Any, value: byte
 async def test_attack_a_registration_with_text_that_is_none(phone: Any, member: str, value: bytes) -> None:
     bob = phone("bob")
     body = b'{"userId":"bob","deviceId":"d","capabilities":[],"version":{},"%b":%b}' % (member.encode(), value)
-    answer = await bob.send("POST", OPERATIONS[Operation.CREATE_INSTANCE].path(), body, f"Bearer {bob.token()}")
+    answer = await bob.send("POST", OPERATIONS[OcraOperation.CREATE_INSTANCE].path(), body, f"Bearer {bob.token()}")
     assert answer.status in ((200, 400) if member == "filler" else (400,)), answer.body

@@ -11,7 +11,7 @@ import pytest
 from sinchphone.exchange.directory.replay import MAX_SIGNATURES, Served
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.auth import sign_request
-from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
 SPELLINGS = ["Instance {}", "instance {}", "INSTANCE {}", "Instance  {}", "Instance   {}  ", " Instance {}", "iNsTaNcE  {}"]
@@ -24,7 +24,7 @@ async def captured_call(phone: Any, callee: str) -> tuple[str, bytes, str, str]:
         "destination": {"domain": "mxp", "type": "userId", "identity": callee},
         "sdp": {"type": "offer", "sdp": "v=0\r\n"},
     }
-    endpoint = OPERATIONS[Operation.PLACE_CALL]
+    endpoint = OPERATIONS[OcraOperation.PLACE_CALL]
     path, content, stamp = endpoint.path(user=phone.user, instance=phone.instance), json.dumps(body).encode(), write_time(time.time())
     signature = sign_request(endpoint.verb, path, content, JSON_CONTENT_TYPE, stamp, phone.secret)
     return path, content, f"{phone.instance}:{signature}", stamp

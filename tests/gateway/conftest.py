@@ -14,8 +14,8 @@ from sinchphone.gateway.bridging.b2bua import B2buaCall
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, LegEvent
-from sinchphone.gateway.legs.reasons import Ending
-from sinchphone.gateway.relay.relay import RelayEvent, Side, Transport
+from sinchphone.gateway.legs.reasons import CallEnding
+from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side
 from sinchphone.gateway.routing.routing import Dialling, Route, Source, ToUser
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
@@ -30,7 +30,7 @@ class FakeLeg:
 
     def __init__(self, name: str = "leg", *, stubborn: bool = False) -> None:
         self.id = name
-        self.transport = Transport.RTP
+        self.transport = MediaTransport.RTP
         self.signalled_from: str | None = None
         self.media_host: str | None = None
         self.caller = CallerName(Domain.SIP, "desk@example", None)
@@ -135,7 +135,7 @@ class FakeRelay:
         if order[0] in self.broken:
             raise MediaError(f"{order[0]} doesn't work")
 
-    async def offer(self, offer: str, towards: Transport, *, signalled_from: str | None = None) -> str:
+    async def offer(self, offer: str, towards: MediaTransport, *, signalled_from: str | None = None) -> str:
         self._note("offer", offer, towards)
         return f"{offer} relayed"
 
@@ -185,13 +185,13 @@ class FakeMediaBackends:
     relays: list[FakeRelay] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
 
-    def relay(self, call_id: str, caller: Transport, *, signalled_from: str | None = None) -> FakeRelay:
+    def relay(self, call_id: str, caller: MediaTransport, *, signalled_from: str | None = None) -> FakeRelay:
         made = FakeRelay()
         made.broken = self.broken
         self.relays.append(made)
         return made
 
-    def port(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> Any:
+    def port(self, call_id: str, transport: MediaTransport, *, signalled_from: str | None = None) -> Any:
         raise MediaError("there is no port in these tests")
 
     def at(self, host: str | None) -> "FakeMediaBackends":
@@ -207,7 +207,7 @@ class Call:
         self.media_backends = FakeMediaBackends()
         self.asked: list[Any] = []
         self.was_asked_for_legs = False
-        self.meanwhile: Ending | None = None  # happens while the legs are made
+        self.meanwhile: CallEnding | None = None  # happens while the legs are made
         chosen = route or ToUser("bob")
 
         async def legs_of(route: Route, call: Dialling, application: str) -> Sequence[Any]:

@@ -8,10 +8,10 @@ import pytest
 from sinchphone.gateway.bridging import forking, lifetime
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, DigitPressed, Early, Gone, Reoffered, Ringing, Trickled
-from sinchphone.gateway.legs.reasons import Ending
-from sinchphone.gateway.relay.relay import BranchCandidate, DigitHeard, Side, SideConnected, SideLost
+from sinchphone.gateway.legs.reasons import CallEnding
+from sinchphone.gateway.relay.relay import BranchCandidate, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.gateway.routing.routing import Refuse, Terms, ToUser
-from sinchphone.protocol.callback_events import Reason, Result
+from sinchphone.protocol.callback_events import CallResult, Reason
 from sinchphone.protocol.jsep import Candidate
 
 CANDIDATE = Candidate("candidate:1")
@@ -161,7 +161,7 @@ async def test_a_line_that_was_taken_is_given_back_where_the_callers_media_canno
 
 async def test_a_call_that_is_cancelled_at_once_leaves_no_relay(calls: Any, make_leg: Any) -> None:
     call = calls(make_leg("called"))
-    call.meanwhile = Ending("caller")
+    call.meanwhile = CallEnding("caller")
     await call.over()
     assert [relay.deleted for relay in call.media_backends.relays] == [1]
 
@@ -248,10 +248,10 @@ async def test_digits_by_signaling_become_sound_or_signaling_again(calls: Any, m
     call.media_backends.broken.add("dtmf")
     leg.say(DigitPressed("3", 100))
     await call.caller.until(("digit", "3"))
-    call.relay.news.put(DigitHeard(Side.CALLER, "4", 100, passed=False))
+    call.relay.news.put(SideDigitHeard(Side.CALLER, "4", 100, passed=False))
     await leg.until(("digit", "4"))
     leg.takes_digits = False
-    call.relay.news.put(DigitHeard(Side.CALLER, "5", 100, passed=False))
+    call.relay.news.put(SideDigitHeard(Side.CALLER, "5", 100, passed=False))
     leg.say(Reoffered("v=0 barrier"))
     await leg.until(("reoffer answered", "v=0 barrier renewed"))
     assert not call.task.done()
@@ -305,7 +305,7 @@ async def test_a_call_that_ends_while_the_backend_thinks_is_reported(calls: Any,
     else:
         await call.cancel()
     (event,) = session.events
-    assert event.result in (Result.NO_ANSWER, Result.FAILED)
+    assert event.result in (CallResult.NO_ANSWER, CallResult.FAILED)
     assert event.reason in (Reason.CANCEL, Reason.CONGESTION)
 
 

@@ -14,12 +14,12 @@ from sinchphone.protocol.auth import verify_request
 from sinchphone.protocol.callback_events import (
     CallDomain,
     CallFacts,
+    CallResult,
     DisconnectedCallEvent,
     Identity,
     IdentityType,
     IncomingCallEvent,
     Reason,
-    Result,
 )
 from sinchphone.protocol.svaml import ConnectMxp, Continue, Hangup, SetCookie, Svaml
 
@@ -29,7 +29,7 @@ INCOMING = IncomingCallEvent(
     to=Identity(IdentityType.DID, "+12017777777"), domain=CallDomain.PSTN, origin=CallDomain.PSTN, caller_id="+12015555555"
 )
 OVER = DisconnectedCallEvent(
-    to=Identity(IdentityType.DID, "+12017777777"), caller="+12015555555", reason=Reason.CANCEL, result=Result.NO_ANSWER
+    to=Identity(IdentityType.DID, "+12017777777"), caller="+12015555555", reason=Reason.CANCEL, result=CallResult.NO_ANSWER
 )
 TO_ADA = {"action": {"name": "connectMxp", "destination": {"type": "username", "endpoint": "ada"}}}
 

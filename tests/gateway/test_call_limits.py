@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sinchphone.gateway.call_control import MAX_CALLS_OF_ONE, CallControl
-from sinchphone.gateway.sip.calls import CallFacts, SipCall
+from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
 from sinchphone.gateway.sip.hop import Hop
 from sinchphone.gateway.sip_agents import SipSide
 from sinchphone.protocol.sip import session_vocabulary as v
@@ -32,7 +32,7 @@ async def refusals(count: int, **more: Any) -> list[int]:
     control, orders = OpenCalls(), []
     nobody: Any = None
     for at in range(count):
-        facts = CallFacts(
+        facts = SipCallFacts(
             call_id=str(at),
             outbound=False,
             remote=parse_address(f"<sip:caller{at}@proxy.example>"),
@@ -43,7 +43,7 @@ async def refusals(count: int, **more: Any) -> list[int]:
         )
         await control.take(SipCall(facts, orders.append), nobody)
     await asyncio.sleep(0)
-    return [order.status for order in orders if isinstance(order, v.Refuse)]
+    return [order.status for order in orders if isinstance(order, v.SipRefuse)]
 
 
 async def test_many_people_behind_one_trusted_proxy_can_call_at_a_time() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 from sinchphone.gateway.call_control import CallControl
 from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.legs.sip import SipIncomingLeg
-from sinchphone.gateway.relay.relay import Transport
-from sinchphone.gateway.sip.calls import CallFacts, SipCall
+from sinchphone.gateway.relay.relay import MediaTransport
+from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
@@ -18,7 +18,7 @@ PLAIN = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r
 def call(offer: str | None, *, encrypted: bool) -> tuple[SipCall, list[v.Order]]:
     """A call of the trunk, and what is ordered."""
     orders: list[v.Order] = []
-    facts = CallFacts(
+    facts = SipCallFacts(
         call_id="1",
         outbound=False,
         remote=parse_address("<sip:+46700000001@carrier.example>"),
@@ -36,10 +36,10 @@ async def test_attack_plain_sound_in_the_name_of_a_trunk_that_encrypts_is_refuse
     context: Any = SimpleNamespace(trunk=None)
     plain, orders = call(PLAIN, encrypted=True)
     await CallControl(context).take(plain, nobody)
-    assert orders == [v.Refuse(488, "Encrypted sound only")]
+    assert orders == [v.SipRefuse(488, "Encrypted sound only")]
 
 
 def test_a_trunk_that_encrypts_and_waits_for_our_offer_is_offered_srtp() -> None:
     caller, dialled = CallerName(Domain.PSTN, "+46700000001"), Dialled(Domain.SIP, "+46101234567")
-    assert SipIncomingLeg(call(None, encrypted=True)[0], caller, dialled).transport is Transport.SRTP
-    assert SipIncomingLeg(call(None, encrypted=False)[0], caller, dialled).transport is Transport.RTP
+    assert SipIncomingLeg(call(None, encrypted=True)[0], caller, dialled).transport is MediaTransport.SRTP
+    assert SipIncomingLeg(call(None, encrypted=False)[0], caller, dialled).transport is MediaTransport.RTP

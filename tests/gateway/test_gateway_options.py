@@ -8,7 +8,7 @@ from sinchphone.errors import ConfigError
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import SipSettings
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
-from sinchphone.gateway.sip.calls import Ended, Refused, SipCall, SipTarget
+from sinchphone.gateway.sip.calls import Refused, SipCall, SipEnded, SipTarget
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 
@@ -60,7 +60,7 @@ async def test_attack_only_trusted_addresses_call_without_a_password(trusted: tu
         target = SipTarget(parse_uri(f"sip:ada@127.0.0.1:{ours.port}"))
         call = theirs.invite(target, caller=parse_address("<sip:pbx@127.0.0.1>"), offer=OFFER)
         async with asyncio.timeout(20):
-            ends = [event async for event in call.events() if isinstance(event, Refused | Ended)]
+            ends = [event async for event in call.events() if isinstance(event, Refused | SipEnded)]
         assert [getattr(event, "status", None) for event in ends] == [status]
         assert called == ([named] if named else [])
     finally:

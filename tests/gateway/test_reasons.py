@@ -15,13 +15,13 @@ from sinchphone.exchange.refusals import RefusedError, not_found, too_many
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.callbacks.dice import disconnected_event
 from sinchphone.gateway.legs.leg import Gone
-from sinchphone.gateway.legs.reasons import CallRefusedError, Ending, as_told, failure_of_error, failure_of_mxp, is_denial
+from sinchphone.gateway.legs.reasons import CallEnding, CallRefusedError, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg
 from sinchphone.gateway.routing.routing import Dialling, Source
 from sinchphone.gateway.sip.calls import Refused, SipTarget
 from sinchphone.protocol.call_endings import departure
 from sinchphone.protocol.call_states import Cause
-from sinchphone.protocol.callback_events import Reason, Result
+from sinchphone.protocol.callback_events import CallResult, Reason
 from sinchphone.protocol.mxp import CallFailure, Client, Message, Method, encode_failure
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
@@ -104,23 +104,23 @@ def test_an_mxp_client_is_told_the_sip_code_and_that_it_is_one() -> None:
 @pytest.mark.parametrize(
     ("ending", "talked_s", "reason", "result"),
     [
-        (Ending("caller"), 12.4, Reason.CALLER_HANGUP, Result.ANSWERED),
-        (Ending("called"), 12.4, Reason.CALLEE_HANGUP, Result.ANSWERED),
-        (Ending("caller"), None, Reason.CANCEL, Result.NO_ANSWER),
-        (Ending("caller", Failure(503, "")), 12.4, Reason.CONGESTION, Result.ANSWERED),
-        (Ending("caller", Failure(500, "")), 12.4, Reason.GENERAL_ERROR, Result.ANSWERED),
-        (Ending("called", Failure(486, "")), None, Reason.BUSY, Result.BUSY),
-        (Ending("called", Failure(603, "")), None, Reason.CALLEE_HANGUP, Result.BUSY),
-        (Ending("called", Failure(480, "")), None, Reason.NO_ANSWER, Result.NO_ANSWER),
-        (Ending("exchange", Failure(404, "")), None, Reason.USER_NOT_FOUND, Result.FAILED),
-        (Ending("exchange", Failure(403, "")), None, Reason.BLOCKED, Result.FAILED),
-        (Ending("exchange", Failure(503, "")), None, Reason.CONGESTION, Result.FAILED),
-        (Ending("exchange", Failure(500, "")), None, Reason.GENERAL_ERROR, Result.FAILED),
-        (Ending("time", Failure(408, ""), Reason.TIMEOUT), 14_400.0, Reason.TIMEOUT, Result.ANSWERED),
-        (Ending("exchange", Failure(603, ""), Reason.MANAGER_HANGUP), None, Reason.MANAGER_HANGUP, Result.FAILED),
+        (CallEnding("caller"), 12.4, Reason.CALLER_HANGUP, CallResult.ANSWERED),
+        (CallEnding("called"), 12.4, Reason.CALLEE_HANGUP, CallResult.ANSWERED),
+        (CallEnding("caller"), None, Reason.CANCEL, CallResult.NO_ANSWER),
+        (CallEnding("caller", Failure(503, "")), 12.4, Reason.CONGESTION, CallResult.ANSWERED),
+        (CallEnding("caller", Failure(500, "")), 12.4, Reason.GENERAL_ERROR, CallResult.ANSWERED),
+        (CallEnding("called", Failure(486, "")), None, Reason.BUSY, CallResult.BUSY),
+        (CallEnding("called", Failure(603, "")), None, Reason.CALLEE_HANGUP, CallResult.BUSY),
+        (CallEnding("called", Failure(480, "")), None, Reason.NO_ANSWER, CallResult.NO_ANSWER),
+        (CallEnding("exchange", Failure(404, "")), None, Reason.USER_NOT_FOUND, CallResult.FAILED),
+        (CallEnding("exchange", Failure(403, "")), None, Reason.BLOCKED, CallResult.FAILED),
+        (CallEnding("exchange", Failure(503, "")), None, Reason.CONGESTION, CallResult.FAILED),
+        (CallEnding("exchange", Failure(500, "")), None, Reason.GENERAL_ERROR, CallResult.FAILED),
+        (CallEnding("time", Failure(408, ""), Reason.TIMEOUT), 14_400.0, Reason.TIMEOUT, CallResult.ANSWERED),
+        (CallEnding("exchange", Failure(603, ""), Reason.MANAGER_HANGUP), None, Reason.MANAGER_HANGUP, CallResult.FAILED),
     ],
 )
-def test_dice_says_how_it_ended(ending: Ending, talked_s: float | None, reason: Reason, result: Result) -> None:
+def test_dice_says_how_it_ended(ending: CallEnding, talked_s: float | None, reason: Reason, result: CallResult) -> None:
     event = disconnected_event(CALL, ending, talked_s)
     assert (event.reason, event.result) == (reason, result)
     assert event.duration_s == (None if talked_s is None else round(talked_s))

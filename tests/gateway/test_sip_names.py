@@ -7,14 +7,14 @@ import pytest
 from sinchphone.gateway.call_control import caller_of, dialled_in
 from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
-from sinchphone.gateway.relay.relay import Transport
-from sinchphone.gateway.sip.calls import CallFacts, SipCall
+from sinchphone.gateway.relay.relay import MediaTransport
+from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
 
 
 def call(sender: str, target: str = "sip:bob@us", **more: Any) -> SipCall:
-    facts = CallFacts(call_id="1", outbound=False, remote=parse_address(sender), target=parse_uri(target), headers={}, **more)
+    facts = SipCallFacts(call_id="1", outbound=False, remote=parse_address(sender), target=parse_uri(target), headers={}, **more)
     return SipCall(facts, lambda order: None)
 
 
@@ -66,15 +66,15 @@ def test_what_is_dialled_is_user_and_host(target: str, dialled: Dialled) -> None
 @pytest.mark.parametrize(
     ("line", "transport"),
     [
-        ("m=audio 4000 RTP/AVP 0", Transport.RTP),
-        ("m=audio 4000 RTP/SAVP 0", Transport.SRTP),
-        ("m=audio 0 RTP/SAVP 0\r\nm=audio 4000 RTP/AVP 0", Transport.RTP),
-        ("m=video 4000 RTP/SAVP 0", Transport.RTP),
+        ("m=audio 4000 RTP/AVP 0", MediaTransport.RTP),
+        ("m=audio 4000 RTP/SAVP 0", MediaTransport.SRTP),
+        ("m=audio 0 RTP/SAVP 0\r\nm=audio 4000 RTP/AVP 0", MediaTransport.RTP),
+        ("m=video 4000 RTP/SAVP 0", MediaTransport.RTP),
     ],
 )
-def test_the_first_section_of_sound_says_how_it_is_carried(line: str, transport: Transport) -> None:
+def test_the_first_section_of_sound_says_how_it_is_carried(line: str, transport: MediaTransport) -> None:
     assert transport_of(f"v=0\r\n{line}\r\na=x\r\n") is transport
 
 
 def test_without_an_offer_plain_rtp_is_offered() -> None:
-    assert transport_of(None) is Transport.RTP
+    assert transport_of(None) is MediaTransport.RTP

@@ -16,7 +16,7 @@ import pytest
 
 from sinchphone.gateway.media_backends import MediaBackends
 from sinchphone.gateway.options import SipSettings
-from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.thread import MediaThread
 
 SCRIPT = Path(__file__).with_name("two_networks.py")
@@ -96,11 +96,11 @@ async def test_the_address_of_one_call_is_not_changed_by_another(kind: str) -> N
         hosts = ("127.0.0.1", "127.0.0.2")
         try:
             if kind == "relay":
-                relays = [backends.at(host).relay(host, Transport.RTP) for host in hosts]
+                relays = [backends.at(host).relay(host, MediaTransport.RTP) for host in hosts]
                 plain = "v=0\r\no=- 1 1 IN IP4 127.0.0.9\r\ns=-\r\nc=IN IP4 127.0.0.9\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
-                offers = [await relay.offer(plain, Transport.RTP) for relay in relays]
+                offers = [await relay.offer(plain, MediaTransport.RTP) for relay in relays]
             else:
-                ports = [backends.at(host).port(host, Transport.RTP) for host in hosts]
+                ports = [backends.at(host).port(host, MediaTransport.RTP) for host in hosts]
                 offers = [(await port.offer()).sdp for port in ports]
                 for port in ports:
                     await port.close()

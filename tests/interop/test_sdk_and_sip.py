@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions
-from sinchphone.gateway.sip.calls import Answered, SipCall, SipTarget
+from sinchphone.gateway.sip.calls import SipAnswered, SipCall, SipTarget
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
@@ -112,7 +112,7 @@ async def test_a_sip_phone_calls_the_sdk_and_both_hear_each_other(town: Any, pho
     sdk.do("answer", call=told["call"])
     async with asyncio.timeout(LIMIT_S):
         async for event in call.events():
-            if isinstance(event, Answered):
+            if isinstance(event, SipAnswered):
                 await port.accept(Description("answer", event.sdp))
                 break
     ear = await phone.talk(port, 440.0)

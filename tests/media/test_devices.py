@@ -14,7 +14,7 @@ from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import DeviceError
 from sinchphone.media.local_audio import devices
-from sinchphone.media.local_audio.devices import Device, Direction, Loudspeaker, Microphone, find_device, list_devices
+from sinchphone.media.local_audio.devices import Direction, Loudspeaker, Microphone, SoundDevice, find_device, list_devices
 
 
 class PortAudioError(Exception):
@@ -116,7 +116,7 @@ def quiet() -> None:
 
 def test_devices_are_listed_with_their_host_and_defaults(portaudio: FakePortAudio) -> None:
     listed = list_devices()
-    assert listed[0] == Device(0, "HDA Intel: ALC (hw:0,0)", "ALSA", 2, 2)
+    assert listed[0] == SoundDevice(0, "HDA Intel: ALC (hw:0,0)", "ALSA", 2, 2)
     assert listed[1].default_input
     assert [device.index for device in listed if device.default_output] == [3]
     assert listed[4].host == "JACK"

@@ -16,7 +16,7 @@ from sinchphone.media.agreement import Agreement, EventFormat
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import OPUS, PCMA, PCMU, CodecFormat, EncodedFrame
 from sinchphone.media.inbound import Inbound
-from sinchphone.protocol.rtp import Packet, encode_packet
+from sinchphone.protocol.rtp import RtpPacket, encode_packet
 from sinchphone.protocol.telephone_event import Digit, DigitSender
 from tests.instruments import tone_of
 
@@ -44,9 +44,9 @@ class Line:
         event = self._keypad.tick(self.timestamp)
         payload = self._encoder.encode(self._tone.pull())
         if event is not None:
-            packet = Packet(self._event_type, self.sequence, event.timestamp, self.ssrc, event.payload, event.marker)
+            packet = RtpPacket(self._event_type, self.sequence, event.timestamp, self.ssrc, event.payload, event.marker)
         else:
-            packet = Packet(self._codec.payload_type, self.sequence, self.timestamp, self.ssrc, payload)
+            packet = RtpPacket(self._codec.payload_type, self.sequence, self.timestamp, self.ssrc, payload)
         if not lost:
             self.inbound.take(encode_packet(packet))
         self.sequence = (self.sequence + 1) & 0xFFFF
@@ -113,7 +113,7 @@ def test_a_digit_whose_ssrc_is_its_own_is_heard_beside_the_sound() -> None:
     for number in range(12):
         event = sender.tick(4_711)
         if event is not None:
-            line.inbound.take(encode_packet(Packet(101, 9_000 + number, event.timestamp, 99, event.payload, event.marker)))
+            line.inbound.take(encode_packet(RtpPacket(101, 9_000 + number, event.timestamp, 99, event.payload, event.marker)))
         line.tick()
     assert line.digits == [Digit("7", 100)]
     assert line.inbound.lost == 0
@@ -122,7 +122,7 @@ def test_a_digit_whose_ssrc_is_its_own_is_heard_beside_the_sound() -> None:
 def test_comfort_noise_is_heard_as_quiet_noise_and_is_no_loss() -> None:
     line = Line()
     line.run(50)
-    line.inbound.take(encode_packet(Packet(13, line.sequence, line.timestamp, 5, bytes([50]))))
+    line.inbound.take(encode_packet(RtpPacket(13, line.sequence, line.timestamp, 5, bytes([50]))))
     noise = []
     for _ in range(40):
         line.now += 0.020
@@ -140,7 +140,7 @@ def test_comfort_noise_is_never_loud() -> None:
     """Attack: noise at full scale."""
     line = Line()
     line.run(20)
-    line.inbound.take(encode_packet(Packet(13, line.sequence, line.timestamp, 5, bytes([0]))))
+    line.inbound.take(encode_packet(RtpPacket(13, line.sequence, line.timestamp, 5, bytes([0]))))
     line.now += 1.0
     assert dbfs(line.inbound.receiver.pull(4_800)[960:]) < -39
 
@@ -148,7 +148,7 @@ def test_comfort_noise_is_never_loud() -> None:
 def test_a_second_voice_is_not_mixed_in_and_takes_over_when_the_first_is_silent() -> None:
     line = Line()
     line.run(20)
-    stranger = encode_packet(Packet(0, 1, 160, 77, bytes(160)))
+    stranger = encode_packet(RtpPacket(0, 1, 160, 77, bytes(160)))
     assert not line.inbound.take(stranger)
     line.now += 0.5
     assert line.inbound.take(stranger)
@@ -176,10 +176,10 @@ def test_sound_in_disorder_around_a_digit_keeps_its_place() -> None:
     frames: list[EncodedFrame] = []
     line.inbound.divert(frames.append)
     packets = [
-        Packet(0, 100, 0, 5, b"a"),
-        Packet(101, 101, 320, 5, b"\x05\x0a\x00\xa0"),
-        Packet(0, 102, 320, 5, b"c"),
-        Packet(0, 103, 480, 5, b"d"),
+        RtpPacket(0, 100, 0, 5, b"a"),
+        RtpPacket(101, 101, 320, 5, b"\x05\x0a\x00\xa0"),
+        RtpPacket(0, 102, 320, 5, b"c"),
+        RtpPacket(0, 103, 480, 5, b"d"),
     ]
     for index in (0, 2, 1, 3):
         line.inbound.take(encode_packet(packets[index]))
@@ -213,7 +213,7 @@ def test_any_datagrams_are_taken(datagrams: list[bytes]) -> None:
 
 def test_a_packet_that_is_too_long_or_empty_or_unknown_is_no_sound() -> None:
     line = Line()
-    for packet in (Packet(0, 1, 0, 5, bytes(1500)), Packet(0, 1, 0, 5, b""), Packet(97, 1, 0, 5, bytes(160))):
+    for packet in (RtpPacket(0, 1, 0, 5, bytes(1500)), RtpPacket(0, 1, 0, 5, b""), RtpPacket(97, 1, 0, 5, bytes(160))):
         assert not line.inbound.take(encode_packet(packet))
     assert line.inbound.packets == 0
 
@@ -231,7 +231,7 @@ def press(line: Line, digits: str, agreement: Agreement, *, diverted: bool = Fal
     for number, start in enumerate(range(0, len(sound), FRAME_SAMPLES)):
         payload = encoder.encode(sound[start : start + FRAME_SAMPLES])
         stamp = number * agreement.codec.clock_rate // 50
-        inbound.take(encode_packet(Packet(agreement.payload_type, number, stamp, 5, payload)))
+        inbound.take(encode_packet(RtpPacket(agreement.payload_type, number, stamp, 5, payload)))
         line.now += 0.020
     return tones
 

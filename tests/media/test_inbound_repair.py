@@ -15,7 +15,7 @@ from sinchphone.media.codecs.codec import EncodedFrame
 from sinchphone.media.inbound import Inbound
 from sinchphone.protocol.nack import Nack
 from sinchphone.protocol.red import Block, encode_red
-from sinchphone.protocol.rtp import Packet, encode_packet
+from sinchphone.protocol.rtp import RtpPacket, encode_packet
 from sinchphone.protocol.telephone_event import Digit
 
 OPUS, RED, EVENT = 111, 63, 110
@@ -63,7 +63,7 @@ class Line:
         if payload is None:
             payload = encode_red(blocks) if copies else blocks[0].payload
         kind = payload_type if payload_type is not None else RED if copies else OPUS
-        return encode_packet(Packet(kind, (FIRST + frame) % 0x10000, FRAME_SAMPLES * frame, SSRC, payload))
+        return encode_packet(RtpPacket(kind, (FIRST + frame) % 0x10000, FRAME_SAMPLES * frame, SSRC, payload))
 
     def take(self, *packets: bytes) -> list[bool]:
         taken = [self.inbound.take(packet) for packet in packets]
@@ -158,7 +158,7 @@ def test_events_between_the_sound_are_neither_missing_nor_jitter() -> None:
 def digit(line: Line, frame: int, at: int, *, duration: int = 960, end: bool = False) -> bytes:
     """A packet of the digit 5 that began with frame ``at``."""
     payload = struct.pack("!BBH", 5, 10 | (0x80 if end else 0), duration)
-    return encode_packet(Packet(EVENT, (FIRST + frame) % 0x10000, FRAME_SAMPLES * at, SSRC, payload))
+    return encode_packet(RtpPacket(EVENT, (FIRST + frame) % 0x10000, FRAME_SAMPLES * at, SSRC, payload))
 
 
 def test_digits_between_packets_with_copies_are_heard_once_and_nothing_is_out_of_place() -> None:
@@ -260,11 +260,11 @@ def test_a_flood_of_events_does_not_stop_the_sound() -> None:
     number = 50
     for frame in range(50, 100):
         flood = [
-            encode_packet(Packet(EVENT, (FIRST + number + i) % 0x10000, FRAME_SAMPLES * 50, SSRC, struct.pack("!BBH", 5, 10, 960)))
+            encode_packet(RtpPacket(EVENT, (FIRST + number + i) % 0x10000, FRAME_SAMPLES * 50, SSRC, struct.pack("!BBH", 5, 10, 960)))
             for i in range(20)
         ]
         number += 20
-        sound = encode_packet(Packet(OPUS, (FIRST + number) % 0x10000, FRAME_SAMPLES * frame, SSRC, b"%d" % (100 + frame)))
+        sound = encode_packet(RtpPacket(OPUS, (FIRST + number) % 0x10000, FRAME_SAMPLES * frame, SSRC, b"%d" % (100 + frame)))
         number += 1
         line.tick(*flood, sound)
     assert set(range(151, 198)) <= set(line.heard)
@@ -277,7 +277,7 @@ def test_a_sender_that_takes_another_ssrc_is_heard_and_not_asked_for_the_past() 
     line.talk(range(50))
     line.now += 0.3
     for frame in range(50):
-        line.tick(encode_packet(Packet(OPUS, 7 + frame, 123 + FRAME_SAMPLES * frame, 0xBEEF, b"%d" % (500 + frame))))
+        line.tick(encode_packet(RtpPacket(OPUS, 7 + frame, 123 + FRAME_SAMPLES * frame, 0xBEEF, b"%d" % (500 + frame))))
     assert set(range(500, 545)) <= set(line.heard)
     assert line.asked == []
 
@@ -298,7 +298,7 @@ def test_a_sender_that_takes_another_ssrc_is_heard_and_not_asked_for_the_past() 
 def test_whatever_comes_the_listener_gets_sound_and_the_peer_few_requests(steps: list[tuple[int, int, int, bytes, float]]) -> None:
     line = Line()
     for payload_type, sequence, timestamp, payload, later in steps:
-        line.take(encode_packet(Packet(payload_type, sequence % 0x10000, timestamp, SSRC, payload)))
+        line.take(encode_packet(RtpPacket(payload_type, sequence % 0x10000, timestamp, SSRC, payload)))
         assert len(line.receiver.pull(480)) == 480
         line.now += later
     assert len(line.asked) <= len(steps)

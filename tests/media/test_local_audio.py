@@ -18,7 +18,7 @@ from sinchphone.audio.tones import Loop, Sine
 from sinchphone.errors import AudioFileError, DeviceError
 from sinchphone.media.local_audio import devices, upkeep
 from sinchphone.media.local_audio.audio_io import AudioIo
-from sinchphone.media.local_audio.devices import Device
+from sinchphone.media.local_audio.devices import SoundDevice
 from sinchphone.media.local_audio.files import AudioWriter
 from sinchphone.media.local_audio.local_audio import LocalAudio
 from sinchphone.media.local_audio.recorder import Recorder
@@ -63,7 +63,7 @@ class FakeLeg:
 class FakeStream:
     """A device's stream; ``play`` and ``say`` are PortAudio's thread."""
 
-    def __init__(self, device: Device, exchange: Callable[..., Any], ended: Callable[[], None], latency: devices.Latency) -> None:
+    def __init__(self, device: SoundDevice, exchange: Callable[..., Any], ended: Callable[[], None], latency: devices.Latency) -> None:
         self.device, self.exchange, self.ended, self.latency = device, exchange, ended, latency
         self.xruns = self.blocks = 0
         self.running = False
@@ -71,7 +71,7 @@ class FakeStream:
 
     opened: ClassVar[list["FakeStream"]] = []
     refusing: ClassVar[set[str]] = set()
-    plugged: ClassVar[tuple[Device, ...]] = ()
+    plugged: ClassVar[tuple[SoundDevice, ...]] = ()
 
     def open(self) -> None:
         if self.device.name in FakeStream.refusing:
@@ -82,10 +82,10 @@ class FakeStream:
         self.running = False
 
 
-SPEAKER = Device(0, "speaker", "Fake", 0, 2, default_output=True)
-RINGER = Device(1, "ringer", "Fake", 0, 2)
-MICROPHONE = Device(2, "microphone", "Fake", 1, 0, default_input=True)
-HEADSET = Device(3, "Jabra Headset", "Fake", 1, 2)
+SPEAKER = SoundDevice(0, "speaker", "Fake", 0, 2, default_output=True)
+RINGER = SoundDevice(1, "ringer", "Fake", 0, 2)
+MICROPHONE = SoundDevice(2, "microphone", "Fake", 1, 0, default_input=True)
+HEADSET = SoundDevice(3, "Jabra Headset", "Fake", 1, 2)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.port import CandidateFound, Connected, Lost, MediaPort, PortEvent, PortOptions
+from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortEvent, PortLost, PortOptions
 from sinchphone.media.thread import SWITCH_SECONDS, MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Description
@@ -214,7 +214,7 @@ async def test_two_ports_carry_the_sound_of_two_parties(media: MediaThread) -> N
     await caller.close()
     for reader in readers:
         await asyncio.wait_for(reader.task, PATIENCE)
-    assert any(isinstance(event, Lost) for event in readers[0].seen)
+    assert any(isinstance(event, PortLost) for event in readers[0].seen)
 
 
 async def test_a_fork_crosses_the_line_too(media: MediaThread) -> None:

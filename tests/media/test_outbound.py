@@ -11,7 +11,7 @@ from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, Repai
 from sinchphone.media.codecs.codec import OPUS, PCMA, PCMU, CodecFormat, EncodedFrame
 from sinchphone.media.outbound import Outbound
 from sinchphone.protocol.red import Block, decode_red
-from sinchphone.protocol.rtp import Packet, ReportBlock, decode_packet
+from sinchphone.protocol.rtp import ReportBlock, RtpPacket, decode_packet
 from sinchphone.protocol.telephone_event import EventPacket
 
 EVENT = EventFormat(101, 8_000)
@@ -25,7 +25,7 @@ class Wire:
     def __init__(self, codec: CodecFormat = PCMU) -> None:
         self.now = 50.0
         self.open = True
-        self.sent: list[Packet] = []
+        self.sent: list[RtpPacket] = []
         self.out = Outbound(7, self._transmit, clock=lambda: self.now)
         self.out.start(Agreement(codec, codec.payload_type, {}, EVENT))
 

@@ -21,10 +21,10 @@ from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import PCMU
-from sinchphone.media.port import Connected, DigitHeard, FirstPacket, Lost, PortEvent, RtpPortOptions
+from sinchphone.media.port import Connected, FirstPacket, PortDigitHeard, PortEvent, PortLost, RtpPortOptions
 from sinchphone.media.rtp.port import RtpPort
 from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.rtp import Packet, decode_packet, decode_reports, encode_packet
+from sinchphone.protocol.rtp import RtpPacket, decode_packet, decode_reports, encode_packet
 
 PATIENCE = 10.0
 SETTLED = 15  # frames until the jitter buffers play
@@ -122,7 +122,7 @@ class Phone:
 
     def send(self, to: int, payload: bytes = bytes(160), ssrc: int = 5) -> None:
         self.sequence += 1
-        self._socket.sendto(encode_packet(Packet(0, self.sequence, self.sequence * 160, ssrc, payload)), ("127.0.0.1", to))
+        self._socket.sendto(encode_packet(RtpPacket(0, self.sequence, self.sequence * 160, ssrc, payload)), ("127.0.0.1", to))
 
     def send_raw(self, to: int, data: bytes) -> None:
         self._socket.sendto(data, ("127.0.0.1", to))
@@ -199,9 +199,9 @@ async def test_digits_arrive_exactly_and_nothing_is_lost_by_them(codec: str) -> 
         talking = asyncio.create_task(talk(250, (caller, 440), (callee, 620)))
         await caller.port.dtmf("15#")
         await asyncio.gather(caller.port.dtmf("*"), caller.port.dtmf("wD"), callee.port.dtmf("9"))
-        await callee.wait_for(lambda event: event == DigitHeard("D", 100))
-        assert callee.all(DigitHeard) == [DigitHeard(digit, 100) for digit in "15#*D"]
-        await caller.wait_for(lambda event: event == DigitHeard("9", 100))
+        await callee.wait_for(lambda event: event == PortDigitHeard("D", 100))
+        assert callee.all(PortDigitHeard) == [PortDigitHeard(digit, 100) for digit in "15#*D"]
+        await caller.wait_for(lambda event: event == PortDigitHeard("9", 100))
         await talking
         for peer in (caller, callee):
             stats = await peer.port.stats()
@@ -213,8 +213,8 @@ async def test_digits_need_no_sound_beside_them() -> None:
     async with two_peers() as (caller, callee):
         await connect(caller, callee)
         await caller.port.dtmf("77")
-        await callee.wait_for(lambda event: len(callee.all(DigitHeard)) == 2)
-        assert callee.all(DigitHeard) == [DigitHeard("7", 100)] * 2
+        await callee.wait_for(lambda event: len(callee.all(PortDigitHeard)) == 2)
+        assert callee.all(PortDigitHeard) == [PortDigitHeard("7", 100)] * 2
 
 
 async def test_digits_are_refused_where_the_peer_takes_none_or_before_the_answer_or_what_is_none() -> None:
@@ -437,9 +437,9 @@ async def test_a_phone_that_vanishes_is_lost_in_bounded_time_but_not_while_on_ho
             phone.send(port_of(answer))
             await peer.wait_for(lambda event: isinstance(event, FirstPacket))
         began = time.monotonic()
-        await port.wait_for(lambda event: isinstance(event, Lost))
+        await port.wait_for(lambda event: isinstance(event, PortLost))
         assert time.monotonic() - began < 2
-        assert not held.all(Lost)
+        assert not held.all(PortLost)
         sent = (await port.port.stats()).packets_sent
         await talk(3, (port, 440))
         assert (await port.port.stats()).packets_sent == sent
@@ -454,8 +454,8 @@ async def test_after_a_long_hold_the_phone_has_time_to_speak_again() -> None:
         await asyncio.sleep(1.0)
         await port.port.reanswer(phone.describe())
         await asyncio.sleep(0.2)
-        assert not port.all(Lost)
-        await port.wait_for(lambda event: isinstance(event, Lost))
+        assert not port.all(PortLost)
+        await port.wait_for(lambda event: isinstance(event, PortLost))
 
 
 async def test_a_description_whose_address_can_not_be_used_changes_nothing() -> None:
@@ -491,7 +491,7 @@ async def test_a_phone_that_still_rings_is_not_lost() -> None:
         await port.port.offer()
         await port.port.accept(phone.describe("answer"))
         await asyncio.sleep(0.5)
-        assert not port.all(Lost)
+        assert not port.all(PortLost)
 
 
 async def test_packets_pass_through_two_ports_without_a_codec() -> None:
@@ -502,9 +502,9 @@ async def test_packets_pass_through_two_ports_without_a_codec() -> None:
         right.port.divert(left.port.forward)
         talking = asyncio.create_task(talk(120, (alice, 440), (bob, 620)))
         await alice.port.dtmf("3")
-        await left.wait_for(lambda event: event == DigitHeard("3", 100))
+        await left.wait_for(lambda event: event == PortDigitHeard("3", 100))
         await right.port.dtmf("3")
-        await bob.wait_for(lambda event: event == DigitHeard("3", 100))
+        await bob.wait_for(lambda event: event == PortDigitHeard("3", 100))
         await talking
         assert clearest(bob.sound, 440) > 0.95
         assert clearest(alice.sound, 620) > 0.95

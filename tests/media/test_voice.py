@@ -12,7 +12,7 @@ from sinchphone.audio.tones import Sine
 from sinchphone.errors import DeviceError
 from sinchphone.exchange.destinations.prompts import load
 from sinchphone.media.local_audio import voice as module
-from sinchphone.media.local_audio.voice import Voice, is_headset, make_voice
+from sinchphone.media.local_audio.voice import VoiceProcessing, is_headset, make_voice
 from sinchphone.media.sound import VoiceOptions
 
 BLOCK = 480
@@ -40,7 +40,7 @@ def room(far: Samples, delay_ms: float, drift_ppm: float = 0) -> Samples:
     return np.rint(np.concatenate([np.zeros(int(delay_ms * RATE / 1000)), echo])[: len(far)] * 32_768).astype(np.int16)
 
 
-def cleaned(voice: Voice, captured: Samples, played: Samples) -> Samples:
+def cleaned(voice: VoiceProcessing, captured: Samples, played: Samples) -> Samples:
     """Block by block, as the devices' threads do it: the loudspeaker two blocks ahead."""
     out = []
     starts = range(0, len(captured) - BLOCK + 1, BLOCK)
@@ -51,7 +51,7 @@ def cleaned(voice: Voice, captured: Samples, played: Samples) -> Samples:
     return np.concatenate(out)
 
 
-def canceller(**options: object) -> Voice:
+def canceller(**options: object) -> VoiceProcessing:
     voice = make_voice(VoiceOptions(echo_cancel="on", **options), "speakers")  # type: ignore[arg-type]
     assert voice is not None
     return voice

@@ -13,7 +13,7 @@ from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import CODECS
-from sinchphone.media.port import CandidateFound, Connected, DigitHeard, MediaPort, PortEvent, PortOptions, RtpPortOptions
+from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortDigitHeard, PortEvent, PortOptions, RtpPortOptions
 from sinchphone.media.rtp.port import RtpPort
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.webrtc.port import WebRtcPort
@@ -152,11 +152,11 @@ async def test_digits_are_heard_exactly_and_are_no_loss(codec: str, clock_rate: 
         talking = asyncio.create_task(talk(200, (caller, 440), (callee, 620)))
         await caller.port.dtmf("09*#w")
         await callee.port.dtmf("AD")
-        await callee.wait_for(DigitHeard, 4)
-        await caller.wait_for(DigitHeard, 2)
+        await callee.wait_for(PortDigitHeard, 4)
+        await caller.wait_for(PortDigitHeard, 2)
         await talking
-        assert callee.all(DigitHeard) == [DigitHeard(digit, 100) for digit in "09*#"]
-        assert caller.all(DigitHeard) == [DigitHeard(digit, 100) for digit in "AD"]
+        assert callee.all(PortDigitHeard) == [PortDigitHeard(digit, 100) for digit in "09*#"]
+        assert caller.all(PortDigitHeard) == [PortDigitHeard(digit, 100) for digit in "AD"]
         for peer in (caller, callee):
             stats = await peer.port.stats()
             assert stats.packets_lost == 0
@@ -222,7 +222,7 @@ async def test_ports_of_the_media_thread_pass_packets_and_digits_too() -> None:
             async with asyncio.timeout(PATIENCE):
                 async for event in two.events():
                     heard.append(event)
-                    if event == DigitHeard("1", 100):
+                    if event == PortDigitHeard("1", 100):
                         break
                 tone = Sine(500)
                 for _ in range(200):

@@ -23,9 +23,9 @@ from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.media.port import CandidateFound, Connected, Failed, FirstPacket, IceServer, Lost, PortEvent, PortOptions
+from sinchphone.media.port import CandidateFound, Connected, FirstPacket, IceServer, PortEvent, PortFailed, PortLost, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.media.webrtc.secure import Certificate, Identity
+from sinchphone.media.webrtc.secure import DtlsCertificate, DtlsIdentity
 from sinchphone.protocol.jsep import Candidate, Description
 
 HERE = PortOptions(loopback=True)
@@ -278,7 +278,7 @@ async def test_a_certificate_that_is_not_the_announced_one_fails_the_call() -> N
         start = answer.sdp.index("sha-256 ") + 8
         forged = answer.sdp[:start] + ("00" if answer.sdp[start : start + 2] != "00" else "11") + answer.sdp[start + 2 :]
         await caller.port.accept(Description("answer", forged))
-        assert "DTLS" in (await caller.wait_for(Failed)).reason
+        assert "DTLS" in (await caller.wait_for(PortFailed)).reason
         assert not caller.has(Connected)
 
 
@@ -286,7 +286,7 @@ async def test_nobody_there_fails_after_the_connect_timeout() -> None:
     async with a_peer(WebRtcPort(PortOptions(loopback=True, connect_timeout_s=0.3))) as caller, a_peer(WebRtcPort(HERE)) as callee:
         started = time.monotonic()
         await caller.port.accept(await callee.port.answer(await caller.port.offer()))  # and no candidate ever comes
-        assert "0.3 s" in (await caller.wait_for(Failed)).reason
+        assert "0.3 s" in (await caller.wait_for(PortFailed)).reason
         assert 0.25 < time.monotonic() - started < 3
 
 
@@ -298,7 +298,7 @@ async def test_a_peer_that_vanishes_is_lost_in_bounded_time() -> None:
         for protocol in callee.port._path.ice._protocols:
             protocol.transport.abort()  # no goodbye
         started = time.monotonic()
-        lost = await caller.wait_for(Lost)
+        lost = await caller.wait_for(PortLost)
         assert 0.8 <= lost.silent_s < 3
         assert time.monotonic() - started < 3
 
@@ -308,8 +308,8 @@ async def test_a_peer_that_says_nothing_but_is_there_is_not_lost() -> None:
     async with two_peers(quick, quick) as (caller, callee):
         await connect(caller, callee)
         await asyncio.sleep(2.0)  # consent alone keeps it
-        assert not caller.has(Lost)
-        assert not callee.has(Lost)
+        assert not caller.has(PortLost)
+        assert not callee.has(PortLost)
 
 
 async def test_a_peer_that_closes_is_lost_at_once() -> None:
@@ -318,7 +318,7 @@ async def test_a_peer_that_closes_is_lost_at_once() -> None:
         await talk(5, (caller, 440), (callee, 620))
         started = time.monotonic()
         await callee.port.close()
-        assert (await caller.wait_for(Lost)).silent_s < 1
+        assert (await caller.wait_for(PortLost)).silent_s < 1
         assert time.monotonic() - started < 1
 
 
@@ -421,7 +421,7 @@ async def test_datagrams_of_strangers_change_nothing() -> None:
                 stranger.sendto(bytes([first, 203, 0, 1]) + bytes(40), (targets[0].host, targets[0].port))
         await talk(200, (caller, 440), (callee, 620))
         assert clearest(caller.sound, 620) > 0.95
-        assert not caller.has(Lost)
+        assert not caller.has(PortLost)
 
 
 class ToneTrack(MediaStreamTrack):
@@ -518,7 +518,7 @@ async def test_we_call_stock_aiortc() -> None:
             await stock.close()
 
 
-def rsa_identity() -> Identity:
+def rsa_identity() -> DtlsIdentity:
     """An identity as a gateway has it."""
     key = rsa.generate_private_key(65537, 2048)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway")])
@@ -526,7 +526,7 @@ def rsa_identity() -> Identity:
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
     builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
     unnatural: Any = key  # aiortc's type says elliptic curve
-    return Identity.of(Certificate(key=unnatural, cert=builder.sign(key, hashes.SHA256())))
+    return DtlsIdentity.of(DtlsCertificate(key=unnatural, cert=builder.sign(key, hashes.SHA256())))
 
 
 def address_of(peer: Peer) -> tuple[str, int]:
@@ -556,7 +556,7 @@ async def test_a_packet_that_is_too_long_kills_nothing_before_or_after_the_conne
             flood(callee)
             await talk(200, (caller, 440), (callee, 620))
             assert clearest(caller.sound, 620) > 0.95
-            assert not caller.has(Lost)
+            assert not caller.has(PortLost)
     assert complaints == []
 
 
@@ -569,7 +569,7 @@ async def test_a_fault_while_connecting_fails_the_call(monkeypatch: pytest.Monke
 
         monkeypatch.setattr(caller.port._path, "connect", fault)
         await set_up(caller, callee)
-        assert (await caller.wait_for(Failed)).reason
+        assert (await caller.wait_for(PortFailed)).reason
         assert not caller.has(Connected)
 
 

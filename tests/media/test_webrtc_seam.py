@@ -15,7 +15,7 @@ import sinchphone
 from sinchphone.media.port import PortOptions
 from sinchphone.media.rtp import secure as sdes
 from sinchphone.media.webrtc import ice, seam, secure
-from sinchphone.media.webrtc.secure import Certificate, Identity
+from sinchphone.media.webrtc.secure import DtlsCertificate, DtlsIdentity
 
 HOUSE = Path(sinchphone.__file__).parent
 OUTSIDE = {"aiortc", "aioice", "pylibsrtp"}
@@ -91,7 +91,7 @@ def test_a_candidate_still_has(name: str) -> None:
 async def test_every_private_name_that_is_used_is_listed() -> None:
     listed = {name for names in seam.PRIVATE_NAMES.values() for name in names}
     theirs = set(dir(plain_connection())) | set(dir(plain_transport()))
-    classes = (ice.IceConnection, ice.IceSocket, secure.SecurePath, secure.Certificate, secure._IceTransport)
+    classes = (ice.IceConnection, ice.IceSocket, secure.SecurePath, secure.DtlsCertificate, secure._IceTransport)
     ours = {name for cls in classes for name in own_names(cls)} - theirs
     assert (private_attributes(ice) | private_attributes(secure)) - ours - listed == set()
 
@@ -174,15 +174,15 @@ def test_the_checks_of_a_connection_are_those_that_we_replace() -> None:
 
 
 def test_our_certificate_is_made_by_the_library_and_has_a_sha_256_digest() -> None:
-    certificate = Certificate.generateCertificate()
-    assert isinstance(certificate, Certificate)
-    assert Identity.of(certificate).local.fingerprints[0].algorithm == "sha-256"
+    certificate = DtlsCertificate.generateCertificate()
+    assert isinstance(certificate, DtlsCertificate)
+    assert DtlsIdentity.of(certificate).local.fingerprints[0].algorithm == "sha-256"
 
 
 async def test_the_queue_of_dtls_datagrams_is_limited() -> None:
     """Attack: somebody sends DTLS-like datagrams before the handshake, until memory is full."""
     told = secure.PathListener(lambda data, control: None, lambda: None, lambda: None, lambda: None, lambda why: None)
-    path = secure.SecurePath(PortOptions(), Identity.create(), told, lambda candidate: None)
+    path = secure.SecurePath(PortOptions(), DtlsIdentity.create(), told, lambda candidate: None)
     for _ in range(10_000):
         path.ice.dtls_received(b"\x16", ("192.0.2.1", 1))
     assert path._below._inbox.empty()

@@ -11,7 +11,7 @@ from peerkit.raw import SDP, raw, tag_of
 from peerkit.sipp import scenario
 from peerkit.station import station
 
-from sinchphone.gateway.sip.calls import Answered, Ended, Refused, SipCall
+from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipCall, SipEnded
 from sinchphone.gateway.sip.limits import SourceLimits
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.transactions import Timing
@@ -26,10 +26,10 @@ async def test_thirty_percent_loss_between_two_of_us(media: MediaThread) -> None
         for _ in range(3):
             outgoing = await ada.call(f"sip:bob@{HOST}:{relay.port}", hz=700)
             incoming = await bob.next_call()
-            await outgoing.event(Answered)
+            await outgoing.event(SipAnswered)
             await outgoing.change("inactive")
             await incoming.hang_up()
-            assert isinstance(await outgoing.ended(), Ended)
+            assert isinstance(await outgoing.ended(), SipEnded)
             await outgoing.close()
             await incoming.close()
         assert relay.lost > 10
@@ -208,6 +208,6 @@ async def test_closing_the_agent_ends_what_is_open(tmp_path: Path, media: MediaT
     async with phone(tmp_path / "bob", "bob", hz=440) as bob:
         async with station(media) as us:
             call = await us.call(bob.uri)
-            await call.event(Answered)
+            await call.event(SipAnswered)
             await us.call(f"sip:nobody@{HOST}:{bob.port}")
         await bob.event("CALL_CLOSED")

@@ -9,7 +9,7 @@ from peerkit.sound import ENOUGH
 from peerkit.station import CALLER, station
 
 from sinchphone.exchange.tls import Issued
-from sinchphone.gateway.sip.calls import Answered, Reoffered
+from sinchphone.gateway.sip.calls import SipAnswered, SipReoffered
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
 
@@ -32,7 +32,7 @@ async def test_we_call_a_phone(
         station(media, certificate=issued.certificate, ca_file=issued.authority) as us,
     ):
         call = await us.call(address(bob, transport), hz=OUR_HZ, srtp=srtp)
-        await call.event(Answered)
+        await call.event(SipAnswered)
         await call.mouth.hears(PHONE_HZ)
         await call.port.dtmf("5#")
         assert [(await bob.event("CALL_DTMF_START"))["param"] for _ in range(2)] == ["5", "#"]
@@ -74,10 +74,10 @@ async def test_a_phone_holds_and_resumes(tmp_path: Path, media: MediaThread) -> 
         call = await us.next_call()
         await call.mouth.hears(PHONE_HZ)
         await ada.order("hold")
-        await call.until(lambda: sum(isinstance(one, Reoffered) for one in call.events) == 1)
+        await call.until(lambda: sum(isinstance(one, SipReoffered) for one in call.events) == 1)
         assert call.port.direction in ("recvonly", "inactive")
         await ada.order("resume")
-        await call.until(lambda: sum(isinstance(one, Reoffered) for one in call.events) == 2)
+        await call.until(lambda: sum(isinstance(one, SipReoffered) for one in call.events) == 2)
         assert call.port.direction == "sendrecv"
         call.mouth.heard.clear()
         await call.mouth.hears(PHONE_HZ)
@@ -88,7 +88,7 @@ async def test_a_phone_holds_and_resumes(tmp_path: Path, media: MediaThread) -> 
 async def test_we_hold_a_phone_and_resume(tmp_path: Path, media: MediaThread) -> None:
     async with station(media) as us, phone(tmp_path / "bob", "bob", hz=PHONE_HZ) as bob:
         call = await us.call(bob.uri, hz=OUR_HZ)
-        await call.event(Answered)
+        await call.event(SipAnswered)
         await call.mouth.hears(PHONE_HZ)
         await call.change("inactive")
         await call.mouth.hears_nothing()
@@ -108,7 +108,7 @@ async def test_a_phone_registers_with_a_password_and_is_called_where_it_is(tmp_p
         assert us.registrar is not None
         (contact,) = us.registrar.contacts("ada")
         call = await us.call(str(contact.uri), hz=OUR_HZ, caller=CALLER)
-        await call.event(Answered)
+        await call.event(SipAnswered)
         await call.mouth.hears(PHONE_HZ)
         await call.hang_up()
         await ada.event("CALL_CLOSED")
@@ -131,7 +131,7 @@ async def test_a_stranger_with_no_password_gets_no_call(tmp_path: Path, media: M
 async def test_our_name_is_shown(tmp_path: Path, media: MediaThread) -> None:
     async with station(media) as us, phone(tmp_path / "bob", "bob", hz=PHONE_HZ) as bob:
         call = await us.call(bob.uri, caller=SipAddress(parse_uri(f"sip:+15550100@{HOST}"), "Zoë"), headers={"x-colour": "blue"})
-        await call.event(Answered)
+        await call.event(SipAnswered)
         await call.hang_up()
         await bob.program.says("+15550100")
         assert "x-colour: blue" in bob.program.output.lower()

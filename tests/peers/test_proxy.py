@@ -12,7 +12,7 @@ from peerkit.station import station
 
 from sinchphone.exchange.tls import Issued
 from sinchphone.gateway.sip.agent import TrunkPeer
-from sinchphone.gateway.sip.calls import Answered, Ended, Refused
+from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipEnded
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
@@ -43,7 +43,7 @@ async def test_we_call_a_phone_through_the_proxy(
     ):
         caller = SipAddress(parse_uri(f"sip:exchange@{HOST}"))
         call = await us.call(proxy.address("bob", transport), hz=OUR_HZ, srtp=srtp, credentials=US, caller=caller)
-        await call.event(Answered)
+        await call.event(SipAnswered)
         await call.mouth.hears(PHONE_HZ)
         await bob.press("3")
         await call.hears_digits("3")
@@ -54,7 +54,7 @@ async def test_we_call_a_phone_through_the_proxy(
         assert "record-route" in bob.program.output.lower()
         if transport == "udp":
             await bob.order("hangup")
-            assert isinstance(await call.ended(), Ended)
+            assert isinstance(await call.ended(), SipEnded)
         else:
             await call.hang_up()
         await bob.event("CALL_CLOSED")

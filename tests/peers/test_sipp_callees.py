@@ -10,7 +10,7 @@ from peerkit.programs import HOST
 from peerkit.sipp import scenario
 from peerkit.station import OurCall, Station, station
 
-from sinchphone.gateway.sip.calls import Answered, Early, Ended, Refused, Reoffered, Ringing, SipError
+from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipEarly, SipEnded, SipError, SipReoffered, SipRinging
 from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
@@ -22,7 +22,7 @@ QUICK = Timing(t1=0.01, t2=0.08, t4=0.1)  # give up after 0.64 s
 
 async def answered(us: Station, uri: str, **more: object) -> OurCall:
     call = await us.call(uri, **more)
-    await call.event(Answered)
+    await call.event(SipAnswered)
     return call
 
 
@@ -30,8 +30,8 @@ async def answered(us: Station, uri: str, **more: object) -> OurCall:
 async def test_rings_answers_and_returns_our_sound(tmp_path: Path, media: MediaThread, transport: str) -> None:
     async with scenario("uas_answer", tmp_path / "bob", transport=transport, echo=True) as bob, station(media) as us:  # type: ignore[arg-type]
         call = await us.call(f"{bob.uri};transport={transport}", hz=700)
-        await call.event(Answered)
-        assert [type(one) for one in call.events] == [Ringing, Answered]
+        await call.event(SipAnswered)
+        assert [type(one) for one in call.events] == [SipRinging, SipAnswered]
         await call.mouth.hears(700)
         await call.hang_up()
         await bob.succeeds()
@@ -50,10 +50,10 @@ async def test_answers_with_another_codec(tmp_path: Path, media: MediaThread) ->
 async def test_sound_before_the_answer_is_heard_and_ringing_after_it_doesnt_end_it(tmp_path: Path, media: MediaThread) -> None:
     async with scenario("uas_early_media", tmp_path / "bob") as bob, station(media) as us:
         call = await us.call(bob.uri)
-        await call.event(Early)
+        await call.event(SipEarly)
         await call.until(lambda: any(abs(frame.astype(int)).max() > 500 for frame in call.mouth.heard))
-        await call.event(Answered)
-        assert [type(one) for one in call.events] in ([Early, Ringing, Answered], [Early, Answered])
+        await call.event(SipAnswered)
+        assert [type(one) for one in call.events] in ([SipEarly, SipRinging, SipAnswered], [SipEarly, SipAnswered])
         await call.hang_up()
         await bob.succeeds()
 
@@ -79,7 +79,7 @@ async def test_refuses_and_is_acknowledged(tmp_path: Path, media: MediaThread, s
 async def test_rings_until_we_give_up(tmp_path: Path, media: MediaThread) -> None:
     async with scenario("uas_rings_until_cancel", tmp_path / "bob") as bob, station(media) as us:
         call = await us.call(bob.uri)
-        await call.event(Ringing)
+        await call.event(SipRinging)
         await call.hang_up()
         await bob.succeeds()
 
@@ -94,9 +94,9 @@ async def test_rings_until_the_agents_own_limit(tmp_path: Path, media: MediaThre
 async def test_answers_in_the_moment_in_which_we_give_up(tmp_path: Path, media: MediaThread) -> None:
     async with scenario("uas_cancel_crosses_200", tmp_path / "bob") as bob, station(media) as us:
         call = await us.call(bob.uri)
-        await call.event(Ringing)
+        await call.event(SipRinging)
         await call.hang_up()
-        assert not any(isinstance(one, Answered) for one in call.events)
+        assert not any(isinstance(one, SipAnswered) for one in call.events)
         await bob.succeeds()
 
 
@@ -139,8 +139,8 @@ async def test_a_change_is_repeated_where_it_must_be(
 async def test_a_reliable_response_is_acknowledged_and_its_description_taken(tmp_path: Path, media: MediaThread, name: str) -> None:
     async with scenario(name, tmp_path / "bob", echo=True) as bob, station(media) as us:
         call = await us.call(bob.uri, hz=700)
-        await call.event(Early)
-        await call.event(Answered)
+        await call.event(SipEarly)
+        await call.event(SipAnswered)
         await call.connect()
         await call.mouth.hears(700)
         await call.hang_up()
@@ -151,9 +151,9 @@ async def test_a_reliable_response_is_acknowledged_and_its_description_taken(tmp
 async def test_puts_us_on_hold_and_takes_us_back(tmp_path: Path, media: MediaThread, name: str) -> None:
     async with scenario(name, tmp_path / "bob", echo=True) as bob, station(media) as us:
         call = await answered(us, bob.uri, hz=700)
-        await call.until(lambda: sum(isinstance(one, Reoffered) for one in call.events) == 1)
+        await call.until(lambda: sum(isinstance(one, SipReoffered) for one in call.events) == 1)
         assert call.port.direction in ("recvonly", "inactive")
-        await call.until(lambda: sum(isinstance(one, Reoffered) for one in call.events) == 2)
+        await call.until(lambda: sum(isinstance(one, SipReoffered) for one in call.events) == 2)
         assert call.port.direction == "sendrecv"
         call.mouth.heard.clear()
         await call.mouth.hears(700)
@@ -200,7 +200,7 @@ async def test_two_phones_answer_and_the_second_is_hung_up(tmp_path: Path, media
 async def test_hangs_up(tmp_path: Path, media: MediaThread) -> None:
     async with scenario("uas_hangs_up", tmp_path / "bob") as bob, station(media) as us:
         call = await answered(us, bob.uri)
-        assert isinstance(await call.ended(), Ended)
+        assert isinstance(await call.ended(), SipEnded)
         await bob.succeeds()
 
 
@@ -209,7 +209,7 @@ async def test_two_byes_cross(tmp_path: Path, media: MediaThread) -> None:
         call = await answered(us, bob.uri)
         await call.hang_up()
         await bob.succeeds()
-        assert sum(isinstance(one, Ended | Refused) for one in call.events) == 1
+        assert sum(isinstance(one, SipEnded | Refused) for one in call.events) == 1
 
 
 async def test_knows_no_telephone_events_and_gets_info(tmp_path: Path, media: MediaThread) -> None:

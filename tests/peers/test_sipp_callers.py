@@ -7,7 +7,7 @@ import pytest
 from peerkit.sipp import scenario
 from peerkit.station import station
 
-from sinchphone.gateway.sip.calls import Ended, SipCall
+from sinchphone.gateway.sip.calls import SipCall, SipEnded
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.transactions import Timing
 
@@ -21,7 +21,7 @@ async def test_calls_and_hangs_up(tmp_path: Path, media: MediaThread, transport:
         call = await us.next_call()
         assert call.sip.target.user == "bob"
         await ada.succeeds()
-        assert isinstance(await call.ended(), Ended)
+        assert isinstance(await call.ended(), SipEnded)
 
 
 async def test_twenty_calls_at_once(tmp_path: Path, media: MediaThread) -> None:
@@ -88,7 +88,7 @@ async def test_gives_up_while_it_rings(tmp_path: Path, media: MediaThread) -> No
         async with scenario("uac_cancels", tmp_path / "a", target=us.at) as ada:
             await ada.succeeds()
         (end,) = await asyncio.wait_for(ended, 20)
-        assert isinstance(end, Ended)
+        assert isinstance(end, SipEnded)
 
 
 async def test_is_refused(tmp_path: Path, media: MediaThread) -> None:

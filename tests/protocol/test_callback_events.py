@@ -8,12 +8,12 @@ from sinchphone.protocol.auth import verify_request
 from sinchphone.protocol.callback_events import (
     CallDomain,
     CallFacts,
+    CallResult,
     DisconnectedCallEvent,
     Identity,
     IdentityType,
     IncomingCallEvent,
     Reason,
-    Result,
     sign_callback,
     write_ace,
     write_dice,
@@ -82,11 +82,11 @@ def test_an_answered_call_brings_the_cookies_back() -> None:
 
 def test_a_disconnected_call_says_why_and_how_long() -> None:
     to = Identity(IdentityType.SIP, "bob@pbx.example")
-    answered = DisconnectedCallEvent(to=to, caller="ada", reason=Reason.CALLER_HANGUP, result=Result.ANSWERED, duration_s=12)
+    answered = DisconnectedCallEvent(to=to, caller="ada", reason=Reason.CALLER_HANGUP, result=CallResult.ANSWERED, duration_s=12)
     body = json.loads(write_dice(FACTS, answered, {}, NOW))
     assert (body["reason"], body["result"], body["duration"], body["from"]) == ("CALLERHANGUP", "ANSWERED", 12, "ada")
     assert (body["to"], body["debit"]) == ({"type": "sip", "endpoint": "bob@pbx.example"}, {"currencyId": "USD", "amount": 0})
-    busy = DisconnectedCallEvent(to=to, caller="private", reason=Reason.BUSY, result=Result.BUSY)
+    busy = DisconnectedCallEvent(to=to, caller="private", reason=Reason.BUSY, result=CallResult.BUSY)
     assert "duration" not in json.loads(write_dice(FACTS, busy, {}, NOW))
 
 

@@ -1,14 +1,15 @@
 """RTP and RTCP bytes against aiortc's reading of them, and the counters of a receiver report."""
 
-from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket, RtpPacket
+from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpRrPacket, RtcpSdesPacket, RtcpSrPacket
+from aiortc.rtp import RtpPacket as AiortcPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.protocol.rtp import (
-    Packet,
     Reception,
-    Report,
     ReportBlock,
+    RtcpReport,
+    RtpPacket,
     SenderInfo,
     block_about,
     decode_packet,
@@ -24,14 +25,14 @@ from sinchphone.protocol.rtp import (
 BITS_16, BITS_24S, BITS_32 = st.integers(0, 0xFFFF), st.integers(-0x800000, 0x7FFFFF), st.integers(0, 0xFFFFFFFF)
 BLOCKS = st.builds(ReportBlock, BITS_32, st.integers(0, 255), BITS_24S, BITS_32, BITS_32, BITS_32, BITS_32)
 SENDERS = st.builds(SenderInfo, st.integers(0, (1 << 64) - 1), BITS_32, BITS_32, BITS_32)
-REPORTS = st.builds(Report, BITS_32, st.none() | SENDERS, st.lists(BLOCKS, max_size=3).map(tuple))
+REPORTS = st.builds(RtcpReport, BITS_32, st.none() | SENDERS, st.lists(BLOCKS, max_size=3).map(tuple))
 
 
-@given(st.builds(Packet, st.integers(0, 127), BITS_16, BITS_32, BITS_32, st.binary(min_size=1, max_size=200), st.booleans()))
-def test_a_packet_is_read_as_it_was_written_by_us_and_by_the_library(packet: Packet) -> None:
+@given(st.builds(RtpPacket, st.integers(0, 127), BITS_16, BITS_32, BITS_32, st.binary(min_size=1, max_size=200), st.booleans()))
+def test_a_packet_is_read_as_it_was_written_by_us_and_by_the_library(packet: RtpPacket) -> None:
     data = encode_packet(packet)
     assert decode_packet(data) == packet
-    theirs = RtpPacket.parse(data)
+    theirs = AiortcPacket.parse(data)
     assert (theirs.payload_type, theirs.sequence_number, theirs.timestamp, theirs.ssrc) == (
         packet.payload_type,
         packet.sequence,
@@ -42,13 +43,13 @@ def test_a_packet_is_read_as_it_was_written_by_us_and_by_the_library(packet: Pac
 
 
 def test_sources_extensions_and_padding_are_left_out() -> None:
-    theirs = RtpPacket(payload_type=111, sequence_number=5, timestamp=6, ssrc=7, payload=b"sound")
+    theirs = AiortcPacket(payload_type=111, sequence_number=5, timestamp=6, ssrc=7, payload=b"sound")
     theirs.csrc = [1, 2]
     theirs.padding_size = 4
     data = bytearray(theirs.serialize())
     data[0] |= 0x10
     data[20:20] = b"\xbe\xde\x00\x01\x10\xff\x00\x00"  # a one-byte header extension
-    assert decode_packet(bytes(data)) == Packet(111, 5, 6, 7, b"sound")
+    assert decode_packet(bytes(data)) == RtpPacket(111, 5, 6, 7, b"sound")
 
 
 def test_a_packet_without_sound_is_none() -> None:
@@ -70,7 +71,7 @@ def test_any_bytes_are_a_packet_or_none_and_reports_or_no_reports(data: bytes) -
 
 
 @given(REPORTS)
-def test_a_report_is_read_as_it_was_written(report: Report) -> None:
+def test_a_report_is_read_as_it_was_written(report: RtcpReport) -> None:
     data = encode_report(report, "name")
     assert is_rtcp(data)
     assert decode_reports(data) == [report]
@@ -78,7 +79,7 @@ def test_a_report_is_read_as_it_was_written(report: Report) -> None:
 
 def test_the_library_reads_our_reports_and_our_goodbye() -> None:
     block = ReportBlock(9, 128, -3, 70_000, 12, 0x12345678, 65_536)
-    sender, name = RtcpPacket.parse(encode_report(Report(7, SenderInfo(1 << 40, 960, 2, 100), (block,)), "me"))
+    sender, name = RtcpPacket.parse(encode_report(RtcpReport(7, SenderInfo(1 << 40, 960, 2, 100), (block,)), "me"))
     assert isinstance(sender, RtcpSrPacket)
     assert (sender.ssrc, sender.sender_info.packet_count, sender.reports[0].packets_lost) == (7, 2, -3)
     assert (sender.reports[0].fraction_lost, sender.reports[0].highest_sequence, sender.reports[0].dlsr) == (128, 70_000, 65_536)
@@ -138,5 +139,5 @@ def test_a_report_from_the_future_is_no_negative_round_trip() -> None:
 
 def test_the_newest_block_about_us_counts() -> None:
     old, new, other = (ReportBlock(ssrc, loss, 0, 0, 0, 0, 0) for ssrc, loss in ((1, 10), (1, 20), (2, 30)))
-    assert block_about([Report(9, None, (old,)), Report(9, None, (other, new))], 1) == new
+    assert block_about([RtcpReport(9, None, (old,)), RtcpReport(9, None, (other, new))], 1) == new
     assert block_about([], 1) is None

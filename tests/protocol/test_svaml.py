@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.protocol.svaml import (
-    Answer,
+    AnswerCall,
     ConnectConf,
     ConnectMxp,
     ConnectPstn,
@@ -79,7 +79,7 @@ def test_every_instruction_is_read_in_order() -> None:
         {"name": "setCookie", "key": "a", "value": ""},
     )
     assert answer.instructions == (
-        Answer(),
+        AnswerCall(),
         Say("Hello", "en-GB"),
         PlayFiles((Spoken("One"), Fetched("https://example.org/two.wav"), Fetched("http://example.org/3.mp3")), "en-US"),
         SendDtmf("1w#"),

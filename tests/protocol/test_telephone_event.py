@@ -14,8 +14,8 @@ from sinchphone.protocol.telephone_event import (
     Digit,
     DigitReceiver,
     DigitSender,
-    Event,
     EventPacket,
+    TelephoneEvent,
     decode_event,
     encode_event,
 )
@@ -52,19 +52,19 @@ def heard(packets: Iterable[Sent], clock_rate: int = 8_000) -> str:
 
 
 def event(code: int, duration: int, *, end: bool = False) -> bytes:
-    return encode_event(Event(code, end, 10, duration))
+    return encode_event(TelephoneEvent(code, end, 10, duration))
 
 
 def test_the_payload_is_that_of_the_rfc() -> None:
     """RFC 4733 2.3 and the digit 9 of its 2.5.1.3."""
-    assert encode_event(Event(9, False, 7, 400)) == bytes([9, 7, 400 >> 8, 400 & 0xFF])
-    assert encode_event(Event(1, True, 10, 800)) == bytes([1, 0x80 | 10, 3, 32])
-    assert decode_event(bytes([11, 0xC0 | 20, 0, 160])) == Event(11, True, 20, 160)
+    assert encode_event(TelephoneEvent(9, False, 7, 400)) == bytes([9, 7, 400 >> 8, 400 & 0xFF])
+    assert encode_event(TelephoneEvent(1, True, 10, 800)) == bytes([1, 0x80 | 10, 3, 32])
+    assert decode_event(bytes([11, 0xC0 | 20, 0, 160])) == TelephoneEvent(11, True, 20, 160)
 
 
 @given(st.integers(0, 255), st.booleans(), st.integers(0, 63), st.integers(0, 65_535))
 def test_an_event_is_read_as_it_was_written(code: int, end: bool, volume: int, duration: int) -> None:
-    assert decode_event(encode_event(Event(code, end, volume, duration))) == Event(code, end, volume, duration)
+    assert decode_event(encode_event(TelephoneEvent(code, end, volume, duration))) == TelephoneEvent(code, end, volume, duration)
 
 
 @pytest.mark.parametrize("clock_rate", [8_000, 48_000])
@@ -208,7 +208,7 @@ def test_ends_with_time_stamps_of_their_own_are_one_digit() -> None:
     packets = [(1000, 960 * tick, False) for tick in range(1, 9)] + [(1000, 8640, True), (1960, 8640, True), (2920, 8640, True)]
     packets += [(20_000, 960 * tick, False) for tick in range(1, 9)] + [(20_000, 8640, True)]
     for number, (timestamp, duration, end) in enumerate(packets):
-        payload = encode_event(Event(4, end, 10, duration))
+        payload = encode_event(TelephoneEvent(4, end, 10, duration))
         digits += receiver.push(payload, timestamp, marker=duration == 960, clock_rate=48_000, now=number * 0.02)
     assert [one.digit for one in digits] == ["4", "4"]
     assert digits[0].duration_ms == 180

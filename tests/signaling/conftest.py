@@ -20,8 +20,8 @@ from sinchphone.signaling.instances import MemoryInstanceStore
 from sinchphone.signaling.ocra import calls as wire_calls
 from sinchphone.signaling.ocra import registration as wire_registration
 from sinchphone.signaling.ocra.dialect import OcraDialect
-from sinchphone.signaling.ocra.names import OPERATIONS, BearerToken, InstanceSignature, Operation, read_authorization
-from sinchphone.signaling.ocra.registration import Configuration
+from sinchphone.signaling.ocra.names import OPERATIONS, BearerToken, InstanceSignature, OcraOperation, read_authorization
+from sinchphone.signaling.ocra.registration import InstanceConfiguration
 from sinchphone.signaling.wire import Auth, ErrorCode, read_time
 
 APPLICATION = "app-1"
@@ -251,26 +251,26 @@ class PlatformDouble:
         return None
 
     def _answer(self, operation, request, body):
-        configuration = Configuration(
+        configuration = InstanceConfiguration(
             PubSubConfig("ps.example", True, "b", "s", "p"), Profile("b-1", "s-1", b"k" * 16), prolong_window_s=self.window_s
         )
         match operation:
-            case Operation.CREATE_INSTANCE:
+            case OcraOperation.CREATE_INSTANCE:
                 asked = wire_registration.read_instance_request(body)
                 number = len(self.instances) + 1
                 expire_at = asked.expire_at or (round(self.now + self.lifetime_s) if self.lifetime_s else None)
                 instance = Instance(f"i-{number}", b"instance secret %d" % number, asked.user_id, asked.device_id, expire_at)
                 self.instances[instance.id] = instance
                 return wire_registration.write_created(instance, configuration, asked.capabilities, asked.software)
-            case Operation.GET_CONFIG:
+            case OcraOperation.GET_CONFIG:
                 return wire_registration.write_configuration(configuration)
-            case Operation.PROLONG_INSTANCE:
+            case OcraOperation.PROLONG_INSTANCE:
                 asked_for = wire_registration.read_prolong_request(body)
                 return wire_registration.write_prolonged(request.match_info["instance"], asked_for or round(self.now + self.lifetime_s))
-            case Operation.PLACE_CALL:
+            case OcraOperation.PLACE_CALL:
                 return wire_calls.write_placement(PLACEMENT, self.now)
-            case Operation.GET_ICE_SERVERS:
-                return wire_calls.write_ice_servers((wire_calls.IceServer(("stun:a",)),))
+            case OcraOperation.GET_ICE_SERVERS:
+                return wire_calls.write_ice_servers((wire_calls.OfferedIceServer(("stun:a",)),))
         return b""
 
 

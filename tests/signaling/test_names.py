@@ -15,15 +15,22 @@ from sinchphone.signaling import refusals
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, Placement, Profile, PubSubConfig, RemoteInstance
 from sinchphone.signaling.ocra import calls as wire_calls
 from sinchphone.signaling.ocra import registration as wire_registration
-from sinchphone.signaling.ocra.calls import IceServer, PushRequest
-from sinchphone.signaling.ocra.names import OPERATIONS, BearerToken, InstanceSignature, Operation, read_authorization, write_authorization
-from sinchphone.signaling.ocra.registration import Configuration, InstanceRequest
+from sinchphone.signaling.ocra.calls import OfferedIceServer, PushRequest
+from sinchphone.signaling.ocra.names import (
+    OPERATIONS,
+    BearerToken,
+    InstanceSignature,
+    OcraOperation,
+    read_authorization,
+    write_authorization,
+)
+from sinchphone.signaling.ocra.registration import InstanceConfiguration, InstanceRequest
 from sinchphone.signaling.software import Software
 from sinchphone.signaling.wire import Auth, ErrorCode, read_time, write_time
 
 SOFTWARE = Software("1.0", "js", "Linux", "model", "name")
 INSTANCE = Instance("i-1", b"secret", "alice", "d-1", 1_800_000_000.25)
-CONFIGURATION = Configuration(
+CONFIGURATION = InstanceConfiguration(
     PubSubConfig("127.0.0.1:4600", False, "sub-b", "sub-s", "pub-s"),
     Profile("b-1", "s-1", b"k" * 16),
     ("stun:stun.example:3478",),
@@ -35,12 +42,12 @@ CALL = CallRequest("01J9ZK3M6Q4B8V7N2T5X0YHDRA", Domain.PSTN, "+46700000001", De
 
 
 def test_every_operation_has_an_endpoint_and_no_two_share_one():
-    assert set(OPERATIONS) == set(Operation)
-    assert len({(endpoint.verb, endpoint.template) for endpoint in OPERATIONS.values()}) == len(Operation)
+    assert set(OPERATIONS) == set(OcraOperation)
+    assert len({(endpoint.verb, endpoint.template) for endpoint in OPERATIONS.values()}) == len(OcraOperation)
 
 
 def test_the_known_path_of_the_push_profile():
-    path = OPERATIONS[Operation.SET_PUSH_PROFILE].path(user="alice", instance="i-1")
+    path = OPERATIONS[OcraOperation.SET_PUSH_PROFILE].path(user="alice", instance="i-1")
     assert path == "/ocra/v1/users/alice/instances/i-1/pushProfile"
 
 
@@ -55,17 +62,17 @@ def test_the_route_pattern_matches_exactly_the_paths():
 @pytest.mark.parametrize("user", ["", ".", ".."])
 def test_attack_a_user_id_cannot_climb_the_path(user):
     with pytest.raises(LocalProtocolError):
-        OPERATIONS[Operation.PLACE_CALL].path(user=user, instance="i-1")
+        OPERATIONS[OcraOperation.PLACE_CALL].path(user=user, instance="i-1")
 
 
 def test_a_user_id_cannot_bring_in_another_placeholder():
-    path = OPERATIONS[Operation.PLACE_CALL].path(user="{instance}", instance="i-1")
+    path = OPERATIONS[OcraOperation.PLACE_CALL].path(user="{instance}", instance="i-1")
     assert path == "/ocra/v1/users/%7Binstance%7D/instances/i-1/calls"
 
 
 def test_only_creating_and_prolonging_take_the_token():
     by_token = {operation for operation, endpoint in OPERATIONS.items() if endpoint.auth is Auth.TOKEN}
-    assert by_token == {Operation.CREATE_INSTANCE, Operation.PROLONG_INSTANCE}
+    assert by_token == {OcraOperation.CREATE_INSTANCE, OcraOperation.PROLONG_INSTANCE}
 
 
 @pytest.mark.parametrize("credentials", [BearerToken("a.b.c"), InstanceSignature("i:1", "ab+/=")])
@@ -131,7 +138,7 @@ def test_an_instance_that_never_expires_reads_as_written():
 @pytest.mark.parametrize("origin", ["ps.example", "127.0.0.1:4600", "[::1]:4600", "[::1]"])
 @pytest.mark.parametrize("secure", [True, False])
 def test_a_configuration_reads_as_written(origin, secure):
-    configuration = Configuration(PubSubConfig(origin, secure, "b", "s", "p"), Profile("b-1", "s-1", b"k" * 32))
+    configuration = InstanceConfiguration(PubSubConfig(origin, secure, "b", "s", "p"), Profile("b-1", "s-1", b"k" * 32))
     assert wire_registration.read_configuration(wire_registration.write_configuration(configuration)) == configuration
 
 
@@ -284,12 +291,12 @@ def test_attack_json_that_is_too_deep_or_too_long_is_a_protocol_error(body):
 
 
 def test_ice_servers_read_as_written():
-    servers = (IceServer(("stun:a",)), IceServer(("turn:b", "turns:b"), "u", "p", 1_800_000_000.0))
+    servers = (OfferedIceServer(("stun:a",)), OfferedIceServer(("turn:b", "turns:b"), "u", "p", 1_800_000_000.0))
     assert wire_calls.read_ice_servers(wire_calls.write_ice_servers(servers)) == servers
 
 
 def test_a_password_is_not_in_what_is_logged():
-    assert "hush" not in repr(IceServer(("turn:b",), "u", "hush"))
+    assert "hush" not in repr(OfferedIceServer(("turn:b",), "u", "hush"))
 
 
 def test_a_push_reads_as_written():

@@ -25,7 +25,7 @@ from sinchphone.signaling.dialect import (
 )
 from sinchphone.signaling.instances import InstanceKey, StoredInstance, is_prolonging_due
 from sinchphone.signaling.ocra import calls as wire_calls
-from sinchphone.signaling.ocra.names import Operation
+from sinchphone.signaling.ocra.names import OcraOperation
 from sinchphone.signaling.wire import ErrorCode
 
 APPLICATION = "app-1"
@@ -53,7 +53,7 @@ async def test_registering_gives_instance_networks_and_profile(platform, dialect
     assert registration.instance == platform.instances["i-1"]
     assert registration.pubsub == PubSubConfig("ps.example", True, "b", "s", "p")
     assert registration.profile == Profile("b-1", "s-1", b"k" * 16)
-    assert platform.operations == [Operation.CREATE_INSTANCE]
+    assert platform.operations == [OcraOperation.CREATE_INSTANCE]
 
 
 async def test_the_next_run_takes_up_the_stored_instance_and_needs_no_token(platform, dialect_for):
@@ -62,7 +62,7 @@ async def test_the_next_run_takes_up_the_stored_instance_and_needs_no_token(plat
     await first.close()
     second = dialect_for(token="not even a token")
     assert (await second.register()).instance == platform.instances["i-1"]
-    assert platform.operations == [Operation.CREATE_INSTANCE, Operation.GET_CONFIG]
+    assert platform.operations == [OcraOperation.CREATE_INSTANCE, OcraOperation.GET_CONFIG]
 
 
 async def test_two_programs_of_one_user_at_the_same_time_are_two_devices(platform, dialect_for):
@@ -80,27 +80,27 @@ async def test_an_instance_that_the_platform_has_forgotten_is_registered_anew(pl
     assert (await second.register()).instance.id == "i-2"
     await second.close()
     assert (await dialect_for().register()).instance.id == "i-2"
-    assert platform.operations.count(Operation.CREATE_INSTANCE) == 2
+    assert platform.operations.count(OcraOperation.CREATE_INSTANCE) == 2
 
 
 @pytest.mark.parametrize("status", [401, 404, 410])
 async def test_confirming_registers_anew_when_the_platform_does_not_know_us(platform, dialect, status):
     assert (await dialect.confirm()).instance.id == "i-1"
-    platform.refuse(Operation.GET_CONFIG, status, ErrorCode.NOT_FOUND, "never heard of it")
+    platform.refuse(OcraOperation.GET_CONFIG, status, ErrorCode.NOT_FOUND, "never heard of it")
     assert (await dialect.confirm()).instance.id == "i-2"
-    assert platform.operations == [Operation.GET_CONFIG, Operation.GET_CONFIG, Operation.CREATE_INSTANCE]
+    assert platform.operations == [OcraOperation.GET_CONFIG, OcraOperation.GET_CONFIG, OcraOperation.CREATE_INSTANCE]
 
 
 async def test_registering_anew_happens_once_and_then_the_refusal_is_told(platform, dialect):
-    platform.refuse(Operation.GET_CONFIG, 401, ErrorCode.UNKNOWN_INSTANCE, "who?")
-    platform.refuse(Operation.CREATE_INSTANCE, 401, ErrorCode.INVALID_CREDENTIALS, "no such application")
+    platform.refuse(OcraOperation.GET_CONFIG, 401, ErrorCode.UNKNOWN_INSTANCE, "who?")
+    platform.refuse(OcraOperation.CREATE_INSTANCE, 401, ErrorCode.INVALID_CREDENTIALS, "no such application")
     with pytest.raises(AuthenticationError, match="can't register: no such application"):
         await dialect.confirm()
-    assert platform.operations == [Operation.GET_CONFIG, Operation.CREATE_INSTANCE]
+    assert platform.operations == [OcraOperation.GET_CONFIG, OcraOperation.CREATE_INSTANCE]
 
 
 async def test_confirming_while_the_platform_is_down_keeps_the_instance(platform, dialect):
-    platform.answers[Operation.GET_CONFIG] = web.Response(status=502)
+    platform.answers[OcraOperation.GET_CONFIG] = web.Response(status=502)
     with pytest.raises(PlatformError):
         await dialect.confirm()
     assert (await dialect.confirm()).instance.id == "i-1"
@@ -110,7 +110,7 @@ async def test_two_confirmations_at_once_register_once(platform, dialect):
     platform.instances.clear()
     registrations = await asyncio.gather(dialect.confirm(), dialect.confirm())
     assert registrations[0].instance == registrations[1].instance
-    assert platform.operations.count(Operation.CREATE_INSTANCE) == 1
+    assert platform.operations.count(OcraOperation.CREATE_INSTANCE) == 1
 
 
 async def test_an_expired_instance_is_not_tried(platform, dialect_for, store):
@@ -121,7 +121,7 @@ async def test_an_expired_instance_is_not_tried(platform, dialect_for, store):
     later = dialect_for(clock=lambda: time.time() + 100)
     platform.clock_ahead_s = 100
     assert (await later.register()).instance.id == "i-2"
-    assert Operation.GET_CONFIG not in platform.operations
+    assert OcraOperation.GET_CONFIG not in platform.operations
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ async def test_an_instance_that_is_due_is_prolonged_and_stored(platform, dialect
     kept = await stored(store, platform)
     assert kept.instance == registration.instance
     assert kept.issued_at == pytest.approx(time.time() + 250 * DAY, abs=60)
-    assert Operation.PROLONG_INSTANCE in platform.operations
+    assert OcraOperation.PROLONG_INSTANCE in platform.operations
 
 
 async def test_a_token_that_limits_the_registration_limits_the_instance(platform, dialect_for):
@@ -177,15 +177,15 @@ async def test_another_version_of_this_program_updates_its_instance(platform, di
     await second.register()
     await second.confirm()
     assert platform.operations == [
-        Operation.CREATE_INSTANCE,
-        Operation.GET_CONFIG,
-        Operation.UPDATE_INSTANCE,
-        Operation.GET_CONFIG,
+        OcraOperation.CREATE_INSTANCE,
+        OcraOperation.GET_CONFIG,
+        OcraOperation.UPDATE_INSTANCE,
+        OcraOperation.GET_CONFIG,
     ]
 
 
 async def test_a_device_that_takes_no_calls_says_so_and_takes_it_back_when_it_does(platform, dialect_for):
-    for takes_calls, operation in ((False, Operation.CREATE_INSTANCE), (True, Operation.UPDATE_INSTANCE)):
+    for takes_calls, operation in ((False, OcraOperation.CREATE_INSTANCE), (True, OcraOperation.UPDATE_INSTANCE)):
         one = dialect_for(takes_calls=takes_calls)
         await one.register()
         await one.close()
@@ -208,7 +208,7 @@ async def test_a_wrong_application_secret_is_an_authentication_error_with_the_pl
 
 async def test_a_call_is_placed_with_the_offer_and_gives_the_placement(platform, dialect):
     assert await dialect.place_call(CALL) == PLACEMENT
-    assert wire_calls.read_call_request(platform.body(Operation.PLACE_CALL)) == CALL
+    assert wire_calls.read_call_request(platform.body(OcraOperation.PLACE_CALL)) == CALL
 
 
 async def test_user_ids_with_odd_characters_are_signed_as_they_go_over_the_wire(platform, dialect_for):
@@ -220,7 +220,7 @@ async def test_user_ids_with_odd_characters_are_signed_as_they_go_over_the_wire(
 async def test_pushes_go_to_the_callees_devices_that_take_them(platform, dialect):
     placement = await dialect.place_call(CALL)
     await dialect.send_push("c-1", placement.instances, "Alice")
-    request = wire_calls.read_push(platform.body(Operation.SEND_PUSH))
+    request = wire_calls.read_push(platform.body(OcraOperation.SEND_PUSH))
     assert (request.user_id, request.instance_ids, request.display_name) == ("bob", ("i-7",), "Alice")
     assert json.loads(request.sinch)["user_id"] == "alice"
 
@@ -237,13 +237,13 @@ async def test_a_push_for_a_call_that_was_not_placed_is_a_local_error(dialect):
 
 async def test_a_call_report_is_sent_compressed_and_signed_as_sent(platform, dialect):
     await dialect.report_call(CallReport("c-1", True, "bob", Domain.MXP, "hung_up", 100.0, 101.0, 103.0, 103.5, 110.0))
-    report = json.loads(gzip.decompress(platform.body(Operation.REPORT_CALL)))
+    report = json.loads(gzip.decompress(platform.body(OcraOperation.REPORT_CALL)))
     assert (report["callId"], report["result"], report["direction"]) == ("c-1", "hung_up", "outbound")
     assert (report["duration"], report["setupDuration"], report["ringingDuration"], report["acceptingDuration"]) == (10.0, 1.0, 2.0, 0.5)
 
 
 async def test_ice_servers_are_given(dialect):
-    assert await dialect.ice_servers() == (wire_calls.IceServer(("stun:a",)),)
+    assert await dialect.ice_servers() == (wire_calls.OfferedIceServer(("stun:a",)),)
 
 
 async def test_calling_before_registering_is_a_local_error(dialect_for):

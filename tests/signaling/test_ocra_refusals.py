@@ -12,7 +12,7 @@ from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, 
 from sinchphone.protocol.jsep import Description
 from sinchphone.signaling import requests as rest
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
-from sinchphone.signaling.ocra.names import Operation
+from sinchphone.signaling.ocra.names import OcraOperation
 from sinchphone.signaling.wire import ErrorCode
 
 CALL = CallRequest("c-1", Domain.MXP, "bob", Description("offer", "v=0\r\n"), None, {"a": "ä"})
@@ -31,17 +31,17 @@ PLACEMENT = Placement("c-1", b"k" * 16, "s-2", (RemoteInstance("i-7", ("push",))
     ],
 )
 async def test_a_refusal_becomes_an_error_with_the_platforms_words(platform, dialect, status, code, error):
-    platform.refuse(Operation.PLACE_CALL, status, code, "bob is out")
+    platform.refuse(OcraOperation.PLACE_CALL, status, code, "bob is out")
     with pytest.raises(error, match="can't place the call: bob is out") as caught:
         await dialect.place_call(CALL)
     if error is PlatformError:
         assert (caught.value.status, caught.value.code) == (status, code)
-    assert platform.operations == [Operation.PLACE_CALL]
+    assert platform.operations == [OcraOperation.PLACE_CALL]
 
 
 @pytest.mark.parametrize("status", [302, 404, 418, 204])
 async def test_an_answer_that_is_not_the_platforms_names_operation_and_status(platform, dialect, status):
-    platform.answers[Operation.PLACE_CALL] = web.Response(status=status, headers={"Location": "/login"})
+    platform.answers[OcraOperation.PLACE_CALL] = web.Response(status=status, headers={"Location": "/login"})
     with pytest.raises(PlatformError, match=f"can't place the call: the platform answered {status}") as caught:
         await dialect.place_call(CALL)
     assert platform.base_url in caught.value.hint
@@ -62,7 +62,7 @@ async def test_an_answer_that_is_not_the_platforms_names_operation_and_status(pl
     ],
 )
 async def test_an_answer_that_does_not_fit_names_operation_status_and_first_member(platform, dialect, body, complaint):
-    platform.answers[Operation.PLACE_CALL] = web.Response(body=body)
+    platform.answers[OcraOperation.PLACE_CALL] = web.Response(body=body)
     with pytest.raises(PlatformError) as caught:
         await dialect.place_call(CALL)
     assert str(caught.value) == f"can't place the call: the platform answered 200, but {complaint}"
@@ -70,7 +70,7 @@ async def test_an_answer_that_does_not_fit_names_operation_status_and_first_memb
 
 
 async def test_attack_an_answer_without_end_is_not_read_to_its_end(platform, dialect):
-    platform.answers[Operation.PLACE_CALL] = web.Response(body=b" " * 10_000_000)
+    platform.answers[OcraOperation.PLACE_CALL] = web.Response(body=b" " * 10_000_000)
     with pytest.raises(PlatformError, match="longer than"):
         await dialect.place_call(CALL)
 
@@ -80,28 +80,28 @@ async def test_a_clock_that_is_off_is_corrected_once_and_the_request_repeated(pl
     platform.clock_ahead_s = difference_s
     assert await dialect.place_call(CALL) == PLACEMENT
     await dialect.ice_servers()
-    assert platform.operations == [Operation.PLACE_CALL, Operation.PLACE_CALL, Operation.GET_ICE_SERVERS]
+    assert platform.operations == [OcraOperation.PLACE_CALL, OcraOperation.PLACE_CALL, OcraOperation.GET_ICE_SERVERS]
 
 
 async def test_a_refusal_that_only_the_clock_explains_is_tried_again_whatever_it_says(platform, dialect):
     platform.clock_ahead_s = 7200
-    platform.answers[Operation.PLACE_CALL] = web.Response(status=403)
+    platform.answers[OcraOperation.PLACE_CALL] = web.Response(status=403)
     assert await dialect.place_call(CALL) == PLACEMENT
 
 
 async def test_a_refusal_about_the_clock_when_the_clock_is_right_is_not_repeated(platform, dialect):
-    platform.refuse(Operation.PLACE_CALL, 401, ErrorCode.CLOCK_DIFFERENCE, "your clock is odd")
+    platform.refuse(OcraOperation.PLACE_CALL, 401, ErrorCode.CLOCK_DIFFERENCE, "your clock is odd")
     with pytest.raises(AuthenticationError, match="your clock is odd"):
         await dialect.place_call(CALL)
-    assert platform.operations == [Operation.PLACE_CALL]
+    assert platform.operations == [OcraOperation.PLACE_CALL]
 
 
 async def test_a_small_difference_of_clocks_does_not_explain_a_refusal(platform, dialect):
     platform.clock_ahead_s = 10
-    platform.refuse(Operation.PLACE_CALL, 403, ErrorCode.FORBIDDEN, "calls are off")
+    platform.refuse(OcraOperation.PLACE_CALL, 403, ErrorCode.FORBIDDEN, "calls are off")
     with pytest.raises(ForbiddenError, match="calls are off"):
         await dialect.place_call(CALL)
-    assert platform.operations == [Operation.PLACE_CALL]
+    assert platform.operations == [OcraOperation.PLACE_CALL]
 
 
 async def test_a_token_that_is_refused_for_the_clock_says_so(platform, dialect_for):

@@ -16,7 +16,7 @@ from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Identi
 from sinchphone.signaling.instances import MemoryInstanceStore
 from sinchphone.signaling.papi.calls import read_placement, write_call_report, write_call_request, write_push_payload
 from sinchphone.signaling.papi.dialect import PapiDialect
-from sinchphone.signaling.papi.names import OPERATIONS, Operation
+from sinchphone.signaling.papi.names import OPERATIONS, PapiOperation
 from sinchphone.signaling.papi.registration import read_configuration, read_instance, read_timestamp
 from sinchphone.signaling.software import Software
 from sinchphone.signaling.transports import read_recipients, read_transport, write_message_counts, write_recipients
@@ -141,9 +141,9 @@ def test_an_instance_id_with_a_colon_is_refused() -> None:
 
 
 def test_paths_keep_plus_and_at() -> None:
-    path = OPERATIONS[Operation.AUTHENTICATE_NUMBER].path(identity="+46700000001")
+    path = OPERATIONS[PapiOperation.AUTHENTICATE_NUMBER].path(identity="+46700000001")
     assert path == "/v1/users/number/+46700000001/authentication"
-    assert OPERATIONS[Operation.AUTHENTICATE_USERNAME].path(identity="a/b c") == "/v1/users/username/a%2Fb%20c/authentication"
+    assert OPERATIONS[PapiOperation.AUTHENTICATE_USERNAME].path(identity="a/b c") == "/v1/users/username/a%2Fb%20c/authentication"
 
 
 # Behaviour

@@ -9,7 +9,7 @@ from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, 
 from sinchphone.signaling.pubsub import requests as pubsub_requests
 from sinchphone.signaling.pubsub import subscription as pubsub_subscription
 from sinchphone.signaling.pubsub.backoff import Backoff
-from sinchphone.signaling.pubsub.client import Interrupted, PubSub, Received, Resumed
+from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, Resumed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,11 @@ class Listener:
 
     @property
     def payloads(self):
-        return [event.payload for event in self.events if isinstance(event, Received)]
+        return [event.payload for event in self.events if isinstance(event, PayloadReceived)]
 
     @property
     def states(self):
-        return [type(event) for event in self.events if not isinstance(event, Received)]
+        return [type(event) for event in self.events if not isinstance(event, PayloadReceived)]
 
     async def stop(self):
         self.task.cancel()
@@ -74,7 +74,7 @@ async def test_the_first_event_says_that_the_subscription_stands(listener):
 async def test_messages_arrive_in_order_with_channel_and_timetoken(broker, listener, eventually):
     tokens = [await broker.post("news", number) for number in range(50)]
     await eventually(lambda: len(listener.payloads) == 50)
-    assert listener.events[1:] == [Received("news", number, token) for number, token in enumerate(tokens)]
+    assert listener.events[1:] == [PayloadReceived("news", number, token) for number, token in enumerate(tokens)]
 
 
 async def test_messages_of_other_channels_are_not_received(broker, listener, eventually):

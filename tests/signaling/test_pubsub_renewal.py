@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.signaling import transport
 from sinchphone.signaling.pubsub.backoff import Backoff
-from sinchphone.signaling.pubsub.client import PubSub, Received, Resumed
+from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, Resumed
 
 
 @pytest.fixture
@@ -29,9 +29,9 @@ async def test_a_renewed_subscription_goes_on_from_where_it_was(broker, pubsub, 
         pubsub.renew()
         await broker.post("news", number)
         await eventually(lambda before=before: len(broker.seen) > before)
-    await eventually(lambda: len([event for event in events if isinstance(event, Received)]) == 5)
-    assert [event.payload for event in events if isinstance(event, Received)] == [0, 1, 2, 3, 4]
-    assert [event for event in events if not isinstance(event, Received)] == [Resumed()]
+    await eventually(lambda: len([event for event in events if isinstance(event, PayloadReceived)]) == 5)
+    assert [event.payload for event in events if isinstance(event, PayloadReceived)] == [0, 1, 2, 3, 4]
+    assert [event for event in events if not isinstance(event, PayloadReceived)] == [Resumed()]
     assert pubsub.counters.interruptions == 0
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)

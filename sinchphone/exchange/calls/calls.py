@@ -19,7 +19,7 @@ from typing import Any
 
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
-from sinchphone.exchange.calls.line import Answerer, Destinations, Line, talk
+from sinchphone.exchange.calls.line import Answerer, CallLine, Destinations, talk
 from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS, CallWatch
 from sinchphone.exchange.directory.devices import Application, Device
@@ -162,7 +162,7 @@ class Calls:
         placement, key = _placement(request, ()), (caller.application.key, request.call_id)
         local = Client(request.identity, f"exchange-{uuid.uuid4()}", placement.signal_channel)
         subscribe_key = caller.application.signal.subscribe_key
-        line = Line(
+        line = CallLine(
             request,
             caller.application,
             caller.client,

@@ -22,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class CallLine:
     """A call that the exchange itself answers: what was asked for, both ends, and the key of their messages.
 
     ``local`` is our end: who we are, and the channel that the caller publishes to until it knows another.
@@ -47,7 +47,7 @@ class Line:
             yield posted.payload
 
 
-Answerer: TypeAlias = Callable[[Line], Awaitable[None]]  # returns when the call is over; cancelled when the exchange closes
+Answerer: TypeAlias = Callable[[CallLine], Awaitable[None]]  # returns when the call is over; cancelled when the exchange closes
 
 
 class Destinations(Protocol):
@@ -66,7 +66,7 @@ def post(broker: Broker, subscribe_key: str, channel: str, payload: object, publ
     broker.publish(subscribe_key, channel, payload, size=size, publisher=publisher, now=time.time())
 
 
-async def talk(answerer: Answerer, line: Line) -> None:
+async def talk(answerer: Answerer, line: CallLine) -> None:
     """Let an answerer have its call. Where it gives up with an error, the caller is told; a bug is also raised."""
     try:
         await answerer(line)
@@ -80,7 +80,7 @@ async def talk(answerer: Answerer, line: Line) -> None:
         raise
 
 
-async def _tell_failure(line: Line, code: int, reason: str) -> None:
+async def _tell_failure(line: CallLine, code: int, reason: str) -> None:
     failure = encode_failure(CallFailure(code, reason, "exchange"))
     message = Message(Method.ERROR, line.local, BodyType.ERROR, failure, {"to": line.caller.instance_id})
     for frame in split(encrypt(message, line.session_key, os.urandom(16)), line.request.call_id, str(secrets.randbelow(2_000_000_000))):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sinchphone.engine.attended_call import AttendedCall
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.exchange.calls.line import Line
+from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
@@ -35,14 +35,14 @@ CLOSING: Final = CallFailure(503, "The exchange is closing", "exchange")
 TOO_LONG: Final = CallFailure(408, "The call has reached its maximum duration", "exchange")
 
 
-async def attend(line: Line, plan: Plan, media: MediaThread) -> None:
+async def attend(line: CallLine, plan: Plan, media: MediaThread) -> None:
     """Let an attendant have the call, until it is over. ``media`` runs. Cancelling it hangs up, and says why."""
     act = await asyncio.to_thread(prepare, plan) if plan.recordings or plan.number else prepare(plan)
     call, channel = _call(line, Ticker(act.party, media), media)
     await _carry(line, call, channel, behave(call, act))
 
 
-async def take_seat(line: Line, rooms: Rooms, media: MediaThread) -> None:
+async def take_seat(line: CallLine, rooms: Rooms, media: MediaThread) -> None:
     """Give the caller a place in the conference room that was asked for, until the call is over. ``media`` runs. Cancelling it hangs
     up, and says why. Raises RefusedError where there is no place."""
     request, who = line.request, line.caller.user_id
@@ -63,7 +63,7 @@ async def _welcome(call: AttendedCall) -> None:
     await call.answer()
 
 
-def _call(line: Line, sound: Sound, media: MediaThread) -> tuple[AttendedCall, MxpChannel]:
+def _call(line: CallLine, sound: Sound, media: MediaThread) -> tuple[AttendedCall, MxpChannel]:
     request = line.request
     channel = MxpChannel(request.call_id, line.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
     channel.configure(line.session_key)
@@ -81,7 +81,7 @@ def _call(line: Line, sound: Sound, media: MediaThread) -> tuple[AttendedCall, M
     return call, channel
 
 
-async def _carry(line: Line, call: AttendedCall, channel: MxpChannel, attendance: Coroutine[Any, Any, None]) -> None:
+async def _carry(line: CallLine, call: AttendedCall, channel: MxpChannel, attendance: Coroutine[Any, Any, None]) -> None:
     """Carry the call to its end; ``attendance`` decides what becomes of it."""
     async with asyncio.TaskGroup() as group:
         running = group.create_task(call.run(), name=f"attended call {call.id}")
@@ -97,7 +97,7 @@ async def _carry(line: Line, call: AttendedCall, channel: MxpChannel, attendance
                 task.cancel()
 
 
-async def _feed(line: Line, channel: MxpChannel) -> None:
+async def _feed(line: CallLine, channel: MxpChannel) -> None:
     async for payload in line.frames():
         with suppress(RemoteProtocolError):
             channel.feed(parse_fragment(payload))

@@ -6,7 +6,7 @@ from functools import partial
 from types import ModuleType
 from typing import Final
 
-from sinchphone.exchange.calls.line import Answerer, Line
+from sinchphone.exchange.calls.line import Answerer, CallLine
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.destinations.dialplan import Plan, plan_for
 from sinchphone.exchange.directory.devices import Application
@@ -32,10 +32,10 @@ class Attendants:
         plan = plan_for(request.domain, request.identity)
         return None if plan is None else partial(self._attend, plan)
 
-    async def _attend(self, plan: Plan, line: Line) -> None:
+    async def _attend(self, plan: Plan, line: CallLine) -> None:
         await (await _load()).attend(line, plan, self._media.start())
 
-    async def _take_seat(self, line: Line) -> None:
+    async def _take_seat(self, line: CallLine) -> None:
         await (await _load()).take_seat(line, self._rooms, self._media.start())
 
 

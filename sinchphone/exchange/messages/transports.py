@@ -12,7 +12,7 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import transport_identity
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
 from sinchphone.exchange.store import Store, StoreError
-from sinchphone.signaling.dialect import Participant, Recipient, RemoteInstance, Transport
+from sinchphone.signaling.dialect import Recipient, RemoteInstance, Transport, TransportParticipant
 
 MAX_TRANSPORTS: Final = 2_000  # that one user opens
 IM_CAPABILITIES: Final = ("im", "im.1")
@@ -85,12 +85,12 @@ class Transports:
         members = self._transports.get((application.key, identifier))
         return members.key if members is not None and members.users.issuperset(users) else None
 
-    def _participant(self, application: Application, name: Recipient, user_id: str) -> Participant:
+    def _participant(self, application: Application, name: Recipient, user_id: str) -> TransportParticipant:
         """A user's devices, and the mailbox, which takes messages while they are away."""
         devices = application.users.get(user_id, {}).values()
         instances = [RemoteInstance(device.instance_id, device.capabilities) for device in devices]
         mailbox = RemoteInstance("mailbox", IM_CAPABILITIES)
-        return Participant(application.transport_channel(user_id), name, (*instances, mailbox))
+        return TransportParticipant(application.transport_channel(user_id), name, (*instances, mailbox))
 
     def _add(self, application: Application, identifier: str, users: frozenset[str], opened_by: str) -> None:
         _, key = transport_identity(application.secret, users)

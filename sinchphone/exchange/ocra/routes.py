@@ -22,9 +22,9 @@ from sinchphone.exchange.request_bodies import read_body, unpack
 from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.calls import read_call_request, read_push, write_ice_servers, write_placement
-from sinchphone.signaling.ocra.names import OPERATIONS, Operation
+from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.ocra.registration import (
-    Configuration,
+    InstanceConfiguration,
     read_instance_request,
     read_prolong_request,
     read_update_request,
@@ -36,7 +36,7 @@ from sinchphone.signaling.wire import TIMESTAMP_HEADER, Auth, ErrorCode
 
 FEATURES = {"CallReport.IncludeMxpEventLog": False, "WebRtc.UseTurn": False}
 
-_ONCE = frozenset({Operation.PLACE_CALL, Operation.SEND_PUSH})
+_ONCE = frozenset({OcraOperation.PLACE_CALL, OcraOperation.SEND_PUSH})
 
 _Route: TypeAlias = Callable[[web.Request], Awaitable[web.Response]]
 _Serve: TypeAlias = Callable[[web.Request, Device, bytes], Awaitable[bytes]]  # a signed operation: the device, the content, the answer
@@ -53,26 +53,26 @@ class OcraRoutes:
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add a route for every operation of the table."""
-        by_token: dict[Operation, _Route] = {
-            Operation.CREATE_INSTANCE: self._create_instance,
-            Operation.PROLONG_INSTANCE: self._prolong_instance,
+        by_token: dict[OcraOperation, _Route] = {
+            OcraOperation.CREATE_INSTANCE: self._create_instance,
+            OcraOperation.PROLONG_INSTANCE: self._prolong_instance,
         }
-        by_signature: dict[Operation, _Serve] = {
-            Operation.UPDATE_INSTANCE: self._update_instance,
-            Operation.GET_CONFIG: self._get_config,
-            Operation.PLACE_CALL: self._place_call,
-            Operation.GET_ICE_SERVERS: self._get_ice_servers,
-            Operation.SET_PUSH_PROFILE: self._set_push_profile,
-            Operation.DELETE_PUSH_PROFILE: self._delete_push_profile,
-            Operation.SEND_PUSH: self._send_push,
-            Operation.GET_FEATURES: self._get_features,
-            Operation.REPORT_CALL: self._report_call,
+        by_signature: dict[OcraOperation, _Serve] = {
+            OcraOperation.UPDATE_INSTANCE: self._update_instance,
+            OcraOperation.GET_CONFIG: self._get_config,
+            OcraOperation.PLACE_CALL: self._place_call,
+            OcraOperation.GET_ICE_SERVERS: self._get_ice_servers,
+            OcraOperation.SET_PUSH_PROFILE: self._set_push_profile,
+            OcraOperation.DELETE_PUSH_PROFILE: self._delete_push_profile,
+            OcraOperation.SEND_PUSH: self._send_push,
+            OcraOperation.GET_FEATURES: self._get_features,
+            OcraOperation.REPORT_CALL: self._report_call,
         }
         for operation, endpoint in OPERATIONS.items():
             route = by_token[operation] if endpoint.auth is Auth.TOKEN else self._signed(operation, by_signature[operation])
             router.add_route(endpoint.verb, endpoint.route, route)
 
-    def _signed(self, operation: Operation, serve: _Serve) -> _Route:
+    def _signed(self, operation: OcraOperation, serve: _Serve) -> _Route:
         """The route of an operation that devices sign."""
 
         async def answer(request: web.Request) -> web.Response:
@@ -108,7 +108,7 @@ class OcraRoutes:
         device = self._directory.register(registrant.application, asked, expire_at=expire_at, limited=limited, now=now)
         instance = Instance(device.instance_id, device.identity.secret, device.user_id, device.device_id, expire_at)
         configuration = _configuration(request, device)
-        return _answer(Operation.CREATE_INSTANCE, write_created(instance, configuration, device.capabilities, device.software))
+        return _answer(OcraOperation.CREATE_INSTANCE, write_created(instance, configuration, device.capabilities, device.software))
 
     async def _prolong_instance(self, request: web.Request) -> web.Response:
         received, now = await self._receive(request), time.time()
@@ -122,7 +122,7 @@ class OcraRoutes:
         check_limit(device, limited=registrant.instance_expires_at is not None)
         device.expire_at = _earliest(registrant.instance_expires_at, read_prolong_request(self._content(request, received)))
         self._directory.remember(device)
-        return _answer(Operation.PROLONG_INSTANCE, write_prolonged(device.instance_id, device.expire_at))
+        return _answer(OcraOperation.PROLONG_INSTANCE, write_prolonged(device.instance_id, device.expire_at))
 
     async def _update_instance(self, request: web.Request, device: Device, content: bytes) -> bytes:
         device.capabilities, device.software = read_update_request(content)
@@ -166,11 +166,11 @@ class OcraRoutes:
         return write_json({})
 
 
-def _answer(operation: Operation, body: bytes) -> web.Response:
+def _answer(operation: OcraOperation, body: bytes) -> web.Response:
     return web.Response(body=body, status=OPERATIONS[operation].status, content_type="application/json")
 
 
-def _configuration(request: web.Request, device: Device) -> Configuration:
+def _configuration(request: web.Request, device: Device) -> InstanceConfiguration:
     application, identity = device.application, device.identity
     pubsub = PubSubConfig(
         origin_of(request),
@@ -181,7 +181,7 @@ def _configuration(request: web.Request, device: Device) -> Configuration:
         identity.broadcast.publish_key,
     )
     own = application.transport_channel(device.user_id)
-    return Configuration(pubsub, Profile(identity.broadcast_channel, identity.signal_channel, identity.mxp_key, own))
+    return InstanceConfiguration(pubsub, Profile(identity.broadcast_channel, identity.signal_channel, identity.mxp_key, own))
 
 
 def _earliest(*limits: float | None) -> float | None:

@@ -27,7 +27,7 @@ DOMAINS: Final = {"data": Domain.MXP, "pstn": Domain.PSTN, "sip": Domain.SIP, "c
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceRequest:
+class PapiInstanceBody:
     """A new instance, or a renewed one."""
 
     capabilities: tuple[str, ...]
@@ -85,14 +85,14 @@ def read_profile(body: bytes) -> dict[str, Any]:
         raise RemoteProtocolError("the body should be JSON, but isn't") from error
 
 
-def read_instance(body: bytes) -> InstanceRequest:
+def read_instance(body: bytes) -> PapiInstanceBody:
     """The body of "create instance" and of "renew secret"."""
     record = Record.parse(body)
     version = record.optional_record("version")
     sdk, platform, system = (version.optional_text(name, limit=255) or "" for name in ("sdk", "platform", "os"))
     lifetime = record.number("expiresIn", default=MAX_LIFETIME_SECONDS, low=1)
     capabilities = record.optional_record("services").texts("calling")
-    return InstanceRequest(capabilities, Software(sdk, platform, system), min(lifetime, MAX_LIFETIME_SECONDS))
+    return PapiInstanceBody(capabilities, Software(sdk, platform, system), min(lifetime, MAX_LIFETIME_SECONDS))
 
 
 def read_call(domain: str, body: bytes) -> PlacedCall:

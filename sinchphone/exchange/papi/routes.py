@@ -28,12 +28,20 @@ from sinchphone.exchange.request_bodies import read_body
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.papi.names import API_ROOT, OPERATIONS, Operation
+from sinchphone.signaling.papi.names import API_ROOT, OPERATIONS, PapiOperation
 from sinchphone.signaling.transports import read_message_counts, read_recipients, write_transport
 from sinchphone.signaling.wire import TIMESTAMP_HEADER, Auth
 
 _TICKET_SECONDS = 86_400.0  # of a user who was made just now
-_ONCE = frozenset({Operation.PLACE_CALL, Operation.SEND_PUSH, Operation.PUSH_MESSAGE, Operation.CHANGE_PASSWORD, Operation.UPDATE_PROFILE})
+_ONCE = frozenset(
+    {
+        PapiOperation.PLACE_CALL,
+        PapiOperation.SEND_PUSH,
+        PapiOperation.PUSH_MESSAGE,
+        PapiOperation.CHANGE_PASSWORD,
+        PapiOperation.UPDATE_PROFILE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,34 +88,34 @@ class PapiRoutes:
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add a route for every operation of the table."""
-        serving: dict[Operation, _Serve] = {
-            Operation.CREATE_USER: self._create_user,
-            Operation.AUTHENTICATE_USERNAME: self._authenticate(IdentityKind.USERNAME),
-            Operation.AUTHENTICATE_EMAIL: self._authenticate(IdentityKind.EMAIL),
-            Operation.AUTHENTICATE_NUMBER: self._authenticate(IdentityKind.NUMBER),
-            Operation.CHANGE_PASSWORD: self._change_password,
-            Operation.GET_PROFILE: self._get_profile,
-            Operation.UPDATE_PROFILE: self._update_profile,
-            Operation.GET_CONFIG: self._get_config,
-            Operation.PLACE_CALL: self._place_call,
-            Operation.REPORT_CALL: self._report_call,
-            Operation.SEND_PUSH: self._send_push,
-            Operation.OPEN_TRANSPORT: self._open_transport,
-            Operation.GET_TRANSPORT: self._get_transport,
-            Operation.REPORT_MESSAGES: self._report_messages,
-            Operation.PUSH_MESSAGE: self._send_push,
+        serving: dict[PapiOperation, _Serve] = {
+            PapiOperation.CREATE_USER: self._create_user,
+            PapiOperation.AUTHENTICATE_USERNAME: self._authenticate(IdentityKind.USERNAME),
+            PapiOperation.AUTHENTICATE_EMAIL: self._authenticate(IdentityKind.EMAIL),
+            PapiOperation.AUTHENTICATE_NUMBER: self._authenticate(IdentityKind.NUMBER),
+            PapiOperation.CHANGE_PASSWORD: self._change_password,
+            PapiOperation.GET_PROFILE: self._get_profile,
+            PapiOperation.UPDATE_PROFILE: self._update_profile,
+            PapiOperation.GET_CONFIG: self._get_config,
+            PapiOperation.PLACE_CALL: self._place_call,
+            PapiOperation.REPORT_CALL: self._report_call,
+            PapiOperation.SEND_PUSH: self._send_push,
+            PapiOperation.OPEN_TRANSPORT: self._open_transport,
+            PapiOperation.GET_TRANSPORT: self._get_transport,
+            PapiOperation.REPORT_MESSAGES: self._report_messages,
+            PapiOperation.PUSH_MESSAGE: self._send_push,
         }
         for operation, serve in serving.items():
             self._add(router, operation, self._route(operation, serve))
-        self._add(router, Operation.GET_TIME, self._get_time)
-        self._add(router, Operation.CREATE_INSTANCE, self._create_instance)
-        self._add(router, Operation.RENEW_SECRET, self._renew_secret)
-        router.add_get(f"{API_ROOT}/instances/id/", self._route(Operation.GET_CONFIG, self._get_instances))
+        self._add(router, PapiOperation.GET_TIME, self._get_time)
+        self._add(router, PapiOperation.CREATE_INSTANCE, self._create_instance)
+        self._add(router, PapiOperation.RENEW_SECRET, self._renew_secret)
+        router.add_get(f"{API_ROOT}/instances/id/", self._route(PapiOperation.GET_CONFIG, self._get_instances))
 
-    def _add(self, router: web.UrlDispatcher, operation: Operation, route: Callable[[web.Request], Awaitable[web.Response]]) -> None:
+    def _add(self, router: web.UrlDispatcher, operation: PapiOperation, route: Callable[[web.Request], Awaitable[web.Response]]) -> None:
         router.add_route(OPERATIONS[operation].verb, OPERATIONS[operation].route, route)
 
-    def _route(self, operation: Operation, serve: _Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _route(self, operation: PapiOperation, serve: _Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
             received, now = await self._receive(request), time.time()
             auth = OPERATIONS[operation].auth
@@ -132,7 +140,7 @@ class PapiRoutes:
 
     async def _get_time(self, request: web.Request) -> web.Response:
         """For anybody: the SDK waits for ever where it isn't told, so that a wrong key would never be refused (PAPI v1, quirk Q2)."""
-        return _answer(Operation.GET_TIME, bodies.write_time_stamp(time.time()))
+        return _answer(PapiOperation.GET_TIME, bodies.write_time_stamp(time.time()))
 
     async def _create_user(self, asked: _Asked) -> bytes:
         check_origin(asked.request)
@@ -181,7 +189,7 @@ class PapiRoutes:
         device = self._directory.register_legacy(
             registrant.application, registrant.user_id, asked.capabilities, asked.software, expire_at, now
         )
-        return _answer(Operation.CREATE_INSTANCE, bodies.write_instance(device))
+        return _answer(PapiOperation.CREATE_INSTANCE, bodies.write_instance(device))
 
     async def _renew_secret(self, request: web.Request) -> web.Response:
         received, now = await self._receive(request), time.time()
@@ -191,7 +199,7 @@ class PapiRoutes:
             raise not_found("the user has no such instance")
         asked = bodies.read_instance(received.body)
         self._directory.renew(device, asked.capabilities, asked.software, now + asked.lifetime_seconds, now)
-        return _answer(Operation.RENEW_SECRET, bodies.write_instance(device))
+        return _answer(PapiOperation.RENEW_SECRET, bodies.write_instance(device))
 
     async def _get_instances(self, asked: _Asked) -> bytes:
         devices = asked.application.users.get(asked.signer.user_id, {}).values()
@@ -250,5 +258,5 @@ def _ticket(account: Account, now: float, lifetime: float) -> str:
     return sign_user_ticket(application.key, application.secret, account.user_id, created_at=now, lifetime_s=int(lifetime))
 
 
-def _answer(operation: Operation, body: bytes) -> web.Response:
+def _answer(operation: PapiOperation, body: bytes) -> web.Response:
     return web.Response(body=body, status=OPERATIONS[operation].status, content_type="application/json")

@@ -20,7 +20,7 @@ from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
 from sinchphone.gateway.callbacks.dice import disconnected_event
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
-from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, Ending, failure_of_error
+from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, CallEnding, failure_of_error
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, Terms, ToAttendant, ToRoom, incoming_event, raises_ace
 from sinchphone.media.port import MediaPort
 from sinchphone.protocol.callback_events import Reason
@@ -62,7 +62,7 @@ class B2buaCall:
     async def _read_caller(self) -> None:
         async for event in self.caller.events():
             if isinstance(event, Gone):
-                self.lifetime.end(Ending("caller", event.failure))
+                self.lifetime.end(CallEnding("caller", event.failure))
             elif self._caller_media is not None:
                 await self._take(self._caller_media, event)
             elif isinstance(event, Reoffered):
@@ -80,7 +80,7 @@ class B2buaCall:
         try:
             await media.take(event)
         except MediaError as error:
-            self.lifetime.end(Ending("exchange", failure_of_error(error)))
+            self.lifetime.end(CallEnding("exchange", failure_of_error(error)))
 
     async def _terminated(self) -> LocalEnd:
         """The caller, whose media end here."""
@@ -98,7 +98,7 @@ class B2buaCall:
     async def _connect(self) -> None:
         route = await self._route()
         if isinstance(route, Refuse):
-            self.lifetime.end(Ending("exchange", route.failure, route.reason))
+            self.lifetime.end(CallEnding("exchange", route.failure, route.reason))
             return
         self._terms = route.terms
         self.lifetime.max_seconds = route.terms.max_duration_s or MAX_CALL_SECONDS
@@ -182,7 +182,7 @@ class B2buaCall:
             await (await self._ivr()).carry_out(answer.instructions)
         match answer.action:
             case Hangup():
-                self.lifetime.end(Ending("exchange", DECLINED, Reason.MANAGER_HANGUP))
+                self.lifetime.end(CallEnding("exchange", DECLINED, Reason.MANAGER_HANGUP))
             case ConnectConf(room):
                 if isinstance(bridge, LocalBridge):
                     await bridge.enter(self._context.rooms, self._application, room)
@@ -190,5 +190,5 @@ class B2buaCall:
             case Continue():
                 return True
             case _:
-                self.lifetime.end(Ending("exchange", BROKEN, Reason.INVALID_SVAML_ACTION))
+                self.lifetime.end(CallEnding("exchange", BROKEN, Reason.INVALID_SVAML_ACTION))
         return False

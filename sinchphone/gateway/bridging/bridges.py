@@ -17,7 +17,7 @@ from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import Candidates, LocalEnd, offered_anew, renewed
 from sinchphone.gateway.legs.leg import DigitPressed, Leg, LegEvent, OutgoingLeg, Reoffered, Trickled
 from sinchphone.gateway.legs.reasons import failure_of_error
-from sinchphone.gateway.relay.relay import BranchCandidate, DigitHeard, Relay, Side, SideConnected, SideLost, Transport
+from sinchphone.gateway.relay.relay import BranchCandidate, MediaTransport, Relay, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
@@ -163,7 +163,7 @@ class RelayBridge:
                     await self._leg_of(side).media_failed(reason)
                 case BranchCandidate(branch, candidate):
                     await self._leg.trickle(candidate, branch=branch)
-                case DigitHeard(side, digit, duration_ms, passed):
+                case SideDigitHeard(side, digit, duration_ms, passed):
                     if not passed:
                         await self._send_digit(Side.CALLED if side is Side.CALLER else Side.CALLER, digit, duration_ms)
 
@@ -191,7 +191,7 @@ class LocalBridge:
         """The other port's, with all candidates: legacy clients learn them nowhere else."""
         self._lifetime.spawn(self._watch(), "other port")
         self._told = (await self._port.offer()).sdp
-        if self._leg.transport is Transport.WEBRTC:
+        if self._leg.transport is MediaTransport.WEBRTC:
             self._told = await self._candidates.complete(self._told)
         return self._told
 
@@ -231,7 +231,7 @@ class LocalBridge:
             case Reoffered(sdp):
                 await self._renew(sdp)
             case DigitPressed(digit, duration_ms):
-                await self._pass_back(media.DigitHeard(digit, duration_ms))
+                await self._pass_back(media.PortDigitHeard(digit, duration_ms))
             case _:
                 pass
 
@@ -274,7 +274,7 @@ class LocalBridge:
         while True:
             await _pass_digit(await self._caller.digits.get(), self._port, self._leg)
 
-    async def _pass_back(self, heard: media.DigitHeard) -> None:
+    async def _pass_back(self, heard: media.PortDigitHeard) -> None:
         await _pass_digit(heard, self._caller.port, self._caller.caller)
 
     async def _watch(self) -> None:
@@ -282,19 +282,19 @@ class LocalBridge:
             match event:
                 case media.Connected(codec=codec):
                     await self._leg.media_connected(codec)
-                case media.Failed(reason):
+                case media.PortFailed(reason):
                     await self._leg.media_failed(reason)
-                case media.Lost():
+                case media.PortLost():
                     await self._leg.media_failed("nothing came any more")
                 case media.CandidateFound(candidate):
                     self._candidates.take(candidate)
-                case media.DigitHeard():
+                case media.PortDigitHeard():
                     await self._pass_back(event)
                 case media.FirstPacket():
                     pass
 
 
-async def _pass_digit(heard: media.DigitHeard, port: MediaPort, leg: Leg) -> None:
+async def _pass_digit(heard: media.PortDigitHeard, port: MediaPort, leg: Leg) -> None:
     """To the other side, as a telephone-event or by signaling; where it takes neither it has heard a digit that is in the sound."""
     try:
         await port.dtmf(heard.digit)

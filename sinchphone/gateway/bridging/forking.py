@@ -18,7 +18,7 @@ from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, LegEvent, OutgoingLeg, Ringing
-from sinchphone.gateway.legs.reasons import NO_ANSWER, Ending, failure_of_error
+from sinchphone.gateway.legs.reasons import NO_ANSWER, CallEnding, failure_of_error
 from sinchphone.protocol.callback_events import Reason
 
 UNFIT: Final = (415, 488, 606)  # said of a description that can't be used (RFC 3261 21.4.26)
@@ -62,7 +62,7 @@ class Forking:
             async with asyncio.timeout(seconds or RING_SECONDS):
                 await self._decided.wait()
         except TimeoutError:
-            self._lifetime.end(Ending("time", NO_ANSWER, Reason.NO_ANSWER))
+            self._lifetime.end(CallEnding("time", NO_ANSWER, Reason.NO_ANSWER))
 
     async def take(self, event: LegEvent) -> None:
         """What the caller's leg says about media: for the bridge that has the call, or for all that may get it."""
@@ -145,13 +145,13 @@ class Forking:
             return
         self._open.discard(leg)
         if self._winner is leg:
-            self._lifetime.end(Ending("called", failure))
+            self._lifetime.end(CallEnding("called", failure))
         elif self._winner is None and not self._tries_again(leg, failure):
             self._failures.append(failure or NO_ANSWER)
             final = self._failures[-1].status >= 600  # declined for all devices (RFC 3261 16.7)
             if final or not self._open:
                 self._decided.set()
-                self._lifetime.end(Ending("called", self._failures[-1] if final else best_of(self._failures)))
+                self._lifetime.end(CallEnding("called", self._failures[-1] if final else best_of(self._failures)))
 
     def _tries_again(self, leg: OutgoingLeg, failure: Failure | None) -> bool:
         """A phone that can't use what we offered may be offered something else."""

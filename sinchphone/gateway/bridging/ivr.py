@@ -13,11 +13,11 @@ from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.callbacks.announcements import Announcements
-from sinchphone.gateway.legs.reasons import DECLINED, Ending
+from sinchphone.gateway.legs.reasons import DECLINED, CallEnding
 from sinchphone.media.sound import Party
 from sinchphone.protocol.callback_events import Reason
 from sinchphone.protocol.mxp import CallFailure
-from sinchphone.protocol.svaml import Answer, Instruction, PlayFiles, Say, SendDtmf, SetCookie
+from sinchphone.protocol.svaml import AnswerCall, Instruction, PlayFiles, Say, SendDtmf, SetCookie
 
 _AFTER_WORDS_S: Final = 0.2  # on their way when the last is said
 
@@ -52,7 +52,7 @@ class _AttendedCall:
     async def refuse(self, failure: CallFailure | None) -> None:
         """End the call with that."""
         told = DECLINED if failure is None else Failure(failure.code or 480, failure.message)
-        self._lifetime.end(Ending("called", told))
+        self._lifetime.end(CallEnding("called", told))
 
     async def established(self) -> bool:
         """Wait for sound; from then on the attendant is heard."""
@@ -70,7 +70,7 @@ class _AttendedCall:
 
     async def hang_up(self) -> None:
         """End the call."""
-        self._lifetime.end(Ending("called"))
+        self._lifetime.end(CallEnding("called"))
 
 
 async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, application: str, room: str) -> None:
@@ -78,7 +78,7 @@ async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, applic
     caller = lifetime.caller
 
     async def kick() -> None:
-        lifetime.end(Ending("exchange", Failure(603, REMOVED.message), Reason.MANAGER_HANGUP))
+        lifetime.end(CallEnding("exchange", Failure(603, REMOVED.message), Reason.MANAGER_HANGUP))
 
     name = caller.caller
     taken = rooms.enter(application, room, Participant(caller.id, name.identity, name.caller_id or name.identity), kick)
@@ -100,7 +100,7 @@ class Ivr:
         """One after the other (SVAML). Raises MediaError where something can't be heard."""
         for instruction in instructions:
             match instruction:
-                case Answer():
+                case AnswerCall():
                     await self._end.pick_up()
                 case Say() | PlayFiles():
                     await self.say(await self._announcements.render(instruction))

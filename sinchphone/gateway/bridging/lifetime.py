@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from sinchphone.errors import NoPortError, SinchphoneError
 from sinchphone.gateway.legs.leg import IncomingLeg, Leg, LegEvent, OutgoingLeg
-from sinchphone.gateway.legs.reasons import BROKEN, CLOSING, TOO_LONG, Ending, failure_of_error
+from sinchphone.gateway.legs.reasons import BROKEN, CLOSING, TOO_LONG, CallEnding, failure_of_error
 from sinchphone.protocol.callback_events import Reason
 
 GOODBYE_SECONDS: Final = 1.0  # for the last messages of both legs
@@ -31,7 +31,7 @@ class CallLifetime:
     def __init__(self, caller: IncomingLeg) -> None:
         self.caller = caller
         self.max_seconds = MAX_CALL_SECONDS  # from the answer on; counts at the answer
-        self._over: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self._over: asyncio.Future[CallEnding] = asyncio.get_running_loop().create_future()
         self._group = asyncio.TaskGroup()
         self._stack = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -40,9 +40,9 @@ class CallLifetime:
         self._answered_at: float | None = None
 
     @property
-    def ending(self) -> Ending:
+    def ending(self) -> CallEnding:
         """How it ended; an exchange that closes, where nobody has said anything yet."""
-        return self._over.result() if self._over.done() and not self._over.cancelled() else Ending("exchange", CLOSING)
+        return self._over.result() if self._over.done() and not self._over.cancelled() else CallEnding("exchange", CLOSING)
 
     @property
     def talked_seconds(self) -> float | None:
@@ -77,7 +77,7 @@ class CallLifetime:
             self._answered_at = time.monotonic()
             self.spawn(self._limit(), "limit")
 
-    def end(self, ending: Ending) -> None:
+    def end(self, ending: CallEnding) -> None:
         """The call is over; the first word counts."""
         if not self._over.done():
             self._over.set_result(ending)
@@ -94,16 +94,16 @@ class CallLifetime:
                 for task in self._tasks:
                     task.cancel()
         finally:
-            self.end(Ending("exchange", CLOSING))
+            self.end(CallEnding("exchange", CLOSING))
 
-    async def _ended(self) -> Ending:
+    async def _ended(self) -> CallEnding:
         try:
             return await asyncio.shield(self._over)
         except asyncio.CancelledError:
-            self.end(Ending("exchange", CLOSING))  # nothing new begins
+            self.end(CallEnding("exchange", CLOSING))  # nothing new begins
             raise
 
-    async def _say_goodbye(self, ending: Ending) -> None:
+    async def _say_goodbye(self, ending: CallEnding) -> None:
         for leg in list(self._running):
             await leg.hang_up(ending.failure)
         await asyncio.wait(self._running.values(), timeout=GOODBYE_SECONDS)
@@ -115,10 +115,10 @@ class CallLifetime:
             if isinstance(error, NoPortError):  # the caller isn't told how many there are
                 _log.warning("a call can't be carried: %s", error)
             _log.info("call %s: %s", self.caller.id, type(error).__name__)
-            self.end(Ending("exchange", failure_of_error(error)))
+            self.end(CallEnding("exchange", failure_of_error(error)))
         except Exception:  # noqa: BLE001 - a fault in one call is told to both of its ends, and costs no other call
             _log.exception("call %s ended by a fault of the program", self.caller.id)
-            self.end(Ending("exchange", BROKEN))
+            self.end(CallEnding("exchange", BROKEN))
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         task = self._group.create_task(work, name=f"{name} {self.caller.id}")
@@ -131,4 +131,4 @@ class CallLifetime:
 
     async def _limit(self) -> None:
         await asyncio.sleep(min(self.max_seconds, MAX_CALL_SECONDS))
-        self.end(Ending("time", TOO_LONG, Reason.TIMEOUT))
+        self.end(CallEnding("time", TOO_LONG, Reason.TIMEOUT))

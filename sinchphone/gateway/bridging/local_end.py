@@ -13,7 +13,7 @@ from sinchphone.gateway.legs.leg import Answered, DigitPressed, IncomingLeg, Leg
 from sinchphone.gateway.legs.reasons import failure_of_error
 from sinchphone.gateway.relay.description import with_candidates
 from sinchphone.gateway.relay.ends import GATHER_SECONDS
-from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
@@ -55,7 +55,7 @@ class LocalEnd:
         self.port = port
         self._media = media_thread
         self._sound: Ticker | None = None
-        self.digits: asyncio.Queue[media.DigitHeard] = asyncio.Queue(MAX_UNHEARD_DIGITS)
+        self.digits: asyncio.Queue[media.PortDigitHeard] = asyncio.Queue(MAX_UNHEARD_DIGITS)
         self._lifetime = lifetime
         self._description = ""
         self._candidates = Candidates()
@@ -74,7 +74,7 @@ class LocalEnd:
         self._lifetime.spawn(self._watch(), "local end")
         offer = self.caller.offer
         made = await (self.port.offer() if offer is None else self.port.answer(Description("offer", offer)))
-        self._description = await self._candidates.complete(made.sdp) if self.caller.transport is Transport.WEBRTC else made.sdp
+        self._description = await self._candidates.complete(made.sdp) if self.caller.transport is MediaTransport.WEBRTC else made.sdp
 
     async def preview(self) -> None:
         """Let the caller hear our end before the call is answered, and wait until it can be heard.
@@ -130,7 +130,7 @@ class LocalEnd:
             case Reoffered(sdp):
                 await self._renew(sdp)
             case DigitPressed(digit, duration_ms):
-                self._note_digit(media.DigitHeard(digit, duration_ms))
+                self._note_digit(media.PortDigitHeard(digit, duration_ms))
             case _:
                 pass
 
@@ -144,7 +144,7 @@ class LocalEnd:
         except MediaError as error:
             await self.caller.refuse_reoffer(failure_of_error(error))
 
-    def _note_digit(self, heard: media.DigitHeard) -> None:
+    def _note_digit(self, heard: media.PortDigitHeard) -> None:
         if not self.digits.full():
             self.digits.put_nowait(heard)
 
@@ -156,11 +156,11 @@ class LocalEnd:
                 case media.Connected(codec=codec):
                     self._connected.set()
                     await self.caller.media_connected(codec)
-                case media.Failed(reason):
+                case media.PortFailed(reason):
                     await self.caller.media_failed(reason)
-                case media.Lost():
+                case media.PortLost():
                     await self.caller.media_failed("nothing came any more")
-                case media.DigitHeard():
+                case media.PortDigitHeard():
                     self._note_digit(event)
                 case media.FirstPacket():
                     pass

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from sinchphone.gateway.legs.reasons import Ending
+from sinchphone.gateway.legs.reasons import CallEnding
 from sinchphone.gateway.routing.routing import Dialling, Source, identity_of
-from sinchphone.protocol.callback_events import PRIVATE, DisconnectedCallEvent, Reason, Result
+from sinchphone.protocol.callback_events import PRIVATE, CallResult, DisconnectedCallEvent, Reason
 
 _BUSY: Final = (486, 600)
 _NO_ANSWER: Final = (408, 480)
@@ -12,7 +12,7 @@ _UNKNOWN: Final = (404, 410, 604)
 _BLOCKED: Final = (401, 403, 407)
 
 
-def disconnected_event(call: Dialling, ending: Ending, talked_s: float | None) -> DisconnectedCallEvent:
+def disconnected_event(call: Dialling, ending: CallEnding, talked_s: float | None) -> DisconnectedCallEvent:
     """The Disconnected Call Event. ``talked_s``: since the answer; ``None`` where there was none."""
     reason = ending.reason or _reason(ending, answered=talked_s is not None)
     caller = call.caller.identity if call.source is Source.USER else call.caller.caller_id or call.caller.identity
@@ -20,13 +20,13 @@ def disconnected_event(call: Dialling, ending: Ending, talked_s: float | None) -
         to=identity_of(call),
         caller=caller or PRIVATE,
         reason=reason,
-        result=Result.ANSWERED if talked_s is not None else _result(ending, reason),
+        result=CallResult.ANSWERED if talked_s is not None else _result(ending, reason),
         duration_s=None if talked_s is None else round(talked_s),
         headers=call.headers,
     )
 
 
-def _reason(ending: Ending, *, answered: bool) -> Reason:
+def _reason(ending: CallEnding, *, answered: bool) -> Reason:
     status = ending.failure.status if ending.failure is not None else 0
     if answered and not status:
         return Reason.CALLER_HANGUP if ending.by == "caller" else Reason.CALLEE_HANGUP
@@ -45,12 +45,12 @@ def _reason(ending: Ending, *, answered: bool) -> Reason:
     return Reason.CONGESTION if status == 503 else Reason.GENERAL_ERROR
 
 
-def _result(ending: Ending, reason: Reason) -> Result:
+def _result(ending: CallEnding, reason: Reason) -> CallResult:
     results = {
-        Reason.BUSY: Result.BUSY,
-        Reason.NO_ANSWER: Result.NO_ANSWER,
-        Reason.TIMEOUT: Result.NO_ANSWER,
-        Reason.CANCEL: Result.NO_ANSWER,
-        Reason.CALLEE_HANGUP: Result.BUSY,  # declined
+        Reason.BUSY: CallResult.BUSY,
+        Reason.NO_ANSWER: CallResult.NO_ANSWER,
+        Reason.TIMEOUT: CallResult.NO_ANSWER,
+        Reason.CANCEL: CallResult.NO_ANSWER,
+        Reason.CALLEE_HANGUP: CallResult.BUSY,  # declined
     }
-    return results.get(reason, Result.FAILED if ending.failure is not None else Result.NONE)
+    return results.get(reason, CallResult.FAILED if ending.failure is not None else CallResult.NONE)

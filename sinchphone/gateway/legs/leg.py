@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
-from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.protocol.jsep import Candidate
 
 # What legs tell
@@ -89,7 +89,7 @@ class Leg(Protocol):
         """The leg's own call id."""
 
     @property
-    def transport(self) -> Transport:
+    def transport(self) -> MediaTransport:
         """How it carries its media."""
 
     @property

@@ -24,7 +24,7 @@ from sinchphone.engine.machine_driver import MachineDriver, MediaEffect
 from sinchphone.errors import MediaError, RemoteProtocolError, SinchphoneError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.delivery import Caller
-from sinchphone.exchange.calls.line import Line, post
+from sinchphone.exchange.calls.line import CallLine, post
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
@@ -32,7 +32,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Gone, LegEvent, Reoffered, Ringing, Trickled
 from sinchphone.gateway.legs.reasons import CLOSING, DECLINED, as_told, failure_of_error, failure_of_mxp, is_denial
-from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
@@ -54,7 +54,7 @@ _log = logging.getLogger(__name__)
 class _MxpLeg:
     """What both directions have in common: a driven machine, its devices as branches, and what is told."""
 
-    transport = Transport.WEBRTC
+    transport = MediaTransport.WEBRTC
     signalled_from: str | None = None
     media_host: str | None = None
 
@@ -220,7 +220,7 @@ class _MxpLeg:
 class MxpIncomingLeg(_MxpLeg):
     """A user calls something that is no user, or through a backend. (MXP v10, calls that a server's gateway handles)"""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: CallLine) -> None:
         request = line.request
         invite = Message(Method.INVITE, line.caller, BodyType.MEDIA, "", {"sdp": encode_description(request.offer)})
         channel = MxpChannel(request.call_id, line.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)

@@ -44,7 +44,7 @@ Who: TypeAlias = Literal["caller", "called", "exchange", "time"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CallEnding:
     """How a bridged call ended. Without a ``failure`` somebody just hung up. ``reason``: what DiCE says, where that isn't obvious."""
 
     by: Who

@@ -13,7 +13,7 @@ from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs import leg as told
 from sinchphone.gateway.legs.leg import Gone, LegEvent
 from sinchphone.gateway.legs.reasons import failure_of_error, vanished
-from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
 from sinchphone.gateway.sip.hop import Transport as SipTransport
@@ -28,10 +28,10 @@ _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 _SOUND: Final = re.compile(r"^m=audio [1-9]\d* (\S+) ", re.MULTILINE)
 
 
-def transport_of(sdp: str | None) -> Transport:
+def transport_of(sdp: str | None) -> MediaTransport:
     """What the first section of sound asks for; plain RTP where there's none (we offer then)."""
     found = _SOUND.search(sdp or "")
-    return Transport.SRTP if found is not None and "SAVP" in found[1].upper() else Transport.RTP
+    return MediaTransport.SRTP if found is not None and "SAVP" in found[1].upper() else MediaTransport.RTP
 
 
 class _SipLeg:
@@ -105,22 +105,22 @@ class _SipLeg:
 
     def _translated(self, event: sip.SipEvent) -> LegEvent:
         match event:
-            case sip.Ringing():
+            case sip.SipRinging():
                 return told.Ringing()
-            case sip.Early(sdp):
+            case sip.SipEarly(sdp):
                 return told.Early(sdp)
-            case sip.Answered(sdp):
+            case sip.SipAnswered(sdp):
                 self._answered = True
                 return told.Answered(sdp)
-            case sip.Reoffered(sdp):
+            case sip.SipReoffered(sdp):
                 return told.Reoffered(sdp)
-            case sip.DigitHeard(digit, duration_ms):
+            case sip.SipDigitHeard(digit, duration_ms):
                 return told.DigitPressed(digit, duration_ms)
             case sip.Refused(error=SinchphoneError() as error):
                 return Gone(self._given_up or failure_of_error(error))
             case sip.Refused(status, reason):
                 return Gone(self._given_up or Failure(status, reason or f"SIP {status}", "sip"))
-            case sip.Ended(reason, status):
+            case sip.SipEnded(reason, status):
                 return Gone(self._given_up or self._failure(status, reason))
 
     def _failure(self, status: int | None, reason: str) -> Failure | None:
@@ -144,7 +144,7 @@ class SipIncomingLeg(_SipLeg):
         self.dialled = dialled
         self.headers: Mapping[str, str] = dict(call.headers)
         self.offer = call.offer
-        self.transport = Transport.SRTP if call.offer is None and call.facts.encrypted else transport_of(call.offer)
+        self.transport = MediaTransport.SRTP if call.offer is None and call.facts.encrypted else transport_of(call.offer)
         source = call.facts.source
         self.signalled_from = source.host if source is not None else None
 
@@ -207,7 +207,7 @@ class SipOutgoingLeg(_SipLeg):
         """``over`` frees what the leg was given; ``again``: the first kind of sound was refused."""
         super().__init__(media_host)
         self.id = str(uuid.uuid4())
-        self.transport = Transport.RTP if (invitation.srtp is None) is not again else Transport.SRTP
+        self.transport = MediaTransport.RTP if (invitation.srtp is None) is not again else MediaTransport.SRTP
         self._again = again
         self._invite = invite
         self._invitation = invitation

@@ -7,8 +7,8 @@ from typing import Final, TypeAlias, cast
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.description import takes_events, with_candidates
-from sinchphone.gateway.relay.relay import Side, Transport
-from sinchphone.media.port import CandidateFound, Connected, Failed, Lost, PassingPort, PortEvent, RtpPassingPort
+from sinchphone.gateway.relay.relay import MediaTransport, Side
+from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortEvent, PortFailed, PortLost, RtpPassingPort
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 
@@ -21,7 +21,9 @@ Told: TypeAlias = Callable[["End", PortEvent], None]
 class End:
     """A port and what is known about it. ``told`` gets its events, but not the candidates that are in its description."""
 
-    def __init__(self, side: Side, transport: Transport, port: PassingPort, told: Told, *, branch: str = "", forked: bool = False) -> None:
+    def __init__(
+        self, side: Side, transport: MediaTransport, port: PassingPort, told: Told, *, branch: str = "", forked: bool = False
+    ) -> None:
         self.side = side
         self.branch = branch
         self.port = port
@@ -43,7 +45,7 @@ class End:
     @property
     def rtp(self) -> RtpPassingPort:
         """The port, where it can be offered anew. Raises MediaError where it can't."""
-        if self._transport is Transport.WEBRTC:
+        if self._transport is MediaTransport.WEBRTC:
             raise MediaError("a WebRTC side can't be offered anew")
         return cast(RtpPassingPort, self.port)
 
@@ -55,7 +57,7 @@ class End:
     @property
     def speaks(self) -> bool:
         """Whether the peer sends, as agreed; a WebRTC side always does."""
-        return self._transport is Transport.WEBRTC or self.rtp.direction in ("sendrecv", "recvonly")  # seen from here
+        return self._transport is MediaTransport.WEBRTC or self.rtp.direction in ("sendrecv", "recvonly")  # seen from here
 
     async def offer(self) -> str:
         """Our offer."""
@@ -63,7 +65,7 @@ class End:
 
     async def accept(self, answer: str) -> None:
         """Take the peer's answer: that of an RTP side may change, that of a WebRTC side is the same each time."""
-        if answer == self.accepted or (self.accepted and self._transport is Transport.WEBRTC):
+        if answer == self.accepted or (self.accepted and self._transport is MediaTransport.WEBRTC):
             return
         await self.port.accept(Description("answer", answer))
         self.accepted, self._takes_events = answer, takes_events(answer)
@@ -81,7 +83,7 @@ class End:
         return given.sdp
 
     async def _reanswer(self, offer: Description, prefer: str | None) -> Description:
-        if self._transport is not Transport.WEBRTC:
+        if self._transport is not MediaTransport.WEBRTC:
             return await self.rtp.reanswer(offer, prefer=prefer)
         try:
             return await self.port.answer(offer)
@@ -90,7 +92,7 @@ class End:
 
     async def trust_source(self, host: str) -> None:
         """An RTP peer's signaling comes from there; WebRTC finds its own way."""
-        if self._transport is not Transport.WEBRTC:
+        if self._transport is not MediaTransport.WEBRTC:
             await self.rtp.trust_source(host)
 
     async def settle(self, answer: str) -> None:
@@ -119,7 +121,7 @@ class End:
             await asyncio.wait(self._tasks)
 
     async def _with_candidates(self, description: Description) -> str:
-        if self._transport is not Transport.WEBRTC:
+        if self._transport is not MediaTransport.WEBRTC:
             return description.sdp
         with suppress(TimeoutError):
             async with asyncio.timeout(GATHER_SECONDS):
@@ -138,7 +140,7 @@ class End:
                     continue
                 case Connected():
                     self.connected = event
-                case Failed() | Lost():
+                case PortFailed() | PortLost():
                     self.over = True
             self._told(self, event)
 

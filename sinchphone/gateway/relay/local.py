@@ -21,18 +21,18 @@ from sinchphone.gateway.relay import relay as tell
 from sinchphone.gateway.relay.description import codecs
 from sinchphone.gateway.relay.ends import End
 from sinchphone.gateway.relay.port_bridge import PortBridge
-from sinchphone.gateway.relay.relay import RelayEvent, Side, Transport
+from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import (
     CandidateFound,
     Connected,
-    DigitHeard,
-    Failed,
     FirstPacket,
-    Lost,
     Moved,
     PassingPort,
+    PortDigitHeard,
     PortEvent,
+    PortFailed,
+    PortLost,
     PortOptions,
     PortWarning,
     RestartWanted,
@@ -62,7 +62,7 @@ class LocalRelays:
         self._options = options or LocalOptions()
         self._relays: set[LocalRelay] = set()
 
-    def relay(self, call_id: str, caller: Transport, *, signalled_from: str | None = None) -> "LocalRelay":
+    def relay(self, call_id: str, caller: MediaTransport, *, signalled_from: str | None = None) -> "LocalRelay":
         """The media of a new call whose caller uses that transport."""
         relay = LocalRelay(self._media, self._options, self._relays, caller, signalled_from)
         self._relays.add(relay)
@@ -78,7 +78,7 @@ class LocalRelay:
     """Implements relay.Relay. For one event loop, which need not be the media thread's."""
 
     def __init__(
-        self, media: MediaThread, options: LocalOptions, siblings: "set[LocalRelay]", caller: Transport, signalled_from: str | None
+        self, media: MediaThread, options: LocalOptions, siblings: "set[LocalRelay]", caller: MediaTransport, signalled_from: str | None
     ) -> None:
         self._media = media
         self._options = options
@@ -103,7 +103,7 @@ class LocalRelay:
 
     # the calls of the signaling
 
-    async def offer(self, offer: str, towards: Transport, *, signalled_from: str | None = None) -> str:
+    async def offer(self, offer: str, towards: MediaTransport, *, signalled_from: str | None = None) -> str:
         """Take the caller's offer, give the one for the called side."""
         self._check_open()
         if self._caller is not None:
@@ -117,7 +117,7 @@ class LocalRelay:
 
     async def ringing(self, answer: str, *, branch: str = "") -> None:
         """Take the answer of a WebRTC branch that only rings: it's connected, and not heard."""
-        if self._transports.get(Side.CALLED) is Transport.WEBRTC:
+        if self._transports.get(Side.CALLED) is MediaTransport.WEBRTC:
             await self._accept(answer, branch)
 
     async def answer(self, answer: str, *, branch: str = "", signalled_from: str | None = None) -> str:
@@ -213,10 +213,10 @@ class LocalRelay:
     def _end(self, side: Side, wanted: tuple[str, ...]) -> End:
         transport = self._transports[side]
         port: PassingPort
-        if transport is Transport.WEBRTC:
+        if transport is MediaTransport.WEBRTC:
             port = self._media.ports.port(replace(self._options.webrtc, codecs=wanted))
         else:
-            came_from, secured = self._signalled_from[side], transport is Transport.SRTP
+            came_from, secured = self._signalled_from[side], transport is MediaTransport.SRTP
             port = self._media.rtp_ports.port(replace(self._options.rtp, codecs=wanted, srtp=secured, signalled_from=came_from))
         end = End(side, transport, port, self._heard)
         self._ends.append(end)
@@ -244,11 +244,11 @@ class LocalRelay:
         first = self._first
         if first is None:
             raise LocalProtocolError("there is no offer to answer")
-        if self._branches and self._transports[Side.CALLED] is Transport.WEBRTC:
+        if self._branches and self._transports[Side.CALLED] is MediaTransport.WEBRTC:
             if len(self._branches) >= _MAX_EARLY:
                 raise MediaError("too many devices answer")
             port = await self._fork(first.port)
-            end = End(Side.CALLED, Transport.WEBRTC, port, self._heard, branch=branch, forked=True)
+            end = End(Side.CALLED, MediaTransport.WEBRTC, port, self._heard, branch=branch, forked=True)
             self._ends.append(end)
         else:
             end = first
@@ -275,14 +275,14 @@ class LocalRelay:
         match event:
             case Connected(_, codec):
                 self._events.put(tell.SideConnected(end.side, codec))
-            case Failed(reason):
+            case PortFailed(reason):
                 self._events.put(tell.SideLost(end.side, reason))
-            case Lost(silent_s):
+            case PortLost(silent_s):
                 self._events.put(tell.SideLost(end.side, f"nothing has come for {silent_s:.0f} s"))
-            case DigitHeard(digit, duration_ms, in_band):
+            case PortDigitHeard(digit, duration_ms, in_band):
                 other = self._called if end is self._caller else self._caller
                 passed = (other is not None and other.press(digit)) or in_band  # where it takes no events it has heard it in the sound
-                self._events.put(tell.DigitHeard(end.side, digit, duration_ms, passed))
+                self._events.put(tell.SideDigitHeard(end.side, digit, duration_ms, passed))
             case FirstPacket() | RestartWanted() | Moved() | PortWarning():  # the sides aren't asked again for the path's sake
                 pass
 

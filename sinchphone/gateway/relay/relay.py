@@ -24,7 +24,7 @@ class Side(StrEnum):
     CALLED = "called"
 
 
-class Transport(StrEnum):
+class MediaTransport(StrEnum):
     """How a side carries its media."""
 
     WEBRTC = "webrtc"  # ICE, DTLS-SRTP, rtcp-mux
@@ -33,7 +33,7 @@ class Transport(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DigitHeard:
+class SideDigitHeard:
     """A side sent a digit, as a telephone-event (RFC 4733) or, where none were agreed, as sound: one of ``0-9 * # A-D``."""
 
     side: Side
@@ -69,13 +69,13 @@ class BranchCandidate:
     candidate: Candidate | None
 
 
-RelayEvent: TypeAlias = DigitHeard | SideConnected | SideLost | BranchCandidate
+RelayEvent: TypeAlias = SideDigitHeard | SideConnected | SideLost | BranchCandidate
 
 
 class Relay(Protocol):
     """The media of one bridged call. Methods raise MediaError; cancelling one is safe, the relay must then be deleted."""
 
-    async def offer(self, offer: str, towards: Transport, *, signalled_from: str | None = None) -> str:
+    async def offer(self, offer: str, towards: MediaTransport, *, signalled_from: str | None = None) -> str:
         """Take the caller's offer, give the one for the called side, whose signaling comes from that IP address (see ``Relays.relay``).
         Later offers are for ``renew``."""
 
@@ -131,7 +131,7 @@ class Relay(Protocol):
 class Relays(Protocol):
     """Makes relays."""
 
-    def relay(self, call_id: str, caller: Transport, *, signalled_from: str | None = None) -> Relay:
+    def relay(self, call_id: str, caller: MediaTransport, *, signalled_from: str | None = None) -> Relay:
         """The media of a new call whose caller uses that transport.
 
         ``signalled_from``: the IP address that its signaling comes from; a phone behind NAT sends its sound from there too,

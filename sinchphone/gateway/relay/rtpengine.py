@@ -32,7 +32,7 @@ from sinchphone.gateway.relay.description import (
     with_direction,
 )
 from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
-from sinchphone.gateway.relay.relay import DigitHeard, RelayEvent, Side, SideConnected, SideLost, Transport
+from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.tasks import start_task
@@ -48,15 +48,15 @@ _MAX_LOG_BYTES: Final = 4096
 _MAX_INJECTED: Final = 32
 _MAX_EARLY: Final = 64  # candidates of a branch and branches
 _RTP: Final[dict[str, object]] = {"ICE": "remove", "rtcp_mux": ["demux"], "DTLS": "off"}
-_TOWARDS: Final[dict[Transport, dict[str, object]]] = {
-    Transport.WEBRTC: {
+_TOWARDS: Final[dict[MediaTransport, dict[str, object]]] = {
+    MediaTransport.WEBRTC: {
         "transport_protocol": "UDP/TLS/RTP/SAVPF",
         "ICE": "force",
         "rtcp_mux": ["offer", "require"],
         "SDES": ["off"],
     },
-    Transport.RTP: {"transport_protocol": "RTP/AVP", **_RTP},
-    Transport.SRTP: {"transport_protocol": "RTP/SAVP", **_RTP},
+    MediaTransport.RTP: {"transport_protocol": "RTP/AVP", **_RTP},
+    MediaTransport.SRTP: {"transport_protocol": "RTP/SAVP", **_RTP},
 }
 _REPLACE: Final = ["origin", "SDP-version"]
 _FLAGS: Final[list[str]] = ["generate-mid", "no-rtcp-attribute", "trickle-ICE", "port-latching"]
@@ -89,7 +89,7 @@ class RtpengineRelays:
                 host, port = self._digits_at
                 raise MediaError(f"no socket for rtpengine's digits at {host}:{port}: {error.strerror or error}") from error
 
-    def relay(self, call_id: str, caller: Transport, *, signalled_from: str | None = None) -> "RtpengineRelay":
+    def relay(self, call_id: str, caller: MediaTransport, *, signalled_from: str | None = None) -> "RtpengineRelay":
         """The media of a new call whose caller uses that transport; rtpengine learns by itself where its sound comes from."""
         name = f"{call_id}-{secrets.token_hex(4)}"  # another gateway may share this rtpengine
         relay = self._relays[name] = RtpengineRelay(self.link, name, caller, self._lost_after_s, self._relays)
@@ -112,10 +112,10 @@ class RtpengineRelay:
     several phones; devices of one WebRTC offer can't replace each other there, so those that only ring are not told to rtpengine.
     """
 
-    def __init__(self, link: NgLink, name: str, caller: Transport, lost_after_s: float, siblings: "dict[str, RtpengineRelay]") -> None:
+    def __init__(self, link: NgLink, name: str, caller: MediaTransport, lost_after_s: float, siblings: "dict[str, RtpengineRelay]") -> None:
         self.name = name
         self._link = link
-        self._transports: dict[Side, Transport] = {Side.CALLER: caller}
+        self._transports: dict[Side, MediaTransport] = {Side.CALLER: caller}
         self._offered: tuple[Side, str] | None = None  # the last offer, not answered yet
         self._tags: dict[Side, str] = {Side.CALLER: Side.CALLER}  # of the sides that answered or offered
         self._said: dict[Side, str] = {}  # what each side agreed to, as an answer
@@ -130,7 +130,7 @@ class RtpengineRelay:
         self._watching: asyncio.Task[None] | None = None
         self._deleting: asyncio.Future[None] | None = None
 
-    async def offer(self, offer: str, towards: Transport, *, signalled_from: str | None = None) -> str:
+    async def offer(self, offer: str, towards: MediaTransport, *, signalled_from: str | None = None) -> str:
         """Take the caller's offer, give the one for the called side."""
         self._transports.setdefault(Side.CALLED, towards)
         return await self._offer(Side.CALLER, offer)
@@ -229,7 +229,7 @@ class RtpengineRelay:
             self._injected.remove((side, digit))
             return
         other = _other(side)
-        self._events.put(DigitHeard(side, digit, duration_ms, passed=other not in self._said or takes_events(self._said[other])))
+        self._events.put(SideDigitHeard(side, digit, duration_ms, passed=other not in self._said or takes_events(self._said[other])))
 
     # inside
 

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.local import CODECS, LocalOptions
-from sinchphone.gateway.relay.relay import Side, Transport
+from sinchphone.gateway.relay.relay import MediaTransport, Side
 from sinchphone.gateway.relay.rtpengine import RtpengineRelay, RtpengineRelays
 from sinchphone.media.port import MediaPort, PortEvent, PortStats, RtpPortOptions
 from sinchphone.media.sound import Leg
@@ -40,7 +40,7 @@ class RenewablePort(Protocol):
 class Terminations(Protocol):
     """Makes ports that end a peer's media in this process."""
 
-    def port(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+    def port(self, call_id: str, transport: MediaTransport, *, signalled_from: str | None = None) -> MediaPort:
         """A new port for a peer that uses that transport; over RTP and SRTP it's a RenewablePort too.
 
         ``signalled_from``: the IP address that the peer's signaling comes from.
@@ -54,11 +54,11 @@ class LocalTerminations:
         self._media = media
         self._options = options or LocalOptions()
 
-    def port(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+    def port(self, call_id: str, transport: MediaTransport, *, signalled_from: str | None = None) -> MediaPort:
         """A new port; over WebRTC its candidates come as events."""
-        if transport is Transport.WEBRTC:
+        if transport is MediaTransport.WEBRTC:
             return self._media.ports.port(replace(self._options.webrtc, codecs=CODECS))
-        secured = transport is Transport.SRTP
+        secured = transport is MediaTransport.SRTP
         return self._media.rtp_ports.port(replace(self._options.rtp, codecs=CODECS, srtp=secured, signalled_from=signalled_from))
 
 
@@ -70,7 +70,7 @@ class RtpengineTerminations:
         self._media = media
         self._inside = inside or RtpPortOptions(codecs=CODECS)
 
-    def port(self, call_id: str, transport: Transport, *, signalled_from: str | None = None) -> MediaPort:
+    def port(self, call_id: str, transport: MediaTransport, *, signalled_from: str | None = None) -> MediaPort:
         """A new port; its descriptions carry rtpengine's candidates."""
         return RtpenginePort(self._relays, self._media.rtp_ports.port(self._inside), call_id, transport)
 
@@ -78,7 +78,7 @@ class RtpengineTerminations:
 class RtpenginePort:
     """Implements MediaPort and RenewablePort: the outside by a relay, the sound by a port of ours."""
 
-    def __init__(self, relays: RtpengineRelays, port: MediaPort, call_id: str, transport: Transport) -> None:
+    def __init__(self, relays: RtpengineRelays, port: MediaPort, call_id: str, transport: MediaTransport) -> None:
         self._relays = relays
         self._port = port
         self._call_id = call_id
@@ -90,7 +90,7 @@ class RtpenginePort:
 
     async def offer(self) -> Description:
         """Our offer, with its candidates. Raises MediaError."""
-        relay = self._open(Transport.RTP, Side.CALLED)
+        relay = self._open(MediaTransport.RTP, Side.CALLED)
         inside = await self._port.offer()
         return Description("offer", await relay.offer(inside.sdp, self._transport))
 
@@ -128,7 +128,7 @@ class RtpenginePort:
     async def answer(self, offer: Description) -> Description:
         """Take the peer's offer, give our answer, with its candidates. Raises MediaError where nothing fits."""
         relay = self._open(self._transport, Side.CALLER)
-        inside = await self._port.answer(Description("offer", await relay.offer(offer.sdp, Transport.RTP)))
+        inside = await self._port.answer(Description("offer", await relay.offer(offer.sdp, MediaTransport.RTP)))
         given = Description("answer", await relay.answer(inside.sdp))
         await self._trickle(relay)
         return given
@@ -169,7 +169,7 @@ class RtpenginePort:
         finally:
             await self._port.close()
 
-    def _open(self, caller: Transport, outside: Side) -> RtpengineRelay:
+    def _open(self, caller: MediaTransport, outside: Side) -> RtpengineRelay:
         if self._relay is not None:
             raise LocalProtocolError("not possible with a port that has a peer")
         self._relay, self._outside = self._relays.relay(self._call_id, caller), outside

@@ -20,11 +20,11 @@ from typing import Any, Final, TypeAlias, get_args
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.options import Certificate
-from sinchphone.gateway.sip.calls import CallFacts, SipCall, SipTarget
+from sinchphone.gateway.sip.calls import SipCall, SipCallFacts, SipTarget
 from sinchphone.gateway.sip.hop import Hop, Transport, TransportError
-from sinchphone.gateway.sip.limits import SourceLimits, Sources, Verdict
+from sinchphone.gateway.sip.limits import Admission, SourceLimits, Sources
 from sinchphone.gateway.sip.registrar import Registrar
-from sinchphone.gateway.sip.registration import Registration
+from sinchphone.gateway.sip.registration import SipRegistration
 from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.gateway.sip.transport import TransportOptions
 from sinchphone.gateway.sip.usage import Usage
@@ -33,7 +33,7 @@ from sinchphone.protocol.hosts import SIP_PORT, SIPS_PORT
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
 from sinchphone.protocol.sip.message import MAX_FORWARDS, SDP, HeaderLines, Request, respond
-from sinchphone.protocol.sip.session import Session
+from sinchphone.protocol.sip.session import SipSession
 from sinchphone.protocol.sip.session_middle import abilities
 from sinchphone.protocol.sip.session_state import ALLOW, SessionOptions
 from sinchphone.protocol.sip.session_timer import MIN_SECONDS, read_session_expires
@@ -145,7 +145,7 @@ class SipAgent:
         if self._sweep is not None:
             self._sweep.cancel()
         for usage in list(self._usages.values()):
-            usage.feed(v.HangUp("the exchange is closing", 503))
+            usage.feed(v.SipHangUp("the exchange is closing", 503))
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE_SECONDS):
                 await asyncio.gather(*(one.left.wait() for one in self._usages.values()))
@@ -214,7 +214,7 @@ class SipAgent:
         ``max_forwards``: of a call that is passed on, one less than it came with, so that loops end. ``barred``: IP addresses that it may
         not lead to, by any name.
         """
-        session = Session.outgoing(
+        session = SipSession.outgoing(
             replace(self._session_options, may_follow=may_follow) if may_follow is not None else self._session_options,
             call_id=secrets.token_hex(16),
             target=target.uri,
@@ -224,7 +224,7 @@ class SipAgent:
             credentials=credentials,
             max_forwards=max_forwards,
         )
-        facts = CallFacts(
+        facts = SipCallFacts(
             call_id=session.call_id,
             outbound=True,
             remote=SipAddress(target.uri),
@@ -240,14 +240,14 @@ class SipAgent:
         if target.hop is not None:
             usage.direct = (target.uri.for_request(), target.hop)
         self._begin(usage)
-        usage.feed(v.Dial())
+        usage.feed(v.SipDial())
         return usage.call
 
     def registration(
         self, registrar: SipUri, credentials: Credentials, *, transport: Transport | None = None, registered: Callable[[Hop], None]
-    ) -> Registration:
+    ) -> SipRegistration:
         """Our own registration with a carrier or PBX, to be run; ``registered`` learns who granted it."""
-        return Registration(self._wire, self._resolver, registrar, credentials, transport=transport, registered=registered)
+        return SipRegistration(self._wire, self._resolver, registrar, credentials, transport=transport, registered=registered)
 
     def _may_follow(self, uri: SipUri) -> bool:
         """Whether a redirection may lead there: not back to us, nor to a trunk by its name, past the rules of who calls it."""
@@ -262,12 +262,12 @@ class SipAgent:
     def _admits(self, request: Request, hop: Hop) -> bool:
         """Whether a new request is looked at at all."""
         match self._sources.judge(hop.host, request.method, time.monotonic()):
-            case Verdict.IGNORE:
+            case Admission.IGNORE:
                 return False
-            case Verdict.REFUSE:
+            case Admission.REFUSE:
                 self._wire.refuse(request, 503, hop, (("Retry-After", str(RETRY_SECONDS)),))
                 return False
-            case Verdict.TAKE:
+            case Admission.TAKE:
                 return True
 
     def _arrived(self, key: str | None, request: Request, hop: Hop) -> None:
@@ -370,7 +370,7 @@ class SipAgent:
 
     def _take(self, key: str, request: Request, hop: Hop, user: str | None, peer: TrunkPeer | None) -> None:
         self._wire.respond(key, respond(request, 100))
-        facts = CallFacts(
+        facts = SipCallFacts(
             call_id=clean(request.call_id),
             outbound=False,
             remote=request.sender,
@@ -383,7 +383,7 @@ class SipAgent:
             source=hop,
             max_forwards=min(request.number("Max-Forwards") or 0, MAX_FORWARDS) if request.first("Max-Forwards") else MAX_FORWARDS,
         )
-        usage = Usage(Session.incoming(self._session_options, key, request, time.monotonic()), facts, self._wire, self._resolver)
+        usage = Usage(SipSession.incoming(self._session_options, key, request, time.monotonic()), facts, self._wire, self._resolver)
         usage.user = request.uri.user
         self._invites[key] = usage
         self._begin(usage)
@@ -396,11 +396,11 @@ class SipAgent:
         try:
             await self._router(usage.call)
         except SinchphoneError:
-            usage.feed(v.Refuse(500))
-            usage.feed(v.HangUp())
+            usage.feed(v.SipRefuse(500))
+            usage.feed(v.SipHangUp())
         except BaseException:
-            usage.feed(v.Refuse(500))
-            usage.feed(v.HangUp())
+            usage.feed(v.SipRefuse(500))
+            usage.feed(v.SipHangUp())
             raise
 
     # What goes.

@@ -9,20 +9,29 @@ from sinchphone.errors import SinchphoneError
 from sinchphone.gateway.sip.hop import Hop
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.message import MAX_FORWARDS
-from sinchphone.protocol.sip.session_vocabulary import Answered, DigitHeard, Early, Ended, Refused, Reoffered, Ringing, SipEvent
+from sinchphone.protocol.sip.session_vocabulary import (
+    Refused,
+    SipAnswered,
+    SipDigitHeard,
+    SipEarly,
+    SipEnded,
+    SipEvent,
+    SipReoffered,
+    SipRinging,
+)
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 __all__ = [
-    "Answered",
-    "DigitHeard",
-    "Early",
-    "Ended",
     "Refused",
-    "Reoffered",
-    "Ringing",
+    "SipAnswered",
     "SipCall",
+    "SipDigitHeard",
+    "SipEarly",
+    "SipEnded",
     "SipError",
     "SipEvent",
+    "SipReoffered",
+    "SipRinging",
     "SipTarget",
 ]
 
@@ -46,7 +55,7 @@ class SipTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallFacts:
+class SipCallFacts:
     """What is known of a call from its start."""
 
     call_id: str
@@ -65,7 +74,7 @@ class CallFacts:
 class SipCall:
     """One call, either direction. Orders that come too late do nothing: the events say how the call ended."""
 
-    def __init__(self, facts: CallFacts, order: Callable[[v.Order], None]) -> None:
+    def __init__(self, facts: SipCallFacts, order: Callable[[v.Order], None]) -> None:
         """``order`` hands an order to the agent."""
         self.facts = facts
         self.heard_from = facts.source  # where the INVITE, or the last answer to one of ours, came from
@@ -126,7 +135,7 @@ class SipCall:
 
     async def ring(self) -> None:
         """180."""
-        self._order(v.Ring())
+        self._order(v.SipRing())
 
     async def early(self, sdp: str) -> None:
         """183 with our description; reliable where the peer supports that (RFC 3262)."""
@@ -134,15 +143,15 @@ class SipCall:
 
     async def answer(self, sdp: str) -> None:
         """200 with our description."""
-        self._order(v.Answer(sdp))
+        self._order(v.SipAnswer(sdp))
 
     async def refuse(self, status: int, reason: str = "") -> None:
         """End an incoming call that isn't answered; what is no refusal is a 500."""
-        self._order(v.Refuse(status if 300 <= status < 700 else 500, reason))
+        self._order(v.SipRefuse(status if 300 <= status < 700 else 500, reason))
 
     async def hang_up(self, reason: str | None = None, status: int | None = None) -> None:
         """CANCEL, BYE or a refusal, whichever fits. ``reason`` and ``status`` go into a Reason header (RFC 3326)."""
-        self._order(v.HangUp(reason or "", status))
+        self._order(v.SipHangUp(reason or "", status))
 
     async def reoffer(self, sdp: str) -> str:
         """Offer a change, wait for the answer. Raises SipError with the status where it's refused; the sound then stays as it was."""
@@ -173,7 +182,7 @@ class SipCall:
         """For the agent: an event of the session."""
         if self._is_over:
             return
-        last = isinstance(event, Refused | Ended)
+        last = isinstance(event, Refused | SipEnded)
         if last or self._events.qsize() < MAX_EVENTS:
             self._events.put_nowait(event)
         if last:

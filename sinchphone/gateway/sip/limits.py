@@ -11,7 +11,7 @@ from sinchphone.exchange.limits import Allowances
 _IPV6_PREFIX: Final = 64  # what one subscriber has; less would give a scanner as many allowances as it likes
 
 
-class Verdict(Enum):
+class Admission(Enum):
     """What to do with a request before anything else is done with it."""
 
     TAKE = auto()
@@ -42,20 +42,20 @@ class Sources:
         self._registrations: Allowances[str] = Allowances(limits.registrations_at_once, limits.registrations_a_second)
         self._failures: Allowances[str] = Allowances(limits.failures_at_once, limits.failures_a_second)
 
-    def judge(self, host: str, method: str, now: float) -> Verdict:
+    def judge(self, host: str, method: str, now: float) -> Admission:
         """Whether to deal with a new request (not a repeated one). ACK, CANCEL, BYE and PRACK finish what was taken: never refused."""
         if self._knows(host):
-            return Verdict.TAKE
+            return Admission.TAKE
         source = _source(host)
         if not self._requests.take(source, now):
-            return Verdict.IGNORE
+            return Admission.IGNORE
         if method in ("ACK", "CANCEL", "BYE", "PRACK"):
-            return Verdict.TAKE
+            return Admission.TAKE
         if not self._failures.has(source, now):
-            return Verdict.IGNORE
+            return Admission.IGNORE
         if method == "REGISTER" and not self._registrations.take(source, now):
-            return Verdict.REFUSE
-        return Verdict.TAKE
+            return Admission.REFUSE
+        return Admission.TAKE
 
     def count_failure(self, host: str, now: float) -> None:
         """Somebody there answered a challenge wrongly."""

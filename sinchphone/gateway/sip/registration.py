@@ -15,7 +15,7 @@ from typing import Final
 from sinchphone.errors import NetworkError
 from sinchphone.gateway.sip.hop import Hop, Transport
 from sinchphone.gateway.sip.resolve import Resolver
-from sinchphone.gateway.sip.wire import Answered, Wire
+from sinchphone.gateway.sip.wire import ResponseArrived, Wire
 from sinchphone.protocol.hosts import SIP_PORTS
 from sinchphone.protocol.sip.digest import MAX_TRIES, Answering, Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response
@@ -30,7 +30,7 @@ _MIN_SECONDS: Final = 10
 _log = logging.getLogger(__name__)
 
 
-class Registration:
+class SipRegistration:
     """One registration. ``run`` it in a task of your own, and ``withdraw`` when that is cancelled."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Registration:
         self.is_registered = False
         _log.warning("the trunk doesn't register us: %s", why[:200])
 
-    async def _exchange(self, seconds: int) -> Answered:
+    async def _exchange(self, seconds: int) -> ResponseArrived:
         """One REGISTER and its final answer, with credentials where they are asked for. Raises NetworkError."""
         tries = 0
         while True:
@@ -134,12 +134,12 @@ class Registration:
         )
         return Request(headers, b"", "REGISTER", self._registrar)
 
-    async def _send(self, request: Request) -> Answered:
+    async def _send(self, request: Request) -> ResponseArrived:
         uri = self._registrar
         hops = await self._resolver.resolve(uri.host, uri.port, self._transport, secure=uri.is_secure)
-        final: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        final: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
 
-        def answered(one: Answered) -> None:
+        def answered(one: ResponseArrived) -> None:
             if not one.response.is_provisional and not final.done():
                 final.set_result(one)
 

@@ -46,7 +46,7 @@ class StreamLimits:
     origins: Mapping[int, str]  # by version of IP: the address that connections are made from
 
 
-class Streams:
+class StreamConnections:
     """All connections. ``received`` gets each whole message; ``trust`` is the context for the servers that we call."""
 
     def __init__(self, limits: StreamLimits, received: Received, trust: ssl.SSLContext) -> None:
@@ -154,7 +154,7 @@ class Streams:
 class Stream(asyncio.Protocol):
     """One connection. ``key`` is the hop that we made it for; None where it was made to us."""
 
-    def __init__(self, streams: Streams, id_: int, key: Hop | None, context: ssl.SSLContext | None) -> None:
+    def __init__(self, streams: StreamConnections, id_: int, key: Hop | None, context: ssl.SSLContext | None) -> None:
         self.id = id_
         self.key = key
         self._streams = streams

@@ -22,7 +22,7 @@ from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.tls import server_context
 from sinchphone.gateway.sip.datagrams import Datagrams
 from sinchphone.gateway.sip.hop import Failed, Hop, Received, TransportError
-from sinchphone.gateway.sip.streams import StreamLimits, Streams
+from sinchphone.gateway.sip.streams import StreamConnections, StreamLimits
 from sinchphone.protocol.sip.framing import FramingLimits
 
 _TRIES: Final = 20  # for a port that is free for UDP, TCP and TLS
@@ -59,7 +59,7 @@ class TransportOptions:
             raise ConfigError("the limits of SIP connections must be more than 0")
 
 
-class Transports:
+class SipTransports:
     """Every socket of one agent. ``received`` is called in the event loop with each whole message; it must not wait and not raise."""
 
     def __init__(self, options: TransportOptions, received: Received) -> None:
@@ -74,7 +74,7 @@ class Transports:
             connect_seconds=options.connect_seconds,
             origins={one.version: host for host in options.hosts if not (one := ipaddress.ip_address(host)).is_unspecified},
         )
-        self._streams = Streams(limits, received, _trust(options.ca_file))
+        self._streams = StreamConnections(limits, received, _trust(options.ca_file))
         self._shown = server_context(options.certificate) if options.certificate is not None else None
         self._datagrams: dict[int, Datagrams] = {}  # by family
         self._servers: list[asyncio.Server] = []

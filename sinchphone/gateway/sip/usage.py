@@ -14,14 +14,14 @@ from contextlib import suppress
 from typing import Final, TypeAlias, assert_never
 
 from sinchphone.errors import ForbiddenError, NetworkError, SinchphoneError
-from sinchphone.gateway.sip.calls import CallFacts, SipCall
+from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
 from sinchphone.gateway.sip.hop import Hop, Transport
 from sinchphone.gateway.sip.resolve import Resolver
-from sinchphone.gateway.sip.wire import Answered, Attempt, Wire, by_size
+from sinchphone.gateway.sip.wire import Attempt, ResponseArrived, Wire, by_size
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.message import Request
-from sinchphone.protocol.sip.session import Session
-from sinchphone.protocol.sip.session_vocabulary import Effect, Input, Phase
+from sinchphone.protocol.sip.session import SipSession
+from sinchphone.protocol.sip.session_vocabulary import Effect, Input, SipPhase
 from sinchphone.protocol.sip.uri import SipUri
 
 _Outgoing: TypeAlias = v.SendRequest | v.SendAck | v.CancelRequest
@@ -31,7 +31,7 @@ TRANSPORTS: Final[dict[str, Transport]] = {"udp": "udp", "tcp": "tcp", "tls": "t
 class Usage:
     """One call's session, its way to the peer, and its SipCall."""
 
-    def __init__(self, session: Session, facts: CallFacts, wire: Wire, resolver: Resolver) -> None:
+    def __init__(self, session: SipSession, facts: SipCallFacts, wire: Wire, resolver: Resolver) -> None:
         self.session = session
         self.call = SipCall(facts, self._order)
         self.transport: Transport | None = None  # of a caller who insists
@@ -78,7 +78,7 @@ class Usage:
         for effect in self.session.handle(event, time.monotonic()):
             self._perform(effect)
         self._rearm()
-        if self.session.phase is Phase.OVER and not self.left.is_set():
+        if self.session.phase is SipPhase.OVER and not self.left.is_set():
             self._over_at = time.monotonic()
             self.left.set()
 
@@ -98,7 +98,7 @@ class Usage:
             self._wire.forget(attempt)
         if self._timer is not None:
             self._timer.cancel()
-        self.call.notify(v.Ended("the exchange is closing"))
+        self.call.notify(v.SipEnded("the exchange is closing"))
 
     def _order(self, order: v.Order) -> None:
         self.feed(order)
@@ -174,7 +174,7 @@ class Usage:
             raise ForbiddenError("that address is the trunk's, which is called by phone number only")
         return permitted
 
-    def _answered(self, serial: int, answered: Answered) -> None:
+    def _answered(self, serial: int, answered: ResponseArrived) -> None:
         if answered.hop is not None:
             self.flow = self.call.heard_from = answered.hop
             self._trouble = None
@@ -187,11 +187,11 @@ class Usage:
             self._timer.cancel()
         due = self.session.deadline
         loop = asyncio.get_running_loop()
-        self._timer = None if due is None else loop.call_later(max(0.0, due - time.monotonic()), lambda: self.feed(v.Elapsed()))
+        self._timer = None if due is None else loop.call_later(max(0.0, due - time.monotonic()), lambda: self.feed(v.SipElapsed()))
 
     def is_done(self) -> bool:
         """Whether the session is over and no transaction of it is open, or none has a right to be any more (RFC 3261 9.1)."""
-        if self.session.phase is not Phase.OVER or not self._outbox.empty():
+        if self.session.phase is not SipPhase.OVER or not self._outbox.empty():
             return False
         if time.monotonic() > self._over_at + 2 * self.session.options.timing.give_up:
             return True

@@ -16,9 +16,9 @@ from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.gateway.sip.hop import LONGEST_UDP_REQUEST_BYTES, Hop, TransportError
-from sinchphone.gateway.sip.transport import TransportOptions, Transports
+from sinchphone.gateway.sip.transport import SipTransports, TransportOptions
 from sinchphone.protocol.hosts import SIP_PORTS
-from sinchphone.protocol.sip.layer import Arrived, Gone, Layer, LayerEffect, Responded, Transmit, Unanswered, Unsent
+from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
 from sinchphone.protocol.sip.message import (
     MAGIC_COOKIE,
     HeaderLines,
@@ -40,7 +40,7 @@ Admission: TypeAlias = Callable[[Request, Hop], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class ResponseArrived:
     """A response came. ``hop``: from where; None for one that was made here (408, 503)."""
 
     response: Response
@@ -50,7 +50,9 @@ class Answered:
 class Attempt:
     """A request of ours on its way. ``answered`` is called with each response that counts; after a final one only with an INVITE's 2xx."""
 
-    def __init__(self, wire: "Wire", request: Request, hops: Sequence[Hop], user: str | None, answered: Callable[[Answered], None]) -> None:
+    def __init__(
+        self, wire: "Wire", request: Request, hops: Sequence[Hop], user: str | None, answered: Callable[[ResponseArrived], None]
+    ) -> None:
         self._wire = wire
         self._plain = request
         self._hops = list(hops)
@@ -83,7 +85,7 @@ class Attempt:
             self.go()
             return
         self.is_final = self.is_final or not response.is_provisional
-        self.answered(Answered(response, hop))
+        self.answered(ResponseArrived(response, hop))
 
     def failed(self, status: int) -> None:
         """No response: 408, or 503 where it couldn't be sent."""
@@ -96,7 +98,9 @@ class Attempt:
 
     def _make(self, status: int) -> None:
         self.is_final = True
-        self.answered(Answered(respond(replace(self._plain, headers=(("Via", "SIP/2.0/UDP invalid"), *self._plain.headers)), status), None))
+        self.answered(
+            ResponseArrived(respond(replace(self._plain, headers=(("Via", "SIP/2.0/UDP invalid"), *self._plain.headers)), status), None)
+        )
 
 
 class Wire:
@@ -104,7 +108,7 @@ class Wire:
 
     def __init__(self, options: TransportOptions, arrived: Arrival, admits: Admission, *, timing: Timing | None = None) -> None:
         """``arrived`` takes each new request; ``admits`` says whether a new one is to be looked at at all. Raises ConfigError."""
-        self._transports = Transports(options, self._receive)
+        self._transports = SipTransports(options, self._receive)
         self._layer: Layer[Hop] = Layer(timing)
         self._arrived = arrived
         self._admits = admits
@@ -147,7 +151,9 @@ class Wire:
         """The same, but the address that this machine itself has. Raises TransportError."""
         return self._transports.local_address(hop)
 
-    def prepare(self, request: Request, hops: Sequence[Hop], answered: Callable[[Answered], None], *, user: str | None = None) -> Attempt:
+    def prepare(
+        self, request: Request, hops: Sequence[Hop], answered: Callable[[ResponseArrived], None], *, user: str | None = None
+    ) -> Attempt:
         """A request that will go by the first of those ways that runtime. ``user``: for Contact, where the method has one."""
         return Attempt(self, request, hops, user, answered)
 
@@ -275,7 +281,7 @@ class Wire:
                 self._fail(key, 408)
             case Unsent(key):
                 self._fail(key, 503)
-            case Gone(key):
+            case TransactionOver(key):
                 self._attempts.pop(key, None)
 
     def _fail(self, key: str, status: int) -> None:

@@ -25,7 +25,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.audio.level import Meter
 from sinchphone.audio.mix import added
 from sinchphone.media.local_audio.recorder import Recorder
-from sinchphone.media.local_audio.voice import Voice
+from sinchphone.media.local_audio.voice import VoiceProcessing
 from sinchphone.media.sound import Leg, Levels
 
 MICROPHONE_STALL_SECONDS: Final = 0.060  # devices give blocks of up to 30 ms at a time
@@ -69,7 +69,7 @@ class AudioIo:
         self._talks = False  # the call was answered: what is said here is sent and recorded
         self._pulling = threading.Lock()  # a stalled loudspeaker may come back while a tick pulls in its place
         self.has_microphone = False  # one is open, whether it gives anything or not
-        self.voice: Voice | None = None  # what is done to the microphone's sound; may be changed in any thread
+        self.voice: VoiceProcessing | None = None  # what is done to the microphone's sound; may be changed in any thread
         self._captured: deque[Samples] = deque(maxlen=_CAPTURE_BLOCKS)
         self._unsent = silence(0)
         self._heard: deque[tuple[float, Samples]] = deque(maxlen=_HEARD_BLOCKS)

@@ -63,7 +63,7 @@ class Direction(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class SoundDevice:
     """One sound device. ``index`` is valid until the next look at the devices; name and host (the system's sound interface) stay."""
 
     index: int
@@ -84,7 +84,7 @@ class Device:
         return self.default_input if direction is Direction.INPUT else self.default_output
 
 
-def list_devices() -> tuple[Device, ...]:
+def list_devices() -> tuple[SoundDevice, ...]:
     """Every sound device. Blocks for 60 ms or more; raises DeviceError where there is no PortAudio library."""
     with _portaudio_lock:
         sounddevice = _portaudio()
@@ -92,7 +92,7 @@ def list_devices() -> tuple[Device, ...]:
             hosts = [str(host["name"]) for host in sounddevice.query_hostapis()]
             default_input, default_output = (sounddevice.default.device[0], sounddevice.default.device[1])
             return tuple(
-                Device(
+                SoundDevice(
                     index=index,
                     name=str(found["name"]),
                     host=hosts[found["hostapi"]],
@@ -108,14 +108,14 @@ def list_devices() -> tuple[Device, ...]:
             raise DeviceError(f"the sound devices can't be listed: {_reason(error)}") from error
 
 
-def look_aside() -> tuple[Device, ...]:
+def look_aside() -> tuple[SoundDevice, ...]:
     """Every sound device as it is at this moment, seen by a process of its own: the list of ours stands still while a stream is open.
     Blocks for half a second; none where that can't be done."""
     if getattr(sys, "frozen", False):  # the executable is no Python
         return ()
     try:
         done = subprocess.run([sys.executable, "-P", "-c", _LOOK], capture_output=True, timeout=_LOOK_SECONDS, check=True)  # noqa: S603
-        return tuple(Device(**one) for one in json.loads(done.stdout))
+        return tuple(SoundDevice(**one) for one in json.loads(done.stdout))
     except (OSError, ValueError, TypeError, subprocess.SubprocessError):
         return ()
 
@@ -131,7 +131,7 @@ def forget_devices() -> None:
             _scanned_at = -math.inf
 
 
-def find_device(wanted: int | str | None, direction: Direction, among: Sequence[Device] | None = None) -> Device:
+def find_device(wanted: int | str | None, direction: Direction, among: Sequence[SoundDevice] | None = None) -> SoundDevice:
     """The device that ``wanted`` means: an index, part of its name and host (any case), or ``None`` for the system's default.
 
     Where several fit, one whose name is exactly that wins, then one of the default device's host. ``among``: look there, and not at the
@@ -152,7 +152,7 @@ def find_device(wanted: int | str | None, direction: Direction, among: Sequence[
     return fitting[0]
 
 
-def _fitting(wanted: str, devices: Sequence[Device], default: Device | None) -> list[Device]:
+def _fitting(wanted: str, devices: Sequence[SoundDevice], default: SoundDevice | None) -> list[SoundDevice]:
     words = _folded(wanted).split()
     fitting = [device for device in devices if all(word in _folded(f"{device.name}, {device.host}") for word in words)]
     exact = [device for device in fitting if _folded(device.name) == _folded(wanted)]
@@ -166,7 +166,7 @@ def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
-def _no_choice(wanted: int | str, direction: Direction, devices: Sequence[Device], *, several: bool) -> DeviceError:
+def _no_choice(wanted: int | str, direction: Direction, devices: Sequence[SoundDevice], *, several: bool) -> DeviceError:
     names = "; ".join(f"{device.index} {device.name} ({device.host})" for device in devices[:8])
     if several:
         return DeviceError(f"several sound {direction.value} devices fit {wanted!r}", hint=f"Say which: {names}")
@@ -182,7 +182,7 @@ class _Stream:
 
     direction: Direction
 
-    def __init__(self, device: Device, ended: Callable[[], None], latency: Latency) -> None:
+    def __init__(self, device: SoundDevice, ended: Callable[[], None], latency: Latency) -> None:
         self.device = device
         self.blocks = 0
         self.xruns = 0  # blocks that the system lost or got too late
@@ -276,7 +276,7 @@ class Microphone(_Stream):
     direction = Direction.INPUT
 
     def __init__(
-        self, device: Device, deliver: Callable[[Samples], None], ended: Callable[[], None], latency: Latency = LOW_LATENCY
+        self, device: SoundDevice, deliver: Callable[[Samples], None], ended: Callable[[], None], latency: Latency = LOW_LATENCY
     ) -> None:
         super().__init__(device, ended, latency)
         self._deliver = deliver
@@ -299,7 +299,9 @@ class Loudspeaker(_Stream):
 
     direction = Direction.OUTPUT
 
-    def __init__(self, device: Device, render: Callable[[int], Samples], ended: Callable[[], None], latency: Latency = LOW_LATENCY) -> None:
+    def __init__(
+        self, device: SoundDevice, render: Callable[[int], Samples], ended: Callable[[], None], latency: Latency = LOW_LATENCY
+    ) -> None:
         super().__init__(device, ended, latency)
         self._render = self._pull = render
 

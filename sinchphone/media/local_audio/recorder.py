@@ -17,7 +17,7 @@ import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.mix import added
-from sinchphone.audio.twotrack import Side, Stereo, TwoTrack
+from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.files import AudioWriter, check_recording
 from sinchphone.media.sound import RecordFinished, RecordLayout, RecordStarted, SoundEvent, SoundWarning
@@ -32,9 +32,9 @@ def laid_out(block: Stereo, layout: RecordLayout) -> Stereo:
         case "stereo":
             return block
         case "mixed":
-            return added(block[:, Side.NEAR], block[:, Side.FAR])[:, np.newaxis]
+            return added(block[:, TrackSide.NEAR], block[:, TrackSide.FAR])[:, np.newaxis]
         case "near" | "far":
-            side = Side.NEAR if layout == "near" else Side.FAR
+            side = TrackSide.NEAR if layout == "near" else TrackSide.FAR
             return block[:, side : side + 1]
 
 
@@ -68,18 +68,18 @@ class Recorder:
 
     def near(self, samples: Samples, now: float) -> None:
         """What was said here, the last sample at ``now``."""
-        self._put(Side.NEAR, samples, now)
+        self._put(TrackSide.NEAR, samples, now)
 
     def far(self, samples: Samples, now: float) -> None:
         """What was heard here, the last sample at ``now``."""
-        self._put(Side.FAR, samples, now)
+        self._put(TrackSide.FAR, samples, now)
 
     def flush(self, now: float) -> None:
         """Hands over what is complete by ``now``; call it every 20 ms, in the thread that calls ``near`` and ``far``."""
         if self._tracks is not None:
             self._hand_over(self._tracks.pull(now))
 
-    def _put(self, side: Side, samples: Samples, now: float) -> None:
+    def _put(self, side: TrackSide, samples: Samples, now: float) -> None:
         if self._tracks is not None:
             self._tracks.put(side, samples, now)
 

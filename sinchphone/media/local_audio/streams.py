@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from sinchphone.errors import DeviceError
 from sinchphone.media.local_audio import devices
 from sinchphone.media.local_audio.audio_io import AudioIo
-from sinchphone.media.local_audio.devices import Device, Direction, Loudspeaker, Microphone, NoLibraryError
+from sinchphone.media.local_audio.devices import Direction, Loudspeaker, Microphone, NoLibraryError, SoundDevice
 from sinchphone.media.sound import DevicesChanged, SoundOptions, SoundWarning
 
 _PARTS: Final = {Direction.INPUT: "microphone", Direction.OUTPUT: "loudspeaker"}
@@ -65,7 +65,7 @@ class Streams:
         self._report = report
         self._stopped = stopped
         self._wanted = [Direction.INPUT, Direction.OUTPUT] if listens and options.microphone else [Direction.OUTPUT]
-        self._usable: dict[Direction, Device] = {}  # what was found
+        self._usable: dict[Direction, SoundDevice] = {}  # what was found
         self._hopeless = False
         self._lock = threading.Lock()  # of all below
         self._open: dict[Direction, _Opened] = {}
@@ -220,7 +220,7 @@ class Streams:
                     failure = failure or error
         return failure
 
-    def _has_come(self, seen: Sequence[Device]) -> bool:
+    def _has_come(self, seen: Sequence[SoundDevice]) -> bool:
         """Whether a device that the call lacks was seen, but isn't in our list, which stands still while a stream is open."""
         known = {(device.name, device.host) for device in devices.list_devices()}
         for direction in self._wanted:
@@ -252,7 +252,7 @@ class Streams:
             device, replaced = devices.find_device(None, direction), error
         self._open[direction] = _Opened(self._start(direction, device), option, replaced)
 
-    def _start(self, direction: Direction, device: Device) -> Microphone | Loudspeaker:
+    def _start(self, direction: Direction, device: SoundDevice) -> Microphone | Loudspeaker:
         latency = devices.LATENCIES[self._latency]
         if direction is Direction.INPUT:
             stream: Microphone | Loudspeaker = Microphone(device, self._audio_io.capture, self._stopped, latency)
@@ -267,12 +267,12 @@ class Streams:
         self._open.clear()
 
 
-def _label(device: Device) -> str:
+def _label(device: SoundDevice) -> str:
     """A name that finds this device again."""
     return f"{device.name}, {device.host}"
 
 
-def _following(seen: Sequence[Device], current: Device | None) -> list[Device]:
+def _following(seen: Sequence[SoundDevice], current: SoundDevice | None) -> list[SoundDevice]:
     """The other loudspeakers of the same host, from the one after ``current`` on and round."""
     outputs = [device for device in seen if device.outputs and (current is None or device.host == current.host)]
     at = next((number for number, device in enumerate(outputs) if current is not None and device.name == current.name), None)

@@ -27,7 +27,7 @@ _MAX_BLOCKS: Final = 64  # kept while nothing is captured
 _HEADSETS: Final = ("headset", "headphone", "earphone", "earbud", "airpods", "buds", "hands-free")
 
 
-class Voice:
+class VoiceProcessing:
     """One call's processing. ``far`` in the loudspeaker's thread, ``near`` in the media loop."""
 
     def __init__(self, process: Callable[[Samples, Samples], Samples]) -> None:
@@ -70,7 +70,7 @@ def is_available() -> bool:
     return _module() is not None
 
 
-def make_voice(options: VoiceOptions, loudspeaker: str | None) -> Voice | None:
+def make_voice(options: VoiceOptions, loudspeaker: str | None) -> VoiceProcessing | None:
     """The processing for a loudspeaker of that name (``None``: there is none); ``None`` where nothing is to be done or can be.
 
     Raises DeviceError where echo is to be removed in any case and the library is missing.
@@ -92,7 +92,7 @@ def make_voice(options: VoiceOptions, loudspeaker: str | None) -> Voice | None:
         auto_gain_control=options.gain,
         agc_max_gain_db=_MAX_GAIN_DB,
     )
-    return Voice(processor.process)
+    return VoiceProcessing(processor.process)
 
 
 def _module() -> Any:

@@ -24,7 +24,7 @@ from sinchphone.media.codecs.codec import CODECS, CodecFormat, EncodedFrame
 from sinchphone.media.inbound import Sink
 from sinchphone.media.leg import PortLeg
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.port import Connected, Lost, PortEvent, PortStats, RtpPortOptions
+from sinchphone.media.port import Connected, PortEvent, PortLost, PortStats, RtpPortOptions
 from sinchphone.media.rtp.secure import SrtpReceiver, SrtpSender, new_keys
 from sinchphone.media.rtp.sockets import SocketPair
 from sinchphone.media.rtp.source_latch import Address, SourceLatch, plain_host
@@ -271,7 +271,7 @@ class RtpPort:
             limit = self._options.lost_after_s if self._heard_at else max(_UNHEARD_SECONDS, self._options.lost_after_s)
             if self._agreed is not None and self._agreed.receives and self._agreed.sends and silent >= limit:
                 self._stream.shut()
-                self._events.put(Lost(silent))
+                self._events.put(PortLost(silent))
                 return
 
     def _received(self, data: bytes, source: Address, to_control_port: bool) -> None:

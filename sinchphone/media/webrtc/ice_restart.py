@@ -31,7 +31,7 @@ OnCandidate = Callable[[seam.Candidate | None, LocalDescription], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RestartTerms:
     """How the call began, which holds for all its descriptions."""
 
     offerer: bool  # we offered first
@@ -57,7 +57,7 @@ class IceRestarts:
         path: SecurePath,
         local: LocalDescription,
         remote: RemoteAudio,
-        terms: Terms,
+        terms: RestartTerms,
         *,
         on_candidate: OnCandidate,
         on_end: Callable[[bool], None],

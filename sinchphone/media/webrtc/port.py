@@ -23,10 +23,10 @@ from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import (
     CandidateFound,
     Connected,
-    Failed,
-    Lost,
     Moved,
     PortEvent,
+    PortFailed,
+    PortLost,
     PortOptions,
     PortStats,
     PortWarning,
@@ -36,10 +36,10 @@ from sinchphone.media.stream import Stream
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.formats import agree
 from sinchphone.media.webrtc.ice import usable_addresses
-from sinchphone.media.webrtc.ice_restart import IceRestarts, Terms
+from sinchphone.media.webrtc.ice_restart import IceRestarts, RestartTerms
 from sinchphone.media.webrtc.path_watch import PathWatch
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, answering_setup, read_description, write_answer, write_offer
-from sinchphone.media.webrtc.secure import Identity, PathListener, SecurePath
+from sinchphone.media.webrtc.secure import DtlsIdentity, PathListener, SecurePath
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 
@@ -64,12 +64,12 @@ class WebRtcPort:
         self,
         options: PortOptions,
         *,
-        identity: Identity | None = None,
+        identity: DtlsIdentity | None = None,
         events: Outbox[PortEvent] | None = None,
         leg: PortLeg | None = None,
     ) -> None:
         self._options = options
-        self._identity = identity or Identity.create()
+        self._identity = identity or DtlsIdentity.create()
         self._events = events or Outbox[PortEvent]()
         self._leg = leg or PortLeg()
         local = self._identity.local
@@ -83,7 +83,7 @@ class WebRtcPort:
         self._gone = asyncio.Event()  # the peer closed its side
         self._heard_at = self._consent_at = time.monotonic()
         self._connected = False
-        self._terms: Terms | None = None  # once both descriptions are there
+        self._terms: RestartTerms | None = None  # once both descriptions are there
         self._ice_restarts: IceRestarts | None = None  # once connected
         self._path_watch: PathWatch | None = None
         self._relay_missing = False
@@ -121,7 +121,7 @@ class WebRtcPort:
             return
         remote = read_description(answer.sdp, self._options.codecs)
         self._move(_Stage.OFFERED, _Stage.JOINED)
-        await self._join(remote, Terms(offerer=True, active=remote.setup != "active", mid=self._line[0]))
+        await self._join(remote, RestartTerms(offerer=True, active=remote.setup != "active", mid=self._line[0]))
 
     async def answer(self, offer: Description, *, prefer: str | None = None) -> Description:
         """Take the peer's offer, give our answer, connect in the background. Raises MediaError where nothing fits.
@@ -138,7 +138,7 @@ class WebRtcPort:
         self._move(_Stage.NEW, _Stage.JOINED)
         self._line = (remote.mid, remote.index)
         await self._path.ice.gather_candidates()
-        await self._join(remote, Terms(offerer=False, active=answering_setup(remote) == "active", mid=remote.mid))
+        await self._join(remote, RestartTerms(offerer=False, active=answering_setup(remote) == "active", mid=remote.mid))
         return Description("answer", write_answer(self._identity.local, remote))
 
     async def restart(self) -> Description:
@@ -222,7 +222,7 @@ class WebRtcPort:
         self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if self._terms.offerer else ()))
         (self._stream.open if remote.receives else self._stream.shut)()
 
-    async def _join(self, remote: RemoteAudio, terms: Terms) -> None:
+    async def _join(self, remote: RemoteAudio, terms: RestartTerms) -> None:
         self._terms = terms
         for text in remote.candidates:
             await self._path.ice.add(text)
@@ -233,7 +233,7 @@ class WebRtcPort:
         self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if terms.offerer else ()))
         self._live = start_task(self._run(remote, terms), name="webrtc-port")
 
-    async def _run(self, remote: RemoteAudio, terms: Terms) -> None:
+    async def _run(self, remote: RemoteAudio, terms: RestartTerms) -> None:
         """The life of a port after both descriptions: connect, report and watch until the peer is lost."""
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
@@ -242,15 +242,15 @@ class WebRtcPort:
                 self._stream.open()
             connected = Connected(self._path.ice.pair_type, remote.sound.codec.name)
         except TimeoutError:
-            self._events.put(Failed(f"the peer couldn't be reached within {self._options.connect_timeout_s:g} s"))
+            self._events.put(PortFailed(f"the peer couldn't be reached within {self._options.connect_timeout_s:g} s"))
             return
         except MediaError as error:
-            self._events.put(Failed(str(error)))
+            self._events.put(PortFailed(str(error)))
             return
         except Exception:  # noqa: BLE001  a call must not stay half open, whatever the fault is
             _log.exception("connecting to the peer failed by a fault of the program")
             self._stream.shut()
-            self._events.put(Failed("the connection to the peer failed by a fault of the program"))
+            self._events.put(PortFailed("the connection to the peer failed by a fault of the program"))
             return
         self._connected = True
         self._consent_received()
@@ -263,9 +263,9 @@ class WebRtcPort:
             for task in beside:
                 task.cancel()
         self._stream.shut()
-        self._events.put(Lost(max(0.0, time.monotonic() - self._heard_at)))
+        self._events.put(PortLost(max(0.0, time.monotonic() - self._heard_at)))
 
-    def _settle(self, remote: RemoteAudio, terms: Terms) -> None:
+    def _settle(self, remote: RemoteAudio, terms: RestartTerms) -> None:
         """From now on the path can be renewed, and is watched."""
         self._path_watch = PathWatch(self._path.ice.gathered_from, time.monotonic(), offerer=terms.offerer)
         self._ice_restarts = IceRestarts(

@@ -33,7 +33,7 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class MediaSection:
     """One ``m=`` section as it came: enough to refuse it in an answer."""
 
     kind: str
@@ -68,7 +68,7 @@ class RemoteAudio:
     sound: Sound  # the one of them that is taken
     candidates: tuple[str, ...]
     complete: bool  # no candidates will be trickled
-    sections: tuple[Section, ...]
+    sections: tuple[MediaSection, ...]
 
     @property
     def receives(self) -> bool:
@@ -148,7 +148,7 @@ def answering_setup(offer: RemoteAudio) -> str:
     return "passive" if offer.setup in ("", "active") else "active"
 
 
-def _split(sdp: str) -> tuple[Section, list[Section]]:
+def _split(sdp: str) -> tuple[MediaSection, list[MediaSection]]:
     """The session level (as a section of its own) and the media sections."""
     blocks: list[tuple[str, list[tuple[str, str]]]] = [("", [])]
     for line in sdp.splitlines():
@@ -159,19 +159,19 @@ def _split(sdp: str) -> tuple[Section, list[Section]]:
             blocks[-1][1].append((key, value.strip()))
     if len(blocks) > MAX_SECTIONS + 1:
         raise MediaError("the peer's session description has too many media sections")
-    return Section("", 0, "", (), tuple(blocks[0][1])), [_section(first, attributes) for first, attributes in blocks[1:]]
+    return MediaSection("", 0, "", (), tuple(blocks[0][1])), [_section(first, attributes) for first, attributes in blocks[1:]]
 
 
-def _section(first: str, attributes: list[tuple[str, str]]) -> Section:
+def _section(first: str, attributes: list[tuple[str, str]]) -> MediaSection:
     words = first.split()
     port = words[1].partition("/")[0] if len(words) > 3 else ""
     if not _NUMBER.fullmatch(port):
         raise MediaError("a media line in the peer's session description can't be read")
-    return Section(words[0], int(port), words[2], tuple(words[3:]), tuple(attributes))
+    return MediaSection(words[0], int(port), words[2], tuple(words[3:]), tuple(attributes))
 
 
 def _read_audio(
-    index: int, section: Section, session: Section, sections: tuple[Section, ...], formats: Formats, sound: Sound
+    index: int, section: MediaSection, session: MediaSection, sections: tuple[MediaSection, ...], formats: Formats, sound: Sound
 ) -> RemoteAudio:
     mid = _token(section.first("mid"))
     ufrag, password = (_either(section, session, name) for name in ("ice-ufrag", "ice-pwd"))
@@ -195,13 +195,13 @@ def _read_audio(
     )
 
 
-def _bundles(session: Section, mid: str) -> bool:
+def _bundles(session: MediaSection, mid: str) -> bool:
     """Whether a BUNDLE group contains the section (RFC 8843 7.2)."""
     groups = [value.split() for value in session.all("group")]
     return any(group[:1] == ["BUNDLE"] and mid in group[1:] for group in groups)
 
 
-def _fingerprints(section: Section, session: Section) -> tuple[Fingerprint, ...]:
+def _fingerprints(section: MediaSection, session: MediaSection) -> tuple[Fingerprint, ...]:
     found = section.all("fingerprint") or session.all("fingerprint")
     pairs = [value.split() for value in found]
     fingerprints = tuple(Fingerprint(pair[0].lower(), pair[1].upper()) for pair in pairs if len(pair) == 2)
@@ -210,7 +210,7 @@ def _fingerprints(section: Section, session: Section) -> tuple[Fingerprint, ...]
     return fingerprints
 
 
-def _either(section: Section, session: Section, name: str) -> str:
+def _either(section: MediaSection, session: MediaSection, name: str) -> str:
     return section.first(name) or session.first(name) or ""
 
 
@@ -218,7 +218,7 @@ def _one_of(words: tuple[str, ...], value: str) -> str | None:
     return value if value in words else None
 
 
-def _direction(section: Section) -> str | None:
+def _direction(section: MediaSection) -> str | None:
     return next((key for key, _ in section.attributes if key in _DIRECTIONS), None)
 
 
@@ -251,7 +251,7 @@ def _audio(local: LocalDescription, profile: str, formats: tuple[str, list[str]]
     ]
 
 
-def _refused(section: Section) -> list[str]:
+def _refused(section: MediaSection) -> list[str]:
     """A section with port 0, which refuses it (RFC 3264 6)."""
     mid = _token(section.first("mid"))
     formats = " ".join(section.formats)

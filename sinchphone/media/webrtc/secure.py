@@ -32,7 +32,7 @@ _MAX_QUEUED: Final = 64  # DTLS datagrams; a handshake is about six
 _MAX_EARLY: Final = 32  # packets that overtake the end of the handshake: a peer talks as soon as its own end is up
 
 
-class Certificate(seam.RTCCertificate):
+class DtlsCertificate(seam.RTCCertificate):
     """Our DTLS certificate (P-256), which also shakes hands with peers whose certificate is RSA."""
 
     def _create_ssl_context(self, srtp_profiles: list[seam.SRTPProtectionProfile]) -> Any:
@@ -42,19 +42,19 @@ class Certificate(seam.RTCCertificate):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class DtlsIdentity:
     """Who we are in our descriptions; the forks of an offer share one."""
 
-    certificate: Certificate
+    certificate: DtlsCertificate
     local: LocalDescription
 
     @classmethod
-    def create(cls) -> "Identity":
+    def create(cls) -> "DtlsIdentity":
         """A new certificate, new credentials."""
-        return cls.of(Certificate.generateCertificate())
+        return cls.of(DtlsCertificate.generateCertificate())
 
     @classmethod
-    def of(cls, certificate: Certificate) -> "Identity":
+    def of(cls, certificate: DtlsCertificate) -> "DtlsIdentity":
         """New credentials for a certificate."""
         digests = (each for each in certificate.getFingerprints() if each.algorithm == "sha-256")  # some peers read the first line only
         fingerprints = tuple(Fingerprint(each.algorithm, each.value) for each in digests)
@@ -89,7 +89,7 @@ class SecurePath:
     """DTLS and SRTP with one peer, over ICE that may be exchanged: they outlive an ICE restart (RFC 8842 4, RFC 8445 9)."""
 
     def __init__(
-        self, options: PortOptions, identity: Identity, listener: PathListener, on_candidate: Callable[[seam.Candidate | None], None]
+        self, options: PortOptions, identity: DtlsIdentity, listener: PathListener, on_candidate: Callable[[seam.Candidate | None], None]
     ) -> None:
         self._options = options
         self._listener = listener

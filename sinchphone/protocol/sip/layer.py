@@ -8,14 +8,14 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.sip.message import Request, Response
 from sinchphone.protocol.sip.transactions import (
-    Kind,
     Pass,
-    Send,
-    State,
+    SendMessage,
     TimedOut,
     Timing,
     Transaction,
     TransactionEffect,
+    TransactionKind,
+    TransactionState,
     Unreachable,
     client_key,
     server_key,
@@ -66,13 +66,13 @@ class Unsent:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class TransactionOver:
     """A transaction is over and forgotten."""
 
     key: str
 
 
-LayerEffect: TypeAlias = Transmit[HopT] | Arrived[HopT] | Responded | Unanswered | Unsent | Gone
+LayerEffect: TypeAlias = Transmit[HopT] | Arrived[HopT] | Responded | Unanswered | Unsent | TransactionOver
 
 
 class Layer(Generic[HopT]):
@@ -107,7 +107,7 @@ class Layer(Generic[HopT]):
         key = "c|" + client_key(request)
         if key in self._transactions:
             raise LocalProtocolError("a transaction with that branch is open")
-        kind = Kind.CLIENT_INVITE if request.method == "INVITE" else Kind.CLIENT_OTHER
+        kind = TransactionKind.CLIENT_INVITE if request.method == "INVITE" else TransactionKind.CLIENT_OTHER
         transaction = Transaction(kind, request, now, is_reliable=is_reliable, timing=self._timing)
         self._open(key, transaction, hop)
         return key, self._effects(key, transaction.start())
@@ -164,7 +164,7 @@ class Layer(Generic[HopT]):
         key = "s|" + server_key(request)
         if key in self._transactions:
             if request.method == "ACK":
-                taken = self._transactions[key][0].state is not State.ACCEPTED
+                taken = self._transactions[key][0].state is not TransactionState.ACCEPTED
                 return self._step(key, lambda one: one.acknowledged(now)) if taken else [Arrived(None, request, hop)]
             return self._step(key, lambda one: one.repeated(now))
         if request.method == "ACK":
@@ -172,7 +172,7 @@ class Layer(Generic[HopT]):
         if len(self._transactions) >= self._most:
             self.dropped += 1
             return []
-        kind = Kind.SERVER_INVITE if request.method == "INVITE" else Kind.SERVER_OTHER
+        kind = TransactionKind.SERVER_INVITE if request.method == "INVITE" else TransactionKind.SERVER_OTHER
         self._open(key, Transaction(kind, request, now, is_reliable=is_reliable, timing=self._timing), hop)
         return [Arrived(key, request, hop)]
 
@@ -183,7 +183,7 @@ class Layer(Generic[HopT]):
         effects = self._effects(key, step(transaction))
         if transaction.is_over:
             del self._transactions[key]
-            effects.append(Gone(key))
+            effects.append(TransactionOver(key))
         elif transaction.deadline is not None:
             heapq.heappush(self._due, (transaction.deadline, key))
         return effects
@@ -198,7 +198,7 @@ class Layer(Generic[HopT]):
         found: list[LayerEffect[HopT]] = []
         for effect in effects:
             match effect:
-                case Send(message):
+                case SendMessage(message):
                     found.append(Transmit(message, hop, key))
                 case Pass(response):
                     found.append(Responded(key, response))

@@ -22,39 +22,39 @@ from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response, respond
 from sinchphone.protocol.sip.session_state import ALLOW, Pending, SessionOptions, SessionState
-from sinchphone.protocol.sip.session_vocabulary import Effect, Input, Phase
+from sinchphone.protocol.sip.session_vocabulary import Effect, Input, SipPhase
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 Row: TypeAlias = Callable[[SessionState, Any], None]
 OnResponse: TypeAlias = Callable[[SessionState, int, Pending, Response], None]
 OnRequest: TypeAlias = Callable[[SessionState, str, Request, Dialog], None]
 
-TABLE: Final[dict[tuple[Phase, type], Row]] = {
-    (Phase.NEW, v.Dial): caller.dial,
-    (Phase.NEW, v.HangUp): caller.never_mind,
-    (Phase.CALLING, v.HangUp): caller.withdraw,
-    (Phase.PROCEEDING, v.HangUp): caller.withdraw,
-    (Phase.INCOMING, v.Ring): callee.ring,
-    (Phase.INCOMING, v.SendEarly): callee.early,
-    (Phase.INCOMING, v.Answer): callee.answer,
-    (Phase.INCOMING, v.Refuse): callee.refuse,
-    (Phase.INCOMING, v.HangUp): callee.give_up,
-    (Phase.INCOMING, v.GotCancel): callee.cancelled,
-    (Phase.INCOMING, v.AnswerReoffer): middle.answer_change,
-    (Phase.INCOMING, v.RefuseReoffer): middle.refuse_change,
-    (Phase.PROCEEDING, v.AnswerReoffer): middle.answer_change,
-    (Phase.PROCEEDING, v.RefuseReoffer): middle.refuse_change,
-    (Phase.ACCEPTED, v.GotAck): callee.confirmed,
-    (Phase.ACCEPTED, v.HangUp): middle.hang_up,
-    (Phase.ACCEPTED, v.Reoffer): middle.change_later,
-    (Phase.TALKING, v.GotAck): middle.change_confirmed,
-    (Phase.TALKING, v.GotCancel): middle.change_cancelled,
-    (Phase.TALKING, v.HangUp): middle.hang_up,
-    (Phase.TALKING, v.Reoffer): middle.change,
-    (Phase.TALKING, v.AnswerReoffer): middle.answer_change,
-    (Phase.TALKING, v.RefuseReoffer): middle.refuse_change,
-    (Phase.TALKING, v.SendDigit): middle.send_digit,
-    (Phase.LEAVING, v.GotAck): middle.left_after_all,
+TABLE: Final[dict[tuple[SipPhase, type], Row]] = {
+    (SipPhase.NEW, v.SipDial): caller.dial,
+    (SipPhase.NEW, v.SipHangUp): caller.never_mind,
+    (SipPhase.CALLING, v.SipHangUp): caller.withdraw,
+    (SipPhase.PROCEEDING, v.SipHangUp): caller.withdraw,
+    (SipPhase.INCOMING, v.SipRing): callee.ring,
+    (SipPhase.INCOMING, v.SendEarly): callee.early,
+    (SipPhase.INCOMING, v.SipAnswer): callee.answer,
+    (SipPhase.INCOMING, v.SipRefuse): callee.refuse,
+    (SipPhase.INCOMING, v.SipHangUp): callee.give_up,
+    (SipPhase.INCOMING, v.GotCancel): callee.cancelled,
+    (SipPhase.INCOMING, v.AnswerReoffer): middle.answer_change,
+    (SipPhase.INCOMING, v.RefuseReoffer): middle.refuse_change,
+    (SipPhase.PROCEEDING, v.AnswerReoffer): middle.answer_change,
+    (SipPhase.PROCEEDING, v.RefuseReoffer): middle.refuse_change,
+    (SipPhase.ACCEPTED, v.GotAck): callee.confirmed,
+    (SipPhase.ACCEPTED, v.SipHangUp): middle.hang_up,
+    (SipPhase.ACCEPTED, v.Reoffer): middle.change_later,
+    (SipPhase.TALKING, v.GotAck): middle.change_confirmed,
+    (SipPhase.TALKING, v.GotCancel): middle.change_cancelled,
+    (SipPhase.TALKING, v.SipHangUp): middle.hang_up,
+    (SipPhase.TALKING, v.Reoffer): middle.change,
+    (SipPhase.TALKING, v.AnswerReoffer): middle.answer_change,
+    (SipPhase.TALKING, v.RefuseReoffer): middle.refuse_change,
+    (SipPhase.TALKING, v.SendDigit): middle.send_digit,
+    (SipPhase.LEAVING, v.GotAck): middle.left_after_all,
 }
 
 RESPONSES: Final[dict[str, OnResponse]] = {
@@ -87,7 +87,7 @@ CLOCKS: Final[tuple[Callable[[SessionState], None], ...]] = (
 )
 
 
-class Session(SessionState):
+class SipSession(SessionState):
     """One INVITE session. ``handle`` takes one input and returns effects in the order in which they are to be performed."""
 
     @classmethod
@@ -103,7 +103,7 @@ class Session(SessionState):
         credentials: Credentials | None = None,
         route: tuple[SipAddress, ...] = (),
         max_forwards: int = MAX_FORWARDS,
-    ) -> "Session":
+    ) -> "SipSession":
         """A session that will call ``target``. ``route``: proxies on the way (``;lr``)."""
         session = cls(options, call_id=call_id, credentials=credentials)
         session.outbound = True
@@ -116,14 +116,14 @@ class Session(SessionState):
         return session
 
     @classmethod
-    def incoming(cls, options: SessionOptions, key: str, invite: Request, now: float) -> "Session":
+    def incoming(cls, options: SessionOptions, key: str, invite: Request, now: float) -> "SipSession":
         """A session that an INVITE asks for; it was let in, and its extensions and body are known to us."""
         session = cls(options, call_id=invite.call_id)
         session.invite_key, session.invite = key, invite
         session.dialog = Dialog.of_callee(invite, session.tag)
         session.peer_allows = invite.tokens("Allow")
         session.remote_sdp = invite.sdp
-        session.enter(Phase.INCOMING, now + options.ring_seconds)
+        session.enter(SipPhase.INCOMING, now + options.ring_seconds)
         return session
 
     def handle(self, event: Input, now: float) -> list[Effect]:
@@ -135,7 +135,7 @@ class Session(SessionState):
                 self._take_response(serial, response)
             case v.GotRequest(key, request):
                 self._take_request(key, request)
-            case v.Elapsed():
+            case v.SipElapsed():
                 self._elapse()
             case _:
                 row = TABLE.get((self.phase, type(event)))
@@ -158,7 +158,7 @@ class Session(SessionState):
 
     def _take_request(self, key: str, request: Request) -> None:
         dialog = self.dialog_of(request)
-        if dialog is None or self.phase is Phase.OVER:
+        if dialog is None or self.phase is SipPhase.OVER:
             self.reply(key, respond(request, 481))
         elif not dialog.is_in_order(request):
             self.reply(key, respond(request, 500, headers=(("Retry-After", "1"),)))
@@ -176,7 +176,7 @@ class Session(SessionState):
     def _ignore(self, event: Input) -> None:
         self.ignored += 1
         if isinstance(event, v.Reoffer):
-            self.effect(v.ReofferDone(None, 481 if self.phase is Phase.OVER else 491))
+            self.effect(v.ReofferDone(None, 481 if self.phase is SipPhase.OVER else 491))
         elif isinstance(event, v.AnswerReoffer):
             self.effect(v.ReofferDone(None, 481))
         elif isinstance(event, v.SendDigit):

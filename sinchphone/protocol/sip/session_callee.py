@@ -8,7 +8,7 @@ from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.message import SDP, HeaderLines, Request, respond
 from sinchphone.protocol.sip.session_state import ALLOW, REMIND_SECONDS, SUPPORTED, SessionState
 from sinchphone.protocol.sip.session_timer import TooSmall
-from sinchphone.protocol.sip.session_vocabulary import Phase
+from sinchphone.protocol.sip.session_vocabulary import SipPhase
 from sinchphone.protocol.sip.uri import unquoted
 
 _RACK: Final = re.compile(r"\s*([0-9]{1,10})\s+([0-9]{1,10})\s+(\S{1,32})\s*")
@@ -17,7 +17,7 @@ _NETWORK_FAULTS: Final = {27: 502, 34: 503, 38: 503, 41: 503, 42: 503, 44: 503, 
 MAX_PROVISIONALS: Final = 16  # that wait for a PRACK
 
 
-def ring(session: SessionState, _: v.Ring) -> None:
+def ring(session: SessionState, _: v.SipRing) -> None:
     """180."""
     _provisional(session, 180, None)
 
@@ -27,7 +27,7 @@ def early(session: SessionState, order: v.SendEarly) -> None:
     _provisional(session, 183, order.sdp)
 
 
-def answer(session: SessionState, order: v.Answer) -> None:
+def answer(session: SessionState, order: v.SipAnswer) -> None:
     """200; it waits for the PRACK of a description that isn't acknowledged (RFC 3262 3)."""
     if session.wanted_answer is not None:
         return
@@ -37,26 +37,26 @@ def answer(session: SessionState, order: v.Answer) -> None:
     _accept(session, order.sdp)
 
 
-def refuse(session: SessionState, order: v.Refuse) -> None:
+def refuse(session: SessionState, order: v.SipRefuse) -> None:
     """A final response of 300 and more."""
-    _end(session, order.status, order.reason, v.Ended(order.reason or "refused", order.status))
+    _end(session, order.status, order.reason, v.SipEnded(order.reason or "refused", order.status))
 
 
-def give_up(session: SessionState, order: v.HangUp) -> None:
+def give_up(session: SessionState, order: v.SipHangUp) -> None:
     """Hung up before it was answered."""
-    _end(session, 480, "", v.Ended(order.reason or "hung up", None))
+    _end(session, 480, "", v.SipEnded(order.reason or "hung up", None))
 
 
 def cancelled(session: SessionState, event: v.GotCancel) -> None:
     """The caller hung up first, or a proxy says that somebody else answered (RFC 3326)."""
     if event.key == session.invite_key:
         reason, status = read_reason(event.request)
-        _end(session, 487, "", v.Ended(reason or "canceled", status or 487))
+        _end(session, 487, "", v.SipEnded(reason or "canceled", status or 487))
 
 
 def rang_out(session: SessionState) -> None:
     """Nobody said anything for as long as it may ring."""
-    _end(session, 480, "", v.Ended("nobody answered in time", 480))
+    _end(session, 480, "", v.SipEnded("nobody answered in time", 480))
 
 
 def confirmed(session: SessionState, event: v.GotAck) -> None:
@@ -65,16 +65,16 @@ def confirmed(session: SessionState, event: v.GotAck) -> None:
     if done is None or event.request.cseq.number != done.response.cseq.number:
         return
     session.repeated = None
-    session.enter(Phase.TALKING)
+    session.enter(SipPhase.TALKING)
     session.retry_at = session.now if session.proposal is not None else None
     if not done.asks:
         return
     if (sdp := event.request.sdp) is None:
-        session.tell(v.Ended("the ACK has no session description", 488))
+        session.tell(v.SipEnded("the ACK has no session description", 488))
         session.leave('SIP;cause=488;text="no session description"')
         return
     session.remote_sdp = sdp
-    session.tell(v.Answered(sdp))
+    session.tell(v.SipAnswered(sdp))
 
 
 def on_prack(session: SessionState, key: str, request: Request, _: Dialog) -> None:
@@ -94,7 +94,7 @@ def on_prack(session: SessionState, key: str, request: Request, _: Dialog) -> No
     session.reliable = None
     if wanted.asks and request.sdp is not None:
         session.remote_sdp = request.sdp
-        session.tell(v.Answered(request.sdp))
+        session.tell(v.SipAnswered(request.sdp))
     if session.wanted_answer is not None:
         _accept(session, session.wanted_answer)
     elif session.queue:
@@ -108,7 +108,7 @@ def repeat_answer(session: SessionState) -> None:
         return
     if session.now >= one.until:
         session.repeated = None
-        session.tell(v.Ended("the answer was never acknowledged", 408))
+        session.tell(v.SipEnded("the answer was never acknowledged", 408))
         session.leave('SIP;cause=408;text="no ACK"')
         return
     one.interval = min(2 * one.interval, session.options.timing.t2)
@@ -122,7 +122,7 @@ def repeat_provisional(session: SessionState) -> None:
     if one is None or session.now < one.next_at:
         return
     if session.now >= one.until:
-        _end(session, 504, "", v.Ended("a provisional response was never acknowledged", 504))
+        _end(session, 504, "", v.SipEnded("a provisional response was never acknowledged", 504))
         return
     one.interval *= 2
     one.next_at = min(session.now + one.interval, one.until)
@@ -197,25 +197,25 @@ def _accept(session: SessionState, sdp: str) -> None:
     assert session.invite is not None
     timer = session.timer.answering(session.invite, session.now)
     if isinstance(timer, TooSmall):
-        _end(session, 422, "", v.Ended("the session interval is too small", 422), (("Min-SE", str(timer.least)),))
+        _end(session, 422, "", v.SipEnded("the session interval is too small", 422), (("Min-SE", str(timer.least)),))
         return
     asks = session.remote_sdp is None
     response = respond(session.invite, 200, tag=session.tag, headers=(*dialog_headers(session), *timer))
     if not session.is_sdp_sent:
         response = response.with_body(SDP, sdp.encode())
         session.local_sdp = sdp
-    session.enter(Phase.ACCEPTED)
+    session.enter(SipPhase.ACCEPTED)
     session.repeated = session.repeat_until_acknowledged(session.invite_key, response, asks=asks)
 
 
-def _end(session: SessionState, status: int, reason: str, event: v.Ended, headers: HeaderLines = ()) -> None:
+def _end(session: SessionState, status: int, reason: str, event: v.SipEnded, headers: HeaderLines = ()) -> None:
     """A final response that isn't 2xx. A change that was offered meanwhile ends with it."""
     assert session.invite is not None
     if session.proposal is not None and session.proposal.key is not None and session.proposal.request is not None:
         session.reply(session.proposal.key, respond(session.proposal.request, 487))
         session.proposal = None
     session.reply(session.invite_key, respond(session.invite, status, reason=reason, tag=session.tag, headers=headers))
-    session.enter(Phase.OVER)
+    session.enter(SipPhase.OVER)
     session.tell(event)
 
 
@@ -223,4 +223,4 @@ def end_early(session: SessionState, key: str, request: Request) -> None:
     """BYE while it rings: allowed to the caller (RFC 3261 15)."""
     session.reply(key, respond(request, 200))
     reason, status = read_reason(request)
-    _end(session, 487, "", v.Ended(reason or "canceled", status or 487))
+    _end(session, 487, "", v.SipEnded(reason or "canceled", status or 487))

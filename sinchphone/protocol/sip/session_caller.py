@@ -7,7 +7,7 @@ from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Answering
 from sinchphone.protocol.sip.message import SDP, Request, Response
 from sinchphone.protocol.sip.session_state import ALLOW, SUPPORTED, EarlyDialog, Pending, SessionState, reason_value
-from sinchphone.protocol.sip.session_vocabulary import Phase
+from sinchphone.protocol.sip.session_vocabulary import SipPhase
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 MAX_EARLY_DIALOGS: Final = 16  # of one INVITE: more branches than a proxy forks to
@@ -15,22 +15,22 @@ MAX_REDIRECT_CONTACTS: Final = 8  # of one 3xx
 NO_ANSWER: Final = "nobody answered in time"
 
 
-def dial(session: SessionState, _: v.Dial) -> None:
+def dial(session: SessionState, _: v.SipDial) -> None:
     """Send the INVITE. Ringing has its limit from here."""
-    session.enter(Phase.CALLING, session.now + session.options.ring_seconds)
+    session.enter(SipPhase.CALLING, session.now + session.options.ring_seconds)
     _invite(session, 0)
 
 
-def never_mind(session: SessionState, order: v.HangUp) -> None:
+def never_mind(session: SessionState, order: v.SipHangUp) -> None:
     """Hung up before it was dialled."""
-    session.enter(Phase.OVER)
-    session.tell(v.Ended(order.reason or "hung up"))
+    session.enter(SipPhase.OVER)
+    session.tell(v.SipEnded(order.reason or "hung up"))
 
 
-def withdraw(session: SessionState, order: v.HangUp) -> None:
+def withdraw(session: SessionState, order: v.SipHangUp) -> None:
     """Hung up before the answer."""
     _cancel(session, reason_value(order.reason, order.status))
-    session.tell(v.Ended(order.reason or "hung up"))
+    session.tell(v.SipEnded(order.reason or "hung up"))
 
 
 def rang_out(session: SessionState) -> None:
@@ -70,9 +70,9 @@ def _invite(session: SessionState, tries: int) -> None:
 def _cancel(session: SessionState, reason: str) -> None:
     """CANCEL, as soon as a provisional response was there (RFC 3261 9.1)."""
     was = session.phase
-    session.enter(Phase.WITHDRAWING, session.now + session.options.timing.give_up)
+    session.enter(SipPhase.WITHDRAWING, session.now + session.options.timing.give_up)
     session.reason = reason
-    if was is Phase.PROCEEDING:
+    if was is SipPhase.PROCEEDING:
         _send_cancel(session)
 
 
@@ -84,13 +84,13 @@ def _send_cancel(session: SessionState) -> None:
 
 
 def _provisional(session: SessionState, serial: int, invite: Request, response: Response) -> None:
-    if session.phase is Phase.WITHDRAWING:
+    if session.phase is SipPhase.WITHDRAWING:
         _send_cancel(session)
         return
-    if session.phase not in (Phase.CALLING, Phase.PROCEEDING):
+    if session.phase not in (SipPhase.CALLING, SipPhase.PROCEEDING):
         return
-    if session.phase is Phase.CALLING:
-        session.enter(Phase.PROCEEDING, session.until)
+    if session.phase is SipPhase.CALLING:
+        session.enter(SipPhase.PROCEEDING, session.until)
     tag = response.recipient.tag
     if response.status == 100 or not tag:
         if response.status != 100:
@@ -120,9 +120,9 @@ def _acknowledge_provisional(session: SessionState, invite: Request, early: Earl
 
 def _tell_progress(session: SessionState, response: Response, sdp: str | None) -> None:
     if sdp is not None:
-        session.tell(v.Early(sdp, response.status))
+        session.tell(v.SipEarly(sdp, response.status))
     else:
-        session.tell(v.Ringing(response.status, response.reason[:128]))
+        session.tell(v.SipRinging(response.status, response.reason[:128]))
 
 
 def _success(session: SessionState, invite: Request, response: Response) -> None:
@@ -141,9 +141,9 @@ def _success(session: SessionState, invite: Request, response: Response) -> None
     else:
         early.dialog.confirm(response)
     session.acknowledge(early.dialog, invite)
-    if session.phase in (Phase.CALLING, Phase.PROCEEDING):
+    if session.phase in (SipPhase.CALLING, SipPhase.PROCEEDING):
         _begin(session, early, response)
-    elif session.phase is Phase.WITHDRAWING:  # it crossed our CANCEL
+    elif session.phase is SipPhase.WITHDRAWING:  # it crossed our CANCEL
         session.dialog = early.dialog
         session.leave()
     else:
@@ -160,14 +160,14 @@ def _begin(session: SessionState, early: EarlyDialog, response: Response) -> Non
         return
     session.remote_sdp = sdp
     session.timer.agreed(response, session.now)
-    session.enter(Phase.TALKING)
-    session.tell(v.Answered(sdp))
+    session.enter(SipPhase.TALKING)
+    session.tell(v.SipAnswered(sdp))
 
 
 def _failure(session: SessionState, pending: Pending, response: Response) -> None:
-    if session.phase not in (Phase.CALLING, Phase.PROCEEDING):
-        if session.phase is Phase.WITHDRAWING:
-            session.enter(Phase.OVER)
+    if session.phase not in (SipPhase.CALLING, SipPhase.PROCEEDING):
+        if session.phase is SipPhase.WITHDRAWING:
+            session.enter(SipPhase.OVER)
         return
     if _try_again(session, pending, response):
         return
@@ -176,10 +176,10 @@ def _failure(session: SessionState, pending: Pending, response: Response) -> Non
     if session.waiting_targets and response.status < 600:
         _turn_to(session, session.waiting_targets.pop(0))
         session.callee = SipAddress(session.callee.uri)
-        session.enter(Phase.CALLING, session.until)
+        session.enter(SipPhase.CALLING, session.until)
         _invite(session, 0)
         return
-    session.enter(Phase.OVER)
+    session.enter(SipPhase.OVER)
     session.tell(v.Refused(response.status, response.reason[:128]))
 
 
@@ -200,7 +200,7 @@ def _try_again(session: SessionState, pending: Pending, response: Response) -> b
     else:
         again = False
     if again:
-        session.enter(Phase.CALLING, session.until)
+        session.enter(SipPhase.CALLING, session.until)
         _invite(session, pending.tries + 1)
     return again
 

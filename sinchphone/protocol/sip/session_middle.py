@@ -9,39 +9,39 @@ from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.message import SDP, HeaderLines, Request, Response, respond
 from sinchphone.protocol.sip.session_state import ALLOW, SUPPORTED, Pending, Proposal, SessionState, reason_value
 from sinchphone.protocol.sip.session_timer import TooSmall
-from sinchphone.protocol.sip.session_vocabulary import Phase
+from sinchphone.protocol.sip.session_vocabulary import SipPhase
 
 MAX_RETRIES: Final = 5  # of a change that meets another
 CHANGE_SECONDS: Final = 60.0  # for a change to be answered: somebody may be asked
 _LOST: Final = (408, 481)  # the peer knows nothing of the call any more (RFC 3261 12.2.1.2)
 
 
-def hang_up(session: SessionState, order: v.HangUp) -> None:
+def hang_up(session: SessionState, order: v.SipHangUp) -> None:
     """BYE."""
-    session.tell(v.Ended(order.reason or "hung up"))
+    session.tell(v.SipEnded(order.reason or "hung up"))
     _refuse_proposal(session, 487)
     session.leave(reason_value(order.reason, order.status))
 
 
 def on_bye(session: SessionState, key: str, request: Request, _: Dialog) -> None:
     """The peer hangs up."""
-    if session.phase is Phase.INCOMING:
+    if session.phase is SipPhase.INCOMING:
         session_callee.end_early(session, key, request)
         return
-    if session.phase in (Phase.CALLING, Phase.PROCEEDING, Phase.WITHDRAWING):
+    if session.phase in (SipPhase.CALLING, SipPhase.PROCEEDING, SipPhase.WITHDRAWING):
         session.reply(key, respond(request, 481))  # a callee refuses an INVITE instead
         return
     session.reply(key, respond(request, 200))
     _refuse_proposal(session, 487)
     reason, status = session_callee.read_reason(request, networks=True)
-    session.enter(Phase.OVER)
-    session.tell(v.Ended(reason or "the other side hung up", status))
+    session.enter(SipPhase.OVER)
+    session.tell(v.SipEnded(reason or "the other side hung up", status))
 
 
 def bye_response(session: SessionState, _serial: int, pending: Pending, response: Response) -> None:
     """The answer to our BYE; whatever it is, the call is over."""
     if not response.is_provisional and session.ask_again(pending, response) is None:
-        session.enter(Phase.OVER)
+        session.enter(SipPhase.OVER)
 
 
 def quiet_response(session: SessionState, _serial: int, pending: Pending, response: Response) -> None:
@@ -84,7 +84,7 @@ def change_response(session: SessionState, serial: int, pending: Pending, respon
     if response.is_success:
         _changed(session, pending, response)
         return
-    if session.phase is not Phase.TALKING or session.proposal is None or session.proposal.serial != serial:
+    if session.phase is not SipPhase.TALKING or session.proposal is None or session.proposal.serial != serial:
         return
     if (again := session.ask_again(pending, response)) is not None:
         session.proposal.serial = again
@@ -103,7 +103,7 @@ def retry_change(session: SessionState) -> None:
     if session.retry_at is None or session.now < session.retry_at:
         return
     session.retry_at = None
-    if session.proposal is not None and session.proposal.sdp is not None and session.phase is Phase.TALKING:
+    if session.proposal is not None and session.proposal.sdp is not None and session.phase is SipPhase.TALKING:
         _send_change(session, session.proposal.sdp, "reinvite", session.retries)
 
 
@@ -120,7 +120,7 @@ def _changed(session: SessionState, pending: Pending, response: Response) -> Non
         return
     is_new = (pending.dialog.remote_tag, pending.request.cseq.number) not in session.acks
     session.acknowledge(pending.dialog, pending.request)
-    if not is_new or session.phase is not Phase.TALKING:
+    if not is_new or session.phase is not SipPhase.TALKING:
         return
     pending.dialog.refresh_target(response)
     session.timer.agreed(response, session.now)
@@ -148,7 +148,7 @@ def _glare_seconds(session: SessionState) -> float:
 
 def on_invite(session: SessionState, key: str, request: Request, dialog: Dialog) -> None:
     """A re-INVITE."""
-    if session.phase is not Phase.TALKING:
+    if session.phase is not SipPhase.TALKING:
         session.reply(key, respond(request, 500, headers=(("Retry-After", "2"),)))
         return
     _consider(session, key, request, dialog)
@@ -156,9 +156,10 @@ def on_invite(session: SessionState, key: str, request: Request, dialog: Dialog)
 
 def on_update(session: SessionState, key: str, request: Request, dialog: Dialog) -> None:
     """UPDATE: a change without ACK, also before the answer (RFC 3311)."""
-    if session.phase not in (Phase.INCOMING, Phase.PROCEEDING, Phase.TALKING):
+    if session.phase not in (SipPhase.INCOMING, SipPhase.PROCEEDING, SipPhase.TALKING):
         session.reply(
-            key, respond(request, 481 if session.phase in (Phase.LEAVING, Phase.WITHDRAWING) else 500, headers=(("Retry-After", "2"),))
+            key,
+            respond(request, 481 if session.phase in (SipPhase.LEAVING, SipPhase.WITHDRAWING) else 500, headers=(("Retry-After", "2"),)),
         )
         return
     if request.sdp is not None and not _is_first_answered(session, request):
@@ -170,9 +171,9 @@ def on_update(session: SessionState, key: str, request: Request, dialog: Dialog)
 def _is_first_answered(session: SessionState, request: Request) -> bool:
     """Whether the first offer has its reliable answer: only then may another be made."""
     match session.phase:
-        case Phase.INCOMING:
+        case SipPhase.INCOMING:
             return session.remote_sdp is not None and session.is_sdp_sent and session.reliable is None
-        case Phase.PROCEEDING:
+        case SipPhase.PROCEEDING:
             early = session.early.get(request.sender.tag)
             return early is not None and early.rseq is not None and early.sdp is not None
         case _:
@@ -192,7 +193,7 @@ def _consider(session: SessionState, key: str, request: Request, dialog: Dialog)
         _accept_change(session, key, request, dialog, session.local_sdp)  # a refresh: nothing changes
     else:
         session.proposal = Proposal(session.now + CHANGE_SECONDS, request.sdp, key=key, request=request)
-        session.tell(v.Reoffered(request.sdp))
+        session.tell(v.SipReoffered(request.sdp))
 
 
 def answer_change(session: SessionState, order: v.AnswerReoffer) -> None:
@@ -268,7 +269,7 @@ def end_proposal(session: SessionState) -> None:
     proposal = session.proposal
     if proposal is None or session.now < proposal.until:
         return
-    if proposal.serial is not None and session.phase is Phase.TALKING:
+    if proposal.serial is not None and session.phase is SipPhase.TALKING:
         session.effect(v.CancelRequest(proposal.serial))
     _refuse_proposal(session, 408 if proposal.key is None else 500)
 
@@ -278,10 +279,10 @@ def end_proposal(session: SessionState) -> None:
 
 def keep_alive(session: SessionState) -> None:
     """Refresh the session, or end it where the peer didn't (RFC 4028 7.2, 10)."""
-    if session.phase is not Phase.TALKING:
+    if session.phase is not SipPhase.TALKING:
         return
     if session.timer.ends_at is not None and session.now >= session.timer.ends_at:
-        session.tell(v.Ended("the session expired", 408))
+        session.tell(v.SipEnded("the session expired", 408))
         _refuse_proposal(session, 487)
         session.leave('SIP;cause=408;text="session expired"')
     elif session.timer.refresh_at is not None and session.now >= session.timer.refresh_at and not session.is_changing:
@@ -302,11 +303,11 @@ def refresh_response(session: SessionState, _serial: int, pending: Pending, resp
     if response.is_success:
         if pending.request.method == "INVITE":
             _changed(session, pending, response)
-        elif session.phase is Phase.TALKING and pending.dialog is not None:
+        elif session.phase is SipPhase.TALKING and pending.dialog is not None:
             pending.dialog.refresh_target(response)
             session.timer.agreed(response, session.now)
         return
-    if session.phase is not Phase.TALKING or session.ask_again(pending, response) is not None:
+    if session.phase is not SipPhase.TALKING or session.ask_again(pending, response) is not None:
         return
     if response.status == 422:
         session.timer.raise_to(response)
@@ -326,7 +327,7 @@ def send_digit(session: SessionState, order: v.SendDigit) -> None:
 
 def digit_response(session: SessionState, _serial: int, pending: Pending, response: Response) -> None:
     """The answer to our INFO."""
-    if response.is_provisional or (session.phase is Phase.TALKING and session.ask_again(pending, response) is not None):
+    if response.is_provisional or (session.phase is SipPhase.TALKING and session.ask_again(pending, response) is not None):
         return
     session.effect(v.DigitDone(response.status))
     if response.status == 481:
@@ -347,7 +348,7 @@ def on_info(session: SessionState, key: str, request: Request, _: Dialog) -> Non
         session.reply(key, respond(request, 400))
         return
     session.reply(key, respond(request, 200))
-    session.tell(v.DigitHeard(digit, duration))
+    session.tell(v.SipDigitHeard(digit, duration))
 
 
 def on_options(session: SessionState, key: str, request: Request, _: Dialog) -> None:
@@ -371,15 +372,15 @@ def end_phase(session: SessionState) -> None:
     if session.until is None or session.now < session.until:
         return
     match session.phase:
-        case Phase.CALLING | Phase.PROCEEDING:
+        case SipPhase.CALLING | SipPhase.PROCEEDING:
             session_caller.rang_out(session)
-        case Phase.INCOMING:
+        case SipPhase.INCOMING:
             session_callee.rang_out(session)
         case _:
-            session.enter(Phase.OVER)
+            session.enter(SipPhase.OVER)
 
 
 def _end_if_lost(session: SessionState, status: int) -> None:
-    if status in _LOST and session.phase is Phase.TALKING:
-        session.tell(v.Ended("the other side has lost the call", status))
+    if status in _LOST and session.phase is SipPhase.TALKING:
+        session.tell(v.SipEnded("the other side has lost the call", status))
         session.leave()

@@ -9,7 +9,7 @@ from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Answering, Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS, SDP, HeaderLines, Request, Response
 from sinchphone.protocol.sip.session_timer import SessionTimer
-from sinchphone.protocol.sip.session_vocabulary import Effect, Phase, SipEvent
+from sinchphone.protocol.sip.session_vocabulary import Effect, SipEvent, SipPhase
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, quoted
 
@@ -84,7 +84,7 @@ class SessionState:
     def __init__(self, options: SessionOptions, *, call_id: str, credentials: Credentials | None = None) -> None:
         self.options = options
         self.call_id = call_id
-        self.phase = Phase.NEW
+        self.phase = SipPhase.NEW
         self.outbound = False
         self.tag = options.new_token()
         self.now = 0.0
@@ -137,7 +137,7 @@ class SessionState:
         due += [one.next_at for one in (self.repeated, self.reliable) if one is not None]
         if self.proposal is not None:
             due.append(self.proposal.until)
-        if self.phase is Phase.TALKING:
+        if self.phase is SipPhase.TALKING:
             due += [None if self.is_changing else self.timer.refresh_at, self.timer.ends_at]
         return min((one for one in due if one is not None), default=None)
 
@@ -156,25 +156,25 @@ class SessionState:
         """Add an effect."""
         self.effects.append(effect)
 
-    def enter(self, phase: Phase, until: float | None = None) -> None:
+    def enter(self, phase: SipPhase, until: float | None = None) -> None:
         """Go to another phase."""
         self.phase, self.until = phase, until
-        if phase is not Phase.INCOMING:
-            self.reliable = None if phase is not Phase.ACCEPTED else self.reliable
+        if phase is not SipPhase.INCOMING:
+            self.reliable = None if phase is not SipPhase.ACCEPTED else self.reliable
             self.remind_at, self.queue = None, []
-        if phase in (Phase.OVER, Phase.LEAVING):
+        if phase in (SipPhase.OVER, SipPhase.LEAVING):
             self.retry_at = None
             if self.proposal is not None:
                 self.proposal = None
                 self.effect(v.ReofferDone(None, 487))
-        if phase is Phase.OVER:
+        if phase is SipPhase.OVER:
             self.repeated = None
 
     def tell(self, event: SipEvent) -> None:
         """Tell the user, but nothing after the last event."""
         if self.is_told:
             return
-        self.is_told = isinstance(event, v.Refused | v.Ended)
+        self.is_told = isinstance(event, v.Refused | v.SipEnded)
         self.effect(v.Notify(event))
 
     def reply(self, key: str, response: Response) -> None:
@@ -223,11 +223,11 @@ class SessionState:
         """Send BYE and wait for its answer. A callee's BYE waits for the ACK of the first 200 (RFC 3261 15)."""
         until = self.now + self.options.timing.give_up
         self.reason = reason
-        if self.repeated is not None and self.phase is Phase.ACCEPTED:
-            self.enter(Phase.LEAVING, until + self.options.timing.give_up)
+        if self.repeated is not None and self.phase is SipPhase.ACCEPTED:
+            self.enter(SipPhase.LEAVING, until + self.options.timing.give_up)
             return
         self.repeated = None
-        self.enter(Phase.LEAVING, until)
+        self.enter(SipPhase.LEAVING, until)
         self.ask("bye", "BYE", (("Reason", reason),) if reason else (), dialog=dialog)
 
     def repeat_until_acknowledged(self, key: str, response: Response, *, rseq: int | None = None, asks: bool = False) -> Repeated:

@@ -9,7 +9,7 @@ from sinchphone.protocol.sip.message import Request, Response
 from sinchphone.protocol.sip.uri import SipUri
 
 
-class Phase(StrEnum):
+class SipPhase(StrEnum):
     """Where a session is. The first four are the caller's, the next two the callee's."""
 
     NEW = "new"
@@ -27,7 +27,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ringing:
+class SipRinging:
     """The other side is being alerted (180), or something like it (181, 182, 183 without sound)."""
 
     status: int
@@ -35,7 +35,7 @@ class Ringing:
 
 
 @dataclass(frozen=True, slots=True)
-class Early:
+class SipEarly:
     """The other side's description before the answer: sound may come (RFC 3960)."""
 
     sdp: str
@@ -43,7 +43,7 @@ class Early:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class SipAnswered:
     """The call is answered. Of an incoming call only where its INVITE had no offer: the answer to ours."""
 
     sdp: str
@@ -62,14 +62,14 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Reoffered:
+class SipReoffered:
     """The other side wants to change the sound: answer or refuse it. Without SDP it asks for our offer."""
 
     sdp: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class DigitHeard:
+class SipDigitHeard:
     """A digit in an INFO: one of ``0-9 * # A-D``."""
 
     digit: str
@@ -77,26 +77,26 @@ class DigitHeard:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class SipEnded:
     """The call is over. ``status`` is the number that says why, where there is one (a Reason header's, 487 of a CANCEL, 408)."""
 
     reason: str
     status: int | None = None
 
 
-SipEvent: TypeAlias = Ringing | Early | Answered | Refused | Reoffered | DigitHeard | Ended
+SipEvent: TypeAlias = SipRinging | SipEarly | SipAnswered | Refused | SipReoffered | SipDigitHeard | SipEnded
 
 
 # Orders of the user.
 
 
 @dataclass(frozen=True, slots=True)
-class Dial:
+class SipDial:
     """Send the INVITE."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ring:
+class SipRing:
     """180."""
 
 
@@ -108,14 +108,14 @@ class SendEarly:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SipAnswer:
     """200 with a description."""
 
     sdp: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class SipRefuse:
     """A final response of 300 and more."""
 
     status: int
@@ -123,7 +123,7 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class HangUp:
+class SipHangUp:
     """CANCEL, BYE or a refusal, whichever fits. ``status`` is why, in SIP's numbers, where it isn't just a hang-up (RFC 3326)."""
 
     reason: str = ""
@@ -159,7 +159,7 @@ class SendDigit:
     duration_ms: int
 
 
-Order: TypeAlias = Dial | Ring | SendEarly | Answer | Refuse | HangUp | Reoffer | AnswerReoffer | RefuseReoffer | SendDigit
+Order: TypeAlias = SipDial | SipRing | SendEarly | SipAnswer | SipRefuse | SipHangUp | Reoffer | AnswerReoffer | RefuseReoffer | SendDigit
 
 
 # Arrivals.
@@ -197,11 +197,11 @@ class GotAck:
 
 
 @dataclass(frozen=True, slots=True)
-class Elapsed:
+class SipElapsed:
     """The deadline is there."""
 
 
-Input: TypeAlias = Order | GotResponse | GotRequest | GotCancel | GotAck | Elapsed
+Input: TypeAlias = Order | GotResponse | GotRequest | GotCancel | GotAck | SipElapsed
 
 
 # Effects, to be performed in order.

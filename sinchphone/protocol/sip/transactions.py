@@ -34,7 +34,7 @@ class Timing:
         return 64 * self.t1
 
 
-class Kind(StrEnum):
+class TransactionKind(StrEnum):
     """The four machines."""
 
     CLIENT_INVITE = "client INVITE"
@@ -43,7 +43,7 @@ class Kind(StrEnum):
     SERVER_OTHER = "server"
 
 
-class State(StrEnum):
+class TransactionState(StrEnum):
     """The states of all four."""
 
     CALLING = "calling"
@@ -80,7 +80,7 @@ class Do(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendMessage:
     """Give this to the transport."""
 
     message: Request | Response
@@ -103,105 +103,111 @@ class Unreachable:
     """The transport couldn't send: to be taken like a 503."""
 
 
-TransactionEffect: TypeAlias = Send | Pass | TimedOut | Unreachable
-_Row: TypeAlias = tuple[State, tuple[Do, ...]]
+TransactionEffect: TypeAlias = SendMessage | Pass | TimedOut | Unreachable
+_Row: TypeAlias = tuple[TransactionState, tuple[Do, ...]]
 
-_ENDS_UNSENT: Final[_Row] = (State.TERMINATED, (Do.UNREACHABLE,))
-_ENDS_UNANSWERED: Final[_Row] = (State.TERMINATED, (Do.TIMED_OUT,))
-_ENDS: Final[_Row] = (State.TERMINATED, ())
+_ENDS_UNSENT: Final[_Row] = (TransactionState.TERMINATED, (Do.UNREACHABLE,))
+_ENDS_UNANSWERED: Final[_Row] = (TransactionState.TERMINATED, (Do.TIMED_OUT,))
+_ENDS: Final[_Row] = (TransactionState.TERMINATED, ())
 
-TABLE: Final[dict[tuple[Kind, State, What], _Row]] = {
-    (Kind.CLIENT_INVITE, State.CALLING, What.REPEAT): (State.CALLING, (Do.SEND,)),  # timer A
-    (Kind.CLIENT_INVITE, State.CALLING, What.GIVE_UP): _ENDS_UNANSWERED,  # timer B
-    (Kind.CLIENT_INVITE, State.CALLING, What.UNSENT): _ENDS_UNSENT,
-    (Kind.CLIENT_INVITE, State.CALLING, What.PROVISIONAL): (State.PROCEEDING, (Do.DELIVER,)),
-    (Kind.CLIENT_INVITE, State.CALLING, What.SUCCESS): (State.ACCEPTED, (Do.DELIVER,)),
-    (Kind.CLIENT_INVITE, State.CALLING, What.FAILURE): (State.COMPLETED, (Do.ACK, Do.DELIVER)),
-    (Kind.CLIENT_INVITE, State.PROCEEDING, What.PROVISIONAL): (State.PROCEEDING, (Do.DELIVER,)),
-    (Kind.CLIENT_INVITE, State.PROCEEDING, What.SUCCESS): (State.ACCEPTED, (Do.DELIVER,)),
-    (Kind.CLIENT_INVITE, State.PROCEEDING, What.FAILURE): (State.COMPLETED, (Do.ACK, Do.DELIVER)),
-    (Kind.CLIENT_INVITE, State.PROCEEDING, What.GIVE_UP): _ENDS_UNANSWERED,
-    (Kind.CLIENT_INVITE, State.ACCEPTED, What.SUCCESS): (State.ACCEPTED, (Do.DELIVER,)),  # repeated, or of another branch of a fork
-    (Kind.CLIENT_INVITE, State.ACCEPTED, What.GIVE_UP): _ENDS,  # timer M
-    (Kind.CLIENT_INVITE, State.COMPLETED, What.FAILURE): (State.COMPLETED, (Do.ACK,)),
-    (Kind.CLIENT_INVITE, State.COMPLETED, What.GIVE_UP): _ENDS,  # timer D
-    (Kind.CLIENT_OTHER, State.TRYING, What.REPEAT): (State.TRYING, (Do.SEND,)),  # timer E
-    (Kind.CLIENT_OTHER, State.TRYING, What.GIVE_UP): _ENDS_UNANSWERED,  # timer F
-    (Kind.CLIENT_OTHER, State.TRYING, What.UNSENT): _ENDS_UNSENT,
-    (Kind.CLIENT_OTHER, State.TRYING, What.PROVISIONAL): (State.PROCEEDING, (Do.DELIVER,)),
-    (Kind.CLIENT_OTHER, State.TRYING, What.SUCCESS): (State.COMPLETED, (Do.DELIVER,)),
-    (Kind.CLIENT_OTHER, State.TRYING, What.FAILURE): (State.COMPLETED, (Do.DELIVER,)),
-    (Kind.CLIENT_OTHER, State.PROCEEDING, What.REPEAT): (State.PROCEEDING, (Do.SEND,)),
-    (Kind.CLIENT_OTHER, State.PROCEEDING, What.GIVE_UP): _ENDS_UNANSWERED,
-    (Kind.CLIENT_OTHER, State.PROCEEDING, What.UNSENT): _ENDS_UNSENT,
-    (Kind.CLIENT_OTHER, State.PROCEEDING, What.PROVISIONAL): (State.PROCEEDING, (Do.DELIVER,)),
-    (Kind.CLIENT_OTHER, State.PROCEEDING, What.SUCCESS): (State.COMPLETED, (Do.DELIVER,)),
-    (Kind.CLIENT_OTHER, State.PROCEEDING, What.FAILURE): (State.COMPLETED, (Do.DELIVER,)),
-    (Kind.CLIENT_OTHER, State.COMPLETED, What.GIVE_UP): _ENDS,  # timer K
-    (Kind.SERVER_INVITE, State.PROCEEDING, What.REPEATED): (State.PROCEEDING, (Do.SEND,)),
-    (Kind.SERVER_INVITE, State.PROCEEDING, What.PROVISIONAL): (State.PROCEEDING, (Do.KEEP,)),
-    (Kind.SERVER_INVITE, State.PROCEEDING, What.SUCCESS): (State.ACCEPTED, (Do.KEEP,)),
-    (Kind.SERVER_INVITE, State.PROCEEDING, What.FAILURE): (State.COMPLETED, (Do.KEEP,)),
-    (Kind.SERVER_INVITE, State.PROCEEDING, What.GIVE_UP): _ENDS_UNANSWERED,
-    (Kind.SERVER_INVITE, State.ACCEPTED, What.SUCCESS): (State.ACCEPTED, (Do.KEEP,)),  # repeated by the session until its ACK
-    (Kind.SERVER_INVITE, State.ACCEPTED, What.GIVE_UP): _ENDS,  # timer L
-    (Kind.SERVER_INVITE, State.COMPLETED, What.REPEATED): (State.COMPLETED, (Do.SEND,)),
-    (Kind.SERVER_INVITE, State.COMPLETED, What.REPEAT): (State.COMPLETED, (Do.SEND,)),  # timer G
-    (Kind.SERVER_INVITE, State.COMPLETED, What.ACK): (State.CONFIRMED, ()),
-    (Kind.SERVER_INVITE, State.COMPLETED, What.GIVE_UP): _ENDS_UNANSWERED,  # timer H
-    (Kind.SERVER_INVITE, State.COMPLETED, What.UNSENT): _ENDS_UNSENT,
-    (Kind.SERVER_INVITE, State.CONFIRMED, What.GIVE_UP): _ENDS,  # timer I
-    (Kind.SERVER_OTHER, State.TRYING, What.PROVISIONAL): (State.PROCEEDING, (Do.KEEP,)),
-    (Kind.SERVER_OTHER, State.TRYING, What.SUCCESS): (State.COMPLETED, (Do.KEEP,)),
-    (Kind.SERVER_OTHER, State.TRYING, What.FAILURE): (State.COMPLETED, (Do.KEEP,)),
-    (Kind.SERVER_OTHER, State.TRYING, What.GIVE_UP): _ENDS,
-    (Kind.SERVER_OTHER, State.PROCEEDING, What.REPEATED): (State.PROCEEDING, (Do.SEND,)),
-    (Kind.SERVER_OTHER, State.PROCEEDING, What.PROVISIONAL): (State.PROCEEDING, (Do.KEEP,)),
-    (Kind.SERVER_OTHER, State.PROCEEDING, What.SUCCESS): (State.COMPLETED, (Do.KEEP,)),
-    (Kind.SERVER_OTHER, State.PROCEEDING, What.FAILURE): (State.COMPLETED, (Do.KEEP,)),
-    (Kind.SERVER_OTHER, State.PROCEEDING, What.GIVE_UP): _ENDS,
-    (Kind.SERVER_OTHER, State.COMPLETED, What.REPEATED): (State.COMPLETED, (Do.SEND,)),
-    (Kind.SERVER_OTHER, State.COMPLETED, What.GIVE_UP): _ENDS,  # timer J
+TABLE: Final[dict[tuple[TransactionKind, TransactionState, What], _Row]] = {
+    (TransactionKind.CLIENT_INVITE, TransactionState.CALLING, What.REPEAT): (TransactionState.CALLING, (Do.SEND,)),  # timer A
+    (TransactionKind.CLIENT_INVITE, TransactionState.CALLING, What.GIVE_UP): _ENDS_UNANSWERED,  # timer B
+    (TransactionKind.CLIENT_INVITE, TransactionState.CALLING, What.UNSENT): _ENDS_UNSENT,
+    (TransactionKind.CLIENT_INVITE, TransactionState.CALLING, What.PROVISIONAL): (TransactionState.PROCEEDING, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_INVITE, TransactionState.CALLING, What.SUCCESS): (TransactionState.ACCEPTED, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_INVITE, TransactionState.CALLING, What.FAILURE): (TransactionState.COMPLETED, (Do.ACK, Do.DELIVER)),
+    (TransactionKind.CLIENT_INVITE, TransactionState.PROCEEDING, What.PROVISIONAL): (TransactionState.PROCEEDING, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_INVITE, TransactionState.PROCEEDING, What.SUCCESS): (TransactionState.ACCEPTED, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_INVITE, TransactionState.PROCEEDING, What.FAILURE): (TransactionState.COMPLETED, (Do.ACK, Do.DELIVER)),
+    (TransactionKind.CLIENT_INVITE, TransactionState.PROCEEDING, What.GIVE_UP): _ENDS_UNANSWERED,
+    (TransactionKind.CLIENT_INVITE, TransactionState.ACCEPTED, What.SUCCESS): (
+        TransactionState.ACCEPTED,
+        (Do.DELIVER,),
+    ),  # repeated, or of another branch of a fork
+    (TransactionKind.CLIENT_INVITE, TransactionState.ACCEPTED, What.GIVE_UP): _ENDS,  # timer M
+    (TransactionKind.CLIENT_INVITE, TransactionState.COMPLETED, What.FAILURE): (TransactionState.COMPLETED, (Do.ACK,)),
+    (TransactionKind.CLIENT_INVITE, TransactionState.COMPLETED, What.GIVE_UP): _ENDS,  # timer D
+    (TransactionKind.CLIENT_OTHER, TransactionState.TRYING, What.REPEAT): (TransactionState.TRYING, (Do.SEND,)),  # timer E
+    (TransactionKind.CLIENT_OTHER, TransactionState.TRYING, What.GIVE_UP): _ENDS_UNANSWERED,  # timer F
+    (TransactionKind.CLIENT_OTHER, TransactionState.TRYING, What.UNSENT): _ENDS_UNSENT,
+    (TransactionKind.CLIENT_OTHER, TransactionState.TRYING, What.PROVISIONAL): (TransactionState.PROCEEDING, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_OTHER, TransactionState.TRYING, What.SUCCESS): (TransactionState.COMPLETED, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_OTHER, TransactionState.TRYING, What.FAILURE): (TransactionState.COMPLETED, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_OTHER, TransactionState.PROCEEDING, What.REPEAT): (TransactionState.PROCEEDING, (Do.SEND,)),
+    (TransactionKind.CLIENT_OTHER, TransactionState.PROCEEDING, What.GIVE_UP): _ENDS_UNANSWERED,
+    (TransactionKind.CLIENT_OTHER, TransactionState.PROCEEDING, What.UNSENT): _ENDS_UNSENT,
+    (TransactionKind.CLIENT_OTHER, TransactionState.PROCEEDING, What.PROVISIONAL): (TransactionState.PROCEEDING, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_OTHER, TransactionState.PROCEEDING, What.SUCCESS): (TransactionState.COMPLETED, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_OTHER, TransactionState.PROCEEDING, What.FAILURE): (TransactionState.COMPLETED, (Do.DELIVER,)),
+    (TransactionKind.CLIENT_OTHER, TransactionState.COMPLETED, What.GIVE_UP): _ENDS,  # timer K
+    (TransactionKind.SERVER_INVITE, TransactionState.PROCEEDING, What.REPEATED): (TransactionState.PROCEEDING, (Do.SEND,)),
+    (TransactionKind.SERVER_INVITE, TransactionState.PROCEEDING, What.PROVISIONAL): (TransactionState.PROCEEDING, (Do.KEEP,)),
+    (TransactionKind.SERVER_INVITE, TransactionState.PROCEEDING, What.SUCCESS): (TransactionState.ACCEPTED, (Do.KEEP,)),
+    (TransactionKind.SERVER_INVITE, TransactionState.PROCEEDING, What.FAILURE): (TransactionState.COMPLETED, (Do.KEEP,)),
+    (TransactionKind.SERVER_INVITE, TransactionState.PROCEEDING, What.GIVE_UP): _ENDS_UNANSWERED,
+    (TransactionKind.SERVER_INVITE, TransactionState.ACCEPTED, What.SUCCESS): (
+        TransactionState.ACCEPTED,
+        (Do.KEEP,),
+    ),  # repeated by the session until its ACK
+    (TransactionKind.SERVER_INVITE, TransactionState.ACCEPTED, What.GIVE_UP): _ENDS,  # timer L
+    (TransactionKind.SERVER_INVITE, TransactionState.COMPLETED, What.REPEATED): (TransactionState.COMPLETED, (Do.SEND,)),
+    (TransactionKind.SERVER_INVITE, TransactionState.COMPLETED, What.REPEAT): (TransactionState.COMPLETED, (Do.SEND,)),  # timer G
+    (TransactionKind.SERVER_INVITE, TransactionState.COMPLETED, What.ACK): (TransactionState.CONFIRMED, ()),
+    (TransactionKind.SERVER_INVITE, TransactionState.COMPLETED, What.GIVE_UP): _ENDS_UNANSWERED,  # timer H
+    (TransactionKind.SERVER_INVITE, TransactionState.COMPLETED, What.UNSENT): _ENDS_UNSENT,
+    (TransactionKind.SERVER_INVITE, TransactionState.CONFIRMED, What.GIVE_UP): _ENDS,  # timer I
+    (TransactionKind.SERVER_OTHER, TransactionState.TRYING, What.PROVISIONAL): (TransactionState.PROCEEDING, (Do.KEEP,)),
+    (TransactionKind.SERVER_OTHER, TransactionState.TRYING, What.SUCCESS): (TransactionState.COMPLETED, (Do.KEEP,)),
+    (TransactionKind.SERVER_OTHER, TransactionState.TRYING, What.FAILURE): (TransactionState.COMPLETED, (Do.KEEP,)),
+    (TransactionKind.SERVER_OTHER, TransactionState.TRYING, What.GIVE_UP): _ENDS,
+    (TransactionKind.SERVER_OTHER, TransactionState.PROCEEDING, What.REPEATED): (TransactionState.PROCEEDING, (Do.SEND,)),
+    (TransactionKind.SERVER_OTHER, TransactionState.PROCEEDING, What.PROVISIONAL): (TransactionState.PROCEEDING, (Do.KEEP,)),
+    (TransactionKind.SERVER_OTHER, TransactionState.PROCEEDING, What.SUCCESS): (TransactionState.COMPLETED, (Do.KEEP,)),
+    (TransactionKind.SERVER_OTHER, TransactionState.PROCEEDING, What.FAILURE): (TransactionState.COMPLETED, (Do.KEEP,)),
+    (TransactionKind.SERVER_OTHER, TransactionState.PROCEEDING, What.GIVE_UP): _ENDS,
+    (TransactionKind.SERVER_OTHER, TransactionState.COMPLETED, What.REPEATED): (TransactionState.COMPLETED, (Do.SEND,)),
+    (TransactionKind.SERVER_OTHER, TransactionState.COMPLETED, What.GIVE_UP): _ENDS,  # timer J
 }
 
 FIRST: Final = {
-    Kind.CLIENT_INVITE: State.CALLING,
-    Kind.CLIENT_OTHER: State.TRYING,
-    Kind.SERVER_INVITE: State.PROCEEDING,
-    Kind.SERVER_OTHER: State.TRYING,
+    TransactionKind.CLIENT_INVITE: TransactionState.CALLING,
+    TransactionKind.CLIENT_OTHER: TransactionState.TRYING,
+    TransactionKind.SERVER_INVITE: TransactionState.PROCEEDING,
+    TransactionKind.SERVER_OTHER: TransactionState.TRYING,
 }
 
 # How long a state lasts: (over UDP, over a reliable transport).
-LIMITS: Final[dict[tuple[Kind, State], Callable[[Timing], tuple[float, float]]]] = {
-    (Kind.CLIENT_INVITE, State.CALLING): lambda at: (at.give_up, at.give_up),  # B
-    (Kind.CLIENT_INVITE, State.PROCEEDING): lambda at: (at.invite_limit, at.invite_limit),
-    (Kind.CLIENT_INVITE, State.ACCEPTED): lambda at: (at.give_up, at.give_up),  # M
-    (Kind.CLIENT_INVITE, State.COMPLETED): lambda at: (at.give_up, 0.0),  # D, 32 s
-    (Kind.CLIENT_OTHER, State.TRYING): lambda at: (at.give_up, at.give_up),  # F
-    (Kind.CLIENT_OTHER, State.PROCEEDING): lambda at: (at.give_up, at.give_up),  # F goes on
-    (Kind.CLIENT_OTHER, State.COMPLETED): lambda at: (at.t4, 0.0),  # K
-    (Kind.SERVER_INVITE, State.PROCEEDING): lambda at: (at.invite_limit, at.invite_limit),
-    (Kind.SERVER_INVITE, State.ACCEPTED): lambda at: (at.give_up, at.give_up),  # L
-    (Kind.SERVER_INVITE, State.COMPLETED): lambda at: (at.give_up, at.give_up),  # H
-    (Kind.SERVER_INVITE, State.CONFIRMED): lambda at: (at.t4, 0.0),  # I
-    (Kind.SERVER_OTHER, State.TRYING): lambda at: (at.give_up, at.give_up),
-    (Kind.SERVER_OTHER, State.PROCEEDING): lambda at: (at.give_up, at.give_up),
-    (Kind.SERVER_OTHER, State.COMPLETED): lambda at: (at.give_up, 0.0),  # J
+LIMITS: Final[dict[tuple[TransactionKind, TransactionState], Callable[[Timing], tuple[float, float]]]] = {
+    (TransactionKind.CLIENT_INVITE, TransactionState.CALLING): lambda at: (at.give_up, at.give_up),  # B
+    (TransactionKind.CLIENT_INVITE, TransactionState.PROCEEDING): lambda at: (at.invite_limit, at.invite_limit),
+    (TransactionKind.CLIENT_INVITE, TransactionState.ACCEPTED): lambda at: (at.give_up, at.give_up),  # M
+    (TransactionKind.CLIENT_INVITE, TransactionState.COMPLETED): lambda at: (at.give_up, 0.0),  # D, 32 s
+    (TransactionKind.CLIENT_OTHER, TransactionState.TRYING): lambda at: (at.give_up, at.give_up),  # F
+    (TransactionKind.CLIENT_OTHER, TransactionState.PROCEEDING): lambda at: (at.give_up, at.give_up),  # F goes on
+    (TransactionKind.CLIENT_OTHER, TransactionState.COMPLETED): lambda at: (at.t4, 0.0),  # K
+    (TransactionKind.SERVER_INVITE, TransactionState.PROCEEDING): lambda at: (at.invite_limit, at.invite_limit),
+    (TransactionKind.SERVER_INVITE, TransactionState.ACCEPTED): lambda at: (at.give_up, at.give_up),  # L
+    (TransactionKind.SERVER_INVITE, TransactionState.COMPLETED): lambda at: (at.give_up, at.give_up),  # H
+    (TransactionKind.SERVER_INVITE, TransactionState.CONFIRMED): lambda at: (at.t4, 0.0),  # I
+    (TransactionKind.SERVER_OTHER, TransactionState.TRYING): lambda at: (at.give_up, at.give_up),
+    (TransactionKind.SERVER_OTHER, TransactionState.PROCEEDING): lambda at: (at.give_up, at.give_up),
+    (TransactionKind.SERVER_OTHER, TransactionState.COMPLETED): lambda at: (at.give_up, 0.0),  # J
 }
 
 # Where something is repeated over UDP: the first interval and the longest. Timer A has no longest (RFC 3261 17.1.1.2).
-REPEATS: Final[dict[tuple[Kind, State], Callable[[Timing], tuple[float, float]]]] = {
-    (Kind.CLIENT_INVITE, State.CALLING): lambda at: (at.t1, at.give_up),  # A
-    (Kind.CLIENT_OTHER, State.TRYING): lambda at: (at.t1, at.t2),  # E
-    (Kind.CLIENT_OTHER, State.PROCEEDING): lambda at: (at.t2, at.t2),
-    (Kind.SERVER_INVITE, State.COMPLETED): lambda at: (at.t1, at.t2),  # G
+REPEATS: Final[dict[tuple[TransactionKind, TransactionState], Callable[[Timing], tuple[float, float]]]] = {
+    (TransactionKind.CLIENT_INVITE, TransactionState.CALLING): lambda at: (at.t1, at.give_up),  # A
+    (TransactionKind.CLIENT_OTHER, TransactionState.TRYING): lambda at: (at.t1, at.t2),  # E
+    (TransactionKind.CLIENT_OTHER, TransactionState.PROCEEDING): lambda at: (at.t2, at.t2),
+    (TransactionKind.SERVER_INVITE, TransactionState.COMPLETED): lambda at: (at.t1, at.t2),  # G
 }
 
 
 class Transaction:
     """One transaction. ``now`` is any clock that doesn't go back [s]."""
 
-    def __init__(self, kind: Kind, request: Request, now: float, *, is_reliable: bool, timing: Timing) -> None:
+    def __init__(self, kind: TransactionKind, request: Request, now: float, *, is_reliable: bool, timing: Timing) -> None:
         self.kind = kind
         self.request = request
         self.state = FIRST[kind]
@@ -216,7 +222,7 @@ class Transaction:
     @property
     def is_over(self) -> bool:
         """Whether it may be forgotten."""
-        return self.state is State.TERMINATED
+        return self.state is TransactionState.TERMINATED
 
     @property
     def deadline(self) -> float | None:
@@ -227,7 +233,7 @@ class Transaction:
 
     def start(self) -> list[TransactionEffect]:
         """A client's first message."""
-        return [Send(self.request)]
+        return [SendMessage(self.request)]
 
     def take(self, response: Response, now: float) -> list[TransactionEffect]:
         """A client's response that came, or a server's that is to be sent."""
@@ -268,11 +274,14 @@ class Transaction:
             self._enter(state, now)
         return [effect for action in actions if (effect := self._do(action, response)) is not None]
 
-    def _enter(self, state: State, now: float) -> None:
-        was_trying = self.kind is Kind.CLIENT_OTHER and (self.state, state) == (State.TRYING, State.PROCEEDING)
+    def _enter(self, state: TransactionState, now: float) -> None:
+        was_trying = self.kind is TransactionKind.CLIENT_OTHER and (self.state, state) == (
+            TransactionState.TRYING,
+            TransactionState.PROCEEDING,
+        )
         self.state = state
         self._repeat_at = None
-        if state is State.TERMINATED:
+        if state is TransactionState.TERMINATED:
             return
         unreliable, reliable = LIMITS[self.kind, state](self._timing)
         if not was_trying:  # timer F counts from the start
@@ -283,10 +292,10 @@ class Transaction:
 
     def _do(self, action: Do, response: Response | None) -> TransactionEffect | None:
         match action:
-            case Do.SEND if self.kind in (Kind.CLIENT_INVITE, Kind.CLIENT_OTHER):
-                return Send(self.request)
+            case Do.SEND if self.kind in (TransactionKind.CLIENT_INVITE, TransactionKind.CLIENT_OTHER):
+                return SendMessage(self.request)
             case Do.SEND:
-                return Send(self._last) if self._last is not None else None
+                return SendMessage(self._last) if self._last is not None else None
             case Do.TIMED_OUT:
                 return TimedOut()
             case Do.UNREACHABLE:
@@ -294,10 +303,10 @@ class Transaction:
             case _ if response is None:
                 return None
             case Do.ACK:
-                return Send(acknowledge(self.request, response))
+                return SendMessage(acknowledge(self.request, response))
             case Do.KEEP:
                 self._last = response
-                return Send(response)
+                return SendMessage(response)
             case Do.DELIVER:
                 return Pass(response)
         return None

@@ -22,7 +22,7 @@ DESTINATION_TYPES = {Domain.MXP: "userId", Domain.PSTN: "phonenumber", Domain.SI
 
 
 @dataclass(frozen=True, slots=True)
-class IceServer:
+class OfferedIceServer:
     """A STUN or TURN server. ``valid_until`` in seconds since the epoch, None where its password doesn't expire."""
 
     urls: tuple[str, ...]
@@ -100,15 +100,15 @@ def read_placement(body: bytes) -> Placement:
     )
 
 
-def write_ice_servers(servers: tuple[IceServer, ...]) -> bytes:
+def write_ice_servers(servers: tuple[OfferedIceServer, ...]) -> bytes:
     """The answer to "ICE servers"."""
     return write_json({"iceServers": [_ice_server_members(server) for server in servers]})
 
 
-def read_ice_servers(body: bytes) -> tuple[IceServer, ...]:
+def read_ice_servers(body: bytes) -> tuple[OfferedIceServer, ...]:
     """The answer to "ICE servers"."""
     return tuple(
-        IceServer(
+        OfferedIceServer(
             server.texts("urls"),
             server.optional_text("username"),
             server.optional_text("password") or server.optional_text("credential"),
@@ -212,7 +212,7 @@ def _headers_from(record: Record) -> dict[str, str]:
     return headers
 
 
-def _ice_server_members(server: IceServer) -> dict[str, Any]:
+def _ice_server_members(server: OfferedIceServer) -> dict[str, Any]:
     members = {
         "urls": list(server.urls),
         "username": server.username,

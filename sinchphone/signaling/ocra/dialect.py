@@ -35,7 +35,7 @@ from sinchphone.signaling.dialect import (
 )
 from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
 from sinchphone.signaling.ocra.calls import (
-    IceServer,
+    OfferedIceServer,
     PushRequest,
     read_ice_servers,
     read_placement,
@@ -44,9 +44,9 @@ from sinchphone.signaling.ocra.calls import (
     write_push,
     write_push_payload,
 )
-from sinchphone.signaling.ocra.names import CAPABILITIES, Operation
+from sinchphone.signaling.ocra.names import CAPABILITIES, OcraOperation
 from sinchphone.signaling.ocra.registration import (
-    Configuration,
+    InstanceConfiguration,
     InstanceRequest,
     read_configuration,
     read_created,
@@ -56,7 +56,7 @@ from sinchphone.signaling.ocra.registration import (
     write_update_request,
 )
 from sinchphone.signaling.ocra.requests import OcraRequests
-from sinchphone.signaling.requests import Requests
+from sinchphone.signaling.requests import RestRequests
 from sinchphone.signaling.software import this_software
 from sinchphone.signaling.transports import TransportRequests
 from sinchphone.signaling.wire import OUTGOING_ONLY, PUSH_CAPABILITY
@@ -87,7 +87,7 @@ class OcraDialect:
         takes_calls: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._wire = Requests(session, base_url, clock=clock)
+        self._wire = RestRequests(session, base_url, clock=clock)
         self._requests = OcraRequests(self._wire, user_id)
         self._messages = TransportRequests(self._wire)
         self._key = InstanceKey(base_url.rstrip("/"), application_key, user_id)
@@ -122,15 +122,15 @@ class OcraDialect:
     async def place_call(self, request: CallRequest) -> Placement:
         """Place a call. NotFoundError: nobody of that name."""
         body = write_call_request(request)
-        placement = await self._requests.send_signed(Operation.PLACE_CALL, self._instance, read_placement, body=body)
+        placement = await self._requests.send_signed(OcraOperation.PLACE_CALL, self._instance, read_placement, body=body)
         self._callees[placement.call_id] = request.identity
         while len(self._callees) > MAX_CALLS_REMEMBERED:
             self._callees.popitem(last=False)
         return placement
 
-    async def ice_servers(self) -> tuple[IceServer, ...]:
+    async def ice_servers(self) -> tuple[OfferedIceServer, ...]:
         """STUN and TURN servers for the next call."""
-        return await self._requests.send_signed(Operation.GET_ICE_SERVERS, self._instance, read_ice_servers)
+        return await self._requests.send_signed(OcraOperation.GET_ICE_SERVERS, self._instance, read_ice_servers)
 
     async def send_push(self, call_id: str, instances: tuple[RemoteInstance, ...], display_name: str) -> None:
         """Ask for push notifications to those devices of a call placed here that take them; without any, nothing is sent."""
@@ -141,12 +141,12 @@ class OcraDialect:
             raise LocalProtocolError("a push is for a call that was placed")
         payload = write_push_payload(call_id, self._key.user_id, self._wire.now)
         body = write_push(PushRequest(call_id, self._callees[call_id], receivers, payload, display_name))
-        await self._requests.send_signed(Operation.SEND_PUSH, self._instance, _ignore, body=body)
+        await self._requests.send_signed(OcraOperation.SEND_PUSH, self._instance, _ignore, body=body)
 
     async def report_call(self, report: CallReport) -> None:
         """Deliver a call report, compressed."""
         body = gzip.compress(write_call_report(report, self._instance, self._software, str(uuid.uuid4())), mtime=0)
-        await self._requests.send_signed(Operation.REPORT_CALL, self._instance, _ignore, body=body, encoding="gzip")
+        await self._requests.send_signed(OcraOperation.REPORT_CALL, self._instance, _ignore, body=body, encoding="gzip")
 
     def new_call_id(self) -> str:
         """A ULID."""
@@ -191,14 +191,17 @@ class OcraDialect:
         limit = claims.instance_expires_at
         body = write_instance_request(InstanceRequest(self._key.user_id, slot.device_id, self._capabilities, self._software, limit))
         instance, configuration = await self._requests.send_with_token(
-            Operation.CREATE_INSTANCE, token, body, lambda answer: read_created(answer, user_id=self._key.user_id, device_id=slot.device_id)
+            OcraOperation.CREATE_INSTANCE,
+            token,
+            body,
+            lambda answer: read_created(answer, user_id=self._key.user_id, device_id=slot.device_id),
         )
         await self._keep(slot, StoredInstance(instance, self._wire.now, self._software_mark))
         return _registration(instance, configuration)
 
     async def _take_up(self, slot: Slot, stored: StoredInstance) -> Registration:
         try:
-            configuration = await self._requests.send_signed(Operation.GET_CONFIG, stored.instance, read_configuration)
+            configuration = await self._requests.send_signed(OcraOperation.GET_CONFIG, stored.instance, read_configuration)
             current = await self._prolong(await self._update(stored), configuration)
         except (AuthenticationError, NotFoundError) as error:
             _log.info("the stored registration is no longer valid: %s", type(error).__name__)
@@ -216,13 +219,13 @@ class OcraDialect:
             return stored
         body = write_update_request(self._capabilities, self._software)
         try:
-            await self._requests.send_signed(Operation.UPDATE_INSTANCE, stored.instance, _ignore, body=body)
+            await self._requests.send_signed(OcraOperation.UPDATE_INSTANCE, stored.instance, _ignore, body=body)
         except (ForbiddenError, PlatformError) as error:
             _log.warning("%s", error)
             return stored
         return replace(stored, software=self._software_mark)
 
-    async def _prolong(self, stored: StoredInstance, configuration: Configuration) -> StoredInstance:
+    async def _prolong(self, stored: StoredInstance, configuration: InstanceConfiguration) -> StoredInstance:
         """Prolong the instance when it's due. While it's valid, a refusal (such as a token that has expired) is only a warning."""
         now = self._wire.now
         if not is_prolonging_due(stored, now, configuration.prolong_window_s):
@@ -231,7 +234,7 @@ class OcraDialect:
             token, claims = await self._fresh_token()
             body = write_prolong_request(claims.instance_expires_at)
             expire_at = await self._requests.send_with_token(
-                Operation.PROLONG_INSTANCE, token, body, read_prolonged, instance=stored.instance
+                OcraOperation.PROLONG_INSTANCE, token, body, read_prolonged, instance=stored.instance
             )
         except (AuthenticationError, ForbiddenError, PlatformError) as error:
             _log.warning("%s", error)
@@ -262,7 +265,7 @@ def _has_expired(instance: Instance, now: float) -> bool:
     return instance.expire_at is not None and instance.expire_at <= now
 
 
-def _registration(instance: Instance, configuration: Configuration) -> Registration:
+def _registration(instance: Instance, configuration: InstanceConfiguration) -> Registration:
     return Registration(
         instance,
         configuration.pubsub,

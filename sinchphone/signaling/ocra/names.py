@@ -16,7 +16,7 @@ from sinchphone.signaling.wire import Auth, Endpoint
 API_ROOT = "/ocra/v1"
 
 
-class Operation(StrEnum):
+class OcraOperation(StrEnum):
     """The operations; the value is what an error message calls it."""
 
     CREATE_INSTANCE = "register"
@@ -39,18 +39,18 @@ def _at(verb: str, template: str, auth: Auth, statuses: tuple[int, ...]) -> Endp
     return Endpoint(API_ROOT, verb, template, auth, statuses)
 
 
-OPERATIONS: dict[Operation, Endpoint] = {
-    Operation.CREATE_INSTANCE: _at("POST", "/instances", Auth.TOKEN, (200, 201)),
-    Operation.UPDATE_INSTANCE: _at("PATCH", _INSTANCE, Auth.SIGNATURE, (200, 204)),
-    Operation.PROLONG_INSTANCE: _at("PUT", f"{_INSTANCE}/ttl", Auth.TOKEN, (200,)),
-    Operation.GET_CONFIG: _at("GET", f"{_INSTANCE}/config", Auth.SIGNATURE, (200,)),
-    Operation.PLACE_CALL: _at("POST", f"{_INSTANCE}/calls", Auth.SIGNATURE, (200, 201)),
-    Operation.GET_ICE_SERVERS: _at("GET", f"{_INSTANCE}/iceServers", Auth.SIGNATURE, (200,)),
-    Operation.SET_PUSH_PROFILE: _at("PUT", f"{_INSTANCE}/pushProfile", Auth.SIGNATURE, (200, 204)),
-    Operation.DELETE_PUSH_PROFILE: _at("DELETE", f"{_INSTANCE}/pushProfile", Auth.SIGNATURE, (200, 204)),
-    Operation.SEND_PUSH: _at("POST", f"{_INSTANCE}/pushNotifications", Auth.SIGNATURE, (200, 202, 204)),
-    Operation.GET_FEATURES: _at("GET", f"{_INSTANCE}/features", Auth.SIGNATURE, (200,)),
-    Operation.REPORT_CALL: _at("POST", f"{_INSTANCE}/callReports", Auth.SIGNATURE, (200, 201, 202, 204)),
+OPERATIONS: dict[OcraOperation, Endpoint] = {
+    OcraOperation.CREATE_INSTANCE: _at("POST", "/instances", Auth.TOKEN, (200, 201)),
+    OcraOperation.UPDATE_INSTANCE: _at("PATCH", _INSTANCE, Auth.SIGNATURE, (200, 204)),
+    OcraOperation.PROLONG_INSTANCE: _at("PUT", f"{_INSTANCE}/ttl", Auth.TOKEN, (200,)),
+    OcraOperation.GET_CONFIG: _at("GET", f"{_INSTANCE}/config", Auth.SIGNATURE, (200,)),
+    OcraOperation.PLACE_CALL: _at("POST", f"{_INSTANCE}/calls", Auth.SIGNATURE, (200, 201)),
+    OcraOperation.GET_ICE_SERVERS: _at("GET", f"{_INSTANCE}/iceServers", Auth.SIGNATURE, (200,)),
+    OcraOperation.SET_PUSH_PROFILE: _at("PUT", f"{_INSTANCE}/pushProfile", Auth.SIGNATURE, (200, 204)),
+    OcraOperation.DELETE_PUSH_PROFILE: _at("DELETE", f"{_INSTANCE}/pushProfile", Auth.SIGNATURE, (200, 204)),
+    OcraOperation.SEND_PUSH: _at("POST", f"{_INSTANCE}/pushNotifications", Auth.SIGNATURE, (200, 202, 204)),
+    OcraOperation.GET_FEATURES: _at("GET", f"{_INSTANCE}/features", Auth.SIGNATURE, (200,)),
+    OcraOperation.REPORT_CALL: _at("POST", f"{_INSTANCE}/callReports", Auth.SIGNATURE, (200, 201, 202, 204)),
 }
 
 

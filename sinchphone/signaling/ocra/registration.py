@@ -32,7 +32,7 @@ class InstanceRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class InstanceConfiguration:
     """Config: where the pub/sub networks are, the instance's profile, and how often to ask again."""
 
     pubsub: PubSubConfig
@@ -79,7 +79,7 @@ def read_update_request(body: bytes) -> tuple[tuple[str, ...], Software]:
     return record.texts("capabilities"), _software_from(record.optional_record("version"))
 
 
-def write_created(instance: Instance, configuration: Configuration, capabilities: tuple[str, ...], software: Software) -> bytes:
+def write_created(instance: Instance, configuration: InstanceConfiguration, capabilities: tuple[str, ...], software: Software) -> bytes:
     """The answer to "create instance"."""
     members = {
         "id": instance.id,
@@ -93,7 +93,7 @@ def write_created(instance: Instance, configuration: Configuration, capabilities
     return write_json({"instance": members, "config": _configuration_members(configuration)})
 
 
-def read_created(body: bytes, *, user_id: str, device_id: str) -> tuple[Instance, Configuration]:
+def read_created(body: bytes, *, user_id: str, device_id: str) -> tuple[Instance, InstanceConfiguration]:
     """The answer to "create instance". The ids are those of the request: the answer need not repeat them."""
     record = Record.parse(body)
     instance = record.record("instance")
@@ -103,12 +103,12 @@ def read_created(body: bytes, *, user_id: str, device_id: str) -> tuple[Instance
     )
 
 
-def write_configuration(configuration: Configuration) -> bytes:
+def write_configuration(configuration: InstanceConfiguration) -> bytes:
     """The answer to "configuration"."""
     return write_json(_configuration_members(configuration))
 
 
-def read_configuration(body: bytes) -> Configuration:
+def read_configuration(body: bytes) -> InstanceConfiguration:
     """The answer to "configuration"."""
     return _configuration_from(Record.parse(body))
 
@@ -148,7 +148,7 @@ def _software_from(record: Record) -> Software:
     return Software(*(record.optional_text(name) or "" for name in names))
 
 
-def _configuration_members(configuration: Configuration) -> dict[str, Any]:
+def _configuration_members(configuration: InstanceConfiguration) -> dict[str, Any]:
     profile = configuration.profile
     return {
         "configRefreshIntervalMs": int(configuration.config_refresh_s * 1000),
@@ -165,9 +165,9 @@ def _configuration_members(configuration: Configuration) -> dict[str, Any]:
     }
 
 
-def _configuration_from(record: Record) -> Configuration:
+def _configuration_from(record: Record) -> InstanceConfiguration:
     profile, rtc = record.record("rtcProfile"), record.record("rtcConfig")
-    return Configuration(
+    return InstanceConfiguration(
         _pubsub_from(rtc.record("mxpPubSubConfig")),
         _profile_from(profile),
         rtc.texts("legacyStunUrls"),

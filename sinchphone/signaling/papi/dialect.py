@@ -36,7 +36,7 @@ from sinchphone.signaling.papi.calls import (
     write_push,
     write_push_payload,
 )
-from sinchphone.signaling.papi.names import API_ROOT, Operation
+from sinchphone.signaling.papi.names import API_ROOT, PapiOperation
 from sinchphone.signaling.papi.registration import (
     CAPABILITIES,
     LIFETIME_S,
@@ -50,7 +50,7 @@ from sinchphone.signaling.papi.registration import (
     write_instance_request,
 )
 from sinchphone.signaling.papi.requests import PapiRequests
-from sinchphone.signaling.requests import Requests
+from sinchphone.signaling.requests import RestRequests
 from sinchphone.signaling.software import this_software
 from sinchphone.signaling.transports import TransportRequests
 from sinchphone.signaling.wire import PUSH_CAPABILITY
@@ -78,7 +78,7 @@ class PapiDialect:
         takes_calls: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._wire = Requests(session, base_url, clock=clock)
+        self._wire = RestRequests(session, base_url, clock=clock)
         self._requests = PapiRequests(self._wire)
         self._messages = TransportRequests(self._wire)
         self._key = InstanceKey(self._wire.base_url + API_ROOT, application_key, user_id)
@@ -116,7 +116,7 @@ class PapiDialect:
         """Place a call. NotFoundError: nobody of that name."""
         body = write_call_request(request, self._sub_instance)
         return await self._requests.send_signed(
-            Operation.PLACE_CALL,
+            PapiOperation.PLACE_CALL,
             self._instance,
             lambda answer: read_placement(answer, request.call_id),
             body=body,
@@ -129,13 +129,13 @@ class PapiDialect:
         if receivers:
             payload = write_push_payload(call_id, self._key.user_id, self._wire.now)
             body = write_push(call_id, receivers, payload, display_name)
-            await self._requests.send_signed(Operation.SEND_PUSH, self._instance, _ignore, body=body)
+            await self._requests.send_signed(PapiOperation.SEND_PUSH, self._instance, _ignore, body=body)
 
     async def report_call(self, report: CallReport) -> None:
         """Deliver a call report."""
         body = write_call_report(report, self._key.user_id, self._software)
         domain = DOMAINS[report.domain]
-        await self._requests.send_signed(Operation.REPORT_CALL, self._instance, _ignore, body=body, domain=domain, call=report.call_id)
+        await self._requests.send_signed(PapiOperation.REPORT_CALL, self._instance, _ignore, body=body, domain=domain, call=report.call_id)
 
     def new_call_id(self) -> str:
         """A UUID."""
@@ -170,14 +170,14 @@ class PapiDialect:
         if self._knows_time:
             return
         try:
-            self._wire.set_clock(await self._requests.send_named(Operation.GET_TIME, self._key.application_key, read_timestamp))
+            self._wire.set_clock(await self._requests.send_named(PapiOperation.GET_TIME, self._key.application_key, read_timestamp))
             self._knows_time = True
         except (PlatformError, NotFoundError) as error:
             _log.info("the platform's time isn't known: %s", error)
 
     async def _create(self, slot: Slot) -> Registration:
         body = write_instance_request(self._request(None))
-        created = await self._requests.send_with_ticket(Operation.CREATE_INSTANCE, await self._ticket(), body, read_instance)
+        created = await self._requests.send_with_ticket(PapiOperation.CREATE_INSTANCE, await self._ticket(), body, read_instance)
         return await self._begin(slot, created)
 
     async def _renew(self, slot: Slot, stored: StoredInstance) -> Registration:
@@ -186,7 +186,7 @@ class PapiDialect:
         body = write_instance_request(self._request(identifier))
         try:
             renewed = await self._requests.send_with_ticket(
-                Operation.RENEW_SECRET, await self._ticket(), body, read_instance, instance=identifier
+                PapiOperation.RENEW_SECRET, await self._ticket(), body, read_instance, instance=identifier
             )
         except NotFoundError as error:
             _log.info("the stored registration is no longer valid: %s", error)
@@ -212,7 +212,9 @@ class PapiDialect:
 
     async def _configuration(self, instance: Instance) -> PapiConfiguration:
         secure = self._wire.base_url.startswith("https://")
-        return await self._requests.send_signed(Operation.GET_CONFIG, instance, lambda answer: read_configuration(answer, secure=secure))
+        return await self._requests.send_signed(
+            PapiOperation.GET_CONFIG, instance, lambda answer: read_configuration(answer, secure=secure)
+        )
 
     async def _keep(self, slot: Slot, stored: StoredInstance) -> None:
         """Remember the instance, on disk too; where that can't be done the next run registers anew."""

@@ -12,7 +12,7 @@ from sinchphone.signaling.wire import Auth, Endpoint
 API_ROOT = transports.API_ROOT
 
 
-class Operation(StrEnum):
+class PapiOperation(StrEnum):
     """The operations; the value is what an error message calls it."""
 
     GET_TIME = "get the time"
@@ -42,25 +42,25 @@ def _at(verb: str, template: str, auth: Auth, statuses: tuple[int, ...] = (200, 
     return Endpoint(API_ROOT, verb, template, auth, statuses, unescaped="+@")  # the SDK leaves these as they are
 
 
-OPERATIONS: dict[Operation, Endpoint] = {
-    Operation.GET_TIME: _at("GET", "/timestamp/", Auth.APPLICATION),
-    Operation.CREATE_USER: _at("POST", "/users", Auth.APPLICATION, (200, 201)),
-    Operation.AUTHENTICATE_USERNAME: _at("POST", "/users/username/{identity}/authentication", Auth.APPLICATION),
-    Operation.AUTHENTICATE_EMAIL: _at("POST", "/users/email/{identity}/authentication", Auth.APPLICATION),
-    Operation.AUTHENTICATE_NUMBER: _at("POST", "/users/number/{identity}/authentication", Auth.APPLICATION),
-    Operation.CHANGE_PASSWORD: _at("PUT", "/user/password", Auth.SIGNATURE),
-    Operation.GET_PROFILE: _at("GET", "/user/profile", Auth.SIGNATURE),
-    Operation.UPDATE_PROFILE: _at("PATCH", "/user/profile", Auth.SIGNATURE),
-    Operation.CREATE_INSTANCE: _at("POST", "/instance", Auth.TICKET, (201, 200)),
-    Operation.RENEW_SECRET: _at("PUT", "/instances/id/{instance}/authorization", Auth.TICKET),
-    Operation.GET_CONFIG: _at("GET", "/configuration/user", Auth.SIGNATURE),
-    Operation.PLACE_CALL: _at("POST", "/calls/{domain}", Auth.SIGNATURE),
-    Operation.REPORT_CALL: _at("PUT", "/calls/{domain}/id/{call}", Auth.SIGNATURE),
-    Operation.SEND_PUSH: _at("POST", "/push", Auth.SIGNATURE),
-    Operation.OPEN_TRANSPORT: transports.OPEN_TRANSPORT,
-    Operation.GET_TRANSPORT: transports.GET_TRANSPORT,
-    Operation.REPORT_MESSAGES: transports.REPORT_MESSAGES,
-    Operation.PUSH_MESSAGE: _at("POST", "/push/messages", Auth.SIGNATURE),
+OPERATIONS: dict[PapiOperation, Endpoint] = {
+    PapiOperation.GET_TIME: _at("GET", "/timestamp/", Auth.APPLICATION),
+    PapiOperation.CREATE_USER: _at("POST", "/users", Auth.APPLICATION, (200, 201)),
+    PapiOperation.AUTHENTICATE_USERNAME: _at("POST", "/users/username/{identity}/authentication", Auth.APPLICATION),
+    PapiOperation.AUTHENTICATE_EMAIL: _at("POST", "/users/email/{identity}/authentication", Auth.APPLICATION),
+    PapiOperation.AUTHENTICATE_NUMBER: _at("POST", "/users/number/{identity}/authentication", Auth.APPLICATION),
+    PapiOperation.CHANGE_PASSWORD: _at("PUT", "/user/password", Auth.SIGNATURE),
+    PapiOperation.GET_PROFILE: _at("GET", "/user/profile", Auth.SIGNATURE),
+    PapiOperation.UPDATE_PROFILE: _at("PATCH", "/user/profile", Auth.SIGNATURE),
+    PapiOperation.CREATE_INSTANCE: _at("POST", "/instance", Auth.TICKET, (201, 200)),
+    PapiOperation.RENEW_SECRET: _at("PUT", "/instances/id/{instance}/authorization", Auth.TICKET),
+    PapiOperation.GET_CONFIG: _at("GET", "/configuration/user", Auth.SIGNATURE),
+    PapiOperation.PLACE_CALL: _at("POST", "/calls/{domain}", Auth.SIGNATURE),
+    PapiOperation.REPORT_CALL: _at("PUT", "/calls/{domain}/id/{call}", Auth.SIGNATURE),
+    PapiOperation.SEND_PUSH: _at("POST", "/push", Auth.SIGNATURE),
+    PapiOperation.OPEN_TRANSPORT: transports.OPEN_TRANSPORT,
+    PapiOperation.GET_TRANSPORT: transports.GET_TRANSPORT,
+    PapiOperation.REPORT_MESSAGES: transports.REPORT_MESSAGES,
+    PapiOperation.PUSH_MESSAGE: _at("POST", "/push/messages", Auth.SIGNATURE),
 }
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from sinchphone.signaling.dialect import Instance
-from sinchphone.signaling.papi.names import OPERATIONS, Operation, application_authorization, ticket_authorization
-from sinchphone.signaling.requests import Ask, Requests
+from sinchphone.signaling.papi.names import OPERATIONS, PapiOperation, application_authorization, ticket_authorization
+from sinchphone.signaling.requests import Ask, RestRequests
 
 T = TypeVar("T")
 
@@ -13,22 +13,22 @@ T = TypeVar("T")
 class PapiRequests:
     """Requests to one platform. Methods raise what ``signaling.requests.Requests`` raises; cancelling them is safe."""
 
-    def __init__(self, requests: Requests) -> None:
+    def __init__(self, requests: RestRequests) -> None:
         self._requests = requests
 
     async def send_named(
-        self, operation: Operation, application_key: str, read: Callable[[bytes], T], *, body: bytes | None = None, **parts: str
+        self, operation: PapiOperation, application_key: str, read: Callable[[bytes], T], *, body: bytes | None = None, **parts: str
     ) -> T:
         """Send a request in the name of an application; gives what ``read`` makes of the answer's body."""
         return await self._requests.send(_ask(operation, body, "", parts), application_authorization(application_key), read)
 
-    async def send_with_ticket(self, operation: Operation, ticket: str, body: bytes, read: Callable[[bytes], T], **parts: str) -> T:
+    async def send_with_ticket(self, operation: PapiOperation, ticket: str, body: bytes, read: Callable[[bytes], T], **parts: str) -> T:
         """Send a request that a user ticket vouches for; gives what ``read`` makes of the answer's body."""
         return await self._requests.send(_ask(operation, body, "", parts), ticket_authorization(ticket), read)
 
     async def send_signed(
         self,
-        operation: Operation,
+        operation: PapiOperation,
         instance: Instance,
         read: Callable[[bytes], T],
         *,
@@ -40,6 +40,6 @@ class PapiRequests:
         return await self._requests.send_signed(_ask(operation, body, query, parts), instance, read)
 
 
-def _ask(operation: Operation, body: bytes | None, query: str, parts: dict[str, str]) -> Ask:
+def _ask(operation: PapiOperation, body: bytes | None, query: str, parts: dict[str, str]) -> Ask:
     endpoint = OPERATIONS[operation]
     return Ask(operation, endpoint.verb, endpoint.path(**parts), endpoint.statuses, query, body)

@@ -7,17 +7,17 @@ import aiohttp
 from sinchphone.errors import AuthenticationError
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.papi.names import Operation
+from sinchphone.signaling.papi.names import PapiOperation
 from sinchphone.signaling.papi.requests import PapiRequests
-from sinchphone.signaling.requests import Requests
+from sinchphone.signaling.requests import RestRequests
 
 TICKET_S = 86_400  # how long a ticket is asked to be valid
 MAX_TICKET_CHARACTERS = 8192
 
 _LOG_IN = {
-    IdentityKind.USERNAME: Operation.AUTHENTICATE_USERNAME,
-    IdentityKind.EMAIL: Operation.AUTHENTICATE_EMAIL,
-    IdentityKind.NUMBER: Operation.AUTHENTICATE_NUMBER,
+    IdentityKind.USERNAME: PapiOperation.AUTHENTICATE_USERNAME,
+    IdentityKind.EMAIL: PapiOperation.AUTHENTICATE_EMAIL,
+    IdentityKind.NUMBER: PapiOperation.AUTHENTICATE_NUMBER,
 }
 
 
@@ -25,7 +25,7 @@ async def log_in(base_url: str, application_key: str, user: Recipient, password:
     """A user ticket for somebody's password. Raises AuthenticationError for a wrong one, and what ``signaling.requests`` raises."""
     body = write_json({str(user.kind): user.identity, "password": password, "expiresIn": TICKET_S})
     async with aiohttp.ClientSession() as session:
-        requests = PapiRequests(Requests(session, base_url, clock=time.time))
+        requests = PapiRequests(RestRequests(session, base_url, clock=time.time))
         try:
             return await requests.send_named(_LOG_IN[user.kind], application_key, read_ticket, body=body, identity=user.identity)
         except AuthenticationError as error:

@@ -10,10 +10,10 @@ from sinchphone.errors import LocalProtocolError, NetworkError, PlatformError, R
 from sinchphone.signaling.pubsub.answers import read_publish_answer, read_time_answer
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.pubsub.requests import HEARTBEAT_S, POLL_TIMEOUT_S, BrokerRequests, is_final, joined, refusal
-from sinchphone.signaling.pubsub.subscription import Interrupted, PubSubCounters, PubSubEvent, Received, Resumed, Subscription
+from sinchphone.signaling.pubsub.subscription import Interrupted, PayloadReceived, PubSubCounters, PubSubEvent, Resumed, Subscription
 from sinchphone.signaling.transport import OversizedAnswerError
 
-__all__ = ["Backoff", "Interrupted", "PubSub", "PubSubCounters", "PubSubEvent", "Received", "Resumed"]
+__all__ = ["Backoff", "Interrupted", "PayloadReceived", "PubSub", "PubSubCounters", "PubSubEvent", "Resumed"]
 
 PUBLISH_TIMEOUT_S = 5.0  # of one try; the whole publish has a deadline
 MAX_URL_CHARACTERS = 7_500  # a longer publish is a POST: servers take request lines of 8 kB

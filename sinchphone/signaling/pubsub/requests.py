@@ -9,7 +9,7 @@ import aiohttp
 
 from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, PlatformError, SinchphoneError
 from sinchphone.signaling.pubsub.answers import read_refusal
-from sinchphone.signaling.transport import Answer, OversizedAnswerError, request
+from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError, request
 
 POLL_TIMEOUT_S = 310.0  # PubNub's clients wait so long; the broker answers a little earlier
 REQUEST_TIMEOUT_S = 10.0
@@ -43,7 +43,7 @@ class BrokerRequests:
         self._identity = f"uuid={segment(uuid)}&pnsdk=sinchphone"
         self._poll_timeout_s = poll_timeout_s
         self._heartbeat_s = heartbeat_s
-        self._held: asyncio.Task[Answer | SinchphoneError] | None = None  # the poll
+        self._held: asyncio.Task[HttpAnswer | SinchphoneError] | None = None  # the poll
         self.heartbeats = 0
 
     def renew(self) -> None:
@@ -52,7 +52,7 @@ class BrokerRequests:
         if held is not None:
             held.cancel()
 
-    async def poll(self, channels: str, timetoken: str, region: int | None) -> Answer | SinchphoneError | None:
+    async def poll(self, channels: str, timetoken: str, region: int | None) -> HttpAnswer | SinchphoneError | None:
         """A long poll from a timetoken on, with heartbeats meanwhile; from 0 on it's answered at once. Errors are given back;
         ``None``: it was given up by ``renew``."""
         if timetoken == "0":
@@ -76,7 +76,7 @@ class BrokerRequests:
         with suppress(NetworkError, OversizedAnswerError):
             await self._get(f"{self._presence(channels)}/leave", timeout_s=LEAVE_TIMEOUT_S)
 
-    async def time(self) -> Answer:
+    async def time(self) -> HttpAnswer:
         """The broker's time."""
         return await self._get("/time/0")
 
@@ -86,12 +86,12 @@ class BrokerRequests:
         url = f"{path}/{segment(text)}?{self._identity}"
         return (url, None) if len(url) <= max_url_characters else (f"{path}?{self._identity}", text.encode())
 
-    async def publish(self, url: str, body: bytes | None, *, timeout_s: float) -> Answer:
+    async def publish(self, url: str, body: bytes | None, *, timeout_s: float) -> HttpAnswer:
         """Send what ``publish_request`` made."""
         method, headers = ("GET", None) if body is None else ("POST", {"Content-Type": "application/json"})
         return await request(self._session, method, url, timeout_s=timeout_s, limit_bytes=MAX_ANSWER_BYTES, body=body, headers=headers)
 
-    async def _subscribe(self, channels: str, timetoken: str, region: int | None, timeout_s: float) -> Answer | SinchphoneError:
+    async def _subscribe(self, channels: str, timetoken: str, region: int | None, timeout_s: float) -> HttpAnswer | SinchphoneError:
         query = f"tt={timetoken}&" + ("" if region is None else f"tr={region}&") + f"heartbeat={PRESENCE_S}&"
         try:
             return await self._get(f"/v2/subscribe/{self._subscribe_key}/{channels}/0", query, timeout_s=timeout_s)
@@ -113,12 +113,12 @@ class BrokerRequests:
     def _presence(self, channels: str) -> str:
         return f"/v2/presence/sub-key/{self._subscribe_key}/channel/{channels}"
 
-    async def _get(self, path: str, query: str = "", *, timeout_s: float = REQUEST_TIMEOUT_S) -> Answer:
+    async def _get(self, path: str, query: str = "", *, timeout_s: float = REQUEST_TIMEOUT_S) -> HttpAnswer:
         url = f"{self._base}{path}?{query}{self._identity}"
         return await request(self._session, "GET", url, timeout_s=timeout_s, limit_bytes=MAX_ANSWER_BYTES)
 
 
-def refusal(answer: Answer, action: str) -> SinchphoneError | None:
+def refusal(answer: HttpAnswer, action: str) -> SinchphoneError | None:
     """Why the broker didn't do it; None where it did."""
     words = read_refusal(answer.body)
     text = f"can't {action}: {words or f'the broker answered {answer.status}'}"
@@ -131,7 +131,7 @@ def refusal(answer: Answer, action: str) -> SinchphoneError | None:
     return PlatformError(text, status=answer.status)
 
 
-def is_final(answer: Answer) -> bool:
+def is_final(answer: HttpAnswer) -> bool:
     """Whether trying again is pointless: the broker itself refused (4xx), rather than something on the way or for now."""
     return 400 <= answer.status < 500 and answer.status not in (404, 408, 425, 429)
 

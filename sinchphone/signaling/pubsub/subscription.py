@@ -17,7 +17,7 @@ from sinchphone.errors import PlatformError, RemoteProtocolError, SinchphoneErro
 from sinchphone.signaling.pubsub.answers import RecentMessages, SubscribeAnswer, read_subscribe_answer, skip_past
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.pubsub.requests import BrokerRequests, is_final, refusal
-from sinchphone.signaling.transport import Answer, OversizedAnswerError
+from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError
 
 QUIET_RETRY_S = 5.0  # a poll that was held this long and then cut (proxies do that) is first repeated without a word
 HOLLOW_POLL_S = 0.05  # a poll that is answered faster, without news, is not a long poll
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class PayloadReceived:
     """A message of a channel. ``payload`` is whatever JSON was published."""
 
     channel: str
@@ -46,7 +46,7 @@ class Resumed:
     """The subscription works: what's published from now on (after an interruption: since it began) will be received."""
 
 
-PubSubEvent: TypeAlias = Received | Interrupted | Resumed
+PubSubEvent: TypeAlias = PayloadReceived | Interrupted | Resumed
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ class Subscription:
         self._announced = True
         return [Resumed()]
 
-    def _take(self, outcome: Answer | SinchphoneError, held_s: float) -> list[PubSubEvent]:
+    def _take(self, outcome: HttpAnswer | SinchphoneError, held_s: float) -> list[PubSubEvent]:
         answer = self._understood(outcome)
         if not isinstance(answer, SinchphoneError):
             self._retried = False
@@ -113,7 +113,7 @@ class Subscription:
             return []
         return self._failed(answer)
 
-    def _understood(self, outcome: Answer | SinchphoneError) -> SubscribeAnswer | SinchphoneError:
+    def _understood(self, outcome: HttpAnswer | SinchphoneError) -> SubscribeAnswer | SinchphoneError:
         """The answer, or why to try again. Raises where the broker refuses from the first; later that may pass, since a broker that
         was started anew learns its keys as devices register."""
         if isinstance(outcome, OversizedAnswerError):
@@ -161,4 +161,4 @@ class Subscription:
         self._failures = self._unreadable = 0
         events: list[PubSubEvent] = [] if self._announced else [Resumed()]
         self._announced, self._silent, self._stood = True, False, True
-        return events + [Received(message.channel, message.payload, message.timetoken) for message in fresh]
+        return events + [PayloadReceived(message.channel, message.payload, message.timetoken) for message in fresh]

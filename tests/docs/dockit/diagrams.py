@@ -113,11 +113,11 @@ def _wrapped(text: str, where: str, width: int = 76) -> list[str]:
 def transactions() -> str:
     """The four machines, row by row."""
     parts = []
-    for kind in sip.Kind:
+    for kind in sip.TransactionKind:
         lines = [f"{kind.value}: begins in {sip.FIRST[kind].value}"]
         for state in dict.fromkeys(state for of, state, _ in sip.TABLE if of is kind):
             lines.append(f"  {state.value}")
-            alike: dict[tuple[sip.State, tuple[sip.Do, ...]], list[str]] = defaultdict(list)
+            alike: dict[tuple[sip.TransactionState, tuple[sip.Do, ...]], list[str]] = defaultdict(list)
             for (of, at, what), row in sip.TABLE.items():
                 if of is kind and at is state:
                     alike[row].append(what.value)

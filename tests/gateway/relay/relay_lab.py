@@ -20,7 +20,7 @@ from sinchphone.audio.frame import RATE, Frame, Samples
 from sinchphone.audio.tones import Sine
 from sinchphone.gateway.relay.description import with_candidates
 from sinchphone.gateway.relay.relay import Relay, RelayEvent
-from sinchphone.media.port import CandidateFound, Connected, DigitHeard, PassingPort, PortEvent, PortOptions, RtpPortOptions
+from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortDigitHeard, PortEvent, PortOptions, RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Candidate, Description
@@ -243,7 +243,7 @@ class PortPhone:
         self.hz = hz
         self.port = port
         self.seen: list[PortEvent] = []
-        self.digits: list[DigitHeard] = []
+        self.digits: list[PortDigitHeard] = []
         self.connected = False
         self.candidates: list[Candidate] = []
         self._far: list[Frame] = []
@@ -298,7 +298,7 @@ class PortPhone:
                     self._gathered.set()
                 case CandidateFound(Candidate() as candidate):
                     self.candidates.append(candidate)
-                case DigitHeard():
+                case PortDigitHeard():
                     self.digits.append(event)
                 case Connected():
                     self.connected = True

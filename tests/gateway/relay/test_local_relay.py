@@ -10,13 +10,13 @@ from relay_lab import PATIENCE_S, PortPhone, RawPhone, Sent, Told, hears_nothing
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.local import LocalRelay, LocalRelays
-from sinchphone.gateway.relay.relay import BranchCandidate, DigitHeard, Side, SideConnected, SideLost, Transport
+from sinchphone.gateway.relay.relay import BranchCandidate, MediaTransport, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import CODECS
 from sinchphone.media.thread import MediaThread
 
 CALLER_HZ, CALLED_HZ, THIRD_HZ = 440.0, 1000.0, 700.0
-WEBRTC, RTP = Transport.WEBRTC, Transport.RTP
+WEBRTC, RTP = MediaTransport.WEBRTC, MediaTransport.RTP
 STALE_S = 0.3  # sound that is older when it goes on was kept somewhere
 
 
@@ -250,8 +250,8 @@ async def test_a_digit_that_the_other_side_does_not_take_is_reported_so(local: L
     await caller.accept(await relay.answer(plain))
     await until_heard(called, CALLER_HZ)
     await caller.press(4)
-    await until(lambda: any(isinstance(each, DigitHeard) for each in told.events), "the digit")
-    assert next(each for each in told.events if isinstance(each, DigitHeard)).passed is False
+    await until(lambda: any(isinstance(each, SideDigitHeard) for each in told.events), "the digit")
+    assert next(each for each in told.events if isinstance(each, SideDigitHeard)).passed is False
     with pytest.raises(MediaError):
         await relay.dtmf(Side.CALLED, "1")
 

@@ -10,11 +10,11 @@ import pytest
 from relay_lab import Phone, PortPhone, RawPhone, Told, hears, hears_nothing, until, until_heard
 
 from sinchphone.gateway.relay.description import direction
-from sinchphone.gateway.relay.relay import DigitHeard, Relay, Relays, Side, SideConnected, Transport
+from sinchphone.gateway.relay.relay import MediaTransport, Relay, Relays, Side, SideConnected, SideDigitHeard
 from sinchphone.media.thread import MediaThread
 
 CALLER_HZ, CALLED_HZ, THIRD_HZ = 440.0, 1000.0, 700.0
-WEBRTC, RTP, SRTP = Transport.WEBRTC, Transport.RTP, Transport.SRTP
+WEBRTC, RTP, SRTP = MediaTransport.WEBRTC, MediaTransport.RTP, MediaTransport.SRTP
 STEREO_DB = 3.5  # rtpengine's Opus: mono spread over two channels comes out 3 dB quieter
 
 AnyPhone = TypeVar("AnyPhone", RawPhone, PortPhone)
@@ -43,17 +43,17 @@ class Lab:
     def raw(self, hz: float) -> RawPhone:
         return self._kept(RawPhone(hz))
 
-    def port(self, transport: Transport, hz: float, *codecs: str) -> PortPhone:
+    def port(self, transport: MediaTransport, hz: float, *codecs: str) -> PortPhone:
         if transport is WEBRTC:
             return self._kept(PortPhone.webrtc(self.media, hz, *codecs))
         return self._kept(PortPhone.rtp(self.media, hz, *codecs, srtp=transport is SRTP))
 
-    def relay(self, caller: Transport) -> tuple[Relay, Told]:
+    def relay(self, caller: MediaTransport) -> tuple[Relay, Told]:
         relay = self.relays.relay("call", caller)
         self.stack.push_async_callback(relay.delete)
         return relay, Told(relay)
 
-    async def call(self, caller: Phone, one: Transport, called: Phone, other: Transport) -> Call:
+    async def call(self, caller: Phone, one: MediaTransport, called: Phone, other: MediaTransport) -> Call:
         relay, told = self.relay(one)
         offered = await relay.offer(await caller.offer(), other)
         answered = await relay.answer(await called.answer(offered))
@@ -75,7 +75,7 @@ COMBINATIONS = [(RTP, RTP), (WEBRTC, RTP), (RTP, WEBRTC), (WEBRTC, WEBRTC), (SRT
 
 
 @pytest.mark.parametrize(("one", "other"), COMBINATIONS, ids=lambda transport: transport.value)
-async def test_each_side_hears_the_other_at_its_level_and_nothing_else(lab: Lab, one: Transport, other: Transport) -> None:
+async def test_each_side_hears_the_other_at_its_level_and_nothing_else(lab: Lab, one: MediaTransport, other: MediaTransport) -> None:
     caller, called = (lab.port(each, hz, "PCMU") for each, hz in ((one, CALLER_HZ), (other, CALLED_HZ)))
     call = await lab.call(caller, one, called, other)
     await until_heard(caller, CALLED_HZ)
@@ -233,7 +233,7 @@ async def test_digits_from_one_side_reach_the_other_and_are_reported_once(lab: L
     await called.press(10)
     await until(lambda: called.digits() == [5, 5, 11], "digits of the caller")
     await until(lambda: caller.digits() == [10], "digit of the called side")
-    heard = [(each.side, each.digit, each.passed) for each in call.told.events if isinstance(each, DigitHeard)]
+    heard = [(each.side, each.digit, each.passed) for each in call.told.events if isinstance(each, SideDigitHeard)]
     assert heard == [
         (Side.CALLER, "5", True),
         (Side.CALLER, "5", True),
@@ -253,7 +253,7 @@ async def test_digits_of_the_gateway_reach_the_side_they_are_for(lab: Lab, towar
     phone, other = (caller, called) if towards is Side.CALLER else (called, caller)
     await until(lambda: phone.digits() == [1, 7], "the digits")
     assert other.digits() == []
-    assert not any(isinstance(each, DigitHeard) for each in call.told.events)
+    assert not any(isinstance(each, SideDigitHeard) for each in call.told.events)
 
 
 @pytest.mark.parametrize("towards", list(Side))
@@ -279,7 +279,7 @@ async def test_digits_cross_from_webrtc_to_a_phone_and_back(lab: Lab) -> None:
     await until(lambda: phone.digits() == [3, 11], "digits of the WebRTC side")
     await phone.press(8)
     await until(lambda: [each.digit for each in web.digits] == ["8"], "the digit of the phone")
-    assert [each.digit for each in call.told.events if isinstance(each, DigitHeard)] == ["3", "#", "8"]
+    assert [each.digit for each in call.told.events if isinstance(each, SideDigitHeard)] == ["3", "#", "8"]
 
 
 @pytest.mark.parametrize("side", list(Side))

@@ -7,7 +7,7 @@ import pytest
 from relay_lab import PATIENCE_S, Phone, PortPhone, RawPhone, until_heard
 
 from sinchphone.errors import MediaError
-from sinchphone.gateway.relay.relay import Relays, Side, Transport
+from sinchphone.gateway.relay.relay import MediaTransport, Relays, Side
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.port import Moved
 from sinchphone.media.thread import MediaThread
@@ -29,7 +29,7 @@ def cut_off(web: PortPhone) -> None:
 async def test_a_webrtc_side_finds_another_path(relays: Relays, media: MediaThread, side: Side, dead: bool) -> None:
     web, phone = PortPhone.webrtc(media, WEB_HZ), RawPhone(PHONE_HZ)
     caller, called = (web, phone) if side is Side.CALLER else (phone, web)
-    kinds = {web: Transport.WEBRTC, phone: Transport.RTP}
+    kinds = {web: MediaTransport.WEBRTC, phone: MediaTransport.RTP}
     relay = relays.relay("call", kinds[caller])
     try:
         first: Phone = caller

@@ -13,11 +13,11 @@ from relay_lab import RawPhone, Rtpengine, Told, until, until_heard
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay import ng
 from sinchphone.gateway.relay.ng import NgLink
-from sinchphone.gateway.relay.relay import DigitHeard, Side, SideLost, Transport
+from sinchphone.gateway.relay.relay import MediaTransport, Side, SideDigitHeard, SideLost
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from tests.suite.ports import free_ports
 
-RTP = Transport.RTP
+RTP = MediaTransport.RTP
 FORGED: list[dict[str, Any]] = [
     {"callid": "another"},
     {"callid": None},
@@ -188,7 +188,7 @@ async def test_a_digit_for_a_side_without_telephone_events_is_told_as_not_passed
         await relay.answer(called)
         relay.heard_digit(Side.CALLER, "7", 100)
         await until(lambda: bool(told.events), "the digit")
-        assert told.events == [DigitHeard(Side.CALLER, "7", 100, passed)]
+        assert told.events == [SideDigitHeard(Side.CALLER, "7", 100, passed)]
         await relays.close()
 
 
@@ -207,7 +207,7 @@ async def test_a_forged_report_of_a_digit_is_dropped(remote: RtpengineRelays, rt
         forger.sendto(wrong)
     forger.sendto(json.dumps(true).encode())
     await until(lambda: bool(told.events), "the true one")
-    assert told.events == [DigitHeard(Side.CALLED, "3", 100)]
+    assert told.events == [SideDigitHeard(Side.CALLED, "3", 100)]
     forger.close()
 
 
@@ -246,7 +246,7 @@ async def test_a_side_that_falls_silent_is_lost_but_not_while_it_holds(rtpengine
 async def test_what_is_deleted_leaves_no_call_in_rtpengine(remote: RtpengineRelays) -> None:
     caller = RawPhone(440.0)
     relay = remote.relay("call", RTP)
-    await relay.offer(await caller.offer(), Transport.WEBRTC)
+    await relay.offer(await caller.offer(), MediaTransport.WEBRTC)
     await relay.delete()
     with pytest.raises(MediaError):
         await remote.link.request("query", call_id=relay.name)

@@ -8,7 +8,7 @@ from relay_lab import PortPhone, RawPhone, opened_sockets, until, until_heard
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.description import direction
-from sinchphone.gateway.relay.relay import Transport
+from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.gateway.relay.terminations import LocalTerminations, RenewablePort, RtpengineTerminations, Terminations
 from sinchphone.media.port import MediaPort
@@ -41,16 +41,16 @@ def room(stack: AsyncExitStack, media: MediaThread, port: MediaPort) -> PortPhon
     return phone
 
 
-@pytest.mark.parametrize("transport", list(Transport), ids=lambda each: each.value)
+@pytest.mark.parametrize("transport", list(MediaTransport), ids=lambda each: each.value)
 @pytest.mark.parametrize("who_calls", ["the peer", "the room"])
 async def test_the_room_and_its_peer_hear_each_other(
-    terminations: Terminations, media: MediaThread, stack: AsyncExitStack, transport: Transport, who_calls: str
+    terminations: Terminations, media: MediaThread, stack: AsyncExitStack, transport: MediaTransport, who_calls: str
 ) -> None:
     inside = room(stack, media, terminations.port("call", transport))
-    if transport is Transport.WEBRTC:
+    if transport is MediaTransport.WEBRTC:
         peer = PortPhone.webrtc(media, PEER_HZ)
     else:
-        peer = PortPhone.rtp(media, PEER_HZ, srtp=transport is Transport.SRTP)
+        peer = PortPhone.rtp(media, PEER_HZ, srtp=transport is MediaTransport.SRTP)
     stack.push_async_callback(peer.close)
     caller, called = (peer, inside) if who_calls == "the peer" else (inside, peer)
     await caller.accept(await called.answer(await caller.offer()))
@@ -61,7 +61,7 @@ async def test_the_room_and_its_peer_hear_each_other(
 async def test_a_phone_that_holds_and_asks_for_our_offer_hears_the_room_again(
     terminations: Terminations, media: MediaThread, stack: AsyncExitStack
 ) -> None:
-    port = terminations.port("call", Transport.RTP)
+    port = terminations.port("call", MediaTransport.RTP)
     inside, phone = room(stack, media, port), RawPhone(PEER_HZ)
     stack.push_async_callback(phone.close)
     await phone.accept(await inside.answer(await phone.offer()))
@@ -79,7 +79,7 @@ async def test_a_phone_that_holds_and_asks_for_our_offer_hears_the_room_again(
 
 
 async def test_digits_and_hold_of_a_phone_come_to_the_room(terminations: Terminations, media: MediaThread, stack: AsyncExitStack) -> None:
-    port = terminations.port("call", Transport.RTP)
+    port = terminations.port("call", MediaTransport.RTP)
     inside, phone = room(stack, media, port), RawPhone(PEER_HZ)
     stack.push_async_callback(phone.close)
     await phone.accept(await inside.answer(await phone.offer()))
@@ -102,7 +102,7 @@ async def test_a_port_that_is_closed_half_way_leaves_nothing_behind(
     terminations: Terminations, media: MediaThread, stack: AsyncExitStack
 ) -> None:
     before = opened_sockets()
-    port = terminations.port("call", Transport.RTP)
+    port = terminations.port("call", MediaTransport.RTP)
     await port.offer()
     with pytest.raises(MediaError):
         await port.accept(Description("answer", "v=0\r\n"))
@@ -112,7 +112,7 @@ async def test_a_port_that_is_closed_half_way_leaves_nothing_behind(
 
 
 async def test_a_seat_behind_rtpengine_says_what_it_cannot_do(remote: RtpengineRelays, media: MediaThread) -> None:
-    port = RtpengineTerminations(remote, media).port("call", Transport.WEBRTC)
+    port = RtpengineTerminations(remote, media).port("call", MediaTransport.WEBRTC)
     with pytest.raises(LocalProtocolError):
         await port.accept(Description("answer", "v=0\r\n"))
     await port.offer()

@@ -12,7 +12,7 @@ from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip.registrar import Registrar
-from sinchphone.gateway.sip.registration import Registration, _granted
+from sinchphone.gateway.sip.registration import SipRegistration, _granted
 from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_registration import TrunkRegistration
@@ -106,7 +106,7 @@ async def test_a_carrier_that_comes_later_is_found() -> None:
         async with agent(registrar) as first:
             port = first.port
         granted: list[object] = []
-        registration = Registration(
+        registration = SipRegistration(
             ours._wire,
             Resolver(),
             parse_uri(f"sip:127.0.0.1:{port};transport=tcp"),

@@ -11,7 +11,18 @@ import pytest
 
 from sinchphone.exchange.tls import issue
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions
-from sinchphone.gateway.sip.calls import Answered, DigitHeard, Early, Ended, Refused, Reoffered, Ringing, SipCall, SipError, SipTarget
+from sinchphone.gateway.sip.calls import (
+    Refused,
+    SipAnswered,
+    SipCall,
+    SipDigitHeard,
+    SipEarly,
+    SipEnded,
+    SipError,
+    SipReoffered,
+    SipRinging,
+    SipTarget,
+)
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.transactions import Timing
@@ -75,13 +86,13 @@ async def test_a_call_is_answered_and_hung_up_by_the_caller(transport: Any) -> N
         async with asyncio.timeout(LIMIT):
             async for event in call.events():
                 events.append(event)
-                if isinstance(event, Answered):
+                if isinstance(event, SipAnswered):
                     await call.hang_up()
-        assert events == [Ringing(180, "Ringing"), Answered(ANSWER), Ended("hung up")]
+        assert events == [SipRinging(180, "Ringing"), SipAnswered(ANSWER), SipEnded("hung up")]
         async with asyncio.timeout(LIMIT):
             while not heard:
                 await asyncio.sleep(0.01)
-        assert heard == [Ended("the other side hung up")]
+        assert heard == [SipEnded("the other side hung up")]
 
 
 async def test_the_callee_hangs_up() -> None:
@@ -91,7 +102,7 @@ async def test_the_callee_hangs_up() -> None:
 
     async with agent(answers) as bob, agent() as alice:
         call = alice.invite(to(bob), caller=ALICE, offer=OFFER)
-        assert await events_of(call) == [Answered(ANSWER), Ended("the other side hung up")]
+        assert await events_of(call) == [SipAnswered(ANSWER), SipEnded("the other side hung up")]
 
 
 async def test_a_refusal_comes_with_status_and_reason() -> None:
@@ -110,8 +121,8 @@ async def test_early_sound_is_reliable_and_the_200_needs_no_description() -> Non
 
     async with agent(early) as bob, agent() as alice:
         call = alice.invite(to(bob), caller=ALICE, offer=OFFER)
-        assert await first(call, Early) == Early(ANSWER, 183)
-        assert await first(call, Answered) == Answered(ANSWER)
+        assert await first(call, SipEarly) == SipEarly(ANSWER, 183)
+        assert await first(call, SipAnswered) == SipAnswered(ANSWER)
         await call.hang_up()
 
 
@@ -126,12 +137,12 @@ async def test_hanging_up_while_it_rings_cancels() -> None:
 
     async with agent(rings) as bob, agent() as alice:
         call = alice.invite(to(bob), caller=ALICE, offer=OFFER)
-        await first(call, Ringing)
+        await first(call, SipRinging)
         await call.hang_up()
         async with asyncio.timeout(LIMIT):
             await ended.wait()
-        assert heard == [Ended("canceled", 487)]
-        assert await events_of(call) == [Ended("hung up")]
+        assert heard == [SipEnded("canceled", 487)]
+        assert await events_of(call) == [SipEnded("hung up")]
 
 
 async def test_nobody_there_is_a_503_or_a_408() -> None:
@@ -154,33 +165,33 @@ async def test_hold_and_resume_by_either_side_and_digits() -> None:
         await call.answer(ANSWER)
         async for event in call.events():
             heard.append(event)
-            if isinstance(event, Reoffered):
+            if isinstance(event, SipReoffered):
                 await call.answer_reoffer(ANSWER + "a=recvonly\r\n")
-            if isinstance(event, DigitHeard):
+            if isinstance(event, SipDigitHeard):
                 assert await call.reoffer(ANSWER + "a=inactive\r\n") == OFFER + "a=inactive\r\n"
                 await call.hang_up()
 
     async with agent(answers) as bob, agent() as alice:
         call = alice.invite(to(bob), caller=ALICE, offer=OFFER)
-        await first(call, Answered)
+        await first(call, SipAnswered)
         assert await call.reoffer(held) == ANSWER + "a=recvonly\r\n"
         await call.send_digit("7", 200)
-        await first(call, Reoffered)
+        await first(call, SipReoffered)
         await call.answer_reoffer(OFFER + "a=inactive\r\n")
-        assert await events_of(call) == [Ended("the other side hung up")]
-    assert heard == [Reoffered(held), DigitHeard("7", 200), Ended("hung up")]
+        assert await events_of(call) == [SipEnded("the other side hung up")]
+    assert heard == [SipReoffered(held), SipDigitHeard("7", 200), SipEnded("hung up")]
 
 
 async def test_a_refused_change_leaves_the_call_as_it_was() -> None:
     async def answers(call: SipCall) -> None:
         await call.answer(ANSWER)
         async for event in call.events():
-            if isinstance(event, Reoffered):
+            if isinstance(event, SipReoffered):
                 await call.refuse_reoffer(488)
 
     async with agent(answers) as bob, agent() as alice:
         call = alice.invite(to(bob), caller=ALICE, offer=OFFER)
-        await first(call, Answered)
+        await first(call, SipAnswered)
         with pytest.raises(SipError) as refused:
             await call.reoffer(OFFER + "a=sendonly\r\n")
         assert refused.value.status == 488
@@ -214,7 +225,7 @@ async def test_a_call_over_ipv6() -> None:
 
     async with agent(answers, host="::1") as bob, agent(host="::1") as alice:
         call = alice.invite(SipTarget(parse_uri(f"sip:bob@[::1]:{bob.port}")), caller=ALICE, offer=OFFER)
-        assert await events_of(call) == [Answered(ANSWER), Ended("the other side hung up")]
+        assert await events_of(call) == [SipAnswered(ANSWER), SipEnded("the other side hung up")]
 
 
 @pytest.mark.parametrize("scheme", ["sip", "sips"])
@@ -229,7 +240,10 @@ async def test_a_call_over_tls_to_somebody_trusted(scheme: str, tmp_path: Path) 
     async with agent(answers, certificate=issued.certificate) as bob:
         target = SipTarget(parse_uri(f"{scheme}:bob@127.0.0.1:{bob.tls_port}{tail}"))
         async with agent(ca_file=issued.authority, certificate=issued.certificate) as alice:
-            assert await events_of(alice.invite(target, caller=ALICE, offer=OFFER)) == [Answered(ANSWER), Ended("the other side hung up")]
+            assert await events_of(alice.invite(target, caller=ALICE, offer=OFFER)) == [
+                SipAnswered(ANSWER),
+                SipEnded("the other side hung up"),
+            ]
         async with agent(ca_file=other.authority, certificate=issued.certificate) as mallory:
             (refused,) = await events_of(mallory.invite(target, caller=ALICE, offer=OFFER))
             assert isinstance(refused, Refused)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
-from sinchphone.gateway.sip.calls import Answered, Ended, Refused, SipCall, SipTarget
+from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipCall, SipEnded, SipTarget
 from sinchphone.gateway.sip.limits import SourceLimits
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.protocol.sip.digest import Answering, Credentials
@@ -252,7 +252,7 @@ async def test_a_cancel_that_crosses_the_answer_changes_nothing_and_the_call_can
         async with asyncio.timeout(LIMIT):
             while not ended:
                 await asyncio.sleep(0.01)
-        assert ended == [Ended("the other side hung up")]
+        assert ended == [SipEnded("the other side hung up")]
 
 
 async def test_two_invites_crossing_a_cancel_leave_nothing_behind() -> None:
@@ -629,9 +629,9 @@ async def test_calls_get_through_with_a_third_of_the_datagrams_lost(pattern: str
             async with asyncio.timeout(LIMIT):
                 async for event in call.events():
                     kinds.append(type(event))
-                    if isinstance(event, Answered):
+                    if isinstance(event, SipAnswered):
                         await call.hang_up()
-            assert kinds[-2:] == [Answered, Ended]
+            assert kinds[-2:] == [SipAnswered, SipEnded]
         async with asyncio.timeout(LIMIT):
             while alice.open_transactions or bob.open_transactions or bob.open_calls:
                 await asyncio.sleep(0.05)

@@ -14,7 +14,7 @@ import pytest
 from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.tls import Issued, issue
 from sinchphone.gateway.sip.hop import Hop, Transport, TransportError
-from sinchphone.gateway.sip.transport import TransportOptions, Transports
+from sinchphone.gateway.sip.transport import SipTransports, TransportOptions
 
 PATIENCE_SECONDS = 20.0
 PING = b"OPTIONS sip:b SIP/2.0\r\nContent-Length: 2\r\n\r\nhi"
@@ -27,7 +27,7 @@ class Side:
     def __init__(self, **options: Any) -> None:
         self.came: asyncio.Queue[tuple[bytes, Hop]] = asyncio.Queue()
         self.failures: asyncio.Queue[TransportError] = asyncio.Queue()
-        self.transports = Transports(TransportOptions(**options), lambda data, hop: self.came.put_nowait((data, hop)))
+        self.transports = SipTransports(TransportOptions(**options), lambda data, hop: self.came.put_nowait((data, hop)))
 
     def send(self, data: bytes, hop: Hop) -> None:
         self.transports.send(data, hop, self.failures.put_nowait)

@@ -8,7 +8,7 @@ import pytest
 from webrtc_parties import HERE, Party, a_call, cut_off, hear, longest_gap_ms, share_of
 
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.media.port import CandidateFound, Lost, Moved, PortOptions, RestartWanted
+from sinchphone.media.port import CandidateFound, Moved, PortLost, PortOptions, RestartWanted
 from sinchphone.media.webrtc import ice, ice_restart, path_watch, port, secure
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate, Description
@@ -175,8 +175,8 @@ async def test_a_dead_path_is_noticed_and_the_sound_comes_back() -> None:
         await hear(callee, 0.5)
         for party, hz in ((callee, 440), (caller, 620)):
             assert share_of(await hear(party, 1.0), hz) > 0.95
-        assert not caller.has(Lost)
-        assert not callee.has(Lost)
+        assert not caller.has(PortLost)
+        assert not callee.has(PortLost)
         assert caller.line is not None and caller.line.offers == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from libwebrtc import LibWebRtc, a_libwebrtc, modules
 from webrtc_parties import HERE, Party, a_party, hear, longest_gap_ms, share_of, talk
 
-from sinchphone.media.port import Connected, Lost, Moved
+from sinchphone.media.port import Connected, Moved, PortLost
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate, Description
 from tests.suite.guests import NotThereError
@@ -88,7 +88,7 @@ async def test_a_restart_by_either_side_moves_the_call_without_a_gap(we_call: bo
             assert longest_gap_ms(sound, 620) <= 200
             assert heard["share"] > 0.9
             assert heard["gap_ms"] <= 200
-        assert not party.has(Lost)
+        assert not party.has(PortLost)
 
 
 async def test_the_call_lives_on_when_the_path_before_a_restart_is_gone_for_good() -> None:

@@ -18,7 +18,7 @@ import dns.rrset
 import pytest
 from webrtc_parties import HERE, a_party
 
-from sinchphone.media.port import CandidateFound, Connected, Failed, PortOptions
+from sinchphone.media.port import CandidateFound, Connected, PortFailed, PortOptions
 from sinchphone.media.webrtc import resolver as names
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.media.webrtc.resolver import is_local_name, resolve_local
@@ -179,7 +179,7 @@ async def test_the_end_of_candidates_waits_for_names_that_are_being_asked_for(mo
                 await caller.port.add_candidate(hidden(event.candidate))
         await caller.port.add_candidate(None)
         await caller.wait_for(Connected)
-        assert not caller.has(Failed)
+        assert not caller.has(PortFailed)
 
 
 async def test_with_relays_only_the_link_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

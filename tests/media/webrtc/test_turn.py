@@ -11,7 +11,7 @@ from coturn import PASSWORD, USER, Turn, a_turn_server, short_lived
 from webrtc_parties import HERE, PATIENCE_S, a_call, a_party, cut_off, hear, share_of
 
 from sinchphone.exchange.tls import Issued, issue
-from sinchphone.media.port import CandidateFound, Connected, Failed, IceServer, Moved, PortOptions, PortWarning
+from sinchphone.media.port import CandidateFound, Connected, IceServer, Moved, PortFailed, PortOptions, PortWarning
 from sinchphone.media.webrtc.port import WebRtcPort
 
 pytestmark = pytest.mark.skipif(not coturn.is_there(), reason=coturn.MISSING)
@@ -99,7 +99,7 @@ async def test_with_relays_only_and_no_relay_the_call_fails_at_once(tmp_path: Pa
         started = time.monotonic()
         await callee.trickle_to(caller.port.add_candidate)
         await caller.port.accept(await callee.port.answer(await caller.port.offer()))
-        await caller.wait_for(Failed)
+        await caller.wait_for(PortFailed)
         assert caller.has(PortWarning)
         assert time.monotonic() - started < 5  # not only when the time to connect is over
 

@@ -14,7 +14,18 @@ from sinchphone.audio import goertzel
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
 from sinchphone.errors import MediaError
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions
-from sinchphone.gateway.sip.calls import Answered, DigitHeard, Early, Ended, Refused, Reoffered, Ringing, SipCall, SipEvent, SipTarget
+from sinchphone.gateway.sip.calls import (
+    Refused,
+    SipAnswered,
+    SipCall,
+    SipDigitHeard,
+    SipEarly,
+    SipEnded,
+    SipEvent,
+    SipReoffered,
+    SipRinging,
+    SipTarget,
+)
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.media import port as media_port
@@ -93,7 +104,7 @@ class OurCall:
 
         def happened() -> bool:
             found.extend(one for one in self.events if isinstance(one, kind))
-            over = [one for one in self.events if isinstance(one, Ended | Refused)]
+            over = [one for one in self.events if isinstance(one, SipEnded | Refused)]
             assert found or not over, f"the call ended instead: {over}"
             return bool(found)
 
@@ -109,10 +120,10 @@ class OurCall:
     async def hears_digits(self, digits: str) -> None:
         await self.until(lambda: self.digits == digits)
 
-    async def ended(self, seconds: float = PATIENCE_SECONDS) -> Ended | Refused:
-        await self.until(lambda: any(isinstance(one, Ended | Refused) for one in self.events), seconds)
+    async def ended(self, seconds: float = PATIENCE_SECONDS) -> SipEnded | Refused:
+        await self.until(lambda: any(isinstance(one, SipEnded | Refused) for one in self.events), seconds)
         last = self.events[-1]
-        assert isinstance(last, Ended | Refused)
+        assert isinstance(last, SipEnded | Refused)
         return last
 
     async def change(self, direction: str) -> None:
@@ -142,29 +153,29 @@ class OurCall:
 
     async def _take(self, event: SipEvent) -> None:
         match event:
-            case Early(sdp) | Answered(sdp):
+            case SipEarly(sdp) | SipAnswered(sdp):
                 await self.port.accept(Description("answer", sdp))
-                await self._ticker.connect(self.port.leg, early=isinstance(event, Early))
-            case Reoffered(sdp) if not self.takes_changes:
+                await self._ticker.connect(self.port.leg, early=isinstance(event, SipEarly))
+            case SipReoffered(sdp) if not self.takes_changes:
                 await self.sip.refuse_reoffer(488)
-            case Reoffered(None):
+            case SipReoffered(None):
                 answer = await self.sip.answer_reoffer((await self.port.reoffer()).sdp, offered=False)
                 await self.port.accept(Description("answer", answer or ""))
-            case Reoffered(sdp):
+            case SipReoffered(sdp):
                 try:
                     answer = (await self.port.reanswer(Description("offer", sdp or ""))).sdp
                 except MediaError:
                     await self.sip.refuse_reoffer(488)
                 else:
                     await self.sip.answer_reoffer(answer)
-            case DigitHeard(digit):
+            case SipDigitHeard(digit):
                 self.digits += digit
 
     async def _listen(self) -> None:
         async for event in self.port.events():
-            if isinstance(event, media_port.DigitHeard):
+            if isinstance(event, media_port.PortDigitHeard):
                 self.digits += event.digit
-            elif isinstance(event, media_port.Lost):
+            elif isinstance(event, media_port.PortLost):
                 self.lost.set()
             self._news.set()
 
@@ -283,4 +294,4 @@ async def station(
             await made.close()
 
 
-__all__ = ["CALLER", "Ended", "Mouth", "OurCall", "Refused", "Ringing", "Station", "nothing_left", "open_sockets", "station"]
+__all__ = ["CALLER", "Mouth", "OurCall", "Refused", "SipEnded", "SipRinging", "Station", "nothing_left", "open_sockets", "station"]

@@ -8,9 +8,9 @@ import pytest
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import SDP, Request, Response, read_message, respond
-from sinchphone.protocol.sip.session import Session
+from sinchphone.protocol.sip.session import SipSession
 from sinchphone.protocol.sip.session_state import SessionOptions
-from sinchphone.protocol.sip.session_vocabulary import Effect, Phase, SipEvent
+from sinchphone.protocol.sip.session_vocabulary import Effect, SipEvent, SipPhase
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
@@ -58,7 +58,7 @@ class Caller:
     """A session that called, with what it sent."""
 
     def __init__(self, *, credentials: Credentials | None = None, route: tuple[str, ...] = (), **given: Any) -> None:
-        self.session = Session.outgoing(
+        self.session = SipSession.outgoing(
             options(**given),
             call_id="call",
             target=parse_uri("sip:bob@biloxi.example"),
@@ -69,7 +69,7 @@ class Caller:
             route=tuple(parse_address(one) for one in route),
         )
         self.now = 0.0
-        sent = only(self.session.handle(v.Dial(), 0.0), v.SendRequest)
+        sent = only(self.session.handle(v.SipDial(), 0.0), v.SendRequest)
         self.invite: Request = sent.request
         self.serial: int = sent.serial
         self.next_uri = sent.next_uri
@@ -91,7 +91,7 @@ class Caller:
         self.now += seconds
         effects: list[Effect] = []
         while (due := self.session.deadline) is not None and due <= self.now:
-            effects += self.session.handle(v.Elapsed(), due)
+            effects += self.session.handle(v.SipElapsed(), due)
         return effects
 
     def receive(
@@ -126,7 +126,7 @@ class Caller:
 def talking(**given: Any) -> Caller:
     caller = Caller(**given)
     caller.answer(200, sdp=ANSWER, headers=(ALLOWS,))
-    assert caller.session.phase is Phase.TALKING
+    assert caller.session.phase is SipPhase.TALKING
     return caller
 
 
@@ -153,7 +153,7 @@ class Callee(Caller):
         assert isinstance(invite, Request)
         self.invite = invite.with_body(SDP, sdp.encode()) if sdp is not None else invite
         self.now = 0.0
-        self.session = Session.incoming(options(**given), "key", self.invite, 0.0)
+        self.session = SipSession.incoming(options(**given), "key", self.invite, 0.0)
 
     def reply(self, effects: list[Effect]) -> Response:
         response: Response = only(effects, v.Reply).response
@@ -183,14 +183,14 @@ def test_the_invite_says_who_what_and_how() -> None:
 
 def test_ringing_then_a_200_makes_a_call_and_an_ack_along_the_route() -> None:
     caller = Caller()
-    assert events(caller.answer(180)) == [v.Ringing(180, "Ringing")]
+    assert events(caller.answer(180)) == [v.SipRinging(180, "Ringing")]
     recorded = ("Record-Route", "<sip:p2.example;lr>, <sip:p1.example;lr>")
     effects = caller.answer(200, sdp=ANSWER, headers=(recorded,))
     ack = only(effects, v.SendAck)
     assert (str(ack.request.uri), ack.request.cseq.number, ack.request.recipient.tag) == ("sip:bob@192.0.2.4:5070", 1, "bob")
     assert ack.request.all("Route") == ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]
     assert str(ack.next_uri) == "sip:p1.example;lr"
-    assert events(effects) == [v.Answered(ANSWER)]
+    assert events(effects) == [v.SipAnswered(ANSWER)]
 
 
 def test_a_strict_router_gets_itself_in_the_request_line() -> None:
@@ -205,7 +205,7 @@ def test_a_repeated_200_gets_the_same_ack_and_no_event() -> None:
     caller = Caller()
     first = only(caller.answer(200, sdp=ANSWER), v.SendAck)
     assert caller.answer(200, sdp=ANSWER) == [first]
-    caller.order(v.HangUp())
+    caller.order(v.SipHangUp())
     assert caller.answer(200, sdp=ANSWER) == [first]
 
 
@@ -217,7 +217,7 @@ def test_a_second_branch_of_a_fork_that_answers_is_acknowledged_and_ended() -> N
     assert events(effects) == []
     again = caller.answer(200, tag="carol", sdp=OTHER)
     assert requests(again) == ["ACK"]
-    assert caller.session.phase is Phase.TALKING
+    assert caller.session.phase is SipPhase.TALKING
 
 
 def test_early_dialogs_of_a_fork_are_kept_apart_by_their_tags() -> None:
@@ -227,7 +227,7 @@ def test_early_dialogs_of_a_fork_are_kept_apart_by_their_tags() -> None:
     second = only(caller.answer(183, tag="carol", sdp=OTHER, headers=reliable), v.SendRequest)
     assert [one.request.recipient.tag for one in (first, second)] == ["bob", "carol"]
     assert [one.request.first("RAck") for one in (first, second)] == ["7 1 INVITE", "7 1 INVITE"]
-    assert events(caller.answer(200, tag="carol")) == [v.Answered(OTHER)]
+    assert events(caller.answer(200, tag="carol")) == [v.SipAnswered(OTHER)]
 
 
 def test_a_reliable_provisional_response_is_acknowledged_once_and_in_order() -> None:
@@ -235,11 +235,11 @@ def test_a_reliable_provisional_response_is_acknowledged_once_and_in_order() -> 
     effects = caller.answer(183, sdp=ANSWER, headers=(("Require", "100rel"), ("RSeq", "7")))
     prack = only(effects, v.SendRequest)
     assert (prack.request.method, prack.request.cseq.number, str(prack.request.uri)) == ("PRACK", 2, "sip:bob@192.0.2.4:5070")
-    assert events(effects) == [v.Early(ANSWER, 183)]
+    assert events(effects) == [v.SipEarly(ANSWER, 183)]
     assert caller.answer(183, sdp=ANSWER, headers=(("Require", "100rel"), ("RSeq", "7"))) == []
     assert caller.answer(180, headers=(("Require", "100rel"), ("RSeq", "9"))) == []
     assert requests(caller.answer(180, headers=(("Require", "100rel"), ("RSeq", "8")))) == ["PRACK"]
-    assert events(caller.answer(200)) == [v.Answered(ANSWER)]
+    assert events(caller.answer(200)) == [v.SipAnswered(ANSWER)]
 
 
 def test_a_200_without_any_description_is_ended() -> None:
@@ -255,7 +255,7 @@ def test_a_final_refusal_ends_with_its_status(status: int) -> None:
     (event,) = events(caller.answer(status))
     assert isinstance(event, v.Refused)
     assert event.status == status
-    assert caller.session.phase is Phase.OVER
+    assert caller.session.phase is SipPhase.OVER
     assert caller.session.deadline is None
 
 
@@ -283,50 +283,50 @@ def test_the_ack_has_the_credentials_and_so_have_later_requests() -> None:
     caller.answer(401, headers=(("WWW-Authenticate", 'Digest realm="r", nonce="one", qop="auth"'),))
     ack = only(caller.answer(200, sdp=ANSWER), v.SendAck).request
     assert ack.first("Authorization") == caller.invite.first("Authorization")
-    bye = only(caller.order(v.HangUp()), v.SendRequest).request
+    bye = only(caller.order(v.SipHangUp()), v.SendRequest).request
     assert "nc=00000002" in (bye.first("Authorization") or "")
 
 
 def test_a_challenged_bye_is_sent_again() -> None:
     caller = talking(credentials=Credentials("alice", "secret"))
-    bye = only(caller.order(v.HangUp()), v.SendRequest)
+    bye = only(caller.order(v.SipHangUp()), v.SendRequest)
     effects = caller.get(answered(bye.request, 407, headers=(("Proxy-Authenticate", 'Digest realm="r", nonce="one"'),)), bye.serial)
     again = only(effects, v.SendRequest)
     assert (again.request.method, again.request.cseq.number) == ("BYE", bye.request.cseq.number + 1)
     assert again.request.first("Proxy-Authorization")
     caller.get(answered(again.request, 200), again.serial)
-    assert caller.session.phase is Phase.OVER
+    assert caller.session.phase is SipPhase.OVER
 
 
 def test_hanging_up_before_anything_came_waits_with_the_cancel() -> None:
     caller = Caller()
-    effects = caller.order(v.HangUp())
-    assert events(effects) == [v.Ended("hung up")]
+    effects = caller.order(v.SipHangUp())
+    assert events(effects) == [v.SipEnded("hung up")]
     assert not any(isinstance(one, v.CancelRequest) for one in effects)
     assert only(caller.answer(100), v.CancelRequest).serial == caller.serial
     assert caller.answer(180) == []
     assert events(caller.answer(487)) == []
-    assert caller.session.phase is Phase.OVER
+    assert caller.session.phase is SipPhase.OVER
 
 
 def test_hanging_up_while_it_rings_cancels_at_once() -> None:
     caller = Caller()
     caller.answer(180)
-    assert only(caller.order(v.HangUp()), v.CancelRequest).serial == caller.serial
+    assert only(caller.order(v.SipHangUp()), v.CancelRequest).serial == caller.serial
     assert caller.answer(401, headers=(("WWW-Authenticate", 'Digest realm="r", nonce="n"'),)) == []
-    assert caller.session.phase is Phase.OVER
+    assert caller.session.phase is SipPhase.OVER
 
 
 def test_a_200_that_crosses_the_cancel_is_acknowledged_and_ended() -> None:
     caller = Caller()
     caller.answer(180)
-    caller.order(v.HangUp())
+    caller.order(v.SipHangUp())
     effects = caller.answer(200, sdp=ANSWER)
     assert requests(effects) == ["ACK", "BYE"]
     assert events(effects) == []
-    assert caller.session.phase is Phase.LEAVING
+    assert caller.session.phase is SipPhase.LEAVING
     assert caller.wait(100) == []
-    assert caller.session.phase is Phase.OVER
+    assert caller.session.phase is SipPhase.OVER
 
 
 def test_ringing_for_too_long_is_given_up() -> None:
@@ -336,7 +336,7 @@ def test_ringing_for_too_long_is_given_up() -> None:
     assert only(effects, v.CancelRequest)
     assert events(effects) == [v.Refused(408, "nobody answered in time")]
     caller.wait(40)
-    assert caller.session.phase is Phase.OVER
+    assert caller.session.phase is SipPhase.OVER
 
 
 def test_a_redirect_is_followed_best_first_and_no_contact_twice() -> None:
@@ -371,39 +371,39 @@ def test_a_session_interval_that_is_too_small_is_raised() -> None:
 
 def test_an_incoming_call_is_answered_and_confirmed() -> None:
     callee = Callee()
-    ringing = callee.reply(callee.order(v.Ring()))
+    ringing = callee.reply(callee.order(v.SipRing()))
     assert (ringing.status, ringing.recipient.tag) == (180, callee.session.tag)
     assert ringing.all("Record-Route") == ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]
-    ok = callee.reply(callee.order(v.Answer(ANSWER)))
+    ok = callee.reply(callee.order(v.SipAnswer(ANSWER)))
     assert (ok.status, ok.sdp, ok.recipient.tag) == (200, ANSWER, callee.session.tag)
     assert callee.acknowledge() == []
-    assert callee.session.phase is Phase.TALKING
-    bye = only(callee.order(v.HangUp()), v.SendRequest)
+    assert callee.session.phase is SipPhase.TALKING
+    bye = only(callee.order(v.SipHangUp()), v.SendRequest)
     assert bye.request.all("Route") == ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]
     assert str(bye.request.uri) == "sip:alice@192.0.2.1:5080"
 
 
 def test_the_200_is_repeated_until_its_ack_and_then_given_up() -> None:
     callee = Callee()
-    callee.order(v.Answer(ANSWER))
+    callee.order(v.SipAnswer(ANSWER))
     effects = callee.wait(31.9)
     assert len([one for one in effects if isinstance(one, v.Reply)]) == 10
     effects = callee.wait(0.2)
-    assert events(effects) == [v.Ended("the answer was never acknowledged", 408)]
+    assert events(effects) == [v.SipEnded("the answer was never acknowledged", 408)]
     assert requests(effects) == ["BYE"]
 
 
 def test_a_callee_that_hangs_up_waits_for_the_ack_with_its_bye() -> None:
     callee = Callee()
-    callee.order(v.Answer(ANSWER))
-    assert events(callee.order(v.HangUp())) == [v.Ended("hung up")]
-    assert callee.session.phase is Phase.LEAVING
+    callee.order(v.SipAnswer(ANSWER))
+    assert events(callee.order(v.SipHangUp())) == [v.SipEnded("hung up")]
+    assert callee.session.phase is SipPhase.LEAVING
     assert requests(callee.acknowledge()) == ["BYE"]
 
 
 def test_a_change_right_after_the_answer_waits_for_the_ack() -> None:
     callee = Callee()
-    callee.order(v.Answer(ANSWER))
+    callee.order(v.SipAnswer(ANSWER))
     assert callee.order(v.Reoffer(OTHER)) == []
     assert callee.order(v.Reoffer(OTHER)) == [v.ReofferDone(None, 491)]
     callee.acknowledge()
@@ -415,16 +415,16 @@ def test_a_change_right_after_the_answer_waits_for_the_ack() -> None:
 
 def test_an_ack_of_another_number_is_no_ack() -> None:
     callee = Callee()
-    callee.order(v.Answer(ANSWER))
+    callee.order(v.SipAnswer(ANSWER))
     assert callee.receive("ACK", number=2) == []
-    assert callee.session.phase is Phase.ACCEPTED
+    assert callee.session.phase is SipPhase.ACCEPTED
 
 
 def test_early_sound_is_reliable_where_the_caller_can_and_the_200_waits_for_the_prack() -> None:
     callee = Callee("Supported: 100rel")
     early = callee.reply(callee.order(v.SendEarly(ANSWER)))
     assert (early.status, early.sdp, early.tokens("Require")) == (183, ANSWER, {"100rel"})
-    assert callee.order(v.Answer(ANSWER)) == []
+    assert callee.order(v.SipAnswer(ANSWER)) == []
     assert len(callee.wait(3.6)) == 3
     rack = f"{early.first('RSeq')} 1 INVITE"
     replies = [one.response for one in callee.receive("PRACK", number=2, RAck=rack) if isinstance(one, v.Reply)]
@@ -442,7 +442,7 @@ def test_a_prack_of_something_else_is_481() -> None:
 
 def test_a_second_reliable_response_waits_for_the_prack_of_the_first() -> None:
     callee = Callee("Require: 100rel")
-    first = callee.reply(callee.order(v.Ring()))
+    first = callee.reply(callee.order(v.SipRing()))
     assert callee.order(v.SendEarly(ANSWER)) == []
     effects = callee.receive("PRACK", number=2, RAck=f"{first.first('RSeq')} 1 INVITE")
     second = [one.response for one in effects if isinstance(one, v.Reply)][1]
@@ -451,28 +451,28 @@ def test_a_second_reliable_response_waits_for_the_prack_of_the_first() -> None:
 
 def test_a_reliable_response_that_is_never_acknowledged_ends_the_call() -> None:
     callee = Callee("Require: 100rel")
-    callee.order(v.Ring())
+    callee.order(v.SipRing())
     effects = callee.wait(33)
-    assert events(effects) == [v.Ended("a provisional response was never acknowledged", 504)]
+    assert events(effects) == [v.SipEnded("a provisional response was never acknowledged", 504)]
     assert [one.response.status for one in effects if isinstance(one, v.Reply)][-1] == 504
-    assert callee.session.phase is Phase.OVER
+    assert callee.session.phase is SipPhase.OVER
 
 
 def test_without_100rel_early_sound_is_sent_once_and_the_200_has_it_again() -> None:
     callee = Callee()
     assert callee.reply(callee.order(v.SendEarly(ANSWER))).first("RSeq") is None
     assert callee.wait(10) == []
-    assert callee.reply(callee.order(v.Answer(ANSWER))).sdp == ANSWER
+    assert callee.reply(callee.order(v.SipAnswer(ANSWER))).sdp == ANSWER
 
 
 def test_an_invite_without_a_description_gets_our_offer_and_its_answer_is_in_the_ack() -> None:
     callee = Callee(sdp=None)
-    assert callee.reply(callee.order(v.Answer(OFFER))).sdp == OFFER
-    assert events(callee.acknowledge(ANSWER)) == [v.Answered(ANSWER)]
+    assert callee.reply(callee.order(v.SipAnswer(OFFER))).sdp == OFFER
+    assert events(callee.acknowledge(ANSWER)) == [v.SipAnswered(ANSWER)]
     silent = Callee(sdp=None)
-    silent.order(v.Answer(OFFER))
+    silent.order(v.SipAnswer(OFFER))
     effects = silent.acknowledge()
-    assert events(effects) == [v.Ended("the ACK has no session description", 488)]
+    assert events(effects) == [v.SipEnded("the ACK has no session description", 488)]
     assert requests(effects) == ["BYE"]
 
 
@@ -480,58 +480,58 @@ def test_our_offer_in_a_reliable_183_is_answered_in_the_prack() -> None:
     callee = Callee("Supported: 100rel", sdp=None)
     early = callee.reply(callee.order(v.SendEarly(OFFER)))
     effects = callee.receive("PRACK", number=2, sdp=ANSWER, RAck=f"{early.first('RSeq')} 1 INVITE")
-    assert events(effects) == [v.Answered(ANSWER)]
-    assert callee.reply(callee.order(v.Answer(OFFER))).sdp is None
+    assert events(effects) == [v.SipAnswered(ANSWER)]
+    assert callee.reply(callee.order(v.SipAnswer(OFFER))).sdp is None
     assert events(callee.acknowledge()) == []
-    assert callee.session.phase is Phase.TALKING
+    assert callee.session.phase is SipPhase.TALKING
 
 
 def test_a_cancel_ends_the_call_with_487_and_its_reason() -> None:
     callee = Callee()
-    callee.order(v.Ring())
+    callee.order(v.SipRing())
     stop = Request((("Reason", 'SIP ;cause=200 ;text="Call completed elsewhere"'),), b"", "CANCEL", callee.invite.uri)
     effects = callee.session.handle(v.GotCancel("key", stop), 1.0)
     assert callee.reply(effects).status == 487
-    assert events(effects) == [v.Ended("Call completed elsewhere", 200)]
-    assert callee.order(v.Answer(ANSWER)) == []
+    assert events(effects) == [v.SipEnded("Call completed elsewhere", 200)]
+    assert callee.order(v.SipAnswer(ANSWER)) == []
 
 
 def test_a_cancel_that_comes_after_the_answer_does_nothing() -> None:
     callee = Callee()
-    callee.order(v.Answer(ANSWER))
+    callee.order(v.SipAnswer(ANSWER))
     assert callee.session.handle(v.GotCancel("key", Request((), b"", "CANCEL")), 1.0) == []
-    assert callee.session.phase is Phase.ACCEPTED
+    assert callee.session.phase is SipPhase.ACCEPTED
 
 
 def test_a_refusal_and_a_hang_up_before_the_answer_are_final_responses() -> None:
     callee = Callee()
-    effects = callee.order(v.Refuse(486, "Busy"))
+    effects = callee.order(v.SipRefuse(486, "Busy"))
     assert (callee.reply(effects).status, callee.reply(effects).reason) == (486, "Busy")
-    assert events(effects) == [v.Ended("Busy", 486)]
-    assert callee.reply(Callee().order(v.HangUp())).status == 480
+    assert events(effects) == [v.SipEnded("Busy", 486)]
+    assert callee.reply(Callee().order(v.SipHangUp())).status == 480
 
 
 def test_a_call_that_nobody_takes_ends() -> None:
     callee = Callee(ring_seconds=30)
-    callee.order(v.Ring())
+    callee.order(v.SipRing())
     effects = callee.wait(31)
     assert callee.reply(effects).status == 480
-    assert events(effects) == [v.Ended("nobody answered in time", 480)]
+    assert events(effects) == [v.SipEnded("nobody answered in time", 480)]
 
 
 def test_long_ringing_is_said_again_every_minute() -> None:
     callee = Callee()
-    callee.order(v.Ring())
+    callee.order(v.SipRing())
     effects = callee.wait(150)
     assert [one.response.status for one in effects if isinstance(one, v.Reply)] == [180, 180]
 
 
 def test_a_caller_may_end_an_early_dialog_with_bye() -> None:
     callee = Callee()
-    callee.order(v.Ring())
+    callee.order(v.SipRing())
     effects = callee.receive("BYE", number=2)
     assert [one.response.status for one in effects if isinstance(one, v.Reply)] == [200, 487]
-    assert events(effects) == [v.Ended("canceled", 487)]
+    assert events(effects) == [v.SipEnded("canceled", 487)]
 
 
 def test_an_update_before_the_first_answer_is_491_and_after_it_a_change() -> None:
@@ -539,7 +539,7 @@ def test_an_update_before_the_first_answer_is_491_and_after_it_a_change() -> Non
     assert callee.reply(callee.receive("UPDATE", number=2, sdp=OTHER)).status == 491
     early = callee.reply(callee.order(v.SendEarly(ANSWER)))
     callee.receive("PRACK", number=3, RAck=f"{early.first('RSeq')} 1 INVITE")
-    assert events(callee.receive("UPDATE", number=4, sdp=OTHER)) == [v.Reoffered(OTHER)]
+    assert events(callee.receive("UPDATE", number=4, sdp=OTHER)) == [v.SipReoffered(OTHER)]
     assert callee.reply(callee.order(v.AnswerReoffer(ANSWER))).sdp == ANSWER
 
 
@@ -550,8 +550,8 @@ def test_the_peer_hangs_up_with_a_reason() -> None:
     caller = talking()
     effects = caller.receive("BYE", Reason='Q.850;cause=16;text="Normal call clearing"')
     assert only(effects, v.Reply).response.status == 200
-    assert events(effects) == [v.Ended("Normal call clearing", None)]
-    assert caller.session.phase is Phase.OVER
+    assert events(effects) == [v.SipEnded("Normal call clearing", None)]
+    assert caller.session.phase is SipPhase.OVER
 
 
 @pytest.mark.parametrize(
@@ -567,20 +567,20 @@ def test_the_peer_hangs_up_with_a_reason() -> None:
     ],
 )
 def test_a_bye_says_why_by_its_reason(reason: str, status: int | None) -> None:
-    assert events(talking().receive("BYE", Reason=reason)) == [v.Ended("down", status)]
+    assert events(talking().receive("BYE", Reason=reason)) == [v.SipEnded("down", status)]
 
 
 @pytest.mark.parametrize(
     ("order", "reason"),
     [
-        (v.HangUp(), None),
-        (v.HangUp("bye"), 'SIP;text="bye"'),
-        (v.HangUp("", 503), "SIP;cause=503"),
-        (v.HangUp("the line is down", 503), 'SIP;cause=503;text="the line is down"'),
-        (v.HangUp("Call completed elsewhere", 503), 'SIP;cause=200;text="Call completed elsewhere"'),
+        (v.SipHangUp(), None),
+        (v.SipHangUp("bye"), 'SIP;text="bye"'),
+        (v.SipHangUp("", 503), "SIP;cause=503"),
+        (v.SipHangUp("the line is down", 503), 'SIP;cause=503;text="the line is down"'),
+        (v.SipHangUp("Call completed elsewhere", 503), 'SIP;cause=200;text="Call completed elsewhere"'),
     ],
 )
-def test_our_goodbye_says_why(order: v.HangUp, reason: str | None) -> None:
+def test_our_goodbye_says_why(order: v.SipHangUp, reason: str | None) -> None:
     assert only(talking().order(order), v.SendRequest).request.first("Reason") == reason
     ringing = Caller()
     ringing.answer(180)
@@ -589,8 +589,8 @@ def test_our_goodbye_says_why(order: v.HangUp, reason: str | None) -> None:
 
 def test_a_goodbye_that_waits_for_the_ack_still_says_why() -> None:
     callee = Callee()
-    callee.order(v.Answer(ANSWER))
-    callee.order(v.HangUp("the line is down", 503))
+    callee.order(v.SipAnswer(ANSWER))
+    callee.order(v.SipHangUp("the line is down", 503))
     bye = only(callee.receive("ACK", number=1), v.SendRequest).request
     assert bye.first("Reason") == 'SIP;cause=503;text="the line is down"'
 
@@ -610,12 +610,12 @@ def test_requests_of_a_stranger_in_the_dialog_are_481() -> None:
     )
     effects = caller.session.handle(v.GotRequest("k", stranger), 0.0)
     assert only(effects, v.Reply).response.status == 481
-    assert caller.session.phase is Phase.TALKING
+    assert caller.session.phase is SipPhase.TALKING
 
 
 def test_the_peer_holds_and_our_answer_is_repeated_until_its_ack() -> None:
     caller = talking()
-    assert events(caller.receive("INVITE", number=1, sdp=OTHER)) == [v.Reoffered(OTHER)]
+    assert events(caller.receive("INVITE", number=1, sdp=OTHER)) == [v.SipReoffered(OTHER)]
     ok = only(caller.order(v.AnswerReoffer(ANSWER)), v.Reply)
     assert (ok.key, ok.response.status, ok.response.sdp) == ("INVITE1", 200, ANSWER)
     assert caller.wait(0.5) == [ok]
@@ -632,7 +632,7 @@ def test_the_same_description_again_is_answered_without_asking_anybody() -> None
 
 def test_a_reinvite_without_a_description_gets_our_offer() -> None:
     caller = talking()
-    assert events(caller.receive("INVITE", number=1)) == [v.Reoffered(None)]
+    assert events(caller.receive("INVITE", number=1)) == [v.SipReoffered(None)]
     assert only(caller.order(v.AnswerReoffer(OTHER)), v.Reply).response.sdp == OTHER
     assert caller.receive("ACK", number=1, sdp=ANSWER) == [v.ReofferDone(ANSWER, 200)]
 
@@ -683,7 +683,7 @@ def test_a_target_refresh_moves_the_dialog() -> None:
     assert only(moved, v.Reply).response.status == 200
     assert caller.session.dialog is not None
     caller.session.dialog.refresh_target(Request((("Contact", "<sip:bob@203.0.113.9>"),)))
-    assert str(only(caller.order(v.HangUp()), v.SendRequest).request.uri) == "sip:bob@203.0.113.9"
+    assert str(only(caller.order(v.SipHangUp()), v.SendRequest).request.uri) == "sip:bob@203.0.113.9"
 
 
 @pytest.mark.parametrize("status", [408, 481])
@@ -691,7 +691,7 @@ def test_a_change_that_the_peer_knows_no_call_for_ends_it(status: int) -> None:
     caller = talking()
     ours = only(caller.order(v.Reoffer(OTHER)), v.SendRequest)
     effects = caller.get(answered(ours.request, status), ours.serial)
-    assert events(effects) == [v.Ended("the other side has lost the call", status)]
+    assert events(effects) == [v.SipEnded("the other side has lost the call", status)]
     assert requests(effects) == ["BYE"]
 
 
@@ -705,18 +705,18 @@ def test_orders_that_cannot_be_done_are_answered_all_the_same() -> None:
 def test_hanging_up_ends_changes_of_either_side() -> None:
     caller = talking()
     caller.order(v.Reoffer(OTHER))
-    effects = caller.order(v.HangUp())
+    effects = caller.order(v.SipHangUp())
     assert v.ReofferDone(None, 487) in effects
     caller = talking()
     caller.receive("INVITE", number=1, sdp=OTHER)
-    assert only(caller.order(v.HangUp()), v.Reply).response.status == 487
+    assert only(caller.order(v.SipHangUp()), v.Reply).response.status == 487
 
 
 def test_digits_come_and_go_as_info() -> None:
     caller = talking()
     effects = caller.receive("INFO", body=("application/dtmf-relay", b"Signal=5\r\nDuration=250\r\n"))
-    assert events(effects) == [v.DigitHeard("5", 250)]
-    assert only(caller.receive("INFO", number=2, body=("application/dtmf", b"*")), v.Notify).event == v.DigitHeard("*", 160)
+    assert events(effects) == [v.SipDigitHeard("5", 250)]
+    assert only(caller.receive("INFO", number=2, body=("application/dtmf", b"*")), v.Notify).event == v.SipDigitHeard("*", 160)
     assert only(caller.receive("INFO", number=3, body=("text/plain", b"x")), v.Reply).response.status == 415
     assert only(caller.receive("INFO", number=4, body=("application/dtmf", b"x")), v.Reply).response.status == 400
     ours = only(caller.order(v.SendDigit("#", 160)), v.SendRequest)
@@ -760,7 +760,7 @@ def test_a_refresh_that_is_not_taken_is_tried_again_and_then_the_session_ends() 
     caller.get(answered(refresh.request, 500), refresh.serial)
     assert requests(caller.wait(6)) == ["UPDATE"]
     effects = caller.wait(300)
-    assert events(effects) == [v.Ended("the session expired", 408)]
+    assert events(effects) == [v.SipEnded("the session expired", 408)]
     assert requests(effects) == ["BYE"]
 
 
@@ -769,24 +769,24 @@ def test_a_peer_that_vanishes_is_noticed_by_the_session_timer() -> None:
     caller.answer(200, sdp=ANSWER, headers=(ALLOWS, ("Session-Expires", "90;refresher=uas")))
     assert events(caller.wait(59)) == []
     effects = caller.wait(2)
-    assert events(effects) == [v.Ended("the session expired", 408)]
+    assert events(effects) == [v.SipEnded("the session expired", 408)]
 
 
 def test_a_peer_that_refreshes_keeps_the_session() -> None:
     callee = Callee("Supported: timer", "Session-Expires: 120", session_seconds=1800)
-    ok = callee.reply(callee.order(v.Answer(ANSWER)))
+    ok = callee.reply(callee.order(v.SipAnswer(ANSWER)))
     assert (ok.first("Session-Expires"), ok.tokens("Require")) == ("120;refresher=uac", {"timer"})
     callee.acknowledge()
     for number in range(2, 8):
         assert events(callee.wait(60)) == []
         response = callee.reply(callee.receive("UPDATE", number=number, Session_Expires="120;refresher=uac", Supported="timer"))
         assert response.first("Session-Expires") == "120;refresher=uac"
-    assert events(callee.wait(89)) == [v.Ended("the session expired", 408)]
+    assert events(callee.wait(89)) == [v.SipEnded("the session expired", 408)]
 
 
 def test_a_callee_refreshes_for_a_caller_that_knows_no_timers() -> None:
     callee = Callee(session_seconds=600)
-    ok = callee.reply(callee.order(v.Answer(ANSWER)))
+    ok = callee.reply(callee.order(v.SipAnswer(ANSWER)))
     assert (ok.first("Session-Expires"), ok.first("Require")) == ("600;refresher=uas", None)
     callee.acknowledge()
     assert requests(callee.wait(300)) == ["INVITE"]

@@ -9,9 +9,9 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import Request, Response, read_message, respond
-from sinchphone.protocol.sip.session import Session
+from sinchphone.protocol.sip.session import SipSession
 from sinchphone.protocol.sip.session_state import SessionOptions
-from sinchphone.protocol.sip.session_vocabulary import Phase
+from sinchphone.protocol.sip.session_vocabulary import SipPhase
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
@@ -56,7 +56,7 @@ STATUSES = st.sampled_from([100, 180, 183, 200, 202, 302, 401, 407, 422, 481, 48
 METHODS = st.sampled_from(["INVITE", "ACK", "BYE", "UPDATE", "PRACK", "INFO", "OPTIONS", "REFER"])
 BODIES = st.sampled_from([b"", SDP, b"Signal=5", b"\xff"])
 STEPS = st.lists(st.tuples(st.booleans(), STATUSES, METHODS, HEADERS, BODIES, st.floats(0, 40), st.integers(0, 6)), max_size=10)
-ORDERS: list[v.Order] = [v.HangUp(), v.Reoffer("v=0"), v.AnswerReoffer("v=0"), v.RefuseReoffer(488), v.SendDigit("1", 100)]
+ORDERS: list[v.Order] = [v.SipHangUp(), v.Reoffer("v=0"), v.AnswerReoffer("v=0"), v.RefuseReoffer(488), v.SendDigit("1", 100)]
 
 
 def options() -> SessionOptions:
@@ -76,7 +76,7 @@ def dressed(message: Request | Response, headers: list[tuple[str, str]], body: b
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_a_caller_bears_any_headers(steps: list[tuple[bool, int, str, list[tuple[str, str]], bytes, float, int]]) -> None:
-    session = Session.outgoing(
+    session = SipSession.outgoing(
         options(),
         call_id="call",
         target=parse_uri("sip:bob@b.example"),
@@ -86,10 +86,10 @@ def test_a_caller_bears_any_headers(steps: list[tuple[bool, int, str, list[tuple
         credentials=Credentials("alice", "secret"),
     )
     now, ends = 0.0, 0
-    sent = {one.serial: one.request for one in session.handle(v.Dial(), now) if isinstance(one, v.SendRequest)}
+    sent = {one.serial: one.request for one in session.handle(v.SipDial(), now) if isinstance(one, v.SendRequest)}
     for number, (is_response, status, method, headers, body, wait, choice) in enumerate(steps, 1):
         now += wait
-        effects = session.handle(v.Elapsed(), now)
+        effects = session.handle(v.SipElapsed(), now)
         if choice < len(ORDERS):
             effects += session.handle(ORDERS[choice], now)
         if is_response:
@@ -110,15 +110,15 @@ def test_a_caller_bears_any_headers(steps: list[tuple[bool, int, str, list[tuple
                 sent[effect.serial] = effect.request
             if isinstance(effect, v.Reply):
                 assert bytes(effect.response)
-            if isinstance(effect, v.Notify) and isinstance(effect.event, v.Refused | v.Ended):
+            if isinstance(effect, v.Notify) and isinstance(effect.event, v.Refused | v.SipEnded):
                 ends += 1
     assert ends <= 1
-    assert session.deadline is not None or session.phase in (Phase.TALKING, Phase.OVER)
+    assert session.deadline is not None or session.phase in (SipPhase.TALKING, SipPhase.OVER)
     for _ in range(200):
         if session.deadline is None:
             break
-        session.handle(v.Elapsed(), session.deadline)
-    assert session.phase in (Phase.TALKING, Phase.OVER)
+        session.handle(v.SipElapsed(), session.deadline)
+    assert session.phase in (SipPhase.TALKING, SipPhase.OVER)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -131,13 +131,13 @@ def test_a_callee_bears_any_headers(
     invite = dressed(Request(head, b"", "INVITE", parse_uri("sip:bob@b.example")), first, offer)
     if not isinstance(invite, Request):
         return
-    session = Session.incoming(options(), "key", invite, 0.0)
-    orders: list[v.Order] = [v.Ring(), v.SendEarly("v=0"), v.Answer("v=0"), v.Answer("v=0"), *ORDERS]
+    session = SipSession.incoming(options(), "key", invite, 0.0)
+    orders: list[v.Order] = [v.SipRing(), v.SendEarly("v=0"), v.SipAnswer("v=0"), v.SipAnswer("v=0"), *ORDERS]
     now, number, ends = 0.0, 1, 0
     for is_cancel, _, method, headers, body, wait, choice in steps:
         now += wait / 4
         number += method != "ACK"
-        effects = session.handle(v.Elapsed(), now) + session.handle(orders[choice % len(orders)], now)
+        effects = session.handle(v.SipElapsed(), now) + session.handle(orders[choice % len(orders)], now)
         to = f"<sip:bob@b.example>;tag={session.tag}"
         count = 1 if method == "ACK" else number
         lines = (*own[:2], ("To", to), ("Call-ID", "call"), ("CSeq", f"{count} {method}"))
@@ -145,7 +145,7 @@ def test_a_callee_bears_any_headers(
         if isinstance(read, Request):
             event = v.GotAck(read) if method == "ACK" else v.GotRequest(f"k{number}", read)
             effects += session.handle(v.GotCancel("key", read) if is_cancel and number % 4 == 0 else event, now)
-        ends += sum(isinstance(one, v.Notify) and isinstance(one.event, v.Refused | v.Ended) for one in effects)
+        ends += sum(isinstance(one, v.Notify) and isinstance(one.event, v.Refused | v.SipEnded) for one in effects)
         assert all(bytes(one.response) for one in effects if isinstance(one, v.Reply))
     assert ends <= 1
-    assert session.deadline is not None or session.phase in (Phase.TALKING, Phase.OVER)
+    assert session.deadline is not None or session.phase in (SipPhase.TALKING, SipPhase.OVER)

@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, Transmit, Unanswered, Unsent
 from sinchphone.protocol.sip.message import MAGIC_COOKIE, Request, read_message, respond
-from sinchphone.protocol.sip.session import Session
+from sinchphone.protocol.sip.session import SipSession
 from sinchphone.protocol.sip.session_state import SessionOptions
-from sinchphone.protocol.sip.session_vocabulary import Effect, Phase, SipEvent
+from sinchphone.protocol.sip.session_vocabulary import Effect, SipEvent, SipPhase
 from sinchphone.protocol.sip.transactions import cancel
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 ORDERS: dict[str, Callable[[int], v.Order]] = {
-    "ring": lambda _: v.Ring(),
+    "ring": lambda _: v.SipRing(),
     "early": lambda _: v.SendEarly(OFFER),
-    "answer": lambda _: v.Answer(OFFER),
-    "refuse": lambda _: v.Refuse(486),
-    "hang up": lambda _: v.HangUp(),
+    "answer": lambda _: v.SipAnswer(OFFER),
+    "refuse": lambda _: v.SipRefuse(486),
+    "hang up": lambda _: v.SipHangUp(),
     "reoffer": lambda number: v.Reoffer(OFFER + f"a=x:{number}\r\n"),
     "answer reoffer": lambda number: v.AnswerReoffer(OFFER + f"a=y:{number}\r\n"),
     "refuse reoffer": lambda _: v.RefuseReoffer(488),
@@ -37,7 +37,7 @@ class Side:
     def __init__(self, name: str, world: "World") -> None:
         self.name, self.world = name, world
         self.layer: Layer[str] = Layer()
-        self.session: Session | None = None
+        self.session: SipSession | None = None
         self.key = ""
         self.keys: dict[int, str] = {}
         self.serials: dict[str, int] = {}
@@ -46,7 +46,7 @@ class Side:
         self.options = options
 
     def dial(self) -> None:
-        self.session = Session.outgoing(
+        self.session = SipSession.outgoing(
             self.options,
             call_id="call",
             target=parse_uri("sip:b@b.example"),
@@ -54,7 +54,7 @@ class Side:
             offer=OFFER,
             headers={},
         )
-        self.feed(v.Dial())
+        self.feed(v.SipDial())
 
     def feed(self, event: v.Input) -> None:
         assert self.session is not None
@@ -115,7 +115,7 @@ class Side:
             assert self.session is not None
             self.feed(v.GotRequest(key, request))
         elif request.method == "INVITE" and self.session is None:
-            self.session = Session.incoming(self.options, key, request, self.world.now)
+            self.session = SipSession.incoming(self.options, key, request, self.world.now)
         else:
             self.act(self.layer.respond(key, respond(request, 482, tag="c"), self.world.now))
 
@@ -130,7 +130,7 @@ class Side:
     def elapse(self) -> None:
         self.act(self.layer.elapse(self.world.now))
         if self.session is not None and self.session.deadline is not None and self.session.deadline <= self.world.now:
-            self.feed(v.Elapsed())
+            self.feed(v.SipElapsed())
 
 
 class World:
@@ -176,7 +176,7 @@ SCRIPT = st.lists(st.tuples(st.sampled_from("aab"), st.sampled_from(USUAL + sort
 
 
 def last_events(side: Side) -> list[SipEvent]:
-    return [one for one in side.events if isinstance(one, v.Refused | v.Ended)]
+    return [one for one in side.events if isinstance(one, v.Refused | v.SipEnded)]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -190,21 +190,21 @@ def test_whatever_happens_each_side_has_one_end_and_nothing_waits(fates: list[fl
         if side.session is not None:
             side.feed(ORDERS[what](number))
         for one in (world.a, world.b):
-            if one.session is not None and one.session.phase not in (Phase.TALKING, Phase.OVER, Phase.NEW):
+            if one.session is not None and one.session.phase not in (SipPhase.TALKING, SipPhase.OVER, SipPhase.NEW):
                 assert one.session.deadline is not None, one.session.phase
     world.run(world.now + 1000)  # longer than any ringing; session timers keep a call that both sides know
     for side in (world.a, world.b):
         assert len(last_events(side)) <= 1
-        if side.session is not None and side.session.phase is Phase.OVER:
+        if side.session is not None and side.session.phase is SipPhase.OVER:
             assert len(last_events(side)) == 1
             assert side.events[-1] == last_events(side)[0]
     phases = {side.session.phase for side in (world.a, world.b) if side.session is not None}
-    assert phases in ({Phase.TALKING}, {Phase.OVER}), phases
-    if world.a.session is not None and world.a.session.phase is Phase.TALKING:
-        world.a.feed(v.HangUp())
+    assert phases in ({SipPhase.TALKING}, {SipPhase.OVER}), phases
+    if world.a.session is not None and world.a.session.phase is SipPhase.TALKING:
+        world.a.feed(v.SipHangUp())
         world.run(world.now + 400)
     for side in (world.a, world.b):
-        assert side.session is None or side.session.phase is Phase.OVER
+        assert side.session is None or side.session.phase is SipPhase.OVER
         assert side.session is None or side.session.deadline is None
         assert len(side.layer) == 0
 
@@ -222,8 +222,8 @@ def test_a_call_gets_through_a_third_of_losses(fates: list[float], early: bool) 
     if early:
         world.b.feed(v.SendEarly(OFFER))
         world.run(40)
-    world.b.feed(v.Answer(OFFER))
+    world.b.feed(v.SipAnswer(OFFER))
     world.run(90)
-    assert v.Answered(OFFER) in world.a.events
+    assert v.SipAnswered(OFFER) in world.a.events
     assert world.a.session is not None
-    assert world.a.session.phase is world.b.session.phase is Phase.TALKING
+    assert world.a.session.phase is world.b.session.phase is SipPhase.TALKING

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.protocol.sip.layer import Arrived, Gone, Layer, LayerEffect, Responded, Transmit, Unanswered, Unsent
+from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
 from sinchphone.protocol.sip.message import Request, Response, read_message, respond
-from sinchphone.protocol.sip.transactions import FIRST, LIMITS, TABLE, Kind, State, Timing, acknowledge, cancel
+from sinchphone.protocol.sip.transactions import FIRST, LIMITS, TABLE, Timing, TransactionKind, TransactionState, acknowledge, cancel
 
 HOP = "hop"
 
@@ -62,7 +62,7 @@ def test_an_invite_is_repeated_at_doubling_intervals_and_given_up_after_64_t1() 
     layer, key, _ = client()
     happened = run(layer, 100)
     assert [at for at, one in happened if isinstance(one, Transmit)] == [0.5, 1.5, 3.5, 7.5, 15.5, 31.5]
-    assert [(at, one) for at, one in happened if not isinstance(one, Transmit)] == [(32.0, Unanswered(key)), (32.0, Gone(key))]
+    assert [(at, one) for at, one in happened if not isinstance(one, Transmit)] == [(32.0, Unanswered(key)), (32.0, TransactionOver(key))]
 
 
 def test_another_request_is_repeated_up_to_every_t2() -> None:
@@ -75,7 +75,7 @@ def test_another_request_is_repeated_up_to_every_t2() -> None:
 @pytest.mark.parametrize("method", ["INVITE", "BYE"])
 def test_nothing_is_repeated_over_a_reliable_transport(method: str) -> None:
     layer, key, _ = client(method, is_reliable=True)
-    assert [one for _, one in run(layer, 100)] == [Unanswered(key), Gone(key)]
+    assert [one for _, one in run(layer, 100)] == [Unanswered(key), TransactionOver(key)]
 
 
 def test_a_provisional_response_stops_the_repeats_of_an_invite() -> None:
@@ -108,7 +108,7 @@ def test_a_refusal_is_acknowledged_in_the_same_transaction_each_time_it_comes() 
     again = layer.receive(busy, HOP, 0.9, is_reliable=False)
     assert sent(again) == [ack]
     assert not any(isinstance(one, Responded) for one in again)
-    assert [one for _, one in run(layer, 100)] == [Gone(key)]
+    assert [one for _, one in run(layer, 100)] == [TransactionOver(key)]
 
 
 def test_every_2xx_of_an_invite_is_passed_on_for_64_t1() -> None:
@@ -116,13 +116,13 @@ def test_every_2xx_of_an_invite_is_passed_on_for_64_t1() -> None:
     for at, tag in ((0.1, "b"), (0.6, "b"), (2.0, "c")):
         ok = respond(asked, 200, tag=tag)
         assert layer.receive(ok, HOP, at, is_reliable=False) == [Responded(key, ok)]
-    assert run(layer, 100) == [(32.1, Gone(key))]
+    assert run(layer, 100) == [(32.1, TransactionOver(key))]
     assert layer.receive(respond(asked, 200, tag="d"), HOP, 40, is_reliable=False) == []
 
 
 def test_a_transport_that_fails_ends_a_request_at_once() -> None:
     layer, key, _ = client()
-    assert layer.unsent(key, 0.1) == [Unsent(key), Gone(key)]
+    assert layer.unsent(key, 0.1) == [Unsent(key), TransactionOver(key)]
 
 
 def test_a_response_that_nobody_waits_for_is_dropped() -> None:
@@ -148,13 +148,13 @@ def test_a_refusal_of_ours_is_repeated_until_its_ack() -> None:
     assert sent(layer.respond(key, busy, 0.0)) == [busy]
     assert [at for at, _ in run(layer, 4)] == [0.5, 1.5, 3.5]
     assert layer.receive(request("ACK", tag=";tag=t"), HOP, 4.1, is_reliable=False) == []
-    assert [(at, one) for at, one in run(layer, 100)] == [(9.1, Gone(key))]
+    assert [(at, one) for at, one in run(layer, 100)] == [(9.1, TransactionOver(key))]
 
 
 def test_a_refusal_that_nobody_acknowledges_is_given_up() -> None:
     layer, key, asked = server(is_reliable=True)
     layer.respond(key, respond(asked, 486, tag="t"), 0.0)
-    assert run(layer, 100) == [(32.0, Unanswered(key)), (32.0, Gone(key))]
+    assert run(layer, 100) == [(32.0, Unanswered(key)), (32.0, TransactionOver(key))]
 
 
 def test_after_a_2xx_repeats_of_the_invite_are_absorbed_and_the_ack_goes_up() -> None:
@@ -174,7 +174,7 @@ def test_a_repeated_request_gets_its_answer_again_for_64_t1_over_udp() -> None:
     ok = respond(asked, 200, tag="t")
     layer.respond(key, ok, 0.0)
     assert sent(layer.receive(asked, HOP, 31.0, is_reliable=False)) == [ok]
-    assert run(layer, 100) == [(32.0, Gone(key))]
+    assert run(layer, 100) == [(32.0, TransactionOver(key))]
 
 
 def test_a_cancel_finds_its_invite_and_has_a_transaction_of_its_own() -> None:
@@ -210,11 +210,11 @@ def test_a_flood_of_requests_finds_no_room() -> None:
 
 
 def test_every_state_but_the_last_has_a_limit_and_a_row_for_it() -> None:
-    for kind in Kind:
+    for kind in TransactionKind:
         reached, todo = set(), [FIRST[kind]]
         while todo:
             state = todo.pop()
-            if state in reached or state is State.TERMINATED:
+            if state in reached or state is TransactionState.TERMINATED:
                 continue
             reached.add(state)
             assert max(LIMITS[kind, state](Timing())) > 0
