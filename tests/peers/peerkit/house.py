@@ -16,6 +16,7 @@ from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import IncomingCall
 from sinchphone.exchange.tls import Issued
 from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.gateway.relay.local import LocalRelays
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
@@ -137,8 +138,10 @@ class House:
         runtime = exchange.gateway._runtime if exchange is not None and exchange.gateway is not None else None
         if runtime is None:
             return 0, 0, 0
-        lines = runtime._trunk.calls if runtime._trunk is not None else 0
-        return len(runtime._media_backends._relays._relays), sum(agent.open_calls for agent in runtime._agents.values()), lines  # type: ignore[attr-defined]
+        context, sides = runtime.context, runtime._agents._sides.values()
+        relays = [made.relays for made in context.media_backends._made.values() if isinstance(made.relays, LocalRelays)]
+        lines = context.trunk.calls if context.trunk is not None else 0
+        return sum(len(one._relays) for one in relays), sum(side.agent.open_calls for side in sides), lines
 
     async def is_quiet(self) -> None:
         """Waits until nothing of any call is left."""
