@@ -5,12 +5,13 @@ from sinchphone.signaling.wire import ErrorCode
 
 
 class RefusedError(SinchphoneError):
-    """A request that the exchange doesn't serve. ``status`` is HTTP's, ``code`` the platform's number."""
+    """A request that the exchange doesn't serve. ``status`` is HTTP's, ``code`` the platform's number; ``retry_s``: when it may."""
 
-    def __init__(self, status: int, code: ErrorCode, message: str) -> None:
+    def __init__(self, status: int, code: ErrorCode, message: str, *, retry_s: int | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.retry_s = retry_s
 
 
 def invalid(message: str) -> RefusedError:
@@ -33,9 +34,9 @@ def not_found(message: str) -> RefusedError:
     return RefusedError(404, ErrorCode.NOT_FOUND, message)
 
 
-def too_many(message: str) -> RefusedError:
-    """A limit is reached."""
-    return RefusedError(429, ErrorCode.TOO_MANY, message)
+def too_many(message: str, *, retry_s: int | None = None) -> RefusedError:
+    """A limit is reached; ``retry_s`` where it's one of how often."""
+    return RefusedError(429, ErrorCode.TOO_MANY, message, retry_s=retry_s)
 
 
 def too_large(message: str) -> RefusedError:

@@ -295,7 +295,10 @@ async def _errors_as_json(request: web.Request, handler: _Route) -> web.StreamRe
     try:
         return await handler(request)
     except RefusedError as refusal:
-        return _refused(request, refusal.status, refusal.code, str(refusal))
+        answer = _refused(request, refusal.status, refusal.code, str(refusal))
+        if refusal.retry_s is not None:
+            answer.headers["Retry-After"] = str(refusal.retry_s)
+        return answer
     except RemoteProtocolError as error:
         return _refused(request, 400, ErrorCode.INVALID_PARAMETERS, str(error))
     except StoreError as error:

@@ -1,8 +1,9 @@
 """REST requests to a platform, whichever dialect: signs them, corrects the clock, and turns refusals and odd answers into errors."""
 
+import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
@@ -21,11 +22,14 @@ from sinchphone.errors import (
 )
 from sinchphone.protocol.auth import sign_request
 from sinchphone.signaling.dialect import Instance
+from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.refusals import Refusal, read_error
 from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError, request
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, MAX_BODY_BYTES, TIMESTAMP_HEADER, ErrorCode, write_time
 
 TIMEOUT_S = 15.0
+MAX_WAITS = 3  # of one request that is refused with 429
+LONGEST_WAIT_S = 10.0  # what takes longer is told to who asked
 CLOCK_TOLERANCE_S = 30.0  # a refused request's clock is suspected from this difference on, whatever the refusal says
 
 _CLOCK_WORDS = re.compile(r"clock|time ?stamp|skew", re.IGNORECASE)
@@ -56,6 +60,7 @@ class RestRequests:
         self._base_url = _checked_base(base_url)
         self._clock = clock
         self._offset_s = 0.0
+        self._backoff = Backoff(first_s=0.5)
 
     @property
     def base_url(self) -> str:
@@ -79,7 +84,9 @@ class RestRequests:
     async def send(self, ask: Ask, authorization: str, read: Callable[[bytes], T]) -> T:
         """Send a request with that Authorization header; gives what ``read`` makes of the answer's body. A refusal may tell the
         platform's time, which is remembered."""
-        answer = await self._send(ask, {AUTHORIZATION_HEADER: authorization, TIMESTAMP_HEADER: write_time(self.now)})
+        answer = await self._patiently(
+            lambda: self._send(ask, {AUTHORIZATION_HEADER: authorization, TIMESTAMP_HEADER: write_time(self.now)})
+        )
         if answer.status in ask.statuses:
             return _fit(ask, answer, read)
         refusal = self._refused(ask, answer)
@@ -92,14 +99,25 @@ class RestRequests:
         Where the platform refuses because our clock is off and tells its own, the difference is remembered and the request sent
         once more.
         """
-        answer = await self._send_signed(ask, instance)
+        answer = await self._patiently(lambda: self._send_signed(ask, instance))
         if answer.status not in ask.statuses and self._correct_clock(answer):
             answer = await self._send_signed(ask, instance)
         if answer.status in ask.statuses:
             return _fit(ask, answer, read)
         raise self._refused(ask, answer)
 
-    async def _send_signed(self, ask: Ask, instance: Instance) -> HttpAnswer:
+    async def _patiently(self, send: Callable[[], Awaitable[Answer]]) -> Answer:
+        """The answer; where the platform says that we ask too often, after having waited as long as it says, some times."""
+        for attempt in range(MAX_WAITS):
+            answer = await send()
+            delay_s = _wait_s(answer, self._backoff.delay_s(attempt))
+            if delay_s is None:
+                return answer
+            _log.info("the platform says that we ask too often: again in %.1f s", delay_s)
+            await asyncio.sleep(delay_s)
+        return await send()
+
+    async def _send_signed(self, ask: Ask, instance: Instance) -> Answer:
         timestamp = write_time(self.now)
         signature = sign_request(ask.verb, ask.path, ask.body, JSON_CONTENT_TYPE, timestamp, instance.secret)
         # The scheme's name is case-insensitive; the SDKs differ.
@@ -169,6 +187,18 @@ class RestRequests:
         if refusal.code == ErrorCode.UNKNOWN_INSTANCE:
             return "the platform has forgotten this device: register again"
         return "check the application key, the secret or token, and the user id"
+
+
+def _wait_s(answer: Answer, usually_s: float) -> float | None:
+    """How long to wait before asking again [s], where that's of use (RFC 6585 4, RFC 9110 10.2.3). A limit that is no matter of time,
+    such as that of open calls, says so by our own number without a time."""
+    if answer.status != 429:
+        return None
+    try:
+        told_s = float(answer.headers["Retry-After"])
+    except (KeyError, ValueError):  # absent, or a date
+        return None if read_error(answer.body).code == ErrorCode.TOO_MANY else usually_s
+    return max(told_s, usually_s) if 0 <= told_s <= LONGEST_WAIT_S else None
 
 
 def _blames_clock(refusal: Refusal) -> bool:

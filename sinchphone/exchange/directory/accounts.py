@@ -147,7 +147,7 @@ class Accounts:
     async def _hash(self, work: "partial[Any]") -> Any:
         """Hashing takes memory and time: some at once, some more may wait."""
         if self._waiting >= _HASHING_WAITING:
-            raise too_many("too many people log in at this moment; try again")
+            raise too_many("too many people log in at this moment; try again", retry_s=1)
         self._waiting += 1
         try:
             async with self._hashing:

@@ -108,7 +108,7 @@ class Verifier:
                 raise forbidden("Authorization: the scheme must be Application or Basic")
         signer = f"application {application.key}"
         if not self._requests.take(signer, now):
-            raise too_many("this application asks too often; wait a moment")
+            raise too_many("this application asks too often; wait a moment", retry_s=1)
         if once and scheme.lower() == "application":
             self._served.claim(signer, rest.rpartition(":")[2], now)
         return application
@@ -123,7 +123,7 @@ class Verifier:
             raise unauthorized("unknown instance", ErrorCode.UNKNOWN_INSTANCE)
         self._check_signature(request, credentials.signature, device, now)
         if not self._requests.take(device.instance_id, now):
-            raise too_many("this device asks too often; wait a moment")
+            raise too_many("this device asks too often; wait a moment", retry_s=1)
         if once:
             self._served.claim(device.instance_id, credentials.signature, now)
         return device

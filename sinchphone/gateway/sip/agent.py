@@ -8,6 +8,7 @@
 
 import asyncio
 import hmac
+import logging
 import random
 import secrets
 import time
@@ -42,6 +43,9 @@ from sinchphone.protocol.sip.uri import SipAddress, SipUri, clean
 from sinchphone.tasks import start_task
 
 InviteRouter: TypeAlias = Callable[[SipCall], Awaitable[None]]
+
+_logger = logging.getLogger(__name__)
+
 
 EXTENSIONS: Final = frozenset({"100rel", "timer"})  # that may be required of us
 KNOWN_METHODS: Final = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE", "INFO", "OPTIONS", "REGISTER"})
@@ -416,8 +420,8 @@ class SipAgent:
 
     def _challenge(self, key: str, request: Request, hop: Hop, fault: Fault, *, is_proxy: bool) -> None:
         """401 or 407: the same whether the user is unknown or the password wrong."""
-        if fault.was_wrong:
-            self._sources.count_failure(hop.host, time.monotonic())
+        if fault.was_wrong and self._sources.count_failure(hop.host, time.monotonic()):
+            _logger.warning("wrong passwords from %s: what it asks is refused for a while, with 503 and Retry-After", hop.host)
         values = self._gate.challenges(time.monotonic(), secrets.token_hex(8), source=hop.host, is_stale=fault.is_stale)
         name = "Proxy-Authenticate" if is_proxy else "WWW-Authenticate"
         self._refuse(key, request, 407 if is_proxy else 401, tuple((name, value) for value in values))

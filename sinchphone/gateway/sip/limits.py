@@ -52,15 +52,17 @@ class Sources:
         if method in ("ACK", "CANCEL", "BYE", "PRACK"):
             return Admission.TAKE
         if not self._failures.has(source, now):
-            return Admission.IGNORE
+            return Admission.REFUSE  # a phone with a wrong password is told, and when to try again
         if method == "REGISTER" and not self._registrations.take(source, now):
             return Admission.REFUSE
         return Admission.TAKE
 
-    def count_failure(self, host: str, now: float) -> None:
-        """Somebody there answered a challenge wrongly."""
-        if not self._knows(host):
-            self._failures.take(_source(host), now)
+    def count_failure(self, host: str, now: float) -> bool:
+        """Somebody there answered a challenge wrongly; whether that was one time too many."""
+        if self._knows(host):
+            return False
+        could = self._failures.take(_source(host), now)
+        return could and not self._failures.has(_source(host), now)
 
     def _knows(self, host: str) -> bool:
         return any(host in hosts for hosts in self._known)

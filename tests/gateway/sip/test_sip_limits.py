@@ -29,7 +29,7 @@ def test_guessing_passwords_makes_a_source_unheard_but_its_calls_can_end() -> No
     for _ in range(3):
         assert sources.judge("192.0.2.1", "INVITE", 0.0) is Admission.TAKE
         sources.count_failure("192.0.2.1", 0.0)
-    assert sources.judge("192.0.2.1", "INVITE", 1.0) is Admission.IGNORE
+    assert sources.judge("192.0.2.1", "INVITE", 1.0) is Admission.REFUSE  # with a word: its owner should learn why
     assert sources.judge("192.0.2.1", "BYE", 2.0) is Admission.TAKE
     assert sources.judge("192.0.2.1", "INVITE", 20.0) is Admission.TAKE
 
