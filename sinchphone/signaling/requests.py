@@ -106,7 +106,7 @@ class RestRequests:
             return _fit(ask, answer, read)
         raise self._refused(ask, answer)
 
-    async def _patiently(self, send: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _patiently(self, send: Callable[[], Awaitable[HttpAnswer]]) -> HttpAnswer:
         """The answer; where the platform says that we ask too often, after having waited as long as it says, some times."""
         for attempt in range(MAX_WAITS):
             answer = await send()
@@ -117,7 +117,7 @@ class RestRequests:
             await asyncio.sleep(delay_s)
         return await send()
 
-    async def _send_signed(self, ask: Ask, instance: Instance) -> Answer:
+    async def _send_signed(self, ask: Ask, instance: Instance) -> HttpAnswer:
         timestamp = write_time(self.now)
         signature = sign_request(ask.verb, ask.path, ask.body, JSON_CONTENT_TYPE, timestamp, instance.secret)
         # The scheme's name is case-insensitive; the SDKs differ.
@@ -189,7 +189,7 @@ class RestRequests:
         return "check the application key, the secret or token, and the user id"
 
 
-def _wait_s(answer: Answer, usually_s: float) -> float | None:
+def _wait_s(answer: HttpAnswer, usually_s: float) -> float | None:
     """How long to wait before asking again [s], where that's of use (RFC 6585 4, RFC 9110 10.2.3). A limit that is no matter of time,
     such as that of open calls, says so by our own number without a time."""
     if answer.status != 429:
