@@ -22,9 +22,10 @@ def main() -> None:
 
     gc_tuning.put_off()
     import_module("sinchphone.cli.app")
-    from sinchphone.cli.terminal.streams import fill_closed_streams
+    from sinchphone.cli.terminal.streams import fill_closed_streams, wait_for_readers
 
     fill_closed_streams()
+    wait_for_readers()
     signal.signal(signal.SIGINT, before)
     code = _interrupted() if held and before is not signal.SIG_IGN else command_line(sys.argv[1:])
     gc_tuning.leave()

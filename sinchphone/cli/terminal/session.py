@@ -5,6 +5,7 @@ import contextlib
 import errno
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -180,9 +181,15 @@ class Session:
             self._writing_since = None
 
     def free(self, *_: object) -> None:
-        """For a signal: end a write that waits for a reader who has stopped reading, so that the signal can be obeyed."""
-        if self._writing_since is not None and time.monotonic() - self._writing_since > STUCK_S:
+        """For a signal: end a write that waits for a reader who has stopped reading, so that the signal can be obeyed; one that hasn't
+        waited for long is looked at again."""
+        if self._writing_since is None:
+            return
+        if time.monotonic() - self._writing_since > STUCK_S:
             raise _StuckError
+        if sys.platform != "win32":
+            signal.signal(signal.SIGALRM, self.free)
+            signal.setitimer(signal.ITIMER_REAL, STUCK_S)
 
 
 def open_session(

@@ -6,7 +6,7 @@ import os
 import select
 import stat
 import sys
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from sinchphone.errors import OutputError
 
@@ -22,9 +22,35 @@ def fill_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a peer's name may have letters that this terminal's encoding lacks
+
+
+def wait_for_readers() -> None:
+    """From now on nothing that is written to standard output and error is lost where these are non-blocking, see ``_WaitingFile``."""
+    sys.stdout, sys.stderr = _waiting(sys.stdout), _waiting(sys.stderr)
+
+
+class _WaitingFile(io.FileIO):
+    """A descriptor that may be non-blocking, or become so at any time by whoever shares it: a write to it waits for the reader all the
+    same. Nothing is queued. A signal ends the wait if its handler raises; a reader that goes away is an OSError."""
+
+    def write(self, data: Any) -> int:
+        """Write some of ``data``: how much."""
+        while (written := super().write(data)) is None:
+            select.select([], [self], [])
+        return written
+
+
+def _waiting(stream: TextIO) -> TextIO:
+    """``stream`` on a file that waits, where it is one of ours. A peer's name may have letters that its encoding lacks."""
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.flush()
+    return _open(stream.fileno(), stream.encoding, line_buffering=stream.line_buffering, close=False)
+
+
+def _open(descriptor: int, encoding: str, *, line_buffering: bool, close: bool) -> TextIO:
+    file = io.BufferedWriter(_WaitingFile(descriptor, "w", closefd=close))
+    return io.TextIOWrapper(file, encoding=encoding, errors="backslashreplace", line_buffering=line_buffering)
 
 
 def hush(stream: TextIO) -> None:
@@ -59,7 +85,7 @@ def keep_stderr_to_ourselves() -> None:
         ours, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, _STDERR)
         os.close(nowhere)
-        sys.stderr = os.fdopen(ours, "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+        sys.stderr = _open(ours, sys.stderr.encoding, line_buffering=True, close=True)
 
 
 def stdout_pipe() -> int | None:

@@ -1,0 +1,126 @@
+"""Standard output whose reader is slow, stuck or gone, on a descriptor that is non-blocking."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sinchphone.cli.terminal.report import schema_text
+
+LIMIT = 60.0
+pytestmark = pytest.mark.flaky(reruns=1)  # processes in real time
+
+WRITING = """
+import os, sys
+from sinchphone.cli.terminal.streams import wait_for_readers
+wait_for_readers()
+for number in range(20_000):
+    print("line", number, "é", flush=number % 100 == 0)
+sys.stdout.flush()
+print("err" * 50_000, file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    yield ours, theirs
+    for descriptor in (ours, theirs):
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def start(*command: str, stdout: int, **options: Any) -> "subprocess.Popen[Any]":
+    program = [sys.executable, *command]
+    options = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen(program, stdout=stdout, **options)
+
+
+def read_slowly(descriptor: int, into: list[bytes]) -> None:
+    time.sleep(1.0)  # until whoever writes has met a full pipe
+    while raw := os.read(descriptor, 8192):
+        into.append(raw)
+        time.sleep(0.001)
+
+
+def test_what_a_slow_reader_of_a_non_blocking_pipe_gets_is_whole(pipe: tuple[int, int]) -> None:
+    ours, theirs = pipe
+    process = start("-c", WRITING, stdout=theirs, stderr=theirs, env={**os.environ, "PYTHONUTF8": "1"})
+    os.close(theirs)
+    got: list[bytes] = []
+    reader = threading.Thread(target=read_slowly, args=(ours, got))
+    reader.start()
+    assert process.wait(LIMIT) == 0
+    reader.join(LIMIT)
+    expected = "".join(f"line {number} é\n" for number in range(20_000)) + "err" * 50_000 + "\n"
+    assert b"".join(got).decode() == expected
+
+
+def test_a_long_result_through_a_non_blocking_pipe_is_whole(pipe: tuple[int, int]) -> None:
+    ours, theirs = pipe
+    fill(theirs)
+    process = start("-m", "sinchphone", "config", "schema", stdout=theirs)
+    os.close(theirs)
+    got: list[bytes] = []
+    reader = threading.Thread(target=read_slowly, args=(ours, got))
+    reader.start()
+    assert process.wait(LIMIT) == 0
+    reader.join(LIMIT)
+    assert b"".join(got).strip(b"\0").decode().strip() == schema_text().strip()
+
+
+def test_a_call_reports_every_event_to_a_reader_that_pauses(pipe: tuple[int, int]) -> None:
+    Path("sinchphone.toml").write_text('user = "ada"\n[exchange]\nport = 0\n')
+    ours, theirs = pipe
+    fill(theirs)
+    process = start("-m", "sinchphone", "call", "tone", "--no-audio", "--json", "--max-duration", "1s", stdout=theirs)
+    os.close(theirs)
+    got: list[bytes] = []
+    reader = threading.Thread(target=read_slowly, args=(ours, got))
+    reader.start()
+    assert process.wait(LIMIT) == 0
+    reader.join(LIMIT)
+    events = [json.loads(line) for line in b"".join(got).strip(b"\0").splitlines()]
+    assert [event["seq"] for event in events] == list(range(len(events)))
+    assert [event["event"] for event in events][-2:] == ["call.ended", "result"]
+
+
+@pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM])
+def test_a_reader_of_a_non_blocking_pipe_that_never_reads_doesnt_keep_us_from_ending(pipe: tuple[int, int], order: signal.Signals) -> None:
+    _, theirs = pipe
+    fill(theirs)
+    process = start("-m", "sinchphone", "call", "tone", "--no-audio", "--json", stdout=theirs)
+    time.sleep(5)
+    process.send_signal(order)
+    assert process.communicate(timeout=LIMIT)[1] == b""
+    assert process.returncode == 128 + order
+
+
+def test_a_reader_that_goes_away_while_we_wait_for_it_ends_the_call_quietly(pipe: tuple[int, int]) -> None:
+    Path("sinchphone.toml").write_text('user = "ada"\n[exchange]\nport = 0\n')
+    ours, theirs = pipe
+    fill(theirs)
+    process = start("-m", "sinchphone", "call", "tone", "--no-audio", "--json", stdout=theirs)
+    os.close(theirs)
+    time.sleep(3)
+    os.close(ours)
+    assert process.communicate(timeout=LIMIT)[1] == b""
+    assert process.returncode == 0
+
+
+def fill(descriptor: int) -> None:
+    while True:
+        try:
+            os.write(descriptor, bytes(4096))
+        except BlockingIOError:
+            return
