@@ -9,9 +9,11 @@ The public Python API; each name is loaded when it is first used, so that ``impo
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in ``typing``, which takes long to import, and a signal may come meanwhile
 if TYPE_CHECKING:
+    from typing import Any
+
     from sinchphone.engine.call import Call, CallWarning, DigitHeard, DigitsSent
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.details import CallDetails
@@ -62,7 +64,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -12,7 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from sinchphone.cli.calling import phone
-from sinchphone.cli.main import command_line
+from sinchphone.cli.command_line import command_line
 from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.engine import client as engine_client
 from sinchphone.engine.call import DigitsSent

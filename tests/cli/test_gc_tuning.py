@@ -7,7 +7,7 @@ from pathlib import Path
 
 PROMPTLY = """
 import gc, sys
-from sinchphone.cli.main import command_line
+from sinchphone.cli.command_line import command_line
 from sinchphone.cli.terminal import gc_tuning as garbage
 garbage.SETTLED_S = 0.1
 garbage.put_off()

@@ -7,7 +7,7 @@ import pytest
 HEAVY = ("aiortc", "aioice", "av", "aiohttp", "numpy", "sounddevice", "cryptography", "phonenumbers", "jwt", "rich")
 PROGRAM = f"""
 import json, sys
-from sinchphone.cli.main import command_line
+from sinchphone.cli.command_line import command_line
 code = command_line(sys.argv[1:])
 print(json.dumps([code, [name for name in {HEAVY!r} if name in sys.modules]]), file=sys.stderr)
 """

@@ -6,7 +6,6 @@ Ctrl-C or SIGTERM once: where a call runs, it's hung up; elsewhere the work is c
 import asyncio
 import glob
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Coroutine
@@ -14,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
 
+from sinchphone.cli import signals
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode, code_of_error, hint_of_code
 from sinchphone.cli.terminal import gc_tuning
@@ -22,7 +22,7 @@ from sinchphone.cli.terminal.jobs import job_control, release
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.session import Session
-from sinchphone.cli.terminal.streams import hush, stdout_pipe
+from sinchphone.cli.terminal.streams import StuckError, Writing, flush_and_leave, hush, hush_stuck, stdout_pipe
 from sinchphone.errors import SinchphoneError, leaves
 from sinchphone.tasks import start_task
 
@@ -32,14 +32,27 @@ Work: TypeAlias = Callable[[Session], Coroutine[Any, Any, ExitCode]]
 
 
 def run(session: Session, work: Work) -> ExitCode:
-    """Run ``work`` to its end, whatever that is; write the result; the exit code."""
+    """Run ``work`` to its end, whatever that is; write the result; the exit code. Signals that come after that are only noted."""
+    taken = signals.take()
+    signals.react(None)  # they have their effect as soon as the loop runs
+    try:
+        code = _run(session, work)
+        signals.react(session.writing.free)
+        session.finish(code)
+    finally:
+        if taken:
+            signals.release()
+    return code
+
+
+def _run(session: Session, work: Work) -> ExitCode:
     try:
         with asyncio.Runner() as runner:
             code = runner.run(_obey(session, work))
+            signals.react(lambda _: _leave(session, code))  # what is left to be closed isn't waited for
     except BrokenPipeError:
         hush(sys.stdout)
-        code = ExitCode.OK
-    session.finish(code)
+        return ExitCode.OK
     return code
 
 
@@ -47,9 +60,7 @@ async def _obey(session: Session, work: Work) -> ExitCode:
     task = start_task(work(session), name="command")
     loop = asyncio.get_running_loop()
     settling = loop.call_later(gc_tuning.SETTLED_S, gc_tuning.settle)
-    orders = _orders()
-    for number, order in orders.items():
-        _on_signal(loop, number, partial(_take_signal, session, task, order), session.free)
+    signals.react(partial(_pass_on, loop, session, task))
     watched = _watch_stdout(session, task)
     try:
         with job_control(session.terminal_users):
@@ -61,36 +72,16 @@ async def _obey(session: Session, work: Work) -> ExitCode:
     except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw becomes a sentence and exit code 1
         return _fail(session, error)
     finally:
+        signals.react(session.writing.free)
         settling.cancel()
-        for number in orders:
-            _off_signal(loop, number)
         if watched is not None:
             loop.remove_reader(watched)
 
 
-def _orders() -> dict[signal.Signals, Order]:
-    """What signals order. A terminal that is closed is like SIGTERM, except under nohup. Who started us with a signal ignored (a shell's
-    ``&`` in a script, nohup) has meant it (POSIX 2.11)."""
-    orders = {signal.SIGINT: Order.INTERRUPT, signal.SIGTERM: Order.TERMINATE}
-    if sys.platform != "win32":
-        orders[signal.SIGHUP] = Order.TERMINATE
-    return {number: order for number, order in orders.items() if signal.getsignal(number) is not signal.SIG_IGN}
-
-
-def _on_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals, react: Callable[[], None], at_once: Callable[..., None]) -> None:
-    """``react`` is called by the loop, ``at_once`` in the middle of whatever the loop is at."""
-    try:
-        loop.add_signal_handler(number, react)
-        signal.signal(number, at_once)  # the loop still learns of it, through its wake-up descriptor
-    except NotImplementedError:  # Windows
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(react))
-
-
-def _off_signal(loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
-    try:
-        loop.remove_signal_handler(number)
-    except NotImplementedError:
-        signal.signal(number, signal.SIG_DFL)
+def _pass_on(loop: asyncio.AbstractEventLoop, session: Session, task: "asyncio.Task[ExitCode]", number: int) -> None:
+    """Amid whatever the loop is at. Ctrl-C interrupts; a terminal that is closed (SIGHUP) is like SIGTERM."""
+    loop.call_soon_threadsafe(_take_signal, session, task, Order.INTERRUPT if number == signals.INTERRUPT else Order.TERMINATE)
+    session.writing.free()
 
 
 def _take_signal(session: Session, task: "asyncio.Task[ExitCode]", order: Order) -> None:
@@ -114,9 +105,14 @@ def _leave_at_once(session: Session) -> NoReturn:
     for path in session.recording:
         parts = [str(part) for part in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.{os.getpid()}-*.part")]
         session.note(f"{path} isn't finished: what was recorded is in {', '.join(parts)}")
+    _leave(session, ExitCode.INTERRUPTED)
+
+
+def _leave(session: Session, code: ExitCode) -> NoReturn:
     release(session.terminal_users)
-    session.finish(ExitCode.INTERRUPTED)
-    os._exit(ExitCode.INTERRUPTED)
+    signals.react(session.writing.free)
+    session.finish(code)
+    flush_and_leave(code)
 
 
 def _watch_stdout(session: Session, task: "asyncio.Task[ExitCode]") -> int | None:
@@ -155,8 +151,9 @@ def problem_of(error: BaseException) -> Problem:
     """An error in words."""
     if isinstance(error, SinchphoneError):
         return Problem(message=str(error), hint=error.hint or hint_of_code(code_of_error(error)))
-    if isinstance(error, KeyboardInterrupt):
-        return Problem(message="interrupted", hint=None)
+    if isinstance(error, KeyboardInterrupt | signals.Signalled):
+        terminated = isinstance(error, signals.Signalled) and error.number != signals.INTERRUPT
+        return Problem(message="terminated" if terminated else "interrupted", hint=None)
     return Problem(message=f"a bug in sinchphone: {type(error).__name__}: {error}", hint=hint_of_code(ExitCode.BUG))
 
 
@@ -166,10 +163,17 @@ def refuse(error: BaseException, code: ExitCode, *, json: bool, hint: str | None
     result = Result(
         ok=False, exit_code=int(code), calls=[], recordings=[], error=Problem(message=problem.message, hint=problem.hint or hint)
     )
+    writing = Writing()
+    signals.react(writing.free)
     try:
-        Screen(None, sys.stderr).tell(result)
-        if json:
-            Report(sys.stdout).tell(result)
+        with writing.going_on():
+            if isinstance(error, signals.Signalled):
+                writing.free()
+            Screen(None, sys.stderr).tell(result)
+            if json:
+                Report(sys.stdout).tell(result)
+    except StuckError:
+        hush_stuck()
     except OSError:  # nobody reads, or the disk is full
         hush(sys.stdout)
     return code

@@ -5,15 +5,13 @@ import contextlib
 import errno
 import logging
 import os
-import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, TextIO
+from typing import TextIO
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
@@ -33,15 +31,9 @@ from sinchphone.cli.terminal.rendering import Line
 from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
-from sinchphone.cli.terminal.streams import hush, hush_stuck, keep_stderr_to_ourselves, unwritable
+from sinchphone.cli.terminal.streams import StuckError, Writing, hush, hush_stuck, keep_stderr_to_ourselves, unwritable
 from sinchphone.config import Configuration, in_ci
 from sinchphone.options import Options
-
-STUCK_S: Final = 1.0  # a write that takes longer waits for a reader who has stopped reading
-
-
-class _StuckError(Exception):
-    """Nobody reads, and we are told to end."""
 
 
 class Stop:
@@ -98,7 +90,7 @@ class Session:
     requests: list[RequestOutcome] = field(default_factory=list)
     problem: Problem | None = None
     terminal_users: list[TerminalUser] = field(default_factory=list)  # the screen, and who reads keys
-    _writing_since: float | None = None
+    writing: Writing = field(default_factory=Writing)
 
     def __post_init__(self) -> None:
         self.terminal_users.append(self.screen)
@@ -163,13 +155,13 @@ class Session:
     @contextlib.contextmanager
     def _pipe(self) -> Iterator[None]:
         """A reader that goes away (``| head``) ends the call quietly. Raises OutputError where nothing can be written."""
-        self._writing_since = time.monotonic()
         try:
-            yield
+            with self.writing.going_on():
+                yield
         except BrokenPipeError:
             hush(sys.stdout)
             self.stop.give(Order.STDOUT_CLOSED)
-        except _StuckError:
+        except StuckError:
             hush_stuck()
         except OSError as error:
             if error.errno != errno.EIO or not self.interactive:
@@ -177,19 +169,6 @@ class Session:
             hush(sys.stdout)  # the terminal was closed; SIGHUP says so too
             hush(sys.stderr)
             self.stop.give(Order.TERMINATE)
-        finally:
-            self._writing_since = None
-
-    def free(self, *_: object) -> None:
-        """For a signal: end a write that waits for a reader who has stopped reading, so that the signal can be obeyed; one that hasn't
-        waited for long is looked at again."""
-        if self._writing_since is None:
-            return
-        if time.monotonic() - self._writing_since > STUCK_S:
-            raise _StuckError
-        if sys.platform != "win32":
-            signal.signal(signal.SIGALRM, self.free)
-            signal.setitimer(signal.ITIMER_REAL, STUCK_S)
 
 
 def open_session(

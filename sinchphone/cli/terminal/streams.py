@@ -4,12 +4,16 @@ import contextlib
 import io
 import os
 import select
+import signal
 import stat
 import sys
-from typing import Any, Final, TextIO
+import time
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn, TextIO
 
 from sinchphone.errors import OutputError
 
+STUCK_S: Final = 1.0  # a write that takes longer waits for a reader who has stopped reading
 _STDERR: Final = 2
 
 
@@ -68,6 +72,44 @@ def hush_stuck() -> None:
         with contextlib.suppress(OSError, ValueError):
             if not select.select([], [stream.fileno()], [], 0)[1]:
                 hush(stream)
+
+
+class StuckError(Exception):
+    """Nobody reads, and we are told to end."""
+
+
+class Writing:
+    """Writes that may wait for a reader: once a signal told us to end, only for so long."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Writes happen inside. Raises StuckError out of the one that waits for a reader who has stopped reading."""
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def free(self, *_: object) -> None:
+        """For a signal: end a write that waits for too long; one that hasn't yet is looked at again."""
+        if self._since is None:
+            return
+        if time.monotonic() - self._since > STUCK_S:
+            raise StuckError
+        if sys.platform != "win32":
+            signal.signal(signal.SIGALRM, self.free)
+            signal.setitimer(signal.ITIMER_REAL, STUCK_S)
+
+
+def flush_and_leave(code: int) -> NoReturn:
+    """End the process now."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # full, gone, closed, or amid a write
+            stream.flush()
+    os._exit(code)
 
 
 def unwritable(error: OSError) -> OutputError:

@@ -1,0 +1,62 @@
+"""Runs one command line, and turns what is wrong with it into a sentence and an exit code."""
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+from sinchphone.cli import signals
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of standard output, at the end of a redirection
+_COMPLETION = ("--show-completion", "--install-completion")
+_SHELL_IS_NAMED = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"  # Typer takes the name of a shell then, and asks no process for it
+
+
+def command_line(arguments: Sequence[str]) -> int:
+    """Run a command line; its exit code. Raises SystemExit only for shell completion."""
+    import typer
+    import typer.main
+
+    from sinchphone.cli.app import app
+    from sinchphone.cli.exits import ExitCode, code_of_error
+    from sinchphone.cli.terminal.run import refuse
+    from sinchphone.cli.terminal.streams import hush, unwritable
+    from sinchphone.config import wants_json
+    from sinchphone.errors import SinchphoneError
+
+    if len(arguments) > 1 and arguments[0] in _COMPLETION and not arguments[1].startswith("-"):
+        os.environ[_SHELL_IS_NAMED] = "1"
+    try:
+        signals.react(signals.interrupt)
+        code = typer.main.get_command(app).main(list(arguments), prog_name="sinchphone", standalone_mode=False)
+        return int(code or 0)
+    except SinchphoneError as error:
+        return refuse(error, code_of_error(error), json=wants_json(arguments))
+    except typer.TyperException as error:
+        usage = SinchphoneError(_sentence(error.format_message()), hint="see: sinchphone --help, or --help after a command")
+        return refuse(usage, ExitCode.USAGE, json=wants_json(arguments))
+    except (KeyboardInterrupt, typer.Abort):
+        return refuse(KeyboardInterrupt(), ExitCode.INTERRUPTED, json=wants_json(arguments))
+    except signals.Signalled as signal:
+        signals.forget()
+        code = ExitCode.INTERRUPTED if signal.number == signals.INTERRUPT else ExitCode.TERMINATED
+        return refuse(signal, code, json=wants_json(arguments))
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        hush(sys.stdout)  # Typer has met a reader that went away (``config show | head``): no failure of ours
+        return ExitCode.OK
+    except Exception as error:  # noqa: BLE001 - a bug before or after a command's own work
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            return refuse(unwritable(error), ExitCode.USAGE, json=wants_json(arguments))
+        if "--debug" in arguments:
+            import traceback
+
+            traceback.print_exception(error)
+        return refuse(error, ExitCode.BUG, json=wants_json(arguments))
+
+
+def _sentence(message: str) -> str:
+    """Typer's words in our style: one line, no capital, no full stop."""
+    line = " ".join(message.split()).rstrip(".")
+    return line[:1].lower() + line[1:]
