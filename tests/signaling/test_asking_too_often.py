@@ -10,14 +10,14 @@ import pytest
 from aiohttp import web
 
 from sinchphone.errors import PlatformError
-from sinchphone.signaling.requests import MAX_WAITS, Ask, Requests
+from sinchphone.signaling.requests import MAX_WAITS, Ask, RestRequests
 from sinchphone.signaling.wire import ErrorCode
 
 ASK = Ask("place the call", "GET", "/x", (200,))
 
 
 @asynccontextmanager
-async def platform(answers: list[web.Response]) -> AsyncIterator[tuple[Requests, list[float]]]:
+async def platform(answers: list[web.Response]) -> AsyncIterator[tuple[RestRequests, list[float]]]:
     """A platform that gives these answers, then 200; and when it was asked."""
     asked: list[float] = []
 
@@ -31,7 +31,7 @@ async def platform(answers: list[web.Response]) -> AsyncIterator[tuple[Requests,
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession() as session:
-        yield Requests(session, f"http://127.0.0.1:{runner.addresses[0][1]}", clock=time.time), asked
+        yield RestRequests(session, f"http://127.0.0.1:{runner.addresses[0][1]}", clock=time.time), asked
     await runner.cleanup()
 
 
