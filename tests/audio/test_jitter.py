@@ -1,6 +1,7 @@
 """The jitter buffer on a virtual clock: what comes out, in which order, how late, and what hostile packets can't do."""
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -33,24 +34,24 @@ def running(packets: int = 0, *, since: float = 0.0) -> JitterBuffer:
     return buffer
 
 
-def test_an_empty_buffer_has_nothing_yet():
+def test_an_empty_buffer_has_nothing_yet() -> None:
     assert JitterBuffer().pull(5.0) == NotYet()
 
 
-def test_the_first_packet_is_held_for_the_initial_target_and_no_longer():
+def test_the_first_packet_is_held_for_the_initial_target_and_no_longer() -> None:
     buffer = JitterBuffer()
     buffer.push(packet(0), 10.0)
     assert buffer.pull(10.019) == NotYet()
     assert buffer.pull(10.021) == packet(0)
 
 
-def test_packets_leave_in_order_although_both_counters_wrap_around():
+def test_packets_leave_in_order_although_both_counters_wrap_around() -> None:
     buffer = running(40)
     assert played(buffer, 0.9) == 39
     assert buffer.stats().stray == 0
 
 
-def test_packets_that_overtook_each_other_leave_in_order_and_nothing_is_lost():
+def test_packets_that_overtook_each_other_leave_in_order_and_nothing_is_lost() -> None:
     buffer = JitterBuffer()
     heard = []
     for slot, index in enumerate((0, 2, 1, 4, 3, 6, 5)):
@@ -61,14 +62,14 @@ def test_packets_that_overtook_each_other_leave_in_order_and_nothing_is_lost():
     assert (buffer.stats().lost_samples, buffer.stats().late) == (0, 0)
 
 
-def test_a_packet_that_was_overtaken_by_the_first_one_is_still_heard():
+def test_a_packet_that_was_overtaken_by_the_first_one_is_still_heard() -> None:
     buffer = JitterBuffer()
     buffer.push(packet(1), 0.0)
     buffer.push(packet(0), 0.001)
     assert [played(buffer, 0.03), played(buffer, 0.05)] == [0, 1]
 
 
-def test_a_double_is_played_once():
+def test_a_double_is_played_once() -> None:
     buffer = JitterBuffer()
     for _ in range(3):
         buffer.push(packet(0), 0.0)
@@ -77,14 +78,14 @@ def test_a_double_is_played_once():
     assert buffer.stats().doubled == 2
 
 
-def test_a_double_of_what_was_played_is_late():
+def test_a_double_of_what_was_played_is_late() -> None:
     buffer = running(10)
     buffer.push(packet(3), 0.2)
     assert played(buffer, 0.2) == 9
     assert buffer.stats().late == 1
 
 
-def test_a_hole_is_lost_as_soon_as_a_later_packet_shows_it():
+def test_a_hole_is_lost_as_soon_as_a_later_packet_shows_it() -> None:
     buffer = running(10)
     assert played(buffer, 0.2) == 9
     buffer.push(packet(11), 0.22)
@@ -93,7 +94,7 @@ def test_a_hole_is_lost_as_soon_as_a_later_packet_shows_it():
     assert buffer.stats().lost_samples == FRAME
 
 
-def test_a_hole_with_a_copy_in_the_packet_after_it_names_that_packet():
+def test_a_hole_with_a_copy_in_the_packet_after_it_names_that_packet() -> None:
     buffer = running(10)
     assert played(buffer, 0.2) == 9
     following = packet(11, recoverable=FRAME)
@@ -102,7 +103,7 @@ def test_a_hole_with_a_copy_in_the_packet_after_it_names_that_packet():
     assert buffer.pull(0.24) == following
 
 
-def test_of_a_long_hole_only_its_end_is_rebuilt_from_a_copy():
+def test_of_a_long_hole_only_its_end_is_rebuilt_from_a_copy() -> None:
     buffer = running(10)
     assert played(buffer, 0.2) == 9
     following = packet(13, recoverable=FRAME)
@@ -110,7 +111,7 @@ def test_of_a_long_hole_only_its_end_is_rebuilt_from_a_copy():
     assert [buffer.pull(0.26) for _ in range(4)] == [Lost(FRAME, None), Lost(FRAME, None), Lost(FRAME, following), following]
 
 
-def test_what_was_made_up_while_waiting_stands_for_a_packet_that_is_lost():
+def test_what_was_made_up_while_waiting_stands_for_a_packet_that_is_lost() -> None:
     buffer = running(10)
     assert played(buffer, 0.2) == 9
     assert buffer.pull(0.22) == NotYet()
@@ -119,7 +120,7 @@ def test_what_was_made_up_while_waiting_stands_for_a_packet_that_is_lost():
     assert buffer.pull(0.23) == Lost(480, packet(11, recoverable=FRAME))
 
 
-def test_a_late_packet_that_was_waited_for_is_played_whole():
+def test_a_late_packet_that_was_waited_for_is_played_whole() -> None:
     buffer = running(10)
     assert played(buffer, 0.2) == 9
     assert buffer.pull(0.22) == NotYet()
@@ -129,7 +130,7 @@ def test_a_late_packet_that_was_waited_for_is_played_whole():
     assert buffer.stats().lost_samples == 0
 
 
-def test_a_pause_of_the_sender_is_no_loss():
+def test_a_pause_of_the_sender_is_no_loss() -> None:
     buffer = running(10)
     assert played(buffer, 0.2) == 9
     resumed = Packet(packet(10).sequence, packet(19).timestamp, b"10")  # DTX: the sequence goes on, the time stamp jumps
@@ -142,11 +143,11 @@ def test_a_pause_of_the_sender_is_no_loss():
     assert buffer.stats().lost_samples == 0
 
 
-def test_the_target_of_a_clean_line_is_a_few_milliseconds():
+def test_the_target_of_a_clean_line_is_a_few_milliseconds() -> None:
     assert running(100).target < 0.010
 
 
-def test_the_target_follows_the_jitter_up_and_down():
+def test_the_target_follows_the_jitter_up_and_down() -> None:
     dice = random.Random(1)
     buffer = JitterBuffer()
     for i in range(500):
@@ -159,7 +160,7 @@ def test_the_target_follows_the_jitter_up_and_down():
     assert buffer.target < 0.012
 
 
-def test_the_target_rides_over_peaks_that_come_back():
+def test_the_target_rides_over_peaks_that_come_back() -> None:
     buffer = JitterBuffer()
     for i in range(400):
         buffer.push(packet(i), i * FRAME_S + (0.150 if i % 100 == 50 else 0.0))
@@ -167,7 +168,7 @@ def test_the_target_rides_over_peaks_that_come_back():
     assert 0.150 <= buffer.target < 0.170
 
 
-def test_one_peak_alone_is_not_paid_for():
+def test_one_peak_alone_is_not_paid_for() -> None:
     buffer = JitterBuffer()
     for i in range(400):
         buffer.push(packet(i), i * FRAME_S + (0.150 if i == 200 else 0.0))
@@ -175,21 +176,21 @@ def test_one_peak_alone_is_not_paid_for():
     assert buffer.target < 0.012
 
 
-def test_a_burst_after_one_stall_counts_as_one_late_packet():
+def test_a_burst_after_one_stall_counts_as_one_late_packet() -> None:
     buffer = running(100)
     for i in range(100, 115):
         buffer.push(packet(i), 115 * FRAME_S)
     assert buffer.target < 0.012
 
 
-def test_the_target_follows_a_path_that_becomes_longer_within_half_a_second():
+def test_the_target_follows_a_path_that_becomes_longer_within_half_a_second() -> None:
     buffer = running(100)
     for i in range(100, 125):
         buffer.push(packet(i), i * FRAME_S + 0.100)
     assert 0.100 <= buffer.target < 0.120
 
 
-def test_the_target_waits_for_copies_when_packets_are_lost():
+def test_the_target_waits_for_copies_when_packets_are_lost() -> None:
     dice = random.Random(2)
     buffers = [JitterBuffer(), JitterBuffer()]
     for i in range(300):
@@ -204,7 +205,7 @@ def test_the_target_waits_for_copies_when_packets_are_lost():
     assert 0.030 <= with_copies.target < 0.035
 
 
-def test_a_sender_that_starts_anew_is_heard_again_after_two_packets():
+def test_a_sender_that_starts_anew_is_heard_again_after_two_packets() -> None:
     buffer = running(50)
     heard = []
     for i in range(5):
@@ -214,7 +215,7 @@ def test_a_sender_that_starts_anew_is_heard_again_after_two_packets():
     assert (buffer.stats().resyncs, buffer.stats().stray) == (1, 0)
 
 
-def test_one_stray_packet_changes_nothing():
+def test_one_stray_packet_changes_nothing() -> None:
     buffer = running(50)
     buffer.push(packet(0, sequence=777, timestamp=123_456), 0.99)
     for i in range(50, 60):
@@ -224,7 +225,7 @@ def test_one_stray_packet_changes_nothing():
 
 
 @pytest.mark.parametrize("jump_s", [-20_000, -5, -0.5, 0.9, 5, 20_000])
-def test_a_time_stamp_that_jumps_is_followed_within_a_tenth_of_a_second(jump_s: float):
+def test_a_time_stamp_that_jumps_is_followed_within_a_tenth_of_a_second(jump_s: float) -> None:
     buffer = running(50)
     jump = int(jump_s * 48_000)
     heard = []
@@ -235,7 +236,7 @@ def test_a_time_stamp_that_jumps_is_followed_within_a_tenth_of_a_second(jump_s: 
     assert buffer.delay(60 * FRAME_S) < 0.1
 
 
-def test_after_a_long_silence_sound_begins_at_once_whether_the_time_stamps_went_on_or_not():
+def test_after_a_long_silence_sound_begins_at_once_whether_the_time_stamps_went_on_or_not() -> None:
     for timestamp in (0xFFFFF000, 0xFFFFF000 + 30 * 48_000):
         buffer = running(50)
         assert played(buffer, 1.0) == 49
@@ -248,14 +249,14 @@ def test_after_a_long_silence_sound_begins_at_once_whether_the_time_stamps_went_
         assert buffer.stats().lost_samples == 0
 
 
-def test_a_burst_at_the_start_is_not_played_from_its_beginning():
+def test_a_burst_at_the_start_is_not_played_from_its_beginning() -> None:
     buffer = JitterBuffer()
     for i in range(20):
         buffer.push(packet(i), 0.0)
     assert played(buffer, 0.025) == 19
 
 
-def test_a_player_that_comes_late_hears_what_is_said_now():
+def test_a_player_that_comes_late_hears_what_is_said_now() -> None:
     buffer = JitterBuffer()
     for i in range(100):
         buffer.push(packet(i), i * FRAME_S)
@@ -263,14 +264,14 @@ def test_a_player_that_comes_late_hears_what_is_said_now():
     assert buffer.stats().skipped >= 98
 
 
-def test_nobody_pulls_and_the_buffer_stays_bounded():
+def test_nobody_pulls_and_the_buffer_stays_bounded() -> None:
     buffer = JitterBuffer()
     for i in range(5 * MAX_PACKETS):
         buffer.push(packet(i), i * FRAME_S)
         assert len(buffer) <= MAX_PACKETS
 
 
-def test_packets_that_overlap_are_dropped_and_time_goes_on():
+def test_packets_that_overlap_are_dropped_and_time_goes_on() -> None:
     buffer = running(10)
     buffer.push(Packet(packet(10).sequence, (packet(9).timestamp + 7) % 0x100000000, b"x"), 0.19)
     buffer.push(packet(11), 0.2)
@@ -291,7 +292,7 @@ _STEPS = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(_STEPS)
-def test_any_packets_in_any_order_leave_the_buffer_bounded_and_no_packet_twice(steps: list[tuple]):
+def test_any_packets_in_any_order_leave_the_buffer_bounded_and_no_packet_twice(steps: list[tuple[Any, ...]]) -> None:
     buffer, now, pulled, pushed = JitterBuffer(), 0.0, [], 0
     for step in steps:
         if step[0] == "push":
@@ -314,7 +315,7 @@ def spare(index: int, *, timestamp: int = 0xFFFFF000) -> Packet:
     return Packet((65_530 + index) % 0x10000, (timestamp + FRAME * index) % 0x100000000, b"%d" % index, FRAME, spare=True)
 
 
-def test_a_spare_that_comes_in_time_is_played_in_its_place_and_counts_as_mended():
+def test_a_spare_that_comes_in_time_is_played_in_its_place_and_counts_as_mended() -> None:
     buffer = running(10)
     assert played(buffer, 0.19) == 9
     buffer.push(packet(11), 0.22)
@@ -323,7 +324,7 @@ def test_a_spare_that_comes_in_time_is_played_in_its_place_and_counts_as_mended(
     assert (buffer.stats().mended, buffer.stats().lost_samples, buffer.stats().received) == (1, 0, 11)
 
 
-def test_a_spare_of_what_is_there_of_what_was_played_or_of_the_future_is_nothing():
+def test_a_spare_of_what_is_there_of_what_was_played_or_of_the_future_is_nothing() -> None:
     buffer = running(10)
     buffer.push(packet(10), 0.2)
     for index in (10, 9, 3, 11, 40, -2000):
@@ -333,13 +334,13 @@ def test_a_spare_of_what_is_there_of_what_was_played_or_of_the_future_is_nothing
     assert (buffer.stats().doubled, buffer.stats().late, buffer.stats().stray, buffer.stats().mended) == (0, 0, 0, 0)
 
 
-def test_a_spare_alone_starts_no_sound():
+def test_a_spare_alone_starts_no_sound() -> None:
     buffer = JitterBuffer()
     buffer.push(spare(0), 0.0)
     assert buffer.pull(1.0) == NotYet()
 
 
-def test_a_packet_that_was_only_overtaken_by_its_spare_is_no_double():
+def test_a_packet_that_was_only_overtaken_by_its_spare_is_no_double() -> None:
     buffer = running(10)
     buffer.push(packet(11), 0.22)
     buffer.push(spare(10), 0.22)
@@ -349,7 +350,7 @@ def test_a_packet_that_was_only_overtaken_by_its_spare_is_no_double():
 
 
 @pytest.mark.parametrize(("copies", "least", "most"), [(1, 0.025, 0.032), (2, 0.045, 0.052), (3, 0.065, 0.072)])
-def test_the_target_waits_for_as_many_copies_as_bursts_need(copies: int, least: float, most: float):
+def test_the_target_waits_for_as_many_copies_as_bursts_need(copies: int, least: float, most: float) -> None:
     buffer, lost = JitterBuffer(), {i for begun in range(20, 400, 12) for i in range(begun, begun + copies)}
     for i in range(400):
         now = i * FRAME_S
@@ -362,7 +363,7 @@ def test_the_target_waits_for_as_many_copies_as_bursts_need(copies: int, least: 
     assert least <= buffer.target <= most
 
 
-def test_copies_that_are_not_needed_are_not_waited_for():
+def test_copies_that_are_not_needed_are_not_waited_for() -> None:
     buffer = JitterBuffer()
     for i in range(400):
         buffer.push(packet(i), i * FRAME_S)
@@ -372,7 +373,7 @@ def test_copies_that_are_not_needed_are_not_waited_for():
 
 
 @pytest.mark.parametrize(("later", "least", "most"), [(0.060, 0.060, 0.075), (0.300, 0.0, 0.012)])
-def test_what_is_sent_again_is_waited_for_unless_it_takes_too_long(later: float, least: float, most: float):
+def test_what_is_sent_again_is_waited_for_unless_it_takes_too_long(later: float, least: float, most: float) -> None:
     buffer = JitterBuffer()
     arrivals = [(i * FRAME_S + (later if i % 10 == 5 else 0.0), i) for i in range(400)]
     for now, i in sorted(arrivals):
@@ -382,7 +383,7 @@ def test_what_is_sent_again_is_waited_for_unless_it_takes_too_long(later: float,
     assert least <= buffer.target <= most
 
 
-def test_after_a_restart_the_next_packet_begins_anew_however_near_its_counters_are():
+def test_after_a_restart_the_next_packet_begins_anew_however_near_its_counters_are() -> None:
     buffer = running(50)
     buffer.restart()
     assert buffer.pull(1.0) == NotYet()
@@ -394,7 +395,7 @@ def test_after_a_restart_the_next_packet_begins_anew_however_near_its_counters_a
     assert buffer.stats().late == 0
 
 
-def test_of_several_copies_only_the_first_to_come_is_waited_for():
+def test_of_several_copies_only_the_first_to_come_is_waited_for() -> None:
     buffer = JitterBuffer()
     for i in range(400):
         now = i * FRAME_S

@@ -208,7 +208,7 @@ async def serve() -> None:
                 case ["answer", call, answer]:
                     said = await calls[call].answer(answer)
                 case ["delete"]:
-                    said = await relays.close()
+                    said = await relays.close()  # type: ignore[func-returns-value]
                 case ["cpu"]:
                     said = time.process_time()
             print(json.dumps(said), flush=True)

@@ -77,7 +77,7 @@ class Stopwatch:
             await connect(ice)
             self.note("ice")
 
-        IceConnection.connect = timed  # type: ignore[method-assign]
+        IceConnection.connect = timed  # type: ignore[assignment, method-assign]
         try:
             yield
         finally:
@@ -126,7 +126,7 @@ class TimedPorts:
             put(event)
 
         port.offer, events.put = timed_offer, timed_put
-        return port
+        return port  # type: ignore[no-any-return]
 
 
 # Two ports without signaling: what stock aiortc is compared with
@@ -168,7 +168,7 @@ Told = Callable[[], Awaitable[Marks]]  # the callee's marks of the call that run
 async def phone(user: str, local: Local, media: MediaThread, watch: Stopwatch, **options: Any) -> AsyncIterator[SinchClient]:
     """A registered phone whose ports are timed."""
     async with SinchClient(user, local, media=media, **options) as client:
-        media.ports = TimedPorts(media, watch)  # type: ignore[misc]
+        media.ports = TimedPorts(media, watch)  # type: ignore[assignment, misc]
         yield client
 
 

@@ -70,7 +70,7 @@ class Timed:
             ticking(room)
             self.works.append(time.perf_counter() - began)
 
-        Room._tick = tick  # type: ignore[method-assign]
+        Room._tick = tick  # type: ignore[assignment, method-assign]
 
 
 async def serve(role: str, seats: int) -> None:

@@ -67,7 +67,7 @@ def talk(seconds: float, level_dbfs: float, start_s: float = 0.0) -> Samples:
     """Speech of that level."""
     speech = np.roll(load("speech"), -round(start_s * RATE))
     wave = np.resize(speech, round(seconds * RATE)) * 10 ** ((level_dbfs - dbfs(speech)) / 20)
-    return np.clip(np.rint(wave), -32_768, 32_767).astype(np.int16)
+    return np.clip(np.rint(wave), -32_768, 32_767).astype(np.int16)  # type: ignore[no-any-return]
 
 
 def echo_of(far: Samples, scene: Scene) -> NDArray[np.float64]:

@@ -107,11 +107,11 @@ def relay(number: int, condition: Condition, seed: int) -> dict[str, int]:
             return {"sent": line.sent, "lost": line.lost, "octets": line.octets, "late": late, "carried": count}
         now = time.monotonic()
         for device in readable:
-            for packet in _read_all(device):
-                arrival = ways[device].arrival(packet, now)
+            for packet in _read_all(device):  # type: ignore[arg-type]
+                arrival = ways[device].arrival(packet, now)  # type: ignore[index]
                 count += 1
                 if arrival is not None:
-                    heapq.heappush(under_way, (arrival, count, ways[device].to, packet))
+                    heapq.heappush(under_way, (arrival, count, ways[device].to, packet))  # type: ignore[index]
         late += _deliver(under_way)
 
 

@@ -120,7 +120,7 @@ async def _obey(ends: list[End], order: str, argument: Any) -> Any:
         case "answer":
             return [await end.answer(offer) for end, offer in zip(ends, argument, strict=True)]
         case "accept":
-            return [await end.accept(answer) for end, answer in zip(ends, argument, strict=True)]
+            return [await end.accept(answer) for end, answer in zip(ends, argument, strict=True)]  # type: ignore[func-returns-value]
         case "connect":
             async with asyncio.timeout(PATIENCE_S):
                 await asyncio.gather(*(end.connect() for end in ends))

@@ -245,7 +245,7 @@ async def stock_call() -> None:
 def main() -> None:
     if sys.argv[1:2] == ["--line"]:
         lines = {FLOOR: floor, OURS: lambda: asyncio.run(ours("off")), CLEANED: lambda: asyncio.run(ours("on"))}
-        lines.get(sys.argv[2], lambda: asyncio.run(stock_call()))()
+        lines.get(sys.argv[2], lambda: asyncio.run(stock_call()))()  # type: ignore[no-untyped-call]
         return
     seconds = float(rounds(12))
     rows = {}

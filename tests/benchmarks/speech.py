@@ -131,7 +131,7 @@ def _low_pass(factor: int) -> Signal:
     reach = 16 * factor
     at = np.arange(-reach, reach + 1)
     taps = np.sinc(0.95 * at / factor) * np.blackman(2 * reach + 1)
-    return (taps / taps.sum()).astype(np.float32)
+    return (taps / taps.sum()).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def _quiet(seconds: float) -> Signal:
@@ -154,7 +154,7 @@ def _read(file: Path) -> Signal:
 
 def _levelled(said: Signal) -> Signal:
     loud = said[np.abs(said) > 0.02 * np.abs(said).max()]
-    return (said * (RMS / np.sqrt(np.mean(loud**2)))).astype(np.float32)
+    return (said * (RMS / np.sqrt(np.mean(loud**2)))).astype(np.float32)  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":

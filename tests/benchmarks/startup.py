@@ -57,7 +57,7 @@ def measure(times: int) -> Startup:
             found.append((typer, libraries, helped, version))
             calls.append(_call(environ, port))
     medians = [median(column) for column in zip(*found[1:], strict=True)]
-    return Startup(*medians, {step: median(each[step] for each in calls[1:]) for step in (*STEPS, "exit")})
+    return Startup(*medians, {step: median(each[step] for each in calls[1:]) for step in (*STEPS, "exit")})  # type: ignore[arg-type, call-arg]
 
 
 def _write_configuration(folder: Path) -> Path:
@@ -76,7 +76,7 @@ def _run(command: tuple[str, ...], environ: dict[str, str]) -> float:
 
 
 def _call(environ: dict[str, str], configuration: Path) -> dict[str, float]:
-    begun, seen = time.perf_counter(), {}
+    begun, seen = time.perf_counter(), {}  # type: ignore[var-annotated]
     command = [*PROGRAM, "--config", str(configuration), *CALL]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None

@@ -92,7 +92,7 @@ class Peer:
         while True:
             frame = await track.recv()
             self.frames += 1
-            if not self.heard.is_set() and np.abs(frame.to_ndarray().astype(np.int32)).max() > LOUD:
+            if not self.heard.is_set() and np.abs(frame.to_ndarray().astype(np.int32)).max() > LOUD:  # type: ignore[union-attr]
                 self.marks["sound"] = time.monotonic()
                 self.heard.set()
 

@@ -52,7 +52,7 @@ def test_two_ports_are_connected_and_heard_sooner_than_two_of_stock_aiortc() -> 
 
     async def measure() -> dict[str, float]:
         async with MediaThread() as media:
-            found = [(await call_setup.stock.set_up(), await call_setup.connect_ports(media)) for _ in range(6)][1:]
+            found = [(await call_setup.stock.set_up(), await call_setup.connect_ports(media)) for _ in range(6)][1:]  # type: ignore[attr-defined]
         return {step: median(ours[step] for _, ours in found) / median(stock[step] for stock, _ in found) for step in found[0][0]}
 
     assert at_best(lambda: asyncio.run(measure()), str, lambda ratios: max(ratios.values()) < 1.0)
@@ -64,7 +64,7 @@ def test_a_whole_call_is_heard_as_soon_as_stock_aiortc_without_any_signaling(whe
     calls = call_setup.calls_in_one_process if where == "one process" else call_setup.calls_between_processes
 
     async def measure() -> call_setup.Setup:
-        anchor = [await call_setup.stock.set_up() for _ in range(3)]
+        anchor = [await call_setup.stock.set_up() for _ in range(3)]  # type: ignore[attr-defined]
         steps = await calls(3, 0.0)
         stock = {step: median(each[step] for each in anchor) for step in anchor[0]}
         return call_setup.Setup(stock, {}, {where: steps})

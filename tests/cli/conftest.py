@@ -89,7 +89,7 @@ class FakeCall:
 
     def enter(self, *states: State) -> None:
         for state in states:
-            self.details = replace(self.details, **{f"{state.value}_at": time.time()})
+            self.details = replace(self.details, **{f"{state.value}_at": time.time()})  # type: ignore[arg-type]
             if state is State.ESTABLISHED:
                 self.details = replace(self.details, codec="opus", pair="host")
             self._tell(state)

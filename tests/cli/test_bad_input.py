@@ -24,7 +24,7 @@ from jsonschema import Draft202012Validator
 
 from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.config import user_file
-from sinchphone.exchange.directory.directory import Device
+from sinchphone.exchange.directory.directory import Device  # type: ignore[attr-defined]
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.media.thread import MediaThread
@@ -226,14 +226,14 @@ def wrong_clock(folder: Path, seconds: float) -> dict[str, str]:
 
 @pytest.mark.parametrize("seconds", [3600, -3600])
 async def test_a_clock_that_is_off_by_an_hour_when_we_register_is_corrected(cloud: Env, own_exchange: Path, seconds: float) -> None:
-    done = await run("call", "echo", "--no-audio", "--max-duration", "1s", env=cloud | wrong_clock(own_exchange / "clock", seconds))
+    done = await run("call", "echo", "--no-audio", "--max-duration", "1s", env=cloud | wrong_clock(own_exchange / "clock", seconds))  # type: ignore[operator]
     assert done.code == 0, done  # we sign ourselves, with the time that the platform tells
 
 
 @pytest.mark.parametrize("seconds", [3600, -3600])
 async def test_a_clock_that_is_off_by_an_hour_for_a_registered_device_is_corrected(cloud: Env, own_exchange: Path, seconds: float) -> None:
     assert (await run("call", "echo", "--no-audio", "--max-duration", "1s", env=cloud)).code == 0
-    done = await run("call", "echo", "--no-audio", "--max-duration", "1s", env=cloud | wrong_clock(own_exchange / "clock", seconds))
+    done = await run("call", "echo", "--no-audio", "--max-duration", "1s", env=cloud | wrong_clock(own_exchange / "clock", seconds))  # type: ignore[operator]
     assert done.code == 0, done
 
 
@@ -562,7 +562,7 @@ async def test_a_home_that_isnt_there() -> None:
 async def test_a_state_folder_that_cant_be_written(own_exchange: Path, json_flag: tuple[str, ...]) -> None:
     (own_exchange / "a file").write_text("")  # root may write into any folder, but not into this
     env = {"XDG_STATE_HOME": str(own_exchange / "a file")}
-    (await run("call", "echo", "--no-audio", *json_flag, env=env)).refuses(14, "can't be used")
+    (await run("call", "echo", "--no-audio", *json_flag, env=env)).refuses(14, "can't be used")  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

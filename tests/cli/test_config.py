@@ -204,7 +204,7 @@ def fake_keyring(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str, str], s
     keyring.get_password = answer  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "keyring", keyring)
     monkeypatch.setitem(sys.modules, "keyring.errors", errors)
-    return errors.NoKeyringError  # type: ignore[attr-defined, no-any-return]
+    return errors.NoKeyringError  # type: ignore[no-any-return]
 
 
 def test_the_keyring_keeps_a_secret_for_each_application_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ ENDED = e.CallEnded(
     call_id="1",
     peer="bob",
     outbound=True,
-    cause="hung_up",
+    cause="hung_up",  # type: ignore[arg-type]
     ended_by="us",
     answered=True,
     setup_ms=300,
@@ -37,8 +37,8 @@ EVENTS: list[e.Event] = [
     e.ClientReady(user_id="ada", instance_id=None, environment="cloud", hosted_here=None),
     e.ClientReconnecting(reason="the network"),
     e.ClientFailed(message="bad token", hint=None),
-    e.CallOutgoing(call_id="1", peer="bob", domain="mxp", user_id="ada", environment="local", hosted_here=False),
-    e.CallIncoming(call_id="1", peer="bob", domain="pstn", headers={"x-topic": "tea"}),
+    e.CallOutgoing(call_id="1", peer="bob", domain="mxp", user_id="ada", environment="local", hosted_here=False),  # type: ignore[arg-type]
+    e.CallIncoming(call_id="1", peer="bob", domain="pstn", headers={"x-topic": "tea"}),  # type: ignore[arg-type]
     e.CallProgressing(call_id="1"),
     e.CallRinging(call_id="1"),
     e.CallAnswered(call_id="1", after_ms=400),
@@ -48,7 +48,7 @@ EVENTS: list[e.Event] = [
     e.DigitsSent(call_id="1", digits="1w2#"),
     e.DigitReceived(call_id="1", digit="*", duration_ms=120),
     ENDED,
-    dataclasses.replace(ENDED, cause="denied", code=486, sip=e.SipFailure(code=486, reason="Busy Here")),
+    dataclasses.replace(ENDED, cause="denied", code=486, sip=e.SipFailure(code=486, reason="Busy Here")),  # type: ignore[arg-type]
     dataclasses.replace(ENDED, cause=None, ended_by=None, setup_ms=None, duration_ms=None),
     e.PlayStarted(call_id="1", path="a.wav"),
     e.PlayFinished(call_id="1", path="a.wav", last=True),

@@ -11,7 +11,7 @@ ENDED = e.CallEnded(
     call_id="1",
     peer="bob",
     outbound=True,
-    cause="hung_up",
+    cause="hung_up",  # type: ignore[arg-type]
     ended_by="us",
     answered=True,
     setup_ms=300,
@@ -34,7 +34,7 @@ def written(*events: e.Event, **options: bool) -> tuple[str, str]:
 def test_a_call_reads_like_this() -> None:
     out, err = written(
         e.ClientReady(user_id="ada", instance_id="1", environment="local", hosted_here=True),
-        e.CallOutgoing(call_id="1", peer="echo", domain="mxp", user_id="ada", environment="local", hosted_here=True),
+        e.CallOutgoing(call_id="1", peer="echo", domain="mxp", user_id="ada", environment="local", hosted_here=True),  # type: ignore[arg-type]
         e.CallProgressing(call_id="1"),
         e.CallRinging(call_id="1"),
         e.CallAnswered(call_id="1", after_ms=412),
@@ -75,7 +75,7 @@ def test_a_call_that_never_was_has_no_duration() -> None:
         call_id="1",
         peer="bob",
         outbound=True,
-        cause="denied",
+        cause="denied",  # type: ignore[arg-type]
         ended_by="peer",
         answered=False,
         setup_ms=None,
@@ -89,15 +89,15 @@ def test_a_call_that_never_was_has_no_duration() -> None:
 
 def hostile_events() -> list[e.Event]:
     return [
-        e.CallIncoming(call_id="1", peer=HOSTILE, domain="mxp", headers={}),
-        e.CallOutgoing(call_id="1", peer=HOSTILE, domain="mxp", user_id=HOSTILE, environment="local", hosted_here=False),
+        e.CallIncoming(call_id="1", peer=HOSTILE, domain="mxp", headers={}),  # type: ignore[arg-type]
+        e.CallOutgoing(call_id="1", peer=HOSTILE, domain="mxp", user_id=HOSTILE, environment="local", hosted_here=False),  # type: ignore[arg-type]
         e.CallEstablished(call_id="1", setup_ms=1, codec=HOSTILE, pair=HOSTILE),
         e.DigitReceived(call_id="1", digit=HOSTILE, duration_ms=100),
         e.CallEnded(
             call_id="1",
             peer=HOSTILE,
             outbound=False,
-            cause="failure",
+            cause="failure",  # type: ignore[arg-type]
             ended_by="peer",
             answered=False,
             setup_ms=None,

@@ -25,4 +25,4 @@ def test_the_exit_codes_on_the_page_are_those_of_the_enum() -> None:
     table = regions((DOCS / "exit-codes.md").read_text())["exit codes"]
     codes = re.findall(r"^\| (\d+) \| (.+) \|$", table, re.MULTILINE)
     assert len(codes) > 15
-    assert all(ExitCode(int(code)).meaning == meaning for code, meaning in codes)
+    assert all(ExitCode(int(code)).meaning == meaning for code, meaning in codes)  # type: ignore[call-arg]

@@ -89,12 +89,12 @@ class PhoneCall:
                 await self.changed.wait()
         return found[-1]
 
-    async def over(self) -> sip.Refused | sip.SipEnded:
+    async def over(self) -> sip.Refused | sip.SipEnded:  # type: ignore[name-defined]
         async with asyncio.timeout(LIMIT_S):
             while not (self.events and isinstance(self.events[-1], sip.Refused | sip.SipEnded)):
                 self.changed.clear()
                 await self.changed.wait()
-        return self.events[-1]  # type: ignore[no-any-return]
+        return self.events[-1]
 
     async def heard(self, digits: str) -> None:
         async with asyncio.timeout(LIMIT_S):

@@ -106,4 +106,4 @@ async def test_a_number_without_a_caller_id_is_refused_with_the_platforms_rule_a
         details = await steps.end_of(await alice.call_phone(f"{NUMBER}01"))
         raise details.error
     assert code_of_error(refused.value) is ExitCode.FORBIDDEN
-    assert refused.value.hint
+    assert refused.value.hint  # type: ignore[attr-defined]

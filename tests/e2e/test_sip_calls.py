@@ -59,7 +59,7 @@ class Street:
         """Conversations and SIP calls that aren't over."""
         exchange = self.local._exchange
         assert exchange is not None and exchange.gateway is not None
-        runtime = exchange.gateway._runtime
+        runtime = exchange.gateway._runtime  # type: ignore[attr-defined]
         if runtime is None:
             return 0, 0
         backends, sides = runtime.context.media_backends._made.values(), runtime._agents._sides.values()
@@ -304,7 +304,7 @@ async def test_a_user_calls_a_registered_phone_by_its_name_or_address(street: St
     desk, alice = await street.sip_phone(), await street.lines.phone("alice")
     await street.register("desk", desk)
     for place in (lambda: alice.call_user("desk"), lambda: alice.call_sip(f"desk@{street.at}")):
-        call = await place()
+        call = await place()  # type: ignore[no-untyped-call]
         incoming = await desk.next_call()
         assert incoming.sip.remote.uri.user == "alice"
         await desk.answer(incoming)

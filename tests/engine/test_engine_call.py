@@ -149,7 +149,7 @@ class Stage:
             peer="bob",
             domain=Domain.MXP,
             channel=self.channel,
-            ports=self,
+            ports=self,  # type: ignore[arg-type]
             port_options=PortOptions(),
             sound=self.sound,
             place=None if invite else self.place,

@@ -25,7 +25,7 @@ async def test_a_given_token_and_a_token_source_are_used_as_they_are() -> None:
 @pytest.mark.parametrize("proofs", [{}, {"secret": SECRET, "token": "a.b.c"}])
 def test_exactly_one_proof_is_needed(proofs: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
-        Cloud("key", **proofs)
+        Cloud("key", **proofs)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

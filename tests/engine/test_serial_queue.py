@@ -16,7 +16,7 @@ async def test_work_is_done_in_order_and_an_error_doesnt_stop_it() -> None:
         done.append(number)
 
     for number in range(4):
-        queue.put(lambda number=number: work(number))
+        queue.put(lambda number=number: work(number))  # type: ignore[misc]
     running = asyncio.ensure_future(queue.run())
     assert await queue.drain(10.0)
     assert done == [0, 2, 3]

@@ -10,7 +10,7 @@ import wave
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import answering_bot
+import answering_bot  # type: ignore[import-not-found]
 import numpy as np
 import pytest
 

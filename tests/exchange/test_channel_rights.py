@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.exchange.calls.parties import AFTERWARDS_SECONDS, MAX_CALL_SECONDS, CallParties
+from sinchphone.exchange.calls.parties import AFTERWARDS_SECONDS, MAX_CALL_SECONDS, CallParties  # type: ignore[attr-defined]
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.server import Exchange
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
@@ -74,7 +74,7 @@ async def test_attack_an_end_of_one_call_speaks_in_another(phone: Any) -> None:
     assert await status_of_publish(mallory, "signal", channel, f"10 {other} - 0 1 AAAA") == 200
     assert await status_of_publish(mallory, "signal", channel, f"10 {call_id} - 0 1 AAAA") == 403
     assert await status_of_publish(mallory, "signal", ada.profile["signalChannel"], f"10 {other} - 0 1 AAAA") == 403
-    for garbage in ("", "x", [], {"a": 1}, f"11 {call_id} - 0 1 AAAA", f"10 {call_id} - 0 1 AAAA transport"):
+    for garbage in ("", "x", [], {"a": 1}, f"11 {call_id} - 0 1 AAAA", f"10 {call_id} - 0 1 AAAA transport"):  # type: ignore[var-annotated]
         assert await status_of_publish(ada, "signal", channel, garbage) == 403
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sinchphone.errors import MediaError
-from sinchphone.exchange.calls.line import Answerer, Line
+from sinchphone.exchange.calls.line import Answerer, Line  # type: ignore[attr-defined]
 from sinchphone.exchange.destinations.gateway import GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.refusals import RefusedError

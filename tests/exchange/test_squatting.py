@@ -13,7 +13,7 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store
 from sinchphone.signaling.dialect import IdentityKind, Recipient
-from sinchphone.signaling.ocra.registration import Software
+from sinchphone.signaling.ocra.registration import Software  # type: ignore[attr-defined]
 
 PASSWORD = "not-a-secret"
 NOW = 1_795_248_000.0

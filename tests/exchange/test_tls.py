@@ -75,7 +75,7 @@ def test_attack_an_authority_whose_key_was_stolen_vouches_for_nobody_else(tmp_pa
     assert authority is not None
     for name, taken in (("localhost", True), ("127.9.9.9", True), ("bank.example", False), ("192.0.2.7", False)):
         forged = tls._make_server(authority, [name], NOW)
-        verifier = PolicyBuilder().store(Store([authority.certificate])).build_server_verifier(tls._general_name(name))
+        verifier = PolicyBuilder().store(Store([authority.certificate])).build_server_verifier(tls._general_name(name))  # type: ignore[arg-type]
         try:
             verifier.verify(forged.certificate, [])
         except VerificationError:

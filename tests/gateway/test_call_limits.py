@@ -29,7 +29,7 @@ class OpenCalls(CallControl):
 
 async def refusals(count: int, **more: Any) -> list[int]:
     """The statuses of those of so many calls from one address that are refused."""
-    control, orders = OpenCalls(), []
+    control, orders = OpenCalls(), []  # type: ignore[var-annotated]
     nobody: Any = None
     for at in range(count):
         facts = SipCallFacts(

@@ -39,7 +39,7 @@ async def test_pubnubs_own_sdk_subscribes_and_publishes_over_tls(pubnub_python: 
 
         async def fact() -> Any:
             async with asyncio.timeout(60):
-                line = await process.stdout.readline()
+                line = await process.stdout.readline()  # type: ignore[union-attr]
             assert line, "the SDK's program ended"
             return json.loads(line)
 

@@ -183,7 +183,7 @@ def test_no_portaudio_library_is_said_with_what_to_install(monkeypatch: pytest.M
 
 def test_a_headset_plugged_in_later_is_found(portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(devices.time, "monotonic", lambda: now)
+    monkeypatch.setattr(devices.time, "monotonic", lambda: now)  # type: ignore[attr-defined]
     list_devices()
     assert portaudio.scans == 1
     now += 60
@@ -193,7 +193,7 @@ def test_a_headset_plugged_in_later_is_found(portaudio: FakePortAudio, monkeypat
 
 def test_devices_are_never_scanned_again_while_a_stream_is_open(portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(devices.time, "monotonic", lambda: now)
+    monkeypatch.setattr(devices.time, "monotonic", lambda: now)  # type: ignore[attr-defined]
     stream = Microphone(find_device("mic2", Direction.INPUT), lambda _: None, quiet)
     stream.open()
     now += 60
@@ -362,12 +362,12 @@ def test_a_list_is_not_forgotten_while_a_stream_is_open(portaudio: FakePortAudio
     ],
 )
 def test_names_are_the_same_however_their_letters_are_put_together(name: str, wanted: str) -> None:
-    device = devices.Device(0, name, "ALSA", 1, 1)
+    device = devices.Device(0, name, "ALSA", 1, 1)  # type: ignore[attr-defined]
     assert devices.find_device(wanted, devices.Direction.INPUT, (device,)) is device
 
 
 def test_a_name_that_is_not_utf_8_is_listed_found_and_can_be_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = pytest.importorskip("sounddevice", exc_type=OSError)
+    real = pytest.importorskip("sounddevice", exc_type=OSError)  # type: ignore[arg-type]
     kept = [real._ffi.new("char[]", name) for name in (b"Kopfh\xf6rer", b"mic")]
     infos = [real._ffi.new("PaDeviceInfo *", {"structVersion": 2, "name": name, "maxInputChannels": 1}) for name in kept]
     host = real._ffi.new("PaHostApiInfo *", {"structVersion": 1, "name": kept[1], "deviceCount": 2})

@@ -167,7 +167,7 @@ def test_a_file_that_says_its_length_and_is_cut_short_still_says_so(tmp_path: Pa
 def test_an_m4a_on_standard_input_is_whole(tmp_path: Path, standard_input: Any) -> None:
     with av.open(io.BytesIO(encoded("ipod", "aac"))) as source, av.open(str(tmp_path / "fast.m4a"), "w", options=FAST_START) as target:
         stream = target.add_stream_from_template(source.streams.audio[0])
-        for packet in source.demux():
+        for packet in source.demux():  # type: ignore[union-attr]
             if packet.dts is not None:
                 packet.stream = stream
                 target.mux(packet)

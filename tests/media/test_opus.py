@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def rms(sound: Samples) -> float:
     return float(np.sqrt(np.mean(sound.astype(float) ** 2)))
 
 
-def test_a_tone_comes_back_at_its_level_and_frequency():
+def test_a_tone_comes_back_at_its_level_and_frequency() -> None:
     decoder = Decoder()
     result = np.concatenate([decoder.decode(p) for p in encoded(tone(440, 50))])[-24_000:]
     spectrum = np.abs(np.fft.rfft(result))
@@ -51,7 +52,7 @@ def test_a_tone_comes_back_at_its_level_and_frequency():
     assert rms(result) == pytest.approx(8000 / np.sqrt(2), rel=0.03)
 
 
-def test_the_bit_rate_is_kept_and_can_be_changed():
+def test_the_bit_rate_is_kept_and_can_be_changed() -> None:
     sound, sizes = syllables(200), []
     encoder = Encoder()
     for bitrate in (40_000, 16_000):
@@ -61,20 +62,20 @@ def test_the_bit_rate_is_kept_and_can_be_changed():
     assert sizes[1] < 0.7 * sizes[0]
 
 
-def test_a_packet_says_how_long_it_is():
+def test_a_packet_says_how_long_it_is() -> None:
     assert {packet_samples(p) for p in encoded(tone(440, 3))} == {FRAME_SAMPLES}
     encoder = Encoder()
     assert packet_samples(encoder.encode(silence(480))) == 480
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x03", b"\xff\xff" * 3, b"\x7b\x3f"])
-def test_what_is_no_packet_has_no_samples_and_is_refused(payload: bytes):
+def test_what_is_no_packet_has_no_samples_and_is_refused(payload: bytes) -> None:
     assert packet_samples(payload) == 0
     with pytest.raises(MediaError):
         Decoder().decode(payload)
 
 
-def test_concealment_is_as_long_as_asked_for_and_carries_on_the_tone():
+def test_concealment_is_as_long_as_asked_for_and_carries_on_the_tone() -> None:
     decoder = Decoder()
     for p in encoded(tone(440, 20)):
         decoder.decode(p)
@@ -86,7 +87,7 @@ def test_concealment_is_as_long_as_asked_for_and_carries_on_the_tone():
     assert rms(decoder.conceal(960)) > 2000
 
 
-def test_concealment_before_any_packet_is_silence():
+def test_concealment_before_any_packet_is_silence() -> None:
     assert not decoder_noise(Decoder().conceal(960))
 
 
@@ -94,7 +95,7 @@ def decoder_noise(sound: Samples) -> bool:
     return bool(np.abs(sound).max() > 1)
 
 
-def test_a_lost_frame_is_rebuilt_from_the_copy_in_the_next_packet_much_better_than_made_up():
+def test_a_lost_frame_is_rebuilt_from_the_copy_in_the_next_packet_much_better_than_made_up() -> None:
     sound = syllables(100)
     packets = encoded(sound, fec=True)
     errors: dict[str, float] = {"recover": 0.0, "conceal": 0.0}
@@ -113,7 +114,7 @@ def test_a_lost_frame_is_rebuilt_from_the_copy_in_the_next_packet_much_better_th
     assert errors["recover"] < 0.5 * errors["conceal"]
 
 
-def test_the_end_of_a_lost_frame_is_the_end_of_the_whole_rebuilt_frame():
+def test_the_end_of_a_lost_frame_is_the_end_of_the_whole_rebuilt_frame() -> None:
     packets = encoded(syllables(60), fec=True)
     lost = next(i for i in range(20, 59) if has_fec(packets[i + 1]))
     whole, end = Decoder(), Decoder()
@@ -123,12 +124,12 @@ def test_the_end_of_a_lost_frame_is_the_end_of_the_whole_rebuilt_frame():
     assert np.array_equal(whole.recover(packets[lost + 1], 960)[-480:], end.recover(packets[lost + 1], 480))
 
 
-def test_copies_are_carried_only_when_they_are_asked_for():
+def test_copies_are_carried_only_when_they_are_asked_for() -> None:
     assert not any(has_fec(p) for p in encoded(syllables(100)))
     assert sum(has_fec(p) for p in encoded(syllables(100), fec=True)) > 40
 
 
-def test_copies_are_seen_where_libopus_itself_sees_them():
+def test_copies_are_seen_where_libopus_itself_sees_them() -> None:
     library = opus._library()
     if not hasattr(library, "opus_packet_has_lbrr"):
         pytest.skip("this libopus is older than the function to compare with")
@@ -138,7 +139,7 @@ def test_copies_are_seen_where_libopus_itself_sees_them():
 
 @settings(max_examples=500, deadline=None)
 @given(st.binary(max_size=60))
-def test_copies_in_any_one_frame_packet_are_seen_where_libopus_sees_them(payload: bytes):
+def test_copies_in_any_one_frame_packet_are_seen_where_libopus_sees_them(payload: bytes) -> None:
     library = opus._library()
     if not hasattr(library, "opus_packet_has_lbrr"):
         pytest.skip("this libopus is older than the function to compare with")
@@ -148,7 +149,7 @@ def test_copies_in_any_one_frame_packet_are_seen_where_libopus_sees_them(payload
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=8))
-def test_any_bytes_decode_to_what_they_promise_or_raise_a_media_error(payloads: list[bytes]):
+def test_any_bytes_decode_to_what_they_promise_or_raise_a_media_error(payloads: list[bytes]) -> None:
     decoder = Decoder()
     for payload in payloads:
         with contextlib.suppress(MediaError):
@@ -158,27 +159,27 @@ def test_any_bytes_decode_to_what_they_promise_or_raise_a_media_error(payloads: 
         assert len(decoder.conceal(480)) == 480
 
 
-def test_a_frame_that_opus_has_no_length_for_is_an_error_with_the_librarys_words():
+def test_a_frame_that_opus_has_no_length_for_is_an_error_with_the_librarys_words() -> None:
     with pytest.raises(MediaError, match="libopus: invalid argument"):
         Encoder().encode(silence(961))
 
 
-def test_the_library_comes_without_importing_av():
+def test_the_library_comes_without_importing_av() -> None:
     code = "import sys, sinchphone.media.codecs.opus as o; o.Decoder(); assert 'av' not in sys.modules"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 0, result.stderr
 
 
 @pytest.fixture
-def no_library_known():
+def no_library_known() -> Any:
     opus._library.cache_clear()
     yield
     opus._library.cache_clear()
 
 
 @pytest.mark.usefixtures("no_library_known")
-def test_without_any_libopus_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(opus.importlib.util, "find_spec", lambda name: None)
+def test_without_any_libopus_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opus.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
     with pytest.raises(MediaError) as caught:
         Decoder()
@@ -186,7 +187,7 @@ def test_without_any_libopus_the_error_says_what_to_install(monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("no_library_known")
-def test_a_file_that_is_not_libopus_is_passed_over_for_the_systems_library(monkeypatch: pytest.MonkeyPatch, tmp_path):
+def test_a_file_that_is_not_libopus_is_passed_over_for_the_systems_library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     real = opus._library()._name
     opus._library.cache_clear()
     (tmp_path / "av.libs").mkdir()
@@ -196,7 +197,7 @@ def test_a_file_that_is_not_libopus_is_passed_over_for_the_systems_library(monke
     class Spec:
         origin = str(tmp_path / "av" / "__init__.py")
 
-    monkeypatch.setattr(opus.importlib.util, "find_spec", lambda name: Spec)
+    monkeypatch.setattr(opus.importlib.util, "find_spec", lambda name: Spec)  # type: ignore[attr-defined]
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: real)
     assert packet_samples(Encoder().encode(silence())) == FRAME_SAMPLES
 
@@ -218,7 +219,7 @@ def test_a_libopus_that_only_pyav_knows_the_way_to_is_found_once_pyav_is_importe
     library = tmp_path / "prefix" / "libopus.so.0"
     library.parent.mkdir()
     command = ["cc", "-shared", "-Wl,-soname,libopus.so.0", "-Wl,--no-as-needed", f"-Wl,-rpath,{real.parent}", "-o", library, real]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=60)  # type: ignore[arg-type]
     package = tmp_path / "site" / "av"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(f"import ctypes; ctypes.CDLL({str(library)!r})")

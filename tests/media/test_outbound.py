@@ -280,7 +280,7 @@ def test_a_bit_rate_that_the_peer_limits_is_kept_to() -> None:
     octets = []
     for limit in (12_000, None):
         wire, tone = LossyWire(Agreement(OPUS, 96, {}, opus=OpusWishes(fec=True, max_bitrate=limit))), Sine(500)
-        wire.each(100, lambda _, wire=wire, tone=tone: wire.out.send(tone.pull()))
+        wire.each(100, lambda _, wire=wire, tone=tone: wire.out.send(tone.pull()))  # type: ignore[misc]
         octets.append(sum(len(packet.payload) for packet in wire.sent[50:]))
     assert octets[0] * 8 < 15_000 < 36_000 < octets[1] * 8
 
@@ -309,7 +309,7 @@ def test_sound_from_before_a_digit_is_not_repeated_after_it() -> None:
     wire = LossyWire()
     wire.lose(0.08)
     wire.out.suspended = True
-    wire.each(7, lambda number: (wire.out.send(silence()), wire.out.event(EventPacket(b"\x05\x0a\x00\xa0", 1, number == 0))))
+    wire.each(7, lambda number: (wire.out.send(silence()), wire.out.event(EventPacket(b"\x05\x0a\x00\xa0", 1, number == 0))))  # type: ignore[func-returns-value]
     wire.out.suspended = False
     wire.talk(2)
     assert [packet.payload_type for packet in wire.sent[-10:]] == [RED, *[101] * 7, 111, RED]

@@ -88,7 +88,7 @@ def test_what_is_heard_goes_to_a_descriptor_and_a_reader_that_leaves_is_told_onc
     reading, writing = os.pipe()
     told: list[SoundEvent] = []
     came = threading.Event()
-    pipe = PipeOut(f"fd:{writing}", lambda event: (told.append(event), came.set())[0])
+    pipe = PipeOut(f"fd:{writing}", lambda event: (told.append(event), came.set())[0])  # type: ignore[func-returns-value]
     pipe.open()
     os.close(writing)
     sound = counting(3000)

@@ -3,6 +3,7 @@
 import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ class Path:
 
 
 def listen(
-    payloads: list[bytes], path: Path | None = None, *, block: int = 480, ppm: float = 0.0, phase: float = 0.0013, decoder=None
+    payloads: list[bytes], path: Path | None = None, *, block: int = 480, ppm: float = 0.0, phase: float = 0.0013, decoder: Any = None
 ) -> Listening:
     clock = [0.0]
     receiver = Receiver(decoder or Decoder(), clock=lambda: clock[0])
@@ -143,7 +144,7 @@ def rms(sound: Samples) -> float:
 
 
 @pytest.mark.parametrize("block", [256, 441, 480, 512, 960, 1024, 1056])
-def test_a_clean_line_plays_the_tone_as_it_was_after_a_short_delay(packets: list[bytes], block: int):
+def test_a_clean_line_plays_the_tone_as_it_was_after_a_short_delay(packets: list[bytes], block: int) -> None:
     heard = listen(packets, block=block)
     assert min(tone_share(heard.settled())) > 0.99
     assert rms(heard.settled()) == pytest.approx(8000 / np.sqrt(2), rel=0.02)
@@ -156,7 +157,7 @@ def test_a_clean_line_plays_the_tone_as_it_was_after_a_short_delay(packets: list
 
 @pytest.mark.parametrize("block", [441, 480, 960, 1000, 1024, 1920, 2048])
 @pytest.mark.parametrize("phase", [0.004, 0.010, 0.016, 0.019])
-def test_whenever_and_however_much_is_asked_for_a_good_line_goes_on_as_it_was(packets: list[bytes], block: int, phase: float):
+def test_whenever_and_however_much_is_asked_for_a_good_line_goes_on_as_it_was(packets: list[bytes], block: int, phase: float) -> None:
     """Trap: blocks of 20 ms that were asked for 15 ms after each packet had an eighth of their sound made up, for ever."""
     heard = listen(packets * 2, Path(jitter=0.002), block=block, phase=phase, ppm=50)
     assert np.mean(tone_share(heard.settled())) > 0.98
@@ -164,7 +165,7 @@ def test_whenever_and_however_much_is_asked_for_a_good_line_goes_on_as_it_was(pa
     assert heard.stats.packets_late == 0
 
 
-def test_sound_that_is_always_ahead_when_a_packet_is_asked_for_is_left_out(packets: list[bytes]):
+def test_sound_that_is_always_ahead_when_a_packet_is_asked_for_is_left_out(packets: list[bytes]) -> None:
     clock = [0.0]
     receiver = Receiver(Decoder(), clock=lambda: clock[0])
     ahead = []
@@ -180,7 +181,7 @@ def test_sound_that_is_always_ahead_when_a_packet_is_asked_for_is_left_out(packe
 
 
 @pytest.mark.parametrize(("loss", "share", "worst"), [(0.05, 0.98, 0.5), (0.10, 0.97, 0.5), (0.20, 0.93, 0.2)])
-def test_under_loss_the_tone_goes_on(packets: list[bytes], loss: float, share: float, worst: float):
+def test_under_loss_the_tone_goes_on(packets: list[bytes], loss: float, share: float, worst: float) -> None:
     heard = listen(packets, Path(loss=loss))
     shares = tone_share(heard.settled())
     assert np.mean(shares) > share
@@ -191,7 +192,7 @@ def test_under_loss_the_tone_goes_on(packets: list[bytes], loss: float, share: f
 
 
 @pytest.mark.parametrize("block", [480, 960])
-def test_one_lost_packet_costs_one_concealed_frame_and_nothing_after_it(packets: list[bytes], block: int):
+def test_one_lost_packet_costs_one_concealed_frame_and_nothing_after_it(packets: list[bytes], block: int) -> None:
     heard = listen(packets, Path(lost={250}), block=block)
     assert heard.stats.concealed_samples == FRAME_SAMPLES
     assert heard.stats.packets_late == heard.stats.packets_skipped == 0
@@ -199,14 +200,14 @@ def test_one_lost_packet_costs_one_concealed_frame_and_nothing_after_it(packets:
     assert heard.delays_ms[-1] == pytest.approx(heard.delays_ms[200], abs=0.1)
 
 
-def test_after_a_lost_packet_the_next_ones_are_decoded_in_their_turn():
+def test_after_a_lost_packet_the_next_ones_are_decoded_in_their_turn() -> None:
     heard = listen([b"%d" % (100 + i) for i in range(100)], Path(lost={50}), decoder=Counted())
     values = [int(v) for v in heard.sound[heard.sound != 0]]
     runs = [v for i, v in enumerate(values) if i == 0 or values[i - 1] != v]
     assert runs == [*range(100, 150), 7, *range(151, runs[-1] + 1)]
 
 
-def test_a_lost_frame_is_rebuilt_from_the_copy_once_losses_are_seen():
+def test_a_lost_frame_is_rebuilt_from_the_copy_once_losses_are_seen() -> None:
     payloads = [b"+%d" % (100 + i) for i in range(400)]
     lost = set(range(20, 400, 7))
     heard = listen(payloads, Path(lost=lost), decoder=Counted())
@@ -217,7 +218,7 @@ def test_a_lost_frame_is_rebuilt_from_the_copy_once_losses_are_seen():
     assert heard.concealed_share < 0.02
 
 
-def test_copies_make_lossy_speech_resemble_the_clean_one_more():
+def test_copies_make_lossy_speech_resemble_the_clean_one_more() -> None:
     payloads = encoded(syllables(500), fec=True)
     path = Path(loss=0.1)
     heard = listen(payloads, path)
@@ -235,7 +236,7 @@ class _Deaf(Decoder):
 
 @pytest.mark.parametrize("block", [480, 960])
 @pytest.mark.parametrize("in_order", [True, False])
-def test_jitter_of_40_ms_is_ridden_out_with_as_much_delay(packets: list[bytes], in_order: bool, block: int):
+def test_jitter_of_40_ms_is_ridden_out_with_as_much_delay(packets: list[bytes], in_order: bool, block: int) -> None:
     heard = listen(packets, Path(jitter=0.040, in_order=in_order), block=block)
     assert np.mean(tone_share(heard.settled())) > 0.98
     assert heard.concealed_share < 0.01
@@ -244,12 +245,12 @@ def test_jitter_of_40_ms_is_ridden_out_with_as_much_delay(packets: list[bytes], 
     assert 5 < heard.stats.jitter_ms < 30
 
 
-def test_loss_and_jitter_together_still_leave_the_tone(packets: list[bytes]):
+def test_loss_and_jitter_together_still_leave_the_tone(packets: list[bytes]) -> None:
     heard = listen(packets, Path(loss=0.05, jitter=0.040))
     assert np.mean(tone_share(heard.settled())) > 0.97
 
 
-def test_doubles_are_played_once(packets: list[bytes]):
+def test_doubles_are_played_once(packets: list[bytes]) -> None:
     heard = listen(packets, Path(doubles=True))
     assert min(tone_share(heard.settled())) > 0.99
     assert heard.stats.concealed_samples == 0
@@ -257,7 +258,7 @@ def test_doubles_are_played_once(packets: list[bytes]):
 
 @pytest.mark.parametrize("block", [480, 960])
 @pytest.mark.parametrize("ppm", [-500, 500])
-def test_a_clock_that_is_off_by_500_ppm_costs_neither_sound_nor_delay(packets: list[bytes], ppm: float, block: int):
+def test_a_clock_that_is_off_by_500_ppm_costs_neither_sound_nor_delay(packets: list[bytes], ppm: float, block: int) -> None:
     heard = listen(packets * 3, ppm=ppm, block=block)
     assert np.mean(tone_share(heard.settled())) > 0.98
     assert heard.concealed_share < 0.001
@@ -297,16 +298,16 @@ class Line:
 
 
 @pytest.mark.parametrize("jump", [48_000 * 600, -48_000 * 600, -48_000 // 2, 40_000, 0x7FFFFFFF])
-def test_a_time_stamp_jump_costs_a_tenth_of_a_second_at_most(packets: list[bytes], jump: int):
+def test_a_time_stamp_jump_costs_a_tenth_of_a_second_at_most(packets: list[bytes], jump: int) -> None:
     line = Line(packets)
     line.talk(100)
     line.timestamp += jump
     line.talk(10)
     assert min(tone_share(line.talk(100))) > 0.98
-    assert line.receiver.stats().delay_ms < 50
+    assert line.receiver.stats().delay_ms < 50  # type: ignore[operator]
 
 
-def test_a_sender_that_starts_anew_is_heard_at_once(packets: list[bytes]):
+def test_a_sender_that_starts_anew_is_heard_at_once(packets: list[bytes]) -> None:
     line = Line(packets)
     line.talk(100)
     line.sequence, line.timestamp, line.sent = 40_000, 3_000_000_000, 0
@@ -317,7 +318,7 @@ def test_a_sender_that_starts_anew_is_heard_at_once(packets: list[bytes]):
     assert stats.bad_packets == 0
 
 
-def test_a_sender_that_saves_its_breath_in_pauses_is_heard_from_the_first_syllable_and_the_room_goes_on():
+def test_a_sender_that_saves_its_breath_in_pauses_is_heard_from_the_first_syllable_and_the_room_goes_on() -> None:
     """Opus DTX (RFC 7587 3.1.3): in a pause a packet comes every 400 ms at most, and the time stamps go on."""
     noise = np.random.default_rng(1).normal(0, 60, 150 * FRAME_SAMPLES).astype(np.int16)
     said = np.concatenate([syllables(150), noise, tone(150)])
@@ -345,7 +346,7 @@ def test_a_sender_that_saves_its_breath_in_pauses_is_heard_from_the_first_syllab
 
 
 @pytest.mark.parametrize("time_stamps_go_on", [True, False])
-def test_after_a_long_silence_sound_resumes_with_a_short_delay(packets: list[bytes], time_stamps_go_on: bool):
+def test_after_a_long_silence_sound_resumes_with_a_short_delay(packets: list[bytes], time_stamps_go_on: bool) -> None:
     line = Line(packets)
     line.talk(100)
     quiet = line.listen(3000)
@@ -355,10 +356,10 @@ def test_after_a_long_silence_sound_resumes_with_a_short_delay(packets: list[byt
     assert min(tone_share(line.talk(100))) > 0.98
     stats = line.receiver.stats()
     assert stats.concealed_samples <= 1.1 * RATE
-    assert stats.delay_ms < 50
+    assert stats.delay_ms < 50  # type: ignore[operator]
 
 
-def test_a_stall_of_the_network_is_caught_up_within_two_seconds(packets: list[bytes]):
+def test_a_stall_of_the_network_is_caught_up_within_two_seconds(packets: list[bytes]) -> None:
     line = Line(packets)
     line.talk(100)
     line.listen(30)
@@ -369,14 +370,14 @@ def test_a_stall_of_the_network_is_caught_up_within_two_seconds(packets: list[by
         line.sent += 1
     line.talk(100)
     assert min(tone_share(line.talk(100))) > 0.98
-    assert line.receiver.stats().delay_ms < 50
+    assert line.receiver.stats().delay_ms < 50  # type: ignore[operator]
 
 
 HOSTILE = [b"", b"\x00", b"\x03", b"\xff" * 40, b"\x7b\x3f", bytes(MAX_PAYLOAD_BYTES + 1), b"\x78" + bytes(range(256)) * 4]
 
 
 @pytest.mark.parametrize("payload", HOSTILE)
-def test_a_hostile_packet_costs_a_frame_and_the_sound_goes_on(packets: list[bytes], payload: bytes):
+def test_a_hostile_packet_costs_a_frame_and_the_sound_goes_on(packets: list[bytes], payload: bytes) -> None:
     line = Line(packets)
     line.talk(100)
     line.push(payload)
@@ -388,7 +389,7 @@ def test_a_hostile_packet_costs_a_frame_and_the_sound_goes_on(packets: list[byte
 
 
 @pytest.mark.parametrize("payload", [b"", b"\xff" * 40, bytes(MAX_PAYLOAD_BYTES + 1)])
-def test_what_is_no_packet_is_counted_as_bad(packets: list[bytes], payload: bytes):
+def test_what_is_no_packet_is_counted_as_bad(packets: list[bytes], payload: bytes) -> None:
     line = Line(packets)
     line.talk(10)
     line.push(payload)
@@ -396,7 +397,7 @@ def test_what_is_no_packet_is_counted_as_bad(packets: list[bytes], payload: byte
     assert (stats.packets_received, stats.bad_packets) == (11, 1)
 
 
-def test_a_stray_packet_between_two_good_ones_is_not_heard(packets: list[bytes]):
+def test_a_stray_packet_between_two_good_ones_is_not_heard(packets: list[bytes]) -> None:
     line = Line(packets)
     line.talk(100)
     for k in range(50):
@@ -406,14 +407,14 @@ def test_a_stray_packet_between_two_good_ones_is_not_heard(packets: list[bytes])
     assert line.receiver.stats().bad_packets == 50
 
 
-def test_before_the_first_packet_there_is_silence_that_counts_as_nothing():
+def test_before_the_first_packet_there_is_silence_that_counts_as_nothing() -> None:
     receiver = Receiver(Decoder(), clock=lambda: 0.0)
     assert not receiver.pull(1000).any()
     stats = receiver.stats()
     assert (stats.played_samples, stats.concealed_samples, stats.delay_ms, stats.jitter_ms) == (0, 0, None, None)
 
 
-def test_sound_that_is_pulled_belongs_to_whoever_pulled_it(packets: list[bytes]):
+def test_sound_that_is_pulled_belongs_to_whoever_pulled_it(packets: list[bytes]) -> None:
     line = Line(packets)
     line.talk(10)
     first = line.receiver.pull(100)
@@ -421,7 +422,7 @@ def test_sound_that_is_pulled_belongs_to_whoever_pulled_it(packets: list[bytes])
     assert line.listen(1).any()
 
 
-def test_a_decoder_that_fails_at_everything_gives_silence():
+def test_a_decoder_that_fails_at_everything_gives_silence() -> None:
     class Broken(Counted):
         def decode(self, payload: bytes) -> Samples:
             raise MediaError("no")
@@ -439,7 +440,7 @@ def test_a_decoder_that_fails_at_everything_gives_silence():
     assert heard.stats().bad_packets > 0
 
 
-def test_nobody_pulls_and_memory_stays_bounded(packets: list[bytes]):
+def test_nobody_pulls_and_memory_stays_bounded(packets: list[bytes]) -> None:
     line = Line(packets)
     for i in range(4 * MAX_PACKETS):
         line.receiver.push(i, i * FRAME_SAMPLES, packets[0], i * FRAME_S)
@@ -449,7 +450,7 @@ def test_nobody_pulls_and_memory_stays_bounded(packets: list[bytes]):
     assert len(line.receiver._ahead) < 6000
 
 
-def test_two_threads_push_and_pull_at_once(packets: list[bytes]):
+def test_two_threads_push_and_pull_at_once(packets: list[bytes]) -> None:
     receiver = Receiver(Decoder())
 
     def push() -> None:
@@ -482,7 +483,7 @@ _ACTIONS = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(_ACTIONS)
-def test_whatever_is_pushed_nothing_raises_and_every_pull_gets_what_it_asked_for(actions: list[tuple]):
+def test_whatever_is_pushed_nothing_raises_and_every_pull_gets_what_it_asked_for(actions: list[tuple[Any, ...]]) -> None:
     now = 0.0
     receiver = Receiver(Decoder(), clock=lambda: now)
     for action in actions:
@@ -491,7 +492,7 @@ def test_whatever_is_pushed_nothing_raises_and_every_pull_gets_what_it_asked_for
                 receiver.push(sequence, timestamp, payload)
             case ("pull", samples):
                 sound = receiver.pull(samples)
-                assert (len(sound), sound.dtype) == (samples, np.int16)
+                assert (len(sound), sound.dtype) == (samples, np.int16)  # type: ignore[comparison-overlap]
             case ("wait", seconds):
                 now += seconds
         assert len(receiver._buffer) <= MAX_PACKETS

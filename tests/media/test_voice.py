@@ -22,7 +22,7 @@ def talk(seconds: float) -> Samples:
     """Speech at the nominal level of a line, -26 dBFS (ITU-T P.56)."""
     speech = load("speech")
     wave = np.resize(speech, int(seconds * RATE)) * 10 ** ((-26 - dbfs(speech)) / 20)
-    return np.rint(wave).astype(np.int16)
+    return np.rint(wave).astype(np.int16)  # type: ignore[no-any-return]
 
 
 def room(far: Samples, delay_ms: float, drift_ppm: float = 0) -> Samples:
@@ -37,7 +37,7 @@ def room(far: Samples, delay_ms: float, drift_ppm: float = 0) -> Samples:
         played = np.interp(np.arange(len(played)) * (1 + drift_ppm * 1e-6), np.arange(len(played)), played)
     size = 1 << (len(played) + len(response)).bit_length()
     echo = np.fft.irfft(np.fft.rfft(played, size) * np.fft.rfft(response, size), size)[: len(far)]
-    return np.rint(np.concatenate([np.zeros(int(delay_ms * RATE / 1000)), echo])[: len(far)] * 32_768).astype(np.int16)
+    return np.rint(np.concatenate([np.zeros(int(delay_ms * RATE / 1000)), echo])[: len(far)] * 32_768).astype(np.int16)  # type: ignore[no-any-return]
 
 
 def cleaned(voice: VoiceProcessing, captured: Samples, played: Samples) -> Samples:

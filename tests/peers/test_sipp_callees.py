@@ -21,7 +21,7 @@ QUICK = Timing(t1=0.01, t2=0.08, t4=0.1)  # give up after 0.64 s
 
 
 async def answered(us: Station, uri: str, **more: object) -> OurCall:
-    call = await us.call(uri, **more)
+    call = await us.call(uri, **more)  # type: ignore[arg-type]
     await call.event(SipAnswered)
     return call
 

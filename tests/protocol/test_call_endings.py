@@ -134,7 +134,7 @@ class TestBareDeny:
         call = ringing()
         call >> 44.1
         call.nothing() >> message(Method.DENY) << v.DropPeer("bob-1")
-        call << Sent(Method.CANCEL, None, ("deny", None)) << v.Ended(Cause.NO_ANSWER, "time")
+        call << Sent(Method.CANCEL, None, ("deny", None)) << v.Ended(Cause.NO_ANSWER, "time")  # type: ignore[arg-type]
 
     def test_before_that_somebody_declined(self) -> None:
         call = ringing()

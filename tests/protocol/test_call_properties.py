@@ -33,7 +33,7 @@ headers = st.dictionaries(
     st.sampled_from(["to", "deny", "denyall", "earlymedia", "iceFailed", "cev"]), st.sampled_from(["yes", "no", "ada-1", "1"]), max_size=2
 )
 messages = st.builds(
-    lambda method, sender, body, nvps: v.Received(Message(method, sender, *body, nvps)),
+    lambda method, sender, body, nvps: v.Received(Message(method, sender, *body, nvps)),  # type: ignore[call-arg]
     st.sampled_from(list(Method)),
     st.sampled_from([*PEERS, ME]),
     bodies,

@@ -178,16 +178,16 @@ def eventually() -> Callable[[Callable[[], bool]], Any]:
 class PlatformDouble:
     """An Ocra platform that checks every token and signature. ``answers`` replaces the next answer to an operation."""
 
-    def __init__(self):
-        self.instances = {}
-        self.requests = []
-        self.answers = {}
+    def __init__(self) -> None:
+        self.instances: dict[Any, Any] = {}
+        self.requests: list[Any] = []
+        self.answers: dict[Any, Any] = {}
         self.clock_ahead_s = 0.0
         self.lifetime_s = None
         self.window_s = 180 * 86_400.0
         self.base_url = ""
 
-    async def start(self):
+    async def start(self) -> None:
         app = web.Application()
         for operation, endpoint in OPERATIONS.items():
             app.router.add_route(endpoint.verb, endpoint.route, self._route(operation))
@@ -196,31 +196,31 @@ class PlatformDouble:
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
-    async def stop(self):
+    async def stop(self) -> None:
         await self._runner.cleanup()
 
-    def refuse(self, operation, status, code, message):
+    def refuse(self, operation: Any, status: Any, code: Any, message: Any) -> None:
         """Refuse the next request of that operation."""
         self.answers[operation] = _refusal(status, code, message)
 
     @property
-    def now(self):
+    def now(self) -> Any:
         return time.time() + self.clock_ahead_s
 
     @property
-    def operations(self):
+    def operations(self) -> Any:
         return [operation for operation, _ in self.requests]
 
-    def body(self, operation):
+    def body(self, operation: Any) -> Any:
         return next(body for seen, body in reversed(self.requests) if seen is operation)
 
-    def _route(self, operation):
-        async def answer(request):
+    def _route(self, operation: Any) -> Any:
+        async def answer(request: Any) -> Any:
             return await self._serve(operation, request)
 
         return answer
 
-    async def _serve(self, operation, request):
+    async def _serve(self, operation: Any, request: Any) -> Any:
         body = await request.read()
         self.requests.append((operation, body))
         answer = self.answers.pop(operation, None) or self._verify(operation, request, body)
@@ -229,7 +229,7 @@ class PlatformDouble:
         answer.headers["Date"] = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(self.now))
         return answer
 
-    def _verify(self, operation, request, body):
+    def _verify(self, operation: Any, request: Any, body: Any) -> Any:
         credentials = read_authorization(request.headers.get("Authorization"))
         if OPERATIONS[operation].auth is Auth.TOKEN:
             assert isinstance(credentials, BearerToken)
@@ -250,7 +250,7 @@ class PlatformDouble:
             return _refusal(401, ErrorCode.CLOCK_DIFFERENCE, "the timestamp is too far off")
         return None
 
-    def _answer(self, operation, request, body):
+    def _answer(self, operation: Any, request: Any, body: Any) -> Any:
         configuration = InstanceConfiguration(
             PubSubConfig("ps.example", True, "b", "s", "p"), Profile("b-1", "s-1", b"k" * 16), prolong_window_s=self.window_s
         )
@@ -274,12 +274,12 @@ class PlatformDouble:
         return b""
 
 
-def _refusal(status, code, message):
+def _refusal(status: Any, code: Any, message: Any) -> Any:
     return web.Response(body=refusals.write_error(code, message), status=status)
 
 
 @pytest.fixture
-async def platform():
+async def platform() -> Any:
     double = PlatformDouble()
     await double.start()
     yield double
@@ -287,16 +287,25 @@ async def platform():
 
 
 @pytest.fixture
-def store():
+def store() -> Any:
     return MemoryInstanceStore()
 
 
 @pytest.fixture
-def dialect_for(platform, session, store):
+def dialect_for(platform: Any, session: aiohttp.ClientSession, store: Any) -> Any:
     opened = []
 
-    def make(user_id="alice", *, secret=SECRET, clock=time.time, limit=None, token=None, base_url=None, **options):
-        async def sign():
+    def make(
+        user_id: str = "alice",
+        *,
+        secret: Any = SECRET,
+        clock: Any = time.time,
+        limit: Any = None,
+        token: Any = None,
+        base_url: Any = None,
+        **options: Any,
+    ) -> Any:
+        async def sign() -> Any:
             issued_at = int(clock())
             return token or sign_registration_token(
                 APPLICATION, secret, user_id, issued_at=issued_at, nonce="n", instance_expires_at=limit and issued_at + limit
@@ -310,7 +319,7 @@ def dialect_for(platform, session, store):
 
 
 @pytest.fixture
-async def dialect(dialect_for, platform):
+async def dialect(dialect_for: Any, platform: Any) -> Any:
     registered = dialect_for()
     await registered.register()
     platform.requests.clear()

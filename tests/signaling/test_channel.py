@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,23 +18,23 @@ KEY = bytes(range(16))
 ALICE = Client("alice", "i-1", "s-1")
 
 
-def channel(publish=None, session="call-1", seed=1):
-    async def nowhere(*_):
+def channel(publish: Any = None, session: str = "call-1", seed: int = 1) -> Any:
+    async def nowhere(*_: Any) -> None:
         pass
 
     return MxpChannel(session, publish or nowhere, now=lambda: 0.0, randbytes=random.Random(seed).randbytes)
 
 
-def message(number, size=10):
+def message(number: Any, size: int = 10) -> Any:
     return Message(Method.PEER_EVENT, ALICE, BodyType.SDP, f"{number}:" + "x" * size, {"to": "i-2"})
 
 
-def frames(sent, *, key=KEY, session="call-1", seed=0):
+def frames(sent: Any, *, key: Any = KEY, session: str = "call-1", seed: int = 0) -> Any:
     source = random.Random(f"{sent.body} {seed}")
     return [parse_fragment(frame) for frame in split(encrypt(sent, key, source.randbytes(16)), session, str(source.randrange(10**9)))]
 
 
-async def drain(of):
+async def drain(of: Any) -> Any:
     messages = []
     while True:
         try:
@@ -43,7 +44,7 @@ async def drain(of):
             return messages
 
 
-async def test_messages_come_in_the_order_of_their_last_fragments():
+async def test_messages_come_in_the_order_of_their_last_fragments() -> None:
     mine = channel()
     mine.configure(KEY)
     long, short = frames(message(1, 5000)), frames(message(2))
@@ -52,7 +53,7 @@ async def test_messages_come_in_the_order_of_their_last_fragments():
     assert await drain(mine) == [message(2), message(1, 5000)]
 
 
-async def test_what_comes_before_the_key_is_read_when_the_key_is_known():
+async def test_what_comes_before_the_key_is_read_when_the_key_is_known() -> None:
     mine = channel()
     for number in range(3):
         for fragment in frames(message(number)):
@@ -63,14 +64,14 @@ async def test_what_comes_before_the_key_is_read_when_the_key_is_known():
 
 
 @given(st.data())
-def test_any_order_doubling_and_any_moment_of_the_key_give_each_message_once(data):
+def test_any_order_doubling_and_any_moment_of_the_key_give_each_message_once(data: Any) -> None:
     sent = [message(number, size) for number, size in enumerate(data.draw(st.lists(st.sampled_from([0, 10, 1500, 6000]), max_size=5)))]
     fragments = list(itertools.chain.from_iterable(frames(one) for one in sent))
     again = data.draw(st.lists(st.sampled_from(fragments), max_size=10)) if fragments else []
     shuffled = data.draw(st.permutations(fragments + again))
     moment = data.draw(st.integers(0, len(shuffled)))
 
-    async def run():
+    async def run() -> Any:
         mine = channel()
         for index, fragment in enumerate(shuffled):
             if index == moment:
@@ -83,8 +84,8 @@ def test_any_order_doubling_and_any_moment_of_the_key_give_each_message_once(dat
 
 
 @given(st.lists(st.booleans(), min_size=4, max_size=4))
-def test_a_message_that_is_cut_short_is_not_received(kept):
-    async def run():
+def test_a_message_that_is_cut_short_is_not_received(kept: Any) -> None:
+    async def run() -> Any:
         mine = channel()
         mine.configure(KEY)
         whole = frames(message(1, 3000))
@@ -97,7 +98,7 @@ def test_a_message_that_is_cut_short_is_not_received(kept):
     assert asyncio.run(run()) == ([message(1, 3000)] if all(kept) else [])
 
 
-async def test_equal_messages_that_were_sent_twice_are_two_messages():
+async def test_equal_messages_that_were_sent_twice_are_two_messages() -> None:
     mine = channel()
     mine.configure(KEY)
     for seed in (1, 2):
@@ -106,7 +107,7 @@ async def test_equal_messages_that_were_sent_twice_are_two_messages():
     assert await drain(mine) == [message(1), message(1)]
 
 
-async def test_fragments_of_other_sessions_and_instant_messages_are_ignored():
+async def test_fragments_of_other_sessions_and_instant_messages_are_ignored() -> None:
     mine = channel()
     mine.configure(KEY)
     for fragment in frames(message(1), session="call-2"):
@@ -116,7 +117,7 @@ async def test_fragments_of_other_sessions_and_instant_messages_are_ignored():
     assert mine.counters.foreign == 2
 
 
-async def test_attack_what_is_encrypted_with_another_key_is_counted_and_ignored():
+async def test_attack_what_is_encrypted_with_another_key_is_counted_and_ignored() -> None:
     mine = channel()
     mine.configure(KEY)
     for number in range(20):
@@ -127,7 +128,7 @@ async def test_attack_what_is_encrypted_with_another_key_is_counted_and_ignored(
     assert mine.counters.unreadable == 21
 
 
-async def test_attack_messages_without_a_key_fill_only_so_much_memory():
+async def test_attack_messages_without_a_key_fill_only_so_much_memory() -> None:
     mine = channel()
     for number in range(channel_module.MAX_HELD_MESSAGES + 10):
         for fragment in frames(message(number)):
@@ -137,7 +138,7 @@ async def test_attack_messages_without_a_key_fill_only_so_much_memory():
     assert len(await drain(mine)) == channel_module.MAX_HELD_MESSAGES
 
 
-async def test_attack_large_messages_without_a_key_fill_only_so_much_memory(monkeypatch):
+async def test_attack_large_messages_without_a_key_fill_only_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel_module, "MAX_HELD_BYTES", 20_000)
     mine = channel()
     for number in range(10):
@@ -148,7 +149,7 @@ async def test_attack_large_messages_without_a_key_fill_only_so_much_memory(monk
     assert mine.counters.dropped == 8
 
 
-async def test_attack_messages_that_nobody_receives_fill_only_so_much_memory(monkeypatch):
+async def test_attack_messages_that_nobody_receives_fill_only_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel_module, "MAX_WAITING_MESSAGES", 5)
     mine = channel()
     mine.configure(KEY)
@@ -160,17 +161,17 @@ async def test_attack_messages_that_nobody_receives_fill_only_so_much_memory(mon
 
 
 class Network:
-    def __init__(self):
-        self.published = []
-        self.errors = {}
+    def __init__(self) -> None:
+        self.published: list[Any] = []
+        self.errors: dict[Any, Any] = {}
 
-    async def __call__(self, to, frame):
+    async def __call__(self, to: Any, frame: Any) -> None:
         await asyncio.sleep(0)
         if to in self.errors:
             raise self.errors[to]
         self.published.append((to, frame))
 
-    def messages(self, to):
+    def messages(self, to: Any) -> Any:
         mine = MxpChannel("call-1", self, now=lambda: 0.0, randbytes=random.Random(9).randbytes)
         mine.configure(KEY)
         for channel_name, frame in self.published:
@@ -179,7 +180,7 @@ class Network:
         return drain(mine)
 
 
-async def test_a_message_is_encrypted_once_and_goes_to_every_channel():
+async def test_a_message_is_encrypted_once_and_goes_to_every_channel() -> None:
     network = Network()
     mine = channel(network)
     mine.configure(KEY)
@@ -190,7 +191,7 @@ async def test_a_message_is_encrypted_once_and_goes_to_every_channel():
     assert await network.messages("b") == [message(1, 4000)]
 
 
-async def test_two_messages_have_different_ivs():
+async def test_two_messages_have_different_ivs() -> None:
     network = Network()
     mine = channel(network)
     mine.configure(KEY)
@@ -200,7 +201,7 @@ async def test_two_messages_have_different_ivs():
     assert await network.messages("a") == [message(1), message(1)]
 
 
-async def test_what_is_sent_before_the_key_waits_for_it_and_keeps_its_order():
+async def test_what_is_sent_before_the_key_waits_for_it_and_keeps_its_order() -> None:
     network = Network()
     mine = channel(network)
     sending = [asyncio.create_task(mine.send(message(number, 2000), ["a"])) for number in range(4)]
@@ -213,7 +214,7 @@ async def test_what_is_sent_before_the_key_waits_for_it_and_keeps_its_order():
     assert len(list(itertools.groupby(tags))) == 4
 
 
-async def test_a_cancelled_send_does_not_hold_up_the_next_one():
+async def test_a_cancelled_send_does_not_hold_up_the_next_one() -> None:
     network = Network()
     mine = channel(network)
     first = asyncio.create_task(mine.send(message(1), ["a"]))
@@ -225,7 +226,7 @@ async def test_a_cancelled_send_does_not_hold_up_the_next_one():
     assert await network.messages("a") == [message(2)]
 
 
-async def test_a_channel_that_refuses_does_not_keep_the_message_from_the_others():
+async def test_a_channel_that_refuses_does_not_keep_the_message_from_the_others() -> None:
     network = Network()
     network.errors = {"a": ForbiddenError("no"), "c": PlatformError("no either")}
     mine = channel(network)
@@ -236,7 +237,7 @@ async def test_a_channel_that_refuses_does_not_keep_the_message_from_the_others(
     assert mine.counters.sent == 0
 
 
-async def test_a_network_that_is_down_ends_sending_at_once():
+async def test_a_network_that_is_down_ends_sending_at_once() -> None:
     network = Network()
     network.errors = {"a": NetworkError("down")}
     mine = channel(network)
@@ -246,10 +247,10 @@ async def test_a_network_that_is_down_ends_sending_at_once():
     assert network.published == []
 
 
-async def test_what_one_side_sends_the_other_receives():
-    sides = []
+async def test_what_one_side_sends_the_other_receives() -> None:
+    sides: list[Any] = []
 
-    async def across(_, frame):
+    async def across(_: Any, frame: Any) -> None:
         sides[1].feed(parse_fragment(frame))
 
     sides.extend([channel(across), channel(seed=2)])
@@ -259,7 +260,7 @@ async def test_what_one_side_sends_the_other_receives():
     assert await sides[1].receive() == message(1, 9000)
 
 
-async def test_a_key_that_is_none_or_another_one_than_before_is_refused():
+async def test_a_key_that_is_none_or_another_one_than_before_is_refused() -> None:
     mine = channel()
     with pytest.raises(LocalProtocolError):
         mine.configure(b"short")
@@ -269,7 +270,7 @@ async def test_a_key_that_is_none_or_another_one_than_before_is_refused():
         mine.configure(b"z" * 16)
 
 
-async def test_a_message_is_not_lost_when_receiving_is_cancelled():
+async def test_a_message_is_not_lost_when_receiving_is_cancelled() -> None:
     mine = channel()
     mine.configure(KEY)
     receiving = asyncio.create_task(mine.receive())

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def steady() -> float:
 
 
 @pytest.fixture
-def pubsub(broker, session):
+def pubsub(broker: Any, session: Any) -> Any:
     return PubSub(
         session, origin=broker.origin, secure=False, subscribe_key="sub", publish_key="pub", uuid="me", backoff=Backoff(0.01, 0.05)
     )
@@ -38,53 +39,53 @@ def pubsub(broker, session):
 class Listener:
     """Collects the events of a subscription in a task."""
 
-    def __init__(self, pubsub, channels=("news",)):
-        self.events = []
+    def __init__(self, pubsub: Any, channels: Any = ("news",)) -> None:
+        self.events: list[Any] = []
         self.task = asyncio.create_task(self._listen(pubsub, channels), name="listener")
 
-    async def _listen(self, pubsub, channels):
+    async def _listen(self, pubsub: Any, channels: Any) -> None:
         async for event in pubsub.events(channels):
             self.events.append(event)
 
     @property
-    def payloads(self):
+    def payloads(self) -> Any:
         return [event.payload for event in self.events if isinstance(event, PayloadReceived)]
 
     @property
-    def states(self):
+    def states(self) -> Any:
         return [type(event) for event in self.events if not isinstance(event, PayloadReceived)]
 
-    async def stop(self):
+    async def stop(self) -> None:
         self.task.cancel()
         await asyncio.gather(self.task, return_exceptions=True)
 
 
 @pytest.fixture
-async def listener(pubsub, broker, eventually):
+async def listener(pubsub: Any, broker: Any, eventually: Any) -> Any:
     listening = Listener(pubsub)
     await eventually(lambda: broker.polls_held > 0)
     yield listening
     await listening.stop()
 
 
-async def test_the_first_event_says_that_the_subscription_stands(listener):
+async def test_the_first_event_says_that_the_subscription_stands(listener: Any) -> None:
     assert listener.events == [Resumed()]
 
 
-async def test_messages_arrive_in_order_with_channel_and_timetoken(broker, listener, eventually):
+async def test_messages_arrive_in_order_with_channel_and_timetoken(broker: Any, listener: Any, eventually: Any) -> None:
     tokens = [await broker.post("news", number) for number in range(50)]
     await eventually(lambda: len(listener.payloads) == 50)
     assert listener.events[1:] == [PayloadReceived("news", number, token) for number, token in enumerate(tokens)]
 
 
-async def test_messages_of_other_channels_are_not_received(broker, listener, eventually):
+async def test_messages_of_other_channels_are_not_received(broker: Any, listener: Any, eventually: Any) -> None:
     await broker.post("other", "no")
     await broker.post("news", "yes")
     await eventually(lambda: bool(listener.payloads))
     assert listener.payloads == ["yes"]
 
 
-async def test_nothing_is_lost_or_doubled_when_polls_are_cut(broker, listener, eventually):
+async def test_nothing_is_lost_or_doubled_when_polls_are_cut(broker: Any, listener: Any, eventually: Any) -> None:
     for number in range(60):
         await broker.post("news", number)
         if number % 10 == 5:
@@ -95,7 +96,7 @@ async def test_nothing_is_lost_or_doubled_when_polls_are_cut(broker, listener, e
     assert listener.payloads == list(range(60))
 
 
-async def test_nothing_is_lost_or_doubled_over_a_restart_on_the_same_port(broker, listener, eventually):
+async def test_nothing_is_lost_or_doubled_over_a_restart_on_the_same_port(broker: Any, listener: Any, eventually: Any) -> None:
     await broker.post("news", "before")
     await eventually(lambda: len(listener.payloads) == 1)
     await broker.stop()
@@ -108,7 +109,7 @@ async def test_nothing_is_lost_or_doubled_over_a_restart_on_the_same_port(broker
     assert listener.states == [Resumed, Interrupted, Resumed]
 
 
-async def test_resuming_is_told_while_nobody_publishes(broker, listener, eventually):
+async def test_resuming_is_told_while_nobody_publishes(broker: Any, listener: Any, eventually: Any) -> None:
     while Interrupted not in listener.states:  # aiohttp repeats a GET by itself where the cut connection was an old one
         held = broker.polls_held
         broker.cut_polls()
@@ -116,7 +117,7 @@ async def test_resuming_is_told_while_nobody_publishes(broker, listener, eventua
     await eventually(lambda: listener.states == [Resumed, Interrupted, Resumed])
 
 
-async def test_a_message_that_the_broker_sends_twice_is_received_once(broker, listener, pubsub, eventually):
+async def test_a_message_that_the_broker_sends_twice_is_received_once(broker: Any, listener: Any, pubsub: Any, eventually: Any) -> None:
     broker.faults.append("double")
     broker.cut_polls()
     await eventually(lambda: not broker.faults)
@@ -127,7 +128,7 @@ async def test_a_message_that_the_broker_sends_twice_is_received_once(broker, li
     assert pubsub.counters.repeated >= 1
 
 
-async def test_back_off_grows_while_the_broker_fails_and_begins_anew_after_it_worked(broker, session, eventually):
+async def test_back_off_grows_while_the_broker_fails_and_begins_anew_after_it_worked(broker: Any, session: Any, eventually: Any) -> None:
     backoff = RecordingBackoff(jitter=steady)
     pubsub = PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", uuid="me", backoff=backoff)
     broker.faults.extend(["500"] * 7)
@@ -145,7 +146,7 @@ async def test_back_off_grows_while_the_broker_fails_and_begins_anew_after_it_wo
     await listening.stop()
 
 
-def test_jitter_takes_up_to_half_of_a_delay():
+def test_jitter_takes_up_to_half_of_a_delay() -> None:
     assert Backoff(1, 8, lambda: 0.0).delay_s(2) == 2.0
     assert Backoff(1, 8, lambda: 1.0).delay_s(2) == 4.0
     assert Backoff(1, 8, lambda: 1.0).delay_s(10_000) == 8.0
@@ -165,7 +166,7 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("nonsense", NONSENSE, ids=range(len(NONSENSE)))
-async def test_an_answer_that_is_nonsense_is_survived_without_a_loss(broker, listener, eventually, nonsense):
+async def test_an_answer_that_is_nonsense_is_survived_without_a_loss(broker: Any, listener: Any, eventually: Any, nonsense: Any) -> None:
     broker.faults.append(nonsense)
     broker.cut_polls()
     await eventually(lambda: not broker.faults)
@@ -174,7 +175,7 @@ async def test_an_answer_that_is_nonsense_is_survived_without_a_loss(broker, lis
     assert listener.payloads == ["still here"]
 
 
-async def test_nonsense_among_the_messages_is_ignored_and_counted(broker, listener, pubsub, eventually):
+async def test_nonsense_among_the_messages_is_ignored_and_counted(broker: Any, listener: Any, pubsub: Any, eventually: Any) -> None:
     good = b'{"c":"news","d":"good","p":{"t":"17000000000000005"}}'
     odd = [
         b"7",
@@ -193,7 +194,9 @@ async def test_nonsense_among_the_messages_is_ignored_and_counted(broker, listen
 
 
 @pytest.mark.parametrize("poison", [b"9" * 5_000, b"[" * 100_000, b'"' + b"x" * 10_000_000 + b'"'], ids=["number", "depth", "size"])
-async def test_attack_a_message_that_cannot_be_read_does_not_end_the_subscription(broker, listener, pubsub, eventually, poison):
+async def test_attack_a_message_that_cannot_be_read_does_not_end_the_subscription(
+    broker: Any, listener: Any, pubsub: Any, eventually: Any, poison: Any
+) -> None:
     answer = b'{"t":{"t":"16999999999999999","r":1},"m":[{"c":"news","d":' + poison + b"}]}"
     broker.faults.extend([answer, answer])
     broker.cut_polls()
@@ -204,13 +207,13 @@ async def test_attack_a_message_that_cannot_be_read_does_not_end_the_subscriptio
     assert pubsub.counters.ignored == 1
 
 
-async def test_an_answer_of_ten_megabytes_is_not_read_to_its_end(broker, listener, eventually):
+async def test_an_answer_of_ten_megabytes_is_not_read_to_its_end(broker: Any, listener: Any, eventually: Any) -> None:
     broker.faults.append(b" " * 10_000_000)
     broker.cut_polls()
     await eventually(lambda: any("longer than" in event.reason for event in listener.events if isinstance(event, Interrupted)))
 
 
-async def test_a_broker_that_answers_at_once_without_news_is_not_hammered(broker, session, eventually):
+async def test_a_broker_that_answers_at_once_without_news_is_not_hammered(broker: Any, session: Any, eventually: Any) -> None:
     backoff = RecordingBackoff(jitter=steady)
     pubsub = PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", uuid="me", backoff=backoff)
     broker.faults.extend(["hollow"] * 8)
@@ -222,14 +225,16 @@ async def test_a_broker_that_answers_at_once_without_news_is_not_hammered(broker
     await listening.stop()
 
 
-async def test_a_poll_that_was_held_long_and_cut_is_repeated_without_a_word(broker, listener, eventually, monkeypatch):
+async def test_a_poll_that_was_held_long_and_cut_is_repeated_without_a_word(
+    broker: Any, listener: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pubsub_subscription, "QUIET_RETRY_S", 0.0)
     broker.cut_polls()
     await eventually(lambda: broker.polls_held == 2)
     assert listener.states == [Resumed]
 
 
-async def test_heartbeats_are_sent_while_a_poll_is_held(broker, session, eventually):
+async def test_heartbeats_are_sent_while_a_poll_is_held(broker: Any, session: Any, eventually: Any) -> None:
     pubsub = PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", uuid="me", heartbeat_s=0.01)
     listening = Listener(pubsub, ["news", "more"])
     await eventually(lambda: pubsub.heartbeats >= 3)
@@ -239,7 +244,7 @@ async def test_heartbeats_are_sent_while_a_poll_is_held(broker, session, eventua
     await listening.stop()
 
 
-async def test_heartbeats_that_do_not_get_through_end_the_poll(broker, session, eventually):
+async def test_heartbeats_that_do_not_get_through_end_the_poll(broker: Any, session: Any, eventually: Any) -> None:
     pubsub = PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", uuid="me", backoff=Backoff(0.01), heartbeat_s=0.01)
     broker.stall_heartbeats = True
     listening = Listener(pubsub)
@@ -248,7 +253,7 @@ async def test_heartbeats_that_do_not_get_through_end_the_poll(broker, session, 
     await listening.stop()
 
 
-async def test_a_poll_ends_at_its_timeout(broker, session, eventually):
+async def test_a_poll_ends_at_its_timeout(broker: Any, session: Any, eventually: Any) -> None:
     pubsub = PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", uuid="me", poll_timeout_s=0.05)
     listening = Listener(pubsub)
     await eventually(lambda: Interrupted in listening.states)
@@ -256,25 +261,25 @@ async def test_a_poll_ends_at_its_timeout(broker, session, eventually):
     await listening.stop()
 
 
-def pubsub_tasks():
+def pubsub_tasks() -> Any:
     return [task for task in asyncio.all_tasks() if task.get_name().startswith("pub/sub")]
 
 
-async def test_no_task_is_left_after_the_listener_was_cancelled(broker, listener):
+async def test_no_task_is_left_after_the_listener_was_cancelled(broker: Any, listener: Any) -> None:
     assert len(pubsub_tasks()) == 2
     await listener.stop()
     assert listener.task.cancelled()
     assert pubsub_tasks() == []
 
 
-async def test_no_task_is_left_after_the_iteration_was_left(broker, pubsub):
+async def test_no_task_is_left_after_the_iteration_was_left(broker: Any, pubsub: Any) -> None:
     async for event in pubsub.events(["news"]):
         assert event == Resumed()
         break
     assert pubsub_tasks() == []
 
 
-async def test_no_task_is_left_when_cancelled_while_waiting_for_a_broker_that_is_down(broker, pubsub, eventually):
+async def test_no_task_is_left_when_cancelled_while_waiting_for_a_broker_that_is_down(broker: Any, pubsub: Any, eventually: Any) -> None:
     await broker.stop()
     listening = Listener(pubsub)
     await eventually(lambda: listening.states == [Interrupted])
@@ -283,7 +288,7 @@ async def test_no_task_is_left_when_cancelled_while_waiting_for_a_broker_that_is
     assert pubsub_tasks() == []
 
 
-async def test_a_broker_that_is_not_there_is_told_once_and_then_waited_for(broker, pubsub, eventually):
+async def test_a_broker_that_is_not_there_is_told_once_and_then_waited_for(broker: Any, pubsub: Any, eventually: Any) -> None:
     await broker.stop()
     listening = Listener(pubsub)
     await eventually(lambda: listening.states == [Interrupted])
@@ -295,13 +300,13 @@ async def test_a_broker_that_is_not_there_is_told_once_and_then_waited_for(broke
     await listening.stop()
 
 
-async def test_a_broker_that_refuses_from_the_first_ends_the_iteration(broker, pubsub):
+async def test_a_broker_that_refuses_from_the_first_ends_the_iteration(broker: Any, pubsub: Any) -> None:
     broker.faults.append("403")
     with pytest.raises(ForbiddenError, match="Forbidden"):
         await anext(pubsub.events(["news"]))
 
 
-async def test_a_broker_that_refuses_later_is_an_interruption(broker, listener, eventually):
+async def test_a_broker_that_refuses_later_is_an_interruption(broker: Any, listener: Any, eventually: Any) -> None:
     broker.faults.extend(["403", "403"])
     broker.cut_polls()
     await eventually(lambda: not broker.faults)
@@ -310,7 +315,7 @@ async def test_a_broker_that_refuses_later_is_an_interruption(broker, listener, 
     assert listener.states == [Resumed, Interrupted, Resumed]
 
 
-async def test_two_subscribers_each_get_every_message(broker, session, pubsub, eventually):
+async def test_two_subscribers_each_get_every_message(broker: Any, session: Any, pubsub: Any, eventually: Any) -> None:
     listeners = [Listener(pubsub), Listener(pubsub)]
     await eventually(lambda: broker.polls_held == 2)
     await pubsub.publish("news", "hello")
@@ -320,12 +325,12 @@ async def test_two_subscribers_each_get_every_message(broker, session, pubsub, e
 
 
 @pytest.mark.parametrize("channels", [[], ["a,b"], [""], ["a\n"]])
-async def test_channels_that_cannot_be_named_in_a_path_are_refused(pubsub, channels):
+async def test_channels_that_cannot_be_named_in_a_path_are_refused(pubsub: Any, channels: Any) -> None:
     with pytest.raises(LocalProtocolError):
         await anext(pubsub.events(channels))
 
 
-async def test_published_messages_arrive_unchanged(broker, listener, pubsub, eventually):
+async def test_published_messages_arrive_unchanged(broker: Any, listener: Any, pubsub: Any, eventually: Any) -> None:
     payloads = ["10 a - 0 1 ab+/=", "ä/?#%&;,", {"a": [1, None, True]}, "", "\u0000\n", "😀", ".."]
     for payload in payloads:
         assert await pubsub.publish("news", payload) == broker.history[-1]["p"]["t"]
@@ -333,17 +338,17 @@ async def test_published_messages_arrive_unchanged(broker, listener, pubsub, eve
     assert listener.payloads == payloads
 
 
-async def test_a_channel_is_percent_encoded(broker, pubsub):
+async def test_a_channel_is_percent_encoded(broker: Any, pubsub: Any) -> None:
     await pubsub.publish("a/b?c#d %", "x")
     assert broker.history[-1]["c"] == "a/b?c#d %"
 
 
-async def test_publishes_go_out_in_the_order_of_the_calls(broker, pubsub):
+async def test_publishes_go_out_in_the_order_of_the_calls(broker: Any, pubsub: Any) -> None:
     await asyncio.gather(*(pubsub.publish("news", number) for number in range(30)))
     assert [message["d"] for message in broker.history] == list(range(30))
 
 
-async def test_publishing_tries_again_through_an_outage_and_keeps_the_order(broker, pubsub):
+async def test_publishing_tries_again_through_an_outage_and_keeps_the_order(broker: Any, pubsub: Any) -> None:
     await broker.stop()
     publishing = asyncio.gather(*(pubsub.publish("news", number) for number in range(5)))
     await asyncio.sleep(0.05)
@@ -355,20 +360,20 @@ async def test_publishing_tries_again_through_an_outage_and_keeps_the_order(brok
     assert pubsub.counters.publish_retries >= 3
 
 
-async def test_publishing_gives_up_at_its_deadline(broker, pubsub):
+async def test_publishing_gives_up_at_its_deadline(broker: Any, pubsub: Any) -> None:
     await broker.stop()
     with pytest.raises(NetworkError, match="nobody answers"):
         await pubsub.publish("news", 1, deadline_s=0.1)
 
 
-async def test_a_broker_that_only_fails_is_named_at_the_deadline(broker, pubsub):
+async def test_a_broker_that_only_fails_is_named_at_the_deadline(broker: Any, pubsub: Any) -> None:
     broker.publish_faults.extend(["500"] * 500)
     with pytest.raises(PlatformError, match="can't publish: later") as caught:
         await pubsub.publish("news", 1, deadline_s=0.1)
     assert caught.value.status == 500
 
 
-async def test_a_publish_that_waits_behind_another_keeps_its_own_deadline(broker, pubsub):
+async def test_a_publish_that_waits_behind_another_keeps_its_own_deadline(broker: Any, pubsub: Any) -> None:
     await broker.stop()
     first = asyncio.create_task(pubsub.publish("news", 1, deadline_s=5))
     await asyncio.sleep(0)
@@ -379,7 +384,7 @@ async def test_a_publish_that_waits_behind_another_keeps_its_own_deadline(broker
     assert [message["d"] for message in broker.history] == [1]
 
 
-async def test_a_cancelled_publish_lets_the_next_one_go(broker, pubsub):
+async def test_a_cancelled_publish_lets_the_next_one_go(broker: Any, pubsub: Any) -> None:
     await broker.stop()
     first = asyncio.create_task(pubsub.publish("news", 1))
     await asyncio.sleep(0.02)
@@ -390,48 +395,48 @@ async def test_a_cancelled_publish_lets_the_next_one_go(broker, pubsub):
     assert [message["d"] for message in broker.history] == [2]
 
 
-async def test_a_long_message_is_posted_and_a_short_one_is_not(broker, pubsub):
+async def test_a_long_message_is_posted_and_a_short_one_is_not(broker: Any, pubsub: Any) -> None:
     await pubsub.publish("news", "x" * 1000)
     await pubsub.publish("news", "x" * 20_000)
     assert [kind for kind, _ in broker.seen] == ["publish GET", "publish POST"]
     assert [len(message["d"]) for message in broker.history] == [1000, 20_000]
 
 
-async def test_a_message_that_is_too_long_for_the_broker_is_refused_at_once_and_says_so(broker, pubsub):
+async def test_a_message_that_is_too_long_for_the_broker_is_refused_at_once_and_says_so(broker: Any, pubsub: Any) -> None:
     with pytest.raises(PlatformError, match=r"too long.*Message Too Large"):
         await pubsub.publish("news", "x" * 40_000)
     assert pubsub.counters.publish_retries == 0
 
 
-async def test_a_refused_publish_is_not_tried_again(broker, pubsub):
+async def test_a_refused_publish_is_not_tried_again(broker: Any, pubsub: Any) -> None:
     broker.publish_faults.append("403")
     with pytest.raises(ForbiddenError, match="later"):
         await pubsub.publish("news", 1)
     assert broker.history == []
 
 
-async def test_a_network_without_a_publish_key_is_only_for_receiving(broker, session):
+async def test_a_network_without_a_publish_key_is_only_for_receiving(broker: Any, session: Any) -> None:
     pubsub = PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", uuid="me")
     with pytest.raises(LocalProtocolError):
         await pubsub.publish("news", 1)
 
 
-async def test_leaving_is_told_to_the_broker(broker, pubsub):
+async def test_leaving_is_told_to_the_broker(broker: Any, pubsub: Any) -> None:
     await pubsub.leave(["news", "more"])
     assert broker.seen[0][1].startswith("/v2/presence/sub-key/sub/channel/news,more/leave?uuid=me")
 
 
-async def test_leaving_a_broker_that_is_down_is_no_error_and_brief(broker, pubsub, monkeypatch):
+async def test_leaving_a_broker_that_is_down_is_no_error_and_brief(broker: Any, pubsub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pubsub_requests, "LEAVE_TIMEOUT_S", 0.2)
     await broker.stop()
     await pubsub.leave(["news"])
 
 
-async def test_the_brokers_time_can_be_asked(broker, pubsub):
+async def test_the_brokers_time_can_be_asked(broker: Any, pubsub: Any) -> None:
     assert await pubsub.time() == 17_000_000_000_000_000
 
 
-async def test_asking_a_broker_that_is_down_for_the_time_is_a_network_error(broker, pubsub):
+async def test_asking_a_broker_that_is_down_for_the_time_is_a_network_error(broker: Any, pubsub: Any) -> None:
     await broker.stop()
     with pytest.raises(NetworkError, match=r"nobody answers at 127\.0\.0\.1"):
         await pubsub.time()

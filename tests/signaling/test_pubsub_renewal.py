@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
@@ -11,14 +12,14 @@ from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, Resumed
 
 
 @pytest.fixture
-def pubsub(broker, session):
+def pubsub(broker: Any, session: Any) -> Any:
     return PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", publish_key="pub", uuid="me", backoff=Backoff(0.01))
 
 
-async def test_a_renewed_subscription_goes_on_from_where_it_was(broker, pubsub, eventually):
+async def test_a_renewed_subscription_goes_on_from_where_it_was(broker: Any, pubsub: Any, eventually: Any) -> None:
     events = []
 
-    async def listen():
+    async def listen() -> None:
         async for event in pubsub.events(["news"]):
             events.extend([event])
 
@@ -37,15 +38,15 @@ async def test_a_renewed_subscription_goes_on_from_where_it_was(broker, pubsub, 
     await asyncio.gather(listening, return_exceptions=True)
 
 
-async def test_nothing_happens_where_no_poll_is_held(pubsub):
+async def test_nothing_happens_where_no_poll_is_held(pubsub: Any) -> None:
     pubsub.renew()
     assert isinstance(await pubsub.time(), int)
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system can't do that")
-async def test_connections_notice_that_nobody_hears_them():
+async def test_connections_notice_that_nobody_hears_them() -> None:
     connector = transport.connector()
-    made = connector._socket_factory((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 1)))
+    made = connector._socket_factory((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 1)))  # type: ignore[misc]
     assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == transport.UNHEARD_MS
     made.close()
     await connector.close()

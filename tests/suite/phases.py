@@ -99,11 +99,11 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
 
     def schedule(self) -> None:
         """Called when all processes have collected, and for each that takes the place of one that crashed."""
-        if self.collection is None:
+        if self.collection is None:  # type: ignore[has-type]
             if not self._check_nodes_have_same_collection():
                 return
             self.collection = list(next(iter(self.registered_collections.values())))
-            self.workqueue.update((nodeid, {nodeid: False}) for nodeid in self.collection)
+            self.workqueue.update((nodeid, {nodeid: False}) for nodeid in self.collection)  # type: ignore[attr-defined]
         self._feed_all()
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
@@ -117,7 +117,7 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
             self.workqueue[nodeid] = {nodeid: False}
             self.workqueue.move_to_end(nodeid, last=False)
         self._feed_all()
-        return crashed
+        return crashed  # type: ignore[no-any-return]
 
     def _feed_all(self) -> None:
         for node in self._open_nodes():
@@ -138,7 +138,7 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
         if not self.workqueue:
             return 0
         path = PurePath(next(iter(self.workqueue)).split("::")[0])
-        return WIDTHS.get(phase_of(path), self.numnodes)
+        return WIDTHS.get(phase_of(path), self.numnodes)  # type: ignore[return-value]
 
     def _open_nodes(self) -> list[WorkerController]:
         return [node for node in self.nodes if not node.shutting_down]

@@ -102,7 +102,7 @@ class Run:
         elif self.names[process.runs] == crash and not self.crashed:
             process.gone, process.runs = True, None
             process.queue.clear()
-            self.crashed.append(self.scheduler.remove_node(process))
+            self.crashed.append(self.scheduler.remove_node(process))  # type: ignore[arg-type]
             self.processes.append(self.add())
         else:
             self.done.append(self.names[process.runs])

@@ -55,7 +55,7 @@ def ulaw(samples: NDArray[np.int16]) -> bytes:
     magnitude = np.minimum(np.abs(wide) + 132, 32767)
     exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
     code = ((wide < 0) << 7) | (exponent << 4) | ((magnitude >> (exponent + 3)) & 15)
-    return (~code & 0xFF).astype(np.uint8).tobytes()
+    return (~code & 0xFF).astype(np.uint8).tobytes()  # type: ignore[no-any-return]
 
 
 def linear(payload: bytes) -> NDArray[np.int16]:

@@ -65,7 +65,7 @@ class NameServer(asyncio.DatagramProtocol):
             answer.answer.append(dns.rrset.from_text(name, 60, "IN", "A", "192.0.2.4"))
         elif not any(owner == name for owner, *_ in lines):
             answer.set_rcode(dns.rcode.NXDOMAIN)
-        self.transport.sendto(answer.to_wire(), addr)
+        self.transport.sendto(answer.to_wire(), addr)  # type: ignore[attr-defined]
 
 
 @asynccontextmanager

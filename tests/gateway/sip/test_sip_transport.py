@@ -153,7 +153,7 @@ async def test_a_refusal_of_one_datagram_doesnt_cost_another() -> None:
     async with running() as ada, running() as bob:
         for _ in range(20):
             ada.send(PING, nobody)
-            ada.transports.send(PING, to(bob, "udp"), pytest.fail)
+            ada.transports.send(PING, to(bob, "udp"), pytest.fail)  # type: ignore[arg-type]
         for _ in range(20):
             assert (await bob.receive())[0] == PING
             assert isinstance(await ada.failure(), TransportError)
@@ -320,7 +320,7 @@ async def test_a_closed_agent_sends_nothing_and_leaves_nothing_open() -> None:
         await bob.receive()
         await bob.transports.close()
         for transport in ("udp", "tcp"):
-            bob.send(PONG, to(ada, transport))  # type: ignore[arg-type]
+            bob.send(PONG, to(ada, transport))
             assert "closed" in str(await bob.failure())
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.bind(("127.0.0.1", bob.transports.port))
@@ -337,7 +337,7 @@ async def test_closing_ends_connections_that_are_being_made(issued: Issued) -> N
 async def test_names_are_no_hops() -> None:
     async with running() as ada:
         for transport in ("udp", "tcp"):
-            ada.send(PING, Hop(transport, "localhost", 5060))  # type: ignore[arg-type]
+            ada.send(PING, Hop(transport, "localhost", 5060))
             assert "address" in str(await ada.failure())
 
 

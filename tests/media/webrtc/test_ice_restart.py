@@ -78,7 +78,7 @@ async def test_a_restart_that_finds_no_pair_leaves_the_path_as_it_is() -> None:
         assert share_of(sound, 620) > 0.95
         assert longest_gap_ms(sound, 620) <= 200
         assert not caller.has(Moved)
-        assert caller.port._ice_restarts is not None and caller.port._renewals._attempt is None
+        assert caller.port._ice_restarts is not None and caller.port._ice_restarts._attempt is None
 
 
 async def test_the_descriptions_of_a_restart_have_new_credentials_a_higher_version_and_the_same_rest() -> None:

@@ -135,7 +135,7 @@ class House:
     def open(self) -> tuple[int, int, int]:
         """Relays, SIP calls and lines of the trunk that aren't let go of."""
         exchange = self.local._exchange
-        runtime = exchange.gateway._runtime if exchange is not None and exchange.gateway is not None else None
+        runtime = exchange.gateway._runtime if exchange is not None and exchange.gateway is not None else None  # type: ignore[attr-defined]
         if runtime is None:
             return 0, 0, 0
         context, sides = runtime.context, runtime._agents._sides.values()

@@ -75,7 +75,7 @@ async def scenario(
     if user is not None:
         command += ["-au", user[0], "-ap", user[1]]
         command += [] if target is None or "register" in name else ["-auth_uri", f"{service}@{target}"]  # else it leaves the user out
-    async with running(*command, log=folder / "log", cwd=folder) as process:
+    async with running(*command, log=folder / "log", cwd=folder) as process:  # type: ignore[arg-type]
         if target is None:
             await process.listens(port, transport)
         yield Sipp(process, folder, port, media)

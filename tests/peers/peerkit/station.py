@@ -208,7 +208,7 @@ class Station:
         self, uri: str, *, hz: float = 1000, srtp: bool = False, codecs: tuple[str, ...] | None = None, **invite: Any
     ) -> OurCall:
         """Call somebody and join the sound to whatever comes back."""
-        call = self.make(hz, srtp=srtp, **({"codecs": codecs} if codecs else {}))
+        call = self.make(hz, srtp=srtp, **({"codecs": codecs} if codecs else {}))  # type: ignore[arg-type]
         offer = await call.port.offer()
         call.start(self.agent.invite(SipTarget(parse_uri(uri)), caller=invite.pop("caller", CALLER), offer=offer.sdp, **invite))
         return call

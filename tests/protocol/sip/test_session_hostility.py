@@ -67,7 +67,7 @@ def options() -> SessionOptions:
 def dressed(message: Request | Response, headers: list[tuple[str, str]], body: bytes) -> Request | Response | None:
     """The message as it would come in, with those headers; None where the reader refuses it."""
     lines = [*message.headers, *((name, value) for name, value in headers if value.isprintable())]
-    changed = type(message)(tuple(lines), body, *(message.method, message.uri) if isinstance(message, Request) else (message.status, ""))  # type: ignore[arg-type]
+    changed = type(message)(tuple(lines), body, *(message.method, message.uri) if isinstance(message, Request) else (message.status, ""))
     with suppress(RemoteProtocolError):
         return read_message(bytes(changed))
     return None
