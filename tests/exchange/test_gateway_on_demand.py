@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sinchphone.errors import MediaError
-from sinchphone.exchange.calls.line import Answerer, Line  # type: ignore[attr-defined]
+from sinchphone.exchange.calls.line import Answerer, CallLine
 from sinchphone.exchange.destinations.gateway import GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.refusals import RefusedError
@@ -14,7 +14,7 @@ from sinchphone.protocol.jsep import Description
 from sinchphone.signaling.dialect import CallRequest, Domain
 
 
-async def answer(line: Line) -> None:
+async def answer(line: CallLine) -> None:
     """Nobody calls here."""
 
 
