@@ -9,7 +9,7 @@ from peerkit.programs import HOST
 from peerkit.sipp import scenario
 
 from sinchphone.engine.events import IncomingCall
-from sinchphone.gateway import runtime
+from sinchphone.gateway import sip_agents
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.agent import SipOptions
 from sinchphone.media.thread import MediaThread
@@ -156,7 +156,7 @@ async def test_waits_to_be_hung_up(tmp_path: Path, media: MediaThread) -> None:
 
 
 async def test_never_acknowledges_the_answer(tmp_path: Path, media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.02, t2=0.16, t4=0.2)))
+    monkeypatch.setattr(sip_agents, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.02, t2=0.16, t4=0.2)))
     async with (
         house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange,
         scenario("uac_never_acks", tmp_path / "ada", target=exchange.at, service="echo") as ada,

@@ -16,7 +16,7 @@ from peerkit.sound import ENOUGH
 
 from sinchphone.audio.goertzel import share
 from sinchphone.engine.events import IncomingCall
-from sinchphone.gateway import media_backends, runtime
+from sinchphone.gateway import media_backends, sip_agents
 from sinchphone.gateway.bridging import forking
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.agent import SipOptions
@@ -29,7 +29,7 @@ from sinchphone.protocol.sip.transactions import Timing
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less patience: 64*T1 is 1.28 s, a phone is lost after 1.5 s of silence, nobody rings for longer than 2 s."""
-    monkeypatch.setattr(runtime, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.02, t2=0.16, t4=0.2)))
+    monkeypatch.setattr(sip_agents, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.02, t2=0.16, t4=0.2)))
     monkeypatch.setattr(media_backends, "RtpPortOptions", functools.partial(RtpPortOptions, lost_after_s=1.5))
     monkeypatch.setattr(forking, "RING_SECONDS", 2.0)
 
@@ -79,7 +79,7 @@ async def test_a_carrier_that_never_answers_gives_its_line_back(tmp_path: Path, 
             alice = await exchange.user("alice")
             talk = await alice.calls_number("+46701234567")
             invite = await carrier.receives("INVITE sip:")
-            carrier.to = exchange.local._exchange.gateway._runtime._listening.port  # type: ignore[union-attr]
+            carrier.to = exchange.local._exchange.gateway._runtime._agents.listening.agent.port  # type: ignore[union-attr]
             if says:
                 carrier.reply(invite, says)
             details = await talk.ended()
@@ -107,7 +107,7 @@ async def test_numbers_outside_the_allowed_prefixes_never_reach_the_carrier(tmp_
 
 
 async def test_thirty_percent_loss_on_the_way_to_a_phone(tmp_path: Path, media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.1, t2=0.8, t4=1.0)))
+    monkeypatch.setattr(sip_agents, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.1, t2=0.8, t4=1.0)))
     async with (
         phone(tmp_path / "bob", "bob", hz=440) as bob,
         house(media, tmp_path / "exchange") as exchange,
