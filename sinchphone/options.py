@@ -14,6 +14,7 @@ import platformdirs
 
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
+from sinchphone.media.options import AudioOptions
 from sinchphone.protocol.phone_numbers import read_caller_id
 from sinchphone.protocol.user_id import USER_RULE, is_user_id
 from sinchphone.schema import (
@@ -36,12 +37,6 @@ MAX_RING_SECONDS: Final = 60.0
 Room = TypeVar("Room")
 
 
-def _device(value: object) -> int | str:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("must be a device's index or part of its name")
-    return int(value) if str(value).isdecimal() else str(value)
-
-
 def _user_id(value: object) -> str:
     if not is_user_id(read_text(value)):
         raise ValueError(f"must have {USER_RULE}")
@@ -54,29 +49,6 @@ def _ring_timeout(value: object) -> float:
     if not 0 < duration <= MAX_RING_SECONDS:
         raise ValueError(f"must be more than 0 and at most {MAX_RING_SECONDS:g}s: nothing rings longer")
     return duration
-
-
-# As audio.national.PLANS has them; repeated, since that needs numpy, and a test compares.
-TONES: Final = ["europe", "au", "at", "be", "br", "ca", "ch", "de", "dk", "es", "fi", "fr", "it", "jp", "nl", "no", "pl", "se", "uk", "us"]
-
-
-@dataclass(frozen=True, slots=True)
-class AudioSection:
-    """[audio]: the sound devices, by index or part of the name (not set is the system's default), and how they sound."""
-
-    input: int | str | None = key("", _device, "microphone: an index or part of its name")
-    output: int | str | None = key("", _device, "speaker or headphones: an index or part of its name")
-    ring: int | str | None = key("", _device, "where incoming calls ring: an index or part of its name")
-    echo_cancel: Literal["auto", "on", "off"] = key(
-        "auto",
-        one_of("auto", "on", "off"),
-        "remove the loudspeaker's echo from the microphone: auto, on or off; auto: not where the device is called a headset",
-    )
-    noise_suppression: Literal["off", "low", "high"] = key(
-        "off", one_of("off", "low", "high"), "lower the noise around the microphone (and music, a little): off, low or high"
-    )
-    gain_control: bool = key(False, read_flag, "even out how loud the microphone is")
-    tones: str = key("europe", one_of(*TONES), "the country whose ringing and busy tones are heard")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +116,7 @@ class Options:
     color: str = key("auto", one_of("auto", "always", "never"), "colours and the status line")
     json: bool = key(False, read_flag, "one JSON object a line on standard output", variable="SINCHPHONE_JSON")
     dialplan: Mapping[str, str] = shared(GatewayOptions, "dialplan")
-    audio: AudioSection = field(default_factory=AudioSection)
+    audio: AudioOptions = field(default_factory=AudioOptions)
     exchange: ExchangeSection = field(default_factory=ExchangeSection)
     sms: SmsSection = field(default_factory=SmsSection)
     sip: SipSection = field(default_factory=SipSection)

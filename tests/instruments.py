@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.dtmf import TONES
+from sinchphone.audio.dtmf import COLUMNS, KEYS, ROWS
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.goertzel import tone_power
 from sinchphone.audio.level import amplitude, power_to_dbfs
@@ -13,10 +13,13 @@ from sinchphone.audio.level import amplitude, power_to_dbfs
 _FFT_PADDING: Final = 4  # bins a quarter as wide: the parabola through three of them errs by less than 0.1 Hz on 100 ms
 
 
+DTMF_HZ = {key: (ROWS[row], COLUMNS[column]) for row, keys in enumerate(KEYS) for column, key in enumerate(keys)}
+
+
 def tone_of(digit: str, samples: int, level_dbfs: float = -13.0) -> Samples:
     """``samples`` of a digit's two tones, each at ``level_dbfs``. Raises KeyError for what isn't a digit."""
     times = np.arange(samples) / RATE
-    wave = sum(np.sin(2 * math.pi * hz * times) for hz in TONES[digit])
+    wave = sum(np.sin(2 * math.pi * hz * times) for hz in DTMF_HZ[digit])
     tone: Samples = np.rint(np.clip(amplitude(level_dbfs) * wave, -32_768, 32_767)).astype(np.int16)
     return tone
 

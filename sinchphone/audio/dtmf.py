@@ -8,7 +8,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -20,7 +19,6 @@ from sinchphone.audio.level import FULL_SCALE, mean_square, power_to_dbfs
 ROWS: Final = (697.0, 770.0, 852.0, 941.0)  # [Hz]
 COLUMNS: Final = (1209.0, 1336.0, 1477.0, 1633.0)
 KEYS: Final = ("123A", "456B", "789C", "*0#D")
-TONES: Final = MappingProxyType({key: (ROWS[r], COLUMNS[c]) for r, keys in enumerate(KEYS) for c, key in enumerate(keys)})
 
 _HOP: Final = 240  # samples
 _WINDOW: Final = 960  # a window that a tone fills to less than four fifths fails the share of energy

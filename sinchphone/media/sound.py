@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from sinchphone.audio.activity import Activity
 from sinchphone.audio.frame import Frame, Samples
+from sinchphone.media.options import AudioOptions
 
 
 class Leg(Protocol):
@@ -43,17 +44,6 @@ class Party(Protocol):
 
 
 RecordLayout: TypeAlias = Literal["stereo", "mixed", "near", "far"]
-EchoCancel: TypeAlias = Literal["auto", "on", "off"]
-Noise: TypeAlias = Literal["off", "low", "high"]
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceOptions:
-    """What is done to the microphone's sound. ``auto`` removes echo unless the loudspeaker's name says that it is a headset."""
-
-    echo_cancel: EchoCancel = "auto"
-    noise: Noise = "off"  # suppression takes music and tones for noise, in part
-    gain: bool = False  # evens out the level; it lifts what is left of an echo too
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +57,19 @@ class Descriptor:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
-class SoundOptions:
-    """What a call's sound is made of. A device is an index, part of a name, or ``None`` for the system's default."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundOptions(AudioOptions):
+    """What a call's sound is made of: devices and what is done to the microphone's sound, files, pipes, a tone."""
 
     play: tuple[str, ...] = ()  # files, one after the other from the answer on; "-" reads standard input
     tone_hz: float | None = None
     record: str | None = None  # .wav, .ogg or .flac
+    record_layout: RecordLayout = "stereo"  # near left, far right; or one track: both added, or one side alone
     force: bool = False  # overwrite an existing recording or file
     devices: bool = True  # False: no sound card is touched
     microphone: bool = True
-    input: int | str | None = None
-    output: int | str | None = None
-    ring: int | str | None = None
     pipe_in: str | Descriptor | None = None  # raw sound that is said, from a file, a FIFO or "fd:N", as it arrives
     pipe_out: str | Descriptor | None = None  # raw sound that is heard, to one
-    voice: VoiceOptions = VoiceOptions()
-    tones: str = "europe"  # the country whose tones signals have (audio.national)
-    record_layout: RecordLayout = "stereo"  # near left, far right; or one track: both added, or one side alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinchphone.audio.dtmf import TONES, Detector
+from sinchphone.audio.dtmf import Detector
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.level import amplitude
 from sinchphone.audio.tones import Sine
-from tests.instruments import tone_of
+from tests.instruments import DTMF_HZ, tone_of
 
 MS = RATE // 1000
 
@@ -29,7 +29,7 @@ def pair(low: float, high: float, ms: int, low_dbfs: float = -13, high_dbfs: flo
 
 
 def test_every_digit_of_40_ms_with_pauses_of_40_ms_is_recognised_once() -> None:
-    keys = "".join(TONES)
+    keys = "".join(DTMF_HZ)
     sound = np.concatenate([piece for key in keys for piece in (tone_of(key, 40 * MS), silence(40 * MS))])
     assert digits(sound) == keys
 
@@ -47,7 +47,7 @@ def test_a_tone_of_20_ms_is_no_digit() -> None:
 @pytest.mark.parametrize("key", "159D")
 @pytest.mark.parametrize(("off", "taken"), [(0.015, True), (-0.015, True), (0.035, False), (-0.035, False)])
 def test_tones_a_little_off_are_taken_and_tones_far_off_are_not(key: str, off: float, taken: bool) -> None:
-    low, high = TONES[key]
+    low, high = DTMF_HZ[key]
     assert digits(pair(low * (1 + off), high * (1 + off), 60)) == (key if taken else "")
 
 

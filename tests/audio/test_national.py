@@ -8,7 +8,7 @@ from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
 from sinchphone.audio.national import PLANS, plans_of
 from sinchphone.audio.tones import EUROPEAN, UNITED_STATES, render
-from sinchphone.options import TONES
+from sinchphone.options import KEYS
 
 
 @pytest.mark.parametrize("country", sorted(PLANS))
@@ -42,5 +42,8 @@ def test_a_country_that_is_not_known_sounds_european_and_canada_american() -> No
     assert plans_of("ca") is UNITED_STATES
 
 
-def test_the_configuration_knows_every_country_that_there_is() -> None:
-    assert sorted(TONES) == sorted(PLANS)
+def test_the_configuration_takes_every_country_that_there_is_and_no_other() -> None:
+    tones = KEYS["audio.tones"]
+    assert [tones.read(country) for country in PLANS] == list(PLANS)
+    with pytest.raises(ValueError, match="europe, us"):
+        tones.read("xx")

@@ -20,7 +20,7 @@ from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.level import dbfs
 from sinchphone.exchange.destinations.prompts import load
 from sinchphone.media.local_audio.voice import VoiceProcessing, make_voice
-from sinchphone.media.sound import VoiceOptions
+from sinchphone.media.options import AudioOptions
 
 BLOCK = RATE // 100
 SECONDS = 14.0
@@ -127,7 +127,7 @@ def measure(scene: Scene, *, process: bool = True) -> Found:
     near = np.zeros(len(far), np.int16)
     near[both:] = talk(SECONDS, NOMINAL_DBFS, start_s=5.0)[: len(far) - both]
     captured = as_samples(echo + near + noise)
-    voice = make_voice(VoiceOptions("on"), "speakers") if process else VoiceProcessing(lambda heard, _: heard)
+    voice = make_voice(AudioOptions(echo_cancel="on"), "speakers") if process else VoiceProcessing(lambda heard, _: heard)
     assert voice is not None
     sent, took = through(voice, captured, far, scene.drift_ppm)
     settled = round(SETTLED_S * RATE)

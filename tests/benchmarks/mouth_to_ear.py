@@ -148,7 +148,7 @@ async def ours(echo_cancel: Literal["on", "off"]) -> None:
     """Two desks and two ports of ours in one process: the one has the microphone, the other the loudspeaker."""
     from sinchphone.media.local_audio.local_audio import LocalAudio
     from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
-    from sinchphone.media.sound import SoundOptions, VoiceOptions
+    from sinchphone.media.sound import SoundOptions
     from sinchphone.media.thread import MediaThread
 
     async def follow(port: MediaPort, other: MediaPort, connected: asyncio.Event) -> None:
@@ -167,7 +167,7 @@ async def ours(echo_cancel: Literal["on", "off"]) -> None:
         group.create_task(follow(ear, mouth, up[1]))
         for event in up:
             await event.wait()
-        talks = LocalAudio(SoundOptions(input="mic", output="ear", voice=VoiceOptions(echo_cancel)), media)
+        talks = LocalAudio(SoundOptions(input="mic", output="ear", echo_cancel=echo_cancel), media)
         hears = LocalAudio(SoundOptions(output="ear", microphone=False), media)
         await hears.open()
         await hears.connect(ear.leg)

@@ -23,7 +23,6 @@ from sinchphone.media.sound import (
     RecordStarted,
     SoundOptions,
     SoundWarning,
-    VoiceOptions,
 )
 from sinchphone.protocol.call_states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
@@ -139,7 +138,7 @@ def test_the_sound_is_made_as_asked(platform: Any, sinchphone: Run) -> None:
     sinchphone(
         "call", "bob", "--play", "a.wav", "--play", "b.wav", "--record", "r.wav", "--force", "--no-mic", "--input", "3", "--ring", "hp"
     )
-    expected = SoundOptions(("a.wav", "b.wav"), None, "r.wav", True, True, False, 3, None, "hp")
+    expected = SoundOptions(play=("a.wav", "b.wav"), record="r.wav", force=True, microphone=False, input=3, ring="hp")
     assert platform.calls[0].asked_sound == expected
     sinchphone("call", "bob", "--no-audio", "--tone", "440")
     assert platform.calls[1].asked_sound == SoundOptions(tone_hz=440, devices=False)
@@ -147,7 +146,7 @@ def test_the_sound_is_made_as_asked(platform: Any, sinchphone: Run) -> None:
         *("call", "bob", "--pipe-in", "said.raw", "--pipe-out", "heard.raw"),
         *("--echo-cancel", "on", "--noise-suppression", "off", "--gain-control"),
     )
-    assert platform.calls[2].asked_sound == SoundOptions(pipe_in="said.raw", pipe_out="heard.raw", voice=VoiceOptions("on", "off", True))
+    assert platform.calls[2].asked_sound == SoundOptions(pipe_in="said.raw", pipe_out="heard.raw", echo_cancel="on", gain_control=True)
 
 
 def test_a_descriptor_that_was_given_is_duplicated_before_the_call(platform: Any, sinchphone: Run) -> None:

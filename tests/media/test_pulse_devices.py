@@ -22,7 +22,7 @@ import numpy as np
 from sinchphone.audio.goertzel import share
 from sinchphone.audio.tones import Sine
 from sinchphone.media.local_audio.local_audio import LocalAudio
-from sinchphone.media.sound import SoundOptions, VoiceOptions
+from sinchphone.media.sound import SoundOptions
 from sinchphone.media.thread import MediaThread
 
 class Leg:
@@ -50,7 +50,7 @@ async def main(options):
     warnings = [str(event) async for event in audio.events()]
     print(json.dumps({"heard_s": seconds, "near_dbfs": levels.near_dbfs, "far_dbfs": levels.far_dbfs, "warnings": warnings}))
 
-asyncio.run(main(SoundOptions(**json.loads(sys.argv[1]), voice=VoiceOptions("off"))))  # tones are no voices
+asyncio.run(main(SoundOptions(**json.loads(sys.argv[1]), echo_cancel="off")))  # tones are no voices
 """
 
 LIST = """

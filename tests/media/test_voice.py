@@ -13,7 +13,7 @@ from sinchphone.errors import DeviceError
 from sinchphone.exchange.destinations.prompts import load
 from sinchphone.media.local_audio import voice as module
 from sinchphone.media.local_audio.voice import VoiceProcessing, is_headset, make_voice
-from sinchphone.media.sound import VoiceOptions
+from sinchphone.media.options import AudioOptions
 
 BLOCK = 480
 
@@ -52,7 +52,7 @@ def cleaned(voice: VoiceProcessing, captured: Samples, played: Samples) -> Sampl
 
 
 def canceller(**options: object) -> VoiceProcessing:
-    voice = make_voice(VoiceOptions(echo_cancel="on", **options), "speakers")  # type: ignore[arg-type]
+    voice = make_voice(AudioOptions(echo_cancel="on", **options), "speakers")  # type: ignore[arg-type]
     assert voice is not None
     return voice
 
@@ -74,10 +74,10 @@ def test_what_is_said_here_is_kept_while_nobody_speaks_there() -> None:
 
 def test_noise_is_lowered_and_a_faint_voice_is_lifted_where_that_is_asked_for() -> None:
     hiss = np.random.default_rng(5).normal(0, 200, 3 * RATE).astype(np.int16)
-    quiet = canceller(noise="high")
+    quiet = canceller(noise_suppression="high")
     assert dbfs(cleaned(quiet, hiss, silence(len(hiss)))[2 * RATE :]) < dbfs(hiss) - 5
     faint = (talk(8) // 10).astype(np.int16)
-    lifted = cleaned(canceller(gain=True), faint, silence(len(faint)))
+    lifted = cleaned(canceller(gain_control=True), faint, silence(len(faint)))
     assert dbfs(lifted[4 * RATE :]) > dbfs(faint[4 * RATE :]) + 6
 
 
@@ -91,16 +91,16 @@ def test_a_loudspeaker_that_bursts_stalls_or_never_starts_stops_nothing() -> Non
 
 
 def test_auto_leaves_headsets_alone_and_off_does_nothing() -> None:
-    assert make_voice(VoiceOptions(), "MacBook Speakers") is not None
-    assert make_voice(VoiceOptions(), "Jabra Headset") is None
-    assert make_voice(VoiceOptions(), None) is None
-    assert make_voice(VoiceOptions(noise="low"), None) is not None
-    assert make_voice(VoiceOptions("off", "off"), "speakers") is None
+    assert make_voice(AudioOptions(), "MacBook Speakers") is not None
+    assert make_voice(AudioOptions(), "Jabra Headset") is None
+    assert make_voice(AudioOptions(), None) is None
+    assert make_voice(AudioOptions(noise_suppression="low"), None) is not None
+    assert make_voice(AudioOptions(echo_cancel="off"), "speakers") is None
     assert is_headset("AirPods Pro") and not is_headset("HDA Intel: ALC257")
 
 
 def test_without_the_library_the_call_goes_on_unless_echo_cancelling_was_demanded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_module", lambda: None)
-    assert make_voice(VoiceOptions(), "speakers") is None
+    assert make_voice(AudioOptions(), "speakers") is None
     with pytest.raises(DeviceError, match="pywebrtc-audio"):
-        make_voice(VoiceOptions("on"), "speakers")
+        make_voice(AudioOptions(echo_cancel="on"), "speakers")

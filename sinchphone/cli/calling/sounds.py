@@ -1,6 +1,7 @@
 """What the sound of a call is made of, from the options; and what becomes of a call where there is no sound device."""
 
 import asyncio
+from dataclasses import fields
 from typing import TYPE_CHECKING, cast
 
 from sinchphone.cli.calling.destination import Destination, Kind
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
     """The sound that was asked for."""
     from sinchphone.media.local_audio.descriptors import claim
-    from sinchphone.media.sound import SoundOptions, VoiceOptions
+    from sinchphone.media.sound import SoundOptions
 
-    audio = options.audio
     return SoundOptions(
+        **{one.name: getattr(options.audio, one.name) for one in fields(options.audio)},
         play=tuple(flags.play or ()),
         tone_hz=flags.tone,
         record=flags.record,
@@ -30,11 +31,6 @@ def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
         force=flags.force,
         devices=not flags.no_audio,
         microphone=not flags.no_mic,
-        input=audio.input,
-        output=audio.output,
-        ring=audio.ring,
-        voice=VoiceOptions(audio.echo_cancel, audio.noise_suppression, audio.gain_control),
-        tones=audio.tones,
     )
 
 

@@ -176,7 +176,7 @@ class LocalAudio:
         loudspeaker = self._streams.loudspeaker
         if self._fitted_to != (loudspeaker,):
             self._fitted_to = (loudspeaker,)
-            self._audio_io.voice = make_voice(self._options.voice, loudspeaker)
+            self._audio_io.voice = make_voice(self._options, loudspeaker)
 
     def _close_files(self) -> None:
         for one in (self._player, self._pipe_in, self._pipe_out, self._recorder):

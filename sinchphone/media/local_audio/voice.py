@@ -17,7 +17,7 @@ import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.errors import DeviceError
-from sinchphone.media.sound import VoiceOptions
+from sinchphone.media.options import AudioOptions
 
 MISSING_HINT: Final = "Install it (pip install pywebrtc-audio), or use a headset."
 _NOISE_LEVELS: Final = {"low": 0, "high": 2}  # WebRTC's suppression levels: 6 dB, 18 dB
@@ -70,13 +70,13 @@ def is_available() -> bool:
     return _module() is not None
 
 
-def make_voice(options: VoiceOptions, loudspeaker: str | None) -> VoiceProcessing | None:
+def make_voice(options: AudioOptions, loudspeaker: str | None) -> VoiceProcessing | None:
     """The processing for a loudspeaker of that name (``None``: there is none); ``None`` where nothing is to be done or can be.
 
     Raises DeviceError where echo is to be removed in any case and the library is missing.
     """
     removes = options.echo_cancel == "on" or (options.echo_cancel == "auto" and loudspeaker is not None and not is_headset(loudspeaker))
-    if not (removes or options.noise != "off" or options.gain):
+    if not (removes or options.noise_suppression != "off" or options.gain_control):
         return None
     module = _module()
     if module is None:
@@ -87,9 +87,9 @@ def make_voice(options: VoiceOptions, loudspeaker: str | None) -> VoiceProcessin
         sample_rate=RATE,
         echo_cancellation=removes,
         high_pass_filter=True,
-        noise_suppression=options.noise != "off",
-        ns_level=_NOISE_LEVELS.get(options.noise, 0),
-        auto_gain_control=options.gain,
+        noise_suppression=options.noise_suppression != "off",
+        ns_level=_NOISE_LEVELS.get(options.noise_suppression, 0),
+        auto_gain_control=options.gain_control,
         agc_max_gain_db=_MAX_GAIN_DB,
     )
     return VoiceProcessing(processor.process)

@@ -1,0 +1,45 @@
+"""What can be configured of sound devices and of what is done to the microphone's sound. Imports no sound library."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from sinchphone.schema import key, one_of, read_flag, read_text
+
+EchoCancel: TypeAlias = Literal["auto", "on", "off"]
+NoiseSuppression: TypeAlias = Literal["off", "low", "high"]
+
+_DEFAULT_TONES: Final = "europe"
+
+
+def _device(value: object) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("must be a device's index or part of its name")
+    return int(value) if str(value).isdecimal() else str(value)
+
+
+def _country(value: object) -> str:
+    if value != _DEFAULT_TONES:  # the tones themselves need numpy
+        from sinchphone.audio.national import PLANS
+
+        country: str = one_of(*PLANS)(read_text(value))
+        return country
+    return _DEFAULT_TONES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioOptions:
+    """[audio]: the sound devices, by index or part of the name (not set is the system's default), and how they sound."""
+
+    input: int | str | None = key("", _device, "microphone: an index or part of its name")
+    output: int | str | None = key("", _device, "speaker or headphones: an index or part of its name")
+    ring: int | str | None = key("", _device, "where incoming calls ring: an index or part of its name")
+    echo_cancel: EchoCancel = key(
+        "auto",
+        one_of("auto", "on", "off"),
+        "remove the loudspeaker's echo from the microphone: auto, on or off; auto: not where the device is called a headset",
+    )
+    noise_suppression: NoiseSuppression = key(
+        "off", one_of("off", "low", "high"), "lower the noise around the microphone (and music, a little): off, low or high"
+    )
+    gain_control: bool = key(False, read_flag, "even out how loud the microphone is")
+    tones: str = key(_DEFAULT_TONES, _country, "the country whose ringing and busy tones are heard")
