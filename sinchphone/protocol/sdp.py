@@ -1,15 +1,17 @@
 """Session descriptions of phones: plain RTP and SDES-SRTP, read liberally and written strictly (RFC 4566, RFC 3264, RFC 4568).
 
 ``read_session`` takes whatever phones, trunks and proxies write; ``write_session`` writes ours. What an answer may say to an
-offer is in ``offer_answer``.
+offer is in ``offer_answer``. ``read_blocks`` and ``write_blocks`` are the lines themselves, for everybody who reads or changes a
+description: WebRTC's, RTP's and the relays'.
 """
 
 import base64
 import binascii
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
 
@@ -149,17 +151,17 @@ class SessionDescription:
     sections: tuple[Section, ...]
 
 
+Line: TypeAlias = tuple[str, str]  # ``x=value``
+Block: TypeAlias = list[Line]
+
 _NOT_LISTENING: Final = {SENDRECV: SENDONLY, SENDONLY: SENDONLY, RECVONLY: INACTIVE, INACTIVE: INACTIVE}
 
 
 def read_session(sdp: str) -> SessionDescription:
     """What a description says; raises RemoteProtocolError for what isn't one."""
-    if len(sdp) > MAX_SDP_BYTES:
-        raise RemoteProtocolError("the session description is too long")
-    lines = [line.rstrip("\r") for line in sdp.split("\n")]
-    if lines[0].strip() != "v=0":
+    head, *blocks = read_blocks(sdp)
+    if sdp.partition("\n")[0].strip() != "v=0":
         raise RemoteProtocolError("the session description doesn't begin with v=0")
-    head, *blocks = _blocks(lines[1:])
     if len(blocks) > MAX_SECTIONS:
         raise RemoteProtocolError(f"the session description has {len(blocks)} media lines")
     address = _address_of(head, "")
@@ -173,14 +175,49 @@ def read_session(sdp: str) -> SessionDescription:
 def write_session(session: SessionDescription) -> str:
     """The text of a description of ours; every section has an address or port 0."""
     family = _family(session.address)
-    lines = ["v=0", f"o=- {session.session_id} {session.version} IN {family} {session.address}", "s=-"]
-    lines += [f"c=IN {family} {session.address}", "t=0 0"]
+    origin = f"- {session.session_id} {session.version} IN {family} {session.address}"
+    head = [("v", "0"), ("o", origin), ("s", "-"), ("c", f"IN {family} {session.address}"), ("t", "0 0")]
+    blocks = [head]
     for section in session.sections:
-        lines.append(f"m={section.kind} {section.port} {section.profile} {' '.join(section.payloads)}")
+        block = [("m", f"{section.kind} {section.port} {section.profile} {' '.join(section.payloads)}")]
         if section.port and section.address != session.address:
-            lines.append(f"c=IN {_family(section.address)} {section.address}")
-        lines += [f"a={key}:{value}" if value else f"a={key}" for key, value in section.attributes]
-    return "\r\n".join(lines) + "\r\n"
+            block.append(("c", f"IN {_family(section.address)} {section.address}"))
+        blocks.append(block + [("a", f"{key}:{value}" if value else key) for key, value in section.attributes])
+    return write_blocks(blocks)
+
+
+def read_blocks(sdp: str) -> list[Block]:
+    """The lines of the session, then of each section, which begins with its ``m=``; what isn't ``x=...`` is left out. Raises
+    RemoteProtocolError for a text that is too long."""
+    if len(sdp) > MAX_SDP_BYTES:
+        raise RemoteProtocolError("the session description is too long")
+    blocks: list[Block] = [[]]
+    for line in sdp.split("\n"):
+        key, separator, value = line.partition("=")
+        if not separator or len(key.strip()) != 1:
+            continue
+        if key.strip() == "m":
+            blocks.append([])
+        blocks[-1].append((key.strip(), value.strip()))
+    return blocks
+
+
+def write_blocks(blocks: Iterable[Block]) -> str:
+    """The text of lines."""
+    return "".join(f"{key}={value}\r\n" for block in blocks for key, value in block)
+
+
+def attribute(line: Line) -> Line | None:
+    """Name and value of an ``a=`` line; ``None`` for another one."""
+    if line[0] != "a":
+        return None
+    name, _, value = line[1].partition(":")
+    return name.strip(), value.strip()
+
+
+def attributes_of(block: Block) -> tuple[Line, ...]:
+    """Names and values of the block's ``a=`` lines, in order."""
+    return tuple(found for line in block if (found := attribute(line)) is not None)
 
 
 def is_unspecified(address: str) -> bool:
@@ -196,33 +233,16 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
-def _blocks(lines: list[str]) -> list[list[tuple[str, str]]]:
-    """The lines of the session, then of each section, which begins with its ``m=``; what isn't ``x=...`` is left out."""
-    blocks: list[list[tuple[str, str]]] = [[]]
-    for line in lines:
-        key, separator, value = line.partition("=")
-        if not separator or len(key.strip()) != 1:
-            continue
-        if key.strip() == "m":
-            blocks.append([])
-        blocks[-1].append((key.strip(), value.strip()))
-    return blocks
-
-
-def _read_section(block: list[tuple[str, str]], address: str, direction: str) -> Section:
+def _read_section(block: Block, address: str, direction: str) -> Section:
     words = block[0][1].split()
     port = _number(words[1].split("/")[0]) if len(words) > 3 else None
     if port is None or port > 65535 or not all(map(_TOKEN.fullmatch, words)):
         raise RemoteProtocolError("the session description has a media line that can't be read")
-    attributes = []
-    for key, value in block[1:]:
-        name, _, rest = value.partition(":")
-        if key == "a":
-            attributes.append((name.strip(), rest.strip()))
-    return Section(words[0], port, words[2], tuple(words[3 : 3 + MAX_FORMATS]), _address_of(block, address), tuple(attributes), direction)
+    payloads = tuple(words[3 : 3 + MAX_FORMATS])
+    return Section(words[0], port, words[2], payloads, _address_of(block, address), attributes_of(block), direction)
 
 
-def _address_of(block: list[tuple[str, str]], otherwise: str) -> str:
+def _address_of(block: Block, otherwise: str) -> str:
     """The host of ``c=``, without the TTL of a multicast address."""
     words = next((value for key, value in block if key == "c"), "").split()
     if len(words) != 3:

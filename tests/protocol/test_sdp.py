@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol import sdp
 from sinchphone.protocol.offer_answer import LocalCapabilities, Negotiation
-from sinchphone.protocol.sdp import Crypto, read_session
+from sinchphone.protocol.sdp import Crypto, read_blocks, read_session, write_blocks
 
 ALL = ("PCMU", "PCMA", "G722", "opus")
 KEY = Crypto(1, "AES_CM_128_HMAC_SHA1_80", bytes(range(30)))
@@ -272,3 +272,12 @@ def test_any_two_orders_agree_on_the_same_encoding(ours: list[str], theirs: list
     )
     at_alice = alice.accept(answer)
     assert at_alice.codec.name == at_bob.codec.name == ours[0]
+
+
+def test_lines_are_written_as_they_were_read_whatever_they_say() -> None:
+    text = "v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\na=x-unknown:yes \u2028no\r\na=sendonly\r\n"
+    assert write_blocks(read_blocks(text)) == text
+
+
+def test_lines_without_a_type_are_left_out() -> None:
+    assert read_blocks("v=0\nnonsense\n=x\nab=c\nm=audio 9 RTP/AVP 0\n") == [[("v", "0")], [("m", "audio 9 RTP/AVP 0")]]

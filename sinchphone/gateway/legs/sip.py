@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from sinchphone.errors import MediaError, SinchphoneError
+from sinchphone.errors import MediaError, RemoteProtocolError, SinchphoneError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs import leg as told
 from sinchphone.gateway.legs.leg import Gone, LegEvent
@@ -19,19 +19,23 @@ from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
 from sinchphone.gateway.sip.hop import Transport as SipTransport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp import read_blocks
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 MAX_REASON_CHARACTERS: Final = 120
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
-_SOUND: Final = re.compile(r"^m=audio [1-9]\d* (\S+) ", re.MULTILINE)
 
 
 def transport_of(sdp: str | None) -> MediaTransport:
     """What the first section of sound asks for; plain RTP where there's none (we offer then)."""
-    found = _SOUND.search(sdp or "")
-    return MediaTransport.SRTP if found is not None and "SAVP" in found[1].upper() else MediaTransport.RTP
+    try:
+        media = [block[0][1].split() for block in read_blocks(sdp or "")[1:]]
+    except RemoteProtocolError:
+        return MediaTransport.RTP
+    profile = next((words[2] for words in media if words[:1] == ["audio"] and len(words) > 3 and words[1] != "0"), "")
+    return MediaTransport.SRTP if "SAVP" in profile.upper() else MediaTransport.RTP
 
 
 class _SipLeg:

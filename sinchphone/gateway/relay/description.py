@@ -1,19 +1,18 @@
-"""What a relay reads from session descriptions and changes in them, line by line; all else stays as it came (RFC 8866).
+"""What a relay reads from session descriptions and changes in them; all else stays as it came (RFC 8866).
 
 Only the first section of sound that isn't refused counts: a call has one.
 """
 
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from typing import Final
 
-from sinchphone.errors import MediaError
-from sinchphone.protocol.jsep import MAX_SDP_BYTES
+from sinchphone.errors import MediaError, RemoteProtocolError
+from sinchphone.protocol.sdp import DIRECTIONS, TELEPHONE_EVENT, Block, attribute, attributes_of, read_blocks, write_blocks
 
-_DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 _MIRRORED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
 _STATIC: Final = {"0": "PCMU", "8": "PCMA", "9": "G722"}  # RFC 3551 6
 _NAMES: Final = {"opus": "opus", "pcmu": "PCMU", "pcma": "PCMA", "g722": "G722"}
+_OF_THE_AUTHOR: Final = ("i", "u", "e", "p")  # titles, and addresses to write to (RFC 8866 5.4 to 5.6)
 
 
 def codecs(sdp: str) -> tuple[str, ...]:
@@ -24,12 +23,12 @@ def codecs(sdp: str) -> tuple[str, ...]:
 
 def takes_events(sdp: str) -> bool:
     """Whether the author takes digits as telephone-events (RFC 4733)."""
-    return "telephone-event" in _formats(sdp)
+    return TELEPHONE_EVENT in _formats(sdp)
 
 
 def ice_fragment(sdp: str) -> str | None:
     """The user name fragment of the author's ICE: another one restarts it (RFC 8839 4.4.1.1.1). ``None`` without ICE."""
-    return next((line.partition(":")[2] for line in _lines(sdp) if line.startswith("a=ice-ufrag:")), None)
+    return next((value for block in _read(sdp) for name, value in attributes_of(block) if name == "ice-ufrag"), None)
 
 
 def direction(sdp: str) -> str:
@@ -37,13 +36,11 @@ def direction(sdp: str) -> str:
 
     A connection address of zero is the old way to say that it wants to hear nothing (RFC 3264 8.4).
     """
-    lines = _lines(sdp)
-    start, end = _sound(lines)
-    own = [line[2:] for line in lines[start:end] if line[2:] in _DIRECTIONS]
-    general = [line[2:] for line in lines[: _head(lines)] if line[2:] in _DIRECTIONS]
-    said = (own or general or ["sendrecv"])[0]
-    address = next((line for line in (*lines[start:end], *lines[: _head(lines)]) if line.startswith("c=")), "")
-    if address.split()[-1:] == ["0.0.0.0"] and not any(line.startswith("a=ice-ufrag:") for line in lines):  # noqa: S104  no socket
+    blocks = _read(sdp)
+    levels = blocks[_sound(blocks)], blocks[0]
+    said = next((name for block in levels for name, _ in attributes_of(block) if name in DIRECTIONS), "sendrecv")
+    address = next((value for block in levels for key, value in block if key == "c"), "")
+    if address.split()[-1:] == ["0.0.0.0"] and ice_fragment(sdp) is None:  # noqa: S104  no socket
         return {"sendrecv": "sendonly", "recvonly": "inactive"}.get(said, said)
     return said
 
@@ -56,80 +53,81 @@ def mirrored(way: str) -> str:
 def with_direction(sdp: str, way: str) -> str:
     """The description with that direction for its sound."""
 
-    def change(section: list[str]) -> list[str]:
-        return [*(line for line in section if line[2:] not in _DIRECTIONS), f"a={way}"]
+    def change(section: Block) -> Block:
+        return [*(line for line in section if line[1] not in DIRECTIONS), ("a", way)]
 
     return _with_sound(sdp, change)
 
 
 def with_candidates(sdp: str, candidates: Iterable[str], *, complete: bool = True) -> str:
     """The description with candidates (RFC 8839 5.1) added to its sound, and their end where they are ``complete``."""
-    added = [f"a={each}" for each in candidates] + ["a=end-of-candidates"] * complete
+    added = [("a", each) for each in candidates] + [("a", "end-of-candidates")] * complete
     return _with_sound(sdp, lambda section: [*section, *added])
 
 
 def anonymous(sdp: str) -> str:
     """The description without what names its author: user name, titles, addresses to write to (RFC 8866 5.2 to 5.6)."""
-    kept = [line for line in _lines(sdp) if not line.startswith(("i=", "u=", "e=", "p="))]
-    return "".join(f"{_unnamed(line)}\r\n" for line in kept)
+    return write_blocks([[(key, _unnamed(key, value)) for key, value in block if key not in _OF_THE_AUTHOR] for block in _read(sdp)])
+
+
+def ice_lines(sdp: str) -> Block:
+    """The section of sound and the credentials of its ICE: what a fragment with candidates begins with (RFC 8840 9)."""
+
+    def belongs(key: str, value: str) -> bool:
+        return value.startswith("audio") if key == "m" else value.startswith(("ice-ufrag:", "ice-pwd:", "mid:")) and key == "a"
+
+    return [(key, value) for block in _read(sdp) for key, value in block if belongs(key, value)]
 
 
 def agreed(offer: str, answer: str) -> str:
     """The offer as if its author had answered: with the formats and the DTLS role (RFC 8842 5) that ``answer`` left to it."""
-    theirs = _lines(answer)
-    start, end = _sound(theirs)
-    formats = theirs[start].split()[3:]
-    setup = next((line[8:] for line in theirs[start:end] if line.startswith("a=setup:")), None)
+    theirs = _read(answer)
+    taken = theirs[_sound(theirs)]
+    formats = taken[0][1].split()[3:]
+    setup = next((value for name, value in attributes_of(taken) if name == "setup"), None)
     role = {"active": "passive", "passive": "active"}.get(setup or "")
 
-    def change(section: list[str]) -> list[str]:
-        words = section[0].split()
-        kept = [" ".join(words[:3] + [each for each in formats if each in words[3:]]), *section[1:]]
-        return kept if role is None else [f"a=setup:{role}" if line.startswith("a=setup:") else line for line in kept]
+    def change(section: Block) -> Block:
+        words = section[0][1].split()
+        kept: Block = [("m", " ".join(words[:3] + [each for each in formats if each in words[3:]])), *section[1:]]
+        return kept if role is None else [("a", f"setup:{role}") if (attribute(line) or ("",))[0] == "setup" else line for line in kept]
 
     return _with_sound(offer, change)
 
 
-def _unnamed(line: str) -> str:
-    if line.startswith("o="):
-        return f"o=- {line.partition(' ')[2]}"
-    return "s=-" if line.startswith("s=") else line
+def _unnamed(key: str, value: str) -> str:
+    return f"- {value.partition(' ')[2]}" if key == "o" else "-" if key == "s" else value
 
 
 def _formats(sdp: str) -> list[str]:
     """The names of all formats of the sound in their order, in lower case; empty for an unknown one."""
-    lines = _lines(sdp)
-    start, end = _sound(lines)
+    blocks = _read(sdp)
+    section = blocks[_sound(blocks)]
     named = dict(_STATIC)
-    for line in lines[start:end]:
-        if line.startswith("a=rtpmap:"):
-            number, _, encoding = line[9:].partition(" ")
+    for name, value in attributes_of(section):
+        if name == "rtpmap":
+            number, _, encoding = value.partition(" ")
             named[number] = encoding.strip().partition("/")[0]
-    return [named.get(number, "").lower() for number in lines[start].split()[3:]]
+    return [named.get(number, "").lower() for number in section[0][1].split()[3:]]
 
 
-def _lines(sdp: str) -> list[str]:
-    if len(sdp) > MAX_SDP_BYTES:
-        raise MediaError("the session description is too long")
-    return [line.strip() for line in sdp.splitlines() if line.strip()]
+def _read(sdp: str) -> list[Block]:
+    try:
+        return read_blocks(sdp)
+    except RemoteProtocolError as error:
+        raise MediaError(str(error)) from error
 
 
-def _head(lines: list[str]) -> int:
-    """Where the first section begins."""
-    return next((index for index, line in enumerate(lines) if line.startswith("m=")), len(lines))
-
-
-def _sound(lines: list[str]) -> tuple[int, int]:
-    """First line of the section of sound and the line after its last. Raises MediaError where there is none."""
-    starts = [index for index, line in enumerate(lines) if line.startswith("m=")]
-    for start, end in pairwise([*starts, len(lines)]):
-        words = lines[start].split()
-        if words[0] == "m=audio" and len(words) > 3 and words[1] != "0":
-            return start, end
+def _sound(blocks: list[Block]) -> int:
+    """Which block is the section of sound. Raises MediaError where there is none."""
+    for number, block in enumerate(blocks[1:], start=1):
+        words = block[0][1].split()
+        if words[:1] == ["audio"] and len(words) > 3 and words[1] != "0":
+            return number
     raise MediaError("the session description has no sound")
 
 
-def _with_sound(sdp: str, change: Callable[[list[str]], list[str]]) -> str:
-    lines = _lines(sdp)
-    start, end = _sound(lines)
-    return "".join(f"{line}\r\n" for line in (*lines[:start], *change(lines[start:end]), *lines[end:]))
+def _with_sound(sdp: str, change: Callable[[Block], Block]) -> str:
+    blocks = _read(sdp)
+    number = _sound(blocks)
+    return write_blocks([*blocks[:number], change(blocks[number]), *blocks[number + 1 :]])

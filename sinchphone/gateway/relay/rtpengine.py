@@ -26,6 +26,7 @@ from sinchphone.gateway.relay.description import (
     codecs,
     direction,
     ice_fragment,
+    ice_lines,
     mirrored,
     takes_events,
     with_candidates,
@@ -35,6 +36,7 @@ from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sdp import write_blocks
 from sinchphone.tasks import start_task
 
 CODECS: Final = ("opus", "PCMU", "PCMA", "G722", "telephone-event")  # what either side may use, whatever the other one can
@@ -304,9 +306,7 @@ class RtpengineRelay:
     async def _trickle(self, side: Side, candidate: Candidate) -> None:
         """A fragment with one candidate (RFC 8840 9); rtpengine needs the credentials in it to find its place."""
         source = self._said.get(side) or (self._offered[1] if self._offered and self._offered[0] is side else "")
-        wanted = ("a=ice-ufrag:", "a=ice-pwd:", "a=mid:", "m=audio")
-        lines = [line.strip() for line in source.splitlines() if line.strip().startswith(wanted)]
-        fragment = "".join(f"{line}\r\n" for line in (*lines, f"a={candidate.candidate.strip().removeprefix('a=')}"))
+        fragment = write_blocks([[*ice_lines(source), ("a", candidate.candidate.strip().removeprefix("a="))]])
         to_tag = self._tags.get(_other(side))
         await self._request("offer", from_tag=self._tags[side], to_tag=to_tag, sdp=fragment, flags=["fragment", "trickle-ICE"])
 

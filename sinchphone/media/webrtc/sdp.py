@@ -11,13 +11,11 @@ from typing import Final
 
 from sinchphone.errors import MediaError
 from sinchphone.media.webrtc.formats import Formats, Sound, answered_lines, choose, offered_lines, read_formats
-from sinchphone.protocol.jsep import MAX_SDP_BYTES
+from sinchphone.protocol.sdp import DIRECTIONS, MAX_SDP_BYTES, MAX_SECTIONS, Block, attributes_of, read_blocks, write_blocks
 
-MAX_SECTIONS: Final = 16
 MAX_CANDIDATES: Final = 64  # a phone with Wi-Fi, mobile data and a VPN trickles about 20
 _PROFILES: Final = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
 _SETUPS: Final = ("actpass", "active", "passive")
-_DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 _ICE_CHARACTERS: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")  # no more: int() raises for thousands of digits
 _TOKEN: Final = re.compile(r"[^\s\x00-\x1f]{1,64}")
@@ -150,24 +148,18 @@ def answering_setup(offer: RemoteAudio) -> str:
 
 def _split(sdp: str) -> tuple[MediaSection, list[MediaSection]]:
     """The session level (as a section of its own) and the media sections."""
-    blocks: list[tuple[str, list[tuple[str, str]]]] = [("", [])]
-    for line in sdp.splitlines():
-        if line.startswith("m="):
-            blocks.append((line[2:], []))
-        elif line.startswith("a="):
-            key, _, value = line[2:].strip().partition(":")
-            blocks[-1][1].append((key, value.strip()))
-    if len(blocks) > MAX_SECTIONS + 1:
+    head, *blocks = read_blocks(sdp)
+    if len(blocks) > MAX_SECTIONS:
         raise MediaError("the peer's session description has too many media sections")
-    return MediaSection("", 0, "", (), tuple(blocks[0][1])), [_section(first, attributes) for first, attributes in blocks[1:]]
+    return MediaSection("", 0, "", (), attributes_of(head)), [_section(block) for block in blocks]
 
 
-def _section(first: str, attributes: list[tuple[str, str]]) -> MediaSection:
-    words = first.split()
+def _section(block: Block) -> MediaSection:
+    words = block[0][1].split()
     port = words[1].partition("/")[0] if len(words) > 3 else ""
     if not _NUMBER.fullmatch(port):
         raise MediaError("a media line in the peer's session description can't be read")
-    return MediaSection(words[0], int(port), words[2], tuple(words[3:]), tuple(attributes))
+    return MediaSection(words[0], int(port), words[2], tuple(words[3:]), attributes_of(block))
 
 
 def _read_audio(
@@ -219,7 +211,7 @@ def _one_of(words: tuple[str, ...], value: str) -> str | None:
 
 
 def _direction(section: MediaSection) -> str | None:
-    return next((key for key, _ in section.attributes if key in _DIRECTIONS), None)
+    return next((key for key, _ in section.attributes if key in DIRECTIONS), None)
 
 
 def _token(value: str | None) -> str | None:
@@ -264,4 +256,4 @@ def _refused(section: MediaSection) -> list[str]:
 
 
 def _join(lines: list[str]) -> str:
-    return "".join(f"{line}\r\n" for line in lines)
+    return write_blocks([[(line[0], line[2:]) for line in lines]])
