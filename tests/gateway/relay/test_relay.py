@@ -11,6 +11,7 @@ import pytest
 from relay_lab import PATIENCE_S, Phone, PortPhone, RawPhone, Told, hears, hears_nothing, until, until_heard
 
 from sinchphone.gateway.relay.description import direction
+from sinchphone.gateway.relay.local import LocalRelays
 from sinchphone.gateway.relay.relay import MediaTransport, Relay, Relays, Side, SideConnected, SideDigitHeard
 from sinchphone.media.thread import MediaThread
 
@@ -200,7 +201,7 @@ async def until_quiet(phone: RawPhone) -> None:
 
 
 @pytest.mark.parametrize("side", list(Side))
-async def test_a_phone_that_holds_another_hears_nothing_until_it_resumes(lab: Lab, side: Side) -> None:
+async def test_a_phone_that_holds_another_is_heard_and_hears_again_when_it_resumes(lab: Lab, side: Side) -> None:
     caller, called = lab.raw(CALLER_HZ), lab.raw(CALLED_HZ)
     call = await lab.call(caller, RTP, called, RTP)
     await until_heard(caller, CALLED_HZ)
@@ -213,7 +214,8 @@ async def test_a_phone_that_holds_another_hears_nothing_until_it_resumes(lab: La
 
     await renew("sendonly", "recvonly")
     await until_heard(held, holding.hz)
-    await until_quiet(holding)
+    if isinstance(lab.relays, LocalRelays):  # rtpengine passes on what comes, whoever holds; phones that hold don't play it
+        await until_quiet(holding)
     await renew("sendrecv", "sendrecv")
     await until_heard(held, holding.hz)
     await until_heard(holding, held.hz)
