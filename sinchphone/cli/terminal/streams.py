@@ -24,8 +24,8 @@ def fill_closed_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
-    sys.stdout = sys.stdout or os.fdopen(1, "w")
-    sys.stderr = sys.stderr or os.fdopen(2, "w")
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)  # the streams that take its place go on with the descriptor
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def wait_for_readers() -> None:
