@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, settings
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.tones import Sine
+from tests.suite.covered import count_lines
 from tests.suite.guests import fetch_early, needs_guests
 from tests.suite.phases import MAY_BE_TRIED_AGAIN, PhasedScheduling, hash_alike, phase_of, processes_for
 from tests.suite.signals import reset_ignored_signals
@@ -50,8 +51,9 @@ PIPEWIRE = ("dbus-run-session", "--", "sh", "-c", "pipewire & sleep 0.5; wireplu
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     reset_ignored_signals()
+    count_lines(config)
     hash_alike()
     settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # others use the machine too
     settings.load_profile("patient")
