@@ -46,8 +46,9 @@ from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp import Client, Message, decrypt
 from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers
+from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.signaling.channel import MxpChannel
-from sinchphone.signaling.dialect import MAX_ROOM_CHARACTERS, CallReport, CallRequest, Domain, Placement
+from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
 from sinchphone.signaling.wire import PUSH_CAPABILITY
 from sinchphone.tasks import start_task

@@ -65,16 +65,16 @@ class MachineDriver:
         name: str,
         perform: Callable[[MediaEffect], None],
         failed: Callable[[str, SinchphoneError], None],
-        farewell: CallFailure | None = None,
+        closing_reason: CallFailure | None = None,
     ) -> None:
         """``perform`` does what an effect says, without waiting; ``failed`` is told which queue's work could not be done ("": a
-        message of ours, or what was given to ``order``); ``farewell`` is what the peer is told where ``run`` is cancelled: without one,
-        that we hung up."""
+        message of ours, or what was given to ``order``); ``closing_reason`` is what the peer is told where ``run`` is cancelled:
+        without one, that we hung up."""
         self.machine = machine
         self.ended: v.Ended | None = None  # how, once it is over
         self._channel = channel
         self._name = name
-        self._farewell = farewell
+        self._closing_reason = closing_reason
         self._perform = perform
         self._failed = failed
         self._inbox: asyncio.Queue[Input] = asyncio.Queue()
@@ -161,9 +161,9 @@ class MachineDriver:
     def _goodbye(self) -> Input:
         """Nobody declines for the user: an incoming call that isn't answered yet fails for that reason."""
         machine = self.machine
-        if self._farewell is None or machine.outbound or machine.state in (State.ANSWERED, State.ESTABLISHED):
-            return v.HangUp(self._farewell)
-        return v.Failed(self._farewell)
+        if self._closing_reason is None or machine.outbound or machine.state in (State.ANSWERED, State.ESTABLISHED):
+            return v.HangUp(self._closing_reason)
+        return v.Failed(self._closing_reason)
 
     async def _release(self, release: Callable[[], Awaitable[None]]) -> None:
         for name, queue in self._queues.items():

@@ -11,11 +11,12 @@ from aiohttp import web
 from yarl import URL
 
 from sinchphone.exchange.refusals import forbidden
+from sinchphone.protocol.hosts import unbracketed
 
 
 def is_loopback(host: str) -> bool:
     """Whether a host's name or address is this machine's own for itself alone."""
-    name = host.strip("[]").partition("%")[0].rstrip(".").lower()
+    name = unbracketed(host).partition("%")[0].rstrip(".").lower()
     try:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:

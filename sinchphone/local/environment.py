@@ -34,6 +34,7 @@ from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.local.configured_gateway import ConfiguredGateway
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
+from sinchphone.protocol.hosts import join_host
 
 CALLER_ID = "+14155550100"  # 555-0100 to 555-0199 are nobody's: reserved for fiction
 FIND_SECONDS = 3.0  # how long somebody who holds the port may take to answer
@@ -83,7 +84,7 @@ class Local:
             store=folder / STORE_NAME if keep else None,
         )
         self._gateway = ConfiguredGateway(_listening(gateway or GatewayOptions(), sip_port))
-        self._url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self._url = f"http://{join_host(host, port)}"
         self._media = media or MediaThread()
         self._owns_media = media is None
         self._api: Api = api

@@ -32,7 +32,7 @@ from typing import Any, Final, TypeAlias
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call_endings import NO, VANISHED, YES, Farewell, departure, refusal, withdrawal
+from sinchphone.protocol.call_endings import NO, VANISHED, YES, Goodbye, departure, refusal, withdrawal
 from sinchphone.protocol.call_peers import Peer, Peers, is_channel
 from sinchphone.protocol.call_states import Cause, EndedBy, State
 from sinchphone.protocol.call_vocabulary import Effect, Input, Phase
@@ -64,7 +64,7 @@ class CallMachine:
         self._wish: v.Answer | v.Preview | None = None  # what was ordered while our answer was being made
         self._untold: Description | None = None  # our answer, until the caller has it
         self._placed = v.Placed("")
-        self._farewell: Farewell | None = None  # of the last device that left
+        self._goodbye: Goodbye | None = None  # of the last device that left
         self._started_at = self._marked_at = 0.0
 
     @property
@@ -147,7 +147,7 @@ class CallMachine:
 
     def _cancel_late_placement(self, event: v.Placed, now: float) -> list[Effect]:
         self._placed = event
-        return self._cancel(Farewell(Cause.CANCELED, "us"))
+        return self._cancel(Goodbye(Cause.CANCELED, "us"))
 
     def _give_up_withdrawing(self, _: Input, now: float) -> list[Effect]:
         return self._end(Cause.CANCELED, "us")
@@ -195,13 +195,13 @@ class CallMachine:
             raise RemoteProtocolError("a device that is out already")
         peer = self._peers.part(name)
         noticed = peer is not None and peer.progressing
-        self._farewell = told = refusal(message, noticed=noticed, after_s=now - self._started_at)
+        self._goodbye = told = refusal(message, noticed=noticed, after_s=now - self._started_at)
         dropped: list[Effect] = [v.DropPeer(name)] if peer is not None else []
         if self._may_still_ring(told, now):
             return dropped
         return dropped + self._cancel(told, extra=message.sender.channel)
 
-    def _may_still_ring(self, told: Farewell, now: float) -> bool:
+    def _may_still_ring(self, told: Goodbye, now: float) -> bool:
         in_window = now < self._started_at + PROGRESS_S
         others = in_window and self._placed.devices is not None and self._peers.gone < self._placed.devices
         return not told.final and (in_window or told.only_this) and (self._peers.ring or others)
@@ -210,15 +210,15 @@ class CallMachine:
         return self._part(withdrawal(message, picked_up=False))
 
     def _ring_out(self, _: v.Elapsed, now: float) -> list[Effect]:
-        if self._farewell is not None and not self._peers.ring:
-            return self._cancel(self._farewell)
+        if self._goodbye is not None and not self._peers.ring:
+            return self._cancel(self._goodbye)
         heard = self._peers.ring or self._placed.pushed
-        return self._cancel(Farewell(Cause.NO_ANSWER if heard else Cause.TIMEOUT, "time"))
+        return self._cancel(Goodbye(Cause.NO_ANSWER if heard else Cause.TIMEOUT, "time"))
 
     def _cancel_by_user(self, event: v.HangUp, now: float) -> list[Effect]:
-        return self._cancel(Farewell(Cause.CANCELED, "us", event.failure))
+        return self._cancel(Goodbye(Cause.CANCELED, "us", event.failure))
 
-    def _cancel(self, told: Farewell, *, extra: str = "") -> list[Effect]:
+    def _cancel(self, told: Goodbye, *, extra: str = "") -> list[Effect]:
         """End an outgoing call before its answer: CANCEL to every device that took notice, and to the call's own channel."""
         channels = dict.fromkeys([*self._peers.channels, self._placed.signal_channel, extra])
         headers = {"deny": YES} if told.cause is Cause.DENIED else {}
@@ -399,7 +399,7 @@ class CallMachine:
         self.phase = Phase.OVER
         return [v.Ended(cause, by, failure)]
 
-    def _part(self, told: Farewell) -> list[Effect]:
+    def _part(self, told: Goodbye) -> list[Effect]:
         return self._end(told.cause, told.by, told.failure)
 
     # Small words

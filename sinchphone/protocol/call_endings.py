@@ -20,7 +20,7 @@ _BODILESS: Final = (Method.LEAVE, Method.CANCEL)  # 1.x clients know 5_null and 
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class Goodbye:
     """Why somebody left. ``final``: a person decided, for all devices; ``only_this``: it says nothing about the user's other devices."""
 
     cause: Cause
@@ -49,45 +49,45 @@ def failure_parts(method: Method, failure: CallFailure | None) -> tuple[str, str
     return BodyType.ERROR, encode_failure(failure), {}
 
 
-def refusal(message: Message, *, noticed: bool, after_s: float) -> Farewell:
+def refusal(message: Message, *, noticed: bool, after_s: float) -> Goodbye:
     """One device of the called user is out before the answer. ``noticed``: it had ACKed; ``after_s``: since the call was placed."""
     failure, only_this = failure_of(message), message.headers.get("denyall") == NO
     if message.method is not Method.DENY:
         failed = message.method is Method.ERROR or failure is not None
-        return Farewell(Cause.FAILURE if failed else Cause.HUNG_UP, ended_by(failure), failure, only_this=only_this)
+        return Goodbye(Cause.FAILURE if failed else Cause.HUNG_UP, ended_by(failure), failure, only_this=only_this)
     if failure is None and message.headers.get("deny") != YES:
         if after_s >= CLIENT_RINGS_S:
-            return Farewell(Cause.NO_ANSWER, "time", only_this=True)
+            return Goodbye(Cause.NO_ANSWER, "time", only_this=True)
         if not noticed:
-            return Farewell(Cause.DENIED, failure=BUSY, only_this=True)
-    return Farewell(Cause.DENIED, failure=failure, final=not only_this, only_this=only_this)
+            return Goodbye(Cause.DENIED, failure=BUSY, only_this=True)
+    return Goodbye(Cause.DENIED, failure=failure, final=not only_this, only_this=only_this)
 
 
-def withdrawal(message: Message, *, picked_up: bool) -> Farewell:
+def withdrawal(message: Message, *, picked_up: bool) -> Goodbye:
     """The caller ends an incoming call before it was answered, or as we pick it up. By DENY a 1.x caller sends away the devices of a
     user that took notice after the first."""
     failure = failure_of(message)
     match message.method:
         case Method.ERROR:
-            return Farewell(Cause.FAILURE, ended_by(failure), failure)
+            return Goodbye(Cause.FAILURE, ended_by(failure), failure)
         case Method.LEAVE if picked_up:
             return departure(message)
         case Method.DENY:
-            return Farewell(Cause.CANCELED, failure=failure or ELSEWHERE)
+            return Goodbye(Cause.CANCELED, failure=failure or ELSEWHERE)
         case _:
             denied_elsewhere = message.headers.get("deny") == YES
-            return Farewell(Cause.DENIED if denied_elsewhere else Cause.CANCELED, failure=failure)
+            return Goodbye(Cause.DENIED if denied_elsewhere else Cause.CANCELED, failure=failure)
 
 
-def departure(message: Message) -> Farewell:
+def departure(message: Message) -> Goodbye:
     """The other end leaves an answered call: it hung up, or it had to."""
     failure = failure_of(message)
     if failure is not None and (failure.code, failure.domain) == (VANISHED.code, VANISHED.domain):
-        return Farewell(Cause.INACTIVE, "media", failure)
+        return Goodbye(Cause.INACTIVE, "media", failure)
     failed = message.method is Method.ERROR or YES in map(message.headers.get, ("failureterm", "iceFailed"))
     if failed or (failure is not None and failure.code is not None):
-        return Farewell(Cause.FAILURE, ended_by(failure), failure)
-    return Farewell(Cause.HUNG_UP, failure=failure)
+        return Goodbye(Cause.FAILURE, ended_by(failure), failure)
+    return Goodbye(Cause.HUNG_UP, failure=failure)
 
 
 def ended_by(failure: CallFailure | None) -> EndedBy:

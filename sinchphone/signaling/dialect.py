@@ -7,8 +7,6 @@ from typing import Final, Protocol
 
 from sinchphone.protocol.jsep import Description
 
-MAX_ROOM_CHARACTERS: Final = 64  # of a conference room's name (Sinch Voice, connectConf)
-
 
 class Domain(StrEnum):
     """Where a call goes."""

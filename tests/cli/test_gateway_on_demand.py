@@ -15,7 +15,7 @@ LIMIT = 90
 OPTIONS = ["sinchphone.gateway", "sinchphone.gateway.options"]
 PROGRAM = """
 import sys
-from sinchphone.cli.main import command_line
+from sinchphone.cli.command_line import command_line
 code = command_line(sys.argv[1:])
 import json
 loaded = sorted(name for name in sys.modules if name.startswith("sinchphone.gateway"))

@@ -119,7 +119,7 @@ def test_an_ipv6_address_may_stand_in_brackets(written: str) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_that_of_the_shell_that_was_named(shell: str) -> None:
-    code = "import sys; from sinchphone.cli.main import command_line; command_line(sys.argv[1:])"
+    code = "import sys; from sinchphone.cli.command_line import command_line; command_line(sys.argv[1:])"
     command = [sys.executable, "-c", code, "--show-completion", shell]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     marks = {"bash": "complete -o default", "zsh": "#compdef", "fish": "complete --command"}

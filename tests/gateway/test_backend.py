@@ -214,7 +214,7 @@ async def test_closing_waits_for_the_last_goodbyes_and_only_for_a_moment(develop
             backend.session(FACTS).disconnected(OVER)
     assert len(served.told) == 2
     backend.session(FACTS).disconnected(OVER)
-    assert not backend._farewells
+    assert not backend._last_events
 
 
 async def test_a_backend_that_is_closed_is_not_asked(developer: Any) -> None:

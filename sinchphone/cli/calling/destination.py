@@ -9,12 +9,13 @@ from typing import Final
 from sinchphone.errors import DestinationError
 from sinchphone.protocol.hosts import SIP_PORT
 from sinchphone.protocol.phone_numbers import bare_digits, looks_like_number, proposal, read_number, refuse_well_known_emergency
+from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.user_id import USER_RULE, is_user_id
 
 # What a text that says nothing else may be: who has another id is called with call-user. After a colon a built-in user of the exchange
 # takes an argument (hangup-after:3s).
 _PLAIN_USER: Final = re.compile(r"[A-Za-z0-9_=-]+(:[A-Za-z0-9._=-]+)?")
-_ROOM: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,64}")
+_ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{MAX_ROOM_CHARACTERS}}}")
 # RFC 3261 25.1, without passwords and without parameters but the transport; a host is a name, an IPv4 or a bracketed IPv6 address.
 _SIP: Final = re.compile(
     r"(?P<user>(?:[A-Za-z0-9_.!~*'()&=+$,;?/-]|%[0-9A-Fa-f]{2})+)"
@@ -70,7 +71,8 @@ def user_id(text: str) -> str:
 def room(text: str) -> str:
     """A conference room's name. Raises DestinationError."""
     if not _ROOM.fullmatch(text):
-        raise DestinationError(f'"{text}" is not a conference room', hint="a room's name has 1 to 64 characters and no spaces")
+        hint = f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters and no spaces"
+        raise DestinationError(f'"{text}" is not a conference room', hint=hint)
     return text
 
 

@@ -15,7 +15,7 @@ from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import Leg, Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp import CallFailure
-from sinchphone.signaling.dialect import MAX_ROOM_CHARACTERS
+from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.signaling.wire import ErrorCode
 
 SEATS_PER_ROOM: Final = 40  # what one core mixes, decodes and encodes within 20 ms

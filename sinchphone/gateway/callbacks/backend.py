@@ -66,7 +66,7 @@ class Backend:
         self._answer_seconds = answer_seconds
         self._now = now
         self._http: aiohttp.ClientSession | None = None
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._last_events: set[asyncio.Task[None]] = set()
 
     def session(self, facts: CallFacts, headers: Mapping[str, str] | None = None) -> "BackendSession":
         """The callbacks of one call. ``headers``: more HTTP headers to send with each."""
@@ -86,12 +86,12 @@ class Backend:
 
     async def close(self) -> None:
         """Wait a moment for the DiCEs that are under way; drop the others. May be called twice."""
-        farewells = tuple(self._farewells)
-        if farewells:
-            await asyncio.wait(farewells, timeout=GOODBYE_SECONDS)
-        for task in farewells:
+        last_events = tuple(self._last_events)
+        if last_events:
+            await asyncio.wait(last_events, timeout=GOODBYE_SECONDS)
+        for task in last_events:
             task.cancel()
-        await asyncio.gather(*farewells, return_exceptions=True)
+        await asyncio.gather(*last_events, return_exceptions=True)
         http, self._http = self._http, None
         if http is not None:
             await http.close()
@@ -121,12 +121,12 @@ class Backend:
 
     def say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Post a DiCE; nobody waits for the answer. Where too many are under way it's dropped."""
-        if len(self._farewells) >= MAX_PENDING_DICE or self._http is None:
-            _log.warning("a DiCE was dropped: %d are under way", len(self._farewells))
+        if len(self._last_events) >= MAX_PENDING_DICE or self._http is None:
+            _log.warning("a DiCE was dropped: %d are under way", len(self._last_events))
             return
         task = start_task(self._say_goodbye(body, headers), name="DiCE")
-        self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
+        self._last_events.add(task)
+        task.add_done_callback(self._last_events.discard)
 
     async def _say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
         try:

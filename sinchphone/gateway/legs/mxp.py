@@ -63,7 +63,7 @@ class _MxpLeg:
         self._channel = channel
         self._events = Outbox[LegEvent]()
         self._driver = MachineDriver(
-            machine, channel, name=f"leg {call_id}", perform=self._perform, failed=self._note_failure, farewell=as_told(CLOSING)
+            machine, channel, name=f"leg {call_id}", perform=self._perform, failed=self._note_failure, closing_reason=as_told(CLOSING)
         )
         self._description: asyncio.Future[Description] = asyncio.get_running_loop().create_future()  # ours; the first one counts
         self._branches: dict[str, str] = {}  # by device

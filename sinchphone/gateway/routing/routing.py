@@ -25,9 +25,10 @@ from sinchphone.protocol import svaml
 from sinchphone.protocol.callback_events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
 from sinchphone.protocol.hosts import unbracketed
 from sinchphone.protocol.phone_numbers import SHAPE, is_number, without_separators
+from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri
-from sinchphone.signaling.dialect import MAX_ROOM_CHARACTERS, Domain
+from sinchphone.signaling.dialect import Domain
 
 ROOM_PREFIXES: Final = ("conf:", "conf-", "room:")  # a phone can't dial a colon, and in a SIP address it would begin a password
 _SCHEME: Final = re.compile(r"^sips?:", re.IGNORECASE)
@@ -244,7 +245,8 @@ class Routes:
         """Where no rule says otherwise: rooms, numbers, the exchange's own, users."""
         room = _room_in(name)
         if room is not None:
-            return ToRoom(room) if 0 < len(room) <= MAX_ROOM_CHARACTERS else _refuse(404, "a room's name has 1 to 64 characters")
+            fits = 0 < len(room) <= MAX_ROOM_CHARACTERS
+            return ToRoom(room) if fits else _refuse(404, f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters")
         number = without_separators(name)
         if number.startswith("+"):
             return self._number_by_default(call, number)

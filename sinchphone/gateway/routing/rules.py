@@ -18,8 +18,9 @@ from sinchphone.exchange.destinations.dialplan import plan_for
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.options import GatewayOptions
 from sinchphone.protocol.phone_numbers import is_number
+from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.user_id import is_user_id
-from sinchphone.signaling.dialect import MAX_ROOM_CHARACTERS, Domain
+from sinchphone.signaling.dialect import Domain
 
 MAX_PATTERN_CHARACTERS: Final = 128
 MAX_STARS: Final = 3
