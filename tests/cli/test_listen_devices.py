@@ -13,7 +13,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def _one_headset(platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    headset = devices.Device(0, "USB Headset", "ALSA", 1, 2, default_input=True, default_output=True)  # type: ignore[attr-defined]
+    headset = devices.SoundDevice(0, "USB Headset", "ALSA", 1, 2, default_input=True, default_output=True)
     monkeypatch.setattr(devices, "list_devices", lambda: (headset,))
 
 

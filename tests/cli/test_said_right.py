@@ -2,7 +2,6 @@
 
 import io
 import os
-import signal
 import sqlite3
 import stat
 import subprocess
@@ -124,17 +123,6 @@ def test_completion_is_that_of_the_shell_that_was_named(shell: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     marks = {"bash": "complete -o default", "zsh": "#compdef", "fish": "complete --command"}
     assert [name for name, mark in marks.items() if mark in done.stdout] == [shell]
-
-
-@posix
-def test_a_signal_that_was_ignored_at_the_start_stays_ignored() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        assert signal.SIGINT not in cli_run._orders()  # type: ignore[attr-defined]
-        assert signal.SIGTERM in cli_run._orders()  # type: ignore[attr-defined]
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert signal.SIGINT in cli_run._orders()  # type: ignore[attr-defined]
 
 
 # The state folder

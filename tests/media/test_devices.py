@@ -362,7 +362,7 @@ def test_a_list_is_not_forgotten_while_a_stream_is_open(portaudio: FakePortAudio
     ],
 )
 def test_names_are_the_same_however_their_letters_are_put_together(name: str, wanted: str) -> None:
-    device = devices.Device(0, name, "ALSA", 1, 1)  # type: ignore[attr-defined]
+    device = devices.SoundDevice(0, name, "ALSA", 1, 1)
     assert devices.find_device(wanted, devices.Direction.INPUT, (device,)) is device
 
 
