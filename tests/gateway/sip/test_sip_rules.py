@@ -459,13 +459,15 @@ async def test_whether_a_user_exists_cannot_be_told_from_outside() -> None:
         assert shapes[:2] == shapes[2:]
 
 
-async def test_guessing_passwords_ends_in_silence() -> None:
+async def test_who_guesses_passwords_is_told_to_try_later() -> None:
     limits = SourceLimits(failures_at_once=3, failures_a_second=0.0001)
     async with agent(open=False, registrar=Registrar({"bob": "secret"}), limits=limits) as one, peer(one) as mallory:
         for guess in ("a", "b", "c"):
             assert (await register(mallory, "bob", guess)).status == 401
         mallory.ask("REGISTER")
-        assert await mallory.hears_nothing()
+        refused = await mallory.hear()
+        assert refused.status == 503
+        assert "Retry-After" in [name for name, _ in refused.headers]
 
 
 async def test_attack_forged_answers_do_not_silence_the_phone_at_that_address() -> None:
