@@ -66,9 +66,16 @@ PHASES = {
     "test_speed.py": Phase.MEASURING,
 }
 
-# What runs in real time beside guests, sound and sockets is tried again (shown as a rerun): a stall of the machine is no fault of the
-# program. Not what measures: that has tries of its own.
-MAY_BE_TRIED_AGAIN = frozenset({Phase.WAITING, Phase.SOUNDING})
+# What opens sockets, runs processes or sounds beside others is tried again (shown as a rerun): a stall of the machine is no fault of the
+# program. Not the pure rooms, and not what measures: that has tries of its own.
+_STALLABLE_PHASES = frozenset({Phase.WAITING, Phase.SOUNDING})
+_STALLABLE_ROOMS = frozenset({"cli", "engine", "exchange", "gateway", "media", "signaling"})
+
+
+def may_be_tried_again(path: PurePath) -> bool:
+    """Whether a stall of the machine may fail a test of that file."""
+    phase = phase_of(path)
+    return phase in _STALLABLE_PHASES or (phase is Phase.COMPUTING and not _STALLABLE_ROOMS.isdisjoint(path.parts))
 
 
 def phase_of(path: PurePath) -> Phase:
