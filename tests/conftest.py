@@ -55,7 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
     reset_ignored_signals()
     count_lines(config)
     hash_alike()
-    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # others use the machine too
+    # No deadlines, since others use the machine too; tests/fuzz tries many more inputs.
+    settings.register_profile("patient", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("patient")
 
 

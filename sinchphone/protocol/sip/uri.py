@@ -128,12 +128,12 @@ def parse_uri(text: str) -> SipUri:
     if not colon or not rest or not _SCHEME.fullmatch(scheme):
         raise RemoteProtocolError("a SIP URI has no scheme")
     scheme = scheme.lower()
-    if scheme == "tel":
-        subscriber, _, tail = rest.partition(";")
-        return SipUri(scheme, clean(subscriber), "", parameters=_uri_parameters(tail))
-    if scheme not in ("sip", "sips"):
-        return SipUri(scheme, clean(rest), "")
-    return _parse_sip(scheme, rest)
+    if scheme in ("sip", "sips"):
+        return _parse_sip(scheme, rest)
+    subscriber, _, tail = rest.partition(";") if scheme == "tel" else (rest, "", "")
+    if not (named := clean(subscriber)):
+        raise RemoteProtocolError("a URI names nobody")
+    return SipUri(scheme, named, "", parameters=_uri_parameters(tail))
 
 
 @lru_cache(maxsize=1024)

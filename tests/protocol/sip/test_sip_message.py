@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
@@ -436,6 +436,7 @@ def test_any_header_value_is_read_or_refused(header: str, text: str, stream: boo
 
 
 @given(st.text(max_size=80))
+@example(";")
 def test_any_text_is_a_uri_an_address_a_via_or_refused(text: str) -> None:
     for parse in (parse_uri, parse_address, parse_via):
         for each in (text, "sip:" + text, "sip:a@b" + text, f"<sip:{text}>", "SIP/2.0/UDP " + text, f'"{text}" <sip:a@b>', "tel:" + text):
