@@ -55,7 +55,9 @@ def _ring_timeout(value: object) -> float:
 class ExchangeSection(ExchangeOptions):
     """[exchange]: where the embedded exchange listens."""
 
-    tls: bool = key(False, read_flag, "listen with TLS too (sinchphone exchange); other clients insist on it")
+    tls: bool = key(
+        False, read_flag, "listen with TLS too (sinchphone exchange), and print whose certificate clients must trust; browsers insist on it"
+    )
     names: tuple[str, ...] = key([], read_hosts, "other names and addresses that it has, for its certificate", trusted_only=True)
     keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only")
 
@@ -113,8 +115,8 @@ class Options:
     state_dir: Path | None = key("", read_path, "where registrations are kept; the platform's state folder", trusted_only=True)
     ring_timeout: float = key("60s", _ring_timeout, "how long an outgoing call rings; 60s at most")
     max_duration: float | None = key("", parse_duration, "how long a call may last, such as 30s or 10m; then it is hung up")
-    color: str = key("auto", one_of("auto", "always", "never"), "colours and the status line")
-    json: bool = key(False, read_flag, "one JSON object a line on standard output", variable="SINCHPHONE_JSON")
+    color: str = key("auto", one_of("auto", "always", "never"), "colours: auto, always or never")
+    json: bool = key(False, read_flag, "one JSON object a line on standard output (sinchphone config schema)", variable="SINCHPHONE_JSON")
     dialplan: Mapping[str, str] = shared(GatewayOptions, "dialplan")
     audio: AudioOptions = field(default_factory=AudioOptions)
     exchange: ExchangeSection = field(default_factory=ExchangeSection)

@@ -10,7 +10,7 @@ from sinchphone.cli.calling.destination import Kind, read_destination
 from sinchphone.cli.commands import call, configuration, devices, exchange, history, listen, message, token
 from sinchphone.cli.commands import help as help_pages
 from sinchphone.cli.exits import ExitCode, help_text
-from sinchphone.cli.terminal.flags import check_color
+from sinchphone.cli.terminal.flags import option_of_key
 from sinchphone.errors import DestinationError
 
 _COMMANDS = {Kind.USER: "call", Kind.PHONE: "call", Kind.SIP: "call-sip", Kind.CONFERENCE: "conference"}
@@ -60,7 +60,7 @@ def root(
     context: typer.Context,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Take the keys of [profiles.NAME].")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file.")] = None,
-    color: Annotated[str | None, typer.Option(metavar="WHEN", callback=check_color, help="auto, always or never.")] = None,
+    color: Annotated[str | None, option_of_key("color", "WHEN")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:

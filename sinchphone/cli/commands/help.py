@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags import check_color
+from sinchphone.cli.terminal.flags import option_of_key
 from sinchphone.errors import TopicError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _complete(incomplete: str) -> Iterator[tuple[str, str]]:
 def show(
     context: typer.Context,
     topic: Annotated[str | None, typer.Argument(metavar="[TOPIC]", autocompletion=_complete, show_default=False)] = None,
-    color: Annotated[str | None, typer.Option(metavar="WHEN", callback=check_color, help="auto, always or never.")] = None,
+    color: Annotated[str | None, option_of_key("color", "WHEN")] = None,
 ) -> ExitCode:
     """Show the page about TOPIC: set for reading on a terminal, as plain Markdown in a pipe. Without TOPIC, list them.
 

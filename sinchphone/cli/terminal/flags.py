@@ -18,10 +18,10 @@ from sinchphone.schema import parse_duration
 Returned = TypeVar("Returned")
 
 
-def _as(name: str) -> Callable[[str | None], str | None]:
+def _as(name: str) -> Callable[[Any], Any]:
     """A check that a value fits the key ``name`` of the configuration."""
 
-    def check(value: str | None) -> str | None:
+    def check(value: Any) -> Any:
         if value:  # an empty one is as if it were not given
             try:
                 KEYS[name].read(value)
@@ -32,12 +32,13 @@ def _as(name: str) -> Callable[[str | None], str | None]:
     return check
 
 
-def _key(name: str, metavar: str, *names: str, shows_default: bool = False) -> Any:
-    """The option that sets the key ``name`` of the configuration, in the words of the key and checked as the key is."""
+def option_of_key(name: str, metavar: str | None = None, *names: str, shows_default: bool = False) -> Any:
+    """The option that sets the key ``name`` of the configuration, in the words of the key and checked as the key is. Without ``metavar``
+    it takes no value."""
     known = KEYS[name]
     default = f"  [default: {known.example}]" if shows_default else ""
     words = f"{known.help[0].upper()}{known.help[1:]}.{default}"
-    return typer.Option(*names, metavar=metavar, callback=_as(name), help=words)
+    return typer.Option(*names, metavar=metavar, callback=_as(name), help=words, show_default=False)
 
 
 def _digits(value: str | None) -> str | None:
@@ -80,9 +81,6 @@ def _layout(value: str) -> str:
     return value
 
 
-check_color = _as("color")
-
-
 def seconds(value: str | None) -> float | None:
     """A duration that the command line has checked already."""
     return None if value is None else parse_duration(value)
@@ -96,7 +94,7 @@ class CommonFlags:
         None
     )
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file in place of the usual ones.")] = None
-    color: Annotated[str | None, typer.Option(metavar="WHEN", callback=check_color, help="Colours: auto, always or never.")] = None
+    color: Annotated[str | None, option_of_key("color", "WHEN")] = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and errors.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False
@@ -114,7 +112,7 @@ class CommonFlags:
 class JsonFlags(CommonFlags):
     """Options of commands that tell what happens."""
 
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line (sinchphone config schema).")] = False
+    json: Annotated[bool, option_of_key("json", None, "--json")] = False
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
@@ -125,7 +123,7 @@ class JsonFlags(CommonFlags):
 class SoundFlags(JsonFlags):
     """Options of commands that make or take calls: who I am, and what the sound is made of."""
 
-    user: Annotated[str | None, _key("user", "ME")] = None
+    user: Annotated[str | None, option_of_key("user", "ME")] = None
     play: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Play a file from the answer on; again for more files, - is standard input.")
     ] = None
@@ -142,15 +140,13 @@ class SoundFlags(JsonFlags):
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recording or file.")] = False
     no_audio: Annotated[bool, typer.Option("--no-audio", help="Touch no sound card.")] = False
     no_mic: Annotated[bool, typer.Option("--no-mic", help="Send no microphone.")] = False
-    input: Annotated[str | None, _key("audio.input", "DEVICE")] = None
-    output: Annotated[str | None, _key("audio.output", "DEVICE")] = None
-    ring: Annotated[str | None, _key("audio.ring", "DEVICE")] = None
-    echo_cancel: Annotated[str | None, _key("audio.echo_cancel", "WHEN")] = None
-    noise_suppression: Annotated[str | None, _key("audio.noise_suppression", "HOW")] = None
-    gain_control: Annotated[
-        bool | None, typer.Option("--gain-control/--no-gain-control", help="Even out how loud the microphone is.", show_default=False)
-    ] = None
-    max_duration: Annotated[str | None, _key("max_duration", "TIME")] = None
+    input: Annotated[str | None, option_of_key("audio.input", "DEVICE")] = None
+    output: Annotated[str | None, option_of_key("audio.output", "DEVICE")] = None
+    ring: Annotated[str | None, option_of_key("audio.ring", "DEVICE")] = None
+    echo_cancel: Annotated[str | None, option_of_key("audio.echo_cancel", "WHEN")] = None
+    noise_suppression: Annotated[str | None, option_of_key("audio.noise_suppression", "HOW")] = None
+    gain_control: Annotated[bool | None, option_of_key("audio.gain_control", None, "--gain-control/--no-gain-control")] = None
+    max_duration: Annotated[str | None, option_of_key("max_duration", "TIME")] = None
     dtmf: Annotated[
         str | None, typer.Option(metavar="DIGITS", callback=_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
     ] = None
@@ -192,7 +188,7 @@ class SoundFlags(JsonFlags):
 class CallFlags(SoundFlags):
     """Options of commands that call."""
 
-    ring_timeout: Annotated[str | None, _key("ring_timeout", "TIME")] = None
+    ring_timeout: Annotated[str | None, option_of_key("ring_timeout", "TIME")] = None
     header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the called side; again for more.")] = None
 
     def keys(self) -> dict[str, Any]:
@@ -204,7 +200,7 @@ class CallFlags(SoundFlags):
 class PhoneFlags(CallFlags):
     """Options of commands that may call a phone."""
 
-    caller_id: Annotated[str | None, _key("caller_id", "+E164")] = None
+    caller_id: Annotated[str | None, option_of_key("caller_id", "+E164")] = None
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
@@ -286,10 +282,10 @@ class UserFlags(CommonFlags):
 class ExchangeFlags(JsonFlags):
     """Options of ``exchange``."""
 
-    host: Annotated[str | None, _key("exchange.host", "ADDRESS", shows_default=True)] = None
-    port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="Its port.  [default: 4600]")] = None
-    tls: Annotated[bool, typer.Option("--tls", help="Listen with TLS too; prints whose certificate clients must trust.")] = False
-    tls_port: Annotated[int | None, typer.Option(min=0, max=65_535, metavar="PORT", help="Its port with TLS.  [default: 4643]")] = None
+    host: Annotated[str | None, option_of_key("exchange.host", "ADDRESS", shows_default=True)] = None
+    port: Annotated[int | None, option_of_key("exchange.port", "PORT", shows_default=True)] = None
+    tls: Annotated[bool, option_of_key("exchange.tls", None, "--tls")] = False
+    tls_port: Annotated[int | None, option_of_key("exchange.tls_port", "PORT", shows_default=True)] = None
     memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
 
     def keys(self) -> dict[str, Any]:
