@@ -5,7 +5,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
-from sinchphone.protocol.call_states import Cause
+from sinchphone.protocol.call_states import Cause, EndedBy
 
 if TYPE_CHECKING:
     from sinchphone.engine.details import CallDetails
@@ -61,7 +61,7 @@ def code_of_order(order: Order, *, established: bool, interactive: bool) -> Exit
 
 def describe(details: "CallDetails", *, peer: str, outbound: bool, order: Order | None, interactive: bool) -> Ending:
     """How a call ended. ``order``: what we wanted, if anything; it counts unless the other side was first."""
-    ours = order if details.ended_by == "us" or order in (Order.INTERRUPT, Order.TERMINATE) else None
+    ours = order if details.ended_by == EndedBy.US or order in (Order.INTERRUPT, Order.TERMINATE) else None
     if ours is not None:
         code = code_of_order(ours, established=details.established_at is not None, interactive=interactive)
         return Ending(code, _our_words(ours, details))
@@ -98,7 +98,7 @@ def _words(details: "CallDetails", peer: str, outbound: bool) -> str:
     said = details.failure.message if details.failure and details.failure.message else ""
     match details.cause:
         case Cause.HUNG_UP:
-            return "you hung up" if details.ended_by == "us" else f"{peer} hung up{f': {said}' if said else ''}"
+            return "you hung up" if details.ended_by == EndedBy.US else f"{peer} hung up{f': {said}' if said else ''}"
         case Cause.DENIED if details.failure and details.failure.code in (486, 600):
             return f"{peer} is busy"
         case Cause.DENIED:
@@ -108,7 +108,7 @@ def _words(details: "CallDetails", peer: str, outbound: bool) -> str:
         case Cause.TIMEOUT:
             return f"no device of {peer} took notice"
         case Cause.CANCELED:
-            return f"{peer} gave up" if details.ended_by == "peer" else "canceled"
+            return f"{peer} gave up" if details.ended_by == EndedBy.PEER else "canceled"
         case Cause.INACTIVE:
             return f"{peer} vanished: no sound came any more"
         case Cause.OTHER_DEVICE_ANSWERED:

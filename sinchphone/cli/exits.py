@@ -20,7 +20,7 @@ from sinchphone.errors import (
     RemoteProtocolError,
     TopicError,
 )
-from sinchphone.protocol.call_states import Cause
+from sinchphone.protocol.call_states import Cause, EndedBy
 
 if TYPE_CHECKING:
     from sinchphone.engine.details import CallDetails
@@ -163,7 +163,7 @@ def code_of_call(details: "CallDetails") -> ExitCode:
         case Cause.NO_ANSWER | Cause.TIMEOUT:
             return ExitCode.NO_ANSWER
         case Cause.CANCELED:
-            return ExitCode.INTERRUPTED if details.ended_by == "us" else ExitCode.NO_ANSWER
+            return ExitCode.INTERRUPTED if details.ended_by == EndedBy.US else ExitCode.NO_ANSWER
         case Cause.INACTIVE:
             return ExitCode.MEDIA
         case Cause.OTHER_DEVICE_ANSWERED:
@@ -174,7 +174,7 @@ def code_of_call(details: "CallDetails") -> ExitCode:
 
 def _code_of_failure(details: "CallDetails") -> ExitCode:
     code = details.failure.code if details.failure else None
-    if details.ended_by == "media" or code == _ICE_FAILED:
+    if details.ended_by == EndedBy.MEDIA or code == _ICE_FAILED:
         return ExitCode.MEDIA
     if code is not None and code in _FAILURES:
         return _code_of_status(code, details)

@@ -25,7 +25,7 @@ from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
 from sinchphone.media.sound import Leg, Signal, Sound
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call_states import Cause, EndedBy, State
 from sinchphone.protocol.call_vocabulary import Input
 from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.jsep import Candidate, Description
@@ -196,7 +196,7 @@ class Call:
     async def _sound_the_end(self) -> None:
         """The caller hears why there is no call: the callee is busy, or there is no way there (all lines in use, an overload)."""
         details = self.details
-        refused = self.outbound and details.ended_by in ("peer", "platform") and details.established_at is None
+        refused = self.outbound and details.ended_by in (EndedBy.PEER, EndedBy.PLATFORM) and details.established_at is None
         tone = _TONES.get(details.failure.code or 0) if refused and details.failure is not None else None
         with contextlib.suppress(SinchphoneError):
             if await self.sound.signal(tone):

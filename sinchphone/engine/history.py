@@ -21,6 +21,7 @@ from typing import Final, Self, TypeVar
 
 from sinchphone.engine.events import InstantMessage
 from sinchphone.errors import ConfigError
+from sinchphone.protocol.call_states import EndedBy
 
 MAX_ENTRIES: Final = 50_000  # of each table and user; older ones are dropped
 BUSY_S: Final = 5.0  # another process writes
@@ -72,7 +73,7 @@ class PastCall:
         """Whether somebody called and nobody answered, here or on another device."""
         if self.outbound or self.answered or self.cause in _NOT_MISSED:
             return False
-        return self.cause == BUSY or self.ended_by != "us"
+        return self.cause == BUSY or self.ended_by != EndedBy.US
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,7 @@ class MachineDriver:
     def fail(self, error: SinchphoneError) -> None:
         """Something that an effect asked for could not be done: the call fails, but one that talks goes on talking."""
         if self.machine.state is not State.ESTABLISHED:
-            by: EndedBy = "media" if isinstance(error, MediaError | DeviceError) else "platform"
+            by: EndedBy = EndedBy.MEDIA if isinstance(error, MediaError | DeviceError) else EndedBy.PLATFORM
             self.put(v.Failed(_as_told(error), by))
 
     async def run(self, release: Callable[[], Awaitable[None]], *beside: Coroutine[Any, Any, None]) -> None:
@@ -155,7 +155,7 @@ class MachineDriver:
             _log.debug("no goodbye could be said")
         if self.ended is None:  # such a bug, or withdrawing: nobody waits any longer
             withdrawn = self.machine.phase is Phase.WITHDRAWING
-            self._do(v.Ended(Cause.CANCELED if withdrawn else Cause.FAILURE, "us"))
+            self._do(v.Ended(Cause.CANCELED if withdrawn else Cause.FAILURE, EndedBy.US))
         await asyncio.shield(self._release(release))
 
     def _goodbye(self) -> Input:

@@ -147,10 +147,10 @@ class CallMachine:
 
     def _cancel_late_placement(self, event: v.Placed, now: float) -> list[Effect]:
         self._placed = event
-        return self._cancel(Goodbye(Cause.CANCELED, "us"))
+        return self._cancel(Goodbye(Cause.CANCELED, EndedBy.US))
 
     def _give_up_withdrawing(self, _: Input, now: float) -> list[Effect]:
-        return self._end(Cause.CANCELED, "us")
+        return self._end(Cause.CANCELED, EndedBy.US)
 
     # Outgoing: devices take notice, pick up, refuse
 
@@ -213,16 +213,16 @@ class CallMachine:
         if self._goodbye is not None and not self._peers.ring:
             return self._cancel(self._goodbye)
         heard = self._peers.ring or self._placed.pushed
-        return self._cancel(Goodbye(Cause.NO_ANSWER if heard else Cause.TIMEOUT, "time"))
+        return self._cancel(Goodbye(Cause.NO_ANSWER if heard else Cause.TIMEOUT, EndedBy.TIME))
 
     def _cancel_by_user(self, event: v.HangUp, now: float) -> list[Effect]:
-        return self._cancel(Goodbye(Cause.CANCELED, "us", event.failure))
+        return self._cancel(Goodbye(Cause.CANCELED, EndedBy.US, event.failure))
 
     def _cancel(self, told: Goodbye, *, extra: str = "") -> list[Effect]:
         """End an outgoing call before its answer: CANCEL to every device that took notice, and to the call's own channel."""
         channels = dict.fromkeys([*self._peers.channels, self._placed.signal_channel, extra])
         headers = {"deny": YES} if told.cause is Cause.DENIED else {}
-        reason = told.failure if told.by == "us" else None
+        reason = told.failure if told.by == EndedBy.US else None
         cancel = self._peers.message(Method.CANCEL, tuple(filter(None, channels)), failure=reason, headers=headers)
         return [cancel, *self._part(told)]
 
@@ -235,9 +235,9 @@ class CallMachine:
         try:
             offer = decode_sdp_body(self._invite.headers.get("sdp", ""))
         except RemoteProtocolError as error:
-            return self._fail(v.Failed(CallFailure(None, str(error)), "peer"), now)
+            return self._fail(v.Failed(CallFailure(None, str(error)), EndedBy.PEER), now)
         if not isinstance(offer, Description) or offer.type != "offer":
-            return self._fail(v.Failed(CallFailure(None, "the call carries no offer"), "peer"), now)
+            return self._fail(v.Failed(CallFailure(None, "the call carries no offer"), EndedBy.PEER), now)
         peer = self._peers.meet(self._invite.sender)
         peer.progressing = peer.answered = True
         peer.client_events = "cev" in self._invite.headers
@@ -278,7 +278,7 @@ class CallMachine:
     def _on_joined(self, message: Message, now: float) -> list[Effect]:
         peer = self._peers.meet(message.sender)
         if decode_client(message.body).instance_id != self._peers.me.instance_id:
-            return self._end(Cause.OTHER_DEVICE_ANSWERED, "peer")
+            return self._end(Cause.OTHER_DEVICE_ANSWERED, EndedBy.PEER)
         if self.phase is not Phase.JOINING:  # we never joined: not our doing
             raise RemoteProtocolError("JOINED without a JOIN")
         self._marked_at = now
@@ -292,15 +292,15 @@ class CallMachine:
     def _deny(self, event: v.HangUp, now: float) -> list[Effect]:
         headers = {"denyall": NO} if event.this_device_only else {"deny": YES}
         deny = self._peers.tell(self._caller, Method.DENY, failure=event.failure, headers=headers)
-        return [deny, *self._end(Cause.DENIED, "us", event.failure)]
+        return [deny, *self._end(Cause.DENIED, EndedBy.US, event.failure)]
 
     def _ring_in_vain(self, _: v.Elapsed, now: float) -> list[Effect]:
         deny = self._peers.tell(self._caller, Method.DENY, headers={"denyall": NO})
-        return [deny, *self._end(Cause.NO_ANSWER, "time")]
+        return [deny, *self._end(Cause.NO_ANSWER, EndedBy.TIME)]
 
     def _join_in_vain(self, _: v.Elapsed, now: float) -> list[Effect]:
         failure = CallFailure(None, "the caller did not confirm the answer")
-        return [self._leave(failure), *self._end(Cause.FAILURE, "time", failure)]
+        return [self._leave(failure), *self._end(Cause.FAILURE, EndedBy.TIME, failure)]
 
     # Both: media
 
@@ -353,7 +353,7 @@ class CallMachine:
 
     def _fail_media(self, reason: str) -> list[Effect]:
         failure = CallFailure(ICE_FAILED, f"ICE failed to connect: {reason}")
-        return [self._leave(failure, {"iceFailed": YES, "failureterm": YES}), *self._end(Cause.FAILURE, "media", failure)]
+        return [self._leave(failure, {"iceFailed": YES, "failureterm": YES}), *self._end(Cause.FAILURE, EndedBy.MEDIA, failure)]
 
     def _fade(self, event: v.MediaLost | v.MediaFailed, now: float) -> list[Effect]:
         if event.peer == self.winner:
@@ -361,14 +361,14 @@ class CallMachine:
         return []
 
     def _go_inactive(self, _: v.Elapsed, now: float) -> list[Effect]:
-        return [self._leave(VANISHED, {"failureterm": YES}), *self._end(Cause.INACTIVE, "media")]
+        return [self._leave(VANISHED, {"failureterm": YES}), *self._end(Cause.INACTIVE, EndedBy.MEDIA)]
 
     # Both: ending
 
     def _hang_up(self, event: v.HangUp, now: float) -> list[Effect]:
         failed = event.failure is not None and event.failure.code is not None  # else it is a word to say goodbye with
         headers = {"failureterm": YES} if failed else {}
-        return [self._leave(event.failure, headers), *self._end(Cause.HUNG_UP, "us", event.failure)]
+        return [self._leave(event.failure, headers), *self._end(Cause.HUNG_UP, EndedBy.US, event.failure)]
 
     def _on_leave(self, message: Message, now: float) -> list[Effect]:
         if message.sender.instance_id != self.winner:
@@ -386,14 +386,14 @@ class CallMachine:
 
     def _time_out(self, _: v.Elapsed, now: float) -> list[Effect]:
         if self.outbound:
-            return self._end(Cause.TIMEOUT, "time")
-        return self._fail(v.Failed(CallFailure(None, "the answer could not be prepared in time"), "time"), now)
+            return self._end(Cause.TIMEOUT, EndedBy.TIME)
+        return self._fail(v.Failed(CallFailure(None, "the answer could not be prepared in time"), EndedBy.TIME), now)
 
     def _forget(self, _: Input, now: float) -> list[Effect]:
         return []
 
     def _end_at_once(self, _: v.HangUp, now: float) -> list[Effect]:
-        return self._end(Cause.CANCELED if self.outbound else Cause.DENIED, "us")
+        return self._end(Cause.CANCELED if self.outbound else Cause.DENIED, EndedBy.US)
 
     def _end(self, cause: Cause, by: EndedBy, failure: CallFailure | None = None) -> list[Effect]:
         self.phase = Phase.OVER

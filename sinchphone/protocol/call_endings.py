@@ -24,7 +24,7 @@ class Goodbye:
     """Why somebody left. ``final``: a person decided, for all devices; ``only_this``: it says nothing about the user's other devices."""
 
     cause: Cause
-    by: EndedBy = "peer"
+    by: EndedBy = EndedBy.PEER
     failure: CallFailure | None = None
     final: bool = False
     only_this: bool = False
@@ -57,7 +57,7 @@ def refusal(message: Message, *, noticed: bool, after_s: float) -> Goodbye:
         return Goodbye(Cause.FAILURE if failed else Cause.HUNG_UP, ended_by(failure), failure, only_this=only_this)
     if failure is None and message.headers.get("deny") != YES:
         if after_s >= CLIENT_RINGS_S:
-            return Goodbye(Cause.NO_ANSWER, "time", only_this=True)
+            return Goodbye(Cause.NO_ANSWER, EndedBy.TIME, only_this=True)
         if not noticed:
             return Goodbye(Cause.DENIED, failure=BUSY, only_this=True)
     return Goodbye(Cause.DENIED, failure=failure, final=not only_this, only_this=only_this)
@@ -83,7 +83,7 @@ def departure(message: Message) -> Goodbye:
     """The other end leaves an answered call: it hung up, or it had to."""
     failure = failure_of(message)
     if failure is not None and (failure.code, failure.domain) == (VANISHED.code, VANISHED.domain):
-        return Goodbye(Cause.INACTIVE, "media", failure)
+        return Goodbye(Cause.INACTIVE, EndedBy.MEDIA, failure)
     failed = message.method is Method.ERROR or YES in map(message.headers.get, ("failureterm", "iceFailed"))
     if failed or (failure is not None and failure.code is not None):
         return Goodbye(Cause.FAILURE, ended_by(failure), failure)
@@ -93,4 +93,4 @@ def departure(message: Message) -> Goodbye:
 def ended_by(failure: CallFailure | None) -> EndedBy:
     """Whose doing a failure is that the other end told."""
     domain = failure.domain if failure is not None else ""
-    return "media" if domain == VANISHED.domain else "platform" if domain in PLATFORM_DOMAINS else "peer"
+    return EndedBy.MEDIA if domain == VANISHED.domain else EndedBy.PLATFORM if domain in PLATFORM_DOMAINS else EndedBy.PEER

@@ -1,7 +1,6 @@
 """The states of a call, and how it can end: the words that everybody uses. Needs nothing else of the protocol."""
 
 from enum import StrEnum
-from typing import Literal, TypeAlias
 
 
 class State(StrEnum):
@@ -28,4 +27,11 @@ class Cause(StrEnum):
     INACTIVE = "inactive"  # the other side vanished
 
 
-EndedBy: TypeAlias = Literal["us", "peer", "platform", "media", "time"]
+class EndedBy(StrEnum):
+    """Who or what ended a call."""
+
+    US = "us"
+    PEER = "peer"
+    PLATFORM = "platform"
+    MEDIA = "media"  # no sound came, or none could be carried
+    TIME = "time"  # a limit passed

@@ -79,7 +79,7 @@ class Failed:
     """What an effect asked for could not be done."""
 
     failure: CallFailure
-    by: EndedBy = "platform"
+    by: EndedBy = EndedBy.PLATFORM
 
 
 # Inputs: the media port's events. ``peer`` is the peer's instance id.

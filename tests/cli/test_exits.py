@@ -6,7 +6,7 @@ from sinchphone import errors
 from sinchphone.cli.endings import Order, code_of_order, describe
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, help_text
 from sinchphone.engine.details import CallDetails
-from sinchphone.protocol.call_states import Cause
+from sinchphone.protocol.call_states import Cause, EndedBy
 from sinchphone.protocol.mxp import CallFailure
 
 ROOT = Path(__file__).parents[2]
@@ -142,7 +142,7 @@ def test_what_we_ordered_counts_more_than_what_the_sip_side_made_of_it() -> None
 
 def test_a_peer_who_says_why_is_quoted() -> None:
     failure = CallFailure(None, "removed from the conference", "conference")
-    call = CallDetails(1.0, answered_at=2.0, established_at=2.0, ended_at=3.0, cause=Cause.HUNG_UP, ended_by="peer", failure=failure)
+    call = CallDetails(1.0, answered_at=2.0, established_at=2.0, ended_at=3.0, cause=Cause.HUNG_UP, ended_by=EndedBy.PEER, failure=failure)
     ending = describe(call, peer="standup", outbound=True, order=None, interactive=False)
     assert (ending.code, ending.reason) == (0, "standup hung up: removed from the conference")
 

@@ -15,7 +15,7 @@ from sinchphone.cli.terminal.report import Report
 from sinchphone.engine.call_events import CallEvent
 from sinchphone.engine.events import ClientEvent
 from sinchphone.media.port import PortStats
-from sinchphone.protocol.call_states import Cause
+from sinchphone.protocol.call_states import Cause, EndedBy
 
 SCHEMA = json.loads(schema_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -24,7 +24,7 @@ ENDED = e.CallEnded(
     peer="bob",
     outbound=True,
     cause="hung_up",  # type: ignore[arg-type]
-    ended_by="us",
+    ended_by=EndedBy.US,
     answered=True,
     setup_ms=300,
     duration_ms=5200,

@@ -5,6 +5,7 @@ import pytest
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
+from sinchphone.protocol.call_states import EndedBy
 
 HOSTILE = "bob\x1b[2J\x07\r\n\x9b31m\u202egpj.exe\u2028\x00[red]"
 ENDED = e.CallEnded(
@@ -12,7 +13,7 @@ ENDED = e.CallEnded(
     peer="bob",
     outbound=True,
     cause="hung_up",  # type: ignore[arg-type]
-    ended_by="us",
+    ended_by=EndedBy.US,
     answered=True,
     setup_ms=300,
     duration_ms=5200,
@@ -76,7 +77,7 @@ def test_a_call_that_never_was_has_no_duration() -> None:
         peer="bob",
         outbound=True,
         cause="denied",  # type: ignore[arg-type]
-        ended_by="peer",
+        ended_by=EndedBy.PEER,
         answered=False,
         setup_ms=None,
         duration_ms=None,
@@ -98,7 +99,7 @@ def hostile_events() -> list[e.Event]:
             peer=HOSTILE,
             outbound=False,
             cause="failure",  # type: ignore[arg-type]
-            ended_by="peer",
+            ended_by=EndedBy.PEER,
             answered=False,
             setup_ms=None,
             duration_ms=None,

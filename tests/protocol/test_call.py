@@ -13,7 +13,7 @@ from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
 from sinchphone.protocol.call_endings import VANISHED
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call_states import Cause, EndedBy, State
 from sinchphone.protocol.call_vocabulary import Phase
 from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_client, encode_failure
@@ -131,13 +131,13 @@ def picked_up() -> Playbook:
 class TestOutgoing:
     def test_a_call_is_answered_and_hung_up_by_us(self) -> None:
         call = talking()
-        call >> v.HangUp() << Sent(Method.LEAVE, ("sig-bob-1",)) << v.Ended(Cause.HUNG_UP, "us")
+        call >> v.HangUp() << Sent(Method.LEAVE, ("sig-bob-1",)) << v.Ended(Cause.HUNG_UP, EndedBy.US)
 
     def test_a_call_is_hung_up_by_the_peer(self) -> None:
-        talking() >> message(Method.LEAVE) << v.Ended(Cause.HUNG_UP, "peer")
+        talking() >> message(Method.LEAVE) << v.Ended(Cause.HUNG_UP, EndedBy.PEER)
 
     def test_a_peer_that_denies_after_it_has_joined_hangs_up(self) -> None:
-        answered() >> message(Method.DENY) << v.Ended(Cause.HUNG_UP, "peer")
+        answered() >> message(Method.DENY) << v.Ended(Cause.HUNG_UP, EndedBy.PEER)
 
     def test_media_that_came_up_while_it_rang_establishes_the_call_at_the_answer(self) -> None:
         call = ringing()
@@ -148,7 +148,7 @@ class TestOutgoing:
     def test_nobody_acknowledges_the_invite_in_time(self) -> None:
         call = calling()
         call >> 9.9
-        call.nothing() >> 0.2 << Sent(Method.CANCEL, ("sig-call",)) << v.Ended(Cause.TIMEOUT, "time")
+        call.nothing() >> 0.2 << Sent(Method.CANCEL, ("sig-call",)) << v.Ended(Cause.TIMEOUT, EndedBy.TIME)
 
     def test_a_pushed_call_may_take_longer_to_wake_a_device(self) -> None:
         call = Playbook()
@@ -156,42 +156,42 @@ class TestOutgoing:
         call >> v.OfferReady(OFFER) << v.PlaceCall(OFFER)
         call >> v.Placed("sig-call", 1, pushed=True) << v.Entered(State.PROGRESSING)
         call >> 30.0
-        call.nothing() >> 30.1 << Sent(Method.CANCEL) << v.Ended(Cause.NO_ANSWER, "time")
+        call.nothing() >> 30.1 << Sent(Method.CANCEL) << v.Ended(Cause.NO_ANSWER, EndedBy.TIME)
 
     def test_nobody_picks_up_in_time(self) -> None:
         call = ringing()
         call >> 59.9
-        call.nothing() >> 0.2 << Sent(Method.CANCEL, ("sig-bob-1", "sig-call")) << v.Ended(Cause.NO_ANSWER, "time")
+        call.nothing() >> 0.2 << Sent(Method.CANCEL, ("sig-bob-1", "sig-call")) << v.Ended(Cause.NO_ANSWER, EndedBy.TIME)
 
     def test_hanging_up_while_it_rings_cancels_it(self) -> None:
-        ringing() >> v.HangUp() << Sent(Method.CANCEL, ("sig-bob-1", "sig-call")) << v.Ended(Cause.CANCELED, "us")
+        ringing() >> v.HangUp() << Sent(Method.CANCEL, ("sig-bob-1", "sig-call")) << v.Ended(Cause.CANCELED, EndedBy.US)
 
     def test_hanging_up_while_the_platform_is_asked_cancels_what_it_started(self) -> None:
         call = Playbook()
         call >> v.Dial() << v.MakeOffer()
         call >> v.OfferReady(OFFER) << v.PlaceCall(OFFER)
         call >> v.HangUp()
-        call.nothing() >> v.Placed("sig-call", 1) << Sent(Method.CANCEL, ("sig-call",)) << v.Ended(Cause.CANCELED, "us")
+        call.nothing() >> v.Placed("sig-call", 1) << Sent(Method.CANCEL, ("sig-call",)) << v.Ended(Cause.CANCELED, EndedBy.US)
 
     def test_hanging_up_doesnt_wait_for_a_platform_that_never_answers(self) -> None:
         call = Playbook()
         call >> v.Dial() << v.MakeOffer()
         call >> v.OfferReady(OFFER) << v.PlaceCall(OFFER)
         call >> v.HangUp()
-        call.nothing() >> 3.1 << v.Ended(Cause.CANCELED, "us")
+        call.nothing() >> 3.1 << v.Ended(Cause.CANCELED, EndedBy.US)
 
     def test_a_failure_of_ours_while_it_rings_is_told_to_every_device(self) -> None:
         failure = CallFailure(None, "no sound")
         call = ringing()
-        call >> v.Failed(failure, "media") << Sent(Method.LEAVE, ("sig-bob-1", "sig-call"), ("failureterm", "yes"))
-        call << v.Ended(Cause.FAILURE, "media", failure)
+        call >> v.Failed(failure, EndedBy.MEDIA) << Sent(Method.LEAVE, ("sig-bob-1", "sig-call"), ("failureterm", "yes"))
+        call << v.Ended(Cause.FAILURE, EndedBy.MEDIA, failure)
 
     def test_the_platform_refuses(self) -> None:
         failure = CallFailure(40400, "unknown user")
         call = Playbook()
         call >> v.Dial() << v.MakeOffer()
         call >> v.OfferReady(OFFER) << v.PlaceCall(OFFER)
-        call >> v.Failed(failure) << v.Ended(Cause.FAILURE, "platform", failure)
+        call >> v.Failed(failure) << v.Ended(Cause.FAILURE, EndedBy.PLATFORM, failure)
 
     def test_a_join_that_overtakes_its_ack_waits_for_it(self) -> None:
         call = calling()
@@ -202,7 +202,7 @@ class TestOutgoing:
     def test_a_join_without_any_ack_is_a_timeout(self) -> None:
         call = calling()
         call >> message(Method.JOIN)
-        call.nothing() >> 10.1 << Sent(Method.CANCEL) << v.Ended(Cause.TIMEOUT, "time")
+        call.nothing() >> 10.1 << Sent(Method.CANCEL) << v.Ended(Cause.TIMEOUT, EndedBy.TIME)
 
     def test_the_answer_may_come_with_the_join(self) -> None:
         call = calling(None)
@@ -239,7 +239,7 @@ class TestOutgoing:
         call >> v.MediaConnected("bob-1") << Sent(Method.PEER_EVENT) << v.Entered(State.ESTABLISHED)
 
     def test_a_gateway_cancels(self) -> None:
-        calling(None) >> message(Method.CANCEL) << v.Ended(Cause.CANCELED, "peer")
+        calling(None) >> message(Method.CANCEL) << v.Ended(Cause.CANCELED, EndedBy.PEER)
 
 
 class TestIncoming:
@@ -247,7 +247,7 @@ class TestIncoming:
         call = picked_up()
         call >> joined(ME) << v.Entered(State.ANSWERED)
         call >> v.MediaConnected("bob-1") << v.Entered(State.ESTABLISHED)
-        call >> message(Method.LEAVE) << v.Ended(Cause.HUNG_UP, "peer")
+        call >> message(Method.LEAVE) << v.Ended(Cause.HUNG_UP, EndedBy.PEER)
 
     def test_answering_before_our_answer_is_ready_joins_right_after_the_ack(self) -> None:
         call = Playbook(INVITE)
@@ -290,15 +290,15 @@ class TestIncoming:
     def test_a_call_that_rings_ahead_for_too_long_is_not_answered(self) -> None:
         call = rung_ahead()
         call >> 59.9
-        call.nothing() >> 0.2 << Sent(Method.DENY, None, ("denyall", "no")) << v.Ended(Cause.NO_ANSWER, "time")
+        call.nothing() >> 0.2 << Sent(Method.DENY, None, ("denyall", "no")) << v.Ended(Cause.NO_ANSWER, EndedBy.TIME)
 
     def test_a_call_that_rings_ahead_is_refused_with_the_reason(self) -> None:
         busy = CallFailure(486, "Busy Here", "sip")
-        rung_ahead() >> v.HangUp(busy) << Sent(Method.DENY, ("sig-bob-1",)) << v.Ended(Cause.DENIED, "us", busy)
+        rung_ahead() >> v.HangUp(busy) << Sent(Method.DENY, ("sig-bob-1",)) << v.Ended(Cause.DENIED, EndedBy.US, busy)
 
     def test_a_call_that_rings_ahead_fails_with_the_reason(self) -> None:
         gone = CallFailure(503, "Service Unavailable", "sip")
-        rung_ahead() >> v.Failed(gone) << Sent(Method.ERROR, ("sig-bob-1",)) << v.Ended(Cause.FAILURE, "platform", gone)
+        rung_ahead() >> v.Failed(gone) << Sent(Method.ERROR, ("sig-bob-1",)) << v.Ended(Cause.FAILURE, EndedBy.PLATFORM, gone)
 
     @pytest.mark.parametrize("order", [v.Ring(), v.Preview()])
     def test_an_outgoing_call_is_not_ours_to_ring(self, order: v.Input) -> None:
@@ -306,10 +306,10 @@ class TestIncoming:
             calling() >> order
 
     def test_another_device_answers(self) -> None:
-        rung() >> joined(BOB2) << v.Ended(Cause.OTHER_DEVICE_ANSWERED, "peer")
+        rung() >> joined(BOB2) << v.Ended(Cause.OTHER_DEVICE_ANSWERED, EndedBy.PEER)
 
     def test_two_devices_answer_at_once_and_the_other_wins(self) -> None:
-        picked_up() >> joined(BOB2) << v.Ended(Cause.OTHER_DEVICE_ANSWERED, "peer")
+        picked_up() >> joined(BOB2) << v.Ended(Cause.OTHER_DEVICE_ANSWERED, EndedBy.PEER)
 
     def test_a_joined_that_names_us_before_we_joined_answers_nothing(self) -> None:
         call = rung()
@@ -318,26 +318,36 @@ class TestIncoming:
         assert call.machine.state is State.RINGING
 
     def test_the_caller_gives_up(self) -> None:
-        rung() >> message(Method.CANCEL) << v.Ended(Cause.CANCELED, "peer")
+        rung() >> message(Method.CANCEL) << v.Ended(Cause.CANCELED, EndedBy.PEER)
 
     def test_the_user_declined_on_another_device(self) -> None:
-        rung() >> message(Method.CANCEL, deny="yes") << v.Ended(Cause.DENIED, "peer")
+        rung() >> message(Method.CANCEL, deny="yes") << v.Ended(Cause.DENIED, EndedBy.PEER)
 
     def test_we_decline_for_all_devices(self) -> None:
-        rung() >> v.HangUp() << Sent(Method.DENY, ("sig-bob-1",)) << v.Ended(Cause.DENIED, "us")
+        rung() >> v.HangUp() << Sent(Method.DENY, ("sig-bob-1",)) << v.Ended(Cause.DENIED, EndedBy.US)
 
     def test_we_are_busy_on_this_device_only(self) -> None:
         busy = CallFailure(486, "Busy here")
-        rung() >> v.HangUp(busy, this_device_only=True) << Sent(Method.DENY, None, ("denyall", "no")) << v.Ended(Cause.DENIED, "us", busy)
+        (
+            rung()
+            >> v.HangUp(busy, this_device_only=True)
+            << Sent(Method.DENY, None, ("denyall", "no"))
+            << v.Ended(Cause.DENIED, EndedBy.US, busy)
+        )
 
     def test_nobody_picks_up_here(self) -> None:
         call = rung()
         call >> 59.9
-        call.nothing() >> 0.2 << Sent(Method.DENY, None, ("denyall", "no")) << v.Ended(Cause.NO_ANSWER, "time")
+        call.nothing() >> 0.2 << Sent(Method.DENY, None, ("denyall", "no")) << v.Ended(Cause.NO_ANSWER, EndedBy.TIME)
 
     def test_the_caller_never_confirms(self) -> None:
         call = picked_up()
-        call >> 10.1 << Sent(Method.LEAVE) << v.Ended(Cause.FAILURE, "time", CallFailure(None, "the caller did not confirm the answer"))
+        (
+            call
+            >> 10.1
+            << Sent(Method.LEAVE)
+            << v.Ended(Cause.FAILURE, EndedBy.TIME, CallFailure(None, "the caller did not confirm the answer"))
+        )
 
     def test_an_invite_without_an_offer_is_refused(self) -> None:
         call = Playbook(Message(Method.INVITE, BOB, BodyType.MEDIA))
@@ -370,18 +380,18 @@ class TestMedia:
 
     def test_the_peer_tells_us_that_its_ice_failed(self) -> None:
         call = answered()
-        call >> message(Method.LEAVE, iceFailed="yes") << v.Ended(Cause.FAILURE, "peer")
+        call >> message(Method.LEAVE, iceFailed="yes") << v.Ended(Cause.FAILURE, EndedBy.PEER)
 
     def test_a_peer_that_vanishes_makes_the_call_inactive(self) -> None:
         call = talking()
         call >> v.MediaLost("bob-1")
         call.nothing() >> 2.1 << Sent(Method.LEAVE, None, ("error_json", encode_failure(VANISHED)), None)
-        call << v.Ended(Cause.INACTIVE, "media")
+        call << v.Ended(Cause.INACTIVE, EndedBy.MEDIA)
 
     def test_media_that_closes_just_before_the_goodbye_is_a_hang_up(self) -> None:
         call = talking()
         call >> v.MediaLost("bob-1")
-        call.nothing() >> message(Method.LEAVE) << v.Ended(Cause.HUNG_UP, "peer")
+        call.nothing() >> message(Method.LEAVE) << v.Ended(Cause.HUNG_UP, EndedBy.PEER)
 
     def test_the_media_of_a_device_that_lost_doesnt_matter(self) -> None:
         call = talking()

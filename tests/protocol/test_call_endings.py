@@ -32,19 +32,19 @@ class TestCancelAfterTheAnswer:
 
     @pytest.mark.parametrize("make", [confirmed, talking_to_a_caller])
     def test_the_caller_hangs_up_in_the_second_after_its_joined(self, make: Any) -> None:
-        make() >> message(Method.CANCEL) << v.Ended(Cause.HUNG_UP, "peer")
+        make() >> message(Method.CANCEL) << v.Ended(Cause.HUNG_UP, EndedBy.PEER)
 
     def test_it_is_a_goodbye_while_the_sound_has_broken_off_already(self) -> None:
         call = talking_to_a_caller()
         call >> v.MediaLost("bob-1")
-        call.nothing() >> message(Method.CANCEL) << v.Ended(Cause.HUNG_UP, "peer")
+        call.nothing() >> message(Method.CANCEL) << v.Ended(Cause.HUNG_UP, EndedBy.PEER)
 
     def test_it_ends_a_call_that_we_picked_up_and_the_caller_has_not_confirmed(self) -> None:
-        picked_up() >> message(Method.CANCEL) << v.Ended(Cause.CANCELED, "peer")
+        picked_up() >> message(Method.CANCEL) << v.Ended(Cause.CANCELED, EndedBy.PEER)
 
     @pytest.mark.parametrize("make", [answered, talking])
     def test_a_gateway_may_say_it_too(self, make: Any) -> None:
-        make() >> message(Method.CANCEL) << v.Ended(Cause.HUNG_UP, "peer")
+        make() >> message(Method.CANCEL) << v.Ended(Cause.HUNG_UP, EndedBy.PEER)
 
     def test_another_device_cannot(self) -> None:
         call = talking()
@@ -59,7 +59,7 @@ class TestReasons:
     def test_a_leave_with_a_reason_has_no_body(self, make: Any) -> None:
         call = make()
         call >> v.HangUp(WHY) << Sent(Method.LEAVE, None, ("error_json", encode_failure(WHY)), None)
-        call << v.Ended(Cause.HUNG_UP, "us", WHY)
+        call << v.Ended(Cause.HUNG_UP, EndedBy.US, WHY)
 
     def test_a_leave_for_sound_that_never_came_has_no_body(self) -> None:
         call = answered()
@@ -74,13 +74,13 @@ class TestReasons:
             ringing()
             >> v.HangUp(WHY)
             << Sent(Method.CANCEL, None, ("error_json", encode_failure(WHY)), None)
-            << v.Ended(Cause.CANCELED, "us", WHY)
+            << v.Ended(Cause.CANCELED, EndedBy.US, WHY)
         )
 
     def test_a_failure_of_ours_while_it_rings_has_no_body(self) -> None:
         call = ringing()
         call >> v.Failed(WHY) << Sent(Method.LEAVE, None, ("error_json", encode_failure(WHY)), None)
-        call << v.Ended(Cause.FAILURE, "platform", WHY)
+        call << v.Ended(Cause.FAILURE, EndedBy.PLATFORM, WHY)
 
     @pytest.mark.parametrize("method", [Method.DENY, Method.ERROR])
     def test_methods_that_every_client_knows_with_a_body_have_it(self, method: Method) -> None:
@@ -97,7 +97,7 @@ class TestReasons:
             message(Method.LEAVE, error_json=encode_failure(WHY)),
             message(Method.LEAVE, body_type=BodyType.ERROR, body=encode_failure(WHY)),
         ):
-            make() >> told << v.Ended(Cause.FAILURE, "peer", WHY)
+            make() >> told << v.Ended(Cause.FAILURE, EndedBy.PEER, WHY)
 
 
 class TestWhoEndedIt:
@@ -111,20 +111,20 @@ class TestWhoEndedIt:
         call >> v.MediaLost("bob-1")
         call.nothing() >> 2.1
         leave = call.effects.pop(0).message
-        call << v.Ended(Cause.INACTIVE, "media")
+        call << v.Ended(Cause.INACTIVE, EndedBy.MEDIA)
         other = talking_to_a_caller()
         other >> message(leave.method, body_type=leave.body_type, body=leave.body, **{**leave.headers, "to": "ada-1"})
-        other << v.Ended(Cause.INACTIVE, "media", VANISHED)
+        other << v.Ended(Cause.INACTIVE, EndedBy.MEDIA, VANISHED)
 
     def test_a_leave_with_words_only_is_a_hang_up(self) -> None:
         words = CallFailure(None, "good night")
-        talking() >> message(Method.LEAVE, error_json='{"message":"good night"}') << v.Ended(Cause.HUNG_UP, "peer", words)
+        talking() >> message(Method.LEAVE, error_json='{"message":"good night"}') << v.Ended(Cause.HUNG_UP, EndedBy.PEER, words)
 
     def test_a_failed_platform_before_the_answer_is_told_as_the_platforms(self) -> None:
         failure = CallFailure(503, "it stopped", "exchange")
         call = ringing()
         call >> message(Method.ERROR, body_type=BodyType.ERROR, body=encode_failure(failure)) << v.DropPeer("bob-1")
-        call << Sent(Method.CANCEL) << v.Ended(Cause.FAILURE, "platform", failure)
+        call << Sent(Method.CANCEL) << v.Ended(Cause.FAILURE, EndedBy.PLATFORM, failure)
 
 
 class TestBareDeny:
@@ -140,16 +140,16 @@ class TestBareDeny:
         call = ringing()
         call >> 43.9
         call.nothing() >> message(Method.DENY) << v.DropPeer("bob-1")
-        call << Sent(Method.CANCEL, None, ("deny", "yes")) << v.Ended(Cause.DENIED, "peer")
+        call << Sent(Method.CANCEL, None, ("deny", "yes")) << v.Ended(Cause.DENIED, EndedBy.PEER)
 
     def test_that_a_person_declined_is_believed_at_any_time(self) -> None:
         call = ringing()
         call >> 50.0
         call.nothing() >> message(Method.DENY, deny="yes") << v.DropPeer("bob-1")
-        call << Sent(Method.CANCEL) << v.Ended(Cause.DENIED, "peer")
+        call << Sent(Method.CANCEL) << v.Ended(Cause.DENIED, EndedBy.PEER)
 
     def test_our_own_decline_says_that_a_person_did(self) -> None:
-        rung() >> v.HangUp() << Sent(Method.DENY, None, ("deny", "yes")) << v.Ended(Cause.DENIED, "us")
+        rung() >> v.HangUp() << Sent(Method.DENY, None, ("deny", "yes")) << v.Ended(Cause.DENIED, EndedBy.US)
 
     def test_a_time_out_of_one_device_leaves_the_others_ringing(self) -> None:
         call = ringing(2)
@@ -157,10 +157,10 @@ class TestBareDeny:
         call >> 45.0
         call.nothing() >> message(Method.DENY) << v.DropPeer("bob-1")
         call >> message(Method.DENY, BOB2) << v.DropPeer("bob-2")
-        call << Sent(Method.CANCEL) << v.Ended(Cause.NO_ANSWER, "time")
+        call << Sent(Method.CANCEL) << v.Ended(Cause.NO_ANSWER, EndedBy.TIME)
 
     def test_without_an_ack_before_it_the_device_is_busy(self) -> None:
-        calling() >> message(Method.DENY) << Sent(Method.CANCEL) << v.Ended(Cause.DENIED, "peer", BUSY)
+        calling() >> message(Method.DENY) << Sent(Method.CANCEL) << v.Ended(Cause.DENIED, EndedBy.PEER, BUSY)
 
     def test_a_busy_device_leaves_the_others_time_to_take_notice(self) -> None:
         call = calling(2)
@@ -171,7 +171,13 @@ class TestBareDeny:
         busy = message(Method.DENY, body_type=BodyType.ERROR, body=encode_failure(CallFailure(603, "Declined")))
         call = ringing()
         call >> 50.0
-        call.nothing() >> busy << v.DropPeer("bob-1") << Sent(Method.CANCEL) << v.Ended(Cause.DENIED, "peer", CallFailure(603, "Declined"))
+        (
+            call.nothing()
+            >> busy
+            << v.DropPeer("bob-1")
+            << Sent(Method.CANCEL)
+            << v.Ended(Cause.DENIED, EndedBy.PEER, CallFailure(603, "Declined"))
+        )
 
     @pytest.mark.parametrize("make", [rung, picked_up])
     def test_a_caller_sends_away_the_devices_that_took_notice_after_the_first(self, make: Any) -> None:

@@ -2,7 +2,7 @@
 
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call_endings import BUSY
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call_states import Cause, EndedBy, State
 from sinchphone.protocol.mxp import BodyType, CallFailure, Method, encode_failure
 from tests.protocol.test_call import ANSWER, BOB, BOB2, Playbook, Sent, ack, answered, calling, message, ringing
 
@@ -32,7 +32,7 @@ class TestForking:
     def test_who_declines_on_one_of_two_ringing_devices_has_declined_on_both(self) -> None:
         call = self.two_ringing()
         call >> message(Method.DENY) << v.DropPeer("bob-1")
-        call << Sent(Method.CANCEL, ("sig-bob-2", "sig-bob-1", "sig-call"), ("deny", "yes")) << v.Ended(Cause.DENIED, "peer")
+        call << Sent(Method.CANCEL, ("sig-bob-2", "sig-bob-1", "sig-call"), ("deny", "yes")) << v.Ended(Cause.DENIED, EndedBy.PEER)
 
     def test_an_error_of_one_of_two_ringing_devices_leaves_the_other_ringing(self) -> None:
         call = self.two_ringing()
@@ -43,7 +43,7 @@ class TestForking:
         call = self.two_ringing()
         call >> 11.0
         call.nothing() >> message(Method.DENY) << v.DropPeer("bob-1")
-        call << Sent(Method.CANCEL, ("sig-bob-2", "sig-bob-1", "sig-call"), ("deny", "yes")) << v.Ended(Cause.DENIED, "peer")
+        call << Sent(Method.CANCEL, ("sig-bob-2", "sig-bob-1", "sig-call"), ("deny", "yes")) << v.Ended(Cause.DENIED, EndedBy.PEER)
 
     def test_after_the_ack_window_a_busy_device_leaves_the_others_ringing(self) -> None:
         call = self.two_ringing()
@@ -54,13 +54,13 @@ class TestForking:
     def test_the_only_device_declines(self) -> None:
         call = ringing()
         call >> message(Method.DENY) << v.DropPeer("bob-1") << Sent(Method.CANCEL, None, ("deny", "yes"))
-        call << v.Ended(Cause.DENIED, "peer")
+        call << v.Ended(Cause.DENIED, EndedBy.PEER)
 
     def test_the_only_device_is_busy(self) -> None:
         busy = CallFailure(486, "Busy here")
         call = calling(1)
         call >> message(Method.DENY, BOB, BodyType.ERROR, encode_failure(busy), denyall="no") << Sent(Method.CANCEL)
-        call << v.Ended(Cause.DENIED, "peer", busy)
+        call << v.Ended(Cause.DENIED, EndedBy.PEER, busy)
 
     def test_a_busy_device_doesnt_end_the_call_while_another_may_still_take_notice(self) -> None:
         call = calling(2)
@@ -70,12 +70,12 @@ class TestForking:
     def test_when_no_other_device_takes_notice_the_refusal_stands(self) -> None:
         call = calling(2)
         call >> message(Method.DENY, denyall="no")
-        call.nothing() >> 10.1 << Sent(Method.CANCEL) << v.Ended(Cause.DENIED, "peer", BUSY)
+        call.nothing() >> 10.1 << Sent(Method.CANCEL) << v.Ended(Cause.DENIED, EndedBy.PEER, BUSY)
 
     def test_an_error_of_the_only_device_fails_the_call(self) -> None:
         call = ringing()
         call >> message(Method.ERROR, BOB, BodyType.ERROR, encode_failure(CallFailure(7, "no codec"))) << v.DropPeer("bob-1")
-        call << Sent(Method.CANCEL) << v.Ended(Cause.FAILURE, "peer", CallFailure(7, "no codec"))
+        call << Sent(Method.CANCEL) << v.Ended(Cause.FAILURE, EndedBy.PEER, CallFailure(7, "no codec"))
 
     def test_a_device_that_denied_doesnt_come_back(self) -> None:
         call = self.two_ringing()

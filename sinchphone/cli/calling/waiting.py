@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.status_line import KEYS_WAITING
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call_states import EndedBy, State
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class WaitingCall:
         if not self._is_told:
             self._is_told = True
             missed = CallSession(self._session, self.call, Wishes(), self._keys)
-            missed.order = self._order if details.ended_by == "us" else None
+            missed.order = self._order if details.ended_by == EndedBy.US else None
             missed.tell_end()
 
     async def _wait(self) -> None:

@@ -23,7 +23,7 @@ from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.rendering import place
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call_states import Cause, EndedBy, State
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class _Listener:
                 peer=call.peer,
                 outbound=False,
                 cause=Cause.DENIED,
-                ended_by="us",
+                ended_by=EndedBy.US,
                 answered=False,
                 setup_ms=None,
                 duration_ms=None,
