@@ -98,6 +98,37 @@ async def test_attack_a_text_is_neither_an_option_nor_a_command(text: str, tmp_p
     assert not Path("/tmp/attack").exists()
 
 
+@needs_espeak
+@pytest.mark.parametrize(
+    "text", ["<audio src='{file}'/>", "<speak>hello <audio src='{file}'>x</audio></speak>", "<audio src='{file}$(touch {file}.run)'/>"]
+)
+async def test_attack_ssml_plays_no_file_of_this_machine_and_runs_nothing(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "private.wav"
+    file.write_bytes(TONE)
+    with pytest.raises(MediaError, match='an element "audio", which isn\'t read here'):
+        await Speech().speak(text.format(file=file), ssml=True)
+    assert [one.name for one in tmp_path.iterdir()] == ["private.wav"]
+
+
+@needs_espeak
+@pytest.mark.parametrize("text", ["hello &lt;audio src='{file}'/&gt;", "<![CDATA[<audio src='{file}'/>]]>"])
+async def test_attack_escaped_marks_are_spoken_and_not_obeyed(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "private.wav"
+    file.write_bytes(wav(Sine(440.0).pull(60 * RATE)))
+    assert len(await Speech().speak(text.format(file=file), ssml=True)) < 40 * RATE
+
+
+async def test_ssml_that_is_not_read_is_left_out_with_a_reason_and_the_rest_is_played(
+    web_server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, _ = await web_server(lambda: web.Response(body=TONE, content_type="audio/wav"))
+    announcements = Announcements(Speech("true"))
+    heard = await announcements.render(PlayFiles((Ssml("<audio src='/etc/hostname.wav'/>"), Fetched(url)), "en-US"))
+    assert 0.5 * RATE <= len(heard) < 0.7 * RATE
+    assert 'an announcement is left out: the SSML has an element "audio"' in caplog.text
+    await announcements.close()
+
+
 @pytest.mark.parametrize(
     ("locale", "tried"),
     [

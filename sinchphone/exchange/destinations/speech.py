@@ -3,6 +3,8 @@
 ::
 
     text, locale -> espeak-ng (a process, the text on its standard input) -> .wav -> 48 kHz mono samples at -20 dBFS
+
+What eSpeak NG would obey is taken out: SSML is read and written anew, and control characters, which are its commands, are spaces.
 """
 
 import asyncio
@@ -18,8 +20,9 @@ import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.level import dbfs
-from sinchphone.errors import MediaError
+from sinchphone.errors import MediaError, RemoteProtocolError
 from sinchphone.media.local_audio.files import AudioReader
+from sinchphone.protocol.ssml import read_ssml
 
 PROGRAM: Final = "espeak-ng"
 SPEAK_SECONDS: Final = 10.0  # 600 characters take a tenth of a second
@@ -28,6 +31,7 @@ MAX_SPOKEN_SECONDS: Final = 300.0
 LEVEL_DBFS: Final = -20.0  # as the recordings
 _AT_ONCE: Final = 2
 _LOCALE: Final = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _VOICE: Final = "en-us"  # the platform's own default
 _WORDS_A_MINUTE: Final = "155"
 
@@ -44,13 +48,14 @@ class Speech:
         """The text, spoken. ``locale`` is as in SVAML: ``en-GB``, ``en-US/male``; a voice's name is the default voice. Cancelling
         it is safe.
 
-        Raises MediaError where this machine has no voice, or it fails.
+        Raises MediaError where this machine has no voice, or it fails, and for SSML that isn't read here (``protocol.ssml``).
         """
         path = shutil.which(self._program)
         if path is None:
             raise MediaError(f"this machine can't speak: {self._program} is not installed", hint="sudo apt install espeak-ng")
         if not 0 < len(text) <= MAX_CHARACTERS:
             raise MediaError(f"a text to be spoken has 1 to {MAX_CHARACTERS} characters")
+        text = _harmless_ssml(text) if ssml else _CONTROLS.sub(" ", text)
         async with self._turns:
             for voice in voices(locale):
                 spoken = await self._run(path, voice, text, ssml)
@@ -79,6 +84,13 @@ class Speech:
             if process.returncode != 0 or not file.exists():
                 return None
             return await asyncio.to_thread(_load, file)
+
+
+def _harmless_ssml(text: str) -> str:
+    try:
+        return read_ssml(text)
+    except RemoteProtocolError as error:
+        raise MediaError(str(error), hint=error.hint) from error
 
 
 async def _reap(process: asyncio.subprocess.Process) -> None:
