@@ -11,9 +11,10 @@ from typing import Final
 
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.gateway.bridging.b2bua import B2buaCall
-from sinchphone.gateway.call_facts import CallerName, Dialled
+from sinchphone.gateway.call_facts import CallerName
 from sinchphone.gateway.callbacks.backend import BackendSession
 from sinchphone.gateway.context import GatewayContext
+from sinchphone.gateway.legs.caller_names import CallerNames, dialled_in
 from sinchphone.gateway.legs.leg import IncomingLeg
 from sinchphone.gateway.legs.mxp import MxpIncomingLeg
 from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
@@ -22,7 +23,6 @@ from sinchphone.gateway.routing.routing import Dialling, Source
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip_agents import TRUNK, SipSide
 from sinchphone.protocol.callback_events import CallFacts
-from sinchphone.signaling.dialect import Domain
 
 MAX_CALLS: Final = 200  # at the same time
 MAX_CALLS_OF_ONE: Final = 16  # user's phones; trunks and proxies speak for many
@@ -63,7 +63,7 @@ class CallControl:
     async def _carry(self, call: SipCall, side: SipSide, who: str) -> None:
         self._open[who] += 1
         try:
-            leg = SipIncomingLeg(call, caller_of(call, side.name), dialled_in(call), media_host=side.media_host)
+            leg = SipIncomingLeg(call, self._caller_of(call, side), dialled_in(call), media_host=side.media_host)
             source = Source.TRUNK if call.trunk == TRUNK else Source.PHONE if call.user is not None else Source.PEER
             hops = call.facts.max_forwards
             dialling = Dialling(source=source, caller=leg.caller, dialled=leg.dialled, headers=leg.headers, max_forwards=hops)
@@ -74,6 +74,12 @@ class CallControl:
             if call.trunk == TRUNK and self._context.trunk is not None:
                 self._context.trunk.release()
 
+    def _caller_of(self, call: SipCall, side: SipSide) -> CallerName:
+        context = self._context
+        trunk = context.trunk.options if context.trunk is not None else None
+        names = CallerNames(trunk, context.routes.is_ours, lambda name: context.legs.is_user(name, context.default_application))
+        return names.of(call, side.name)
+
     # All
 
     async def _carry_leg(self, leg: IncomingLeg, call: Dialling, application: str, user: str | None) -> None:
@@ -82,25 +88,3 @@ class CallControl:
     def _session(self, leg: IncomingLeg, application: str, user: str | None) -> BackendSession | None:
         backend = self._context.backends.get(application)
         return backend.session(CallFacts(call_id=leg.id, application_key=application, user=user)) if backend is not None else None
-
-
-def caller_of(call: SipCall, our_host: str) -> CallerName:
-    """Who calls over SIP. Who proved to be a user is that one, whatever the From says."""
-    uri = call.remote.uri
-    number = uri.number
-    if call.user is not None:
-        own = number if number == call.user else None
-        return CallerName(Domain.SIP, f"{call.user}@{our_host}", own, call.remote.name)
-    user = uri.user or "anonymous"
-    if call.trunk == TRUNK:
-        hidden = user.lower() in ("anonymous", "unknown", "restricted")
-        return CallerName(Domain.PSTN, "private" if hidden else number or user, None if hidden else number, call.remote.name)
-    return CallerName(Domain.SIP, f"{user}@{uri.authority}", number, call.remote.name)
-
-
-def dialled_in(call: SipCall) -> Dialled:
-    """Whom a SIP call asks for. Numbers of ``tel:`` are as if they were dialled here."""
-    target = call.target
-    if target.scheme == "tel":
-        return Dialled(Domain.SIP, target.number or target.user or "")
-    return Dialled(Domain.SIP, f"{target.user or ''}@{target.authority}")

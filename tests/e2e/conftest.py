@@ -18,6 +18,7 @@ from sinchphone.engine.call import Call
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import IncomingCall
+from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions
 from sinchphone.gateway.sip.calls import SipCall, SipTarget
@@ -29,7 +30,7 @@ from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call_states import State
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
-from sinchphone.protocol.sip.uri import SipAddress, parse_uri
+from sinchphone.protocol.sip.uri import parse_address, parse_uri
 
 LIMIT_S = 20.0
 
@@ -136,7 +137,7 @@ class SipPhone:
     async def dial(self, uri: str, caller: str = "sip:phone@127.0.0.1", password: str = "", **more: Any) -> PhoneCall:
         port = self._port()
         offer = await port.offer()
-        address = SipAddress(parse_uri(caller))
+        address = parse_address(caller)
         credentials = Credentials(address.uri.user or "", password) if password else None
         made = self.agent.invite(SipTarget(parse_uri(uri)), caller=address, offer=offer.sdp, credentials=credentials, **more)
         return self._follow(made, port)
@@ -184,8 +185,8 @@ class Lines:
     async def phone(self, user: str, **options: Any) -> SinchClient:
         return await self.stack.enter_async_context(SinchClient(user, self.local, media=self.media, **options))
 
-    async def sip_phone(self) -> SipPhone:
-        phone = SipPhone(self.media, self.stack, self.ear)
+    async def sip_phone(self, **options: Any) -> SipPhone:
+        phone = SipPhone(self.media, self.stack, self.ear, **options)
         await phone.agent.start()
         self.stack.push_async_callback(phone.agent.close)
         return phone
@@ -193,6 +194,44 @@ class Lines:
     def ear(self, tone_hz: float | None = None) -> tuple[Ear, Ticker]:
         party = Ear(tone_hz)
         return party, Ticker(party, self.media)
+
+
+@dataclass
+class SipExchange:
+    """An exchange that speaks SIP, and phones that may register there: the user's name is the password."""
+
+    lines: Lines
+    local: Local
+
+    @property
+    def at(self) -> str:
+        assert self.local.sip_address is not None
+        return self.local.sip_address
+
+    async def terminal(self, user: str, **options: Any) -> SinchClient:
+        return await self.lines.phone(user, **options)
+
+    async def phone(self, user: str | None = None, **options: Any) -> SipPhone:
+        """One that is registered under that name."""
+        phone = await self.lines.sip_phone(**options)
+        if user is not None:
+            await self.register(user, phone)
+        return phone
+
+    async def register(self, user: str, phone: SipPhone) -> None:
+        registered = asyncio.Event()
+        registration = phone.agent.registration(
+            parse_uri(f"sip:{user}@{self.at}"), Credentials(user, user), registered=lambda hop: registered.set()
+        )
+        task = asyncio.create_task(registration.run())
+        self.lines.stack.callback(task.cancel)
+        async with asyncio.timeout(LIMIT_S):
+            await registered.wait()
+
+    async def dial(self, user: str, dialled: str, **more: Any) -> PhoneCall:
+        """Somebody's SIP phone calls."""
+        phone = await self.lines.sip_phone()
+        return await phone.dial(f"sip:{dialled}@{self.at}", f"sip:{user}@127.0.0.1", user, **more)
 
 
 class Steps:
@@ -252,6 +291,20 @@ def steps() -> type[Steps]:
 async def lines(local: Local, media: MediaThread) -> AsyncIterator[Lines]:
     async with AsyncExitStack() as stack:
         yield Lines(local, media, stack)
+
+
+@pytest.fixture
+async def sip_exchange(tmp_path_factory: pytest.TempPathFactory, media: MediaThread, lines: Lines) -> Any:
+    """Opens an exchange that speaks SIP; it is closed at the end of the test."""
+
+    async def opened(*users: str, **gateway: Any) -> SipExchange:
+        sip = SipSettings(users={user: user for user in users}, **gateway.pop("sip", {}))
+        options = GatewayOptions(sip=sip, **gateway)
+        local = Local(tmp_path_factory.mktemp("state"), port=0, media=media, gateway=options, sip_port=0)
+        await lines.stack.enter_async_context(local)
+        return SipExchange(Lines(local, media, lines.stack), local)
+
+    return opened
 
 
 @pytest.fixture

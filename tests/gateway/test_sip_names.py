@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from sinchphone.gateway.call_control import caller_of, dialled_in
 from sinchphone.gateway.call_facts import CallerName, Dialled
+from sinchphone.gateway.legs.caller_names import CallerNames, dialled_in
 from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
+from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
+from sinchphone.gateway.sip.hop import Hop
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
 
@@ -16,6 +18,11 @@ from sinchphone.signaling.dialect import Domain
 def call(sender: str, target: str = "sip:bob@us", **more: Any) -> SipCall:
     facts = SipCallFacts(call_id="1", outbound=False, remote=parse_address(sender), target=parse_uri(target), headers={}, **more)
     return SipCall(facts, lambda order: None)
+
+
+def caller_of(call: SipCall, our_host: str = "us", *, users: tuple[str, ...] = ("bob", "123"), trunk: str = "carrier") -> CallerName:
+    names = CallerNames(TrunkOptions(host=trunk), lambda host, port: host == "us" and port in (None, 5060), lambda name: name in users)
+    return names.of(call, our_host)
 
 
 def test_a_phone_cannot_pose_as_another_by_its_from() -> None:
@@ -42,8 +49,46 @@ def test_a_call_of_the_trunk_comes_from_a_number(sender: str, identity: str, num
 
 
 def test_a_call_of_a_proxy_comes_from_the_address_that_it_says() -> None:
-    found = caller_of(call("<sip:carol@pbx.example:5070>", trunk="peer"), "us")
+    found = caller_of(call("<sip:carol@pbx.example:5070>", trunk="peer", source=Hop("udp", "192.0.2.7", 5070)))
     assert (found.domain, found.identity) == (Domain.SIP, "carol@pbx.example:5070")
+
+
+@pytest.mark.parametrize(
+    ("sender", "identity"),
+    [
+        ("<sip:bob@carrier>", "bob@carrier"),
+        ("<sip:bob@us>", "bob@carrier"),
+        ("<sip:bob@us:5060>", "bob@carrier"),
+        ("bob <sip:bob@[::1]>", "bob@carrier"),
+        ("<tel:bob>", "bob@carrier"),
+        ("<sip:Bob@carrier>", "Bob@carrier"),
+        ("<sip:carol@carrier>", "carol@carrier"),
+        ("<sip:123@carrier>", "123@carrier"),  # there is a user of that name
+    ],
+)
+def test_attack_a_trunks_caller_is_not_taken_for_a_user(sender: str, identity: str) -> None:
+    found = caller_of(call(sender, trunk="trunk"))
+    assert found == CallerName(Domain.SIP, identity, None, "")
+
+
+def test_attack_a_trunk_on_this_machine_is_told_from_its_phones() -> None:
+    found = caller_of(call("<sip:bob@us>", trunk="trunk"), trunk="us")
+    assert found == CallerName(Domain.SIP, "bob@us:5060", None, "")
+
+
+@pytest.mark.parametrize("sender", ["<sip:bob@us>", "<sip:bob@us:5060>", "<sips:bob@us>", '"bob" <sip:bob@us;transport=tcp>'])
+@pytest.mark.parametrize("trunk", ["peer", None])
+def test_attack_a_proxys_caller_is_not_taken_for_a_user(sender: str, trunk: str | None) -> None:
+    found = caller_of(call(sender, trunk=trunk, source=Hop("udp", "192.0.2.7", 5070)))
+    assert found == CallerName(Domain.SIP, "bob@192.0.2.7:5070", None, "")
+
+
+@pytest.mark.parametrize(
+    ("more", "shown"), [({"trunk": "trunk"}, ""), ({"trunk": "peer"}, ""), ({"user": "desk"}, ""), ({"user": "bob"}, "bob")]
+)
+def test_attack_nobodys_display_name_is_that_of_another_user(more: dict[str, str], shown: str) -> None:
+    assert caller_of(call('"bob" <sip:+46701234567@carrier>', **more)).display_name == shown
+    assert caller_of(call('"Ann" <sip:+46701234567@carrier>', **more)).display_name == "Ann"
 
 
 async def test_two_callers_with_the_same_call_id_are_two_calls() -> None:

@@ -37,8 +37,10 @@ from sinchphone.media.outbox import Outbox
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
 from sinchphone.protocol.call_states import State
+from sinchphone.protocol.callback_events import PRIVATE
 from sinchphone.protocol.jsep import Candidate, Description, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, parse_fragment
+from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.protocol.public_headers import fitting
 from sinchphone.signaling.channel import MxpChannel
 from sinchphone.signaling.dialect import CallRequest, Domain
@@ -227,7 +229,7 @@ class MxpIncomingLeg(_MxpLeg):
         channel.configure(line.session_key)
         super().__init__(request.call_id, CallMachine(line.local, invite=invite), channel)
         self.application = line.application
-        self.caller = CallerName(Domain.MXP, line.caller.user_id, request.caller_id or None)
+        self.caller = CallerName(Domain.MXP, line.caller.user_id, _number_shown(request))
         self.dialled = Dialled(request.domain, request.identity)
         self.headers: Mapping[str, str] = dict(request.headers)
         self.offer: str | None = request.offer.sdp
@@ -351,6 +353,14 @@ class MxpOutgoingLeg(_MxpLeg):
         if self._connected:
             self._driver.put(v.MediaConnected(self._chosen))
         self._events.put(Answered(self._answers[self._chosen], self._branch(self._chosen)))
+
+
+def _number_shown(request: CallRequest) -> str | None:
+    """What a user may show beside their name: over SIP a number, or nothing at all, since any other word would be somebody's name."""
+    shown = request.caller_id or None
+    if request.domain is Domain.PSTN or shown == PRIVATE or (shown is not None and is_number(shown)):
+        return shown
+    return None
 
 
 async def _feed(channel: MxpChannel, frames: AsyncIterator[object]) -> None:

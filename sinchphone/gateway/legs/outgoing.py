@@ -1,6 +1,7 @@
 """Which legs a route means: a user's devices and phones, a SIP address, a number over the trunk."""
 
 import time
+import unicodedata
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from typing import Final, assert_never
@@ -21,7 +22,7 @@ from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.protocol.callback_events import PRIVATE
 from sinchphone.protocol.sip.digest import Credentials
-from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri
+from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri, split_host
 from sinchphone.signaling.dialect import Domain
 
 MAX_PHONES: Final = 4  # of one user that ring at the same time
@@ -69,6 +70,14 @@ class OutgoingLegs:
     def phones(self, user: str) -> list[Contact]:
         """The phones that are registered under that name."""
         return self._registrar.contacts(user)[:MAX_PHONES]
+
+    def is_user(self, name: str, application_key: str) -> bool:
+        """Whether people would take that name for a user's: of an application, or of a phone."""
+        application = self._directory.application(application_key)
+        users = application.users if application is not None else ()
+        if not name or name in users or self._registrar.password(name) is not None:
+            return bool(name)
+        return _plain(name) in map(_plain, users)
 
     async def _to_user(self, route: ToUser, call: Dialling, application_key: str) -> Sequence[OutgoingLeg]:
         application = self._directory.application(application_key)
@@ -170,13 +179,30 @@ def _passed_on(call: Dialling) -> int:
 
 
 def _address_of(sip: SipSide, caller: CallerName, caller_id: str | None = None) -> SipAddress:
-    """Who calls, as a From has it."""
+    """Who calls, as a From has it. Who is of another domain keeps that: a phone would take it for a user of ours."""
     shown = caller_id or caller.caller_id
-    user = shown or caller.identity.partition("@")[0]
+    name, at, domain = caller.identity.rpartition("@")
+    user = shown or (name if at else domain)
     if shown == PRIVATE or not user:
         return ANONYMOUS
-    name = caller.display_name or (caller.identity if caller.domain is Domain.MXP else "")
-    return SipAddress(SipUri("sip", user, sip.name, sip.agent.port), name)
+    host: str = sip.name
+    port: int | None = sip.agent.port
+    if not shown and caller.domain is Domain.SIP and at and domain != sip.name:
+        host, port = _host_of(domain)
+    display_name = caller.display_name or (caller.identity if caller.domain is Domain.MXP else "")
+    return SipAddress(SipUri("sip", user, host, port), display_name)
+
+
+def _host_of(domain: str) -> tuple[str, int | None]:
+    try:
+        return split_host(domain)
+    except RemoteProtocolError:
+        return ANONYMOUS.uri.host, None
+
+
+def _plain(name: str) -> str:
+    """A name without what people overlook in it."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def _read(text: str) -> SipUri:

@@ -133,7 +133,7 @@ class Routes:
     ) -> None:
         """``trunk`` is asked for its numbers; without one phone numbers are simulated subscribers. ``is_ours`` says whether a host and
         port mean this gateway: by the configuration, where it isn't given. Raises ConfigError."""
-        self._is_ours = is_ours or (options.sip or SipSettings()).is_ours
+        self.is_ours = is_ours or (options.sip or SipSettings()).is_ours
         self._rules = read_rules(options)
         self._trunk = trunk
 
@@ -201,7 +201,7 @@ class Routes:
         user, _, host = call.dialled.identity.rpartition("@")
         host = re.sub(r"[;?].*", "", host)
         named = _AUTHORITY.fullmatch(host)
-        ours = named is not None and self._is_ours(named[1], int(named[2]) if named[2] else None)
+        ours = named is not None and self.is_ours(named[1], int(named[2]) if named[2] else None)
         if call.source in (Source.USER, Source.PHONE) and user and not ours:
             private = {name: value for name, value in call.headers.items() if name.lower().startswith("x-")}
             return self._to_sip(ToSip(_with_scheme(call.dialled.identity), private, caller_id=call.caller.caller_id), call)
