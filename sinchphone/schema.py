@@ -161,6 +161,18 @@ def read_hosts(value: object) -> tuple[str, ...]:
     return names
 
 
+def read_hosts_and_networks(value: object) -> tuple[str, ...]:
+    """Host names, IP addresses, and networks in CIDR notation."""
+    hosts = read_texts(value)
+    for host in hosts:
+        try:
+            ipaddress.ip_network(host, strict=False)
+        except ValueError:
+            if not is_host(host):
+                raise ValueError('must be a list of host names, addresses or networks such as ["files.lan", "10.1.0.0/16"]') from None
+    return hosts
+
+
 def read_table(value: object) -> dict[str, str]:
     """Texts by text, in the order of the file."""
     if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value.values()):

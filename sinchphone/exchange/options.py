@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sinchphone.errors import ConfigError
-from sinchphone.schema import key, read_host, read_port
+from sinchphone.schema import key, read_host, read_hosts_and_networks, read_port
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
@@ -26,6 +26,12 @@ class ExchangeOptions:
 
     host: str = key(DEFAULT_HOST, read_host, "address of the embedded exchange", trusted_only=True)
     port: int = key(DEFAULT_PORT, read_port, "its port; 0: a free one", trusted_only=True, harmless=(0,))
+    inner_hosts: tuple[str, ...] = key(
+        [],
+        read_hosts_and_networks,
+        "hosts and networks of the inside that URLs of others may lead to, where host isn't loopback",
+        trusted_only=True,
+    )
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
     store: Path | None = None  # the database of users and kept messages; without one they last as long as the exchange
     certificate: Certificate | None = None  # listens with TLS too

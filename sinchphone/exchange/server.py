@@ -15,6 +15,7 @@ from typing import Self, TypeAlias
 from aiohttp import web
 
 from sinchphone.errors import ConfigError, NetworkError, RemoteProtocolError
+from sinchphone.exchange.address_policy import AddressPolicy
 from sinchphone.exchange.admission import check_host
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
@@ -203,6 +204,7 @@ class Exchange:
             directory=self.directory,
             rooms=self.rooms,
             media=self._media,
+            addresses=AddressPolicy(listens_on=self._options.host, inner_hosts=self._options.inner_hosts),
         )
 
     async def __aenter__(self) -> Self:

@@ -33,6 +33,7 @@ async def open_gateway(options: GatewayOptions, parts: GatewayParts, *, certific
         calls=parts.calls,
         broker=parts.broker,
         directory=parts.directory,
+        addresses=parts.addresses,
         certificate=certificate,
     )
     return Gateway(options, parts.calls, runtime)

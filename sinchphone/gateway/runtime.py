@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
+from sinchphone.exchange.address_policy import AddressPolicy
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.conference.rooms import Rooms
@@ -70,6 +71,7 @@ async def open_runtime(
     calls: Calls,
     broker: Broker,
     directory: Directory,
+    addresses: AddressPolicy,
     certificate: Certificate | None = None,
 ) -> GatewayRuntime:
     """A gateway that listens for phones, where that's wanted. ``applications`` as in ``ExchangeOptions``: the first is the one that SIP
@@ -84,9 +86,9 @@ async def open_runtime(
         media_backends = MediaBackends(media, options.sip or SipSettings())
         stack.push_async_callback(media_backends.close)
         await media_backends.start()
-        announcements = Announcements()
+        announcements = Announcements(addresses)
         stack.push_async_callback(announcements.close)
-        backends = await _opened_backends(options, applications, stack)
+        backends = await _opened_backends(options, applications, addresses, stack)
         trunk = Trunk(options.trunk) if options.trunk is not None else None
         registrar = Registrar(options.sip.users if options.sip is not None else {})
         agents = SipAgents(options.sip, trunk, registrar, take, certificate)
@@ -110,10 +112,12 @@ async def open_runtime(
         return GatewayRuntime(context, control, agents, stack.pop_all())
 
 
-async def _opened_backends(options: GatewayOptions, applications: Mapping[str, str], stack: AsyncExitStack) -> dict[str, Backend]:
+async def _opened_backends(
+    options: GatewayOptions, applications: Mapping[str, str], addresses: AddressPolicy, stack: AsyncExitStack
+) -> dict[str, Backend]:
     if options.backend is None:
         return {}
-    backends = {key: Backend(options.backend, key, decode_secret(secret)) for key, secret in applications.items()}
+    backends = {key: Backend(options.backend, key, decode_secret(secret), addresses) for key, secret in applications.items()}
     for backend in backends.values():
         await stack.enter_async_context(backend)
     return backends

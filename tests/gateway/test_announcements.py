@@ -15,10 +15,12 @@ from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones import Sine
 from sinchphone.errors import MediaError
+from sinchphone.exchange.address_policy import AddressPolicy
 from sinchphone.exchange.destinations.speech import Speech, read_sound, voices
 from sinchphone.gateway.callbacks.announcements import FRESH_SECONDS, MAX_FILE_BYTES, Announcements
 from sinchphone.protocol.svaml import Fetched, PlayFiles, Say, Spoken, Ssml
 
+LOOPBACK_ONLY = AddressPolicy(listens_on="127.0.0.1")
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the package espeak-ng")
 
 
@@ -37,7 +39,7 @@ TONE = wav(Sine(440.0).pull(RATE // 2))
 
 @pytest.fixture
 async def announcements() -> AsyncIterator[Announcements]:
-    one = Announcements(fetch_seconds=2.0)
+    one = Announcements(LOOPBACK_ONLY, fetch_seconds=2.0)
     yield one
     await one.close()
 
@@ -122,7 +124,7 @@ async def test_ssml_that_is_not_read_is_left_out_with_a_reason_and_the_rest_is_p
     web_server: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     url, _ = await web_server(lambda: web.Response(body=TONE, content_type="audio/wav"))
-    announcements = Announcements(Speech("true"))
+    announcements = Announcements(LOOPBACK_ONLY, Speech("true"))
     heard = await announcements.render(PlayFiles((Ssml("<audio src='/etc/hostname.wav'/>"), Fetched(url)), "en-US"))
     assert 0.5 * RATE <= len(heard) < 0.7 * RATE
     assert 'an announcement is left out: the SSML has an element "audio"' in caplog.text
@@ -173,7 +175,7 @@ async def test_a_text_that_is_too_long_is_refused() -> None:
 async def test_a_file_is_fetched_once_and_again_when_it_may_have_changed(web_server: Any) -> None:
     url, asked = await web_server(lambda: web.Response(body=TONE, content_type="audio/wav"))
     times = [0.0]
-    announcements = Announcements(now=lambda: times[0])
+    announcements = Announcements(LOOPBACK_ONLY, now=lambda: times[0])
     for now, requests in ((0.0, 1), (FRESH_SECONDS, 1), (FRESH_SECONDS + 1.0, 2), (FRESH_SECONDS + 2.0, 2)):
         times[0] = now
         heard = await announcements.render(PlayFiles((Fetched(url),)))
@@ -202,9 +204,28 @@ async def test_what_is_no_sound_is_left_out_with_a_warning(
 
 async def test_without_a_voice_the_files_are_played_all_the_same(web_server: Any) -> None:
     url, _ = await web_server(lambda: web.Response(body=TONE, content_type="audio/wav"))
-    announcements = Announcements(Speech("no-such-program"))
+    announcements = Announcements(LOOPBACK_ONLY, Speech("no-such-program"))
     heard = await announcements.render(PlayFiles((Spoken("a"), Fetched(url), Ssml("<speak>b</speak>")), "en-US"))
     assert 0.5 * RATE <= len(heard) < 0.7 * RATE
+    await announcements.close()
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "host", "why"),
+    [
+        ("0.0.0.0", "127.0.0.1", "on this machine or in a private network"),
+        ("0.0.0.0", "localhost", "on this machine or in a private network"),
+        ("127.0.0.1", "0.0.0.0", "link-local or metadata"),
+        ("127.0.0.1", "169.254.169.254", "link-local or metadata"),
+    ],
+)
+async def test_attack_an_announcement_reaches_no_inner_host(
+    listens_on: str, host: str, why: str, web_server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, asked = await web_server(lambda: web.Response(body=TONE, content_type="audio/wav"))
+    announcements = Announcements(AddressPolicy(listens_on=listens_on), fetch_seconds=5.0)
+    assert len(await announcements.render(PlayFiles((Fetched(url.replace("127.0.0.1", host)),)))) == 0
+    assert (why in caplog.text, asked) == (True, [])
     await announcements.close()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from sinchphone.exchange.address_policy import AddressPolicy
 from sinchphone.gateway.callbacks.backend import MAX_ANSWER_BYTES, Backend, CallbackError
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.auth import verify_request
@@ -87,7 +88,7 @@ async def developer() -> AsyncIterator[Callable[[], Awaitable[Developer]]]:
 
 
 def backend_at(url: str, fallback: str | None = None, **more: Any) -> Backend:
-    return Backend(BackendOptions(url, fallback), "acme", SECRET, **more)
+    return Backend(BackendOptions(url, fallback), "acme", SECRET, AddressPolicy(listens_on="127.0.0.1"), **more)
 
 
 NOBODY = "http://127.0.0.1:9/voice/calls"  # discard: nothing listens there
@@ -100,6 +101,20 @@ async def test_an_incoming_call_is_told_signed_and_the_answer_is_read(developer:
     assert answer == Svaml(ConnectMxp("ada"))
     assert (served.told[0]["event"], served.told[0]["cli"], served.signed) == ("ice", "+12015555555", [True])
     assert served.headers[0]["X-CB-Tenant"] == "7"
+
+
+async def test_a_backend_that_the_operator_names_is_asked_wherever_the_exchange_listens(developer: Any) -> None:
+    served = await developer()
+    options = BackendOptions(served.url.replace("127.0.0.1", "localhost"), served.url)
+    async with Backend(options, "acme", SECRET, AddressPolicy(listens_on="0.0.0.0")) as backend:
+        assert (await backend.session(FACTS).incoming(INCOMING)).action == ConnectMxp("ada")
+
+
+async def test_attack_a_backend_at_a_metadata_address_is_not_asked() -> None:
+    options = BackendOptions("http://169.254.169.254/latest/api/token", "http://[fd00:ec2::254]/")
+    async with Backend(options, "acme", SECRET, AddressPolicy(listens_on="127.0.0.1")) as backend:
+        with pytest.raises(CallbackError, match=r"169\.254\.169\.254 is a link-local or metadata address.*fd00:ec2::254 is"):
+            await backend.session(FACTS).incoming(INCOMING)
 
 
 async def test_the_fallback_is_asked_where_the_primary_can_not_be_reached_or_refuses(developer: Any) -> None:

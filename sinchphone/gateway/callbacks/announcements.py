@@ -20,6 +20,7 @@ import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.errors import MediaError
+from sinchphone.exchange.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.destinations.prompts import load
 from sinchphone.exchange.destinations.speech import Speech, read_sound
 from sinchphone.protocol.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml
@@ -38,8 +39,15 @@ class Announcements:
     """Renders announcements. ``async with`` isn't needed: ``close`` frees its connections."""
 
     def __init__(
-        self, speech: Speech | None = None, *, fetch_seconds: float = FETCH_SECONDS, now: Callable[[], float] = time.monotonic
+        self,
+        addresses: AddressPolicy,
+        speech: Speech | None = None,
+        *,
+        fetch_seconds: float = FETCH_SECONDS,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``addresses`` says where files may be fetched from."""
+        self._addresses = addresses
         self._speech = speech or Speech()
         self._fetch_seconds = fetch_seconds
         self._http: aiohttp.ClientSession | None = None
@@ -89,7 +97,7 @@ class Announcements:
     async def _fetch(self, url: str) -> bytes:
         """Raises MediaError. Redirects aren't followed: a file of the backend's must not lead us into somebody's private network."""
         if self._http is None:
-            self._http = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+            self._http = self._addresses.session(auto_decompress=False)
         timeout = aiohttp.ClientTimeout(total=self._fetch_seconds)
         try:
             async with self._http.get(url, allow_redirects=False, timeout=timeout) as response:
@@ -98,6 +106,8 @@ class Announcements:
                 if "Content-Type" not in response.headers:
                     raise MediaError("a file could not be fetched: the server gives no Content-Type, which the platform insists on")
                 return await _limited(response.content)
+        except AddressRefusedError as error:
+            raise MediaError(f"a file could not be fetched: {error}", hint=error.hint) from error
         except TimeoutError as error:
             raise MediaError(f"a file could not be fetched within {self._fetch_seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -20,6 +20,7 @@ import aiohttp
 from yarl import URL
 
 from sinchphone.errors import SinchphoneError
+from sinchphone.exchange.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.callback_events import (
     CallFacts,
@@ -39,7 +40,6 @@ ANSWER_SECONDS: Final = 5.0  # one URL's time to answer
 MAX_ANSWER_BYTES: Final = 64 * 1024
 GOODBYE_SECONDS: Final = 2.0  # how long the last DiCEs may take when the exchange closes
 MAX_PENDING_DICE: Final = 1_000
-_CONNECTIONS: Final = 100
 
 _log = logging.getLogger(__name__)
 
@@ -56,12 +56,15 @@ class Backend:
         options: BackendOptions,
         application_key: str,
         secret: bytes,
+        addresses: AddressPolicy,
         *,
         answer_seconds: float = ANSWER_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Callbacks are signed with the application's key and secret."""
+        """Callbacks are signed with the application's key and secret. ``addresses`` says where they may go, beside the hosts that the
+        operator has named as the backend's."""
         self._urls = [URL(url) for url in (options.url, options.fallback) if url]
+        self._addresses = addresses.allowing(*(url.raw_host or "" for url in self._urls))
         self._key, self._secret = application_key, secret
         self._answer_seconds = answer_seconds
         self._now = now
@@ -76,10 +79,8 @@ class Backend:
         """Be ready to post."""
         if self._http is None:
             timeout = aiohttp.ClientTimeout(total=self._answer_seconds)
-            self._http = aiohttp.ClientSession(
+            self._http = self._addresses.session(
                 timeout=timeout,
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
-                cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept-Encoding": "identity"},  # what is limited in size must not unfold
                 auto_decompress=False,
             )
@@ -144,6 +145,8 @@ class Backend:
                 if not 200 <= response.status <= 299:
                     raise CallbackError(_why_refused(response.status))
                 return await _limited(response.content)
+        except AddressRefusedError as error:
+            raise CallbackError(f"can't be asked: {error}", hint=error.hint) from error
         except TimeoutError as error:
             raise CallbackError(f"did not answer within {self._answer_seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
