@@ -52,10 +52,12 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The next ``samples`` are missing, at most a packet's length at a time. ``copy`` is the packet to rebuild them from."""
+    """The next ``samples`` are missing, at most a packet's length at a time. ``copy`` is the packet to rebuild them from; ``paused``: the
+    sender sent nothing (DTX)."""
 
     samples: int
     copy: Packet | None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,14 +269,17 @@ class JitterBuffer:
         samples = gap if copied else min(gap - packet.recoverable, _LONGEST_HOLE)
         self._position += samples
         self._miss(samples, following)
-        return Lost(samples, packet if copied else None)
+        return Lost(samples, packet if copied else None, self._paused_before(packet))
 
     def _miss(self, samples: int, following: int) -> None:
         """Count a loss, unless nothing was sent: then the sequence numbers go on where the time stamps have a gap (DTX)."""
         packet = self._packets[following]
-        if self._last is None or packet.sequence != (self._last.sequence + 1) % 0x10000:
+        if not self._paused_before(packet):
             self._lost += samples
             self._line.missed(samples / packet.samples)
+
+    def _paused_before(self, packet: Packet) -> bool:
+        return self._last is not None and packet.sequence == (self._last.sequence + 1) % 0x10000
 
     def _drop_late(self) -> None:
         """Packets that overlap what was played already."""

@@ -2,7 +2,8 @@
 
 Names and thresholds of the warnings are the Sinch SDK's (call quality warning events); ``SilentInboundAudio`` and
 ``ClippedOutboundAudio`` are ours. What the SDK leaves open is decided here: a level counts as zero after 5 s of exact zeros, inbound
-sound as silent after 10 s below -60 dBFS, a microphone as too loud while more than a tenth of its frames of the last 4 s are clipped.
+sound as silent after 10 s below -60 dBFS, a microphone as too loud while more than a tenth of its frames of the last 4 s are clipped, and
+a stream as missing after a second without a packet where one ought to come, whatever ICE says.
 """
 
 from collections import deque
@@ -18,11 +19,13 @@ from sinchphone.audio.emodel import mos
 ROUND_TRIP_MS: Final = 300.0
 JITTER_MS: Final = 30.0
 LOSS_PERCENT: Final = 1.0
+MISSING_SECONDS: Final = 1.0
 ZERO_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 10.0
 CLIPPED_SHARE: Final = 0.1  # of the frames in a spell: speech at a level that is right has none, shouting into a hot microphone 30 %
 _SPELL: Final = 4  # samples that jitter, loss and clipping are judged over
 _BAD_OF_SPELL: Final = 3
+_WORST: Final = 1.0  # the score of nothing at all (ITU-T P.800)
 _PACKET_MS: Final = 20.0
 _DEVICES_MS: Final = 40.0  # capture and playout at both ends, which nobody can measure from here: taken as this
 
@@ -63,7 +66,9 @@ class Sample:
     bytes_sent: int = 0
     bytes_received: int = 0
     concealed_samples: int = 0
-    played_samples: int = 0
+    absent_samples: int = 0  # silence in place of sound that never came, which isn't among the concealed ones
+    played_samples: int = 0  # with both
+    silent_s: float | None = None  # since the peer's last packet; None where none need come
     sent_loss_percent: float | None = None  # what the peer reports of our packets
     jitter_ms: float | None = None
     delay_ms: float | None = None
@@ -74,7 +79,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityReport:
-    """The time between two samples. ``mos`` is an estimate (ITU-T G.107.1), 1.0 to 4.5. ``None``: nothing to judge by."""
+    """The time between two samples. ``mos`` is an estimate (ITU-T G.107.1), 1.0 to 4.5; where nothing was to be heard of the peer it's 1.0.
+    ``concealed_percent``: of what was heard, made up or silence in place of sound. ``None``: nothing to judge by."""
 
     sent_kbps: float | None
     received_kbps: float | None
@@ -88,6 +94,7 @@ class Quality:
     """Judges one call."""
 
     def __init__(self) -> None:
+        self._began_at: float | None = None
         self._before: Sample | None = None
         self._last = QualityReport(
             sent_kbps=None, received_kbps=None, received_loss_percent=None, sent_loss_percent=None, concealed_percent=None, mos=None
@@ -116,7 +123,9 @@ class Quality:
     def push(self, sample: Sample) -> list[Change]:
         """Take the next sample, about a second after the one before; what changed by it."""
         before, self._before = self._before, sample
-        self._last = _compare(before, sample) if before is not None else self._last
+        missing = self.look(sample)
+        if before is not None:
+            self._last = _compare(before, sample, missing=QualityWarning.MISSING_STREAM.value in self._active)
         if self._last.mos is not None:
             self._scores.append(self._last.mos)
         self._jitter_spell.append((sample.jitter_ms or 0) > JITTER_MS)
@@ -124,7 +133,13 @@ class Quality:
         if sample.near is not None:
             self._near_spell.append(sample.near)
         flowing = before is not None and sample.packets_received > before.packets_received
-        return [change for name, rule in _RULES.items() for change in self._judge(name, rule(self, sample, flowing))]
+        return missing + [change for name, rule in _RULES.items() for change in self._judge(name, rule(self, sample, flowing))]
+
+    def look(self, sample: Sample) -> list[Change]:
+        """Between two samples: whether the peer's stream has gone or come back. What else is in ``sample`` counts for nothing."""
+        self._began_at = sample.at if self._began_at is None else self._began_at
+        silent = min(sample.silent_s or 0.0, sample.at - self._began_at)  # before it was our call it may have had a reason
+        return self._judge(QualityWarning.MISSING_STREAM.value, not sample.connected or silent >= MISSING_SECONDS)
 
     def _judge(self, name: str, wrong: bool) -> list[Change]:
         if wrong == (name in self._active):
@@ -150,7 +165,6 @@ _RULES: Final[Mapping[str, _Rule]] = MappingProxyType(
         QualityWarning.HIGH_ROUND_TRIP.value: lambda _, sample, __: (sample.round_trip_ms or 0) > ROUND_TRIP_MS,
         QualityWarning.HIGH_JITTER.value: lambda quality, _, __: quality._is_bad_spell(quality._jitter_spell),
         QualityWarning.HIGH_LOSS.value: lambda quality, _, __: quality._is_bad_spell(quality._loss_spell),
-        QualityWarning.MISSING_STREAM.value: lambda _, sample, __: not sample.connected,
         QualityWarning.CONSTANT_OUTBOUND.value: lambda _, sample, __: not sample.muted and _is_constant(sample.near),
         QualityWarning.CONSTANT_INBOUND.value: lambda _, sample, flowing: (
             flowing and _is_constant(sample.far) and not _is_silent(sample.far)
@@ -175,19 +189,32 @@ def _is_silent(activity: Activity | None) -> bool:
     return activity is not None and activity.silent_seconds >= SILENT_SECONDS
 
 
-def _compare(before: Sample, now: Sample) -> QualityReport:
+def _compare(before: Sample, now: Sample, *, missing: bool) -> QualityReport:
     seconds = now.at - before.at
     received, lost = now.packets_received - before.packets_received, now.packets_lost - before.packets_lost
     played, concealed = now.played_samples - before.played_samples, now.concealed_samples - before.concealed_samples
-    share = min(1.0, max(0.0, concealed / played)) if played > 0 else None
+    absent = now.absent_samples - before.absent_samples
+    share = _share(concealed + absent, played) if played > 0 else None
     return QualityReport(
         sent_kbps=_kbps(now.bytes_sent - before.bytes_sent, seconds),
         received_kbps=_kbps(now.bytes_received - before.bytes_received, seconds),
         received_loss_percent=100 * max(0, lost) / (received + max(0, lost)) if received > 0 else None,
         sent_loss_percent=now.sent_loss_percent,
         concealed_percent=100 * share if share is not None else None,
-        mos=mos(now.codec, share, _one_way_ms(now)) if now.codec is not None and share is not None else None,
+        mos=_WORST if missing and not played else _score(now, concealed, absent, played),
     )
+
+
+def _share(part: int, whole: int) -> float:
+    return min(1.0, max(0.0, part / whole)) if whole > 0 else 0.0
+
+
+def _score(now: Sample, concealed: int, absent: int, played: int) -> float | None:
+    """What there was to hear counts for its share of the time: G.107.1 knows lost packets, and no time without any."""
+    if now.codec is None or played <= 0:
+        return None
+    gone = _share(absent, played)
+    return gone * _WORST + (1 - gone) * mos(now.codec, _share(concealed, played - absent), _one_way_ms(now))
 
 
 def _kbps(octets: int, seconds: float) -> float | None:

@@ -38,7 +38,6 @@ BUSY_CODES: Final = (486, 600)  # RFC 3261 21.4.24, 21.6.1
 BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
 BUSY_TONE_S: Final = 2.0
 _TONES: Final = {BUSY: Signal.BUSY, 600: Signal.BUSY, 503: Signal.CONGESTION, 504: Signal.CONGESTION}  # RFC 3261 21.5.4, 21.5.5, 21.6.1
-NO_SOUND_S: Final = 3.0  # without any packet of sound since the call was established
 _SOUND: Final = "sound"  # the queue of what our own sound does; all others are named after devices
 MAX_UNREAD_EVENTS: Final = 256  # that a reader hasn't read yet; the oldest are forgotten
 
@@ -234,7 +233,6 @@ class Call:
         self._tell(state)
         if state is State.ESTABLISHED and self._monitored:
             self._driver.start(self._monitor())
-            self._driver.start(self._expect_sound())
         if state is State.RINGING and self._wants_sound is None:
             signal = Signal.RINGBACK if self.outbound else Signal.RINGTONE
             self._driver.queue(_SOUND).put(partial(self._play, signal))
@@ -325,12 +323,6 @@ class Call:
         async for event in watch(self.stats, self.sound.levels, lambda: self.muted):
             self._tell_event(event)
 
-    async def _expect_sound(self) -> None:
-        await asyncio.sleep(NO_SOUND_S)
-        if self.details.first_packet_at is None:
-            message = f"no sound has come from the other side in {NO_SOUND_S:.0f} s"
-            self._warn(CallWarning(message=message, hint="A firewall may keep it out, or the other side doesn't send."))
-
     # What comes in
 
     async def _read_port(self, peer: str, port: MediaPort) -> None:
@@ -357,8 +349,8 @@ class Call:
     def _note(self, peer: str, event: media.FirstPacket | media.Moved | media.PortDigitHeard | media.PortWarning) -> None:
         """What is nothing to the machine."""
         match event:
-            case media.FirstPacket():
-                self.details = replace(self.details, first_packet_at=self.details.first_packet_at or time.time())
+            case media.FirstPacket():  # the monitor tells where none comes
+                pass
             case media.Moved(pair):
                 self.details = replace(self.details, pair=pair)
             case media.PortDigitHeard(digit, duration_ms):

@@ -23,7 +23,6 @@ class CallDetails:
     error: SinchphoneError | None = None  # what went wrong here
     codec: str | None = None
     pair: str | None = None  # how the peer was reached: host, srflx, prflx or relay
-    first_packet_at: float | None = None
 
     def entered(self, state: State, at: float) -> "CallDetails":
         """The same call, in that state since then."""

@@ -1,4 +1,4 @@
-"""A call's quality while it lasts: once a second counters and levels are read, judged and told."""
+"""A call's quality while it lasts: once a second counters and levels are read, judged and told; a stream that is gone is told sooner."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +11,7 @@ from sinchphone.media.port import PortStats
 from sinchphone.media.sound import Levels
 
 EVERY_S: Final = 1.0
+LOOKS: Final = 4  # at the peer's stream, in that time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +44,11 @@ MonitorEvent: TypeAlias = StatsTaken | QualityTriggered | QualityRecovered
 async def watch(
     stats: Callable[[], Awaitable[PortStats]], levels: Callable[[], Levels], muted: Callable[[], bool]
 ) -> AsyncIterator[MonitorEvent]:
-    """What there is to tell of an established call, once a second until it is cancelled. A second without counters is left out."""
+    """What there is to tell of an established call, once a second until it is cancelled, and when the peer's stream has gone or come back.
+    A second without counters is left out."""
     quality = Quality()
     loop = asyncio.get_running_loop()
-    due = loop.time()
+    due, looks = loop.time(), 0
     while True:
         try:
             counters = await stats()
@@ -54,11 +56,14 @@ async def watch(
             counters = None
         if counters is not None:
             heard = levels()
-            changes = quality.push(_sample(counters, heard, loop.time(), muted=muted()))
-            yield StatsTaken(stats=counters, report=quality.report, levels=heard, mean_mos=quality.mean_mos)
+            sample = _sample(counters, heard, loop.time(), muted=muted())
+            changes = quality.look(sample) if looks % LOOKS else quality.push(sample)
+            if looks % LOOKS == 0:
+                yield StatsTaken(stats=counters, report=quality.report, levels=heard, mean_mos=quality.mean_mos)
             for change in changes:
                 yield QualityTriggered(name=change.name) if change.triggered else QualityRecovered(name=change.name)
-        due = max(due + EVERY_S, loop.time())
+        looks += 1
+        due = max(due + EVERY_S / LOOKS, loop.time())
         await asyncio.sleep(due - loop.time())
 
 
@@ -73,7 +78,9 @@ def _sample(stats: PortStats, levels: Levels, at: float, *, muted: bool) -> Samp
         bytes_sent=stats.bytes_sent,
         bytes_received=stats.bytes_received,
         concealed_samples=stats.concealed_samples,
+        absent_samples=stats.absent_samples,
         played_samples=stats.played_samples,
+        silent_s=stats.silent_s,
         sent_loss_percent=stats.sent_loss_percent,
         jitter_ms=stats.jitter_ms,
         delay_ms=stats.delay_ms,

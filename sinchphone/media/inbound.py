@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from sinchphone.audio.stream_watch import StreamWatch
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.media.agreement import COMFORT_NOISE, Agreement
 from sinchphone.media.codecs.choice import AnyDecoder, mark
@@ -38,8 +39,11 @@ class Inbound:
         on_digit: Callable[[Digit], None],
         on_tone: Callable[[Digit], None] | None = None,
         *,
+        may_pause: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``may_pause``: the peer may suppress silence."""
+        self.watch: Final = StreamWatch(may_pause=may_pause)
         self.packets = 0
         self.octets = 0  # of payload
         self._decoder = AnyDecoder()
@@ -91,10 +95,16 @@ class Inbound:
         source = self._select(packet.ssrc, self._sounds[blocks[-1].payload_type].clock_rate, now)
         if source is None:
             return False
+        resumed = packet.marker and source.is_next(packet.sequence)
         again = self._arrive(packet, source, packet.timestamp, now)
+        self.watch.came(now, resumed=resumed)
         self.expire(now)
         self._take_sound(packet, blocks, now, again=again)
         return True
+
+    def is_missing(self) -> bool:
+        """Whether the peer ought to send, and nothing comes, or nothing ever came."""
+        return self.watch.is_missing(self._clock())
 
     def wanted(self) -> Nack | None:
         """The packets to ask for at this moment, if there are any and an answer may come in time."""
@@ -111,6 +121,7 @@ class Inbound:
 
     def note(self, report: RtcpReport) -> None:
         """A report of the peer; a sender report is answered with its time."""
+        self.watch.reported(self._clock())
         if report.sender is not None:
             self._last_sr = (report.ssrc, (report.sender.ntp_time >> 16) & 0xFFFFFFFF, self._clock())
 
@@ -185,6 +196,7 @@ class Inbound:
         source = self._select(packet.ssrc, None, now)
         if source is not None:
             again = self._arrive(packet, source, None, now)
+            self.watch.came(now, rests=clock_rate is None)
             self._aside.put(packet.sequence)
             if not again:
                 self.receiver.rest(-math.inf if clock_rate else -float(packet.payload[0] & 0x7F))  # the level of noise: RFC 3389 3.1

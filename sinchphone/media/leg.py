@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from sinchphone.audio.frame import Frame, Samples, silence
 
 if TYPE_CHECKING:  # this object is made before libopus is looked for
+    from sinchphone.media.inbound import Inbound
     from sinchphone.media.outbound import Outbound
-    from sinchphone.media.receiver import Receiver
 
 
 class PortLeg:
@@ -14,11 +14,11 @@ class PortLeg:
 
     def __init__(self) -> None:
         self._outbound: Outbound | None = None
-        self._receiver: Receiver | None = None
+        self._inbound: Inbound | None = None
 
-    def join(self, outbound: "Outbound", receiver: "Receiver") -> None:
+    def join(self, outbound: "Outbound", inbound: "Inbound") -> None:
         """From now on sound goes through these."""
-        self._outbound, self._receiver = outbound, receiver
+        self._outbound, self._inbound = outbound, inbound
 
     def send(self, frame: Frame) -> None:
         """Send the next 20 ms of near sound. In the media thread only, once every 20 ms."""
@@ -27,4 +27,8 @@ class PortLeg:
 
     def pull(self, samples: int) -> Samples:
         """The next ``samples`` of far sound; silence before the first packet. Any one thread at a time."""
-        return silence(samples) if self._receiver is None else self._receiver.pull(samples)
+        return silence(samples) if self._inbound is None else self._inbound.receiver.pull(samples)
+
+    def is_missing(self) -> bool:
+        """Whether the peer ought to send, and nothing comes, or nothing ever came. Any thread."""
+        return self._inbound is None or self._inbound.is_missing()

@@ -129,7 +129,9 @@ class PortStats:
     bytes_sent: int = 0
     bytes_received: int = 0
     concealed_samples: int = 0
+    absent_samples: int = 0  # silence in place of sound that never came
     played_samples: int = 0
+    silent_s: float | None = None  # since the peer's last packet of sound; None where it need not send: on hold, in a pause
     jitter_ms: float | None = None
     delay_ms: float | None = None  # of the jitter buffer
     round_trip_ms: float | None = None

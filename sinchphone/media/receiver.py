@@ -48,8 +48,9 @@ class ReceiverStats:
     packets_mended: int  # lost, but played from a copy in a later packet or because they were sent again
     packets_skipped: int  # came in time, but were left out in order to catch up
     bad_packets: int  # could not be decoded, or fit no stream
-    concealed_samples: int  # made up; what was rebuilt from a copy isn't
-    played_samples: int  # handed out since the first sound, with the concealed ones
+    concealed_samples: int  # made up for what was lost or late; not what was rebuilt from a copy, nor a pause in which nothing was sent
+    absent_samples: int  # silence in place of sound that never came: nothing is made up for so long
+    played_samples: int  # handed out since the first sound, with the concealed and the absent ones
     delay_ms: float | None  # from the arrival over the fastest path to the pull
     target_ms: float
     jitter_ms: float | None  # RFC 3550 A.8
@@ -72,11 +73,13 @@ class Receiver:
         self._shrinks = False  # on the way down to the target
         self._heard = False  # the first sound came
         self._made_up = 0  # samples in a row
+        self._unjudged = 0  # of them, in a gap that may turn out to be a pause of the sender's
+        self._last: Packet | None = None  # decoded
         self._resting = False  # the peer sends no sound on purpose
         self._hushed = False  # and it's no longer made up
         self._noise = 0.0  # RMS of comfort noise [sample steps]
         self._random = np.random.default_rng()
-        self._bad = self._received = self._concealed = self._played = 0
+        self._bad = self._received = self._concealed = self._absent = self._played = 0
         self._delay: float | None = None
 
     def push(self, sequence: int, timestamp: int, payload: bytes, now: float | None = None, *, spare: bool = False) -> None:
@@ -129,6 +132,7 @@ class Receiver:
             packets_skipped=buffer.skipped,
             bad_packets=bad + buffer.stray,
             concealed_samples=self._concealed,
+            absent_samples=self._absent,
             played_samples=self._played,
             delay_ms=None if self._delay is None else self._delay * 1000,
             target_ms=buffer.target * 1000,
@@ -151,6 +155,7 @@ class Receiver:
     def _decode(self, packet: Packet, delay: float, target: float, wanted: int) -> Samples:
         self._delay = delay + len(self._ahead) / RATE
         self._idle.append(len(self._ahead))
+        self._judge_gap(packet)
         try:
             sound = self._decoder.decode(packet.payload)
         except MediaError:
@@ -163,6 +168,14 @@ class Receiver:
         self._hushed = False
         self._made_up = 0
         return self._fit(sound, delay, target, min(wanted / RATE, _MAX_BLOCK))
+
+    def _judge_gap(self, packet: Packet) -> None:
+        """Where numbers go on and time stamps have a gap, nothing was sent (DTX): the sound before it went on as it should."""
+        last, self._last = self._last, packet
+        gap, self._unjudged = self._unjudged, 0
+        steps = (packet.sequence - last.sequence) % 0x10000 if last is not None else 0
+        if last is None or steps != 1 or (packet.timestamp - last.timestamp) % 0x100000000 <= last.samples:
+            self._concealed += gap
 
     def _fit(self, sound: Samples, delay: float, target: float, block: float) -> Samples:
         """Shorten or lengthen ``sound`` a little where the delay is off the target.
@@ -194,24 +207,27 @@ class Receiver:
                 return self._conceal(hole.samples)
             self._made_up = 0
             return sound
-        return self._conceal(hole.samples)
+        return self._conceal(hole.samples, judged=not hole.paused)
 
     def _wait(self, wanted: int) -> Samples:
         if not self._heard:
             return silence(wanted - len(self._ahead))
         with self._lock:
             self._buffer.wait(_WAIT_SAMPLES)
-        return self._conceal(_WAIT_SAMPLES)
+        return self._conceal(_WAIT_SAMPLES, judged=False)
 
-    def _conceal(self, samples: int) -> Samples:
-        """Made-up sound, which fades when it's all there is for long."""
+    def _conceal(self, samples: int, *, judged: bool = True) -> Samples:
+        """Made-up sound, which fades when it's all there is for long. ``judged``: something is known to be missing."""
         if self._resting or self._hushed:
             return self._hush(samples)
         begun = self._made_up
         self._made_up += samples
         if begun >= _FADE_TO:
+            self._absent += samples
             return silence(samples)
-        self._concealed += samples
+        self._unjudged += samples
+        if judged or self._made_up > _FADE_FROM:
+            self._concealed, self._unjudged = self._concealed + self._unjudged, 0
         try:
             sound = self._decoder.conceal(samples)
         except MediaError:

@@ -25,6 +25,9 @@ class Leg(Protocol):
     def pull(self, samples: int) -> Samples:
         """The next ``samples`` of far sound, decoded at this moment; silence before the first packet. Any one thread at a time."""
 
+    def is_missing(self) -> bool:
+        """Whether the peer ought to send, and nothing comes, or nothing ever came. Any thread."""
+
 
 class Signal(Enum):
     """The sounds that tell a person how a call is going."""

@@ -28,18 +28,28 @@ _REPORT_SECONDS: Final = 1.0
 class Stream:
     """Joins a leg to a path. In the media thread only, but for the leg's ``pull``."""
 
-    def __init__(self, ssrc: int, cname: str, transmit: Callable[[bytes], bool], tell: Callable[[PortEvent], None], leg: PortLeg) -> None:
+    def __init__(
+        self,
+        ssrc: int,
+        cname: str,
+        transmit: Callable[[bytes], bool],
+        tell: Callable[[PortEvent], None],
+        leg: PortLeg,
+        *,
+        may_pause: bool = False,
+    ) -> None:
+        """``may_pause``: the peer may suppress silence."""
         self.agreement: Agreement | None = None
         self._cname = cname
         self._transmit = transmit
         self._tell = tell
         self._outbound = Outbound(ssrc, transmit)
-        self._inbound = Inbound(self._digit_heard, self._tone_heard)
+        self._inbound = Inbound(self._digit_heard, self._tone_heard, may_pause=may_pause)
         self._keypad = Keypad(self._outbound)
         self._round_trip_ms: float | None = None
         self._sent_loss_percent: float | None = None
         self._heard = False
-        leg.join(self._outbound, self._inbound.receiver)
+        leg.join(self._outbound, self._inbound)
 
     @property
     def codec(self) -> CodecFormat | None:
@@ -51,6 +61,10 @@ class Stream:
         self._inbound.expect(agreement)
         self.agreement = agreement
         self._keypad.agree(agreement.event)
+
+    def expect(self, *, wanted: bool) -> None:
+        """From now on the peer ought to send, or need not."""
+        self._inbound.watch.expect(time.monotonic(), wanted=wanted)
 
     def open(self) -> None:
         """Send as agreed, from now on."""
@@ -111,7 +125,9 @@ class Stream:
             bytes_sent=self._outbound.octets,
             bytes_received=self._inbound.octets,
             concealed_samples=played.concealed_samples,
+            absent_samples=played.absent_samples,
             played_samples=played.played_samples,
+            silent_s=self._inbound.watch.silent_s(time.monotonic()),
             jitter_ms=self._inbound.jitter_ms,
             delay_ms=played.delay_ms,
             round_trip_ms=self._round_trip_ms,

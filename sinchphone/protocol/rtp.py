@@ -189,6 +189,10 @@ class Reception:
                 self._jitter += (step - self._jitter) / 16
         self._transit = transit
 
+    def is_next(self, sequence: int) -> bool:
+        """Whether nothing is missing between the newest packet and one with that number."""
+        return self._first is not None and (sequence - self._highest) % _SEQUENCES == 1
+
     @property
     def expected(self) -> int:
         """How many packets were sent, as far as the sequence numbers tell."""

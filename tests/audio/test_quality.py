@@ -72,6 +72,67 @@ def test_media_that_is_gone_is_missing() -> None:
     assert changes(second(0), second(1, connected=False), second(2)) == [("MissingMediaStream", True), ("MissingMediaStream", False)]
 
 
+def frozen(n: float, since: int = 5, **more: Any) -> Sample:
+    """The far end froze ``since`` seconds ago at second 5: nothing has come since, a second of it was made up."""
+    gone = max(0.0, n - since)
+    made_up = round(48_000 * min(gone, 1))
+    heard = replace(second(since), concealed_samples=made_up, absent_samples=round(48_000 * gone) - made_up)
+    return replace(heard, at=n, played_samples=round(48_000 * n), silent_s=gone, **more)
+
+
+def test_a_stream_that_stops_is_said_within_two_seconds_and_again_when_it_comes_back() -> None:
+    quality = Quality()
+    for n in range(6):
+        quality.push(second(n))
+    told = [(at, change) for at in (5.25, 5.5, 5.75, 6.0, 6.25) for change in quality.look(frozen(at))]
+    assert told == [(6.0, Change("MissingMediaStream", True))]
+    assert quality.push(frozen(7)) == []
+    assert quality.look(second(8, silent_s=0.01)) == [Change("MissingMediaStream", False)]
+
+
+def test_a_stream_that_never_begins_is_said_within_two_seconds_of_the_call() -> None:
+    """Attached to the call the moment that it is established: how long it rang before is nothing to complain of."""
+    quality = Quality()
+    nothing = {"packets_received": 0, "played_samples": 0, "codec": "opus"}
+    assert quality.push(second(10, silent_s=30.0, **nothing)) == []
+    assert quality.look(second(10, **{"at": 10.75, "silent_s": 30.75, **nothing})) == []
+    assert quality.push(second(11, silent_s=31.0, **nothing)) == [Change("MissingMediaStream", True)]
+    assert quality.report.mos == 1.0
+
+
+def test_the_score_falls_with_what_is_heard_and_not_with_what_was_made_up() -> None:
+    """A frozen far end showed 4.48 each second once nothing was made up for it any more."""
+    quality = Quality()
+    scores = []
+    for n in range(12):
+        quality.push(second(n) if n <= 5 else frozen(n))
+        scores.append(quality.report.mos)
+    assert min(score for score in scores[1:6] if score is not None) > 4.3
+    assert scores[6] is not None and scores[6] < 2
+    assert scores[7:] == [1.0] * 5
+    assert quality.report.concealed_percent == 100
+
+
+def test_half_a_second_without_sound_is_half_as_bad() -> None:
+    def score(absent: int) -> float:
+        quality = Quality()
+        quality.push(second(0))
+        quality.push(second(1, absent_samples=absent))
+        assert quality.report.mos is not None
+        return quality.report.mos
+
+    assert score(24_000) == pytest.approx((score(0) + 1) / 2, abs=0.01)
+
+
+def test_a_pause_that_the_peer_makes_is_no_missing_stream_and_costs_no_score() -> None:
+    quality = Quality()
+    for n in range(6):
+        quality.push(second(n))
+    for n in range(6, 20):
+        assert quality.push(replace(second(n), packets_received=300, silent_s=None)) == []
+        assert quality.report.mos is not None and quality.report.mos > 4.3
+
+
 def test_packets_that_carry_silence_are_told_from_a_dead_microphone_and_from_no_packets() -> None:
     silent = replace(LIVELY, silent_seconds=10.0)
     assert changes(second(0), second(1, far=silent)) == [("SilentInboundAudio", True)]

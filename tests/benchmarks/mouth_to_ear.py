@@ -182,6 +182,9 @@ class _Deaf:
     def __init__(self, leg: Any) -> None:
         self.send = leg.send
 
+    def is_missing(self) -> bool:
+        return False
+
     def pull(self, samples: int) -> Samples:
         return np.zeros(samples, np.int16)
 

@@ -38,6 +38,9 @@ class TimedLeg:
         self._leg.send(frame)
         self.left_at.append(time.monotonic())
 
+    def is_missing(self) -> bool:
+        return False
+
     def pull(self, samples: int) -> Samples:
         return self._leg.pull(samples)
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine import call as shell
+from sinchphone.audio import quality
 from sinchphone.engine.call import Call, CallWarning
+from sinchphone.engine.monitor import QualityRecovered, QualityTriggered
 from sinchphone.errors import MediaError
-from sinchphone.media.port import Connected, FirstPacket, Moved, PortOptions, PortStats, PortWarning, RestartWanted
+from sinchphone.media.port import Connected, Moved, PortOptions, PortStats, PortWarning, RestartWanted
 from sinchphone.media.sound import Levels
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
@@ -31,6 +32,7 @@ class Port:
     log: list[str] = field(default_factory=list)
     queue: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     leg: Any = field(default_factory=object)
+    counters: PortStats = field(default_factory=PortStats)
 
     async def offer(self) -> Description:
         return Description("offer", "v=0 offer")
@@ -56,7 +58,7 @@ class Port:
         """Nothing to do."""
 
     async def stats(self) -> PortStats:
-        return PortStats()
+        return self.counters
 
     async def events(self) -> AsyncIterator[Any]:
         while True:
@@ -101,6 +103,7 @@ class Stage:
             monitored=True,
         )
         self.warnings: list[CallWarning] = []
+        self.quality: list[Any] = []
         self.tasks = [asyncio.ensure_future(self.call.run()), asyncio.ensure_future(self.read())]
 
     def port(self, options: PortOptions) -> Port:
@@ -119,6 +122,8 @@ class Stage:
         async for event in self.call.events():
             if isinstance(event, CallWarning):
                 self.warnings.append(event)
+            if isinstance(event, QualityTriggered | QualityRecovered):
+                self.quality.append(event)
 
     def hear(self, method: Method, description: Description | None = None) -> None:
         body = (BodyType.NONE, "") if description is None else (BodyType.SDP, encode_description(description))
@@ -145,9 +150,9 @@ class Stage:
         await asyncio.wait_for(asyncio.gather(*self.tasks), PATIENCE_S)
 
 
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
+async def talking(counters: PortStats) -> Stage:
     made = Stage()
+    made.media.counters = counters
     await made.reach(State.PROGRESSING)
     made.hear(Method.ACK, Description("answer", "v=0 answer"))
     made.hear(Method.JOIN)
@@ -155,6 +160,12 @@ async def stage() -> AsyncIterator[Stage]:
     made.media.queue.put_nowait(Connected("host", "opus"))
     await made.reach(State.ESTABLISHED)
     made.media.log.clear()
+    return made
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    made = await talking(PortStats())
     yield made
     await made.end()
 
@@ -197,18 +208,12 @@ async def test_a_warning_of_the_port_is_told_once(stage: Stage) -> None:
     assert stage.warnings == [CallWarning(message="no TURN server gave an address", hint="hint")]
 
 
-@pytest.mark.parametrize("heard", [True, False])
-async def test_a_call_without_a_packet_of_sound_says_so(heard: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shell, "NO_SOUND_S", 0.2)
-    made = Stage()
-    await made.reach(State.PROGRESSING)
-    made.hear(Method.ACK, Description("answer", "v=0 answer"))
-    made.hear(Method.JOIN)
-    await made.reach(State.ANSWERED)
-    made.media.queue.put_nowait(Connected("host", "opus"))
-    if heard:
-        made.media.queue.put_nowait(FirstPacket())
-    await made.reach(State.ESTABLISHED)
-    await asyncio.sleep(0.4)
-    assert ["no sound has come" in warning.message for warning in made.warnings] == ([] if heard else [True])
+async def test_a_stream_that_is_gone_and_comes_back_is_told_between_two_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "MISSING_SECONDS", 0.2)
+    made = await talking(PortStats(codec="opus"))
+    made.media.counters = PortStats(codec="opus", silent_s=5.0)
+    await made.until(lambda: made.quality == [QualityTriggered(name="MissingMediaStream")])
+    made.media.counters = PortStats(codec="opus", silent_s=0.0)
+    await made.until(lambda: made.quality[1:] == [QualityRecovered(name="MissingMediaStream")])
+    assert not made.warnings, "one silence, one word"
     await made.end()

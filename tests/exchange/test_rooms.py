@@ -29,6 +29,9 @@ class Voice:
         self.heard: list[Frame] = []
         self._sine = Sine(hz, LEVEL)
 
+    def is_missing(self) -> bool:
+        return False
+
     def pull(self, samples: int) -> Samples:
         return self._sine.pull(samples)
 

@@ -104,6 +104,9 @@ class RecordingLeg:
         self.threads.add(threading.current_thread().name)
         self.sent.append(frame)
 
+    def is_missing(self) -> bool:
+        return False
+
     def pull(self, samples: int) -> Samples:
         return np.full(samples, 1000, np.int16)
 

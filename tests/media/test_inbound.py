@@ -26,10 +26,10 @@ HEARS = Agreement(PCMU, 0, {0: PCMU, 8: PCMA, 111: OPUS}, events={101: 8_000, 11
 class Line:
     """A peer with one keypad and one voice, a clock that is set by hand, and what is heard of it here."""
 
-    def __init__(self, codec: CodecFormat = PCMU, event_type: int = 101, agreement: Agreement = HEARS) -> None:
+    def __init__(self, codec: CodecFormat = PCMU, event_type: int = 101, agreement: Agreement = HEARS, *, may_pause: bool = False) -> None:
         self.now = 10.0
         self.digits: list[Digit] = []
-        self.inbound = Inbound(self.digits.append, clock=lambda: self.now)
+        self.inbound = Inbound(self.digits.append, may_pause=may_pause, clock=lambda: self.now)
         self.inbound.expect(agreement)
         self.heard: list[Samples] = []
         self.ssrc = 5
@@ -249,3 +249,40 @@ def test_digits_in_the_sound_are_heard_where_no_telephone_events_were_agreed(cod
 def test_who_agreed_to_telephone_events_is_not_listened_to_for_tones() -> None:
     agreement = Agreement(PCMU, 0, {0: PCMU}, event=EventFormat(101, 8_000), events={101: 8_000})
     assert press(Line(), "159#", agreement) == []
+
+
+def test_comfort_noise_is_no_missing_stream_and_a_stream_that_stops_is_one() -> None:
+    line = Line(may_pause=True)
+    line.inbound.watch.expect(line.now, wanted=True)
+    line.run(50)
+    line.inbound.take(encode_packet(RtpPacket(13, line.sequence, line.timestamp, line.ssrc, bytes((60,)))))
+    line.now += 8.0
+    assert line.inbound.watch.silent_s(line.now) is None
+    assert not line.inbound.is_missing()
+    line.sequence += 1
+    line.run(10)
+    line.now += 3.0
+    assert line.inbound.watch.silent_s(line.now) == pytest.approx(3.0, abs=0.05)
+    assert line.inbound.is_missing()
+
+
+def test_digits_are_part_of_the_stream_and_no_pause_follows_them() -> None:
+    line = Line(may_pause=True)
+    line.inbound.watch.expect(line.now, wanted=True)
+    line.run(60, "5")
+    line.now += 3.0
+    assert line.inbound.is_missing()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_marker_after_a_pause_counts_where_no_packet_is_missing(lost: bool) -> None:
+    line = Line(may_pause=True)
+    line.inbound.watch.expect(line.now, wanted=True)
+    line.run(50)
+    line.now += 2.0
+    line.sequence += lost * 5
+    payload = bytes(160)
+    line.inbound.take(encode_packet(RtpPacket(0, line.sequence, line.timestamp + 16_000, line.ssrc, payload, marker=True)))
+    line.inbound.watch.reported(line.now)
+    line.now += 3.0
+    assert line.inbound.is_missing() is lost

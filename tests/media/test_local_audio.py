@@ -51,6 +51,9 @@ class FakeLeg:
         assert frame.shape == (FRAME_SAMPLES,)
         self.sent.append(frame)
 
+    def is_missing(self) -> bool:
+        return False
+
     def pull(self, samples: int) -> Samples:
         self.pulled += samples
         return self._tone.pull(samples)

@@ -343,6 +343,19 @@ def test_a_sender_that_saves_its_breath_in_pauses_is_heard_from_the_first_syllab
     assert stats.packets_late == stats.packets_skipped == 0
     assert stats.delay_ms is not None
     assert stats.delay_ms < 60
+    assert stats.concealed_samples < 0.1 * RATE, "a pause is nothing that was lost"
+    assert stats.absent_samples == 0
+
+
+def test_sound_that_comes_no_more_is_absent_once_nothing_is_made_up_for_it(packets: list[bytes]) -> None:
+    line = Line(packets)
+    line.talk(100)
+    line.listen(500)  # 5 s
+    stats = line.receiver.stats()
+    assert stats.absent_samples == pytest.approx(4 * RATE, abs=0.1 * RATE)
+    assert stats.absent_samples + stats.concealed_samples <= stats.played_samples
+    line.talk(100)
+    assert line.receiver.stats().absent_samples <= stats.absent_samples + 960, "only until the first packet is played"
 
 
 @pytest.mark.parametrize("time_stamps_go_on", [True, False])

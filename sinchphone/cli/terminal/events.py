@@ -237,8 +237,8 @@ class RecordFinished:
 class Stats:
     """A call's sound, every second and at its end: counters since its start, and what the last second was like.
 
-    ``mos``: the score that people would give it, estimated by ITU-T G.107.1 (1.0 to 4.5); ``mean_mos``: over the whole call so far.
-    Levels in dBFS, ``None`` for digital silence.
+    ``mos``: the score that people would give it, estimated by ITU-T G.107.1 (1.0, nothing came, to 4.5); ``mean_mos``: over the whole call.
+    ``concealed_percent``: of what was heard, made up or silence in place of sound. Levels in dBFS, ``None`` for digital silence.
     """
 
     NAME: ClassVar[str] = "stats"
@@ -266,8 +266,8 @@ class Stats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityTriggered:
-    """Something is wrong with a call's sound from now on. ``name`` is one of the Sinch SDK's call quality warnings, or SilentInboundAudio
-    (packets come, but carry silence) or ClippedOutboundAudio (the microphone is too loud)."""
+    """Something is wrong with a call's sound from now on. ``name`` is one of the Sinch SDK's call quality warnings (MissingMediaStream:
+    nothing has come for a second), or SilentInboundAudio (packets carry silence) or ClippedOutboundAudio (the microphone is too loud)."""
 
     NAME: ClassVar[str] = "quality.trigger"
     call_id: str

@@ -19,7 +19,7 @@ _QUALITY: Final[Mapping[e.QualityName, str]] = {
     "HighRemoteInboundRtt": "the way there and back takes more than 300 ms",
     "HighInboundJitter": "packets come unevenly",
     "HighInboundPacketLoss": "packets are lost on the way here",
-    "MissingMediaStream": "the connection is interrupted",
+    "MissingMediaStream": "nothing comes from the other side: a firewall may keep it out, or one of you has lost the network",
     "ConstantOutboundAudioLevel": "the microphone's level never changes",
     "ConstantInboundAudioLevel": "the other side's level never changes",
     "ZeroOutboundAudioLevel": "the microphone gives no sound at all: is it switched off?",
@@ -27,6 +27,8 @@ _QUALITY: Final[Mapping[e.QualityName, str]] = {
     "SilentInboundAudio": "the other side sends silence only",
     "ClippedOutboundAudio": "the microphone is too loud: turn it down, or sit further away",
 }
+
+_BETTER: Final[Mapping[e.QualityName, str]] = {"MissingMediaStream": "it comes again"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.RecordFinished: lambda event: [Line(f"recorded {clock(event.duration_s)} to {event.path}")],
     e.Stats: lambda event: [Line(_stats(event), detail=True)],
     e.QualityTriggered: lambda event: [Line(f"sound: {_QUALITY[event.name]}", "yellow")],
-    e.QualityRecovered: lambda event: [Line(f"sound: better again ({_QUALITY[event.name]})")],
+    e.QualityRecovered: lambda event: [Line(f"sound: {_BETTER.get(event.name, f'better again ({_QUALITY[event.name]})')}")],
     e.DevicesChanged: lambda event: [Line(_devices_in_use(event), always=True)],
     e.CheckFinished: lambda event: [Line(_heard(event), result=True)],
     e.MessageSent: _sent,

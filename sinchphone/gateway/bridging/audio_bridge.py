@@ -16,10 +16,11 @@ class AudioBridge:
         self._media = media
         self._clock = FrameClock(self._tick)
         self._legs: tuple[Leg, Leg] | None = None
+        self._fill = (True, True)
 
-    async def join(self, one: Leg, other: Leg) -> None:
-        """Carry sound both ways from now on."""
-        await self._media.run(self._start(one, other))
+    async def join(self, one: Leg, other: Leg, *, fill: tuple[bool, bool] = (True, True)) -> None:
+        """Carry sound both ways from now on. ``fill``: whether each gets silence where the other one's stream is missing, or nothing."""
+        await self._media.run(self._start(one, other, fill))
 
     async def close(self) -> None:
         """Stop. May be called twice."""
@@ -27,8 +28,8 @@ class AudioBridge:
             with suppress(LocalProtocolError, MediaError):  # the media thread was stopped, and the clock with it
                 await self._media.run(self._stop())
 
-    async def _start(self, one: Leg, other: Leg) -> None:
-        self._legs = one, other
+    async def _start(self, one: Leg, other: Leg, fill: tuple[bool, bool]) -> None:
+        self._legs, self._fill = (one, other), fill
         self._clock.start()
 
     async def _stop(self) -> None:
@@ -40,5 +41,7 @@ class AudioBridge:
             return
         one, other = self._legs
         said, answered = one.pull(FRAME_SAMPLES), other.pull(FRAME_SAMPLES)
-        other.send(said)
-        one.send(answered)
+        if self._fill[1] or not one.is_missing():
+            other.send(said)
+        if self._fill[0] or not other.is_missing():
+            one.send(answered)

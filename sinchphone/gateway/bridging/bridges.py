@@ -203,7 +203,7 @@ class LocalBridge:
         await self._accept(sdp, "")
         await self._caller.preview()
         await self._caller.quiet()
-        await self._audio_bridge.join(self._caller.port.leg, self._port.leg)
+        await self._join_sound()
 
     async def answer(self, sdp: str | None, branch: str) -> None:
         """The first answer counts."""
@@ -216,7 +216,7 @@ class LocalBridge:
         """Answer the caller and bridge the two together."""
         await self._caller.pick_up()
         await self._caller.quiet()
-        await self._audio_bridge.join(self._caller.port.leg, self._port.leg)
+        await self._join_sound()
         self._lifetime.spawn(self._pass_digits(), "digits")
 
     async def take(self, event: LegEvent) -> None:
@@ -244,6 +244,11 @@ class LocalBridge:
         taken = rooms.enter(application, room, Participant(self._leg.id, "", ""), self._leg.hang_up)
         self._lifetime.keep(taken.leave)
         await taken.sound.connect(self._port.leg)
+
+    async def _join_sound(self) -> None:
+        transports = self._caller.caller.transport, self._leg.transport
+        fill = transports[0] is not MediaTransport.WEBRTC, transports[1] is not MediaTransport.WEBRTC
+        await self._audio_bridge.join(self._caller.port.leg, self._port.leg, fill=fill)
 
     async def _accept(self, sdp: str, branch: str) -> None:
         if self._branch is None:

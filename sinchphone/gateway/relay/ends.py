@@ -56,8 +56,13 @@ class End:
 
     @property
     def speaks(self) -> bool:
-        """Whether the peer sends, as agreed; a WebRTC side always does."""
-        return self._transport is MediaTransport.WEBRTC or self.rtp.direction in ("sendrecv", "recvonly")  # seen from here
+        """Whether the peer sends all the time, as agreed: a WebRTC side does, one that holds has its music, or nothing."""
+        return self._transport is MediaTransport.WEBRTC or self.rtp.direction == "sendrecv"
+
+    @property
+    def wants_silence(self) -> bool:
+        """Whether the peer gets silence where there's nothing for it: PBXs take a missing stream for the end of the call."""
+        return self._transport is not MediaTransport.WEBRTC
 
     async def offer(self) -> str:
         """Our offer."""

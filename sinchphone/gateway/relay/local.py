@@ -223,7 +223,9 @@ class LocalRelay:
         return end
 
     async def _join(self, caller: End, called: End) -> None:
-        await self._bridge.join(caller.port, called.port, speak=(caller.speaks, called.speaks))
+        await self._bridge.join(
+            caller.port, called.port, speak=(caller.speaks, called.speaks), fill=(caller.wants_silence, called.wants_silence)
+        )
 
     async def _accept(self, answer: str, branch: str, signalled_from: str | None = None) -> End:
         """The end of a branch, which has taken the branch's answer."""

@@ -23,9 +23,17 @@ class PortBridge:
         self._directions: tuple[_Direction, ...] = ()
         self._clock = FrameClock(self._tick)
 
-    async def join(self, one: PassingPort, other: PassingPort, *, speak: tuple[bool, bool] = (True, True)) -> None:
-        """Join these two from now on, or look again at how they can be joined. ``speak``: whether the peers send; who holds doesn't."""
-        await self._media.run(self._join(one, other, speak))
+    async def join(
+        self,
+        one: PassingPort,
+        other: PassingPort,
+        *,
+        speak: tuple[bool, bool] = (True, True),
+        fill: tuple[bool, bool] = (True, True),
+    ) -> None:
+        """Join these two from now on, or look again at how they can be joined. ``speak``: whether the peers send all the time.
+        ``fill``: whether each of them gets silence where the other one's stream is missing; else it gets nothing, and can say so."""
+        await self._media.run(self._join(one, other, speak, fill))
 
     async def part(self) -> None:
         """Join nothing. May be called twice."""
@@ -36,11 +44,12 @@ class PortBridge:
         """For both directions, whether packets pass as they are; empty while nothing is joined."""
         return tuple(way.passes for way in self._directions)
 
-    async def _join(self, one: PassingPort, other: PassingPort, speak: tuple[bool, bool]) -> None:
+    async def _join(self, one: PassingPort, other: PassingPort, speak: tuple[bool, bool], fill: tuple[bool, bool]) -> None:
         if [(way.source, way.sink) for way in self._directions] != [(one, other), (other, one)]:
             await self._part()
             self._directions = _Direction(one, other, self._clock), _Direction(other, one, self._clock)
-        for way, speaks in zip(self._directions, speak, strict=True):
+        for way, speaks, fills in zip(self._directions, speak, reversed(fill), strict=True):
+            way.fills = fills
             way.choose(speaks)
 
     async def _part(self) -> None:
@@ -52,7 +61,7 @@ class PortBridge:
     def _tick(self) -> None:
         carried = [way for way in self._directions if not way.passes]
         for way in carried:
-            way.sink.leg.send(way.source.leg.pull(FRAME_SAMPLES))
+            way.carry()
         if not carried:
             self._clock.stop()
 
@@ -63,12 +72,19 @@ class _Direction:
     def __init__(self, source: PassingPort, sink: PassingPort, clock: FrameClock) -> None:
         self.source, self.sink = source, sink
         self.passes = False
+        self.fills = True
         self._clock = clock
 
     def choose(self, speaks: bool) -> None:
-        """Pass packets on where that is possible. From a source that sends none the sink gets silence in their place."""
+        """Pass packets on where that is possible. From a source that may send none the sink gets silence in their place."""
         codec = self.source.codec
         self._set(speaks and codec is not None and codec == self.sink.codec)
+
+    def carry(self) -> None:
+        """The next 20 ms, decoded and encoded."""
+        sound = self.source.leg.pull(FRAME_SAMPLES)
+        if self.fills or not self.source.leg.is_missing():
+            self.sink.leg.send(sound)
 
     def _set(self, passes: bool) -> None:
         self.passes = passes

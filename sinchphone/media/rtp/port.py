@@ -54,7 +54,7 @@ class RtpPort:
         self._keys = new_keys() if options.srtp else ()
         self._events = events or Outbox[PortEvent]()
         self._leg = leg or PortLeg()
-        self._stream = Stream(secrets.randbits(32), secrets.token_hex(8), self._transmit, self._events.put, self._leg)
+        self._stream = Stream(secrets.randbits(32), secrets.token_hex(8), self._transmit, self._events.put, self._leg, may_pause=True)
         self._negotiation = Negotiation(secrets.randbits(61))
         self._sockets: SocketPair | None = None
         self._source_latch, self._control_latch = SourceLatch(options.signalled_from), SourceLatch(options.signalled_from)
@@ -229,6 +229,7 @@ class RtpPort:
         self._check_open()
         before, codec_before = self._agreed, self.codec
         self._stream.agree(agreement)
+        self._stream.expect(wanted=agreed.receives and agreed.sends)
         self._agreed = agreed
         self._secure(agreed)
         now = time.monotonic()

@@ -221,6 +221,7 @@ class WebRtcPort:
         assert self._terms is not None, "there were descriptions before"
         self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if self._terms.offerer else ()))
         (self._stream.open if remote.receives else self._stream.shut)()
+        self._stream.expect(wanted=remote.sends and remote.receives)
 
     async def _join(self, remote: RemoteAudio, terms: RestartTerms) -> None:
         self._terms = terms
@@ -253,6 +254,7 @@ class WebRtcPort:
             self._events.put(PortFailed("the connection to the peer failed by a fault of the program"))
             return
         self._connected = True
+        self._stream.expect(wanted=remote.sends and remote.receives)
         self._consent_received()
         self._settle(remote, terms)
         self._events.put(connected)

@@ -69,6 +69,11 @@ class RemoteAudio:
     sections: tuple[MediaSection, ...]
 
     @property
+    def sends(self) -> bool:
+        """Whether the peer wants to be heard."""
+        return self.direction in ("sendrecv", "sendonly")
+
+    @property
     def receives(self) -> bool:
         """Whether the peer wants to hear us."""
         return self.direction in ("sendrecv", "recvonly")
