@@ -11,6 +11,7 @@ CONSENT_SECONDS: Final = 4.0  # without an answer, of five checks a path isn't j
 YIELD_SECONDS: Final = 1.5  # how much longer the side waits that answered first, so that not both begin
 PAUSE_SECONDS: Final = 5.0
 MAX_ATTEMPTS: Final = 6
+WAKE_SECONDS: Final = 1.5  # after we were away, for an answer on the path: the network itself may have to wake
 ADDRESSES_SECONDS: Final = 2.0  # between two looks at this machine's addresses
 
 
@@ -31,6 +32,11 @@ class PathWatch:
     def consented(self, now: float) -> None:
         """The peer answered on the path."""
         self._consent_at = now
+
+    def woke(self, now: float) -> None:
+        """We were away: the checks since then have a moment to be answered, and the addresses are looked at anew."""
+        self._consent_at = now - self._patience + WAKE_SECONDS
+        self._looked_at = now - ADDRESSES_SECONDS
 
     def broke(self) -> None:
         """The path's socket is gone."""

@@ -37,6 +37,7 @@ from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.formats import agree
 from sinchphone.media.webrtc.ice import usable_addresses
 from sinchphone.media.webrtc.ice_restart import IceRestarts, RestartTerms
+from sinchphone.media.webrtc.path_life import PathLife, PathState, waking_time
 from sinchphone.media.webrtc.path_watch import PathWatch
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, answering_setup, read_description, write_answer, write_offer
 from sinchphone.media.webrtc.secure import DtlsIdentity, PathListener, SecurePath
@@ -45,7 +46,7 @@ from sinchphone.tasks import start_task
 
 _CANCEL_SECONDS: Final = 0.05
 _TEND_SECONDS: Final = 0.5  # between two looks at the path
-_CONSENT_SECONDS: Final = 30.0  # RFC 7675 5.1: without consent for that long, sending must stop whatever else arrives
+_WATCH_SECONDS: Final = 0.5  # between two looks at whether the peer is there
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +82,10 @@ class WebRtcPort:
         self._live: asyncio.Task[None] | None = None
         self._closing: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()  # the peer closed its side
-        self._heard_at = self._consent_at = time.monotonic()
+        self._life = PathLife(waking_time(), options.lost_after_s)
+        self._receives = False  # the peer wants to hear us
+        self._expired = False  # it doesn't answer
+        self._sends = False
         self._connected = False
         self._terms: RestartTerms | None = None  # once both descriptions are there
         self._ice_restarts: IceRestarts | None = None  # once connected
@@ -220,7 +224,8 @@ class WebRtcPort:
         self._check_open()
         assert self._terms is not None, "there were descriptions before"
         self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if self._terms.offerer else ()))
-        (self._stream.open if remote.receives else self._stream.shut)()
+        self._receives = remote.receives
+        self._settle_sending(anew=True)
         self._stream.expect(wanted=remote.sends and remote.receives)
 
     async def _join(self, remote: RemoteAudio, terms: RestartTerms) -> None:
@@ -239,8 +244,8 @@ class WebRtcPort:
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
                 await self._path.connect(remote, controlling=terms.offerer, active=terms.active)
-            if remote.receives:
-                self._stream.open()
+            self._receives = remote.receives
+            self._settle_sending()
             connected = Connected(self._path.ice.pair_type, remote.sound.codec.name)
         except TimeoutError:
             self._events.put(PortFailed(f"the peer couldn't be reached within {self._options.connect_timeout_s:g} s"))
@@ -254,6 +259,7 @@ class WebRtcPort:
             self._events.put(PortFailed("the connection to the peer failed by a fault of the program"))
             return
         self._connected = True
+        self._life = PathLife(waking_time(), self._options.lost_after_s)
         self._stream.expect(wanted=remote.sends and remote.receives)
         self._consent_received()
         self._settle(remote, terms)
@@ -265,7 +271,7 @@ class WebRtcPort:
             for task in beside:
                 task.cancel()
         self._stream.shut()
-        self._events.put(PortLost(max(0.0, time.monotonic() - self._heard_at)))
+        self._events.put(PortLost(self._life.silent_s(waking_time())))
 
     def _settle(self, remote: RemoteAudio, terms: RestartTerms) -> None:
         """From now on the path can be renewed, and is watched."""
@@ -301,19 +307,34 @@ class WebRtcPort:
 
     async def _watch(self) -> None:
         """Until nothing has come for too long, or the peer closed its side."""
+        pause = min(_WATCH_SECONDS, self._options.lost_after_s / 8)
         while not self._gone.is_set():
-            left = min(self._heard_at + self._options.lost_after_s, self._consent_at + _CONSENT_SECONDS) - time.monotonic()
-            if left <= 0:
+            state, was_away = self._life.look(waking_time())
+            if state is PathState.LOST:
                 return
+            if was_away and self._path_watch is not None:
+                self._path_watch.woke(time.monotonic())
+            self._expired = state is PathState.EXPIRED
+            self._settle_sending()
             with suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(pause):
                     await self._gone.wait()
+
+    def _settle_sending(self, *, anew: bool = False) -> None:
+        """Send as long as the peer wants to hear us and answers (RFC 7675 5.1); ``anew``: something else was agreed on."""
+        sends = self._receives and not self._expired
+        if sends and (anew or not self._sends):
+            self._stream.open()
+        elif not sends and self._sends:
+            self._stream.shut()
+        self._sends = sends
 
     async def _report(self) -> None:
         """Sender and receiver reports, for ever (RFC 3550 6.4)."""
         while True:
             await asyncio.sleep(self._stream.next_report_s())
-            self._path.send(self._stream.report())
+            if not self._expired:
+                self._path.send(self._stream.report())
 
     def _candidate_found(self, candidate: seam.Candidate | None, local: LocalDescription) -> None:
         """Told with the credentials that it belongs to, as libwebrtc does: those of a restart may overtake its description."""
@@ -323,13 +344,13 @@ class WebRtcPort:
             self._events.put(CandidateFound(Candidate(f"candidate:{candidate.to_sdp()} ufrag {local.ufrag}", *self._line)))
 
     def _packet_received(self, data: bytes, control: bool) -> None:
-        self._heard_at = time.monotonic()
+        self._life.heard(waking_time())
         self._stream.take(data, control)
 
     def _consent_received(self) -> None:
-        self._heard_at = self._consent_at = time.monotonic()
+        self._life.consented(waking_time())
         if self._path_watch is not None:
-            self._path_watch.consented(self._consent_at)
+            self._path_watch.consented(time.monotonic())
 
     def _path_broke(self) -> None:
         if self._path_watch is not None:
