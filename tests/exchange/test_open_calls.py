@@ -18,6 +18,8 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, Poll
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store
+from sinchphone.protocol.call_endings import departure
+from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, decrypt, encode_client, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement
@@ -206,6 +208,31 @@ class TestVanishedCallers:
         await town.place(ada)
         await asyncio.sleep(0.2)
         assert town.calls._open
+
+    @pytest.mark.parametrize("who", ["caller", "called"])
+    async def test_who_is_killed_while_they_talk_has_left_and_the_other_learns_it(
+        self, town: Town, monkeypatch: pytest.MonkeyPatch, who: str
+    ) -> None:
+        monkeypatch.setattr(watch, "BROKEN_OFF_SECONDS", 0.05)
+        monkeypatch.setattr(watch, "LOOK_SECONDS", 0.01)
+        ada, bob = town.register("ada"), town.register("bob")
+        key = ada.application.signal.subscribe_key
+        placement = await town.place(ada)
+        winner = (BodyType.CLIENT, encode_client(Client("bob", bob.instance_id, bob.identity.signal_channel)))
+        town.say(placement, ada, Method.JOINED, bob.identity.signal_channel, winner)
+        gone, left = (ada, bob) if who == "caller" else (bob, ada)
+        poll = Poll(key, (gone.identity.signal_channel,), "phone", asyncio.Event())
+        town.broker.begin(poll, now())
+        town.broker.end(poll, now())  # answered
+        await asyncio.sleep(0.2)
+        assert town.calls._open, "who is only away comes back"
+        town.broker.begin(poll, now())
+        town.broker.end(poll, now(), broke_off=True)
+        await eventually(lambda: not town.calls._open)
+        told = town.broker.since(key, (left.identity.signal_channel,), 0)[-1].payload
+        message = decrypt(parse_fragment(told).payload, placement.session_key)
+        assert (message.method, message.sender.instance_id) == (Method.LEAVE, gone.instance_id)
+        assert departure(message).cause is Cause.INACTIVE
 
     async def test_watching_is_not_listening(self, town: Town) -> None:
         ada, bob = town.register("ada"), town.register("bob")

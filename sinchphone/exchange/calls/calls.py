@@ -21,7 +21,7 @@ from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
 from sinchphone.exchange.calls.line import Answerer, CallLine, Destinations, talk
 from sinchphone.exchange.calls.parties import CallParties
-from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS, CallWatch
+from sinchphone.exchange.calls.watch import LOOK_SECONDS, MAX_CALL_SECONDS, CallWatch, departure_of, has_broken_off, post_message
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
@@ -33,6 +33,7 @@ from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
 
 MAX_CALL_ID_CHARACTERS = 64
+LONGEST_ABSENCE_SECONDS = 120.0  # from the exchange, of a caller who talks: its machine may sleep for a minute
 _SESSION_KEY_BYTES = 32  # AES-256
 _DESTINATIONS = {Domain.PSTN: "phone numbers", Domain.SIP: "SIP addresses", Domain.CONFERENCE: "conference rooms"}
 
@@ -142,7 +143,7 @@ class Calls:
             age = now - call.placed_at
             ended = call.watch is not None and call.watch.has_ended()
             unanswered = call.watch is not None and not call.watch.ends.is_answered
-            gone = unanswered or not self._broker.is_listening(network.subscribe_key, channel, now)
+            gone = unanswered or self._broker.away_for(network.subscribe_key, channel, now) > LONGEST_ABSENCE_SECONDS
             if ended or age > MAX_CALL_SECONDS or (age > SETUP_SECONDS and gone):
                 self._close(key)
 
@@ -176,6 +177,8 @@ class Calls:
         self._open[key] = _OpenCall(caller, now, task)
         self._parties.begin(*key, {placement.signal_channel: [caller.instance_id]}, now)
         task.add_done_callback(lambda _: self._forget(key))
+        watching = self._spawn(_see_caller(line, placement), f"caller of {request.call_id}")
+        task.add_done_callback(lambda _: watching.cancel())
         return placement
 
     def _place_to_user(self, caller: Caller, request: CallRequest, now: float, no_media: bool) -> Placement:
@@ -236,6 +239,15 @@ class Calls:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _logger.error("%s failed", task.get_name(), exc_info=error)
+
+
+async def _see_caller(line: CallLine, placement: Placement) -> None:
+    """Tell our end of a call when the caller's program is gone."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if has_broken_off(line.broker, line.subscribe_key, line.caller):
+            post_message(line.broker, line.subscribe_key, line.local.channel, departure_of(line.caller, line.local), placement)
+            return
 
 
 def _placement(request: CallRequest, instances: tuple[RemoteInstance, ...]) -> Placement:

@@ -4,6 +4,7 @@
 
     caller's channel, call's channel, devices' channels -> frames of this call -> reassembly -> Message -> CallEnds.take
     caller stops listening while it rings               -> CANCEL in its name, on the call's channel
+    an end breaks off while they talk                   -> LEAVE in its name, to the other one
 
 A call is open until the caller's CANCEL, either end's LEAVE, the last device's DENY or ERROR, the end of the ring time or the longest
 duration of a call, whichever comes first. Clients report an end only for calls that had progressed.
@@ -20,15 +21,17 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.delivery import Caller
 from sinchphone.exchange.calls.line import post
 from sinchphone.exchange.pubsub.broker import Broker, Poll
+from sinchphone.protocol.call_endings import VANISHED, YES
 from sinchphone.protocol.fragments import Reassembler, parse_fragment
-from sinchphone.protocol.mxp import CallFailure, Message, Method, decode_client, decrypt, encode_failure, encrypt, split
+from sinchphone.protocol.mxp import CallFailure, Client, Message, Method, decode_client, decrypt, encode_failure, encrypt, split
 from sinchphone.signaling.dialect import Placement
 
 RING_SECONDS: Final = 65.0  # callers give up after 60 s at most (CallSetupTimeout of the SDK), and their word is on its way
 MAX_CALL_SECONDS: Final = 12 * 3600.0  # nobody holds a place among the open calls for longer
+BROKEN_OFF_SECONDS: Final = 20.0  # an end that closed its connection and isn't back: killed. Clients try again every 15 s at least
 GONE_SECONDS: Final = 10.0  # a caller that listened and doesn't for so long while it rings: its page was closed, its program killed
 LOOK_SECONDS: Final = 1.0  # how often we look whether it listens
-_VANISHED: Final = CallFailure(None, "the caller vanished", "exchange")
+_CALLER_VANISHED: Final = CallFailure(None, "the caller vanished", "exchange")
 
 
 class CallEnds:
@@ -40,7 +43,7 @@ class CallEnds:
         self.is_answered = False
         self._caller = _device(caller)
         self._devices = {_device(name) for name in devices}
-        self._winner: str | None = None
+        self.winner: Client | None = None  # the device that has the call
 
     def take(self, message: Message) -> None:
         """What one end says to the other. Never raises because of it."""
@@ -57,14 +60,14 @@ class CallEnds:
             case Method.DENY:  # sends one device away
                 self._lose(_device(message.addressee or ""))
             case Method.JOINED if not self.is_answered:
-                self._winner = _winner(message)
-                self.is_answered = self._winner in self._devices
+                self.winner = _winner(message)
+                self.is_answered = self.winner is not None and _device(self.winner.instance_id) in self._devices
             case _:
                 pass
 
     def _lose(self, device: str) -> None:
         self._devices.discard(device)
-        if not self._devices or (self.is_answered and device == self._winner):
+        if not self._devices or (self.is_answered and self.winner is not None and device == _device(self.winner.instance_id)):
             self.is_over = True
 
 
@@ -98,7 +101,9 @@ class CallWatch:
                 if not self.ends.is_answered and self._caller_is_gone(time.time()):
                     self._cancel()
                     return
-                await self._rung(started_at + MAX_CALL_SECONDS - now if self.ends.is_answered else LOOK_SECONDS)
+                if self.ends.winner is not None and self.ends.is_answered and self._part(self._caller.client, self.ends.winner):
+                    return
+                await self._rung(LOOK_SECONDS)
         finally:
             self._broker.unwatch(self._poll)
 
@@ -136,10 +141,17 @@ class CallWatch:
 
     def _cancel(self) -> None:
         """What the caller can't say any more. From the call's channel it gets to every device, as a caller's own would."""
-        cancel = Message(Method.CANCEL, self._caller.client, headers={"error_json": encode_failure(_VANISHED)})
-        payload = encrypt(cancel, self._placement.session_key, os.urandom(16))
-        for frame in split(payload, self._placement.call_id, str(secrets.randbelow(2_000_000_000))):
-            post(self._broker, self._poll.subscribe_key, self._placement.signal_channel, frame, self._caller.instance_id)
+        cancel = Message(Method.CANCEL, self._caller.client, headers={"error_json": encode_failure(_CALLER_VANISHED)})
+        post_message(self._broker, self._poll.subscribe_key, self._placement.signal_channel, cancel, self._placement)
+
+    def _part(self, caller: Client, called: Client) -> bool:
+        """Whether one of the two was killed; the other one learns it."""
+        for gone, left in ((caller, called), (called, caller)):
+            if has_broken_off(self._broker, self._poll.subscribe_key, gone):
+                leave = departure_of(gone, left)
+                post_message(self._broker, self._poll.subscribe_key, left.channel, leave, self._placement)
+                return True
+        return False
 
     async def _rung(self, seconds: float) -> None:
         try:
@@ -149,13 +161,29 @@ class CallWatch:
             pass
 
 
+def has_broken_off(broker: Broker, subscribe_key: str, device: Client) -> bool:
+    """Whether a device's program is gone, by all that is known here."""
+    return broker.broken_off_for(subscribe_key, device.channel, time.time()) >= BROKEN_OFF_SECONDS
+
+
+def departure_of(gone: Client, left: Client) -> Message:
+    """What a device that is gone can't say any more: that it vanished."""
+    return Message(Method.LEAVE, gone, headers={"to": left.instance_id, "failureterm": YES, "error_json": encode_failure(VANISHED)})
+
+
+def post_message(broker: Broker, subscribe_key: str, channel: str, message: Message, placement: Placement) -> None:
+    """Post a message of a call, as an end of it would."""
+    for frame in split(encrypt(message, placement.session_key, os.urandom(16)), placement.call_id, str(secrets.randbelow(2_000_000_000))):
+        post(broker, subscribe_key, channel, frame, message.sender.instance_id)
+
+
 def _device(address: str) -> str:
     """The instance that an address names: legacy ones have a sub-instance behind it."""
     return address.partition(":")[0]
 
 
-def _winner(message: Message) -> str | None:
+def _winner(message: Message) -> Client | None:
     try:
-        return _device(decode_client(message.body).instance_id)
+        return decode_client(message.body)
     except RemoteProtocolError:
         return None

@@ -22,6 +22,7 @@ MAX_CHANNELS = 100  # in one subscribe request
 MAX_MESSAGES = 100  # in one answer: PubNub's subscriber queue; clients limit an answer's size by it
 MESSAGE_OVERHEAD_BYTES = 512  # what a kept message costs beside its text
 _INFLATION = 24  # "{}," are three bytes of text, and 72 in memory
+BROKEN_SECONDS = 60.0  # this long it is known that a listener's connection broke off
 AWAY_SECONDS = 20.0  # this long after its last poll a listener that hasn't said goodbye still counts: it may be reconnecting
 
 
@@ -82,18 +83,21 @@ class Poll:
 class _Channel:
     """One channel's last messages and listeners."""
 
-    __slots__ = ("heard_at", "polls", "posted")
+    __slots__ = ("broke_off_at", "heard_at", "listener", "polls", "posted")
 
     def __init__(self) -> None:
         self.posted: deque[Posted] = deque()
         self.polls: list[Poll] = []
         self.heard_at = float("-inf")  # when somebody last listened
+        self.listener = ""  # the last one
+        self.broke_off_at: float | None = None  # when the last one's connection was closed without an answer and without goodbye
 
     def is_listening(self, now: float) -> bool:
         return bool(self.polls) or now - self.heard_at <= AWAY_SECONDS
 
     def is_idle(self, now: float) -> bool:
-        return not self.posted and not self.is_listening(now)
+        broke_off = self.broke_off_at is not None and now - self.broke_off_at <= BROKEN_SECONDS
+        return not self.posted and not self.is_listening(now) and not broke_off
 
 
 class _Network:
@@ -231,16 +235,21 @@ class Broker:
         for name in poll.channels:
             channel = network.channel(name, poll.owner)
             channel.polls.append(poll)
-            channel.heard_at = now
+            channel.heard_at, channel.broke_off_at = now, None
 
-    def end(self, poll: Poll, now: float) -> None:
-        """A listener stops to wait; unless it has said goodbye it may be back in a moment."""
+    def end(self, poll: Poll, now: float, *, broke_off: bool = False) -> None:
+        """A listener stops to wait; unless it has said goodbye it may be back in a moment. ``broke_off``: it closed its connection."""
         network = self._network(poll.subscribe_key)
         network.polls.remove(poll)
         for channel in (network.channels.get(name) for name in poll.channels):
             if channel is not None and poll in channel.polls:
                 channel.polls.remove(poll)
                 channel.heard_at = now
+                channel.listener = poll.listener
+        if broke_off:  # what it listened to by other requests, which may just have been answered, is left alone too
+            for channel in (each for one in self._networks.values() for each in one.channels.values()):
+                if not channel.polls and channel.listener == poll.listener:
+                    channel.broke_off_at = now
 
     def watch(self, poll: Poll) -> None:
         """The exchange itself follows these channels: its bell rings with each message, and nobody counts as listening."""
@@ -261,6 +270,12 @@ class Broker:
         kept = self._network(subscribe_key).channels.get(channel)
         return float("inf") if kept is None else 0.0 if kept.polls else max(0.0, now - kept.heard_at)
 
+    def broken_off_for(self, subscribe_key: str, channel: str, now: float) -> float:
+        """How long ago the channel's last listener closed its connection while it waited, without goodbye, as the system does for a program
+        that is killed [s]; 0 where none did, or somebody listens again. Who sleeps, or has lost the network, closes nothing."""
+        kept = self._network(subscribe_key).channels.get(channel)
+        return 0.0 if kept is None or kept.broke_off_at is None else max(0.0, now - kept.broke_off_at)
+
     def expect(self, subscribe_key: str, channel: str, now: float) -> None:
         """Somebody is about to listen: counts as listening for a moment."""
         self._network(subscribe_key).channel(channel).heard_at = now
@@ -273,7 +288,7 @@ class Broker:
                 if poll.listener == listener:
                     poll.bell.set()
             channel.polls = [poll for poll in channel.polls if poll.listener != listener]
-            channel.heard_at = float("-inf")
+            channel.heard_at, channel.broke_off_at = float("-inf"), None
 
     def is_listening(self, subscribe_key: str, channel: str, now: float) -> bool:
         """Whether somebody waits for the channel's messages, or did a moment ago and hasn't left."""

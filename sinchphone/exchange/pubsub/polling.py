@@ -28,6 +28,7 @@ async def wait_for_messages(
     came = gather or partial(broker.since, subscribe_key, channels, token)
     poll = Poll(subscribe_key, tuple(dict.fromkeys(channels)), listener, bell, owner)
     broker.begin(poll, time.time())
+    broke_off = False
     try:
         posted = came()
         if not posted:
@@ -36,8 +37,11 @@ async def wait_for_messages(
         if poll.is_given_up and not posted:
             raise TooManyPollsError("Too many subscribers or channels: newer ones are served")
         return posted
+    except asyncio.CancelledError:
+        broke_off = True
+        raise
     finally:
-        broker.end(poll, time.time())
+        broker.end(poll, time.time(), broke_off=broke_off)
 
 
 async def messages(broker: Broker, subscribe_key: str, channel: str, token: int) -> AsyncIterator[Posted]:
