@@ -187,6 +187,13 @@ def read_count(value: object) -> int:
     return int(str(value))
 
 
+def read_seconds(value: object) -> int:
+    """Seconds, up to a day."""
+    if isinstance(value, bool) or not str(value).isdecimal() or not 0 <= int(str(value)) <= 86_400:
+        raise ValueError("must be seconds, 0 to 86400")
+    return int(str(value))
+
+
 def read_ports(value: object) -> tuple[int, int]:
     """A range of ports, first and last."""
     first, _, last = read_text(value).partition("-")

@@ -39,7 +39,9 @@ class MediaBackends:
         self._settings = settings
         self._rtpengine: RtpengineRelays | None = None
         if settings.media == "rtpengine":
-            self._rtpengine = RtpengineRelays(settings.rtpengine, digits_at=settings.rtpengine_digits)
+            self._rtpengine = RtpengineRelays(
+                settings.rtpengine, digits_at=settings.rtpengine_digits, lost_after_s=float(settings.rtp_timeout)
+            )
         self._made: dict[str, MediaBackend] = {}  # by our address
 
     async def start(self) -> None:
@@ -59,7 +61,7 @@ class MediaBackends:
             return MediaBackend(self._media, self._rtpengine, RtpengineTerminations(self._rtpengine, self._media))
         given = self._settings
         address = given.public_address or (local_address() if host in EVERYWHERE else None)
-        rtp = RtpPortOptions(host=host, address=address, port_range=given.media_ports or (0, 0))
+        rtp = RtpPortOptions(host=host, address=address, port_range=given.media_ports or (0, 0), lost_after_s=float(given.rtp_timeout))
         options = replace(LocalOptions(), rtp=rtp)
         return MediaBackend(self._media, LocalRelays(self._media, options), LocalTerminations(self._media, options))
 

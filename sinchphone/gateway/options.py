@@ -24,6 +24,7 @@ from sinchphone.schema import (
     read_network,
     read_port,
     read_ports,
+    read_seconds,
     read_table,
     read_text,
     read_texts,
@@ -72,6 +73,9 @@ class SipSettings:
     rtpengine: tuple[str, int] = key("127.0.0.1:2223", read_host_and_port, "where rtpengine takes orders (ng)", trusted_only=True)
     rtpengine_digits: tuple[str, int] | None = key(
         "", read_host_and_port, "where rtpengine's --dtmf-log-dest sends the digits it hears, such as 127.0.0.1:2224", trusted_only=True
+    )
+    rtp_timeout: int = key(
+        120, read_seconds, "seconds without RTP and RTCP from a phone or trunk that doesn't hold, after which a call ends; 0: none does"
     )
     media_ports: tuple[int, int] | None = key("", read_ports, "UDP ports of sound, such as 20000-20999; any free ones")
 

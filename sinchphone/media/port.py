@@ -45,7 +45,7 @@ class RtpPortOptions:
     srtp: bool = False  # RTP/SAVP with SDES keys (RFC 4568), and nothing less
     signalled_from: str | None = None  # where the peer's signaling comes from: its sound may come from there too (a phone behind NAT)
     port_range: tuple[int, int] = (0, 0)  # first and last UDP port; (0, 0): whatever the system gives
-    lost_after_s: float = 20.0  # nothing at all from the peer while it ought to send -> Lost
+    lost_after_s: float = 120.0  # nothing at all from the peer while it ought to send -> Lost; 0: never
 
 
 @dataclass(frozen=True, slots=True)

@@ -445,6 +445,16 @@ async def test_a_phone_that_vanishes_is_lost_in_bounded_time_but_not_while_on_ho
         assert (await port.port.stats()).packets_sent == sent
 
 
+async def test_a_silent_phone_is_never_lost_where_no_time_is_set() -> None:
+    async with two_peers(replace(HERE, lost_after_s=0.0)) as (port, _), a_phone() as phone:
+        answer = await port.port.answer(phone.describe())
+        phone.send(port_of(answer))
+        await port.wait_for(lambda event: isinstance(event, FirstPacket))
+        await asyncio.sleep(1.5)
+        assert not port.all(PortLost)
+        assert (await port.port.stats()).silent_s > 1  # type: ignore[operator]
+
+
 async def test_after_a_long_hold_the_phone_has_time_to_speak_again() -> None:
     async with two_peers(replace(HERE, lost_after_s=0.6)) as (port, _), a_phone() as phone:
         answer = await port.port.answer(phone.describe())

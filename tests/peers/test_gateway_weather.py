@@ -30,7 +30,7 @@ from sinchphone.protocol.sip.transactions import Timing
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Less patience: 64*T1 is 1.28 s, a phone is lost after 1.5 s of silence, nobody rings for longer than 2 s."""
     monkeypatch.setattr(sip_agents, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.02, t2=0.16, t4=0.2)))
-    monkeypatch.setattr(media_backends, "RtpPortOptions", functools.partial(RtpPortOptions, lost_after_s=1.5))
+    monkeypatch.setattr(media_backends, "RtpPortOptions", lambda **given: RtpPortOptions(**{**given, "lost_after_s": 1.5}))
     monkeypatch.setattr(forking, "RING_SECONDS", 2.0)
 
 

@@ -73,7 +73,8 @@ class RtpengineRelays:
     same, but nobody here hears of them.
     """
 
-    def __init__(self, address: tuple[str, int], *, digits_at: tuple[str, int] | None = None, lost_after_s: float = 12.0) -> None:
+    def __init__(self, address: tuple[str, int], *, digits_at: tuple[str, int] | None = None, lost_after_s: float = 120.0) -> None:
+        """``lost_after_s``: without a packet of a side that doesn't hold; 0: a side is never lost."""
         self.link = NgLink(address)
         self._digits_at = digits_at
         self._lost_after_s = lost_after_s
@@ -337,7 +338,7 @@ class RtpengineRelay:
         if sound and not ear.connected:
             ear.connected = True
             self._events.put(SideConnected(side, self._codecs[side]))
-        if ear.connected and not ear.lost and now - ear.heard_at > self._lost_after_s:
+        if self._lost_after_s and ear.connected and not ear.lost and now - ear.heard_at > self._lost_after_s:
             ear.lost = True
             self._events.put(SideLost(side, f"nothing has come for {now - ear.heard_at:.0f} s"))
 

@@ -39,6 +39,7 @@ _REPORT_SECONDS: Final = 2.5  # times 0.5 to 1.5; RFC 3550 6.2 says 5 at least, 
 _UNHEARD_SECONDS: Final = 180.0  # a peer that was never heard may still be ringing: as long as a proxy lets it (RFC 3261 16.6, timer C)
 _RESOLVE_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
+_STALL_SECONDS: Final = 5.0  # for a pause of a second
 
 
 class RtpPort:
@@ -263,14 +264,18 @@ class RtpPort:
         """Report and watch, until nothing has come for too long."""
         report_at = time.monotonic() + self._stream.next_report_s(_REPORT_SECONDS) / 2
         while True:
-            await asyncio.sleep(max(0.0, min(_WATCH_SECONDS, self._options.lost_after_s / 4, report_at - time.monotonic())))
+            pause = min(_WATCH_SECONDS, self._options.lost_after_s / 4 or _WATCH_SECONDS)
+            began = time.monotonic()
+            await asyncio.sleep(max(0.0, min(pause, report_at - began)))
             now = time.monotonic()
+            if now - began >= _STALL_SECONDS:  # we were stopped: that says nothing about the peer
+                self._waiting_since = now
             if now >= report_at:
                 self._transmit(self._stream.report())
                 report_at = now + self._stream.next_report_s(_REPORT_SECONDS)
             silent = now - max(self._heard_at or 0.0, self._waiting_since)
             limit = self._options.lost_after_s if self._heard_at else max(_UNHEARD_SECONDS, self._options.lost_after_s)
-            if self._agreed is not None and self._agreed.receives and self._agreed.sends and silent >= limit:
+            if self._options.lost_after_s and self._agreed is not None and self._agreed.receives and self._agreed.sends and silent >= limit:
                 self._stream.shut()
                 self._events.put(PortLost(silent))
                 return
