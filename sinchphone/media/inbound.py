@@ -102,6 +102,13 @@ class Inbound:
         self._take_sound(packet, blocks, now, again=again)
         return True
 
+    def goes_on_with(self, data: bytes) -> bool:
+        """Whether an RTP packet is the next of a stream that has stopped: of the same SSRC, and not far ahead."""
+        packet, source = decode_packet(data), self._source
+        if packet is None or source is None or not self.is_missing():
+            return False
+        return packet.ssrc == source.ssrc and source.is_near(packet.sequence)
+
     def is_missing(self) -> bool:
         """Whether the peer ought to send, and nothing comes, or nothing ever came."""
         return self.watch.is_missing(self._clock())

@@ -89,6 +89,10 @@ class Stream:
                 self._tell(FirstPacket())
             self._ask()
 
+    def goes_on_with(self, data: bytes) -> bool:
+        """Whether an RTP packet is the next of a stream that has stopped."""
+        return self._inbound.goes_on_with(data)
+
     async def dtmf(self, digits: str) -> None:
         """Send digits. Raises LocalProtocolError or MediaError."""
         await self._keypad.press(digits)

@@ -9,6 +9,7 @@ HEADER: Final = struct.Struct("!BBHII")
 VERSION: Final = 0x80
 _MARKER: Final = 0x80
 _SEQUENCES: Final = 1 << 16
+_MAX_DROPOUT: Final = 3000  # packets, a minute of sound (RFC 3550 A.1)
 _LATE: Final = 0x8000  # a sequence number this far ahead or more is one from the past (RFC 3550 A.1)
 
 _SR, _RR, _SDES, _BYE = 200, 201, 202, 203
@@ -192,6 +193,10 @@ class Reception:
     def is_next(self, sequence: int) -> bool:
         """Whether nothing is missing between the newest packet and one with that number."""
         return self._first is not None and (sequence - self._highest) % _SEQUENCES == 1
+
+    def is_near(self, sequence: int) -> bool:
+        """Whether a packet with that number may go on where the newest one was (RFC 3550 A.1)."""
+        return self._first is not None and 0 < (sequence - self._highest) % _SEQUENCES < _MAX_DROPOUT
 
     @property
     def expected(self) -> int:

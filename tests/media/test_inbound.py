@@ -286,3 +286,21 @@ def test_a_marker_after_a_pause_counts_where_no_packet_is_missing(lost: bool) ->
     line.inbound.watch.reported(line.now)
     line.now += 3.0
     assert line.inbound.is_missing() is lost
+
+
+def test_only_the_next_packets_of_a_stream_that_has_stopped_prove_that_they_are_its_own() -> None:
+    """Attack: a neighbour on the same host, who doesn't know the numbers, or speaks while the stream runs."""
+    line = Line(may_pause=True)
+    line.inbound.watch.expect(line.now, wanted=True)
+    line.run(50)
+
+    def proves(sequence: int, ssrc: int = line.ssrc) -> bool:
+        return line.inbound.goes_on_with(encode_packet(RtpPacket(0, sequence & 0xFFFF, 0, ssrc, bytes(160))))
+
+    assert not proves(line.sequence), "it runs"
+    line.now += 2.0
+    assert proves(line.sequence)
+    assert proves(line.sequence + 2_000)
+    assert not proves(line.sequence - 2)
+    assert not proves(line.sequence + 5_000)
+    assert not proves(line.sequence, ssrc=6)

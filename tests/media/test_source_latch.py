@@ -141,3 +141,11 @@ def test_a_peer_whose_signaling_is_known_late_is_answered_where_that_comes_from(
     assert take(source_latch, NAT, 1.5)
     assert source_latch.destination == NAT
     assert not take(source_latch, STRANGER, 2.0)
+
+
+def test_only_another_port_of_the_host_that_was_heard_may_prove_itself() -> None:
+    source_latch = a_latch()
+    assert not source_latch.may_move_to(ELSEWHERE), "nothing was heard yet"
+    take(source_latch, PHONE, 1.0)
+    assert source_latch.may_move_to(ELSEWHERE)
+    assert not source_latch.may_move_to(STRANGER)

@@ -286,16 +286,21 @@ class RtpPort:
             return
         control = to_control_port or is_rtcp(data)
         source_latch = self._control_latch if to_control_port else self._source_latch
-        if not source_latch.admits(source, time.monotonic()):
+        known = source_latch.admits(source, time.monotonic())
+        if not known and not source_latch.may_move_to(source):
             return
         plain = data if self._opener is None else self._opener.open(data, control=control)
-        if plain is None:
+        if plain is None or not (known or self._proves(plain, control)):
             return
         if control == to_control_port or self._agreed.remote.rtcp_mux:  # RTCP of a peer that mixes ports up says nothing about its RTP's
             source_latch.fix(source)
         self._heard_at = time.monotonic()
         if control or self._agreed.receives:
             self._stream.take(plain, control)
+
+    def _proves(self, plain: bytes, control: bool) -> bool:
+        """Whether a packet from another port of the peer's host is its own: it has the key, or goes on with numbers nobody can guess."""
+        return not control and (self._opener is not None or self._stream.goes_on_with(plain))
 
     def _transmit(self, packet: bytes) -> bool:
         """Send a packet to wherever the peer is; whether it went out."""

@@ -2,6 +2,7 @@
 
 The first packet that comes from an address which signaling vouches for fixes the source; then only it is heard. Who isn't vouched for is
 never heard, and after the first seconds nobody takes the source's place but by a new description: so a stranger can't steal the stream.
+A stream that goes on from another port of the same host (a NAT that forgot it) moves, where its packets prove that they are its own.
 """
 
 import ipaddress
@@ -70,6 +71,10 @@ class SourceLatch:
         if self._fixed or now >= self._open_until:
             return False
         return source.host in (self._signalled.host, self._vouched)
+
+    def may_move_to(self, source: Address) -> bool:
+        """Whether packets from there may be those of the stream that was heard, if they prove it."""
+        return self._fixed and self._source is not None and source.host == self._source.host
 
     def fix(self, source: Address) -> None:
         """A packet that was admitted turned out to be the peer's."""
