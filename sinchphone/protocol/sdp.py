@@ -39,7 +39,7 @@ _NUMBER: Final = re.compile(r"[0-9]{1,9}")  # no more: int() raises for thousand
 _VERSION: Final = re.compile(r"[0-9]{1,20}")
 _TOKEN: Final = re.compile(r"[!-~]{1,64}")
 _HOST: Final = re.compile(r"[A-Za-z0-9.:_-]{1,255}")
-_RTPMAP: Final = re.compile(r"([0-9]{1,3})\s+([!-.0-~]{1,64})/([0-9]{1,6})(?:/([0-9]{1,2}))?\s*")
+_RTPMAP: Final = re.compile(r"([0-9]{1,3})\s+([!-.0-~]{1,64})/(0{0,5}[1-9][0-9]{0,5})(?:/([0-9]{1,2}))?\s*")
 _CRYPTO: Final = re.compile(
     r"([0-9]{1,9})\s+([A-Za-z0-9_]{1,64})\s+inline:([A-Za-z0-9+/=]{1,128})((?:\|[^|\s]{1,64}){0,2})((?:\s+\S{1,64}){0,8})\s*"
 )

@@ -35,6 +35,15 @@ def test_numbers_without_meaning_are_left_out() -> None:
     assert [one.payload_type for one in section.formats] == [0]
 
 
+@pytest.mark.parametrize("rate", ["0", "00", "000000"])
+def test_an_encoding_without_a_clock_has_no_meaning(rate: str) -> None:
+    """Durations of digits are divided by it."""
+    offer = lines(f"a=rtpmap:101 telephone-event/{rate}", f"a=rtpmap:8 PCMA/{rate}")
+    assert [one.name for one in read_session(offer).sections[0].formats] == ["PCMU", "PCMA"]
+    _, agreed = Negotiation(1).answer(offer, BOB)
+    assert agreed.event is None
+
+
 def test_the_media_address_goes_before_the_sessions() -> None:
     assert read_session(lines("c=IN IP4 198.51.100.9/127")).sections[0].address == "198.51.100.9"
 
