@@ -5,10 +5,12 @@ import ipaddress
 import socket
 from typing import Final
 
-from sinchphone.protocol.hosts import unbracketed
+from sinchphone.protocol.address_reach import ipv4_within
+from sinchphone.protocol.hosts import IpAddress, numeric_address, unbracketed
 
 LOOPBACK: Final = "127.0.0.1"
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - somebody's wish
+_THIS_HOST: Final = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv6Network("::/128"))  # RFC 1122 3.2.1.3, RFC 4291 2.5.2
 _SOMEWHERE: Final = ("192.0.2.1", 9)  # RFC 5737: nobody; nothing is sent there
 
 
@@ -29,6 +31,19 @@ def is_own_address(host: str) -> bool:
     except ValueError:
         return False
     return local_address((host, _SOMEWHERE[1])) == host
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether the kernel takes what is sent to that numeric address for this machine: loopback, "this host" (0.0.0.0/8, ``::``), or an
+    address of its own, also inside an IPv6 address."""
+    numeric = numeric_address(address)
+    if numeric is None:
+        return False
+    return any(_is_ours(one) for one in (numeric, *ipv4_within(numeric)))
+
+
+def _is_ours(address: IpAddress) -> bool:
+    return address.is_loopback or any(address in network for network in _THIS_HOST) or is_own_address(str(address))
 
 
 async def address_towards(target: str | None) -> str:

@@ -14,6 +14,7 @@ from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.local_addresses import is_this_machine
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.gateway.call_control import CallControl
@@ -89,20 +90,19 @@ async def open_runtime(
         announcements = Announcements(addresses)
         stack.push_async_callback(announcements.close)
         backends = await _opened_backends(options, applications, addresses, stack)
-        trunk = Trunk(options.trunk) if options.trunk is not None else None
+        trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None
         registrar = Registrar(options.sip.users if options.sip is not None else {})
         agents = SipAgents(options.sip, trunk, registrar, take, certificate)
         stack.push_async_callback(agents.close)
         await agents.start()
-        if trunk is not None:
-            _keep_trunk(trunk, agents.listening, stack)
+        addresses_of_trunk = _keep_trunk(trunk, agents.listening, stack) if trunk is not None else None
         context = GatewayContext(
             media=media,
             media_backends=media_backends,
             rooms=rooms,
             trunk=trunk,
             routes=Routes(options, trunk, is_ours=agents.is_ours),
-            legs=OutgoingLegs(calls, broker, directory, trunk, registrar, agents),
+            legs=OutgoingLegs(calls, broker, directory, registrar, agents, trunk, addresses_of_trunk),
             announcements=announcements,
             backends=backends,
             default_application=next(iter(applications), ""),
@@ -123,7 +123,7 @@ async def _opened_backends(
     return backends
 
 
-def _keep_trunk(trunk: Trunk, listening: SipSide | None, stack: AsyncExitStack) -> None:
+def _keep_trunk(trunk: Trunk, listening: SipSide | None, stack: AsyncExitStack) -> TrunkAddresses:
     """Keep up with its addresses, and keep us registered with it where it can call us."""
     addresses = TrunkAddresses(trunk)
     stack.push_async_callback(addresses.close)
@@ -132,3 +132,4 @@ def _keep_trunk(trunk: Trunk, listening: SipSide | None, stack: AsyncExitStack) 
         registration = TrunkRegistration(listening.agent, trunk)
         stack.push_async_callback(registration.close)
         registration.start()
+    return addresses

@@ -3,7 +3,7 @@ import pytest
 from sinchphone.errors import ConfigError
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.options import GatewayOptions, TrunkOptions
-from sinchphone.gateway.trunk.trunk import Trunk, TrunkCall
+from sinchphone.gateway.trunk.trunk import Trunk, TrunkCall, TrunkServers
 from sinchphone.protocol.sip.uri import parse_uri
 
 ADA, BOB = "+46700000001", "+46700000002"
@@ -187,3 +187,40 @@ def test_a_number_of_ours_is_known_however_the_carrier_spells_it() -> None:
     lines = trunk(numbers={"+46101234567": "user:ada"})
     for spelt in ("+46101234567", "0046101234567", "46101234567", "+460101234567", "+46 10-123 45 67"):
         assert lines.target_of(spelt) == "user:ada"
+
+
+HERE = ("127.0.0.1", "0.0.0.0", "::1", "::", "192.0.2.77")
+
+
+def local(host: str, **options: object) -> Trunk:
+    """A trunk where this machine has those addresses."""
+    return Trunk(TrunkOptions(host=host, allow=("+46",), **options), is_this_machine=lambda one: one in HERE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("trunk_host", ["127.0.0.1", "localhost", "192.0.2.77", "::1", "[::1]", "127.1"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "0", "127.1", "[::]", "localhost", "localhost.", "2130706433", "0x7f.1", "192.0.2.77"])
+def test_attack_a_trunk_on_this_machine_is_called_by_its_rules_whatever_its_host_is_called(trunk_host: str, host: str) -> None:
+    one = local(trunk_host)
+    one.resolved = frozenset({"127.0.0.1"} if trunk_host == "localhost" else ())
+    assert one.is_at(host)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.7", "192.0.2.7.", "0xc0000207", "[::ffff:192.0.2.7]", "[64:ff9b::c000:207]"])
+def test_attack_a_trunk_elsewhere_is_known_by_its_address_in_any_spelling(host: str) -> None:
+    assert local("192.0.2.7").is_at(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "localhost", "127.0.0.1", "192.0.2.8", "other.example"])
+def test_this_machine_is_not_a_trunk_elsewhere(host: str) -> None:
+    assert not local("192.0.2.7").is_at(host)
+
+
+def test_attack_calls_from_this_machine_are_not_the_trunks_for_running_beside_it() -> None:
+    assert "192.0.2.77" not in local("127.0.0.1")
+
+
+def test_the_addresses_of_a_trunk_are_those_that_lead_to_it() -> None:
+    servers = TrunkServers(local("127.0.0.1"))
+    assert "0.0.0.0" in servers
+    assert "192.0.2.7" not in servers
+    assert None not in servers

@@ -63,6 +63,23 @@ async def test_calls_from_the_servers_and_the_host_of_its_domain_are_the_trunks(
     assert "192.0.2.2" not in trunk
 
 
+async def test_attack_nobody_calls_an_address_before_it_is_known_where_the_trunk_is(names: Names) -> None:
+    trunk = Trunk(TrunkOptions(host="carrier.example"))
+    asking = TrunkAddresses(trunk, names)  # type: ignore[arg-type]
+    names.servers = None
+    asking.start()
+    assert not await asking.known(LIMIT_S)
+    await asking.close()
+    assert not await asking.known(0.01)
+    names.servers = ["192.0.2.1"]
+    asking.start()
+    assert not trunk.is_found
+    await until(lambda: trunk.is_found)
+    assert await asking.known(0.0)
+    await asking.close()
+    assert await TrunkAddresses(Trunk(TrunkOptions(host="192.0.2.1"))).known(0.0)
+
+
 async def test_a_trunk_that_moves_is_found_again_and_its_old_address_is_nobodys(trunk: Trunk, names: Names) -> None:
     await until(lambda: "192.0.2.1" in trunk)
     names.servers = ["192.0.2.2"]

@@ -19,7 +19,8 @@ from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttend
 from sinchphone.gateway.sip.calls import SipCall, SipTarget
 from sinchphone.gateway.sip.registrar import Contact, Registrar
 from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
-from sinchphone.gateway.trunk.trunk import Trunk
+from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
+from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.protocol.callback_events import PRIVATE
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri, split_host
@@ -37,12 +38,21 @@ class OutgoingLegs:
     """Makes outgoing legs."""
 
     def __init__(
-        self, calls: Calls, broker: Broker, directory: Directory, trunk: Trunk | None, registrar: Registrar, sip_agents: SipAgents
+        self,
+        calls: Calls,
+        broker: Broker,
+        directory: Directory,
+        registrar: Registrar,
+        sip_agents: SipAgents,
+        trunk: Trunk | None = None,
+        trunk_addresses: TrunkAddresses | None = None,
     ) -> None:
+        """``trunk_addresses`` keeps up with where the trunk is."""
         self._calls = calls
         self._broker = broker
         self._directory = directory
         self._trunk = trunk
+        self._trunk_addresses = trunk_addresses
         self._registrar = registrar
         self._sip_agents = sip_agents
 
@@ -65,7 +75,7 @@ class OutgoingLegs:
     @property
     def _barred(self) -> Container[str]:
         """Where only calls may go that the trunk's rules allow."""
-        return self._trunk if self._trunk is not None else ()
+        return TrunkServers(self._trunk) if self._trunk is not None else ()
 
     def phones(self, user: str) -> list[Contact]:
         """The phones that are registered under that name."""
@@ -109,6 +119,8 @@ class OutgoingLegs:
 
     async def _to_sip(self, route: ToSip, call: Dialling) -> OutgoingLeg:
         uri = _read(route.uri)
+        if self._trunk_addresses is not None and not await self._trunk_addresses.known():
+            raise CallRefusedError(Failure(503, "nobody knows yet whether that is the trunk: no name server says where the trunk is"))
         sip = await self._sip_agents.towards(uri.host)
         caller = _address_of(sip, call.caller, route.caller_id)
         encrypted = "tls" in (route.transport, uri.transport)

@@ -23,7 +23,6 @@ from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_targ
 from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk
 from sinchphone.protocol import svaml
 from sinchphone.protocol.callback_events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
-from sinchphone.protocol.hosts import unbracketed
 from sinchphone.protocol.phone_numbers import SHAPE, is_number, without_separators
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.sip.message import MAX_FORWARDS
@@ -326,8 +325,7 @@ def _is_at(trunk: Trunk, address: str) -> bool:
         uri = parse_uri(address)
     except RemoteProtocolError:
         return False
-    hosts = [unbracketed(host).rstrip(".").lower() for host in (uri.host, uri.parameter("maddr")) if host]
-    return any(host == unbracketed(trunk.options.host).rstrip(".").lower() or host in trunk for host in hosts)
+    return any(trunk.is_at(host) for host in (uri.host, uri.parameter("maddr")) if host)
 
 
 def _first_match(rules: tuple[Rule, ...], name: str) -> str | None:

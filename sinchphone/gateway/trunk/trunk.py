@@ -6,8 +6,8 @@
                                                                                     ->  Failure
 """
 
-import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,11 +15,13 @@ from sinchphone.exchange.destinations.dialplan import is_simulated
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import ANY, SipTransport, TrunkOptions
+from sinchphone.protocol.address_reach import ipv4_within
 from sinchphone.protocol.callback_events import PRIVATE
-from sinchphone.protocol.hosts import SIP_PORTS, bracketed, unbracketed
+from sinchphone.protocol.hosts import SIP_PORTS, bracketed, numeric_address, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading
 from sinchphone.protocol.sip.uri import SipUri
 
+_LOCALHOST: Final = "localhost"
 NEEDS_CALLER_ID: Final = "a call to a phone number needs a caller id (cli)"  # the platform's rule
 
 
@@ -42,11 +44,23 @@ class TrunkCall:
         return f"sip:{self.user.replace('#', '%23')}@{bracketed(self.host)}{port}{transport}"
 
 
+@dataclass(frozen=True, slots=True)
+class TrunkServers:
+    """The addresses at which a trunk is reached: ``"192.0.2.7" in TrunkServers(trunk)``."""
+
+    trunk: "Trunk"
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, str) and self.trunk.is_at(address)
+
+
 class Trunk:
     """The rules of a trunk, and how many calls it has."""
 
-    def __init__(self, options: TrunkOptions) -> None:
+    def __init__(self, options: TrunkOptions, *, is_this_machine: Callable[[str], bool] = lambda _: False) -> None:
+        """``is_this_machine`` says whether a numeric address is one of this machine, where the trunk may run too."""
         self.options = options
+        self._is_this_machine = is_this_machine
         self.calls = 0
         self._allow, self._deny = (tuple(map(prefix_reading, prefixes)) for prefixes in (options.allow, options.deny))
         self._sources = Networks((*options.addresses, *_literal(options.host)))
@@ -64,6 +78,26 @@ class Trunk:
         """Whether calls from that IP address are the trunk's."""
         return address in self.learnt or address in self.resolved or address in self._sources
 
+    @property
+    def is_found(self) -> bool:
+        """Whether an address of it is known: before that nobody can tell whether another name means the trunk."""
+        return bool(self.resolved or _literal(self.options.host))
+
+    def is_at(self, host: str) -> bool:
+        """Whether who calls that host or address gets to the trunk: by its name, an address of its in any spelling, or, where it runs on
+        this machine, any address of this machine. Another name is looked at when it's resolved."""
+        if _plain(host) == _plain(self.options.host):
+            return True
+        numeric = numeric_address(host)
+        if numeric is None:
+            return self._is_here and _plain(host) == _LOCALHOST
+        return any(str(one) in self for one in (numeric, *ipv4_within(numeric))) or (self._is_here and self._is_this_machine(str(numeric)))
+
+    @property
+    def _is_here(self) -> bool:
+        alone = (address for one in (self.options.host, *self.options.addresses) for address in _literal(one))
+        return any(self._is_this_machine(address) for address in (*alone, *self.learnt, *self.resolved))
+
     def place(self, number: str, caller_id: str | None) -> TrunkCall | Failure:
         """A call out, or why not. One that may go takes a line until ``release``. ``caller_id`` "private" withholds it."""
         if not is_number(number):
@@ -80,8 +114,7 @@ class Trunk:
 
     def may_redirect(self, call: TrunkCall, uri: SipUri) -> bool:
         """Whether the trunk may send a call on to that address: at its own host or addresses, a number that may be called."""
-        host = unbracketed(uri.host.lower())
-        if host != unbracketed(self.options.host.lower()) and host not in self:
+        if not self.is_at(uri.host):
             return False
         number = self.options.strip + (uri.user or "").removeprefix(self.options.prefix)
         return uri.user == call.user or (is_number(number) and self.allows(number))
@@ -139,9 +172,11 @@ def _digits(number: str) -> str:
     return reading(f"+{digits}").removeprefix("+") if digits else ""
 
 
+def _plain(host: str) -> str:
+    return unbracketed(host).rstrip(".").lower()
+
+
 def _literal(host: str) -> tuple[str, ...]:
     """The host, where it's an address and not a name."""
-    try:
-        return (str(ipaddress.ip_address(unbracketed(host))),)
-    except ValueError:
-        return ()
+    numeric = numeric_address(host)
+    return () if numeric is None else (str(numeric),)

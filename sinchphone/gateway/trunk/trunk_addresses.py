@@ -1,6 +1,7 @@
 """Keeps up with which addresses the trunk's name means, so that its calls are known, and calls to it too by whatever name."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from sinchphone.errors import NetworkError
@@ -9,6 +10,7 @@ from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.tasks import start_task
 
 REFRESH_SECONDS: Final = 300.0  # media_backends change addresses by DNS, with little notice
+KNOWN_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 15.0  # where no name server said anything
 
 
@@ -20,11 +22,20 @@ class TrunkAddresses:
         self._trunk = trunk
         self._resolver = resolver or Resolver(families=(4, 6))
         self._task: asyncio.Task[None] | None = None
+        self._asked = asyncio.Event()
 
     def start(self) -> None:
         """Ask, now and again; never waits."""
         if self._task is None:
             self._task = start_task(self._run(), name="addresses of the trunk")
+
+    async def known(self, seconds: float = KNOWN_SECONDS) -> bool:
+        """Whether an address of the trunk is known; waits for the first answer of a name server, so long at most."""
+        if not self._trunk.is_found:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._asked.wait()
+        return self._trunk.is_found
 
     async def close(self) -> None:
         """Ask no more. May be called twice."""
@@ -38,6 +49,7 @@ class TrunkAddresses:
             found = await self._ask(None) | await self._ask(self._trunk.options.port_in_use)
             if found:
                 self._trunk.resolved = frozenset(found)
+            self._asked.set()
             await asyncio.sleep(REFRESH_SECONDS if found else RETRY_SECONDS)
 
     async def _ask(self, port: int | None) -> set[str]:
