@@ -40,7 +40,7 @@ class CallControl:
     async def answer(self, line: CallLine) -> None:
         """Carry a user's call to its end."""
         leg = MxpIncomingLeg(line)
-        call = Dialling(source=Source.USER, caller=leg.caller, dialled=leg.dialled, headers=leg.headers)
+        call = Dialling(source=Source.USER, caller=leg.caller, dialled=leg.dialled, headers=leg.headers, device=_device(line))
         await self._carry_leg(leg, call, line.application.key, line.caller.user_id)
 
     # SIP
@@ -65,8 +65,14 @@ class CallControl:
         try:
             leg = SipIncomingLeg(call, self._caller_of(call, side), dialled_in(call), media_host=side.media_host)
             source = Source.TRUNK if call.trunk == TRUNK else Source.PHONE if call.user is not None else Source.PEER
-            hops = call.facts.max_forwards
-            dialling = Dialling(source=source, caller=leg.caller, dialled=leg.dialled, headers=leg.headers, max_forwards=hops)
+            dialling = Dialling(
+                source=source,
+                caller=leg.caller,
+                dialled=leg.dialled,
+                headers=leg.headers,
+                max_forwards=call.facts.max_forwards,
+                device=call.facts.source.authority if call.facts.source is not None else "",
+            )
             await self._carry_leg(leg, dialling, self._context.default_application, None)
         finally:
             self._open[who] -= 1
@@ -88,3 +94,8 @@ class CallControl:
     def _session(self, leg: IncomingLeg, application: str, user: str | None) -> BackendSession | None:
         backend = self._context.backends.get(application)
         return backend.session(CallFacts(call_id=leg.id, application_key=application, user=user)) if backend is not None else None
+
+
+def _device(line: CallLine) -> str:
+    """The caller's instance: legacy devices have a sub-instance behind it."""
+    return line.caller.instance_id.partition(":")[0]

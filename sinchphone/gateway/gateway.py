@@ -75,8 +75,8 @@ class Gateway:
         return self._runtime.answer
 
     def _is_the_exchanges(self, application: Application, call: Dialling) -> bool:
-        """Whether no phone and no carrier has a part in it: a room, an attendant, or devices of the user that was named. Raises
-        RefusedError."""
+        """Whether no phone and no carrier has a part in it: a room, an attendant, or a user who has no phone at present. Who rings doesn't
+        depend on who calls. Raises RefusedError."""
         route = self._routes.by_plan(call)
         if isinstance(route, Refuse):
             _raise_early(route)
@@ -88,6 +88,8 @@ class Gateway:
             return False
         sip = self._options.sip
         may_have_phone = sip is not None and route.user in sip.users  # where it isn't registered, the gateway says so
+        if self._runtime.context.legs.phones(route.user, application.key):
+            return False
         return not may_have_phone or self._calls.is_reachable(application, route.user, time.time())
 
 

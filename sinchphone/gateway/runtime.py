@@ -102,7 +102,7 @@ async def open_runtime(
             rooms=rooms,
             trunk=trunk,
             routes=Routes(options, trunk, is_ours=agents.is_ours),
-            legs=OutgoingLegs(calls, broker, directory, registrar, agents, trunk, addresses_of_trunk),
+            legs=OutgoingLegs(calls, broker, directory, registrar, agents, next(iter(applications), ""), trunk, addresses_of_trunk),
             announcements=announcements,
             backends=backends,
             default_application=next(iter(applications), ""),

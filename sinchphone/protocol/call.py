@@ -28,6 +28,7 @@ row must hold for messages that come twice or too late. (MXP v10 methods and tim
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
@@ -37,7 +38,7 @@ from sinchphone.protocol.call_peers import Peer, Peers, is_channel
 from sinchphone.protocol.call_states import Cause, EndedBy, State
 from sinchphone.protocol.call_vocabulary import Effect, Input, Phase
 from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_description
-from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_client, encode_client
+from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, decode_client
 
 PROGRESS_S: Final = 10.0  # CallProgressTimeout and ACK window of the SDK
 SETUP_S: Final = 60.0  # CallSetupTimeout of the SDK
@@ -65,6 +66,7 @@ class CallMachine:
         self._untold: Description | None = None  # our answer, until the caller has it
         self._placed = v.Placed("")
         self._goodbye: Goodbye | None = None  # of the last device that left
+        self._withdrawn = v.HangUp()  # while the platform was placing the call
         self._started_at = self._marked_at = 0.0
 
     @property
@@ -116,14 +118,11 @@ class CallMachine:
         me = self._peers.me.instance_id
         row = MESSAGES.get((self.phase, message.method))
         ours = message.sender.instance_id == me or not message.is_addressed_to(me)
-        if row is None or ours or not is_channel(message.sender.channel):
-            self.ignored += 1
-            return []
-        try:
-            return row(self, message, now)
-        except RemoteProtocolError:
-            self.ignored += 1
-            return []
+        with suppress(RemoteProtocolError):
+            if row is not None and not ours and is_channel(message.sender.channel):
+                return row(self, message, now)
+        self.ignored += 1
+        return []
 
     # Outgoing: until the platform has taken the call
 
@@ -142,12 +141,12 @@ class CallMachine:
         return self._enter(Phase.CALLING)
 
     def _withdraw(self, event: v.HangUp, now: float) -> list[Effect]:
-        self.phase, self._marked_at = Phase.WITHDRAWING, now
+        self.phase, self._marked_at, self._withdrawn = Phase.WITHDRAWING, now, event
         return []
 
     def _cancel_late_placement(self, event: v.Placed, now: float) -> list[Effect]:
         self._placed = event
-        return self._cancel(Goodbye(Cause.CANCELED, EndedBy.US))
+        return self._cancel_by_user(self._withdrawn, now)
 
     def _give_up_withdrawing(self, _: Input, now: float) -> list[Effect]:
         return self._end(Cause.CANCELED, EndedBy.US)
@@ -173,12 +172,9 @@ class CallMachine:
     def _choose(self, peer: Peer, now: float) -> list[Effect]:
         """The first device that picked up: tell all of them, drop the others."""
         self.winner, self._marked_at = peer.name, now
-        effects: list[Effect] = [self._joined(peer, self._peers.channels)]
+        effects: list[Effect] = [self._peers.joined(peer.client, self._peers.channels)]
         effects += [v.DropPeer(other.name) for other in self._peers if other is not peer]
         return effects + self._enter(Phase.CONNECTING) + [v.CarrySound(peer.name)] + self._connect(peer)
-
-    def _joined(self, winner: Peer, channels: tuple[str, ...]) -> v.Send:
-        return self._peers.message(Method.JOINED, channels, BodyType.CLIENT, encode_client(winner.client))
 
     def _repeat_joined(self, message: Message, now: float) -> list[Effect]:
         """A device that takes notice or picks up too late learns who won."""
@@ -186,7 +182,7 @@ class CallMachine:
         if not self.outbound or winner is None or message.sender.instance_id == self.winner:
             self.ignored += 1
             return []
-        return [self._joined(winner, (message.sender.channel,))]
+        return [self._peers.joined(winner.client, (message.sender.channel,))]
 
     def _on_refusal(self, message: Message, now: float) -> list[Effect]:
         """DENY, ERROR or an early LEAVE: that device is out, and perhaps the call."""
@@ -216,7 +212,11 @@ class CallMachine:
         return self._cancel(Goodbye(Cause.NO_ANSWER if heard else Cause.TIMEOUT, EndedBy.TIME))
 
     def _cancel_by_user(self, event: v.HangUp, now: float) -> list[Effect]:
-        return self._cancel(Goodbye(Cause.CANCELED, EndedBy.US, event.failure))
+        """CANCEL; where somebody answered who is none of the devices, JOINED names one that isn't theirs (MXP v10, method 4)."""
+        cause = event.elsewhere or Cause.CANCELED
+        if cause is not Cause.OTHER_DEVICE_ANSWERED:
+            return self._cancel(Goodbye(cause, EndedBy.US, event.failure))
+        return [self._peers.joined(self._peers.me, (*self._peers.channels, self._placed.signal_channel)), *self._end(cause, EndedBy.US)]
 
     def _cancel(self, told: Goodbye, *, extra: str = "") -> list[Effect]:
         """End an outgoing call before its answer: CANCEL to every device that took notice, and to the call's own channel."""

@@ -8,7 +8,7 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.call_endings import failure_parts
 from sinchphone.protocol.call_vocabulary import AddCandidate, ApplyAnswer, Effect, Renegotiate, Send
 from sinchphone.protocol.jsep import Candidate, Description, decode_sdp_body, encode_candidate, encode_description
-from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method
+from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_client
 
 MAX_PEERS: Final = 16
 MAX_CHANNEL_CHARACTERS: Final = 255
@@ -153,6 +153,10 @@ class Peers:
         """A message of ours for that one device."""
         addressed = {"to": client.instance_id, **(headers or {})}
         return self.message(method, (client.channel,), body_type, body, failure=failure, headers=addressed)
+
+    def joined(self, winner: Client, channels: tuple[str, ...]) -> Send:
+        """Who has the call, for those on these channels."""
+        return self.message(Method.JOINED, tuple(dict.fromkeys(channels)), BodyType.CLIENT, encode_client(winner))
 
     def trickle(self, name: str, candidate: Candidate | None) -> list[Effect]:
         """A candidate of ours for that device. MXP has no end of candidates."""

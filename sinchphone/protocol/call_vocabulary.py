@@ -40,11 +40,13 @@ class Preview:
 class HangUp:
     """End the call, in any state. Before the answer this cancels an outgoing call and denies an incoming one.
 
-    ``failure`` goes to the peer as the reason; ``this_device_only`` lets the user's other devices ring on.
+    ``failure`` goes to the peer as the reason; ``this_device_only`` lets the user's other devices ring on. ``elsewhere``: an outgoing call
+    that rings has been answered or denied by somebody who is none of its devices (OTHER_DEVICE_ANSWERED, DENIED).
     """
 
     failure: CallFailure | None = None
     this_device_only: bool = False
+    elsewhere: Cause | None = None
 
 
 # Inputs: work that an effect asked for is done

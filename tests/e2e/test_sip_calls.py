@@ -336,7 +336,7 @@ async def test_a_users_terminal_and_phone_ring_together(street: Street, steps: A
     incoming = await kitchen.next_call()
     await kitchen.answer(incoming)
     await call.until(sip.SipAnswered)
-    assert (await steps.end_of(rings)).cause is Cause.CANCELED
+    assert (await steps.end_of(rings)).cause is Cause.OTHER_DEVICE_ANSWERED
     await call.sip.hang_up()
     await incoming.over()
 

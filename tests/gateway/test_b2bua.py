@@ -8,7 +8,7 @@ import pytest
 from sinchphone.gateway.bridging import forking, lifetime
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, DigitPressed, Early, Gone, Reoffered, Ringing, Trickled
-from sinchphone.gateway.legs.reasons import CallEnding
+from sinchphone.gateway.legs.reasons import ELSEWHERE, CallEnding
 from sinchphone.gateway.relay.relay import BranchCandidate, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.gateway.routing.routing import Refuse, Terms, ToUser
 from sinchphone.protocol.callback_events import CallResult, Reason
@@ -80,12 +80,21 @@ async def test_the_first_of_several_legs_has_the_call(calls: Any, make_leg: Any)
     slow.say(Ringing())
     quick.say(Ringing(), Answered("v=0 quick"))
     await call.caller.until(("answer", "v=0 quick relayed"))
-    await slow.until(("hang up", None))
+    await slow.until(("hang up", 200))
     assert call.caller.orders.count("ring") == 1
     slow.say(Answered("v=0 too late"))
     quick.say(Gone())
     await call.over()
     assert call.caller.orders[-1] == ("hang up", None)
+
+
+async def test_a_caller_whose_call_somebody_else_answered_says_so_to_whom_it_rings(calls: Any, make_leg: Any) -> None:
+    leg = make_leg("called")
+    call = calls(leg)
+    await leg.until(("start", "v=0 offer relayed"))
+    call.caller.say(Gone(ELSEWHERE))
+    await call.over()
+    assert ("hang up", 200) in leg.orders
 
 
 async def test_early_sound_of_one_of_several_legs_only_rings(calls: Any, make_leg: Any) -> None:

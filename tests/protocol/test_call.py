@@ -23,6 +23,7 @@ ANSWER = Description("answer", "v=0 answer")
 ME = Client("ada", "ada-1", "sig-ada")
 BOB = Client("bob", "bob-1", "sig-bob-1")
 BOB2 = Client("bob", "bob-2", "sig-bob-2")
+ME_AS_WINNER = Client("", "gateway-1", "sig-gateway")  # whoever rings knows it for another than itself
 INVITE = Message(Method.INVITE, BOB, BodyType.MEDIA, "", {"sdp": encode_description(OFFER)})
 
 
@@ -165,6 +166,26 @@ class TestOutgoing:
 
     def test_hanging_up_while_it_rings_cancels_it(self) -> None:
         ringing() >> v.HangUp() << Sent(Method.CANCEL, ("sig-bob-1", "sig-call")) << v.Ended(Cause.CANCELED, EndedBy.US)
+
+    def test_who_rings_is_told_that_somebody_else_answered(self) -> None:
+        """Not a CANCEL: nobody has missed the call."""
+        call = ringing()
+        call >> v.HangUp(elsewhere=Cause.OTHER_DEVICE_ANSWERED) << Sent(Method.JOINED, ("sig-bob-1", "sig-call"))
+        call << v.Ended(Cause.OTHER_DEVICE_ANSWERED, EndedBy.US)
+        told = rung()
+        told >> joined(ME_AS_WINNER) << v.Ended(Cause.OTHER_DEVICE_ANSWERED, EndedBy.PEER)
+
+    def test_who_rings_is_told_that_somebody_else_declined_for_all(self) -> None:
+        call = ringing()
+        call >> v.HangUp(elsewhere=Cause.DENIED) << Sent(Method.CANCEL, ("sig-bob-1", "sig-call"), ("deny", "yes"))
+        call << v.Ended(Cause.DENIED, EndedBy.US)
+
+    def test_an_answer_elsewhere_while_the_platform_is_asked_is_told_to_whom_it_started_to_ring(self) -> None:
+        call = Playbook()
+        call >> v.Dial() << v.MakeOffer()
+        call >> v.OfferReady(OFFER) << v.PlaceCall(OFFER)
+        call >> v.HangUp(elsewhere=Cause.OTHER_DEVICE_ANSWERED)
+        call.nothing() >> v.Placed("sig-call", 1) << Sent(Method.JOINED, ("sig-call",)) << v.Ended(Cause.OTHER_DEVICE_ANSWERED, EndedBy.US)
 
     def test_hanging_up_while_the_platform_is_asked_cancels_what_it_started(self) -> None:
         call = Playbook()

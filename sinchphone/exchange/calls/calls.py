@@ -87,14 +87,14 @@ class Calls:
             raise not_found(f"there are no such {_DESTINATIONS[request.domain]} on this exchange")
         return self._place_to_user(placing, request, now, no_media)
 
-    def invite(self, caller: Caller, request: CallRequest, now: float) -> Placement:
-        """Have all devices of the user ``request.identity`` ring, for a caller who is no device; ``request.domain`` says where the call
-        comes from. ``close_call`` follows. Raises RefusedError where that can't be."""
-        return self._place_to_user(caller, request, now, no_media=False)
+    def invite(self, caller: Caller, request: CallRequest, now: float, *, besides: str = "") -> Placement:
+        """Have all devices of the user ``request.identity`` ring ``besides`` that instance, for a caller who is no device;
+        ``request.domain`` says where the call comes from. ``close_call`` follows. Raises RefusedError where that can't be."""
+        return self._place_to_user(caller, request, now, no_media=False, besides=besides)
 
-    def is_reachable(self, application: Application, user_id: str, now: float) -> bool:
-        """Whether a device of that user would ring."""
-        return any(device.takes_calls for device in self._directory.reachable(application, user_id, now))
+    def is_reachable(self, application: Application, user_id: str, now: float, *, besides: str = "") -> bool:
+        """Whether a device of that user would ring, ``besides`` that instance."""
+        return bool(self._ringing(application, user_id, now, besides))
 
     def close_call(self, caller: Caller, call_id: str) -> None:
         """A caller who is no device says that its call is over."""
@@ -181,9 +181,12 @@ class Calls:
         task.add_done_callback(lambda _: watching.cancel())
         return placement
 
-    def _place_to_user(self, caller: Caller, request: CallRequest, now: float, no_media: bool) -> Placement:
-        reachable = self._directory.reachable(caller.application, request.identity, now)
-        callees = [device for device in reachable if device.takes_calls and device.instance_id != caller.instance_id]
+    def _ringing(self, application: Application, user_id: str, now: float, besides: str) -> list[Device]:
+        reachable = self._directory.reachable(application, user_id, now)
+        return [device for device in reachable if device.takes_calls and device.instance_id != besides]
+
+    def _place_to_user(self, caller: Caller, request: CallRequest, now: float, no_media: bool, besides: str = "") -> Placement:
+        callees = self._ringing(caller.application, request.identity, now, besides or caller.instance_id)
         if not callees:
             raise not_found(_why_nobody(caller, request.identity))
         placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.capabilities) for device in callees))

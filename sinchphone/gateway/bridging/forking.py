@@ -18,7 +18,7 @@ from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, LegEvent, OutgoingLeg, Ringing
-from sinchphone.gateway.legs.reasons import NO_ANSWER, CallEnding, failure_of_error
+from sinchphone.gateway.legs.reasons import ELSEWHERE, NO_ANSWER, CallEnding, failure_of_error
 from sinchphone.protocol.callback_events import Reason
 
 UNFIT: Final = (415, 488, 606)  # said of a description that can't be used (RFC 3261 21.4.26)
@@ -119,13 +119,13 @@ class Forking:
         if self._winner is leg:
             return
         if self._winner is not None:
-            await leg.hang_up()
+            await leg.hang_up(ELSEWHERE)
             return
         self._winner = leg
         self._decided.set()
         for other in self.legs:
             if other is not leg:
-                await other.hang_up()
+                await other.hang_up(ELSEWHERE)
         await bridge.answer(event.sdp, event.branch)
         self._lifetime.spawn(self._join(leg, bridge), "join")
 

@@ -52,7 +52,7 @@ class CallerNames:
         uri, source = call.remote.uri, call.facts.source
         if source is None or not (self.is_ours(uri.host, uri.port) or self.is_ours(uri.host, None)):
             return uri.authority
-        return join_host(source.host, source.port)
+        return source.authority
 
 
 def dialled_in(call: SipCall) -> Dialled:

@@ -31,12 +31,12 @@ from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Gone, LegEvent, Reoffered, Ringing, Trickled
-from sinchphone.gateway.legs.reasons import CLOSING, DECLINED, as_told, failure_of_error, failure_of_mxp, is_denial
+from sinchphone.gateway.legs.reasons import CLOSING, DECLINED, ELSEWHERE, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call_states import Cause, State
 from sinchphone.protocol.callback_events import PRIVATE
 from sinchphone.protocol.jsep import Candidate, Description, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, parse_fragment
@@ -267,8 +267,16 @@ class MxpOutgoingLeg(_MxpLeg):
     """All devices of a user ring; the first that picks up has the call."""
 
     def __init__(
-        self, calls: Calls, broker: Broker, application: Application, user_id: str, caller: CallerName, headers: Mapping[str, str]
+        self,
+        calls: Calls,
+        broker: Broker,
+        application: Application,
+        user_id: str,
+        caller: CallerName,
+        headers: Mapping[str, str],
+        besides: str = "",
     ) -> None:
+        """``besides``: the instance that calls, which isn't rung itself."""
         shown = caller.caller_id or ("" if caller.domain is Domain.MXP else caller.identity)
         user = caller.identity if caller.domain is Domain.MXP else ""
         me = Client(user, f"gateway-{uuid.uuid4()}", f"gateway-{secrets.token_urlsafe(24)}", device="exchange", caller_id=shown)
@@ -279,7 +287,7 @@ class MxpOutgoingLeg(_MxpLeg):
         self._broker = broker
         self._placing = Caller(application, me, me.instance_id)
         self._headers = fitting(headers)
-        self._domain, self._user_id = caller.domain, user_id
+        self._domain, self._user_id, self._besides = caller.domain, user_id, besides
         self._token = broker.tokens.present(time.time())
         self._answers: dict[str, str] = {}  # by device
         self._taken = False  # Answered was told
@@ -303,6 +311,14 @@ class MxpOutgoingLeg(_MxpLeg):
         self._connected = True
         await super().media_connected(codec)
 
+    async def hang_up(self, failure: Failure | None = None) -> None:
+        """Devices that ring are told where somebody else answered, or denied the call for all: they have missed nothing."""
+        if failure is not None and self._state not in _TALKING and (failure == ELSEWHERE or is_denial(failure)):
+            cause = Cause.OTHER_DEVICE_ANSWERED if failure == ELSEWHERE else Cause.DENIED
+            self._driver.put(v.HangUp(as_told(failure), elsewhere=cause))
+        else:
+            await super().hang_up(None if failure == ELSEWHERE else failure)
+
     def alternative(self) -> None:
         """Users have one kind of sound."""
 
@@ -313,7 +329,7 @@ class MxpOutgoingLeg(_MxpLeg):
     async def _place(self, offer: Description) -> v.Input:
         request = CallRequest(self.id, self._domain, self._user_id, offer, self._placing.client.caller_id or None, self._headers)
         try:
-            placement = self._calls.invite(self._placing, request, time.time())
+            placement = self._calls.invite(self._placing, request, time.time(), besides=self._besides)
         except RefusedError as error:
             self._refused = failure_of_error(error)
             raise

@@ -44,10 +44,12 @@ class OutgoingLegs:
         directory: Directory,
         registrar: Registrar,
         sip_agents: SipAgents,
+        sip_application: str,
         trunk: Trunk | None = None,
         trunk_addresses: TrunkAddresses | None = None,
     ) -> None:
-        """``trunk_addresses`` keeps up with where the trunk is."""
+        """``sip_application``: the key of the one that callers and phones over SIP belong to; ``trunk_addresses`` keeps up with where
+        the trunk is."""
         self._calls = calls
         self._broker = broker
         self._directory = directory
@@ -55,6 +57,7 @@ class OutgoingLegs:
         self._trunk_addresses = trunk_addresses
         self._registrar = registrar
         self._sip_agents = sip_agents
+        self._sip_application = sip_application
 
     async def legs(self, route: Route, call: Dialling, application: str) -> Sequence[OutgoingLeg]:
         """The legs to try at the same time. Raises CallRefusedError where there is none."""
@@ -77,9 +80,9 @@ class OutgoingLegs:
         """Where only calls may go that the trunk's rules allow."""
         return TrunkServers(self._trunk) if self._trunk is not None else ()
 
-    def phones(self, user: str) -> list[Contact]:
-        """The phones that are registered under that name."""
-        return self._registrar.contacts(user)[:MAX_PHONES]
+    def phones(self, user: str, application_key: str) -> list[Contact]:
+        """The phones that are registered under that name. They belong to one application, as all that comes over SIP."""
+        return self._registrar.contacts(user)[:MAX_PHONES] if application_key == self._sip_application else []
 
     def is_user(self, name: str, application_key: str) -> bool:
         """Whether people would take that name for a user's: of an application, or of a phone."""
@@ -92,9 +95,9 @@ class OutgoingLegs:
     async def _to_user(self, route: ToUser, call: Dialling, application_key: str) -> Sequence[OutgoingLeg]:
         application = self._directory.application(application_key)
         legs: list[OutgoingLeg] = []
-        if application is not None and self._calls.is_reachable(application, route.user, time.time()):
-            legs.append(MxpOutgoingLeg(self._calls, self._broker, application, route.user, call.caller, route.headers))
-        if phones := self.phones(route.user):
+        if application is not None and self._calls.is_reachable(application, route.user, time.time(), besides=call.device):
+            legs.append(MxpOutgoingLeg(self._calls, self._broker, application, route.user, call.caller, route.headers, call.device))
+        if phones := [phone for phone in self.phones(route.user, application_key) if phone.hop.authority != call.device]:
             sip = await self._sip_agents.towards(None)
             hops = _passed_on(call)
             legs += [self._to_phone(sip, contact, call.caller, route, hops) for contact in phones]

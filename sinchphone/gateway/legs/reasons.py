@@ -24,6 +24,7 @@ from sinchphone.protocol.call import ICE_FAILED
 from sinchphone.protocol.call_states import Cause
 from sinchphone.protocol.callback_events import Reason
 from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.sip.session_state import ELSEWHERE as COMPLETED_ELSEWHERE
 
 BUSY: Final = Failure(486, "Busy here")
 DECLINED: Final = Failure(603, "Declined")
@@ -37,6 +38,7 @@ BROKEN: Final = Failure(500, "The exchange failed")
 UNAVAILABLE: Final = Failure(480, "Not available at the moment")
 CROWDED: Final = Failure(486, "Too many calls at the moment")
 NO_LINE: Final = Failure(503, "No line is free at the moment")
+ELSEWHERE: Final = Failure(200, COMPLETED_ELSEWHERE, "sip")  # nothing failed: somebody else has the call (RFC 3326 4.1)
 TOO_LONG: Final = Failure(408, "The call has reached its maximum duration")
 
 

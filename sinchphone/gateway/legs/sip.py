@@ -12,7 +12,7 @@ from sinchphone.errors import MediaError, RemoteProtocolError, SinchphoneError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.legs import leg as told
 from sinchphone.gateway.legs.leg import Gone, LegEvent
-from sinchphone.gateway.legs.reasons import failure_of_error, vanished
+from sinchphone.gateway.legs.reasons import ELSEWHERE, failure_of_error, vanished
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
@@ -168,6 +168,10 @@ class SipIncomingLeg(_SipLeg):
         """200."""
         self._answered = True
         await self._call.answer(sdp)
+
+    def _failure(self, status: int | None, reason: str) -> Failure | None:
+        """A CANCEL may say that somebody else answered (RFC 3326)."""
+        return ELSEWHERE if status == ELSEWHERE.status and not self._answered else super()._failure(status, reason)
 
     async def _end(self, call: SipCall, failure: Failure | None) -> None:
         if self._answered or failure is None:

@@ -47,7 +47,8 @@ class Source(Enum):
 class Dialling:
     """A call that wants to go somewhere. ``dialled``: SIP names ``user@host``, numbers and rooms themselves.
 
-    ``max_forwards``: how often it may still be passed on over SIP, so that loops end.
+    ``max_forwards``: how often it may still be passed on over SIP, so that loops end. ``device``: what the caller calls from, which isn't
+    rung itself where somebody calls their own name: an instance id, or the ``host:port`` of a phone.
     """
 
     source: Source
@@ -55,6 +56,7 @@ class Dialling:
     dialled: Dialled
     headers: Mapping[str, str] = field(default_factory=dict)
     max_forwards: int = MAX_FORWARDS
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

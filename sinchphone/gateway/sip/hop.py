@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import NetworkError
+from sinchphone.protocol.hosts import join_host
 
 Transport: TypeAlias = Literal["udp", "tcp", "tls"]
 LONGEST_UDP_REQUEST_BYTES: Final = 1300  # a longer request goes by TCP where the path's MTU is unknown (RFC 3261 18.1.1)
@@ -24,6 +25,11 @@ class Hop:
     port: int
     connection: int | None = None
     server_name: str = ""
+
+    @property
+    def authority(self) -> str:
+        """``host:port``."""
+        return join_host(self.host, self.port)
 
     @property
     def is_reliable(self) -> bool:

@@ -14,6 +14,7 @@ from sinchphone.protocol.sip.uri import unquoted
 _RACK: Final = re.compile(r"\s*([0-9]{1,10})\s+([0-9]{1,10})\s+(\S{1,32})\s*")
 _REASON: Final = re.compile(r"\s*([A-Za-z0-9.]{1,16})\s*(?:;(.*))?")
 _NETWORK_FAULTS: Final = {27: 502, 34: 503, 38: 503, 41: 503, 42: 503, 44: 503, 47: 503, 102: 504}
+_NOT_SELECTED: Final = 26  # "non-selected user clearing": another phone was given the call
 MAX_PROVISIONALS: Final = 16  # that wait for a PRACK
 
 
@@ -139,21 +140,30 @@ def remind(session: SessionState) -> None:
 
 
 def read_reason(request: Request, *, networks: bool = False) -> tuple[str, int | None]:
-    """Text and SIP status of a Reason header (RFC 3326). A cause of another protocol has no status, but for those of ``networks``: what
-    breaks a call that was answered, by the telephone network's numbers (Q.850; RFC 3398 7.2.4.1)."""
+    """Text and SIP status of the Reason headers (RFC 3326): of the first cause that has a status. One of another protocol has none, but
+    for what the telephone network calls "answered by somebody else" (Q.850, 26), and for those of ``networks``: what breaks a call that
+    was answered, by its numbers (RFC 3398 7.2.4.1)."""
+    said = ""
     for value in request.values("Reason"):
         match = _REASON.fullmatch(value)
         if match is None:
             continue
         cause = re.search(r"cause\s*=\s*([0-9]{1,3})\b", match[2] or "")
-        text = re.search(r'text\s*=\s*"((?:[^"\\]|\\.){0,256})"', match[2] or "")
-        status = None
-        if cause and match[1].upper() == "SIP" and 200 <= int(cause[1]) < 700:
-            status = int(cause[1])
-        elif cause and match[1].upper() == "Q.850" and networks:
-            status = _NETWORK_FAULTS.get(int(cause[1]))
-        return (unquoted(f'"{text[1]}"') if text else ""), status
-    return "", None
+        quotes = re.search(r'text\s*=\s*"((?:[^"\\]|\\.){0,256})"', match[2] or "")
+        text = unquoted(f'"{quotes[1]}"') if quotes else ""
+        status = _status(match[1].upper(), int(cause[1]) if cause else 0, networks=networks)
+        if status is not None:
+            return text, status
+        said = said or text
+    return said, None
+
+
+def _status(protocol: str, cause: int, *, networks: bool) -> int | None:
+    if protocol == "SIP" and 200 <= cause < 700:
+        return cause
+    if protocol == "Q.850":
+        return 200 if cause == _NOT_SELECTED else _NETWORK_FAULTS.get(cause) if networks else None
+    return None
 
 
 def dialog_headers(session: SessionState) -> HeaderLines:

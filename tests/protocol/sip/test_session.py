@@ -496,6 +496,26 @@ def test_a_cancel_ends_the_call_with_487_and_its_reason() -> None:
     assert callee.order(v.SipAnswer(ANSWER)) == []
 
 
+@pytest.mark.parametrize(
+    ("reasons", "text", "status"),
+    [
+        (["SIP;cause=200"], "canceled", 200),
+        (["sip ; cause = 200 ; text = answered"], "canceled", 200),
+        (['Q.850;cause=26;text="non-selected user clearing"'], "non-selected user clearing", 200),
+        (["Q.850;cause=16", 'SIP;cause=200;text="Call completed elsewhere"'], "Call completed elsewhere", 200),
+        (['Q.850;cause=16;text="Normal", SIP;cause=200'], "canceled", 200),
+        (['Q.850;cause=16;text="Normal clearing"'], "Normal clearing", 487),
+        (['SIP;cause=603;text="Decline"'], "Decline", 603),
+        (["nonsense;;cause"], "canceled", 487),
+        ([], "canceled", 487),
+    ],
+)
+def test_a_cancel_says_whether_somebody_else_answered(reasons: list[str], text: str, status: int) -> None:
+    callee = Callee()
+    stop = Request(tuple(("Reason", value) for value in reasons), b"", "CANCEL", callee.invite.uri)
+    assert events(callee.session.handle(v.GotCancel("key", stop), 1.0)) == [v.SipEnded(text, status)]
+
+
 def test_a_cancel_that_comes_after_the_answer_does_nothing() -> None:
     callee = Callee()
     callee.order(v.SipAnswer(ANSWER))
