@@ -206,7 +206,7 @@ class LocalBridge:
         await self._join_sound()
 
     async def answer(self, sdp: str | None, branch: str) -> None:
-        """The first answer counts."""
+        """The caller isn't told yet."""
         if sdp is not None:
             await self._accept(sdp, branch)
         elif self._branch is None:
@@ -251,11 +251,12 @@ class LocalBridge:
         await self._audio_bridge.join(self._caller.port.leg, self._port.leg, fill=fill)
 
     async def _accept(self, sdp: str, branch: str) -> None:
-        if self._branch is None:
-            self._branch = branch
+        """Over RTP the last answer counts, and one that can't be taken changes nothing; a WebRTC port takes one."""
+        if self._branch is None or self._leg.transport is not MediaTransport.WEBRTC:
             if self._leg.signalled_from is not None and isinstance(self._port, RenewablePort):
                 await self._port.trust_source(self._leg.signalled_from)
             await self._port.accept(Description("answer", sdp))
+            self._branch = branch
             for candidate in self._held.pop(branch, []):
                 await self._port.add_candidate(candidate)
 

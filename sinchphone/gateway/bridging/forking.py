@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from sinchphone.errors import NoPortError, SinchphoneError
+from sinchphone.errors import MediaError, NoPortError, SinchphoneError
 from sinchphone.gateway.bridging.bridges import Bridge
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
@@ -21,7 +21,6 @@ from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, LegE
 from sinchphone.gateway.legs.reasons import ELSEWHERE, NO_ANSWER, CallEnding, failure_of_error
 from sinchphone.protocol.callback_events import Reason
 
-UNFIT: Final = (415, 488, 606)  # said of a description that can't be used (RFC 3261 21.4.26)
 RING_SECONDS: Final = 62.0  # callers over MXP give up after 60 s themselves
 
 _log = logging.getLogger(__name__)
@@ -97,16 +96,26 @@ class Forking:
             case BranchRings(branch, sdp):
                 await bridge.ringing(sdp, branch)
             case Early(sdp):
-                if not self._several:
-                    await bridge.early(sdp)
-                else:
+                if self._several or not await self._hear_early(bridge, sdp):
                     await self._tell_ringing()
             case Answered():
                 await self._answered(leg, bridge, event)
             case Gone(failure):
-                self._gone(leg, failure)
+                self._gone(leg, failure, refused=True)
             case _:
                 await bridge.take_called(event)
+
+    async def _hear_early(self, bridge: Bridge, sdp: str) -> bool:
+        """Whether what comes before the answer can be heard. A description that can't be used decides nothing: the answer's will
+        (RFC 3261 13.2.1)."""
+        try:
+            await bridge.early(sdp)
+        except NoPortError:
+            raise
+        except MediaError as error:
+            _log.info("what comes before the answer can't be heard: %s", error)
+            return False
+        return True
 
     async def _tell_ringing(self) -> None:
         if not self._rang and self._winner is None:
@@ -140,22 +149,23 @@ class Forking:
         await leg.hang_up(failure)
         self._gone(leg, failure)
 
-    def _gone(self, leg: OutgoingLeg, failure: Failure | None) -> None:
+    def _gone(self, leg: OutgoingLeg, failure: Failure | None, *, refused: bool = False) -> None:
+        """A leg is over: the other side ended it (``refused``), or we did."""
         if leg not in self._open:
             return
         self._open.discard(leg)
         if self._winner is leg:
             self._lifetime.end(CallEnding("called", failure))
-        elif self._winner is None and not self._tries_again(leg, failure):
+        elif self._winner is None and not (refused and self._tries_again(leg)):
             self._failures.append(failure or NO_ANSWER)
             final = self._failures[-1].status >= 600  # declined for all devices (RFC 3261 16.7)
             if final or not self._open:
                 self._decided.set()
                 self._lifetime.end(CallEnding("called", self._failures[-1] if final else best_of(self._failures)))
 
-    def _tries_again(self, leg: OutgoingLeg, failure: Failure | None) -> bool:
-        """A phone that can't use what we offered may be offered something else."""
-        other = leg.alternative() if failure is not None and failure.status in UNFIT else None
+    def _tries_again(self, leg: OutgoingLeg) -> bool:
+        """A phone that has refused what we offered may be offered something else."""
+        other = leg.alternative()
         if other is None:
             return False
         self._open.add(other)

@@ -165,7 +165,8 @@ class OutgoingLeg(Leg, Protocol):
         """Call, with that offer. Raises nothing: a call that can't be placed is Gone."""
 
     def alternative(self) -> "OutgoingLeg | None":
-        """Another way to call the same side, for when it refuses because of our description; what was taken for this leg is the other's."""
+        """Another way to call the same side, where it is gone because it has refused our description; what was taken for this leg is the
+        other's."""
 
     def release(self) -> None:
         """Free what was taken when the leg was made (a line of a trunk). Called when all is over, whether it ever ran or not."""

@@ -25,6 +25,7 @@ from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 MAX_REASON_CHARACTERS: Final = 120
+UNFIT: Final = (488, 606)  # what a peer says of a description that it can't use (RFC 3261 21.4.26, 21.6.4)
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
@@ -47,6 +48,7 @@ class _SipLeg:
         self._call: SipCall | None = None
         self._answered = False
         self._given_up: Failure | None = None  # why we ended it
+        self._is_unfit = False  # the other side itself has refused what we offered
 
     def events(self) -> AsyncIterator[LegEvent]:
         """What the other side does; ends after Gone. One reader."""
@@ -123,6 +125,7 @@ class _SipLeg:
             case sip.Refused(error=SinchphoneError() as error):
                 return Gone(self._given_up or failure_of_error(error))
             case sip.Refused(status, reason):
+                self._is_unfit = status in UNFIT
                 return Gone(self._given_up or Failure(status, reason or f"SIP {status}", "sip"))
             case sip.SipEnded(reason, status):
                 return Gone(self._given_up or self._failure(status, reason))
@@ -245,8 +248,8 @@ class SipOutgoingLeg(_SipLeg):
         await self._carry(call)
 
     def alternative(self) -> "SipOutgoingLeg | None":
-        """The other kind of sound, once, unless it must be encrypted."""
-        if self._again or self._invitation.srtp is Srtp.ALWAYS:
+        """The other kind of sound, once, unless it must be encrypted: where the other side has refused this one (488, 606)."""
+        if not self._is_unfit or self._given_up is not None or self._again or self._invitation.srtp is Srtp.ALWAYS:
             return None
         over, self._over = self._over, _nothing
         return SipOutgoingLeg(self._invite, self._invitation, media_host=self.media_host, over=over, again=True)

@@ -21,6 +21,13 @@ def codecs(sdp: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
+def check_answer(offer: str, answer: str) -> None:
+    """Raises MediaError where an answer to that offer takes no sound of it."""
+    taken = set(_formats(answer)) - {"", TELEPHONE_EVENT}
+    if taken.isdisjoint(_formats(offer)):
+        raise MediaError("the answer has no encoding of the offer")
+
+
 def takes_events(sdp: str) -> bool:
     """Whether the author takes digits as telephone-events (RFC 4733)."""
     return TELEPHONE_EVENT in _formats(sdp)

@@ -23,6 +23,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.description import (
     agreed,
     anonymous,
+    check_answer,
     codecs,
     direction,
     ice_fragment,
@@ -120,6 +121,7 @@ class RtpengineRelay:
         self._link = link
         self._transports: dict[Side, MediaTransport] = {Side.CALLER: caller}
         self._offered: tuple[Side, str] | None = None  # the last offer, not answered yet
+        self._given = ""  # the first offer for the called side
         self._tags: dict[Side, str] = {Side.CALLER: Side.CALLER}  # of the sides that answered or offered
         self._said: dict[Side, str] = {}  # what each side agreed to, as an answer
         self._codecs: dict[Side, str] = {}
@@ -136,13 +138,16 @@ class RtpengineRelay:
     async def offer(self, offer: str, towards: MediaTransport, *, signalled_from: str | None = None) -> str:
         """Take the caller's offer, give the one for the called side."""
         self._transports.setdefault(Side.CALLED, towards)
-        return await self._offer(Side.CALLER, offer)
+        self._given = await self._offer(Side.CALLER, offer)
+        return self._given
 
     async def ringing(self, answer: str, *, branch: str = "") -> None:
         """Nothing: rtpengine connects a WebRTC device when it takes the call."""
 
     async def answer(self, answer: str, *, branch: str = "", signalled_from: str | None = None) -> str:
-        """Take the answer of the called side, give ours for the caller."""
+        """Take the answer of the called side, give ours for the caller. One that can't be taken isn't told to rtpengine."""
+        if self._given:
+            check_answer(self._given, answer)
         early = [each.candidate for each in self._early.pop(branch, ())]
         self._branch, self._tags[Side.CALLED] = branch, f"{Side.CALLED}-{branch}"
         return await self._answer(Side.CALLED, with_candidates(answer, early, complete=False) if early else answer)

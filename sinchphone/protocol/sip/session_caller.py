@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from sinchphone.errors import MediaError
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Answering
@@ -102,10 +103,13 @@ def _provisional(session: SessionState, serial: int, invite: Request, response: 
             return
         early = session.early[tag] = EarlyDialog(Dialog.of_caller(invite, response))
     session.peer_allows |= response.tokens("Allow")
-    if "100rel" in response.tokens("Require") and not _acknowledge_provisional(session, invite, early, response):
+    is_reliable = "100rel" in response.tokens("Require")
+    if is_reliable and not _acknowledge_provisional(session, invite, early, response):
         return
     early.sdp = response.sdp or early.sdp
-    _tell_progress(session, response, response.sdp)
+    if is_reliable:
+        early.answer = early.answer or response.sdp
+    _tell_progress(session, response, (early.answer or response.sdp) if response.sdp is not None else None)
 
 
 def _acknowledge_provisional(session: SessionState, invite: Request, early: EarlyDialog, response: Response) -> bool:
@@ -153,9 +157,10 @@ def _success(session: SessionState, invite: Request, response: Response) -> None
 def _begin(session: SessionState, early: EarlyDialog, response: Response) -> None:
     session.dialog = early.dialog
     session.peer_allows |= response.tokens("Allow")
-    sdp = response.sdp or early.sdp  # after a reliable 183, the 200 has none (RFC 3262 5)
+    sdp = early.answer or response.sdp or early.sdp  # after a reliable 183, what the 200 says is ignored (RFC 3261 13.2.1, RFC 3262 5)
     if sdp is None:
-        session.tell(v.Refused(488, "the answer has no session description"))
+        wrong = MediaError("the answer has no session description")
+        session.tell(v.Refused(488, str(wrong), wrong))
         session.leave('SIP;cause=488;text="no session description"')
         return
     session.remote_sdp = sdp

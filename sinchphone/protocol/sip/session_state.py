@@ -52,6 +52,7 @@ class EarlyDialog:
     dialog: Dialog
     rseq: int | None = None
     sdp: str | None = None
+    answer: str | None = None  # the first description that came reliably: it answers our offer, whatever follows (RFC 3261 13.2.1)
 
 
 @dataclass(slots=True)

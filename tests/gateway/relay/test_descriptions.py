@@ -10,6 +10,7 @@ from sinchphone.errors import MediaError
 from sinchphone.gateway.relay.description import (
     agreed,
     anonymous,
+    check_answer,
     codecs,
     direction,
     mirrored,
@@ -105,3 +106,12 @@ def test_no_description_does_more_than_raise_a_media_error(lines: list[str]) -> 
         codecs(sdp)
         direction(sdp)
         takes_events(with_direction(agreed(sdp, sdp), "inactive"))
+
+
+@pytest.mark.parametrize(
+    "answer", ["v=0", "what?", "v=0\r\nm=audio 0 RTP/AVP 0\r\n", "v=0\r\nm=image 4 udptl t38\r\n", "v=0\r\nm=audio 4 RTP/AVP 18 101\r\n"]
+)
+def test_an_answer_that_takes_nothing_of_the_offer_is_an_error_of_media(answer: str) -> None:
+    with pytest.raises(MediaError):
+        check_answer(OFFER, answer)
+    check_answer(OFFER, OFFER)
