@@ -127,3 +127,33 @@ async def test_what_a_trunks_cancel_says_reaches_terminals_and_phones(
     await call.sip.hang_up(reason, status)
     assert (await steps.end_of(rings)).cause is cause
     assert (await reason_of(incoming))[1] == (status or 487)
+
+
+@pytest.mark.parametrize("caller", ["terminal", "phone"])
+async def test_a_live_phone_rings_though_newer_registrations_are_dead(exchange: Any, steps: Any, caller: str) -> None:
+    phone = await exchange.phone("bob")
+    for _ in range(6):
+        dead = await exchange.phone("bob")
+        await dead.agent.close()  # without a word
+    if caller == "terminal":
+        call = await (await exchange.terminal("alice")).call_user("bob")
+    else:
+        call = await exchange.dial("desk", "bob")
+    incoming = await phone.next_call()
+    await phone.answer(incoming)
+    if caller == "terminal":
+        await steps.reach(call, State.ESTABLISHED)
+        await call.hang_up()
+    else:
+        await call.until(sip.SipAnswered)
+        await call.sip.hang_up()
+    await incoming.over()
+
+
+async def test_an_eleventh_phone_is_not_locked_out(exchange: Any) -> None:
+    for _ in range(10):
+        dead = await exchange.phone("bob")
+        await dead.agent.close()
+    phone = await exchange.phone("bob")
+    await exchange.dial("desk", "bob")
+    await phone.next_call()

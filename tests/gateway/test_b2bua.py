@@ -323,3 +323,44 @@ def test_the_best_of_several_refusals_is_what_people_decided() -> None:
     assert forking.best_of(failures).status == 486
     assert forking.best_of(failures[:3]).status == 480
     assert forking.best_of(failures[:2]).status == 404
+
+
+async def test_legs_are_called_a_few_at_a_time_until_all_ring(calls: Any, make_leg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forking, "TURN_SECONDS", 0.05)
+    legs = [make_leg(f"phone {at}") for at in range(10)]  # all but the last are dead
+    call = calls(*legs)
+    await legs[3].until(("start", "v=0 offer relayed"))
+    assert legs[4].orders == []
+    legs[9].say(Ringing(), Answered("v=0 answer"))
+    await call.caller.until(("answer", "v=0 answer relayed"))
+    assert all(("hang up", 200) in leg.orders for leg in legs[:9])
+    call.caller.say(Gone())
+    await call.over()
+
+
+async def test_the_next_legs_have_their_turn_when_those_before_them_are_over(
+    calls: Any, make_leg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forking, "TURN_SECONDS", 1_000.0)
+    legs = [make_leg(f"phone {at}") for at in range(5)]
+    call = calls(*legs)
+    for leg in legs[:4]:
+        leg.say(Gone(Failure(503, "gone")))
+    await legs[4].until(("start", "v=0 offer relayed"))
+    legs[4].say(Gone(Failure(486, "busy")))
+    await call.over()
+    assert call.caller.orders[-1] == ("hang up", 486)
+
+
+async def test_legs_that_had_no_turn_yet_are_not_called_after_the_answer(
+    calls: Any, make_leg: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forking, "TURN_SECONDS", 0.05)
+    legs = [make_leg(f"phone {at}") for at in range(6)]
+    call = calls(*legs)
+    legs[0].say(Answered("v=0 answer"))
+    await call.caller.until(("answer", "v=0 answer relayed"))
+    await asyncio.sleep(0.2)
+    assert legs[4].runs == legs[5].runs == 0
+    call.caller.say(Gone())
+    await call.over()

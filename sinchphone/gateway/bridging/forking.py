@@ -21,6 +21,8 @@ from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, LegE
 from sinchphone.gateway.legs.reasons import ELSEWHERE, NO_ANSWER, CallEnding, failure_of_error
 from sinchphone.protocol.callback_events import Reason
 
+AT_ONCE: Final = 4  # legs that are called at the same time: of phones that are registered most may be dead
+TURN_SECONDS: Final = 1.0  # until the next have their turn; an INVITE over UDP has gone out twice by then
 RING_SECONDS: Final = 62.0  # callers over MXP give up after 60 s themselves
 
 _log = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ class Forking:
         self._on_answer = on_answer
         self._failures: list[Failure] = []
         self._open = set(legs)
+        self._called: set[OutgoingLeg] = set()
+        self._changed = asyncio.Event()  # a leg is over
         self._rang = False
         self._winner: OutgoingLeg | None = None
         self._decided = asyncio.Event()
@@ -54,14 +58,33 @@ class Forking:
         return [leg for leg in self._bridges if leg in self._open]
 
     async def ring(self, seconds: float | None) -> None:
-        """Call them all; returns when one took the call. Where none does within that time, or all refuse, the conversation ends."""
-        for leg in list(self._bridges):
-            self._call(leg)
+        """Call them all, a few at a time; returns when one took the call. Where none does within that time, or all refuse, the
+        conversation ends."""
         try:
             async with asyncio.timeout(seconds or RING_SECONDS):
+                await self._call_in_turn(list(self._bridges))
                 await self._decided.wait()
         except TimeoutError:
             self._lifetime.end(CallEnding("time", NO_ANSWER, Reason.NO_ANSWER))
+
+    async def _call_in_turn(self, legs: list[OutgoingLeg]) -> None:
+        """The first few at once, the next a moment later or as soon as those are over; all ring on side by side."""
+        for first in range(0, len(legs), AT_ONCE):
+            if first:
+                await self._had_their_turn()
+            if self._decided.is_set():
+                return
+            for leg in legs[first : first + AT_ONCE]:
+                self._call(leg)
+
+    async def _had_their_turn(self) -> None:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                while not self._decided.is_set() and self._called & self._open:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return
 
     async def take(self, event: LegEvent) -> None:
         """What the caller's leg says about media: for the bridge that has the call, or for all that may get it."""
@@ -70,6 +93,7 @@ class Forking:
             await bridge.take(event)
 
     def _call(self, leg: OutgoingLeg) -> None:
+        self._called.add(leg)
         self._lifetime.run_leg(leg)
         self._lifetime.spawn(self._read(leg, self._bridges[leg]), "called leg")
         self._lifetime.spawn(self._start(leg, self._bridges[leg]), "call")
@@ -154,6 +178,7 @@ class Forking:
         if leg not in self._open:
             return
         self._open.discard(leg)
+        self._changed.set()
         if self._winner is leg:
             self._lifetime.end(CallEnding("called", failure))
         elif self._winner is None and not (refused and self._tries_again(leg)):

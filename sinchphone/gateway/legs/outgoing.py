@@ -26,7 +26,6 @@ from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri, split_host
 from sinchphone.signaling.dialect import Domain
 
-MAX_PHONES: Final = 4  # of one user that ring at the same time
 ANONYMOUS: Final = SipAddress(SipUri("sip", "anonymous", "anonymous.invalid"), "Anonymous")  # RFC 3323 4.1.1.3
 
 
@@ -81,8 +80,8 @@ class OutgoingLegs:
         return TrunkServers(self._trunk) if self._trunk is not None else ()
 
     def phones(self, user: str, application_key: str) -> list[Contact]:
-        """The phones that are registered under that name. They belong to one application, as all that comes over SIP."""
-        return self._registrar.contacts(user)[:MAX_PHONES] if application_key == self._sip_application else []
+        """The phones that are registered under that name, the newest first. They belong to one application, as all that comes over SIP."""
+        return self._registrar.contacts(user) if application_key == self._sip_application else []
 
     def is_user(self, name: str, application_key: str) -> bool:
         """Whether people would take that name for a user's: of an application, or of a phone."""

@@ -1,4 +1,4 @@
-"""Where a registrar's users are: the rules of REGISTER (RFC 3261 10.3)."""
+"""Where a registrar's users are: the rules of REGISTER (RFC 3261 10.3), and which bindings are one phone's (RFC 5626 6)."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _Q: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindingLimits:
-    """What a user may register, and for how long [s]."""
+    """How many phones of a user are remembered, and for how long [s]."""
 
     most: int = 10
     shortest_seconds: int = 60
@@ -25,14 +25,29 @@ class BindingLimits:
 
 @dataclass(frozen=True, slots=True)
 class Binding(Generic[SourceT]):
-    """One Contact of a user. ``source`` is where its REGISTER came from."""
+    """One Contact of a user. ``source`` is where its REGISTER came from; ``instance`` is the phone, whatever its address
+    (``+sip.instance``), ``reg_id`` which of its ways to us; both are empty where it doesn't say."""
 
     uri: SipUri
     source: SourceT
     q: float
+    registered_at: float
     expires_at: float
     call_id: str
     cseq: int
+    instance: str = ""
+    reg_id: str = ""
+
+    def replaces(self, older: "Binding[SourceT]") -> bool:
+        """Whether that one is the same phone's: by its address, or by what it says that it is. Of one REGISTER several may be a phone's;
+        and a phone that forgets an old address of its own means that alone."""
+        if self.uri.is_same_as(older.uri):
+            return True
+        if not self.instance or self.instance != older.instance or (self.call_id, self.cseq) == (older.call_id, older.cseq):
+            return False
+        if self.reg_id and older.reg_id:
+            return self.reg_id == older.reg_id
+        return self.expires_at > self.registered_at
 
 
 class RegisterRefusedError(RemoteProtocolError):
@@ -52,9 +67,10 @@ class Bindings(Generic[SourceT]):
         self._by_user: dict[str, list[Binding[SourceT]]] = {}
 
     def of(self, user: str, now: float) -> list[Binding[SourceT]]:
-        """A user's bindings, the most wanted first, of those the newest."""
+        """A user's bindings, the most wanted first, of those the newest: how long one wants to be kept says nothing about it."""
         alive = [one for one in self._by_user.get(user, []) if one.expires_at > now]
-        return sorted(alive, key=lambda one: (-one.q, -one.expires_at))
+        alive.reverse()  # those of the same moment too
+        return sorted(alive, key=lambda one: (-one.q, -one.registered_at))
 
     def listed(self, user: str, now: float) -> HeaderLines:
         """The Contacts of a 200 to a REGISTER."""
@@ -64,7 +80,8 @@ class Bindings(Generic[SourceT]):
         )
 
     def register(self, user: str, request: Request, source: SourceT, now: float) -> None:
-        """Add, refresh and remove what a REGISTER says, all or nothing (RFC 3261 10.3, 7). Raises RegisterRefusedError."""
+        """Add, refresh and remove what a REGISTER says, all or nothing (RFC 3261 10.3, 7). Where they get too many the oldest go: who
+        registers now is alive. Raises RegisterRefusedError."""
         values = request.values("Contact")
         bindings = [one for one in self._by_user.get(user, []) if one.expires_at > now]
         if "*" in values:
@@ -76,8 +93,7 @@ class Bindings(Generic[SourceT]):
         else:
             for contact in self._read(values):
                 bindings = self._apply(bindings, contact, request, source, now)
-        if len(bindings) > self._limits.most:
-            raise RegisterRefusedError("a user has too many phones", 403)
+        bindings = bindings[-self._limits.most :]
         if bindings:
             self._by_user[user] = bindings
         else:
@@ -98,15 +114,23 @@ class Bindings(Generic[SourceT]):
         self, bindings: list[Binding[SourceT]], contact: SipAddress, request: Request, source: SourceT, now: float
     ) -> list[Binding[SourceT]]:
         uri = SipUri(contact.uri.scheme, contact.uri.user, contact.uri.host, contact.uri.port, contact.uri.parameters)
-        others = [one for one in bindings if not one.uri.is_same_as(uri)]
-        for one in bindings:
-            if one.uri.is_same_as(uri):
-                _check_order(one, request)
         seconds = self._seconds(contact, request)
-        if seconds == 0:
-            return others
-        q = _q(contact)
-        return [*others, Binding(uri, source, q, now + seconds, request.call_id, request.cseq.number)]
+        made = Binding(
+            uri,
+            source,
+            _q(contact),
+            registered_at=now,
+            expires_at=now + seconds,
+            call_id=request.call_id,
+            cseq=request.cseq.number,
+            instance=(contact.parameter("+sip.instance") or "").lower(),  # a URN; RFC 4122 reads its digits in either case
+            reg_id=contact.parameter("reg-id") or "",
+        )
+        others = [one for one in bindings if not made.replaces(one)]
+        for one in bindings:
+            if made.replaces(one):
+                _check_order(one, request)
+        return [*others, made] if seconds else others
 
     def _seconds(self, contact: SipAddress, request: Request) -> int:
         """How long a binding lasts: what Contact says, else Expires; what can't be read is the usual time (RFC 3261 10.2.1.1, 20.19)."""

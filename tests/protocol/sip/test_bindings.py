@@ -89,11 +89,84 @@ def test_a_contact_that_cannot_be_called_is_refused(contact: str) -> None:
     assert refusal(bindings(), register(contact)).status == 400
 
 
-def test_a_user_has_so_many_phones_and_no_more() -> None:
-    made = bindings(register("<sip:a@x>", "<sip:b@x>"), most=2)
-    assert refusal(made, register("<sip:c@x>", cseq=2)).status == 403
-    made.register("bob", register("<sip:c@x>", "<sip:a@x>;expires=0", cseq=2), "source", 0.0)
-    assert sorted(uris(made)) == ["sip:b@x", "sip:c@x"]
+def test_of_too_many_phones_the_oldest_is_forgotten_and_the_live_one_is_never_locked_out() -> None:
+    made = bindings(*(register(f"<sip:bob@192.0.2.{at}>", call_id=str(at)) for at in range(11)), most=10)
+    assert uris(made) == [f"sip:bob@192.0.2.{at}" for at in range(10, 0, -1)]
+    made.register("bob", register("<sip:bob@192.0.2.1>", call_id="1", cseq=2), "source", 1.0)  # which is alive
+    made.register("bob", register("<sip:bob@192.0.2.11>", call_id="11"), "source", 2.0)
+    assert uris(made, 2.0) == ["sip:bob@192.0.2.11", "sip:bob@192.0.2.1", *(f"sip:bob@192.0.2.{at}" for at in range(10, 2, -1))]
+
+
+def test_one_register_has_so_many_contacts_and_no_more() -> None:
+    assert refusal(bindings(most=2), register("<sip:a@x>", "<sip:b@x>", "<sip:c@x>")).status == 403
+
+
+def test_how_long_a_phone_wants_to_be_kept_makes_it_no_newer() -> None:
+    made = bindings(register("<sip:dead@x>;expires=7200", call_id="dead"))
+    made.register("bob", register("<sip:live@x>;expires=60", call_id="live"), "source", 10.0)
+    assert uris(made, 20.0) == ["sip:live@x", "sip:dead@x"]
+
+
+PHONE = '+sip.instance="<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>"'
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        (PHONE, PHONE),
+        (f"{PHONE};reg-id=1", f"{PHONE.lower()};reg-id=1"),
+        (PHONE, f"{PHONE};reg-id=1"),
+        (f"{PHONE};reg-id=1", PHONE),
+    ],
+)
+def test_a_phone_with_another_address_is_the_same_phone(older: str, newer: str) -> None:
+    """Restarted behind a NAT, with another port and Call-ID (RFC 5626 6)."""
+    made = bindings(register(f"<sip:bob@192.0.2.4:4000>;{older}", call_id="before"))
+    made.register("bob", register(f"<sip:bob@192.0.2.4:5000>;{newer}", call_id="after"), "source", 1.0)
+    assert uris(made, 1.0) == ["sip:bob@192.0.2.4:5000"]
+
+
+def test_a_phone_that_registers_eleven_times_is_one_phone() -> None:
+    made = bindings(*(register(f"<sip:bob@192.0.2.4:{4000 + at}>;{PHONE};reg-id=1", call_id=str(at)) for at in range(11)))
+    assert uris(made) == ["sip:bob@192.0.2.4:4010"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (f"{PHONE};reg-id=1", f"{PHONE};reg-id=2"),  # two ways to one phone
+        (PHONE, '+sip.instance="<urn:uuid:00000000-0000-1000-8000-000000000001>"'),
+        ("reg-id=1", "reg-id=1"),  # of nobody
+        ("x=y", PHONE),
+        ('+sip.instance=""', '+sip.instance=""'),
+    ],
+)
+def test_other_phones_and_other_ways_stay(one: str, other: str) -> None:
+    made = bindings(register(f"<sip:a@x>;{one}", call_id="1"), register(f"<sip:b@x>;{other}", call_id="2"))
+    assert uris(made) == ["sip:b@x", "sip:a@x"]
+
+
+def test_one_register_may_name_several_addresses_of_a_phone() -> None:
+    assert len(uris(bindings(register(f"<sip:a@x>;{PHONE}", f"<sip:a@x;transport=tcp>;{PHONE}")))) == 2
+
+
+def test_a_phone_that_forgets_its_old_address_keeps_the_new_one() -> None:
+    made = bindings(register(f"<sip:old@x>;{PHONE}"), register(f"<sip:new@x>;{PHONE}", cseq=2))
+    made.register("bob", register(f"<sip:old@x>;{PHONE};expires=0", cseq=3), "source", 0.0)
+    assert uris(made) == ["sip:new@x"]
+    made.register("bob", register(f"<sip:new@x>;{PHONE};expires=0", cseq=4), "source", 0.0)
+    assert uris(made) == []
+
+
+def test_a_way_is_forgotten_by_its_number() -> None:
+    made = bindings(register(f"<sip:a@x>;{PHONE};reg-id=1"), register(f"<sip:b@x>;{PHONE};reg-id=2", cseq=2))
+    made.register("bob", register(f"<sip:c@x>;{PHONE};reg-id=1;expires=0", cseq=3), "source", 0.0)
+    assert uris(made) == ["sip:b@x"]
+
+
+def test_a_register_that_is_older_than_that_of_another_address_changes_nothing() -> None:
+    made = bindings(register(f"<sip:new@x>;{PHONE}", cseq=5))
+    assert refusal(made, register(f"<sip:old@x>;{PHONE}", cseq=4)).status == 500
 
 
 def test_a_question_changes_nothing() -> None:
