@@ -22,6 +22,10 @@ The message says what happened, ``hint`` what to do about it. Text that came fro
 shows an error escapes it.
 """
 
+from typing import Final
+
+INSECURE: Final = "no secure connection"  # how every sentence about TLS that failed begins
+
 
 class SinchphoneError(Exception):
     """Something went wrong that sinchphone knows about.

@@ -105,6 +105,13 @@ class Options:
         "ocra", one_of("ocra", "papi"), "which of Sinch's REST dialects is spoken: ocra, or papi, the older one with messages"
     )
     host: str | None = key("", read_url, "the platform, where it isn't Sinch's own", variable="SINCHPHONE_HOST", trusted_only=True)
+    ca_file: Path | None = key(
+        "",
+        read_path,
+        "authorities (PEM) to be trusted beside the system's: platform, token_url and SMS API",
+        variable="SINCHPHONE_CA_FILE",
+        trusted_only=True,
+    )
     caller_id: str | None = key("", read_caller_id, "the number that phone calls show (+E164)", variable="SINCHPHONE_CALLER_ID")
     token: str | None = key("", read_text, "a registration token (environment only)", variable="SINCHPHONE_TOKEN", secret=True)
     token_url: str | None = key("", read_url, "a backend that returns tokens", variable="SINCHPHONE_TOKEN_URL", trusted_only=True)

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
+from sinchphone.errors import INSECURE
 from sinchphone.protocol.call_states import Cause, EndedBy
 
 if TYPE_CHECKING:
@@ -71,8 +72,15 @@ def describe(details: "CallDetails", *, peer: str, outbound: bool, order: Order 
     code = code_of_call(details) if outbound else _code_of_incoming(details)
     if outbound and (sip := sip_failure(details)) is not None and details.cause is not Cause.HUNG_UP:
         return Ending(code, _sip_words(*sip), hint_of_sip(code))
-    hint = "its program was ended, or one of you has lost the network" if details.cause is Cause.INACTIVE else hint_of_code(code)
-    return Ending(code, _words(details, peer, outbound), hint)
+    return Ending(code, _words(details, peer, outbound), _hint(details, code))
+
+
+def _hint(details: "CallDetails", code: ExitCode) -> str | None:
+    if details.cause is Cause.INACTIVE:
+        return "its program was ended, or one of you has lost the network"
+    if details.failure is not None and INSECURE in details.failure.message:  # between the exchange and the SIP side: not this network
+        return "the exchange's [sip] and [trunk] ca_file name authorities of your own; the rest is for who runs the SIP side"
+    return hint_of_code(code)
 
 
 def _code_of_incoming(details: "CallDetails") -> ExitCode:

@@ -386,8 +386,9 @@ class SinchClient:
                 return
         finally:
             ready.cancel()
+        why = f": {self._link.interrupted_by}" if self._link.interrupted_by else ""
         raise self._failure or NetworkError(
-            "the platform's pub/sub network can't be reached", hint="Check the network; try sinchphone with -v."
+            f"the platform's pub/sub network can't be reached{why}", hint="Check the network; try sinchphone with -v."
         )
 
     async def _hang_up_the_line(self) -> None:

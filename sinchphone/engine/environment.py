@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
 
 from sinchphone.errors import AuthenticationError, ConfigError, SinchphoneError
@@ -58,6 +59,10 @@ class Environment(Protocol):
     def loopback(self) -> bool:
         """Whether media may have to run over the loopback interface."""
 
+    @property
+    def ca_file(self) -> Path | None:
+        """Authorities that are trusted beside the system's (PEM), where there are such."""
+
     async def open(self) -> str:
         """The base URL of the platform (``https://host[:port]``), somebody answering there. Raises NetworkError."""
 
@@ -85,10 +90,11 @@ class Cloud:
         token_source: Callable[[str], Awaitable[str]] | None = None,
         caller_id: str | None = None,
         api: Api = "ocra",
+        ca_file: Path | None = None,
     ) -> None:
         """``host`` is a name, or an origin with its scheme (``https://host:port``); Sinch's own where it isn't given. Exactly one of
         ``secret`` (the application's, base64), ``token`` and ``token_source`` (asked with the user id) proves who we are; a token is
-        a user ticket where ``api`` is papi. Raises ConfigError."""
+        a user ticket where ``api`` is papi. ``ca_file``: authorities to be trusted beside the system's (PEM). Raises ConfigError."""
         if sum(proof is not None for proof in (secret, token, token_source)) != 1:
             raise ConfigError("one of secret, token and token source is needed, and not two")
         self._key = application_key
@@ -98,6 +104,7 @@ class Cloud:
         self._secret = None if secret is None else decode_secret(secret)
         self._token = token
         self._token_source = token_source
+        self._ca_file = ca_file
 
     @property
     def application_key(self) -> str:
@@ -118,6 +125,11 @@ class Cloud:
     def loopback(self) -> bool:
         """The peers are elsewhere, unless the platform itself is on this machine."""
         return self._base_url.split("://")[1].startswith(("127.", "localhost", "[::1]"))
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The file that was configured."""
+        return self._ca_file
 
     async def open(self) -> str:
         """The base URL; nothing is contacted yet."""

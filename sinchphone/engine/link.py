@@ -56,11 +56,12 @@ class Link:
         self._tell = tell
         self._trouble = asyncio.Event()
         self._down: set[str] = set()
+        self.interrupted_by = ""  # why the platform's pub/sub network isn't there, or wasn't the last time
 
     async def open(self) -> Registration:
         """Find the platform and register there. Raises NetworkError, AuthenticationError, ForbiddenError, PlatformError."""
         base_url = await self._environment.open()
-        self._session = aiohttp.ClientSession(connector=connector())
+        self._session = aiohttp.ClientSession(connector=connector(self._environment.ca_file))
         self.dialect = self._speak(base_url)
         try:
             self._take(await self.dialect.register())
@@ -197,6 +198,7 @@ class Link:
 
     def _interrupt(self, name: str, reason: str) -> None:
         self._down.add(name)
+        self.interrupted_by = reason
         self.ready.clear()
         if not self._trouble.is_set():
             self._trouble.set()

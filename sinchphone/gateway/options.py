@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import ConfigError
@@ -22,6 +23,7 @@ from sinchphone.schema import (
     read_host,
     read_host_and_port,
     read_network,
+    read_path,
     read_port,
     read_ports,
     read_seconds,
@@ -74,6 +76,9 @@ class SipSettings:
     rtpengine_digits: tuple[str, int] | None = key(
         "", read_host_and_port, "where rtpengine's --dtmf-log-dest sends the digits it hears, such as 127.0.0.1:2224", trusted_only=True
     )
+    ca_file: Path | None = key(
+        "", read_path, "authorities (PEM) of SIP servers called over TLS, trusted beside the system's", trusted_only=True
+    )
     rtp_timeout: int = key(
         120, read_seconds, "seconds without RTP and RTCP from a phone or trunk that doesn't hold, after which a call ends; 0: none does"
     )
@@ -109,6 +114,7 @@ class TrunkOptions:
     host: str = key("", read_text, "the carrier or PBX; without one, phone numbers are simulated", trusted_only=True, unset="")
     port: int = key(0, read_port, "its port; 0: 5060, with TLS 5061", trusted_only=True)
     transport: SipTransport = key("udp", one_of("udp", "tcp", "tls"), "udp, tcp or tls", trusted_only=True)
+    ca_file: Path | None = key("", read_path, "authorities (PEM) trusted beside the system's, with tls", trusted_only=True)
     srtp: bool = key(False, read_flag, "encrypt sound (SRTP); use it with tls", trusted_only=True)
     username: str | None = key("", read_text, "who we are there", trusted_only=True)
     password: str | None = key("", read_text, "its password (environment only)", variable="SINCHPHONE_TRUNK_PASSWORD", secret=True)
@@ -163,6 +169,9 @@ class BackendOptions:
 
     url: str = key("", read_full_url, "where events are posted; without one the dial plan decides", trusted_only=True, unset="")
     fallback: str | None = key("", read_full_url, "where else, when that fails", trusted_only=True)
+    ca_file: Path | None = key(
+        "", read_path, "authorities (PEM) trusted beside the system's, there and where its sounds are fetched", trusted_only=True
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

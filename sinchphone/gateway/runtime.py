@@ -87,7 +87,7 @@ async def open_runtime(
         media_backends = MediaBackends(media, options.sip or SipSettings())
         stack.push_async_callback(media_backends.close)
         await media_backends.start()
-        announcements = Announcements(addresses)
+        announcements = Announcements(addresses, ca_file=options.backend.ca_file if options.backend is not None else None)
         stack.push_async_callback(announcements.close)
         backends = await _opened_backends(options, applications, addresses, stack)
         trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None

@@ -115,6 +115,7 @@ class SipAgents:
             port=settings.port,
             tls_port=settings.tls_port if settings.tls else None,
             certificate=self._certificate if settings.tls else None,
+            ca_files=tuple(filter(None, (settings.ca_file, self._trunk.options.ca_file if self._trunk is not None else None))),
             public_address=settings.public_address,
             realm=settings.realm,
             algorithms=settings.digest,

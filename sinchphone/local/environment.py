@@ -123,6 +123,11 @@ class Local:
         """Whether the exchange runs in this process, in this object."""
         return self._exchange is not None
 
+    @property
+    def ca_file(self) -> None:
+        """It is on this machine, and spoken to without TLS."""
+        return None
+
     async def open(self) -> str:
         """The base URL of an exchange that answers and is ours. Raises NetworkError."""
         async with self._lock:

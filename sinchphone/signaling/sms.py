@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ import aiohttp
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError, request
+from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError, connector, request
 
 MAX_TEXT_CHARACTERS: Final = 2000  # XMS, batches
 MAX_RECIPIENTS: Final = 1000
@@ -62,9 +63,9 @@ class SmsApi:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, base_url: str, service_plan_id: str, token: str) -> "AsyncIterator[SmsApi]":
-        """With a session of its own."""
-        async with aiohttp.ClientSession() as session:
+    async def open(cls, base_url: str, service_plan_id: str, token: str, *, ca_file: Path | None = None) -> "AsyncIterator[SmsApi]":
+        """With a session of its own. ``ca_file``: authorities to be trusted beside the system's. Raises ConfigError."""
+        async with aiohttp.ClientSession(connector=connector(ca_file)) as session:
             yield cls(session, base_url, service_plan_id, token)
 
     async def send(self, numbers: tuple[str, ...], text: str, *, sender: str | None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
-from sinchphone.signaling.transport import request
+from sinchphone.signaling.transport import connector, request
 
 TIMEOUT_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16_384
@@ -17,8 +18,9 @@ _TICKET: Final = re.compile("[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+")  # a user ticket,
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-async def fetch_token(url: str, user_id: str) -> str:
-    """``GET url?user_id=…``: the token as plain text or as JSON ``{"token": …}``.
+async def fetch_token(url: str, user_id: str, *, ca_file: Path | None = None) -> str:
+    """``GET url?user_id=…``: the token as plain text or as JSON ``{"token": …}``. ``ca_file``: authorities to be trusted beside the
+    system's.
 
     Raises ConfigError for a URL that would send the token in the clear, AuthenticationError where the backend refuses or gives no
     token, NetworkError where it doesn't answer.
@@ -27,11 +29,11 @@ async def fetch_token(url: str, user_id: str) -> str:
     if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
         raise ConfigError("token_url must begin with https://", hint="a token that travels in the clear can be stolen")
     try:
-        async with aiohttp.ClientSession() as http:
+        async with aiohttp.ClientSession(connector=connector(ca_file)) as http:
             target = str(URL(url).update_query(user_id=user_id))
             answer = await request(http, "GET", target, timeout_s=TIMEOUT_SECONDS, limit_bytes=MAX_ANSWER_BYTES)
     except NetworkError as error:
-        raise NetworkError("the backend at token_url can't be reached", hint=f"is {parts.hostname} up?") from error
+        raise NetworkError(f"the backend at token_url can't be reached: {error}", hint=error.hint or f"is {parts.hostname} up?") from error
     if answer.status != 200:
         raise AuthenticationError(f"the backend at token_url gave no token: HTTP {answer.status}")
     return _token_in(answer.body)

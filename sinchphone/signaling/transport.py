@@ -5,13 +5,15 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from sinchphone.errors import NetworkError, SinchphoneError
+from sinchphone.errors import INSECURE, NetworkError, SinchphoneError
+from sinchphone.tls import client_context, why_tls_failed
 
 UNHEARD_MS: Final = 3_000  # after which a connection is dead whose data nobody acknowledges: a call waits for its signaling
 
@@ -34,8 +36,9 @@ class HttpAnswer:
     took_s: float
 
 
-def connector() -> aiohttp.TCPConnector:
-    """Connections that notice within seconds that this machine's network is another one (RFC 5482), where the system can do that."""
+def connector(ca_file: Path | None = None) -> aiohttp.TCPConnector:
+    """Connections that notice within seconds that this machine's network is another one (RFC 5482), where the system can do that.
+    ``ca_file``: authorities to be trusted beside the system's. Raises ConfigError."""
 
     def plain(address: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, _, _ = address
@@ -45,7 +48,7 @@ def connector() -> aiohttp.TCPConnector:
             made.setsockopt(socket.IPPROTO_TCP, option, UNHEARD_MS)
         return made
 
-    return aiohttp.TCPConnector(socket_factory=plain)
+    return aiohttp.TCPConnector(socket_factory=plain, ssl=client_context(ca_file))
 
 
 async def request(
@@ -71,6 +74,10 @@ async def request(
             content = await _read(response, limit_bytes)
             return HttpAnswer(response.status, response.headers, content, time.monotonic() - began)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        is_connecting = target.scheme == "https" and isinstance(error, aiohttp.ClientConnectorError)
+        tls = why_tls_failed(error, connecting=is_connecting)
+        if tls is not None:
+            raise NetworkError(f"{INSECURE} to {target.host}:{target.port}: {tls.reason}", hint=tls.hint) from error
         raise network_error(error, target.host or "", target.port or 0, time.monotonic() - began) from error
 
 
@@ -90,8 +97,6 @@ def network_error(error: Exception, host: str, port: int, waited_s: float) -> Ne
     match error:
         case aiohttp.ClientConnectorDNSError():
             return NetworkError(f"{host} can't be found", hint="check the host name and that this computer is online")
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return NetworkError(f"no secure connection to {where}", hint="its certificate isn't trusted, or it doesn't speak TLS there")
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
             return NetworkError(f"nobody answers at {where}", hint="check host and port, and that the exchange is running")
         case aiohttp.ClientConnectorError():

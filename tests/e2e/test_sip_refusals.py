@@ -1,13 +1,16 @@
 """A SIP side that refuses: its status and reason come back to the caller, and the caller's headers reach it."""
 
 import asyncio
+import datetime
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sinchphone.cli.endings import describe
+from sinchphone.exchange.tls import issue
 from sinchphone.protocol.call_states import State
 
 
@@ -85,5 +88,23 @@ async def test_a_sip_side_that_isnt_there_is_trouble_of_the_network_and_not_its_
     assert details.failure is not None
     assert (details.failure.domain, details.failure.code) == ("network", 503)
     ending = describe(details, peer=call.peer, outbound=True, order=None, interactive=False)
-    assert (int(ending.code), ending.reason) == (9, "the call failed: 127.0.0.1 can't be reached over SIP")
+    assert (int(ending.code), ending.reason) == (
+        9,
+        f"the call failed: 127.0.0.1 can't be reached over SIP: no SIP server listens at port {free_port} there",
+    )
     assert State.RINGING not in [state async for state in call.states()]
+
+
+async def test_why_a_sip_side_is_not_trusted_reaches_the_caller_with_what_to_do(sip_exchange: Any, steps: Any, tmp_path: Path) -> None:
+    issued = issue(tmp_path, "127.0.0.1", datetime.datetime.now(datetime.UTC))
+    for ca_file, says in ((None, "the issuer of its certificate is unknown here"), (issued.authority, "")):
+        exchange = await sip_exchange("desk", sip={"ca_file": ca_file})
+        pbx, alice = await exchange.phone(certificate=issued.certificate), await exchange.terminal("alice")
+        call = await alice.call_sip(f"bob@127.0.0.1:{pbx.agent.tls_port};transport=tls")
+        if says:
+            ending = describe(await steps.end_of(call, 60.0), peer=call.peer, outbound=True, order=None, interactive=False)
+            assert (int(ending.code), ending.hint is not None and "ca_file" in ending.hint) == (9, True)
+            assert ending.reason == f"the call failed: no secure connection to 127.0.0.1: {says}"
+        else:
+            await (await pbx.next_call()).sip.refuse(486)
+            assert (await steps.end_of(call)).failure.code == 486

@@ -29,7 +29,7 @@ async def test_we_call_a_phone(
 ) -> None:
     async with (
         phone(tmp_path / "bob", "bob", hz=PHONE_HZ, codec=codec, certificates=certificates, srtp=srtp) as bob,
-        station(media, certificate=issued.certificate, ca_file=issued.authority) as us,
+        station(media, certificate=issued.certificate, ca_files=(issued.authority,)) as us,
     ):
         call = await us.call(address(bob, transport), hz=OUR_HZ, srtp=srtp)
         await call.event(SipAnswered)
@@ -50,7 +50,7 @@ async def test_a_phone_calls_us(
     tmp_path: Path, media: MediaThread, issued: Issued, certificates: Certificates, codec: str, transport: str, srtp: bool
 ) -> None:
     async with (
-        station(media, certificate=issued.certificate, ca_file=issued.authority) as us,
+        station(media, certificate=issued.certificate, ca_files=(issued.authority,)) as us,
         phone(tmp_path / "ada", "ada", hz=PHONE_HZ, codec=codec, certificates=certificates, srtp=srtp) as ada,
     ):
         port = us.agent.tls_port if transport == "tls" else us.agent.port

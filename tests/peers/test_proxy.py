@@ -39,7 +39,7 @@ async def test_we_call_a_phone_through_the_proxy(
             certificates=certificates,
             srtp=srtp,
         ) as bob,
-        station(media, certificate=issued.certificate, ca_file=issued.authority) as us,
+        station(media, certificate=issued.certificate, ca_files=(issued.authority,)) as us,
     ):
         caller = SipAddress(parse_uri(f"sip:exchange@{HOST}"))
         call = await us.call(proxy.address("bob", transport), hz=OUR_HZ, srtp=srtp, credentials=US, caller=caller)

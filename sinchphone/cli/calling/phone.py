@@ -64,13 +64,13 @@ def _cloud(options: Options) -> "Environment":
 
     if options.application_key is None:
         raise ConfigError("no application key", hint="SINCH_APPLICATION_KEY or application_key in the configuration; --profile local")
-    open_cloud = partial(Cloud, options.application_key, caller_id=options.caller_id, api=options.api)
+    open_cloud = partial(Cloud, options.application_key, caller_id=options.caller_id, api=options.api, ca_file=options.ca_file)
     if options.host is not None:
         open_cloud = partial(open_cloud, host=options.host)
     if options.token is not None:
         return open_cloud(token=options.token)
     if options.token_url is not None:
-        return open_cloud(token_source=partial(fetch_token, options.token_url))
+        return open_cloud(token_source=partial(fetch_token, options.token_url, ca_file=options.ca_file))
     password = read_password(options) if options.api == "papi" else None
     if password is not None:
         return open_cloud(token_source=partial(_log_in, options, password))
@@ -98,7 +98,7 @@ async def _log_in(options: Options, password: str, user: str) -> str:
     from sinchphone.signaling.papi.users import log_in
 
     assert options.application_key is not None, "checked before"
-    return await log_in(base_url_of(options.host, options.api), options.application_key, Recipient(user), password)
+    return await log_in(base_url_of(options.host, options.api), options.application_key, Recipient(user), password, ca_file=options.ca_file)
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ class SmsAccess:
     service_plan_id: str
     token: str = field(repr=False)
     sender: str | None
+    ca_file: Path | None = None
 
 
 def check_sms(options: Options) -> SmsAccess:
@@ -49,14 +51,14 @@ def check_sms(options: Options) -> SmsAccess:
     token = read_sms_token(options)
     if token is None:
         raise ConfigError("the SMS API needs the service plan's token", hint="sms.token_command, sms.token_file or SINCH_SMS_TOKEN")
-    return SmsAccess(base_url, section.service_plan_id, token, section.sender)
+    return SmsAccess(base_url, section.service_plan_id, token, section.sender, options.ca_file)
 
 
 async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, ...], text: str, *, wait: str, wait_s: float) -> ExitCode:
     """Send one text to the numbers and, where that's wanted, wait until the phones have it, ``wait_s`` at most."""
     from sinchphone.signaling.sms import SmsApi
 
-    async with SmsApi.open(access.base_url, access.service_plan_id, access.token) as api:
+    async with SmsApi.open(access.base_url, access.service_plan_id, access.token, ca_file=access.ca_file) as api:
         try:
             async with asyncio.timeout(wait_s):
                 batch = await api.send(numbers, text, sender=access.sender)

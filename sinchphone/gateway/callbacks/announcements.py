@@ -19,11 +19,12 @@ import aiohttp
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.errors import MediaError
+from sinchphone.errors import INSECURE, MediaError
 from sinchphone.exchange.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.destinations.prompts import load
 from sinchphone.exchange.destinations.speech import Speech, read_sound
 from sinchphone.protocol.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml
+from sinchphone.tls import client_context, why_tls_failed
 
 MAX_FILE_BYTES: Final = 1_000_000  # Sinch Voice: media fetched from URLs
 FETCH_SECONDS: Final = 5.0
@@ -43,11 +44,14 @@ class Announcements:
         addresses: AddressPolicy,
         speech: Speech | None = None,
         *,
+        ca_file: Path | None = None,
         fetch_seconds: float = FETCH_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``addresses`` says where files may be fetched from."""
+        """``addresses`` says where files may be fetched from; ``ca_file``: authorities to be trusted beside the system's (PEM). Raises
+        ConfigError."""
         self._addresses = addresses
+        self._trust = client_context(ca_file)
         self._speech = speech or Speech()
         self._fetch_seconds = fetch_seconds
         self._http: aiohttp.ClientSession | None = None
@@ -100,7 +104,7 @@ class Announcements:
             self._http = self._addresses.session(auto_decompress=False)
         timeout = aiohttp.ClientTimeout(total=self._fetch_seconds)
         try:
-            async with self._http.get(url, allow_redirects=False, timeout=timeout) as response:
+            async with self._http.get(url, allow_redirects=False, timeout=timeout, ssl=self._trust) as response:
                 if response.status != 200:
                     raise MediaError(f"a file could not be fetched: HTTP {response.status}")
                 if "Content-Type" not in response.headers:
@@ -111,7 +115,9 @@ class Announcements:
         except TimeoutError as error:
             raise MediaError(f"a file could not be fetched within {self._fetch_seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise MediaError(f"a file could not be fetched ({type(error).__name__})") from error
+            tls = why_tls_failed(error, connecting=url.startswith("https:") and isinstance(error, aiohttp.ClientConnectorError))
+            why = f": {INSECURE}: {tls.reason}" if tls is not None else f" ({type(error).__name__})"
+            raise MediaError(f"a file could not be fetched{why}", hint=tls.hint if tls is not None else "") from error
 
 
 async def _limited(content: aiohttp.StreamReader) -> bytes:

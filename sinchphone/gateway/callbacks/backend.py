@@ -19,7 +19,7 @@ from typing import Final, Self
 import aiohttp
 from yarl import URL
 
-from sinchphone.errors import SinchphoneError
+from sinchphone.errors import INSECURE, SinchphoneError
 from sinchphone.exchange.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.callback_events import (
@@ -35,6 +35,7 @@ from sinchphone.protocol.callback_events import (
 from sinchphone.protocol.svaml import MAX_COOKIE_BYTES, Continue, Event, SetCookie, Svaml, SvamlError, cookie_bytes
 from sinchphone.protocol.svaml_reading import parse_svaml
 from sinchphone.tasks import start_task
+from sinchphone.tls import client_context, why_tls_failed
 
 ANSWER_SECONDS: Final = 5.0  # one URL's time to answer
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -68,6 +69,7 @@ class Backend:
         self._key, self._secret = application_key, secret
         self._answer_seconds = answer_seconds
         self._now = now
+        self._trust = client_context(options.ca_file)
         self._http: aiohttp.ClientSession | None = None
         self._last_events: set[asyncio.Task[None]] = set()
 
@@ -110,15 +112,16 @@ class Backend:
         The fallback is asked only where the primary can't be reached, takes too long or refuses. An answer that can't be carried out is
         an answer: it is explained, and not asked for elsewhere.
         """
-        failures: list[str] = []
+        failures: list[CallbackError] = []
         for which, url in zip(("the backend", "its fallback"), self._urls, strict=False):
             try:
                 answer = await self._post(url, body, headers)
             except CallbackError as error:
-                failures.append(f"{which} {error}")
+                failures.append(CallbackError(f"{which} {error}", hint=error.hint))
                 continue
             return _read(answer, event)
-        raise CallbackError("; ".join(failures), hint="check [backend] url and fallback, and the backend's own log")
+        hint = next((one.hint for one in failures if one.hint), "check [backend] url and fallback, and the backend's own log")
+        raise CallbackError("; ".join(map(str, failures)), hint=hint)
 
     def say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Post a DiCE; nobody waits for the answer. Where too many are under way it's dropped."""
@@ -141,7 +144,7 @@ class Backend:
             raise CallbackError("can't be asked: the exchange is closing")
         signed = sign_callback(self._key, self._secret, url.raw_path, body, write_timestamp(self._now()))
         try:
-            async with self._http.post(url, data=body, headers={**headers, **signed}, allow_redirects=False) as response:
+            async with self._http.post(url, data=body, headers={**headers, **signed}, allow_redirects=False, ssl=self._trust) as response:
                 if not 200 <= response.status <= 299:
                     raise CallbackError(_why_refused(response.status))
                 return await _limited(response.content)
@@ -150,7 +153,9 @@ class Backend:
         except TimeoutError as error:
             raise CallbackError(f"did not answer within {self._answer_seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise CallbackError(f"can't be reached ({type(error).__name__})") from error
+            tls = why_tls_failed(error, connecting=url.scheme == "https" and isinstance(error, aiohttp.ClientConnectorError))
+            why = f": {INSECURE}: {tls.reason}" if tls is not None else f" ({type(error).__name__})"
+            raise CallbackError(f"can't be reached{why}", hint=tls.hint if tls is not None else "") from error
 
 
 class BackendSession:

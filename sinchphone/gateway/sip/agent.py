@@ -84,7 +84,7 @@ class SipOptions:
     public_address: str | None = None  # an address or name by which others than this machine reach us, where that isn't ``host``
     tls_port: int | None = None  # with ``certificate``; None: the port after ``port``
     certificate: Certificate | None = None
-    ca_file: Path | None = None  # authorities of other servers' certificates (PEM); None: the system's
+    ca_files: tuple[Path, ...] = ()  # authorities of other servers' certificates (PEM), beside the system's
     realm: str = "sinchphone"
     algorithms: tuple[str, ...] = ("MD5",)  # that we challenge with, most wanted first; SHA-256 stops phones that only know MD5
     domains: frozenset[str] = frozenset()  # what we are called in URIs, besides our addresses and the realm
@@ -113,7 +113,7 @@ class SipAgent:
             port=options.port,
             certificate=options.certificate,
             tls_port=options.tls_port,
-            ca_file=options.ca_file,
+            ca_files=options.ca_files,
             public_address=options.public_address,
         )
         self._wire = Wire(transports, self._arrived, self._admits, timing=options.timing)

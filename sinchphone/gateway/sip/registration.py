@@ -93,7 +93,7 @@ class SipRegistration:
             return None
         response = answered.response
         if not response.is_success or answered.hop is None:
-            self._failed(f"{response.status} {response.reason}")
+            self._failed(f"it can't be reached: {answered.trouble}" if answered.trouble else f"{response.status} {response.reason}")
             return None
         self.is_registered = True
         self._registered(answered.hop)

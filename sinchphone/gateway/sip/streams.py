@@ -11,16 +11,18 @@ import contextlib
 import ipaddress
 import itertools
 import logging
+import os
 import ssl
 from collections import Counter, deque
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, cast
 
-from sinchphone.errors import RemoteProtocolError
+from sinchphone.errors import INSECURE, RemoteProtocolError
 from sinchphone.gateway.sip.hop import Failed, Hop, Received, TransportError
 from sinchphone.protocol.sip.framing import PONG, FramingLimits, Ping, StreamFramer
 from sinchphone.tasks import start_task
+from sinchphone.tls import why_tls_failed
 
 _HANDSHAKE_SECONDS: Final = 8.0
 _MESSAGE_SECONDS: Final = 32.0  # for the rest of a message that has begun
@@ -97,12 +99,10 @@ class StreamConnections:
         try:
             async with asyncio.timeout(self.limits.connect_seconds):
                 await loop.create_connection(lambda: stream, hop.host, hop.port, **more)
-        except ssl.SSLCertVerificationError as error:
-            stream.fail(TransportError(f"the SIP server's certificate isn't good: {error.verify_message}"))
         except TimeoutError:
-            stream.fail(TransportError("the SIP server took too long to connect"))
+            stream.fail(TransportError("it took too long to connect"))
         except OSError as error:
-            stream.fail(TransportError(f"the SIP server can't be reached: {error.strerror or 'no TLS connection'}"))
+            stream.fail(_why_not_reached(error, hop))
 
     def own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run a task that ends with the streams."""
@@ -149,6 +149,13 @@ class StreamConnections:
             stream.abort()
         if endings:
             await asyncio.wait(endings, timeout=_CLOSE_SECONDS)
+
+
+def _why_not_reached(error: OSError, hop: Hop) -> TransportError:
+    tls = why_tls_failed(error, connecting=hop.transport == "tls")
+    if tls is not None:
+        return TransportError(f"{INSECURE}: {tls.reason}", hint=tls.hint)
+    return TransportError(os.strerror(error.errno).lower() if error.errno else "no connection")
 
 
 class Stream(asyncio.Protocol):
@@ -215,8 +222,12 @@ class Stream(asyncio.Protocol):
                 self._streams.received(one, self._hop)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Over, whoever ended it."""
-        self.fail(TransportError("the connection was closed before an answer came"))
+        """Over, whoever ended it. With TLS 1.3 the other side may say only now that it doesn't want us."""
+        tls = why_tls_failed(exc) if exc is not None else None
+        if tls is not None:
+            self.fail(TransportError(f"{INSECURE}: {tls.reason}", hint=tls.hint))
+        else:
+            self.fail(TransportError("the connection was closed before an answer came"))
 
     # The streams call these.
 

@@ -24,6 +24,7 @@ from sinchphone.gateway.sip.datagrams import Datagrams
 from sinchphone.gateway.sip.hop import Failed, Hop, Received, TransportError
 from sinchphone.gateway.sip.streams import StreamConnections, StreamLimits
 from sinchphone.protocol.sip.framing import FramingLimits
+from sinchphone.tls import client_context
 
 _TRIES: Final = 20  # for a port that is free for UDP, TCP and TLS
 _QUEUE_BYTES: Final = 1024 * 1024  # of datagrams that wait to be read: a flood shouldn't crowd others out at once
@@ -38,7 +39,7 @@ class TransportOptions:
     port: int = 0
     certificate: Certificate | None = None  # listens with TLS too
     tls_port: int | None = None  # None: the port above the other one; 0: a free one
-    ca_file: Path | None = None  # the authorities of servers' certificates (PEM); None: the system's
+    ca_files: tuple[Path, ...] = ()  # the authorities of servers' certificates (PEM), beside the system's
     public_address: str | None = None  # an address or name by which others than this machine reach us, where that isn't ours
     header_bytes: int = 16 * 1024
     body_bytes: int = 48 * 1024
@@ -74,7 +75,7 @@ class SipTransports:
             connect_seconds=options.connect_seconds,
             origins={one.version: host for host in options.hosts if not (one := ipaddress.ip_address(host)).is_unspecified},
         )
-        self._streams = StreamConnections(limits, received, _trust(options.ca_file))
+        self._streams = StreamConnections(limits, received, client_context(*options.ca_files))
         self._shown = server_context(options.certificate) if options.certificate is not None else None
         self._datagrams: dict[int, Datagrams] = {}  # by family
         self._servers: list[asyncio.Server] = []
@@ -241,15 +242,6 @@ def _local_address(family: socket.AddressFamily, host: str) -> str:
         except OSError as error:
             raise TransportError("there's no way to that address") from error
         return str(probe.getsockname()[0])
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{ca_file} can't be used to trust SIP servers", hint="Give a file with certificates (PEM).") from error
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def _unable(error: OSError, hosts: tuple[str, ...], port: int) -> NetworkError:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import Final, TypeAlias, assert_never
 
-from sinchphone.errors import ForbiddenError, NetworkError, SinchphoneError
+from sinchphone.errors import INSECURE, ForbiddenError, NetworkError, SinchphoneError
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
 from sinchphone.gateway.sip.hop import Hop, Transport
 from sinchphone.gateway.sip.resolve import Resolver
@@ -179,7 +179,7 @@ class Usage:
             self.flow = self.call.heard_from = answered.hop
             self._trouble = None
         elif self._trouble is None and answered.response.status == 503:
-            self._trouble = NetworkError(f"{self.call.target.host} can't be reached over SIP")
+            self._trouble = _unreachable(self.call.target.host, answered.trouble)
         self.feed(v.GotResponse(serial, answered.response))
 
     def _rearm(self) -> None:
@@ -196,6 +196,15 @@ class Usage:
         if time.monotonic() > self._over_at + 2 * self.session.options.timing.give_up:
             return True
         return not any(self._wire.is_alive(one) for one in self._attempts.values())
+
+
+def _unreachable(host: str, why: NetworkError | None) -> NetworkError:
+    """In few words: MXP has little room for a reason."""
+    if why is None:
+        return NetworkError(f"{host} can't be reached over SIP")
+    if str(why).startswith(INSECURE):
+        return NetworkError(str(why).replace(INSECURE, f"{INSECURE} to {host}", 1), hint=why.hint)
+    return NetworkError(f"{host} can't be reached over SIP: {why}", hint=why.hint)
 
 
 def _is_elsewhere(uri: SipUri, flow: Hop) -> bool:

@@ -41,10 +41,11 @@ Admission: TypeAlias = Callable[[Request, Hop], bool]
 
 @dataclass(frozen=True, slots=True)
 class ResponseArrived:
-    """A response came. ``hop``: from where; None for one that was made here (408, 503)."""
+    """A response came. ``hop``: from where; None for one that was made here (408, 503), of which ``trouble`` says why if that is known."""
 
     response: Response
     hop: Hop | None
+    trouble: TransportError | None = None
 
 
 class Attempt:
@@ -61,6 +62,7 @@ class Attempt:
         self.key: str | None = None
         self.is_final = False
         self.is_cancelled = False
+        self._trouble: TransportError | None = None  # why the last hop didn't get it
 
     def go(self) -> None:
         """Send it to the next hop. Where none is left, that's a 503 (RFC 3261 8.1.3.1)."""
@@ -68,7 +70,8 @@ class Attempt:
             hop = self._hops.pop(0)
             try:
                 self.key = self._wire.open(self, self._wire.dress(self._plain, hop, self._user), hop)
-            except TransportError:
+            except TransportError as error:
+                self._trouble = error
                 continue
             return
         self._make(503)
@@ -87,6 +90,10 @@ class Attempt:
         self.is_final = self.is_final or not response.is_provisional
         self.answered(ResponseArrived(response, hop))
 
+    def not_taken(self, error: TransportError) -> None:
+        """The network doesn't take it; ``failed`` follows."""
+        self._trouble = error
+
     def failed(self, status: int) -> None:
         """No response: 408, or 503 where it couldn't be sent."""
         if self.is_final:
@@ -98,9 +105,8 @@ class Attempt:
 
     def _make(self, status: int) -> None:
         self.is_final = True
-        self.answered(
-            ResponseArrived(respond(replace(self._plain, headers=(("Via", "SIP/2.0/UDP invalid"), *self._plain.headers)), status), None)
-        )
+        dressed = replace(self._plain, headers=(("Via", "SIP/2.0/UDP invalid"), *self._plain.headers))
+        self.answered(ResponseArrived(respond(dressed, status), None, self._trouble))
 
 
 class Wire:
@@ -291,7 +297,7 @@ class Wire:
 
     def _transmit(self, message: Request | Response, hop: Hop, key: str) -> None:
         if isinstance(message, Request):
-            self._transports.send(bytes(message), hop, lambda _: self._unsent(key))
+            self._transports.send(bytes(message), hop, lambda error: self._unsent(key, error))
             return
         back, data = _way_back(message, hop), bytes(message)
         if hop.connection is None:
@@ -301,7 +307,9 @@ class Wire:
         again = Hop(hop.transport, hop.host, via.port or SIP_PORTS[hop.transport])
         self._transports.send(data, back, lambda _: self._transports.send(data, again, lambda _: self._unsent(key)))
 
-    def _unsent(self, key: str) -> None:
+    def _unsent(self, key: str, error: TransportError | None = None) -> None:
+        if error is not None and key in self._attempts:
+            self._attempts[key].not_taken(error)
         self._perform(self._layer.unsent(key, time.monotonic()))
 
     def _rearm(self) -> None:

@@ -1,6 +1,7 @@
 """Users with a password (PAPI v1): logs them in, which gives the ticket that registers a device."""
 
 import time
+from pathlib import Path
 
 import aiohttp
 
@@ -10,6 +11,7 @@ from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.papi.names import PapiOperation
 from sinchphone.signaling.papi.requests import PapiRequests
 from sinchphone.signaling.requests import RestRequests
+from sinchphone.signaling.transport import connector
 
 TICKET_S = 86_400  # how long a ticket is asked to be valid
 MAX_TICKET_CHARACTERS = 8192
@@ -21,10 +23,13 @@ _LOG_IN = {
 }
 
 
-async def log_in(base_url: str, application_key: str, user: Recipient, password: str) -> str:
-    """A user ticket for somebody's password. Raises AuthenticationError for a wrong one, and what ``signaling.requests`` raises."""
+async def log_in(base_url: str, application_key: str, user: Recipient, password: str, *, ca_file: Path | None = None) -> str:
+    """A user ticket for somebody's password. ``ca_file``: authorities to be trusted beside the system's.
+
+    Raises AuthenticationError for a wrong password, and what ``signaling.requests`` raises.
+    """
     body = write_json({str(user.kind): user.identity, "password": password, "expiresIn": TICKET_S})
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(connector=connector(ca_file)) as session:
         requests = PapiRequests(RestRequests(session, base_url, clock=time.time))
         try:
             return await requests.send_named(_LOG_IN[user.kind], application_key, read_ticket, body=body, identity=user.identity)

@@ -148,7 +148,9 @@ async def test_hanging_up_while_it_rings_cancels() -> None:
 async def test_nobody_there_is_a_503_or_a_408() -> None:
     async with agent() as alice:
         target = SipTarget(parse_uri("sip:bob@127.0.0.1:9;transport=tcp"))
-        assert await events_of(alice.invite(target, caller=ALICE, offer=OFFER)) == [Refused(503, "127.0.0.1 can't be reached over SIP")]
+        assert await events_of(alice.invite(target, caller=ALICE, offer=OFFER)) == [
+            Refused(503, "127.0.0.1 can't be reached over SIP: connection refused")
+        ]
         silent = asyncio.DatagramProtocol()
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: silent, local_addr=("127.0.0.1", 0))
         port = transport.get_extra_info("sockname")[1]
@@ -239,12 +241,12 @@ async def test_a_call_over_tls_to_somebody_trusted(scheme: str, tmp_path: Path) 
     tail = ";transport=tls" if scheme == "sip" else ""
     async with agent(answers, certificate=issued.certificate) as bob:
         target = SipTarget(parse_uri(f"{scheme}:bob@127.0.0.1:{bob.tls_port}{tail}"))
-        async with agent(ca_file=issued.authority, certificate=issued.certificate) as alice:
+        async with agent(ca_files=(issued.authority,), certificate=issued.certificate) as alice:
             assert await events_of(alice.invite(target, caller=ALICE, offer=OFFER)) == [
                 SipAnswered(ANSWER),
                 SipEnded("the other side hung up"),
             ]
-        async with agent(ca_file=other.authority, certificate=issued.certificate) as mallory:
+        async with agent(ca_files=(other.authority,), certificate=issued.certificate) as mallory:
             (refused,) = await events_of(mallory.invite(target, caller=ALICE, offer=OFFER))
             assert isinstance(refused, Refused)
             assert refused.status == 503

@@ -66,7 +66,7 @@ has_ipv6 = pytest.mark.skipif(not Path("/proc/net/if_inet6").exists() or not Pat
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 @pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=has_ipv6)])
 async def test_a_message_and_its_answer_go_over_every_transport(issued: Issued, transport: Transport, host: str) -> None:
-    options = {"certificate": issued.certificate, "ca_file": issued.authority, "hosts": (host,)}
+    options = {"certificate": issued.certificate, "ca_files": (issued.authority,), "hosts": (host,)}
     async with running(**options) as ada, running(**options) as bob:
         for _ in range(2):
             ada.send(PING, to(bob, transport, host))
@@ -82,7 +82,7 @@ async def test_a_message_and_its_answer_go_over_every_transport(issued: Issued, 
 
 
 async def test_udp_and_tcp_listen_at_the_same_port_and_tls_beside_it(issued: Issued) -> None:
-    async with running(certificate=issued.certificate, ca_file=issued.authority) as side:
+    async with running(certificate=issued.certificate, ca_files=(issued.authority,)) as side:
         assert side.transports.tls_port == side.transports.port + 1
         assert side.transports.address(Hop("udp", "127.0.0.9", 1)) == ("127.0.0.1", side.transports.port)
         assert side.transports.address(Hop("tls", "127.0.0.9", 1)) == ("127.0.0.1", side.transports.tls_port)
@@ -161,14 +161,14 @@ async def test_a_refusal_of_one_datagram_doesnt_cost_another() -> None:
 
 async def test_a_server_whose_certificate_isnt_trusted_hears_nothing(issued: Issued, tmp_path: Path) -> None:
     other = issue(tmp_path / "other", "127.0.0.1", datetime.datetime.now(datetime.UTC))
-    async with running(certificate=issued.certificate) as bob, running(ca_file=other.authority) as ada:
+    async with running(certificate=issued.certificate) as bob, running(ca_files=(other.authority,)) as ada:
         ada.send(PING, to(bob, "tls"))
         assert "certificate" in str(await ada.failure())
         assert bob.came.empty()
 
 
 async def test_a_certificate_for_another_name_isnt_good(issued: Issued) -> None:
-    async with running(certificate=issued.certificate) as bob, running(ca_file=issued.authority) as ada:
+    async with running(certificate=issued.certificate) as bob, running(ca_files=(issued.authority,)) as ada:
         ada.send(PING, to(bob, "tls", server_name="carrier.example"))
         assert "certificate" in str(await ada.failure())
         ada.send(PING, to(bob, "tls", server_name="localhost"))
@@ -176,7 +176,7 @@ async def test_a_certificate_for_another_name_isnt_good(issued: Issued) -> None:
 
 
 async def test_a_server_that_never_ends_the_handshake_isnt_waited_for(issued: Issued) -> None:
-    async with silent_server() as port, running(ca_file=issued.authority, connect_seconds=0.3) as ada:
+    async with silent_server() as port, running(ca_files=(issued.authority,), connect_seconds=0.3) as ada:
         ada.send(PING, Hop("tls", "127.0.0.1", port))
         assert "too long" in str(await ada.failure())
 
@@ -327,7 +327,7 @@ async def test_a_closed_agent_sends_nothing_and_leaves_nothing_open() -> None:
 
 
 async def test_closing_ends_connections_that_are_being_made(issued: Issued) -> None:
-    async with silent_server() as port, running(ca_file=issued.authority) as ada:
+    async with silent_server() as port, running(ca_files=(issued.authority,)) as ada:
         ada.send(PING, Hop("tls", "127.0.0.1", port))
         await asyncio.sleep(0.05)
         await ada.transports.close()
