@@ -22,7 +22,7 @@ from sinchphone.engine.monitor import watch
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
-from sinchphone.media.sound import Leg, Signal, Sound
+from sinchphone.media.sound import AudioLeg, Signal, Sound
 from sinchphone.protocol import call_vocabulary as v
 from sinchphone.protocol.call import CallMachine
 from sinchphone.protocol.call_states import Cause, EndedBy, State
@@ -92,7 +92,7 @@ class Call:
         self._warned: set[CallWarning] = set()
         self._ports: dict[str, MediaPort] = {}
         self._first_port: MediaPort | None = None
-        self._carried: tuple[Leg, bool] | None = None
+        self._carried: tuple[AudioLeg, bool] | None = None
         self._early = False
         self._wants_sound: str | None = None
 
@@ -311,7 +311,7 @@ class Call:
             self._carried = port.leg, self._early
             self._driver.queue(_SOUND).put(partial(self._connect_sound, port.leg, self._early))
 
-    async def _connect_sound(self, leg: Leg, early: bool) -> None:
+    async def _connect_sound(self, leg: AudioLeg, early: bool) -> None:
         await self.sound.signal(None)
         await self.sound.connect(leg, early=early)
 

@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Line(Protocol):
+class RegisteredLine(Protocol):
     """What the messages need of the registered line."""
 
     registration: Registration
@@ -79,7 +79,7 @@ class Line(Protocol):
 class Messenger:
     """The instant messages of one client. ``run`` reads what ``feed`` takes; ``undecodable`` counts what made no sense."""
 
-    def __init__(self, line: Line, user_id: str, *, tell: Callable[[ClientEvent], None], history: History | None = None) -> None:
+    def __init__(self, line: RegisteredLine, user_id: str, *, tell: Callable[[ClientEvent], None], history: History | None = None) -> None:
         self._line = line
         self._user_id = user_id
         self._tell = tell

@@ -11,7 +11,7 @@ from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
 from sinchphone.media.leg import PortLeg
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
-from sinchphone.media.sound import Leg
+from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _CrossingPort(Generic[Inner]):
         return self._events
 
     @property
-    def leg(self) -> Leg:
+    def leg(self) -> AudioLeg:
         return self._leg
 
     @property

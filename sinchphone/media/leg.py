@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # this object is made before libopus is looked for
 
 
 class PortLeg:
-    """Implements media.sound.Leg: silence and nothing until the port joins its two sides to it."""
+    """Implements media.sound.AudioLeg: silence and nothing until the port joins its two sides to it."""
 
     def __init__(self) -> None:
         self._outbound: Outbound | None = None

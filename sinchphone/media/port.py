@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
-from sinchphone.media.sound import Leg
+from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
 
 
@@ -174,7 +174,7 @@ class MediaPort(Protocol):
         """What happens, in order; ends when the port is closed. One reader."""
 
     @property
-    def leg(self) -> Leg:
+    def leg(self) -> AudioLeg:
         """The sound face."""
 
     async def stats(self) -> PortStats:

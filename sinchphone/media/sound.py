@@ -2,8 +2,8 @@
 
 ::
 
-    near sound -> Leg.send (20 ms frames, media thread)     -> the peer
-    far sound  <- Leg.pull (any number of samples, any thread) <- the peer
+    near sound -> AudioLeg.send (20 ms frames, media thread)     -> the peer
+    far sound  <- AudioLeg.pull (any number of samples, any thread) <- the peer
 """
 
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from sinchphone.audio.frame import Frame, Samples
 from sinchphone.media.options import AudioOptions
 
 
-class Leg(Protocol):
+class AudioLeg(Protocol):
     """The sound face of one leg. Neither method blocks, raises or waits."""
 
     def send(self, frame: Frame) -> None:
@@ -155,7 +155,7 @@ class Sound(Protocol):
     async def open(self) -> None:
         """Check and take what is asked for (devices, files), before the call is placed. Raises DeviceError or AudioFileError."""
 
-    async def connect(self, leg: Leg, *, early: bool = False) -> None:
+    async def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
         """The call was answered: carry sound both ways from now on. ``early``: it was not, and the peer is heard all the same (an
         announcement, a far ringing tone); silence is said until it is connected again, perhaps to another leg."""
 

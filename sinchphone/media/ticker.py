@@ -9,7 +9,7 @@ from sinchphone.audio.level import Meter
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.sound import Leg, Levels, Party, Signal, SoundEvent
+from sinchphone.media.sound import AudioLeg, Levels, Party, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class Ticker:
         self._party = party
         self._media = media
         self._clock = FrameClock(self._exchange)
-        self._leg: Leg | None = None
+        self._leg: AudioLeg | None = None
         self._muted = self._early = False
         self._near = Meter()
         self._far = Meter()
@@ -41,7 +41,7 @@ class Ticker:
     async def open(self) -> None:
         """Nothing to take."""
 
-    async def connect(self, leg: Leg, *, early: bool = False) -> None:
+    async def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
         """Carry sound between the leg and the party from now on; ``early``: the party hears, and what it says is kept back."""
         self._early = early
         await self._media.run(self._start(leg))
@@ -71,7 +71,7 @@ class Ticker:
         finally:
             self._events.end()
 
-    async def _start(self, leg: Leg) -> None:
+    async def _start(self, leg: AudioLeg) -> None:
         self._leg = leg
         self._clock.start()
 

@@ -19,7 +19,7 @@ from sinchphone.audio.frame import FRAME_SECONDS, Frame, Samples
 from sinchphone.audio.tones import Sine
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
-from sinchphone.media.sound import Leg
+from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 
@@ -30,7 +30,7 @@ PATIENCE_S = 30.0
 class TimedLeg:
     """A leg that notes when each packet has left."""
 
-    def __init__(self, leg: Leg) -> None:
+    def __init__(self, leg: AudioLeg) -> None:
         self.left_at: list[float] = []
         self._leg = leg
 

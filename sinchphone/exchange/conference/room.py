@@ -16,7 +16,7 @@ from sinchphone.audio.level import dbfs
 from sinchphone.audio.mix import Mixer
 from sinchphone.audio.tones import JOINED, LEFT, Loop, render
 from sinchphone.media.clock import FrameClock
-from sinchphone.media.sound import Leg, Levels
+from sinchphone.media.sound import AudioLeg, Levels
 
 _NOBODY: Final = ""  # says the tones of those who left
 _FULL_SCALE: Final = 32_767
@@ -51,7 +51,7 @@ class Room:
     def __init__(self) -> None:
         self._clock = FrameClock(self._tick)
         self._mixer: Mixer[str] = Mixer()
-        self._legs: dict[Seat, Leg] = {}
+        self._legs: dict[Seat, AudioLeg] = {}
         self._tones: dict[str, Samples] = {}  # what is left of each, by who says it
 
     @property
@@ -59,7 +59,7 @@ class Room:
         """Ticks that were left out after stalls."""
         return self._clock.dropped
 
-    async def join(self, seat: Seat, leg: Leg) -> None:
+    async def join(self, seat: Seat, leg: AudioLeg) -> None:
         """Carry sound between the seat and the room from now on. Those who are there hear a short tone, unless a seat only changes its
         leg."""
         if self._legs and seat not in self._legs:

@@ -12,7 +12,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_many
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.sound import Leg, Levels, Signal, SoundEvent
+from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
@@ -87,7 +87,7 @@ class SeatSound:
     async def open(self) -> None:
         """Nothing to take."""
 
-    async def connect(self, leg: Leg, *, early: bool = False) -> None:
+    async def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
         """Take the seat; before the answer nobody hears anybody."""
         if not early:
             self._joined = True

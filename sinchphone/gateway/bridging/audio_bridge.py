@@ -5,7 +5,7 @@ from contextlib import suppress
 from sinchphone.audio.frame import FRAME_SAMPLES
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.clock import FrameClock
-from sinchphone.media.sound import Leg
+from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread
 
 
@@ -15,10 +15,10 @@ class AudioBridge:
     def __init__(self, media: MediaThread) -> None:
         self._media = media
         self._clock = FrameClock(self._tick)
-        self._legs: tuple[Leg, Leg] | None = None
+        self._legs: tuple[AudioLeg, AudioLeg] | None = None
         self._fill = (True, True)
 
-    async def join(self, one: Leg, other: Leg, *, fill: tuple[bool, bool] = (True, True)) -> None:
+    async def join(self, one: AudioLeg, other: AudioLeg, *, fill: tuple[bool, bool] = (True, True)) -> None:
         """Carry sound both ways from now on. ``fill``: whether each gets silence where the other one's stream is missing, or nothing."""
         await self._media.run(self._start(one, other, fill))
 
@@ -28,7 +28,7 @@ class AudioBridge:
             with suppress(LocalProtocolError, MediaError):  # the media thread was stopped, and the clock with it
                 await self._media.run(self._stop())
 
-    async def _start(self, one: Leg, other: Leg, fill: tuple[bool, bool]) -> None:
+    async def _start(self, one: AudioLeg, other: AudioLeg, fill: tuple[bool, bool]) -> None:
         self._legs, self._fill = (one, other), fill
         self._clock.start()
 

@@ -15,7 +15,7 @@ from sinchphone.gateway.relay.local import CODECS, LocalOptions
 from sinchphone.gateway.relay.relay import MediaTransport, Side
 from sinchphone.gateway.relay.rtpengine import RtpengineRelay, RtpengineRelays
 from sinchphone.media.port import MediaPort, PortEvent, PortStats, RtpPortOptions
-from sinchphone.media.sound import Leg
+from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate, Description
 
@@ -153,7 +153,7 @@ class RtpenginePort:
         return self._port.events()
 
     @property
-    def leg(self) -> Leg:
+    def leg(self) -> AudioLeg:
         """The sound face."""
         return self._port.leg
 

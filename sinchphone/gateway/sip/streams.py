@@ -56,16 +56,16 @@ class StreamConnections:
         self.received = received
         self._trust = trust
         self._ids = itertools.count(1)
-        self._open: dict[int, Stream] = {}
-        self._made: dict[Hop, Stream] = {}
+        self._open: dict[int, StreamConnection] = {}
+        self._made: dict[Hop, StreamConnection] = {}
         self._sources: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def accept(self, context: ssl.SSLContext | None) -> "Stream":
+    def accept(self, context: ssl.SSLContext | None) -> "StreamConnection":
         """The protocol for a connection that is made to us; with a context it begins with a TLS handshake."""
-        return Stream(self, next(self._ids), None, context)
+        return StreamConnection(self, next(self._ids), None, context)
 
     def send(self, data: bytes, hop: Hop, failed: Failed | None) -> None:
         """Send over the hop's connection, or over one that leads there. Raises TransportError."""
@@ -79,15 +79,15 @@ class StreamConnections:
             stream = self._made.get(hop) or self._connect(hop)
         stream.send(data, failed)
 
-    def _connect(self, hop: Hop) -> "Stream":
+    def _connect(self, hop: Hop) -> "StreamConnection":
         if len(self._open) >= self.limits.connections:
             raise TransportError("there are too many connections")
-        stream = Stream(self, next(self._ids), hop, None)
+        stream = StreamConnection(self, next(self._ids), hop, None)
         self._open[stream.id] = self._made[hop] = stream
         self.own(self._reach(stream, hop), f"sip connect {stream.id}")
         return stream
 
-    async def _reach(self, stream: "Stream", hop: Hop) -> None:
+    async def _reach(self, stream: "StreamConnection", hop: Hop) -> None:
         """Connect within the time for it; what waits hears why, if it doesn't come to that."""
         more: dict[str, Any] = {}
         if hop.transport == "tls":
@@ -110,7 +110,7 @@ class StreamConnections:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def admit(self, stream: "Stream", source: str) -> bool:
+    def admit(self, stream: "StreamConnection", source: str) -> bool:
         """Whether one more connection from there is taken."""
         if self._closed or len(self._open) >= self.limits.connections or self._sources[source] >= self.limits.per_source:
             return False
@@ -118,7 +118,7 @@ class StreamConnections:
         self._open[stream.id] = stream
         return True
 
-    def forget(self, stream: "Stream", source: str | None) -> None:
+    def forget(self, stream: "StreamConnection", source: str | None) -> None:
         """A connection is over."""
         if self._open.pop(stream.id, None) is not None and source is not None:
             self._sources[source] -= 1
@@ -158,7 +158,7 @@ def _why_not_reached(error: OSError, hop: Hop) -> TransportError:
     return TransportError(os.strerror(error.errno).lower() if error.errno else "no connection")
 
 
-class Stream(asyncio.Protocol):
+class StreamConnection(asyncio.Protocol):
     """One connection. ``key`` is the hop that we made it for; None where it was made to us."""
 
     def __init__(self, streams: StreamConnections, id_: int, key: Hop | None, context: ssl.SSLContext | None) -> None:

@@ -3,8 +3,8 @@
 ::
 
     microphone's thread: capture() -> ring -> voice ─┐
-    files, tone, silence: every tick ────────────────┴> mute -> meter -> recording -> Leg.send      (media loop)
-    loudspeaker's thread: render() <- Leg.pull, or a signal
+    files, tone, silence: every tick ────────────────┴> mute -> meter -> recording -> AudioLeg.send      (media loop)
+    loudspeaker's thread: render() <- AudioLeg.pull, or a signal
                               └-> ring -> meter -> recording                               (media loop)
 
 Whoever has a clock drives: each device its own direction, and ``tick``, called every 20 ms, every direction that has no
@@ -26,7 +26,7 @@ from sinchphone.audio.level import Meter
 from sinchphone.audio.mix import added
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.media.local_audio.voice import VoiceProcessing
-from sinchphone.media.sound import Leg, Levels
+from sinchphone.media.sound import AudioLeg, Levels
 
 MICROPHONE_STALL_SECONDS: Final = 0.060  # devices give blocks of up to 30 ms at a time
 LOUDSPEAKER_STALL_SECONDS: Final = 0.200
@@ -34,7 +34,7 @@ _CAPTURE_BLOCKS: Final = 10  # 100 ms: what the media loop may be late without a
 _HEARD_BLOCKS: Final = 200
 
 
-class Source(Protocol):
+class SampleSource(Protocol):
     """A sound without end."""
 
     def pull(self, samples: int) -> Samples:
@@ -58,14 +58,14 @@ class AudioIo:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.muted = False
-        self.signal: Source | None = None  # what the person hears in place of the far sound
-        self.over: Source | None = None  # what the person hears together with it
+        self.signal: SampleSource | None = None  # what the person hears in place of the far sound
+        self.over: SampleSource | None = None  # what the person hears together with it
         self._wake = wake
         self._near = near
         self._recorder = recorder
         self._hears = hears
         self._clock = clock
-        self._leg: Leg | None = None
+        self._leg: AudioLeg | None = None
         self._talks = False  # the call was answered: what is said here is sent and recorded
         self._pulling = threading.Lock()  # a stalled loudspeaker may come back while a tick pulls in its place
         self.has_microphone = False  # one is open, whether it gives anything or not
@@ -84,7 +84,7 @@ class AudioIo:
         near = self._near_listener.activity if listens else None
         return Levels(self._near_meter.dbfs, self._far_meter.dbfs, near, self._far_listener.activity)
 
-    def connect(self, leg: Leg, *, early: bool = False) -> None:
+    def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
         """Carry sound from now on, and begin the recording; ``early``: only hear. In the media loop, like ``tick`` and ``disconnect``."""
         self._captured.clear()
         if self._recorder is not None and not early and not self._talks:

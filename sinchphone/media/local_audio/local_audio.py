@@ -26,7 +26,7 @@ from sinchphone.media.local_audio.streams import Streams
 from sinchphone.media.local_audio.upkeep import Upkeep
 from sinchphone.media.local_audio.voice import make_voice
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.sound import Leg, Levels, Signal, SoundEvent, SoundOptions
+from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent, SoundOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.tasks import start_task
 
@@ -72,7 +72,7 @@ class LocalAudio:
             await self.close()
             raise
 
-    async def connect(self, leg: Leg, *, early: bool = False) -> None:
+    async def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
         """The call was answered: signals end, sound goes both ways, files begin, the recording runs. ``early``: the loudspeaker only.
 
         Until a device sounds, and in place of one that can't be opened now (a SoundWarning), the clock drives."""
@@ -144,7 +144,7 @@ class LocalAudio:
         hertz = self._options.tone_hz
         return Sine(hertz).pull if hertz is not None else None
 
-    async def _start(self, leg: Leg, early: bool) -> None:
+    async def _start(self, leg: AudioLeg, early: bool) -> None:
         self._audio_io.connect(leg, early=early)
         self._clock.start()
 

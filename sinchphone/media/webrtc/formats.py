@@ -18,7 +18,7 @@ _RED: Final = "red/48000/2"  # of Opus, as browsers write it
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class OfferedCodec:
     """One codec that the peer takes, under its number for it."""
 
     payload_type: int
@@ -38,7 +38,7 @@ class Redundancy:
 class Formats:
     """What a peer takes, most wanted first."""
 
-    sounds: tuple[Sound, ...]
+    sounds: tuple[OfferedCodec, ...]
     events: tuple[EventFormat, ...]
     reds: tuple[Redundancy, ...] = ()
     nacks: frozenset[str] = frozenset()  # payload types whose packets may be asked for, "*" for all
@@ -60,12 +60,12 @@ def read_formats(payload_types: Sequence[str], rtpmaps: Sequence[str], fmtps: Se
         elif (encoding or "").lower() == _RED:
             reds.append(Redundancy(int(number), frozenset(filter(None, parameters.get(number, "").strip().split("/")))))
         elif codec is not None:
-            sounds.append(Sound(int(number), codec, parameters.get(number, "")))
+            sounds.append(OfferedCodec(int(number), codec, parameters.get(number, "")))
     nacks = frozenset(number for number, _, kind in (line.partition(" ") for line in feedbacks) if kind.strip() == "nack")
     return Formats(tuple(sounds), tuple(events), tuple(reds), nacks)
 
 
-def choose(formats: Formats, codecs: Sequence[str], prefer: str | None = None) -> Sound:
+def choose(formats: Formats, codecs: Sequence[str], prefer: str | None = None) -> OfferedCodec:
     """The first that is among ``codecs``, or ``prefer`` where it's both sides'. Raises MediaError where there is none."""
     common = [sound for sound in formats.sounds if sound.codec.name in codecs]
     for sound in common:
@@ -83,19 +83,19 @@ def event_for(codec: CodecFormat, formats: Formats) -> EventFormat | None:
     return next(iter(same or formats.events), None)
 
 
-def red_for(sound: Sound, formats: Formats) -> int | None:
+def red_for(sound: OfferedCodec, formats: Formats) -> int | None:
     """The payload type of copies of ``sound``: of Opus only, which needs the same clock rate."""
     if sound.codec != OPUS:
         return None
     return next((red.payload_type for red in formats.reds if red.of <= {str(sound.payload_type)}), None)
 
 
-def may_ask(sound: Sound, formats: Formats) -> bool:
+def may_ask(sound: OfferedCodec, formats: Formats) -> bool:
     """Whether packets of ``sound`` that got lost may be asked for (RFC 4585 4.2)."""
     return sound.codec == OPUS and not formats.nacks.isdisjoint(("*", str(sound.payload_type)))
 
 
-def agree(sound: Sound, formats: Formats, offered: Sequence[str] = ()) -> Agreement:
+def agree(sound: OfferedCodec, formats: Formats, offered: Sequence[str] = ()) -> Agreement:
     """What is agreed on where ``sound`` is taken. ``offered``: the codecs of our offer, whose numbers may come then."""
     event = event_for(sound.codec, formats)
     receives = {sound.payload_type: sound.codec}  # some send with their own number for what we numbered otherwise
@@ -111,18 +111,18 @@ def agree(sound: Sound, formats: Formats, offered: Sequence[str] = ()) -> Agreem
 
 def offered_lines(codecs: Sequence[str]) -> tuple[str, list[str]]:
     """The numbers for the ``m=`` line of our offer, and its attributes."""
-    sounds = [Sound(CODECS[name].payload_type, CODECS[name]) for name in codecs]
+    sounds = [OfferedCodec(CODECS[name].payload_type, CODECS[name]) for name in codecs]
     rates = sorted({sound.codec.clock_rate for sound in sounds}, reverse=True)
     return _lines(sounds, [EventFormat(OUR_EVENTS[rate], rate) for rate in rates], OUR_RED if OPUS.name in codecs else None, nack=True)
 
 
-def answered_lines(sound: Sound, formats: Formats) -> tuple[str, list[str]]:
+def answered_lines(sound: OfferedCodec, formats: Formats) -> tuple[str, list[str]]:
     """The same for our answer to an offer of ``formats``, which takes one codec."""
     event = event_for(sound.codec, formats)
     return _lines([sound], [] if event is None else [event], red_for(sound, formats), nack=may_ask(sound, formats))
 
 
-def _lines(sounds: Sequence[Sound], events: Sequence[EventFormat], red: int | None, *, nack: bool) -> tuple[str, list[str]]:
+def _lines(sounds: Sequence[OfferedCodec], events: Sequence[EventFormat], red: int | None, *, nack: bool) -> tuple[str, list[str]]:
     lines = []
     for sound in sounds:
         number, codec = sound.payload_type, sound.codec

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.errors import MediaError
-from sinchphone.media.webrtc.formats import Formats, Sound, answered_lines, choose, offered_lines, read_formats
+from sinchphone.media.webrtc.formats import Formats, OfferedCodec, answered_lines, choose, offered_lines, read_formats
 from sinchphone.protocol.sdp import DIRECTIONS, MAX_SDP_BYTES, MAX_SECTIONS, Block, attributes_of, read_blocks, write_blocks
 
 MAX_CANDIDATES: Final = 64  # a phone with Wi-Fi, mobile data and a VPN trickles about 20
@@ -63,7 +63,7 @@ class RemoteAudio:
     setup: str  # actpass, active, passive, or empty where it isn't said: active in an offer, passive in an answer (RFC 4145 4)
     direction: str
     formats: Formats  # that the peer takes
-    sound: Sound  # the one of them that is taken
+    sound: OfferedCodec  # the one of them that is taken
     candidates: tuple[str, ...]
     complete: bool  # no candidates will be trickled
     sections: tuple[MediaSection, ...]
@@ -168,7 +168,7 @@ def _section(block: Block) -> MediaSection:
 
 
 def _read_audio(
-    index: int, section: MediaSection, session: MediaSection, sections: tuple[MediaSection, ...], formats: Formats, sound: Sound
+    index: int, section: MediaSection, session: MediaSection, sections: tuple[MediaSection, ...], formats: Formats, sound: OfferedCodec
 ) -> RemoteAudio:
     mid = _token(section.first("mid"))
     ufrag, password = (_either(section, session, name) for name in ("ice-ufrag", "ice-pwd"))
