@@ -7,7 +7,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from sinchphone.cli.endings import Ending, Order
 from sinchphone.cli.exits import ExitCode
@@ -54,8 +54,10 @@ class Outcomes:
                 self._recorded, self._record_failure = path, failure
             case s.PipeEnded(_, outward, count, failure):
                 self._piped[RequestKind.PIPE_OUT if outward else RequestKind.PIPE_IN] = count, failure
-            case _:
+            case s.PlayStarted() | s.RecordStarted() | s.DevicesChanged() | s.SoundWarning():
                 pass
+            case _:
+                assert_never(event)
 
     def digits_over(self, failure: str | None) -> None:
         """The digits were sent, or refused."""

@@ -15,7 +15,7 @@ import os
 import secrets
 import time
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, assert_never
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.delivery import Caller
@@ -62,8 +62,10 @@ class CallEnds:
             case Method.JOINED if not self.is_answered:
                 self.winner = _winner(message)
                 self.is_answered = self.winner is not None and _device(self.winner.instance_id) in self._devices
-            case _:
+            case Method.JOINED | Method.INVITE | Method.ACK | Method.JOIN | Method.UPDATE | Method.PEER_EVENT | Method.UNDEFINED:
                 pass
+            case _:
+                assert_never(message.method)
 
     def _lose(self, device: str) -> None:
         self._devices.discard(device)

@@ -8,14 +8,26 @@
 
 from collections import defaultdict
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.rooms import Participant, Rooms
 from sinchphone.gateway.bridging.audio_bridge import AudioBridge
 from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import Candidates, LocalEnd, offered_anew, renewed
-from sinchphone.gateway.legs.leg import DigitPressed, Leg, LegEvent, OutgoingLeg, Reoffered, Trickled
+from sinchphone.gateway.legs.leg import (
+    Answered,
+    BranchRings,
+    DigitPressed,
+    Early,
+    Gone,
+    Leg,
+    LegEvent,
+    OutgoingLeg,
+    Reoffered,
+    Ringing,
+    Trickled,
+)
 from sinchphone.gateway.legs.reasons import failure_of_error
 from sinchphone.gateway.relay.relay import BranchCandidate, MediaTransport, Relay, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.gateway.relay.terminations import RenewablePort
@@ -112,8 +124,10 @@ class RelayBridge:
                 await self._renew(side, leg, sdp)
             case DigitPressed(digit, duration_ms):
                 await self._pass_digit(side, digit, duration_ms)
-            case _:
+            case Ringing() | BranchRings() | Early() | Answered() | Gone():  # the call's, not its media's
                 pass
+            case _:
+                assert_never(event)
 
     async def _renew(self, side: Side, leg: Leg, sdp: str | None) -> None:
         """The other side isn't asked: hold is between a phone and us."""
@@ -232,8 +246,10 @@ class LocalBridge:
                 await self._renew(sdp)
             case DigitPressed(digit, duration_ms):
                 await self._pass_back(media.PortDigitHeard(digit, duration_ms))
-            case _:
+            case Ringing() | BranchRings() | Early() | Answered() | Gone():
                 pass
+            case _:
+                assert_never(event)
 
     async def dtmf(self, digits: str) -> None:
         """As telephone-events."""

@@ -3,13 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Final
+from typing import Final, assert_never
 
 from sinchphone.audio.frame import Frame
 from sinchphone.audio.tones import signal_source
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.bridging.lifetime import CallLifetime
-from sinchphone.gateway.legs.leg import Answered, DigitPressed, IncomingLeg, Leg, LegEvent, Reoffered, Trickled
+from sinchphone.gateway.legs.leg import (
+    Answered,
+    BranchRings,
+    DigitPressed,
+    Early,
+    Gone,
+    IncomingLeg,
+    Leg,
+    LegEvent,
+    Reoffered,
+    Ringing,
+    Trickled,
+)
 from sinchphone.gateway.legs.reasons import failure_of_error
 from sinchphone.gateway.relay.description import with_candidates
 from sinchphone.gateway.relay.ends import GATHER_SECONDS
@@ -131,8 +143,10 @@ class LocalEnd:
                 await self._renew(sdp)
             case DigitPressed(digit, duration_ms):
                 self._note_digit(media.PortDigitHeard(digit, duration_ms))
-            case _:
+            case Answered() | Ringing() | BranchRings() | Early() | Gone():  # the call's, not its media's
                 pass
+            case _:
+                assert_never(event)
 
     async def _renew(self, sdp: str | None) -> None:
         try:
