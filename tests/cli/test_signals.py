@@ -15,7 +15,6 @@ import pytest
 LIMIT = 60.0
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 143}
 PROGRAM = "import os, sys; os.write(int(sys.argv.pop(1)), b'.'); from sinchphone.cli.main import main; main()"
-pytestmark = pytest.mark.flaky(reruns=1)  # processes in real time
 
 
 class Run:

@@ -16,7 +16,6 @@ import pytest
 
 CALL = f"{sys.executable} -m sinchphone call echo --no-audio"
 PATIENCE_S = 60.0
-pytestmark = pytest.mark.flaky(reruns=1)  # in real time: a stall of the machine is no fault of the program
 
 
 class Terminal:

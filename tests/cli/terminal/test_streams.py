@@ -17,7 +17,6 @@ import pytest
 from sinchphone.cli.terminal.event_schema import schema_text
 
 LIMIT = 60.0
-pytestmark = pytest.mark.flaky(reruns=1)  # processes in real time
 
 WRITING = """
 import os, sys
