@@ -25,6 +25,7 @@ from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
 from sinchphone.exchange.destinations.attendants import Attendants
+from sinchphone.exchange.destinations.configuration_api import ConfigurationRoutes
 from sinchphone.exchange.destinations.gateway import Gateway, GatewayFactory, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.directory import Directory
@@ -228,6 +229,8 @@ class Exchange:
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
         if self.rooms is not None:
             ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+        if self._gateway is not None:
+            ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         return application
 
     @web.middleware

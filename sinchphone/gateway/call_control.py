@@ -92,7 +92,7 @@ class CallControl:
         await B2buaCall(self._context, leg, call, application, self._session(leg, application, user)).run()
 
     def _session(self, leg: IncomingLeg, application: str, user: str | None) -> BackendSession | None:
-        backend = self._context.backends.get(application)
+        backend = self._context.backends.of(application)
         return backend.session(CallFacts(call_id=leg.id, application_key=application, user=user)) if backend is not None else None
 
 

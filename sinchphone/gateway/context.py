@@ -1,11 +1,10 @@
 """What all calls of a gateway use: complete when it is made, and nothing in it is replaced."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.gateway.callbacks.announcements import Announcements
-from sinchphone.gateway.callbacks.backend import Backend
+from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.legs.outgoing import OutgoingLegs
 from sinchphone.gateway.media_backends import MediaBackends
 from sinchphone.gateway.routing.routing import Routes
@@ -15,7 +14,7 @@ from sinchphone.media.thread import MediaThread
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayContext:
-    """``backends`` is by application key; ``default_application`` is the one that SIP callers belong to."""
+    """``default_application`` is the one that SIP callers belong to."""
 
     media: MediaThread
     media_backends: MediaBackends
@@ -24,5 +23,5 @@ class GatewayContext:
     routes: Routes
     legs: OutgoingLegs
     announcements: Announcements
-    backends: Mapping[str, Backend]
+    backends: Backends
     default_application: str

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Answerer
-from sinchphone.exchange.destinations.gateway import GatewayParts
+from sinchphone.exchange.destinations.gateway import CallbackUrls, GatewayParts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found
@@ -47,6 +47,7 @@ class Gateway:
         self._calls = calls
         self._runtime = runtime
         self._routes = runtime.context.routes
+        self._backends = runtime.context.backends
 
     @property
     def sip_address(self) -> str | None:
@@ -57,6 +58,14 @@ class Gateway:
     def sip_tls_address(self) -> str | None:
         """Where phones register over TLS."""
         return self._runtime.sip_tls_address
+
+    def callback_urls(self, application: str) -> CallbackUrls:
+        """Where the events of an application's calls are posted."""
+        return self._backends.urls(application)
+
+    def set_callback_urls(self, application: str, urls: CallbackUrls) -> None:
+        """From now on they're posted there. Raises ConfigError for what is no URL."""
+        self._backends.set_urls(application, urls)
 
     async def close(self) -> None:
         """Free everything; users' calls are over by then. May be called twice."""
@@ -70,7 +79,7 @@ class Gateway:
             dialled=Dialled(request.domain, request.identity),
             headers=request.headers,
         )
-        if self._options.backend is None and self._is_the_exchanges(application, call):
+        if self._backends.of(application.key) is None and self._is_the_exchanges(application, call):
             return None
         return self._runtime.answer
 

@@ -19,7 +19,7 @@ from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.gateway.call_control import CallControl
 from sinchphone.gateway.callbacks.announcements import Announcements
-from sinchphone.gateway.callbacks.backend import Backend
+from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.outgoing import OutgoingLegs
 from sinchphone.gateway.media_backends import MediaBackends
@@ -32,7 +32,6 @@ from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.gateway.trunk.trunk_registration import TrunkRegistration
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.auth import decode_secret
 
 
 class GatewayRuntime:
@@ -89,7 +88,9 @@ async def open_runtime(
         await media_backends.start()
         announcements = Announcements(addresses, ca_file=options.backend.ca_file if options.backend is not None else None)
         stack.push_async_callback(announcements.close)
-        backends = await _opened_backends(options, applications, addresses, stack)
+        backends = Backends(options.backend, applications, addresses)
+        stack.push_async_callback(backends.close)
+        await backends.open()
         trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None
         registrar = Registrar(options.sip.users if options.sip is not None else {})
         agents = SipAgents(options.sip, trunk, registrar, take, certificate)
@@ -110,17 +111,6 @@ async def open_runtime(
         control = CallControl(context)
         ready.set_result(control)
         return GatewayRuntime(context, control, agents, stack.pop_all())
-
-
-async def _opened_backends(
-    options: GatewayOptions, applications: Mapping[str, str], addresses: AddressPolicy, stack: AsyncExitStack
-) -> dict[str, Backend]:
-    if options.backend is None:
-        return {}
-    backends = {key: Backend(options.backend, key, decode_secret(secret), addresses) for key, secret in applications.items()}
-    for backend in backends.values():
-        await stack.enter_async_context(backend)
-    return backends
 
 
 def _keep_trunk(trunk: Trunk, listening: SipSide | None, stack: AsyncExitStack) -> TrunkAddresses:

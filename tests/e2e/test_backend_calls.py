@@ -1,6 +1,7 @@
 """A developer's backend decides about calls: ICE, ACE and DiCE over HTTP, with the sound that follows."""
 
 import asyncio
+import base64
 import json
 import wave
 from collections.abc import AsyncIterator
@@ -9,12 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 from aiohttp import web
 
 from sinchphone.audio.frame import RATE
 from sinchphone.engine.call import DigitHeard
+from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
 from sinchphone.gateway.options import BackendOptions, GatewayOptions
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
@@ -97,6 +100,31 @@ async def town(tmp_path_factory: Any, media: MediaThread, lines: Any, backend: B
     async with exchange_of(tmp_path_factory, media, backend.url) as local:
         yield type(lines)(local, media, lines.stack)
         await lines.stack.aclose()
+
+
+async def test_a_backend_that_is_set_while_the_exchange_runs_is_asked_from_then_on(
+    tmp_path: Path, media: MediaThread, lines: Any, steps: Any, backend: Backend
+) -> None:
+    async with Local(tmp_path, port=0, media=media) as local:
+        town = type(lines)(local, media, lines.stack)
+        alice, bob = await town.phone("alice"), await town.phone("bob")
+        assert (await steps.end_of(await alice.call_user("robert"))).cause is Cause.FAILURE
+        await set_backend(await local.open(), local_credentials(tmp_path), backend.url)
+        backend.answers["ice"] = action("connectMxp", destination=BOB)
+        call = await alice.call_user("robert")
+        await (await steps.next_call(bob)).decline()
+        assert (await steps.end_of(call)).cause is Cause.DENIED
+        assert (await backend.heard("ice"))["to"]["endpoint"] == "robert"
+        await lines.stack.aclose()
+
+
+async def set_backend(exchange: str, application: ApplicationCredentials, url: str) -> None:
+    """What a developer's program does (Sinch Voice REST, applications)."""
+    path = f"{exchange}/v1/configuration/callbacks/applications/{application.key}"
+    credentials = base64.b64encode(f"{application.key}:{application.secret}".encode()).decode()
+    async with aiohttp.ClientSession(headers={"Authorization": f"Basic {credentials}"}) as session:
+        answer = await session.post(path, json={"url": {"primary": url}})
+        assert answer.status == 200
 
 
 async def test_a_users_call_to_a_user_is_connected_by_the_backend(town: Any, steps: Any, backend: Backend) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.errors import MediaError
 from sinchphone.exchange.calls.line import Answerer, CallLine
-from sinchphone.exchange.destinations.gateway import GatewayOnDemand, GatewayParts
+from sinchphone.exchange.destinations.gateway import CallbackUrls, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.jsep import Description
@@ -28,6 +28,12 @@ class Gateway:
 
     async def find(self, application: Application, request: CallRequest) -> Answerer | None:
         return answer
+
+    def callback_urls(self, application: str) -> CallbackUrls:
+        return CallbackUrls("", "")
+
+    def set_callback_urls(self, application: str, urls: CallbackUrls) -> None:
+        """Nobody is called back here."""
 
     async def close(self) -> None:
         self.closed += 1

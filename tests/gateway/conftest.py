@@ -10,8 +10,10 @@ from typing import Any, cast
 import pytest
 
 from sinchphone.errors import MediaError
+from sinchphone.exchange.address_policy import AddressPolicy
 from sinchphone.gateway.bridging.b2bua import B2buaCall
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
+from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, LegEvent
 from sinchphone.gateway.legs.reasons import CallEnding
@@ -233,7 +235,7 @@ class Call:
             routes=cast(Any, Routes()),
             legs=made,
             announcements=nobody,
-            backends={},
+            backends=Backends(None, {}, AddressPolicy(listens_on="127.0.0.1")),
             default_application="acme",
         )
         dialling = Dialling(source=Source.PHONE, caller=self.caller.caller, dialled=self.caller.dialled)

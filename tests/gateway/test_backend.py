@@ -2,6 +2,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from aiohttp import web
 
 from sinchphone.exchange.address_policy import AddressPolicy
+from sinchphone.exchange.destinations.gateway import CallbackUrls
 from sinchphone.gateway.callbacks.backend import MAX_ANSWER_BYTES, Backend, CallbackError
+from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.auth import verify_request
 from sinchphone.protocol.callback_events import (
@@ -108,6 +111,21 @@ async def test_a_backend_that_the_operator_names_is_asked_wherever_the_exchange_
     options = BackendOptions(served.url.replace("127.0.0.1", "localhost"), served.url)
     async with Backend(options, "acme", SECRET, AddressPolicy(listens_on="0.0.0.0")) as backend:
         assert (await backend.session(FACTS).incoming(INCOMING)).action == ConnectMxp("ada")
+
+
+async def test_attack_a_url_that_is_set_later_leads_no_further_inside_than_the_exchange_lets(developer: Any) -> None:
+    served = await developer()
+    secrets = {"acme": base64.b64encode(SECRET).decode()}
+    for listens_on, asked in (("0.0.0.0", False), ("127.0.0.1", True)):
+        backends = Backends(None, secrets, AddressPolicy(listens_on=listens_on))
+        await backends.open()
+        backends.set_urls("acme", CallbackUrls(served.url.replace("127.0.0.1", "localhost"), served.url))
+        backend = backends.of("acme")
+        assert backend is not None
+        with nullcontext() if asked else pytest.raises(CallbackError, match="private network"):
+            await backend.session(FACTS).incoming(INCOMING)
+        assert bool(served.told) is asked
+        await backends.close()
 
 
 async def test_attack_a_backend_at_a_metadata_address_is_not_asked() -> None:

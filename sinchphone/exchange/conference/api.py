@@ -13,11 +13,11 @@ from aiohttp import web
 
 from sinchphone.exchange.conference.rooms import ParticipantStatus, Rooms
 from sinchphone.exchange.directory.devices import Application
-from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
+from sinchphone.exchange.directory.received import receive
+from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.refusals import RefusedError, invalid
-from sinchphone.exchange.request_bodies import read_body
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.wire import TIMESTAMP_HEADER, ErrorCode
+from sinchphone.signaling.wire import ErrorCode
 
 API_ROOT: Final = "/calling/v1"
 _CONFERENCE: Final = f"{API_ROOT}/conferences/id/{{conference}}"
@@ -51,18 +51,13 @@ class ConferenceRoutes:
         """``once``: a signed request isn't served twice."""
 
         async def answer(request: web.Request) -> web.Response:
-            received, now = await self._receive(request), time.time()
+            received, now = await receive(request, self._body_bytes), time.time()
             application = self._verifier.backend(received, now, once=once)
             named = request.match_info
             body = await serve(application, named["conference"], named.get("call", ""), received.body)
             return web.Response(body=body, content_type="application/json")
 
         return answer
-
-    async def _receive(self, request: web.Request) -> ReceivedRequest:
-        headers, body = request.headers, await read_body(request, self._body_bytes)
-        content_type, stamp = headers.get("Content-Type", ""), headers.get(TIMESTAMP_HEADER, "")
-        return ReceivedRequest(request.method, request.rel_url.raw_path, body, content_type, stamp, headers.get("Authorization"))
 
     async def _list(self, application: Application, conference: str, call: str, body: bytes) -> bytes:
         there = self._rooms.participants(application.key, conference)

@@ -37,6 +37,14 @@ class GatewayParts:
     addresses: AddressPolicy
 
 
+@dataclass(frozen=True, slots=True)
+class CallbackUrls:
+    """Where the events of an application's calls are posted; empty texts where nowhere. ``fallback`` is asked where ``primary`` fails."""
+
+    primary: str
+    fallback: str
+
+
 class Gateway(Destinations, Protocol):
     """Joins calls to the telephone network. ``close`` it after the last call."""
 
@@ -47,6 +55,12 @@ class Gateway(Destinations, Protocol):
     @property
     def sip_tls_address(self) -> str | None:
         """Where phones register over TLS."""
+
+    def callback_urls(self, application: str) -> CallbackUrls:
+        """Where the events of its calls are posted. ``application``: the key of one that is there."""
+
+    def set_callback_urls(self, application: str, urls: CallbackUrls) -> None:
+        """From now on they're posted there, for as long as the exchange runs. Raises ConfigError for what is no URL."""
 
     async def close(self) -> None:
         """Free everything; calls are over by then. May be called twice."""
@@ -88,11 +102,15 @@ class GatewayOnDemand:
         if gateway is None:
             if not self._factory.takes(request):
                 return None
-            try:
-                gateway = await self.load()
-            except (ConfigError, NetworkError, MediaError) as error:
-                raise RefusedError(503, ErrorCode.INTERNAL, f"there is no gateway: {error}") from error
+            gateway = await self.ready()
         return await gateway.find(application, request)
+
+    async def ready(self) -> Gateway:
+        """The gateway for a request, made now if need be. Raises RefusedError where it can't be made."""
+        try:
+            return await self.load()
+        except (ConfigError, NetworkError, MediaError) as error:
+            raise RefusedError(503, ErrorCode.INTERNAL, f"there is no gateway: {error}") from error
 
     async def load(self) -> Gateway:
         """The gateway, made now if need be; one that couldn't be made is tried again. Raises ConfigError, NetworkError, MediaError, and

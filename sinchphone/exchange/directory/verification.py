@@ -3,11 +3,12 @@
 import base64
 import hmac
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sinchphone.errors import AuthenticationError, RemoteProtocolError
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.directory.received import ReceivedRequest
 from sinchphone.exchange.directory.replay import Served
 from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.refusals import forbidden, too_many, unauthorized
@@ -19,18 +20,6 @@ MAX_REQUESTS = 200  # that a device may send at once
 REQUESTS_A_SECOND = 20.0  # and later
 
 _ISSUER = "//rtc.sinch.com/applications/"
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedRequest:
-    """What a signature covers and what says who signed, exactly as it came. ``path`` is percent-encoded, without the query."""
-
-    method: str
-    path: str
-    body: bytes = field(repr=False)
-    content_type: str
-    timestamp: str
-    authorization: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,12 @@ from aiohttp import web
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.devices import Device
 from sinchphone.exchange.directory.directory import Directory, check_limit
-from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
+from sinchphone.exchange.directory.received import ReceivedRequest, receive
+from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.origin import origin_of
 from sinchphone.exchange.refusals import forbidden, not_found, unauthorized
-from sinchphone.exchange.request_bodies import read_body, unpack
+from sinchphone.exchange.request_bodies import unpack
 from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.calls import read_call_request, read_push, write_ice_servers, write_placement
@@ -32,7 +33,7 @@ from sinchphone.signaling.ocra.registration import (
     write_created,
     write_prolonged,
 )
-from sinchphone.signaling.wire import TIMESTAMP_HEADER, Auth, ErrorCode
+from sinchphone.signaling.wire import Auth, ErrorCode
 
 FEATURES = {"CallReport.IncludeMxpEventLog": False, "WebRtc.UseTurn": False}
 
@@ -76,7 +77,7 @@ class OcraRoutes:
         """The route of an operation that devices sign."""
 
         async def answer(request: web.Request) -> web.Response:
-            received = await self._receive(request)
+            received = await receive(request, self._options.body_bytes)
             user_id, instance_id = request.match_info["user"], request.match_info["instance"]
             once, now = operation in _ONCE, time.time()
             device = self._verifier.device(received, user_id, instance_id, now, once=once)
@@ -85,22 +86,11 @@ class OcraRoutes:
 
         return answer
 
-    async def _receive(self, request: web.Request) -> ReceivedRequest:
-        headers = request.headers
-        return ReceivedRequest(
-            request.method,
-            request.rel_url.raw_path,
-            await read_body(request, self._options.body_bytes),
-            headers.get("Content-Type", ""),
-            headers.get(TIMESTAMP_HEADER, ""),
-            headers.get("Authorization"),
-        )
-
     def _content(self, request: web.Request, received: ReceivedRequest) -> bytes:
         return unpack(received.body, request.headers.get("Content-Encoding", ""), self._options.body_bytes)
 
     async def _create_instance(self, request: web.Request) -> web.Response:
-        received, now = await self._receive(request), time.time()
+        received, now = await receive(request, self._options.body_bytes), time.time()
         asked = read_instance_request(self._content(request, received))
         registrant = self._verifier.registrant(received, asked.user_id, now)
         expire_at = _earliest(registrant.instance_expires_at, asked.expire_at)
@@ -111,7 +101,7 @@ class OcraRoutes:
         return _answer(OcraOperation.CREATE_INSTANCE, write_created(instance, configuration, device.capabilities, device.software))
 
     async def _prolong_instance(self, request: web.Request) -> web.Response:
-        received, now = await self._receive(request), time.time()
+        received, now = await receive(request, self._options.body_bytes), time.time()
         user_id = request.match_info["user"]
         registrant = self._verifier.registrant(received, user_id, now)
         device = self._directory.device(request.match_info["instance"])

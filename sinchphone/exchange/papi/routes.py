@@ -17,20 +17,20 @@ from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.accounts import Account, Accounts
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
-from sinchphone.exchange.directory.verification import ReceivedRequest, Verifier
+from sinchphone.exchange.directory.received import receive
+from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi import bodies
 from sinchphone.exchange.pubsub.origin import bare, origin_of
 from sinchphone.exchange.refusals import not_found, too_many
-from sinchphone.exchange.request_bodies import read_body
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.papi.names import API_ROOT, OPERATIONS, PapiOperation
 from sinchphone.signaling.transports import read_message_counts, read_recipients, write_transport
-from sinchphone.signaling.wire import TIMESTAMP_HEADER, Auth
+from sinchphone.signaling.wire import Auth
 
 _TICKET_SECONDS = 86_400.0  # of a user who was made just now
 _ONCE = frozenset(
@@ -117,7 +117,7 @@ class PapiRoutes:
 
     def _route(self, operation: PapiOperation, serve: _Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
-            received, now = await self._receive(request), time.time()
+            received, now = await receive(request, self._options.body_bytes), time.time()
             auth = OPERATIONS[operation].auth
             named = (received.authorization or "").strip().lower().startswith("application")
             device = None
@@ -130,11 +130,6 @@ class PapiRoutes:
             return _answer(operation, body)
 
         return answer
-
-    async def _receive(self, request: web.Request) -> ReceivedRequest:
-        headers, body = request.headers, await read_body(request, self._options.body_bytes)
-        content_type, stamp = headers.get("Content-Type", ""), headers.get(TIMESTAMP_HEADER, "")
-        return ReceivedRequest(request.method, request.rel_url.raw_path, body, content_type, stamp, headers.get("Authorization"))
 
     # Users
 
@@ -182,7 +177,7 @@ class PapiRoutes:
     # Instances
 
     async def _create_instance(self, request: web.Request) -> web.Response:
-        received, now = await self._receive(request), time.time()
+        received, now = await receive(request, self._options.body_bytes), time.time()
         registrant = self._verifier.ticket_holder(received, now)
         asked = bodies.read_instance(received.body)
         expire_at = now + asked.lifetime_seconds
@@ -192,7 +187,7 @@ class PapiRoutes:
         return _answer(PapiOperation.CREATE_INSTANCE, bodies.write_instance(device))
 
     async def _renew_secret(self, request: web.Request) -> web.Response:
-        received, now = await self._receive(request), time.time()
+        received, now = await receive(request, self._options.body_bytes), time.time()
         registrant = self._verifier.ticket_holder(received, now)
         device = self._directory.device(request.match_info["instance"])
         if device is None or device.application is not registrant.application or device.user_id != registrant.user_id:

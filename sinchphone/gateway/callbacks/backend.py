@@ -64,8 +64,8 @@ class Backend:
     ) -> None:
         """Callbacks are signed with the application's key and secret. ``addresses`` says where they may go, beside the hosts that the
         operator has named as the backend's."""
-        self._urls = [URL(url) for url in (options.url, options.fallback) if url]
-        self._addresses = addresses.allowing(*(url.raw_host or "" for url in self._urls))
+        self.options = options  # another one may be put here: it counts for all events from then on
+        self._addresses = addresses.allowing(*(url.raw_host or "" for url in self._urls()))
         self._key, self._secret = application_key, secret
         self._answer_seconds = answer_seconds
         self._now = now
@@ -113,7 +113,7 @@ class Backend:
         an answer: it is explained, and not asked for elsewhere.
         """
         failures: list[CallbackError] = []
-        for which, url in zip(("the backend", "its fallback"), self._urls, strict=False):
+        for which, url in zip(("the backend", "its fallback"), self._urls(), strict=False):
             try:
                 answer = await self._post(url, body, headers)
             except CallbackError as error:
@@ -122,6 +122,9 @@ class Backend:
             return _read(answer, event)
         hint = next((one.hint for one in failures if one.hint), "check [backend] url and fallback, and the backend's own log")
         raise CallbackError("; ".join(map(str, failures)), hint=hint)
+
+    def _urls(self) -> list[URL]:
+        return [URL(url) for url in (self.options.url, self.options.fallback) if url]
 
     def say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Post a DiCE; nobody waits for the answer. Where too many are under way it's dropped."""

@@ -1,0 +1,56 @@
+"""The backends of an exchange's applications: each has its own URLs, which may be set while calls go on."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sinchphone.errors import ConfigError
+from sinchphone.exchange.address_policy import AddressPolicy
+from sinchphone.exchange.destinations.gateway import CallbackUrls
+from sinchphone.gateway.callbacks.backend import Backend
+from sinchphone.gateway.options import BackendOptions
+from sinchphone.protocol.auth import decode_secret
+from sinchphone.schema import read_full_url
+
+
+class Backends:
+    """By application key. ``close`` it after the last call."""
+
+    def __init__(self, options: BackendOptions | None, applications: Mapping[str, str], addresses: AddressPolicy) -> None:
+        """All begin with the configured URLs, if there are any. ``applications``: secrets by key; ``addresses``: where those that are set
+        later may lead."""
+        self._all = {
+            key: Backend(options or BackendOptions(), key, decode_secret(secret), addresses) for key, secret in applications.items()
+        }
+
+    def of(self, application: str) -> Backend | None:
+        """The one to ask about its calls, where it has one."""
+        backend = self._all.get(application)
+        return backend if backend is not None and backend.options.url else None
+
+    def urls(self, application: str) -> CallbackUrls:
+        """Where an application's events are posted; empty texts where nowhere."""
+        options = self._all[application].options
+        return CallbackUrls(options.url, options.fallback or "")
+
+    def set_urls(self, application: str, urls: CallbackUrls) -> None:
+        """From now on they're posted there, those of running calls too. Raises ConfigError for what is no URL."""
+        for name, url in (("primary", urls.primary), ("fallback", urls.fallback)):
+            try:
+                if url:
+                    read_full_url(url)
+            except ValueError as error:
+                raise ConfigError(f"url.{name} {error}") from error
+        if urls.fallback and not urls.primary:
+            raise ConfigError("url.primary is missing: a fallback alone is never asked")
+        backend = self._all[application]
+        backend.options = replace(backend.options, url=urls.primary, fallback=urls.fallback or None)
+
+    async def open(self) -> None:
+        """Be ready to post."""
+        for backend in self._all.values():
+            await backend.open()
+
+    async def close(self) -> None:
+        """Wait a moment for the last events. May be called twice."""
+        for backend in self._all.values():
+            await backend.close()
