@@ -59,7 +59,7 @@ _SIP_ADDRESS: Final = re.compile(
 _USER: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 _ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_CONFERENCE_ID_CHARACTERS}}}")
 _DTMF: Final = re.compile(rf"[0-9#w]{{1,{MAX_DTMF_CHARACTERS}}}")
-_LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*(?:/[A-Za-z]+)?|[A-Za-z][A-Za-z-]{1,31}")
+_LOCALE: Final = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,8}(?:/[A-Za-z]{1,32})?|[A-Za-z][A-Za-z-]{1,31}")
 _PRIVATE_HEADER: Final = re.compile(r"[Xx]-[A-Za-z0-9!%'*+.^_`|~-]{1,64}")
 _MARKED: Final = re.compile(r"#(tts|ssml|href)\[(.*?)\]\s*(?=;|$)", re.IGNORECASE | re.DOTALL)
 _COUNTRIES: Final = tuple(
@@ -289,6 +289,8 @@ def _play_files(fields: Fields) -> PlayFiles | None:
             prompts += read
         else:
             fields.complain(path, describe(value), "#tts[…], #ssml[…], #href[…] or a URL (several are separated by ;)")
+    if len(prompts) > MAX_PROMPTS:
+        fields.complain(fields.path_of("ids"), f"{len(prompts)} prompts", f"at most {MAX_PROMPTS} prompts together")
     locale = _locale(fields)
     if any(not isinstance(prompt, Fetched) for prompt in prompts) and not fields.has("locale"):
         fields.odd("locale", "a locale such as en-US, since a text is spoken")

@@ -305,6 +305,18 @@ def test_a_text_that_is_spoken_needs_a_locale() -> None:
     assert "instructions[0].ids[1]" in complaints({"name": "hangup"}, {"name": "playFiles", "ids": ["http://example.org/a", 7]})
 
 
+def test_attack_prompts_are_counted_one_by_one_however_they_are_written() -> None:
+    spoken = {"name": "playFiles", "locale": "en-US"}
+    assert len(read({"name": "hangup"}, {**spoken, "ids": ["#tts[a];" * 16] * 2}).instructions[0].prompts) == 32  # type: ignore[union-attr]
+    for ids in (["#tts[a];" * 33], ["#tts[a];" * 500] * 16, ["#tts[a]"] * 31 + ["#tts[a];#tts[b]"]):
+        assert "at most 32" in complaints({"name": "hangup"}, {**spoken, "ids": ids})["instructions[0].ids"]
+
+
+@pytest.mark.parametrize("locale", ["en" + "-US" * 11, "en" + "-US" * 8000, "en-" + "x" * 30, "en/" + "a" * 33, "a" * 33])
+def test_attack_a_locale_is_no_longer_than_locales_and_voices_are(locale: str) -> None:
+    assert "instructions[0].locale" in complaints({"name": "hangup"}, {"name": "say", "text": "Hello", "locale": locale})
+
+
 def test_an_empty_answer_to_dice_is_right() -> None:
     assert parse_svaml(b"", Event.DICE) == parse_svaml(b"{}", Event.DICE) == Svaml(Hangup())
 
