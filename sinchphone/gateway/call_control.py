@@ -63,7 +63,7 @@ class CallControl:
     async def _carry(self, call: SipCall, side: SipSide, who: str) -> None:
         self._open[who] += 1
         try:
-            leg = SipIncomingLeg(call, self._caller_of(call, side), dialled_in(call), media_host=side.media_host)
+            leg = SipIncomingLeg(call, self._caller_of(call, side), dialled_in(call.target), media_host=side.media_host)
             source = Source.TRUNK if call.trunk == TRUNK else Source.PHONE if call.user is not None else Source.PEER
             dialling = Dialling(
                 source=source,
@@ -71,6 +71,7 @@ class CallControl:
                 dialled=leg.dialled,
                 headers=leg.headers,
                 max_forwards=call.facts.max_forwards,
+                diversions=call.facts.diversions,
                 device=call.facts.source.authority if call.facts.source is not None else "",
             )
             await self._carry_leg(leg, dialling, self._context.default_application, None)

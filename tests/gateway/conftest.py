@@ -43,6 +43,7 @@ class FakeLeg:
         self.released = 0
         self.runs = 0
         self.other: FakeLeg | None = None
+        self.forwards_as: str | None = None
         self.takes_digits = True
         self._stubborn = stubborn
         self._events = Outbox[LegEvent]()

@@ -12,6 +12,7 @@ from typing import Final
 from sinchphone.errors import MediaError
 from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge, RelayBridge
 from sinchphone.gateway.bridging.forking import Forking
+from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.ivr import Ivr, attend, enter_room
 from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS, CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
@@ -161,7 +162,9 @@ class B2buaCall:
                 self.lifetime.spawn(self._dial_on(taken), "digits")
             return True
 
-        forking = Forking(self.lifetime, legs, bridge, on_answer, end)
+        forwarding = Forwarding(self._context, self._application, by_backend=self._session is not None)
+        forwarding.began(route, self._dialling, legs)
+        forking = Forking(self.lifetime, legs, bridge, on_answer, forwarding, end)
         if end is None:
             await self._give(forking)
         await forking.ring(self._terms.ring_s)

@@ -4,7 +4,7 @@
 
     leg 1 -- bridge 1 \\
     leg 2 -- bridge 2  >-- the caller: hears that it rings, early sound of a single leg, the answer of the first
-    leg 3 -- bridge 3 /
+    leg 3 -- bridge 3 /          a leg that sends the call on has others in its place
 """
 
 import asyncio
@@ -14,15 +14,18 @@ from typing import Final
 
 from sinchphone.errors import MediaError, NoPortError, SinchphoneError
 from sinchphone.gateway.bridging.bridges import Bridge
+from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, LegEvent, OutgoingLeg, Ringing
 from sinchphone.gateway.legs.reasons import ELSEWHERE, NO_ANSWER, CallEnding, failure_of_error
 from sinchphone.protocol.callback_events import Reason
+from sinchphone.protocol.sip.uri import SipAddress
 
 AT_ONCE: Final = 4  # legs that are called at the same time: of phones that are registered most may be dead
 TURN_SECONDS: Final = 1.0  # until the next have their turn; an INVITE over UDP has gone out twice by then
+FINAL: Final = 600  # from here on: declined for all devices (RFC 3261 16.7)
 RING_SECONDS: Final = 62.0  # callers over MXP give up after 60 s themselves
 
 _log = logging.getLogger(__name__)
@@ -35,7 +38,13 @@ class Forking:
     """The called legs of one conversation (implements ``lifetime.CallerMedia`` for all their bridges)."""
 
     def __init__(
-        self, lifetime: CallLifetime, legs: Sequence[OutgoingLeg], make_bridge: MakeBridge, on_answer: OnAnswer, end: LocalEnd | None = None
+        self,
+        lifetime: CallLifetime,
+        legs: Sequence[OutgoingLeg],
+        make_bridge: MakeBridge,
+        on_answer: OnAnswer,
+        forwarding: Forwarding,
+        end: LocalEnd | None = None,
     ) -> None:
         """``end``: where the caller's media end; who was told things before hears a ringing tone where it was told things before."""
         self._lifetime = lifetime
@@ -44,6 +53,7 @@ class Forking:
         self._bridges = {leg: make_bridge(leg) for leg in legs}
         self._several = len(legs) > 1
         self._on_answer = on_answer
+        self._forwarding = forwarding
         self._failures: list[Failure] = []
         self._open = set(legs)
         self._called: set[OutgoingLeg] = set()
@@ -124,8 +134,8 @@ class Forking:
                     await self._tell_ringing()
             case Answered():
                 await self._answered(leg, bridge, event)
-            case Gone(failure):
-                self._gone(leg, failure, refused=True)
+            case Gone():
+                await self._left(leg, event)
             case _:
                 await bridge.take_called(event)
 
@@ -171,32 +181,54 @@ class Forking:
 
     async def _give_up(self, leg: OutgoingLeg, failure: Failure) -> None:
         await leg.hang_up(failure)
-        self._gone(leg, failure)
+        await self._call_next(leg, failure)
 
-    def _gone(self, leg: OutgoingLeg, failure: Failure | None, *, refused: bool = False) -> None:
-        """A leg is over: the other side ended it (``refused``), or we did."""
+    async def _left(self, leg: OutgoingLeg, gone: Gone) -> None:
+        """The other side ended it. A phone that has refused what we offered may be offered something else."""
+        other = leg.alternative() if leg in self._open and not self._decided.is_set() else None
+        if other is None:
+            await self._call_next(leg, gone.failure, gone.moved)
+        else:
+            self._forwarding.replaced(leg, other)
+            self._call_instead(leg, [other])
+
+    async def _call_next(self, leg: OutgoingLeg, failure: Failure | None, moved: Sequence[SipAddress] = ()) -> None:
+        """A leg hasn't got the call: those whom it names, or who were named beside it, are called in its place."""
+        others: Sequence[OutgoingLeg] = ()
+        if leg in self._open and not self._decided.is_set() and (failure is None or failure.status < FINAL):
+            try:
+                others = await self._forwarding.after(leg, moved)
+            except SinchphoneError as error:
+                failure = failure_of_error(error)
+        for other in others:
+            self._lifetime.take_over(other)
+        if others and not self._decided.is_set():
+            self._call_instead(leg, others)
+        else:
+            self._gone(leg, failure)
+
+    def _call_instead(self, leg: OutgoingLeg, others: Sequence[OutgoingLeg]) -> None:
+        self._open.discard(leg)
+        self._open |= set(others)
+        self._several = self._several or len(others) > 1
+        for other in others:
+            self._bridges[other] = self._make_bridge(other)
+            self._call(other)
+
+    def _gone(self, leg: OutgoingLeg, failure: Failure | None) -> None:
+        """A leg is over."""
         if leg not in self._open:
             return
         self._open.discard(leg)
         self._changed.set()
         if self._winner is leg:
             self._lifetime.end(CallEnding("called", failure))
-        elif self._winner is None and not (refused and self._tries_again(leg)):
+        elif self._winner is None:
             self._failures.append(failure or NO_ANSWER)
-            final = self._failures[-1].status >= 600  # declined for all devices (RFC 3261 16.7)
+            final = self._failures[-1].status >= FINAL
             if final or not self._open:
                 self._decided.set()
                 self._lifetime.end(CallEnding("called", self._failures[-1] if final else best_of(self._failures)))
-
-    def _tries_again(self, leg: OutgoingLeg) -> bool:
-        """A phone that has refused what we offered may be offered something else."""
-        other = leg.alternative()
-        if other is None:
-            return False
-        self._open.add(other)
-        self._bridges[other] = self._make_bridge(other)
-        self._call(other)
-        return True
 
 
 def best_of(failures: Sequence[Failure]) -> Failure:

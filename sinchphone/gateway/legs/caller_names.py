@@ -11,6 +11,7 @@ from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip_agents import TRUNK
 from sinchphone.protocol.callback_events import PRIVATE
 from sinchphone.protocol.hosts import join_host
+from sinchphone.protocol.sip.uri import SipUri
 from sinchphone.signaling.dialect import Domain
 
 _WITHHELD: Final = ("anonymous", "unknown", "restricted", PRIVATE)
@@ -55,9 +56,8 @@ class CallerNames:
         return source.authority
 
 
-def dialled_in(call: SipCall) -> Dialled:
-    """Whom a SIP call asks for. Numbers of ``tel:`` are as if they were dialled here."""
-    target = call.target
+def dialled_in(target: SipUri) -> Dialled:
+    """Whom a SIP call asks for, or is sent on to. Numbers of ``tel:`` are as if they were dialled here."""
     if target.scheme == "tel":
         return Dialled(Domain.SIP, target.number or target.user or "")
     return Dialled(Domain.SIP, f"{target.user or ''}@{target.authority}")

@@ -16,6 +16,7 @@ from typing import Protocol, TypeAlias
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sip.uri import SipAddress
 
 # What legs tell
 
@@ -73,9 +74,11 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """The other side ended the call: gave up, refused, left or vanished. The last event, exactly once."""
+    """The other side ended the call: gave up, refused, left or vanished. The last event, exactly once. ``moved``: whom it wants to be
+    called instead."""
 
     failure: Failure | None = None
+    moved: tuple[SipAddress, ...] = ()
 
 
 LegEvent: TypeAlias = Ringing | BranchRings | Early | Answered | Trickled | Reoffered | DigitPressed | Gone
@@ -163,6 +166,10 @@ class OutgoingLeg(Leg, Protocol):
 
     async def start(self, offer: str) -> None:
         """Call, with that offer. Raises nothing: a call that can't be placed is Gone."""
+
+    @property
+    def forwards_as(self) -> str | None:
+        """The user by whose rights it may send the call on; ``None`` where it's no phone of a user's."""
 
     def alternative(self) -> "OutgoingLeg | None":
         """Another way to call the same side, where it is gone because it has refused our description; what was taken for this leg is the

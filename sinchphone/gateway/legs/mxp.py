@@ -319,6 +319,10 @@ class MxpOutgoingLeg(_MxpLeg):
         else:
             await super().hang_up(None if failure == ELSEWHERE else failure)
 
+    @property
+    def forwards_as(self) -> None:
+        """MXP sends no calls on."""
+
     def alternative(self) -> None:
         """Users have one kind of sound."""
 

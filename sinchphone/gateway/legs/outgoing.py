@@ -15,6 +15,7 @@ from sinchphone.gateway.legs.leg import OutgoingLeg
 from sinchphone.gateway.legs.mxp import MxpOutgoingLeg
 from sinchphone.gateway.legs.reasons import CallRefusedError
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg, Srtp
+from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttendant, ToNumber, ToRoom, ToSip, ToUser
 from sinchphone.gateway.sip.calls import SipCall, SipTarget
 from sinchphone.gateway.sip.registrar import Contact, Registrar
@@ -23,6 +24,7 @@ from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.protocol.callback_events import PRIVATE
 from sinchphone.protocol.sip.digest import Credentials
+from sinchphone.protocol.sip.diversion import write_diversions
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri, split_host
 from sinchphone.signaling.dialect import Domain
 
@@ -99,7 +101,7 @@ class OutgoingLegs:
         if phones := [phone for phone in self.phones(route.user, application_key) if phone.hop.authority != call.device]:
             sip = await self._sip_agents.towards(None)
             hops = _passed_on(call)
-            legs += [self._to_phone(sip, contact, call.caller, route, hops) for contact in phones]
+            legs += [self._to_phone(sip, contact, call, route, hops) for contact in phones]
         if legs:
             return legs
         if application is not None and route.user in application.users:
@@ -108,14 +110,16 @@ class OutgoingLegs:
             raise CallRefusedError(Failure(480, f"{route.user} isn't registered at the moment"))
         raise CallRefusedError(Failure(404, f"there is no user {route.user} on this exchange"))
 
-    def _to_phone(self, sip: SipSide, contact: Contact, caller: CallerName, route: ToUser, hops: int) -> OutgoingLeg:
+    def _to_phone(self, sip: SipSide, contact: Contact, call: Dialling, route: ToUser, hops: int) -> OutgoingLeg:
         invitation = Invitation(
             target=SipTarget(contact.uri, contact.hop),
-            caller=_address_of(sip, caller),
-            headers=_private(route.headers),
+            caller=_address_of(sip, call.caller),
+            headers=_private(route.headers) | _diverted(call, sip),
             srtp=Srtp.IF_POSSIBLE if contact.hop.transport == "tls" else None,
             max_forwards=hops,
             barred=self._barred,
+            may_follow=_never,  # its user's rights decide
+            user=route.user,
         )
         return _leg(sip, invitation)
 
@@ -130,7 +134,7 @@ class OutgoingLegs:
         invitation = Invitation(
             target=SipTarget(uri),
             caller=caller,
-            headers=_private(route.headers),
+            headers=_private(route.headers) | _diverted(call, sip),
             transport=route.transport,
             srtp=srtp,
             max_forwards=_passed_on(call),
@@ -153,7 +157,7 @@ class OutgoingLegs:
             invitation = Invitation(
                 target=SipTarget(_read(placed.uri)),
                 caller=caller,
-                headers=_private(call.headers),
+                headers=_private(call.headers) | _diverted_to(call, options),
                 credentials=Credentials(options.username or "", options.password or "") if known else None,
                 transport=placed.transport,
                 trunk=TRUNK,
@@ -183,6 +187,23 @@ def _leg(sip: SipSide, invitation: Invitation, over: Callable[[], None] = _nothi
         )
 
     return SipOutgoingLeg(invite, invitation, media_host=sip.media_host, over=over)
+
+
+def _never(uri: SipUri) -> bool:
+    """Nowhere by itself."""
+    return False
+
+
+def _diverted(call: Dialling, sip: SipSide) -> dict[str, str]:
+    """Which of our users have sent the call on (RFC 5806)."""
+    return dict(write_diversions([SipUri("sip", user, sip.name, sip.agent.port) for user in call.forwarders]))
+
+
+def _diverted_to(call: Dialling, trunk: TrunkOptions) -> dict[str, str]:
+    """The same for a trunk, which knows us by our number and none of our users."""
+    if trunk.caller_id is None:
+        return {}
+    return dict(write_diversions([SipUri("sip", trunk.caller_id, trunk.host)] * len(call.forwarders)))
 
 
 def _passed_on(call: Dialling) -> int:

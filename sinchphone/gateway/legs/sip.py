@@ -124,9 +124,9 @@ class _SipLeg:
                 return told.DigitPressed(digit, duration_ms)
             case sip.Refused(error=SinchphoneError() as error):
                 return Gone(self._given_up or failure_of_error(error))
-            case sip.Refused(status, reason):
+            case sip.Refused(status, reason, moved=moved):
                 self._is_unfit = status in UNFIT
-                return Gone(self._given_up or Failure(status, reason or f"SIP {status}", "sip"))
+                return Gone(self._given_up or Failure(status, reason or f"SIP {status}", "sip"), () if self._given_up else moved)
             case sip.SipEnded(reason, status):
                 return Gone(self._given_up or self._failure(status, reason))
 
@@ -203,7 +203,8 @@ class Invitation:
     srtp: "Srtp | None" = None
     max_forwards: int = MAX_FORWARDS
     barred: Container[str] = ()  # addresses that it may not lead to
-    may_follow: Callable[[SipUri], bool] | None = None  # where a redirection may lead; None: wherever the agent lets it
+    may_follow: Callable[[SipUri], bool] | None = None  # where a redirection may lead by itself; None: wherever the agent lets it
+    user: str | None = None  # whose phone it is
 
 
 Invite = Callable[[Invitation, str], SipCall]  # with our offer
@@ -230,6 +231,11 @@ class SipOutgoingLeg(_SipLeg):
         """Where its answers come from; before one came, where a phone registered from."""
         hop = (self._call.heard_from if self._call is not None else None) or self._invitation.target.hop
         return hop.host if hop is not None else None
+
+    @property
+    def forwards_as(self) -> str | None:
+        """Whose phone it is."""
+        return self._invitation.user
 
     async def start(self, offer: str) -> None:
         """INVITE."""

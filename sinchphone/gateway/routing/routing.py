@@ -48,7 +48,8 @@ class Dialling:
     """A call that wants to go somewhere. ``dialled``: SIP names ``user@host``, numbers and rooms themselves.
 
     ``max_forwards``: how often it may still be passed on over SIP, so that loops end. ``device``: what the caller calls from, which isn't
-    rung itself where somebody calls their own name: an instance id, or the ``host:port`` of a phone.
+    rung itself where somebody calls their own name: an instance id, or the ``host:port`` of a phone. ``diversions`` counts how often the
+    call was sent on, here or before it came; ``forwarders`` are our users who did so, the last one last.
     """
 
     source: Source
@@ -57,6 +58,8 @@ class Dialling:
     headers: Mapping[str, str] = field(default_factory=dict)
     max_forwards: int = MAX_FORWARDS
     device: str = ""
+    diversions: int = 0
+    forwarders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ from sinchphone.gateway.sip.wire import Wire
 from sinchphone.protocol.hosts import SIP_PORT, SIPS_PORT
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
+from sinchphone.protocol.sip.diversion import count_diversions
 from sinchphone.protocol.sip.message import MAX_FORWARDS, SDP, HeaderLines, Request, respond
 from sinchphone.protocol.sip.session import SipSession
 from sinchphone.protocol.sip.session_middle import abilities
@@ -384,6 +385,7 @@ class SipAgent:
             encrypted=peer is not None and peer.encrypted,
             offer=request.sdp,
             headers=_private_headers(request),
+            diversions=count_diversions(request),
             source=hop,
             max_forwards=min(request.number("Max-Forwards") or 0, MAX_FORWARDS) if request.first("Max-Forwards") else MAX_FORWARDS,
         )

@@ -68,6 +68,7 @@ class SipCallFacts:
     headers: Mapping[str, str]  # x-... only
     source: Hop | None = None  # where the INVITE came from
     encrypted: bool = False  # the sound must be: plain RTP is to be refused
+    diversions: int = 0  # how often it was sent on before it came here
     max_forwards: int = MAX_FORWARDS  # how often it may still be passed on; 0: not at all (483)
 
 

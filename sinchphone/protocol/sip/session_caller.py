@@ -1,5 +1,6 @@
 """The caller's rows of a session: INVITE and what comes back, until there is a call or none (RFC 3261 13.2, 8.1.3)."""
 
+from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import MediaError
@@ -13,6 +14,7 @@ from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 MAX_EARLY_DIALOGS: Final = 16  # of one INVITE: more branches than a proxy forks to
 MAX_REDIRECT_CONTACTS: Final = 8  # of one 3xx
+MOVED: Final = (300, 301, 302)  # whose Contacts are to be called instead (RFC 3261 21.3); a 380 describes something else
 NO_ANSWER: Final = "nobody answered in time"
 
 
@@ -176,8 +178,10 @@ def _failure(session: SessionState, pending: Pending, response: Response) -> Non
         return
     if _try_again(session, pending, response):
         return
-    if 300 <= response.status < 400:
+    if response.status in MOVED:
         _add_targets(session, response)
+    elif response.status == 305 and _use_proxy(session, response):
+        return
     if session.waiting_targets and response.status < 600:
         _turn_to(session, session.waiting_targets.pop(0))
         session.callee = SipAddress(session.callee.uri)
@@ -185,14 +189,31 @@ def _failure(session: SessionState, pending: Pending, response: Response) -> Non
         _invite(session, 0)
         return
     session.enter(SipPhase.OVER)
-    session.tell(v.Refused(response.status, response.reason[:128]))
+    moved = tuple(session.moved) if response.status in MOVED else ()
+    session.tell(v.Refused(response.status, response.reason[:128], moved=moved))
+
+
+def _use_proxy(session: SessionState, response: Response) -> bool:
+    """Ask for the same once more, over the proxy that a 305 names (RFC 3261 21.3.4)."""
+    for contact in response.contacts[:MAX_REDIRECT_CONTACTS]:
+        uri = contact.uri.for_request()
+        room = len(session.tried) < session.options.redirects and not any(uri.is_same_as(one) for one in session.tried)
+        if uri.is_sip and room and not (session.target.is_secure and not uri.is_secure) and session.options.may_follow(uri):
+            session.answering = Answering(None, session.options.new_token)  # another server may ask for them to use them itself
+            session.tried.append(uri)
+            loose = uri if uri.is_loose else replace(uri, parameters=(*uri.parameters, ("lr", None)))
+            session.route = (SipAddress(loose),)
+            session.enter(SipPhase.CALLING, session.until)
+            _invite(session, 0)
+            return True
+    return False
 
 
 def _turn_to(session: SessionState, uri: SipUri) -> None:
     """Call another target. Credentials are for who was called first: another server may ask for them to use them itself."""
     if (uri.host.lower(), uri.port) != (session.target.host.lower(), session.target.port):
         session.answering = Answering(None, session.options.new_token)
-    session.target = uri
+    session.target, session.route = uri, ()
     session.tried.append(uri)
 
 
@@ -211,18 +232,23 @@ def _try_again(session: SessionState, pending: Pending, response: Response) -> b
 
 
 def _add_targets(session: SessionState, response: Response) -> None:
-    """The Contacts of a 3xx that may be tried: few, none twice, none that is ours to serve (RFC 3261 8.1.3.4)."""
-    contacts = sorted(response.contacts[:MAX_REDIRECT_CONTACTS], key=lambda one: -_q(one))
+    """The Contacts of a 3xx that may be tried: few, none twice, none that is ours to serve, which are told (RFC 3261 8.1.3.4)."""
+    contacts = sorted(response.contacts[:MAX_REDIRECT_CONTACTS], key=lambda one: -wish(one))
     for contact in contacts:
         uri = contact.uri.for_request()
         seen = [session.callee.uri, session.target, *session.tried, *session.waiting_targets]
         room = len(session.tried) + len(session.waiting_targets) < session.options.redirects
         downgrade = session.target.is_secure and not uri.is_secure
-        if uri.is_sip and room and not downgrade and not any(uri.is_same_as(one) for one in seen) and session.options.may_follow(uri):
+        if not room or (uri.is_sip and downgrade) or any(uri.is_same_as(one) for one in seen):
+            continue
+        if uri.is_sip and session.options.may_follow(uri):
             session.waiting_targets.append(uri)
+        else:
+            session.moved.append(SipAddress(uri, parameters=contact.parameters))
 
 
-def _q(contact: SipAddress) -> float:
+def wish(contact: SipAddress) -> float:
+    """How much a Contact is wanted: its q (RFC 3261 20.10)."""
     try:
         return min(max(float(contact.parameter("q") or 1.0), 0.0), 1.0)
     except ValueError:

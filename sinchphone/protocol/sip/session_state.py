@@ -115,6 +115,7 @@ class SessionState:
         self.early: dict[str, EarlyDialog] = {}
         self.tried: list[SipUri] = []
         self.waiting_targets: list[SipUri] = []
+        self.moved: list[SipAddress] = []  # targets that we may not turn to ourselves
         self.is_cancelled = False
         self.reason = ""  # of our hanging up: a Reason header's value
         self.cseq = 0

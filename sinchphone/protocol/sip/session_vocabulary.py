@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.sip.message import Request, Response
-from sinchphone.protocol.sip.uri import SipUri
+from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 
 class SipPhase(StrEnum):
@@ -53,12 +53,14 @@ class SipAnswered:
 class Refused:
     """No call came of it: the final status, 408 where nobody answered in time, 503 where nobody could be reached.
 
-    ``error``: what stopped it here; ``None`` where the other side said so.
+    ``error``: what stopped it here; ``None`` where the other side said so. ``moved``: whom it names instead, as far as that wasn't
+    followed: for somebody who knows by whose rights (300, 301, 302).
     """
 
     status: int
     reason: str
     error: SinchphoneError | None = field(default=None, compare=False)
+    moved: tuple[SipAddress, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
