@@ -14,16 +14,16 @@ TYPE_CHECKING = False  # as in ``typing``, which takes long to import, and a sig
 if TYPE_CHECKING:
     from typing import Any
 
-    from sinchphone.engine.call import Call, CallWarning, DigitHeard, DigitsSent
+    from sinchphone.engine.calls.call import Call, CallWarning, DigitHeard, DigitsSent
+    from sinchphone.engine.calls.details import CallDetails
+    from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered, StatsTaken
     from sinchphone.engine.client import SinchClient
-    from sinchphone.engine.details import CallDetails
     from sinchphone.engine.environment import Cloud
     from sinchphone.engine.events import IncomingCall
-    from sinchphone.engine.monitor import QualityRecovered, QualityTriggered, StatsTaken
     from sinchphone.errors import SinchphoneError
     from sinchphone.local import Local
     from sinchphone.media.sound import SoundOptions
-    from sinchphone.protocol.call_states import Cause, State
+    from sinchphone.protocol.call.states import Cause, State
 
 __all__ = [
     "Call",
@@ -45,22 +45,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Call": "engine.call",
-    "CallDetails": "engine.details",
-    "CallWarning": "engine.call",
-    "Cause": "protocol.call_states",
+    "Call": "engine.calls.call",
+    "CallDetails": "engine.calls.details",
+    "CallWarning": "engine.calls.call",
+    "Cause": "protocol.call.states",
     "Cloud": "engine.environment",
-    "DigitHeard": "engine.call",
-    "DigitsSent": "engine.call",
+    "DigitHeard": "engine.calls.call",
+    "DigitsSent": "engine.calls.call",
     "IncomingCall": "engine.events",
     "Local": "local",
-    "QualityRecovered": "engine.monitor",
-    "QualityTriggered": "engine.monitor",
+    "QualityRecovered": "engine.calls.monitor",
+    "QualityTriggered": "engine.calls.monitor",
     "SinchClient": "engine.client",
     "SinchphoneError": "errors",
     "SoundOptions": "media.sound",
-    "State": "protocol.call_states",
-    "StatsTaken": "engine.monitor",
+    "State": "protocol.call.states",
+    "StatsTaken": "engine.calls.monitor",
 }
 
 

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 from tests.suite.covered import count_lines
 from tests.suite.guests import fetch_early, needs_guests
 from tests.suite.phases import PhasedScheduling, hash_alike, may_be_tried_again, phase_of, processes_for

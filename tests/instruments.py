@@ -5,10 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.dtmf import COLUMNS, KEYS, ROWS
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.goertzel import tone_power
 from sinchphone.audio.level import amplitude, power_to_dbfs
+from sinchphone.audio.tones.dtmf import COLUMNS, KEYS, ROWS
+from sinchphone.audio.tones.goertzel import tone_power
 
 _FFT_PADDING: Final = 4  # bins a quarter as wide: the parabola through three of them errs by less than 0.1 Hz on 100 ms
 

@@ -24,9 +24,9 @@ from sinchphone.gateway.options import BackendOptions
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions
 from sinchphone.gateway.sip.calls import Refused, SipCall, SipTarget
 from sinchphone.gateway.sip.hop import Hop
+from sinchphone.protocol.callbacks.svaml import Event
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
-from sinchphone.protocol.svaml import Event
 from sinchphone.signaling.tokens import fetch_token
 from sinchphone.signaling.transport import connector, request
 from sinchphone.tls import client_context, why_tls_failed

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
 from sinchphone.errors import INSECURE
-from sinchphone.protocol.call_states import Cause, EndedBy
+from sinchphone.protocol.call.states import Cause, EndedBy
 
 if TYPE_CHECKING:
-    from sinchphone.engine.details import CallDetails
+    from sinchphone.engine.calls.details import CallDetails
 
 
 class Order(Enum):

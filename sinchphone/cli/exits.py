@@ -20,10 +20,10 @@ from sinchphone.errors import (
     RemoteProtocolError,
     TopicError,
 )
-from sinchphone.protocol.call_states import Cause, EndedBy
+from sinchphone.protocol.call.states import Cause, EndedBy
 
 if TYPE_CHECKING:
-    from sinchphone.engine.details import CallDetails
+    from sinchphone.engine.calls.details import CallDetails
 
 
 class ExitCode(IntEnum):

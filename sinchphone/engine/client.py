@@ -18,16 +18,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
-from sinchphone.engine.call import Call
+from sinchphone.engine.calls.call import Call
+from sinchphone.engine.calls.invites import check_invite, domain_of, session_key
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
 from sinchphone.engine.history import BUSY, History, PastCall
-from sinchphone.engine.invites import check_invite, domain_of, session_key
 from sinchphone.engine.link import Link
-from sinchphone.engine.messages import Messenger
-from sinchphone.engine.recipients import Recipients, read_recipients
-from sinchphone.engine.sent import SentMessage
+from sinchphone.engine.messages.messenger import Messenger
+from sinchphone.engine.messages.recipients import Recipients, read_recipients
+from sinchphone.engine.messages.sent import SentMessage
 from sinchphone.errors import (
     AuthenticationError,
     ForbiddenError,
@@ -40,9 +40,9 @@ from sinchphone.errors import (
 from sinchphone.media.port import IceServer, PortOptions
 from sinchphone.media.sound import Sound, SoundOptions
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_states import Cause
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp import Client, Message, decrypt
 from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sinchphone.engine.call import Call
+from sinchphone.engine.calls.call import Call
 from sinchphone.errors import SinchphoneError
 
 

@@ -21,7 +21,7 @@ from typing import Final, Self, TypeVar
 
 from sinchphone.engine.events import InstantMessage
 from sinchphone.errors import ConfigError
-from sinchphone.protocol.call_states import EndedBy
+from sinchphone.protocol.call.states import EndedBy
 
 MAX_ENTRIES: Final = 50_000  # of each table and user; older ones are dropped
 BUSY_S: Final = 5.0  # another process writes

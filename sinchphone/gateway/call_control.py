@@ -22,7 +22,7 @@ from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.routing.routing import Dialling, Source
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip_agents import TRUNK, SipSide
-from sinchphone.protocol.callback_events import CallFacts
+from sinchphone.protocol.callbacks.events import CallFacts
 
 MAX_CALLS: Final = 200  # at the same time
 MAX_CALLS_OF_ONE: Final = 16  # user's phones; trunks and proxies speak for many

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, TypeVa
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
-from sinchphone.media.leg import PortLeg
+from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
 from sinchphone.media.sound import AudioLeg

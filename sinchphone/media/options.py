@@ -19,7 +19,7 @@ def _device(value: object) -> int | str:
 
 def _country(value: object) -> str:
     if value != _DEFAULT_TONES:  # the tones themselves need numpy
-        from sinchphone.audio.national import PLANS
+        from sinchphone.audio.tones.national import PLANS
 
         country: str = one_of(*PLANS)(read_text(value))
         return country

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sinchphone.audio.activity import Activity, Listener
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 
 
 def heard(*sounds: Samples) -> Activity:

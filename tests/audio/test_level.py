@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sinchphone.audio.frame import RATE, silence
 from sinchphone.audio.level import Meter, amplitude, dbfs, mean_square
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 
 
 def test_a_square_wave_of_full_scale_is_zero_dbfs() -> None:

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
 from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from tests.instruments import tone_dbfs
 
 LEVEL = -12.0

@@ -23,9 +23,9 @@ import stock
 from figures import median, rounds, table
 
 from sinchphone.audio.frame import Frame
-from sinchphone.audio.goertzel import share
-from sinchphone.audio.tones import Sine
-from sinchphone.engine.call import Call
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
+from sinchphone.engine.calls.call import Call
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.local import Local
@@ -33,7 +33,7 @@ from sinchphone.media.port import CandidateFound, Connected, FirstPacket, MediaP
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.media.webrtc.ice import IceConnection
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call.states import State
 
 PATIENCE_S = 30.0
 RING_S = 0.2  # until somebody answers who doesn't answer at once

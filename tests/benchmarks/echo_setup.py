@@ -18,7 +18,7 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_vocabulary import State  # type: ignore[attr-defined]
+from sinchphone.protocol.call.vocabulary import State  # type: ignore[attr-defined]
 
 PATIENCE_S = 30.0
 ECHO, USER = "echo", "bob"

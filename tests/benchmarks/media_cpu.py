@@ -22,7 +22,7 @@ import stock
 from figures import table
 
 from sinchphone.audio.frame import Frame
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker

@@ -16,7 +16,7 @@ import numpy as np
 from figures import percentile, table
 
 from sinchphone.audio.frame import FRAME_SECONDS, Frame, Samples
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
 from sinchphone.media.sound import AudioLeg

@@ -13,7 +13,7 @@ from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSes
 from av import AudioFrame
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 
 LOUD = 500  # of 32 768: a sample that is no silence
 

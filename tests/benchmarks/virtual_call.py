@@ -22,9 +22,9 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
 from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import OPUS
-from sinchphone.media.inbound import Inbound
-from sinchphone.media.outbound import Outbound
-from sinchphone.media.receiver import Receiver, ReceiverStats
+from sinchphone.media.legs.inbound import Inbound
+from sinchphone.media.legs.outbound import Outbound
+from sinchphone.media.legs.receiver import Receiver, ReceiverStats
 
 RED = 63
 BLOCK = 480

@@ -15,8 +15,8 @@ from sinchphone.cli.calling import phone
 from sinchphone.cli.command_line import command_line
 from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.engine import client as engine_client
-from sinchphone.engine.call import DigitsSent
-from sinchphone.engine.details import CallDetails
+from sinchphone.engine.calls.call import DigitsSent
+from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.events import (
     ClientEvent,
     IncomingCall,
@@ -27,14 +27,14 @@ from sinchphone.engine.events import (
     MessageSent,
     Ready,
 )
-from sinchphone.engine.sent import SentMessage
+from sinchphone.engine.messages.sent import SentMessage
 from sinchphone.errors import SinchphoneError
 from sinchphone.media.local_audio import devices
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.signaling.dialect import Domain
 

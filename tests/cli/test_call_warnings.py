@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from sinchphone.engine.call import CallWarning
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.engine.calls.call import CallWarning
+from sinchphone.protocol.call.states import Cause, State
 
 
 def test_a_warning_of_the_call_is_shown_in_words_and_as_an_event(platform: Any, sinchphone: Callable[..., Any]) -> None:

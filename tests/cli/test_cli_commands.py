@@ -11,7 +11,7 @@ import pytest
 from sinchphone.cli.commands.listen import sounds_of_calls
 from sinchphone.cli.terminal import run as cli_run
 from sinchphone.cli.terminal import session as cli_session
-from sinchphone.engine.call import DigitHeard
+from sinchphone.engine.calls.call import DigitHeard
 from sinchphone.errors import AudioFileError, AuthenticationError, DeviceError, ForbiddenError, MediaError, NetworkError
 from sinchphone.media.local_audio import devices
 from sinchphone.media.port import PortStats
@@ -24,7 +24,7 @@ from sinchphone.media.sound import (
     SoundOptions,
     SoundWarning,
 )
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 
 Run = Callable[..., Any]

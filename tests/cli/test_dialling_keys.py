@@ -10,7 +10,7 @@ import pytest
 from sinchphone.cli.commands import call as command
 from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.session import Session
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 UP = (State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED)
 

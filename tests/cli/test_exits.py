@@ -5,8 +5,8 @@ import pytest
 from sinchphone import errors
 from sinchphone.cli.endings import Order, code_of_order, describe
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, help_text
-from sinchphone.engine.details import CallDetails
-from sinchphone.protocol.call_states import Cause, EndedBy
+from sinchphone.engine.calls.details import CallDetails
+from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.protocol.mxp import CallFailure
 
 ROOT = Path(__file__).parents[2]

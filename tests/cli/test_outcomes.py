@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sinchphone.media.sound import PipeEnded, PlayFinished, PlayStarted, RecordFinished, RecordStarted, SoundWarning
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 UP = (State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED)
 Run = Callable[..., Any]

@@ -12,10 +12,10 @@ from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.cli.terminal.rendering import RENDERERS
 from sinchphone.cli.terminal.report import Report
-from sinchphone.engine.call_events import CallEvent
+from sinchphone.engine.calls.call_events import CallEvent
 from sinchphone.engine.events import ClientEvent
 from sinchphone.media.port import PortStats
-from sinchphone.protocol.call_states import Cause, EndedBy
+from sinchphone.protocol.call.states import Cause, EndedBy
 
 SCHEMA = json.loads(schema_text())
 VALIDATOR = Draft202012Validator(SCHEMA)

@@ -5,7 +5,7 @@ import pytest
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
-from sinchphone.protocol.call_states import EndedBy
+from sinchphone.protocol.call.states import EndedBy
 
 HOSTILE = "bob\x1b[2J\x07\r\n\x9b31m\u202egpj.exe\u2028\x00[red]"
 ENDED = e.CallEnded(

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sinchphone.audio import goertzel
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
-from sinchphone.engine.call import Call
+from sinchphone.audio.tones import goertzel
+from sinchphone.engine.calls.call import Call
+from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import IncomingCall
 from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.gateway.sip import calls as sip
@@ -27,7 +27,7 @@ from sinchphone.media import port as media_port
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri

@@ -16,13 +16,13 @@ import pytest
 from aiohttp import web
 
 from sinchphone.audio.frame import RATE
-from sinchphone.engine.call import DigitHeard
+from sinchphone.engine.calls.call import DigitHeard
 from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
 from sinchphone.gateway.options import BackendOptions, GatewayOptions
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret, verify_request
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 LIMIT_S = 20.0
 BOB = {"type": "username", "endpoint": "bob"}

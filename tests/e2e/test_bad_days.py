@@ -10,7 +10,7 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import ClientFailed, Reconnected, Reconnecting
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 #: another process that answers one call, then is killed
 LISTENER = """

@@ -10,7 +10,7 @@ from sinchphone.audio.level import dbfs
 from sinchphone.engine.client import SinchClient
 from sinchphone.errors import PlatformError
 from sinchphone.media.sound import SoundOptions
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.signaling.dialect import Domain
 
 ENOUGH_S = 2.0
@@ -122,7 +122,7 @@ async def test_an_unknown_user_is_refused_with_a_sentence(lines: Any, steps: Any
 
 
 async def test_nobody_answers(lines: Any, steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinchphone.protocol.call.SETUP_S", 2.0)
+    monkeypatch.setattr("sinchphone.protocol.call.machine.SETUP_S", 2.0)
     alice = await lines.phone("alice")
     call = await alice.call_user("no-answer")
     await steps.reach(call, State.RINGING)

@@ -7,8 +7,8 @@ import pytest
 
 from sinchphone.cli.exits import ExitCode, code_of_call
 from sinchphone.gateway.sip import calls as sip
-from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 
 pytestmark = pytest.mark.timeout(120)

@@ -8,7 +8,7 @@ import pytest
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.errors import LocalProtocolError
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 
 async def test_two_readers_both_see_every_event(lines: Any, steps: Any) -> None:

@@ -10,11 +10,11 @@ import aiohttp
 import numpy as np
 import pytest
 
-from sinchphone.audio.goertzel import share
-from sinchphone.engine.call import Call, DigitHeard, DigitsSent
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.engine.calls.call import Call, DigitHeard, DigitsSent
 from sinchphone.engine.client import SinchClient
 from sinchphone.errors import LocalProtocolError, SinchphoneError
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 from tests.instruments import tone_dbfs
 
 TONES = (400.0, 700.0, 1000.0, 1300.0, 1700.0)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
+from sinchphone.audio.tones.goertzel import share
 
 PATIENCE_S = 30.0
 

@@ -12,10 +12,10 @@ import pytest
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.environment import Cloud
 from sinchphone.engine.events import MessageDelivered, MessageReceived, MessageSent
-from sinchphone.engine.messages import Messenger
+from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.errors import AuthenticationError, MessageError, NotFoundError, PlatformError
 from sinchphone.local import Local
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.papi.users import log_in
 

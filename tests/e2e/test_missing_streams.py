@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from sinchphone.audio.frame import silence
-from sinchphone.engine.call import Call, CallEvent, CallWarning
-from sinchphone.engine.monitor import QualityRecovered, QualityTriggered, StatsTaken
-from sinchphone.protocol.call_states import State
+from sinchphone.engine.calls.call import Call, CallEvent, CallWarning
+from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered, StatsTaken
+from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description
 
 MISSING = "MissingMediaStream"

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.call import Call
+from sinchphone.engine.calls.call import Call
 from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.webrtc.ice import IceConnection
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call.states import State
 
 
 def path_of(call: Call) -> IceConnection:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.activity import Listener
-from sinchphone.audio.goertzel import share
+from sinchphone.audio.tones.goertzel import share
 
 PAGE = Path(__file__).parents[2] / "sinchphone" / "docs" / "sound.md"
 PATIENCE_S = 60.0

@@ -10,7 +10,7 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.errors import NotFoundError
 from sinchphone.local import Local
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 
 @pytest.mark.parametrize("api", ["ocra", "papi"])

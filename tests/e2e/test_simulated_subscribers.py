@@ -7,8 +7,8 @@ import pytest
 
 from sinchphone.audio.level import dbfs
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error
-from sinchphone.engine.call import DigitHeard
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.engine.calls.call import DigitHeard
+from sinchphone.protocol.call.states import Cause, State
 
 NUMBER = "+121255501"
 
@@ -44,7 +44,7 @@ async def test_02_is_busy_04_declines_and_09_is_not_allocated(
 
 
 async def test_03_rings_until_the_caller_gives_up(lines: Any, steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinchphone.protocol.call.SETUP_S", 3.0)
+    monkeypatch.setattr("sinchphone.protocol.call.machine.SETUP_S", 3.0)
     alice = await lines.phone("alice")
     call = await alice.call_phone(f"{NUMBER}03")
     await steps.reach(call, State.RINGING)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.call import DigitHeard
+from sinchphone.engine.calls.call import DigitHeard
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.relay.local import LocalRelays
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_uri

@@ -11,7 +11,7 @@ import pytest
 
 from sinchphone.cli.endings import describe
 from sinchphone.exchange.tls import issue
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call.states import State
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip import calls as sip
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 CARRIER = "127.0.0.9"
 

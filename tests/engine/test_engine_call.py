@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.attended_call import AttendedCall
-from sinchphone.engine.call import MAX_UNREAD_EVENTS, Call, CallEvent, DigitHeard, DigitsSent
+from sinchphone.engine.calls.attended_call import AttendedCall
+from sinchphone.engine.calls.call import MAX_UNREAD_EVENTS, Call, CallEvent, DigitHeard, DigitsSent
 from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError, NetworkError, NotFoundError
 from sinchphone.media import port as media
 from sinchphone.media.port import Connected, PortLost, PortOptions, PortStats
 from sinchphone.media.sound import Levels, Signal
-from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_client, encode_failure
 from sinchphone.signaling.dialect import Domain
@@ -405,7 +405,7 @@ async def test_an_incoming_call_whose_sound_cant_be_had_is_refused_with_an_error
 
 
 async def test_a_peer_that_vanishes_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinchphone.protocol.call.FADE_S", 0.01)
+    monkeypatch.setattr("sinchphone.protocol.call.machine.FADE_S", 0.01)
     stage = Stage()
     await stage.talk()
     stage.port_one.queue.put_nowait(PortLost(12.0))

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from sinchphone.audio import quality
-from sinchphone.engine.call import Call, CallWarning
-from sinchphone.engine.monitor import QualityRecovered, QualityTriggered
+from sinchphone.engine.calls.call import Call, CallWarning
+from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered
 from sinchphone.errors import MediaError
 from sinchphone.media.port import Connected, Moved, PortOptions, PortStats, PortWarning, RestartWanted
 from sinchphone.media.sound import Levels
-from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method
 from sinchphone.signaling.dialect import Domain

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from sinchphone.engine.invites import check_invite, session_key
+from sinchphone.engine.calls.invites import check_invite, session_key
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.mxp import Client, Message, Method
 from sinchphone.protocol.public_headers import decode_public_headers

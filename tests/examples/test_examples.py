@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sinchphone.audio import goertzel
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.level import dbfs
+from sinchphone.audio.tones import goertzel
 
 HERE = Path(__file__).parent
 PHONE = [sys.executable, "-m", "sinchphone"]

@@ -18,8 +18,8 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, Poll
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store
-from sinchphone.protocol.call_endings import departure
-from sinchphone.protocol.call_states import Cause
+from sinchphone.protocol.call.endings import departure
+from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, decrypt, encode_client, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement

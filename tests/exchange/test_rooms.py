@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
-from sinchphone.audio.tones import Loop, Sine
+from sinchphone.audio.tones.signals import Loop, Sine
 from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.conference.rooms import Participant, Rooms, RoomSeat
 from sinchphone.exchange.refusals import RefusedError

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sinchphone.cli.calling.destination import read_destination, user_id
-from sinchphone.engine.recipients import read_recipient
+from sinchphone.engine.messages.recipients import read_recipient
 from sinchphone.errors import AuthenticationError, ConfigError, DestinationError
 from sinchphone.gateway.routing.rules import read_target
 from sinchphone.options import KEYS

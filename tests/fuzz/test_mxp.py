@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.exchange.calls.watch import CallEnds
-from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_vocabulary import Phase
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.vocabulary import Phase
 from sinchphone.protocol.fragments import MAX_PAYLOAD_BYTES, Fragment, Reassembler, parse_fragment, split
 from sinchphone.protocol.instant import is_text, read_text
 from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_description

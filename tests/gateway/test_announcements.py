@@ -11,14 +11,14 @@ import pytest
 from aiohttp import web
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import MediaError
 from sinchphone.exchange.address_policy import AddressPolicy
 from sinchphone.exchange.destinations.speech import Speech, read_sound, voices
 from sinchphone.gateway.callbacks.announcements import FRESH_SECONDS, MAX_FILE_BYTES, Announcements
-from sinchphone.protocol.svaml import Fetched, PlayFiles, Say, Spoken, Ssml
+from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Say, Spoken, Ssml
 
 LOOPBACK_ONLY = AddressPolicy(listens_on="127.0.0.1")
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the package espeak-ng")

@@ -11,7 +11,7 @@ from sinchphone.gateway.legs.leg import Answered, BranchRings, DigitPressed, Ear
 from sinchphone.gateway.legs.reasons import ELSEWHERE, CallEnding
 from sinchphone.gateway.relay.relay import BranchCandidate, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.gateway.routing.routing import Refuse, Terms, ToUser
-from sinchphone.protocol.callback_events import CallResult, Reason
+from sinchphone.protocol.callbacks.events import CallResult, Reason
 from sinchphone.protocol.jsep import Candidate
 
 CANDIDATE = Candidate("candidate:1")

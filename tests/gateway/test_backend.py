@@ -15,7 +15,7 @@ from sinchphone.gateway.callbacks.backend import MAX_ANSWER_BYTES, Backend, Call
 from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.auth import verify_request
-from sinchphone.protocol.callback_events import (
+from sinchphone.protocol.callbacks.events import (
     CallDomain,
     CallFacts,
     CallResult,
@@ -25,7 +25,7 @@ from sinchphone.protocol.callback_events import (
     IncomingCallEvent,
     Reason,
 )
-from sinchphone.protocol.svaml import ConnectMxp, Continue, Hangup, SetCookie, Svaml
+from sinchphone.protocol.callbacks.svaml import ConnectMxp, Continue, Hangup, SetCookie, Svaml
 
 SECRET = b"s" * 16
 FACTS = CallFacts(call_id="call-1", application_key="acme")

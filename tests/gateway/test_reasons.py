@@ -19,9 +19,9 @@ from sinchphone.gateway.legs.reasons import CallEnding, CallRefusedError, as_tol
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg
 from sinchphone.gateway.routing.routing import Dialling, Source
 from sinchphone.gateway.sip.calls import Refused, SipTarget
-from sinchphone.protocol.call_endings import departure
-from sinchphone.protocol.call_states import Cause
-from sinchphone.protocol.callback_events import CallResult, Reason
+from sinchphone.protocol.call.endings import departure
+from sinchphone.protocol.call.states import Cause
+from sinchphone.protocol.callbacks.events import CallResult, Reason
 from sinchphone.protocol.mxp import CallFailure, Client, Message, Method, encode_failure
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain

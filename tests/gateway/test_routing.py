@@ -23,8 +23,8 @@ from sinchphone.gateway.routing.routing import (
 )
 from sinchphone.gateway.routing.rules import Rule
 from sinchphone.gateway.trunk.trunk import Trunk
-from sinchphone.protocol import svaml
-from sinchphone.protocol.callback_events import CallDomain, Identity, IdentityType, Reason
+from sinchphone.protocol.callbacks import svaml
+from sinchphone.protocol.callbacks.events import CallDomain, Identity, IdentityType, Reason
 from sinchphone.signaling.dialect import Domain
 
 ADA, BOB, DID = "+46700000001", "+46700000002", "+46101234567"

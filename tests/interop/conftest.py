@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sinchphone.audio import goertzel
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame
-from sinchphone.engine.call import Call
+from sinchphone.audio.tones import goertzel
+from sinchphone.engine.calls.call import Call
+from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.details import CallDetails
 from sinchphone.engine.environment import Api, Cloud
 from sinchphone.engine.events import ClientEvent
 from sinchphone.exchange.options import ExchangeOptions
@@ -30,7 +30,7 @@ from sinchphone.local import ConfiguredGateway
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.auth import sign_user_ticket
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call.states import State
 from tests.suite import guests
 
 APPLICATION = "acme"

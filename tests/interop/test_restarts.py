@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.events import IncomingCall
-from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.states import State
 
 
 @pytest.mark.parametrize("who_calls", ["the SDK", "we"])

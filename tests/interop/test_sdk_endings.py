@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.events import IncomingCall
-from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 
 pytestmark = pytest.mark.timeout(180)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.redundancy import RedundancySetting
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import MediaError
 from sinchphone.media.codecs.choice import AnyDecoder, load_codecs, mark, new_decoder, new_encoder
 from sinchphone.media.codecs.codec import CODECS, G722, OPUS, PCMA, PCMU, CodecFormat, codec_of

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import Samples
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import DeviceError
 from sinchphone.media.local_audio import devices
 from sinchphone.media.local_audio.devices import Direction, Loudspeaker, Microphone, SoundDevice, find_device, list_devices

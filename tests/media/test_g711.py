@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.codecs.g711 import Decoder, Encoder
-from sinchphone.media.receiver import Receiver
+from sinchphone.media.legs.receiver import Receiver
 
 LAWS = ("PCMU", "PCMA")
 

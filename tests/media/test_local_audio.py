@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
-from sinchphone.audio.goertzel import share
-from sinchphone.audio.tones import Loop, Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Loop, Sine
 from sinchphone.errors import AudioFileError, DeviceError
 from sinchphone.media.local_audio import devices, upkeep
 from sinchphone.media.local_audio.audio_io import AudioIo

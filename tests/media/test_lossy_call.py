@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.port import CandidateFound, Connected, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.rtp import decode_packet
+from sinchphone.protocol.rtp.packet import decode_packet
 
 HERE = PortOptions(loopback=True)
 PATIENCE = 20.0

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import Frame
-from sinchphone.audio.goertzel import share
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortEvent, PortLost, PortOptions

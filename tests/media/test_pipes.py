@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.pipes import PipeIn, PipeOut
 from sinchphone.media.sound import PipeEnded, SoundEvent, SoundWarning

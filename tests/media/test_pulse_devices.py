@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
+from sinchphone.audio.tones.goertzel import share
 
 PATIENCE_SECONDS = 30.0
 HEARD_SECONDS = 1.0
@@ -19,8 +19,8 @@ HEARD_SECONDS = 1.0
 DESK = """
 import asyncio, json, sys, time
 import numpy as np
-from sinchphone.audio.goertzel import share
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.local_audio.local_audio import LocalAudio
 from sinchphone.media.sound import SoundOptions
 from sinchphone.media.thread import MediaThread

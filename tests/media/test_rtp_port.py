@@ -16,15 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import PCMU
 from sinchphone.media.port import Connected, FirstPacket, PortDigitHeard, PortEvent, PortLost, RtpPortOptions
 from sinchphone.media.rtp.port import RtpPort
 from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.rtp import RtpPacket, decode_packet, decode_reports, encode_packet
+from sinchphone.protocol.rtp.packet import RtpPacket, decode_packet, decode_reports, encode_packet
 
 PATIENCE = 10.0
 SETTLED = 15  # frames until the jitter buffers play

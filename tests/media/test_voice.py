@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import DeviceError
 from sinchphone.exchange.destinations.prompts import load
 from sinchphone.media.local_audio import voice as module

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
-from sinchphone.audio.goertzel import share
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import CODECS
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortDigitHeard, PortEvent, PortOptions, RtpPortOptions

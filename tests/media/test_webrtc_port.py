@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
-from sinchphone.audio.goertzel import share
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.port import CandidateFound, Connected, FirstPacket, IceServer, PortEvent, PortFailed, PortLost, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort

@@ -12,7 +12,7 @@ from peerkit.sound import ENOUGH
 
 from sinchphone.exchange.tls import Issued
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 PHONE_HZ = 440.0
 USER_HZ = 1000.0

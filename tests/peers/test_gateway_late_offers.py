@@ -8,7 +8,7 @@ from peerkit.programs import HOST
 from peerkit.sipp import scenario
 
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 
 @pytest.mark.parametrize("name", ["uac_late_offer", "uac_reinvite_without_offer"])

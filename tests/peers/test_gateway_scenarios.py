@@ -13,7 +13,7 @@ from sinchphone.gateway import sip_agents
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.agent import SipOptions
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.sip.transactions import Timing
 
 ANSWERING = [

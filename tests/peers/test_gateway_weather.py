@@ -14,7 +14,7 @@ from peerkit.raw import raw, tag_of
 from peerkit.sipp import scenario
 from peerkit.sound import ENOUGH
 
-from sinchphone.audio.goertzel import share
+from sinchphone.audio.tones.goertzel import share
 from sinchphone.engine.events import IncomingCall
 from sinchphone.gateway import media_backends, sip_agents
 from sinchphone.gateway.bridging import forking
@@ -22,7 +22,7 @@ from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.agent import SipOptions
 from sinchphone.media.port import RtpPortOptions
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.sip.transactions import Timing
 
 

@@ -9,7 +9,7 @@ from peerkit.programs import HOST
 from peerkit.raw import SDP, Raw, raw
 
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call.states import State
 
 _HEAD = f"v=0\r\no=x 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\n"
 UNUSABLE = {

@@ -26,11 +26,11 @@ from sinchphone.cli.terminal.status_line import (
     hints_of_waiting,
 )
 from sinchphone.errors import SinchphoneError
-from sinchphone.protocol.call_states import Cause, State
+from sinchphone.protocol.call.states import Cause, State
 
 if TYPE_CHECKING:
-    from sinchphone.engine.call import Call
-    from sinchphone.engine.monitor import StatsTaken
+    from sinchphone.engine.calls.call import Call
+    from sinchphone.engine.calls.monitor import StatsTaken
     from sinchphone.media.port import PortStats
 
 FINISH_S: Final = 3.0  # for the call to let go of its files and devices
@@ -237,8 +237,8 @@ class CallSession:
     # What the call tells
 
     async def _follow_events(self) -> None:
-        from sinchphone.engine import call as c
-        from sinchphone.engine import monitor as m
+        from sinchphone.engine.calls import call as c
+        from sinchphone.engine.calls import monitor as m
 
         call_id = self._call.id
         async for event in self._call.events():

@@ -11,7 +11,7 @@ from sinchphone.protocol.digits import MAX_DIGITS
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.session import Session
-    from sinchphone.engine.call import Call
+    from sinchphone.engine.calls.call import Call
 
 DIGITS: Final = "0123456789*#"  # keys that dial
 SHOWN_DIGITS: Final = 12  # of those that were dialled last

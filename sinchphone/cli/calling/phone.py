@@ -13,7 +13,7 @@ from sinchphone.errors import ConfigError
 from sinchphone.options import Options
 
 if TYPE_CHECKING:
-    from sinchphone.engine.call import Call
+    from sinchphone.engine.calls.call import Call
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Environment
     from sinchphone.engine.events import MessageEvent

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Frame, silence
-from sinchphone.audio.goertzel import share
 from sinchphone.audio.level import amplitude, dbfs
+from sinchphone.audio.tones.goertzel import share
 
 CHECK_SECONDS: Final = 5.0
 TONES_HZ: Final = (700.0, 1100.0)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.status_line import KEYS_WAITING
-from sinchphone.protocol.call_states import EndedBy, State
+from sinchphone.protocol.call.states import EndedBy, State
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.keys import Keys
     from sinchphone.cli.terminal.session import Session
-    from sinchphone.engine.call import Call
-    from sinchphone.engine.details import CallDetails
+    from sinchphone.engine.calls.call import Call
+    from sinchphone.engine.calls.details import CallDetails
 
 
 class WaitingCall:

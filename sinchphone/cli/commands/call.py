@@ -19,7 +19,7 @@ from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.protocol.phone_numbers import read_number
 
 if TYPE_CHECKING:
-    from sinchphone.engine.call import Call
+    from sinchphone.engine.calls.call import Call
     from sinchphone.media.sound import Sound, SoundOptions
 
 MAX_HEADERS = 50

@@ -23,11 +23,11 @@ from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.rendering import place
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.protocol.call_states import Cause, EndedBy, State
+from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
-    from sinchphone.engine.call import Call
+    from sinchphone.engine.calls.call import Call
     from sinchphone.media.sound import SoundOptions
 
 

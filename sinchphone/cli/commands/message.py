@@ -20,7 +20,7 @@ from sinchphone.errors import DestinationError, MessageError, NetworkError
 from sinchphone.protocol.phone_numbers import MIN_DIGITS, bare_digits, looks_like_number, proposal, read_number
 
 if TYPE_CHECKING:
-    from sinchphone.engine.sent import SentMessage
+    from sinchphone.engine.messages.sent import SentMessage
 
 DEFAULT_TIMEOUT_S = 15.0
 MAX_STDIN_BYTES = 1_000_000  # far more than any message: what is longer is refused with its own sentence

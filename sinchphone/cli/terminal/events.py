@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
-from sinchphone.protocol.call_states import Cause, EndedBy
+from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.signaling.dialect import Domain
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.escape import MAX_TEXT
 from sinchphone.cli.terminal.status_line import clock
-from sinchphone.protocol.call_states import Cause
+from sinchphone.protocol.call.states import Cause
 from sinchphone.signaling.dialect import Domain
 
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer

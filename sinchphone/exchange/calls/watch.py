@@ -21,7 +21,7 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.delivery import Caller
 from sinchphone.exchange.calls.line import post
 from sinchphone.exchange.pubsub.broker import Broker, Poll
-from sinchphone.protocol.call_endings import VANISHED, YES
+from sinchphone.protocol.call.endings import VANISHED, YES
 from sinchphone.protocol.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp import CallFailure, Client, Message, Method, decode_client, decrypt, encode_failure, encrypt, split
 from sinchphone.signaling.dialect import Placement

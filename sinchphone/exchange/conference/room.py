@@ -14,7 +14,7 @@ import numpy as np
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.audio.level import dbfs
 from sinchphone.audio.mix import Mixer
-from sinchphone.audio.tones import JOINED, LEFT, Loop, render
+from sinchphone.audio.tones.signals import JOINED, LEFT, Loop, render
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.sound import AudioLeg, Levels
 

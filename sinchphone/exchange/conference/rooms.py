@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.audio.frame import silence
-from sinchphone.audio.tones import Loop, signal_source
+from sinchphone.audio.tones.signals import Loop, signal_source
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_many

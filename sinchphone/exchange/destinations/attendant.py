@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from sinchphone.engine.attended_call import AttendedCall
+from sinchphone.engine.calls.attended_call import AttendedCall
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
@@ -24,7 +24,7 @@ from sinchphone.media.port import PortOptions
 from sinchphone.media.sound import Sound
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.call import CallMachine
+from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Message, Method, parse_fragment
 from sinchphone.signaling.channel import MxpChannel

@@ -9,7 +9,7 @@ import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.audio.level import amplitude
-from sinchphone.audio.tones import TONE_DBFS, Loop, Sine
+from sinchphone.audio.tones.signals import TONE_DBFS, Loop, Sine
 from sinchphone.media.sound import Party
 
 MAX_UNSAID: Final = 32  # recordings that wait to be said

@@ -22,7 +22,7 @@ from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.level import dbfs
 from sinchphone.errors import MediaError, RemoteProtocolError
 from sinchphone.media.local_audio.files import AudioReader
-from sinchphone.protocol.ssml import read_ssml
+from sinchphone.protocol.callbacks.ssml import read_ssml
 
 PROGRAM: Final = "espeak-ng"
 SPEAK_SECONDS: Final = 10.0  # 600 characters take a tenth of a second

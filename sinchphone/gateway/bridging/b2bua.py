@@ -24,8 +24,8 @@ from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg, LegEvent, Outgoi
 from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, CallEnding, failure_of_error
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, Terms, ToAttendant, ToRoom, incoming_event, raises_ace
 from sinchphone.media.port import MediaPort
-from sinchphone.protocol.callback_events import Reason
-from sinchphone.protocol.svaml import ConnectConf, Continue, Hangup
+from sinchphone.protocol.callbacks.events import Reason
+from sinchphone.protocol.callbacks.svaml import ConnectConf, Continue, Hangup
 
 MAX_HELD_EVENTS: Final = 64  # of the caller, before anybody has its media
 

@@ -20,7 +20,7 @@ from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, LegEvent, OutgoingLeg, Ringing
 from sinchphone.gateway.legs.reasons import ELSEWHERE, NO_ANSWER, CallEnding, failure_of_error
-from sinchphone.protocol.callback_events import Reason
+from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.sip.uri import SipAddress
 
 AT_ONCE: Final = 4  # legs that are called at the same time: of phones that are registered most may be dead

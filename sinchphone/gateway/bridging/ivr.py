@@ -15,9 +15,9 @@ from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.legs.reasons import DECLINED, CallEnding
 from sinchphone.media.sound import Party
-from sinchphone.protocol.callback_events import Reason
+from sinchphone.protocol.callbacks.events import Reason
+from sinchphone.protocol.callbacks.svaml import AnswerCall, Instruction, PlayFiles, Say, SendDtmf, SetCookie
 from sinchphone.protocol.mxp import CallFailure
-from sinchphone.protocol.svaml import AnswerCall, Instruction, PlayFiles, Say, SendDtmf, SetCookie
 
 _AFTER_WORDS_S: Final = 0.2  # on their way when the last is said
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from sinchphone.errors import NoPortError, SinchphoneError
 from sinchphone.gateway.legs.leg import IncomingLeg, Leg, LegEvent, OutgoingLeg
 from sinchphone.gateway.legs.reasons import BROKEN, CLOSING, TOO_LONG, CallEnding, failure_of_error
-from sinchphone.protocol.callback_events import Reason
+from sinchphone.protocol.callbacks.events import Reason
 
 GOODBYE_SECONDS: Final = 1.0  # for the last messages of both legs
 MAX_CALL_SECONDS: Final = 14_400.0  # Sinch Voice, maxDuration

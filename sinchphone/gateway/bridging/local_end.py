@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Final, assert_never
 
 from sinchphone.audio.frame import Frame
-from sinchphone.audio.tones import signal_source
+from sinchphone.audio.tones.signals import signal_source
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.legs.leg import (

@@ -23,7 +23,7 @@ from sinchphone.errors import INSECURE, MediaError
 from sinchphone.exchange.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.destinations.prompts import load
 from sinchphone.exchange.destinations.speech import Speech, read_sound
-from sinchphone.protocol.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml
+from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml
 from sinchphone.tls import client_context, why_tls_failed
 
 MAX_FILE_BYTES: Final = 1_000_000  # Sinch Voice: media fetched from URLs

@@ -22,7 +22,7 @@ from yarl import URL
 from sinchphone.errors import INSECURE, SinchphoneError
 from sinchphone.exchange.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.gateway.options import BackendOptions
-from sinchphone.protocol.callback_events import (
+from sinchphone.protocol.callbacks.events import (
     CallFacts,
     DisconnectedCallEvent,
     IncomingCallEvent,
@@ -32,8 +32,8 @@ from sinchphone.protocol.callback_events import (
     write_ice,
     write_timestamp,
 )
-from sinchphone.protocol.svaml import MAX_COOKIE_BYTES, Continue, Event, SetCookie, Svaml, SvamlError, cookie_bytes
-from sinchphone.protocol.svaml_reading import parse_svaml
+from sinchphone.protocol.callbacks.svaml import MAX_COOKIE_BYTES, Continue, Event, SetCookie, Svaml, SvamlError, cookie_bytes
+from sinchphone.protocol.callbacks.svaml_reading import parse_svaml
 from sinchphone.tasks import start_task
 from sinchphone.tls import client_context, why_tls_failed
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from sinchphone.gateway.legs.reasons import CallEnding
 from sinchphone.gateway.routing.routing import Dialling, Source, identity_of
-from sinchphone.protocol.callback_events import PRIVATE, CallResult, DisconnectedCallEvent, Reason
+from sinchphone.protocol.callbacks.events import PRIVATE, CallResult, DisconnectedCallEvent, Reason
 
 _BUSY: Final = (486, 600)
 _NO_ANSWER: Final = (408, 480)

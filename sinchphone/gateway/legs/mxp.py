@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final, assert_never
 
-from sinchphone.engine.machine_driver import MachineDriver, MediaEffect
+from sinchphone.engine.calls.machine_driver import MachineDriver, MediaEffect
 from sinchphone.errors import MediaError, RemoteProtocolError, SinchphoneError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.delivery import Caller
@@ -34,10 +34,10 @@ from sinchphone.gateway.legs.leg import Answered, BranchRings, Gone, LegEvent, R
 from sinchphone.gateway.legs.reasons import CLOSING, DECLINED, ELSEWHERE, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.outbox import Outbox
-from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call import CallMachine
-from sinchphone.protocol.call_states import Cause, State
-from sinchphone.protocol.callback_events import PRIVATE
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.states import Cause, State
+from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.jsep import Candidate, Description, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, parse_fragment
 from sinchphone.protocol.phone_numbers import is_number

@@ -22,7 +22,7 @@ from sinchphone.gateway.sip.registrar import Contact, Registrar
 from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
-from sinchphone.protocol.callback_events import PRIVATE
+from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.diversion import write_diversions
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri, split_host

@@ -20,9 +20,9 @@ from sinchphone.errors import (
 )
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import Failure
-from sinchphone.protocol.call import ICE_FAILED
-from sinchphone.protocol.call_states import Cause
-from sinchphone.protocol.callback_events import Reason
+from sinchphone.protocol.call.machine import ICE_FAILED
+from sinchphone.protocol.call.states import Cause
+from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.protocol.sip.session_state import ELSEWHERE as COMPLETED_ELSEWHERE
 

@@ -21,8 +21,8 @@ from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.options import GatewayOptions, SipSettings, SipTransport
 from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_target, refusal_status
 from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk
-from sinchphone.protocol import svaml
-from sinchphone.protocol.callback_events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
+from sinchphone.protocol.callbacks import svaml
+from sinchphone.protocol.callbacks.events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
 from sinchphone.protocol.phone_numbers import SHAPE, is_number, without_separators
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.sip.message import MAX_FORWARDS

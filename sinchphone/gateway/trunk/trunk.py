@@ -16,7 +16,7 @@ from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import ANY, SipTransport, TrunkOptions
 from sinchphone.protocol.address_reach import ipv4_within
-from sinchphone.protocol.callback_events import PRIVATE
+from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.hosts import SIP_PORTS, bracketed, numeric_address, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading
 from sinchphone.protocol.sip.uri import SipUri

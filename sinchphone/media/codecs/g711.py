@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sinchphone.audio.conceal import Concealer
 from sinchphone.audio.frame import RATE, Frame, Samples
+from sinchphone.audio.playout.conceal import Concealer
 from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
 

@@ -9,8 +9,8 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
-from sinchphone.audio.conceal import Concealer
 from sinchphone.audio.frame import RATE, Frame, Samples
+from sinchphone.audio.playout.conceal import Concealer
 from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
 from sinchphone.errors import MediaError

@@ -14,8 +14,8 @@ from contextlib import suppress
 from functools import partial
 
 from sinchphone.audio.frame import Frame
-from sinchphone.audio.national import plans_of
-from sinchphone.audio.tones import Sine, signal_source
+from sinchphone.audio.tones.national import plans_of
+from sinchphone.audio.tones.signals import Sine, signal_source
 from sinchphone.errors import SinchphoneError
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.local_audio.audio_io import AudioIo

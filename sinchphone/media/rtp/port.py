@@ -21,17 +21,17 @@ from sinchphone.errors import LocalProtocolError, MediaError, RemoteProtocolErro
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes
 from sinchphone.media.codecs.choice import load_codecs
 from sinchphone.media.codecs.codec import CODECS, CodecFormat, EncodedFrame
-from sinchphone.media.inbound import Sink
-from sinchphone.media.leg import PortLeg
+from sinchphone.media.legs.inbound import Sink
+from sinchphone.media.legs.leg import PortLeg
+from sinchphone.media.legs.stream import Stream
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import Connected, PortEvent, PortLost, PortStats, RtpPortOptions
 from sinchphone.media.rtp.secure import SrtpReceiver, SrtpSender, new_keys
 from sinchphone.media.rtp.sockets import SocketPair
 from sinchphone.media.rtp.source_latch import Address, SourceLatch, plain_host
-from sinchphone.media.stream import Stream
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.offer_answer import Agreed, LocalCapabilities, Negotiation
-from sinchphone.protocol.rtp import VERSION, is_rtcp
+from sinchphone.protocol.rtp.packet import VERSION, is_rtcp
 from sinchphone.protocol.sdp import INACTIVE, RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Section, is_unspecified
 from sinchphone.tasks import start_task
 

@@ -17,8 +17,9 @@ from typing import Final
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.choice import load_codecs
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
-from sinchphone.media.inbound import Sink
-from sinchphone.media.leg import PortLeg
+from sinchphone.media.legs.inbound import Sink
+from sinchphone.media.legs.leg import PortLeg
+from sinchphone.media.legs.stream import Stream
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import (
     CandidateFound,
@@ -32,7 +33,6 @@ from sinchphone.media.port import (
     PortWarning,
     RestartWanted,
 )
-from sinchphone.media.stream import Stream
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.formats import agree
 from sinchphone.media.webrtc.ice import usable_addresses

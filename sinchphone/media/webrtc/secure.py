@@ -19,7 +19,7 @@ from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, RemoteAudio
-from sinchphone.protocol.rtp import is_rtcp
+from sinchphone.protocol.rtp.packet import is_rtcp
 from sinchphone.tasks import start_task
 
 # aiortc's own suites first (all for ECDSA), then the same for a DTLS server with an RSA certificate, as gateways have.

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from sinchphone.errors import LocalProtocolError
-from sinchphone.protocol import call_vocabulary as v
-from sinchphone.protocol.call import MESSAGES, TABLE, CallMachine
-from sinchphone.protocol.call_vocabulary import STATES, Phase
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.machine import MESSAGES, TABLE, CallMachine
+from sinchphone.protocol.call.vocabulary import STATES, Phase
 from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_client
 from sinchphone.protocol.sip import transactions as sip

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from sinchphone.audio.frame import RATE
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 
 LIMIT_S = 90.0
 

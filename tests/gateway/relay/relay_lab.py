@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinchphone.audio.frame import RATE, Frame, Samples
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.gateway.relay.description import with_candidates
 from sinchphone.gateway.relay.relay import Relay, RelayEvent
 from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortDigitHeard, PortEvent, PortOptions, RtpPortOptions

@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
-from sinchphone.audio.goertzel import share
-from sinchphone.audio.tones import Sine
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import SinchphoneError
 from sinchphone.media.port import CandidateFound, Connected, PortEvent, PortOptions, RestartWanted
 from sinchphone.media.webrtc.port import WebRtcPort

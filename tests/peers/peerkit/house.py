@@ -10,9 +10,9 @@ from typing import Any
 
 from peerkit.programs import PATIENCE_SECONDS
 from peerkit.station import Mouth, nothing_left
-from sinchphone.engine.call import Call, DigitHeard
+from sinchphone.engine.calls.call import Call, DigitHeard
+from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.details import CallDetails
 from sinchphone.engine.events import IncomingCall
 from sinchphone.exchange.tls import Issued
 from sinchphone.gateway.options import GatewayOptions, SipSettings
@@ -20,7 +20,7 @@ from sinchphone.gateway.relay.local import LocalRelays
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.call_states import State
+from sinchphone.protocol.call.states import State
 
 USERS = {"desk": "secret-d", "kitchen": "secret-k"}  # phones, and their passwords
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sinchphone.audio import goertzel
 from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.tones import goertzel
 
 ENOUGH = 0.95  # of the energy at the tone
 

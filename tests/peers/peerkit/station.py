@@ -10,8 +10,8 @@ import numpy as np
 
 from peerkit.programs import HOST, PATIENCE_SECONDS
 from peerkit.sound import ENOUGH
-from sinchphone.audio import goertzel
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
+from sinchphone.audio.tones import goertzel
 from sinchphone.errors import MediaError
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions
 from sinchphone.gateway.sip.calls import (

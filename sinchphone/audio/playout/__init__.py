@@ -1,0 +1,1 @@
+"""From packets to sound without gaps: the jitter buffer, time-stretching, concealment."""

@@ -1,0 +1,371 @@
+"""One call: joins a driven call machine to a channel, media ports and a sound. One task, one inbox (``machine_driver``).
+
+::
+
+    user's orders, port events --> MachineDriver --> effects --> queues: one per device (port), one for the sound
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final, assert_never
+
+from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
+from sinchphone.engine.calls.details import CallDetails
+from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
+from sinchphone.engine.calls.monitor import watch
+from sinchphone.engine.event_log import EventLog
+from sinchphone.errors import LocalProtocolError, SinchphoneError
+from sinchphone.media import port as media
+from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
+from sinchphone.media.sound import AudioLeg, Signal, Sound
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.states import Cause, EndedBy, State
+from sinchphone.protocol.call.vocabulary import Input
+from sinchphone.protocol.digits import read_digits
+from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.mxp import CallFailure
+from sinchphone.signaling.dialect import Domain
+
+__all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent"]
+
+BUSY_CODES: Final = (486, 600)  # RFC 3261 21.4.24, 21.6.1
+BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
+BUSY_TONE_S: Final = 2.0
+_TONES: Final = {BUSY: Signal.BUSY, 600: Signal.BUSY, 503: Signal.CONGESTION, 504: Signal.CONGESTION}  # RFC 3261 21.5.4, 21.5.5, 21.6.1
+_SOUND: Final = "sound"  # the queue of what our own sound does; all others are named after devices
+MAX_UNREAD_EVENTS: Final = 256  # that a reader hasn't read yet; the oldest are forgotten
+
+_log = logging.getLogger(__name__)
+
+
+Place = Callable[[Description], Awaitable[v.Placed]]
+
+
+class Call:
+    """A call, from its first ring to its end. Orders never wait for the network."""
+
+    def __init__(
+        self,
+        machine: CallMachine,
+        *,
+        call_id: str,
+        peer: str,
+        domain: Domain,
+        channel: Channel,
+        ports: Ports,
+        port_options: PortOptions,
+        sound: Sound,
+        headers: Mapping[str, str] | None = None,
+        place: Place | None = None,
+        monitored: bool = False,
+        renew_line: Callable[[], None] | None = None,
+    ) -> None:
+        """``place`` places an outgoing call with the platform; ``monitored``: its quality is told once a second;
+        ``renew_line`` is called when this machine's network may have changed. Whoever makes a call also awaits its ``run``."""
+        self.id = call_id
+        self.outbound = machine.outbound
+        self.peer = peer
+        self.domain = domain
+        self.headers = dict(headers or {})
+        self.sound = sound
+        self.muted = False
+        self.rings = True  # False: nobody here is to hear that an incoming call rings
+        self.details = CallDetails(time.time())
+        self._declined_busy = False
+        self._machine = machine
+        self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
+        self._ports_source = ports
+        self._port_options = port_options
+        self._place = place
+        self._monitored = monitored
+        self._renew_line = renew_line
+        self._history = [State.CREATED]
+        self._changed = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._told = EventLog[CallEvent](MAX_UNREAD_EVENTS)
+        self._warned: set[CallWarning] = set()
+        self._ports: dict[str, MediaPort] = {}
+        self._first_port: MediaPort | None = None
+        self._carried: tuple[AudioLeg, bool] | None = None
+        self._early = False
+        self._wants_sound: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<Call {self.id} {self.state.value}>"
+
+    # What a user of the call sees
+
+    @property
+    def state(self) -> State:
+        """The state it is in."""
+        return self._history[-1]
+
+    async def answer(self) -> None:
+        """Pick up an incoming call. Raises LocalProtocolError for an outgoing one."""
+        if self.outbound:
+            raise LocalProtocolError("an outgoing call can't be answered from here")
+        self._driver.put(v.Answer())
+
+    async def hang_up(self, reason: CallFailure | None = None) -> None:
+        """End the call: cancel, decline or leave, whichever fits; the peer learns the ``reason``. May be called at any time, more than
+        once."""
+        self._driver.put(v.HangUp(reason))
+
+    async def decline(self, *, busy: bool = False) -> None:
+        """Refuse an incoming call on all devices, or as ``busy`` on this one only."""
+        self._declined_busy = busy
+        reason = CallFailure(BUSY, "Busy here", "session") if busy else None
+        self._driver.put(v.HangUp(reason, this_device_only=busy))
+
+    @property
+    def met_busy(self) -> bool:
+        """Whether it was declined because one of the two was on the phone."""
+        code = self.details.failure.code if self.details.failure is not None else None
+        return self.details.cause is Cause.DENIED and (self._declined_busy or code in BUSY_CODES)
+
+    async def dtmf(self, digits: str) -> None:
+        """Send digits (``0-9 * # A-D``; ``w`` waits half a second, ``W`` one), after those asked for before; returns when they are sent.
+        Raises LocalProtocolError for others and while no sound flows, MediaError where the peer takes none."""
+        wanted, port = read_digits(digits), self._ports.get(self._machine.winner or "")
+        if port is None or self.state is not State.ESTABLISHED:
+            raise LocalProtocolError("digits can be sent while the call is established only")
+        await port.dtmf(wanted)
+        self._tell_event(DigitsSent(digits=wanted))
+
+    def mute(self, muted: bool) -> None:
+        """While muted the peer hears silence."""
+        self.muted = muted
+        self.sound.mute(muted)
+
+    async def states(self) -> AsyncIterator[State]:
+        """Every state from the first on, as the call enters it; ends after ENDED."""
+        seen = 0
+        while True:
+            while seen < len(self._history):
+                seen += 1
+                yield self._history[seen - 1]
+            if self.state is State.ENDED:
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+    def events(self) -> AsyncIterator[CallEvent]:
+        """What happens in the call; ends with the call. Any number of readers: each has every event from when it subscribed, the first
+        from the start of the call on."""
+        return self._told.read()
+
+    async def ended(self) -> CallDetails:
+        """Wait for the end of the call; how it went. Cancelling is safe."""
+        async for _ in self.states():
+            pass
+        return self.details
+
+    async def closed(self) -> None:
+        """Wait until the call has also let go of its sound: recordings finished, devices closed."""
+        await self._closed.wait()
+
+    async def stats(self) -> PortStats:
+        """Counters of the leg that carries the sound."""
+        winner = self._ports.get(self._machine.winner or "")
+        return await winner.stats() if winner else PortStats()
+
+    # The shell around the machine
+
+    async def run(self) -> None:
+        """Drive the call to its end. Cancelling hangs up."""
+        try:
+            await self._driver.run(self._release)
+        finally:
+            self._closed.set()
+
+    async def _release(self) -> None:
+        ports = {self._first_port, *self._ports.values()} - {None}
+        await asyncio.gather(*(port.close() for port in ports if port), return_exceptions=True)
+        try:
+            await self._sound_the_end()
+        finally:
+            await self.sound.close()
+
+    async def _sound_the_end(self) -> None:
+        """The caller hears why there is no call: the callee is busy, or there is no way there (all lines in use, an overload)."""
+        details = self.details
+        refused = self.outbound and details.ended_by in (EndedBy.PEER, EndedBy.PLATFORM) and details.established_at is None
+        tone = _TONES.get(details.failure.code or 0) if refused and details.failure is not None else None
+        with contextlib.suppress(SinchphoneError):
+            if await self.sound.signal(tone):
+                await asyncio.sleep(BUSY_TONE_S)
+
+    def _perform(self, effect: MediaEffect) -> None:
+        match effect:
+            case v.MakeOffer():
+                self._driver.order(self._make_offer())
+            case v.PlaceCall(offer):
+                self._driver.order(self._place_call(offer))
+            case v.MakeAnswer(peer, offer):
+                self._driver.order(self._make_answer(peer, offer))
+            case v.ApplyAnswer(peer, answer):
+                self._driver.queue(peer).put(partial(self._apply_answer, peer, answer))
+            case v.AddCandidate(peer, candidate):
+                self._driver.queue(peer).put(partial(self._add_candidate, peer, candidate))
+            case v.Renegotiate(peer, description):
+                self._driver.queue(peer).put(partial(self._describe_again, peer, description))
+            case v.DropPeer(peer):
+                self._driver.queue(peer).put(partial(self._drop, peer))
+            case v.CarrySound(peer, early):
+                self._wants_sound, self._early = peer, early
+                self._driver.queue(peer).put(partial(self._carry_sound, peer))
+            case v.Entered(state):
+                self._enter(state)
+            case v.Ended(cause, by, failure):
+                self.details = replace(self.details, cause=cause, ended_by=by, failure=failure, ended_at=time.time())
+                self._tell(State.ENDED)
+            case _:
+                assert_never(effect)
+
+    def _enter(self, state: State) -> None:
+        self.details = self.details.entered(state, time.time())
+        self._tell(state)
+        if state is State.ESTABLISHED and self._monitored:
+            self._driver.start(self._monitor())
+        if state is State.RINGING and self._wants_sound is None:
+            signal = Signal.RINGBACK if self.outbound else Signal.RINGTONE
+            self._driver.queue(_SOUND).put(partial(self._play, signal))
+
+    def _tell(self, state: State) -> None:
+        self._history.append(state)
+        self._changed.set()
+        if state is State.ENDED:
+            self._told.end()
+
+    def _tell_event(self, event: CallEvent) -> None:
+        self._told.put(event)
+
+    def _warn(self, warning: CallWarning) -> None:
+        if warning not in self._warned:  # each of several devices' ports may say it
+            self._warned.add(warning)
+            self._tell_event(warning)
+
+    # Work that effects ask for
+
+    async def _make_offer(self) -> Input:
+        self._first_port = self._ports_source.port(self._port_options)
+        return v.OfferReady(await self._first_port.offer())
+
+    async def _place_call(self, offer: Description) -> Input:
+        assert self._place is not None, "an outgoing call has a way to be placed"
+        return await self._place(offer)
+
+    async def _make_answer(self, peer: str, offer: Description) -> Input:
+        await self.sound.open()
+        port = self._first_port = self._ports_source.port(self._port_options)
+        self._take_port(peer, port)
+        return v.AnswerReady(await port.answer(offer))
+
+    async def _apply_answer(self, peer: str, answer: Description) -> None:
+        assert self._first_port is not None, "an answer follows an offer"
+        first = not self._ports
+        port = self._first_port if first else await self._first_port.fork()
+        self._take_port(peer, port)
+        await port.accept(answer)
+        if self._wants_sound == peer:
+            await self._carry_sound(peer)
+
+    def _take_port(self, peer: str, port: MediaPort) -> None:
+        self._ports[peer] = port
+        self._driver.start(self._read_port(peer, port))
+
+    async def _add_candidate(self, peer: str, candidate: Candidate | None) -> None:
+        port = self._ports.get(peer)
+        if port is not None:
+            await port.add_candidate(candidate)
+
+    async def _describe_again(self, peer: str, theirs: Description | None) -> None:
+        """Restart ICE, or go along with what the peer wants. Where that fails the sound goes on as it does."""
+        port = self._ports.get(peer)
+        if port is None:
+            return
+        try:
+            if theirs is not None and theirs.type == "answer":
+                await port.accept(theirs)
+            else:
+                ours = await (port.restart() if theirs is None else port.answer(theirs))
+                self._driver.put(v.DescribedAgain(peer, ours))
+        except SinchphoneError as error:
+            _log.info("the path to the peer stays as it is: %s", error)
+
+    async def _drop(self, peer: str) -> None:
+        """Its port is closed; but the first one is kept until somebody has won, since others are forked from it."""
+        port = self._ports.get(peer)
+        if port is not None and (port is not self._first_port or self._machine.winner is not None):
+            await port.close()
+
+    async def _carry_sound(self, peer: str) -> None:
+        port = self._ports.get(peer)
+        if port is not None and self._carried != (port.leg, self._early):
+            self._carried = port.leg, self._early
+            self._driver.queue(_SOUND).put(partial(self._connect_sound, port.leg, self._early))
+
+    async def _connect_sound(self, leg: AudioLeg, early: bool) -> None:
+        await self.sound.signal(None)
+        await self.sound.connect(leg, early=early)
+
+    async def _play(self, signal: Signal) -> None:
+        if self._wants_sound is None and self.state is State.RINGING and (self.outbound or self.rings):
+            await self.sound.signal(signal)
+
+    async def _monitor(self) -> None:
+        async for event in watch(self.stats, self.sound.levels, lambda: self.muted):
+            self._tell_event(event)
+
+    # What comes in
+
+    async def _read_port(self, peer: str, port: MediaPort) -> None:
+        async for event in port.events():
+            match event:
+                case media.CandidateFound(candidate):
+                    self._driver.put(v.LocalCandidate(peer, candidate))
+                case media.Connected(pair, codec):
+                    if self._machine.winner in (None, peer):
+                        self.details = replace(self.details, pair=pair, codec=codec)
+                    self._driver.put(v.MediaConnected(peer))
+                case media.PortFailed(reason):
+                    self._driver.put(v.MediaFailed(peer, reason))
+                case media.PortLost():
+                    self._driver.put(v.MediaLost(peer))
+                case media.RestartWanted(reason):
+                    _log.info("an ICE restart is due: %s", reason)
+                    if self._renew_line is not None:
+                        self._renew_line()
+                    self._driver.put(v.PathFailing(peer))
+                case _:
+                    self._note(peer, event)
+
+    def _note(self, peer: str, event: media.FirstPacket | media.Moved | media.PortDigitHeard | media.PortWarning) -> None:
+        """What is nothing to the machine."""
+        match event:
+            case media.FirstPacket():  # the monitor tells where none comes
+                pass
+            case media.Moved(pair):
+                self.details = replace(self.details, pair=pair)
+            case media.PortDigitHeard(digit, duration_ms):
+                if self._machine.winner == peer:
+                    self._tell_event(DigitHeard(digit=digit, duration_ms=duration_ms))
+            case media.PortWarning(message, hint):
+                self._warn(CallWarning(message=message, hint=hint))
+            case _:
+                assert_never(event)
+
+    def _note_failure(self, queue: str, error: SinchphoneError) -> None:
+        """What an effect asked for could not be done. Where that is one device's media it spoils this device, and not the call with
+        another."""
+        if queue in ("", _SOUND):
+            self.details = replace(self.details, error=self.details.error or error)
+            self._driver.fail(error)
+        else:
+            self._driver.put(v.MediaFailed(queue, str(error)))

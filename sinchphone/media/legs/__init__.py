@@ -1,0 +1,1 @@
+"""One leg of a call: what every leg shares between its network and its sound, each way."""

@@ -1,0 +1,228 @@
+"""A leg's send side: frames to a codec to RTP, at once and without a queue; or somebody else's packets, or digits (RFC 3550).
+
+One line of sequence numbers and one of time stamps, whatever goes into it::
+
+    send(frame)     20 ms of samples, encoded          \\
+    forward(frame)  a packet of another leg, as it is   >--> sequence, time stamp, SSRC --> transmit
+    event(packet)   a digit, in place of sound         /
+
+    adapt(report), resend(numbers) --> RedundancyController --> bit rate, forward error correction, copies in what ``send`` sends (RFC 2198)
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from sinchphone.audio.frame import FRAME_SECONDS, Frame
+from sinchphone.audio.redundancy import RedundancyController
+from sinchphone.errors import MediaError
+from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
+from sinchphone.media.codecs.choice import new_encoder
+from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame, Encoder
+from sinchphone.media.legs.repair import Copies, Resends
+from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
+from sinchphone.protocol.rtp.telephone_event import EventPacket
+
+_PAUSE_SECONDS: Final = 0.3  # a longer gap between two frames is a pause on the time line too, not a late frame
+_MAX_GAP: Final = 50  # lost packets in a row that are shown to the peer as such; 1 s
+_MAX_STRAY: Final = 1.0  # [s] that a passed time stamp may be off the clock before it counts as another time line
+
+
+class Outbound:
+    """Encodes and numbers. In the media thread only. ``transmit`` takes a packet and says whether it went out."""
+
+    def __init__(self, ssrc: int, transmit: Callable[[bytes], bool], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.ssrc = ssrc
+        self.packets = 0
+        self.octets = 0  # of payload
+        self.faults = 0  # frames that the encoder refused
+        self.suspended = False  # a digit is being sent: no sound meanwhile
+        self._transmit = transmit
+        self._clock = clock
+        self._agreement: Agreement | None = None
+        self._encoder: Encoder | None = None
+        self._redundancy = RedundancyController(fec=False, red=False)
+        self._setting = self._redundancy.setting
+        self._terms: tuple[CodecFormat, OpusWishes, RepairTerms] | None = None  # that the redundancy is for
+        self._copies = Copies(0)
+        self._resends = Resends()
+        self._sequence = secrets.randbits(15)  # of the next packet; the lower half: the first wrap comes late (RFC 3711 3.3.1)
+        self._timestamp = secrets.randbits(32)  # of the last sound, before the first one that of the start
+        self._placed_at: float | None = None  # when that was
+        self._talking = False  # sound was sent, not only digits
+        self._passing = _Passing()
+
+    @property
+    def active(self) -> bool:
+        """Whether something may be sent."""
+        return self._agreement is not None
+
+    def start(self, agreement: Agreement) -> None:
+        """The peer can hear us from now on, in this way. Raises MediaError where the codec isn't there."""
+        before = self._agreement
+        if before is None or self._encoder is None or before.codec != agreement.codec:
+            self._encoder = new_encoder(agreement.codec)
+            self._passing = _Passing()
+        self._agreement = agreement
+        self._set_ladder(agreement)
+        self._encoder.adapt(self._setting)
+        if self._placed_at is None:
+            self._placed_at = self._clock()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._agreement = None
+
+    def send(self, frame: Frame) -> None:
+        """Send the next 20 ms; nothing happens before ``start``.
+
+        The marker bit is set after a pause only: without silence suppression it is zero (RFC 3551 4.1).
+        """
+        if self._agreement is None or self._encoder is None:
+            return
+        paused = self._pass_time(self._clock())
+        self._passing = _Passing()
+        if self.suspended:
+            return
+        try:
+            payload = self._encoder.encode(frame)
+        except MediaError:
+            self.faults += 1
+            return
+        payload_type, red = self._agreement.payload_type, self._agreement.repair.red
+        redundant = self._copies.wrap(self._timestamp, payload, self._setting.copies)
+        if redundant is not None and red is not None:
+            payload_type, payload = red, redundant
+        self._put(payload_type, payload, self._timestamp, self._sequence, marker=paused)
+
+    def forward(self, frame: EncodedFrame) -> bool:
+        """Send somebody else's packet with our numbers, gaps as they are; whether it went out."""
+        agreement = self._agreement
+        if agreement is None or agreement.codec != frame.codec:
+            return False
+        now = self._clock()
+        self._copies.forget()
+        place = self._passing.place(frame, self._sequence, self.timestamp, now)
+        if self.suspended:
+            self._passing.renumber()
+        if place is None:
+            return False
+        sequence, timestamp = place
+        if (sequence - self._sequence) & 0x8000 == 0:
+            self._timestamp, self._placed_at, self._talking = timestamp, now, True
+        return not self.suspended and self._put(agreement.payload_type, frame.payload, timestamp, sequence, marker=frame.marker)
+
+    def event(self, packet: EventPacket) -> None:
+        """Send a packet of a digit. It isn't sent again: a digit's end is in three packets (RFC 4733 2.5.1.4)."""
+        if self._agreement is None or self._agreement.event is None:
+            return
+        self._passing.renumber()
+        self._copies.forget()
+        payload_type = self._agreement.event.payload_type
+        self._put(payload_type, packet.payload, packet.timestamp, self._sequence, marker=packet.marker, keep=False)
+
+    @property
+    def timestamp(self) -> int:
+        """The time stamp of sound that would go now, after what went before."""
+        rate = 0 if self._agreement is None else self._agreement.codec.clock_rate
+        elapsed = 0.0 if self._placed_at is None else max(self._clock() - self._placed_at, FRAME_SECONDS)
+        return (self._timestamp + round(elapsed * rate)) & 0xFFFFFFFF
+
+    def adapt(self, block: ReportBlock, round_trip_ms: float | None = None) -> None:
+        """Take the peer's report of what it lost: spend more or less on redundancy."""
+        self._redundancy.reported(block.fraction_lost / 256, None if round_trip_ms is None else round_trip_ms / 1000, self._clock())
+        self._climb()
+
+    def resend(self, sequences: Iterable[int]) -> None:
+        """The peer misses these packets: send those again that are still kept."""
+        if self._agreement is None or not self._agreement.repair.nack:
+            return
+        packets, first = self._resends.answer(sequences)
+        self._redundancy.requested(first, self._clock())
+        self._climb()
+        for packet in packets:
+            self._transmit(packet)
+
+    def report(self, now_epoch: float) -> SenderInfo | None:
+        """What a sender report says now; ``None`` before the first packet."""
+        if self._placed_at is None or not self.packets or self._agreement is None:
+            return None
+        elapsed = round((self._clock() - self._placed_at) * self._agreement.codec.clock_rate)
+        return SenderInfo(ntp_time(now_epoch), (self._timestamp + elapsed) & 0xFFFFFFFF, self.packets, self.octets)
+
+    def _set_ladder(self, agreement: Agreement) -> None:
+        """From its foot where the terms are new, else from where it was."""
+        self._copies = Copies(agreement.payload_type)
+        terms = (agreement.codec, agreement.opus, agreement.repair)
+        if terms != self._terms:
+            opus, self._terms = agreement.opus, terms
+            self._redundancy = RedundancyController(fec=opus.fec, red=agreement.repair.red is not None, max_bitrate=opus.max_bitrate)
+            self._resends = Resends()
+        self._setting = self._redundancy.setting
+
+    def _climb(self) -> None:
+        """To where the redundancy is."""
+        setting = self._redundancy.setting
+        if self._encoder is not None and setting != self._setting:
+            self._encoder.adapt(setting)
+        self._setting = setting
+
+    def _put(self, payload_type: int, payload: bytes, timestamp: int, sequence: int, *, marker: bool, keep: bool = True) -> bool:
+        data = encode_packet(RtpPacket(payload_type, sequence, timestamp, self.ssrc, payload, marker))
+        if not self._transmit(data):
+            return False
+        if keep:
+            self._resends.keep(sequence, data)
+        if (sequence - self._sequence) & 0x8000 == 0:
+            self._sequence = (sequence + 1) & 0xFFFF
+        self.packets += 1
+        self.octets += len(payload)
+        return True
+
+    def _pass_time(self, now: float) -> bool:
+        """Move the time stamp to the next frame; whether there was a pause before it."""
+        assert self._agreement is not None, "asked by send() only"
+        gap = 0.0 if self._placed_at is None else now - self._placed_at
+        frames = round(gap / FRAME_SECONDS) if gap > _PAUSE_SECONDS else 1
+        samples = round(FRAME_SECONDS * self._agreement.codec.clock_rate)
+        self._timestamp = (self._timestamp + frames * samples) & 0xFFFFFFFF
+        self._placed_at = now
+        talked, self._talking = self._talking, True
+        return talked and gap > _PAUSE_SECONDS
+
+
+class _Passing:
+    """The distance between another leg's numbers and ours. A gap in its numbers stays a gap in ours, so that the peer knows of the loss."""
+
+    def __init__(self) -> None:
+        self._newest: EncodedFrame | None = None
+        self._came_at = 0.0
+        self._time_offset = 0
+        self._sequence_offset: int | None = None
+        self._first = 0  # of our numbers that belongs to this distance
+
+    def renumber(self) -> None:
+        """Packets of ours came in between: the next one is numbered after them."""
+        self._sequence_offset = None
+
+    def place(self, frame: EncodedFrame, sequence: int, timestamp: int, now: float) -> tuple[int, int] | None:
+        """Our sequence number and time stamp for ``frame``: those given where it's the first of its kind. ``None`` for one that is
+        doubled, or too late to have a number."""
+        newest = self._newest
+        steps = 1 if newest is None else (frame.sequence - newest.sequence + 0x8000) % 0x10000 - 0x8000
+        if -_MAX_GAP <= steps <= 0:
+            if steps == 0 or self._sequence_offset is None or (frame.sequence + self._sequence_offset - self._first) & 0x8000:
+                return None
+        else:
+            if newest is None or abs(steps) > _MAX_GAP or self._strays(frame, newest, now):
+                self._time_offset, self._sequence_offset = timestamp - frame.timestamp, None
+            if self._sequence_offset is None:
+                self._sequence_offset, self._first = sequence - frame.sequence, sequence
+            self._newest, self._came_at = frame, now
+        return (frame.sequence + self._sequence_offset) & 0xFFFF, (frame.timestamp + self._time_offset) & 0xFFFFFFFF
+
+    def _strays(self, frame: EncodedFrame, newest: EncodedFrame, now: float) -> bool:
+        """Whether its time stamp is of another line than that of the packet before."""
+        ticks = (frame.timestamp - newest.timestamp + 0x80000000) % 0x100000000 - 0x80000000
+        return abs(ticks / frame.codec.clock_rate - (now - self._came_at)) > _MAX_STRAY

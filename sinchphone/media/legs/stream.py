@@ -1,0 +1,162 @@
+"""One leg's sound, whatever path its packets take: WebRTC and plain RTP share all that is in here.
+
+::
+
+    leg.send, forward, dtmf -> Outbound -> transmit -> the path
+    leg.pull, divert, DigitHeard <- Inbound <- take <- the path        report, bye: RTCP about both
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sinchphone.media.agreement import Agreement
+from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
+from sinchphone.media.legs.inbound import Inbound, Sink
+from sinchphone.media.legs.keypad import Keypad
+from sinchphone.media.legs.leg import PortLeg
+from sinchphone.media.legs.outbound import Outbound
+from sinchphone.media.port import FirstPacket, PortDigitHeard, PortEvent, PortStats
+from sinchphone.protocol.rtp.nack import decode_nacks, encode_nack
+from sinchphone.protocol.rtp.packet import RtcpReport, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
+from sinchphone.protocol.rtp.telephone_event import Digit
+
+_REPORT_SECONDS: Final = 1.0
+
+
+class Stream:
+    """Joins a leg to a path. In the media thread only, but for the leg's ``pull``."""
+
+    def __init__(
+        self,
+        ssrc: int,
+        cname: str,
+        transmit: Callable[[bytes], bool],
+        tell: Callable[[PortEvent], None],
+        leg: PortLeg,
+        *,
+        may_pause: bool = False,
+    ) -> None:
+        """``may_pause``: the peer may suppress silence."""
+        self.agreement: Agreement | None = None
+        self._cname = cname
+        self._transmit = transmit
+        self._tell = tell
+        self._outbound = Outbound(ssrc, transmit)
+        self._inbound = Inbound(self._digit_heard, self._tone_heard, may_pause=may_pause)
+        self._keypad = Keypad(self._outbound)
+        self._round_trip_ms: float | None = None
+        self._sent_loss_percent: float | None = None
+        self._heard = False
+        leg.join(self._outbound, self._inbound)
+
+    @property
+    def codec(self) -> CodecFormat | None:
+        """What was agreed on."""
+        return None if self.agreement is None else self.agreement.codec
+
+    def agree(self, agreement: Agreement) -> None:
+        """Hear the peer in this way from now on. Raises MediaError where a codec isn't there."""
+        self._inbound.expect(agreement)
+        self.agreement = agreement
+        self._keypad.agree(agreement.event)
+
+    def expect(self, *, wanted: bool) -> None:
+        """From now on the peer ought to send, or need not."""
+        self._inbound.watch.expect(time.monotonic(), wanted=wanted)
+
+    def open(self) -> None:
+        """Send as agreed, from now on."""
+        if self.agreement is not None:
+            self._outbound.start(self.agreement)
+
+    def shut(self) -> None:
+        """Send nothing more, until ``open``."""
+        self._keypad.stop()
+        self._outbound.stop()
+
+    def take(self, data: bytes, control: bool) -> None:
+        """An authentic packet of the peer, RTP or RTCP."""
+        if control:
+            self._take_reports(decode_reports(data))
+            for nack in decode_nacks(data):
+                if nack.ssrc == self._outbound.ssrc:
+                    self._outbound.resend(nack.sequences)
+        elif self._inbound.take(data):
+            if not self._heard:
+                self._heard = True
+                self._tell(FirstPacket())
+            self._ask()
+
+    def goes_on_with(self, data: bytes) -> bool:
+        """Whether an RTP packet is the next of a stream that has stopped."""
+        return self._inbound.goes_on_with(data)
+
+    async def dtmf(self, digits: str) -> None:
+        """Send digits. Raises LocalProtocolError or MediaError."""
+        await self._keypad.press(digits)
+
+    def divert(self, sink: Sink | None) -> None:
+        """Give what comes to ``sink`` instead of the receiver."""
+        self._inbound.divert(sink)
+
+    def forward(self, frame: EncodedFrame) -> bool:
+        """Send a packet of another leg; whether it went out."""
+        return self._outbound.forward(frame)
+
+    def report(self) -> bytes:
+        """The RTCP packet for this moment (RFC 3550 6.4)."""
+        self._inbound.expire()
+        return encode_report(RtcpReport(self._outbound.ssrc, self._outbound.report(time.time()), self._inbound.report()), self._cname)
+
+    def next_report_s(self, mean: float = _REPORT_SECONDS) -> float:
+        """How long to wait before the next one: at random, lest many reports come at once (RFC 3550 6.2)."""
+        return mean * random.uniform(0.5, 1.5)
+
+    def bye(self) -> bytes:
+        """The RTCP packet that says goodbye."""
+        return encode_bye(self._outbound.ssrc, self._cname)
+
+    def stats(self, codec: str | None) -> PortStats:
+        """Counters at this moment."""
+        played = self._inbound.receiver.stats()
+        return PortStats(
+            codec=codec,
+            packets_sent=self._outbound.packets,
+            packets_received=self._inbound.packets,
+            packets_lost=self._inbound.lost,
+            bytes_sent=self._outbound.octets,
+            bytes_received=self._inbound.octets,
+            concealed_samples=played.concealed_samples,
+            absent_samples=played.absent_samples,
+            played_samples=played.played_samples,
+            silent_s=self._inbound.watch.silent_s(time.monotonic()),
+            jitter_ms=self._inbound.jitter_ms,
+            delay_ms=played.delay_ms,
+            round_trip_ms=self._round_trip_ms,
+            sent_loss_percent=self._sent_loss_percent,
+        )
+
+    def _take_reports(self, reports: list[RtcpReport]) -> None:
+        for report in reports:
+            self._inbound.note(report)
+        block = block_about(reports, self._outbound.ssrc)
+        if block is not None:
+            self._sent_loss_percent = block.fraction_lost / 2.56
+            self._round_trip_ms = round_trip_ms(block, ntp_time(time.time())) or self._round_trip_ms
+            self._outbound.adapt(block, self._round_trip_ms)
+            if self._round_trip_ms is not None:
+                self._inbound.measured(self._round_trip_ms)
+
+    def _ask(self) -> None:
+        """For packets that didn't come."""
+        wanted = self._inbound.wanted() if self.agreement is not None and self.agreement.repair.nack else None
+        if wanted is not None:
+            self._transmit(encode_nack(self._outbound.ssrc, wanted, self._cname))
+
+    def _digit_heard(self, digit: Digit) -> None:
+        self._tell(PortDigitHeard(digit.digit, digit.duration_ms))
+
+    def _tone_heard(self, digit: Digit) -> None:
+        self._tell(PortDigitHeard(digit.digit, digit.duration_ms, in_band=True))

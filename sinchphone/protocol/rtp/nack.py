@@ -1,0 +1,144 @@
+"""Requests for packets that didn't come: generic NACK as bytes, and which packets to ask for when (RFC 4585 6.2.1)."""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from sinchphone.protocol.rtp.packet import VERSION, RtcpReport, encode_report
+
+MAX_ROUND_TRIP: Final = 0.100  # [s] over a longer path what is sent again comes too late for a conversation
+
+_RTPFB: Final = 205
+_GENERIC_NACK: Final = 1
+_ITEM: Final = struct.Struct("!HH")
+_MAX_ITEMS: Final = 32  # taken from one packet
+_SEQUENCES: Final = 1 << 16
+_PAST: Final = 0x8000  # a sequence number this far ahead or more is one from the past (RFC 3550 A.1)
+
+_MAX_GAP: Final = 25  # packets: half a second that is missing is an interruption, no loss to mend
+_MAX_REQUESTS: Final = 100  # packets that are waited for; more are missing in a flood of numbers only
+_TRIES: Final = 3
+_FIRST_ROUND_TRIP: Final = 0.050  # [s] until it is known
+_LEAST_WAIT: Final = 0.020  # [s] between two requests for the same packet
+_FORGET: Final = 0.400  # [s] nobody waits longer than that for a packet
+_SURELY_OURS: Final = 0.7  # of the round trip: what comes sooner after the request was only overtaken
+
+
+@dataclass(frozen=True, slots=True)
+class Nack:
+    """Packets of one source that its receiver misses."""
+
+    ssrc: int
+    sequences: tuple[int, ...]
+
+
+def encode_nack(sender: int, nack: Nack, cname: str) -> bytes:
+    """A compound packet: an empty receiver report, the sender's name, the request (RFC 4585 3.1). At most 25 packets are asked for."""
+    items = _pack(nack.sequences[:_MAX_GAP])
+    body = struct.pack("!II", sender, nack.ssrc) + b"".join(_ITEM.pack(first, mask) for first, mask in items)
+    head = struct.pack("!BBH", VERSION | _GENERIC_NACK, _RTPFB, len(body) // 4)
+    return encode_report(RtcpReport(sender, None, ()), cname) + head + body
+
+
+def decode_nacks(data: bytes) -> list[Nack]:
+    """The requests in a compound packet, up to the first part that can't be read."""
+    nacks: list[Nack] = []
+    position = 0
+    while position + 4 <= len(data):
+        first, kind, words = struct.unpack_from("!BBH", data, position)
+        end = position + 4 + 4 * words
+        if first & 0xC0 != VERSION or end > len(data):
+            break
+        if (kind, first & 0x1F) == (_RTPFB, _GENERIC_NACK) and words > 2:
+            ssrc = int.from_bytes(data[position + 8 : position + 12], "big")
+            items = range(position + 12, min(end, position + 12 + 4 * _MAX_ITEMS), 4)
+            nacks.append(Nack(ssrc, tuple(sequence for at in items for sequence in _unpack(*_ITEM.unpack_from(data, at)))))
+        position = end
+    return nacks
+
+
+class Missing:
+    """Which packets of one source didn't come, and when to ask for them (again). All times in seconds of one clock."""
+
+    def __init__(self) -> None:
+        self._round_trip: float | None = None
+        self._shortest: float | None = None
+        self._highest: int | None = None
+        self._requests: dict[int, _Request] = {}
+
+    @property
+    def round_trip(self) -> float | None:
+        """How long an answer takes, as far as it's known [s]."""
+        return self._round_trip
+
+    @round_trip.setter
+    def round_trip(self, seconds: float | None) -> None:
+        self._round_trip = seconds
+        if seconds is not None:
+            self._shortest = seconds if self._shortest is None else min(seconds, self._shortest)
+
+    def __len__(self) -> int:
+        """Packets that are waited for."""
+        return len(self._requests)
+
+    def arrived(self, sequence: int, now: float) -> bool:
+        """A packet came; whether it is one that was sent again at our request."""
+        if self._highest is None:
+            self._highest = sequence
+            return False
+        ahead = (sequence - self._highest) % _SEQUENCES
+        if 0 < ahead < _PAST:
+            if ahead <= _MAX_GAP and len(self._requests) < _MAX_REQUESTS:
+                self._requests |= {(self._highest + step) % _SEQUENCES: _Request(now) for step in range(1, ahead)}
+            else:
+                self._requests.clear()
+            self._highest = sequence
+            return False
+        request = self._requests.pop(sequence, None)
+        least = _FIRST_ROUND_TRIP if self._shortest is None else self._shortest  # one report that was late says little of an answer
+        return request is not None and request.tries > 0 and now - request.asked_at >= _SURELY_OURS * least
+
+    def found(self, sequence: int) -> bool:
+        """What the packet held came by another way: no need to ask for it. Whether it was missing."""
+        return self._requests.pop(sequence, None) is not None
+
+    def due(self, now: float) -> tuple[int, ...]:
+        """The packets to ask for at this moment; counts as asked. Nothing where the path is too long for an answer in time."""
+        due: list[int] = []
+        for sequence, request in list(self._requests.items()):
+            if now - request.missed_at > _FORGET:
+                del self._requests[sequence]
+            elif request.tries < _TRIES and now >= request.next_at and self._expected_round_trip <= MAX_ROUND_TRIP:
+                wait = max(_LEAST_WAIT, 1.25 * self._expected_round_trip)
+                self._requests[sequence] = _Request(request.missed_at, request.tries + 1, now, now + wait)
+                due.append(sequence)
+        return tuple(due)
+
+    @property
+    def _expected_round_trip(self) -> float:
+        return _FIRST_ROUND_TRIP if self._round_trip is None else self._round_trip
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    missed_at: float
+    tries: int = 0
+    asked_at: float = 0.0
+    next_at: float = 0.0
+
+
+def _pack(sequences: Iterable[int]) -> list[tuple[int, int]]:
+    """Pairs of a sequence number and a mask of the sixteen after it."""
+    items: list[tuple[int, int]] = []
+    for sequence in sequences:
+        ahead = (sequence - items[-1][0]) % _SEQUENCES if items else 0
+        if 1 <= ahead <= 16:
+            items[-1] = (items[-1][0], items[-1][1] | 1 << (ahead - 1))
+        elif not items or ahead:
+            items.append((sequence, 0))
+    return items
+
+
+def _unpack(first: int, mask: int) -> list[int]:
+    return [first, *((first + step) % _SEQUENCES for step in range(1, 17) if mask >> (step - 1) & 1)]

@@ -1,0 +1,384 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinchphone.protocol.callbacks.svaml import (
+    AnswerCall,
+    ConnectConf,
+    ConnectMxp,
+    ConnectPstn,
+    ConnectSip,
+    Continue,
+    Event,
+    Fetched,
+    Hangup,
+    PlayFiles,
+    Say,
+    SendDtmf,
+    SetCookie,
+    Spoken,
+    Ssml,
+    Svaml,
+    SvamlError,
+)
+from sinchphone.protocol.callbacks.svaml_fields import Complaint
+from sinchphone.protocol.callbacks.svaml_reading import parse_svaml, read_prompts, read_svaml
+
+SIP = {"type": "sip", "endpoint": "46708000000@sip.example.com"}
+
+
+def read(action: object, *instructions: object, event: Event = Event.ICE) -> Svaml:
+    return parse_svaml(json.dumps({"instructions": list(instructions), "action": action}).encode(), event)
+
+
+def complaints(action: object, *instructions: object, event: Event = Event.ICE) -> dict[str, str]:
+    """What is wrong, by path: what it is, and what it should be."""
+    with pytest.raises(SvamlError) as refused:
+        read(action, *instructions, event=event)
+    return {one.path: f"{one.found} | {one.expected}" for one in refused.value.complaints}
+
+
+def test_every_action_is_read_with_all_its_fields() -> None:
+    number = {"name": "connectPstn", "number": "+46700000000", "cli": "+46711111111", "maxDuration": 14400, "dialTimeout": 30}
+    assert read(
+        {**number, "dtmf": "12w#", "suppressCallbacks": True, "locale": "en-US", "indications": "se", "amd": {"enabled": False}}
+    ) == Svaml(
+        ConnectPstn("+46700000000", "+46711111111", 14400, 30, "12w#", True, "en-US"),
+        remarks=(Complaint("action.indications", '"se"', "absent: callers hear this exchange's own ringing tone"),),
+    )
+    assert read({"name": "hangup"}) == Svaml(Hangup())
+    assert read({"name": "continue"}, event=Event.ACE) == Svaml(Continue())
+    headers = [{"key": "X-A", "value": "1"}, {"key": "x-b", "value": ""}]
+    user = {"name": "connectMxp", "destination": {"type": "username", "endpoint": "ada"}, "callHeaders": headers}
+    assert read(user).action == ConnectMxp("ada", {"X-A": "1", "x-b": ""})
+    assert read({"name": "connectMxp"}).action == ConnectMxp(None)
+    room = {"name": "connectConf", "conferenceId": "standup", "moh": "music2", "conferenceDtmfOptions": {"mode": "ignore", "maxDigits": 1}}
+    assert read(room).action == ConnectConf("standup", "music2")
+    sip = {"name": "connectSip", "destination": SIP, "transport": "TLS"}
+    assert read({**sip, "cli": "46700000000", "maxDuration": 60, "suppressCallbacks": False, "callHeaders": headers}).action == ConnectSip(
+        "46708000000@sip.example.com", "46700000000", "tls", 60, False, {"X-A": "1", "x-b": ""}
+    )
+
+
+@pytest.mark.parametrize("action", [{"name": "connectConf", "conferenceId": "tea"}, {"name": "connectSip", "destination": SIP}])
+def test_music_that_nobody_will_hear_is_remarked_on(action: dict[str, object]) -> None:
+    assert read(action).remarks == ()
+    assert [remark.path for remark in read({**action, "moh": "ring"}).remarks] == ["action.moh"]
+
+
+def test_every_instruction_is_read_in_order() -> None:
+    answer = read(
+        {"name": "connectPstn"},
+        {"name": "answer"},
+        {"name": "say", "text": "Hello", "locale": "en-GB"},
+        {"name": "playFiles", "ids": ["#tts[One];https://example.org/two.wav", "#href[http://example.org/3.mp3]"], "locale": "en-US"},
+        {"name": "sendDtmf", "value": "1w#"},
+        {"name": "setCookie", "key": "a", "value": ""},
+    )
+    assert answer.instructions == (
+        AnswerCall(),
+        Say("Hello", "en-GB"),
+        PlayFiles((Spoken("One"), Fetched("https://example.org/two.wav"), Fetched("http://example.org/3.mp3")), "en-US"),
+        SendDtmf("1w#"),
+        SetCookie("a", ""),
+    )
+
+
+@pytest.mark.parametrize("name", ["connectPstn", "ConnectPstn", "connectPSTN", "CONNECTPSTN"])
+def test_names_are_read_without_regard_to_case(name: str) -> None:
+    assert read({"name": name}, {"name": "Say", "text": "x"}).action == ConnectPstn()
+
+
+def test_members_may_be_capitalised_as_the_first_sdks_wrote_them() -> None:
+    body = {"Instructions": [{"Name": "Say", "Text": "Hello"}], "Action": {"Name": "ConnectPstn", "Number": "+46700000000"}}
+    assert read_svaml(body, Event.ICE) == Svaml(ConnectPstn("+46700000000"), (Say("Hello"),))
+
+
+def test_absent_and_null_members_are_the_same() -> None:
+    assert read_svaml({"instructions": None, "action": {"name": "connectPstn", "number": None, "cli": None}}, Event.ICE) == Svaml(
+        ConnectPstn()
+    )
+
+
+def test_all_that_is_wrong_is_said_at_once_field_by_field() -> None:
+    found = complaints(
+        {"name": "connectPstn", "number": "0700000000", "maxDuration": 14401, "dtmf": "12a", "cli": "anna", "suppressCallbacks": "yes"},
+        {"name": "say", "text": "x" * 601},
+        {"name": "jump"},
+        "answer",
+    )
+    assert found == {
+        "action.number": '"07…" | a phone number such as +46700000000',
+        "action.maxDuration": "14401 | a whole number from 1 to 14400",
+        "action.dtmf": '"12a" | digits: 0-9, # and w',
+        "action.cli": '"anna" | a phone number such as +46700000000, or private',
+        "action.suppressCallbacks": '"yes" | true or false',
+        "instructions[0].text": "a text of 601 characters | a text of 1 to 600 characters",
+        "instructions[1].name": '"jump" | answer, say, playFiles, sendDtmf or setCookie',
+        "instructions[2]": '"answer" | an object',
+    }
+
+
+def test_a_complaint_is_a_sentence() -> None:
+    with pytest.raises(SvamlError) as refused:
+        read({"name": "connectConf", "conferenceId": "x" * 65})
+    assert str(refused.value) == f'action.conferenceId should be a room\'s name of 1 to 64 characters, but is "{"x" * 40}…"'
+
+
+@pytest.mark.parametrize("body", [b"", b"  ", b"<html>", b"[]", b"null", b"\xff", b"1" * 10_000, b"[" * 100_000])
+def test_what_is_no_object_is_no_answer(body: bytes) -> None:
+    with pytest.raises(SvamlError) as refused:
+        parse_svaml(body, Event.ICE)
+    assert refused.value.complaints[0].path == "the body"
+
+
+def test_an_answer_without_an_action_names_those_that_can_be() -> None:
+    with pytest.raises(SvamlError) as refused:
+        read_svaml({"instructions": []}, Event.ACE)
+    assert refused.value.complaints == (Complaint("action", "absent", "an object whose name is hangup, continue or connectConf"),)
+
+
+@pytest.mark.parametrize(
+    ("event", "names"),
+    [
+        (Event.ICE, {"hangup", "connectPstn", "connectMxp", "connectConf", "connectSip"}),
+        (Event.ACE, {"hangup", "continue", "connectConf"}),
+        (Event.PIE, {"hangup", "continue", "connectPstn", "connectConf", "connectSip"}),
+        (Event.DICE, {"hangup"}),
+    ],
+)
+def test_each_event_takes_its_own_actions(event: Event, names: set[str]) -> None:
+    whole: dict[str, dict[str, object]] = {
+        "hangup": {},
+        "continue": {},
+        "connectPstn": {},
+        "connectMxp": {},
+        "connectConf": {"conferenceId": "r"},
+        "connectSip": {"destination": {"type": "sip", "endpoint": "a@example.com"}},
+    }
+    for name, fields in whole.items():
+        if name in names:
+            read({"name": name, **fields}, event=event)
+        else:
+            assert f"which is not an answer to {event.upper()}" in complaints({"name": name, **fields}, event=event)["action.name"]
+
+
+@pytest.mark.parametrize(
+    ("event", "names"),
+    [
+        (Event.ICE, {"answer", "say", "playFiles", "sendDtmf", "setCookie"}),
+        (Event.ACE, {"say", "playFiles", "setCookie"}),
+        (Event.PIE, {"say", "playFiles", "sendDtmf", "setCookie"}),
+        (Event.DICE, set()),
+    ],
+)
+def test_each_event_takes_its_own_instructions(event: Event, names: set[str]) -> None:
+    whole: dict[str, dict[str, object]] = {
+        "answer": {},
+        "say": {"text": "x"},
+        "playFiles": {"ids": ["http://example.org/x"]},
+        "sendDtmf": {"value": "1"},
+        "setCookie": {"key": "a", "value": "b"},
+    }
+    for name, fields in whole.items():
+        if name in names:
+            read({"name": "hangup"}, {"name": name, **fields}, event=event)
+        else:
+            assert "instructions[0].name" in complaints({"name": "hangup"}, {"name": name, **fields}, event=event)
+
+
+@pytest.mark.parametrize("name", ["runMenu", "park", "connectStream"])
+def test_an_action_that_this_exchange_does_not_have_is_said_to_be_not_here(name: str) -> None:
+    assert complaints({"name": name})["action.name"].startswith(f'"{name}", which is not on this exchange | hangup, connectPstn')
+
+
+@pytest.mark.parametrize("name", ["startRecording", "stopRecording"])
+def test_an_instruction_that_this_exchange_does_not_have_is_said_to_be_not_here(name: str) -> None:
+    assert f'"{name}", which is not on this exchange' in complaints({"name": "hangup"}, {"name": name})["instructions[0].name"]
+
+
+@pytest.mark.parametrize(
+    ("action", "path"),
+    [
+        ({"name": "connectPstn", "amd": {"enabled": True}}, "action.amd"),
+        ({"name": "connectPstn", "amd": {}}, "action.amd"),
+        ({"name": "connectPstn", "record": True}, "action.record"),
+        ({"name": "connectConf", "conferenceId": "r", "record": True}, "action.record"),
+        ({"name": "connectConf", "conferenceId": "r", "conferenceDtmfOptions": {"mode": "detect"}}, "action.conferenceDtmfOptions.mode"),
+    ],
+)
+def test_a_field_that_this_exchange_does_not_have_is_said_to_be_not_here(action: object, path: str) -> None:
+    assert "not on this exchange" in complaints(action)[path]
+
+
+@pytest.mark.parametrize(
+    ("action", "path"),
+    [
+        ({"name": "connectSip"}, "action.destination"),
+        ({"name": "connectSip", "destination": "a@example.com"}, "action.destination"),
+        ({"name": "connectSip", "destination": {"type": "username", "endpoint": "a@example.com"}}, "action.destination.type"),
+        ({"name": "connectSip", "destination": {"endpoint": "a@example.com"}}, "action.destination.type"),
+        ({"name": "connectSip", "destination": {"type": "sip", "endpoint": "a"}}, "action.destination.endpoint"),
+        ({"name": "connectSip", "destination": {"type": "sip", "endpoint": "a@b\r\nX: y"}}, "action.destination.endpoint"),
+        ({"name": "connectMxp", "destination": {"type": "username"}}, "action.destination.endpoint"),
+        ({"name": "connectMxp", "callHeaders": {"a": "b"}}, "action.callHeaders"),
+        ({"name": "connectMxp", "callHeaders": [{"key": "a"}]}, "action.callHeaders[0].value"),
+        ({"name": "connectMxp", "callHeaders": [{"key": "a", "value": "b" * 1024}]}, "action.callHeaders"),
+        ({"name": "connectConf"}, "action.conferenceId"),
+        ({"name": "connectConf", "conferenceId": "a b"}, "action.conferenceId"),
+        ({"name": "connectConf", "conferenceId": "r", "moh": "jazz"}, "action.moh"),
+        ({"name": "connectPstn", "maxDuration": 1.5}, "action.maxDuration"),
+        ({"name": "connectPstn", "maxDuration": True}, "action.maxDuration"),
+        ({"name": "connectPstn", "maxDuration": 10**5000}, "action.maxDuration"),
+        ({"name": "connectPstn", "indications": "xx"}, "action.indications"),
+        ({"name": 7}, "action.name"),
+        ({}, "action.name"),
+        ("hangup", "action"),
+    ],
+)
+def test_each_field_has_its_limits(action: object, path: str) -> None:
+    with pytest.raises(SvamlError) as refused:
+        read_svaml({"action": action}, Event.ICE)
+    assert [one.path for one in refused.value.complaints] == [path]
+
+
+@pytest.mark.parametrize("key", ["From", "Via", "X-A: b\r\nVia", "X-", "X-A B"])
+def test_attack_a_backend_can_not_write_other_sip_headers_than_private_ones(key: str) -> None:
+    destination = {"type": "sip", "endpoint": "a@example.com"}
+    assert "action.callHeaders[0].key" in complaints(
+        {"name": "connectSip", "destination": destination, "callHeaders": [{"key": key, "value": "v"}]}
+    )
+
+
+def test_attack_a_private_sip_header_can_not_begin_another_line() -> None:
+    destination = {"type": "sip", "endpoint": "a@example.com"}
+    headers = [{"key": "X-A", "value": "b\r\nVia: c"}]
+    assert "action.callHeaders[0].value" in complaints({"name": "connectSip", "destination": destination, "callHeaders": headers})
+
+
+def test_cookies_are_limited_together() -> None:
+    cookies = [{"name": "setCookie", "key": f"k{number}", "value": "v" * 500} for number in range(3)]
+    assert "cookies of 1506 bytes" in complaints({"name": "hangup"}, *cookies)["instructions"]
+    assert len(read({"name": "hangup"}, *cookies[:2]).instructions) == 2
+
+
+def test_a_member_that_means_nothing_is_remarked_on_and_not_refused() -> None:
+    answer = read({"name": "connectPstn", "nubmer": "+46700000000"})
+    assert [one.path for one in answer.remarks] == ["action"]
+    assert '"nubmer"' in answer.remarks[0].found
+
+
+@pytest.mark.parametrize(
+    ("text", "prompts"),
+    [
+        ("#tts[Hello; you]", (Spoken("Hello; you"),)),
+        ("#TTS[a] ; #ssml[<speak>[b]</speak>]", (Spoken("a"), Ssml("<speak>[b]</speak>"))),
+        (
+            "https://example.org/a.wav;http://example.org/b.wav;",
+            (Fetched("https://example.org/a.wav"), Fetched("http://example.org/b.wav")),
+        ),
+        ("#href[https://example.org/a.wav];#tts[c]", (Fetched("https://example.org/a.wav"), Spoken("c"))),
+        ("", None),
+        (";", None),
+        ("welcome", None),
+        ("#tts[]", None),
+        ("#tts[a", None),
+        ("#tts[a]b", None),
+        ("#href[ftp://example.org/a]", None),
+        ("file:///etc/passwd", None),
+        ("https://ada:secret@example.org/a", None),
+        ("http://[", None),
+    ],
+)
+def test_prompts_are_texts_to_speak_and_files_to_fetch(text: str, prompts: Any) -> None:
+    assert read_prompts(text) == prompts
+
+
+def test_a_text_that_is_spoken_needs_a_locale() -> None:
+    assert complaints({"name": "hangup"}, {"name": "playFiles", "ids": ["#tts[a]"]}) == {
+        "instructions[0].locale": "absent | a locale such as en-US, since a text is spoken"
+    }
+    assert complaints({"name": "hangup"}, {"name": "playFiles", "ids": []}) == {"instructions[0].ids": "a list of 0 | a list of prompts"}
+    assert "instructions[0].ids[1]" in complaints({"name": "hangup"}, {"name": "playFiles", "ids": ["http://example.org/a", 7]})
+
+
+def test_attack_prompts_are_counted_one_by_one_however_they_are_written() -> None:
+    spoken = {"name": "playFiles", "locale": "en-US"}
+    assert len(read({"name": "hangup"}, {**spoken, "ids": ["#tts[a];" * 16] * 2}).instructions[0].prompts) == 32  # type: ignore[union-attr]
+    for ids in (["#tts[a];" * 33], ["#tts[a];" * 500] * 16, ["#tts[a]"] * 31 + ["#tts[a];#tts[b]"]):
+        assert "at most 32" in complaints({"name": "hangup"}, {**spoken, "ids": ids})["instructions[0].ids"]
+
+
+@pytest.mark.parametrize("locale", ["en" + "-US" * 11, "en" + "-US" * 8000, "en-" + "x" * 30, "en/" + "a" * 33, "a" * 33])
+def test_attack_a_locale_is_no_longer_than_locales_and_voices_are(locale: str) -> None:
+    assert "instructions[0].locale" in complaints({"name": "hangup"}, {"name": "say", "text": "Hello", "locale": locale})
+
+
+def test_an_empty_answer_to_dice_is_right() -> None:
+    assert parse_svaml(b"", Event.DICE) == parse_svaml(b"{}", Event.DICE) == Svaml(Hangup())
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["connectPstn", "say", "#tts[x]", "sip"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=12,
+)
+_NAMES = st.sampled_from(
+    [
+        "name",
+        "number",
+        "cli",
+        "destination",
+        "type",
+        "endpoint",
+        "callHeaders",
+        "key",
+        "value",
+        "text",
+        "ids",
+        "locale",
+        "dtmf",
+        "amd",
+        "record",
+        "conferenceId",
+        "moh",
+        "transport",
+    ]
+)
+_OBJECT = st.dictionaries(_NAMES, _JSON, max_size=8)
+_ACTION_NAMES = st.sampled_from(["hangup", "continue", "connectPstn", "connectMxp", "connectConf", "connectSip", "runMenu"])
+_INSTRUCTION_NAMES = st.sampled_from(["answer", "say", "playFiles", "sendDtmf", "setCookie", "startRecording"])
+_NEARLY = st.fixed_dictionaries(
+    {
+        "action": st.builds(lambda fields, name: fields | {"name": name}, _OBJECT, _ACTION_NAMES),
+        "instructions": st.lists(st.builds(lambda fields, name: fields | {"name": name}, _OBJECT, _INSTRUCTION_NAMES), max_size=3),
+    }
+)
+
+
+@given(st.one_of(_JSON, _NEARLY), st.sampled_from(Event))
+def test_any_json_is_an_answer_or_complaints(value: object, event: Event) -> None:
+    try:
+        answer = read_svaml(value, event)
+    except SvamlError as error:
+        assert error.complaints
+        assert all(str(one).isprintable() for one in error.complaints)
+        str(error).encode()
+    else:
+        assert isinstance(answer, Svaml)
+
+
+@given(st.binary(max_size=200), st.sampled_from(Event))
+def test_any_bytes_are_an_answer_or_complaints(body: bytes, event: Event) -> None:
+    try:
+        parse_svaml(body, event)
+    except SvamlError as error:
+        assert error.complaints

@@ -1,0 +1,123 @@
+"""Generic NACK: bytes against aiortc's reading of them, and which packets are asked for at which moment."""
+
+import struct
+
+from aiortc.rtp import RtcpPacket, RtcpRtpfbPacket
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinchphone.protocol.rtp.nack import MAX_ROUND_TRIP, Missing, Nack, decode_nacks, encode_nack
+from sinchphone.protocol.rtp.packet import decode_reports, is_rtcp
+
+FRAME_S = 0.020
+
+
+@given(st.integers(0, 0xFFFF), st.sets(st.integers(0, 400), min_size=1, max_size=20))
+def test_a_request_is_read_as_it_was_written_by_us_and_by_the_library(first: int, steps: set[int]) -> None:
+    sequences = tuple((first + step) % 0x10000 for step in sorted(steps))
+    data = encode_nack(7, Nack(9, sequences), "name")
+    assert is_rtcp(data)
+    assert decode_nacks(data) == [Nack(9, sequences)]
+    theirs = RtcpPacket.parse(data)[-1]
+    assert isinstance(theirs, RtcpRtpfbPacket)
+    lost = tuple(number % 0x10000 for number in theirs.lost)  # the library forgets the wrap
+    assert (theirs.fmt, theirs.ssrc, theirs.media_ssrc, lost) == (1, 7, 9, sequences)
+
+
+def test_a_request_goes_with_a_report_as_a_compound_packet_must() -> None:
+    (report,) = decode_reports(encode_nack(7, Nack(9, (1,)), "name"))
+    assert (report.ssrc, report.sender, report.blocks) == (7, None, ())
+
+
+def test_a_flood_of_numbers_is_cut() -> None:
+    body = struct.pack("!II", 7, 9) + b"".join(struct.pack("!HH", 17 * i, 0xFFFF) for i in range(300))
+    data = struct.pack("!BBH", 0x81, 205, len(body) // 4) + body
+    (nack,) = decode_nacks(data)
+    assert len(nack.sequences) <= 32 * 17
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_requests_or_nothing(data: bytes) -> None:
+    assert all(0 <= sequence < 0x10000 for nack in decode_nacks(data) for sequence in nack.sequences)
+
+
+def test_other_feedback_is_no_request() -> None:
+    pli = struct.pack("!BBHII", 0x81, 206, 2, 7, 9)
+    transport_wide = struct.pack("!BBHIIHH", 0x8F, 205, 3, 7, 9, 1, 0)
+    assert decode_nacks(pli + transport_wide) == []
+
+
+def arrive(missing: Missing, *packets: tuple[int, float]) -> None:
+    for sequence, now in packets:
+        missing.arrived(sequence, now)
+
+
+def test_what_is_in_order_is_not_asked_for() -> None:
+    missing = Missing()
+    arrive(missing, *((sequence % 0x10000, FRAME_S * i) for i, sequence in enumerate(range(65_500, 65_600))))
+    assert missing.due(2.0) == ()
+
+
+def test_a_gap_is_asked_for_at_once_and_again_after_a_round_trip_but_not_for_ever() -> None:
+    missing = Missing()
+    missing.round_trip = 0.040
+    arrive(missing, (65_534, 0.0), (1, 0.060))
+    asked = {round(0.060 + 0.005 * step, 3): missing.due(0.060 + 0.005 * step) for step in range(80)}
+    assert {at: sequences for at, sequences in asked.items() if sequences} == {
+        0.06: (65_535, 0),
+        0.11: (65_535, 0),
+        0.16: (65_535, 0),
+    }
+    assert len(missing) == 0 or missing.due(1.0) == ()
+
+
+def test_what_was_sent_again_is_told_from_what_was_only_overtaken() -> None:
+    missing = Missing()
+    missing.round_trip = 0.040
+    arrive(missing, (10, 0.0), (12, 0.020), (14, 0.040))
+    assert missing.due(0.040) == (11, 13)
+    assert not missing.arrived(11, 0.050)
+    assert missing.arrived(13, 0.081)
+    assert not missing.arrived(13, 0.082)
+
+
+def test_what_came_by_another_way_is_not_asked_for() -> None:
+    missing = Missing()
+    arrive(missing, (10, 0.0), (13, 0.020))
+    missing.found(12)
+    assert missing.due(0.020) == (11,)
+
+
+def test_nothing_is_asked_for_over_a_path_that_is_too_long() -> None:
+    missing = Missing()
+    missing.round_trip = MAX_ROUND_TRIP + 0.001
+    arrive(missing, (10, 0.0), (12, 0.020))
+    assert missing.due(0.020) == ()
+
+
+def test_an_interruption_is_no_loss_to_mend() -> None:
+    missing = Missing()
+    arrive(missing, (10, 0.0), (100, 2.0))
+    assert missing.due(2.0) == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 0xFFFF) | st.integers(0, 60), st.sampled_from([0.0, 0.001, 0.02, 0.5]), st.booleans()), max_size=200)
+)
+def test_whatever_arrives_few_packets_are_waited_for(steps: list[tuple[int, float, bool]]) -> None:
+    missing, now = Missing(), 0.0
+    for sequence, later, asks in steps:
+        now += later
+        missing.arrived(sequence, now)
+        assert len(missing) <= 130
+        if asks:
+            assert len(missing.due(now)) <= 130
+
+
+def test_a_round_trip_that_was_long_once_does_not_make_an_answer_look_overtaken() -> None:
+    missing = Missing()
+    for seconds in (0.002, 0.090):
+        missing.round_trip = seconds
+    arrive(missing, (10, 0.0), (12, 0.020))
+    assert missing.due(0.020) == (11,)
+    assert missing.arrived(11, 0.023)
