@@ -23,7 +23,6 @@ KNOWN: Final = {  # what we offer, under these numbers
     "opus": Format(96, "opus", 48000, 2, "useinbandfec=1"),
 }
 _EVENTS: Final = {8000: Format(101, TELEPHONE_EVENT, 8000, 1, DIGITS), 48000: Format(100, TELEPHONE_EVENT, 48000, 1, DIGITS)}
-_MIRRORED: Final = {SENDRECV: SENDRECV, SENDONLY: RECVONLY, RECVONLY: SENDONLY, INACTIVE: INACTIVE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class Negotiation:
         self._keys = tuple(replace(key, tag=number) for number, key in enumerate(local.keys, 1))
         profile = sdp.SECURE_PROFILES[0] if self._keys else sdp.PLAIN_PROFILES[0]
         ours = _section(local, self._offered, self._keys, profile, local.direction, mux=local.rtcp_mux)
-        others = [_refused(section) for section in self._layout] or [ours]
+        others = [sdp.refused(section) for section in self._layout] or [ours]
         others[self._index] = ours
         self.is_offered = True
         return self._write(local, tuple(others))
@@ -109,7 +108,7 @@ class Negotiation:
         if codec is None:
             raise RemoteProtocolError("the peer's answer has no encoding of the offer")
         mine = next(key for key, _ in self._written[self._index].attributes if key in sdp.DIRECTIONS)
-        direction = _both(mine, _MIRRORED[remote.direction])
+        direction = _both(mine, sdp.mirrored(remote.direction))
         self._layout = self._written
         return self._agree(remote, codec, common, self._offered, direction, ours, theirs)
 
@@ -128,12 +127,12 @@ class Negotiation:
         ours = None
         if theirs is not None:
             ours = next(replace(key, tag=theirs.tag) for key in local.keys if key.suite == theirs.suite)
-        direction = _both(local.direction, _MIRRORED[remote.direction])
+        direction = _both(local.direction, sdp.mirrored(remote.direction))
         keys = (ours,) if ours else ()
         section = _section(local, taken, keys, remote.profile, direction, mux=remote.rtcp_mux and local.rtcp_mux)
         if sdp.is_token(mid := remote.first("mid") or ""):
             section = replace(section, attributes=(("mid", mid), *section.attributes))
-        written = [_refused(one) for one in session.sections]
+        written = [sdp.refused(one) for one in session.sections]
         written[index] = section
         self._layout, self._index = session.sections, index
         text = self._write(local, tuple(written))
@@ -220,11 +219,6 @@ def _section(
     attributes += [("ptime", str(local.ptime_ms)), (direction, "")]
     payloads = tuple(str(one.payload_type) for one in formats)
     return Section("audio", local.port, profile, payloads, local.address, tuple(attributes))
-
-
-def _refused(section: Section) -> Section:
-    """A media line that isn't taken: port 0, the rest as it came (RFC 3264 6)."""
-    return Section(section.kind, 0, section.profile, section.payloads[:1] or ("0",))
 
 
 def _answered(codec: Format) -> Format:

@@ -1,8 +1,8 @@
-"""Session descriptions of phones: plain RTP and SDES-SRTP, read liberally and written strictly (RFC 4566, RFC 3264, RFC 4568).
+"""Session descriptions, read liberally and written strictly (RFC 8866, RFC 3264, RFC 4568).
 
-``read_session`` takes whatever phones, trunks and proxies write; ``write_session`` writes ours. What an answer may say to an
-offer is in ``offer_answer``. ``read_blocks`` and ``write_blocks`` are the lines themselves, for everybody who reads or changes a
-description: WebRTC's, RTP's and the relays'.
+``read_session`` takes whatever phones, browsers, trunks and proxies write; ``write_session`` writes ours, those of WebRTC and those
+of RTP. What an answer may say to an offer is in ``offer_answer`` and in ``media/webrtc``. ``read_blocks`` and ``write_blocks`` are the
+lines themselves, for relays, which change some and leave the rest as it came.
 """
 
 import base64
@@ -19,6 +19,7 @@ MAX_SDP_BYTES: Final = 64 * 1024
 MAX_SECTIONS: Final = 16
 MAX_FORMATS: Final = 64  # of one section
 MAX_CRYPTOS: Final = 16
+_MAX_REFUSED_FORMATS: Final = 16  # in an answer, which must not grow beyond what may be read
 
 SENDRECV, SENDONLY, RECVONLY, INACTIVE = "sendrecv", "sendonly", "recvonly", "inactive"
 DIRECTIONS: Final = (SENDRECV, SENDONLY, RECVONLY, INACTIVE)
@@ -44,6 +45,11 @@ _CRYPTO: Final = re.compile(
     r"([0-9]{1,9})\s+([A-Za-z0-9_]{1,64})\s+inline:([A-Za-z0-9+/=]{1,128})((?:\|[^|\s]{1,64}){0,2})((?:\s+\S{1,64}){0,8})\s*"
 )
 _LIFETIME: Final = re.compile(r"\|(?:2\^)?[0-9]{1,20}")
+_NO_HOST: Final = "127.0.0.1"  # RFC 8829 5.2.1: the origin of an author who doesn't want to say where it is
+
+Line: TypeAlias = tuple[str, str]  # ``x=value``
+Block: TypeAlias = list[Line]
+Attributes: TypeAlias = tuple[tuple[str, str], ...]  # names and values of ``a=`` lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +88,12 @@ class Section:
     profile: str
     payloads: tuple[str, ...]  # as they stand in the m= line
     address: str = ""
-    attributes: tuple[tuple[str, str], ...] = ()
+    attributes: Attributes = ()
     session_direction: str = SENDRECV
 
     def all(self, name: str) -> list[str]:
         """The values of every attribute of that name."""
-        return [value for key, value in self.attributes if key == name]
+        return values_of(self.attributes, name)
 
     def first(self, name: str) -> str | None:
         """The value of the first attribute of that name."""
@@ -104,10 +110,14 @@ class Section:
         return self.kind == "audio" and self.port > 0 and self.profile in PLAIN_PROFILES + SECURE_PROFILES
 
     @property
+    def said_direction(self) -> str:
+        """What its sender says that it wants."""
+        return next((key for key, _ in self.attributes if key in DIRECTIONS), self.session_direction)
+
+    @property
     def direction(self) -> str:
         """What its sender wants. ``c=0.0.0.0`` is how old phones hold (RFC 3264 8.4): nothing may be sent to them."""
-        said = next((key for key, _ in self.attributes if key in DIRECTIONS), self.session_direction)
-        return _NOT_LISTENING[said] if is_unspecified(self.address) else said
+        return _NOT_LISTENING[self.said_direction] if is_unspecified(self.address) else self.said_direction
 
     @property
     def formats(self) -> tuple[Format, ...]:
@@ -143,17 +153,23 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class SessionDescription:
-    """A whole description. ``session_id`` and ``version`` are those of ``o=``; a version that stays means that nothing changed."""
+    """A whole description. ``session_id`` and ``version`` are those of ``o=``; a version that stays means that nothing changed.
+
+    ``address`` is the session's, for sections that say none; ``attributes`` are those before the first section, in order.
+    """
 
     session_id: str
     version: int
     address: str
     sections: tuple[Section, ...]
+    attributes: Attributes = ()
+
+    def all(self, name: str) -> list[str]:
+        """The values of every attribute of that name at session level."""
+        return values_of(self.attributes, name)
 
 
-Line: TypeAlias = tuple[str, str]  # ``x=value``
-Block: TypeAlias = list[Line]
-
+_MIRRORED: Final = {SENDONLY: RECVONLY, RECVONLY: SENDONLY}
 _NOT_LISTENING: Final = {SENDRECV: SENDONLY, SENDONLY: SENDONLY, RECVONLY: INACTIVE, INACTIVE: INACTIVE}
 
 
@@ -169,20 +185,21 @@ def read_session(sdp: str) -> SessionDescription:
     origin = next((value for key, value in head if key == "o"), "").split()
     version = origin[2] if len(origin) > 2 and _VERSION.fullmatch(origin[2]) else "0"
     sections = tuple(_read_section(block, address, direction) for block in blocks)
-    return SessionDescription(origin[1] if len(origin) > 1 else "", int(version), address, sections)
+    return SessionDescription(origin[1] if len(origin) > 1 else "", int(version), address, sections, attributes_of(head))
 
 
 def write_session(session: SessionDescription) -> str:
-    """The text of a description of ours; every section has an address or port 0."""
-    family = _family(session.address)
-    origin = f"- {session.session_id} {session.version} IN {family} {session.address}"
-    head = [("v", "0"), ("o", origin), ("s", "-"), ("c", f"IN {family} {session.address}"), ("t", "0 0")]
-    blocks = [head]
+    """The text of a description of ours. Without an address of the session every section has its own."""
+    author = session.address or _NO_HOST
+    head: Block = [("v", "0"), ("o", f"- {session.session_id} {session.version} {_connection(author)}"), ("s", "-")]
+    if session.address:
+        head.append(("c", _connection(session.address)))
+    blocks = [[*head, ("t", "0 0"), *map(_attribute_line, session.attributes)]]
     for section in session.sections:
         block = [("m", f"{section.kind} {section.port} {section.profile} {' '.join(section.payloads)}")]
-        if section.port and section.address != session.address:
-            block.append(("c", f"IN {_family(section.address)} {section.address}"))
-        blocks.append(block + [("a", f"{key}:{value}" if value else key) for key, value in section.attributes])
+        if section.address and section.address != session.address:
+            block.append(("c", _connection(section.address)))
+        blocks.append(block + [_attribute_line(one) for one in section.attributes])
     return write_blocks(blocks)
 
 
@@ -215,9 +232,14 @@ def attribute(line: Line) -> Line | None:
     return name.strip(), value.strip()
 
 
-def attributes_of(block: Block) -> tuple[Line, ...]:
+def attributes_of(block: Block) -> Attributes:
     """Names and values of the block's ``a=`` lines, in order."""
     return tuple(found for line in block if (found := attribute(line)) is not None)
+
+
+def values_of(attributes: Attributes, name: str) -> list[str]:
+    """The values of every attribute of that name."""
+    return [value for key, value in attributes if key == name]
 
 
 def is_unspecified(address: str) -> bool:
@@ -226,6 +248,16 @@ def is_unspecified(address: str) -> bool:
         return ipaddress.ip_address(address).is_unspecified
     except ValueError:
         return not address or address.endswith(".invalid")  # RFC 6157 5.2, RFC 3264 8.4
+
+
+def mirrored(direction: str) -> str:
+    """The same direction from the other end."""
+    return _MIRRORED.get(direction, direction)
+
+
+def refused(section: Section) -> Section:
+    """The answer to a section that isn't taken: port 0, the rest as it came (RFC 3264 6). Its formats mean nothing; there must be one."""
+    return Section(section.kind, 0, section.profile, section.payloads[:_MAX_REFUSED_FORMATS] or ("0",))
 
 
 def is_token(text: str) -> bool:
@@ -281,5 +313,11 @@ def _number(text: str) -> int | None:
     return int(text) if _NUMBER.fullmatch(text) else None
 
 
-def _family(address: str) -> str:
-    return "IP6" if ":" in address else "IP4"
+def _connection(address: str) -> str:
+    """What ``c=`` says of an address, and ``o=``."""
+    return f"IN {'IP6' if ':' in address else 'IP4'} {address}"
+
+
+def _attribute_line(attribute: tuple[str, str]) -> Line:
+    name, value = attribute
+    return "a", f"{name}:{value}" if value else name

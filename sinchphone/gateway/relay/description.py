@@ -9,7 +9,6 @@ from typing import Final
 from sinchphone.errors import MediaError, RemoteProtocolError
 from sinchphone.protocol.sdp import DIRECTIONS, TELEPHONE_EVENT, Block, attribute, attributes_of, read_blocks, write_blocks
 
-_MIRRORED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
 _STATIC: Final = {"0": "PCMU", "8": "PCMA", "9": "G722"}  # RFC 3551 6
 _NAMES: Final = {"opus": "opus", "pcmu": "PCMU", "pcma": "PCMA", "g722": "G722"}
 _OF_THE_AUTHOR: Final = ("i", "u", "e", "p")  # titles, and addresses to write to (RFC 8866 5.4 to 5.6)
@@ -50,11 +49,6 @@ def direction(sdp: str) -> str:
     if address.split()[-1:] == ["0.0.0.0"] and ice_fragment(sdp) is None:  # noqa: S104  no socket
         return {"sendrecv": "sendonly", "recvonly": "inactive"}.get(said, said)
     return said
-
-
-def mirrored(way: str) -> str:
-    """The same direction from the other end."""
-    return _MIRRORED.get(way, way)
 
 
 def with_direction(sdp: str, way: str) -> str:

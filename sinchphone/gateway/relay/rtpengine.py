@@ -28,7 +28,6 @@ from sinchphone.gateway.relay.description import (
     direction,
     ice_fragment,
     ice_lines,
-    mirrored,
     takes_events,
     with_candidates,
     with_direction,
@@ -37,7 +36,7 @@ from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
-from sinchphone.protocol.sdp import write_blocks
+from sinchphone.protocol.sdp import mirrored, write_blocks
 from sinchphone.tasks import start_task
 
 CODECS: Final = ("opus", "PCMU", "PCMA", "G722", "telephone-event")  # what either side may use, whatever the other one can

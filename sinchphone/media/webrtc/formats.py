@@ -1,4 +1,4 @@
-"""Payload types in a description: what the peer's stand for, which codec is taken, and the lines that say ours."""
+"""Payload types in a description: what the peer's stand for, which codec is taken, and the attributes that say ours."""
 
 import re
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Final
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import CODECS, OPUS, CodecFormat, codec_of
+from sinchphone.protocol.sdp import Attributes
 
 OUR_EVENTS: Final = {48_000: 110, 8_000: 126}  # clock rate to payload type, as browsers number them
 OUR_RED: Final = 63  # the same
@@ -42,6 +43,14 @@ class Formats:
     events: tuple[EventFormat, ...]
     reds: tuple[Redundancy, ...] = ()
     nacks: frozenset[str] = frozenset()  # payload types whose packets may be asked for, "*" for all
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFormats:
+    """What a section of ours says about its formats: the numbers of its ``m=`` line, and its attributes."""
+
+    payloads: tuple[str, ...]
+    attributes: Attributes
 
 
 def read_formats(payload_types: Sequence[str], rtpmaps: Sequence[str], fmtps: Sequence[str], feedbacks: Sequence[str] = ()) -> Formats:
@@ -109,29 +118,30 @@ def agree(sound: OfferedCodec, formats: Formats, offered: Sequence[str] = ()) ->
     return Agreement(sound.codec, sound.payload_type, receives, event, events, OpusWishes.read(sound.parameters), repair)
 
 
-def offered_lines(codecs: Sequence[str]) -> tuple[str, list[str]]:
-    """The numbers for the ``m=`` line of our offer, and its attributes."""
+def offered_formats(codecs: Sequence[str]) -> WrittenFormats:
+    """The formats of our offer."""
     sounds = [OfferedCodec(CODECS[name].payload_type, CODECS[name]) for name in codecs]
     rates = sorted({sound.codec.clock_rate for sound in sounds}, reverse=True)
-    return _lines(sounds, [EventFormat(OUR_EVENTS[rate], rate) for rate in rates], OUR_RED if OPUS.name in codecs else None, nack=True)
+    return _written(sounds, [EventFormat(OUR_EVENTS[rate], rate) for rate in rates], OUR_RED if OPUS.name in codecs else None, nack=True)
 
 
-def answered_lines(sound: OfferedCodec, formats: Formats) -> tuple[str, list[str]]:
-    """The same for our answer to an offer of ``formats``, which takes one codec."""
+def answered_formats(sound: OfferedCodec, formats: Formats) -> WrittenFormats:
+    """Those of our answer to an offer of ``formats``, which takes one codec."""
     event = event_for(sound.codec, formats)
-    return _lines([sound], [] if event is None else [event], red_for(sound, formats), nack=may_ask(sound, formats))
+    return _written([sound], [] if event is None else [event], red_for(sound, formats), nack=may_ask(sound, formats))
 
 
-def _lines(sounds: Sequence[OfferedCodec], events: Sequence[EventFormat], red: int | None, *, nack: bool) -> tuple[str, list[str]]:
-    lines = []
+def _written(sounds: Sequence[OfferedCodec], events: Sequence[EventFormat], red: int | None, *, nack: bool) -> WrittenFormats:
+    attributes: list[tuple[str, str]] = []
     for sound in sounds:
         number, codec = sound.payload_type, sound.codec
-        lines.append(f"a=rtpmap:{number} {codec.encoding}")
-        lines += [f"a=fmtp:{number} {codec.parameters}"] if codec.parameters else []
+        attributes.append(("rtpmap", f"{number} {codec.encoding}"))
+        attributes += [("fmtp", f"{number} {codec.parameters}")] if codec.parameters else []
         if codec == OPUS:
-            lines += [f"a=rtcp-fb:{number} nack"] if nack else []
-            lines += [] if red is None else [f"a=rtpmap:{red} {_RED}", f"a=fmtp:{red} {number}/{number}"]
+            attributes += [("rtcp-fb", f"{number} nack")] if nack else []
+            attributes += [] if red is None else [("rtpmap", f"{red} {_RED}"), ("fmtp", f"{red} {number}/{number}")]
     for event in events:
-        lines += [f"a=rtpmap:{event.payload_type} telephone-event/{event.clock_rate}", f"a=fmtp:{event.payload_type} {_EVENT_PARAMETERS}"]
+        number = event.payload_type
+        attributes += [("rtpmap", f"{number} telephone-event/{event.clock_rate}"), ("fmtp", f"{number} {_EVENT_PARAMETERS}")]
     numbers = [*(sound.payload_type for sound in sounds), *([] if red is None else [red]), *(event.payload_type for event in events)]
-    return " ".join(map(str, numbers)), lines
+    return WrittenFormats(tuple(map(str, numbers)), tuple(attributes))

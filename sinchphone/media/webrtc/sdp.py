@@ -6,20 +6,30 @@ and data sections that are refused, ICE and DTLS attributes at session level, an
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from sinchphone.errors import MediaError
-from sinchphone.media.webrtc.formats import Formats, OfferedCodec, answered_lines, choose, offered_lines, read_formats
-from sinchphone.protocol.sdp import DIRECTIONS, MAX_SDP_BYTES, MAX_SECTIONS, Block, attributes_of, read_blocks, write_blocks
+from sinchphone.errors import MediaError, RemoteProtocolError
+from sinchphone.media.webrtc.formats import Formats, OfferedCodec, WrittenFormats, answered_formats, choose, offered_formats, read_formats
+from sinchphone.protocol.sdp import (
+    INACTIVE,
+    SENDRECV,
+    Section,
+    SessionDescription,
+    is_token,
+    mirrored,
+    read_session,
+    refused,
+    write_session,
+)
 
 MAX_CANDIDATES: Final = 64  # a phone with Wi-Fi, mobile data and a VPN trickles about 20
 _PROFILES: Final = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
 _SETUPS: Final = ("actpass", "active", "passive")
+_STREAMS: Final = ("msid-semantic", " WMS *")  # as libwebrtc writes it
+_NO_PORT: Final = 9
 _ICE_CHARACTERS: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
-_NUMBER: Final = re.compile(r"[0-9]{1,9}")  # no more: int() raises for thousands of digits
-_TOKEN: Final = re.compile(r"[^\s\x00-\x1f]{1,64}")
-_MIRRORED: Final = {"sendonly": "recvonly", "recvonly": "sendonly"}
+_ANYWHERE: Final = "0.0.0.0"  # noqa: S104  no socket: candidates say where we are (RFC 8829 5.2.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +38,6 @@ class Fingerprint:
 
     algorithm: str
     value: str
-
-
-@dataclass(frozen=True, slots=True)
-class MediaSection:
-    """One ``m=`` section as it came: enough to refuse it in an answer."""
-
-    kind: str
-    port: int
-    profile: str
-    formats: tuple[str, ...]
-    attributes: tuple[tuple[str, str], ...]
-
-    def all(self, name: str) -> list[str]:
-        """The values of every attribute of that name."""
-        return [value for key, value in self.attributes if key == name]
-
-    def first(self, name: str) -> str | None:
-        """The value of the first attribute of that name."""
-        return next(iter(self.all(name)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +57,7 @@ class RemoteAudio:
     sound: OfferedCodec  # the one of them that is taken
     candidates: tuple[str, ...]
     complete: bool  # no candidates will be trickled
-    sections: tuple[MediaSection, ...]
+    sections: tuple[Section, ...]
 
     @property
     def sends(self) -> bool:
@@ -97,21 +88,22 @@ def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | 
 
     Taken is the first of the peer's codecs that is among ours, or ``prefer`` where both have it.
     """
-    if len(sdp) > MAX_SDP_BYTES:
-        raise MediaError("the peer's session description is too long")
-    session, sections = _split(sdp)
-    for index, section in enumerate(sections):
+    try:
+        session = read_session(sdp)
+    except RemoteProtocolError as error:
+        raise MediaError(f"the peer's session description can't be used: {error}") from error
+    for index, section in enumerate(session.sections):
         if section.kind == "audio" and section.port and section.profile in _PROFILES:
             feedback = section.all("rtcp-fb") if section.profile.endswith("F") else []
-            formats = read_formats(section.formats, section.all("rtpmap"), section.all("fmtp"), feedback)
-            return _read_audio(index, section, session, tuple(sections), formats, choose(formats, codecs, prefer))
+            formats = read_formats(section.payloads, section.all("rtpmap"), section.all("fmtp"), feedback)
+            return _read_audio(index, section, session, formats, choose(formats, codecs, prefer))
     raise MediaError("the peer's session description has no sound over DTLS-SRTP")
 
 
 def write_offer(local: LocalDescription, codecs: Sequence[str] = ("opus",)) -> str:
     """Our offer: one audio section, no candidates (they are trickled, RFC 8840)."""
-    head = [*_session(local), "a=group:BUNDLE 0", "a=msid-semantic: WMS *"]
-    return _join(head + _audio(local, _PROFILES[0], offered_lines(codecs), "actpass", "sendrecv", "0"))
+    section = _audio(local, _PROFILES[0], offered_formats(codecs), "actpass", SENDRECV, "0")
+    return _write(local, [("group", "BUNDLE 0"), _STREAMS], [section])
 
 
 def write_answer(local: LocalDescription, offer: RemoteAudio, setup: str | None = None, candidates: Sequence[str] = ()) -> str:
@@ -119,31 +111,24 @@ def write_answer(local: LocalDescription, offer: RemoteAudio, setup: str | None 
 
     ``setup``: that of the call, where this isn't its first answer; ``candidates``: to be put into it.
     """
-    direction = _MIRRORED.get(offer.direction, offer.direction)
-    return _write_alike(local, offer, offer.mid, setup or answering_setup(offer), direction, candidates)
+    return _write_alike(local, offer, offer.mid, setup or answering_setup(offer), mirrored(offer.direction), candidates)
 
 
 def write_again(local: LocalDescription, remote: RemoteAudio, mid: str | None, candidates: Sequence[str]) -> str:
     """A later offer of ours, in the shape of what was agreed on (RFC 3264 8). ``remote``: the peer's last description."""
-    return _write_alike(local, remote, mid, "actpass", "sendrecv", candidates)
+    return _write_alike(local, remote, mid, "actpass", SENDRECV, candidates)
 
 
 def _write_alike(
     local: LocalDescription, remote: RemoteAudio, mid: str | None, setup: str, direction: str, candidates: Sequence[str]
 ) -> str:
-    head = _session(local)
+    head = [] if mid is None else [_STREAMS]
     if remote.bundled:  # a group that wasn't offered must not be answered (RFC 8843 7.3); libwebrtc refuses it
-        head.append(f"a=group:BUNDLE {mid}")
-    if mid is not None:
-        head.append("a=msid-semantic: WMS *")
-    body: list[str] = []
-    for index, section in enumerate(remote.sections):
-        if index == remote.index:
-            body += _audio(local, section.profile, answered_lines(remote.sound, remote.formats), setup, direction, mid)
-            body += [f"a={candidate}" for candidate in candidates]
-        else:
-            body += _refused(section)
-    return _join(head + body)
+        head.insert(0, ("group", f"BUNDLE {mid}"))
+    sections = [_refused(section) for section in remote.sections]
+    profile, formats = remote.sections[remote.index].profile, answered_formats(remote.sound, remote.formats)
+    sections[remote.index] = _audio(local, profile, formats, setup, direction, mid, candidates)
+    return _write(local, head, sections)
 
 
 def answering_setup(offer: RemoteAudio) -> str:
@@ -151,25 +136,7 @@ def answering_setup(offer: RemoteAudio) -> str:
     return "passive" if offer.setup in ("", "active") else "active"
 
 
-def _split(sdp: str) -> tuple[MediaSection, list[MediaSection]]:
-    """The session level (as a section of its own) and the media sections."""
-    head, *blocks = read_blocks(sdp)
-    if len(blocks) > MAX_SECTIONS:
-        raise MediaError("the peer's session description has too many media sections")
-    return MediaSection("", 0, "", (), attributes_of(head)), [_section(block) for block in blocks]
-
-
-def _section(block: Block) -> MediaSection:
-    words = block[0][1].split()
-    port = words[1].partition("/")[0] if len(words) > 3 else ""
-    if not _NUMBER.fullmatch(port):
-        raise MediaError("a media line in the peer's session description can't be read")
-    return MediaSection(words[0], int(port), words[2], tuple(words[3:]), attributes_of(block))
-
-
-def _read_audio(
-    index: int, section: MediaSection, session: MediaSection, sections: tuple[MediaSection, ...], formats: Formats, sound: OfferedCodec
-) -> RemoteAudio:
+def _read_audio(index: int, section: Section, session: SessionDescription, formats: Formats, sound: OfferedCodec) -> RemoteAudio:
     mid = _token(section.first("mid"))
     ufrag, password = (_either(section, session, name) for name in ("ice-ufrag", "ice-pwd"))
     if not (_ICE_CHARACTERS.fullmatch(ufrag) and _ICE_CHARACTERS.fullmatch(password) and len(password) >= 22):
@@ -180,25 +147,25 @@ def _read_audio(
         bundled=mid is not None and _bundles(session, mid),
         ufrag=ufrag,
         password=password,
-        lite=session.first("ice-lite") is not None,
+        lite=bool(session.all("ice-lite")),
         fingerprints=_fingerprints(section, session),
         setup=_one_of(_SETUPS, _either(section, session, "setup")) or "",
-        direction=_direction(section) or _direction(session) or "sendrecv",
+        direction=section.said_direction,  # the address says nothing: ICE finds it
         formats=formats,
         sound=sound,
         candidates=tuple(section.all("candidate")[:MAX_CANDIDATES]),
-        complete=section.first("end-of-candidates") is not None or session.first("end-of-candidates") is not None,
-        sections=sections,
+        complete=section.first("end-of-candidates") is not None or bool(session.all("end-of-candidates")),
+        sections=session.sections,
     )
 
 
-def _bundles(session: MediaSection, mid: str) -> bool:
+def _bundles(session: SessionDescription, mid: str) -> bool:
     """Whether a BUNDLE group contains the section (RFC 8843 7.2)."""
     groups = [value.split() for value in session.all("group")]
     return any(group[:1] == ["BUNDLE"] and mid in group[1:] for group in groups)
 
 
-def _fingerprints(section: MediaSection, session: MediaSection) -> tuple[Fingerprint, ...]:
+def _fingerprints(section: Section, session: SessionDescription) -> tuple[Fingerprint, ...]:
     found = section.all("fingerprint") or session.all("fingerprint")
     pairs = [value.split() for value in found]
     fingerprints = tuple(Fingerprint(pair[0].lower(), pair[1].upper()) for pair in pairs if len(pair) == 2)
@@ -207,58 +174,54 @@ def _fingerprints(section: MediaSection, session: MediaSection) -> tuple[Fingerp
     return fingerprints
 
 
-def _either(section: MediaSection, session: MediaSection, name: str) -> str:
-    return section.first(name) or session.first(name) or ""
+def _either(section: Section, session: SessionDescription, name: str) -> str:
+    return section.first(name) or next(iter(session.all(name)), "")
 
 
 def _one_of(words: tuple[str, ...], value: str) -> str | None:
     return value if value in words else None
 
 
-def _direction(section: MediaSection) -> str | None:
-    return next((key for key, _ in section.attributes if key in DIRECTIONS), None)
-
-
 def _token(value: str | None) -> str | None:
-    return value if value is not None and _TOKEN.fullmatch(value) else None
+    return value if value is not None and is_token(value) else None
 
 
-def _session(local: LocalDescription) -> list[str]:
-    return ["v=0", f"o=- {local.session_id} {local.version} IN IP4 127.0.0.1", "s=-", "t=0 0"]
-
-
-def _audio(local: LocalDescription, profile: str, formats: tuple[str, list[str]], setup: str, direction: str, mid: str | None) -> list[str]:
-    numbers, format_lines = formats
-    return [
-        f"m=audio 9 {profile} {numbers}",
-        "c=IN IP4 0.0.0.0",
-        "a=rtcp:9 IN IP4 0.0.0.0",
-        f"a=ice-ufrag:{local.ufrag}",
-        f"a=ice-pwd:{local.password}",
-        "a=ice-options:trickle",
-        *(f"a=fingerprint:{each.algorithm} {each.value}" for each in local.fingerprints),
-        f"a=setup:{setup}",
-        *([] if mid is None else [f"a=mid:{mid}"]),
-        f"a={direction}",
-        "a=rtcp-mux",
-        *format_lines,
-        "a=ptime:20",
-        f"a=msid:{local.cname} {local.cname}",
-        f"a=ssrc:{local.ssrc} cname:{local.cname}",
+def _audio(
+    local: LocalDescription,
+    profile: str,
+    formats: WrittenFormats,
+    setup: str,
+    direction: str,
+    mid: str | None,
+    candidates: Sequence[str] = (),
+) -> Section:
+    """The section of our sound; its port is of no use before there are candidates (RFC 8840 4.1.1)."""
+    attributes = [
+        ("rtcp", f"{_NO_PORT} IN IP4 {_ANYWHERE}"),
+        ("ice-ufrag", local.ufrag),
+        ("ice-pwd", local.password),
+        ("ice-options", "trickle"),
+        *(("fingerprint", f"{each.algorithm} {each.value}") for each in local.fingerprints),
+        ("setup", setup),
+        *_mid(mid),
+        (direction, ""),
+        ("rtcp-mux", ""),
+        *formats.attributes,
+        ("ptime", "20"),
+        ("msid", f"{local.cname} {local.cname}"),
+        ("ssrc", f"{local.ssrc} cname:{local.cname}"),
+        *((name, value) for name, _, value in (candidate.partition(":") for candidate in candidates)),
     ]
+    return Section("audio", _NO_PORT, profile, formats.payloads, _ANYWHERE, tuple(attributes))
 
 
-def _refused(section: MediaSection) -> list[str]:
-    """A section with port 0, which refuses it (RFC 3264 6)."""
-    mid = _token(section.first("mid"))
-    formats = " ".join(section.formats)
-    return [
-        f"m={section.kind} 0 {section.profile} {formats}",
-        "c=IN IP4 0.0.0.0",
-        *([] if mid is None else [f"a=mid:{mid}"]),
-        "a=inactive",
-    ]
+def _refused(section: Section) -> Section:
+    return replace(refused(section), address=_ANYWHERE, attributes=(*_mid(_token(section.first("mid"))), (INACTIVE, "")))
 
 
-def _join(lines: list[str]) -> str:
-    return write_blocks([[(line[0], line[2:]) for line in lines]])
+def _mid(mid: str | None) -> list[tuple[str, str]]:
+    return [] if mid is None else [("mid", mid)]
+
+
+def _write(local: LocalDescription, attributes: Sequence[tuple[str, str]], sections: Sequence[Section]) -> str:
+    return write_session(SessionDescription(str(local.session_id), local.version, "", tuple(sections), tuple(attributes)))

@@ -13,12 +13,12 @@ from sinchphone.gateway.relay.description import (
     check_answer,
     codecs,
     direction,
-    mirrored,
     takes_events,
     with_candidates,
     with_direction,
 )
 from sinchphone.protocol.jsep import MAX_SDP_BYTES
+from sinchphone.protocol.sdp import mirrored
 
 OFFER = """v=0
 o=- 1 1 IN IP4 10.0.0.1
