@@ -100,6 +100,8 @@ class Negotiation:
         remote = session.sections[self._index] if self._index < len(session.sections) else None
         if remote is None or not remote.has_sound:
             raise RemoteProtocolError("the peer's answer refuses the sound")
+        if not remote.address:
+            raise RemoteProtocolError(sdp.NO_ADDRESS)
         if remote.is_secure != bool(self._keys):
             raise RemoteProtocolError("the peer's answer changes the profile of the offer")
         ours, theirs = self._keys_of(remote)
@@ -161,11 +163,13 @@ class Negotiation:
         for index, section in enumerate(session.sections):
             key = next((one for one in section.cryptos if one.suite in suites), None)
             usable = key is not None if section.is_secure else not (local.keys and local.secure_only)
-            if section.has_sound and usable:
+            if section.has_sound and section.address and usable:
                 found.append(
                     (self.agreed is not None and index == self._index, section.is_secure, -index, key if section.is_secure else None)
                 )
         if not found:
+            if any(section.has_sound and not section.address for section in session.sections):
+                raise RemoteProtocolError(sdp.NO_ADDRESS)
             raise RemoteProtocolError("the peer offers no sound that can be taken here")
         _, _, index, key = max(found, key=lambda one: one[:3])
         return -index, key

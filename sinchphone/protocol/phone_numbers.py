@@ -21,6 +21,7 @@ E164: Final = re.compile(rf"\+[1-9][0-9]{{{MIN_DIGITS - 1},{MAX_DIGITS - 1}}}")
 SHAPE: Final = f"a phone number is + and {MIN_DIGITS} to {MAX_DIGITS} digits (E.164)"
 MAX_WRITTEN_CHARACTERS: Final = 250  # what libphonenumber reads
 _GLOBAL: Final = re.compile(r"\+[0-9]{3,15}")
+_SUBSCRIBER: Final = re.compile(r"\+?[0-9*#]+")
 _PREFIX: Final = re.compile(r"\+[0-9]{0,15}")
 _TRUNK_ZERO: Final = re.compile(r"\(0\)")
 _EXAMPLE: Final = "a number starts with +country: +46 70 000 00 00"
@@ -48,6 +49,18 @@ def global_number(text: str) -> str | None:
     """``+`` and digits of the user part of a SIP or tel URI, short numbers too; ``None`` where it's no global number (RFC 3966 5.1.4)."""
     bare = without_separators(text)
     return bare if _GLOBAL.fullmatch(bare) else None
+
+
+def subscriber(user: str, context: str | None = None) -> str:
+    """Whom the user part of a SIP or tel URI names: a number without its parameters (``;rn=``, ``;npdi``, ``;ext=``: RFC 3966, RFC 4694),
+    with the country that ``phone-context`` says; any other name as it is."""
+    number, separator, rest = user.partition(";")
+    if not _SUBSCRIBER.fullmatch(without_separators(number)):
+        return user
+    for one in rest.split(";") if separator else ():
+        name, _, value = one.partition("=")
+        context = unquote(value) if name.strip().lower() == "phone-context" else context
+    return context + number if context and _PREFIX.fullmatch(context) and not number.startswith("+") else number
 
 
 def without_marks(text: str) -> str:

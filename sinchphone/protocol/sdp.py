@@ -23,6 +23,7 @@ _MAX_REFUSED_FORMATS: Final = 16  # in an answer, which must not grow beyond wha
 
 SENDRECV, SENDONLY, RECVONLY, INACTIVE = "sendrecv", "sendonly", "recvonly", "inactive"
 DIRECTIONS: Final = (SENDRECV, SENDONLY, RECVONLY, INACTIVE)
+NO_ADDRESS: Final = "the session description names no address (c=), neither for the sound nor for the session"  # RFC 8866 5.7
 TELEPHONE_EVENT: Final = "telephone-event"
 PLAIN_PROFILES: Final = ("RTP/AVP", "RTP/AVPF")
 SECURE_PROFILES: Final = ("RTP/SAVP", "RTP/SAVPF")
@@ -81,7 +82,8 @@ class Crypto:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One ``m=`` section. ``address`` is its own or the session's; ``attributes`` are its own, in order."""
+    """One ``m=`` section. ``address`` is its own or the session's, empty where neither has one that can be read; ``attributes`` are its
+    own, in order."""
 
     kind: str
     port: int
@@ -180,7 +182,7 @@ def read_session(sdp: str) -> SessionDescription:
         raise RemoteProtocolError("the session description doesn't begin with v=0")
     if len(blocks) > MAX_SECTIONS:
         raise RemoteProtocolError(f"the session description has {len(blocks)} media lines")
-    address = _address_of(head, "")
+    address = connection_host(head)
     direction = next((value for key, value in head if key == "a" and value in DIRECTIONS), SENDRECV)
     origin = next((value for key, value in head if key == "o"), "").split()
     version = origin[2] if len(origin) > 2 and _VERSION.fullmatch(origin[2]) else "0"
@@ -242,6 +244,13 @@ def values_of(attributes: Attributes, name: str) -> list[str]:
     return [value for key, value in attributes if key == name]
 
 
+def connection_host(block: Block) -> str:
+    """The host of ``c=``, without the TTL of a multicast address; empty where there is none that can be read."""
+    words = next((value for key, value in block if key == "c"), "").split()
+    host = words[2].split("/")[0] if len(words) == 3 else ""
+    return host if _HOST.fullmatch(host) else ""
+
+
 def is_unspecified(address: str) -> bool:
     """Whether that's nobody's address: empty, ``0.0.0.0`` or ``::``."""
     try:
@@ -271,16 +280,7 @@ def _read_section(block: Block, address: str, direction: str) -> Section:
     if port is None or port > 65535 or not all(map(_TOKEN.fullmatch, words)):
         raise RemoteProtocolError("the session description has a media line that can't be read")
     payloads = tuple(words[3 : 3 + MAX_FORMATS])
-    return Section(words[0], port, words[2], payloads, _address_of(block, address), attributes_of(block), direction)
-
-
-def _address_of(block: Block, otherwise: str) -> str:
-    """The host of ``c=``, without the TTL of a multicast address."""
-    words = next((value for key, value in block if key == "c"), "").split()
-    if len(words) != 3:
-        return otherwise
-    host = words[2].split("/")[0]
-    return host if _HOST.fullmatch(host) else otherwise
+    return Section(words[0], port, words[2], payloads, connection_host(block) or address, attributes_of(block), direction)
 
 
 def _mappings(values: list[str]) -> list[tuple[int, tuple[str, int, int]]]:

@@ -109,6 +109,43 @@ def test_what_is_dialled_is_user_and_host(target: str, dialled: Dialled) -> None
 
 
 @pytest.mark.parametrize(
+    ("target", "dialled"),
+    [
+        ("sip:+46701234567;rn=+46700000000;npdi@us", "+46701234567@us"),
+        ("sip:+46701234567;npdi;rn=+46700000000@us:5070;user=phone", "+46701234567@us:5070"),
+        ("sip:+46-70-123;ext=22@us", "+46-70-123@us"),
+        ("sip:0701234567;phone-context=+46@us", "+460701234567@us"),
+        ("sip:7042;phone-context=+46101@us", "+461017042@us"),
+        ("sip:7042;phone-context=pbx.example@us", "7042@us"),
+        ("tel:+46701234567;ext=22", "+46701234567"),
+        ("tel:+46701234567;rn=+46700000000;npdi", "+46701234567"),
+        ("tel:7042;phone-context=+46101", "+461017042"),
+        ("tel:7042;phone-context=pbx.example", "7042"),
+        ("sip:*21;isub=7@us", "*21@us"),
+        ("sip:bob;day=tuesday@us", "bob;day=tuesday@us"),
+        ("sip:conf-standup;x@us", "conf-standup;x@us"),
+    ],
+)
+def test_parameters_of_a_number_are_none_of_its_digits(target: str, dialled: str) -> None:
+    assert dialled_in(parse_uri(target)) == Dialled(Domain.SIP, dialled)
+
+
+@pytest.mark.parametrize(
+    ("sender", "identity", "number"),
+    [
+        ("<sip:+46701234567;rn=+46700000000;npdi@carrier>", "+46701234567", "+46701234567"),
+        ("<sip:0701234567;npdi@carrier>", "0701234567", None),
+        ("<tel:+46701234567;ext=22>", "+46701234567", "+46701234567"),
+        ("<tel:1234;phone-context=+46701>", "+467011234", "+467011234"),
+        ("<sip:1234;phone-context=+46701@carrier;user=phone>", "+467011234", "+467011234"),
+    ],
+)
+def test_parameters_of_a_callers_number_are_none_of_its_digits(sender: str, identity: str, number: str | None) -> None:
+    found = caller_of(call(sender, trunk="trunk"))
+    assert (found.identity, found.caller_id) == (identity, number)
+
+
+@pytest.mark.parametrize(
     ("line", "transport"),
     [
         ("m=audio 4000 RTP/AVP 0", MediaTransport.RTP),

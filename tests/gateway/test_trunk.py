@@ -224,3 +224,16 @@ def test_the_addresses_of_a_trunk_are_those_that_lead_to_it() -> None:
     assert "0.0.0.0" in servers
     assert "192.0.2.7" not in servers
     assert None not in servers
+
+
+@pytest.mark.parametrize("dialled", ["+46101;rn=234567", "+46101234567;npdi", "ada46101234567", "46101234567@x", "+46 10-123 45 67 ext. 8"])
+def test_no_digits_are_gathered_out_of_what_is_no_number(dialled: str) -> None:
+    assert trunk(numbers={"+46101234567": "user:ada"}).target_of(dialled) is None
+
+
+@pytest.mark.parametrize("tail", [";npdi", ";rn=+46700000000;npdi", ";ext=9"])
+def test_attack_parameters_of_a_number_take_a_redirection_past_no_rule(tail: str) -> None:
+    one = trunk(allow=("+46",), addresses=("192.0.2.0/24",))
+    call = placed(one.place(BOB, ADA))
+    assert one.may_redirect(call, parse_uri(f"sip:+46700000009{tail}@carrier.example"))
+    assert not one.may_redirect(call, parse_uri(f"sip:+19005551234{tail}@carrier.example"))

@@ -303,3 +303,37 @@ def test_only_one_file_writes_lines_of_descriptions() -> None:
         constants = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
         written = [one for one in constants if isinstance(one, str) and re.match(r"[amco]=(IN |[a-z-]+[: ])", one)]
         assert not written, f"{path.relative_to(package)} writes {written}"
+
+
+NOWHERE = lines().replace("c=IN IP4 192.0.2.1\r\n", "")
+ADDRESSES = ["c=IN IP4 ", "c=IN IP4", "c=", "c=IN IP4 192.0.2.1 x", "c=IN IP4 <x>"]
+
+
+@pytest.mark.parametrize("text", [NOWHERE, *(lines().replace("c=IN IP4 192.0.2.1", one) for one in ADDRESSES)])
+def test_a_description_that_names_no_address_is_no_hold_but_refused(text: str) -> None:
+    """RFC 8866 5.7: the session or each of its media has one."""
+    with pytest.raises(RemoteProtocolError, match="names no address"):
+        Negotiation(1).answer(text, BOB)
+    alice = Negotiation(1)
+    alice.offer(BOB)
+    with pytest.raises(RemoteProtocolError, match="names no address"):
+        alice.accept(text)
+
+
+def test_one_address_is_enough_at_either_level() -> None:
+    sound = NOWHERE + "c=IN IP4 192.0.2.9\r\n"
+    assert Negotiation(1).answer(sound, BOB)[1].remote.address == "192.0.2.9"
+    refused_too = sound + "m=video 0 RTP/AVP 96\r\n"
+    assert Negotiation(1).answer(refused_too, BOB)[1].sends
+    assert Negotiation(1).answer(lines("c=IN IP4"), BOB)[1].remote.address == "192.0.2.1"
+
+
+def test_a_section_of_sound_with_an_address_goes_before_one_without() -> None:
+    both = NOWHERE + "m=audio 49180 RTP/AVP 8\r\nc=IN IP4 192.0.2.9\r\n"
+    assert Negotiation(1).answer(both, BOB)[1].remote.port == 49180
+
+
+@pytest.mark.parametrize("held", ["0.0.0.0", "::", "x.invalid"])
+def test_an_address_of_nobody_is_still_a_hold(held: str) -> None:
+    _, agreed = Negotiation(1).answer(lines().replace("c=IN IP4 192.0.2.1", f"c=IN IP4 {held}"), BOB)
+    assert (agreed.sends, agreed.receives) == (False, True)

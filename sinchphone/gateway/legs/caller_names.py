@@ -35,7 +35,7 @@ class CallerNames:
             shown = "" if name != call.user and self.is_user(name) else name
             return CallerName(Domain.SIP, f"{call.user}@{our_host}", own, shown)
         shown = "" if self.is_user(name) else name
-        user = call.remote.uri.user or "anonymous"
+        user = call.remote.uri.subscriber or "anonymous"
         if call.trunk == TRUNK and self.trunk is not None:
             return self._of_trunk(user, number, shown, self.trunk)
         return CallerName(Domain.SIP, f"{user}@{self._place_of(call)}", number, shown)
@@ -59,5 +59,5 @@ class CallerNames:
 def dialled_in(target: SipUri) -> Dialled:
     """Whom a SIP call asks for, or is sent on to. Numbers of ``tel:`` are as if they were dialled here."""
     if target.scheme == "tel":
-        return Dialled(Domain.SIP, target.number or target.user or "")
-    return Dialled(Domain.SIP, f"{target.user or ''}@{target.authority}")
+        return Dialled(Domain.SIP, target.number or target.subscriber)
+    return Dialled(Domain.SIP, f"{target.subscriber}@{target.authority}")

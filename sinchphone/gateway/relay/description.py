@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from sinchphone.errors import MediaError, RemoteProtocolError
-from sinchphone.protocol.sdp import DIRECTIONS, TELEPHONE_EVENT, Block, attribute, attributes_of, read_blocks, write_blocks
+from sinchphone.protocol.sdp import (
+    DIRECTIONS,
+    NO_ADDRESS,
+    TELEPHONE_EVENT,
+    Block,
+    attribute,
+    attributes_of,
+    connection_host,
+    read_blocks,
+    write_blocks,
+)
 
 _STATIC: Final = {"0": "PCMU", "8": "PCMA", "9": "G722"}  # RFC 3551 6
 _NAMES: Final = {"opus": "opus", "pcmu": "PCMU", "pcma": "PCMA", "g722": "G722"}
@@ -25,6 +35,13 @@ def check_answer(offer: str, answer: str) -> None:
     taken = set(_formats(answer)) - {"", TELEPHONE_EVENT}
     if taken.isdisjoint(_formats(offer)):
         raise MediaError("the answer has no encoding of the offer")
+
+
+def check_address(sdp: str) -> None:
+    """Raises MediaError where the sound has no address (RFC 8866 5.7)."""
+    blocks = _read(sdp)
+    if not (connection_host(blocks[_sound(blocks)]) or connection_host(blocks[0])):
+        raise MediaError(NO_ADDRESS)
 
 
 def takes_events(sdp: str) -> bool:

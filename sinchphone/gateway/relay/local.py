@@ -18,7 +18,7 @@ from typing import Final, cast
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay import relay as tell
-from sinchphone.gateway.relay.description import codecs
+from sinchphone.gateway.relay.description import check_address, codecs
 from sinchphone.gateway.relay.ends import End
 from sinchphone.gateway.relay.port_bridge import PortBridge
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side
@@ -108,6 +108,8 @@ class LocalRelay:
         self._check_open()
         if self._caller is not None:
             raise LocalProtocolError("a relay takes one first offer")
+        if self._transports[Side.CALLER] is not MediaTransport.WEBRTC:
+            check_address(offer)
         known = codecs(offer)
         self._offered = offer
         self._transports[Side.CALLED], self._signalled_from[Side.CALLED] = towards, signalled_from

@@ -23,6 +23,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.description import (
     agreed,
     anonymous,
+    check_address,
     check_answer,
     codecs,
     direction,
@@ -270,6 +271,8 @@ class RtpengineRelay:
         self._offered = pending
 
     async def _offer(self, side: Side, offer: str) -> str:
+        if self._transports[side] is not MediaTransport.WEBRTC:
+            check_address(offer)
         other = _other(side)
         from_tag, to_tag = self._tags[side], self._tags.get(other)
         flags = _TOWARDS[self._transports[other]]
@@ -290,6 +293,8 @@ class RtpengineRelay:
         """``kept``: what the side agrees to from now on, where it isn't ``answer``."""
         if self._offered is None:
             raise LocalProtocolError("there is no offer to answer")
+        if self._transports[side] is not MediaTransport.WEBRTC:
+            check_address(answer)
         offerer, offer = self._offered
         flags = _TOWARDS[self._transports[offerer]]
         found = await self._request(

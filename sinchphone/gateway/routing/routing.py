@@ -23,7 +23,7 @@ from sinchphone.gateway.routing.rules import Rule, Target, read_rules, read_targ
 from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk
 from sinchphone.protocol.callbacks import svaml
 from sinchphone.protocol.callbacks.events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
-from sinchphone.protocol.phone_numbers import SHAPE, is_number, without_separators
+from sinchphone.protocol.phone_numbers import SHAPE, is_number, subscriber, without_separators
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri
@@ -209,7 +209,7 @@ class Routes:
         if call.source in (Source.USER, Source.PHONE) and user and not ours:
             private = {name: value for name, value in call.headers.items() if name.lower().startswith("x-")}
             return self._to_sip(ToSip(_with_scheme(call.dialled.identity), private, caller_id=call.caller.caller_id), call)
-        return self._by_name(call, _SCHEME.sub("", user or call.dialled.identity, count=1))
+        return self._by_name(call, subscriber(_SCHEME.sub("", user or call.dialled.identity, count=1)))
 
     def _by_name(self, call: Dialling, name: str) -> Route:
         target = self._trunk.target_of(name) if call.source is Source.TRUNK and self._trunk else None
@@ -307,7 +307,7 @@ def identity_of(call: Dialling) -> Identity:
 
 
 def _identity_of_address(call: Dialling, user: str) -> Identity:
-    number, room = without_separators(user), _room_in(user)
+    number, room = without_separators(subscriber(user)), _room_in(user)
     if room:
         return Identity(IdentityType.CONFERENCE, room)
     if call.source in (Source.TRUNK, Source.PEER):
@@ -360,7 +360,7 @@ def _refuse(status: int, why: str, reason: Reason = Reason.GENERAL_ERROR) -> Ref
 
 
 def _number_in(dialled: Dialled) -> str | None:
-    name = without_separators(_user_part(dialled.identity))
+    name = without_separators(subscriber(_user_part(dialled.identity)))
     return name if is_number(name) else None
 
 

@@ -6,7 +6,6 @@
                                                                                     ->  Failure
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,7 +17,7 @@ from sinchphone.gateway.options import ANY, SipTransport, TrunkOptions
 from sinchphone.protocol.address_reach import ipv4_within
 from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.hosts import SIP_PORTS, bracketed, numeric_address, unbracketed
-from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading
+from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading, without_separators
 from sinchphone.protocol.sip.uri import SipUri
 
 _LOCALHOST: Final = "localhost"
@@ -116,8 +115,8 @@ class Trunk:
         """Whether the trunk may send a call on to that address: at its own host or addresses, a number that may be called."""
         if not self.is_at(uri.host):
             return False
-        number = self.options.strip + (uri.user or "").removeprefix(self.options.prefix)
-        return uri.user == call.user or (is_number(number) and self.allows(number))
+        number = self.options.strip + uri.subscriber.removeprefix(self.options.prefix)
+        return uri.subscriber == call.user or (is_number(number) and self.allows(number))
 
     def take(self) -> bool:
         """Use a line, for a call in either direction; False where none is free."""
@@ -167,9 +166,12 @@ class Trunk:
 
 
 def _digits(number: str) -> str:
-    digits = re.sub(r"[^0-9]", "", number)
-    digits = digits if number.startswith("+") else digits.removeprefix("00")
-    return reading(f"+{digits}").removeprefix("+") if digits else ""
+    bare = without_separators(number)
+    digits = bare.removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal()):
+        return ""
+    digits = digits if bare.startswith("+") else digits.removeprefix("00")
+    return reading(f"+{digits}").removeprefix("+")
 
 
 def _plain(host: str) -> str:

@@ -139,26 +139,30 @@ class Gate:
     def check(
         self, request: Request, now: float, password_of: Callable[[str], str | None], *, is_proxy: bool, source: str = ""
     ) -> str | Fault:
-        """The user who proved to know the password, or why not. An unknown user takes as long as a wrong password."""
+        """The user who proved to know the password, or why not. An unknown user takes as long as a wrong password.
+
+        Older clients answer without ``qop``, and so without a count (RFC 3261 22.4, RFC 2617 3.2.2).
+        """
         answer = self._find(request.all("Proxy-Authorization" if is_proxy else "Authorization"))
         if answer is None:
             return Fault()
         if not self._is_ours(answer.nonce, now, source):
             return Fault(is_stale=True)
-        if not _is_target(answer.uri, request.uri) or answer.qop != "auth" or answer.algorithm.upper() not in self._algorithms:
+        if not _is_target(answer.uri, request.uri) or answer.qop not in ("auth", "") or answer.algorithm.upper() not in self._algorithms:
             return Fault(was_wrong=True)
         password = password_of(answer.username)
         right = _compute(answer, password if password is not None else self._secret.hex(), request.method, b"")
         if not hmac.compare_digest(right.encode(), answer.response.lower().encode("utf-8", "replace")) or password is None:
             return Fault(was_wrong=True)
-        if not self._is_first(answer.nonce, int(answer.nc, 16)):
+        if not self._is_first(answer.nonce, int(answer.nc, 16) if answer.qop else 1):  # without a count each nonce is good for once
             return Fault(is_stale=True)
         return answer.username
 
     def _find(self, values: Iterable[str]) -> "_Answered | None":
         for value in values:
             scheme, fields = _read_fields(value)
-            if scheme == "digest" and fields.get("realm") == self._realm and _COUNT.fullmatch(fields.get("nc", "")):
+            counted = "qop" not in fields or _COUNT.fullmatch(fields.get("nc", "")) is not None
+            if scheme == "digest" and fields.get("realm") == self._realm and counted:
                 names = ("username", "realm", "nonce", "uri", "qop", "nc", "cnonce", "response")
                 return _Answered(**{name: fields.get(name, "") for name in names}, algorithm=fields.get("algorithm", "MD5"))
         return None

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.hosts import join_host
-from sinchphone.protocol.phone_numbers import global_number
+from sinchphone.protocol.phone_numbers import global_number, subscriber
 
 Parameters: TypeAlias = tuple[tuple[str, str | None], ...]
 
@@ -84,7 +84,12 @@ class SipUri:
     @property
     def number(self) -> str | None:
         """The global telephone number (``+`` and digits) of ``tel:+...`` or ``sip:+...@``; None where it's something else."""
-        return global_number((self.user or "").split(";")[0])
+        return global_number(self.subscriber)
+
+    @property
+    def subscriber(self) -> str:
+        """Whom it names: a number without its parameters, else the user; empty where it's nobody."""
+        return subscriber(self.user or "", self.parameter("phone-context") if self.scheme == "tel" else None)
 
     def is_same_as(self, other: "SipUri") -> bool:
         """Whether both name the same resource (RFC 3261 19.1.4)."""

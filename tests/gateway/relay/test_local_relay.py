@@ -378,3 +378,12 @@ async def test_calls_out_of_order_are_refused(local: LocalRelays, phones: tuple[
     with pytest.raises(MediaError):
         await relay.dtmf(Side.CALLER, "1")
     await phones[1].open()
+
+
+async def test_an_offer_over_rtp_that_names_no_address_is_refused_before_anybody_rings(local: LocalRelays) -> None:
+    before = opened_sockets()
+    relay = local.relay("call", RTP)
+    with pytest.raises(MediaError, match="names no address"):
+        await relay.offer("v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n", WEBRTC)
+    await relay.delete()
+    assert opened_sockets() <= before

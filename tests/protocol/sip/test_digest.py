@@ -148,11 +148,49 @@ def test_attack_a_challenge_is_of_no_use_at_another_address() -> None:
     assert door.check(request(headers), 1.0, USERS.get, is_proxy=False, source="192.0.2.66") == Fault(was_wrong=True)
 
 
-def test_an_answer_without_a_count_is_not_taken() -> None:
+def without_qop(challenges: list[str]) -> list[str]:
+    """As a client of RFC 2069 reads them."""
+    return [one.replace(', qop="auth"', "") for one in challenges]
+
+
+def test_an_older_client_answers_without_qop_once_for_each_challenge() -> None:
     door = gate()
-    old = [one.replace(', qop="auth"', "") for one in door.challenges(0.0, "random01")]
-    headers = client(old).headers("REGISTER", URI)
-    assert door.check(request(headers), 1.0, USERS.get, is_proxy=False) == Fault()
+    answering = client(without_qop(door.challenges(0.0, "random01")))
+    headers = answering.headers("REGISTER", URI)
+    assert "qop" not in headers[0][1] and "nc=" not in headers[0][1]
+    assert door.check(request(headers), 1.0, USERS.get, is_proxy=False) == "alice"
+    later = answering.headers("INVITE", URI)
+    assert door.check(request(later, method="INVITE"), 2.0, USERS.get, is_proxy=False) == Fault(is_stale=True)
+    assert answering.take(refused(without_qop(door.challenges(2.0, "random02", is_stale=True))), request(later), 1)
+    assert door.check(request(answering.headers("INVITE", URI), method="INVITE"), 3.0, USERS.get, is_proxy=False) == "alice"
+
+
+def test_attack_an_answer_without_qop_is_not_sent_again() -> None:
+    door = gate()
+    headers = client(without_qop(door.challenges(0.0, "random01"))).headers("REGISTER", URI)
+    assert door.check(request(headers), 1.0, USERS.get, is_proxy=False) == "alice"
+    assert door.check(request(headers), 2.0, USERS.get, is_proxy=False) == Fault(is_stale=True)
+
+
+def test_attack_an_answer_without_qop_takes_no_nonce_that_was_used_with_it() -> None:
+    door = gate()
+    challenges = door.challenges(0.0, "random01")
+    assert door.check(request(client(challenges).headers("REGISTER", URI)), 1.0, USERS.get, is_proxy=False) == "alice"
+    headers = client(without_qop(challenges)).headers("REGISTER", URI)
+    assert door.check(request(headers), 2.0, USERS.get, is_proxy=False) == Fault(is_stale=True)
+
+
+def test_a_wrong_password_without_qop_is_a_guess() -> None:
+    door = gate()
+    headers = client(without_qop(door.challenges(0.0, "random01")), "alice", "guess").headers("REGISTER", URI)
+    assert door.check(request(headers), 1.0, USERS.get, is_proxy=False) == Fault(was_wrong=True)
+
+
+@pytest.mark.parametrize(("qop", "fault"), [("qop=auth", Fault()), ("qop=auth-int, nc=00000001", Fault(was_wrong=True))])
+def test_an_answer_with_qop_has_its_count_and_the_qop_that_was_offered(qop: str, fault: Fault) -> None:
+    door = gate()
+    ((name, value),) = client(without_qop(door.challenges(0.0, "random01"))).headers("REGISTER", URI)[:1]
+    assert door.check(request(((name, f"{value}, {qop}"),)), 1.0, USERS.get, is_proxy=False) == fault
 
 
 def test_several_challenges_are_answered_in_one_request() -> None:
