@@ -251,9 +251,10 @@ async def test_digits_by_signaling_become_sound_or_signaling_again(calls: Any, m
     call, leg = await answered(calls, make_leg)
     leg.say(DigitPressed("1", 100))
     call.media_backends.broken.add("nothing")
-    call.caller.say(DigitPressed("2", 100), Reoffered("v=0 barrier"))
-    await call.caller.until(("reoffer answered", "v=0 barrier renewed"))
-    assert ("dtmf", Side.CALLED, "2") in call.relay.orders
+    call.caller.say(DigitPressed("2", 100))
+    async with asyncio.timeout(5):
+        while not {("dtmf", Side.CALLED, "2"), ("dtmf", Side.CALLER, "1")} <= set(call.relay.orders):
+            await asyncio.sleep(0.01)
     call.media_backends.broken.add("dtmf")
     leg.say(DigitPressed("3", 100))
     await call.caller.until(("digit", "3"))

@@ -6,6 +6,7 @@
     LocalBridge   caller's port <-> AudioBridge <-> another port for the called side          (announcements came before, or may come)
 """
 
+import time
 from collections import defaultdict
 from contextlib import suppress
 from typing import Final, Protocol, assert_never
@@ -13,6 +14,7 @@ from typing import Final, Protocol, assert_never
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.rooms import Participant, Rooms
 from sinchphone.gateway.bridging.audio_bridge import AudioBridge
+from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses, SignalledDigits
 from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import Candidates, LocalEnd, offered_anew, renewed
 from sinchphone.gateway.legs.leg import (
@@ -73,10 +75,13 @@ class RelayBridge:
         self._relay = relay
         lifetime.keep(relay.delete)  # at once: a call that is over before it rings makes no offer
         self._told = {Side.CALLER: "", Side.CALLED: ""}  # our last description for each side
+        self._signalled = {Side.CALLER: SignalledDigits(), Side.CALLED: SignalledDigits()}
 
     async def offer(self) -> str:
         """Made from the caller's."""
         self._lifetime.spawn(self._watch(), "relay")
+        for side in self._signalled:
+            self._lifetime.spawn(self._pass_digits(side), "digits")
         assert self._lifetime.caller.offer is not None, "who waits for our offer has a port of ours"
         self._told[Side.CALLED] = await self._relay.offer(
             self._lifetime.caller.offer, self._leg.transport, signalled_from=self._leg.signalled_from
@@ -123,7 +128,7 @@ class RelayBridge:
             case Reoffered(sdp):
                 await self._renew(side, leg, sdp)
             case DigitPressed(digit, duration_ms):
-                await self._pass_digit(side, digit, duration_ms)
+                self._signalled[side].signalled(digit, duration_ms)
             case Ringing() | BranchRings() | Early() | Answered() | Gone():  # the call's, not its media's
                 pass
             case _:
@@ -156,13 +161,15 @@ class RelayBridge:
             raise
         self._told[side] = offer
 
-    async def _pass_digit(self, side: Side, digit: str, duration_ms: int) -> None:
-        """A digit that came by signaling: as a telephone-event, or by signaling again."""
+    async def _pass_digits(self, side: Side) -> None:
+        """Digits that come by signaling alone: as telephone-events, or by signaling again."""
         to = Side.CALLED if side is Side.CALLER else Side.CALLER
-        try:
-            await self._relay.dtmf(to, digit)
-        except MediaError:
-            await self._send_digit(to, digit, duration_ms)
+        while True:
+            digit, duration_ms = await self._signalled[side].next()
+            try:
+                await self._relay.dtmf(to, digit)
+            except MediaError:
+                await self._send_digit(to, digit, duration_ms)
 
     async def _send_digit(self, to: Side, digit: str, duration_ms: int) -> None:
         with suppress(MediaError):  # there is no way to tell
@@ -178,6 +185,7 @@ class RelayBridge:
                 case BranchCandidate(branch, candidate):
                     await self._leg.trickle(candidate, branch=branch)
                 case SideDigitHeard(side, digit, duration_ms, passed):
+                    self._signalled[side].heard(digit, duration_ms)
                     if not passed:
                         await self._send_digit(Side.CALLED if side is Side.CALLER else Side.CALLER, digit, duration_ms)
 
@@ -200,6 +208,7 @@ class LocalBridge:
         self._branch: str | None = None  # whose answer was taken
         self._held: dict[str, list[Candidate | None]] = defaultdict(list)
         self._candidates = Candidates()  # of the other port
+        self._presses = KeyPresses()
 
     async def offer(self) -> str:
         """The other port's, with all candidates: legacy clients learn them nowhere else."""
@@ -245,7 +254,7 @@ class LocalBridge:
             case Reoffered(sdp):
                 await self._renew(sdp)
             case DigitPressed(digit, duration_ms):
-                await self._pass_back(media.PortDigitHeard(digit, duration_ms))
+                await self._pass_back(media.PortDigitHeard(digit, duration_ms), DigitPath.SIGNALING)
             case Ringing() | BranchRings() | Early() | Answered() | Gone():
                 pass
             case _:
@@ -296,8 +305,9 @@ class LocalBridge:
         while True:
             await _pass_digit(await self._caller.digits.get(), self._port, self._leg)
 
-    async def _pass_back(self, heard: media.PortDigitHeard) -> None:
-        await _pass_digit(heard, self._caller.port, self._caller.caller)
+    async def _pass_back(self, heard: media.PortDigitHeard, path: DigitPath) -> None:
+        if self._presses.counts(heard.digit, path, heard.duration_ms, time.monotonic()):
+            await _pass_digit(heard, self._caller.port, self._caller.caller)
 
     async def _watch(self) -> None:
         async for event in self._port.events():
@@ -311,7 +321,7 @@ class LocalBridge:
                 case media.CandidateFound(candidate):
                     self._candidates.take(candidate)
                 case media.PortDigitHeard():
-                    await self._pass_back(event)
+                    await self._pass_back(event, DigitPath.MEDIA)
                 case media.FirstPacket():
                     pass
 

@@ -1,6 +1,7 @@
 """The caller at an end of the exchange's own: for attendants, rooms and announcements, and where code of ours joins two ends."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final, assert_never
@@ -8,6 +9,7 @@ from typing import Final, assert_never
 from sinchphone.audio.frame import Frame
 from sinchphone.audio.tones.signals import signal_source
 from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.legs.leg import (
     Answered,
@@ -70,6 +72,7 @@ class LocalEnd:
         self.digits: asyncio.Queue[media.PortDigitHeard] = asyncio.Queue(MAX_UNHEARD_DIGITS)
         self._lifetime = lifetime
         self._description = ""
+        self._presses = KeyPresses()
         self._candidates = Candidates()
         self._connected = asyncio.Event()
         self._previewed = self._picked_up = False
@@ -142,7 +145,7 @@ class LocalEnd:
             case Reoffered(sdp):
                 await self._renew(sdp)
             case DigitPressed(digit, duration_ms):
-                self._note_digit(media.PortDigitHeard(digit, duration_ms))
+                self._note_digit(media.PortDigitHeard(digit, duration_ms), DigitPath.SIGNALING)
             case Answered() | Ringing() | BranchRings() | Early() | Gone():  # the call's, not its media's
                 pass
             case _:
@@ -158,8 +161,8 @@ class LocalEnd:
         except MediaError as error:
             await self.caller.refuse_reoffer(failure_of_error(error))
 
-    def _note_digit(self, heard: media.PortDigitHeard) -> None:
-        if not self.digits.full():
+    def _note_digit(self, heard: media.PortDigitHeard, path: DigitPath) -> None:
+        if self._presses.counts(heard.digit, path, heard.duration_ms, time.monotonic()) and not self.digits.full():
             self.digits.put_nowait(heard)
 
     async def _watch(self) -> None:
@@ -175,7 +178,7 @@ class LocalEnd:
                 case media.PortLost():
                     await self.caller.media_failed("nothing came any more")
                 case media.PortDigitHeard():
-                    self._note_digit(event)
+                    self._note_digit(event, DigitPath.MEDIA)
                 case media.FirstPacket():
                     pass
 
