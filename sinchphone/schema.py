@@ -23,6 +23,7 @@ Example: TypeAlias = str | bool | int | list[str] | dict[str, str]
 
 MAX_HOST_CHARACTERS: Final = 253
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_AMOUNT: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -185,6 +186,28 @@ def read_count(value: object) -> int:
     if isinstance(value, bool) or not str(value).isdecimal() or not 1 <= int(str(value)) <= 1_000:
         raise ValueError("must be a number from 1 to 1000")
     return int(str(value))
+
+
+def read_limit(value: object) -> int:
+    """A number of things, up to a million; 0 where there is no limit."""
+    if isinstance(value, bool) or not str(value).isdecimal() or not 0 <= int(str(value)) <= 1_000_000:
+        raise ValueError("must be a number from 0 to 1000000")
+    return int(str(value))
+
+
+def read_amount(value: object) -> float:
+    """An amount of money, in whatever currency; as a number or as a text."""
+    written = str(value)
+    if isinstance(value, bool) or not _AMOUNT.fullmatch(written):
+        raise ValueError('must be an amount such as "0.02"')
+    return float(written)
+
+
+def read_amounts(value: object) -> dict[str, float]:
+    """Amounts by text."""
+    if not isinstance(value, Mapping):
+        raise ValueError('must be a table of amounts such as { "+46" = "0.02" }')
+    return {str(name): read_amount(one) for name, one in value.items()}
 
 
 def read_seconds(value: object) -> int:

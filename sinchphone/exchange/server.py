@@ -20,6 +20,7 @@ from sinchphone.exchange.admission import check_host
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
+from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
@@ -90,6 +91,7 @@ class Exchange:
         self._transports = Transports(self.directory, self._accounts, self._store)
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
         self._parties = CallParties(self._store)
+        self._usage = UsageRecords(self._store)
         self.rooms = Rooms(media) if media is not None else None
         self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
         ours = (Attendants(media, self.rooms),) if media is not None and self.rooms is not None else ()
@@ -172,6 +174,7 @@ class Exchange:
         await self._accounts.recall()
         await self._transports.recall()
         await self._parties.recall(now)
+        await self._usage.recall(now)
         await self._postbox.recall(now)
 
     async def close(self) -> None:
@@ -206,6 +209,7 @@ class Exchange:
             rooms=self.rooms,
             media=self._media,
             addresses=AddressPolicy(listens_on=self._options.host, inner_hosts=self._options.inner_hosts),
+            usage=self._usage,
         )
 
     async def __aenter__(self) -> Self:

@@ -41,6 +41,8 @@ CREATE TABLE IF NOT EXISTS mailboxes (
     application TEXT, user_id TEXT, delivered_up_to INTEGER, PRIMARY KEY (application, user_id));
 CREATE TABLE IF NOT EXISTS sessions (
     application TEXT, call_id TEXT, channels TEXT, until REAL, PRIMARY KEY (application, call_id));
+CREATE TABLE IF NOT EXISTS usage (
+    application TEXT, user_id TEXT, day INTEGER, calls INTEGER, seconds REAL, cost REAL, PRIMARY KEY (application, user_id));
 CREATE TABLE IF NOT EXISTS timetokens (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL);
 """
 

@@ -40,8 +40,9 @@ class CallControl:
     async def answer(self, line: CallLine) -> None:
         """Carry a user's call to its end."""
         leg = MxpIncomingLeg(line)
-        call = Dialling(source=Source.USER, caller=leg.caller, dialled=leg.dialled, headers=leg.headers, device=_device(line))
-        await self._carry_leg(leg, call, line.application.key, line.caller.user_id)
+        user = line.caller.user_id
+        call = Dialling(source=Source.USER, caller=leg.caller, dialled=leg.dialled, headers=leg.headers, device=_device(line), user=user)
+        await self._carry_leg(leg, call, line.application.key, user)
 
     # SIP
 
@@ -73,6 +74,7 @@ class CallControl:
                 max_forwards=call.facts.max_forwards,
                 diversions=call.facts.diversions,
                 device=call.facts.source.authority if call.facts.source is not None else "",
+                user=call.user or "",
             )
             await self._carry_leg(leg, dialling, self._context.default_application, None)
         finally:

@@ -34,6 +34,7 @@ async def open_gateway(options: GatewayOptions, parts: GatewayParts, *, certific
         broker=parts.broker,
         directory=parts.directory,
         addresses=parts.addresses,
+        usage=parts.usage,
         certificate=certificate,
     )
     return Gateway(options, parts.calls, runtime)

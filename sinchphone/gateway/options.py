@@ -17,11 +17,14 @@ from sinchphone.schema import (
     is_host,
     key,
     one_of,
+    read_amount,
+    read_amounts,
     read_count,
     read_flag,
     read_full_url,
     read_host,
     read_host_and_port,
+    read_limit,
     read_network,
     read_path,
     read_port,
@@ -108,7 +111,8 @@ class TrunkOptions:
     ``allow`` and ``deny`` are prefixes (``+46``); what isn't allowed can't be called, and the longest prefix decides. ``caller_ids`` are
     the numbers that callers may show (``*``: any); ``caller_id`` is shown for all others. ``strip`` is taken off the start of a
     number that is sent, then ``prefix`` is put there. ``numbers`` are ours: what is dialled -> a target of the dial plan.
-    ``addresses`` (IP addresses or networks) are where its calls come from, beside ``host``.
+    ``addresses`` (IP addresses or networks) are where its calls come from, beside ``host``. What starts with ``daily_`` is each user's on
+    one day (UTC); ``prices`` are those of a minute, by the beginning of the number, in the currency of ``daily_spend``.
     """
 
     host: str = key("", read_text, "the carrier or PBX; without one, phone numbers are simulated", trusted_only=True, unset="")
@@ -127,6 +131,14 @@ class TrunkOptions:
     prefix: str = key("", read_text, "what is then put there, such as 00", trusted_only=True, unset="")
     max_calls: int = key(10, read_count, "calls at a time, both directions", trusted_only=True)
     addresses: tuple[str, ...] = key([], read_texts, "addresses and networks that its calls come from, beside host", trusted_only=True)
+    daily_calls: int = key(500, read_limit, "calls that one user may place over it in a day (UTC); 0: any number", trusted_only=True)
+    daily_minutes: int = key(1440, read_limit, "minutes that one user's calls over it may last in a day; 0: any number", trusted_only=True)
+    daily_spend: float | None = key(
+        "", read_amount, "what one user's calls over it may cost in a day, by prices; what has none isn't called", trusted_only=True
+    )
+    prices: Mapping[str, float] = key(
+        {}, read_amounts, 'what a minute costs, by the beginning of the number, such as { "+46" = "0.02" }', trusted_only=True
+    )
     numbers: Mapping[str, str] = key({}, read_table, "our numbers there, and where their calls go: a table", trusted_only=True)
 
     def __post_init__(self) -> None:
@@ -141,7 +153,9 @@ class TrunkOptions:
             for number in numbers:
                 if number != ANY and not is_number(number):
                     raise ConfigError(f'[trunk] {name}: "{number}" is not a number such as +46700000000')
-        for prefix in (*self.allow, *self.deny):
+        if self.daily_spend is not None and not self.prices:
+            raise ConfigError("[trunk] daily_spend needs prices", hint='[trunk] prices = { "+46" = "0.02" }: what a minute costs')
+        for prefix in (*self.allow, *self.deny, *self.prices):
             if not is_number_prefix(prefix):
                 raise ConfigError(f'"{prefix}" is not a prefix such as +46', hint='allow = ["+"] allows every number')
         for network in self.addresses:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from sinchphone.exchange.address_policy import AddressPolicy
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import CallLine
+from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.local_addresses import is_this_machine
@@ -28,6 +29,7 @@ from sinchphone.gateway.routing.routing import Routes
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.sip_agents import SipAgents, SipSide
+from sinchphone.gateway.trunk.metering import Metering
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.gateway.trunk.trunk_registration import TrunkRegistration
@@ -72,6 +74,7 @@ async def open_runtime(
     broker: Broker,
     directory: Directory,
     addresses: AddressPolicy,
+    usage: UsageRecords,
     certificate: Certificate | None = None,
 ) -> GatewayRuntime:
     """A gateway that listens for phones, where that's wanted. ``applications`` as in ``ExchangeOptions``: the first is the one that SIP
@@ -92,6 +95,7 @@ async def open_runtime(
         stack.push_async_callback(backends.close)
         await backends.open()
         trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None
+        metering = Metering(options.trunk, usage) if options.trunk is not None else None
         registrar = Registrar(options.sip.users if options.sip is not None else {})
         agents = SipAgents(options.sip, trunk, registrar, take, certificate)
         stack.push_async_callback(agents.close)
@@ -103,7 +107,9 @@ async def open_runtime(
             rooms=rooms,
             trunk=trunk,
             routes=Routes(options, trunk, is_ours=agents.is_ours),
-            legs=OutgoingLegs(calls, broker, directory, registrar, agents, next(iter(applications), ""), trunk, addresses_of_trunk),
+            legs=OutgoingLegs(
+                calls, broker, directory, registrar, agents, next(iter(applications), ""), trunk, addresses_of_trunk, metering
+            ),
             announcements=announcements,
             backends=backends,
             default_application=next(iter(applications), ""),

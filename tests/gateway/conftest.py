@@ -41,6 +41,7 @@ class FakeLeg:
         self.offer: str | None = OFFER
         self.orders: list[Any] = []
         self.released = 0
+        self.allowance: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
         self.runs = 0
         self.other: FakeLeg | None = None
         self.forwards_as: str | None = None
@@ -119,6 +120,9 @@ class FakeLeg:
 
     def alternative(self) -> "FakeLeg | None":
         return self.other
+
+    async def used_up(self) -> Failure:
+        return await self.allowance
 
     def release(self) -> None:
         self.released += 1

@@ -365,3 +365,15 @@ async def test_legs_that_had_no_turn_yet_are_not_called_after_the_answer(
     assert legs[4].runs == legs[5].runs == 0
     call.caller.say(Gone())
     await call.over()
+
+
+async def test_a_call_that_has_used_up_its_users_allowance_ends_and_both_sides_are_told_why(calls: Any, make_leg: Any) -> None:
+    leg = make_leg()
+    call = calls(leg)
+    await leg.until(("start", "v=0 offer relayed"))
+    leg.say(Answered("v=0 answer"))
+    await call.caller.until(("answer", "v=0 answer relayed"))
+    leg.allowance.set_result(Failure(403, "today's minutes are used up"))
+    await call.over()
+    assert ("hang up", 403) in leg.orders and ("hang up", 403) in call.caller.orders
+    assert call.conversation.lifetime.ending == CallEnding("time", Failure(403, "today's minutes are used up"))

@@ -14,6 +14,7 @@ from sinchphone.errors import ConfigError, MediaError, NetworkError
 from sinchphone.exchange.address_policy import AddressPolicy
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Answerer, Destinations
+from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
@@ -35,6 +36,7 @@ class GatewayParts:
     rooms: Rooms
     media: MediaThread
     addresses: AddressPolicy
+    usage: UsageRecords
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,8 +169,12 @@ class Forking:
         for other in self.legs:
             if other is not leg:
                 await other.hang_up(ELSEWHERE)
+        self._lifetime.spawn(self._end_when_used_up(leg), "allowance")
         await bridge.answer(event.sdp, event.branch)
         self._lifetime.spawn(self._join(leg, bridge), "join")
+
+    async def _end_when_used_up(self, leg: OutgoingLeg) -> None:
+        self._lifetime.end(CallEnding("time", await leg.used_up()))
 
     async def _join(self, leg: OutgoingLeg, bridge: Bridge) -> None:
         try:

@@ -140,6 +140,7 @@ def _steps(call: Dialling, by: str | None, moved: Sequence[SipAddress]) -> Itera
         max_forwards=call.max_forwards - 1,
         diversions=call.diversions + 1,
         forwarders=call.forwarders if by is None else (*call.forwarders, by),
+        user=by or "",
     )
     for _, group in groupby(sorted(moved, key=lambda one: -wish(one)), key=wish):
         yield _Step(sent_on, by, tuple(one.uri for one in group))

@@ -175,5 +175,9 @@ class OutgoingLeg(Leg, Protocol):
         """Another way to call the same side, where it is gone because it has refused our description; what was taken for this leg is the
         other's."""
 
+    async def used_up(self) -> Failure:
+        """To be awaited once it is answered: why the call has to end, when it has used up what its user may have. A leg that costs
+        nothing never returns."""
+
     def release(self) -> None:
         """Free what was taken when the leg was made (a line of a trunk). Called when all is over, whether it ever ran or not."""

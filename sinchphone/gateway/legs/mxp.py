@@ -297,6 +297,11 @@ class MxpOutgoingLeg(_MxpLeg):
         """Call with that offer, which must contain all candidates (legacy clients learn them nowhere else)."""
         self._give(Description("offer", offer))
 
+    async def used_up(self) -> Failure:
+        """Never: it costs nothing."""
+        never: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+        return await never
+
     async def run(self) -> None:
         """Carry the leg, from its start, until it is over. Cancelling it hangs up."""
         try:

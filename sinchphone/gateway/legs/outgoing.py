@@ -8,6 +8,7 @@ from typing import Final, assert_never
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.calls import Calls
+from sinchphone.exchange.calls.usage import Account
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.gateway.call_facts import CallerName, Failure
@@ -20,6 +21,7 @@ from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttend
 from sinchphone.gateway.sip.calls import SipCall, SipTarget
 from sinchphone.gateway.sip.registrar import Contact, Registrar
 from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
+from sinchphone.gateway.trunk.metering import Meter, Metering
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.protocol.callbacks.events import PRIVATE
@@ -48,14 +50,16 @@ class OutgoingLegs:
         sip_application: str,
         trunk: Trunk | None = None,
         trunk_addresses: TrunkAddresses | None = None,
+        metering: Metering | None = None,
     ) -> None:
         """``sip_application``: the key of the one that callers and phones over SIP belong to; ``trunk_addresses`` keeps up with where
-        the trunk is."""
+        the trunk is; ``metering`` counts what users use of it."""
         self._calls = calls
         self._broker = broker
         self._directory = directory
         self._trunk = trunk
         self._trunk_addresses = trunk_addresses
+        self._metering = metering
         self._registrar = registrar
         self._sip_agents = sip_agents
         self._sip_application = sip_application
@@ -68,7 +72,7 @@ class OutgoingLegs:
             case ToSip():
                 return [await self._to_sip(route, call)]
             case ToNumber():
-                return [await self._to_number(route, call)]
+                return [await self._to_number(route, call, application)]
             case Refuse(failure):
                 raise CallRefusedError(failure)
             case ToRoom() | ToAttendant():
@@ -142,7 +146,7 @@ class OutgoingLegs:
         )
         return _leg(sip, invitation)
 
-    async def _to_number(self, route: ToNumber, call: Dialling) -> OutgoingLeg:
+    async def _to_number(self, route: ToNumber, call: Dialling, application: str) -> OutgoingLeg:
         if self._trunk is None:
             raise CallRefusedError(Failure(503, "there is no trunk"))
         options = self._trunk.options
@@ -165,13 +169,24 @@ class OutgoingLegs:
                 srtp=Srtp.ALWAYS if options.srtp else None,
                 max_forwards=hops,
             )
-            return _leg(sip, invitation, self._trunk.release)
+            meter = self._meter(Account(application, call.user), route.number)
         except CallRefusedError:
             self._trunk.release()
             raise
+        over = [self._trunk.release, *([meter.close] if meter is not None else [])]
+        return _leg(sip, invitation, lambda: [free() for free in over], meter)
+
+    def _meter(self, account: Account, number: str) -> Meter | None:
+        """What counts a user's call. Raises CallRefusedError where nothing is left of what the user may have."""
+        if self._metering is None or not account.user:
+            return None
+        meter = self._metering.place(account, number)
+        if isinstance(meter, Failure):
+            raise CallRefusedError(meter)
+        return meter
 
 
-def _leg(sip: SipSide, invitation: Invitation, over: Callable[[], None] = _nothing) -> OutgoingLeg:
+def _leg(sip: SipSide, invitation: Invitation, over: Callable[[], object] = _nothing, meter: Meter | None = None) -> OutgoingLeg:
     def invite(invitation: Invitation, offer: str) -> SipCall:
         return sip.agent.invite(
             invitation.target,
@@ -186,7 +201,7 @@ def _leg(sip: SipSide, invitation: Invitation, over: Callable[[], None] = _nothi
             may_follow=invitation.may_follow,
         )
 
-    return SipOutgoingLeg(invite, invitation, media_host=sip.media_host, over=over)
+    return SipOutgoingLeg(invite, invitation, media_host=sip.media_host, over=over, meter=meter)
 
 
 def _never(uri: SipUri) -> bool:

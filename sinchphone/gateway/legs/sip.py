@@ -17,6 +17,7 @@ from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
 from sinchphone.gateway.sip.hop import Transport as SipTransport
+from sinchphone.gateway.trunk.metering import Meter
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sdp import read_blocks
@@ -214,9 +215,16 @@ class SipOutgoingLeg(_SipLeg):
     """We call a phone, a SIP address or a number over the trunk."""
 
     def __init__(
-        self, invite: Invite, invitation: Invitation, *, media_host: str | None, over: Callable[[], None], again: bool = False
+        self,
+        invite: Invite,
+        invitation: Invitation,
+        *,
+        media_host: str | None,
+        over: Callable[[], object],
+        meter: Meter | None = None,
+        again: bool = False,
     ) -> None:
-        """``over`` frees what the leg was given; ``again``: the first kind of sound was refused."""
+        """``over`` frees what the leg was given; ``meter`` counts what it uses; ``again``: the first kind of sound was refused."""
         super().__init__(media_host)
         self.id = str(uuid.uuid4())
         self.transport = MediaTransport.RTP if (invitation.srtp is None) is not again else MediaTransport.SRTP
@@ -224,6 +232,7 @@ class SipOutgoingLeg(_SipLeg):
         self._invite = invite
         self._invitation = invitation
         self._over = over
+        self._meter = meter
         self._started: asyncio.Future[SipCall] = asyncio.get_running_loop().create_future()
 
     @property
@@ -258,7 +267,12 @@ class SipOutgoingLeg(_SipLeg):
         if not self._is_unfit or self._given_up is not None or self._again or self._invitation.srtp is Srtp.ALWAYS:
             return None
         over, self._over = self._over, _nothing
-        return SipOutgoingLeg(self._invite, self._invitation, media_host=self.media_host, over=over, again=True)
+        return SipOutgoingLeg(self._invite, self._invitation, media_host=self.media_host, over=over, meter=self._meter, again=True)
+
+    async def used_up(self) -> Failure:
+        """Why the call has to end, when its meter says so."""
+        never: asyncio.Future[Failure] = asyncio.get_running_loop().create_future()
+        return await (self._meter.used_up() if self._meter is not None else never)
 
     def release(self) -> None:
         """Free a line of a trunk, where it has one."""

@@ -49,7 +49,8 @@ class Dialling:
 
     ``max_forwards``: how often it may still be passed on over SIP, so that loops end. ``device``: what the caller calls from, which isn't
     rung itself where somebody calls their own name: an instance id, or the ``host:port`` of a phone. ``diversions`` counts how often the
-    call was sent on, here or before it came; ``forwarders`` are our users who did so, the last one last.
+    call was sent on, here or before it came; ``forwarders`` are our users who did so, the last one last. ``user`` is whose calls it counts
+    among; empty for trunks and proxies, which speak for many.
     """
 
     source: Source
@@ -60,6 +61,7 @@ class Dialling:
     device: str = ""
     diversions: int = 0
     forwarders: tuple[str, ...] = ()
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

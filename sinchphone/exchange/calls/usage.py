@@ -1,0 +1,72 @@
+"""What each user has used up of a day's allowance, kept beyond the end of the exchange. Days are UTC's."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from sinchphone.exchange.store import Store, StoreError
+
+DAY_SECONDS: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of an application, whom calls are counted to."""
+
+    application: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of one user on one day. ``cost`` is in the currency of whoever counts it."""
+
+    calls: int = 0
+    seconds: float = 0.0
+    cost: float = 0.0
+
+
+def day_of(now: float) -> int:
+    """The day of a point in time [s since the epoch], in days since the epoch."""
+    return int(now // DAY_SECONDS)
+
+
+class UsageRecords:
+    """The present day's usage; that of other days is forgotten."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store
+        self._day = 0
+        self._used: dict[Account, Usage] = {}
+
+    async def recall(self, now: float) -> None:
+        """Know again what was used before this exchange started. Raises StoreError."""
+        assert self._store is not None, "there is something to be recalled"
+        rows = await self._store.read("SELECT application, user_id, day, calls, seconds, cost FROM usage")
+        self._day = day_of(now)
+        try:
+            self._used = {
+                Account(str(application), str(user)): Usage(int(calls), float(seconds), float(cost))
+                for application, user, day, calls, seconds, cost in rows
+                if day == self._day
+            }
+        except (TypeError, ValueError) as error:
+            raise StoreError("the exchange's store has calls that can't be counted", hint="Delete it.") from error
+        self._store.write("DELETE FROM usage WHERE day < ?", self._day)
+
+    def of(self, account: Account, day: int) -> Usage:
+        """What that user has used on that day."""
+        return self._used.get(account, Usage()) if day == self._day else Usage()
+
+    def note(self, account: Account, day: int, usage: Usage) -> None:
+        """That is what the user has used on that day now. A day before the present one isn't noted any more."""
+        if day < self._day:
+            return
+        if day > self._day:
+            self._day = day
+            self._used.clear()
+            if self._store is not None:
+                self._store.write("DELETE FROM usage WHERE day < ?", day)
+        self._used[account] = usage
+        if self._store is not None:
+            sql = "INSERT OR REPLACE INTO usage (application, user_id, day, calls, seconds, cost) VALUES (?, ?, ?, ?, ?, ?)"
+            self._store.write(sql, account.application, account.user, day, usage.calls, usage.seconds, usage.cost)
