@@ -53,3 +53,28 @@ async def test_attack_a_user_does_not_show_another_users_name_as_caller_id(excha
     await mallory._call(Domain.SIP, f"desk@{exchange.at}", None, None, "bob")
     shown = (await desk.next_call()).sip.remote
     assert (shown.uri.user, shown.name) == ("mallory", "mallory")
+
+
+async def test_whom_the_trunk_asserts_is_shown_and_not_whom_its_caller_says_to_be(exchange: Any, carrier: Any, steps: Any) -> None:
+    alice = await exchange.terminal("alice")
+    asserted = {"P-Asserted-Identity": "<sip:+46701234567@carrier.example>"}
+    await carrier.dial(f"sip:alice@{exchange.at}", "sip:+46101111111@carrier.example", headers=asserted)
+    assert (await steps.next_call(alice)).peer == "+46701234567"
+
+
+async def test_a_number_that_the_trunk_is_to_keep_back_is_shown_to_nobody(exchange: Any, carrier: Any) -> None:
+    desk = await exchange.phone("desk")
+    asserted = {"P-Asserted-Identity": "<sip:+46701234567@carrier.example>", "Privacy": "id"}
+    await carrier.dial(f"sip:desk@{exchange.at}", '"Ann" <sip:+46701234567@carrier.example>', headers=asserted)
+    incoming = await desk.next_call()
+    assert "4670" not in str(incoming.sip.remote)
+    assert "4670" not in (incoming.sip.offer or "")
+
+
+async def test_attack_a_phone_asserts_no_identity(exchange: Any, steps: Any) -> None:
+    alice, desk = await exchange.terminal("alice"), await exchange.phone("desk")
+    asserted = {"P-Asserted-Identity": "<sip:+46701234567@127.0.0.1>", "Privacy": "id"}
+    await exchange.dial("bob", "alice", headers=asserted)
+    assert (await steps.next_call(alice)).peer.startswith("bob@")
+    await exchange.dial("bob", "desk", headers=asserted)
+    assert (await desk.next_call()).sip.remote.uri.user == "bob"

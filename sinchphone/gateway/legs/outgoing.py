@@ -4,7 +4,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
-from typing import Final, assert_never
+from typing import assert_never
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.calls import Calls
@@ -25,12 +25,11 @@ from sinchphone.gateway.trunk.metering import Meter, Metering
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.protocol.callbacks.events import PRIVATE
+from sinchphone.protocol.sip.asserted_identity import ANONYMOUS
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.diversion import write_diversions
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri, split_host
 from sinchphone.signaling.dialect import Domain
-
-ANONYMOUS: Final = SipAddress(SipUri("sip", "anonymous", "anonymous.invalid"), "Anonymous")  # RFC 3323 4.1.1.3
 
 
 def _nothing() -> None:

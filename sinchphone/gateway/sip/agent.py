@@ -32,6 +32,7 @@ from sinchphone.gateway.sip.usage import Usage
 from sinchphone.gateway.sip.wire import Wire
 from sinchphone.protocol.hosts import SIP_PORT, SIPS_PORT
 from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.asserted_identity import caller_by_network
 from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
 from sinchphone.protocol.sip.diversion import count_diversions
 from sinchphone.protocol.sip.message import MAX_FORWARDS, SDP, HeaderLines, Request, respond
@@ -378,7 +379,7 @@ class SipAgent:
         facts = SipCallFacts(
             call_id=clean(request.call_id),
             outbound=False,
-            remote=request.sender,
+            remote=request.sender if peer is None else caller_by_network(request),
             target=request.uri,
             user=user,
             trunk=peer.name if peer is not None else None,

@@ -60,7 +60,7 @@ class SipCallFacts:
 
     call_id: str
     outbound: bool
-    remote: SipAddress  # who calls us, or whom we call
+    remote: SipAddress  # who calls us, by a trusted peer's word or the caller's own, or whom we call
     target: SipUri  # whom the INVITE asks for
     user: str | None = None  # who proved to be calling
     trunk: str | None = None  # the trunk that the call came from or goes to
@@ -96,7 +96,7 @@ class SipCall:
 
     @property
     def remote(self) -> SipAddress:
-        """The other side, as From or To names it."""
+        """The other side, as From or To names it; a caller from a trusted peer as that asserts it."""
         return self.facts.remote
 
     @property
