@@ -2,23 +2,28 @@
 
 ::
 
-    reports (loss, round trip) ---> RedundancyController ---> RedundancySetting: bit rate, in-band FEC, copies
-    requests for lost packets  --->
+    reports of loss            --->
+    requests for lost packets  ---> RedundancyController ---> RedundancySetting: bit rate, in-band FEC, copies, frames in a packet
+    what the path carries      --->
 
 What each setting is worth at 48 kbit/s (wideband PESQ without redundancy, with FEC, with one copy): at 5 % loss 2.8, 4.1, 4.4; at 10 %
 2.1, 3.6, 4.0. On a clean line FEC costs 0.1 and copies cost bits only, so nothing is spent where nothing is lost.
 
-Copies multiply the bit rate. Where a narrow line drops packets for that reason, they make it worse: a step up is on trial, and taken
-back where the loss grows by so much that the copies can't mend it. If the loss then stays, it wasn't our doing, and they return.
+What a path carries is told by its delay (``protocol.congestion``). Where all that is wanted doesn't fit, copies go first, then bits of
+the codec's, then headers: two or three frames in a packet. Some lines are narrow and have no queue that would show it, so that copies make
+the loss worse: a step up is on trial, and taken back where the loss grows by so much that the copies can't mend it. If the loss then
+stays, it wasn't our doing, and they return.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final
 
-BITRATES: Final = (48_000, 32_000, 24_000, 16_000)  # [bit/s] the first unless the line is too narrow for it
-_COPIED_BITRATES: Final = (48_000, 48_000, 40_000, 32_000)  # [bit/s] with no copy, one, …: all of them together stay below 150 kbit/s
+BITRATE: Final = 48_000  # [bit/s] unless the path is too narrow for it
+_COPIED_BITRATES: Final = (BITRATE, BITRATE, 40_000, 32_000)  # [bit/s] with no copy, one, …: all of them together stay below 150 kbit/s
+HEADER_BYTES: Final = 50  # IPv4, UDP, RTP, and the tag of SRTP
 MAX_COPIES: Final = 3  # each makes the listener wait 20 ms more
 
 _RISE, _FALL = 0.5, 0.1  # loss is believed quickly and forgotten slowly,
@@ -33,7 +38,6 @@ _EARLY_MORE: Final = 5, 2.0  # nor, so many, does another one
 _UNMENDED: Final = 0.025  # share of packets that are asked for although copies followed them: lost in bursts, another one helps
 _UNMENDED_PACKETS: Final = 4  # and no fewer since the last step
 _UNMENDED_MEMORY: Final = 0.2
-_PACKETS_PER_SECOND: Final = 50
 _PATIENCE: Final = 30.0  # [s] before one of several copies is given up, doubled each time it's missed
 _MAX_PATIENCE: Final = 120.0
 
@@ -44,20 +48,25 @@ _BETTER: Final = 0.75  # of that loss must be left after the step back, else it 
 _HOLD: Final = 15.0  # [s] without copies after a step that was taken back, doubled each time
 _MAX_HOLD: Final = 120.0
 
-_QUEUE: Final = 0.150  # [s] of round trip above the shortest: packets stand in a queue
-_QUEUED_REPORTS: Final = 2
-_QUEUE_LOSS: Final = 0.02
-_FLOOR_RISE: Final = 1.01  # per report: a route may become longer
-_CLEAN: Final = 10.0  # [s] of little loss before the bit rate goes up again
+_FRAMES_PER_SECOND: Final = 50
+_MAX_FRAMES: Final = 3  # in a packet: 60 ms, as long as Opus' frames for speech get (RFC 6716 2.1.4)
+_LEAST_COPIED: Final = 24_000  # [bit/s] that a copy isn't worth: below, in-band FEC and one good encoding sound better
+_LEAST: Final = (20_000, 16_000, 8_000)  # [bit/s] with one frame in a packet, two, three; below, headers are saved first
+_ROOMY: Final = 1.3  # of it must fit for shorter packets,
+_ROOMY_SECONDS: Final = 5.0  # for so long: a queue that is being drained asks for few bits for a moment
+_RED_BYTES: Final = 5  # of headers for the first copy, 4 for each other (RFC 2198 3)
+_STEP: Final = 1_000  # [bit/s] between two bit rates
 
 
 @dataclass(frozen=True, slots=True)
 class RedundancySetting:
-    """How to send: Opus bit rate [bit/s], frames before it that each packet repeats, and the loss for in-band FEC [%], 0 for none."""
+    """How to send: Opus bit rate [bit/s], packets before it that each one repeats, the loss for in-band FEC [%], 0 for none, and frames of
+    20 ms in a packet."""
 
     bitrate: int
     copies: int = 0
     fec_percent: int = 0
+    frames: int = 1
 
 
 @dataclass(slots=True)
@@ -89,14 +98,23 @@ class _Retreat:
 
 
 class RedundancyController:
-    """One sender's. Shares are of 1, times in seconds of one clock. ``fec`` and ``red``: what the peer takes."""
+    """One sender's. Shares are of 1, times in seconds of one clock.
 
-    def __init__(self, *, fec: bool, red: bool, max_bitrate: int | None = None) -> None:
+    ``fec``, ``red``, ``max_bitrate`` and ``max_frames`` (in a packet): what the peer takes. ``header_bytes``: of each packet.
+    """
+
+    def __init__(
+        self, *, fec: bool, red: bool, max_bitrate: int | None = None, max_frames: int = 1, header_bytes: int = HEADER_BYTES
+    ) -> None:
         self._fec = fec
         self._red = red
-        self._bitrates = tuple(min(each, max_bitrate or each) for each in BITRATES)
-        self._slower = 0  # index of the bit rate
-        self._copies = 0
+        self._max_bitrate = max_bitrate or BITRATE
+        self._max_frames = min(max_frames, _MAX_FRAMES)
+        self._header_bytes = header_bytes
+        self._budget = math.inf
+        self._frames = 1
+        self._short_at: float | None = None  # since when shorter packets would do
+        self._copies = 0  # that are wanted
         self._protects = False  # by FEC
         self._loss = 0.0
         self._usual = 0.0
@@ -114,15 +132,14 @@ class RedundancyController:
         self._stepped_at = 0.0
         self._gave_up = False  # a copy, at the last step
         self._patience = _PATIENCE
-        self._shortest: float | None = None
-        self._queued = 0  # reports in a row
-        self._lossy_at = 0.0
 
     @property
     def setting(self) -> RedundancySetting:
         """How to send now."""
-        percent = min(_FEC_PERCENT[-1], max(_FEC_PERCENT[0], round(120 * self._loss))) if self._protects else 0
-        return RedundancySetting(min(self._bitrates[self._slower], _COPIED_BITRATES[self._copies]), self._copies, percent)
+        copies = next((count for count in range(self._copies, 0, -1) if self._bitrate(count) >= self._least_copied), 0)
+        percent = min(_FEC_PERCENT[-1], max(_FEC_PERCENT[0], round(120 * self._loss))) if self._protects and not copies else 0
+        bitrate = max(_LEAST[-1], self._bitrate(copies, 1 if copies else self._frames))
+        return RedundancySetting(bitrate, copies, percent, 1 if copies else self._frames)
 
     @property
     def loss(self) -> float:
@@ -137,19 +154,41 @@ class RedundancyController:
         count, seconds = _EARLY_MORE if self._copies else _EARLY
         if len(self._asked) >= count and now - self._asked[-count] < seconds:
             self._loss = max(self._loss, _COPY_ON[0])
-            self._unmended = max(self._unmended, count / (_PACKETS_PER_SECOND * seconds))
+            self._unmended = max(self._unmended, count / (_FRAMES_PER_SECOND * seconds))
             self._choose(now)
 
-    def reported(self, lost: float, round_trip: float | None, now: float) -> None:
-        """The peer reports the share of packets lost since its last report; ``round_trip`` [s] where it's known."""
+    def reported(self, lost: float, now: float) -> None:
+        """The peer reports the share of packets lost since its last report, by the line and not out of a queue of ours."""
         self._learn(lost, now)
-        if self._is_queueing(round_trip):
-            self._slow_down(now)
-        elif now - self._lossy_at > _CLEAN and self._slower:
-            self._slower -= 1
-            self._lossy_at = now
         self._judge(lost, now)
         self._choose(now)
+
+    def limit(self, budget: float, now: float) -> None:
+        """All that is sent is to be no more than ``budget`` [bit/s], headers included."""
+        self._budget = budget
+        fitting = next((count for count in range(1, self._max_frames) if self._bitrate(0, count) >= self._least(count)), self._max_frames)
+        roomy = fitting < self._frames and self._bitrate(0, self._frames - 1) >= _ROOMY * self._least(self._frames - 1)
+        self._short_at = (self._short_at or now) if roomy else None
+        if fitting > self._frames:
+            self._frames = fitting
+        elif self._short_at is not None and now - self._short_at >= _ROOMY_SECONDS:
+            self._frames, self._short_at = self._frames - 1, None
+
+    def _bitrate(self, copies: int, frames: int = 1) -> int:
+        """The codec's share of the budget, as far as it can make use of it."""
+        most = min(self._max_bitrate, _COPIED_BITRATES[copies])
+        if math.isinf(self._budget):
+            return most
+        headers = self._header_bytes + (_RED_BYTES + 4 * (copies - 1) if copies else 0)
+        fits = (self._budget - headers * 8 * _FRAMES_PER_SECOND / frames) / (1 + copies)
+        return min(most, max(0, int(fits // _STEP) * _STEP))
+
+    def _least(self, frames: int) -> int:
+        return min(_LEAST[frames - 1], self._max_bitrate)
+
+    @property
+    def _least_copied(self) -> int:
+        return min(_LEAST_COPIED, self._max_bitrate)
 
     def _learn(self, lost: float, now: float) -> None:
         self._reports += 1
@@ -157,28 +196,10 @@ class RedundancyController:
         self._usual += max(_USUAL, 1 / self._reports) * (lost - self._usual)
         self._recent.append(lost)
         if self._reported_at is not None and now > self._reported_at and self._copies:
-            share = min(1.0, self._requests / (_PACKETS_PER_SECOND * (now - self._reported_at)))
+            share = min(1.0, self._requests / (_FRAMES_PER_SECOND * (now - self._reported_at)))
             self._unmended += _UNMENDED_MEMORY * (share - self._unmended)
         self._requests = 0
         self._reported_at = now
-        if self._loss > _QUEUE_LOSS:
-            self._lossy_at = now
-
-    def _is_queueing(self, round_trip: float | None) -> bool:
-        """Whether packets stand in a queue for several reports in a row, and some fall out of it."""
-        if round_trip is None:
-            return False
-        self._shortest = round_trip if self._shortest is None else min(round_trip, self._shortest * _FLOOR_RISE)
-        self._queued = self._queued + 1 if round_trip > self._shortest + _QUEUE and self._loss > _QUEUE_LOSS else 0
-        return self._queued >= _QUEUED_REPORTS
-
-    def _slow_down(self, now: float) -> None:
-        """Less: no copies first, then a lower bit rate."""
-        self._queued = 0
-        if self._copies:
-            self._step_back(now)
-        else:
-            self._slower = min(self._slower + 1, len(self._bitrates) - 1)
 
     def _judge(self, lost: float, now: float) -> None:
         """What became of the last step."""
@@ -213,7 +234,7 @@ class RedundancyController:
             if wanted != self._copies:
                 self._note_step(wanted < self._copies, now)
             self._copies = wanted
-        self._protects = self._fec and not self._copies and self._loss > (_FEC_OFF if self._protects else _FEC_ON)
+        self._protects = self._fec and self._loss > (_FEC_OFF if self._protects else _FEC_ON)
 
     def _loss_before(self) -> float | None:
         """Before the first of the steps that are on trial."""

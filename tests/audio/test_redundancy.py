@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.audio.redundancy import BITRATES, MAX_COPIES, RedundancyController, RedundancySetting
+from sinchphone.audio.redundancy import BITRATE, HEADER_BYTES, MAX_COPIES, RedundancyController, RedundancySetting
 
 PACKETS = 50  # in a report's second
 
@@ -21,7 +21,6 @@ class Walk:
         self.redundancy = RedundancyController(fec=fec, red=red)
         self.settings: list[RedundancySetting] = []
         self.now = 0.0
-        self.round_trip = 0.040
         self.loss = loss
         self._nack = nack
         self._burst = burst
@@ -40,27 +39,27 @@ class Walk:
                     unmended += max(0, self._burst - setting.copies)
             if self._nack and unmended:
                 self.redundancy.requested(unmended, self.now)
-            self.redundancy.reported(min(1.0, lost / PACKETS), self.round_trip, self.now)
+            self.redundancy.reported(min(1.0, lost / PACKETS), self.now)
             self.settings.append(self.redundancy.setting)
         return self.settings[begun:]
 
 
 def test_a_clean_line_gets_the_best_sound_and_nothing_else() -> None:
-    assert set(Walk(lambda _: 0.0).go(60)) == {RedundancySetting(BITRATES[0])}
+    assert set(Walk(lambda _: 0.0).go(60)) == {RedundancySetting(BITRATE)}
 
 
 def test_one_lost_packet_in_a_minute_changes_little() -> None:
     redundancy = RedundancyController(fec=True, red=True)
     for second in range(60):
-        redundancy.reported(0.02 if second == 30 else 0.0, 0.04, float(second))
+        redundancy.reported(0.02 if second == 30 else 0.0, float(second))
         assert redundancy.setting.copies == 0
 
 
 def test_a_little_loss_is_met_by_the_codec_alone() -> None:
     redundancy = RedundancyController(fec=True, red=True)
     for second in range(20):
-        redundancy.reported(0.02, 0.04, float(second))
-    assert redundancy.setting == RedundancySetting(BITRATES[0], 0, 5)
+        redundancy.reported(0.02, float(second))
+    assert redundancy.setting == RedundancySetting(BITRATE, 0, 5)
 
 
 @pytest.mark.parametrize(("loss", "copies"), [(0.05, {1}), (0.10, {1}), (0.25, {2, 3})])
@@ -77,7 +76,7 @@ def test_a_peer_without_copies_gets_the_codecs_own_correction_in_proportion() ->
 
 
 def test_a_peer_that_takes_nothing_gets_plain_packets() -> None:
-    assert set(Walk(lambda _: 0.2, fec=False, red=False).go(20)) == {RedundancySetting(BITRATES[0])}
+    assert set(Walk(lambda _: 0.2, fec=False, red=False).go(20)) == {RedundancySetting(BITRATE)}
 
 
 def test_bursts_that_one_copy_does_not_mend_get_more() -> None:
@@ -103,7 +102,7 @@ def test_when_the_loss_is_over_everything_is_taken_back_and_no_sooner() -> None:
     walk.loss = lambda _: 0.0
     after = walk.go(60)
     assert after[2].copies == 1
-    assert after[-1] == RedundancySetting(BITRATES[0])
+    assert after[-1] == RedundancySetting(BITRATE)
     copies = [setting.copies for setting in after]
     assert copies == sorted(copies, reverse=True)
 
@@ -128,21 +127,40 @@ def test_a_line_that_becomes_bad_by_itself_gets_its_copies_back() -> None:
     assert all(setting.copies >= 1 for setting in walk.go(60)[20:])
 
 
-def test_a_queue_that_grows_lowers_the_bit_rate_and_a_clean_line_raises_it_again() -> None:
-    walk = Walk(lambda _: 0.05, red=False)
-    walk.go(5)
-    walk.round_trip = 0.400
-    walk.go(10)
-    assert walk.redundancy.setting.bitrate < BITRATES[0]
-    walk.round_trip, walk.loss = 0.040, lambda _: 0.0
-    walk.go(90)
-    assert walk.redundancy.setting == RedundancySetting(BITRATES[0])
+def budgets(*kbps: float, red: bool = True, max_frames: int = 3, loss: float = 0.0) -> RedundancySetting:
+    """The setting after these budgets, one each second, with so much loss."""
+    redundancy = RedundancyController(fec=True, red=red, max_frames=max_frames)
+    for second, each in enumerate(kbps):
+        redundancy.reported(loss, float(second))
+        redundancy.limit(1000 * each, float(second))
+    return redundancy.setting
 
 
-def test_a_long_way_is_no_queue() -> None:
-    walk = Walk(lambda _: 0.05, red=False)
-    walk.round_trip = 0.600
-    assert {setting.bitrate for setting in walk.go(60)} == {BITRATES[0]}
+def test_where_not_all_fits_copies_go_first_then_bits_then_headers() -> None:
+    settings = [budgets(kbps, loss=0.1) for kbps in (150, 80, 64, 50, 38, 27, 20)]
+    assert [setting.copies for setting in settings] == [1, 1, 0, 0, 0, 0, 0]
+    assert [setting.frames for setting in settings] == [1, 1, 1, 1, 2, 2, 3]
+    assert [setting.bitrate for setting in settings[2:5]] == [44_000, 30_000, 28_000]
+    assert all(setting.fec_percent for setting in settings[2:])
+
+
+@pytest.mark.parametrize("kbps", [20, 24, 30, 40, 52, 64, 75, 90, 105, 120, 150, 200])
+@pytest.mark.parametrize("loss", [0.0, 0.1, 0.4])
+def test_what_is_sent_stays_within_the_budget(kbps: float, loss: float) -> None:
+    setting = budgets(*[kbps] * 20, loss=loss)
+    headers = 8 * (HEADER_BYTES + 5 * setting.copies) * 50 / setting.frames
+    assert setting.bitrate * (1 + setting.copies) + headers <= 1000 * kbps + 100
+
+
+def test_frames_stay_long_while_a_queue_is_drained_and_for_some_seconds_after() -> None:
+    assert budgets(30, 80, 80).frames == 2
+    assert budgets(30, 80, 80, 80, 80, 80, 80, 80).frames == 1
+    assert budgets(30, 80, 80, 80, 30, 80, 80, 80).frames == 2
+
+
+def test_a_peer_that_takes_short_packets_only_gets_these() -> None:
+    assert budgets(30, max_frames=1).frames == 1
+    assert budgets(20, max_frames=2).frames == 2
 
 
 def test_the_peers_limit_is_kept() -> None:
@@ -153,17 +171,20 @@ def test_the_peers_limit_is_kept() -> None:
 @given(
     st.booleans(),
     st.booleans(),
-    st.lists(st.tuples(st.floats(0, 1), st.none() | st.floats(0, 2), st.floats(0, 5), st.integers(0, 60)), max_size=100),
+    st.lists(st.tuples(st.floats(0, 1), st.none() | st.floats(0, 200_000), st.floats(0, 5), st.integers(0, 60)), max_size=100),
 )
 def test_whatever_is_reported_the_rung_is_one_that_the_peer_takes(
     fec: bool, red: bool, steps: list[tuple[float, float | None, float, int]]
 ) -> None:
-    redundancy, now = RedundancyController(fec=fec, red=red), 0.0
-    for lost, round_trip, later, requests in steps:
+    redundancy, now = RedundancyController(fec=fec, red=red, max_frames=2), 0.0
+    for lost, budget, later, requests in steps:
         now += later
         redundancy.requested(requests, now)
-        redundancy.reported(lost, round_trip, now)
+        redundancy.reported(lost, now)
+        if budget is not None:
+            redundancy.limit(budget, now)
         setting = redundancy.setting
-        assert setting.bitrate in BITRATES or setting.bitrate == 40_000
+        assert 8_000 <= setting.bitrate <= BITRATE
+        assert 1 <= setting.frames <= 2
         assert 0 <= setting.copies <= (MAX_COPIES if red else 0)
         assert setting.fec_percent == 0 or (fec and 5 <= setting.fec_percent <= 25 and not setting.copies)

@@ -1,4 +1,7 @@
-"""The lines that speech is sent over: which media packets get lost and which are late, by their number, the same for everybody."""
+"""The lines that speech is sent over: which media packets get lost and which are late, by their number, the same for everybody.
+
+A line may be narrow: packets then pass it one after the other, wait in a queue of limited length, and fall out where it is full.
+"""
 
 import random
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ DELAY_S = 0.020  # one way, of everything that is sent
 FRAME_S = 0.020
 SPIKE_SHARE = 0.02
 PACKETS = 4096
+BESIDE_BYTES = 400
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,11 @@ class Condition:
     burst: float = 1.0  # mean length [packets]
     jitter_s: float = 0.0  # evenly distributed
     spike_s: float = 0.0  # SPIKE_SHARE of packets begin a queue of that length, which then drains
+    reordered: float = 0.0  # so many packets are overtaken by those of the next
+    reorder_s: float = 0.045
+    kbps: tuple[tuple[float, float], ...] = ()  # from a second of the call on so much passes [kbit/s of IP packets]; none: all at once
+    queue_s: float = 0.3  # what waits before a narrow line; more is lost
+    beside: tuple[tuple[float, float], ...] = ()  # what others send over it, in the same way
 
     def packets(self, seed: int) -> list[tuple[bool, float]]:
         """Whether it's lost, and how much longer it takes [s], for each packet by its number."""
@@ -35,6 +44,11 @@ class Condition:
         return dice.random() >= leave if before else dice.random() < leave * self.loss / (1 - self.loss)
 
 
+def narrow(name: str, kbps: float, queue_s: float = 0.3, loss: float = 0.0) -> Condition:
+    """A line of a constant capacity."""
+    return Condition(name, loss=loss, kbps=((0.0, kbps),), queue_s=queue_s)
+
+
 CONDITIONS = (
     Condition("clean"),
     Condition("5 %", loss=0.05),
@@ -43,6 +57,12 @@ CONDITIONS = (
     Condition("10 % in bursts of 3", loss=0.10, burst=3),
     Condition("jitter 40 ms", jitter_s=0.040),
     Condition("spikes of 150 ms", spike_s=0.150),
+    narrow("80 kbit/s, 5 %", 80, loss=0.05),
+    narrow("64 kbit/s, queue 300 ms", 64),
+    narrow("64 kbit/s, queue 100 ms", 64, 0.1),
+    narrow("40 kbit/s", 40, 1.0),
+    narrow("24 kbit/s", 24),
+    Condition("5 % reordered by 45 ms", reordered=0.05),
 )
 
 
@@ -57,6 +77,8 @@ class Line:
         self._first: int | None = None
         self._highest = -1
         self._last = 0.0
+        self._bottleneck = Bottleneck(condition) if condition.kbps else None
+        self._shuffle = random.Random(f"order/{seed}")
 
     def take(self, sequence: int, size: int, now: float) -> float | None:
         """When an RTP packet with that sequence number arrives; ``None`` where it's lost."""
@@ -69,8 +91,56 @@ class Line:
             lost, late = self._packets[number % PACKETS]
         else:
             lost, late = self._dice.random() < self._condition.loss, self._dice.random() * self._condition.jitter_s
-        if lost:
+        passed = now if self._bottleneck is None else self._bottleneck.take(size, now)
+        if lost or passed is None:
             self.lost += 1
             return None
-        self._last = max(self._last, now + DELAY_S + late)
+        if self._condition.reordered and self._shuffle.random() < self._condition.reordered:
+            return passed + DELAY_S + self._condition.reorder_s
+        self._last = max(self._last, passed + DELAY_S + late)
         return self._last
+
+    def waiting_s(self, now: float) -> float:
+        """How long a packet would wait that came now."""
+        return 0.0 if self._bottleneck is None else self._bottleneck.waiting_s(now)
+
+
+class Bottleneck:
+    """A narrow place with a queue that drops what comes last. Others send packets of BESIDE_BYTES through it at regular times."""
+
+    def __init__(self, condition: Condition) -> None:
+        self._condition = condition
+        self._begun: float | None = None
+        self._free_at = 0.0
+        self._beside_at = 0.0
+
+    def take(self, size: int, now: float) -> float | None:
+        """When a packet of so many bytes has passed; ``None`` where the queue is full."""
+        self._begun = now if self._begun is None else self._begun
+        self._pass_others(now)
+        return self._pass(size, now)
+
+    def waiting_s(self, now: float) -> float:
+        """How long a packet would wait that came now."""
+        return max(0.0, self._free_at - now)
+
+    def _pass_others(self, now: float) -> None:
+        assert self._begun is not None, "set by the first packet"
+        self._beside_at = max(self._beside_at, self._begun)
+        while self._condition.beside and self._beside_at <= now:
+            kbps = _at(self._condition.beside, self._beside_at - self._begun)
+            if kbps:
+                self._pass(BESIDE_BYTES, self._beside_at)
+            self._beside_at += BESIDE_BYTES * 8e-3 / kbps if kbps else 0.1
+
+    def _pass(self, size: int, now: float) -> float | None:
+        assert self._begun is not None, "set by the first packet"
+        begins = max(now, self._free_at)
+        if begins - now > self._condition.queue_s:
+            return None
+        self._free_at = begins + size * 8e-3 / _at(self._condition.kbps, now - self._begun)
+        return self._free_at
+
+
+def _at(steps: tuple[tuple[float, float], ...], second: float) -> float:
+    return next((value for since, value in reversed(steps) if second >= since), 0.0)

@@ -93,6 +93,26 @@ def test_without_copies_what_is_sent_again_mends_it_at_the_price_of_the_round_tr
     assert 60 < target < 140
 
 
+def narrow_call(name: str) -> tuple[VirtualCall, float, float]:
+    """A call at the full bit rate of all its codec is asked for; how long more than 100 ms of queue stood there [s], and what was sent
+    after the first seconds [kbit/s]."""
+    call = VirtualCall(LADDER, condition(name), 2, codec=False)
+    call.listen(np.zeros(30 * RATE, np.int16))
+    longest = run = 0
+    for waiting in call.waiting:
+        run = run + 1 if waiting > 0.1 else 0
+        longest = max(longest, run)
+    sent = (call.octets[-1] - call.octets[50 * SETTLED_S]) * 8e-3 / (30 - SETTLED_S)
+    return call, 0.02 * longest, sent
+
+
+@pytest.mark.parametrize("name", ["80 kbit/s, 5 %", "64 kbit/s, queue 300 ms", "64 kbit/s, queue 100 ms"])
+def test_a_narrow_line_is_not_filled_with_copies(name: str) -> None:
+    call, longest, sent = narrow_call(name)
+    assert longest < 5
+    assert sent < 0.97 * call.condition.kbps[0][1]
+
+
 @pytest.mark.parametrize("ppm", [-500.0, 500.0])
 def test_a_clock_that_is_off_costs_nothing_on_a_jittery_line(sound: Samples, ppm: float) -> None:
     made_up, target = settled(VirtualCall(LADDER, condition("jitter 40 ms"), 1, ppm=ppm), sound)

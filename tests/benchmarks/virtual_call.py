@@ -22,9 +22,10 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
 from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import OPUS
-from sinchphone.media.legs.inbound import Inbound
-from sinchphone.media.legs.outbound import Outbound
+from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.receiver import Receiver, ReceiverStats
+from sinchphone.media.legs.stream import Stream
+from sinchphone.protocol.rtp.packet import is_rtcp
 
 RED = 63
 BLOCK = 480
@@ -60,14 +61,16 @@ class VirtualCall:
     condition: Condition
     seed: int
     ppm: float = 0.0
-    codec: bool = True  # else frames of nothing: for long runs
+    codec: bool = True  # else frames of nothing, of the full bit rate at any time
     each_minute: Callable[[], object] | None = None
     line: Line = field(init=False)
-    sender: Outbound = field(init=False)
-    receiver: Receiver = field(init=False)
+    speaker: Stream = field(init=False)
+    listener: Stream = field(init=False)
     settings: list[str] = field(default_factory=list)
     targets: list[float] = field(default_factory=list)  # [ms] at each block that was played,
     concealed: list[int] = field(default_factory=list)  # and the samples made up until then
+    waiting: list[float] = field(default_factory=list)  # [s] in the line's queue, each 20 ms
+    octets: list[int] = field(default_factory=list)  # sent until then
 
     def __post_init__(self) -> None:
         self._now = 0.0
@@ -75,17 +78,23 @@ class VirtualCall:
         self._order = itertools.count()
         self._events: list[tuple[float, int, Callable[..., None], Any]] = []
         self.line = Line(self.condition, self.seed)
-        self.sender = Outbound(1, self._transmit, clock=self._clock)
-        self._inbound = Inbound(lambda _: None, clock=self._clock)
-        self.receiver = self._inbound.receiver
-        self._inbound.expect(self.terms.agreement)
-        self._inbound.measured(2000 * DELAY_S)
-        self.sender.start(self.terms.agreement)
+        self.speaker, self._leg = self._stream(1, self._transmit)
+        self.listener, self._far_leg = self._stream(2, self._answer)
+        self.speaker.open()
+        self.receiver: Receiver = self.listener._inbound.receiver
         if not self.codec:
-            self._inbound._decoder._decoders[OPUS.name] = self.sender._encoder = cast(Any, _NoCodec())
+            sender = self.speaker._outbound
+            self.listener._inbound._decoder._decoders[OPUS.name] = sender._encoder = cast(Any, _NoCodec())
+            sender._encoder.adapt(sender._setting)
         self._heard: list[Samples] = []
         self._dice = random.Random(self.seed)
         self._sound = np.zeros(0, np.int16)
+
+    def _stream(self, ssrc: int, transmit: Callable[[bytes], bool]) -> tuple[Stream, PortLeg]:
+        leg = PortLeg()
+        stream = Stream(ssrc, f"{ssrc}", transmit, lambda _: None, leg, clock=self._clock, wall=lambda: 1e9 + self._now)
+        stream.agree(self.terms.agreement)
+        return stream, leg
 
     def listen(self, sound: Samples) -> tuple[Samples, float]:
         """What is played while ``sound`` is said, and when its first sample was [ms]."""
@@ -95,7 +104,8 @@ class VirtualCall:
         self._at(phase, self._play, None)
         if self.each_minute is not None:
             self._at(60.0, self._tell, None)
-        self._at(0.5 + self._dice.random(), self._report, None)
+        for reporter, stream, send in ((0.3, self.speaker, self._transmit), (0.5, self.listener, self._answer)):
+            self._at(reporter + self._dice.random(), self._report, (stream, send))
         while self._events and self._events[0][0] < len(sound) / RATE + AFTER_S:
             self._now, _, action, argument = heapq.heappop(self._events)
             action(argument)
@@ -109,36 +119,47 @@ class VirtualCall:
 
     def _say(self, index: int) -> None:
         frame = self._sound[index * FRAME_SAMPLES : (index + 1) * FRAME_SAMPLES]
+        if self.each_minute is None:
+            self.waiting.append(self.line.waiting_s(self._now))
+            self.octets.append(self.line.octets)
         if len(frame) == FRAME_SAMPLES:
-            self.sender.send(frame)
+            self._leg.send(frame)
             self._at((index + 1) * FRAME_S, self._say, index + 1)
 
     def _transmit(self, packet: bytes) -> bool:
+        """Sound meets the line, reports wait where it's narrow."""
+        if is_rtcp(packet):
+            self._at(self._now + DELAY_S + self.line.waiting_s(self._now), self._arrive, packet)
+            return True
         arrives = self.line.take(int.from_bytes(packet[2:4], "big"), len(packet) + 38, self._now)  # SRTP tag, UDP, IPv4
         if arrives is not None:
             self._at(arrives, self._arrive, packet)
         return True
 
+    def _answer(self, packet: bytes) -> bool:
+        self._at(self._now + DELAY_S, self._answered, packet)
+        return True
+
     def _arrive(self, packet: bytes) -> None:
-        self._inbound.take(packet)
-        wanted = self._inbound.wanted() if self.terms.nack else None
-        if wanted is not None:
-            self._at(self._now + DELAY_S, self.sender.resend, wanted.sequences)
+        self.listener.take(packet, is_rtcp(packet))
 
-    def _report(self, _: None) -> None:
-        blocks = self._inbound.report()
-        if blocks:
-            self._at(self._now + DELAY_S, self._reported, blocks[0])
-        self._at(self._now + 0.5 + self._dice.random(), self._report, None)
+    def _answered(self, packet: bytes) -> None:
+        self.speaker.take(packet, is_rtcp(packet))
 
-    def _reported(self, block: Any) -> None:
-        self.sender.adapt(block, 2000 * DELAY_S)
-        setting = self.sender._setting
+    def _report(self, which: tuple[Stream, Callable[[bytes], bool]]) -> None:
+        stream, send = which
+        send(stream.report())
+        if stream is self.listener:
+            self._note_setting()
+        self._at(self._now + 0.5 + self._dice.random(), self._report, which)
+
+    def _note_setting(self) -> None:
+        setting = self.speaker._outbound._setting
         copies, fec = f"+{setting.copies}" * bool(setting.copies), f"f{setting.fec_percent}" * bool(setting.fec_percent)
         self.settings.append(f"{self._now:.1f}:{setting.bitrate // 1000}k{copies}{fec}")
 
     def _play(self, _: None) -> None:
-        block = self.receiver.pull(BLOCK)
+        block = self._far_leg.pull(BLOCK)
         if self.each_minute is None:  # of a long run nothing is kept
             stats = self.receiver.stats()
             self._heard.append(block)
@@ -154,16 +175,19 @@ class VirtualCall:
 
 
 class _NoCodec:
-    """Stands in for Opus: frames of silence."""
+    """Stands in for Opus: frames of silence that have as many bits as were asked for."""
+
+    def __init__(self) -> None:
+        self._bytes = 100  # in 20 ms
 
     def duration(self, payload: bytes) -> int:
-        return FRAME_SAMPLES
+        return FRAME_SAMPLES * payload[0]
 
     def recoverable(self, payload: bytes) -> int:
         return 0
 
     def decode(self, payload: bytes) -> Samples:
-        return np.zeros(FRAME_SAMPLES, np.int16)
+        return np.zeros(self.duration(payload), np.int16)
 
     def conceal(self, samples: int) -> Samples:
         return np.zeros(samples, np.int16)
@@ -172,9 +196,11 @@ class _NoCodec:
         return np.zeros(samples, np.int16)
 
     def encode(self, frame: Samples) -> bytes:
-        return b"x" * 100
+        frames = len(frame) // FRAME_SAMPLES
+        return bytes([frames]) + b"x" * (frames * self._bytes - 1)
 
-    def adapt(self, setting: RedundancySetting) -> None: ...
+    def adapt(self, setting: RedundancySetting) -> None:
+        self._bytes = round(setting.bitrate * FRAME_S / 8)
 
 
 def measure(terms: Terms, condition: Condition, said: Speech, seed: int) -> tuple[list[Score], ReceiverStats, VirtualCall]:

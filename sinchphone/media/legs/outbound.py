@@ -7,6 +7,7 @@ One line of sequence numbers and one of time stamps, whatever goes into it::
     event(packet)   a digit, in place of sound         /
 
     adapt(report), resend(numbers) --> RedundancyController --> bit rate, forward error correction, copies in what ``send`` sends (RFC 2198)
+    what the path carries (``PathControl``) -->
 """
 
 import secrets
@@ -20,6 +21,7 @@ from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame, Encoder
+from sinchphone.media.legs.path_control import PathControl
 from sinchphone.media.legs.repair import Copies, Resends
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.rtp.telephone_event import EventPacket
@@ -30,15 +32,15 @@ _MAX_STRAY: Final = 1.0  # [s] that a passed time stamp may be off the clock bef
 
 
 class Outbound:
-    """Encodes and numbers. In the media thread only. ``transmit`` takes a packet and says whether it went out."""
+    """Encodes and numbers. In the media thread only."""
 
-    def __init__(self, ssrc: int, transmit: Callable[[bytes], bool], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, ssrc: int, path: PathControl, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.ssrc = ssrc
         self.packets = 0
         self.octets = 0  # of payload
         self.faults = 0  # frames that the encoder refused
         self.suspended = False  # a digit is being sent: no sound meanwhile
-        self._transmit = transmit
+        self._path = path
         self._clock = clock
         self._agreement: Agreement | None = None
         self._encoder: Encoder | None = None
@@ -47,6 +49,7 @@ class Outbound:
         self._terms: tuple[CodecFormat, OpusWishes, RepairTerms] | None = None  # that the redundancy is for
         self._copies = Copies(0)
         self._resends = Resends()
+        self._reported_at = 0.0  # by the peer
         self._sequence = secrets.randbits(15)  # of the next packet; the lower half: the first wrap comes late (RFC 3711 3.3.1)
         self._timestamp = secrets.randbits(32)  # of the last sound, before the first one that of the start
         self._placed_at: float | None = None  # when that was
@@ -129,9 +132,17 @@ class Outbound:
         elapsed = 0.0 if self._placed_at is None else max(self._clock() - self._placed_at, FRAME_SECONDS)
         return (self._timestamp + round(elapsed * rate)) & 0xFFFFFFFF
 
-    def adapt(self, block: ReportBlock, round_trip_ms: float | None = None) -> None:
-        """Take the peer's report of what it lost: spend more or less on redundancy."""
-        self._redundancy.reported(block.fraction_lost / 256, None if round_trip_ms is None else round_trip_ms / 1000, self._clock())
+    def adapt(self, block: ReportBlock) -> None:
+        """Take the peer's report of what it lost: spend more or less on redundancy, as far as the path carries it."""
+        now = self._clock()
+        if not self._path.is_congested(self._reported_at):
+            self._redundancy.reported(block.fraction_lost / 256, now)
+        self._reported_at = now
+        self.follow_path()
+
+    def follow_path(self) -> None:
+        """What the path carries may have changed: send as much from now on."""
+        self._redundancy.limit(self._path.budget, self._clock())
         self._climb()
 
     def resend(self, sequences: Iterable[int]) -> None:
@@ -139,10 +150,11 @@ class Outbound:
         if self._agreement is None or not self._agreement.repair.nack:
             return
         packets, first = self._resends.answer(sequences)
-        self._redundancy.requested(first, self._clock())
-        self._climb()
+        if not self._path.is_congested(self._clock()):
+            self._redundancy.requested(first, self._clock())
+            self._climb()
         for packet in packets:
-            self._transmit(packet)
+            self._path.send(packet)
 
     def report(self, now_epoch: float) -> SenderInfo | None:
         """What a sender report says now; ``None`` before the first packet."""
@@ -170,7 +182,7 @@ class Outbound:
 
     def _put(self, payload_type: int, payload: bytes, timestamp: int, sequence: int, *, marker: bool, keep: bool = True) -> bool:
         data = encode_packet(RtpPacket(payload_type, sequence, timestamp, self.ssrc, payload, marker))
-        if not self._transmit(data):
+        if not self._path.send(data):
             return False
         if keep:
             self._resends.keep(sequence, data)

@@ -17,6 +17,7 @@ from sinchphone.media.legs.inbound import Inbound, Sink
 from sinchphone.media.legs.keypad import Keypad
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.outbound import Outbound
+from sinchphone.media.legs.path_control import PathControl
 from sinchphone.media.port import FirstPacket, PortDigitHeard, PortEvent, PortStats
 from sinchphone.protocol.rtp.nack import decode_nacks, encode_nack
 from sinchphone.protocol.rtp.packet import RtcpReport, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
@@ -37,14 +38,19 @@ class Stream:
         leg: PortLeg,
         *,
         may_pause: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        """``may_pause``: the peer may suppress silence."""
+        """``may_pause``: the peer may suppress silence. ``wall``: seconds since 1970, for reports."""
         self.agreement: Agreement | None = None
         self._cname = cname
         self._transmit = transmit
         self._tell = tell
-        self._outbound = Outbound(ssrc, transmit)
-        self._inbound = Inbound(self._digit_heard, self._tone_heard, may_pause=may_pause)
+        self._clock = clock
+        self._wall = wall
+        self._path = PathControl(transmit, clock=clock)
+        self._outbound = Outbound(ssrc, self._path, clock=clock)
+        self._inbound = Inbound(self._digit_heard, self._tone_heard, may_pause=may_pause, clock=clock)
         self._keypad = Keypad(self._outbound)
         self._round_trip_ms: float | None = None
         self._sent_loss_percent: float | None = None
@@ -64,7 +70,7 @@ class Stream:
 
     def expect(self, *, wanted: bool) -> None:
         """From now on the peer ought to send, or need not."""
-        self._inbound.watch.expect(time.monotonic(), wanted=wanted)
+        self._inbound.watch.expect(self._clock(), wanted=wanted)
 
     def open(self) -> None:
         """Send as agreed, from now on."""
@@ -108,7 +114,7 @@ class Stream:
     def report(self) -> bytes:
         """The RTCP packet for this moment (RFC 3550 6.4)."""
         self._inbound.expire()
-        return encode_report(RtcpReport(self._outbound.ssrc, self._outbound.report(time.time()), self._inbound.report()), self._cname)
+        return encode_report(RtcpReport(self._outbound.ssrc, self._outbound.report(self._wall()), self._inbound.report()), self._cname)
 
     def next_report_s(self, mean: float = _REPORT_SECONDS) -> float:
         """How long to wait before the next one: at random, lest many reports come at once (RFC 3550 6.2)."""
@@ -131,7 +137,7 @@ class Stream:
             concealed_samples=played.concealed_samples,
             absent_samples=played.absent_samples,
             played_samples=played.played_samples,
-            silent_s=self._inbound.watch.silent_s(time.monotonic()),
+            silent_s=self._inbound.watch.silent_s(self._clock()),
             jitter_ms=self._inbound.jitter_ms,
             delay_ms=played.delay_ms,
             round_trip_ms=self._round_trip_ms,
@@ -144,8 +150,9 @@ class Stream:
         block = block_about(reports, self._outbound.ssrc)
         if block is not None:
             self._sent_loss_percent = block.fraction_lost / 2.56
-            self._round_trip_ms = round_trip_ms(block, ntp_time(time.time())) or self._round_trip_ms
-            self._outbound.adapt(block, self._round_trip_ms)
+            self._round_trip_ms = round_trip_ms(block, ntp_time(self._wall())) or self._round_trip_ms
+            self._path.reported(block, self._round_trip_ms)
+            self._outbound.adapt(block)
             if self._round_trip_ms is not None:
                 self._inbound.measured(self._round_trip_ms)
 

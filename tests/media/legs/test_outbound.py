@@ -10,6 +10,7 @@ from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import OPUS, PCMA, PCMU, CodecFormat, EncodedFrame
 from sinchphone.media.legs.outbound import Outbound
+from sinchphone.media.legs.path_control import PathControl
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, decode_packet
 from sinchphone.protocol.rtp.red import Block, decode_red
 from sinchphone.protocol.rtp.telephone_event import EventPacket
@@ -26,7 +27,7 @@ class Wire:
         self.now = 50.0
         self.open = True
         self.sent: list[RtpPacket] = []
-        self.out = Outbound(7, self._transmit, clock=lambda: self.now)
+        self.out = Outbound(7, PathControl(self._transmit, clock=lambda: self.now), clock=lambda: self.now)
         self.out.start(Agreement(codec, codec.payload_type, {}, EVENT))
 
     def talk(self, frames: int) -> None:
@@ -80,7 +81,7 @@ def test_nothing_is_sent_before_the_start_and_after_the_stop() -> None:
         sent.append(data)
         return True
 
-    out = Outbound(7, transmit)
+    out = Outbound(7, PathControl(transmit))
     out.send(silence())
     out.event(EventPacket(b"\x01\x00\x00\xa0", 0, True))
     assert not out.forward(frame(1))
@@ -236,7 +237,7 @@ class LossyWire(Wire):
 
     def lose(self, share: float, reports: int = 5) -> None:
         for _ in range(reports):
-            self.out.adapt(ReportBlock(7, round(256 * share), 10, 0, 0, 0, 0), 40.0)
+            self.out.adapt(ReportBlock(7, round(256 * share), 10, 0, 0, 0, 0))
             self.talk(50)
 
     @property

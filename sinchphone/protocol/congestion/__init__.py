@@ -1,0 +1,1 @@
+"""Pure congestion control: what a path carries, learned from what the peer says of the packets sent."""

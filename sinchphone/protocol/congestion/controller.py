@@ -1,0 +1,203 @@
+"""How much may be sent over a path: what it carries without a queue of ours standing in it.
+
+Chosen from the field: the delay that packets stand in a queue is the main sign (NADA, RFC 8698; SCReAM, RFC 8298), its growth makes it
+seen early (GCC, draft-ietf-rmcat-gcc-02), and while it stands the rate that arrives is what the path carries. Unlike GCC's, no loss
+alone lowers the rate: without a queue it's the line's, and the answer to it is redundancy::
+
+    PathSample -> queue?  yes: what arrives is the capacity; less than that until the queue is gone          \\
+                          it stays though we send less: it's not ours, and the route of others from now on     > budget
+                  no:     up to the capacity, then above it for a moment, and back where that makes a queue   /
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from sinchphone.protocol.congestion.meters import PathSample
+
+FLOOR: Final = 18_000.0  # [bit/s] speech needs as much, headers included: less is no call
+_UNTRIED: Final = 80_000.0  # [bit/s] before anything is known: the best sound of one stream, without copies
+
+_QUEUE: Final = 0.060  # [s] that is surely one
+_GROWING_QUEUE: Final = 0.025  # [s] that is one where it grows,
+_GROWTH: Final = 0.05  # [s each second] by so much
+_LOSSY_QUEUE: Final = 0.030  # [s] that is one where packets get lost,
+_LOSS: Final = 0.05  # so many
+_EMPTY: Final = 0.020  # [s] that is none any more
+
+_SHARE: Final = 0.92  # of the capacity: what is left drains what bursts leave
+_DRAIN: Final = 0.4  # [s] for a queue to go, if that takes no more than
+_MOST_DRAIN: Final = 0.5  # of the capacity
+_PATIENCE: Final = 1.5  # [s] of sending less, then a queue that stays isn't ours
+_GONE: Final = 0.3  # of what should have drained by then
+_OTHERS_SECONDS: Final = 10.0  # after that loss is taken for that of a queue, though no delay shows it
+_LOSS_CUT: Final = 0.5  # of the loss, as GCC does
+
+_RISE: Final = 0.25  # each second, up to the capacity
+_BEYOND: Final = 1.5  # of what was carried: no further is anything believed
+_TRIED_SECONDS: Final = 10.0
+_PROBE: Final = 1.12
+_PROBE_SECONDS: Final = 0.8
+_PROBES: Final = 3  # in a row that show that the capacity isn't what it was
+_WAIT, _MOST_WAIT, _WAIT_FACTOR = 2.5, 5.0, 1.6  # [s] before the next probe, longer each time that it fails
+_MORE: Final = 1.2  # of what was sent before is enough more to tell:
+_SATURATED: Final = 0.3  # of the rise, if no more than that arrives, and more is lost than before, the path is full
+_FULL_SECONDS: Final = 0.4  # of that, until it's believed
+_USED: Final = 0.85  # of the budget, else a rise says nothing
+
+
+@dataclass(slots=True)
+class _Episode:
+    """A queue that is being drained."""
+
+    begun_at: float
+    queue: float
+    capacity: float
+    drained: float = 0.0  # [s] of queue that should be gone by now
+
+
+class CongestionController:
+    """Of one path, whatever streams share it. All times in seconds of one clock, all rates in bit/s with headers."""
+
+    def __init__(self) -> None:
+        self._budget = _UNTRIED
+        self._proven = _UNTRIED  # so much may be sent before more is known
+        self._capacity: float | None = None  # where a queue began
+        self._carried: list[tuple[float, PathSample]] = []  # when, and what was sent without a queue
+        self._full_at: float | None = None  # since when the path is full without a delay
+        self._episode: _Episode | None = None
+        self._congested_at = -math.inf
+        self._others_until = -math.inf  # a queue that isn't ours stands there
+        self._probe_at = 0.0
+        self._probe_until: float | None = None
+        self._probes = 0  # in a row that were carried
+        self._wait = _WAIT
+        self._judged_at: float | None = None
+
+    @property
+    def budget(self) -> float:
+        """What may be sent in all."""
+        return max(self._budget, FLOOR)
+
+    def congested_since(self, moment: float) -> bool:
+        """Whether a queue of ours stood there after ``moment``: what got lost then fell out of it."""
+        return self._congested_at >= moment
+
+    def judge(self, sample: PathSample, now: float) -> bool:
+        """Take a look at the path; whether its queue turned out not to be ours (the delay of now is its least from now on)."""
+        since = 0.0 if self._judged_at is None else min(1.0, now - self._judged_at)
+        self._judged_at = now
+        if self._is_congested(sample) or (self._episode is not None and sample.queue > _EMPTY):
+            return self._drain(sample, now, since)
+        if self._episode is not None:
+            self._recover(now)
+        if now < self._others_until and sample.loss > _LOSS:
+            self._congested_at = now
+            self._budget *= 1 - _LOSS_CUT * sample.loss * since
+            return False
+        self._rise(sample, now, since)
+        return False
+
+    def _is_congested(self, sample: PathSample) -> bool:
+        queue = sample.queue
+        growing = queue > _GROWING_QUEUE and sample.growth > _GROWTH
+        return queue > _QUEUE or growing or (queue > _LOSSY_QUEUE and sample.loss > _LOSS)
+
+    def _drain(self, sample: PathSample, now: float, since: float) -> bool:
+        """Send less than what arrives, the less the longer the queue is; whether that doesn't help."""
+        capacity = sample.delivered if sample.delivered is not None else sample.sent
+        episode = self._episode
+        if episode is None:
+            self._note_failed_probe()
+            episode = self._episode = _Episode(now, sample.queue, capacity)
+        else:
+            episode.drained += since * max(0.0, 1 - sample.sent / max(episode.capacity, 1.0))
+            if sample.growth > -_GROWTH or capacity > episode.capacity:  # a queue that drains well may be empty for moments
+                episode.capacity = capacity
+        self._congested_at = now
+        self._capacity = max(FLOOR, episode.capacity)
+        if now - episode.begun_at > _PATIENCE and sample.queue > episode.queue - _GONE * min(episode.drained, episode.queue):
+            return self._give_way(sample, now)
+        self._budget = self._capacity * (_SHARE - min(_MOST_DRAIN, sample.queue / _DRAIN * _MOST_DRAIN))
+        return False
+
+    def _give_way(self, sample: PathSample, now: float) -> bool:
+        """Sending less doesn't shorten the queue."""
+        assert self._capacity is not None, "set by the caller"
+        self._budget = self._capacity
+        if sample.loss > _LOSS:
+            self._others_until = now + _OTHERS_SECONDS
+        else:
+            self._capacity = None
+        self._episode = None
+        return True
+
+    def _recover(self, now: float) -> None:
+        """The queue is gone."""
+        assert self._capacity is not None, "set where the queue was found"
+        self._episode = None
+        self._budget = self._proven = _SHARE * self._capacity
+        self._probe_at = now + self._wait
+
+    def _note_failed_probe(self) -> None:
+        failed = self._probe_until is not None or self._probes
+        self._wait = min(_MOST_WAIT, self._wait * _WAIT_FACTOR) if failed else _WAIT
+        self._probe_until, self._probes = None, 0
+
+    def _rise(self, sample: PathSample, now: float, since: float) -> None:
+        """No queue: what was sent is carried."""
+        self._carried = [(at, each) for at, each in self._carried if now - at < _TRIED_SECONDS]
+        if sample.delivered is not None and any(_is_full(sample.delivered, sample, each) for _, each in self._carried):
+            self._note_full(sample.delivered, now)
+            return
+        self._full_at = None
+        self._carried.append((now, sample))
+        limit = _BEYOND * max(each.sent for _, each in self._carried)
+        if self._capacity is None:
+            self._budget = max(limit, self._proven)
+        elif sample.delay > _EMPTY:
+            return
+        elif self._probe_until is not None:
+            self._judge_probe(sample, now)
+        elif self._budget < _SHARE * self._capacity:
+            self._budget = min(_SHARE * self._capacity, self._budget * (1 + _RISE * since))
+        elif now >= self._probe_at and sample.sent > _USED * self._budget:
+            self._probe(now)
+
+    def _note_full(self, delivered: float, now: float) -> None:
+        """More is sent and no more arrives: once is chance."""
+        self._full_at = now if self._full_at is None else self._full_at
+        if now - self._full_at >= _FULL_SECONDS:
+            self._full_at, self._capacity, self._congested_at = None, max(FLOOR, delivered), now
+            self._carried.clear()
+            self._note_failed_probe()
+            self._recover(now)
+
+    def _probe(self, now: float) -> None:
+        """A little more than the path carried, for a moment."""
+        assert self._capacity is not None, "asked by the caller"
+        self._budget = _PROBE * self._capacity
+        self._probe_until = now + _PROBE_SECONDS
+
+    def _judge_probe(self, sample: PathSample, now: float) -> None:
+        if self._probe_until is None or now < self._probe_until:
+            return
+        self._probe_until = None
+        assert self._capacity is not None, "there is none without a probe"
+        if sample.sent <= self._capacity:  # nothing was tried: a pause
+            self._budget = _SHARE * self._capacity
+            return
+        self._probes += 1
+        self._capacity = self._proven = sample.sent
+        if self._probes >= _PROBES:
+            self._capacity, self._probes, self._wait = None, 0, _WAIT
+        else:
+            self._probe(now)
+
+
+def _is_full(delivered: float, sample: PathSample, before: PathSample) -> bool:
+    """Whether nearly all of what was added since falls out of a queue that is too short to be seen."""
+    if before.delivered is None or sample.sent < _MORE * before.sent or sample.loss < before.loss + _LOSS:
+        return False
+    expected = before.delivered * (sample.sent / max(before.sent, 1.0) - 1)
+    return delivered - before.delivered < _SATURATED * expected

@@ -1,0 +1,64 @@
+"""When which packet was sent, and how large it was: what feedback about packets is compared with."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+_KEPT: Final = 1024  # packets: 20 s of sound
+_SEQUENCES: Final = 1 << 16
+_PAST: Final = 0x8000
+_RATE_SECONDS: Final = 1.0
+_LEAST_SPAN: Final = 0.2  # [s]
+
+
+@dataclass(slots=True)
+class SentPacket:
+    """One packet under way, and what became of it. Times in seconds: ``sent_at`` of our clock, ``arrived_at`` of the peer's."""
+
+    number: int
+    sent_at: float
+    size: int  # [bytes] with all headers
+    arrived_at: float | None = None
+    missing: bool = False  # the peer said that it hasn't come
+
+
+@dataclass(slots=True)
+class SentPackets:
+    """The last packets by their 16-bit numbers, oldest first."""
+
+    packets: deque[SentPacket] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    _by_number: dict[int, SentPacket] = field(default_factory=dict)
+
+    def add(self, number: int, size: int, now: float) -> None:
+        """A packet goes out. One that has been sent before keeps the time of the first sending."""
+        if number in self._by_number:
+            return
+        if len(self.packets) == _KEPT:
+            self._by_number.pop(self.packets[0].number, None)
+        packet = SentPacket(number, now, size)
+        self.packets.append(packet)
+        self._by_number[number] = packet
+
+    def find(self, number: int) -> SentPacket | None:
+        """The packet of that number, if it's still known."""
+        return self._by_number.get(number % _SEQUENCES)
+
+    def size_between(self, after: int, until: int) -> int:
+        """Bytes of the packets numbered from the one after ``after`` up to ``until``."""
+        span = (until - after) % _SEQUENCES
+        if span >= _PAST:
+            return 0
+        found = (self._by_number.get((after + step) % _SEQUENCES) for step in range(1, min(span, _KEPT) + 1))
+        return sum(packet.size for packet in found if packet is not None)
+
+    def rate(self, until: float) -> float:
+        """What was sent in the second before ``until`` [bit/s], or since the first packet."""
+        octets, span = 0, _RATE_SECONDS
+        if self.packets:
+            span = min(_RATE_SECONDS, max(_LEAST_SPAN, until - self.packets[0].sent_at))
+        for packet in reversed(self.packets):
+            if packet.sent_at <= until - _RATE_SECONDS:
+                break
+            if packet.sent_at <= until:
+                octets += packet.size
+        return octets * 8 / span

@@ -1,0 +1,65 @@
+"""What feedback says of the path, in figures of one kind: from receiver reports and round trips."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from sinchphone.protocol.congestion.history import SentPackets
+
+_KNOWN_REPORTS: Final = 30  # whose delays are remembered
+_LOSSY: Final = 0.02
+_VAGUE: Final = 0.040  # [s] that a report may be late itself, or the packets lost that would have been newer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathSample:
+    """The path at one moment. Rates in bit/s with all headers, times in seconds, ``loss`` a share."""
+
+    queue: float  # that packets surely stand in,
+    delay: float  # or perhaps
+    growth: float  # of the queue, each second
+    loss: float
+    sent: float
+    delivered: float | None  # ``None``: too little is known
+
+
+class ReportMeter:
+    """From receiver reports: the newest packet that had come, and the share that was lost.
+
+    One report in a second or five that is late says little: a queue is believed where the one before, the round trip or a loss says so too.
+    """
+
+    def __init__(self, sent: SentPackets) -> None:
+        self._sent = sent
+        self._transits: deque[float] = deque(maxlen=_KNOWN_REPORTS)
+        self._round_trips: deque[float] = deque(maxlen=_KNOWN_REPORTS)
+        self._last: tuple[int, float] | None = None  # number of the newest packet, when it was reported
+
+    def report(self, highest: int, loss: float, round_trip: float | None, now: float) -> PathSample | None:
+        """A report came; ``None`` where it says nothing of the packets that are known."""
+        packet = self._sent.find(highest)
+        if packet is None:
+            return None
+        before = self._transits[-1] if self._transits else None
+        self._transits.append(now - packet.sent_at)
+        if round_trip is not None:
+            self._round_trips.append(round_trip)
+        waits = [max(0.0, transit - min(self._transits)) for transit in (before, self._transits[-1]) if transit is not None]
+        also = max([waits[0] if len(waits) > 1 else 0.0, self._round_trips[-1] - min(self._round_trips) if self._round_trips else 0.0])
+        last, self._last = self._last, (packet.number, now)
+        seconds = now - last[1] if last is not None else 0.0
+        octets = self._sent.size_between(last[0], packet.number) if last is not None else 0
+        rate = octets * 8 / seconds if seconds > 0 else None
+        return PathSample(
+            queue=max(0.0, (waits[-1] if loss > _LOSSY else min(waits[-1], also)) - _VAGUE),
+            delay=max(0.0, waits[-1] - _VAGUE),
+            growth=(waits[-1] - waits[0]) / seconds if seconds > 0 else 0.0,
+            loss=loss,
+            sent=self._sent.rate(now),
+            delivered=None if rate is None else rate * (1 - loss),
+        )
+
+    def rebase(self) -> None:
+        """The queue that stands now is none of ours."""
+        self._transits = deque(list(self._transits)[-1:], maxlen=_KNOWN_REPORTS)
+        self._round_trips = deque(list(self._round_trips)[-1:], maxlen=_KNOWN_REPORTS)

@@ -1,0 +1,147 @@
+"""The budget on a virtual clock, over a path that is a number of bits a second and a queue."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sinchphone.protocol.congestion.controller import FLOOR, CongestionController
+from sinchphone.protocol.congestion.meters import PathSample
+
+STEP = 0.1
+
+
+@dataclass
+class Path:
+    """Carries ``capacity`` bit/s, keeps ``most`` seconds of queue; ``wanted`` bit/s are sent where the budget allows it."""
+
+    capacity: float
+    most: float = 0.3
+    wanted: float = 70_000.0
+    extra_delay: float = 0.0
+    line_loss: float = 0.0
+    controller: CongestionController = field(default_factory=CongestionController)
+    now: float = 0.0
+    queue: float = 0.0
+    queues: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+    _base: float = 0.0
+
+    def go(self, seconds: float, each: Callable[[], None] = lambda: None) -> "Path":
+        for _ in range(round(seconds / STEP)):
+            each()
+            self.now += STEP
+            sent = min(self.wanted, self.controller.budget)
+            before = self.queue
+            grown = before + STEP * (sent / self.capacity - 1)
+            self.queue = min(self.most, max(0.0, grown))
+            dropped = max(0.0, grown - self.most) / (STEP * sent / self.capacity)
+            loss = 1 - (1 - dropped) * (1 - self.line_loss)
+            delivered = min(sent, self.capacity) if before or self.queue else sent
+            delay = max(0.0, self.queue + self.extra_delay - self._base)
+            growth = (self.queue - before) / STEP
+            sample = PathSample(queue=delay, delay=delay, growth=growth, loss=loss, sent=sent, delivered=delivered * (1 - self.line_loss))
+            if self.controller.judge(sample, self.now):
+                self._base = self.queue + self.extra_delay
+            self.queues.append(self.queue)
+            self.rates.append(sent)
+        return self
+
+    def longest(self, over: float = 0.1) -> float:
+        """Seconds that a longer queue stood there."""
+        best = run = 0
+        for queue in self.queues:
+            run = run + 1 if queue > over else 0
+            best = max(best, run)
+        return best * STEP
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def test_a_path_that_carries_all_is_never_asked_for_more() -> None:
+    path = Path(1_000_000).go(60)
+    assert set(path.rates) == {70_000.0}
+    assert path.controller.budget <= 1.5 * 70_000 + 1
+
+
+@pytest.mark.parametrize("most", [0.1, 0.3, 1.0])
+@pytest.mark.parametrize("capacity", [24_000, 40_000, 64_000])
+def test_a_queue_of_ours_does_not_stand_for_two_seconds_and_the_path_is_used(capacity: float, most: float) -> None:
+    path = Path(capacity, most).go(60)
+    assert path.longest() <= 2.0
+    assert mean(path.rates[100:]) > 0.85 * capacity
+    assert mean(path.queues[100:]) < 0.03
+
+
+def test_a_path_that_narrows_in_mid_call_is_followed_at_once() -> None:
+    path = Path(200_000, wanted=120_000).go(20)
+    path.capacity = 50_000
+    path.go(30)
+    assert path.longest() <= 2.0
+    assert mean(path.rates[-200:]) == pytest.approx(0.95 * 50_000, rel=0.1)
+
+
+@pytest.mark.parametrize("wider", [2.0, 4.0])
+def test_a_path_that_widens_is_used_again_within_ten_seconds(wider: float) -> None:
+    path = Path(50_000, wanted=90_000).go(30)
+    path.capacity *= wider
+    path.go(10)
+    assert path.rates[-1] > 75_000
+
+
+def test_loss_alone_does_not_lower_the_rate() -> None:
+    path = Path(1_000_000, line_loss=0.2).go(30)
+    assert set(path.rates) == {70_000.0}
+    assert not path.controller.congested_since(0.0)
+
+
+def test_more_that_only_falls_out_of_a_queue_too_short_to_be_seen_is_taken_back() -> None:
+    path = Path(64_000, most=0.02, wanted=60_000).go(10)
+    path.wanted = 120_000
+    path.go(3)
+    assert mean(path.rates[-5:]) < 75_000
+    assert path.controller.congested_since(10.0)
+
+
+def test_a_route_that_becomes_longer_is_no_queue_for_long() -> None:
+    path = Path(1_000_000).go(10)
+    path.extra_delay = 0.3
+    path.go(5)
+    assert path.rates[-1] == 70_000
+    path.extra_delay = 0.0
+    path.go(5)
+    assert path.rates[-1] == 70_000
+
+
+def test_somebody_who_has_little_to_say_proves_little_and_is_not_taken_for_congested() -> None:
+    path = Path(300_000, wanted=4_000).go(60)
+    assert path.controller.budget <= 80_000
+    assert not path.controller.congested_since(0.0)
+
+
+def test_steps_up_are_small_and_watched() -> None:
+    path = Path(50_000, wanted=500_000).go(40)
+    path.capacity = 1_000_000
+    before = path.rates[-1]
+    path.go(30)
+    for rate in path.rates[400:]:
+        assert rate <= 1.5 * max(before, 50_000) + 1
+        before = max(before, rate)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 3), st.floats(0, 2), st.floats(-3, 3), st.floats(0, 1), st.floats(0, 1e6), st.none() | st.floats(0, 1e6)),
+        max_size=60,
+    )
+)
+def test_whatever_is_measured_there_is_a_budget(steps: list[tuple[float, float, float, float, float, float | None]]) -> None:
+    controller, now = CongestionController(), 0.0
+    for later, queue, growth, loss, sent, delivered in steps:
+        now += later
+        controller.judge(PathSample(queue=queue, delay=queue, growth=growth, loss=loss, sent=sent, delivered=delivered), now)
+        assert FLOOR <= controller.budget < 1e7

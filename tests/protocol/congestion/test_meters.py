@@ -1,0 +1,57 @@
+"""What arrivals and reports are taken for: queues, jitter, late packets, loss."""
+
+import pytest
+
+from sinchphone.protocol.congestion.history import SentPackets
+from sinchphone.protocol.congestion.meters import ReportMeter
+
+FRAME = 0.020
+
+
+class Reports:
+    """Packets each 20 ms and a report each second, which tells of the newest that has come."""
+
+    def __init__(self) -> None:
+        self.sent = SentPackets()
+        self.meter = ReportMeter(self.sent)
+        self.number = 65_500
+        self.now = 0.0
+
+    def second(self, *, queue: float = 0.0, loss: float = 0.0, round_trip: float | None = 0.04, delivered: int = 50) -> float:
+        for _ in range(50):
+            self.sent.add(self.number % 65_536, 160, self.now)
+            self.number += 1
+            self.now += FRAME
+        highest = self.number - 2 - round(queue / FRAME)
+        sample = self.meter.report((1 << 16) + highest, loss, round_trip, self.now)
+        assert sample is not None
+        self.delivered = sample.delivered
+        return sample.queue
+
+
+def test_reports_that_get_later_and_later_packets_tell_of_a_queue() -> None:
+    reports = Reports()
+    assert [reports.second() for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert reports.second(queue=0.2, round_trip=0.24) > 0.1
+    assert reports.second(queue=0.2, round_trip=0.24) > 0.1
+    assert reports.second() == 0.0
+
+
+def test_one_late_report_is_no_queue_but_a_lossy_one_is() -> None:
+    reports = Reports()
+    reports.second()
+    assert reports.second(queue=0.2) == 0.0
+    reports.second()
+    reports.second()
+    assert reports.second(queue=0.2, loss=0.1) > 0.1
+
+
+def test_reports_tell_the_rate_that_arrives() -> None:
+    reports = Reports()
+    reports.second()
+    reports.second(loss=0.25)
+    assert reports.delivered == pytest.approx(0.75 * 50 * 160 * 8)
+
+
+def test_a_report_of_packets_that_are_not_ours_is_ignored() -> None:
+    assert ReportMeter(SentPackets()).report(17, 0.0, None, 1.0) is None
