@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from sinchphone.cli.calling.destination import Kind, read_destination
-from sinchphone.cli.commands import call, configuration, devices, exchange, history, listen, message, token
+from sinchphone.cli.addressing.destination import Kind, read_destination
+from sinchphone.cli.commands import call, configuration, contacts, devices, exchange, listen, message, token
 from sinchphone.cli.commands import help as help_pages
+from sinchphone.cli.commands.history import show as history
 from sinchphone.cli.exits import ExitCode, help_text
 from sinchphone.cli.terminal.flags import option_of_key
 from sinchphone.errors import DestinationError
@@ -27,6 +28,8 @@ class _Commands(typer.core.TyperGroup):
 
 def _meant(word: str) -> str | None:
     """The command that calls ``word``, where that is plainly a number, an address, a room or a built-in user."""
+    if word.startswith("@"):
+        return f"call {word}"
     if not (word.startswith("+") or "@" in word or ":" in word or word == "echo"):
         return None
     try:
@@ -75,5 +78,5 @@ def root(
         typer.echo(context.get_help())
 
 
-for noun in (call, message, listen, history, exchange, devices, token, configuration, help_pages):
+for noun in (call, message, listen, history, contacts, exchange, devices, token, configuration, help_pages):
     noun.add_to(app)

@@ -23,7 +23,7 @@ from sinchphone.engine.calls.invites import check_invite, domain_of, session_key
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
-from sinchphone.engine.history import BUSY, History, PastCall
+from sinchphone.engine.history import History, past_call
 from sinchphone.engine.link import Link
 from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.engine.messages.recipients import Recipients, read_recipients
@@ -328,13 +328,7 @@ class SinchClient:
     async def _note(self, call: Call) -> None:
         if self._history is None:
             return
-        details = call.details
-        duration_ms = None if details.established_at is None else details.duration_ms
-        cause, answered = BUSY if call.met_busy else str(details.cause or Cause.FAILURE), details.answered_at is not None
-        past = PastCall(
-            call.id, call.outbound, call.peer, call.domain.value, details.started_at, answered, duration_ms, cause, details.ended_by
-        )
-        await self._history.note_call(self._link.registration.instance.device_id, past)
+        await self._history.note_call(self._link.registration.instance.device_id, past_call(call))
 
     async def _report(self, call: Call) -> None:
         details = call.details

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from sinchphone.engine.history import hint_of
+from sinchphone.database import hint_of
 from sinchphone.errors import ConfigError
 
 FILE_NAME: Final = "exchange.sqlite3"

@@ -193,6 +193,28 @@ def reading(number: str) -> str:
     return number
 
 
+def is_same_number(number: str, written: str) -> bool:
+    """Whether somebody who writes ``written`` may mean that number (E.164): with its country in any spelling, after an international
+    prefix, or as it is dialled inside its country."""
+    if not is_number(number):
+        return False
+    bare = without_separators(_of_tel_uri(without_marks(written[:MAX_WRITTEN_CHARACTERS])))
+    digits = bare.removeprefix("+")
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) < MIN_DIGITS:
+        return False
+    if bare.startswith("+"):
+        return reading(bare) == reading(number)
+    abroad = [f"+{digits.removeprefix(prefix)}" for prefix in ("", "00", "011") if digits.startswith(prefix)]
+    return reading(number) in map(reading, abroad) or _is_national(number, digits)
+
+
+def _is_national(number: str, digits: str) -> bool:
+    import phonenumbers
+
+    match = phonenumbers.is_number_match(number, digits)
+    return match in (phonenumbers.MatchType.NSN_MATCH, phonenumbers.MatchType.EXACT_MATCH)
+
+
 def prefix_reading(prefix: str) -> str:
     """The beginning of the readings of all numbers that begin so: ``+460900`` is ``+46900``."""
     import phonenumbers

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.cli.calling.destination import Destination, Kind, read_destination, sip_address
+from sinchphone.cli.addressing.destination import Destination, Kind, read_destination, sip_address
 from sinchphone.errors import DestinationError
 from sinchphone.protocol.phone_numbers import read_number
 

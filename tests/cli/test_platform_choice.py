@@ -9,7 +9,8 @@ from typing import Literal
 import pytest
 from aiohttp import web
 
-from sinchphone.cli.calling.phone import open_environment, user_of
+from sinchphone.cli.addressing.recent import user_of
+from sinchphone.cli.calling.phone import open_environment
 from sinchphone.config import load
 from sinchphone.engine.environment import Cloud
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError

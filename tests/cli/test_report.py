@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from sinchphone.audio.quality import QualityWarning
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.event_schema import schema_text
+from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, ExchangeStarted, HistoryDeleted, HistoryEntry
 from sinchphone.cli.terminal.rendering import RENDERERS
 from sinchphone.cli.terminal.report import Report
 from sinchphone.engine.calls.call_events import CallEvent
@@ -99,7 +100,7 @@ EVENTS: list[e.Event] = [
     e.MessageDelivered(message_id="m", recipient="bob"),
     e.MessageFailed(message_id=None, recipient="bob", reason="no network", hint=None),
     e.MessageReceived(message_id="m", sender="bob", recipients=["ada"], text="tea?", headers={"k": "v"}),
-    e.HistoryEntry(
+    HistoryEntry(
         kind="call",
         id="1",
         at="2026-11-21T09:00:00.000Z",
@@ -110,7 +111,7 @@ EVENTS: list[e.Event] = [
         duration_ms=5200,
         text=None,
     ),
-    e.HistoryEntry(
+    HistoryEntry(
         kind="message",
         id="m",
         at="2026-11-21T09:00:00.000Z",
@@ -122,8 +123,10 @@ EVENTS: list[e.Event] = [
         text="tea?",
     ),
     e.Warned(message="careful", hint=None),
-    e.ExchangeStarted(url="http://127.0.0.1:4600", application_key="key"),
-    e.DeviceFound(index=0, name="card", host="ALSA", inputs=1, outputs=2, default_input=True, default_output=False),
+    ExchangeStarted(url="http://127.0.0.1:4600", application_key="key"),
+    HistoryDeleted(calls=2, messages=0),
+    ContactListed(name="mum", kind="phone", identity="+46701234567", user_id=None),
+    DeviceFound(index=0, name="card", host="ALSA", inputs=1, outputs=2, default_input=True, default_output=False),
     e.Result(
         ok=False,
         exit_code=6,

@@ -20,8 +20,9 @@ from sinchphone.cli.terminal import run as cli_run
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import load, read_phones, read_secret, user_file
+from sinchphone.database import hint_of
 from sinchphone.engine.events import InstantMessage, MessageDelivered, MessageSent
-from sinchphone.engine.history import History, hint_of
+from sinchphone.engine.history import History
 from sinchphone.errors import AudioFileError, ConfigError
 from sinchphone.exchange.directory.credentials import local_credentials
 from sinchphone.exchange.store import Store

@@ -3,6 +3,7 @@ import io
 import pytest
 
 from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.listings import DeviceFound
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
 from sinchphone.protocol.call.states import EndedBy
@@ -109,7 +110,7 @@ def hostile_events() -> list[e.Event]:
         ),
         e.ClientReconnecting(reason=HOSTILE),
         e.Warned(message=HOSTILE, hint=HOSTILE),
-        e.DeviceFound(index=0, name=HOSTILE, host=HOSTILE, inputs=1, outputs=1, default_input=False, default_output=False),
+        DeviceFound(index=0, name=HOSTILE, host=HOSTILE, inputs=1, outputs=1, default_input=False, default_output=False),
         e.Result(ok=False, exit_code=13, calls=[], recordings=[], error=e.Problem(message=HOSTILE, hint=HOSTILE)),
     ]
 

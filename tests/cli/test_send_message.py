@@ -261,12 +261,13 @@ def test_an_emergency_number_gets_no_message(sinchphone: Any, platform: Any, sms
 
 
 def test_history_knows_calls_and_filters_them(sinchphone: Any, platform: Any) -> None:
-    from sinchphone.cli.calling.phone import open_history
+    from sinchphone.cli.addressing.recent import history_of
     from sinchphone.config import load
-    from sinchphone.engine.history import PastCall
+    from sinchphone.engine.history import History
+    from sinchphone.engine.past import PastCall
 
     async def note() -> None:
-        async with open_history(load({"user": "ada"}).options) as history:
+        async with History(*history_of(load({"user": "ada"}).options)) as history:
             await history.note_call("d", PastCall("1", False, "bob", "mxp", 1_700_000_000.0, False, None, "canceled", "peer"))
             await history.note_call("d", PastCall("2", True, "carol", "mxp", 1_800_000_000.0, True, 65_000, "hung_up", "us"))
 
@@ -282,7 +283,7 @@ def test_history_knows_calls_and_filters_them(sinchphone: Any, platform: Any) ->
     ):
         assert [one["id"] for one in sinchphone("history", "--user", "ada", "--json", *arguments).events[:-1]] == ids, arguments
     shown = sinchphone("history", "--user", "ada").out.splitlines()
-    assert shown[0].endswith("<- bob  missed, canceled") and shown[1].endswith("-> carol  hung_up, 1:05")
+    assert shown[0].endswith("<- bob  missed, they gave up") and shown[1].endswith("-> carol  you hung up, 1:05")
     assert sinchphone("history", "--user", "somebody-else").out == ""
 
 

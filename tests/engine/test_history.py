@@ -10,19 +10,25 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.events import InstantMessage, MessageDelivered, MessageReceived, MessageSent
-from sinchphone.engine.history import History, PastCall, PastMessage
+from sinchphone.engine.history import History
+from sinchphone.engine.past import Past, PastCall, PastMessage, look_back
 from sinchphone.errors import ConfigError
 
 CALL = PastCall("c1", True, "bob", "mxp", 100.0, True, 5200, "hung_up", "us")
 MESSAGE = InstantMessage(id="m1", sender="alice", recipients=("bob", "carol"), text="hi", headers={"k": "v"}, at=200.0)
 
 
+class ReadableHistory(History):
+    async def entries(self, **choice: Any) -> list[Past]:
+        return look_back(self._path, self._account, **choice)
+
+
 @pytest.fixture
 async def history_for(tmp_path: Path) -> Any:
-    opened: list[History] = []
+    opened: list[ReadableHistory] = []
 
-    async def make(account: str = "local alice", **options: Any) -> History:
-        history = History(tmp_path / "state" / "history.db", account, **options)
+    async def make(account: str = "local alice", **options: Any) -> ReadableHistory:
+        history = ReadableHistory(tmp_path / "state" / "history.db", account, **options)
         await history.open()
         opened.append(history)
         return history

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.cli.calling.destination import read_destination, user_id
+from sinchphone.cli.addressing.destination import read_destination, user_id
 from sinchphone.engine.messages.recipients import read_recipient
 from sinchphone.errors import AuthenticationError, ConfigError, DestinationError
 from sinchphone.gateway.routing.rules import read_target

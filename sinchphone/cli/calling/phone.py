@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from sinchphone.cli.addressing.recent import history_of, user_of
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import read_gateway, read_password, read_secret
@@ -37,13 +38,6 @@ class Phone:
     def hosted_here(self) -> bool | None:
         """Whether this process hosts the local exchange; ``None`` in the cloud."""
         return getattr(self.environment, "hosting", False) if self.place == "local" else None
-
-
-def user_of(options: Options) -> str:
-    """Who I am. Raises ConfigError where nobody says."""
-    if options.user is None:
-        raise ConfigError("no user id", hint="say who you are: --user ME, SINCH_USER_ID or user in the configuration")
-    return options.user
 
 
 def open_environment(options: Options, media: "MediaThread | None" = None) -> "Environment":
@@ -83,14 +77,6 @@ def _cloud(options: Options) -> "Environment":
     return open_cloud(secret=secret.value)
 
 
-def open_history(options: Options) -> "History":
-    """The history of the configured user on the configured platform; ``async with`` opens it."""
-    from sinchphone.engine.history import History
-
-    account = f"{options.environment} {options.application_key or ''} {user_of(options)}"
-    return History(options.state_path / "history.db", account)
-
-
 async def _log_in(options: Options, password: str, user: str) -> str:
     """A user ticket for the user's password."""
     from sinchphone.engine.environment import base_url_of
@@ -127,7 +113,9 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
 @contextlib.asynccontextmanager
 async def history_if_usable(session: Session) -> "AsyncIterator[History | None]":
     """The history; what is wrong with it keeps nobody from calling."""
-    history = open_history(session.options)
+    from sinchphone.engine.history import History
+
+    history = History(*history_of(session.options))
     try:
         await history.open()
     except ConfigError as error:

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import fields
 from typing import TYPE_CHECKING, cast
 
-from sinchphone.cli.calling.destination import Destination, Kind
+from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.outcomes import Requests
 from sinchphone.cli.terminal.events import Warned
 from sinchphone.cli.terminal.flags import SoundFlags

@@ -2,12 +2,15 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sinchphone.cli.addressing.contacts import contacts_of, resolve
+from sinchphone.cli.addressing.destination import Destination, Kind, room, sip_address, user_id
+from sinchphone.cli.addressing.recent import last_called, last_missed
 from sinchphone.cli.calling.call_session import CallSession, Wishes
-from sinchphone.cli.calling.destination import Destination, Kind, read_destination, room, sip_address, user_id
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import missing_devices, requests_of, sound_options
 from sinchphone.cli.exits import ExitCode
@@ -16,6 +19,7 @@ from sinchphone.cli.terminal.flags import CallFlags, PhoneFlags, with_flags
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import read_number
 
 if TYPE_CHECKING:
@@ -38,28 +42,36 @@ def add_to(app: typer.Typer) -> None:
 
 def call(
     context: typer.Context,
-    destination: Annotated[str, typer.Argument(metavar="DEST", help="A user id, +NUMBER, user@host or conf:ROOM.")],
     flags: PhoneFlags,
+    destination: Annotated[
+        str | None, typer.Argument(metavar="[DEST]", help="A user id, +NUMBER, @contact, user@host or conf:ROOM.", show_default=False)
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Redial: whom you called last.")] = False,
+    back: Annotated[bool, typer.Option("--back", help="Call back: whose call you missed last.")] = False,
 ) -> ExitCode:
-    """Call a user, a phone number, a SIP address or a conference: echo, bob, +46700000000, alice@pbx.example, conf:standup.
+    """Call a user, a phone number, a contact, a SIP address or a conference: echo, +46700000000, @mum, ada@pbx.example, conf:standup.
 
     The local exchange answers itself as echo, tone, speech, busy, decline, no-answer, hangup-after:3s and answer-after:2s.
     """
-    return place(read_destination(destination), flags)
+    if sum((destination is not None, again, back)) != 1:
+        raise typer.BadParameter("whom? One of: a destination, --again, --back", param_hint="DEST")
+    if destination is not None:
+        return place(lambda options: resolve(destination, options), flags)
+    return place(last_called if again else last_missed, flags)
 
 
 def call_user(
     context: typer.Context, called: Annotated[str, typer.Argument(metavar="USER", help="A user id.")], flags: CallFlags
 ) -> ExitCode:
     """Call another user."""
-    return place(Destination(Kind.USER, user_id(called)), flags)
+    return place(lambda _: Destination(Kind.USER, user_id(called)), flags)
 
 
 def call_phone(
     context: typer.Context, number: Annotated[str, typer.Argument(metavar="+E164", help="A phone number.")], flags: PhoneFlags
 ) -> ExitCode:
     """Call a phone number. Needs a caller id, from --caller-id or the configuration, unless the exchange is the local one."""
-    return place(Destination(Kind.PHONE, read_number(number)), flags)
+    return place(lambda _: Destination(Kind.PHONE, read_number(number)), flags)
 
 
 def call_sip(
@@ -68,22 +80,24 @@ def call_sip(
     flags: CallFlags,
 ) -> ExitCode:
     """Call a SIP address: alice@pbx.example, +46700000000@sip.example:5061. Headers (--header x-name=value) reach the SIP side."""
-    return place(Destination(Kind.SIP, sip_address(address)), flags)
+    return place(lambda _: Destination(Kind.SIP, sip_address(address)), flags)
 
 
 def conference(
     context: typer.Context, name: Annotated[str, typer.Argument(metavar="ROOM", help="1 to 64 characters.")], flags: CallFlags
 ) -> ExitCode:
     """Join a conference room: everybody who gives the same name is in it."""
-    return place(Destination(Kind.CONFERENCE, room(name)), flags)
+    return place(lambda _: Destination(Kind.CONFERENCE, room(name)), flags)
 
 
-def place(destination: Destination, flags: CallFlags) -> ExitCode:
-    """Call ``destination`` and stay to the end. Raises what can be refused before anything is opened."""
+def place(choose: Callable[[Options], Destination], flags: CallFlags) -> ExitCode:
+    """Call whom ``choose`` chooses and stay to the end. Raises what can be refused before anything is opened."""
     if flags.hangup_after_play and not flags.play:
         raise typer.BadParameter("--hangup-after-play needs --play")
+    configuration = flags.load()
+    destination = choose(configuration.options)
     headers = read_headers(flags.header or [], sip=destination.kind is Kind.SIP)
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, lambda session: _call(session, destination, flags, headers))
 
 
@@ -154,5 +168,6 @@ def _tell_outgoing(session: Session, phone: Phone, placed: "Call") -> None:
             user_id=user,
             environment=phone.place,
             hosted_here=phone.hosted_here,
+            contact=contacts_of(session.options).names().get(placed.peer),
         )
     )

@@ -9,8 +9,9 @@ import typer
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.events import ExchangeStarted, Warned
+from sinchphone.cli.terminal.events import Warned
 from sinchphone.cli.terminal.flags import ExchangeFlags, with_flags
+from sinchphone.cli.terminal.listings import ExchangeStarted
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session, set_up_logging
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 import typer.core
 
+from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import requests_of, sound_options
@@ -110,7 +111,8 @@ class _Listener:
 
     async def take(self, call: "Call") -> None:
         """An incoming call."""
-        self._session.tell(e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain, headers=dict(call.headers)))
+        name = (await asyncio.to_thread(contacts_of(self._session.options).names)).get(call.peer)
+        self._session.tell(e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain, headers=dict(call.headers), contact=name))
         if not self.duty.takes(call.peer):
             await self._refuse(call, Order.DENIED)
         elif self._talk is not None and self._may_wait(self._talk):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sinchphone.cli.addressing.contacts import contacts_of
+from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.texting import check_sms, text_numbers
 from sinchphone.cli.commands.call import read_headers
@@ -17,6 +19,7 @@ from sinchphone.cli.terminal.flags import MessageFlags, seconds, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import DestinationError, MessageError, NetworkError
+from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import MIN_DIGITS, bare_digits, looks_like_number, proposal, read_number
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ def send_message(
     context: typer.Context,
     words: Annotated[
         list[str],
-        typer.Argument(metavar="TO... TEXT", help="User ids, e-mail addresses or +NUMBERs, then the text; - reads it from stdin."),
+        typer.Argument(metavar="TO... TEXT", help="User ids, @contacts, e-mail addresses or +NUMBERs, then the text; - reads stdin."),
     ],
     flags: MessageFlags,
 ) -> ExitCode:
@@ -46,8 +49,10 @@ def send_message(
     """
     if len(words) < 2:
         raise typer.BadParameter('who gets it, and what does it say? sinchphone send-message alice "on my way"', param_hint="TO... TEXT")
-    post = Post(*_sorted(words[:-1]), _text(words[-1]), read_headers(flags.header or []), flags.wait, _timeout(flags.timeout))
-    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    configuration = flags.load()
+    recipients = [_addressed(word.strip(), configuration.options) for word in words[:-1]]
+    post = Post(*_sorted(recipients), _text(words[-1]), read_headers(flags.header or []), flags.wait, _timeout(flags.timeout))
+    session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, lambda session: _send(session, post))
 
 
@@ -71,9 +76,19 @@ class Post:
     timeout: float
 
 
-def _sorted(recipients: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _addressed(word: str, options: Options) -> str:
+    """To whom a word is written: for a ``@name`` the contact's user, or number. Raises DestinationError, NotFoundError and ConfigError."""
+    if not word.startswith("@"):
+        return word
+    contact = contacts_of(options).find(word)
+    if contact.user is None and contact.destination.kind is not Kind.PHONE:
+        hint = f"sinchphone contacts add {contact.name} --user USER --force says who they are on the platform"
+        raise DestinationError(f"{contact.name} has no user id and no number: messages can't reach them", hint=hint)
+    return contact.user or contact.destination.identity
+
+
+def _sorted(written: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The users and the phone numbers, each once. Raises DestinationError."""
-    written = [one.strip() for one in recipients]
     numbers = [read_number(one) for one in written if looks_like_number(one)]
     users = [one for one in written if not looks_like_number(one)]
     for one in users:

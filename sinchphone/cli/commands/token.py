@@ -2,7 +2,8 @@
 
 import typer
 
-from sinchphone.cli.calling.phone import open_environment, user_of
+from sinchphone.cli.addressing.recent import user_of
+from sinchphone.cli.calling.phone import open_environment
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags import UserFlags, with_flags
 from sinchphone.cli.terminal.run import run

@@ -8,7 +8,8 @@ from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Union
 
-from sinchphone.cli.terminal.events import Bounds, CallEnded, Event
+from sinchphone.cli.terminal.events import CallEnded, Event
+from sinchphone.cli.terminal.listings import Bounds
 
 SCHEMA: Final = "sinchphone.v1"
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"

@@ -8,34 +8,29 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
+from sinchphone.cli.terminal.listings import (
+    Bounds,
+    ContactListed,
+    Count,
+    DeviceFound,
+    ExchangeStarted,
+    HistoryDeleted,
+    HistoryEntry,
+    Milliseconds,
+)
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.signaling.dialect import Domain
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What a value may be, beyond its type, in the words of JSON Schema."""
-
-    minimum: float | None = None
-    maximum: float | None = None
-    pattern: str | None = None
-    words: tuple[str, ...] = ()
-
-
-Count: TypeAlias = Annotated[int, Bounds(minimum=0)]
-Milliseconds: TypeAlias = Annotated[int, Bounds(minimum=0)]
 Measure: TypeAlias = Annotated[float, Bounds(minimum=0)]
 Percent: TypeAlias = Annotated[float, Bounds(minimum=0, maximum=100)]
 Score: TypeAlias = Annotated[float, Bounds(minimum=1, maximum=4.5)]
 Digit: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-D]$")]
 Digits: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-DwW]+$")]
 SipStatus: TypeAlias = Annotated[int, Bounds(minimum=300, maximum=699)]
-Instant: TypeAlias = Annotated[str, Bounds(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 Place: TypeAlias = Literal["local", "cloud"]
 PairKind: TypeAlias = Annotated[str, Bounds(words=("host", "srflx", "prflx", "relay"))]
 Via: TypeAlias = Literal["instant", "sms"]
 Delivery: TypeAlias = Literal["delivered", "sent", "failed"]
-PastKind: TypeAlias = Literal["call", "message"]
 QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
     "HighRemoteInboundRtt",
     "HighInboundJitter",
@@ -82,7 +77,7 @@ class ClientFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOutgoing:
-    """A call is being placed."""
+    """A call is being placed. ``contact``: the name under which the peer is known here."""
 
     NAME: ClassVar[str] = "call.outgoing"
     call_id: str
@@ -91,17 +86,19 @@ class CallOutgoing:
     user_id: str
     environment: Place
     hosted_here: bool | None
+    contact: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallIncoming:
-    """Somebody calls."""
+    """Somebody calls. ``contact``: the name under which they are known here."""
 
     NAME: ClassVar[str] = "call.incoming"
     call_id: str
     peer: str
     domain: Domain
     headers: dict[str, str] = field(default_factory=dict)
+    contact: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,56 +359,12 @@ class MessageStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
-    """A call or a message of the past. ``status`` is a call's cause, a message's delivered, sent, failed or received."""
-
-    NAME: ClassVar[str] = "history"
-    kind: PastKind
-    id: str
-    at: Instant
-    outbound: bool
-    peers: list[str]
-    status: str
-    missed: bool
-    duration_ms: Milliseconds | None
-    text: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Warned:
     """Things go on, but not as asked."""
 
     NAME: ClassVar[str] = "warning"
     message: str
     hint: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExchangeStarted:
-    """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``; phones register at
-    ``sip`` (UDP and TCP) and at ``sip_tls``, where they can."""
-
-    NAME: ClassVar[str] = "exchange.started"
-    url: str
-    application_key: str
-    tls_url: str | None = None
-    authority: str | None = None
-    sip: str | None = None
-    sip_tls: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceFound:
-    """A sound device."""
-
-    NAME: ClassVar[str] = "device"
-    index: int
-    name: str
-    host: str
-    inputs: int
-    outputs: int
-    default_input: bool
-    default_output: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -493,6 +446,8 @@ Event: TypeAlias = (
     | MessageFailed
     | MessageReceived
     | HistoryEntry
+    | HistoryDeleted
+    | ContactListed
     | Warned
     | ExchangeStarted
     | DeviceFound

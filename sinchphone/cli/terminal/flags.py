@@ -249,23 +249,6 @@ class MessageFlags(JsonFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class HistoryFlags(JsonFlags):
-    """Options of ``history``."""
-
-    user: Annotated[str | None, typer.Option(metavar="ME", help="Whose; the login name in the local environment.")] = None
-    since: Annotated[str | None, typer.Option(metavar="WHEN", help="Only what was since then: 2h, 3d, 2026-11-21, 2026-11-21T09:00.")] = (
-        None
-    )
-    missed: Annotated[bool, typer.Option("--missed", help="Only calls that nobody answered here.")] = False
-    with_: Annotated[str | None, typer.Option("--with", metavar="WHO", help="Only what was with that user or number.")] = None
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="The last N only.")] = 100
-
-    def keys(self) -> dict[str, Any]:
-        """The configuration's keys that these options set."""
-        return {**super().keys(), "user": self.user}
-
-
-@dataclass(frozen=True, kw_only=True)
 class UserFlags(CommonFlags):
     """Options of commands that only need to know who."""
 

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.escape import MAX_TEXT
+from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, ExchangeStarted, HistoryDeleted, HistoryEntry
 from sinchphone.cli.terminal.status_line import clock
-from sinchphone.protocol.call.states import Cause
+from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.signaling.dialect import Domain
 
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
@@ -28,6 +29,7 @@ _QUALITY: Final[Mapping[e.QualityName, str]] = {
     "ClippedOutboundAudio": "the microphone is too loud: turn it down, or sit further away",
 }
 
+BUSY_STATUSES: Final = (486, 600)  # of SIP
 _BETTER: Final[Mapping[e.QualityName, str]] = {"MissingMediaStream": "it comes again"}
 
 
@@ -74,12 +76,12 @@ def _reconnecting(event: e.ClientReconnecting) -> list[Line]:
 def _outgoing(event: e.CallOutgoing) -> list[Line]:
     verb = "joining" if event.domain is Domain.CONFERENCE else "calling"
     where = place(event.environment, event.hosted_here)
-    return [Line(f"{verb} {event.peer} as {event.user_id} ({where})"), Line(f"call id {event.call_id}", detail=True)]
+    return [Line(f"{verb} {_named(event.peer, event.contact)} as {event.user_id} ({where})"), Line(f"call id {event.call_id}", detail=True)]
 
 
 def _incoming(event: e.CallIncoming) -> list[Line]:
     headers = [Line(f"header {name}: {value}", detail=True) for name, value in event.headers.items()]
-    return [Line(f"{event.peer} calls", "bold"), Line(f"call id {event.call_id}", detail=True), *headers]
+    return [Line(f"{_named(event.peer, event.contact)} calls", "bold"), Line(f"call id {event.call_id}", detail=True), *headers]
 
 
 def _established(event: e.CallEstablished) -> list[Line]:
@@ -111,7 +113,7 @@ def _warning(event: e.Warned) -> list[Line]:
     return [Line(f"warning: {event.message}", "yellow", always=True), *_hint(event.hint)]
 
 
-def _exchange(event: e.ExchangeStarted) -> list[Line]:
+def _exchange(event: ExchangeStarted) -> list[Line]:
     key = f"application key {event.application_key}"
     tls = [f"exchange {event.tls_url}"] if event.tls_url else []
     authority = [f"certificate authority {event.authority}"] if event.authority else []
@@ -133,14 +135,55 @@ def _written_by(sender: str, text: str) -> list[Line]:
     ]
 
 
-def _past(event: e.HistoryEntry) -> str:
+def _named(peer: str, contact: str | None) -> str:
+    return peer if contact is None or contact == peer else f"{contact} ({peer})"
+
+
+def _contact(event: ContactListed) -> str:
+    dialled = f"conf:{event.identity}" if event.kind == "conference" else event.identity
+    user = f", user {event.user_id}" if event.user_id not in (None, event.identity) else ""
+    return f"{event.name}  {dialled}{user}"
+
+
+def _deleted(event: HistoryDeleted) -> str:
+    calls, messages = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in ((event.calls, "call"), (event.messages, "message")))
+    return f"deleted {calls} and {messages}"
+
+
+def _past(event: HistoryEntry) -> str:
     arrow = "->" if event.outbound else "<-"
+    names = event.contacts or [None] * len(event.peers)
     at = datetime.fromisoformat(event.at).astimezone()
-    head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {', '.join(event.peers)}"
+    head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {', '.join(map(_named, event.peers, names))}"
     if event.kind == "message":
         return f"{head}  {event.status}: {(event.text or '').replace(chr(10), ' ↵ ')}"
     length = "" if event.duration_ms is None else f", {clock(event.duration_ms / 1000)}"
-    return f"{head}  {'missed, ' if event.missed else ''}{event.status}{length}"
+    return f"{head}  {'missed, ' if event.missed else ''}{_cause(event)}{length}"
+
+
+def _cause(event: HistoryEntry) -> str:
+    """Why a call ended, in words; what isn't known here stands as it was noted."""
+    ours = event.ended_by == EndedBy.US
+    said = f": {event.reason}" if event.reason else ""
+    match event.status:
+        case Cause.HUNG_UP:
+            return "you hung up" if ours else "they hung up"
+        case Cause.DENIED if event.outbound:
+            return "busy" if event.code in BUSY_STATUSES else "declined"
+        case Cause.DENIED:
+            return "you declined" if ours else "declined on another device"
+        case Cause.CANCELED:
+            return "you gave up" if event.outbound else "they gave up"
+        case Cause.NO_ANSWER:
+            return "no answer"
+        case Cause.TIMEOUT:
+            return "no device took notice"
+        case Cause.INACTIVE:
+            return "the sound stopped"
+        case Cause.FAILURE:
+            return f"failed{said}"
+        case _:
+            return event.status.replace("_", " ")
 
 
 def _hint(hint: str | None) -> list[Line]:
@@ -186,7 +229,7 @@ def _heard(event: e.CheckFinished) -> str:
     return f"heard the echo: no, {'only silence' if event.packets_received else 'no packet of sound arrived'}"
 
 
-def _device(event: e.DeviceFound) -> str:
+def _device(event: DeviceFound) -> str:
     uses = [name for name, there in (("input", event.inputs), ("output", event.outputs)) if there]
     defaults = [name for name, there in (("input", event.default_input), ("output", event.default_output)) if there]
     note = f", default {' and '.join(defaults)}" if defaults else ""
@@ -220,9 +263,11 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.MessageDelivered: lambda event: [Line(f"delivered to {event.recipient}", result=True)],
     e.MessageFailed: _not_delivered,
     e.MessageReceived: lambda event: _written_by(event.sender, event.text),
-    e.HistoryEntry: lambda event: [Line(_past(event), result=True, limit=MAX_MESSAGE)],
+    HistoryEntry: lambda event: [Line(_past(event), result=True, limit=MAX_MESSAGE)],
+    HistoryDeleted: lambda event: [Line(_deleted(event), result=True)],
+    ContactListed: lambda event: [Line(_contact(event), result=True)],
     e.Warned: _warning,
-    e.ExchangeStarted: _exchange,
-    e.DeviceFound: lambda event: [Line(_device(event), result=True)],
+    ExchangeStarted: _exchange,
+    DeviceFound: lambda event: [Line(_device(event), result=True)],
     e.Result: _result,
 }

@@ -15,6 +15,7 @@ from typing import TextIO
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.escape import MAX_TEXT
 from sinchphone.cli.terminal.events import (
     CallEnded,
     Event,
@@ -119,10 +120,10 @@ class Session:
         with self._pipe():
             self.screen.note(text)
 
-    def print(self, text: str) -> None:
-        """A line of the result that is no event."""
+    def print(self, text: str, *, limit: int = MAX_TEXT) -> None:
+        """A line of the result that is no event, of at most ``limit`` characters."""
         with self._pipe():
-            self.screen.write([Line(text, result=True)])
+            self.screen.write([Line(text, result=True, limit=limit)])
 
     def draw(self, status: Status) -> None:
         """Redraw the status line."""

@@ -1,0 +1,117 @@
+"""``contacts add|list|show|remove``: people and rooms by short names."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from sinchphone.cli.addressing.contacts import Contact, contacts_of, read_name
+from sinchphone.cli.addressing.destination import Destination, Kind, read_destination, user_id
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.flags import JsonFlags, with_flags
+from sinchphone.cli.terminal.listings import ContactListed
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactFlags(JsonFlags):
+    """Options of ``contacts add``."""
+
+    user: Annotated[str | None, typer.Option(metavar="USER", help="Who they are on the platform: messages go there.")] = None
+    force: Annotated[bool, typer.Option("--force", help="Replace a contact of that name.")] = False
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        invoke_without_command=True, rich_markup_mode=None, add_completion=False, help="People and rooms by short names: call @mum."
+    )
+    group.callback()(_overview)
+    group.command("add")(with_flags(add))
+    group.command("list")(with_flags(list_all))
+    group.command("show")(with_flags(show))
+    group.command("remove")(with_flags(remove))
+    app.add_typer(group, name="contacts")
+
+
+def _overview(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What you call them; call @NAME dials them.")],
+    flags: ContactFlags,
+    destination: Annotated[
+        str | None,
+        typer.Argument(metavar="[DEST]", help="What it dials: +NUMBER, a user id, user@host or conf:ROOM.", show_default=False),
+    ] = None,
+) -> ExitCode:
+    """Keep a contact: sinchphone contacts add mum +46700000000 --user mum
+
+    call @mum dials DEST, or the user where there is no DEST; send-message @mum writes to the user.
+    """
+    user = None if flags.user is None else user_id(flags.user)
+    if destination is None and user is None:
+        raise typer.BadParameter("who is it? +NUMBER, another destination, or --user USER", param_hint="DEST")
+    dialled = Destination(Kind.USER, user or "") if destination is None else read_destination(destination)
+    if dialled.kind is Kind.USER and user is None:
+        user = dialled.identity
+    contact = Contact(read_name(name), dialled, user)
+    session = _session(flags)
+    return run(session, lambda session: _add(session, contact, force=flags.force))
+
+
+def list_all(context: typer.Context, flags: JsonFlags) -> ExitCode:
+    """List all contacts."""
+    return run(_session(flags), _list)
+
+
+def show(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")], flags: JsonFlags) -> ExitCode:
+    """Show a contact."""
+    return run(_session(flags), lambda session: _show(session, name))
+
+
+def remove(context: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME...")], flags: JsonFlags) -> ExitCode:
+    """Forget contacts."""
+    return run(_session(flags), lambda session: _remove(session, names))
+
+
+def _session(flags: JsonFlags) -> Session:
+    return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+
+
+async def _add(session: Session, contact: Contact, *, force: bool) -> ExitCode:
+    contacts_of(session.options).add(contact, force=force)
+    session.tell(_listed(contact))
+    return ExitCode.OK
+
+
+async def _list(session: Session) -> ExitCode:
+    found = contacts_of(session.options).list()
+    for contact in found:
+        session.tell(_listed(contact))
+    if not found:
+        session.note("there are no contacts yet: sinchphone contacts add NAME +NUMBER")
+    return ExitCode.OK
+
+
+async def _show(session: Session, name: str) -> ExitCode:
+    session.tell(_listed(contacts_of(session.options).find(name)))
+    return ExitCode.OK
+
+
+async def _remove(session: Session, names: list[str]) -> ExitCode:
+    contacts = contacts_of(session.options)
+    for name in names:
+        contacts.find(name)  # all or none
+    for name in names:
+        session.note(f"removed {contacts.remove(name).name}")
+    return ExitCode.OK
+
+
+def _listed(contact: Contact) -> ContactListed:
+    destination = contact.destination
+    return ContactListed(name=contact.name, kind=destination.kind.value, identity=destination.identity, user_id=contact.user)

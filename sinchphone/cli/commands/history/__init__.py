@@ -1,0 +1,1 @@
+"""``history``: past calls and messages."""

@@ -1,0 +1,117 @@
+"""``history export``: the history as one JSON document or as CSV, for other programs."""
+
+import asyncio
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from sinchphone.cli.addressing.recent import past_of
+from sinchphone.cli.commands.history.choosing import ChoiceFlags
+from sinchphone.cli.commands.history.show import entry_of
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.listings import HistoryEntry
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.errors import OutputError
+from sinchphone.protocol.phone_numbers import is_number
+
+COLUMNS: Final = (
+    *("at", "kind", "outbound", "peers", "status", "missed", "duration_ms", "ended_by", "code", "reason", "text", "domain", "id"),
+)
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets run
+
+
+def _format(value: str | None) -> str | None:
+    if value not in (None, "json", "csv"):
+        raise typer.BadParameter("must be json or csv")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportFlags(ChoiceFlags):
+    """Options of ``history export``."""
+
+    format: Annotated[str | None, typer.Option(metavar="FORMAT", callback=_format, help="json or csv; else the file's name tells.")] = None
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False
+
+
+def export(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="FILE.json, FILE.csv, or - for standard output.")],
+    flags: ExportFlags,
+) -> ExitCode:
+    """Write calls and messages to a file for its owner's eyes only: sinchphone history export calls.csv"""
+    form = flags.format or Path(file).suffix.lower().removeprefix(".")
+    if form not in ("json", "csv"):
+        raise typer.BadParameter("say which: --format json or --format csv, or name it .json or .csv", param_hint="FILE")
+    configuration = flags.load()
+    if file == "-" and configuration.options.json:
+        raise typer.BadParameter("--json writes lines of its own to standard output; without it", param_hint="FILE")
+    session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    is_meant = flags.chooser(session.options)
+    entries = (entry_of(past) for past in past_of(session.options, since=flags.since_at) if is_meant(past))
+    text = as_csv(entries) if form == "csv" else as_json(entries)
+    return run(session, lambda session: _print_or_write(session, file, text, force=flags.force))
+
+
+def as_json(entries: Iterable[HistoryEntry]) -> str:
+    """A list of objects, in plain ASCII."""
+    return json.dumps([_row(entry) for entry in entries], indent=1) + "\n"
+
+
+def as_csv(entries: Iterable[HistoryEntry]) -> str:
+    """RFC 4180, with a heading. What a spreadsheet would take for a formula has an apostrophe in front: others wrote it."""
+    written = io.StringIO()
+    rows = csv.writer(written)
+    rows.writerow(COLUMNS)
+    for entry in entries:
+        row = _row(entry)
+        rows.writerow([_cell(" ".join(row[name]) if name == "peers" else row[name]) for name in COLUMNS])
+    return written.getvalue()
+
+
+def _row(entry: HistoryEntry) -> dict[str, Any]:
+    row = asdict(entry)
+    return {name: row[name] for name in COLUMNS}
+
+
+def _cell(value: object) -> object:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str() if value.startswith(_FORMULA) and not is_number(value):
+            return f"'{value}"
+        case _:
+            return value
+
+
+async def _print_or_write(session: Session, file: str, text: str, *, force: bool) -> ExitCode:
+    if file != "-":
+        await asyncio.to_thread(_write, Path(file), text, force=force)
+        session.note(f"written to {file}")
+        return ExitCode.OK
+    for line in text.rstrip("\n").splitlines():
+        session.print(line, limit=len(line))
+    return ExitCode.OK
+
+
+def _write(file: Path, text: str, *, force: bool) -> None:
+    """Raises OutputError."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as opened:
+            file.chmod(0o600)
+            opened.write(text)
+    except FileExistsError as error:
+        raise OutputError(f"{file} exists already", hint="--force overwrites it") from error
+    except OSError as error:
+        raise OutputError(f"{file} can't be written: {error.strerror}", hint="check the folder, and the space on the disk") from error

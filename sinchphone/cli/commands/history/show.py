@@ -1,0 +1,110 @@
+"""``history``: list past calls and messages."""
+
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from sinchphone.cli.addressing.contacts import contacts_of
+from sinchphone.cli.addressing.recent import past_of
+from sinchphone.cli.commands.history.choosing import ChoiceFlags
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.flags import with_flags
+from sinchphone.cli.terminal.listings import HistoryEntry
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.engine.past import Past, PastCall, PastMessage
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryFlags(ChoiceFlags):
+    """Options of ``history``."""
+
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="The last N only.")] = 100
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command, with those below it."""
+    from sinchphone.cli.commands.history.delete import delete
+    from sinchphone.cli.commands.history.export import export
+
+    group = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+    group.callback()(with_flags(history))
+    group.command("delete")(with_flags(delete))
+    group.command("export")(with_flags(export))
+    app.add_typer(group, name="history")
+
+
+def history(context: typer.Context, flags: HistoryFlags) -> ExitCode:
+    """Show past calls and messages of this computer, the latest last."""
+    if context.invoked_subcommand is not None:
+        given = {field.name: getattr(flags, field.name) for field in fields(flags) if getattr(flags, field.name) != field.default}
+        context.obj = {**context.obj, **given}
+        return ExitCode.OK
+    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    is_meant, since = flags.chooser(session.options), flags.since_at
+    wanted = [past for past in past_of(session.options, since=since) if is_meant(past)]
+    return run(session, lambda session: _show(session, wanted[-flags.limit :]))
+
+
+async def _show(session: Session, wanted: list[Past]) -> ExitCode:
+    names = contacts_of(session.options).names()
+    for past in wanted:
+        entry = entry_of(past)
+        session.tell(replace(entry, contacts=[names.get(peer) for peer in entry.peers]))
+    return ExitCode.OK
+
+
+def entry_of(past: Past) -> HistoryEntry:
+    """An entry as it's listed."""
+    return _call_entry(past) if isinstance(past, PastCall) else _message_entry(past)
+
+
+def _call_entry(call: PastCall) -> HistoryEntry:
+    return HistoryEntry(
+        kind="call",
+        id=call.id,
+        at=_moment(call.at),
+        outbound=call.outbound,
+        peers=[call.peer],
+        status=call.cause,
+        missed=call.is_missed,
+        duration_ms=call.duration_ms,
+        text=None,
+        domain=call.domain,
+        ended_by=call.ended_by,
+        code=call.code,
+        reason=call.reason,
+    )
+
+
+def _message_entry(message: PastMessage) -> HistoryEntry:
+    return HistoryEntry(
+        kind="message",
+        id=message.id,
+        at=_moment(message.at),
+        outbound=message.outbound,
+        peers=list(message.peers),
+        status=_status(message),
+        missed=False,
+        duration_ms=None,
+        text=message.text,
+        domain=None,
+        ended_by=None,
+        code=None,
+        reason=None,
+    )
+
+
+def _status(message: PastMessage) -> str:
+    """What is true of all recipients, the worst of it."""
+    if not message.outbound:
+        return "received"
+    if message.failed:
+        return "failed"
+    return "delivered" if message.delivered and all(at is not None for at in message.delivered.values()) else "sent"
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

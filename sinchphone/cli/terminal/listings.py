@@ -1,0 +1,91 @@
+"""What commands list: the past, contacts, devices, an exchange's addresses. Facts as those of ``events``, of which they are part."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a value may be, beyond its type, in the words of JSON Schema."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    pattern: str | None = None
+    words: tuple[str, ...] = ()
+
+
+Count: TypeAlias = Annotated[int, Bounds(minimum=0)]
+Milliseconds: TypeAlias = Annotated[int, Bounds(minimum=0)]
+Instant: TypeAlias = Annotated[str, Bounds(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+PastKind: TypeAlias = Literal["call", "message"]
+DialledKind: TypeAlias = Literal["user", "phone", "sip", "conference"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """A call or a message of the past. ``status`` is a call's cause, a message's delivered, sent, failed or received; ``code`` and
+    ``reason`` are what was said of a failure. ``contacts`` are the names under which the peers are known here."""
+
+    NAME: ClassVar[str] = "history"
+    kind: PastKind
+    id: str
+    at: Instant
+    outbound: bool
+    peers: list[str]
+    status: str
+    missed: bool
+    duration_ms: Milliseconds | None
+    text: str | None
+    contacts: list[str | None] = field(default_factory=list)
+    domain: str | None = None
+    ended_by: str | None = None
+    code: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryDeleted:
+    """So many calls and messages were deleted from the history."""
+
+    NAME: ClassVar[str] = "history.deleted"
+    calls: Count
+    messages: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactListed:
+    """A contact: ``call @name`` dials ``identity``. ``user_id``: who they are on the platform, where that's known."""
+
+    NAME: ClassVar[str] = "contact"
+    name: str
+    kind: DialledKind
+    identity: str
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeStarted:
+    """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``; phones register at
+    ``sip`` (UDP and TCP) and at ``sip_tls``, where they can."""
+
+    NAME: ClassVar[str] = "exchange.started"
+    url: str
+    application_key: str
+    tls_url: str | None = None
+    authority: str | None = None
+    sip: str | None = None
+    sip_tls: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFound:
+    """A sound device."""
+
+    NAME: ClassVar[str] = "device"
+    index: int
+    name: str
+    host: str
+    inputs: int
+    outputs: int
+    default_input: bool
+    default_output: bool

@@ -1,0 +1,76 @@
+"""Small databases of this machine's user, in SQLite: made for the owner's eyes only, brought up to date, shared by several processes."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sinchphone.errors import ConfigError
+
+BUSY_S: Final = 5.0  # another process writes
+
+T = TypeVar("T")
+
+
+def connect(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
+    """Open the file, and make it where there's none (0600, its folder 0700). ``migrations``: one entry for each version of the tables.
+    Raises ConfigError where a newer program wrote it, OSError and sqlite3.Error."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's own would follow the umask
+    path.chmod(0o600)
+    base = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        base.execute("PRAGMA journal_mode=WAL")
+        base.execute("PRAGMA synchronous=NORMAL")
+        base.execute("PRAGMA secure_delete=ON")  # what somebody deletes isn't left in the file
+        _migrate(base, migrations)
+    except BaseException:
+        base.close()
+        raise
+    return base
+
+
+def in_transaction(base: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    """All that ``work`` writes, or nothing of it."""
+    base.execute("BEGIN IMMEDIATE")
+    try:
+        outcome = work(base)
+        base.execute("COMMIT")
+    except BaseException:
+        base.execute("ROLLBACK")
+        raise
+    return outcome
+
+
+def hint_of(error: Exception) -> str:
+    """What to do about a database that can't be used: only one that is damaged is in the way."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return "another program holds it: try again when that has ended"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return "check who owns it and its folder, and whether they may be written"
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return "check the disk, and the space on it"
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return "it is damaged: move it away to begin a new one"
+        case _ if isinstance(error, OSError):
+            return "check who owns it and its folder, and whether they may be written"
+        case _:
+            return "move it away to begin a new one"
+
+
+def _migrate(base: sqlite3.Connection, migrations: Sequence[str]) -> None:
+    """Bring the tables up to date, one process at a time."""
+
+    def migrate(base: sqlite3.Connection) -> None:
+        version = int(base.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(migrations):
+            raise ConfigError("it was written by a newer sinchphone", hint="update sinchphone, or move the file away")
+        for migration in migrations[version:]:
+            for statement in filter(str.strip, migration.split(";")):
+                base.execute(statement)
+        base.execute(f"PRAGMA user_version={len(migrations)}")
+
+    if int(base.execute("PRAGMA user_version").fetchone()[0]) != len(migrations):
+        in_transaction(base, migrate)
