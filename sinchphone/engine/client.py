@@ -198,7 +198,7 @@ class SinchClient:
         """Send an instant message; returns when the platform has it, ``receipts`` and ``settled`` of what it gives wait for more.
 
         One recipient or several: user ids, e-mail addresses or phone numbers of users, or the SDK's ``{"email": "ada@example.org"}``
-        (``engine.recipients``). Raises DestinationError for what is none, MessageError for what can't be sent (empty, longer than
+        (``engine.messages.recipients``). Raises DestinationError for what is none, MessageError for what can't be sent (empty, longer than
         24 KiB in UTF-8, to oneself), NotFoundError where one of them is unknown (nobody gets it then), ForbiddenError where the
         platform has no messages, NetworkError and PlatformError where it failed for everybody.
         """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.cli.addressing.contacts import Contact, Contacts, read_name
+from sinchphone.cli.addressing.contacts import AddressBook, AddressBookEntry, read_name
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.errors import DestinationError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
@@ -21,8 +21,8 @@ async def _short_call(call: Any) -> None:
 
 
 @pytest.fixture
-def contacts(tmp_path: Path) -> Contacts:
-    return Contacts(tmp_path / "contacts.db")
+def contacts(tmp_path: Path) -> AddressBook:
+    return AddressBook(tmp_path / "contacts.db")
 
 
 @pytest.mark.parametrize(
@@ -184,16 +184,16 @@ def test_a_message_to_a_contact_that_has_no_user_says_so(sinchphone: Any, platfo
 # The file
 
 
-def test_two_processes_that_add_at_once_lose_nobody(contacts: Contacts, tmp_path: Path) -> None:
-    others = Contacts(tmp_path / "contacts.db")
+def test_two_processes_that_add_at_once_lose_nobody(contacts: AddressBook, tmp_path: Path) -> None:
+    others = AddressBook(tmp_path / "contacts.db")
     for number in range(20):
-        (contacts if number % 2 else others).add(Contact(f"c{number}", Destination(Kind.USER, f"u{number}")))
+        (contacts if number % 2 else others).add(AddressBookEntry(f"c{number}", Destination(Kind.USER, f"u{number}")))
     assert len(contacts.list()) == 20
 
 
-def test_one_number_with_two_names_is_known_by_the_first(contacts: Contacts) -> None:
+def test_one_number_with_two_names_is_known_by_the_first(contacts: AddressBook) -> None:
     for name in ("work", "home", "mobile"):
-        contacts.add(Contact(name, Destination(Kind.PHONE, MUM)))
+        contacts.add(AddressBookEntry(name, Destination(Kind.PHONE, MUM)))
     assert contacts.names() == {MUM: "home"}
 
 

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Contact:
+class AddressBookEntry:
     """Somebody by a short name. ``destination`` is what ``call @name`` dials; ``user`` who they are on the platform, where that's known."""
 
     name: str
@@ -54,17 +54,17 @@ def read_name(text: str) -> str:
     return name
 
 
-class Contacts:
+class AddressBook:
     """Everybody one knows. Names differ by more than capitals."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def list(self) -> list[Contact]:
+    def list(self) -> list[AddressBookEntry]:
         """All, by name. Raises ConfigError."""
         return self._with_file(lambda base: [_contact(*row) for row in base.execute(f"{_ALL} ORDER BY key")], otherwise=[])
 
-    def find(self, text: str) -> Contact:
+    def find(self, text: str) -> AddressBookEntry:
         """The contact of that name. Raises DestinationError for what can't be one, NotFoundError and ConfigError."""
         name = read_name(text)
         row = self._with_file(lambda base: base.execute(f"{_ALL} WHERE key=?", (_key(name),)).fetchone(), otherwise=None)
@@ -81,7 +81,7 @@ class Contacts:
             return {}
         return {identity: contact.name for contact in reversed(found) for identity in contact.identities}
 
-    def add(self, contact: Contact, *, force: bool = False) -> None:
+    def add(self, contact: AddressBookEntry, *, force: bool = False) -> None:
         """Keep a contact; with ``force`` also in the place of one of that name. Raises DestinationError and ConfigError."""
         destination = contact.destination
         row = (_key(contact.name), contact.name, destination.kind.value, destination.identity, contact.user)
@@ -95,11 +95,11 @@ class Contacts:
 
         self._with_file(lambda base: in_transaction(base, add), make=True, otherwise=None)
 
-    def remove(self, text: str) -> Contact:
+    def remove(self, text: str) -> AddressBookEntry:
         """Forget a contact; who it was. Raises what ``find`` raises."""
         name = read_name(text)
 
-        def remove(base: sqlite3.Connection) -> Contact:
+        def remove(base: sqlite3.Connection) -> AddressBookEntry:
             row = base.execute(f"{_ALL} WHERE key=?", (_key(name),)).fetchone()
             if row is None:
                 raise self._unknown(name)
@@ -133,8 +133,8 @@ class Contacts:
 _ALL: Final = "SELECT name, kind, identity, user FROM contacts"
 
 
-def _contact(name: str, kind: str, identity: str, user: str | None) -> Contact:
-    return Contact(name, Destination(Kind(kind), identity), user)
+def _contact(name: str, kind: str, identity: str, user: str | None) -> AddressBookEntry:
+    return AddressBookEntry(name, Destination(Kind(kind), identity), user)
 
 
 def _key(name: str) -> str:
@@ -149,6 +149,6 @@ def resolve(text: str, options: Options) -> Destination:
     return read_destination(text)
 
 
-def contacts_of(options: Options) -> Contacts:
+def contacts_of(options: Options) -> AddressBook:
     """Those of this machine's user, whatever the platform."""
-    return Contacts(options.state_path / "contacts.db")
+    return AddressBook(options.state_path / "contacts.db")

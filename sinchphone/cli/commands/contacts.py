@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sinchphone.cli.addressing.contacts import Contact, contacts_of, read_name
+from sinchphone.cli.addressing.contacts import AddressBookEntry, contacts_of, read_name
 from sinchphone.cli.addressing.destination import Destination, Kind, read_destination, user_id
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags import JsonFlags, with_flags
@@ -59,7 +59,7 @@ def add(
     dialled = Destination(Kind.USER, user or "") if destination is None else read_destination(destination)
     if dialled.kind is Kind.USER and user is None:
         user = dialled.identity
-    contact = Contact(read_name(name), dialled, user)
+    contact = AddressBookEntry(read_name(name), dialled, user)
     session = _session(flags)
     return run(session, lambda session: _add(session, contact, force=flags.force))
 
@@ -83,7 +83,7 @@ def _session(flags: JsonFlags) -> Session:
     return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
 
 
-async def _add(session: Session, contact: Contact, *, force: bool) -> ExitCode:
+async def _add(session: Session, contact: AddressBookEntry, *, force: bool) -> ExitCode:
     contacts_of(session.options).add(contact, force=force)
     session.tell(_listed(contact))
     return ExitCode.OK
@@ -112,6 +112,6 @@ async def _remove(session: Session, names: list[str]) -> ExitCode:
     return ExitCode.OK
 
 
-def _listed(contact: Contact) -> ContactListed:
+def _listed(contact: AddressBookEntry) -> ContactListed:
     destination = contact.destination
     return ContactListed(name=contact.name, kind=destination.kind.value, identity=destination.identity, user_id=contact.user)
