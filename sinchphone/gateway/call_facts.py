@@ -7,11 +7,13 @@ from sinchphone.signaling.dialect import Domain
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a call ends early. ``status`` is SIP's number, ``reason`` a sentence: escape it before it's shown; ``domain`` who says so."""
+    """Why a call ends early. ``status`` is SIP's number, ``reason`` a sentence: escape it before it's shown; ``domain`` who says so;
+    ``retry_after_s`` when it may be tried again, where somebody said."""
 
     status: int
     reason: str
     domain: str = "exchange"  # or "sip", or "media": somebody was lost
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

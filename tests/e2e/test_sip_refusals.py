@@ -81,6 +81,22 @@ async def test_a_refusal_comes_back_with_its_status_and_reason(
     assert "x-ticket: 4711" in [line.lower() for line in pbx.seen[0]]
 
 
+@pytest.mark.parametrize(("status", "header"), [("486 Busy Here", "120"), ("603 Decline", "120"), ("503 Service Unavailable", None)])
+async def test_when_to_call_again_reaches_callers_of_either_kind(
+    sip_exchange: Any, steps: Any, refuser: Any, status: str, header: str | None
+) -> None:
+    pbx = await refuser(f"{status}\r\nRetry-After: 120")
+    exchange = await sip_exchange("desk", dialplan={"9": f"sip:{pbx.address}"})
+    alice = await exchange.terminal("alice")
+    call = await exchange.dial("desk", "9")
+    code, _, reason = status.partition(" ")
+    ended = await call.over()
+    assert (ended.status, ended.retry_after_s) == (int(code), int(header) if header else None)
+    if header:
+        told = (await steps.end_of(await alice.call_sip(pbx.address))).failure
+        assert (told.code, told.message) == (int(code), f"{reason}, to be tried again in 120 s")
+
+
 async def test_a_sip_side_that_isnt_there_is_trouble_of_the_network_and_not_its_refusal(lines: Any, steps: Any, free_port: int) -> None:
     alice = await lines.phone("alice")
     call = await alice.call_sip(f"alice@127.0.0.1:{free_port}")

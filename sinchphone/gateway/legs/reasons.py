@@ -101,7 +101,8 @@ def vanished(reason: str) -> Failure:
 
 def as_told(failure: Failure) -> CallFailure:
     """What an MXP client reads of it."""
-    return CallFailure(failure.status, failure.reason, failure.domain)
+    later = "" if failure.retry_after_s is None else f", to be tried again in {failure.retry_after_s} s"
+    return CallFailure(failure.status, failure.reason + later, failure.domain)
 
 
 def is_denial(failure: Failure) -> bool:

@@ -27,6 +27,7 @@ from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 MAX_REASON_CHARACTERS: Final = 120
 UNFIT: Final = (488, 606)  # what a peer says of a description that it can't use (RFC 3261 21.4.26, 21.6.4)
+UNAVAILABLE: Final = 503  # with Retry-After, who hears it asks us for nothing any more (RFC 3261 16.7, 21.5.4)
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
@@ -125,9 +126,10 @@ class _SipLeg:
                 return told.DigitPressed(digit, duration_ms)
             case sip.Refused(error=SinchphoneError() as error):
                 return Gone(self._given_up or failure_of_error(error))
-            case sip.Refused(status, reason, moved=moved):
+            case sip.Refused(status, reason, moved=moved, retry_after_s=retry_after_s):
                 self._is_unfit = status in UNFIT
-                return Gone(self._given_up or Failure(status, reason or f"SIP {status}", "sip"), () if self._given_up else moved)
+                refused = Failure(status, reason or f"SIP {status}", "sip", retry_after_s)
+                return Gone(self._given_up or refused, () if self._given_up else moved)
             case sip.SipEnded(reason, status):
                 return Gone(self._given_up or self._failure(status, reason))
 
@@ -181,7 +183,8 @@ class SipIncomingLeg(_SipLeg):
         if self._answered or failure is None:
             await _leave(call, failure)
         else:
-            await call.refuse(failure.status, _phrase(failure.reason))
+            retry_after_s = failure.retry_after_s if failure.status != UNAVAILABLE else None  # of the server that was called, not of us
+            await call.refuse(failure.status, _phrase(failure.reason), retry_after_s=retry_after_s)
 
 
 class Srtp(Enum):

@@ -146,9 +146,9 @@ class SipCall:
         """200 with our description."""
         self._order(v.SipAnswer(sdp))
 
-    async def refuse(self, status: int, reason: str = "") -> None:
-        """End an incoming call that isn't answered; what is no refusal is a 500."""
-        self._order(v.SipRefuse(status if 300 <= status < 700 else 500, reason))
+    async def refuse(self, status: int, reason: str = "", *, retry_after_s: int | None = None) -> None:
+        """End an incoming call that isn't answered; what is no refusal is a 500. ``retry_after_s``: when the caller may try again."""
+        self._order(v.SipRefuse(status if 300 <= status < 700 else 500, reason, retry_after_s))
 
     async def hang_up(self, reason: str | None = None, status: int | None = None) -> None:
         """CANCEL, BYE or a refusal, whichever fits. ``reason`` and ``status`` go into a Reason header (RFC 3326)."""

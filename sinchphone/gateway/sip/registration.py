@@ -15,6 +15,7 @@ from typing import Final
 from sinchphone.errors import NetworkError
 from sinchphone.gateway.sip.hop import Hop, Transport
 from sinchphone.gateway.sip.resolve import Resolver
+from sinchphone.gateway.sip.rests import MAX_REST_SECONDS
 from sinchphone.gateway.sip.wire import ResponseArrived, Wire
 from sinchphone.protocol.hosts import SIP_PORTS
 from sinchphone.protocol.sip.digest import MAX_TRIES, Answering, Credentials
@@ -57,6 +58,7 @@ class SipRegistration:
         self._call_id, self._tag = secrets.token_hex(16), secrets.token_hex(8)
         self._cseq = 0
         self._seconds = USUAL_SECONDS
+        self._told_seconds = 0.0  # to wait after the last refusal (Retry-After)
 
     async def run(self) -> None:
         """Register, and stay registered, for ever."""
@@ -68,7 +70,7 @@ class SipRegistration:
                 await asyncio.sleep(granted * RENEWED_AHEAD)
                 continue
             first, most = self._retry_seconds
-            await asyncio.sleep(min(most, first * 2**failures) * random.uniform(0.8, 1.2))
+            await asyncio.sleep(max(min(most, first * 2**failures) * random.uniform(0.8, 1.2), self._told_seconds))
             failures = min(failures + 1, 16)
 
     async def withdraw(self, seconds: float = 1.0) -> None:
@@ -83,6 +85,7 @@ class SipRegistration:
 
     async def _try(self) -> float | None:
         """Register once; for how many seconds that holds."""
+        self._told_seconds = 0.0
         try:
             answered = await self._exchange(self._seconds)
             if answered.response.status == 423:  # too short for the registrar: RFC 3261 10.2.8
@@ -93,7 +96,9 @@ class SipRegistration:
             return None
         response = answered.response
         if not response.is_success or answered.hop is None:
-            self._failed(f"it can't be reached: {answered.trouble}" if answered.trouble else f"{response.status} {response.reason}")
+            self._told_seconds = min(float(response.number("Retry-After") or 0), MAX_REST_SECONDS)
+            later = f"; it is to be asked again in {self._told_seconds:.0f} s" if self._told_seconds else ""
+            self._failed(f"it can't be reached: {answered.trouble}" if answered.trouble else f"{response.status} {response.reason}{later}")
             return None
         self.is_registered = True
         self._registered(answered.hop)

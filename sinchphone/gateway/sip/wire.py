@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.gateway.sip.hop import LONGEST_UDP_REQUEST_BYTES, Hop, TransportError
+from sinchphone.gateway.sip.rests import Rests
 from sinchphone.gateway.sip.transport import SipTransports, TransportOptions
 from sinchphone.protocol.hosts import SIP_PORTS
 from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
@@ -63,12 +64,15 @@ class Attempt:
         self.is_final = False
         self.is_cancelled = False
         self._trouble: TransportError | None = None  # why the last hop didn't get it
+        self._is_call = request.method == "INVITE" and not request.recipient.tag
 
     def go(self) -> None:
         """Send it to the next hop. Where none is left, that's a 503 (RFC 3261 8.1.3.1)."""
         while self._hops:
             hop = self._hops.pop(0)
             try:
+                if self._is_call:
+                    self._wire.rests.check(hop, time.monotonic())
                 self.key = self._wire.open(self, self._wire.dress(self._plain, hop, self._user), hop)
             except TransportError as error:
                 self._trouble = error
@@ -84,6 +88,8 @@ class Attempt:
 
     def responded(self, response: Response, hop: Hop) -> None:
         """A response came from the wire."""
+        if response.status == 503 and self._is_call and (seconds := response.number("Retry-After")):
+            self._wire.rests.ask(hop, seconds, time.monotonic())
         if response.status == 503 and self._hops and not self.is_cancelled:
             self.go()
             return
@@ -121,6 +127,7 @@ class Wire:
         self._attempts: dict[str, Attempt] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
+        self.rests = Rests()
         self.dropped = 0  # messages that couldn't be understood
 
     async def start(self) -> None:

@@ -40,7 +40,8 @@ def answer(session: SessionState, order: v.SipAnswer) -> None:
 
 def refuse(session: SessionState, order: v.SipRefuse) -> None:
     """A final response of 300 and more."""
-    _end(session, order.status, order.reason, v.SipEnded(order.reason or "refused", order.status))
+    headers = () if order.retry_after_s is None else (("Retry-After", str(order.retry_after_s)),)
+    _end(session, order.status, order.reason, v.SipEnded(order.reason or "refused", order.status), headers)
 
 
 def give_up(session: SessionState, order: v.SipHangUp) -> None:

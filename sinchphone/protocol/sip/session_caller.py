@@ -190,7 +190,7 @@ def _failure(session: SessionState, pending: Pending, response: Response) -> Non
         return
     session.enter(SipPhase.OVER)
     moved = tuple(session.moved) if response.status in MOVED else ()
-    session.tell(v.Refused(response.status, response.reason[:128], moved=moved))
+    session.tell(v.Refused(response.status, response.reason[:128], moved=moved, retry_after_s=response.number("Retry-After")))
 
 
 def _use_proxy(session: SessionState, response: Response) -> bool:

@@ -88,9 +88,9 @@ def change_response(session: SessionState, serial: int, pending: Pending, respon
         return
     if (again := session.ask_again(pending, response)) is not None:
         session.proposal.serial = again
-    elif (response.status == 491 or _asks_to_come_back(response)) and pending.tries < MAX_RETRIES:
+    elif (wait := _comes_back_in(session, response)) is not None and pending.tries < MAX_RETRIES:
         session.proposal.serial = None
-        session.retry_at = session.now + _glare_seconds(session)
+        session.retry_at = session.now + wait
         session.retries = pending.tries + 1
     else:
         session.proposal = None
@@ -132,9 +132,15 @@ def _changed(session: SessionState, pending: Pending, response: Response) -> Non
         session.effect(v.ReofferDone(sdp))
 
 
-def _asks_to_come_back(response: Response) -> bool:
-    """500 with Retry-After: the peer isn't ready yet, as when our ACK got lost (RFC 3261 14.2)."""
-    return response.status == 500 and response.first("Retry-After") is not None
+def _comes_back_in(session: SessionState, response: Response) -> float | None:
+    """How long to wait before our change is offered again; ``None`` where it's refused. 491: the peer has one too. 500 with Retry-After:
+    it isn't ready yet, as when our ACK got lost (RFC 3261 14.2)."""
+    if response.status == 491:
+        return _glare_seconds(session)
+    told = response.number("Retry-After") if response.status == 500 else None
+    if told is None or session.proposal is None or session.now + told >= session.proposal.until:
+        return None
+    return max(float(told), _glare_seconds(session))
 
 
 def _glare_seconds(session: SessionState) -> float:

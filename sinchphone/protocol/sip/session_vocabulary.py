@@ -54,13 +54,14 @@ class Refused:
     """No call came of it: the final status, 408 where nobody answered in time, 503 where nobody could be reached.
 
     ``error``: what stopped it here; ``None`` where the other side said so. ``moved``: whom it names instead, as far as that wasn't
-    followed: for somebody who knows by whose rights (300, 301, 302).
+    followed: for somebody who knows by whose rights (300, 301, 302). ``retry_after_s``: when to ask again, as far as that is told.
     """
 
     status: int
     reason: str
     error: SinchphoneError | None = field(default=None, compare=False)
     moved: tuple[SipAddress, ...] = field(default=(), compare=False)
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +119,11 @@ class SipAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SipRefuse:
-    """A final response of 300 and more."""
+    """A final response of 300 and more. ``retry_after_s``: when to ask again (RFC 3261 20.33)."""
 
     status: int
     reason: str = ""
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
