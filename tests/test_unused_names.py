@@ -13,7 +13,7 @@ PACKAGE: Final = Path(__file__).parent.parent / "sinchphone"
 REGISTERED: Final = {"callback", "command", "middleware", "setter"}  # decorators that hand a function to a framework
 #: what Python programs are offered, on the classes that ``sinchphone`` exports, beside what the command line uses
 OFFERED: Final[frozenset[str]] = frozenset()
-#: what libraries call by name: asyncio's protocols, logging's handlers, aioice's connections
+#: what libraries call by name: asyncio's protocols, logging's handlers, aioice's connections, Typer's groups
 HOOKS: Final[frozenset[str]] = frozenset(
     {
         "connection_lost",
@@ -25,6 +25,7 @@ HOOKS: Final[frozenset[str]] = frozenset(
         "pause_writing",
         "resume_writing",
         "emit",
+        "format_commands",
         "protocol_lost",
     }
 )

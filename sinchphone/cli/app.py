@@ -1,43 +1,73 @@
 """The Typer application: root options, the commands, and an answer to a destination where a command should stand."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-import typer.core
 
-from sinchphone.cli.addressing.destination import Kind, read_destination
-from sinchphone.cli.commands import call, configuration, contacts, devices, exchange, listen, message, token
-from sinchphone.cli.commands import help as help_pages
-from sinchphone.cli.commands.history import show as history
 from sinchphone.cli.exits import ExitCode, help_text
-from sinchphone.cli.terminal.flags import option_of_key
+from sinchphone.cli.terminal.command_group import CommandGroup, Planned
 from sinchphone.errors import DestinationError
 
-_COMMANDS = {Kind.USER: "call", Kind.PHONE: "call", Kind.SIP: "call-sip", Kind.CONFERENCE: "conference"}
+_CALL: Final = "sinchphone.cli.commands.call"
+COMMANDS: Final = {
+    "call": Planned(_CALL, "Call a user, a number, a contact, an address or a room; redial."),
+    "call-user": Planned(_CALL, "Call another user."),
+    "call-phone": Planned(_CALL, "Call a phone number."),
+    "call-sip": Planned(_CALL, "Call a SIP address: alice@pbx.example."),
+    "conference": Planned(_CALL, "Join a conference room."),
+    "send-message": Planned("sinchphone.cli.commands.message", "Write to users, and by SMS to numbers."),
+    "listen": Planned("sinchphone.cli.commands.listen", "Wait for calls and messages."),
+    "history": Planned("sinchphone.cli.commands.history.show", "Past calls and messages; delete, export."),
+    "contacts": Planned("sinchphone.cli.commands.contacts", "People and rooms by short names: call @mum."),
+    "exchange": Planned("sinchphone.cli.commands.exchange", "Run the exchange for several terminals or for tests."),
+    "devices": Planned("sinchphone.cli.commands.devices", "List the sound devices."),
+    "token": Planned("sinchphone.cli.commands.token", "Print a registration token for another client."),
+    "config": Planned("sinchphone.cli.commands.configuration", "Where configuration is and what is in force."),
+    "help": Planned("sinchphone.cli.commands.help", "Pages about everything that is no option."),
+}
 
 
-class _Commands(typer.core.TyperGroup):
+class _Commands(CommandGroup):
     """Knows that ``sinchphone +1415…`` was meant as ``sinchphone call +1415…``."""
 
+    planned = COMMANDS
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and self.get_command(ctx, args[0]) is None and (meant := _meant(args[0])):
+        if args and args[0] not in self.planned and (meant := _meant(args[0])):
             raise DestinationError(f"{args[0]} is no command", hint=f"to call it: sinchphone {meant}")
         return super().resolve_command(ctx, args)
 
 
 def _meant(word: str) -> str | None:
-    """The command that calls ``word``, where that is plainly a number, an address, a room or a built-in user."""
+    """The command that calls ``word``, where that is plainly a contact, a number, an address, a room or a built-in user."""
     if word.startswith("@"):
         return f"call {word}"
     if not (word.startswith("+") or "@" in word or ":" in word or word == "echo"):
         return None
+    from sinchphone.cli.addressing.destination import Kind, read_destination
+
     try:
         destination = read_destination(word)
     except DestinationError:
         return "call +NUMBER" if word.startswith("+") else None
-    identity = word if destination.kind is Kind.USER else destination.identity
-    return f"{_COMMANDS[destination.kind]} {identity}"
+    match destination.kind:
+        case Kind.USER:
+            return f"call {word}"
+        case Kind.PHONE:
+            return f"call {destination.identity}"
+        case Kind.SIP:
+            return f"call-sip {destination.identity}"
+        case Kind.CONFERENCE:
+            return f"conference {destination.identity}"
+
+
+def _check_color(value: str | None) -> str | None:
+    if value:
+        from sinchphone.cli.terminal.flags import check_key
+
+        check_key("color", value)
+    return value
 
 
 app = typer.Typer(
@@ -63,7 +93,7 @@ def root(
     context: typer.Context,
     profile: Annotated[str | None, typer.Option(metavar="NAME", help="Take the keys of [profiles.NAME].")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file.")] = None,
-    color: Annotated[str | None, option_of_key("color", "WHEN")] = None,
+    color: Annotated[str | None, typer.Option(metavar="WHEN", callback=_check_color, help="Colours: auto, always or never.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
@@ -76,7 +106,3 @@ def root(
     context.obj = {"profile": profile, "config": config, "color": color, "debug": debug}
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
-
-
-for noun in (call, message, listen, history, contacts, exchange, devices, token, configuration, help_pages):
-    noun.add_to(app)

@@ -4,8 +4,12 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sinchphone.cli import signals
+
+if TYPE_CHECKING:
+    from sinchphone.cli.exits import ExitCode
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of standard output, at the end of a redirection
 _COMPLETION = ("--show-completion", "--install-completion")
@@ -19,9 +23,7 @@ def command_line(arguments: Sequence[str]) -> int:
 
     from sinchphone.cli.app import app
     from sinchphone.cli.exits import ExitCode, code_of_error
-    from sinchphone.cli.terminal.run import refuse
     from sinchphone.cli.terminal.streams import hush, unwritable
-    from sinchphone.config import wants_json
     from sinchphone.errors import SinchphoneError
 
     if len(arguments) > 1 and arguments[0] in _COMPLETION and not arguments[1].startswith("-"):
@@ -31,16 +33,16 @@ def command_line(arguments: Sequence[str]) -> int:
         code = typer.main.get_command(app).main(list(arguments), prog_name="sinchphone", standalone_mode=False)
         return int(code or 0)
     except SinchphoneError as error:
-        return refuse(error, code_of_error(error), json=wants_json(arguments))
+        return _refuse(error, code_of_error(error), arguments)
     except typer.TyperException as error:
         usage = SinchphoneError(_sentence(error.format_message()), hint="see: sinchphone --help, or --help after a command")
-        return refuse(usage, ExitCode.USAGE, json=wants_json(arguments))
+        return _refuse(usage, ExitCode.USAGE, arguments)
     except (KeyboardInterrupt, typer.Abort):
-        return refuse(KeyboardInterrupt(), ExitCode.INTERRUPTED, json=wants_json(arguments))
+        return _refuse(KeyboardInterrupt(), ExitCode.INTERRUPTED, arguments)
     except signals.Signalled as signal:
         signals.forget()
         code = ExitCode.INTERRUPTED if signal.number == signals.INTERRUPT else ExitCode.TERMINATED
-        return refuse(signal, code, json=wants_json(arguments))
+        return _refuse(signal, code, arguments)
     except SystemExit as end:
         if not isinstance(end.__context__, BrokenPipeError):
             raise
@@ -48,12 +50,19 @@ def command_line(arguments: Sequence[str]) -> int:
         return ExitCode.OK
     except Exception as error:  # noqa: BLE001 - a bug before or after a command's own work
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
-            return refuse(unwritable(error), ExitCode.USAGE, json=wants_json(arguments))
+            return _refuse(unwritable(error), ExitCode.USAGE, arguments)
         if "--debug" in arguments:
             import traceback
 
             traceback.print_exception(error)
-        return refuse(error, ExitCode.BUG, json=wants_json(arguments))
+        return _refuse(error, ExitCode.BUG, arguments)
+
+
+def _refuse(error: BaseException, code: "ExitCode", arguments: Sequence[str]) -> int:
+    from sinchphone.cli.terminal.run import refuse
+    from sinchphone.config import wants_json
+
+    return refuse(error, code, json=wants_json(arguments))
 
 
 def _sentence(message: str) -> str:

@@ -31,13 +31,16 @@ _SIP_HEADER = re.compile(r"[Xx]-[A-Za-z0-9-]{1,64}")
 MAX_HEADER_BYTES = 1024  # the platform's limit of a call's headers together
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("call")(with_flags(call))
-    app.command("call-user")(with_flags(call_user))
-    app.command("call-phone")(with_flags(call_phone))
-    app.command("call-sip")(with_flags(call_sip))
-    app.command("conference")(with_flags(conference))
+def add_to(app: typer.Typer, name: str) -> None:
+    """Add the command of that name."""
+    commands: dict[str, Callable[..., ExitCode]] = {
+        "call": call,
+        "call-user": call_user,
+        "call-phone": call_phone,
+        "call-sip": call_sip,
+        "conference": conference,
+    }
+    app.command(name)(with_flags(commands[name]))
 
 
 def call(

@@ -16,7 +16,7 @@ from sinchphone.options import example
 FILE_MODE = 0o600
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, name: str) -> None:
     """Add the commands."""
     config = typer.Typer(
         invoke_without_command=True, rich_markup_mode=None, add_completion=False, help="Where configuration is and what is in force."
@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
     config.command("show")(with_flags(show))
     config.command("init")(with_flags(init))
     config.command("schema")(schema)
-    app.add_typer(config, name="config")
+    app.add_typer(config, name=name)
 
 
 def _overview(context: typer.Context) -> None:

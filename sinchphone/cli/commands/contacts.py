@@ -22,7 +22,7 @@ class ContactFlags(JsonFlags):
     force: Annotated[bool, typer.Option("--force", help="Replace a contact of that name.")] = False
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, name: str) -> None:
     """Add the commands."""
     group = typer.Typer(
         invoke_without_command=True, rich_markup_mode=None, add_completion=False, help="People and rooms by short names: call @mum."
@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("list")(with_flags(list_all))
     group.command("show")(with_flags(show))
     group.command("remove")(with_flags(remove))
-    app.add_typer(group, name="contacts")
+    app.add_typer(group, name=name)
 
 
 def _overview(context: typer.Context) -> None:

@@ -13,9 +13,9 @@ from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import DeviceError
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, name: str) -> None:
     """Add the command."""
-    app.command("devices")(with_flags(devices))
+    app.command(name)(with_flags(devices))
 
 
 def devices(context: typer.Context, flags: JsonFlags) -> ExitCode:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from sinchphone.exchange.tls import Issued
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, name: str) -> None:
     """Add the command."""
-    app.command("exchange")(with_flags(exchange))
+    app.command(name)(with_flags(exchange))
 
 
 def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:

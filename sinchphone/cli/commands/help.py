@@ -35,9 +35,9 @@ class Page:
         return self.text.split("\n\n")[1].replace("`", "").rstrip(".")
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, name: str) -> None:
     """Add the command."""
-    app.command("help")(show)
+    app.command(name)(show)
 
 
 def topics() -> list[str]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sinchphone.media.sound import SoundOptions
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, name: str) -> None:
     """Add the command."""
 
     class Command(typer.core.TyperCommand):
@@ -41,7 +41,7 @@ def add_to(app: typer.Typer) -> None:
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             return super().parse_args(ctx, with_delays(args))
 
-    app.command("listen", cls=Command)(with_flags(listen))
+    app.command(name, cls=Command)(with_flags(listen))
 
 
 def with_delays(arguments: list[str]) -> list[str]:

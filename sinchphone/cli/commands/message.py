@@ -29,9 +29,9 @@ DEFAULT_TIMEOUT_S = 15.0
 MAX_STDIN_BYTES = 1_000_000  # far more than any message: what is longer is refused with its own sentence
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, name: str) -> None:
     """Add the command."""
-    app.command("send-message")(with_flags(send_message))
+    app.command(name)(with_flags(send_message))
 
 
 def send_message(

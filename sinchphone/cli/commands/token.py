@@ -10,9 +10,9 @@ from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, name: str) -> None:
     """Add the command."""
-    app.command("token")(with_flags(token))
+    app.command(name)(with_flags(token))
 
 
 def token(context: typer.Context, flags: UserFlags) -> ExitCode:

@@ -18,16 +18,21 @@ from sinchphone.schema import parse_duration
 Returned = TypeVar("Returned")
 
 
+def check_key(name: str, value: Any) -> Any:
+    """The value, where it fits the key ``name`` of the configuration; an empty one is as if it were not given. Raises BadParameter."""
+    if value:
+        try:
+            KEYS[name].read(value)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    return value
+
+
 def _as(name: str) -> Callable[[Any], Any]:
-    """A check that a value fits the key ``name`` of the configuration."""
+    """That check for an option."""
 
     def check(value: Any) -> Any:
-        if value:  # an empty one is as if it were not given
-            try:
-                KEYS[name].read(value)
-            except ValueError as error:
-                raise typer.BadParameter(str(error)) from error
-        return value
+        return check_key(name, value)
 
     return check
 

@@ -24,7 +24,7 @@ class HistoryFlags(ChoiceFlags):
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="The last N only.")] = 100
 
 
-def add_to(app: typer.Typer) -> None:
+def add_to(app: typer.Typer, name: str) -> None:
     """Add the command, with those below it."""
     from sinchphone.cli.commands.history.delete import delete
     from sinchphone.cli.commands.history.export import export
@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
     group.callback()(with_flags(history))
     group.command("delete")(with_flags(delete))
     group.command("export")(with_flags(export))
-    app.add_typer(group, name="history")
+    app.add_typer(group, name=name)
 
 
 def history(context: typer.Context, flags: HistoryFlags) -> ExitCode:
