@@ -78,6 +78,9 @@ class _CrossingPort(Generic[Inner]):
     async def answer(self, offer: Description, *, prefer: str | None = None) -> Description:
         return await self._run(lambda port: port.answer(offer, prefer=prefer))
 
+    async def check(self, offer: Description) -> None:
+        await self._run(lambda port: port.check(offer))
+
     async def add_candidate(self, candidate: Candidate | None) -> None:
         await self._run(lambda port: port.add_candidate(candidate))
 

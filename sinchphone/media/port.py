@@ -190,6 +190,9 @@ class PassingPort(MediaPort, Protocol):
     async def answer(self, offer: Description, *, prefer: str | None = None) -> Description:
         """As ``MediaPort.answer``. Of the codecs that both know the first of the offer is taken, or ``prefer`` if it's among them."""
 
+    async def check(self, offer: Description) -> None:
+        """See whether the peer's first offer could be answered; nothing changes. Raises MediaError where nothing fits."""
+
     @property
     def codec(self) -> CodecFormat | None:
         """What was agreed on; ``None`` before that."""

@@ -132,8 +132,8 @@ class Negotiation:
         direction = _both(local.direction, sdp.mirrored(remote.direction))
         keys = (ours,) if ours else ()
         section = _section(local, taken, keys, remote.profile, direction, mux=remote.rtcp_mux and local.rtcp_mux)
-        if sdp.is_token(mid := remote.first("mid") or ""):
-            section = replace(section, attributes=(("mid", mid), *section.attributes))
+        if remote.mid is not None:
+            section = replace(section, attributes=(("mid", remote.mid), *section.attributes))
         written = [sdp.refused(one) for one in session.sections]
         written[index] = section
         self._layout, self._index = session.sections, index
@@ -216,7 +216,7 @@ class Negotiation:
 def _section(
     local: LocalCapabilities, formats: tuple[Format, ...], keys: tuple[Crypto, ...], profile: str, direction: str, *, mux: bool
 ) -> Section:
-    attributes = [("rtpmap", f"{one.payload_type} {one.name}/{one.clock_rate}{_channels(one)}") for one in formats]
+    attributes = [("rtpmap", f"{one.payload_type} {one.encoding}") for one in formats]
     attributes += [("fmtp", f"{one.payload_type} {one.parameters}") for one in formats if one.parameters]
     attributes += [("crypto", str(key)) for key in keys]
     attributes += [("rtcp-mux", "")] if mux else []
@@ -243,7 +243,3 @@ def _both(ours: str, peer_allows: str) -> str:
     sends = all(one in (SENDRECV, SENDONLY) for one in (ours, peer_allows))
     receives = all(one in (SENDRECV, RECVONLY) for one in (ours, peer_allows))
     return {(True, True): SENDRECV, (True, False): SENDONLY, (False, True): RECVONLY, (False, False): INACTIVE}[sends, receives]
-
-
-def _channels(one: Format) -> str:
-    return f"/{one.channels}" if one.channels > 1 else ""

@@ -63,6 +63,11 @@ class Format:
     channels: int = 1
     parameters: str = ""  # of a=fmtp
 
+    @property
+    def encoding(self) -> str:
+        """What ``a=rtpmap`` says of it."""
+        return f"{self.name}/{self.clock_rate}{f'/{self.channels}' if self.channels > 1 else ''}"
+
     def is_same_as(self, other: "Format") -> bool:
         """Whether both stand for the same encoding, whatever their numbers (RFC 3264 6.1)."""
         return (self.name.lower(), self.clock_rate, self.channels) == (other.name.lower(), other.clock_rate, other.channels)
@@ -122,6 +127,17 @@ class Section:
         return _NOT_LISTENING[self.said_direction] if is_unspecified(self.address) else self.said_direction
 
     @property
+    def is_bundle_only(self) -> bool:
+        """Whether its port 0 refuses nothing: it's sent over another section's transport, or not at all (RFC 8843 6)."""
+        return self.port == 0 and self.first("bundle-only") is not None
+
+    @property
+    def mid(self) -> str | None:
+        """Its name among the sections (RFC 5888), where that may be repeated in a line of ours."""
+        found = self.first("mid")
+        return found if found is not None and _is_token(found) else None
+
+    @property
     def formats(self) -> tuple[Format, ...]:
         """What its sender takes, most wanted first; numbers without meaning are left out."""
         mapped = dict(_mappings(self.all("rtpmap")))
@@ -169,6 +185,14 @@ class SessionDescription:
     def all(self, name: str) -> list[str]:
         """The values of every attribute of that name at session level."""
         return values_of(self.attributes, name)
+
+    def bundle_of(self, section: Section) -> tuple[int, ...]:
+        """The sections of the BUNDLE group that it's in, in the group's order (RFC 8843 7.2); empty where it's in none."""
+        for group in (value.split() for value in self.all("group")):
+            if group[:1] == ["BUNDLE"] and section.mid in group[1:]:
+                places = {one.mid: index for index, one in enumerate(self.sections)}
+                return tuple(places[mid] for mid in dict.fromkeys(group[1:]) if mid in places)
+        return ()
 
 
 _MIRRORED: Final = {SENDONLY: RECVONLY, RECVONLY: SENDONLY}
@@ -269,7 +293,7 @@ def refused(section: Section) -> Section:
     return Section(section.kind, 0, section.profile, section.payloads[:_MAX_REFUSED_FORMATS] or ("0",))
 
 
-def is_token(text: str) -> bool:
+def _is_token(text: str) -> bool:
     """Whether a peer's word may be repeated in a line of ours."""
     return _TOKEN.fullmatch(text) is not None
 

@@ -177,7 +177,7 @@ def test_what_we_write_is_what_we_read_and_what_the_library_reads() -> None:
     ("cut", "put"),
     [
         ("m=audio 9", "m=audio 0"),
-        ("m=audio 9 UDP/TLS/RTP/SAVPF", "m=audio 9 RTP/AVP"),
+        ("m=audio 9 UDP/TLS/RTP/SAVPF", "m=audio 9 UDP/TLS/UDPTL"),
         ("m=audio 9", "m=audio x"),
         ("opus/48000", "speex/16000"),
         ("ice-pwd:AAAAAAAAAAAAAAAAAAAAAAAA", "ice-pwd:short"),

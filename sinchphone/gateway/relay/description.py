@@ -78,9 +78,14 @@ def with_direction(sdp: str, way: str) -> str:
 
 
 def with_candidates(sdp: str, candidates: Iterable[str], *, complete: bool = True) -> str:
-    """The description with candidates (RFC 8839 5.1) added to its sound, and their end where they are ``complete``."""
-    added = [("a", each) for each in candidates] + [("a", "end-of-candidates")] * complete
-    return _with_sound(sdp, lambda section: [*section, *added])
+    """The description with candidates (RFC 8839 5.1) added to the section that has the ICE of its sound, and their end where they are
+    ``complete``."""
+    blocks = _read(sdp)
+    number = _sound(blocks)
+    with_ice = [place for place, block in enumerate(blocks[1:], 1) if any(name == "ice-ufrag" for name, _ in attributes_of(block))]
+    place = number if number in with_ice or not with_ice else with_ice[0]
+    blocks[place] += [("a", each) for each in candidates] + [("a", "end-of-candidates")] * complete
+    return write_blocks(blocks)
 
 
 def anonymous(sdp: str) -> str:
@@ -140,7 +145,7 @@ def _sound(blocks: list[Block]) -> int:
     """Which block is the section of sound. Raises MediaError where there is none."""
     for number, block in enumerate(blocks[1:], start=1):
         words = block[0][1].split()
-        if words[:1] == ["audio"] and len(words) > 3 and words[1] != "0":
+        if words[:1] == ["audio"] and len(words) > 3 and (words[1] != "0" or ("bundle-only", "") in attributes_of(block)):
             return number
     raise MediaError("the session description has no sound")
 

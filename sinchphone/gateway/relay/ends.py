@@ -75,6 +75,10 @@ class End:
         await self.port.accept(Description("answer", answer))
         self.accepted, self._takes_events = answer, takes_events(answer)
 
+    async def check(self, offer: str) -> None:
+        """Raises MediaError where the peer's offer can't be answered."""
+        await self.port.check(Description("offer", offer))
+
     async def answer(self, offer: str, prefer: str | None) -> str:
         """Our answer to the peer's offer."""
         given = await self.port.answer(Description("offer", offer), prefer=prefer)

@@ -104,7 +104,7 @@ class LocalRelay:
     # the calls of the signaling
 
     async def offer(self, offer: str, towards: MediaTransport, *, signalled_from: str | None = None) -> str:
-        """Take the caller's offer, give the one for the called side."""
+        """Take the caller's offer, give the one for the called side. Raises MediaError where ours to the caller couldn't be given."""
         self._check_open()
         if self._caller is not None:
             raise LocalProtocolError("a relay takes one first offer")
@@ -114,6 +114,7 @@ class LocalRelay:
         self._offered = offer
         self._transports[Side.CALLED], self._signalled_from[Side.CALLED] = towards, signalled_from
         self._caller = self._end(Side.CALLER, CODECS)
+        await self._caller.check(offer)
         self._first = self._end(Side.CALLED, tuple(dict.fromkeys((*known, *CODECS))))
         return await self._first.offer()
 

@@ -120,6 +120,18 @@ class RtpPort:
             self._answered = ""
             return Description("answer", text)
 
+    async def check(self, offer: Description) -> None:
+        """See whether the peer's first offer could be answered; nothing changes. Raises MediaError where nothing fits."""
+        async with self._changing:
+            local = await self._local(SENDRECV)
+            before = copy.copy(self._negotiation)
+            try:
+                with self._attempt("offer"):
+                    _, agreed = self._negotiation.answer(offer.sdp, local)
+                    await _resolve(agreed.remote, self._options.host, self._options.signalled_from)
+            finally:
+                self._negotiation = before
+
     async def reanswer(self, offer: Description, *, direction: str = SENDRECV, prefer: str | None = None) -> Description:
         """Take a later offer of the peer (hold, resume, another address), give our answer. As ``answer``."""
         return await self.answer(offer, direction=direction, prefer=prefer)

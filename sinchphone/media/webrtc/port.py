@@ -42,6 +42,7 @@ from sinchphone.media.webrtc.path_watch import PathWatch
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, answering_setup, read_description, write_answer, write_offer
 from sinchphone.media.webrtc.secure import DtlsIdentity, PathListener, SecurePath
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.rtp.packet import is_rtcp
 from sinchphone.tasks import start_task
 
 _CANCEL_SECONDS: Final = 0.05
@@ -76,13 +77,14 @@ class WebRtcPort:
         local = self._identity.local
         told = PathListener(self._packet_received, self._consent_received, self._peer_closed, self._path_broke, self._relay_missed)
         self._path = SecurePath(options, self._identity, told, lambda candidate: self._candidate_found(candidate, local))
-        self._stream = Stream(local.ssrc, local.cname, self._path.send, self._events.put, self._leg)
+        self._stream = Stream(local.ssrc, local.cname, self._transmit, self._events.put, self._leg)
         self._stage = _Stage.NEW
-        self._line: tuple[str | None, int] = ("0", 0)  # mid and index of the audio section
+        self._line: tuple[str | None, int] = ("0", 0)  # mid and index of the section that candidates are for
         self._live: asyncio.Task[None] | None = None
         self._closing: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()  # the peer closed its side
         self._life = PathLife(waking_time(), options.lost_after_s)
+        self._rtcp_mux = False  # it takes RTCP where it takes RTP
         self._receives = False  # the peer wants to hear us
         self._expired = False  # it doesn't answer
         self._sends = False
@@ -140,10 +142,14 @@ class WebRtcPort:
             return Description("answer", answer)
         remote = read_description(offer.sdp, self._options.codecs, prefer)
         self._move(_Stage.NEW, _Stage.JOINED)
-        self._line = (remote.mid, remote.index)
+        self._line = remote.line
         await self._path.ice.gather_candidates()
         await self._join(remote, RestartTerms(offerer=False, active=answering_setup(remote) == "active", mid=remote.mid))
         return Description("answer", write_answer(self._identity.local, remote))
+
+    async def check(self, offer: Description) -> None:
+        """See whether the peer's first offer could be answered; nothing changes. Raises MediaError where nothing fits."""
+        read_description(offer.sdp, self._options.codecs)
 
     async def restart(self) -> Description:
         """An offer that restarts ICE, host candidates in it; the others follow as events. The sound goes on over the path in use, for
@@ -224,12 +230,12 @@ class WebRtcPort:
         self._check_open()
         assert self._terms is not None, "there were descriptions before"
         self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if self._terms.offerer else ()))
-        self._receives = remote.receives
+        self._receives, self._rtcp_mux = remote.receives, remote.rtcp_mux
         self._settle_sending(anew=True)
         self._stream.expect(wanted=remote.sends and remote.receives)
 
     async def _join(self, remote: RemoteAudio, terms: RestartTerms) -> None:
-        self._terms = terms
+        self._terms, self._rtcp_mux = terms, remote.rtcp_mux
         for text in remote.candidates:
             await self._path.ice.add(text)
         if remote.complete:
@@ -334,7 +340,7 @@ class WebRtcPort:
         while True:
             await asyncio.sleep(self._stream.next_report_s())
             if not self._expired:
-                self._path.send(self._stream.report())
+                self._transmit(self._stream.report())
 
     def _candidate_found(self, candidate: seam.Candidate | None, local: LocalDescription) -> None:
         """Told with the credentials that it belongs to, as libwebrtc does: those of a restart may overtake its description."""
@@ -342,6 +348,10 @@ class WebRtcPort:
             self._events.put(CandidateFound(None))
         else:
             self._events.put(CandidateFound(Candidate(f"candidate:{candidate.to_sdp()} ufrag {local.ufrag}", *self._line)))
+
+    def _transmit(self, packet: bytes) -> bool:
+        """Send a packet; RTCP only where it may share the way of RTP (RFC 5761 5.1.1), since there is no other."""
+        return (self._rtcp_mux or not is_rtcp(packet)) and self._path.send(packet)
 
     def _packet_received(self, data: bytes, control: bool) -> None:
         self._life.heard(waking_time())
@@ -370,7 +380,7 @@ class WebRtcPort:
             self._live.cancel()  # again and again: aiortc's handshake waits by asyncio.wait_for, which may lose one (bpo-37658)
             await asyncio.wait([self._live], timeout=_CANCEL_SECONDS)
         self._stream.shut()
-        self._path.send(self._stream.bye())
+        self._transmit(self._stream.bye())
         if self._ice_restarts is not None:
             await self._ice_restarts.close()
         await self._path.close()

@@ -1,7 +1,8 @@
 """The session descriptions of a leg with one stream of sound: reads any offer or answer liberally, writes ours (RFC 8829, RFC 9429).
 
 What peers get wrong or do differently is settled here, so that nobody else has to know: lines without ``a=mid``, video
-and data sections that are refused, ICE and DTLS attributes at session level, any of the SAVP profiles.
+and data sections that are refused, ICE and DTLS attributes at session level or in the section that carries the sound of a bundle,
+and any of the profiles that RFC 8829 5.1.2 names: whether it's DTLS-SRTP is said by the fingerprint.
 """
 
 import re
@@ -16,7 +17,6 @@ from sinchphone.protocol.sdp import (
     SENDRECV,
     Section,
     SessionDescription,
-    is_token,
     mirrored,
     read_session,
     refused,
@@ -24,8 +24,18 @@ from sinchphone.protocol.sdp import (
 )
 
 MAX_CANDIDATES: Final = 64  # a phone with Wi-Fi, mobile data and a VPN trickles about 20
-_PROFILES: Final = ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
+_PROFILES: Final = (  # RFC 8829 5.1.2
+    "UDP/TLS/RTP/SAVPF",
+    "UDP/TLS/RTP/SAVP",
+    "RTP/SAVPF",
+    "RTP/SAVP",
+    "RTP/AVPF",
+    "RTP/AVP",
+    "TCP/DTLS/RTP/SAVPF",
+    "TCP/DTLS/RTP/SAVP",
+)
 _SETUPS: Final = ("actpass", "active", "passive")
+_LINE: Final = re.compile(r"[ -~]{1,256}")
 _STREAMS: Final = ("msid-semantic", " WMS *")  # as libwebrtc writes it
 _NO_PORT: Final = 9
 _ICE_CHARACTERS: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
@@ -45,8 +55,10 @@ class RemoteAudio:
     """What a peer's description says about its sound."""
 
     index: int  # of the section
+    carrier: int  # index of the section with the transport: the same, but where the sound is bundled with it (RFC 8843)
     mid: str | None
     bundled: bool  # the section is in a BUNDLE group
+    rtcp_mux: bool  # RTCP may come to the RTP port (RFC 5761): ours has no other
     ufrag: str
     password: str
     lite: bool
@@ -58,6 +70,11 @@ class RemoteAudio:
     candidates: tuple[str, ...]
     complete: bool  # no candidates will be trickled
     sections: tuple[Section, ...]
+
+    @property
+    def line(self) -> tuple[str | None, int]:
+        """Mid and index of the section that candidates are for."""
+        return self.sections[self.carrier].mid, self.carrier
 
     @property
     def sends(self) -> bool:
@@ -92,17 +109,16 @@ def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | 
         session = read_session(sdp)
     except RemoteProtocolError as error:
         raise MediaError(f"the peer's session description can't be used: {error}") from error
-    for index, section in enumerate(session.sections):
-        if section.kind == "audio" and section.port and section.profile in _PROFILES:
-            feedback = section.all("rtcp-fb") if section.profile.endswith("F") else []
-            formats = read_formats(section.payloads, section.all("rtpmap"), section.all("fmtp"), feedback)
-            return _read_audio(index, section, session, formats, choose(formats, codecs, prefer))
-    raise MediaError("the peer's session description has no sound over DTLS-SRTP")
+    index, carrier = _choose(session)
+    section, transport = session.sections[index], session.sections[carrier]
+    has_feedback = section.profile.endswith("F") and _has_rtcp_mux(section, transport)
+    formats = read_formats(section.payloads, section.all("rtpmap"), section.all("fmtp"), section.all("rtcp-fb") if has_feedback else [])
+    return _read_audio(index, carrier, session, formats, choose(formats, codecs, prefer))
 
 
 def write_offer(local: LocalDescription, codecs: Sequence[str] = ("opus",)) -> str:
     """Our offer: one audio section, no candidates (they are trickled, RFC 8840)."""
-    section = _audio(local, _PROFILES[0], offered_formats(codecs), "actpass", SENDRECV, "0")
+    section = _audio(_Transport(local, "actpass"), _PROFILES[0], offered_formats(codecs), SENDRECV, "0")
     return _write(local, [("group", "BUNDLE 0"), _STREAMS], [section])
 
 
@@ -123,11 +139,17 @@ def _write_alike(
     local: LocalDescription, remote: RemoteAudio, mid: str | None, setup: str, direction: str, candidates: Sequence[str]
 ) -> str:
     head = [] if mid is None else [_STREAMS]
-    if remote.bundled:  # a group that wasn't offered must not be answered (RFC 8843 7.3); libwebrtc refuses it
-        head.insert(0, ("group", f"BUNDLE {mid}"))
+    transport = _Transport(local, setup, candidates, rtcp_mux=remote.rtcp_mux)
     sections = [_refused(section) for section in remote.sections]
-    profile, formats = remote.sections[remote.index].profile, answered_formats(remote.sound, remote.formats)
-    sections[remote.index] = _audio(local, profile, formats, setup, direction, mid, candidates)
+    audio, carrier = remote.sections[remote.index], remote.sections[remote.carrier]
+    bundle = [mid]
+    if remote.carrier != remote.index:  # who takes a section of a bundle takes the one that carries it, too (RFC 8843 7.3.2)
+        sections[remote.carrier] = _carrying(transport, carrier)
+        bundle.insert(0, carrier.mid)
+    formats = answered_formats(remote.sound, remote.formats)
+    sections[remote.index] = _audio(transport, audio.profile, formats, direction, mid, carried=len(bundle) > 1)
+    if remote.bundled:  # a group that wasn't offered must not be answered (RFC 8843 7.3); libwebrtc refuses it
+        head.insert(0, ("group", " ".join(["BUNDLE", *filter(None, bundle)])))
     return _write(local, head, sections)
 
 
@@ -136,33 +158,63 @@ def answering_setup(offer: RemoteAudio) -> str:
     return "passive" if offer.setup in ("", "active") else "active"
 
 
-def _read_audio(index: int, section: Section, session: SessionDescription, formats: Formats, sound: OfferedCodec) -> RemoteAudio:
-    mid = _token(section.first("mid"))
-    ufrag, password = (_either(section, session, name) for name in ("ice-ufrag", "ice-pwd"))
+def _choose(session: SessionDescription) -> tuple[int, int]:
+    """The section of sound to take, and the one with its transport: the first that has a certificate, else the first."""
+    found = [(index, _carrier(session, index)) for index, section in enumerate(session.sections) if _is_sound(section)]
+    carried = [(index, carrier) for index, carrier in found if carrier is not None]
+    if not carried:
+        raise MediaError("the peer's session description has no sound over DTLS-SRTP")
+    return next((one for one in carried if session.sections[one[1]].all("fingerprint") or session.all("fingerprint")), carried[0])
+
+
+def _is_sound(section: Section) -> bool:
+    return section.kind == "audio" and section.profile in _PROFILES
+
+
+def _carrier(session: SessionDescription, index: int) -> int | None:
+    """Which section has the ICE and DTLS of that one; ``None`` where it's refused.
+
+    In a bundle it's the first that isn't refused (RFC 8843 7.2). A section that repeats what that one says has no transport of its own:
+    libwebrtc writes it so where it bundles at any price, and then takes no answer that refuses the first one.
+    """
+    section = session.sections[index]
+    others = ((place, session.sections[place]) for place in session.bundle_of(section))
+    shared = next((place for place, one in others if one.port and one.kind in ("audio", "video") and one.profile in _PROFILES), None)
+    if section.is_bundle_only:
+        return shared
+    if not section.port:
+        return None
+    ufrag = section.first("ice-ufrag")
+    return shared if shared is not None and ufrag in (None, session.sections[shared].first("ice-ufrag")) else index
+
+
+def _has_rtcp_mux(section: Section, transport: Section) -> bool:
+    return section.rtcp_mux or transport.rtcp_mux
+
+
+def _read_audio(index: int, carrier: int, session: SessionDescription, formats: Formats, sound: OfferedCodec) -> RemoteAudio:
+    section, transport = session.sections[index], session.sections[carrier]
+    ufrag, password = (_either(transport, session, name) for name in ("ice-ufrag", "ice-pwd"))
     if not (_ICE_CHARACTERS.fullmatch(ufrag) and _ICE_CHARACTERS.fullmatch(password) and len(password) >= 22):
         raise MediaError("the peer's session description has no ICE credentials")
     return RemoteAudio(
         index=index,
-        mid=mid,
-        bundled=mid is not None and _bundles(session, mid),
+        carrier=carrier,
+        mid=section.mid,
+        bundled=bool(session.bundle_of(section)),
+        rtcp_mux=_has_rtcp_mux(section, transport),
         ufrag=ufrag,
         password=password,
         lite=bool(session.all("ice-lite")),
-        fingerprints=_fingerprints(section, session),
-        setup=_one_of(_SETUPS, _either(section, session, "setup")) or "",
+        fingerprints=_fingerprints(transport, session),
+        setup=_one_of(_SETUPS, _either(transport, session, "setup")) or "",
         direction=section.said_direction,  # the address says nothing: ICE finds it
         formats=formats,
         sound=sound,
-        candidates=tuple(section.all("candidate")[:MAX_CANDIDATES]),
-        complete=section.first("end-of-candidates") is not None or bool(session.all("end-of-candidates")),
+        candidates=tuple(transport.all("candidate")[:MAX_CANDIDATES]),
+        complete=transport.first("end-of-candidates") is not None or bool(session.all("end-of-candidates")),
         sections=session.sections,
     )
-
-
-def _bundles(session: SessionDescription, mid: str) -> bool:
-    """Whether a BUNDLE group contains the section (RFC 8843 7.2)."""
-    groups = [value.split() for value in session.all("group")]
-    return any(group[:1] == ["BUNDLE"] and mid in group[1:] for group in groups)
 
 
 def _fingerprints(section: Section, session: SessionDescription) -> tuple[Fingerprint, ...]:
@@ -182,41 +234,62 @@ def _one_of(words: tuple[str, ...], value: str) -> str | None:
     return value if value in words else None
 
 
-def _token(value: str | None) -> str | None:
-    return value if value is not None and is_token(value) else None
+@dataclass(frozen=True, slots=True)
+class _Transport:
+    """What a section of ours says about ICE, DTLS and RTCP."""
+
+    local: LocalDescription
+    setup: str
+    candidates: Sequence[str] = ()
+    rtcp_mux: bool = True
+
+    @property
+    def attributes(self) -> list[tuple[str, str]]:
+        return [
+            ("rtcp", f"{_NO_PORT} IN IP4 {_ANYWHERE}"),
+            ("ice-ufrag", self.local.ufrag),
+            ("ice-pwd", self.local.password),
+            ("ice-options", "trickle"),
+            *(("fingerprint", f"{each.algorithm} {each.value}") for each in self.local.fingerprints),
+            ("setup", self.setup),
+            *((name, value) for name, _, value in (candidate.partition(":") for candidate in self.candidates)),
+        ]
+
+    @property
+    def mux(self) -> list[tuple[str, str]]:
+        return [("rtcp-mux", "")] if self.rtcp_mux else []
 
 
 def _audio(
-    local: LocalDescription,
-    profile: str,
-    formats: WrittenFormats,
-    setup: str,
-    direction: str,
-    mid: str | None,
-    candidates: Sequence[str] = (),
+    transport: _Transport, profile: str, formats: WrittenFormats, direction: str, mid: str | None, *, carried: bool = False
 ) -> Section:
-    """The section of our sound; its port is of no use before there are candidates (RFC 8840 4.1.1)."""
+    """The section of our sound; its port is of no use before there are candidates (RFC 8840 4.1.1). ``carried``: by another section."""
+    local = transport.local
     attributes = [
-        ("rtcp", f"{_NO_PORT} IN IP4 {_ANYWHERE}"),
-        ("ice-ufrag", local.ufrag),
-        ("ice-pwd", local.password),
-        ("ice-options", "trickle"),
-        *(("fingerprint", f"{each.algorithm} {each.value}") for each in local.fingerprints),
-        ("setup", setup),
+        *([] if carried else transport.attributes),
         *_mid(mid),
         (direction, ""),
-        ("rtcp-mux", ""),
+        *transport.mux,
         *formats.attributes,
         ("ptime", "20"),
         ("msid", f"{local.cname} {local.cname}"),
         ("ssrc", f"{local.ssrc} cname:{local.cname}"),
-        *((name, value) for name, _, value in (candidate.partition(":") for candidate in candidates)),
     ]
     return Section("audio", _NO_PORT, profile, formats.payloads, _ANYWHERE, tuple(attributes))
 
 
+def _carrying(transport: _Transport, section: Section) -> Section:
+    """A section that is taken for its transport alone, with the first of its formats: nothing is sent or received in it."""
+    first = section.formats[:1]
+    names = [("rtpmap", f"{one.payload_type} {one.encoding}") for one in first]
+    names += [("fmtp", f"{one.payload_type} {one.parameters}") for one in first if _LINE.fullmatch(one.parameters)]
+    attributes = (*transport.attributes, *_mid(section.mid), (INACTIVE, ""), *transport.mux, *names)
+    payloads = tuple(str(one.payload_type) for one in first) or section.payloads[:1]
+    return Section(section.kind, _NO_PORT, section.profile, payloads, _ANYWHERE, attributes)
+
+
 def _refused(section: Section) -> Section:
-    return replace(refused(section), address=_ANYWHERE, attributes=(*_mid(_token(section.first("mid"))), (INACTIVE, "")))
+    return replace(refused(section), address=_ANYWHERE, attributes=(*_mid(section.mid), (INACTIVE, "")))
 
 
 def _mid(mid: str | None) -> list[tuple[str, str]]:

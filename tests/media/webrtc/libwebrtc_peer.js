@@ -1,5 +1,5 @@
 // libwebrtc as a peer. Orders come as JSON lines, what happens goes out the same way.
-//   offer {restart} · remote {type, sdp} · candidate {candidate} · listen {hz, seconds} · meet {times}
+//   offer {restart, bundled: behind a section of video} · remote {type, sdp} · candidate {candidate} · listen {hz, seconds} · meet {times}
 "use strict";
 const wrtc = require("@roamhq/wrtc");
 const { RTCAudioSource, RTCAudioSink } = wrtc.nonstandard;
@@ -24,18 +24,19 @@ function tone(source) {
   }, 5);
 }
 
-function connection() {
-  const pc = new wrtc.RTCPeerConnection({ iceServers: [] });
+function connection(bundled) {
+  const pc = new wrtc.RTCPeerConnection({ iceServers: [], bundlePolicy: bundled ? "max-bundle" : "balanced" });
+  if (bundled) pc.addTransceiver("video");
   const source = new RTCAudioSource();
   pc.addTrack(source.createTrack());
   return [pc, source];
 }
 
 let pc, ticking;
-function open() {
+function open(bundled) {
   if (pc) return;
   let source;
-  [pc, source] = connection();
+  [pc, source] = connection(bundled);
   ticking = tone(source);
   pc.onicecandidate = (e) => e.candidate && e.candidate.candidate && tell({ event: "candidate", candidate: e.candidate.candidate });
   pc.onconnectionstatechange = () => tell({ event: "state", state: pc.connectionState });
@@ -88,8 +89,8 @@ async function meet() {
 }
 
 const orders = {
-  async offer({ restart }) {
-    open();
+  async offer({ restart, bundled }) {
+    open(bundled);
     const offer = await pc.createOffer({ iceRestart: !!restart });
     await pc.setLocalDescription(offer);
     tell({ event: "description", type: "offer", sdp: offer.sdp });
