@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sinchphone.media.codecs.codec import CodecFormat
+from sinchphone.protocol.sdp import ANY_LENGTH, PacketTimes
 
 COMFORT_NOISE: Final = 13  # RFC 3389, static for 8000 Hz; some phones send it without having offered it
 _BITRATE: Final = re.compile(r"[0-9]{4,6}")
@@ -56,3 +57,4 @@ class Agreement:
     events: Mapping[int, int] = field(default_factory=dict)  # that may come: payload type to clock rate
     opus: OpusWishes = OpusWishes(fec=False, max_bitrate=None)
     repair: RepairTerms = RepairTerms()
+    packet_times: PacketTimes = ANY_LENGTH  # that the peer wants

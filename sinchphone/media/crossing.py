@@ -105,6 +105,9 @@ class _CrossingPort(Generic[Inner]):
         with suppress(LocalProtocolError, RuntimeError):  # the thread was stopped: nothing comes any more
             self._media.call_soon(self._divert, sink)
 
+    def takes(self, frame: EncodedFrame) -> bool:
+        return self._port is None or self._port.takes(frame)
+
     def forward(self, frame: EncodedFrame) -> bool:
         return self._port is not None and self._port.forward(frame)
 

@@ -201,9 +201,12 @@ class PassingPort(MediaPort, Protocol):
         """From now on give what comes to ``sink``, in order of arrival, instead of decoding it; ``None`` ends that. Any thread may call
         this; ``sink`` is called in the media loop and must not block or raise. Digits are not diverted: they are events."""
 
+    def takes(self, frame: EncodedFrame) -> bool:
+        """Whether the peer takes such packets of another port as they are: its codec, as long as it wants. In the media loop only."""
+
     def forward(self, frame: EncodedFrame) -> bool:
         """Send a packet of another port as it is, with numbers of our own; whether it went out (not during a digit, not while the peer
-        doesn't listen, not where it has another codec). In the media loop only. ``a.divert(b.forward)`` joins two ports."""
+        doesn't listen, not where ``takes`` is False). In the media loop only. ``a.divert(b.forward)`` joins two ports."""
 
 
 class RtpPassingPort(PassingPort, Protocol):

@@ -86,6 +86,23 @@ class Crypto:
 
 
 @dataclass(frozen=True, slots=True)
+class PacketTimes:
+    """How much sound somebody wants in a packet, and how much they take at most [ms]; ``None`` where they don't say (RFC 8866 6.4)."""
+
+    wanted_ms: int | None = None
+    most_ms: int | None = None
+
+    @property
+    def attributes(self) -> Attributes:
+        """The lines that say so."""
+        said = (("ptime", self.wanted_ms), ("maxptime", self.most_ms))
+        return tuple((name, str(value)) for name, value in said if value is not None)
+
+
+ANY_LENGTH: Final = PacketTimes()
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One ``m=`` section. ``address`` is its own or the session's, empty where neither has one that can be read; ``attributes`` are its
     own, in order."""
@@ -154,6 +171,11 @@ class Section:
         """The SDES keys that we can use, most wanted first (RFC 4568 6.1)."""
         found = (_read_crypto(line) for line in self.all("crypto")[:MAX_CRYPTOS])
         return tuple(one for one in found if one is not None)
+
+    @property
+    def packet_times(self) -> PacketTimes:
+        """How long its packets are to be; what can't be read isn't said."""
+        return read_packet_times(self.attributes)
 
     @property
     def rtcp_mux(self) -> bool:
@@ -268,6 +290,12 @@ def values_of(attributes: Attributes, name: str) -> list[str]:
     return [value for key, value in attributes if key == name]
 
 
+def read_packet_times(attributes: Attributes) -> PacketTimes:
+    """What the attributes of a section say about the length of packets."""
+    wanted, most = (next((_milliseconds(value) for value in values_of(attributes, name)), None) for name in ("ptime", "maxptime"))
+    return PacketTimes(wanted, most)
+
+
 def connection_host(block: Block) -> str:
     """The host of ``c=``, without the TTL of a multicast address; empty where there is none that can be read."""
     words = next((value for key, value in block if key == "c"), "").split()
@@ -331,6 +359,11 @@ def _read_crypto(line: str) -> Crypto | None:
     except binascii.Error:
         return None
     return Crypto(int(match[1]), match[2], key) if len(key) == SUITE_KEY_BYTES[match[2]] else None
+
+
+def _milliseconds(text: str) -> int | None:
+    """Whole ones; some write fractions, and nought for nothing."""
+    return _number(text.strip().partition(".")[0]) or None
 
 
 def _number(text: str) -> int | None:

@@ -16,6 +16,7 @@ from sinchphone.protocol.sdp import (
     attributes_of,
     connection_host,
     read_blocks,
+    read_packet_times,
     write_blocks,
 )
 
@@ -73,6 +74,20 @@ def with_direction(sdp: str, way: str) -> str:
 
     def change(section: Block) -> Block:
         return [*(line for line in section if line[1] not in DIRECTIONS), ("a", way)]
+
+    return _with_sound(sdp, change)
+
+
+def with_packet_times_of(sdp: str, other: str) -> str:
+    """The description, with what the author of ``other`` says about the length of packets (RFC 8866 6.4): what one side wants is asked of
+    the other."""
+    blocks = _read(other)
+    wanted = read_packet_times(attributes_of(blocks[_sound(blocks)])).attributes
+    said = {name for name, _ in wanted}
+
+    def change(section: Block) -> Block:
+        kept = [line for line in section if (attribute(line) or ("",))[0] not in said]
+        return [*kept, *(("a", f"{name}:{value}") for name, value in wanted)]
 
     return _with_sound(sdp, change)
 

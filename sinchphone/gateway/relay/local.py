@@ -18,7 +18,7 @@ from typing import Final, cast
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay import relay as tell
-from sinchphone.gateway.relay.description import check_address, codecs
+from sinchphone.gateway.relay.description import check_address, codecs, with_packet_times_of
 from sinchphone.gateway.relay.ends import End
 from sinchphone.gateway.relay.port_bridge import PortBridge
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side
@@ -116,7 +116,7 @@ class LocalRelay:
         self._caller = self._end(Side.CALLER, CODECS)
         await self._caller.check(offer)
         self._first = self._end(Side.CALLED, tuple(dict.fromkeys((*known, *CODECS))))
-        return await self._first.offer()
+        return with_packet_times_of(await self._first.offer(), offer)
 
     async def ringing(self, answer: str, *, branch: str = "") -> None:
         """Take the answer of a WebRTC branch that only rings: it's connected, and not heard."""
@@ -134,7 +134,7 @@ class LocalRelay:
             if called.connected is not None:  # it was while it rang
                 self._events.put(tell.SideConnected(Side.CALLED, called.connected.codec))
         if self._given is None:
-            self._given = await caller.answer(self._offered, called.codec)
+            self._given = with_packet_times_of(await caller.answer(self._offered, called.codec), answer)
         await self._join(caller, called)
         return self._given
 

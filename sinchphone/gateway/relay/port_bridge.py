@@ -95,6 +95,7 @@ class _Direction:
             self._clock.start()
 
     def _pass_on(self, frame: EncodedFrame) -> None:
-        """A peer may change between the codecs that it named: what the sink doesn't understand is decoded from then on."""
-        if not self.sink.forward(frame) and self.passes and frame.codec != self.sink.codec:
+        """A peer may change between the codecs that it named, and how long its packets are: what the sink doesn't take is decoded from
+        then on."""
+        if not self.sink.forward(frame) and self.passes and (frame.codec != self.sink.codec or not self.sink.takes(frame)):
             self._set(False)

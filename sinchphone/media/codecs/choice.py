@@ -12,7 +12,7 @@ from sinchphone.media.codecs.codec import G722, OPUS, PCMA, PCMU, CodecFormat, D
 
 
 def new_encoder(codec: CodecFormat) -> Encoder:
-    """An encoder of 20 ms frames. Raises MediaError."""
+    """An encoder. Raises MediaError."""
     match codec.name:
         case OPUS.name:
             return opus.Encoder()

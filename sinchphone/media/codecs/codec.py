@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from sinchphone.audio.frame import RATE, Frame, Samples
+from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.redundancy import RedundancySetting
 
 
@@ -62,8 +62,8 @@ class EncodedFrame:
 class Encoder(Protocol):
     """One codec's sending half. One thread at a time."""
 
-    def encode(self, frame: Frame) -> bytes:
-        """The payload for the next 20 ms. Raises MediaError."""
+    def encode(self, frame: Samples) -> bytes:
+        """The payload for what a packet holds: 5, 10, 20, 40 or 60 ms, else any other multiple of 5 too. Raises MediaError."""
 
     def adapt(self, setting: RedundancySetting) -> None:
         """From the next frame on spend so many bits, and on what, as far as the codec has a choice. Raises MediaError."""

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sinchphone.audio.frame import RATE, Frame, Samples
+from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.playout.conceal import Concealer
 from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
@@ -45,13 +45,13 @@ def _compression(law: str) -> NDArray[np.uint8]:
 
 
 class Encoder:
-    """20 ms of sound to 160 bytes. ``law``: PCMU or PCMA. One thread at a time."""
+    """Sound to 8 bytes a millisecond. ``law``: PCMU or PCMA. One thread at a time."""
 
     def __init__(self, law: str) -> None:
         self._table = _compression(law)
         self._downsampler = Downsampler(_FACTOR)
 
-    def encode(self, frame: Frame) -> bytes:
+    def encode(self, frame: Samples) -> bytes:
         """The payload for the next ``frame``."""
         return self._table[to_samples(self._downsampler.push(frame)).view(np.uint16)].tobytes()
 

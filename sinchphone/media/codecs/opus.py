@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.frame import RATE, Frame, Samples
+from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.errors import MediaError
 
@@ -66,7 +66,7 @@ def has_fec(payload: bytes) -> bool:
 
 
 class Encoder:
-    """20 ms frames to Opus packets: mono, 48 kHz, tuned for speech. One thread at a time.
+    """Frames of 5 to 60 ms to Opus packets: mono, 48 kHz, tuned for speech. One thread at a time.
 
     The defaults are what speech gains from (wideband PESQ without loss: 32 kbit/s 4.25, 40 kbit/s 4.36, 48 kbit/s 4.44;
     complexity 5, 7, 9 at 32 kbit/s: 3.99, 4.14, 4.25). FEC is off until ``set_fec``: on a clean line it costs 0.1 to 0.2.
@@ -83,7 +83,7 @@ class Encoder:
         self._set(_SET_BITRATE, bitrate)
         self._set(_SET_COMPLEXITY, complexity)
 
-    def encode(self, frame: Frame) -> bytes:
+    def encode(self, frame: Samples) -> bytes:
         """The packet for the next ``frame``. With DTX, one of two bytes or fewer need not be sent (RFC 7587 3.1.3). Raises MediaError."""
         pcm = np.ascontiguousarray(frame, np.int16)
         size = _library().opus_encode(self._encoder, pcm.ctypes.data, len(pcm), self._packet, _MAX_PACKET_BYTES)

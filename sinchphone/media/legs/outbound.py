@@ -2,7 +2,7 @@
 
 One line of sequence numbers and one of time stamps, whatever goes into it::
 
-    send(frame)     20 ms of samples, encoded          \\
+    send(frame)     samples, cut to packets, encoded   \\
     forward(frame)  a packet of another leg, as it is   >--> sequence, time stamp, SSRC --> transmit
     event(packet)   a digit, in place of sound         /
 
@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from sinchphone.audio.frame import FRAME_SECONDS, Frame
+from sinchphone.audio.frame import FRAME_SECONDS, Frame, Samples
 from sinchphone.audio.redundancy import RedundancyController
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame, Encoder
+from sinchphone.media.legs.packet_time import USUAL_MS, Packetizer, fits, packet_ms
 from sinchphone.media.legs.path_control import PathControl
 from sinchphone.media.legs.repair import Copies, Resends
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
@@ -53,8 +54,10 @@ class Outbound:
         self._sequence = secrets.randbits(15)  # of the next packet; the lower half: the first wrap comes late (RFC 3711 3.3.1)
         self._timestamp = secrets.randbits(32)  # of the last sound, before the first one that of the start
         self._placed_at: float | None = None  # when that was
+        self._mark = False  # the next packet of sound is the first after a pause
         self._talking = False  # sound was sent, not only digits
         self._passing = _Passing()
+        self._packetizer = Packetizer(USUAL_MS)
 
     @property
     def active(self) -> bool:
@@ -67,6 +70,8 @@ class Outbound:
         if before is None or self._encoder is None or before.codec != agreement.codec:
             self._encoder = new_encoder(agreement.codec)
             self._passing = _Passing()
+        if before is None or (before.codec, before.packet_times) != (agreement.codec, agreement.packet_times):
+            self._packetizer = Packetizer(packet_ms(agreement.codec, agreement.packet_times))
         self._agreement = agreement
         self._set_ladder(agreement)
         self._encoder.adapt(self._setting)
@@ -78,7 +83,7 @@ class Outbound:
         self._agreement = None
 
     def send(self, frame: Frame) -> None:
-        """Send the next 20 ms; nothing happens before ``start``.
+        """Send the next 20 ms, in as many packets as that makes; nothing happens before ``start``.
 
         The marker bit is set after a pause only: without silence suppression it is zero (RFC 3551 4.1).
         """
@@ -86,26 +91,41 @@ class Outbound:
             return
         paused = self._pass_time(self._clock())
         self._passing = _Passing()
+        if paused or self.suspended:
+            self._packetizer.clear()
         if self.suspended:
             return
+        self._mark = self._mark or paused
+        for before, sound in self._packetizer.push(frame):
+            timestamp = (self._timestamp - before // self._agreement.codec.samples_per_tick) & 0xFFFFFFFF
+            self._send_packet(self._agreement, self._encoder, sound, timestamp)
+
+    def _send_packet(self, agreement: Agreement, encoder: Encoder, sound: Samples, timestamp: int) -> None:
         try:
-            payload = self._encoder.encode(frame)
+            payload = encoder.encode(sound)
         except MediaError:
             self.faults += 1
             return
-        payload_type, red = self._agreement.payload_type, self._agreement.repair.red
-        redundant = self._copies.wrap(self._timestamp, payload, self._setting.copies)
+        payload_type, red = agreement.payload_type, agreement.repair.red
+        redundant = self._copies.wrap(timestamp, payload, self._setting.copies)
         if redundant is not None and red is not None:
             payload_type, payload = red, redundant
-        self._put(payload_type, payload, self._timestamp, self._sequence, marker=paused)
+        marker, self._mark = self._mark, False
+        self._put(payload_type, payload, timestamp, self._sequence, marker=marker)
+
+    def takes(self, frame: EncodedFrame) -> bool:
+        """Whether the peer takes such packets of somebody else as they are, as far as it has said what it takes."""
+        agreement = self._agreement
+        return agreement is None or (agreement.codec == frame.codec and fits(frame.codec, frame.payload, agreement.packet_times))
 
     def forward(self, frame: EncodedFrame) -> bool:
         """Send somebody else's packet with our numbers, gaps as they are; whether it went out."""
         agreement = self._agreement
-        if agreement is None or agreement.codec != frame.codec:
+        if agreement is None or not self.takes(frame):
             return False
         now = self._clock()
         self._copies.forget()
+        self._packetizer.clear()
         place = self._passing.place(frame, self._sequence, self.timestamp, now)
         if self.suspended:
             self._passing.renumber()

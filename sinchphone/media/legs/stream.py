@@ -107,6 +107,10 @@ class Stream:
         """Give what comes to ``sink`` instead of the receiver."""
         self._inbound.divert(sink)
 
+    def takes(self, frame: EncodedFrame) -> bool:
+        """Whether the peer takes such packets of another leg as they are."""
+        return self._outbound.takes(frame)
+
     def forward(self, frame: EncodedFrame) -> bool:
         """Send a packet of another leg; whether it went out."""
         return self._outbound.forward(frame)

@@ -181,6 +181,10 @@ class RtpPort:
         """From now on give what comes to ``sink`` instead of decoding it; ``None`` ends that. In the media loop only."""
         self._stream.divert(sink)
 
+    def takes(self, frame: EncodedFrame) -> bool:
+        """Whether the peer takes such packets of another port as they are. In the media loop only."""
+        return self._stream.takes(frame)
+
     def forward(self, frame: EncodedFrame) -> bool:
         """Send a packet of another port as it is; whether it went out. In the media loop only."""
         return self._stream.forward(frame)
@@ -335,8 +339,9 @@ def _agreement(agreed: Agreed) -> Agreement:
             events[one.payload_type] = one.clock_rate
         elif one.name in CODECS:
             receives[one.payload_type] = CODECS[one.name]
+    opus, packet_times = OpusWishes.read(agreed.codec.parameters), agreed.remote.packet_times
     event = None if agreed.event is None else EventFormat(agreed.event.payload_type, agreed.event.clock_rate)
-    return Agreement(codec, agreed.codec.payload_type, receives, event, events, OpusWishes.read(agreed.codec.parameters))
+    return Agreement(codec, agreed.codec.payload_type, receives, event, events, opus, packet_times=packet_times)
 
 
 async def _resolve(remote: Section, host: str, signalled_from: str | None) -> Address | None:

@@ -8,7 +8,7 @@ from typing import Final
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import CODECS, OPUS, CodecFormat, codec_of
-from sinchphone.protocol.sdp import Attributes
+from sinchphone.protocol.sdp import ANY_LENGTH, Attributes, PacketTimes
 
 OUR_EVENTS: Final = {48_000: 110, 8_000: 126}  # clock rate to payload type, as browsers number them
 OUR_RED: Final = 63  # the same
@@ -43,6 +43,7 @@ class Formats:
     events: tuple[EventFormat, ...]
     reds: tuple[Redundancy, ...] = ()
     nacks: frozenset[str] = frozenset()  # payload types whose packets may be asked for, "*" for all
+    packet_times: PacketTimes = ANY_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,13 @@ class WrittenFormats:
     attributes: Attributes
 
 
-def read_formats(payload_types: Sequence[str], rtpmaps: Sequence[str], fmtps: Sequence[str], feedbacks: Sequence[str] = ()) -> Formats:
+def read_formats(
+    payload_types: Sequence[str],
+    rtpmaps: Sequence[str],
+    fmtps: Sequence[str],
+    feedbacks: Sequence[str] = (),
+    times: PacketTimes = ANY_LENGTH,
+) -> Formats:
     """The formats of a section, by what its ``m=`` line lists and its ``a=rtpmap``, ``a=fmtp`` and ``a=rtcp-fb`` lines say."""
     encodings = {number: encoding.strip() for number, _, encoding in (line.partition(" ") for line in reversed(rtpmaps))}
     parameters = {number: rest for number, _, rest in (line.partition(" ") for line in reversed(fmtps))}
@@ -71,7 +78,7 @@ def read_formats(payload_types: Sequence[str], rtpmaps: Sequence[str], fmtps: Se
         elif codec is not None:
             sounds.append(OfferedCodec(int(number), codec, parameters.get(number, "")))
     nacks = frozenset(number for number, _, kind in (line.partition(" ") for line in feedbacks) if kind.strip() == "nack")
-    return Formats(tuple(sounds), tuple(events), tuple(reds), nacks)
+    return Formats(tuple(sounds), tuple(events), tuple(reds), nacks, times)
 
 
 def choose(formats: Formats, codecs: Sequence[str], prefer: str | None = None) -> OfferedCodec:
@@ -115,7 +122,8 @@ def agree(sound: OfferedCodec, formats: Formats, offered: Sequence[str] = ()) ->
     red = red_for(sound, formats)
     reds = {number for number in (red, OUR_RED if OPUS.name in offered else None) if number is not None}
     repair = RepairTerms(red, frozenset(reds), may_ask(sound, formats))
-    return Agreement(sound.codec, sound.payload_type, receives, event, events, OpusWishes.read(sound.parameters), repair)
+    wishes = OpusWishes.read(sound.parameters)
+    return Agreement(sound.codec, sound.payload_type, receives, event, events, wishes, repair, formats.packet_times)
 
 
 def offered_formats(codecs: Sequence[str]) -> WrittenFormats:

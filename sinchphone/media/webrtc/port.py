@@ -196,6 +196,10 @@ class WebRtcPort:
         """From now on give what comes to ``sink`` instead of decoding it; ``None`` ends that. In the media loop only."""
         self._stream.divert(sink)
 
+    def takes(self, frame: EncodedFrame) -> bool:
+        """Whether the peer takes such packets of another port as they are. In the media loop only."""
+        return self._stream.takes(frame)
+
     def forward(self, frame: EncodedFrame) -> bool:
         """Send a packet of another port as it is; whether it went out. In the media loop only."""
         return self._stream.forward(frame)

@@ -112,7 +112,8 @@ def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | 
     index, carrier = _choose(session)
     section, transport = session.sections[index], session.sections[carrier]
     has_feedback = section.profile.endswith("F") and _has_rtcp_mux(section, transport)
-    formats = read_formats(section.payloads, section.all("rtpmap"), section.all("fmtp"), section.all("rtcp-fb") if has_feedback else [])
+    feedback = section.all("rtcp-fb") if has_feedback else []
+    formats = read_formats(section.payloads, section.all("rtpmap"), section.all("fmtp"), feedback, section.packet_times)
     return _read_audio(index, carrier, session, formats, choose(formats, codecs, prefer))
 
 
