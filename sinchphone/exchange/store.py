@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS devices (
     limited INTEGER, seen_up_to INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (application, instance_id));
 CREATE TABLE IF NOT EXISTS accounts (
     application TEXT, user_id TEXT, password TEXT, profile TEXT, PRIMARY KEY (application, user_id));
+CREATE TABLE IF NOT EXISTS taken_names (
+    application TEXT, user_id TEXT, proved_at REAL, PRIMARY KEY (application, user_id));
 CREATE TABLE IF NOT EXISTS identities (
     application TEXT, kind TEXT, endpoint TEXT, user_id TEXT, PRIMARY KEY (application, kind, endpoint));
 CREATE TABLE IF NOT EXISTS transports (

@@ -1,6 +1,9 @@
 """Squatting and filling: who has nothing but the application's key takes no names for good, and locks nobody out."""
 
 import base64
+import time
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -105,6 +108,53 @@ async def test_attack_one_address_makes_users_without_end(start_exchange: Any, l
         elsewhere = legacy("x", url=exchange.url)
         object.__setattr__(elsewhere, "session", session)
         assert (await elsewhere.as_application("POST", "/v1/users", user("somebody"))).status == 200
+
+
+async def squat(legacy: Any) -> tuple[Any, str]:
+    """Somebody takes ada's name, and is there as ada; the ticket too."""
+    squatter = legacy("ada")
+    made = await squatter.as_application("POST", "/v1/users", user("ada"))
+    assert made.status == 200
+    return await squatter.started(), f"user {made.body['authorization']}"
+
+
+async def log_in(legacy: Any, password: str = PASSWORD) -> int:
+    answer = await legacy("x").as_application("POST", "/v1/users/username/ada/authentication", {"password": password})
+    return int(answer.status)
+
+
+async def test_attack_who_took_a_name_with_a_password_is_out_once_its_owner_comes_with_a_token(legacy: Any, phone: Any) -> None:
+    squatter, ticket = await squat(legacy)
+    assert await log_in(legacy) == 200
+    ada = await phone("ada").registered()
+    assert await log_in(legacy) == 401
+    assert (await squatter.ask("GET", "/v1/configuration/user")).status == 401
+    assert (await squatter.send("POST", "/v1/instance", b"{}", ticket)).status == 401
+    assert (await squatter.as_application("POST", "/v1/users", user("ada"))).status == 409
+    assert (await ada.call("ada")).status == 404, "no device of the squatter rings"
+    again = legacy("ada")
+    later = f"user {again.ticket(created_at=time.time() + 5)}"
+    assert (await again.send("POST", "/v1/instance", b"{}", later)).status in (200, 201), "tickets of the backend count as before"
+
+
+async def test_attack_a_restart_gives_no_name_back_to_who_took_it(start_exchange: Any, legacy: Any, phone: Any, tmp_path: Path) -> None:
+    first = await start_exchange(store=tmp_path / "x.sqlite3")
+    _, ticket = await squat(partial(legacy, url=first.url))
+    await first.close()
+    second = await start_exchange(store=tmp_path / "x.sqlite3")
+    assert await log_in(partial(legacy, url=second.url)) == 200
+    await phone("ada", url=second.url).registered()
+    assert await log_in(partial(legacy, url=second.url)) == 401
+    await second.close()
+    third = await start_exchange(store=tmp_path / "x.sqlite3")
+    assert await log_in(partial(legacy, url=third.url)) == 401
+    assert (await legacy("ada", url=third.url).send("POST", "/v1/instance", b"{}", ticket)).status == 401
+
+
+async def test_a_name_that_its_owner_came_with_first_is_not_taken(legacy: Any, phone: Any) -> None:
+    ada = await phone("ada").registered()
+    assert (await legacy("ada").as_application("POST", "/v1/users", user("ada"))).status == 409
+    assert (await ada.registered()).instance == ada.instance
 
 
 PAGES = {

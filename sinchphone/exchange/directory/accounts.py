@@ -65,6 +65,12 @@ class Accounts:
                 if application is not None:
                     names = tuple(identities.get((key, user_id), ()))
                     self._add(Account(application, user_id, password, names, json.loads(profile)), now)
+            for key, user_id, proved_at in await self._store.read("SELECT application, user_id, proved_at FROM taken_names"):
+                application = self._directory.application(key)
+                if application is not None and proved_at is not None:
+                    application.proved_at[user_id] = float(proved_at)
+                elif application is not None:
+                    application.unproved.add(user_id)
         except ValueError as error:
             raise StoreError("the exchange's store has accounts that can't be read", hint="Delete it.") from error
 
@@ -92,6 +98,8 @@ class Accounts:
         account = Account(application, user_id, hashed, identities, _checked(profile))
         self._add(account, now)
         self._keep(account)
+        application.unproved.add(user_id)
+        self._store.write("INSERT OR REPLACE INTO taken_names (application, user_id) VALUES (?, ?)", application.key, user_id)
         for name in identities:
             sql = "INSERT OR REPLACE INTO identities (application, kind, endpoint, user_id) VALUES (?, ?, ?, ?)"
             self._store.write(sql, application.key, str(name.kind), name.identity, user_id)

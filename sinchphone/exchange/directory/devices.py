@@ -61,6 +61,8 @@ class Application:
     users: dict[str, dict[str, Device]] = field(default_factory=dict, repr=False)
     delivered: dict[str, int] = field(default_factory=dict, repr=False)  # user id -> time token up to which a device has the messages
     accounts: dict[str, float] = field(default_factory=dict, repr=False)  # users with a password -> when they were made, or seen last
+    unproved: set[str] = field(default_factory=set, repr=False)  # users of whom nobody knows more than that they chose a password
+    proved_at: dict[str, float] = field(default_factory=dict, repr=False)  # users who weren't, until a token came: what is older is void
     transport_channels: dict[str, str] = field(default_factory=dict, repr=False)  # -> user id
 
     def transport_channel(self, user_id: str) -> str:

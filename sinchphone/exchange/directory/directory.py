@@ -1,5 +1,6 @@
 """Applications, their users, and the users' devices (registered instances)."""
 
+import logging
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.software import Software
+
+_log = logging.getLogger(__name__)
 
 UNUSED_SECONDS = 600.0  # an account that no device ever came with may make room for another user after that
 UNSEEN_SECONDS = 30 * 86_400.0  # and one whose devices haven't come back
@@ -97,10 +100,12 @@ class Directory:
     def register(
         self, application: Application, request: InstanceRequest, *, expire_at: float | None, limited: bool = False, now: float
     ) -> Device:
-        """A user's device, known from now on; it may have been before. ``limited``: its token says until when it may be.
-        Raises RefusedError where the ids or the limits don't allow it."""
+        """A user's device, known from now on; it may have been before. ``limited``: its token says until when it may be. A password that
+        somebody took the user's name with, before the user ever came with a token, is void, and so are its devices. Raises RefusedError
+        where the ids or the limits don't allow it."""
         if not is_token_user_id(request.user_id):
             raise invalid(f"a user id, of a registration by token, has {TOKEN_RULE}")
+        self._prove(application, request.user_id, now)
         self._make_room(application, request.user_id, request.device_id, now)
         identity = device_identity(application.secret, request.user_id, request.device_id)
         device = Device(application, request.user_id, request.device_id, identity, request.capabilities, request.software, expire_at)
@@ -207,8 +212,25 @@ class Directory:
     def _forget_user(self, application: Application, user_id: str) -> None:
         self._forget(application.users.pop(user_id).values())
         del application.transport_channels[application.transport_channel(user_id)]
+        self._forget_account(application, user_id)
+        if application.proved_at.pop(user_id, None) is not None:
+            self._store.write("DELETE FROM taken_names WHERE application = ? AND user_id = ?", application.key, user_id)
+
+    def _prove(self, application: Application, user_id: str, now: float) -> None:
+        """The application's backend vouches for a user, whose name somebody may have taken who knew the application's key alone."""
+        if user_id not in application.unproved:
+            return
+        _log.warning("%s came with a token: the password that this name was taken with before is void", user_id)
+        self._forget_account(application, user_id)
+        devices = application.users[user_id]
+        self._forget([devices.pop(device_id) for device_id in tuple(devices)])
+        application.proved_at[user_id] = now
+        self._store.write("INSERT INTO taken_names (application, user_id, proved_at) VALUES (?, ?, ?)", application.key, user_id, now)
+
+    def _forget_account(self, application: Application, user_id: str) -> None:
+        application.unproved.discard(user_id)
         if application.accounts.pop(user_id, None) is not None:
-            for table in ("accounts", "identities"):
+            for table in ("accounts", "identities", "taken_names"):
                 self._store.write(f"DELETE FROM {table} WHERE application = ? AND user_id = ?", application.key, user_id)  # noqa: S608
 
     def _make_room_for_device(self, devices: dict[str, Device], now: float) -> None:

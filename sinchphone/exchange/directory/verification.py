@@ -80,6 +80,8 @@ class Verifier:
             claims = verify_user_ticket(ticket, application_key=application.key, secret=application.secret, now=now, leeway_s=skew)
         except AuthenticationError as error:
             raise unauthorized(str(error)) from error
+        if claims.created_at <= application.proved_at.get(claims.user_id, float("-inf")):
+            raise unauthorized("user ticket: it is older than the token with which the user took its name back")
         return Registrant(application, claims.user_id, None)
 
     def backend(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Application:
