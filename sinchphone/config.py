@@ -17,11 +17,14 @@ import re
 import shlex
 import stat
 import subprocess
+import threading
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import platformdirs
 
@@ -47,6 +50,8 @@ _LONG_KEY: Final = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_DEP
 _BRACKETS: Final = re.compile(r"[][{}]")
 _PHONE: Final = re.compile(r"([A-Za-z0-9_=.-]{1,255}):([!-~](?:[ -~]{0,126}[!-~])?)")
 _ILLEGAL_IN_USER_IDS: Final = re.compile(r"[^A-Za-z0-9_=-]+")
+
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,13 +384,52 @@ def secret_source(options: Options, environ: Mapping[str, str] = os.environ) -> 
     return secret.source if secret else None
 
 
+async def read_beside(read: Callable[[], Read]) -> Read:
+    """What a function returns that may run a command of the configuration, which may take as long as somebody types a passphrase: in a
+    thread, so that signals and everything else go on. Cancelling it kills the command and doesn't wait."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[Read] = loop.create_future()
+
+    def tell(done: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is gone, and with it who waited
+            loop.call_soon_threadsafe(lambda: None if found.done() else done())
+
+    def work() -> None:
+        try:
+            result = read()
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            tell(partial(found.set_exception, error))
+        else:
+            tell(partial(found.set_result, result))
+
+    threading.Thread(target=work, name="secrets", daemon=True).start()
+    try:
+        return await found
+    except asyncio.CancelledError:
+        for command in tuple(_running):
+            command.kill()
+        raise
+
+
+_running: Final[set["subprocess.Popen[bytes]"]] = set()
+
+
 def _run_secret_command(command: str, name: str) -> str:
     try:
-        words = shlex.split(command)
-        done = subprocess.run(words, stdout=subprocess.PIPE, timeout=SECRET_COMMAND_SECONDS, check=True)  # noqa: S603 - the user's own
+        with subprocess.Popen(shlex.split(command), stdout=subprocess.PIPE) as running:  # noqa: S603 - the user's own
+            _running.add(running)
+            try:
+                output, _ = running.communicate(timeout=SECRET_COMMAND_SECONDS)
+            finally:
+                _running.discard(running)
+                running.kill()
+        if running.returncode:
+            raise subprocess.CalledProcessError(running.returncode, command)
     except (OSError, ValueError, IndexError, subprocess.SubprocessError) as error:
         raise ConfigError(f"{name} failed", hint=f"try it yourself: {command}") from error
-    return _one_line(done.stdout, name)
+    return _one_line(output, name)
 
 
 def _keyring_secret(application_key: str | None) -> str | None:

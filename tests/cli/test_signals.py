@@ -151,6 +151,30 @@ def test_a_second_ctrl_c_while_a_command_is_closing_leaves_at_once_with_one_resu
     assert err == ""
 
 
+@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("command", [("call", "bob", "--no-audio"), ("token",), ("send-message", "bob", "hello")])
+def test_a_signal_while_the_secret_command_runs_is_taken_at_once_and_kills_it(
+    run: Callable[..., Run], number: signal.Signals, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    script = tmp_path / "secret"
+    script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/started.part\nmv {tmp_path}/started.part {tmp_path}/started\nexec sleep 300\n")
+    script.chmod(0o700)
+    config = tmp_path / "cloud.toml"
+    config.write_text(f'user = "ada"\nenvironment = "cloud"\napplication_key = "key"\nsecret_command = "{script}"\n')
+    asked = run("--config", str(config), *command, *([] if command == ("token",) else ["--json"]))
+    deadline = time.monotonic() + LIMIT
+    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    asked.kill(number)
+    code, events, _ = asked.end()
+    assert code == CODES[number]
+    assert [event["event"] for event in events] == ([] if command == ("token",) else ["result"])
+    with pytest.raises(ProcessLookupError):
+        for _ in range(500):
+            os.kill(int((tmp_path / "started").read_text()), 0)
+            time.sleep(0.02)
+
+
 def test_modules_of_others_are_imported_after_the_signals_are_taken() -> None:
     program = (
         "import sys; before = set(sys.modules); import sinchphone.cli.main; "

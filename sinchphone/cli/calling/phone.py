@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 from sinchphone.cli.addressing.recent import history_of, user_of
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.session import Session
-from sinchphone.config import read_gateway, read_password, read_secret
+from sinchphone.config import read_beside, read_gateway, read_password, read_secret
 from sinchphone.errors import ConfigError
 from sinchphone.options import Options
 
@@ -98,7 +98,7 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
     answers = sound is not None
     async with MediaThread() as media:
         media.warm_up()
-        environment = open_environment(options, media)
+        environment = await read_beside(partial(open_environment, options, media))
         state = options.state_path / "instances"
         try:
             async with (

@@ -3,6 +3,7 @@
 import datetime
 import ipaddress
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -34,7 +35,7 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
 
 
 async def _host(session: Session) -> ExitCode:
-    from sinchphone.config import read_gateway
+    from sinchphone.config import read_beside, read_gateway
     from sinchphone.exchange.directory.credentials import local_credentials
     from sinchphone.exchange.options import ExchangeOptions
     from sinchphone.exchange.server import Exchange
@@ -52,7 +53,7 @@ async def _host(session: Session) -> ExitCode:
         store=folder / FILE_NAME if chosen.keep else None,
         certificate=issued.certificate if issued and chosen.tls else None,
     )
-    gateway = ConfiguredGateway(read_gateway(session.options), issued.certificate if issued else None)
+    gateway = ConfiguredGateway(await read_beside(partial(read_gateway, session.options)), issued.certificate if issued else None)
     async with MediaThread() as media, Exchange(options, media=media, gateway=gateway) as hosted:
         media.warm_up()
         if not is_loopback(chosen.host):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,6 +19,7 @@ from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.flags import MessageFlags, seconds, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.config import read_beside
 from sinchphone.errors import DestinationError, MessageError, NetworkError
 from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import MIN_DIGITS, bare_digits, looks_like_number, proposal, read_number
@@ -118,7 +120,7 @@ async def _send(session: Session, post: Post) -> ExitCode:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + post.timeout
     _check(post)
-    sms = check_sms(session.options) if post.numbers else None
+    sms = await read_beside(partial(check_sms, session.options)) if post.numbers else None
     codes = [ExitCode.OK]
     if post.users:
         codes.append(await _send_instantly(session, post, post.timeout))

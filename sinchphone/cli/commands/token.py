@@ -1,5 +1,7 @@
 """``token``: a registration token for another client."""
 
+from functools import partial
+
 import typer
 
 from sinchphone.cli.addressing.recent import user_of
@@ -8,6 +10,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags import UserFlags, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.config import read_beside
 
 
 def add_to(app: typer.Typer, name: str) -> None:
@@ -23,7 +26,7 @@ def token(context: typer.Context, flags: UserFlags) -> ExitCode:
 
 
 async def _print(session: Session) -> ExitCode:
-    environment = open_environment(session.options)
+    environment = await read_beside(partial(open_environment, session.options))
     try:
         session.print(await environment.token(user_of(session.options)))
     finally:
