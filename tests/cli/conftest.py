@@ -172,6 +172,7 @@ class Platform:
     ring: Callable[[str, Script], FakeCall] | None = None  # somebody calls now
     numbers: list[tuple[str, str | None]] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
+    takes_calls: list[bool] = field(default_factory=list)  # of each client
     closed: int = 0
     texts: list[tuple[tuple[str, ...], str, dict[str, str]]] = field(default_factory=list)
     acknowledging: tuple[str, ...] = ()  # who acknowledges what is sent
@@ -200,6 +201,7 @@ def client_class(platform: Platform) -> type[Any]:  # noqa: C901  # a class is i
         def __init__(self, user_id: str, environment: object, **options: Any) -> None:
             self.user_id = user_id
             self._sound = options["sound"]
+            platform.takes_calls.append(options["takes_calls"])
             self._events: asyncio.Queue[ClientEvent] = asyncio.Queue()
             self._tasks: list[asyncio.Task[None]] = []
 

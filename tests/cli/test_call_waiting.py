@@ -27,7 +27,7 @@ class FakeKeys:
 
     def __init__(self, stream: object) -> None:
         FakeKeys.typed = asyncio.Queue()
-        self.usable = True
+        self.usable = self.expected = True
 
     def __enter__(self) -> Self:
         return self

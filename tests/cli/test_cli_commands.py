@@ -605,6 +605,12 @@ def test_where_nobody_can_answer_listen_says_so(platform: Any, sinchphone: Run) 
     assert "nobody can answer" not in sinchphone("listen", "--for", "20ms", "--auto-answer").err
 
 
+def test_a_listener_that_nobody_can_answer_at_does_not_count_as_reachable(platform: Any, sinchphone: Run) -> None:
+    for more in ((), ("--auto-answer",), ("--auto-answer", "5s"), ("--once",), ("--deny", "bob")):
+        sinchphone("listen", "--for", "20ms", *more)
+    assert platform.takes_calls == [False, True, True, False, False]
+
+
 def test_each_call_that_is_recorded_has_a_file_of_its_own() -> None:
     recorded: list[str] = []
     sound = sounds_of_calls(SoundOptions(record="calls/r.wav"), recorded)

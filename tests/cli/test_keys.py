@@ -141,7 +141,7 @@ async def test_without_a_terminal_nothing_is_read() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"q")
     with os.fdopen(reading) as stream, Keys(stream) as keys:
-        assert not keys.usable
+        assert not keys.usable and not keys.expected
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(keys.press(), 0.05)
     os.close(writing)

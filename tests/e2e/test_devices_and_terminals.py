@@ -159,7 +159,7 @@ def test_the_ringback_is_heard_while_it_rings_and_stops_when_it_ends(lab: Any, f
 
 def test_a_ringtone_is_heard_until_the_caller_gives_up(lab: Any, free_port: int) -> None:
     with lab.ear() as ear:
-        listener = start(lab, free_port, "listen", "--user", "bob")
+        listener = start(lab, free_port, "listen", "--user", "bob", "--auto-answer", "60s")
         try:
             assert "waiting" in listener.stdout.readline()  # type: ignore[union-attr]
             caller = start(lab, free_port, "call", "bob", "--user", "alice", "--no-audio")

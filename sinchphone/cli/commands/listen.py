@@ -149,9 +149,6 @@ class _Listener:
 
     async def work(self) -> None:
         """Take calls until there were enough."""
-        if not self._keys.usable and self._wishes.answer_after is None:
-            hint = "use --auto-answer, or listen at a terminal"
-            self._session.tell(e.Warned(message="nobody can answer here: calls will ring in vain", hint=hint))
         while not self.duty.is_done:
             call = await self._next_call()
             if call is None:
@@ -209,8 +206,12 @@ async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
         await asyncio.to_thread(_check_files, flags)
         sound = sound_options(flags, session.options)
         await asyncio.to_thread(check_named, sound)
-        async with open_phone(session, sound=sounds_of_calls(sound, session.recordings)) as phone:
+        answers = keys.expected or flags.auto_answer is not None
+        async with open_phone(session, sound=sounds_of_calls(sound, session.recordings) if answers else None) as phone:
             listener = _Listener(session, phone, flags, keys)
+            if not answers:
+                hint = "use --auto-answer, or listen at a terminal"
+                session.tell(e.Warned(message="nobody can answer here, so nobody can call: messages alone are taken", hint=hint))
             session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
             in_time = await _within(seconds(flags.for_), session, phone, listener)
     return _outcome(session, listener, in_time=in_time)

@@ -49,6 +49,11 @@ class Keys:
         """Whether keys can be pressed now: a job in the background gets none until it comes to the foreground."""
         return self._keyboard is not None and self._keyboard.is_ours
 
+    @property
+    def expected(self) -> bool:
+        """Whether keys may ever be pressed: there is a terminal, whoever is in its foreground."""
+        return self._keyboard is not None
+
     def __enter__(self) -> Self:
         self._keyboard = self._find_keyboard()
         if self._keyboard is not None:
