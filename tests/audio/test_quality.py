@@ -1,13 +1,16 @@
 """Reports and warnings of a call's quality."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.audio.activity import Activity
+from sinchphone.audio.activity import Activity, Listener
+from sinchphone.audio.frame import Samples
 from sinchphone.audio.quality import Change, Quality, Sample
 
 LIVELY = Activity(-20, -60, True, 10, 0, 0, 0, 500, False)
@@ -140,6 +143,34 @@ def test_packets_that_carry_silence_are_told_from_a_dead_microphone_and_from_no_
     assert changes(second(0), second(1, near=dead)) == [("ZeroOutboundAudioLevel", True)]
     assert changes(second(0), second(1, far=dead)) == [("ZeroInboundAudioLevel", True)]
     assert changes(second(0), second(1, far=dead, packets_received=0)) == []
+
+
+QUIET: dict[str, Callable[[int], Samples]] = {
+    "digital silence": lambda count: np.zeros(count, np.int16),
+    "an offset, and nothing else": lambda count: np.full(count, 3, np.int16),
+    "noise that nobody hears": lambda count: np.random.default_rng(7).integers(-12, 13, count).astype(np.int16),
+    "a hum that never changes": lambda count: np.resize(np.rint(2000 * np.sin(np.arange(960) * 2 * np.pi / 960)), count).astype(np.int16),
+}
+
+
+@pytest.mark.parametrize("kind", QUIET)
+@pytest.mark.parametrize("side", ["near", "far"])
+def test_one_silence_is_one_warning_however_long_it_lasts_and_whatever_it_is_made_of(kind: str, side: str) -> None:
+    heard = Listener()
+    samples = []
+    for n in range(40):
+        heard.push(QUIET[kind](48_000))
+        samples.append(second(n, **{side: heard.activity}))
+    told = changes(*samples)
+    assert [triggered for _, triggered in told] == [True], told
+    assert told[0][0].endswith(("InboundAudio", "InboundAudioLevel") if side == "far" else "OutboundAudioLevel")
+
+
+def test_a_peer_that_is_gone_is_missing_and_not_silent_too() -> None:
+    heard = Listener()
+    heard.push(np.zeros(48_000 * 30, np.int16))
+    told = changes(second(0), second(1), *(frozen(n, since=1, far=heard.activity) for n in range(2, 40)))
+    assert told == [("MissingMediaStream", True)]
 
 
 def test_a_level_that_never_moves_is_told_and_muting_is_no_fault() -> None:

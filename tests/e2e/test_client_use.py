@@ -1,12 +1,15 @@
 """A client as programs use it: several readers, one start, and a decline that counts for all devices."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.history import History
+from sinchphone.engine.past import PastCall, look_back
 from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.call.states import Cause, State
 
@@ -88,3 +91,25 @@ async def test_a_device_that_is_busy_leaves_the_others_ringing(lines: Any, steps
     await at_desk.decline(busy=True)
     await at_mobile.answer()
     await steps.reach(call, State.ESTABLISHED)
+
+
+@pytest.mark.parametrize(("busy", "cause", "missed"), [(True, "busy", True), (False, "denied", False)])
+async def test_the_history_of_both_ends_tells_busy_from_declined(
+    lines: Any, steps: Any, tmp_path: Path, busy: bool, cause: str, missed: bool
+) -> None:
+    async with History(tmp_path / "alice.db", "alice") as hers, History(tmp_path / "bob.db", "bob") as his:
+        async with (
+            SinchClient("alice", lines.local, media=lines.media, history=hers) as alice,
+            SinchClient("bob", lines.local, media=lines.media, history=his) as bob,
+        ):
+            call = await alice.call_user("bob")
+            incoming = await steps.next_call(bob)
+            await steps.reach(call, State.RINGING)
+            await incoming.decline(busy=busy)
+            await steps.end_of(call)
+            await steps.end_of(incoming)
+        rows = [row for user in ("alice", "bob") for row in look_back(tmp_path / f"{user}.db", user) if isinstance(row, PastCall)]
+        assert [(row.outbound, row.cause, row.ended_by, row.is_missed) for row in rows] == [
+            (True, cause, "peer", False),
+            (False, cause, "us", missed),
+        ]
