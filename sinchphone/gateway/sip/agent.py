@@ -33,9 +33,10 @@ from sinchphone.gateway.sip.wire import Wire
 from sinchphone.protocol.hosts import SIP_PORT, SIPS_PORT
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.asserted_identity import caller_by_network
+from sinchphone.protocol.sip.bodies import ACCEPTED, SDP
 from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
 from sinchphone.protocol.sip.diversion import count_diversions
-from sinchphone.protocol.sip.message import MAX_FORWARDS, SDP, HeaderLines, Request, respond
+from sinchphone.protocol.sip.message import MAX_FORWARDS, HeaderLines, Request, respond
 from sinchphone.protocol.sip.session import SipSession
 from sinchphone.protocol.sip.session_middle import abilities
 from sinchphone.protocol.sip.session_state import ALLOW, SessionOptions
@@ -363,8 +364,8 @@ class SipAgent:
         seconds, _ = read_session_expires(request)
         if not request.contacts or not request.contacts[0].uri.is_sip:
             return 400, ()
-        if request.body.strip() and request.content_type != SDP:
-            return 415, (("Accept", SDP),)
+        if request.has_unknown_body:
+            return 415, (("Accept", ACCEPTED),)
         accepts = request.tokens("Accept")
         if request.first("Accept") is not None and not any(one.split(";")[0].strip() in (SDP, "application/*", "*/*") for one in accepts):
             return 406, ()

@@ -19,6 +19,7 @@ import sipmessage
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.hosts import join_host
+from sinchphone.protocol.sip.bodies import MessageBody, read_body
 from sinchphone.protocol.sip.uri import (
     Parameters,
     SipAddress,
@@ -42,7 +43,6 @@ MAX_VIAS: Final = MAX_FORWARDS
 MAX_ROUTES: Final = 32
 MAX_CSEQ: Final = 2**31 - 1  # RFC 3261 8.1.1.5
 MAGIC_COOKIE: Final = "z9hG4bK"  # RFC 3261 8.1.1.7
-SDP: Final = "application/sdp"
 _REQUEST_LINE: Final = re.compile(r"([A-Za-z0-9.!%*_+`'~-]{1,64}) (\S+) SIP/([0-9]{1,3}\.[0-9]{1,3})", re.IGNORECASE)
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9])(?: ([^\r\n]*))?", re.IGNORECASE)
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
@@ -243,8 +243,18 @@ class _Fields:
 
     @property
     def sdp(self) -> str | None:
-        """The session description in the body, where it is one."""
-        return self.body.decode("utf-8", "replace") if self.body.strip() and self.content_type == SDP else None
+        """The session description in the body, where there is one."""
+        found = self._read_body.sdp
+        return None if found is None else found.decode("utf-8", "replace")
+
+    @property
+    def has_unknown_body(self) -> bool:
+        """Whether the body has something that must be understood and isn't a session description (RFC 5621 3.2: 415)."""
+        return not self._read_body.is_understood
+
+    @property
+    def _read_body(self) -> MessageBody:
+        return read_body(self.first("Content-Type") or "", self.body, self.first("Content-Disposition") or "")
 
     def with_body(self, content_type: str, body: bytes) -> Self:
         """The same message with that body."""

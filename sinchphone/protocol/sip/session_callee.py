@@ -4,8 +4,9 @@ import re
 from typing import Final
 
 from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.bodies import SDP
 from sinchphone.protocol.sip.dialog import Dialog
-from sinchphone.protocol.sip.message import SDP, HeaderLines, Request, respond
+from sinchphone.protocol.sip.message import HeaderLines, Request, respond
 from sinchphone.protocol.sip.session_state import ALLOW, REMIND_SECONDS, SUPPORTED, SessionState
 from sinchphone.protocol.sip.session_timer import TooSmall
 from sinchphone.protocol.sip.session_vocabulary import SipPhase

@@ -5,8 +5,9 @@ from typing import Final
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.sip import dtmf_info, session_callee, session_caller
 from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.bodies import ACCEPTED, SDP
 from sinchphone.protocol.sip.dialog import Dialog
-from sinchphone.protocol.sip.message import SDP, HeaderLines, Request, Response, respond
+from sinchphone.protocol.sip.message import HeaderLines, Request, Response, respond
 from sinchphone.protocol.sip.session_state import ALLOW, SUPPORTED, Pending, Proposal, SessionState, reason_value
 from sinchphone.protocol.sip.session_timer import TooSmall
 from sinchphone.protocol.sip.session_vocabulary import SipPhase
@@ -187,8 +188,8 @@ def _is_first_answered(session: SessionState, request: Request) -> bool:
 
 
 def _consider(session: SessionState, key: str, request: Request, dialog: Dialog) -> None:
-    if request.body.strip() and request.content_type != SDP:
-        session.reply(key, respond(request, 415, headers=(("Accept", SDP),)))
+    if request.has_unknown_body:
+        session.reply(key, respond(request, 415, headers=(("Accept", ACCEPTED),)))
     elif session.proposal is not None and session.proposal.key is not None:
         session.reply(key, respond(request, 500, headers=(("Retry-After", str(1 + int(9 * session.options.chance()))),)))
     elif session.is_changing and (request.method == "INVITE" or request.sdp is not None):
@@ -367,7 +368,7 @@ def abilities() -> HeaderLines:
     return (
         ("Allow", ALLOW),
         ("Supported", SUPPORTED),
-        ("Accept", f"{SDP}, {dtmf_info.RELAY}"),
+        ("Accept", f"{ACCEPTED}, {dtmf_info.RELAY}"),
         ("Accept-Encoding", "identity"),
         ("Accept-Language", "en"),
     )

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.bodies import SDP
 from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Answering, Credentials
-from sinchphone.protocol.sip.message import MAX_FORWARDS, SDP, HeaderLines, Request, Response
+from sinchphone.protocol.sip.message import MAX_FORWARDS, HeaderLines, Request, Response
 from sinchphone.protocol.sip.session_timer import SessionTimer
 from sinchphone.protocol.sip.session_vocabulary import Effect, SipEvent, SipPhase
 from sinchphone.protocol.sip.transactions import Timing

@@ -21,6 +21,10 @@ from sinchphone.protocol.sip.uri import parse_address, parse_uri
 LIMIT = 20.0
 QUIET = 0.3  # how long nothing must come
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+PARTS = (
+    f"--b\r\nContent-Type: application/sdp\r\n\r\n{SDP}\r\n"
+    "--b\r\nContent-Type: application/isup\r\nContent-Disposition: signal;handling={}\r\n\r\nxyz\r\n--b--\r\n"
+)
 QUICK = Timing(t1=0.05, t2=0.2, t4=0.2)
 ALICE = parse_address("<sip:alice@127.0.0.1>")
 NUMBER = count(1)
@@ -133,6 +137,8 @@ async def peer(one: SipAgent | int) -> AsyncIterator[Peer]:
         ("INVITE", {"Contact": "<tel:+1>"}, 400),
         ("INVITE", {"body": "x", "Content_Type": "application/unknownformat"}, 415),
         ("INVITE", {"body": SDP, "Content_Encoding": "gzip"}, 415),
+        ("INVITE", {"body": PARTS.format("required"), "Content_Type": "multipart/mixed;boundary=b"}, 415),
+        ("INVITE", {"body": PARTS.format("optional"), "Content_Type": "multipart/mixed;boundary=b"}, 480),
         ("INVITE", {"body": SDP, "Accept": "text/nobodyKnowsThis"}, 406),
         ("INVITE", {"body": SDP, "Supported": "timer", "Session_Expires": "30"}, 422),
         ("INVITE", {"body": SDP}, 480),
@@ -644,3 +650,18 @@ def _lose(one: SipAgent, lossy: Lossy) -> None:
     transports: Any = one._wire._transports
     send = transports.send
     transports.send = lambda data, hop, failed=None: send(data, hop, failed) if lossy.passes() else None
+
+
+async def test_an_offer_among_other_parts_is_the_calls_offer() -> None:
+    offered: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def keeps(call: SipCall) -> None:
+        offered.put_nowait(call.facts.offer)
+        await call.refuse(480)
+
+    async with agent(keeps) as one, peer(one) as mallory:
+        mallory.ask("INVITE", body=PARTS.format("optional"), Content_Type="multipart/mixed; boundary=b")
+        assert (await mallory.hear()).status == 480
+        assert offered.get_nowait() == SDP
+        mallory.ask("INVITE", body=PARTS.format("required"), Content_Type="multipart/mixed; boundary=b")
+        assert "multipart/mixed" in ((await mallory.hear(415)).first("Accept") or "")

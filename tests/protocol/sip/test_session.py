@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.bodies import SDP
 from sinchphone.protocol.sip.digest import Credentials
-from sinchphone.protocol.sip.message import SDP, Request, Response, read_message, respond
+from sinchphone.protocol.sip.message import Request, Response, read_message, respond
 from sinchphone.protocol.sip.session import SipSession
 from sinchphone.protocol.sip.session_state import SessionOptions
 from sinchphone.protocol.sip.session_vocabulary import Effect, SipEvent, SipPhase
@@ -648,6 +649,15 @@ def test_the_same_description_again_is_answered_without_asking_anybody() -> None
     effects = caller.receive("INVITE", number=1, sdp=ANSWER)
     assert only(effects, v.Reply).response.sdp == OFFER
     assert events(effects) == []
+
+
+@pytest.mark.parametrize(("handling", "status"), [("optional", None), ("required", 415)])
+def test_a_change_among_other_parts_is_a_change_and_what_must_be_understood_is_refused(handling: str, status: int | None) -> None:
+    caller = talking()
+    parts = f"--b\r\nContent-Type: {SDP}\r\n\r\n{OTHER}\r\n--b\r\nContent-Disposition: signal;handling={handling}\r\n\r\nx\r\n--b--\r\n"
+    effects = caller.receive("INVITE", number=1, body=("multipart/mixed;boundary=b", parts.encode()))
+    assert [event.sdp for event in events(effects) if isinstance(event, v.SipReoffered)] == ([OTHER] if status is None else [])
+    assert [one.response.status for one in effects if isinstance(one, v.Reply)] == ([] if status is None else [status])
 
 
 def test_a_reinvite_without_a_description_gets_our_offer() -> None:
