@@ -138,6 +138,11 @@ def load(flags: Mapping[str, object] | None = None, *, file: Path | None = None,
     return Configuration(_fill_in(settings), tuple(files))
 
 
+def profile_names(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The profiles that can be chosen. Raises ConfigError."""
+    return sorted({"local", "cloud"}.union(*(content.get("profiles", {}) for content in _read_files(config_files(file, environ)).values())))
+
+
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:
     values: dict[str, object] = {key.name: environ[key.variable] for key in KEYS.values() if key.variable and environ.get(key.variable)}
     variables = {key.name: key.variable or "" for key in KEYS.values()}

@@ -26,6 +26,7 @@ HOOKS: Final[frozenset[str]] = frozenset(
         "resume_writing",
         "emit",
         "format_commands",
+        "format_completion",
         "protocol_lost",
     }
 )

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from sinchphone.cli.addressing.proposals import complete_profile
 from sinchphone.cli.exits import ExitCode, help_text
 from sinchphone.cli.terminal.command_group import CommandGroup, Planned
 from sinchphone.errors import DestinationError
@@ -91,7 +92,9 @@ def _print_version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Take the keys of [profiles.NAME].")] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", autocompletion=complete_profile, help="Take the keys of [profiles.NAME].")
+    ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file.")] = None,
     color: Annotated[str | None, typer.Option(metavar="WHEN", callback=_check_color, help="Colours: auto, always or never.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of standard output, at the end of a redirection
 _COMPLETION = ("--show-completion", "--install-completion")
+_COMPLETION_VARIABLE = "_SINCHPHONE_COMPLETE"  # set by a shell that completes
 _SHELL_IS_NAMED = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"  # Typer takes the name of a shell then, and asks no process for it
 
 
@@ -28,9 +29,11 @@ def command_line(arguments: Sequence[str]) -> int:
 
     if len(arguments) > 1 and arguments[0] in _COMPLETION and not arguments[1].startswith("-"):
         os.environ[_SHELL_IS_NAMED] = "1"
+    command = typer.main.get_command(app)
+    _prepare_completion(arguments)
     try:
         signals.react(signals.interrupt)
-        code = typer.main.get_command(app).main(list(arguments), prog_name="sinchphone", standalone_mode=False)
+        code = command.main(list(arguments), prog_name="sinchphone", standalone_mode=False)
         return int(code or 0)
     except SinchphoneError as error:
         return _refuse(error, code_of_error(error), arguments)
@@ -56,6 +59,17 @@ def command_line(arguments: Sequence[str]) -> int:
 
             traceback.print_exception(error)
         return _refuse(error, ExitCode.BUG, arguments)
+
+
+def _prepare_completion(arguments: Sequence[str]) -> None:
+    """Where a shell asks for proposals, or somebody for the script that does."""
+    completing = _COMPLETION_VARIABLE in os.environ
+    if completing or (arguments and arguments[0].partition("=")[0] in _COMPLETION):
+        from sinchphone.cli import completion
+
+        completion.prepare()
+        if completing:
+            completion.keep_quiet()
 
 
 def _refuse(error: BaseException, code: "ExitCode", arguments: Sequence[str]) -> int:

@@ -101,6 +101,12 @@ def look_back(path: Path, account: str, *, since: float = 0.0, limit: int = 100)
     return _with_file(path, lambda base: read_entries(base, account, since=since, limit=limit), [])
 
 
+def accounts(path: Path) -> list[str]:
+    """Whose entries there are. Raises ConfigError."""
+    sql = "SELECT account FROM calls UNION SELECT account FROM messages"
+    return _with_file(path, lambda base: [str(account) for (account,) in base.execute(sql)], [])
+
+
 def forget(path: Path, account: str, entries: Iterable[Past]) -> None:
     """Delete these entries of an account, on all of its devices, and what is known of their receipts. Raises ConfigError."""
     kinds: dict[type[Past], list[tuple[str, str, bool]]] = {PastCall: [], PastMessage: []}

@@ -1,5 +1,6 @@
 """The history of the configured user on the configured platform, and what redialling takes from it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +22,24 @@ def user_of(options: Options) -> str:
     return options.user
 
 
+def history_path(options: Options) -> Path:
+    """The history's file."""
+    return options.state_path / "history.db"
+
+
+def users_of(options: Options, accounts: Iterable[str]) -> list[str]:
+    """Of the accounts of a history those on the configured platform: whose they are."""
+    prefix = _account(options, "")
+    return [account.removeprefix(prefix) for account in accounts if account.startswith(prefix)]
+
+
+def _account(options: Options, user: str) -> str:
+    return f"{options.environment} {options.application_key or ''} {user}"
+
+
 def history_of(options: Options) -> tuple[Path, str]:
     """The history's file, and under which account this user's entries stand in it. Raises ConfigError."""
-    return options.state_path / "history.db", f"{options.environment} {options.application_key or ''} {user_of(options)}"
+    return history_path(options), _account(options, user_of(options))
 
 
 def past_of(options: Options, *, since: float = 0.0) -> list[Past]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sinchphone.cli.addressing import proposals
 from sinchphone.cli.addressing.contacts import contacts_of, resolve
 from sinchphone.cli.addressing.destination import Destination, Kind, room, sip_address, user_id
 from sinchphone.cli.addressing.recent import last_called, last_missed
@@ -47,7 +48,13 @@ def call(
     context: typer.Context,
     flags: PhoneFlags,
     destination: Annotated[
-        str | None, typer.Argument(metavar="[DEST]", help="A user id, +NUMBER, @contact, user@host or conf:ROOM.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[DEST]",
+            autocompletion=proposals.complete_destination,
+            help="A user id, +NUMBER, @contact, user@host or conf:ROOM.",
+            show_default=False,
+        ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Redial: whom you called last.")] = False,
     back: Annotated[bool, typer.Option("--back", help="Call back: whose call you missed last.")] = False,
@@ -64,14 +71,18 @@ def call(
 
 
 def call_user(
-    context: typer.Context, called: Annotated[str, typer.Argument(metavar="USER", help="A user id.")], flags: CallFlags
+    context: typer.Context,
+    called: Annotated[str, typer.Argument(metavar="USER", autocompletion=proposals.complete_user, help="A user id.")],
+    flags: CallFlags,
 ) -> ExitCode:
     """Call another user."""
     return place(lambda _: Destination(Kind.USER, user_id(called)), flags)
 
 
 def call_phone(
-    context: typer.Context, number: Annotated[str, typer.Argument(metavar="+E164", help="A phone number.")], flags: PhoneFlags
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(metavar="+E164", autocompletion=proposals.complete_number, help="A phone number.")],
+    flags: PhoneFlags,
 ) -> ExitCode:
     """Call a phone number. Needs a caller id, from --caller-id or the configuration, unless the exchange is the local one."""
     return place(lambda _: Destination(Kind.PHONE, read_number(number)), flags)
@@ -79,7 +90,9 @@ def call_phone(
 
 def call_sip(
     context: typer.Context,
-    address: Annotated[str, typer.Argument(metavar="USER@HOST", help="A SIP address; sips: before it asks for TLS.")],
+    address: Annotated[
+        str, typer.Argument(metavar="USER@HOST", autocompletion=proposals.complete_sip, help="A SIP address; sips: before it asks for TLS.")
+    ],
     flags: CallFlags,
 ) -> ExitCode:
     """Call a SIP address: alice@pbx.example, +46700000000@sip.example:5061. Headers (--header x-name=value) reach the SIP side."""
@@ -87,7 +100,9 @@ def call_sip(
 
 
 def conference(
-    context: typer.Context, name: Annotated[str, typer.Argument(metavar="ROOM", help="1 to 64 characters.")], flags: CallFlags
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ROOM", autocompletion=proposals.complete_room, help="1 to 64 characters.")],
+    flags: CallFlags,
 ) -> ExitCode:
     """Join a conference room: everybody who gives the same name is in it."""
     return place(lambda _: Destination(Kind.CONFERENCE, room(name)), flags)

@@ -7,6 +7,7 @@ import typer
 
 from sinchphone.cli.addressing.contacts import AddressBookEntry, contacts_of, read_name
 from sinchphone.cli.addressing.destination import Destination, Kind, read_destination, user_id
+from sinchphone.cli.addressing.proposals import complete_contact, complete_destination, complete_user
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags import JsonFlags, with_flags
 from sinchphone.cli.terminal.listings import ContactListed
@@ -18,7 +19,9 @@ from sinchphone.cli.terminal.session import Session, open_session
 class ContactFlags(JsonFlags):
     """Options of ``contacts add``."""
 
-    user: Annotated[str | None, typer.Option(metavar="USER", help="Who they are on the platform: messages go there.")] = None
+    user: Annotated[
+        str | None, typer.Option(metavar="USER", autocompletion=complete_user, help="Who they are on the platform: messages go there.")
+    ] = None
     force: Annotated[bool, typer.Option("--force", help="Replace a contact of that name.")] = False
 
 
@@ -46,7 +49,12 @@ def add(
     flags: ContactFlags,
     destination: Annotated[
         str | None,
-        typer.Argument(metavar="[DEST]", help="What it dials: +NUMBER, a user id, user@host or conf:ROOM.", show_default=False),
+        typer.Argument(
+            metavar="[DEST]",
+            autocompletion=complete_destination,
+            help="What it dials: +NUMBER, a user id, user@host or conf:ROOM.",
+            show_default=False,
+        ),
     ] = None,
 ) -> ExitCode:
     """Keep a contact: sinchphone contacts add mum +46700000000 --user mum
@@ -69,12 +77,18 @@ def list_all(context: typer.Context, flags: JsonFlags) -> ExitCode:
     return run(_session(flags), _list)
 
 
-def show(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")], flags: JsonFlags) -> ExitCode:
+def show(
+    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_contact)], flags: JsonFlags
+) -> ExitCode:
     """Show a contact."""
     return run(_session(flags), lambda session: _show(session, name))
 
 
-def remove(context: typer.Context, names: Annotated[list[str], typer.Argument(metavar="NAME...")], flags: JsonFlags) -> ExitCode:
+def remove(
+    context: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", autocompletion=complete_contact)],
+    flags: JsonFlags,
+) -> ExitCode:
     """Forget contacts."""
     return run(_session(flags), lambda session: _remove(session, names))
 

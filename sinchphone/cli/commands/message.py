@@ -11,6 +11,7 @@ import typer
 
 from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.destination import Kind
+from sinchphone.cli.addressing.proposals import complete_recipient
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.texting import check_sms, text_numbers
 from sinchphone.cli.commands.call import read_headers
@@ -40,7 +41,11 @@ def send_message(
     context: typer.Context,
     words: Annotated[
         list[str],
-        typer.Argument(metavar="TO... TEXT", help="User ids, @contacts, e-mail addresses or +NUMBERs, then the text; - reads stdin."),
+        typer.Argument(
+            metavar="TO... TEXT",
+            autocompletion=complete_recipient,
+            help="User ids, @contacts, e-mail addresses or +NUMBERs, then the text; - reads stdin.",
+        ),
     ],
     flags: MessageFlags,
 ) -> ExitCode:

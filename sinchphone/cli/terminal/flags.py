@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
+from sinchphone.cli.addressing import proposals
 from sinchphone.config import Configuration, load
 from sinchphone.options import KEYS
 from sinchphone.schema import parse_duration
@@ -37,13 +38,13 @@ def _as(name: str) -> Callable[[Any], Any]:
     return check
 
 
-def option_of_key(name: str, metavar: str | None = None, *names: str, shows_default: bool = False) -> Any:
+def option_of_key(name: str, metavar: str | None = None, *names: str, shows_default: bool = False, complete: Any = None) -> Any:
     """The option that sets the key ``name`` of the configuration, in the words of the key and checked as the key is. Without ``metavar``
     it takes no value."""
     known = KEYS[name]
     default = f"  [default: {known.example}]" if shows_default else ""
     words = f"{known.help[0].upper()}{known.help[1:]}.{default}"
-    return typer.Option(*names, metavar=metavar, callback=_as(name), help=words, show_default=False)
+    return typer.Option(*names, metavar=metavar, callback=_as(name), help=words, show_default=False, autocompletion=complete)
 
 
 def _digits(value: str | None) -> str | None:
@@ -95,9 +96,14 @@ def seconds(value: str | None) -> float | None:
 class CommonFlags:
     """Options of every command."""
 
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="Take the keys of [profiles.NAME]; local and cloud always exist.")] = (
-        None
-    )
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=proposals.complete_profile,
+            help="Take the keys of [profiles.NAME]; local and cloud always exist.",
+        ),
+    ] = None
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file in place of the usual ones.")] = None
     color: Annotated[str | None, option_of_key("color", "WHEN")] = None
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and errors.")] = False
@@ -128,7 +134,7 @@ class JsonFlags(CommonFlags):
 class SoundFlags(JsonFlags):
     """Options of commands that make or take calls: who I am, and what the sound is made of."""
 
-    user: Annotated[str | None, option_of_key("user", "ME")] = None
+    user: Annotated[str | None, option_of_key("user", "ME", complete=proposals.complete_account)] = None
     play: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Play a file from the answer on; again for more files, - is standard input.")
     ] = None
@@ -145,9 +151,9 @@ class SoundFlags(JsonFlags):
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recording or file.")] = False
     no_audio: Annotated[bool, typer.Option("--no-audio", help="Touch no sound card.")] = False
     no_mic: Annotated[bool, typer.Option("--no-mic", help="Send no microphone.")] = False
-    input: Annotated[str | None, option_of_key("audio.input", "DEVICE")] = None
-    output: Annotated[str | None, option_of_key("audio.output", "DEVICE")] = None
-    ring: Annotated[str | None, option_of_key("audio.ring", "DEVICE")] = None
+    input: Annotated[str | None, option_of_key("audio.input", "DEVICE", complete=proposals.complete_input)] = None
+    output: Annotated[str | None, option_of_key("audio.output", "DEVICE", complete=proposals.complete_output)] = None
+    ring: Annotated[str | None, option_of_key("audio.ring", "DEVICE", complete=proposals.complete_output)] = None
     echo_cancel: Annotated[str | None, option_of_key("audio.echo_cancel", "WHEN")] = None
     noise_suppression: Annotated[str | None, option_of_key("audio.noise_suppression", "HOW")] = None
     gain_control: Annotated[bool | None, option_of_key("audio.gain_control", None, "--gain-control/--no-gain-control")] = None
@@ -239,7 +245,10 @@ def _wait(value: str) -> str:
 class MessageFlags(JsonFlags):
     """Options of ``send-message``."""
 
-    user: Annotated[str | None, typer.Option(metavar="ME", help="Who I am; the login name in the local environment.")] = None
+    user: Annotated[
+        str | None,
+        typer.Option(metavar="ME", autocompletion=proposals.complete_account, help="Who I am; the login name in the local environment."),
+    ] = None
     header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the recipients; again for more.")] = None
     wait: Annotated[
         str, typer.Option(metavar="WHAT", callback=_wait, help="delivered, sent, or none: what has to come before it ends with 0.")
@@ -258,7 +267,13 @@ class UserFlags(CommonFlags):
     """Options of commands that only need to know who."""
 
     user: Annotated[
-        str | None, typer.Option(metavar="ME", callback=_as("user"), help="Whose; the login name in the local environment.")
+        str | None,
+        typer.Option(
+            metavar="ME",
+            autocompletion=proposals.complete_account,
+            callback=_as("user"),
+            help="Whose; the login name in the local environment.",
+        ),
     ] = None
 
     def keys(self) -> dict[str, Any]:

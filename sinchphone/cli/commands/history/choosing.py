@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from sinchphone.cli.addressing.contacts import contacts_of
+from sinchphone.cli.addressing.proposals import complete_account, complete_peer
 from sinchphone.cli.terminal.flags import JsonFlags
 from sinchphone.engine.past import Past, PastCall
 from sinchphone.options import Options
@@ -25,13 +26,21 @@ _DAY_S: Final = 86_400.0
 class ChoiceFlags(JsonFlags):
     """Options that choose entries."""
 
-    user: Annotated[str | None, typer.Option(metavar="ME", help="Whose; the login name in the local environment.")] = None
+    user: Annotated[
+        str | None, typer.Option(metavar="ME", autocompletion=complete_account, help="Whose; the login name in the local environment.")
+    ] = None
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="Only what was since then: 2h, 3d, 2026-11-21, 2026-11-21T09:00.")] = (
         None
     )
     missed: Annotated[bool, typer.Option("--missed", help="Only calls that nobody answered here.")] = False
     with_: Annotated[
-        str | None, typer.Option("--with", metavar="WHO", help="Only what was with that user, address, @contact or number, however spelt.")
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="WHO",
+            autocompletion=complete_peer,
+            help="Only what was with that user, address, @contact or number, however spelt.",
+        ),
     ] = None
 
     def keys(self) -> dict[str, Any]:
