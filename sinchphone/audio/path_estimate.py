@@ -10,13 +10,14 @@ from collections import deque
 from itertools import islice
 from typing import Final
 
-from sinchphone.audio.frame import RATE
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE
 
 _INITIAL_TARGET: Final = 0.020  # [s] first sound soon; the line is known after a few packets
 _MAX_TARGET: Final = 0.500
 _HEADROOM: Final = 0.008  # [s] above the quantile: half a device block, and the scheduler
 _QUANTILE: Final = 0.97  # of packets that are in time; the rest costs less than the delay that would save it
-_HISTORY: Final = 500  # packets, 10 s
+_HISTORY: Final = 500  # frames, 10 s
+_MOST_FRAMES: Final = 6  # in a packet
 _KNOWN: Final = 20  # packets until the line counts as known
 _REVIEW: Final = 0.1  # [s] between two looks at the history
 
@@ -52,6 +53,7 @@ class PathEstimate:
         self._slots: deque[tuple[int, float]] = deque(maxlen=_SLOTS)  # (half second, lowest transit in it)
         self._excess: deque[float] = deque(maxlen=_HISTORY)  # [s] above the base
         self._last: tuple[int, float] | None = None  # position and transit of the packet before
+        self._steps: deque[int] = deque([1], maxlen=_STEP)  # frames between two packets
         self._review_at = 0.0
         self._loss = 0.0  # smoothed share of frames that were not there in time
         self._redundancy = 0.0  # [s] how far back a copy reaches
@@ -71,8 +73,11 @@ class PathEstimate:
         transit = now - position / RATE
         self._note_transit(int(now // _SLOT), transit)
         base = self.base = min(lowest for _, lowest in self._slots)
-        if not self._drains(position, transit):
-            self._excess.append(transit - base)
+        drains = self._drains(position, transit)
+        if self._last is not None and position > self._last[0]:
+            self._steps.append((position - self._last[0]) // FRAME_SAMPLES)
+        if not drains:
+            self._excess.extend([transit - base] * max(1, min(_MOST_FRAMES, *self._steps)))  # a long packet stands for its frames
         self._last = (position, transit)
         if now >= self._review_at or len(self._excess) < _KNOWN:
             self._review_at = now + _REVIEW

@@ -163,16 +163,20 @@ class RedundancyController:
         self._judge(lost, now)
         self._choose(now)
 
-    def limit(self, budget: float, now: float) -> None:
-        """All that is sent is to be no more than ``budget`` [bit/s], headers included."""
+    def limit(self, budget: float, steady: float, now: float) -> None:
+        """All that is sent is to be no more than ``budget`` [bit/s], headers included; for some time probably ``steady``."""
         self._budget = budget
-        fitting = next((count for count in range(1, self._max_frames) if self._bitrate(0, count) >= self._least(count)), self._max_frames)
-        roomy = fitting < self._frames and self._bitrate(0, self._frames - 1) >= _ROOMY * self._least(self._frames - 1)
-        self._short_at = (self._short_at or now) if roomy else None
-        if fitting > self._frames:
-            self._frames = fitting
+        fitting = next((count for count in range(1, self._max_frames) if self._fits(count, steady, self._least(count))), self._max_frames)
+        if fitting >= self._frames:
+            self._frames, self._short_at = fitting, None
+        elif self._short_at is None and self._fits(self._frames - 1, steady, round(_ROOMY * self._least(self._frames - 1))):
+            self._short_at = now
         elif self._short_at is not None and now - self._short_at >= _ROOMY_SECONDS:
             self._frames, self._short_at = self._frames - 1, None
+
+    def _fits(self, frames: int, budget: float, bitrate: int) -> bool:
+        """Whether so many frames in a packet leave so much for the codec."""
+        return budget - self._header_bytes * 8 * _FRAMES_PER_SECOND / frames >= bitrate
 
     def _bitrate(self, copies: int, frames: int = 1) -> int:
         """The codec's share of the budget, as far as it can make use of it."""

@@ -58,3 +58,4 @@ class Agreement:
     opus: OpusWishes = OpusWishes(fec=False, max_bitrate=None)
     repair: RepairTerms = RepairTerms()
     packet_times: PacketTimes = ANY_LENGTH  # that the peer wants
+    numbering: int | None = None  # the header extension of packets' numbers, whose arrival is told (draft-holmer-rmcat-transport-wide-cc)

@@ -132,7 +132,7 @@ def budgets(*kbps: float, red: bool = True, max_frames: int = 3, loss: float = 0
     redundancy = RedundancyController(fec=True, red=red, max_frames=max_frames)
     for second, each in enumerate(kbps):
         redundancy.reported(loss, float(second))
-        redundancy.limit(1000 * each, float(second))
+        redundancy.limit(1000 * each, 1000 * each, float(second))
     return redundancy.setting
 
 
@@ -182,7 +182,7 @@ def test_whatever_is_reported_the_rung_is_one_that_the_peer_takes(
         redundancy.requested(requests, now)
         redundancy.reported(lost, now)
         if budget is not None:
-            redundancy.limit(budget, now)
+            redundancy.limit(budget, budget, now)
         setting = redundancy.setting
         assert 8_000 <= setting.bitrate <= BITRATE
         assert 1 <= setting.frames <= 2

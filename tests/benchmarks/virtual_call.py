@@ -41,13 +41,16 @@ class Terms:
     max_bitrate: int | None = None
     red: bool = True
     nack: bool = True
+    numbering: int | None = 3  # the header extension for transport-wide feedback
+    max_packet_ms: int = 120
 
     @property
     def agreement(self) -> Agreement:
         """The same for both of them."""
         repair = RepairTerms(RED if self.red else None, frozenset({RED}), self.nack)
         number = OPUS.payload_type
-        return Agreement(OPUS, number, {number: OPUS}, opus=OpusWishes(fec=True, max_bitrate=self.max_bitrate), repair=repair)
+        opus = OpusWishes(fec=True, max_bitrate=self.max_bitrate)
+        return Agreement(OPUS, number, {number: OPUS}, opus=opus, repair=repair, max_packet_ms=self.max_packet_ms, numbering=self.numbering)
 
 
 TERMS = (Terms("libwebrtc's bit rate", SAME_BITRATE, red=False, nack=False), Terms("redundancy on"))
@@ -156,7 +159,8 @@ class VirtualCall:
     def _note_setting(self) -> None:
         setting = self.speaker._outbound._setting
         copies, fec = f"+{setting.copies}" * bool(setting.copies), f"f{setting.fec_percent}" * bool(setting.fec_percent)
-        self.settings.append(f"{self._now:.1f}:{setting.bitrate // 1000}k{copies}{fec}")
+        frames = f"x{setting.frames}" * (setting.frames > 1)
+        self.settings.append(f"{self._now:.1f}:{setting.bitrate // 1000}k{copies}{fec}{frames}")
 
     def _play(self, _: None) -> None:
         block = self._far_leg.pull(BLOCK)

@@ -16,16 +16,18 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from sinchphone.audio.frame import FRAME_SECONDS, Frame, Samples
-from sinchphone.audio.redundancy import RedundancyController
+from sinchphone.audio.redundancy import HEADER_BYTES, RedundancyController
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame, Encoder
-from sinchphone.media.legs.packet_time import USUAL_MS, Packetizer, fits, packet_ms
+from sinchphone.media.legs.packet_time import USUAL_MS, Packetizer, fits, most_frames, packet_ms
 from sinchphone.media.legs.path_control import PathControl
 from sinchphone.media.legs.repair import Copies, Resends
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.rtp.telephone_event import EventPacket
+from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES
+from sinchphone.protocol.sdp import PacketTimes
 
 _PAUSE_SECONDS: Final = 0.3  # a longer gap between two frames is a pause on the time line too, not a late frame
 _MAX_GAP: Final = 50  # lost packets in a row that are shown to the peer as such; 1 s
@@ -47,7 +49,7 @@ class Outbound:
         self._encoder: Encoder | None = None
         self._redundancy = RedundancyController(fec=False, red=False)
         self._setting = self._redundancy.setting
-        self._terms: tuple[CodecFormat, OpusWishes, RepairTerms] | None = None  # that the redundancy is for
+        self._terms: tuple[CodecFormat, OpusWishes, RepairTerms, PacketTimes, int | None] | None = None  # that the redundancy is for
         self._copies = Copies(0)
         self._resends = Resends()
         self._reported_at = 0.0  # by the peer
@@ -70,10 +72,10 @@ class Outbound:
         if before is None or self._encoder is None or before.codec != agreement.codec:
             self._encoder = new_encoder(agreement.codec)
             self._passing = _Passing()
-        if before is None or (before.codec, before.packet_times) != (agreement.codec, agreement.packet_times):
-            self._packetizer = Packetizer(packet_ms(agreement.codec, agreement.packet_times))
         self._agreement = agreement
         self._set_ladder(agreement)
+        if before is None or (before.codec, before.packet_times) != (agreement.codec, agreement.packet_times):
+            self._packetizer = Packetizer(packet_ms(agreement.codec, agreement.packet_times, self._setting.frames))
         self._encoder.adapt(self._setting)
         if self._placed_at is None:
             self._placed_at = self._clock()
@@ -81,6 +83,7 @@ class Outbound:
     def stop(self) -> None:
         """Send nothing more."""
         self._agreement = None
+        self._packetizer.clear()
 
     def send(self, frame: Frame) -> None:
         """Send the next 20 ms, in as many packets as that makes; nothing happens before ``start``.
@@ -162,17 +165,17 @@ class Outbound:
 
     def follow_path(self) -> None:
         """What the path carries may have changed: send as much from now on."""
-        self._redundancy.limit(self._path.budget, self._clock())
+        self._redundancy.limit(self._path.budget, self._path.steady, self._clock())
         self._climb()
 
     def resend(self, sequences: Iterable[int]) -> None:
-        """The peer misses these packets: send those again that are still kept."""
-        if self._agreement is None or not self._agreement.repair.nack:
+        """The peer misses these packets: send those again that are still kept, but into no queue that they fell out of."""
+        now = self._clock()
+        if self._agreement is None or not self._agreement.repair.nack or self._path.is_congested(now):
             return
         packets, first = self._resends.answer(sequences)
-        if not self._path.is_congested(self._clock()):
-            self._redundancy.requested(first, self._clock())
-            self._climb()
+        self._redundancy.requested(first, now)
+        self._climb()
         for packet in packets:
             self._path.send(packet)
 
@@ -186,10 +189,16 @@ class Outbound:
     def _set_ladder(self, agreement: Agreement) -> None:
         """From its foot where the terms are new, else from where it was."""
         self._copies = Copies(agreement.payload_type)
-        terms = (agreement.codec, agreement.opus, agreement.repair)
+        terms = (agreement.codec, agreement.opus, agreement.repair, agreement.packet_times, agreement.numbering)
         if terms != self._terms:
             opus, self._terms = agreement.opus, terms
-            self._redundancy = RedundancyController(fec=opus.fec, red=agreement.repair.red is not None, max_bitrate=opus.max_bitrate)
+            self._redundancy = RedundancyController(
+                fec=opus.fec,
+                red=agreement.repair.red is not None,
+                max_bitrate=opus.max_bitrate,
+                max_frames=most_frames(agreement.codec, agreement.packet_times),
+                header_bytes=HEADER_BYTES + (0 if agreement.numbering is None else EXTENSION_BYTES),
+            )
             self._resends = Resends()
         self._setting = self._redundancy.setting
 
@@ -198,6 +207,8 @@ class Outbound:
         setting = self._redundancy.setting
         if self._encoder is not None and setting != self._setting:
             self._encoder.adapt(setting)
+        if self._agreement is not None and setting.frames != self._setting.frames:
+            self._packetizer.resize(packet_ms(self._agreement.codec, self._agreement.packet_times, setting.frames))
         self._setting = setting
 
     def _put(self, payload_type: int, payload: bytes, timestamp: int, sequence: int, *, marker: bool, keep: bool = True) -> bool:

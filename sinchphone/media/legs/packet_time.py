@@ -22,11 +22,17 @@ _SAMPLES_PER_MS: Final = RATE // 1000
 _BYTES_PER_MS: Final = 8  # of G.711 and G.722
 
 
-def packet_ms(codec: CodecFormat, times: PacketTimes) -> int:
-    """The length of our packets: the longest that the codec has of those that aren't longer than the peer wants."""
-    wanted = min(times.wanted_ms or USUAL_MS, times.most_ms or LONGEST_MS, LONGEST_MS)
+def packet_ms(codec: CodecFormat, times: PacketTimes, frames: int = 1) -> int:
+    """The length of our packets: the longest that the codec has of those that aren't longer than the peer wants, or than ``frames`` of
+    20 ms, where the path is too narrow for shorter ones."""
+    wanted = min(max(times.wanted_ms or USUAL_MS, USUAL_MS * frames if frames > 1 else 0), times.most_ms or LONGEST_MS, LONGEST_MS)
     lengths = _OPUS_MS if codec == OPUS else range(_STEP_MS, LONGEST_MS + 1, _STEP_MS)
     return max((one for one in lengths if one <= wanted), default=_STEP_MS)
+
+
+def most_frames(codec: CodecFormat, times: PacketTimes) -> int:
+    """Frames of 20 ms in the longest packet that the peer takes. Only Opus has as many bits as the path carries."""
+    return max(1, min(times.most_ms or LONGEST_MS, LONGEST_MS) // USUAL_MS) if codec == OPUS else 1
 
 
 def fits(codec: CodecFormat, payload: bytes, times: PacketTimes) -> bool:
@@ -46,6 +52,10 @@ class Packetizer:
         self._samples = milliseconds * _SAMPLES_PER_MS
         self._kept = np.zeros(0, np.int16)
 
+    def resize(self, milliseconds: int) -> None:
+        """Packets are of that length from now on, with what is kept in the next one."""
+        self._samples = milliseconds * _SAMPLES_PER_MS
+
     def clear(self) -> None:
         """What is kept isn't sent any more: something came in between."""
         self._kept = self._kept[:0]
@@ -53,7 +63,7 @@ class Packetizer:
     def push(self, frame: Frame) -> list[tuple[int, Samples]]:
         """The packets that are full with the next frame: how many samples before that frame each begins (after it: less than nothing),
         and its sound."""
-        if self._samples == FRAME_SAMPLES:
+        if self._samples == FRAME_SAMPLES and not len(self._kept):
             return [(0, frame)]
         before, sound = len(self._kept), np.concatenate([self._kept, frame])
         whole = len(sound) // self._samples

@@ -2,7 +2,11 @@
 
 ::
 
-    streams -> send -> transmit              reports of the peer -> reported -> CongestionController -> budget -> streams
+    streams -> send -> transmit              reports and feedback of the peer -> CongestionController -> budget -> streams
+    arrived <- packets of the peer           feedback of ours -> transmit
+
+Where both ends agreed on it, each packet has a number and the peer tells when each one came (transport-wide feedback, draft-holmer-rmcat);
+else what its receiver reports say must do.
 """
 
 import time
@@ -11,11 +15,18 @@ from typing import Final
 
 from sinchphone.protocol.congestion.controller import CongestionController
 from sinchphone.protocol.congestion.history import SentPackets
-from sinchphone.protocol.congestion.meters import PathSample, ReportMeter
+from sinchphone.protocol.congestion.meters import ArrivalMeter, ReportMeter
 from sinchphone.protocol.rtp.packet import ReportBlock
+from sinchphone.protocol.rtp.transport_feedback import Arrivals, TransportFeedback, number_packet, packet_number
 
-_BELOW_BYTES: Final = 38  # of a packet, below RTP: IPv4, UDP, the tag of SRTP
+BELOW_BYTES: Final = 38  # of a packet, below RTP: IPv4, UDP, the tag of SRTP
 _UNTIL_SEEN: Final = 0.3  # [s] a report may be late after the loss that it tells of
+_FEEDBACK_FRESH: Final = 3.0  # [s] after which reports must do again
+_FEEDBACK_BYTES: Final = 120  # of one packet of feedback, about
+_FEEDBACK_SHARE: Final = 0.05  # of what comes may be spent on it (RFC 3550 6.2), within
+_FEEDBACK_SECONDS: Final = 0.1, 0.4  # between two
+_EAGER: Final = 20  # feedback packets at first: nothing is known of the path, and its queue is filled soon
+_NUMBERS: Final = 1 << 16
 
 
 class PathControl:
@@ -25,39 +36,78 @@ class PathControl:
         self._transmit = transmit
         self._clock = clock
         self._controller = CongestionController()
-        self._sent: dict[int, SentPackets] = {}  # by SSRC
-        self._meters: dict[int, ReportMeter] = {}
+        self._by_ssrc: dict[int, tuple[SentPackets, ReportMeter]] = {}
+        self._extension: int | None = None  # under which packets are numbered
+        self._number = 0  # of the next one
+        self._numbered = SentPackets()
+        self._arrival_meter = ArrivalMeter(self._numbered)
+        self._fed_back_at: float | None = None
+        self._arrivals = Arrivals()
+        self._octets = 0  # of packets that came since our feedback,
+        self._told_at = 0.0  # and when it was
+        self._eager = _EAGER  # feedback packets yet
 
     @property
     def budget(self) -> float:
         """What may be sent in all [bit/s], headers included."""
         return self._controller.budget
 
+    @property
+    def steady(self) -> float:
+        """The same once the queue of now is gone."""
+        return self._controller.steady
+
     def is_congested(self, since: float) -> bool:
         """Whether what got lost after that moment fell out of a queue of ours."""
         return self._controller.congested_since(since - _UNTIL_SEEN)
 
+    def agree(self, extension: int | None) -> None:
+        """From now on number packets under this header extension, and tell of the peer's; ``None``: it doesn't know that."""
+        self._extension = extension
+
     def send(self, packet: bytes) -> bool:
         """Send an RTP packet; whether it went out."""
-        now = self._clock()
-        ssrc = int.from_bytes(packet[8:12], "big")
-        if ssrc not in self._sent:
-            self._sent[ssrc] = SentPackets()
-            self._meters[ssrc] = ReportMeter(self._sent[ssrc])
-        self._sent[ssrc].add(int.from_bytes(packet[2:4], "big"), len(packet) + _BELOW_BYTES, now)
+        now, ssrc = self._clock(), int.from_bytes(packet[8:12], "big")
+        if ssrc not in self._by_ssrc:
+            sent = SentPackets()
+            self._by_ssrc[ssrc] = sent, ReportMeter(sent)
+        self._by_ssrc[ssrc][0].add(int.from_bytes(packet[2:4], "big"), len(packet) + BELOW_BYTES, now)
+        if self._extension is not None:
+            packet = number_packet(packet, self._extension, self._number)
+            self._numbered.add(self._number, len(packet) + BELOW_BYTES, now)
+            self._number = (self._number + 1) % _NUMBERS
         return self._transmit(packet)
+
+    def arrived(self, packet: bytes, sender: int, cname: str) -> None:
+        """An RTP packet of the peer: tell it of this one and those before, now and then."""
+        number = None if self._extension is None else packet_number(packet, self._extension)
+        if number is None:
+            return
+        now = self._clock()
+        self._arrivals.note(number, now)
+        self._octets += len(packet) + BELOW_BYTES
+        since = now - self._told_at
+        least, most = _FEEDBACK_SECONDS
+        if since >= most or (since >= least and _FEEDBACK_SHARE * self._octets > _FEEDBACK_BYTES):
+            self._octets, self._told_at = 0, now
+            for feedback in self._arrivals.encode(sender, int.from_bytes(packet[8:12], "big"), cname):
+                self._transmit(feedback)
+
+    def fed_back(self, feedback: TransportFeedback) -> None:
+        """The peer tells when numbered packets came."""
+        self._fed_back_at = now = self._clock()
+        sample = self._arrival_meter.feedback(feedback.by_number)
+        if sample is not None and self._controller.judge(sample, now):
+            self._arrival_meter.rebase()
 
     def reported(self, block: ReportBlock, round_trip_ms: float | None) -> None:
         """The peer tells what it got of one stream."""
-        meter = self._meters.get(block.ssrc)
+        now, (_, meter) = self._clock(), self._by_ssrc.get(block.ssrc, (None, None))
         if meter is None:
             return
-        now = self._clock()
         round_trip = None if round_trip_ms is None else round_trip_ms / 1000
         sample = meter.report(block.highest_sequence, block.fraction_lost / 256, round_trip, now)
-        self._judge(sample, now)
-
-    def _judge(self, sample: PathSample | None, now: float) -> None:
-        if sample is not None and self._controller.judge(sample, now):
-            for meter in self._meters.values():
-                meter.rebase()
+        if sample is None or (self._fed_back_at is not None and now - self._fed_back_at < _FEEDBACK_FRESH):
+            return
+        if self._controller.judge(sample, now):
+            meter.rebase()

@@ -22,6 +22,7 @@ from sinchphone.media.port import FirstPacket, PortDigitHeard, PortEvent, PortSt
 from sinchphone.protocol.rtp.nack import decode_nacks, encode_nack
 from sinchphone.protocol.rtp.packet import RtcpReport, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
 from sinchphone.protocol.rtp.telephone_event import Digit
+from sinchphone.protocol.rtp.transport_feedback import decode_feedbacks
 
 _REPORT_SECONDS: Final = 1.0
 
@@ -66,6 +67,7 @@ class Stream:
         """Hear the peer in this way from now on. Raises MediaError where a codec isn't there."""
         self._inbound.expect(agreement)
         self.agreement = agreement
+        self._path.agree(agreement.numbering)
         self._keypad.agree(agreement.event)
 
     def expect(self, *, wanted: bool) -> None:
@@ -89,7 +91,10 @@ class Stream:
             for nack in decode_nacks(data):
                 if nack.ssrc == self._outbound.ssrc:
                     self._outbound.resend(nack.sequences)
-        elif self._inbound.take(data):
+            self._take_feedback(data)
+            return
+        self._path.arrived(data, self._outbound.ssrc, self._cname)
+        if self._inbound.take(data):
             if not self._heard:
                 self._heard = True
                 self._tell(FirstPacket())
@@ -159,6 +164,13 @@ class Stream:
             self._outbound.adapt(block)
             if self._round_trip_ms is not None:
                 self._inbound.measured(self._round_trip_ms)
+
+    def _take_feedback(self, data: bytes) -> None:
+        feedbacks = decode_feedbacks(data)
+        for feedback in feedbacks:
+            self._path.fed_back(feedback)
+        if feedbacks:
+            self._outbound.follow_path()
 
     def _ask(self) -> None:
         """For packets that didn't come."""

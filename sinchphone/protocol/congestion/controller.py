@@ -28,8 +28,9 @@ _EMPTY: Final = 0.020  # [s] that is none any more
 _SHARE: Final = 0.92  # of the capacity: what is left drains what bursts leave
 _DRAIN: Final = 0.4  # [s] for a queue to go, if that takes no more than
 _MOST_DRAIN: Final = 0.5  # of the capacity
-_PATIENCE: Final = 1.5  # [s] of sending less, then a queue that stays isn't ours
-_GONE: Final = 0.3  # of what should have drained by then
+_CUT: Final = 0.5  # of the rate, each second that a queue doesn't get shorter
+_PATIENCE: Final = 2.0  # [s] of sending less, then a queue that stays isn't ours
+_GONE: Final = 0.15  # of what should have drained by then
 _OTHERS_SECONDS: Final = 10.0  # after that loss is taken for that of a queue, though no delay shows it
 _LOSS_CUT: Final = 0.5  # of the loss, as GCC does
 
@@ -42,7 +43,7 @@ _PROBES: Final = 3  # in a row that show that the capacity isn't what it was
 _WAIT, _MOST_WAIT, _WAIT_FACTOR = 2.5, 5.0, 1.6  # [s] before the next probe, longer each time that it fails
 _MORE: Final = 1.2  # of what was sent before is enough more to tell:
 _SATURATED: Final = 0.3  # of the rise, if no more than that arrives, and more is lost than before, the path is full
-_FULL_SECONDS: Final = 0.4  # of that, until it's believed
+_FULL_SECONDS: Final = 1.0  # of that, until it's believed
 _USED: Final = 0.85  # of the budget, else a rise says nothing
 
 
@@ -54,6 +55,7 @@ class _Episode:
     queue: float
     capacity: float
     drained: float = 0.0  # [s] of queue that should be gone by now
+    cut: float = 1.0  # where it's slow to go: others fill it too
 
 
 class CongestionController:
@@ -78,6 +80,11 @@ class CongestionController:
     def budget(self) -> float:
         """What may be sent in all."""
         return max(self._budget, FLOOR)
+
+    @property
+    def steady(self) -> float:
+        """What may be sent once the queue of now is gone."""
+        return self.budget if self._capacity is None else max(self._budget, _SHARE * self._capacity, FLOOR)
 
     def congested_since(self, moment: float) -> bool:
         """Whether a queue of ours stood there after ``moment``: what got lost then fell out of it."""
@@ -114,11 +121,13 @@ class CongestionController:
             episode.drained += since * max(0.0, 1 - sample.sent / max(episode.capacity, 1.0))
             if sample.growth > -_GROWTH or capacity > episode.capacity:  # a queue that drains well may be empty for moments
                 episode.capacity = capacity
+        if sample.queue > _QUEUE and sample.growth > -2 * _GROWTH:
+            episode.cut *= 1 - _CUT * since
         self._congested_at = now
         self._capacity = max(FLOOR, episode.capacity)
         if now - episode.begun_at > _PATIENCE and sample.queue > episode.queue - _GONE * min(episode.drained, episode.queue):
             return self._give_way(sample, now)
-        self._budget = self._capacity * (_SHARE - min(_MOST_DRAIN, sample.queue / _DRAIN * _MOST_DRAIN))
+        self._budget = episode.cut * self._capacity * (_SHARE - min(_MOST_DRAIN, sample.queue / _DRAIN * _MOST_DRAIN))
         return False
 
     def _give_way(self, sample: PathSample, now: float) -> bool:

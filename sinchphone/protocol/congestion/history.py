@@ -7,6 +7,7 @@ from typing import Final
 _KEPT: Final = 1024  # packets: 20 s of sound
 _SEQUENCES: Final = 1 << 16
 _PAST: Final = 0x8000
+_WRAP_SECONDS: Final = 60.0  # a number that is used again after so long is another packet's
 _RATE_SECONDS: Final = 1.0
 _LEAST_SPAN: Final = 0.2  # [s]
 
@@ -31,7 +32,8 @@ class SentPackets:
 
     def add(self, number: int, size: int, now: float) -> None:
         """A packet goes out. One that has been sent before keeps the time of the first sending."""
-        if number in self._by_number:
+        known = self._by_number.get(number)
+        if known is not None and now - known.sent_at < _WRAP_SECONDS:
             return
         if len(self.packets) == _KEPT:
             self._by_number.pop(self.packets[0].number, None)

@@ -1,11 +1,16 @@
-"""What feedback says of the path, in figures of one kind: from receiver reports and round trips."""
+"""What feedback says of the path, in figures of one kind: from each packet's arrival where the peer tells it, else from its reports."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from sinchphone.protocol.congestion.history import SentPackets
+from sinchphone.protocol.congestion.history import SentPacket, SentPackets
+from sinchphone.protocol.congestion.queueing import QueueDelay
 
+_WINDOW: Final = 1.0  # [s] of arrivals that the rate is taken from
+_FEWEST: Final = 5  # packets, for a rate
+_REORDERED: Final = 0.15  # [s] a packet may be overtaken for so long, else it's lost
 _KNOWN_REPORTS: Final = 30  # whose delays are remembered
 _LOSSY: Final = 0.02
 _VAGUE: Final = 0.040  # [s] that a report may be late itself, or the packets lost that would have been newer
@@ -21,6 +26,62 @@ class PathSample:
     loss: float
     sent: float
     delivered: float | None  # ``None``: too little is known
+
+
+class ArrivalMeter:
+    """From transport-wide feedback: when each packet arrived by the peer's clock."""
+
+    def __init__(self, sent: SentPackets) -> None:
+        self._sent = sent
+        self._queue = QueueDelay()
+        self._arrived: deque[SentPacket] = deque()
+        self._loss_from: int | None = None  # number of the first packet whose loss hasn't been told
+
+    def feedback(self, arrivals: Iterable[tuple[int, float | None]]) -> PathSample | None:
+        """Numbers of packets and when they came, ``None`` for not yet. ``None`` where it tells nothing new."""
+        fresh = False
+        for number, at in arrivals:
+            packet = self._sent.find(number)
+            if packet is None or packet.arrived_at is not None:
+                continue
+            if at is None:
+                packet.missing = True
+                continue
+            packet.arrived_at, packet.missing, fresh = at, False, True
+            self._queue.observe(at - packet.sent_at, packet.sent_at)
+            self._arrived.append(packet)
+        if not fresh:
+            return None
+        newest = max(packet.arrived_at or 0.0 for packet in self._arrived)
+        while (self._arrived[0].arrived_at or 0.0) < newest - _WINDOW:
+            self._arrived.popleft()
+        standing = self._queue.standing
+        return PathSample(
+            queue=standing,
+            delay=standing,
+            growth=self._queue.growth,
+            loss=self._lost(),
+            sent=self._sent.rate(self._arrived[-1].sent_at),
+            delivered=self._delivered(newest),
+        )
+
+    def rebase(self) -> None:
+        """The queue that stands now is none of ours."""
+        self._queue.rebase()
+
+    def _lost(self) -> float:
+        """The share of the last second's packets that are missing, but for those that may only have been overtaken."""
+        until = self._arrived[-1].sent_at
+        recent = [each for each in self._sent.packets if until - _WINDOW - _REORDERED < each.sent_at <= until - _REORDERED]
+        return sum(packet.missing for packet in recent) / len(recent) if recent else 0.0
+
+    def _delivered(self, newest: float) -> float | None:
+        times = sorted(packet.arrived_at or 0.0 for packet in self._arrived)
+        if len(times) < _FEWEST or times[-1] - times[0] < _WINDOW / 4:
+            return None
+        first = min(self._arrived, key=lambda packet: packet.arrived_at or 0.0)
+        octets = sum(packet.size for packet in self._arrived) - first.size
+        return octets * 8 / (newest - times[0])
 
 
 class ReportMeter:

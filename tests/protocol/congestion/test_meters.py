@@ -1,11 +1,47 @@
 """What arrivals and reports are taken for: queues, jitter, late packets, loss."""
 
+import random
+
 import pytest
 
 from sinchphone.protocol.congestion.history import SentPackets
 from sinchphone.protocol.congestion.meters import ReportMeter
+from sinchphone.protocol.congestion.queueing import QueueDelay
 
 FRAME = 0.020
+
+
+def observed(*transits: float, queue: QueueDelay | None = None, begun: float = 0.0) -> QueueDelay:
+    queue = queue or QueueDelay()
+    for index, transit in enumerate(transits):
+        queue.observe(transit, begun + index * FRAME + transit)
+    return queue
+
+
+def test_what_all_packets_wait_is_a_queue() -> None:
+    assert observed(*[1.0] * 50, *[1.1] * 30).standing == pytest.approx(0.1)
+
+
+def test_jitter_and_single_late_packets_are_none() -> None:
+    dice = random.Random(1)
+    assert observed(*[5 + dice.random() * 0.05 for _ in range(200)]).standing < 0.02
+    assert observed(*[5.0] * 50, *[5.15, 5.13, 5.11, 5.09, 5.07, 5.05, 5.03, 5.01], 5.0).standing == 0.0
+
+
+def test_a_queue_that_grows_is_seen_while_it_is_short() -> None:
+    queue = observed(*[0.0] * 50, *[0.002 * step for step in range(30)])
+    assert queue.growth == pytest.approx(0.1, abs=0.03)
+    assert observed(*[0.0] * 50).growth == 0.0
+
+
+def test_clocks_that_drift_are_no_queue_in_three_minutes() -> None:
+    assert observed(*[index * FRAME * 200e-6 for index in range(9000)]).standing < 0.01
+
+
+def test_after_a_rebase_the_delay_of_now_is_the_least() -> None:
+    queue = observed(*[0.0] * 50, *[0.3] * 50)
+    queue.rebase()
+    assert observed(*[0.3] * 10, queue=queue, begun=2.0).standing == pytest.approx(0.0, abs=1e-9)
 
 
 class Reports:
