@@ -93,24 +93,53 @@ def test_without_copies_what_is_sent_again_mends_it_at_the_price_of_the_round_tr
     assert 60 < target < 140
 
 
-def narrow_call(name: str) -> tuple[VirtualCall, float, float]:
-    """A call at the full bit rate of all its codec is asked for; how long more than 100 ms of queue stood there [s], and what was sent
-    after the first seconds [kbit/s]."""
-    call = VirtualCall(LADDER, condition(name), 2, codec=False)
-    call.listen(np.zeros(30 * RATE, np.int16))
+REPORTS = Terms("reports alone", numbering=None)
+
+
+def narrow_call(terms: Terms, line: Condition, seconds: int = 30) -> tuple[VirtualCall, float]:
+    """A call in which the codec spends all bits that it may; how long more than 100 ms of queue stood there [s]."""
+    call = VirtualCall(terms, line, 2, codec=False)
+    call.listen(np.zeros(seconds * RATE, np.int16))
     longest = run = 0
     for waiting in call.waiting:
         run = run + 1 if waiting > 0.1 else 0
         longest = max(longest, run)
-    sent = (call.octets[-1] - call.octets[50 * SETTLED_S]) * 8e-3 / (30 - SETTLED_S)
-    return call, 0.02 * longest, sent
+    return call, 0.02 * longest
+
+
+def rate(call: VirtualCall, begin: float, end: float) -> float:
+    """What was sent in that time [kbit/s]."""
+    return (call.octets[round(50 * end) - 1] - call.octets[round(50 * begin)]) * 8e-3 / (end - begin)
+
+
+@pytest.mark.parametrize("name", ["80 kbit/s, 5 %", "64 kbit/s, queue 300 ms", "64 kbit/s, queue 100 ms", "40 kbit/s", "24 kbit/s"])
+def test_a_narrow_line_is_used_and_its_queue_is_not(name: str) -> None:
+    call, longest = narrow_call(LADDER, condition(name))
+    capacity = call.condition.kbps[0][1]
+    assert longest <= 2.2
+    assert 0.8 * capacity < rate(call, SETTLED_S, 30) < 0.97 * capacity
+    assert np.median(call.waiting[50 * SETTLED_S :]) < 0.02
+    assert call.targets[-1] < 200
 
 
 @pytest.mark.parametrize("name", ["80 kbit/s, 5 %", "64 kbit/s, queue 300 ms", "64 kbit/s, queue 100 ms"])
-def test_a_narrow_line_is_not_filled_with_copies(name: str) -> None:
-    call, longest, sent = narrow_call(name)
+def test_with_reports_alone_a_narrow_line_is_not_filled_with_copies(name: str) -> None:
+    call, longest = narrow_call(REPORTS, condition(name))
     assert longest < 5
-    assert sent < 0.97 * call.condition.kbps[0][1]
+    assert rate(call, SETTLED_S, 30) < 0.97 * call.condition.kbps[0][1]
+
+
+def test_a_line_that_narrows_is_followed_and_used_again_once_it_widens() -> None:
+    call, longest = narrow_call(LADDER, Condition("200, 50, 200", kbps=((0, 200), (15, 50), (35, 200))), 50)
+    assert longest <= 2.0
+    assert rate(call, 20, 35) < 50
+    assert rate(call, 45, 50) > 65
+
+
+def test_others_who_begin_to_send_get_their_share_soon() -> None:
+    call, longest = narrow_call(LADDER, Condition("100, of which others take 60", kbps=((0, 100),), beside=((0, 0), (10, 60))))
+    assert longest <= 2.5
+    assert rate(call, 20, 30) < 41
 
 
 @pytest.mark.parametrize("ppm", [-500.0, 500.0])

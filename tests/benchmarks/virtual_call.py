@@ -42,7 +42,6 @@ class Terms:
     red: bool = True
     nack: bool = True
     numbering: int | None = 3  # the header extension for transport-wide feedback
-    max_packet_ms: int = 120
 
     @property
     def agreement(self) -> Agreement:

@@ -13,7 +13,7 @@ from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.port import CandidateFound, Connected, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.rtp.packet import decode_packet
+from sinchphone.protocol.rtp.packet import decode_packet, is_rtcp
 
 HERE = PortOptions(loopback=True)
 PATIENCE = 20.0
@@ -34,6 +34,8 @@ class Call:
         caller._stream._path._transmit = self._send
 
     def _send(self, data: bytes) -> bool:
+        if is_rtcp(data):
+            return self._transmit(data)
         packet = decode_packet(data)
         assert packet is not None
         self.payload_types.append(packet.payload_type)

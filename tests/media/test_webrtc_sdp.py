@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import MediaError
-from sinchphone.media.agreement import OpusWishes
+from sinchphone.media.agreement import Agreement, OpusWishes
 from sinchphone.media.webrtc.formats import agree
 from sinchphone.media.webrtc.sdp import (
     Fingerprint,
@@ -123,6 +123,39 @@ def test_a_browsers_offer_is_read() -> None:
     assert wishes(audio) == OpusWishes(fec=True, max_bitrate=24_000)
     assert (audio.complete, audio.lite) == (True, False)
     assert [each.split()[1] for each in audio.candidates] == ["1", "1"]
+
+
+URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+
+
+def browser(*lines: str) -> Agreement:
+    """What is agreed on where the browser's sound has these lines more."""
+    more = "\n".join(lines)
+    audio = read_description(BROWSER.replace("a=mid:audio", f"a=mid:audio\n{more.strip()}", 1))
+    return agree(audio.sound, audio.formats)
+
+
+@pytest.mark.parametrize(("extmap", "found"), [("5", 5), ("14/sendrecv", 14), ("15", None), ("5/sendonly", None), ("x", None), ("0", None)])
+def test_the_arrival_of_packets_is_told_under_the_peers_number_for_the_extension(extmap: str, found: int | None) -> None:
+    assert browser("a=rtcp-fb:111 transport-cc", f"a=extmap:{extmap} {URI}").numbering == found
+
+
+def test_it_needs_the_extension_the_feedback_and_a_profile_with_feedback() -> None:
+    feedback, extension = "a=rtcp-fb:* transport-cc", f"a=extmap:3 {URI} more"
+    assert browser(feedback, extension).numbering == 3
+    for lines in ((feedback,), (extension,), ("a=rtcp-fb:9 transport-cc", extension)):
+        assert browser(*lines).numbering is None
+    audio = read_description(write_offer(LOCAL).replace("SAVPF", "SAVP"))
+    assert agree(audio.sound, audio.formats).numbering is None
+
+
+def test_an_answer_has_the_extension_if_the_offer_has_it() -> None:
+    offer = read_description(write_offer(LOCAL))
+    answer = write_answer(LOCAL, offer)
+    for sdp in (write_offer(LOCAL), answer):
+        assert f"a=extmap:3 {URI}\r\n" in sdp
+        assert "a=rtcp-fb:111 transport-cc\r\n" in sdp
+    assert URI not in write_answer(LOCAL, read_description(GATEWAY))
 
 
 def test_a_gateways_answer_is_read_without_mid_and_with_attributes_at_session_level() -> None:

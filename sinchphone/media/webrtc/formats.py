@@ -8,10 +8,13 @@ from typing import Final
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import CODECS, OPUS, CodecFormat, codec_of
-from sinchphone.protocol.sdp import ANY_LENGTH, Attributes, PacketTimes
+from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI, MAX_EXTENSION_ID
+from sinchphone.protocol.sdp import ANY_LENGTH, Attributes, PacketTimes, Section
 
 OUR_EVENTS: Final = {48_000: 110, 8_000: 126}  # clock rate to payload type, as browsers number them
 OUR_RED: Final = 63  # the same
+OUR_NUMBERING: Final = 3  # the same
+_TRANSPORT_CC: Final = "transport-cc"
 _EVENT_PARAMETERS: Final = "0-15"  # RFC 4733 7.1.1: the sixteen keys
 _NUMBER: Final = re.compile(r"[0-9]{1,3}")
 _EVENT: Final = re.compile(r"telephone-event/(8000|48000)(/1)?")
@@ -44,6 +47,8 @@ class Formats:
     reds: tuple[Redundancy, ...] = ()
     nacks: frozenset[str] = frozenset()  # payload types whose packets may be asked for, "*" for all
     packet_times: PacketTimes = ANY_LENGTH
+    numbered: frozenset[str] = frozenset()  # those whose arrival is told by number, in the same way,
+    numbering: int | None = None  # and the header extension that has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +59,13 @@ class WrittenFormats:
     attributes: Attributes
 
 
-def read_formats(
-    payload_types: Sequence[str],
-    rtpmaps: Sequence[str],
-    fmtps: Sequence[str],
-    feedbacks: Sequence[str] = (),
-    times: PacketTimes = ANY_LENGTH,
-) -> Formats:
-    """The formats of a section, by what its ``m=`` line lists and its ``a=rtpmap``, ``a=fmtp`` and ``a=rtcp-fb`` lines say."""
-    encodings = {number: encoding.strip() for number, _, encoding in (line.partition(" ") for line in reversed(rtpmaps))}
-    parameters = {number: rest for number, _, rest in (line.partition(" ") for line in reversed(fmtps))}
+def read_formats(section: Section, *, feedback: bool) -> Formats:
+    """A section's formats, by its ``m=`` line and what ``a=rtpmap``, ``a=fmtp``, ``a=extmap`` and ``a=ptime`` say, and ``a=rtcp-fb`` where
+    there is a way for ``feedback``."""
+    encodings = {number: encoding.strip() for number, _, encoding in (line.partition(" ") for line in reversed(section.all("rtpmap")))}
+    parameters = {number: rest for number, _, rest in (line.partition(" ") for line in reversed(section.all("fmtp")))}
     sounds, events, reds = [], [], []
-    for number in dict.fromkeys(payload_types):
+    for number in dict.fromkeys(section.payloads):
         if not _NUMBER.fullmatch(number) or int(number) > 127:
             continue
         encoding = encodings.get(number)
@@ -77,8 +77,31 @@ def read_formats(
             reds.append(Redundancy(int(number), frozenset(filter(None, parameters.get(number, "").strip().split("/")))))
         elif codec is not None:
             sounds.append(OfferedCodec(int(number), codec, parameters.get(number, "")))
-    nacks = frozenset(number for number, _, kind in (line.partition(" ") for line in feedbacks) if kind.strip() == "nack")
-    return Formats(tuple(sounds), tuple(events), tuple(reds), nacks, times)
+    return Formats(
+        tuple(sounds),
+        tuple(events),
+        tuple(reds),
+        nacks=_fed_back(section, "nack") if feedback else frozenset(),
+        numbered=_fed_back(section, _TRANSPORT_CC) if feedback else frozenset(),
+        numbering=_numbering(section),
+        packet_times=section.packet_times,
+    )
+
+
+def _fed_back(section: Section, what: str) -> frozenset[str]:
+    """The payload types with that kind of feedback (RFC 4585 4.2)."""
+    lines = (line.partition(" ") for line in section.all("rtcp-fb"))
+    return frozenset(number for number, _, kind in lines if kind.strip() == what)
+
+
+def _numbering(section: Section) -> int | None:
+    """The header extension of packets' numbers, where it goes both ways and fits a header of one byte (RFC 8285 5, 4.2)."""
+    for line in section.all("extmap"):
+        identifier, _, rest = line.strip().partition(" ")
+        if rest.split()[:1] == [EXTENSION_URI] and _NUMBER.fullmatch(identifier.removesuffix("/sendrecv")):
+            number = int(identifier.removesuffix("/sendrecv"))
+            return number if 1 <= number <= MAX_EXTENSION_ID else None
+    return None
 
 
 def choose(formats: Formats, codecs: Sequence[str], prefer: str | None = None) -> OfferedCodec:
@@ -111,6 +134,12 @@ def may_ask(sound: OfferedCodec, formats: Formats) -> bool:
     return sound.codec == OPUS and not formats.nacks.isdisjoint(("*", str(sound.payload_type)))
 
 
+def numbering_for(sound: OfferedCodec, formats: Formats) -> int | None:
+    """The header extension under which packets of ``sound`` are numbered: only Opus can make use of what is told of them."""
+    told = sound.codec == OPUS and not formats.numbered.isdisjoint(("*", str(sound.payload_type)))
+    return formats.numbering if told else None
+
+
 def agree(sound: OfferedCodec, formats: Formats, offered: Sequence[str] = ()) -> Agreement:
     """What is agreed on where ``sound`` is taken. ``offered``: the codecs of our offer, whose numbers may come then."""
     event = event_for(sound.codec, formats)
@@ -122,31 +151,46 @@ def agree(sound: OfferedCodec, formats: Formats, offered: Sequence[str] = ()) ->
     red = red_for(sound, formats)
     reds = {number for number in (red, OUR_RED if OPUS.name in offered else None) if number is not None}
     repair = RepairTerms(red, frozenset(reds), may_ask(sound, formats))
-    wishes = OpusWishes.read(sound.parameters)
-    return Agreement(sound.codec, sound.payload_type, receives, event, events, wishes, repair, formats.packet_times)
+    return Agreement(
+        sound.codec,
+        sound.payload_type,
+        receives,
+        event,
+        events,
+        OpusWishes.read(sound.parameters),
+        repair,
+        packet_times=formats.packet_times,
+        numbering=numbering_for(sound, formats),
+    )
 
 
 def offered_formats(codecs: Sequence[str]) -> WrittenFormats:
     """The formats of our offer."""
     sounds = [OfferedCodec(CODECS[name].payload_type, CODECS[name]) for name in codecs]
     rates = sorted({sound.codec.clock_rate for sound in sounds}, reverse=True)
-    return _written(sounds, [EventFormat(OUR_EVENTS[rate], rate) for rate in rates], OUR_RED if OPUS.name in codecs else None, nack=True)
+    events = [EventFormat(OUR_EVENTS[rate], rate) for rate in rates]
+    red, numbering = (OUR_RED, OUR_NUMBERING) if OPUS.name in codecs else (None, None)
+    return _written(sounds, events, red, numbering, nack=True)
 
 
 def answered_formats(sound: OfferedCodec, formats: Formats) -> WrittenFormats:
     """Those of our answer to an offer of ``formats``, which takes one codec."""
     event = event_for(sound.codec, formats)
-    return _written([sound], [] if event is None else [event], red_for(sound, formats), nack=may_ask(sound, formats))
+    numbering = numbering_for(sound, formats)
+    return _written([sound], [] if event is None else [event], red_for(sound, formats), numbering, nack=may_ask(sound, formats))
 
 
-def _written(sounds: Sequence[OfferedCodec], events: Sequence[EventFormat], red: int | None, *, nack: bool) -> WrittenFormats:
-    attributes: list[tuple[str, str]] = []
+def _written(
+    sounds: Sequence[OfferedCodec], events: Sequence[EventFormat], red: int | None, numbering: int | None, *, nack: bool
+) -> WrittenFormats:
+    attributes = [] if numbering is None else [("extmap", f"{numbering} {EXTENSION_URI}")]
     for sound in sounds:
         number, codec = sound.payload_type, sound.codec
         attributes.append(("rtpmap", f"{number} {codec.encoding}"))
         attributes += [("fmtp", f"{number} {codec.parameters}")] if codec.parameters else []
         if codec == OPUS:
             attributes += [("rtcp-fb", f"{number} nack")] if nack else []
+            attributes += [] if numbering is None else [("rtcp-fb", f"{number} {_TRANSPORT_CC}")]
             attributes += [] if red is None else [("rtpmap", f"{red} {_RED}"), ("fmtp", f"{red} {number}/{number}")]
     for event in events:
         number = event.payload_type

@@ -111,9 +111,7 @@ def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | 
         raise MediaError(f"the peer's session description can't be used: {error}") from error
     index, carrier = _choose(session)
     section, transport = session.sections[index], session.sections[carrier]
-    has_feedback = section.profile.endswith("F") and _has_rtcp_mux(section, transport)
-    feedback = section.all("rtcp-fb") if has_feedback else []
-    formats = read_formats(section.payloads, section.all("rtpmap"), section.all("fmtp"), feedback, section.packet_times)
+    formats = read_formats(section, feedback=section.profile.endswith("F") and _has_rtcp_mux(section, transport))
     return _read_audio(index, carrier, session, formats, choose(formats, codecs, prefer))
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from sinchphone.protocol.congestion.history import SentPacket, SentPackets
 from sinchphone.protocol.congestion.queueing import QueueDelay
+from sinchphone.protocol.rtp.transport_feedback import WRAP_SECONDS
 
 _WINDOW: Final = 1.0  # [s] of arrivals that the rate is taken from
 _FEWEST: Final = 5  # packets, for a rate
@@ -35,25 +36,26 @@ class ArrivalMeter:
         self._sent = sent
         self._queue = QueueDelay()
         self._arrived: deque[SentPacket] = deque()
-        self._loss_from: int | None = None  # number of the first packet whose loss hasn't been told
+        self._newest: float | None = None  # arrival, on a clock that never begins again
 
     def feedback(self, arrivals: Iterable[tuple[int, float | None]]) -> PathSample | None:
         """Numbers of packets and when they came, ``None`` for not yet. ``None`` where it tells nothing new."""
         fresh = False
-        for number, at in arrivals:
+        for number, told in arrivals:
             packet = self._sent.find(number)
             if packet is None or packet.arrived_at is not None:
                 continue
-            if at is None:
+            if told is None:
                 packet.missing = True
                 continue
+            at = told if self._newest is None else told + round((self._newest - told) / WRAP_SECONDS) * WRAP_SECONDS
+            self._newest = at if self._newest is None else max(at, self._newest)
             packet.arrived_at, packet.missing, fresh = at, False, True
             self._queue.observe(at - packet.sent_at, packet.sent_at)
             self._arrived.append(packet)
-        if not fresh:
+        if not fresh or self._newest is None:
             return None
-        newest = max(packet.arrived_at or 0.0 for packet in self._arrived)
-        while (self._arrived[0].arrived_at or 0.0) < newest - _WINDOW:
+        while (self._arrived[0].arrived_at or 0.0) < self._newest - _WINDOW:
             self._arrived.popleft()
         standing = self._queue.standing
         return PathSample(
@@ -62,7 +64,7 @@ class ArrivalMeter:
             growth=self._queue.growth,
             loss=self._lost(),
             sent=self._sent.rate(self._arrived[-1].sent_at),
-            delivered=self._delivered(newest),
+            delivered=self._delivered(),
         )
 
     def rebase(self) -> None:
@@ -75,13 +77,13 @@ class ArrivalMeter:
         recent = [each for each in self._sent.packets if until - _WINDOW - _REORDERED < each.sent_at <= until - _REORDERED]
         return sum(packet.missing for packet in recent) / len(recent) if recent else 0.0
 
-    def _delivered(self, newest: float) -> float | None:
+    def _delivered(self) -> float | None:
         times = sorted(packet.arrived_at or 0.0 for packet in self._arrived)
         if len(times) < _FEWEST or times[-1] - times[0] < _WINDOW / 4:
             return None
         first = min(self._arrived, key=lambda packet: packet.arrived_at or 0.0)
         octets = sum(packet.size for packet in self._arrived) - first.size
-        return octets * 8 / (newest - times[0])
+        return octets * 8 / (times[-1] - times[0])
 
 
 class ReportMeter:

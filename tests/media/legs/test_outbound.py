@@ -9,6 +9,7 @@ from sinchphone.audio.frame import silence
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, RepairTerms
 from sinchphone.media.codecs.codec import OPUS, PCMA, PCMU, CodecFormat, EncodedFrame
+from sinchphone.media.codecs.opus import packet_samples
 from sinchphone.media.legs.outbound import Outbound
 from sinchphone.media.legs.path_control import PathControl
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, decode_packet
@@ -345,3 +346,37 @@ def test_on_hold_nothing_is_sent_again() -> None:
     wire.out.stop()
     wire.out.resend([packet.sequence for packet in wire.sent])
     assert len(wire.sent) == 3
+
+
+class NarrowWire(Wire):
+    """Opus for a peer that takes up to 60 ms in a packet, over a path that carries little."""
+
+    def __init__(self, kbps: float) -> None:
+        super().__init__(OPUS)
+        self.out.start(Agreement(OPUS, 111, {}, EVENT, opus=OpusWishes(fec=True, max_bitrate=None)))
+        self.out._path._controller._budget = 1000 * kbps
+        self.out.follow_path()
+
+
+@pytest.mark.parametrize(("kbps", "frames"), [(70, 1), (35, 2), (24, 3)])
+def test_on_a_narrow_path_a_packet_has_more_frames_and_their_time(kbps: float, frames: int) -> None:
+    wire = NarrowWire(kbps)
+    wire.talk(12)
+    assert len(wire.sent) == 12 // frames
+    assert set(steps([packet.timestamp for packet in wire.sent], 1 << 32)) == {960 * frames}
+    assert {packet_samples(packet.payload) for packet in wire.sent} == {960 * frames}
+    assert wire.out.timestamp == (wire.sent[-1].timestamp + 960 * frames) & 0xFFFFFFFF
+
+
+def test_a_digit_or_a_pause_leaves_no_frame_behind_that_would_come_later() -> None:
+    wire = NarrowWire(35)
+    wire.talk(3)
+    wire.out.suspended = True
+    wire.talk(10)
+    wire.out.suspended = False
+    wire.talk(2)
+    wire.now += 1.0
+    wire.talk(2)
+    stamps = [(packet.timestamp - wire.sent[0].timestamp) // 960 for packet in wire.sent]
+    assert stamps == [0, 13, 65]
+    assert [packet.marker for packet in wire.sent] == [False, False, True]
