@@ -49,7 +49,7 @@ class Terms:
         repair = RepairTerms(RED if self.red else None, frozenset({RED}), self.nack)
         number = OPUS.payload_type
         opus = OpusWishes(fec=True, max_bitrate=self.max_bitrate)
-        return Agreement(OPUS, number, {number: OPUS}, opus=opus, repair=repair, max_packet_ms=self.max_packet_ms, numbering=self.numbering)
+        return Agreement(OPUS, number, {number: OPUS}, opus=opus, repair=repair, numbering=self.numbering)
 
 
 TERMS = (Terms("libwebrtc's bit rate", SAME_BITRATE, red=False, nack=False), Terms("redundancy on"))
