@@ -83,7 +83,9 @@ class SipSettings:
         "", read_path, "authorities (PEM) of SIP servers called over TLS, trusted beside the system's", trusted_only=True
     )
     rtp_timeout: int = key(
-        120, read_seconds, "seconds without RTP and RTCP from a phone or trunk that doesn't hold, after which a call ends; 0: none does"
+        120,
+        read_seconds,
+        "seconds without RTP and RTCP from a phone or trunk that doesn't hold, after which the call ends if it is gone; 0: never",
     )
     media_ports: tuple[int, int] | None = key("", read_ports, "UDP ports of sound, such as 20000-20999; any free ones")
 

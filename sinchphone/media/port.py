@@ -45,7 +45,7 @@ class RtpPortOptions:
     srtp: bool = False  # RTP/SAVP with SDES keys (RFC 4568), and nothing less
     signalled_from: str | None = None  # where the peer's signaling comes from: its sound may come from there too (a phone behind NAT)
     port_range: tuple[int, int] = (0, 0)  # first and last UDP port; (0, 0): whatever the system gives
-    lost_after_s: float = 120.0  # nothing at all from the peer while it ought to send -> Lost; 0: never
+    lost_after_s: float = 120.0  # nothing at all from the peer while it ought to send -> PortSilent; 0: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,13 @@ class PortLost:
 
 
 @dataclass(frozen=True, slots=True)
+class PortSilent:
+    """Nothing has come over RTP for so long, though the peer ought to send. The port goes on, and says so again after as long."""
+
+    silent_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class PortDigitHeard:
     """The peer sent a digit: one of ``0-9 * # A-D``. ``in_band``: it is in the sound, since telephone-events (RFC 4733) weren't agreed."""
 
@@ -114,7 +121,7 @@ class PortDigitHeard:
 
 
 PortEvent: TypeAlias = (
-    CandidateFound | Connected | FirstPacket | PortFailed | PortLost | PortDigitHeard | RestartWanted | Moved | PortWarning
+    CandidateFound | Connected | FirstPacket | PortFailed | PortLost | PortSilent | PortDigitHeard | RestartWanted | Moved | PortWarning
 )
 
 

@@ -101,6 +101,9 @@ class FakeLeg:
         self.note("media failed", reason)
         self.say(Gone(Failure(408, reason)))
 
+    async def media_silent(self, silent_s: float) -> None:
+        self.note("media silent", silent_s)
+
     async def send_digit(self, digit: str, duration_ms: int) -> None:
         if not self.takes_digits:
             raise MediaError("no digits")

@@ -9,7 +9,7 @@ from sinchphone.gateway.bridging import forking, lifetime
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, DigitPressed, Early, Gone, Reoffered, Ringing, Trickled
 from sinchphone.gateway.legs.reasons import ELSEWHERE, CallEnding
-from sinchphone.gateway.relay.relay import BranchCandidate, Side, SideConnected, SideDigitHeard, SideLost
+from sinchphone.gateway.relay.relay import BranchCandidate, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.gateway.routing.routing import Refuse, Terms, ToUser
 from sinchphone.protocol.callbacks.events import CallResult, Reason
 from sinchphone.protocol.jsep import Candidate
@@ -273,6 +273,11 @@ async def test_what_happens_to_the_media_is_told_to_the_leg(calls: Any, make_leg
     await call.caller.until(("connected", "opus"))
     call.relay.news.put(BranchCandidate("2", CANDIDATE))
     await leg.until(("trickle", CANDIDATE, "2"))
+    call.relay.news.put(SideSilent(Side.CALLED, 120.0))
+    await leg.until(("media silent", 120.0))
+    call.relay.news.put(SideSilent(Side.CALLER, 121.0))
+    await call.caller.until(("media silent", 121.0))
+    assert not call.task.done()
     call.relay.news.put(SideLost(Side.CALLED, "silent"))
     await call.over()
     assert call.caller.orders[-1] == ("hang up", 408)

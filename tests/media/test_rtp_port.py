@@ -21,7 +21,7 @@ from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import PCMU
-from sinchphone.media.port import Connected, FirstPacket, PortDigitHeard, PortEvent, PortLost, RtpPortOptions
+from sinchphone.media.port import Connected, FirstPacket, PortDigitHeard, PortEvent, PortSilent, RtpPortOptions
 from sinchphone.media.rtp.port import RtpPort
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.rtp.packet import RtpPacket, decode_packet, decode_reports, encode_packet
@@ -429,20 +429,27 @@ async def test_what_is_no_rtp_costs_nothing() -> None:
         assert (await port.port.stats()).packets_received == 1
 
 
-async def test_a_phone_that_vanishes_is_lost_in_bounded_time_but_not_while_on_hold() -> None:
+async def test_a_phone_that_falls_silent_is_told_of_now_and_again_but_not_while_on_hold_and_is_sent_to_meanwhile() -> None:
     options = replace(HERE, lost_after_s=0.4)
     async with two_peers(options) as (port, held), a_phone() as phone:
+        answers: list[Description] = []
         for peer, extra in ((port, ""), (held, "a=sendonly\r\n")):
-            answer = await peer.port.answer(phone.describe(extra=extra))
-            phone.send(port_of(answer))
+            answers.append(await peer.port.answer(phone.describe(extra=extra)))
+            phone.send(port_of(answers[-1]))
             await peer.wait_for(lambda event: isinstance(event, FirstPacket))
         began = time.monotonic()
-        await port.wait_for(lambda event: isinstance(event, PortLost))
-        assert time.monotonic() - began < 2
-        assert not held.all(PortLost)
+        await port.wait_for(lambda _: len(port.all(PortSilent)) >= 3)
+        first, second, third = (event.silent_s for event in port.all(PortSilent)[:3])
+        assert first >= 0.4
+        assert (first + 0.4 <= second, second + 0.4 <= third, time.monotonic() - began >= 1.2) == (True, True, True)
+        assert not held.all(PortSilent)
         sent = (await port.port.stats()).packets_sent
         await talk(3, (port, 440))
-        assert (await port.port.stats()).packets_sent == sent
+        assert (await port.port.stats()).packets_sent > sent
+        phone.send(port_of(answers[0]))
+        told = len(port.all(PortSilent))
+        await port.wait_for(lambda _: len(port.all(PortSilent)) > told)
+        assert port.all(PortSilent)[told].silent_s < third
 
 
 async def test_a_silent_phone_is_never_lost_where_no_time_is_set() -> None:
@@ -451,7 +458,7 @@ async def test_a_silent_phone_is_never_lost_where_no_time_is_set() -> None:
         phone.send(port_of(answer))
         await port.wait_for(lambda event: isinstance(event, FirstPacket))
         await asyncio.sleep(1.5)
-        assert not port.all(PortLost)
+        assert not port.all(PortSilent)
         assert (await port.port.stats()).silent_s > 1  # type: ignore[operator]
 
 
@@ -464,8 +471,8 @@ async def test_after_a_long_hold_the_phone_has_time_to_speak_again() -> None:
         await asyncio.sleep(1.0)
         await port.port.reanswer(phone.describe())
         await asyncio.sleep(0.2)
-        assert not port.all(PortLost)
-        await port.wait_for(lambda event: isinstance(event, PortLost))
+        assert not port.all(PortSilent)
+        await port.wait_for(lambda event: isinstance(event, PortSilent))
 
 
 async def test_a_description_whose_address_can_not_be_used_changes_nothing() -> None:
@@ -501,7 +508,7 @@ async def test_a_phone_that_still_rings_is_not_lost() -> None:
         await port.port.offer()
         await port.port.accept(phone.describe("answer"))
         await asyncio.sleep(0.5)
-        assert not port.all(PortLost)
+        assert not port.all(PortSilent)
 
 
 async def test_packets_pass_through_two_ports_without_a_codec() -> None:

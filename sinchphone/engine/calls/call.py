@@ -346,10 +346,12 @@ class Call:
                 case _:
                     self._note(peer, event)
 
-    def _note(self, peer: str, event: media.FirstPacket | media.Moved | media.PortDigitHeard | media.PortWarning) -> None:
+    def _note(
+        self, peer: str, event: media.FirstPacket | media.Moved | media.PortDigitHeard | media.PortWarning | media.PortSilent
+    ) -> None:
         """What is nothing to the machine."""
         match event:
-            case media.FirstPacket():  # the monitor tells where none comes
+            case media.FirstPacket() | media.PortSilent():  # the monitor tells where none comes
                 pass
             case media.Moved(pair):
                 self.details = replace(self.details, pair=pair)

@@ -31,7 +31,7 @@ from sinchphone.gateway.legs.leg import (
     Trickled,
 )
 from sinchphone.gateway.legs.reasons import failure_of_error
-from sinchphone.gateway.relay.relay import BranchCandidate, MediaTransport, Relay, Side, SideConnected, SideDigitHeard, SideLost
+from sinchphone.gateway.relay.relay import BranchCandidate, MediaTransport, Relay, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
@@ -182,6 +182,8 @@ class RelayBridge:
                     await self._leg_of(side).media_connected(codec)
                 case SideLost(side, reason):
                     await self._leg_of(side).media_failed(reason)
+                case SideSilent(side, silent_s):
+                    await self._leg_of(side).media_silent(silent_s)
                 case BranchCandidate(branch, candidate):
                     await self._leg.trickle(candidate, branch=branch)
                 case SideDigitHeard(side, digit, duration_ms, passed):
@@ -318,6 +320,8 @@ class LocalBridge:
                     await self._leg.media_failed(reason)
                 case media.PortLost():
                     await self._leg.media_failed("nothing came any more")
+                case media.PortSilent(silent_s):
+                    await self._leg.media_silent(silent_s)
                 case media.CandidateFound(candidate):
                     self._candidates.take(candidate)
                 case media.PortDigitHeard():

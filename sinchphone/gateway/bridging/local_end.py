@@ -177,6 +177,8 @@ class LocalEnd:
                     await self.caller.media_failed(reason)
                 case media.PortLost():
                     await self.caller.media_failed("nothing came any more")
+                case media.PortSilent(silent_s):
+                    await self.caller.media_silent(silent_s)
                 case media.PortDigitHeard():
                     self._note_digit(event, DigitPath.MEDIA)
                 case media.FirstPacket():

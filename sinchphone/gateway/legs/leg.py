@@ -115,6 +115,9 @@ class Leg(Protocol):
     async def media_failed(self, reason: str) -> None:
         """This end's media can't be reached, or vanished: the leg ends, and says Gone."""
 
+    async def media_silent(self, silent_s: float) -> None:
+        """Nothing has come from this end for so long: the leg ends if its signaling knows no better."""
+
     async def send_digit(self, digit: str, duration_ms: int) -> None:
         """Tell a digit by signaling. Raises MediaError where that isn't possible."""
 

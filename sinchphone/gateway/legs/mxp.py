@@ -94,6 +94,10 @@ class _MxpLeg:
             lost = self._state is State.ESTABLISHED
             self._driver.put(v.MediaLost(self._device) if lost else v.MediaFailed(self._device, reason))
 
+    async def media_silent(self, silent_s: float) -> None:
+        """A user's path is watched for the peer's consent, not for its sound: without that it's lost."""
+        await self.media_failed(f"nothing has come for {silent_s:.0f} s")
+
     async def send_digit(self, digit: str, duration_ms: int) -> None:
         """Raises MediaError: MXP has nothing for that."""
         raise MediaError(_NO_DIGITS)

@@ -66,6 +66,11 @@ class _SipLeg:
         """The call can't go on."""
         await self.hang_up(vanished(f"the sound broke off: {reason}"))
 
+    async def media_silent(self, silent_s: float) -> None:
+        """OPTIONS: a phone that is there may be silent."""
+        if self._call is not None:
+            await self._call.probe(f"nothing has come for {silent_s:.0f} s")
+
     async def send_digit(self, digit: str, duration_ms: int) -> None:
         """INFO."""
         if self._call is None:

@@ -34,6 +34,7 @@ from sinchphone.media.port import (
     PortFailed,
     PortLost,
     PortOptions,
+    PortSilent,
     PortWarning,
     RestartWanted,
     RtpPortOptions,
@@ -284,6 +285,8 @@ class LocalRelay:
                 self._events.put(tell.SideLost(end.side, reason))
             case PortLost(silent_s):
                 self._events.put(tell.SideLost(end.side, f"nothing has come for {silent_s:.0f} s"))
+            case PortSilent(silent_s):
+                self._events.put(tell.SideSilent(end.side, silent_s))
             case PortDigitHeard(digit, duration_ms, in_band):
                 other = self._called if end is self._caller else self._caller
                 passed = (other is not None and other.press(digit)) or in_band  # where it takes no events it has heard it in the sound

@@ -69,7 +69,15 @@ class BranchCandidate:
     candidate: Candidate | None
 
 
-RelayEvent: TypeAlias = SideDigitHeard | SideConnected | SideLost | BranchCandidate
+@dataclass(frozen=True, slots=True)
+class SideSilent:
+    """Nothing has come from a side over RTP for so long; said again after as long. Its signaling knows whether it's still there."""
+
+    side: Side
+    silent_s: float
+
+
+RelayEvent: TypeAlias = SideDigitHeard | SideConnected | SideLost | SideSilent | BranchCandidate
 
 
 class Relay(Protocol):

@@ -34,7 +34,7 @@ from sinchphone.gateway.relay.description import (
     with_direction,
 )
 from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
-from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost
+from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sdp import mirrored, write_blocks
@@ -347,9 +347,10 @@ class RtpengineRelay:
         if sound and not ear.connected:
             ear.connected = True
             self._events.put(SideConnected(side, self._codecs[side]))
-        if self._lost_after_s and ear.connected and not ear.lost and now - ear.heard_at > self._lost_after_s:
-            ear.lost = True
-            self._events.put(SideLost(side, f"nothing has come for {now - ear.heard_at:.0f} s"))
+        silent_s = now - max(ear.heard_at, ear.told_at)
+        if self._lost_after_s and ear.connected and silent_s > self._lost_after_s:
+            ear.told_at = now
+            self._events.put(SideSilent(side, now - ear.heard_at))
 
 
 @dataclass(slots=True)
@@ -359,7 +360,7 @@ class _Ear:
     heard_at: float  # on time.monotonic
     packets: int = 0
     connected: bool = False
-    lost: bool = False
+    told_at: float = float("-inf")  # that nothing comes
 
 
 class _DigitLog(asyncio.DatagramProtocol):

@@ -179,6 +179,10 @@ class SipCall:
         """A digit in an INFO (``application/dtmf-relay``), for peers without telephone-events."""
         self._order(v.SendDigit(digit, duration_ms))
 
+    async def probe(self, doubt: str) -> None:
+        """Ask whether the other side is still there; where it isn't, the call ends. Doesn't wait for the answer."""
+        self._order(v.Probe(doubt))
+
     def notify(self, event: SipEvent) -> None:
         """For the agent: an event of the session."""
         if self._is_over:

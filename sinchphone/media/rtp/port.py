@@ -25,7 +25,7 @@ from sinchphone.media.legs.inbound import Sink
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.port import Connected, PortEvent, PortLost, PortStats, RtpPortOptions
+from sinchphone.media.port import Connected, PortEvent, PortSilent, PortStats, RtpPortOptions
 from sinchphone.media.rtp.secure import SrtpReceiver, SrtpSender, new_keys
 from sinchphone.media.rtp.sockets import SocketPair
 from sinchphone.media.rtp.source_latch import Address, SourceLatch, plain_host
@@ -277,7 +277,8 @@ class RtpPort:
             self._opener = SrtpReceiver(theirs)
 
     async def _run(self) -> None:
-        """Report and watch, until nothing has come for too long."""
+        """Report, and tell of silence, until the port is closed."""
+        told_at = float("-inf")
         report_at = time.monotonic() + self._stream.next_report_s(_REPORT_SECONDS) / 2
         while True:
             pause = min(_WATCH_SECONDS, self._options.lost_after_s / 4 or _WATCH_SECONDS)
@@ -290,11 +291,15 @@ class RtpPort:
                 self._transmit(self._stream.report())
                 report_at = now + self._stream.next_report_s(_REPORT_SECONDS)
             silent = now - max(self._heard_at or 0.0, self._waiting_since)
-            limit = self._options.lost_after_s if self._heard_at else max(_UNHEARD_SECONDS, self._options.lost_after_s)
-            if self._options.lost_after_s and self._agreed is not None and self._agreed.receives and self._agreed.sends and silent >= limit:
-                self._stream.shut()
-                self._events.put(PortLost(silent))
-                return
+            if self._is_too_long(silent) and now - told_at >= self._options.lost_after_s:
+                told_at = now
+                self._events.put(PortSilent(silent))
+
+    def _is_too_long(self, silent_s: float) -> bool:
+        """For a peer that ought to send."""
+        limit, agreed = self._options.lost_after_s, self._agreed
+        expected = agreed is not None and agreed.receives and agreed.sends
+        return bool(limit) and expected and silent_s >= (limit if self._heard_at else max(_UNHEARD_SECONDS, limit))
 
     def _received(self, data: bytes, source: Address, to_control_port: bool) -> None:
         """A datagram, in the callback of a socket."""

@@ -54,6 +54,7 @@ TABLE: Final[dict[tuple[SipPhase, type], Row]] = {
     (SipPhase.TALKING, v.AnswerReoffer): middle.answer_change,
     (SipPhase.TALKING, v.RefuseReoffer): middle.refuse_change,
     (SipPhase.TALKING, v.SendDigit): middle.send_digit,
+    (SipPhase.TALKING, v.Probe): middle.probe,
     (SipPhase.LEAVING, v.GotAck): middle.left_after_all,
 }
 
@@ -63,6 +64,7 @@ RESPONSES: Final[dict[str, OnResponse]] = {
     "reinvite": middle.change_response,
     "refresh": middle.refresh_response,
     "info": middle.digit_response,
+    "probe": middle.probe_response,
     "bye": middle.bye_response,
     "stray bye": middle.quiet_response,  # of another branch of a fork
 }

@@ -14,6 +14,8 @@ from sinchphone.protocol.sip.session_vocabulary import SipPhase
 
 MAX_RETRIES: Final = 5  # of a change that meets another
 CHANGE_SECONDS: Final = 60.0  # for a change to be answered: somebody may be asked
+UNREACHABLE_TWICE: Final = 2
+_SAYS: Final = {408: "doesn't answer any more", 481: "knows of no call any more", 503: "can't be reached any more"}
 _LOST: Final = (408, 481)  # the peer knows nothing of the call any more (RFC 3261 12.2.1.2)
 
 
@@ -356,6 +358,24 @@ def on_info(session: SessionState, key: str, request: Request, _: Dialog) -> Non
         return
     session.reply(key, respond(request, 200))
     session.tell(v.SipDigitHeard(digit, duration))
+
+
+def probe(session: SessionState, order: v.Probe) -> None:
+    """OPTIONS in the dialog (RFC 3261 11, 12.2): one at a time."""
+    session.doubt = order.doubt
+    if not any(one.purpose == "probe" for one in session.pending.values()):
+        session.ask("probe", "OPTIONS", (("Accept", SDP),))
+
+
+def probe_response(session: SessionState, _serial: int, pending: Pending, response: Response) -> None:
+    """Who answers at all is there, unless it says that it knows of no call. That the network takes nothing says little about the peer,
+    for once."""
+    if response.is_provisional or session.phase is not SipPhase.TALKING or session.ask_again(pending, response) is not None:
+        return
+    session.unreachable = session.unreachable + 1 if response.status == 503 else 0
+    if response.status in _LOST or session.unreachable >= UNREACHABLE_TWICE:
+        session.tell(v.SipEnded(f"{session.doubt}, and the other side {_SAYS.get(response.status, 'is gone')}", 408))
+        session.leave(reason_value(session.doubt, 408))
 
 
 def on_options(session: SessionState, key: str, request: Request, _: Dialog) -> None:

@@ -105,6 +105,8 @@ class SessionState:
         self.peer_allows: set[str] = set()
         self.retry_at: float | None = None  # our change, after a 491
         self.retries = 0
+        self.doubt = ""  # whether the peer is still there
+        self.unreachable = 0  # questions about that in a row which the network didn't take
         self.is_told = False  # the last event is out
         # of a caller
         self.target = SipUri("sip", None, "invalid")

@@ -163,7 +163,17 @@ class SendDigit:
     duration_ms: int
 
 
-Order: TypeAlias = SipDial | SipRing | SendEarly | SipAnswer | SipRefuse | SipHangUp | Reoffer | AnswerReoffer | RefuseReoffer | SendDigit
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask in the dialog whether the other side still knows the call, and end it where not. ``doubt``: why that is asked, for who reads why
+    the call ended."""
+
+    doubt: str
+
+
+Order: TypeAlias = (
+    SipDial | SipRing | SendEarly | SipAnswer | SipRefuse | SipHangUp | Reoffer | AnswerReoffer | RefuseReoffer | SendDigit | Probe
+)
 
 
 # Arrivals.

@@ -175,7 +175,7 @@ class OurCall:
         async for event in self.port.events():
             if isinstance(event, media_port.PortDigitHeard):
                 self.digits += event.digit
-            elif isinstance(event, media_port.PortLost):
+            elif isinstance(event, media_port.PortLost | media_port.PortSilent):
                 self.lost.set()
             self._news.set()
 
