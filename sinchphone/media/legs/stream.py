@@ -100,6 +100,10 @@ class Stream:
                 self._tell(FirstPacket())
             self._ask()
 
+    def is_missing(self) -> bool:
+        """Whether the peer ought to send, and nothing comes."""
+        return self._inbound.is_missing()
+
     def goes_on_with(self, data: bytes) -> bool:
         """Whether an RTP packet is the next of a stream that has stopped."""
         return self._inbound.goes_on_with(data)

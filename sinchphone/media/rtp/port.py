@@ -308,10 +308,10 @@ class RtpPort:
         control = to_control_port or is_rtcp(data)
         source_latch = self._control_latch if to_control_port else self._source_latch
         known = source_latch.admits(source, time.monotonic())
-        if not known and not source_latch.may_move_to(source):
+        if not known and not source_latch.may_move_to(source) and not self._may_have_moved(source, control, to_control_port):
             return
         plain = data if self._opener is None else self._opener.open(data, control=control)
-        if plain is None or not (known or self._proves(plain, control)):
+        if plain is None or not (known or self._proves(plain, control, to_control_port)):
             return
         if control == to_control_port or self._agreed.remote.rtcp_mux:  # RTCP of a peer that mixes ports up says nothing about its RTP's
             source_latch.fix(source)
@@ -319,9 +319,19 @@ class RtpPort:
         if control or self._agreed.receives:
             self._stream.take(plain, control)
 
-    def _proves(self, plain: bytes, control: bool) -> bool:
-        """Whether a packet from another port of the peer's host is its own: it has the key, or goes on with numbers nobody can guess."""
-        return not control and (self._opener is not None or self._stream.goes_on_with(plain))
+    def _may_have_moved(self, source: Address, control: bool, to_control_port: bool) -> bool:
+        """Whether a packet from another host may be the peer's, if it has the key: its stream has stopped, so that nobody who only passes
+        on what was overheard gets ours. RTCP follows RTP."""
+        if self._opener is None:
+            return False
+        heard = self._source_latch.destination
+        return heard is not None and source.host == heard.host if to_control_port else not control and self._stream.is_missing()
+
+    def _proves(self, plain: bytes, control: bool, to_control_port: bool) -> bool:
+        """Whether a packet from elsewhere is the peer's own: it has the key, or goes on with numbers nobody can guess."""
+        if self._opener is not None:
+            return to_control_port or not control
+        return not control and self._stream.goes_on_with(plain)
 
     def _transmit(self, packet: bytes) -> bool:
         """Send a packet to wherever the peer is; whether it went out."""

@@ -2,7 +2,8 @@
 
 The first packet that comes from an address which signaling vouches for fixes the source; then only it is heard. Who isn't vouched for is
 never heard, and after the first seconds nobody takes the source's place but by a new description: so a stranger can't steal the stream.
-A stream that goes on from another port of the same host (a NAT that forgot it) moves, where its packets prove that they are its own.
+A stream that goes on from another port of the same host (a NAT that forgot it) moves, where its packets prove that they are its own; one
+under SRTP that has stopped moves to any host, since its packets prove it by their key.
 """
 
 import ipaddress
