@@ -59,6 +59,14 @@ class ExchangeSection(ExchangeOptions):
         False, read_flag, "listen with TLS too (sinchphone exchange), and print whose certificate clients must trust; browsers insist on it"
     )
     names: tuple[str, ...] = key([], read_hosts, "other names and addresses that it has, for its certificate", trusted_only=True)
+    background: bool = key(
+        True,
+        read_flag,
+        "a command that needs an exchange starts one in the background; false: it hosts it itself, as long as it runs",
+        variable="SINCHPHONE_BACKGROUND",
+        trusted_only=True,
+        harmless=(False,),
+    )
     keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only")
 
 

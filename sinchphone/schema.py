@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from sinchphone.errors import ConfigError
 
 Read: TypeAlias = Callable[[Any], Any]
+Options = TypeVar("Options")
 Example: TypeAlias = str | bool | int | list[str] | dict[str, str]
 
 MAX_HOST_CHARACTERS: Final = 253
@@ -259,3 +260,34 @@ def read_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         return ipaddress.ip_network(text, strict=False)
     except ValueError as error:
         raise ConfigError(f'"{text}" is not an IP address or a network', hint="Such as 192.0.2.7 or 192.0.2.0/24.") from error
+
+
+def write_keys(options: Any) -> dict[str, object]:
+    """The keys of an options dataclass that don't have their defaults, as a configuration in JSON would have them. See ``read_keys``."""
+    known = {one.name: known for one in fields(options) if (known := key_of(one)) is not None}
+    values = {name: getattr(options, name) for name in known}
+    return {name: _written(value) for name, value in values.items() if value is not None and value != known[name].default}
+
+
+def read_keys(kind: type[Options], written: Mapping[str, object]) -> Options:
+    """An options dataclass from what ``write_keys`` made of one. Raises ValueError and ConfigError."""
+    known = {one.name: known for one in fields(kind) if (known := key_of(one)) is not None}  # type: ignore[arg-type]
+    if not written.keys() <= known.keys():
+        raise ValueError(f"has keys that {kind.__name__} hasn't")
+    return kind(**{name: known[name].read(value) for name, value in written.items()})
+
+
+def _written(value: object) -> object:
+    match value:
+        case Path():
+            return str(value.absolute())
+        case (str() as host, int() as port):
+            return f"{host}:{port}"
+        case (int() as first, int() as last):
+            return f"{first}-{last}"
+        case tuple():
+            return list(value)
+        case Mapping():
+            return dict(value)
+        case _:
+            return value

@@ -53,6 +53,8 @@ PIPEWIRE = ("dbus-run-session", "--", "sh", "-c", "pipewire & sleep 0.5; wireplu
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     reset_ignored_signals()
+    # Commands host their exchange themselves, where a test isn't about the process in the background: nothing is left behind.
+    os.environ["SINCHPHONE_BACKGROUND"] = "false"
     count_lines(config)
     hash_alike()
     # No deadlines, since others use the machine too; tests/fuzz tries many more inputs.

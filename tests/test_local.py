@@ -150,7 +150,7 @@ async def test_a_program_that_never_answers_is_an_error_after_some_seconds(tmp_p
         with pytest.raises(NetworkError, match="doesn't answer") as error:
             await Local(tmp_path, port=port).open()
     assert "Ctrl-Z" in error.value.hint
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 async def test_the_exchange_of_another_user_is_an_error_that_says_so(tmp_path: Path, port: int) -> None:

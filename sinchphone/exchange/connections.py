@@ -8,6 +8,8 @@
 
 import asyncio
 import logging
+import socket
+import ssl
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -127,6 +129,7 @@ class ConnectionGuard:
         """``most`` connections; where it isn't given as many as this process may well have."""
         most = most or _most()
         self.connections = Connections(most, most)
+        self._answered_at = time.monotonic()
         self._counted: dict[asyncio.BaseTransport, _Counted] = {}
 
     def accepted(self, connection: _Counted, transport: asyncio.BaseTransport) -> None:
@@ -150,27 +153,33 @@ class ConnectionGuard:
         connection = self._counted.get(transport) if transport is not None else None
         if connection is not None:
             self.connections.rest(connection, time.monotonic())
+        self._answered_at = time.monotonic()
+
+    def idle_seconds(self, now: float) -> float:
+        """How long ago the last request was answered, at ``time.monotonic()``; 0 while one is served."""
+        return 0.0 if len(self.connections.served) else now - self._answered_at
 
     def counted(self, server: Callable[[], web.RequestHandler]) -> Callable[[], asyncio.Protocol]:
         """A factory of protocols that are counted."""
         return lambda: _Counted(server(), self)
 
 
-class GuardedSite(web.TCPSite):
-    """Listens as ``web.TCPSite`` does, with connections that are counted and handshakes that end."""
+class GuardedSite(web.SockSite):
+    """Serves at a socket that listens as ``web.SockSite`` does, with connections that are counted and handshakes that end."""
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int, guard: ConnectionGuard, *, ssl_context: object = None) -> None:
-        super().__init__(runner, host, port, ssl_context=ssl_context)  # type: ignore[arg-type]
+    def __init__(
+        self, runner: web.AppRunner, listening: socket.socket, guard: ConnectionGuard, *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        super().__init__(runner, listening, ssl_context=tls)
         self._guard = guard
 
     async def start(self) -> None:
-        """Listen. Raises OSError."""
+        """Serve."""
         await web.BaseSite.start(self)
         assert self._runner.server is not None, "the runner was set up"
         self._server = await asyncio.get_running_loop().create_server(
             self._guard.counted(self._runner.server),
-            self._host,
-            self._port,
+            sock=self._sock,
             ssl=self._ssl_context,
             backlog=self._backlog,
             ssl_handshake_timeout=TLS_SECONDS if self._ssl_context is not None else None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 from sinchphone.errors import ConfigError
@@ -10,6 +11,17 @@ from sinchphone.schema import key, read_host, read_hosts_and_networks, read_port
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
 DEFAULT_TLS_PORT = 4643
+SERVICE = "sinchphone-exchange"  # as what an exchange introduces itself
+HOST_PATH = "/exchange"  # ours: how the process that hosts is looked at
+STOP_PATH = f"{HOST_PATH}/stop"
+
+
+class HostKind(Enum):
+    """What kind of process hosts an exchange."""
+
+    FOREGROUND = "foreground"  # ``sinchphone exchange``: nobody takes its place
+    BACKGROUND = "background"  # started by a command that needed an exchange
+    PROGRAM = "program"  # beside something else: it leaves the place to an exchange that is wanted for itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
-import os
 import secrets
+import socket
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from importlib.metadata import version
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -25,6 +24,7 @@ from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
+from sinchphone.exchange.control import ControlRoutes, Hosting, Usage
 from sinchphone.exchange.destinations.attendants import Attendants
 from sinchphone.exchange.destinations.configuration_api import ConfigurationRoutes
 from sinchphone.exchange.destinations.gateway import Gateway, GatewayFactory, GatewayOnDemand, GatewayParts
@@ -32,6 +32,7 @@ from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.verification import Verifier
+from sinchphone.exchange.listening import listen
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
@@ -52,18 +53,15 @@ from sinchphone.signaling.papi.names import API_ROOT
 from sinchphone.signaling.refusals import write_error
 from sinchphone.signaling.wire import CORS_HEADERS, ErrorCode
 
-SERVICE = "sinchphone-exchange"
 MAX_CHALLENGE_CHARACTERS = 128
 
 _CLOSE_SECONDS = 1.0  # for requests that are being served
+_REPLACED_SECONDS = 2.0  # for another process to take the port
+_REPLACED_PAUSE_SECONDS = 0.02
 _ESCAPED = 3  # characters that a byte of a message takes in a URL, at most
 _MAX_HEADER_BYTES = 16 * 1024
 
 _logger = logging.getLogger(__name__)
-
-
-class PortTakenError(NetworkError):
-    """Another program listens on the exchange's port."""
 
 
 class Exchange:
@@ -76,13 +74,19 @@ class Exchange:
         media: MediaThread | None = None,
         destinations: Sequence[Destinations] = (),
         gateway: GatewayFactory | None = None,
+        hosting: Hosting | None = None,
+        listening: Sequence[socket.socket] = (),
     ) -> None:
         """What can be called beside users: ``destinations``, in their order; and, where ``media`` carries the sound, what ``gateway``
-        reaches, the dial plan's names and numbers, and rooms. Raises ConfigError for a secret that is none."""
+        reaches, the dial plan's names and numbers, and rooms. ``hosting`` is what others are told of this process; ``listening`` are
+        sockets that listen already. Raises ConfigError for a secret that is none."""
         self._options = options
+        self._hosting = hosting or Hosting()
+        self._listening = listening
         self._media = media
         self._guard = ConnectionGuard(options.connections)
         self._ready = asyncio.Event()
+        self._leaving = False
         self._closing = asyncio.Event()
         self._store = Store(options.store)
         self.broker = Broker(options)
@@ -117,6 +121,10 @@ class Exchange:
         if self._runner is None or not self._runner.addresses:
             raise NetworkError("the exchange is not running")
         return int(self._runner.addresses[0][1])
+
+    def idle_seconds(self) -> float:
+        """For how long nobody has used it; 0 while somebody waits for something or a call goes on."""
+        return 0.0 if self._calls.going_on(time.time()) else self._guard.idle_seconds(time.monotonic())
 
     @property
     def tls_url(self) -> str | None:
@@ -153,18 +161,16 @@ class Exchange:
     async def _listen(self, runner: web.AppRunner) -> None:
         """First of all the port: it decides which of several processes is the exchange. Raises NetworkError."""
         options, certificate = self._options, self._options.certificate
-        await self._start(GuardedSite(runner, options.host, options.port, self._guard), options.port)
+        listening, self._listening = self._listening, ()
+        await self._serve(runner, listening or await asyncio.to_thread(listen, options.host, options.port))
         if certificate is not None:
             plain = len(runner.addresses)
-            context = server_context(certificate)
-            await self._start(GuardedSite(runner, options.host, options.tls_port, self._guard, ssl_context=context), options.tls_port)
+            await self._serve(runner, await asyncio.to_thread(listen, options.host, options.tls_port), server_context(certificate))
             self._tls_port = int(runner.addresses[plain][1])
 
-    async def _start(self, site: web.TCPSite, port: int) -> None:
-        try:
-            await site.start()
-        except OSError as error:
-            raise self._unable(error, port) from error
+    async def _serve(self, runner: web.AppRunner, listening: Sequence[socket.socket], tls: ssl.SSLContext | None = None) -> None:
+        for one in listening:
+            await GuardedSite(runner, one, self._guard, tls=tls).start()
 
     async def _recall(self) -> None:
         """Know what was known when the exchange ended last. Raises StoreError."""
@@ -177,15 +183,20 @@ class Exchange:
         await self._usage.recall(now)
         await self._postbox.recall(now)
 
-    async def close(self) -> None:
-        """Stop listening and end what runs; clients notice at once. May be called twice."""
-        runner, self._runner = self._runner, None
+    async def close(self, *, replaced: bool = False) -> None:
+        """Stop listening and end what runs; clients notice at once, or where it's ``replaced`` by another process as soon as that one
+        listens: else they would compete with it for the port. May be called twice."""
+        runner, where = self._runner, (self._options.host, self.port) if self._runner is not None and self._runner.addresses else None
+        self._runner = None
         if runner is None:
             return
+        self._leaving = replaced
         with contextlib.suppress(StoreError):  # it's in the log
             await self._store.settle()  # before another process has the port, and reads
         for site in list(runner.sites):
             await site.stop()
+        if replaced and where is not None:
+            await _until_somebody_listens(*where)
         await self._calls.close(_CLOSE_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
         await self._close_gateway()
         self._closing.set()
@@ -231,6 +242,8 @@ class Exchange:
         PubNubRoutes(self.broker, self.directory, self._postbox, rights, self._options, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls).add_to(application.router)
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
+        self._control = ControlRoutes(self._hosting, verifier, self._in_use)
+        self._control.add_to(application.router)
         if self.rooms is not None:
             ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         if self._gateway is not None:
@@ -239,8 +252,12 @@ class Exchange:
 
     @web.middleware
     async def _when_ready(self, request: web.Request, handler: "_Route") -> web.StreamResponse:
-        """Requests that come while we still read what we knew wait a moment."""
+        """Requests that come while we still read what we knew wait a moment. Those that come when another process has the store aren't
+        served any more."""
         await self._ready.wait()
+        if self._leaving:
+            await self._closing.wait()
+            raise web.HTTPServiceUnavailable
         return await handler(request)
 
     @web.middleware
@@ -262,23 +279,33 @@ class Exchange:
     async def _identify(self, request: web.Request) -> web.Response:
         """Says what this is; to somebody who names an application and a random challenge, proves that it's served here, at the
         address where that one reached us."""
-        identity = {"service": SERVICE, "version": version("sinchphone")}
+        identity = self._hosting.introduction()
         application = self.directory.application(request.query.get("application", ""))
         challenge = request.query.get("challenge", "")
         if application is not None and 0 < len(challenge) <= MAX_CHALLENGE_CHARACTERS:
+            identity |= self._hosting.details()
+            self._control.asked(request.query.get("asker", challenge)[:MAX_CHALLENGE_CHARACTERS])
             identity["proof"] = exchange_proof(application.secret, challenge, address_of(request.transport))
         return web.json_response(identity)
 
-    def _unable(self, error: OSError, port: int) -> NetworkError:
-        where = f"{self._options.host}:{port}"
-        match error.errno:
-            case errno.EADDRINUSE:
-                return PortTakenError(f"another program listens on {where}", hint="Stop it, or choose another port for the exchange.")
-            case errno.EACCES:
-                return NetworkError(f"this user may not listen on {where}", hint="Choose a port from 1024 on.")
-            case code:
-                reason = os.strerror(code) if code and code > 0 else error.strerror  # asyncio's words repeat the address
-                return NetworkError(f"the exchange can't listen on {where}: {reason}", hint="Check the exchange's host and port.")
+    def _in_use(self, now: float) -> Usage:
+        devices = self.directory.listening(now)
+        phones = sum(device.takes_calls for device in devices)
+        return Usage(self._calls.going_on(now), len(devices) - phones, phones)
+
+
+async def _until_somebody_listens(host: str, port: int) -> None:
+    """Or a moment has passed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REPLACED_SECONDS):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(host, port)
+                except OSError:
+                    await asyncio.sleep(_REPLACED_PAUSE_SECONDS)
+                else:
+                    writer.close()
+                    return
 
 
 _Route: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.exchange.destinations.dialplan import is_simulated
-from sinchphone.exchange.destinations.gateway import GatewayParts
 from sinchphone.exchange.options import Certificate
 from sinchphone.gateway.options import GatewayOptions
 from sinchphone.signaling.dialect import CallRequest, Domain
 
 if TYPE_CHECKING:
+    from sinchphone.exchange.destinations.gateway import GatewayParts  # takes a while to import, and who only looks for one makes none
     from sinchphone.gateway.gateway import Gateway
 
 _GATEWAY: Final = "sinchphone.gateway.gateway"
@@ -39,7 +39,7 @@ class ConfiguredGateway:
             case Domain.MXP | Domain.CONFERENCE:
                 return False
 
-    async def open(self, parts: GatewayParts) -> "Gateway":
+    async def open(self, parts: "GatewayParts") -> "Gateway":
         """A gateway that is ready for calls. Loads its code, in a thread. Raises ConfigError, NetworkError and MediaError."""
         module = await asyncio.to_thread(importlib.import_module, _GATEWAY)
         gateway: Gateway = await module.open_gateway(self.options, parts, certificate=self.certificate)

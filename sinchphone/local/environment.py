@@ -1,59 +1,62 @@
-"""The environment that needs no account: finds the exchange of this machine's user, or hosts it, and takes it over when it goes away.
+"""The environment that needs no account: finds the exchange of this machine's user, has it hosted, and again when it goes away.
 
 ::
 
     open     -> an exchange answers on the port  -> use it, if it proves that it's ours
-             -> nobody listens                   -> host it
+             -> nobody listens                   -> host it: in a process in the background where that was asked for, else here
     recover  -> listen at once; if another process was faster, wait until it answers
+
+One in the background that has other settings, or is of an older version, is replaced when nobody calls.
 """
 
 import asyncio
-import hmac
-import json
-import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import replace
-from enum import Enum
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-import aiohttp
 import platformdirs
 
 from sinchphone.engine.environment import Api
-from sinchphone.errors import NetworkError
-from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
-from sinchphone.exchange.directory.identity import exchange_proof
-from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions
-from sinchphone.exchange.pubsub.origin import addresses_of
-from sinchphone.exchange.server import SERVICE, Exchange, PortTakenError
-from sinchphone.exchange.store import FILE_NAME as STORE_NAME
+from sinchphone.errors import NetworkError, PlatformError
+from sinchphone.exchange.listening import PortTakenError
+from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions, HostKind
 from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.local.application import LocalApplication
+from sinchphone.local.background.launch import Launch, LaunchError
+from sinchphone.local.background.settings import HostSettings, Started
 from sinchphone.local.configured_gateway import ConfiguredGateway
+from sinchphone.local.host_control import HostControl, InUseError
+from sinchphone.local.probe import Found, HostAnswer, Probe, release_of
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
+from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.hosts import join_host
+from sinchphone.tasks import start_task
 
-CALLER_ID = "+14155550100"  # 555-0100 to 555-0199 are nobody's: reserved for fiction
-FIND_SECONDS = 3.0  # how long somebody who holds the port may take to answer
-_PROBE_SECONDS = 0.5
-_PAUSE_SECONDS = 0.05
-_MAX_ANSWER_BYTES = 4096
+if TYPE_CHECKING:
+    import socket
 
+    from sinchphone.exchange.server import Exchange
 
-class _Found(Enum):
-    """Who answers on the port."""
-
-    OURS = "our exchange"
-    NOBODY = "nobody listens"
-    SILENT = "somebody listens, but gave no answer (yet)"
-    ANOTHER_EXCHANGE = "an exchange that doesn't know our application"
-    ANOTHER_PROGRAM = "no exchange"
+FIND_SECONDS: Final = 12.0  # how long somebody who holds the port may take to answer: it may be starting, on a busy machine
+_PAUSE_SECONDS: Final = 0.02
 
 
-class Local:
+@dataclass(frozen=True, slots=True)
+class KeptHost:
+    """An exchange in the background that should have been replaced is used as it is, because somebody calls: it's of an ``older`` version,
+    or has other settings."""
+
+    older: bool
+
+
+HostNews: TypeAlias = Started | KeptHost
+
+
+class Local(LocalApplication):
     """The local environment (``engine.environment.Environment``). One object may serve several clients of one process.
 
     Call ``close`` as often as ``open``; the last one ends the hosting. ``async with`` is an open and an unconditional close.
@@ -70,47 +73,28 @@ class Local:
         sip_port: int | None = None,
         api: Api = "ocra",
         keep: bool = True,
+        background: HostSettings | None = None,
+        launch: Launch | None = None,
     ) -> None:
         """``state_dir`` keeps the application's key and secret and, with ``keep``, the users and what waits for them; the platform's
         state folder if not given. ``gateway`` says what can be called beside users while this process hosts, its sound in ``media``;
-        with ``sip_port`` it listens for phones there (0: a free port). ``api`` is the dialect that clients speak. Raises ConfigError
-        where the credentials can't be kept."""
+        with ``sip_port`` it listens for phones there (0: a free port). ``api`` is the dialect that clients speak. With ``background`` a
+        process of its own hosts; ``launch`` is one that is starting already. Raises ConfigError where the credentials can't be kept."""
         folder = state_dir or platformdirs.user_state_path("sinchphone")
-        self._credentials: ApplicationCredentials = local_credentials(folder)
-        self._options = ExchangeOptions(
-            host=host,
-            port=port,
-            applications={self._credentials.key: self._credentials.secret},
-            store=folder / STORE_NAME if keep else None,
-        )
+        super().__init__(folder, api)
+        self._folder = folder
+        self._keep = keep
+        self._options = ExchangeOptions(host=host, port=port, applications={self.credentials.key: self.credentials.secret})
         self._gateway = ConfiguredGateway(_listening(gateway or GatewayOptions(), sip_port))
         self._url = f"http://{join_host(host, port)}"
         self._media = media or MediaThread()
         self._owns_media = media is None
-        self._api: Api = api
         self._exchange: Exchange | None = None
+        self._background = background
+        self._launch = launch
+        self._news: list[HostNews] = []
         self._opened = 0
         self._lock = asyncio.Lock()
-
-    @property
-    def application_key(self) -> str:
-        """The local application's key."""
-        return self._credentials.key
-
-    @property
-    def caller_id(self) -> str | None:
-        """A number that nobody has, for calls to the exchange's own numbers."""
-        return CALLER_ID
-
-    @property
-    def api(self) -> Api:
-        """The dialect that was chosen; the exchange speaks both."""
-        return self._api
-
-    @property
-    def loopback(self) -> bool:
-        """Media runs on this machine."""
-        return True
 
     @property
     def sip_address(self) -> str | None:
@@ -128,12 +112,17 @@ class Local:
         """It is on this machine, and spoken to without TLS."""
         return None
 
+    def take_news(self) -> list[HostNews]:
+        """What there is to be told about the process in the background, once each."""
+        news, self._news = self._news, []
+        return news
+
     async def open(self) -> str:
         """The base URL of an exchange that answers and is ours. Raises NetworkError."""
         async with self._lock:
             try:
                 if not self.hosting:
-                    await self._find_or_host()
+                    await self._find_or_host(replacing=not self._opened)
             except BaseException:
                 if not self._opened:
                     await self._stop()
@@ -145,15 +134,7 @@ class Local:
         """The exchange went away: host it, or wait for the process that already does. Raises NetworkError after some seconds."""
         async with self._lock:
             if not self.hosting and not await self._host():
-                await self._find_or_host()
-
-    async def token(self, user_id: str, now: float | None = None) -> str:
-        """What proves the user: a registration token of the local application, or a user ticket. Raises ConfigError for what can't
-        be a user id."""
-        secret, now = decode_secret(self._credentials.secret), time.time() if now is None else now
-        if self._api == "papi":
-            return sign_user_ticket(self.application_key, secret, user_id, created_at=now)
-        return sign_registration_token(self.application_key, secret, user_id, issued_at=int(now), nonce=secrets.token_hex(16))
+                await self._find_or_host(replacing=False)
 
     async def close(self) -> None:
         """One user less; without any, the hosting ends."""
@@ -173,26 +154,76 @@ class Local:
 
     async def _stop(self) -> None:
         exchange, self._exchange = self._exchange, None
+        launch, self._launch = self._launch, None
+        if launch is not None:
+            launch.close()
         if exchange is not None:
             await exchange.close()
         if self._owns_media:
             await asyncio.to_thread(self._media.stop)
 
-    async def _find_or_host(self) -> None:
-        found, deadline = _Found.NOBODY, time.monotonic() + FIND_SECONDS
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_PROBE_SECONDS)) as session:
-            while time.monotonic() < deadline:
-                found = await self._probe(session)
-                if found is _Found.OURS or (found is _Found.NOBODY and await self._host()):
-                    return
-                if found in (_Found.ANOTHER_EXCHANGE, _Found.ANOTHER_PROGRAM):
-                    break
-                await asyncio.sleep(_PAUSE_SECONDS)
-        raise self._unusable(found)
+    async def _find_or_host(self, *, replacing: bool) -> None:
+        if self._launch is not None and await self._host():
+            return
+        found, deadline = Found.NOBODY, time.monotonic() + FIND_SECONDS
+        probe = Probe(self.credentials, self._options.host, self._options.port)
+        while (left := deadline - time.monotonic()) > 0:
+            answer = await probe.ask(left)
+            found = answer.found
+            if found is Found.OURS and replacing and self._is_outdated(answer) and await self._is_leaving(probe, answer):
+                found = Found.NOBODY
+            if found is Found.OURS or (found is Found.NOBODY and await self._host()):
+                return
+            if found in (Found.ANOTHER_EXCHANGE, Found.ANOTHER_PROGRAM):
+                break
+            await asyncio.sleep(_PAUSE_SECONDS)
+        raise probe.unusable(found)
+
+    def _is_outdated(self, answer: HostAnswer) -> bool:
+        """Whether we would start another one than the one that answers."""
+        if self._background is None or answer.kind is not HostKind.BACKGROUND:
+            return False
+        ours = release_of(version("sinchphone"))
+        wanted = self._background.fingerprint(decode_secret(self.credentials.secret))
+        return answer.version < ours or (answer.version == ours and answer.settings != wanted)
+
+    async def _is_leaving(self, probe: Probe, answer: HostAnswer) -> bool:
+        """Tell the process to end where nobody calls; whether it does."""
+        try:
+            await HostControl(probe).stop(answer, unused=True, replaced=True)
+        except (InUseError, PlatformError):
+            self._news.append(KeptHost(older=answer.version < release_of(version("sinchphone"))))
+            return False
+        except NetworkError:  # it ended by itself
+            return True
+        return True
 
     async def _host(self) -> bool:
-        """Host the exchange; False where somebody else has the port."""
-        exchange = Exchange(self._options, media=self._media, gateway=self._gateway)
+        """Have the exchange hosted; False where somebody else has the port."""
+        if self._background is None:
+            return await self._host_here()
+        launch, self._launch = self._launch, None
+        launch = launch or await asyncio.to_thread(Launch.begin, self._background)
+        if launch is None:
+            return False
+        try:
+            self._news.append(await launch.settled())
+        except LaunchError:
+            return await self._host_here(launch.listening)
+        except BaseException:
+            launch.close()
+            raise
+        return True
+
+    async def _host_here(self, listening: "Sequence[socket.socket]" = ()) -> bool:
+        """Host the exchange in this process; False where somebody else has the port."""
+        from sinchphone.exchange.control import Hosting
+        from sinchphone.exchange.server import Exchange
+        from sinchphone.exchange.store import FILE_NAME
+
+        hosting = Hosting(kind=HostKind.PROGRAM, stop=self._leave)
+        options = replace(self._options, store=self._folder / FILE_NAME if self._keep else None)
+        exchange = Exchange(options, media=self._media, gateway=self._gateway, hosting=hosting, listening=listening)
         try:
             await exchange.start()
         except PortTakenError:
@@ -201,58 +232,17 @@ class Local:
         self._options = replace(self._options, port=exchange.port)  # one that was free stays ours
         return True
 
-    async def _probe(self, session: aiohttp.ClientSession) -> _Found:
-        """Who is there. That an exchange is ours it must prove: anybody on this machine can take the port."""
-        if self._options.port == 0:
-            return _Found.NOBODY
-        challenge = secrets.token_hex(16)
-        try:
-            async with session.get(self._url, params={"application": self.application_key, "challenge": challenge}) as answer:
-                servers = await addresses_of(self._options.host, self._options.port)
-                return self._judge(await _read(answer.content), challenge, servers)
-        except aiohttp.ClientConnectorError:
-            return _Found.NOBODY
-        except (TimeoutError, aiohttp.ClientConnectionError):
-            return _Found.SILENT
-        except (aiohttp.ClientError, ValueError):
-            return _Found.ANOTHER_PROGRAM
+    def _leave(self, replaced: bool) -> None:
+        """Another process asked for the place; our clients find the exchange there."""
+        start_task(self._hand_over(replaced), name="hand over")
 
-    def _judge(self, body: bytes, challenge: str, servers: Sequence[str]) -> _Found:
-        """``servers`` are the addresses that were asked: a proof that was passed on from elsewhere is none. Raises ValueError where the
-        body isn't JSON."""
-        identity = json.loads(body)
-        if not isinstance(identity, dict) or identity.get("service") != SERVICE:
-            return _Found.ANOTHER_PROGRAM
-        proof, secret = str(identity.get("proof")).encode(errors="replace"), decode_secret(self._credentials.secret)
-        ours = any(hmac.compare_digest(proof, exchange_proof(secret, challenge, server).encode()) for server in servers)
-        return _Found.OURS if ours else _Found.ANOTHER_EXCHANGE
-
-    def _unusable(self, found: _Found) -> NetworkError:
-        where = f"{self._options.host}:{self._options.port}"
-        if found is _Found.ANOTHER_EXCHANGE:
-            return NetworkError(
-                f"the exchange on {where} is not yours: it doesn't know your application",
-                hint="Another user of this machine runs it. Choose another port: [exchange] port = 4601 in your config.toml.",
-            )
-        if found is _Found.ANOTHER_PROGRAM:
-            return NetworkError(
-                f"the program that listens on {where} is no exchange",
-                hint="Stop it, or choose another port: [exchange] port = 4601 in your config.toml.",
-            )
-        return NetworkError(
-            f"whatever listens on {where} doesn't answer",
-            hint="Where that is a suspended sinchphone (Ctrl-Z), let it go on (fg); else stop it, or choose another port.",
-        )
+    async def _hand_over(self, replaced: bool) -> None:
+        async with self._lock:
+            exchange, self._exchange = self._exchange, None
+            if exchange is not None:
+                await exchange.close(replaced=replaced)
 
 
 def _listening(gateway: GatewayOptions, port: int | None) -> GatewayOptions:
     """The embedded exchange listens for phones only where it's told to: it shares the machine with others."""
     return replace(gateway, sip=replace(gateway.sip or SipSettings(), port=port) if port is not None else None)
-
-
-async def _read(content: aiohttp.StreamReader) -> bytes:
-    """The body, or as much of it as an exchange may say about itself."""
-    body = b""
-    while len(body) < _MAX_ANSWER_BYTES and (chunk := await content.read(_MAX_ANSWER_BYTES)):
-        body += chunk
-    return body

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from sinchphone.audio.quality import QualityWarning
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.event_schema import schema_text
+from sinchphone.cli.terminal.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, ExchangeStarted, HistoryDeleted, HistoryEntry
 from sinchphone.cli.terminal.rendering import RENDERERS
 from sinchphone.cli.terminal.report import Report
@@ -127,6 +128,23 @@ EVENTS: list[e.Event] = [
     HistoryDeleted(calls=2, messages=0),
     ContactListed(name="mum", kind="phone", identity="+46701234567", user_id=None),
     DeviceFound(index=0, name="card", host="ALSA", inputs=1, outputs=2, default_input=True, default_output=False),
+    ExchangeBackground(pid=4711, log="/state/exchange.log"),
+    ExchangeBackground(pid=4711, log=None),
+    ExchangeStatus(running=False, url="http://127.0.0.1:4600"),
+    ExchangeStatus(
+        running=True,
+        url="http://127.0.0.1:4600",
+        kind="background",
+        pid=4711,
+        version="1.0",
+        running_s=7,
+        calls=0,
+        callers=1,
+        phones=2,
+        log=None,
+    ),
+    ExchangeStopped(calls=None),
+    ExchangeStopped(calls=1),
     e.Result(
         ok=False,
         exit_code=6,

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from dockit.shell import Shell
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
+def shell(tmp_path: Path) -> Iterator[Shell]:
     """A folder to be in, with ``sinchphone`` on the path."""
     for name in ("home/.config/sinchphone", "bin", "work"):
         (tmp_path / name).mkdir(parents=True)
@@ -30,4 +31,7 @@ def shell(tmp_path: Path) -> Shell:
     silent = {"PULSE_SERVER": "none", "ALSA_CONFIG_PATH": str(tmp_path / "asound.conf")}
     if shutil.which("bash") is None:
         pytest.skip("needs the package bash")
-    return Shell(tmp_path / "work", port, kept | home | silent)
+    made = Shell(tmp_path / "work", port, kept | home | silent)
+    yield made
+    if (tmp_path / "home/.local/state/sinchphone").exists():  # something may run in the background
+        made.run("sinchphone", "exchange", "stop", "--force")

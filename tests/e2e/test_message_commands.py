@@ -18,7 +18,7 @@ PROGRAM = [sys.executable, "-c", "from sinchphone.cli.main import main; main()"]
 class Terminal:
     def __init__(self, home: Path, port: int) -> None:
         (home / "config" / "sinchphone").mkdir(parents=True)
-        (home / "config" / "sinchphone" / "config.toml").write_text(f"[exchange]\nport = {port}\n")
+        (home / "config" / "sinchphone" / "config.toml").write_text(f"[exchange]\nport = {port}\nbackground = false\n")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("SINCH", "XDG"))}
         self._environ = {**clean, "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config")}
         self._home = home

@@ -35,7 +35,7 @@ class Desk:
         self.folder = folder
         self.port, self.backend_port = _free_port(), _free_port()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SINCH", "XDG_"))}
-        self.environment = kept | {"HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+        self.environment = kept | {"HOME": str(folder), "PYTHONUNBUFFERED": "1", "SINCHPHONE_BACKGROUND": "false"}
         for program in HERE.glob("*.py"):
             if program.name not in (Path(__file__).name, "conftest.py"):
                 shutil.copy(program, folder)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.addressing.recent import history_of, user_of
 from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.exchange_events import ExchangeBackground
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import read_beside, read_gateway, read_password, read_secret
 from sinchphone.errors import ConfigError
-from sinchphone.options import Options
+from sinchphone.options import Options, narrowed
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from sinchphone.engine.environment import Environment
     from sinchphone.engine.events import MessageEvent
     from sinchphone.engine.history import History
+    from sinchphone.local.background.launch import Launch
+    from sinchphone.local.background.settings import HostSettings
     from sinchphone.media.sound import SoundOptions
     from sinchphone.media.thread import MediaThread
 
@@ -40,16 +43,52 @@ class Phone:
         return getattr(self.environment, "hosting", False) if self.place == "local" else None
 
 
-def open_environment(options: Options, media: "MediaThread | None" = None) -> "Environment":
-    """The configured platform, not contacted yet. ``media`` carries the sound of an exchange that is hosted here. Raises ConfigError."""
-    return _cloud(options) if options.environment == "cloud" else _local(options, media)
+def open_environment(options: Options, media: "MediaThread | None" = None, early: "EarlyHost | None" = None) -> "Environment":
+    """The configured platform, not contacted yet. ``media`` carries the sound of an exchange that is hosted here; ``early`` is what was
+    begun to have it hosted elsewhere. Raises ConfigError."""
+    return _cloud(options) if options.environment == "cloud" else _local(options, media, early or EarlyHost())
 
 
-def _local(options: Options, media: "MediaThread | None") -> "Environment":
+@dataclass(frozen=True, slots=True)
+class EarlyHost:
+    """A process in the background that hosts the exchange: what it's told, and its start where nobody hosted then."""
+
+    settings: "HostSettings | None" = None
+    launch: "Launch | None" = None
+
+
+def begin_host(options: Options) -> EarlyHost:
+    """Start a process that hosts the local exchange, where one is wanted and nobody hosts, before this process loads what its own
+    command needs: both take a while, and go on at the same time. Raises ConfigError and NetworkError."""
+    from sinchphone.exchange.options import ExchangeOptions
+    from sinchphone.local.background.launch import Launch, is_possible
+    from sinchphone.local.background.settings import HostSettings
+
+    where = options.exchange
+    if options.environment == "cloud" or not where.background or not is_possible(where.port):
+        return EarlyHost()
+    settings = HostSettings(
+        folder=options.state_path, exchange=narrowed(ExchangeOptions, where), gateway=read_gateway(options), keep=where.keep
+    ).without_listening()
+    return EarlyHost(settings, Launch.begin(settings))
+
+
+def _local(options: Options, media: "MediaThread | None", early: EarlyHost) -> "Environment":
     from sinchphone.local import Local
 
-    where, gateway = options.exchange, read_gateway(options)
-    return Local(options.state_path, host=where.host, port=where.port, media=media, gateway=gateway, api=options.api, keep=where.keep)
+    where = options.exchange
+    gateway = early.settings.gateway if early.settings is not None else read_gateway(options)
+    return Local(
+        options.state_path,
+        host=where.host,
+        port=where.port,
+        media=media,
+        gateway=gateway,
+        api=options.api,
+        keep=where.keep,
+        background=early.settings,
+        launch=early.launch,
+    )
 
 
 def _cloud(options: Options) -> "Environment":
@@ -90,24 +129,48 @@ async def _log_in(options: Options, password: str, user: str) -> str:
 @contextlib.asynccontextmanager
 async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | None] | None" = None) -> AsyncIterator[Phone]:
     """A registered client. ``sound`` makes that of an incoming call; without it this command can't answer one, and nobody can call it."""
+    options = session.options
+    user = user_of(options)
+    early = await read_beside(partial(begin_host, options))
     from sinchphone.engine.client import SinchClient
     from sinchphone.media.thread import MediaThread
 
-    options = session.options
-    user = user_of(options)
     answers = sound is not None
     async with MediaThread() as media:
         media.warm_up()
-        environment = await read_beside(partial(open_environment, options, media))
+        environment = await read_beside(partial(open_environment, options, media, early))
         state = options.state_path / "instances"
         try:
             async with (
                 history_if_usable(session) as history,
                 SinchClient(user, environment, sound=sound, media=media, state_dir=state, history=history, takes_calls=answers) as client,
             ):
+                tell_host_news(session, environment)
                 yield Phone(client, environment, media, options.environment)
         finally:
             await environment.close()
+
+
+def tell_host_news(session: Session, environment: "Environment") -> None:
+    """Tell what there is to be told about the process in the background that hosts the local exchange."""
+    if session.options.environment == "cloud":
+        return
+    from sinchphone.local import Local
+    from sinchphone.local.background.settings import Started
+    from sinchphone.local.environment import KeptHost
+
+    for news in environment.take_news() if isinstance(environment, Local) else []:
+        match news:
+            case Started(pid=pid, log=log):
+                session.tell(ExchangeBackground(pid=pid, log=log))
+            case KeptHost(older=older):
+                what = "is of an older version" if older else "has other settings"
+                hint = "it's replaced when nobody calls; sinchphone exchange status says who does"
+                session.tell(
+                    e.Warned(message=f"the exchange in the background {what}: it's used as it is, since somebody calls", hint=hint)
+                )
+            case _:
+                assert_never(news)
 
 
 @contextlib.asynccontextmanager
@@ -142,6 +205,7 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
             case engine.Reconnecting(reason=reason):
                 session.tell(e.ClientReconnecting(reason=reason))
             case engine.Reconnected():
+                tell_host_news(session, phone.environment)
                 session.tell(
                     e.ClientReady(
                         user_id=phone.client.user_id,

@@ -1,13 +1,15 @@
 """``exchange``: run the embedded exchange for several terminals, for other clients, for tests."""
 
+import asyncio
 import datetime
 import ipaddress
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
+from sinchphone.cli.commands import exchange_hosts
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.events import Warned
@@ -17,17 +19,31 @@ from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session, set_up_logging
 
 if TYPE_CHECKING:
+    import socket
+
     from sinchphone.exchange.server import Exchange
     from sinchphone.exchange.tls import Issued
+    from sinchphone.local.probe import Probe
+
+_WAIT_SECONDS: Final = 0.5  # between two looks whether calls are over
 
 
 def add_to(app: typer.Typer, name: str) -> None:
     """Add the command."""
-    app.command(name)(with_flags(exchange))
+    group = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+    group.callback()(with_flags(exchange))
+    exchange_hosts.add_to(group)
+    app.add_typer(group, name=name)
 
 
 def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
-    """Run the exchange until Ctrl-C. Prints its URL and the application key, and with --tls the file of its certificate authority."""
+    """Run the exchange until Ctrl-C. Prints its URL and the application key, and with --tls the file of its certificate authority.
+
+    It takes the place of an exchange that runs in the background, as soon as nobody calls there.
+    """
+    if context.invoked_subcommand is not None:
+        context.obj = {**(context.obj or {}), "host": flags.host, "port": flags.port, "json": flags.json}
+        return ExitCode.OK
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     if not (flags.quiet or flags.verbose or flags.debug):
         set_up_logging(session.screen, logging.WARNING)  # a backend's mistakes are explained to who runs the exchange
@@ -36,11 +52,13 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
 
 async def _host(session: Session) -> ExitCode:
     from sinchphone.config import read_beside, read_gateway
+    from sinchphone.exchange.control import Hosting
     from sinchphone.exchange.directory.credentials import local_credentials
-    from sinchphone.exchange.options import ExchangeOptions
+    from sinchphone.exchange.options import ExchangeOptions, HostKind
     from sinchphone.exchange.server import Exchange
     from sinchphone.exchange.store import FILE_NAME
     from sinchphone.local import ConfiguredGateway
+    from sinchphone.local.probe import Probe
     from sinchphone.media.thread import MediaThread
     from sinchphone.options import narrowed
 
@@ -54,7 +72,9 @@ async def _host(session: Session) -> ExitCode:
         certificate=issued.certificate if issued and chosen.tls else None,
     )
     gateway = ConfiguredGateway(await read_beside(partial(read_gateway, session.options)), issued.certificate if issued else None)
-    async with MediaThread() as media, Exchange(options, media=media, gateway=gateway) as hosted:
+    listening = await _claim(session, Probe(credentials, chosen.host, chosen.port))
+    hosting = Hosting(kind=HostKind.FOREGROUND)
+    async with MediaThread() as media, Exchange(options, media=media, gateway=gateway, hosting=hosting, listening=listening) as hosted:
         media.warm_up()
         if not is_loopback(chosen.host):
             session.tell(
@@ -71,6 +91,23 @@ async def _host(session: Session) -> ExitCode:
         with session.stop.taken():
             order = await session.stop.wait()
     return ExitCode.TERMINATED if order is Order.TERMINATE else ExitCode.OK
+
+
+async def _claim(session: Session, probe: "Probe") -> "list[socket.socket]":
+    """The exchange's place, when nobody calls there any more at one that runs in the background."""
+    from sinchphone.local.handover import claim
+    from sinchphone.local.host_control import InUseError
+
+    told = False
+    while True:
+        try:
+            return await claim(probe)
+        except InUseError:
+            if not told:
+                hint = "sinchphone exchange stop --force ends them; sinchphone exchange status counts them"
+                session.tell(Warned(message="the exchange in the background has calls: waiting until they are over", hint=hint))
+            told = True
+        await asyncio.sleep(_WAIT_SECONDS)
 
 
 def _started(hosted: "Exchange", application_key: str, issued: "Issued | None") -> ExchangeStarted:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
+from sinchphone.cli.terminal.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.listings import (
     Bounds,
     ContactListed,
@@ -450,6 +451,9 @@ Event: TypeAlias = (
     | ContactListed
     | Warned
     | ExchangeStarted
+    | ExchangeBackground
+    | ExchangeStatus
+    | ExchangeStopped
     | DeviceFound
     | Result
 )

@@ -282,11 +282,21 @@ class UserFlags(CommonFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExchangeFlags(JsonFlags):
-    """Options of ``exchange``."""
+class HostFlags(JsonFlags):
+    """Options of commands about the process that hosts the exchange."""
 
     host: Annotated[str | None, option_of_key("exchange.host", "ADDRESS", shows_default=True)] = None
     port: Annotated[int | None, option_of_key("exchange.port", "PORT", shows_default=True)] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "exchange.host": self.host, "exchange.port": self.port}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeFlags(HostFlags):
+    """Options of ``exchange``."""
+
     tls: Annotated[bool, option_of_key("exchange.tls", None, "--tls")] = False
     tls_port: Annotated[int | None, option_of_key("exchange.tls_port", "PORT", shows_default=True)] = None
     memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
@@ -294,13 +304,7 @@ class ExchangeFlags(JsonFlags):
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
         tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
-        return {
-            **super().keys(),
-            **tls,
-            "exchange.host": self.host,
-            "exchange.port": self.port,
-            "exchange.keep": False if self.memory else None,
-        }
+        return {**super().keys(), **tls, "exchange.keep": False if self.memory else None}
 
 
 def with_flags(function: Callable[..., Returned]) -> Callable[..., Returned]:

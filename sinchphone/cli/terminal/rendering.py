@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal import exchange_events as x
 from sinchphone.cli.terminal.escape import MAX_TEXT
 from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, ExchangeStarted, HistoryDeleted, HistoryEntry
 from sinchphone.cli.terminal.status_line import clock
@@ -119,6 +120,25 @@ def _exchange(event: ExchangeStarted) -> list[Line]:
     authority = [f"certificate authority {event.authority}"] if event.authority else []
     sip = [f"sip {address}" for address in (event.sip, event.sip_tls and f"{event.sip_tls} (TLS)") if address]
     return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls, *authority, *sip)]
+
+
+def _background(event: x.ExchangeBackground) -> list[Line]:
+    return [Line("an exchange runs in the background now; it ends when nobody uses it (sinchphone exchange status, stop)", "dim")]
+
+
+def _exchange_status(event: x.ExchangeStatus) -> list[Line]:
+    if not event.running:
+        return [Line(f"no exchange runs at {event.url}", result=True)]
+    used = f"calls {event.calls}, callers {event.callers}, phones that wait {event.phones}"
+    log = [f"log {event.log}"] if event.log else []
+    first = f"exchange {event.url}, {event.kind}, process {event.pid}, version {event.version}, for {clock(event.running_s or 0)}"
+    return [Line(text, result=True) for text in (first, used, *log)]
+
+
+def _exchange_stopped(event: x.ExchangeStopped) -> list[Line]:
+    if event.calls is None:
+        return [Line("no exchange runs in the background", result=True)]
+    return [Line(f"stopped{f', calls that it ended: {event.calls}' if event.calls else ''}", result=True)]
 
 
 def _result(event: e.Result) -> list[Line]:
@@ -268,6 +288,9 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     ContactListed: lambda event: [Line(_contact(event), result=True)],
     e.Warned: _warning,
     ExchangeStarted: _exchange,
+    x.ExchangeBackground: _background,
+    x.ExchangeStatus: _exchange_status,
+    x.ExchangeStopped: _exchange_stopped,
     DeviceFound: lambda event: [Line(_device(event), result=True)],
     e.Result: _result,
 }

@@ -96,6 +96,11 @@ class Calls:
         """Whether a device of that user would ring, ``besides`` that instance."""
         return bool(self._ringing(application, user_id, now, besides))
 
+    def going_on(self, now: float) -> int:
+        """How many calls aren't over."""
+        self._close_stale(now)
+        return len(self._open)
+
     def close_call(self, caller: Caller, call_id: str) -> None:
         """A caller who is no device says that its call is over."""
         key = (caller.application.key, call_id)

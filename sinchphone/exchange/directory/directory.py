@@ -97,6 +97,10 @@ class Directory:
         """The user's devices that listen (or did a moment ago), or can be woken by a push."""
         return [device for device in application.users.get(user_id, {}).values() if self._is_reachable(device, now)]
 
+    def listening(self, now: float) -> list[Device]:
+        """All devices that listen (or did a moment ago)."""
+        return [device for device in self._instances.values() if self._listens(device, now)]
+
     def register(
         self, application: Application, request: InstanceRequest, *, expire_at: float | None, limited: bool = False, now: float
     ) -> Device:
@@ -190,8 +194,11 @@ class Directory:
     def _is_reachable(self, device: Device, now: float) -> bool:
         if device.has_expired(now):
             return False
+        return device.has_push or self._listens(device, now)
+
+    def _listens(self, device: Device, now: float) -> bool:
         key, channel = device.application.broadcast.subscribe_key, device.identity.broadcast_channel
-        return device.has_push or self._broker.is_listening(key, channel, now)
+        return self._broker.is_listening(key, channel, now)
 
     def _make_room_for_user(self, application: Application, now: float) -> None:
         if len(application.users) < self._options.users:

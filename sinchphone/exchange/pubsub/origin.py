@@ -3,14 +3,16 @@
 import asyncio
 import ipaddress
 import socket
-
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from sinchphone.exchange.refusals import invalid
 from sinchphone.protocol.hosts import join_host
 
+if TYPE_CHECKING:
+    from aiohttp import web  # takes a while to import, and who only looks for an exchange serves none
 
-def origin_of(request: web.Request, *, port: int | None = None) -> str:
+
+def origin_of(request: "web.Request", *, port: int | None = None) -> str:
     """``host:port`` of the request's Host header, or with another port. Raises RefusedError for a Host header that is none."""
     try:
         url = request.url

@@ -1,0 +1,40 @@
+"""What commands tell about the exchange of this machine's user: events of ``--json`` as those in ``events`` are."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeBackground:
+    """The local exchange runs in the background from now on, as the process ``pid``: it was started for this command, outlives it, and ends
+    when nobody uses it. ``log``: its file."""
+
+    NAME: ClassVar[str] = "exchange.background"
+    pid: int
+    log: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeStatus:
+    """Who hosts the local exchange; ``running`` is false, and all else ``null``, where nobody does. ``kind``: ``foreground``
+    (``sinchphone exchange``), ``background``, or ``program``. ``calls`` aren't over, ``callers`` only call, ``phones`` wait."""
+
+    NAME: ClassVar[str] = "exchange.status"
+    running: bool
+    url: str
+    kind: Literal["foreground", "background", "program"] | None = None
+    pid: int | None = None
+    version: str | None = None
+    running_s: int | None = None
+    calls: int | None = None
+    callers: int | None = None
+    phones: int | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeStopped:
+    """The exchange in the background was told to end, and ended with so many ``calls``; ``null`` where none ran."""
+
+    NAME: ClassVar[str] = "exchange.stopped"
+    calls: int | None
