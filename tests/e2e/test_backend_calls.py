@@ -17,6 +17,8 @@ from aiohttp import web
 
 from sinchphone.audio.frame import RATE
 from sinchphone.engine.calls.call import DigitHeard
+from sinchphone.exchange.destinations import behaviour
+from sinchphone.exchange.destinations.prompts import spell_digit
 from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
 from sinchphone.gateway.options import BackendOptions, GatewayOptions
 from sinchphone.local import Local
@@ -311,3 +313,65 @@ async def test_a_file_is_heard_before_the_call_is_answered(town: Any, steps: Any
     await ear.hears(500.0)
     assert call.state is State.RINGING
     assert (await steps.end_of(call)).cause is Cause.DENIED
+
+
+async def test_a_simulated_subscriber_rings_no_longer_than_the_backend_lets_it(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers["ice"] = action("connectPstn", number="+14155550103", cli="+14155550100", dialTimeout=1)  # who never answers
+    alice = await town.phone("alice")
+    details = await steps.end_of(await alice.call_user("support"))
+    assert details.failure is not None
+    assert (details.failure.code, details.failure.message) == (480, "Nobody answered")
+    dice = await backend.heard("dice")
+    assert (dice["reason"], dice["result"]) == ("NOANSWER", "NOANSWER")
+
+
+async def test_a_ring_time_is_over_at_the_answer(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers["ice"] = action("connectPstn", number="+14155550106", cli="+14155550100", dialTimeout=2)  # it talks for 3 s
+    alice = await town.phone("alice")
+    details = await steps.end_of(await alice.call_user("support"))
+    assert details.cause is Cause.HUNG_UP
+    assert (await backend.heard("dice"))["result"] == "ANSWERED"
+
+
+async def test_a_simulated_subscriber_hears_the_digits_that_the_backend_dials_after_the_answer(
+    town: Any, steps: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def note(digit: str) -> Any:
+        said.append(digit)
+        return spell_digit(digit)
+
+    monkeypatch.setattr(behaviour, "spell_digit", note)
+    backend.answers["ice"] = action("connectPstn", number="+14155550107", cli="+14155550100", dtmf="w5")  # who says a digit back
+    alice = await town.phone("alice")
+    _, sound = town.ear(500.0)
+    details = await steps.end_of(await alice.call_user("support", sound=sound))
+    assert (said, details.cause) == (["5"], Cause.HUNG_UP)
+
+
+@pytest.mark.parametrize(
+    ("answered", "told"), [([], [{"key": "team", "value": "blue"}]), ([{"key": "team", "value": "red"}], [{"key": "team", "value": "red"}])]
+)
+async def test_the_headers_of_the_answer_take_the_place_of_the_callers_for_the_called_and_in_dice(
+    town: Any, steps: Any, backend: Backend, answered: list[Any], told: list[Any]
+) -> None:
+    """Sinch Voice, call headers: the caller isn't told."""
+    backend.answers["ice"] = action("connectMxp", destination=BOB, callHeaders=answered)
+    alice, bob = await town.phone("alice"), await town.phone("bob")
+    call = await alice.call_user("support", headers={"team": "blue"})
+    incoming = await steps.next_call(bob)
+    assert [{"key": key, "value": value} for key, value in incoming.headers.items()] == told
+    await incoming.decline()
+    await steps.end_of(call)
+    assert (await backend.heard("ice"))["callHeaders"] == [{"key": "team", "value": "blue"}]
+    assert (await backend.heard("dice"))["callHeaders"] == told
+
+
+async def test_an_answer_that_cannot_be_carried_out_is_told_with_the_value_that_was_wrong(town: Any, steps: Any, backend: Backend) -> None:
+    """Whatever the value should have been: there are forty countries."""
+    backend.answers["ice"] = action("connectPstn", number="+14155550106", indications="atlantis")
+    alice = await town.phone("alice")
+    details = await steps.end_of(await alice.call_user("support"))
+    assert details.failure is not None
+    assert 'action.indications is "atlantis"' in details.failure.message

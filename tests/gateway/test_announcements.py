@@ -1,7 +1,10 @@
 import asyncio
+import gzip
 import io
 import shutil
+import tracemalloc
 import wave
+import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -200,6 +203,70 @@ async def test_what_is_no_sound_is_left_out_with_a_warning(
     url, _ = await web_server(answer)
     assert len(await announcements.render(PlayFiles((Fetched(url), Fetched("http://127.0.0.1:9/"))))) == 0
     assert len([record for record in caplog.records if "left out" in record.message]) == 2
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packing = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packing.compress(data) + packing.flush()
+
+
+def packed(body: bytes, encoding: str) -> Callable[[], web.Response]:
+    return lambda: web.Response(body=body, content_type="audio/wav", headers={"Content-Encoding": encoding})
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(TONE), "gzip"),
+        (gzip.compress(TONE), "X-GZip"),
+        (zlib.compress(TONE), "deflate"),
+        (raw_deflate(TONE), "deflate"),  # as some servers have it
+        (gzip.compress(TONE[:999]) + gzip.compress(TONE[999:]), "gzip"),
+        (gzip.compress(TONE) + b"\x00" * 100, "gzip"),
+        (TONE, "identity"),
+    ],
+)
+async def test_a_file_that_is_served_packed_is_heard(announcements: Announcements, web_server: Any, body: bytes, encoding: str) -> None:
+    url, _ = await web_server(packed(body, encoding))
+    heard = await announcements.render(PlayFiles((Fetched(url),)))
+    assert share(heard[: RATE // 2], 440.0) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "why"),
+    [
+        (gzip.compress(TONE)[:-9], "gzip", "cut short"),
+        (b"x" + gzip.compress(TONE), "gzip", "broken"),
+        (TONE, "deflate", "broken"),
+        (TONE, "br", "isn't known"),
+        (gzip.compress(gzip.compress(TONE)), "gzip, gzip", "isn't known"),
+        (gzip.compress(b"") * 1000, "gzip", "too many pieces"),
+        (gzip.compress(b"\x00" * MAX_FILE_BYTES) + gzip.compress(b"\x00"), "gzip", "more than 1 MB"),
+    ],
+)
+async def test_what_cannot_be_unpacked_is_left_out_with_a_warning(
+    announcements: Announcements, web_server: Any, body: bytes, encoding: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url, _ = await web_server(packed(body, encoding))
+    assert len(await announcements.render(PlayFiles((Fetched(url),)))) == 0
+    assert why in caplog.text
+
+
+async def test_attack_a_small_file_that_unpacks_to_gigabytes_costs_no_memory(
+    announcements: Announcements, web_server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    packing = zlib.compressobj(9, wbits=16 + zlib.MAX_WBITS)
+    bomb = b"".join(packing.compress(b"\x00" * 1_000_000) for _ in range(600)) + packing.flush()
+    assert len(bomb) < MAX_FILE_BYTES
+    url, _ = await web_server(packed(bomb, "gzip"))
+    tracemalloc.start()
+    try:
+        assert len(await announcements.render(PlayFiles((Fetched(url),)))) == 0
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "more than 1 MB" in caplog.text
+    assert peak < 16 * MAX_FILE_BYTES
 
 
 async def test_without_a_voice_the_files_are_played_all_the_same(web_server: Any) -> None:

@@ -7,6 +7,7 @@
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from sinchphone.errors import MediaError
@@ -25,7 +26,7 @@ from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, CallEnding, failur
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, Terms, ToAttendant, ToRoom, incoming_event, raises_ace
 from sinchphone.media.port import MediaPort
 from sinchphone.protocol.callbacks.events import Reason
-from sinchphone.protocol.callbacks.svaml import ConnectConf, Continue, Hangup
+from sinchphone.protocol.callbacks.svaml import ConnectConf, ConnectMxp, ConnectSip, Continue, Hangup
 
 MAX_HELD_EVENTS: Final = 64  # of the caller, before anybody has its media
 
@@ -49,6 +50,7 @@ class B2buaCall:
         self._held: list[LegEvent] = []
         self._local_end: LocalEnd | None = None
         self._terms = Terms()
+        self._set_headers: Mapping[str, str] = {}  # by the backend
 
     async def run(self) -> None:
         """From the caller's first sign to the last goodbye."""
@@ -56,7 +58,8 @@ class B2buaCall:
             await self.lifetime.run(caller=self._read_caller(), connect=self._connect())
         finally:
             if self._session is not None and self._terms.callbacks:
-                self._session.disconnected(disconnected_event(self._dialling, self.lifetime.ending, self.lifetime.talked_seconds))
+                ending, talked_s = self.lifetime.ending, self.lifetime.talked_seconds
+                self._session.disconnected(disconnected_event(self._dialling, ending, talked_s, self._set_headers))
 
     # The caller
 
@@ -119,6 +122,8 @@ class B2buaCall:
             return await self._apologise(error)
         if answer.instructions:
             await (await self._ivr()).carry_out(answer.instructions)
+        if isinstance(answer.action, ConnectMxp | ConnectSip):
+            self._set_headers = answer.action.headers
         return self._context.routes.by_action(answer.action, self._dialling)
 
     async def _apologise(self, error: CallbackError) -> Refuse:
@@ -137,7 +142,7 @@ class B2buaCall:
         async def may_answer() -> bool:
             return not raises_ace(route) or await self._ask_after_answer(None)
 
-        await attend(self.lifetime, await self._terminated(), route.plan, may_answer)
+        await attend(self.lifetime, await self._terminated(), route.plan, self._terms, may_answer)
 
     async def _ring(self, route: Route) -> None:
         """Call somebody. Where the backend will be asked at the answer the two don't share a relay: it may want to be heard."""

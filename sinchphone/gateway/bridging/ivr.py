@@ -13,31 +13,47 @@ from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.callbacks.announcements import Announcements
-from sinchphone.gateway.legs.reasons import DECLINED, CallEnding
+from sinchphone.gateway.legs.reasons import DECLINED, NO_ANSWER, CallEnding
+from sinchphone.gateway.routing.routing import Terms
 from sinchphone.media.sound import Party
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.callbacks.svaml import AnswerCall, Instruction, PlayFiles, Say, SendDtmf, SetCookie
 from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.rtp.telephone_event import PAUSES
 
 _AFTER_WORDS_S: Final = 0.2  # on their way when the last is said
 
 MayAnswer = Callable[[], Awaitable[bool]]  # asks the backend; False: the call is over
 
 
-async def attend(lifetime: CallLifetime, end: LocalEnd, plan: Plan, may_answer: MayAnswer) -> None:
-    """Let an attendant have the call, until it is over."""
+async def attend(lifetime: CallLifetime, end: LocalEnd, plan: Plan, terms: Terms, may_answer: MayAnswer) -> None:
+    """Let an attendant have the call, until it is over. It rings no longer than ``terms`` let it, and hears their digits first."""
     act = await asyncio.to_thread(prepare, plan)
-    await behave(_AttendedCall(lifetime, end, act.party, may_answer), act)
+    call = _AttendedCall(lifetime, end, act.party, terms.dtmf, may_answer)
+    if terms.ring_s is not None:
+        lifetime.spawn(call.give_up_after(terms.ring_s), "ring time")
+    await behave(call, act)
 
 
 class _AttendedCall:
     """A caller, as an attendant sees the call (implements ``behaviour.Attended``)."""
 
-    def __init__(self, lifetime: CallLifetime, end: LocalEnd, party: Party, may_answer: MayAnswer) -> None:
+    def __init__(self, lifetime: CallLifetime, end: LocalEnd, party: Party, dtmf: str, may_answer: MayAnswer) -> None:
+        """``dtmf``: digits and pauses that the attendant hears after the answer, before those of the caller."""
+        self._dtmf = dtmf
+        self._decided = asyncio.Event()
         self._lifetime = lifetime
         self._end = end
         self._party = party
         self._may_answer = may_answer
+
+    async def give_up_after(self, seconds: float) -> None:
+        """End the call where it isn't answered by then."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._decided.wait()
+        except TimeoutError:
+            self._lifetime.end(CallEnding("time", NO_ANSWER, Reason.NO_ANSWER))
 
     async def ring(self) -> None:
         """Tell the caller."""
@@ -46,6 +62,7 @@ class _AttendedCall:
 
     async def answer(self) -> None:
         """Pick up, unless the backend has it otherwise."""
+        self._decided.set()
         if await self._may_answer():
             await self._end.pick_up()
 
@@ -64,9 +81,15 @@ class _AttendedCall:
         """Send them as telephone-events."""
         await self._end.port.dtmf(digits)
 
-    def digits(self) -> AsyncIterator[str]:
-        """What the caller presses."""
-        return self._end.heard_digits()
+    async def digits(self) -> AsyncIterator[str]:
+        """What is dialled after the answer, then what the caller presses."""
+        for digit in self._dtmf:
+            if digit in PAUSES:
+                await asyncio.sleep(PAUSES[digit])
+            else:
+                yield digit
+        async for digit in self._end.heard_digits():
+            yield digit
 
     async def hang_up(self) -> None:
         """End the call."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import tempfile
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,9 @@ FETCH_SECONDS: Final = 5.0
 MAX_SECONDS: Final = 300.0  # of one file, or one text
 MAX_CACHED: Final = 32  # files
 FRESH_SECONDS: Final = 60.0  # that a file is taken for unchanged: whoever changes a prompt hears it soon
+_WINDOW_BITS: Final = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}  # RFC 9110 8.4.1
+_GZIP: Final = b"\x1f\x8b"  # how a member of gzip begins (RFC 1952 2.3.1)
+_MAX_MEMBERS: Final = 16
 _PAUSE_SAMPLES: Final = RATE // 10
 
 _log = logging.getLogger(__name__)
@@ -104,12 +108,13 @@ class Announcements:
             self._http = self._addresses.session(auto_decompress=False)
         timeout = aiohttp.ClientTimeout(total=self._fetch_seconds)
         try:
-            async with self._http.get(url, allow_redirects=False, timeout=timeout, ssl=self._trust) as response:
+            accepted = {"Accept-Encoding": ", ".join(_WINDOW_BITS)}
+            async with self._http.get(url, headers=accepted, allow_redirects=False, timeout=timeout, ssl=self._trust) as response:
                 if response.status != 200:
                     raise MediaError(f"a file could not be fetched: HTTP {response.status}")
                 if "Content-Type" not in response.headers:
                     raise MediaError("a file could not be fetched: the server gives no Content-Type, which the platform insists on")
-                return await _limited(response.content)
+                return _unpacked(await _limited(response.content), response.headers.get("Content-Encoding", ""))
         except AddressRefusedError as error:
             raise MediaError(f"a file could not be fetched: {error}", hint=error.hint) from error
         except TimeoutError as error:
@@ -125,8 +130,42 @@ async def _limited(content: aiohttp.StreamReader) -> bytes:
     while chunk := await content.read(MAX_FILE_BYTES):
         body += chunk
         if len(body) > MAX_FILE_BYTES:
-            raise MediaError(f"a file could not be fetched: it has more than {MAX_FILE_BYTES // 1_000_000} MB")
+            raise _too_long()
     return body
+
+
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    """The content of a body with that Content-Encoding (RFC 9110 8.4), never more than a file may have. Raises MediaError."""
+    encoding = encoding.strip().lower().removeprefix("x-")
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in _WINDOW_BITS:
+        raise MediaError("a file could not be fetched: it's packed in a way that isn't known here")
+    content = b""
+    for _ in range(_MAX_MEMBERS):
+        raw = encoding == "deflate" and not _is_zlib(body)
+        unpacking = zlib.decompressobj(-zlib.MAX_WBITS if raw else _WINDOW_BITS[encoding])
+        try:
+            content += unpacking.decompress(body, MAX_FILE_BYTES + 1 - len(content))
+        except zlib.error as error:
+            raise MediaError("a file could not be fetched: what it's packed in is broken") from error
+        if len(content) > MAX_FILE_BYTES:  # the rest isn't looked at
+            raise _too_long()
+        if not unpacking.eof:
+            raise MediaError("a file could not be fetched: what it's packed in is cut short")
+        body = unpacking.unused_data
+        if not body.startswith(_GZIP):
+            return content
+    raise MediaError("a file could not be fetched: it's packed in too many pieces")
+
+
+def _is_zlib(body: bytes) -> bool:
+    """Whether it begins as RFC 1950 2.2 has it; some servers send what stands inside alone."""
+    return len(body) > 1 and body[0] & 15 == zlib.DEFLATED and (body[0] * 256 + body[1]) % 31 == 0
+
+
+def _too_long() -> MediaError:
+    return MediaError(f"a file could not be fetched: it has more than {MAX_FILE_BYTES // 1_000_000} MB")
 
 
 def _decode(content: bytes) -> Samples:

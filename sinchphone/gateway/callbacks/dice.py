@@ -1,5 +1,6 @@
 """What the backend learns when a call is over (DiCE). Pure."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from sinchphone.gateway.legs.reasons import CallEnding
@@ -12,8 +13,11 @@ _UNKNOWN: Final = (404, 410, 604)
 _BLOCKED: Final = (401, 403, 407)
 
 
-def disconnected_event(call: Dialling, ending: CallEnding, talked_s: float | None) -> DisconnectedCallEvent:
-    """The Disconnected Call Event. ``talked_s``: since the answer; ``None`` where there was none."""
+def disconnected_event(
+    call: Dialling, ending: CallEnding, talked_s: float | None, headers: Mapping[str, str] | None = None
+) -> DisconnectedCallEvent:
+    """The Disconnected Call Event. ``talked_s``: since the answer; ``None`` where there was none. ``headers``: those that the answer to
+    ICE set, in place of the caller's."""
     reason = ending.reason or _reason(ending, answered=talked_s is not None)
     caller = call.caller.identity if call.source is Source.USER else call.caller.caller_id or call.caller.identity
     return DisconnectedCallEvent(
@@ -22,7 +26,7 @@ def disconnected_event(call: Dialling, ending: CallEnding, talked_s: float | Non
         reason=reason,
         result=CallResult.ANSWERED if talked_s is not None else _result(ending, reason),
         duration_s=None if talked_s is None else round(talked_s),
-        headers=call.headers,
+        headers=headers or call.headers,
     )
 
 

@@ -20,7 +20,8 @@ class Complaint:
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.path} should be {self.expected}, but is {self.found}"
+        """What it is comes first: what it should be may be long, and whoever hears of it may hear no more than the beginning."""
+        return f"{self.path} is {self.found}, but should be {self.expected}"
 
 
 @dataclass(slots=True)

@@ -125,7 +125,7 @@ def test_all_that_is_wrong_is_said_at_once_field_by_field() -> None:
 def test_a_complaint_is_a_sentence() -> None:
     with pytest.raises(SvamlError) as refused:
         read({"name": "connectConf", "conferenceId": "x" * 65})
-    assert str(refused.value) == f'action.conferenceId should be a room\'s name of 1 to 64 characters, but is "{"x" * 40}…"'
+    assert str(refused.value) == f'action.conferenceId is "{"x" * 40}…", but should be a room\'s name of 1 to 64 characters'
 
 
 @pytest.mark.parametrize("body", [b"", b"  ", b"<html>", b"[]", b"null", b"\xff", b"1" * 10_000, b"[" * 100_000])
