@@ -97,6 +97,13 @@ def offset(said: Speech, heard: Samples) -> float:
     return -1000 * (at / RATE - LATER_S / 2)
 
 
+def find(said: Samples, recorded: Samples) -> int:
+    """Where ``said`` begins in a recording [samples]; before its beginning, up to LATER_S, it's negative."""
+    before = int(LATER_S * RATE)
+    padded = np.concatenate([np.zeros(before, np.int16), recorded, np.zeros(max(0, len(said) - len(recorded)) + before, np.int16)])
+    return ALIGN * _locate(_thin(said, ALIGN), _thin(padded, ALIGN)) - before
+
+
 def _judge(said: Speech, start: int, end: int, heard: Samples, offset_ms: float) -> Score:
     from pesq import PesqError, pesq
 

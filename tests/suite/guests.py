@@ -22,6 +22,7 @@ FAILED_FOR_S: Final = 600.0  # a failure isn't tried again by every process of a
 SDK_MANIFEST: Final = Path(__file__).parent.parent / "interop" / "sdk" / "package.json"
 LIBWEBRTC_RELEASE: Final = "0.10.0"
 PUBNUB_RELEASE: Final = "10.8.0"
+WRTC_RELEASE: Final = "0.1.0"
 
 
 class NotThereError(Exception):
@@ -93,6 +94,7 @@ LIBWEBRTC: Final = Guest(
     f"libwebrtc-{LIBWEBRTC_RELEASE}", _npm(json.dumps({"private": True, "dependencies": {"@roamhq/wrtc": LIBWEBRTC_RELEASE}}))
 )
 PUBNUB: Final = Guest(f"pubnub-{PUBNUB_RELEASE}", _pip(f"pubnub=={PUBNUB_RELEASE}"))
+WRTC: Final = Guest(f"wrtc-{WRTC_RELEASE}", _pip(f"wrtc=={WRTC_RELEASE}"))  # libwebrtc M152
 
 NEEDED: Final = {"interop": (SDK, PUBNUB), "test_libwebrtc.py": (LIBWEBRTC,)}
 
