@@ -12,24 +12,25 @@ from hypothesis import strategies as st
 from sinchphone.config import check_depth, load
 from sinchphone.errors import ConfigError
 
-LIMIT_SECONDS = 30.0  # of a busy machine, and traced; what takes for ever takes hours at these sizes
+LIMIT_SECONDS = 5.0  # of CPU, and traced; what takes for ever takes hours at these sizes
+PATIENCE_SECONDS = 30.0
 
 
 def refused(text: str | None = None, match: str | None = "sinchphone.toml") -> ConfigError:
     """The error that a project's file is, which must come soon."""
     if text is not None:
         Path("sinchphone.toml").write_text(text)
-    began = time.monotonic()
+    began = time.thread_time()
     with pytest.raises(ConfigError, match=match) as error:
         load(environ={})
-    assert time.monotonic() - began < LIMIT_SECONDS
+    assert time.thread_time() - began < LIMIT_SECONDS
     return error.value
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
 async def test_attack_a_pipe_in_place_of_the_file_does_not_hang() -> None:
     os.mkfifo("sinchphone.toml")
-    async with asyncio.timeout(LIMIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         with pytest.raises(ConfigError, match="not a regular file"):
             await asyncio.to_thread(load, environ={})
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.suite.phases import PHASES, WIDTHS, Phase, PhasedScheduling, phase_of
+from tests.suite.phases import PHASES, WIDTHS, Phase, PhasedScheduling, may_be_tried_again, phase_of
 
 TESTS = Path(__file__).parent.parent
 NAMES = {
@@ -154,3 +154,10 @@ def test_the_innermost_name_decides() -> None:
     assert phase_of(Path("/x/tests/e2e/test_calls.py")) is Phase.WAITING
     assert phase_of(Path("/x/tests/e2e/test_conference.py")) is Phase.SOUNDING
     assert phase_of(Path("/x/tests/protocol/test_mxp.py")) is Phase.COMPUTING
+
+
+def test_what_computes_gets_one_try_and_so_do_the_pure_rooms() -> None:
+    files = list(TESTS.rglob("test_*.py"))
+    assert {phase_of(path) for path in files if not may_be_tried_again(path)} == {Phase.COMPUTING}
+    pure = [path for room in ("audio", "protocol") for path in (TESTS / room).rglob("test_*.py")]
+    assert pure and not any(may_be_tried_again(path) for path in pure)

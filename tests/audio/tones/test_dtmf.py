@@ -78,8 +78,12 @@ def test_one_tone_alone_and_music_of_three_are_no_digits() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 5000))
+@given(st.integers(0, 2**32 - 1), st.integers(100, 5000))
 def test_noise_is_no_digit_and_pieces_make_no_difference(seed: int, piece: int) -> None:
     noise = np.random.default_rng(seed).normal(0, 3000, RATE // 4).astype(np.int16)
     assert digits(noise, piece) == ""
     assert digits(tone_of("8", 70 * MS), piece) == "8"
+
+
+def test_a_digit_that_comes_sample_by_sample_is_heard() -> None:
+    assert digits(tone_of("8", 70 * MS), 1) == "8"

@@ -179,7 +179,7 @@ def last_events(side: Side) -> list[SipEvent]:
     return [one for one in side.events if isinstance(one, v.Refused | v.SipEnded)]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(FATES, SCRIPT)
 def test_whatever_happens_each_side_has_one_end_and_nothing_waits(fates: list[float], script: list[tuple[str, str, float]]) -> None:
     world = World(fates)
