@@ -136,6 +136,12 @@ def test_a_line_that_narrows_is_followed_and_used_again_once_it_widens() -> None
     assert rate(call, 45, 50) > 65
 
 
+def test_packets_that_overtake_each_other_are_not_taken_for_lost_ones() -> None:
+    call, _ = narrow_call(LADDER, condition("5 % reordered by 45 ms"))
+    clean, _ = narrow_call(LADDER, condition("clean"))
+    assert rate(call, SETTLED_S, 30) < 1.02 * rate(clean, SETTLED_S, 30)
+
+
 def test_others_who_begin_to_send_get_their_share_soon() -> None:
     call, longest = narrow_call(LADDER, Condition("100, of which others take 60", kbps=((0, 100),), beside=((0, 0), (10, 60))))
     assert longest <= 2.5

@@ -1,6 +1,7 @@
 """Requests for packets that didn't come: generic NACK as bytes, and which packets to ask for when (RFC 4585 6.2.1)."""
 
 import struct
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,9 @@ _TRIES: Final = 3
 _FIRST_ROUND_TRIP: Final = 0.050  # [s] until it is known
 _LEAST_WAIT: Final = 0.020  # [s] between two requests for the same packet
 _FORGET: Final = 0.400  # [s] nobody waits longer than that for a packet
+_OVERTAKEN_FRESH: Final = 10.0  # [s] a packet that was only overtaken is remembered: others will be,
+_OVERTAKEN_MORE: Final = 0.010  # [s] as late and a little more,
+_LONGEST_PATIENCE: Final = 0.080  # [s] within bounds: an answer must still come in time
 _SURELY_OURS: Final = 0.7  # of the round trip: what comes sooner after the request was only overtaken
 
 
@@ -66,6 +70,8 @@ class Missing:
         self._shortest: float | None = None
         self._highest: int | None = None
         self._requests: dict[int, _Request] = {}
+        self._found: dict[int, _Request] = {}  # whose sound came by another way before them
+        self._overtaken: deque[tuple[float, float]] = deque(maxlen=_MAX_REQUESTS)  # when one came by itself, and how late
 
     @property
     def round_trip(self) -> float | None:
@@ -90,18 +96,33 @@ class Missing:
         ahead = (sequence - self._highest) % _SEQUENCES
         if 0 < ahead < _PAST:
             if ahead <= _MAX_GAP and len(self._requests) < _MAX_REQUESTS:
-                self._requests |= {(self._highest + step) % _SEQUENCES: _Request(now) for step in range(1, ahead)}
+                first = _Request(now, next_at=now + self._patience(now))
+                self._requests |= {(self._highest + step) % _SEQUENCES: first for step in range(1, ahead)}
             else:
                 self._requests.clear()
+                self._found.clear()
             self._highest = sequence
             return False
-        request = self._requests.pop(sequence, None)
+        request = self._requests.pop(sequence, None) or self._found.pop(sequence, None)
         least = _FIRST_ROUND_TRIP if self._shortest is None else self._shortest  # one report that was late says little of an answer
-        return request is not None and request.tries > 0 and now - request.asked_at >= _SURELY_OURS * least
+        again = request is not None and request.tries > 0 and now - request.asked_at >= _SURELY_OURS * least
+        if request is not None and not again:
+            self._overtaken.append((now, now - request.missed_at))
+        return again
 
     def found(self, sequence: int) -> bool:
         """What the packet held came by another way: no need to ask for it. Whether it was missing."""
-        return self._requests.pop(sequence, None) is not None
+        request = self._requests.pop(sequence, None)
+        if request is not None:
+            if len(self._found) >= _MAX_REQUESTS:
+                self._found.clear()
+            self._found[sequence] = request
+        return request is not None
+
+    def _patience(self, now: float) -> float:
+        """How long to wait for a packet that may only be overtaken [s]: where none was, it's asked for at once."""
+        late = [seconds for at, seconds in self._overtaken if now - at < _OVERTAKEN_FRESH]
+        return min(max(late) + _OVERTAKEN_MORE, _LONGEST_PATIENCE) if late else 0.0
 
     def due(self, now: float) -> tuple[int, ...]:
         """The packets to ask for at this moment; counts as asked. Nothing where the path is too long for an answer in time."""
