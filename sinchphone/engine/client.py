@@ -413,9 +413,9 @@ class SinchClient:
 
     def _port_options(self, codecs: tuple[str, ...]) -> PortOptions:
         registration = self._link.registration
-        servers = (IceServer(registration.stun_urls),) if registration.stun_urls else ()
+        servers = (IceServer(urls=registration.stun_urls),) if registration.stun_urls else ()
         relay_only = self._relay_only or registration.relay_only
-        return PortOptions(servers, relay_only, loopback=self._environment.loopback, codecs=codecs)
+        return PortOptions(ice_servers=servers, relay_only=relay_only, loopback=self._environment.loopback, codecs=codecs)
 
     def _sound(self, choice: SoundChoice) -> Sound:
         from sinchphone.media.local_audio.local_audio import LocalAudio

@@ -14,7 +14,7 @@ from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IceServer:
     """A STUN or TURN server (RFC 7064, RFC 7065)."""
 
@@ -23,7 +23,7 @@ class IceServer:
     credential: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortOptions:
     """How a port reaches its peer."""
 
@@ -35,7 +35,7 @@ class PortOptions:
     codecs: tuple[str, ...] = ("opus",)  # names of media.codecs.codec.CODECS, in the order of our offers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RtpPortOptions:
     """How a port over plain RTP or SDES-SRTP is reached and reaches its peer."""
 
@@ -48,14 +48,14 @@ class RtpPortOptions:
     lost_after_s: float = 120.0  # nothing at all from the peer while it ought to send -> PortSilent; 0: never
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateFound:
     """A local candidate for the peer; ``None`` means that there will be no more."""
 
     candidate: Candidate | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
     """ICE and DTLS are up. ``pair`` is the local candidate's type: host, srflx, prflx or relay."""
 
@@ -63,21 +63,21 @@ class Connected:
     codec: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestartWanted:
     """The path to the peer fails, or this machine has other addresses: now is the time for ``MediaPort.restart``."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """An ICE restart, ours or the peer's, led to another path; the sound went on. ``pair`` as in Connected."""
 
     pair: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortWarning:
     """Things go on, but somebody should know."""
 
@@ -90,14 +90,14 @@ class FirstPacket:
     """The first RTP packet of sound arrived."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortFailed:
     """The peer can't be reached: ICE or DTLS did not come up."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortLost:
     """Nothing has come from the peer for ``silent_s`` seconds, or it closed its side."""
 
@@ -111,7 +111,7 @@ class PortSilent:
     silent_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortDigitHeard:
     """The peer sent a digit: one of ``0-9 * # A-D``. ``in_band``: it is in the sound, since telephone-events (RFC 4733) weren't agreed."""
 
@@ -125,7 +125,7 @@ PortEvent: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortStats:
     """Counters of one leg, since its start. ``None``: not known (yet)."""
 

@@ -75,14 +75,14 @@ class SoundOptions(AudioOptions):
     pipe_out: str | Descriptor | None = None  # raw sound that is heard, to one
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlayStarted:
     """A file begins to play to the peer."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlayFinished:
     """A file was played to its end; ``last`` when no other follows. ``failure``: why there was nothing to be heard of it."""
 
@@ -91,14 +91,14 @@ class PlayFinished:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordStarted:
     """The recording runs."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFinished:
     """The recording is in its place. ``failure``: why it isn't complete."""
 
@@ -107,7 +107,7 @@ class RecordFinished:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PipeEnded:
     """A pipe is closed. ``outward``: what was heard went out through it. ``failure``: why not all of it."""
 
@@ -117,7 +117,7 @@ class PipeEnded:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SoundWarning:
     """The call goes on, but not as asked."""
 
@@ -125,7 +125,7 @@ class SoundWarning:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesChanged:
     """Sound goes through these devices from now on, after one had stopped, gone or come. ``None``: there is none."""
 
@@ -136,7 +136,7 @@ class DevicesChanged:
 SoundEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | PipeEnded | DevicesChanged | SoundWarning
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
     """Loudness of the last tenth of a second [dBFS], -inf for digital silence; and what both directions are like over time.
 

@@ -56,7 +56,7 @@ class Ticker:
 
     def levels(self) -> Levels:
         """How loud both directions are now; the near sound is what is sent."""
-        return Levels(self._near.dbfs, self._far.dbfs, far=self._far_listener.activity)
+        return Levels(near_dbfs=self._near.dbfs, far_dbfs=self._far.dbfs, far=self._far_listener.activity)
 
     def events(self) -> Outbox[SoundEvent]:
         """Nothing happens; ends when the ticker is closed."""

@@ -87,7 +87,9 @@ def dead_servers() -> Iterator[PortOptions]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
         hole.bind(("127.0.0.1", 0))
         port = hole.getsockname()[1]
-        yield PortOptions(loopback=True, ice_servers=(IceServer((f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}"), "u", "p"),))
+        yield PortOptions(
+            loopback=True, ice_servers=(IceServer(urls=(f"stun:127.0.0.1:{port}", f"turn:127.0.0.1:{port}"), username="u", credential="p"),)
+        )
 
 
 @dataclass(frozen=True)

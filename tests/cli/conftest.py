@@ -50,7 +50,7 @@ class FakeSound:
         return self.outbox
 
     def levels(self) -> Levels:
-        return Levels(float("-inf"), -20.0)
+        return Levels(near_dbfs=float("-inf"), far_dbfs=-20.0)
 
     async def signal(self, signal: Signal | None) -> bool:
         self.signals.append(signal)
@@ -75,7 +75,7 @@ class FakeCall:
         self.dialled: list[str] = []
         self.refuses_digits: SinchphoneError | None = None
         self.told: asyncio.Queue[Any] = asyncio.Queue()
-        self.packets = PortStats("opus", packets_sent=50, packets_received=50)
+        self.packets = PortStats(codec="opus", packets_sent=50, packets_received=50)
         self.answers = asyncio.Event()
         self.declined: list[bool] = []
         self.writes_files = False  # its sound takes a moment to close

@@ -177,7 +177,9 @@ def test_a_listener_that_is_to_take_one_call_lets_nobody_wait(platform: Any, sin
 
 def taken(speech_seconds: float) -> StatsTaken:
     near = Activity(-20, -60, True, speech_seconds, 0, 0, 0, 100, False)
-    return StatsTaken(stats=PortStats("opus"), report=Quality().report, levels=Levels(-20, -20, near), mean_mos=None)
+    return StatsTaken(
+        stats=PortStats(codec="opus"), report=Quality().report, levels=Levels(near_dbfs=-20, far_dbfs=-20, near=near), mean_mos=None
+    )
 
 
 def test_who_speaks_while_muted_is_told_once_each_time(platform: Any, sinchphone: Run) -> None:
@@ -234,7 +236,7 @@ def test_a_key_moves_to_the_next_device_or_says_that_there_is_none(platform: Any
 def test_other_devices_in_the_call_are_told(platform: Any, sinchphone: Run) -> None:
     async def script(call: Any) -> None:
         call.enter(State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED)
-        call.sound.outbox.put(DevicesChanged(None, "Jabra"))
+        call.sound.outbox.put(DevicesChanged(microphone=None, loudspeaker="Jabra"))
         await asyncio.sleep(0.05)
         call.end(Cause.HUNG_UP, "peer")
 

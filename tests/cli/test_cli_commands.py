@@ -377,7 +377,12 @@ def test_the_ring_timeout_does_not_end_a_call_that_talks(platform: Any, sinchpho
 def test_hang_up_after_play_waits_for_the_last_file(platform: Any, sinchphone: Run) -> None:
     async def play(call: Any) -> None:
         call.enter(*UP)
-        for event in (PlayStarted("a.wav"), PlayFinished("a.wav", False), PlayStarted("b.wav"), PlayFinished("b.wav", True)):
+        for event in (
+            PlayStarted(path="a.wav"),
+            PlayFinished(path="a.wav", last=False),
+            PlayStarted(path="b.wav"),
+            PlayFinished(path="b.wav", last=True),
+        ):
             call.sound.outbox.put(event)
 
     platform.outgoing = play
@@ -390,12 +395,12 @@ def test_hang_up_after_play_waits_for_the_last_file(platform: Any, sinchphone: R
 def test_a_recording_that_is_finished_after_the_end_is_in_the_result(platform: Any, sinchphone: Run) -> None:
     async def record(call: Any) -> None:
         call.enter(*UP)
-        call.sound.outbox.put(RecordStarted("r.wav"))
-        call.sound.outbox.put(SoundWarning("no card", "buy one"))
+        call.sound.outbox.put(RecordStarted(path="r.wav"))
+        call.sound.outbox.put(SoundWarning(message="no card", hint="buy one"))
         call.writes_files = True
         call.end(Cause.HUNG_UP, "peer")
         await asyncio.sleep(0.05)
-        call.sound.outbox.put(RecordFinished("r.wav", 1.5))
+        call.sound.outbox.put(RecordFinished(path="r.wav", seconds=1.5))
         call.close()
 
     platform.outgoing = record
@@ -508,7 +513,7 @@ def test_without_a_card_a_call_to_the_exchange_checks_the_line_and_ends_by_itsel
 @pytest.mark.usefixtures("no_card")
 def test_a_check_to_which_no_packet_came_is_exit_code_10(platform: Any, sinchphone: Run) -> None:
     async def deaf(call: Any) -> None:
-        call.packets = PortStats("opus", packets_sent=50)
+        call.packets = PortStats(codec="opus", packets_sent=50)
         call.enter(*UP)
 
     platform.outgoing = deaf

@@ -46,22 +46,38 @@ def outcomes(ran: Any) -> list[tuple[str, str]]:
 
 
 CASES = [
-    (("--play", "a.wav"), (PlayStarted("a.wav"), PlayFinished("a.wav", True)), "play", "done", 0),
-    (("--play", "a.wav"), (PlayStarted("a.wav"),), "play", "cut_short", 12),
-    (("--play", "-"), (PlayStarted("-"), PlayFinished("-", True, "standard input holds no sound")), "play", "failed", 12),
-    (("--record", "r.wav"), (RecordStarted("r.wav"), RecordFinished("r.wav", 1.0)), "record", "done", 0),
+    (("--play", "a.wav"), (PlayStarted(path="a.wav"), PlayFinished(path="a.wav", last=True)), "play", "done", 0),
+    (("--play", "a.wav"), (PlayStarted(path="a.wav"),), "play", "cut_short", 12),
+    (
+        ("--play", "-"),
+        (PlayStarted(path="-"), PlayFinished(path="-", last=True, failure="standard input holds no sound")),
+        "play",
+        "failed",
+        12,
+    ),
+    (("--record", "r.wav"), (RecordStarted(path="r.wav"), RecordFinished(path="r.wav", seconds=1.0)), "record", "done", 0),
     (
         ("--record", "r.wav"),
-        (RecordStarted("r.wav"), SoundWarning("the disk is full", ""), RecordFinished("r.wav", 0.5, "full")),
+        (
+            RecordStarted(path="r.wav"),
+            SoundWarning(message="the disk is full", hint=""),
+            RecordFinished(path="r.wav", seconds=0.5, failure="full"),
+        ),
         "record",
         "failed",
         12,
     ),
-    (("--record", "r.wav"), (RecordStarted("r.wav"), SoundWarning("the disk is gone", "")), "record", "failed", 12),
-    (("--pipe-in", "said.raw"), (PipeEnded("said.raw", False, 1920),), "pipe_in", "done", 0),
-    (("--pipe-in", "said.raw"), (PipeEnded("said.raw", False, 0),), "pipe_in", "failed", 12),
-    (("--pipe-out", "heard.raw"), (PipeEnded("heard.raw", True, 1920),), "pipe_out", "done", 0),
-    (("--pipe-out", "heard.raw"), (PipeEnded("heard.raw", True, 960, "nobody reads"),), "pipe_out", "failed", 12),
+    (("--record", "r.wav"), (RecordStarted(path="r.wav"), SoundWarning(message="the disk is gone", hint="")), "record", "failed", 12),
+    (("--pipe-in", "said.raw"), (PipeEnded(path="said.raw", outward=False, bytes=1920),), "pipe_in", "done", 0),
+    (("--pipe-in", "said.raw"), (PipeEnded(path="said.raw", outward=False, bytes=0),), "pipe_in", "failed", 12),
+    (("--pipe-out", "heard.raw"), (PipeEnded(path="heard.raw", outward=True, bytes=1920),), "pipe_out", "done", 0),
+    (
+        ("--pipe-out", "heard.raw"),
+        (PipeEnded(path="heard.raw", outward=True, bytes=960, failure="nobody reads"),),
+        "pipe_out",
+        "failed",
+        12,
+    ),
 ]
 
 
@@ -95,8 +111,8 @@ def test_hanging_up_after_play_waits_for_the_digits_too(platform: Any, sinchphon
 
         call.dtmf = slowly
         call.enter(*UP)
-        call.sound.outbox.put(PlayStarted("a.wav"))
-        call.sound.outbox.put(PlayFinished("a.wav", True))
+        call.sound.outbox.put(PlayStarted(path="a.wav"))
+        call.sound.outbox.put(PlayFinished(path="a.wav", last=True))
 
     platform.outgoing = script
     ran = sinchphone("call", "bob", "--play", "a.wav", "--hangup-after-play", "--dtmf", "WW123", "--json")
@@ -108,7 +124,7 @@ def test_hanging_up_after_play_waits_for_the_digits_too(platform: Any, sinchphon
 def test_what_our_own_time_limit_cuts_off_is_told_and_stays_a_success(platform: Any, sinchphone: Run) -> None:
     async def script(call: Any) -> None:
         call.enter(*UP)
-        call.sound.outbox.put(PlayStarted("a.wav"))
+        call.sound.outbox.put(PlayStarted(path="a.wav"))
 
     platform.outgoing = script
     ran = sinchphone("call", "bob", "--play", "a.wav", "--max-duration", "100ms", "--json")

@@ -111,7 +111,7 @@ class FakeSound:
         self.log.append(f"mute {muted}")
 
     def levels(self) -> Levels:
-        return Levels(0, 0)
+        return Levels(near_dbfs=0, far_dbfs=0)
 
     async def events(self) -> AsyncIterator[Any]:
         return
@@ -190,7 +190,7 @@ class Stage:
         self.ack()
         self.hear(Method.JOIN)
         await self.reach(State.ANSWERED)
-        self.port_one.queue.put_nowait(Connected("host", "opus"))
+        self.port_one.queue.put_nowait(Connected(pair="host", codec="opus"))
         await self.reach(State.ESTABLISHED)
 
 
@@ -294,7 +294,7 @@ async def test_a_late_candidate_of_a_device_that_lost_harms_nobody() -> None:
     stage.hear(Method.JOIN, BOB)
     await stage.until("port.1 close")
     stage.hear(Method.PEER_EVENT, BOB2, BodyType.SDP, encode_candidate(Candidate("candidate:1 1 udp 1 127.0.0.1 9 typ host", "0", 0)))
-    stage.port_one.queue.put_nowait(Connected("host", "opus"))
+    stage.port_one.queue.put_nowait(Connected(pair="host", codec="opus"))
     await stage.reach(State.ESTABLISHED)
     await stage.call.hang_up()
     await stage.end()
@@ -408,7 +408,7 @@ async def test_a_peer_that_vanishes_ends_the_call(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("sinchphone.protocol.call.machine.FADE_S", 0.01)
     stage = Stage()
     await stage.talk()
-    stage.port_one.queue.put_nowait(PortLost(12.0))
+    stage.port_one.queue.put_nowait(PortLost(silent_s=12.0))
     await stage.end()
     assert (stage.call.details.cause, stage.call.details.ended_by) == (Cause.INACTIVE, "media")
 
@@ -473,7 +473,7 @@ async def test_digits_go_to_the_device_that_answered_and_are_told() -> None:
     await stage.reach(State.ANSWERED)
     with pytest.raises(LocalProtocolError, match="established"):
         await stage.call.dtmf("1")
-    stage.port_one.made[0].queue.put_nowait(Connected("host", "opus"))
+    stage.port_one.made[0].queue.put_nowait(Connected(pair="host", codec="opus"))
     await stage.reach(State.ESTABLISHED)
     await stage.call.dtmf("1 w-2#")
     assert "port.1 dials 1w2#" in stage.log
@@ -492,9 +492,9 @@ async def test_digits_of_the_peer_are_told_and_those_of_another_device_are_not()
     await stage.reach(State.ANSWERED)
     winner, loser = stage.port_one.made[0], stage.port_one
     reading = asyncio.ensure_future(events(stage.call))
-    loser.queue.put_nowait(media.PortDigitHeard("9", 100))
-    winner.queue.put_nowait(media.PortDigitHeard("5", 120))
-    winner.queue.put_nowait(Connected("host", "opus"))
+    loser.queue.put_nowait(media.PortDigitHeard(digit="9", duration_ms=100))
+    winner.queue.put_nowait(media.PortDigitHeard(digit="5", duration_ms=120))
+    winner.queue.put_nowait(Connected(pair="host", codec="opus"))
     await stage.reach(State.ESTABLISHED)
     await stage.call.hang_up()
     await stage.end()
@@ -520,7 +520,7 @@ async def test_attack_a_peer_that_dials_without_end_doesnt_fill_the_memory() -> 
     stage = Stage()
     await stage.talk()
     for number in range(2 * MAX_UNREAD_EVENTS):
-        stage.port_one.queue.put_nowait(media.PortDigitHeard("1", number))
+        stage.port_one.queue.put_nowait(media.PortDigitHeard(digit="1", duration_ms=number))
     async with asyncio.timeout(PATIENCE_S):
         while not stage.port_one.queue.empty():
             await asyncio.sleep(0.001)
@@ -577,9 +577,9 @@ async def test_an_attendant_hears_the_callers_digits_once_sound_flows() -> None:
     await stage.reach(State.RINGING)
     await stage.call.answer()
     stage.hear(Method.JOINED, BOB, BodyType.CLIENT, encode_client(ME))
-    stage.port_one.queue.put_nowait(Connected("host", "opus"))
+    stage.port_one.queue.put_nowait(Connected(pair="host", codec="opus"))
     assert await asyncio.wait_for(stage.call.established(), PATIENCE_S)
-    stage.port_one.queue.put_nowait(media.PortDigitHeard("5", 100))
+    stage.port_one.queue.put_nowait(media.PortDigitHeard(digit="5", duration_ms=100))
     assert await asyncio.wait_for(anext(aiter(stage.call.digits())), PATIENCE_S) == "5"
     await stage.call.hang_up()
     await stage.end()

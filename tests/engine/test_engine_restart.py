@@ -80,7 +80,7 @@ class Quiet:
         return False
 
     def levels(self) -> Levels:
-        return Levels(0, 0)
+        return Levels(near_dbfs=0, far_dbfs=0)
 
 
 class Stage:
@@ -157,7 +157,7 @@ async def talking(counters: PortStats) -> Stage:
     made.hear(Method.ACK, Description("answer", "v=0 answer"))
     made.hear(Method.JOIN)
     await made.reach(State.ANSWERED)
-    made.media.queue.put_nowait(Connected("host", "opus"))
+    made.media.queue.put_nowait(Connected(pair="host", codec="opus"))
     await made.reach(State.ESTABLISHED)
     made.media.log.clear()
     return made
@@ -171,12 +171,12 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 async def test_a_port_that_wants_a_restart_gets_the_peers_answer_to_it(stage: Stage) -> None:
-    stage.media.queue.put_nowait(RestartWanted("the peer doesn't answer"))
+    stage.media.queue.put_nowait(RestartWanted(reason="the peer doesn't answer"))
     await stage.until(stage.described)
     assert stage.described() == [encode_description(Description("offer", "v=0 again"))]
     stage.hear(Method.PEER_EVENT, Description("answer", "v=0 reply"))
     await stage.until(lambda: "accept v=0 reply" in stage.media.log)
-    stage.media.queue.put_nowait(Moved("relay"))
+    stage.media.queue.put_nowait(Moved(pair="relay"))
     await stage.until(lambda: stage.call.details.pair == "relay")
 
 
@@ -189,11 +189,11 @@ async def test_the_peers_restart_is_answered(stage: Stage) -> None:
 
 async def test_what_fails_leaves_the_call_as_it_is_and_says_nothing_to_the_peer(stage: Stage) -> None:
     stage.media.refuses = True
-    stage.media.queue.put_nowait(RestartWanted("the peer doesn't answer"))
+    stage.media.queue.put_nowait(RestartWanted(reason="the peer doesn't answer"))
     stage.hear(Method.PEER_EVENT, Description("offer", "v=0 theirs"))
     await stage.until(lambda: len(stage.media.log) == 2)
     stage.media.refuses = False
-    stage.media.queue.put_nowait(RestartWanted("the peer doesn't answer"))
+    stage.media.queue.put_nowait(RestartWanted(reason="the peer doesn't answer"))
     await stage.until(stage.described)
     stage.hear(Method.PEER_EVENT, Description("answer", "v=0 bad"))
     await stage.until(lambda: "accept v=0 bad" in stage.media.log)
@@ -202,7 +202,7 @@ async def test_what_fails_leaves_the_call_as_it_is_and_says_nothing_to_the_peer(
 
 async def test_a_warning_of_the_port_is_told_once(stage: Stage) -> None:
     for _ in range(3):  # of each of several devices
-        stage.media.queue.put_nowait(PortWarning("no TURN server gave an address", "hint"))
+        stage.media.queue.put_nowait(PortWarning(message="no TURN server gave an address", hint="hint"))
     await stage.until(lambda: stage.warnings)
     await asyncio.sleep(0.02)
     assert stage.warnings == [CallWarning(message="no TURN server gave an address", hint="hint")]

@@ -99,7 +99,7 @@ class FakeLeg:
 
     async def media_failed(self, reason: str) -> None:
         self.note("media failed", reason)
-        self.say(Gone(Failure(408, reason)))
+        self.say(Gone(failure=Failure(408, reason)))
 
     async def media_silent(self, silent_s: float) -> None:
         self.note("media silent", silent_s)
@@ -119,7 +119,7 @@ class FakeLeg:
     async def hang_up(self, failure: Failure | None = None) -> None:
         self.note("hang up", failure.status if failure else None)
         if not self._stubborn and not self._over.is_set():
-            self.say(Gone(failure))
+            self.say(Gone(failure=failure))
 
     def alternative(self) -> "FakeLeg | None":
         return self.other

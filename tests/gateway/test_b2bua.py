@@ -21,7 +21,7 @@ async def answered(calls: Any, make_leg: Any, **more: Any) -> tuple[Any, Any]:
     leg = make_leg("called")
     call = calls(leg, **more)
     await leg.until(("start", "v=0 offer relayed"))
-    leg.say(Ringing(), Answered("v=0 answer"))
+    leg.say(Ringing(), Answered(sdp="v=0 answer"))
     await call.caller.until(("answer", "v=0 answer relayed"))
     return call, leg
 
@@ -51,7 +51,7 @@ async def test_a_called_side_that_hangs_up_ends_the_caller(calls: Any, make_leg:
 async def test_a_refusal_reaches_the_caller_with_its_status(calls: Any, make_leg: Any, status: int) -> None:
     leg = make_leg("called")
     call = calls(leg)
-    leg.say(Gone(Failure(status, "no", "sip")))
+    leg.say(Gone(failure=Failure(status, "no", "sip")))
     await call.over()
     assert call.caller.orders[-1] == ("hang up", status)
 
@@ -68,9 +68,9 @@ async def test_a_caller_who_gives_up_cancels_the_called_side(calls: Any, make_le
 async def test_early_sound_comes_before_the_answer_and_the_answer_without_a_description_stands_on_it(calls: Any, make_leg: Any) -> None:
     leg = make_leg("called")
     call = calls(leg)
-    leg.say(Early("v=0 early"))
+    leg.say(Early(sdp="v=0 early"))
     await call.caller.until(("early", "v=0 early relayed"))
-    leg.say(Answered(None))
+    leg.say(Answered(sdp=None))
     await call.caller.until(("answer", "v=0 early relayed"))
 
 
@@ -78,11 +78,11 @@ async def test_the_first_of_several_legs_has_the_call(calls: Any, make_leg: Any)
     slow, quick = make_leg("slow"), make_leg("quick")
     call = calls(slow, quick)
     slow.say(Ringing())
-    quick.say(Ringing(), Answered("v=0 quick"))
+    quick.say(Ringing(), Answered(sdp="v=0 quick"))
     await call.caller.until(("answer", "v=0 quick relayed"))
     await slow.until(("hang up", 200))
     assert call.caller.orders.count("ring") == 1
-    slow.say(Answered("v=0 too late"))
+    slow.say(Answered(sdp="v=0 too late"))
     quick.say(Gone())
     await call.over()
     assert call.caller.orders[-1] == ("hang up", None)
@@ -92,7 +92,7 @@ async def test_a_caller_whose_call_somebody_else_answered_says_so_to_whom_it_rin
     leg = make_leg("called")
     call = calls(leg)
     await leg.until(("start", "v=0 offer relayed"))
-    call.caller.say(Gone(ELSEWHERE))
+    call.caller.say(Gone(failure=ELSEWHERE))
     await call.over()
     assert ("hang up", 200) in leg.orders
 
@@ -100,10 +100,10 @@ async def test_a_caller_whose_call_somebody_else_answered_says_so_to_whom_it_rin
 async def test_early_sound_of_one_of_several_legs_only_rings(calls: Any, make_leg: Any) -> None:
     one, other = make_leg("one"), make_leg("other")
     call = calls(one, other)
-    one.say(Early("v=0 early"))
+    one.say(Early(sdp="v=0 early"))
     await call.caller.until("ring")
-    one.say(Gone(Failure(480, "no")))
-    other.say(Gone(Failure(486, "busy")))
+    one.say(Gone(failure=Failure(480, "no")))
+    other.say(Gone(failure=Failure(486, "busy")))
     await call.over()
     assert call.caller.orders == ["ring", ("hang up", 486)]
 
@@ -111,7 +111,7 @@ async def test_early_sound_of_one_of_several_legs_only_rings(calls: Any, make_le
 async def test_somebody_who_declines_declines_for_all_devices(calls: Any, make_leg: Any) -> None:
     one, other = make_leg("one"), make_leg("other")
     call = calls(one, other)
-    one.say(Gone(Failure(603, "no")))
+    one.say(Gone(failure=Failure(603, "no")))
     await call.over()
     assert ("hang up", 603) in other.orders
     assert call.caller.orders[-1] == ("hang up", 603)
@@ -121,8 +121,8 @@ async def test_a_phone_that_refuses_our_kind_of_sound_is_offered_another(calls: 
     leg, second = make_leg("plain"), make_leg("encrypted")
     leg.other = second
     call = calls(leg)
-    leg.say(Gone(Failure(488, "Not Acceptable Here", "sip")))
-    second.say(Answered("v=0 answer"))
+    leg.say(Gone(failure=Failure(488, "Not Acceptable Here", "sip")))
+    second.say(Answered(sdp="v=0 answer"))
     await call.caller.until(("answer", "v=0 answer relayed"))
     await call.cancel()
     assert second.released == 1
@@ -153,7 +153,7 @@ async def test_media_that_cannot_be_had_ends_both_sides(calls: Any, make_leg: An
     leg = make_leg("called")
     call = calls(leg)
     call.media_backends.broken.add(broken)
-    leg.say(Answered("v=0 answer"))
+    leg.say(Answered(sdp="v=0 answer"))
     await call.over()
     assert call.caller.orders[-1] == ("hang up", 488)
     assert any(order[0] == "hang up" for order in leg.orders)
@@ -182,7 +182,7 @@ async def test_an_exchange_that_closes_ends_the_call_at_any_stage(calls: Any, ma
     if stage != "at once":
         await leg.until(("start", "v=0 offer relayed"))
     if stage == "talking":
-        leg.say(Answered("v=0 answer"))
+        leg.say(Answered(sdp="v=0 answer"))
         await call.caller.until(("answer", "v=0 answer relayed"))
     await call.cancel()
     if stage != "at once":
@@ -215,16 +215,16 @@ async def test_a_fault_of_the_program_ends_this_call_and_both_sides_hear_of_it(c
 
 async def test_hold_is_answered_without_asking_the_other_side(calls: Any, make_leg: Any) -> None:
     call, leg = await answered(calls, make_leg)
-    leg.say(Reoffered("v=0 hold"))
+    leg.say(Reoffered(sdp="v=0 hold"))
     await leg.until(("reoffer answered", "v=0 hold renewed"))
-    call.caller.say(Reoffered("v=0 hold too"))
+    call.caller.say(Reoffered(sdp="v=0 hold too"))
     await call.caller.until(("reoffer answered", "v=0 hold too renewed"))
     assert [order[:2] for order in call.relay.orders if order[0] == "renew"] == [("renew", Side.CALLED), ("renew", Side.CALLER)]
 
 
 async def test_an_offer_that_is_asked_for_is_a_new_one_and_its_answer_is_taken(calls: Any, make_leg: Any) -> None:
     call, leg = await answered(calls, make_leg)
-    leg.say(Reoffered(None))
+    leg.say(Reoffered(sdp=None))
     await leg.until(("reoffer answered", "v=0 anew"))
     call.caller.say(Gone())
     await call.over()
@@ -234,7 +234,7 @@ async def test_an_offer_that_is_asked_for_is_a_new_one_and_its_answer_is_taken(c
 async def test_an_offer_that_is_asked_for_and_cannot_be_answered_is_taken_back(calls: Any, make_leg: Any) -> None:
     call, leg = await answered(calls, make_leg)
     call.media_backends.broken.add("settle")
-    leg.say(Reoffered(None))
+    leg.say(Reoffered(sdp=None))
     await leg.until(("reoffer refused", 488))
     assert call.relay.orders[-1] == ("withdraw",)
 
@@ -242,27 +242,27 @@ async def test_an_offer_that_is_asked_for_and_cannot_be_answered_is_taken_back(c
 async def test_a_change_that_cannot_be_is_refused_and_the_call_goes_on(calls: Any, make_leg: Any) -> None:
     call, leg = await answered(calls, make_leg)
     call.media_backends.broken.add("renew")
-    leg.say(Reoffered("v=0 odd"))
+    leg.say(Reoffered(sdp="v=0 odd"))
     await leg.until(("reoffer refused", 488))
     assert not call.task.done()
 
 
 async def test_digits_by_signaling_become_sound_or_signaling_again(calls: Any, make_leg: Any) -> None:
     call, leg = await answered(calls, make_leg)
-    leg.say(DigitPressed("1", 100))
+    leg.say(DigitPressed(digit="1", duration_ms=100))
     call.media_backends.broken.add("nothing")
-    call.caller.say(DigitPressed("2", 100))
+    call.caller.say(DigitPressed(digit="2", duration_ms=100))
     async with asyncio.timeout(5):
         while not {("dtmf", Side.CALLED, "2"), ("dtmf", Side.CALLER, "1")} <= set(call.relay.orders):
             await asyncio.sleep(0.01)
     call.media_backends.broken.add("dtmf")
-    leg.say(DigitPressed("3", 100))
+    leg.say(DigitPressed(digit="3", duration_ms=100))
     await call.caller.until(("digit", "3"))
     call.relay.news.put(SideDigitHeard(Side.CALLER, "4", 100, passed=False))
     await leg.until(("digit", "4"))
     leg.takes_digits = False
     call.relay.news.put(SideDigitHeard(Side.CALLER, "5", 100, passed=False))
-    leg.say(Reoffered("v=0 barrier"))
+    leg.say(Reoffered(sdp="v=0 barrier"))
     await leg.until(("reoffer answered", "v=0 barrier renewed"))
     assert not call.task.done()
 
@@ -286,8 +286,8 @@ async def test_what_happens_to_the_media_is_told_to_the_leg(calls: Any, make_leg
 async def test_candidates_of_both_sides_reach_the_relay(calls: Any, make_leg: Any) -> None:
     leg = make_leg("called")
     call = calls(leg)
-    call.caller.say(Trickled(CANDIDATE))
-    leg.say(BranchRings("1", "v=0 ringing"), Trickled(None, "1"), Ringing())
+    call.caller.say(Trickled(candidate=CANDIDATE))
+    leg.say(BranchRings(branch="1", sdp="v=0 ringing"), Trickled(candidate=None, branch="1"), Ringing())
     await call.caller.until("ring")
     async with asyncio.timeout(5):
         while ("candidate", Side.CALLER, CANDIDATE, "") not in call.relay.orders:
@@ -337,7 +337,7 @@ async def test_legs_are_called_a_few_at_a_time_until_all_ring(calls: Any, make_l
     call = calls(*legs)
     await legs[3].until(("start", "v=0 offer relayed"))
     assert legs[4].orders == []
-    legs[9].say(Ringing(), Answered("v=0 answer"))
+    legs[9].say(Ringing(), Answered(sdp="v=0 answer"))
     await call.caller.until(("answer", "v=0 answer relayed"))
     assert all(("hang up", 200) in leg.orders for leg in legs[:9])
     call.caller.say(Gone())
@@ -351,9 +351,9 @@ async def test_the_next_legs_have_their_turn_when_those_before_them_are_over(
     legs = [make_leg(f"phone {at}") for at in range(5)]
     call = calls(*legs)
     for leg in legs[:4]:
-        leg.say(Gone(Failure(503, "gone")))
+        leg.say(Gone(failure=Failure(503, "gone")))
     await legs[4].until(("start", "v=0 offer relayed"))
-    legs[4].say(Gone(Failure(486, "busy")))
+    legs[4].say(Gone(failure=Failure(486, "busy")))
     await call.over()
     assert call.caller.orders[-1] == ("hang up", 486)
 
@@ -364,7 +364,7 @@ async def test_legs_that_had_no_turn_yet_are_not_called_after_the_answer(
     monkeypatch.setattr(forking, "TURN_SECONDS", 0.05)
     legs = [make_leg(f"phone {at}") for at in range(6)]
     call = calls(*legs)
-    legs[0].say(Answered("v=0 answer"))
+    legs[0].say(Answered(sdp="v=0 answer"))
     await call.caller.until(("answer", "v=0 answer relayed"))
     await asyncio.sleep(0.2)
     assert legs[4].runs == legs[5].runs == 0
@@ -376,7 +376,7 @@ async def test_a_call_that_has_used_up_its_users_allowance_ends_and_both_sides_a
     leg = make_leg()
     call = calls(leg)
     await leg.until(("start", "v=0 offer relayed"))
-    leg.say(Answered("v=0 answer"))
+    leg.say(Answered(sdp="v=0 answer"))
     await call.caller.until(("answer", "v=0 answer relayed"))
     leg.allowance.set_result(Failure(403, "today's minutes are used up"))
     await call.over()

@@ -79,9 +79,9 @@ async def test_a_menu_hears_a_key_that_comes_in_two_ways_once() -> None:
     end = LocalEnd(cast(Any, lifetime), cast(Any, port), cast(Any, None))
     await end.open()
     for told in ("5", "5", "6"):
-        await end.take(DigitPressed(told, 100))
-        news.put(PortDigitHeard(told, 100))
-    news.put(PortDigitHeard("7", 100))
+        await end.take(DigitPressed(digit=told, duration_ms=100))
+        news.put(PortDigitHeard(digit=told, duration_ms=100))
+    news.put(PortDigitHeard(digit="7", duration_ms=100))
     digits = end.heard_digits()
     async with asyncio.timeout(10):
         assert [await anext(digits) for _ in range(4)] == ["5", "5", "6", "7"]

@@ -23,10 +23,10 @@ async def test_early_sound_that_cant_be_used_only_rings_and_the_answers_descript
     leg.other = other
     call = calls(leg)
     call.media_backends.broken.add("answer")
-    leg.say(Early("v=0 nothing"))
+    leg.say(Early(sdp="v=0 nothing"))
     await call.caller.until("ring")
     call.media_backends.broken.discard("answer")
-    leg.say(Answered("v=0 good"))
+    leg.say(Answered(sdp="v=0 good"))
     await call.caller.until(("answer", "v=0 good relayed"))
     assert leg.orders == [("start", "v=0 offer relayed")]
     assert other.orders == []
@@ -36,12 +36,12 @@ async def test_early_sound_may_become_usable_before_the_answer(calls: Any, make_
     leg = make_leg("called")
     call = calls(leg)
     call.media_backends.broken.add("answer")
-    leg.say(Early("v=0 nothing"))
+    leg.say(Early(sdp="v=0 nothing"))
     await call.caller.until("ring")
     call.media_backends.broken.discard("answer")
-    leg.say(Early("v=0 sound"))
+    leg.say(Early(sdp="v=0 sound"))
     await call.caller.until(("early", "v=0 sound relayed"))
-    leg.say(Answered(None))
+    leg.say(Answered(sdp=None))
     await call.caller.until(("answer", "v=0 sound relayed"))
 
 
@@ -50,7 +50,7 @@ async def test_an_answer_that_cant_be_used_ends_the_call_with_the_reason_and_nob
     leg.other = other
     call = calls(leg)
     call.media_backends.broken.add("answer")
-    leg.say(Ringing(), Answered("v=0 nothing"))
+    leg.say(Ringing(), Answered(sdp="v=0 nothing"))
     await call.over()
     assert leg.orders[-1] == ("hang up", 488)
     assert call.caller.orders == ["ring", ("hang up", 488)]
@@ -63,7 +63,7 @@ async def test_an_answer_without_a_description_after_unusable_early_sound_ends_t
     leg = make_leg("called")
     call = calls(leg)
     call.media_backends.broken.add("answer")
-    leg.say(Early("v=0 nothing"), Answered(None))
+    leg.say(Early(sdp="v=0 nothing"), Answered(sdp=None))
     await call.over()
     assert leg.orders[-1] == ("hang up", 488)
 
@@ -149,5 +149,5 @@ async def test_our_own_end_of_a_ringing_call_says_why_and_rings_nobody_again() -
     await dialled.leg.hang_up(Failure(488, "the answer has no encoding of the offer"))
     assert dialled.orders == [v.SipHangUp("the answer has no encoding of the offer", 488)]
     events = await dialled.hears(v.Refused(488, "Not Acceptable Here"))
-    assert events == [Gone(Failure(488, "the answer has no encoding of the offer"))]
+    assert events == [Gone(failure=Failure(488, "the answer has no encoding of the offer"))]
     assert dialled.leg.alternative() is None

@@ -87,9 +87,9 @@ async def test_what_stops_a_call_here_is_not_said_in_the_sip_sides_name() -> Non
     leg = SipOutgoingLeg(lambda invitation, offer: None, INVITATION, media_host=None, over=lambda: None)  # type: ignore[arg-type, return-value]
     said = [leg._translated(Refused(503, "x", error)) for error in (NetworkError("a can't be reached"), ForbiddenError("not there"), None)]
     assert said == [
-        Gone(Failure(503, "a can't be reached", "network")),
-        Gone(Failure(403, "not there", "exchange")),
-        Gone(Failure(503, "x", "sip")),
+        Gone(failure=Failure(503, "a can't be reached", "network")),
+        Gone(failure=Failure(403, "not there", "exchange")),
+        Gone(failure=Failure(503, "x", "sip")),
     ]
 
 

@@ -144,7 +144,12 @@ def test_files_play_one_after_the_other_without_a_gap(tmp_path: Path) -> None:
     assert share(first, 440) > 0.99
     assert share(second, 1000) > 0.99
     assert not rest.any()
-    assert events == [PlayStarted(paths[0]), PlayFinished(paths[0], False), PlayStarted(paths[1]), PlayFinished(paths[1], True)]
+    assert events == [
+        PlayStarted(path=paths[0]),
+        PlayFinished(path=paths[0], last=False),
+        PlayStarted(path=paths[1]),
+        PlayFinished(path=paths[1], last=True),
+    ]
 
 
 def test_nothing_plays_before_the_first_frame_is_asked_for(tmp_path: Path) -> None:
@@ -215,7 +220,7 @@ def test_standard_input_plays_while_it_arrives(tmp_path: Path, pipe: int) -> Non
     assert not any(isinstance(event, PlayFinished) for event in events)
     feed(pipe, sound[100_000:], close=True)
     wait_until(lambda: any(isinstance(event, PlayFinished) for event in events) or player.next_frame() is None)
-    assert events[-1] == PlayFinished("-", True)
+    assert events[-1] == PlayFinished(path="-", last=True)
     player.close()
 
 
@@ -284,7 +289,7 @@ def test_a_recording_has_near_left_and_far_right(tmp_path: Path, suffix: str) ->
     assert share(left[9600:86_400], 1000) < 0.01
     assert share(right[9600:86_400], 1000) > 0.95
     assert share(right[9600:86_400], 440) < 0.01
-    assert events == [RecordStarted(str(path)), RecordFinished(str(path), 2.0)]
+    assert events == [RecordStarted(path=str(path)), RecordFinished(path=str(path), seconds=2.0)]
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 

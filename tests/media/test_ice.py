@@ -132,7 +132,7 @@ async def test_a_loopback_candidate_is_worth_less_than_any_other() -> None:
 
 
 async def test_a_reflexive_candidate_follows_when_its_server_answers() -> None:
-    async with a_stun_server() as url, an_agent(PortOptions(ice_servers=(IceServer((url,)),), loopback=True)) as agent:
+    async with a_stun_server() as url, an_agent(PortOptions(ice_servers=(IceServer(urls=(url,)),), loopback=True)) as agent:
         await agent.connection.gather_candidates()
         await asyncio.wait_for(agent.complete.wait(), PATIENCE)
         reflexive = [each for each in agent.found if each.type == "srflx"]
@@ -142,8 +142,8 @@ async def test_a_reflexive_candidate_follows_when_its_server_answers() -> None:
 
 async def test_a_server_that_never_answers_delays_only_the_end_and_not_for_long(black_hole: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ice, "GATHER_SECONDS", 1.0)
-    dead = (IceServer((f"stun:127.0.0.1:{black_hole}", f"turn:127.0.0.1:{black_hole}?transport=udp"), "u", "p"),)
-    async with a_stun_server() as url, an_agent(PortOptions(ice_servers=(*dead, IceServer((url,))), loopback=True)) as agent:
+    dead = (IceServer(urls=(f"stun:127.0.0.1:{black_hole}", f"turn:127.0.0.1:{black_hole}?transport=udp"), username="u", credential="p"),)
+    async with a_stun_server() as url, an_agent(PortOptions(ice_servers=(*dead, IceServer(urls=(url,))), loopback=True)) as agent:
         started = time.monotonic()
         await agent.connection.gather_candidates()
         assert time.monotonic() - started < 0.7
@@ -154,7 +154,10 @@ async def test_a_server_that_never_answers_delays_only_the_end_and_not_for_long(
 
 
 async def test_with_relay_only_no_address_of_ours_is_given() -> None:
-    async with a_stun_server() as url, an_agent(PortOptions(relay_only=True, loopback=True, ice_servers=(IceServer((url,)),))) as agent:
+    async with (
+        a_stun_server() as url,
+        an_agent(PortOptions(relay_only=True, loopback=True, ice_servers=(IceServer(urls=(url,)),))) as agent,
+    ):
         await agent.connection.gather_candidates()
         await asyncio.wait_for(agent.complete.wait(), PATIENCE)
         assert agent.found == []
@@ -252,11 +255,13 @@ async def test_a_name_is_resolved_and_an_address_is_taken_as_it_is() -> None:
 
 
 def test_server_urls() -> None:
-    assert parse_servers([IceServer(("stun:stun.example.com", "STUN:192.0.2.1:19302"))]) == [
+    assert parse_servers([IceServer(urls=("stun:stun.example.com", "STUN:192.0.2.1:19302"))]) == [
         Server("stun.example.com", 3478, relay=False),
         Server("192.0.2.1", 19302, relay=False),
     ]
-    assert parse_servers([IceServer(("turn:t.example:80?transport=tcp", "turns:t.example", "turn:[2001:db8::1]:1"), "u", "p")]) == [
+    assert parse_servers(
+        [IceServer(urls=("turn:t.example:80?transport=tcp", "turns:t.example", "turn:[2001:db8::1]:1"), username="u", credential="p")]
+    ) == [
         Server("t.example", 80, True, "tcp", False, "u", "p"),
         Server("t.example", 5349, True, "tcp", True, "u", "p"),
         Server("2001:db8::1", 1, True, "udp", False, "u", "p"),
@@ -267,15 +272,15 @@ def test_server_urls() -> None:
     "url", ["", "http://x", "stun:", "stuns:host", "stun:host:0", "stun:host:99999", "turns:host?transport=udp", "stun:a b"]
 )
 def test_a_url_that_cannot_be_used_is_left_out(url: str) -> None:
-    assert parse_servers([IceServer((url,))]) == []
+    assert parse_servers([IceServer(urls=(url,))]) == []
 
 
 def test_no_more_than_a_few_servers_are_asked() -> None:
-    assert len(parse_servers([IceServer((f"stun:s{number}.example",)) for number in range(50)])) == MAX_SERVERS
+    assert len(parse_servers([IceServer(urls=(f"stun:s{number}.example",)) for number in range(50)])) == MAX_SERVERS
 
 
 def test_a_credential_is_not_shown() -> None:
-    assert "secret" not in repr(parse_servers([IceServer(("turn:t.example",), "u", "secret")]))
+    assert "secret" not in repr(parse_servers([IceServer(urls=("turn:t.example",), username="u", credential="secret")]))
 
 
 @asynccontextmanager

@@ -324,7 +324,7 @@ async def test_files_play_from_the_connection_on_and_never_before(tmp_path: Path
     await audio.close()
     assert share(leg.heard[: RATE // 2], 440) > 0.99
     assert not leg.heard[RATE // 2 :].any()
-    assert await events == [PlayStarted(path), PlayFinished(path, last=True)]
+    assert await events == [PlayStarted(path=path), PlayFinished(path=path, last=True)]
 
 
 async def test_a_tone_is_sent(media: MediaThread) -> None:
@@ -356,8 +356,8 @@ async def test_a_call_is_recorded_and_the_file_is_there_when_the_desk_is_closed(
     assert share(left, 440) > 0.99
     assert share(right, 1000) > 0.99
     started_event, finished_event = await events
-    assert started_event == RecordStarted(str(path))
-    assert finished_event == RecordFinished(str(path), len(left) / RATE)
+    assert started_event == RecordStarted(path=str(path))
+    assert finished_event == RecordFinished(path=str(path), seconds=len(left) / RATE)
 
 
 async def test_nothing_goes_to_a_leg_after_close(media: MediaThread) -> None:
@@ -521,7 +521,7 @@ async def test_a_device_that_refuses_in_the_call_is_a_warning_and_the_clock_driv
     await audio.connect(leg)
     await until(lambda: leg.pulled > 5 * FRAME_SAMPLES)
     await audio.close()
-    assert await all_events(audio) == [SoundWarning("speaker refuses", "Ask nicely.")]
+    assert await all_events(audio) == [SoundWarning(message="speaker refuses", hint="Ask nicely.")]
 
 
 async def test_a_signal_that_the_device_refuses_is_heard_by_nobody(cards: list[FakeStream], media: MediaThread) -> None:
@@ -537,7 +537,7 @@ def speakers(cards: list[FakeStream]) -> list[FakeStream]:
 
 
 STOPPED = "the sound device stopped"
-IN_USE = DevicesChanged("microphone", "speaker")
+IN_USE = DevicesChanged(microphone="microphone", loudspeaker="speaker")
 
 
 def told(events: list[SoundEvent]) -> list[str | DevicesChanged]:
@@ -582,7 +582,11 @@ async def test_a_device_that_stays_away_is_told_once_and_tried_for_ever(cards: l
     pulled = leg.pulled
     await until(lambda: leg.pulled > pulled + 10 * FRAME_SAMPLES)
     FakeStream.refusing = set()
-    assert await until_told(audio, DevicesChanged(None, "speaker")) == [STOPPED, "speaker refuses", DevicesChanged(None, "speaker")]
+    assert await until_told(audio, DevicesChanged(microphone=None, loudspeaker="speaker")) == [
+        STOPPED,
+        "speaker refuses",
+        DevicesChanged(microphone=None, loudspeaker="speaker"),
+    ]
     await audio.close()
 
 
@@ -649,7 +653,7 @@ async def test_a_headset_that_is_pulled_out_is_replaced_and_taken_again_when_it_
     assert running(cards) == ["microphone", "speaker"]
     assert audio._audio_io.voice is not None, "a loudspeaker does"
     FakeStream.plugged = plugged
-    back = DevicesChanged("Jabra Headset", "Jabra Headset")
+    back = DevicesChanged(microphone="Jabra Headset", loudspeaker="Jabra Headset")
     assert await until_told(audio, back) == [back]
     assert running(cards) == ["Jabra Headset"] * 2
     assert audio._audio_io.voice is None
@@ -715,7 +719,7 @@ async def test_the_person_moves_the_call_from_device_to_device_even_to_one_just_
     await until(lambda: running(cards) == ["microphone", "speaker"] and len(cards) >= opened + 2)
     assert leg.sent
     await audio.close()
-    headset = DevicesChanged("Jabra Headset", "Jabra Headset")
+    headset = DevicesChanged(microphone="Jabra Headset", loudspeaker="Jabra Headset")
     assert told(await all_events(audio))[:3] == [headset, IN_USE, STOPPED]
 
 

@@ -244,7 +244,7 @@ async def test_a_port_can_be_closed_after_the_thread_was_stopped() -> None:
         await port.offer()
         await port.close()
     await port.close()
-    assert [event async for event in port.events()][-1:] == [CandidateFound(None)]
+    assert [event async for event in port.events()][-1:] == [CandidateFound(candidate=None)]
 
 
 async def test_a_cancelled_offer_leaves_a_port_that_closes(media: MediaThread) -> None:

@@ -102,7 +102,7 @@ def test_what_is_heard_goes_to_a_descriptor_and_a_reader_that_leaves_is_told_onc
     assert came.wait(LIMIT)
     pipe.close()
     assert [type(event) for event in told] == [SoundWarning, PipeEnded]
-    assert told[-1] == PipeEnded(f"fd:{writing}", True, 6000, told[0].message)  # type: ignore[union-attr]
+    assert told[-1] == PipeEnded(path=f"fd:{writing}", outward=True, bytes=6000, failure=told[0].message)  # type: ignore[union-attr]
 
 
 def test_a_fifo_without_a_reader_blocks_nothing_and_a_late_reader_hears_the_present(fifo: Path) -> None:

@@ -169,7 +169,7 @@ async def test_each_end_hears_the_tone_of_the_other(codec: str, srtp: bool) -> N
         assert dbfs(callee.sound) == pytest.approx(-20, abs=1)
         for peer in (caller, callee):
             await peer.wait_for(lambda event: isinstance(event, FirstPacket))
-            assert peer.all(Connected) == [Connected("srtp" if srtp else "rtp", codec)]
+            assert peer.all(Connected) == [Connected(pair="srtp" if srtp else "rtp", codec=codec)]
             assert (await peer.port.stats()).codec == codec
 
 
@@ -199,9 +199,9 @@ async def test_digits_arrive_exactly_and_nothing_is_lost_by_them(codec: str) -> 
         talking = asyncio.create_task(talk(250, (caller, 440), (callee, 620)))
         await caller.port.dtmf("15#")
         await asyncio.gather(caller.port.dtmf("*"), caller.port.dtmf("wD"), callee.port.dtmf("9"))
-        await callee.wait_for(lambda event: event == PortDigitHeard("D", 100))
-        assert callee.all(PortDigitHeard) == [PortDigitHeard(digit, 100) for digit in "15#*D"]
-        await caller.wait_for(lambda event: event == PortDigitHeard("9", 100))
+        await callee.wait_for(lambda event: event == PortDigitHeard(digit="D", duration_ms=100))
+        assert callee.all(PortDigitHeard) == [PortDigitHeard(digit=digit, duration_ms=100) for digit in "15#*D"]
+        await caller.wait_for(lambda event: event == PortDigitHeard(digit="9", duration_ms=100))
         await talking
         for peer in (caller, callee):
             stats = await peer.port.stats()
@@ -214,7 +214,7 @@ async def test_digits_need_no_sound_beside_them() -> None:
         await connect(caller, callee)
         await caller.port.dtmf("77")
         await callee.wait_for(lambda event: len(callee.all(PortDigitHeard)) == 2)
-        assert callee.all(PortDigitHeard) == [PortDigitHeard("7", 100)] * 2
+        assert callee.all(PortDigitHeard) == [PortDigitHeard(digit="7", duration_ms=100)] * 2
 
 
 async def test_digits_are_refused_where_the_peer_takes_none_or_before_the_answer_or_what_is_none() -> None:
@@ -249,7 +249,7 @@ async def test_hold_and_resume() -> None:
         assert (caller.port.direction, callee.port.direction) == ("sendrecv", "sendrecv")
         await talk(60, (caller, 440), (callee, 620))
         assert clearest(caller.sound, 620) > 0.95
-        assert caller.all(Connected) == [Connected("rtp", "PCMU")]
+        assert caller.all(Connected) == [Connected(pair="rtp", codec="PCMU")]
 
 
 async def test_an_old_phone_holds_with_an_address_of_zeros() -> None:
@@ -278,7 +278,7 @@ async def test_a_later_offer_may_change_the_codec() -> None:
         await talk(100, (caller, 440), (callee, 620))
         assert clearest(callee.sound, 440) > 0.95
         assert clearest(caller.sound, 620) > 0.95
-        assert callee.all(Connected) == [Connected("srtp", "PCMU"), Connected("srtp", "opus")]
+        assert callee.all(Connected) == [Connected(pair="srtp", codec="PCMU"), Connected(pair="srtp", codec="opus")]
 
 
 async def test_a_refused_offer_changes_nothing() -> None:
@@ -519,9 +519,9 @@ async def test_packets_pass_through_two_ports_without_a_codec() -> None:
         right.port.divert(left.port.forward)
         talking = asyncio.create_task(talk(120, (alice, 440), (bob, 620)))
         await alice.port.dtmf("3")
-        await left.wait_for(lambda event: event == PortDigitHeard("3", 100))
+        await left.wait_for(lambda event: event == PortDigitHeard(digit="3", duration_ms=100))
         await right.port.dtmf("3")
-        await bob.wait_for(lambda event: event == PortDigitHeard("3", 100))
+        await bob.wait_for(lambda event: event == PortDigitHeard(digit="3", duration_ms=100))
         await talking
         assert clearest(bob.sound, 440) > 0.95
         assert clearest(alice.sound, 620) > 0.95

@@ -99,7 +99,7 @@ async def test_a_telephone_codec_carries_each_ends_tone_to_the_other(codec: str)
         await talk(90, (caller, 440), (callee, 620))
         assert clearest(callee.sound, 440) > 0.95
         assert clearest(caller.sound, 620) > 0.95
-        assert caller.all(Connected) == [Connected("host", codec)]
+        assert caller.all(Connected) == [Connected(pair="host", codec=codec)]
         assert (await callee.port.stats()).codec == codec
         assert caller.port.codec is CODECS[codec]
 
@@ -136,7 +136,7 @@ async def test_the_answerer_takes_the_first_common_codec_of_the_offer_or_the_pre
     async with two_peers(replace(HERE, codecs=offered), replace(HERE, codecs=known)) as (caller, callee):
         await connect(caller, callee, prefer)
         for peer in (caller, callee):
-            assert peer.all(Connected) == [Connected("host", taken)]
+            assert peer.all(Connected) == [Connected(pair="host", codec=taken)]
 
 
 async def test_nothing_in_common_is_refused_by_name() -> None:
@@ -155,8 +155,8 @@ async def test_digits_are_heard_exactly_and_are_no_loss(codec: str, clock_rate: 
         await callee.wait_for(PortDigitHeard, 4)
         await caller.wait_for(PortDigitHeard, 2)
         await talking
-        assert callee.all(PortDigitHeard) == [PortDigitHeard(digit, 100) for digit in "09*#"]
-        assert caller.all(PortDigitHeard) == [PortDigitHeard(digit, 100) for digit in "AD"]
+        assert callee.all(PortDigitHeard) == [PortDigitHeard(digit=digit, duration_ms=100) for digit in "09*#"]
+        assert caller.all(PortDigitHeard) == [PortDigitHeard(digit=digit, duration_ms=100) for digit in "AD"]
         for peer in (caller, callee):
             stats = await peer.port.stats()
             assert stats.packets_lost == 0
@@ -222,7 +222,7 @@ async def test_ports_of_the_media_thread_pass_packets_and_digits_too() -> None:
             async with asyncio.timeout(PATIENCE):
                 async for event in two.events():
                     heard.append(event)
-                    if event == PortDigitHeard("1", 100):
+                    if event == PortDigitHeard(digit="1", duration_ms=100):
                         break
                 tone = Sine(500)
                 for _ in range(200):

@@ -133,7 +133,7 @@ async def test_each_end_hears_the_tone_of_the_other_and_not_its_own() -> None:
         assert clearest(callee.sound, 440) > 0.95
         assert clearest(caller.sound, 620) > 0.95
         assert share(caller.sound, 440) < 0.01
-        assert (await caller.wait_for(Connected)) == Connected("host", "opus")
+        assert (await caller.wait_for(Connected)) == Connected(pair="host", codec="opus")
         await caller.wait_for(FirstPacket)
 
 
@@ -145,7 +145,7 @@ async def test_an_offer_and_an_answer_carry_no_candidates_and_ask_for_error_corr
             assert "a=candidate" not in description.sdp
             assert "a=fmtp:111 minptime=10;useinbandfec=1" in description.sdp
         assert (await caller.wait_for(CandidateFound)).candidate is not None
-        while CandidateFound(None) not in caller.seen:
+        while CandidateFound(candidate=None) not in caller.seen:
             await asyncio.sleep(0.01)
 
 
@@ -174,13 +174,13 @@ async def test_a_stun_server_that_never_answers_delays_neither_the_offer_nor_the
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hole:
         hole.bind(("127.0.0.1", 0))
         port = hole.getsockname()[1]
-        servers = (IceServer((f"stun:127.0.0.1:{port}",)), IceServer((f"turn:127.0.0.1:{port}",), "u", "p"))
+        servers = (IceServer(urls=(f"stun:127.0.0.1:{port}",)), IceServer(urls=(f"turn:127.0.0.1:{port}",), username="u", credential="p"))
         dead = PortOptions(ice_servers=servers, loopback=True)
         async with two_peers(dead, dead) as (caller, callee):
             started = time.monotonic()
             await connect(caller, callee)
             assert time.monotonic() - started < 0.5  # the servers' own limit is 2 s
-            assert CandidateFound(None) not in caller.seen
+            assert CandidateFound(candidate=None) not in caller.seen
 
 
 async def test_two_devices_answer_one_offer_and_each_talks_on_a_fork_of_its_own() -> None:
@@ -216,7 +216,7 @@ async def test_a_fork_answers_after_the_first_device_was_accepted_and_the_first_
 async def test_candidates_may_come_before_the_description() -> None:
     async with a_peer(WebRtcPort(HERE)) as caller, a_peer(WebRtcPort(HERE)) as callee:
         offer = await caller.port.offer()
-        while CandidateFound(None) not in caller.seen:
+        while CandidateFound(candidate=None) not in caller.seen:
             await asyncio.sleep(0.01)
         await caller.trickle_to(callee.port.add_candidate)  # all of them, and their end, before the offer
         await caller.port.accept(await callee.port.answer(offer))
@@ -384,7 +384,7 @@ async def test_closing_while_connecting_leaves_nothing_behind() -> None:
 
 
 async def test_closing_at_any_moment_leaves_nothing_behind() -> None:
-    servers = (IceServer(("stun:127.0.0.1:9", "turn:127.0.0.1:9"), "u", "p"),)
+    servers = (IceServer(urls=("stun:127.0.0.1:9", "turn:127.0.0.1:9"), username="u", credential="p"),)
     options, chance = PortOptions(loopback=True, ice_servers=servers), random.Random(7)
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))

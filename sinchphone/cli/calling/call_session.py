@@ -197,19 +197,19 @@ class CallSession:
         async for event in self._call.sound.events():
             self._outcomes.take(event)
             match event:
-                case s.PlayStarted(path):
+                case s.PlayStarted(path=path):
                     self._session.tell(e.PlayStarted(call_id=call_id, path=path))
-                case s.PlayFinished(path, last):
+                case s.PlayFinished(path=path, last=last):
                     self._session.tell(e.PlayFinished(call_id=call_id, path=path, last=last))
                     if last:
                         self._played.set()
-                case s.RecordStarted(path):
+                case s.RecordStarted(path=path):
                     self._session.tell(e.RecordStarted(call_id=call_id, path=path))
-                case s.RecordFinished(path, seconds):
+                case s.RecordFinished(path=path, seconds=seconds):
                     self._session.tell(e.RecordFinished(call_id=call_id, path=path, duration_s=round(seconds, 3)))
-                case s.DevicesChanged(microphone, loudspeaker):
+                case s.DevicesChanged(microphone=microphone, loudspeaker=loudspeaker):
                     self._session.tell(e.DevicesChanged(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
-                case s.SoundWarning(message, hint):
+                case s.SoundWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case s.PipeEnded():
                     pass  # in the outcomes

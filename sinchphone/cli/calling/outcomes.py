@@ -50,9 +50,9 @@ class Outcomes:
         match event:
             case s.PlayFinished(failure=failure):
                 self._played.append(failure)
-            case s.RecordFinished(path, _, failure):
+            case s.RecordFinished(path=path, seconds=_, failure=failure):
                 self._recorded, self._record_failure = path, failure
-            case s.PipeEnded(_, outward, count, failure):
+            case s.PipeEnded(path=_, outward=outward, bytes=count, failure=failure):
                 self._piped[RequestKind.PIPE_OUT if outward else RequestKind.PIPE_IN] = count, failure
             case s.PlayStarted() | s.RecordStarted() | s.DevicesChanged() | s.SoundWarning():
                 pass

@@ -328,17 +328,17 @@ class Call:
     async def _read_port(self, peer: str, port: MediaPort) -> None:
         async for event in port.events():
             match event:
-                case media.CandidateFound(candidate):
+                case media.CandidateFound(candidate=candidate):
                     self._driver.put(v.LocalCandidate(peer, candidate))
-                case media.Connected(pair, codec):
+                case media.Connected(pair=pair, codec=codec):
                     if self._machine.winner in (None, peer):
                         self.details = replace(self.details, pair=pair, codec=codec)
                     self._driver.put(v.MediaConnected(peer))
-                case media.PortFailed(reason):
+                case media.PortFailed(reason=reason):
                     self._driver.put(v.MediaFailed(peer, reason))
                 case media.PortLost():
                     self._driver.put(v.MediaLost(peer))
-                case media.RestartWanted(reason):
+                case media.RestartWanted(reason=reason):
                     _log.info("an ICE restart is due: %s", reason)
                     if self._renew_line is not None:
                         self._renew_line()
@@ -353,12 +353,12 @@ class Call:
         match event:
             case media.FirstPacket() | media.PortSilent():  # the monitor tells where none comes
                 pass
-            case media.Moved(pair):
+            case media.Moved(pair=pair):
                 self.details = replace(self.details, pair=pair)
-            case media.PortDigitHeard(digit, duration_ms):
+            case media.PortDigitHeard(digit=digit, duration_ms=duration_ms):
                 if self._machine.winner == peer:
                     self._tell_event(DigitHeard(digit=digit, duration_ms=duration_ms))
-            case media.PortWarning(message, hint):
+            case media.PortWarning(message=message, hint=hint):
                 self._warn(CallWarning(message=message, hint=hint))
             case _:
                 assert_never(event)

@@ -42,7 +42,7 @@ class Seat:
 
     def levels(self) -> Levels:
         """How loud the participant's last tenth of a second was, as far and near sound."""
-        return Levels(dbfs(_joined_up(self.heard)), dbfs(_joined_up(self.said)))
+        return Levels(near_dbfs=dbfs(_joined_up(self.heard)), far_dbfs=dbfs(_joined_up(self.said)))
 
 
 class Room:

@@ -123,11 +123,11 @@ class RelayBridge:
 
     async def _take(self, side: Side, leg: Leg, event: LegEvent) -> None:
         match event:
-            case Trickled(candidate, branch):
+            case Trickled(candidate=candidate, branch=branch):
                 await self._relay.add_candidate(side, candidate, branch=branch)
-            case Reoffered(sdp):
+            case Reoffered(sdp=sdp):
                 await self._renew(side, leg, sdp)
-            case DigitPressed(digit, duration_ms):
+            case DigitPressed(digit=digit, duration_ms=duration_ms):
                 self._signalled[side].signalled(digit, duration_ms)
             case Ringing() | BranchRings() | Early() | Answered() | Gone():  # the call's, not its media's
                 pass
@@ -251,12 +251,12 @@ class LocalBridge:
     async def take_called(self, event: LegEvent) -> None:
         """What the called leg says is for the other one."""
         match event:
-            case Trickled(candidate, branch):
+            case Trickled(candidate=candidate, branch=branch):
                 await self._take_candidate(candidate, branch)
-            case Reoffered(sdp):
+            case Reoffered(sdp=sdp):
                 await self._renew(sdp)
-            case DigitPressed(digit, duration_ms):
-                await self._pass_back(media.PortDigitHeard(digit, duration_ms), DigitPath.SIGNALING)
+            case DigitPressed(digit=digit, duration_ms=duration_ms):
+                await self._pass_back(media.PortDigitHeard(digit=digit, duration_ms=duration_ms), DigitPath.SIGNALING)
             case Ringing() | BranchRings() | Early() | Answered() | Gone():
                 pass
             case _:
@@ -316,13 +316,13 @@ class LocalBridge:
             match event:
                 case media.Connected(codec=codec):
                     await self._leg.media_connected(codec)
-                case media.PortFailed(reason):
+                case media.PortFailed(reason=reason):
                     await self._leg.media_failed(reason)
                 case media.PortLost():
                     await self._leg.media_failed("nothing came any more")
                 case media.PortSilent(silent_s):
                     await self._leg.media_silent(silent_s)
-                case media.CandidateFound(candidate):
+                case media.CandidateFound(candidate=candidate):
                     self._candidates.take(candidate)
                 case media.PortDigitHeard():
                     await self._pass_back(event, DigitPath.MEDIA)

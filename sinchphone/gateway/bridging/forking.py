@@ -127,9 +127,9 @@ class Forking:
         match event:
             case Ringing():
                 await self._tell_ringing()
-            case BranchRings(branch, sdp):
+            case BranchRings(branch=branch, sdp=sdp):
                 await bridge.ringing(sdp, branch)
-            case Early(sdp):
+            case Early(sdp=sdp):
                 if self._several or not await self._hear_early(bridge, sdp):
                     await self._tell_ringing()
             case Answered():

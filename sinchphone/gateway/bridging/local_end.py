@@ -138,14 +138,14 @@ class LocalEnd:
     async def take(self, event: LegEvent) -> None:
         """A candidate, the answer to our offer, a new offer, a digit by signaling."""
         match event:
-            case Trickled(candidate):
+            case Trickled(candidate=candidate):
                 await self.port.add_candidate(candidate)
-            case Answered(sdp) if sdp is not None:
+            case Answered(sdp=sdp) if sdp is not None:
                 await self.port.accept(Description("answer", sdp))
-            case Reoffered(sdp):
+            case Reoffered(sdp=sdp):
                 await self._renew(sdp)
-            case DigitPressed(digit, duration_ms):
-                self._note_digit(media.PortDigitHeard(digit, duration_ms), DigitPath.SIGNALING)
+            case DigitPressed(digit=digit, duration_ms=duration_ms):
+                self._note_digit(media.PortDigitHeard(digit=digit, duration_ms=duration_ms), DigitPath.SIGNALING)
             case Answered() | Ringing() | BranchRings() | Early() | Gone():  # the call's, not its media's
                 pass
             case _:
@@ -168,12 +168,12 @@ class LocalEnd:
     async def _watch(self) -> None:
         async for event in self.port.events():
             match event:
-                case media.CandidateFound(candidate):
+                case media.CandidateFound(candidate=candidate):
                     self._candidates.take(candidate)
                 case media.Connected(codec=codec):
                     self._connected.set()
                     await self.caller.media_connected(codec)
-                case media.PortFailed(reason):
+                case media.PortFailed(reason=reason):
                     await self.caller.media_failed(reason)
                 case media.PortLost():
                     await self.caller.media_failed("nothing came any more")

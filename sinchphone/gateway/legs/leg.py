@@ -26,7 +26,7 @@ class Ringing:
     """The called side rings."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BranchRings:
     """One of several devices rings, and this is its answer if it takes the call."""
 
@@ -34,14 +34,14 @@ class BranchRings:
     sdp: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Early:
     """The called side is to be heard before it answers."""
 
     sdp: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """The called side took the call. ``sdp`` is ``None`` where an early answer stands; ``branch`` which device it was."""
 
@@ -49,7 +49,7 @@ class Answered:
     branch: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trickled:
     """A candidate of the other side; ``None`` ends them."""
 
@@ -57,14 +57,14 @@ class Trickled:
     branch: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reoffered:
     """The other side offers anew (hold, resume, another address); ``None``: it wants an offer of ours. To be answered, or refused."""
 
     sdp: str | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPressed:
     """The other side sent a digit by signaling (SIP INFO)."""
 
@@ -72,7 +72,7 @@ class DigitPressed:
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
     """The other side ended the call: gave up, refused, left or vanished. The last event, exactly once. ``moved``: whom it wants to be
     called instead."""

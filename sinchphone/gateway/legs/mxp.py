@@ -149,7 +149,7 @@ class _MxpLeg:
             self._end(self._refused or failure)
 
     def _end(self, failure: Failure | None) -> None:
-        self._events.put(Gone(failure))
+        self._events.put(Gone(failure=failure))
         self._events.end()
 
     async def _release(self) -> None:
@@ -174,7 +174,7 @@ class _MxpLeg:
             case v.ApplyAnswer(device, answer):
                 self._answered(device, answer.sdp)
             case v.AddCandidate(device, candidate):
-                self._events.put(Trickled(candidate, self._branch(device) if self._driver.machine.outbound else ""))
+                self._events.put(Trickled(candidate=candidate, branch=self._branch(device) if self._driver.machine.outbound else ""))
             case v.Renegotiate(device, theirs):
                 self._renegotiate(device, theirs)
             case v.CarrySound(device, early):
@@ -213,7 +213,7 @@ class _MxpLeg:
         if device != self._chosen:
             return
         self._again = asyncio.get_running_loop().create_future()
-        self._events.put(Reoffered(sdp))
+        self._events.put(Reoffered(sdp=sdp))
         try:
             async with asyncio.timeout(AGAIN_SECONDS):
                 self._driver.put(v.DescribedAgain(device, Description("answer", await self._again)))
@@ -362,7 +362,7 @@ class MxpOutgoingLeg(_MxpLeg):
 
     def _answered(self, device: str, sdp: str) -> None:
         self._answers[device] = sdp
-        self._events.put(BranchRings(self._branch(device), sdp))
+        self._events.put(BranchRings(branch=self._branch(device), sdp=sdp))
         self._tell_taken()
 
     def _choose(self, device: str, *, early: bool) -> None:
@@ -381,7 +381,7 @@ class MxpOutgoingLeg(_MxpLeg):
         self._taken = True
         if self._connected:
             self._driver.put(v.MediaConnected(self._chosen))
-        self._events.put(Answered(self._answers[self._chosen], self._branch(self._chosen)))
+        self._events.put(Answered(sdp=self._answers[self._chosen], branch=self._branch(self._chosen)))
 
 
 def _number_shown(request: CallRequest) -> str | None:

@@ -121,22 +121,22 @@ class _SipLeg:
             case sip.SipRinging():
                 return told.Ringing()
             case sip.SipEarly(sdp):
-                return told.Early(sdp)
+                return told.Early(sdp=sdp)
             case sip.SipAnswered(sdp):
                 self._answered = True
-                return told.Answered(sdp)
+                return told.Answered(sdp=sdp)
             case sip.SipReoffered(sdp):
-                return told.Reoffered(sdp)
+                return told.Reoffered(sdp=sdp)
             case sip.SipDigitHeard(digit, duration_ms):
-                return told.DigitPressed(digit, duration_ms)
+                return told.DigitPressed(digit=digit, duration_ms=duration_ms)
             case sip.Refused(error=SinchphoneError() as error):
-                return Gone(self._given_up or failure_of_error(error))
+                return Gone(failure=self._given_up or failure_of_error(error))
             case sip.Refused(status, reason, moved=moved, retry_after_s=retry_after_s):
                 self._is_unfit = status in UNFIT
                 refused = Failure(status, reason or f"SIP {status}", "sip", retry_after_s)
-                return Gone(self._given_up or refused, () if self._given_up else moved)
+                return Gone(failure=self._given_up or refused, moved=() if self._given_up else moved)
             case sip.SipEnded(reason, status):
-                return Gone(self._given_up or self._failure(status, reason))
+                return Gone(failure=self._given_up or self._failure(status, reason))
 
     def _failure(self, status: int | None, reason: str) -> Failure | None:
         """Of a call that ended: hanging up is none, nor is a caller who gave up. Who says in mid-call that time ran out has lost somebody:
@@ -265,7 +265,7 @@ class SipOutgoingLeg(_SipLeg):
         try:
             call = await asyncio.shield(self._started)
         except asyncio.CancelledError:
-            self._events.put(Gone(self._given_up))
+            self._events.put(Gone(failure=self._given_up))
             self._events.end()
             raise
         await self._carry(call)

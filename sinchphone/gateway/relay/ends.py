@@ -141,7 +141,7 @@ class End:
     async def _read(self) -> None:
         async for event in self.port.events():
             match event:
-                case CandidateFound(candidate) if not self._described:
+                case CandidateFound(candidate=candidate) if not self._described:
                     if candidate is None:
                         self._gathered.set()
                     else:

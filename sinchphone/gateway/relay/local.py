@@ -279,15 +279,15 @@ class LocalRelay:
                 self._retire(end)
             return
         match event:
-            case Connected(_, codec):
+            case Connected(pair=_, codec=codec):
                 self._events.put(tell.SideConnected(end.side, codec))
-            case PortFailed(reason):
+            case PortFailed(reason=reason):
                 self._events.put(tell.SideLost(end.side, reason))
-            case PortLost(silent_s):
+            case PortLost(silent_s=silent_s):
                 self._events.put(tell.SideLost(end.side, f"nothing has come for {silent_s:.0f} s"))
             case PortSilent(silent_s):
                 self._events.put(tell.SideSilent(end.side, silent_s))
-            case PortDigitHeard(digit, duration_ms, in_band):
+            case PortDigitHeard(digit=digit, duration_ms=duration_ms, in_band=in_band):
                 other = self._called if end is self._caller else self._caller
                 passed = (other is not None and other.press(digit)) or in_band  # where it takes no events it has heard it in the sound
                 self._events.put(tell.SideDigitHeard(end.side, digit, duration_ms, passed))

@@ -183,7 +183,7 @@ class Stream:
             self._transmit(encode_nack(self._outbound.ssrc, wanted, self._cname))
 
     def _digit_heard(self, digit: Digit) -> None:
-        self._tell(PortDigitHeard(digit.digit, digit.duration_ms))
+        self._tell(PortDigitHeard(digit=digit.digit, duration_ms=digit.duration_ms))
 
     def _tone_heard(self, digit: Digit) -> None:
-        self._tell(PortDigitHeard(digit.digit, digit.duration_ms, in_band=True))
+        self._tell(PortDigitHeard(digit=digit.digit, duration_ms=digit.duration_ms, in_band=True))

@@ -82,7 +82,7 @@ class AudioIo:
         """How loud both directions are; the near sound is what is sent."""
         listens = self._near is None and (self.has_microphone or math.isfinite(self._captured_at))
         near = self._near_listener.activity if listens else None
-        return Levels(self._near_meter.dbfs, self._far_meter.dbfs, near, self._far_listener.activity)
+        return Levels(near_dbfs=self._near_meter.dbfs, far_dbfs=self._far_meter.dbfs, near=near, far=self._far_listener.activity)
 
     def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
         """Carry sound from now on, and begin the recording; ``early``: only hear. In the media loop, like ``tick`` and ``disconnect``."""

@@ -64,7 +64,7 @@ class PipeIn:
             first, self._closed = not self._closed, True
             self._changed.notify()
         if first and self._thread.ident is not None:
-            self._report(PipeEnded(str(self._source), False, self._read_bytes))
+            self._report(PipeEnded(path=str(self._source), outward=False, bytes=self._read_bytes))
 
     def _read_all(self) -> None:
         try:
@@ -129,7 +129,7 @@ class PipeOut:
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(2 * _WAIT_SECONDS)
         if first and self._thread.ident is not None:
-            self._report(PipeEnded(str(self._target), True, self._written, self._failure))
+            self._report(PipeEnded(path=str(self._target), outward=True, bytes=self._written, failure=self._failure))
 
     def _write_all(self) -> None:
         try:
@@ -137,7 +137,7 @@ class PipeOut:
                 self._write(block)
         except OSError as error:
             self._failure = f"nothing more can be written to {self._target}: {error.strerror or error}"
-            self._report(SoundWarning(self._failure, ""))
+            self._report(SoundWarning(message=self._failure, hint=""))
         finally:
             if self._descriptor is not None:
                 os.close(self._descriptor)

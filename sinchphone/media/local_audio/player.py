@@ -86,12 +86,12 @@ class Player:
 
     def _read_all(self) -> None:
         for number, path in enumerate(self._paths):
-            self._put(PlayStarted(path))
+            self._put(PlayStarted(path=path))
             failure: str | None = "it could not be read"
             try:
                 failure = self._read(path)
             finally:  # whatever happens, nobody may wait for the end of a file for ever
-                self._put(PlayFinished(path, number == len(self._paths) - 1, failure))
+                self._put(PlayFinished(path=path, last=number == len(self._paths) - 1, failure=failure))
         with self._changed:
             self._ended = True
 
@@ -107,12 +107,12 @@ class Player:
                 if not self._put(block):
                     break
         except AudioFileError as error:
-            self._put(SoundWarning(str(error), error.hint))
+            self._put(SoundWarning(message=str(error), hint=error.hint))
             return str(error)
         finally:
             reader.close()
         if reader.damage:
-            self._put(SoundWarning(f"{files.display_name(path)} {reader.damage}", ""))
+            self._put(SoundWarning(message=f"{files.display_name(path)} {reader.damage}", hint=""))
         return None
 
     def _put(self, piece: _Piece) -> bool:

@@ -64,7 +64,7 @@ class Recorder:
         """The time line of the recording begins."""
         self._tracks = TwoTrack(now)
         self._thread.start()
-        self._report(RecordStarted(self._name))
+        self._report(RecordStarted(path=self._name))
 
     def near(self, samples: Samples, now: float) -> None:
         """What was said here, the last sample at ``now``."""
@@ -103,7 +103,9 @@ class Recorder:
         self._hand_over(self._tracks.finish())
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            self._report(SoundWarning(f"{self._path} isn't written yet: the disk is too slow", f"What there is stays in {self._part}."))
+            self._report(
+                SoundWarning(message=f"{self._path} isn't written yet: the disk is too slow", hint=f"What there is stays in {self._part}.")
+            )
 
     def _discard(self, writer: AudioWriter) -> None:
         """The call never came about: leave nothing behind."""
@@ -123,11 +125,11 @@ class Recorder:
                 writer.close()
         except AudioFileError as error:
             failure = str(error)
-            self._report(SoundWarning(failure, error.hint))
+            self._report(SoundWarning(message=failure, hint=error.hint))
         try:
             self._publish(writer.seconds, failure)
         except AudioFileError as error:
-            self._report(SoundWarning(str(error), error.hint))
+            self._report(SoundWarning(message=str(error), hint=error.hint))
 
     def _write(self, writer: AudioWriter) -> None:
         while True:
@@ -144,4 +146,4 @@ class Recorder:
             self._part.replace(self._path)
         except (AudioFileError, OSError) as error:
             raise AudioFileError(f"the recording can't be called {self._path}: {error}", hint=f"It stays in {self._part}.") from error
-        self._report(RecordFinished(self._name, seconds, failure))
+        self._report(RecordFinished(path=self._name, seconds=seconds, failure=failure))

@@ -89,8 +89,8 @@ class Streams:
         """The devices that are open."""
         microphone, loudspeaker = (self._open.get(direction) for direction in (Direction.INPUT, Direction.OUTPUT))
         return DevicesChanged(
-            microphone.stream.device.name if microphone is not None else None,
-            loudspeaker.stream.device.name if loudspeaker is not None else None,
+            microphone=microphone.stream.device.name if microphone is not None else None,
+            loudspeaker=loudspeaker.stream.device.name if loudspeaker is not None else None,
         )
 
     @property
@@ -134,7 +134,7 @@ class Streams:
         if missing:
             parts = " and no ".join(_PARTS[direction] for direction in missing)
             reason = next(iter(missing.values()))
-            self._report(SoundWarning(f"{reason}; the call has no {parts}", reason.hint))
+            self._report(SoundWarning(message=f"{reason}; the call has no {parts}", hint=reason.hint))
 
     def open(self) -> None:
         """Open what the call needs, as far as it was found; reports what refuses."""
@@ -202,12 +202,12 @@ class Streams:
         try:
             self._open_one(direction, option)
         except DeviceError as error:
-            self._report(SoundWarning(str(error), error.hint))
+            self._report(SoundWarning(message=str(error), hint=error.hint))
             return
         opened = self._open.get(direction)
         if opened is not None and opened.replaced is not None:
             reason = opened.replaced
-            self._report(SoundWarning(f"{reason}; {opened.stream.device.name} is used in its place", reason.hint))
+            self._report(SoundWarning(message=f"{reason}; {opened.stream.device.name} is used in its place", hint=reason.hint))
 
     def _fill(self) -> DeviceError | None:
         """Open what isn't open."""

@@ -102,8 +102,10 @@ class Upkeep:
 
     async def _recover(self) -> None:
         if not self._attempts:
-            self._told = DevicesChanged(None, None)
-            self._report(SoundWarning("the sound device stopped", "Check the headset and the sound server; it is tried again."))
+            self._told = DevicesChanged(microphone=None, loudspeaker=None)
+            self._report(
+                SoundWarning(message="the sound device stopped", hint="Check the headset and the sound server; it is tried again.")
+            )
         await asyncio.sleep(REOPEN_SECONDS[min(self._attempts, len(REOPEN_SECONDS) - 1)])
         self._stopped.clear()
         self._attempts += 1
@@ -118,7 +120,7 @@ class Upkeep:
 
     def _note(self, failure: DeviceError | None) -> None:
         if failure is not None and self._attempts == len(REOPEN_SECONDS):
-            self._report(SoundWarning(str(failure), failure.hint))
+            self._report(SoundWarning(message=str(failure), hint=failure.hint))
 
     async def _open_with(self, work: Callable[[], DeviceError | None]) -> DeviceError | None:
         def open_and_fit() -> DeviceError | None:

@@ -261,7 +261,7 @@ class RtpPort:
         if before is None or not (before.receives and before.sends):
             self._waiting_since = now
         if codec_before != agreement.codec:
-            self._events.put(Connected("srtp" if self._locker else "rtp", agreement.codec.name))
+            self._events.put(Connected(pair="srtp" if self._locker else "rtp", codec=agreement.codec.name))
         if self._live is None:
             self._live = start_task(self._run(), name="rtp-port")
 

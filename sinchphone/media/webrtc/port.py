@@ -256,17 +256,17 @@ class WebRtcPort:
                 await self._path.connect(remote, controlling=terms.offerer, active=terms.active)
             self._receives = remote.receives
             self._settle_sending()
-            connected = Connected(self._path.ice.pair_type, remote.sound.codec.name)
+            connected = Connected(pair=self._path.ice.pair_type, codec=remote.sound.codec.name)
         except TimeoutError:
-            self._events.put(PortFailed(f"the peer couldn't be reached within {self._options.connect_timeout_s:g} s"))
+            self._events.put(PortFailed(reason=f"the peer couldn't be reached within {self._options.connect_timeout_s:g} s"))
             return
         except MediaError as error:
-            self._events.put(PortFailed(str(error)))
+            self._events.put(PortFailed(reason=str(error)))
             return
         except Exception:  # noqa: BLE001  a call must not stay half open, whatever the fault is
             _log.exception("connecting to the peer failed by a fault of the program")
             self._stream.shut()
-            self._events.put(PortFailed("the connection to the peer failed by a fault of the program"))
+            self._events.put(PortFailed(reason="the connection to the peer failed by a fault of the program"))
             return
         self._connected = True
         self._life = PathLife(waking_time(), self._options.lost_after_s)
@@ -281,7 +281,7 @@ class WebRtcPort:
             for task in beside:
                 task.cancel()
         self._stream.shut()
-        self._events.put(PortLost(self._life.silent_s(waking_time())))
+        self._events.put(PortLost(silent_s=self._life.silent_s(waking_time())))
 
     def _settle(self, remote: RemoteAudio, terms: RestartTerms) -> None:
         """From now on the path can be renewed, and is watched."""
@@ -306,14 +306,14 @@ class WebRtcPort:
                 self._path_watch.saw(usable_addresses())
             reason = self._path_watch.due(now)
             if reason is not None:
-                self._events.put(RestartWanted(reason))
+                self._events.put(RestartWanted(reason=reason))
 
     def _renewal_ended(self, moved: bool) -> None:
         assert self._path_watch is not None, "there was a path"
         self._path_watch.ended(time.monotonic(), moved=moved, addresses=self._path.ice.gathered_from)
         if moved:
             self._consent_received()
-            self._events.put(Moved(self._path.ice.pair_type))
+            self._events.put(Moved(pair=self._path.ice.pair_type))
 
     async def _watch(self) -> None:
         """Until nothing has come for too long, or the peer closed its side."""
@@ -349,9 +349,9 @@ class WebRtcPort:
     def _candidate_found(self, candidate: seam.Candidate | None, local: LocalDescription) -> None:
         """Told with the credentials that it belongs to, as libwebrtc does: those of a restart may overtake its description."""
         if candidate is None:
-            self._events.put(CandidateFound(None))
+            self._events.put(CandidateFound(candidate=None))
         else:
-            self._events.put(CandidateFound(Candidate(f"candidate:{candidate.to_sdp()} ufrag {local.ufrag}", *self._line)))
+            self._events.put(CandidateFound(candidate=Candidate(f"candidate:{candidate.to_sdp()} ufrag {local.ufrag}", *self._line)))
 
     def _transmit(self, packet: bytes) -> bool:
         """Send a packet; RTCP only where it may share the way of RTP (RFC 5761 5.1.1), since there is no other."""
@@ -373,7 +373,9 @@ class WebRtcPort:
     def _relay_missed(self, why: str) -> None:
         if not self._relay_missing:  # once is enough for all restarts
             self._relay_missing = True
-            self._events.put(PortWarning(f"no TURN server gave an address: {why}", "Calls may fail where a firewall needs a relay."))
+            self._events.put(
+                PortWarning(message=f"no TURN server gave an address: {why}", hint="Calls may fail where a firewall needs a relay.")
+            )
 
     def _peer_closed(self) -> None:
         self._gone.set()

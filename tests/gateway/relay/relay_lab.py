@@ -294,9 +294,9 @@ class PortPhone:
     async def _read(self) -> None:
         async for event in self.port.events():
             match event:
-                case CandidateFound(None):
+                case CandidateFound(candidate=None):
                     self._gathered.set()
-                case CandidateFound(Candidate() as candidate):
+                case CandidateFound(candidate=Candidate() as candidate):
                     self.candidates.append(candidate)
                 case PortDigitHeard():
                     self.digits.append(event)

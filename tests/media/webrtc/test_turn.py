@@ -33,7 +33,7 @@ def relayed(*servers: IceServer) -> PortOptions:
 
 
 def server(turn: Turn, transport: str, name: str = USER, password: str = PASSWORD) -> IceServer:
-    return IceServer((turn.url(transport),), name, password)
+    return IceServer(urls=(turn.url(transport),), username=name, credential=password)
 
 
 async def talk_by_relay(one: PortOptions, other: PortOptions) -> None:
@@ -63,7 +63,11 @@ async def test_short_lived_credentials_are_taken(tmp_path: Path, issued: Issued)
 
 async def test_of_several_urls_the_one_that_works_is_enough(tmp_path: Path, issued: Issued) -> None:
     async with a_turn_server(tmp_path, issued) as turn:
-        dead = IceServer((f"turn:127.0.0.1:{coturn.free_port()}?transport=tcp", f"stun:127.0.0.1:{coturn.free_port()}"), "x", "y")
+        dead = IceServer(
+            urls=(f"turn:127.0.0.1:{coturn.free_port()}?transport=tcp", f"stun:127.0.0.1:{coturn.free_port()}"),
+            username="x",
+            credential="y",
+        )
         options = relayed(dead, server(turn, "udp", password="wrong"), server(turn, "tcp"))
         await talk_by_relay(options, options)
 
@@ -80,21 +84,25 @@ async def test_refused_credentials_are_said_and_the_call_goes_on_without(why: st
 
 
 async def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
-    options = PortOptions(ice_servers=(IceServer((f"turn:127.0.0.1:{coturn.free_port()}?transport=tcp",), "u", "p"),), loopback=True)
+    options = PortOptions(
+        ice_servers=(IceServer(urls=(f"turn:127.0.0.1:{coturn.free_port()}?transport=tcp",), username="u", credential="p"),), loopback=True
+    )
     async with a_party(WebRtcPort(options), 440) as party:
         await party.port.offer()
         assert "can't be reached" in (await party.wait_for(PortWarning)).message
 
 
 async def test_a_server_that_never_answers_is_said() -> None:
-    options = PortOptions(ice_servers=(IceServer((f"turn:127.0.0.1:{coturn.free_port()}",), "u", "p"),), loopback=True)
+    options = PortOptions(
+        ice_servers=(IceServer(urls=(f"turn:127.0.0.1:{coturn.free_port()}",), username="u", credential="p"),), loopback=True
+    )
     async with a_party(WebRtcPort(options), 440) as party:
         await party.port.offer()
         assert "didn't answer" in (await party.wait_for(PortWarning)).message
 
 
 async def test_with_relays_only_and_no_relay_the_call_fails_at_once(tmp_path: Path) -> None:
-    nowhere = relayed(IceServer((f"turn:127.0.0.1:{coturn.free_port()}?transport=tcp",), "u", "p"))
+    nowhere = relayed(IceServer(urls=(f"turn:127.0.0.1:{coturn.free_port()}?transport=tcp",), username="u", credential="p"))
     async with a_party(WebRtcPort(nowhere), 440) as caller, a_party(WebRtcPort(HERE), 620) as callee:
         started = time.monotonic()
         await callee.trickle_to(caller.port.add_candidate)
