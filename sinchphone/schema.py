@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from sinchphone.errors import ConfigError
+from sinchphone.hosts import unbracketed
 
 Read: TypeAlias = Callable[[Any], Any]
 Options = TypeVar("Options")
@@ -104,8 +105,7 @@ def read_text(value: object) -> str:
 
 def read_host(value: object) -> str:
     """A host to listen on; an IPv6 address may stand in brackets, as in URLs."""
-    written = read_text(value)
-    return written[1:-1] if written.startswith("[") and written.endswith("]") else written
+    return unbracketed(read_text(value))
 
 
 def read_flag(value: object) -> bool:
@@ -231,7 +231,7 @@ def read_host_and_port(value: object) -> tuple[str, int]:
     host, _, port = read_text(value).rpartition(":")
     if not host or not port.isdecimal() or not 1 <= int(port) <= 65_535:
         raise ValueError("must be an address with its port, such as 127.0.0.1:2223")
-    return host.strip("[]"), int(port)
+    return unbracketed(host), int(port)
 
 
 def one_of(*words: str) -> Read:

@@ -1,4 +1,4 @@
-"""The one audio format inside the house: 48 kHz, mono, int16; a frame is 20 ms, 960 samples."""
+"""The one audio format inside the phone: 48 kHz, mono, int16; a frame is 20 ms, 960 samples."""
 
 from typing import Final, TypeAlias
 

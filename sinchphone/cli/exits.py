@@ -20,7 +20,7 @@ from sinchphone.errors import (
     RemoteProtocolError,
     TopicError,
 )
-from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.details import CallDetails
@@ -178,7 +178,7 @@ def _code_of_failure(details: "CallDetails") -> ExitCode:
         return ExitCode.MEDIA
     if code is not None and code in _FAILURES:
         return _code_of_status(code, details)
-    network = details.failure is not None and details.failure.domain == "network"
+    network = details.failure is not None and details.failure.domain == NETWORK_DOMAIN
     return ExitCode.NETWORK if network else ExitCode.PLATFORM
 
 

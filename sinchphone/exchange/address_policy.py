@@ -20,8 +20,8 @@ from aiohttp.abc import ResolveResult
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.local_addresses import is_own_address
+from sinchphone.hosts import numeric_address, unbracketed
 from sinchphone.protocol.address_reach import Reach, ipv4_within, reach_of
-from sinchphone.protocol.hosts import numeric_address, unbracketed
 from sinchphone.schema import read_network
 
 _CONNECTIONS: Final = 100  # of one session

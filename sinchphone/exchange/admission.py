@@ -11,7 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from sinchphone.exchange.refusals import forbidden
-from sinchphone.protocol.hosts import unbracketed
+from sinchphone.hosts import unbracketed
 
 
 def is_loopback(host: str) -> bool:

@@ -5,8 +5,8 @@ import ipaddress
 import socket
 from typing import Final
 
+from sinchphone.hosts import IpAddress, numeric_address, unbracketed
 from sinchphone.protocol.address_reach import ipv4_within
-from sinchphone.protocol.hosts import IpAddress, numeric_address, unbracketed
 
 LOOPBACK: Final = "127.0.0.1"
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - somebody's wish

@@ -46,8 +46,8 @@ from sinchphone.exchange.pubsub.origin import address_of
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
+from sinchphone.hosts import join_host
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.hosts import join_host
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.papi.names import API_ROOT
 from sinchphone.signaling.refusals import write_error

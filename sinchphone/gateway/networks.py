@@ -3,7 +3,7 @@
 import ipaddress
 from dataclasses import dataclass
 
-from sinchphone.protocol.hosts import unbracketed
+from sinchphone.hosts import unbracketed
 from sinchphone.schema import read_network
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import ConfigError
-from sinchphone.protocol.hosts import SIP_PORT, SIP_PORTS, SIPS_PORT, unbracketed
+from sinchphone.hosts import SIP_PORT, SIP_PORTS, SIPS_PORT, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, is_number_prefix, read_caller_id
 from sinchphone.schema import (
     is_host,

@@ -13,7 +13,7 @@ from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.trunk.trunk import Trunk
-from sinchphone.protocol.hosts import join_host, unbracketed
+from sinchphone.hosts import join_host, unbracketed
 
 TRUNK: Final = "trunk"  # who calls without a password, and from where: the carrier,
 PEER: Final = "peer"  # a PBX or proxy at a trusted address

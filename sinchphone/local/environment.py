@@ -33,7 +33,7 @@ from sinchphone.local.host_control import HostControl, InUseError
 from sinchphone.local.probe import Found, HostAnswer, Probe, release_of
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret
-from sinchphone.protocol.hosts import join_host
+from sinchphone.hosts import join_host
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.options import SERVICE, HostKind
 from sinchphone.exchange.pubsub.origin import addresses_of
 from sinchphone.protocol.auth import decode_secret
-from sinchphone.protocol.hosts import join_host
+from sinchphone.hosts import join_host
 
 _MAX_ANSWER_BYTES: Final = 4096
 

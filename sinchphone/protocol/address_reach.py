@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Final, TypeAlias
 
-from sinchphone.protocol.hosts import IpAddress
+from sinchphone.hosts import IpAddress
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -17,7 +17,8 @@ from sinchphone.errors import DestinationError
 
 MIN_DIGITS: Final = 7  # nothing shorter leads abroad
 MAX_DIGITS: Final = 15
-E164: Final = re.compile(rf"\+[1-9][0-9]{{{MIN_DIGITS - 1},{MAX_DIGITS - 1}}}")
+INTERNATIONAL: Final = rf"[1-9][0-9]{{{MIN_DIGITS - 1},{MAX_DIGITS - 1}}}"  # without its plus, as a pattern
+E164: Final = re.compile(rf"\+{INTERNATIONAL}")
 SHAPE: Final = f"a phone number is + and {MIN_DIGITS} to {MAX_DIGITS} digits (E.164)"
 MAX_WRITTEN_CHARACTERS: Final = 250  # what libphonenumber reads
 _GLOBAL: Final = re.compile(r"\+[0-9]{3,15}")

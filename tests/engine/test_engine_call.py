@@ -136,7 +136,7 @@ class FakeChannel:
         return await self.inbox.get()
 
 
-class Stage:
+class Harness:
     """A call and everything around it."""
 
     def __init__(self, invite: Message | None = None, *, refusal: Exception | None = None, devices: int = 1) -> None:
@@ -195,250 +195,250 @@ class Stage:
 
 
 async def test_it_rings_until_the_answer_and_then_carries_sound() -> None:
-    stage = Stage()
-    await stage.reach(State.PROGRESSING)
-    stage.ack()
-    await stage.until("sound ringback")
-    stage.hear(Method.JOIN)
-    await stage.until("sound connect")
-    assert stage.log == ["port accept", "sound ringback", "sound quiet", "sound connect"]
-    await stage.call.hang_up()
-    await stage.end()
+    harness = Harness()
+    await harness.reach(State.PROGRESSING)
+    harness.ack()
+    await harness.until("sound ringback")
+    harness.hear(Method.JOIN)
+    await harness.until("sound connect")
+    assert harness.log == ["port accept", "sound ringback", "sound quiet", "sound connect"]
+    await harness.call.hang_up()
+    await harness.end()
 
 
 async def test_early_media_takes_the_place_of_the_ringback() -> None:
-    stage = Stage()
-    await stage.reach(State.PROGRESSING)
-    stage.ack(earlymedia="yes")
-    await stage.until("sound early")
-    assert "sound connect" not in stage.log, "nothing is said before the answer"
-    stage.hear(Method.JOIN)
-    await stage.until("sound connect")
-    assert stage.log[-4:] == ["sound quiet", "sound early", "sound quiet", "sound connect"]
-    await stage.call.hang_up()
-    await stage.end()
+    harness = Harness()
+    await harness.reach(State.PROGRESSING)
+    harness.ack(earlymedia="yes")
+    await harness.until("sound early")
+    assert "sound connect" not in harness.log, "nothing is said before the answer"
+    harness.hear(Method.JOIN)
+    await harness.until("sound connect")
+    assert harness.log[-4:] == ["sound quiet", "sound early", "sound quiet", "sound connect"]
+    await harness.call.hang_up()
+    await harness.end()
 
 
 async def test_an_incoming_call_rings_until_it_is_answered() -> None:
-    stage = Stage(INVITE)
-    await stage.until("sound ringtone")
-    await stage.call.answer()
-    await stage.until("sound connect")
-    assert stage.log == ["sound ringtone", "sound quiet", "sound connect"]
-    stage.hear(Method.JOINED, BOB, BodyType.CLIENT, encode_client(ME))
-    await stage.reach(State.ANSWERED)
-    await stage.call.hang_up()
-    await stage.end()
+    harness = Harness(INVITE)
+    await harness.until("sound ringtone")
+    await harness.call.answer()
+    await harness.until("sound connect")
+    assert harness.log == ["sound ringtone", "sound quiet", "sound connect"]
+    harness.hear(Method.JOINED, BOB, BodyType.CLIENT, encode_client(ME))
+    await harness.reach(State.ANSWERED)
+    await harness.call.hang_up()
+    await harness.end()
 
 
 async def test_a_ringtone_stops_when_the_caller_gives_up() -> None:
-    stage = Stage(INVITE)
-    await stage.until("sound ringtone")
-    stage.hear(Method.CANCEL)
-    await stage.end()
-    assert stage.log[-3:] == ["port close", "sound quiet", "sound close"]
-    assert stage.call.details.cause is Cause.CANCELED
+    harness = Harness(INVITE)
+    await harness.until("sound ringtone")
+    harness.hear(Method.CANCEL)
+    await harness.end()
+    assert harness.log[-3:] == ["port close", "sound quiet", "sound close"]
+    assert harness.call.details.cause is Cause.CANCELED
 
 
 @pytest.mark.parametrize(("code", "tone"), [(486, "busy"), (600, "busy"), (503, "congestion"), (504, "congestion"), (404, "quiet")])
 async def test_a_refused_caller_hears_whether_it_was_busy_or_had_no_way_there(code: int, tone: str) -> None:
-    stage = Stage()
-    await stage.reach(State.PROGRESSING)
-    stage.hear(Method.DENY, BOB, BodyType.ERROR, encode_failure(CallFailure(code, "no")))
-    await stage.end()
-    assert stage.log[-2:] == [f"sound {tone}", "sound close"]
+    harness = Harness()
+    await harness.reach(State.PROGRESSING)
+    harness.hear(Method.DENY, BOB, BodyType.ERROR, encode_failure(CallFailure(code, "no")))
+    await harness.end()
+    assert harness.log[-2:] == [f"sound {tone}", "sound close"]
 
 
 async def test_an_incoming_call_that_waits_is_not_heard_to_ring_and_the_caller_is_told_that_it_does() -> None:
-    stage = Stage(INVITE)
-    stage.call.rings = False
-    await stage.reach(State.RINGING)
+    harness = Harness(INVITE)
+    harness.call.rings = False
+    await harness.reach(State.RINGING)
     await asyncio.sleep(0.02)
-    assert "sound ringtone" not in stage.log
-    assert Method.ACK in [method for method, _ in stage.channel.sent]
-    await stage.call.hang_up()
-    await stage.end()
+    assert "sound ringtone" not in harness.log
+    assert Method.ACK in [method for method, _ in harness.channel.sent]
+    await harness.call.hang_up()
+    await harness.end()
 
 
 async def test_a_declined_call_is_quiet_at_once() -> None:
-    stage = Stage()
-    await stage.reach(State.PROGRESSING)
-    stage.ack()
-    await stage.until("sound ringback")
-    stage.hear(Method.DENY)
-    await stage.end()
-    assert stage.log[-2:] == ["sound quiet", "sound close"]
+    harness = Harness()
+    await harness.reach(State.PROGRESSING)
+    harness.ack()
+    await harness.until("sound ringback")
+    harness.hear(Method.DENY)
+    await harness.end()
+    assert harness.log[-2:] == ["sound quiet", "sound close"]
 
 
 async def test_each_device_gets_a_port_of_its_own_and_the_losers_port_is_closed() -> None:
-    stage = Stage(devices=2)
-    await stage.reach(State.PROGRESSING)
-    stage.ack(BOB)
-    stage.ack(BOB2)
-    await stage.until("port.1 accept")
-    stage.hear(Method.JOIN, BOB2)
-    await stage.until("port close")
-    await stage.until("sound connect")
-    assert "port.1 close" not in stage.log
-    await stage.call.hang_up()
-    await stage.end()
-    assert "port.1 close" in stage.log
+    harness = Harness(devices=2)
+    await harness.reach(State.PROGRESSING)
+    harness.ack(BOB)
+    harness.ack(BOB2)
+    await harness.until("port.1 accept")
+    harness.hear(Method.JOIN, BOB2)
+    await harness.until("port close")
+    await harness.until("sound connect")
+    assert "port.1 close" not in harness.log
+    await harness.call.hang_up()
+    await harness.end()
+    assert "port.1 close" in harness.log
 
 
 async def test_a_late_candidate_of_a_device_that_lost_harms_nobody() -> None:
-    stage = Stage(devices=2)
-    await stage.reach(State.PROGRESSING)
-    stage.ack(BOB)
-    stage.ack(BOB2)
-    await stage.until("port.1 accept")
-    stage.hear(Method.JOIN, BOB)
-    await stage.until("port.1 close")
-    stage.hear(Method.PEER_EVENT, BOB2, BodyType.SDP, encode_candidate(Candidate("candidate:1 1 udp 1 127.0.0.1 9 typ host", "0", 0)))
-    stage.port_one.queue.put_nowait(Connected(pair="host", codec="opus"))
-    await stage.reach(State.ESTABLISHED)
-    await stage.call.hang_up()
-    await stage.end()
-    assert stage.call.details.cause is Cause.HUNG_UP
+    harness = Harness(devices=2)
+    await harness.reach(State.PROGRESSING)
+    harness.ack(BOB)
+    harness.ack(BOB2)
+    await harness.until("port.1 accept")
+    harness.hear(Method.JOIN, BOB)
+    await harness.until("port.1 close")
+    harness.hear(Method.PEER_EVENT, BOB2, BodyType.SDP, encode_candidate(Candidate("candidate:1 1 udp 1 127.0.0.1 9 typ host", "0", 0)))
+    harness.port_one.queue.put_nowait(Connected(pair="host", codec="opus"))
+    await harness.reach(State.ESTABLISHED)
+    await harness.call.hang_up()
+    await harness.end()
+    assert harness.call.details.cause is Cause.HUNG_UP
 
 
 async def test_a_device_whose_media_doesnt_fit_spoils_the_call_only_for_itself() -> None:
-    stage = Stage(devices=2)
-    await stage.reach(State.PROGRESSING)
-    stage.hear(Method.ACK, BOB, BodyType.SDP, encode_description(Description("answer", "v=0 bad")))
-    stage.ack(BOB2)
-    await stage.until("port.1 accept")
-    stage.hear(Method.JOIN, BOB2)
-    await stage.reach(State.ANSWERED)
-    await stage.call.hang_up()
-    await stage.end()
+    harness = Harness(devices=2)
+    await harness.reach(State.PROGRESSING)
+    harness.hear(Method.ACK, BOB, BodyType.SDP, encode_description(Description("answer", "v=0 bad")))
+    harness.ack(BOB2)
+    await harness.until("port.1 accept")
+    harness.hear(Method.JOIN, BOB2)
+    await harness.reach(State.ANSWERED)
+    await harness.call.hang_up()
+    await harness.end()
 
 
 async def test_a_second_device_is_reached_though_the_first_one_has_refused() -> None:
-    stage = Stage(devices=2)
-    await stage.reach(State.PROGRESSING)
-    stage.ack(BOB)
-    await stage.until("port accept")
-    stage.hear(Method.DENY, BOB, denyall="no")
-    stage.ack(BOB2)
-    await stage.until("port.1 accept")
-    stage.hear(Method.JOIN, BOB2)
-    await stage.reach(State.ANSWERED)
-    await stage.call.hang_up()
-    await stage.end()
-    assert stage.port_one.closed
+    harness = Harness(devices=2)
+    await harness.reach(State.PROGRESSING)
+    harness.ack(BOB)
+    await harness.until("port accept")
+    harness.hear(Method.DENY, BOB, denyall="no")
+    harness.ack(BOB2)
+    await harness.until("port.1 accept")
+    harness.hear(Method.JOIN, BOB2)
+    await harness.reach(State.ANSWERED)
+    await harness.call.hang_up()
+    await harness.end()
+    assert harness.port_one.closed
 
 
 async def test_an_error_of_ours_is_not_blamed_on_the_platform() -> None:
-    stage = Stage(INVITE)
-    stage.sound.refuses = True
-    await stage.end()
-    assert stage.call.details.ended_by == "media"
+    harness = Harness(INVITE)
+    harness.sound.refuses = True
+    await harness.end()
+    assert harness.call.details.ended_by == "media"
 
 
 async def test_a_bug_in_a_call_ends_it_and_tells_its_end() -> None:
-    stage = Stage(INVITE)
+    harness = Harness(INVITE)
 
     def broken(offer: Description) -> Any:
         raise RuntimeError("a bug")
 
-    stage.port_one.answer = broken  # type: ignore[method-assign]
+    harness.port_one.answer = broken  # type: ignore[method-assign]
     with pytest.raises(ExceptionGroup):
-        await stage.end()
-    assert stage.call.state is State.ENDED
-    assert stage.call.details.cause is not None
-    await asyncio.wait_for(stage.call.closed(), PATIENCE_S)
-    assert stage.log[-1] == "sound close"
+        await harness.end()
+    assert harness.call.state is State.ENDED
+    assert harness.call.details.cause is not None
+    await asyncio.wait_for(harness.call.closed(), PATIENCE_S)
+    assert harness.log[-1] == "sound close"
 
 
 async def test_cancelling_the_call_says_goodbye() -> None:
-    stage = Stage()
-    await stage.talk()
-    stage.task.cancel()
+    harness = Harness()
+    await harness.talk()
+    harness.task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await stage.end()
-    assert stage.channel.sent[-1] == (Method.LEAVE, ("sig-bob",))
-    assert stage.call.details.cause is Cause.HUNG_UP
-    assert stage.log[-1] == "sound close"
+        await harness.end()
+    assert harness.channel.sent[-1] == (Method.LEAVE, ("sig-bob",))
+    assert harness.call.details.cause is Cause.HUNG_UP
+    assert harness.log[-1] == "sound close"
 
 
 async def test_a_refusal_of_the_platform_ends_the_call_with_its_error() -> None:
-    stage = Stage(refusal=NotFoundError("nobody"))
-    await stage.end()
-    details = stage.call.details
+    harness = Harness(refusal=NotFoundError("nobody"))
+    await harness.end()
+    details = harness.call.details
     assert (details.cause, details.ended_by) == (Cause.FAILURE, "platform")
     assert isinstance(details.error, NotFoundError)
 
 
 async def test_a_platform_that_is_gone_while_it_rings_ends_the_call_but_not_while_people_talk() -> None:
-    stage = Stage()
-    await stage.talk()
-    stage.channel.failing = True
-    stage.ack(BOB2)  # makes us send JOINED, which fails
+    harness = Harness()
+    await harness.talk()
+    harness.channel.failing = True
+    harness.ack(BOB2)  # makes us send JOINED, which fails
     async with asyncio.timeout(PATIENCE_S):
-        while stage.call.details.error is None:
+        while harness.call.details.error is None:
             await asyncio.sleep(0.001)
-    assert stage.call.state is State.ESTABLISHED
-    await stage.call.hang_up()
-    await stage.end()
-    assert stage.call.details.cause is Cause.HUNG_UP
+    assert harness.call.state is State.ESTABLISHED
+    await harness.call.hang_up()
+    await harness.end()
+    assert harness.call.details.cause is Cause.HUNG_UP
 
-    other = Stage(INVITE)
+    other = Harness(INVITE)
     other.channel.failing = True
     await other.end()
     assert other.call.details.cause is Cause.FAILURE
 
 
 async def test_media_that_cant_be_offered_ends_the_call() -> None:
-    stage = Stage()
-    stage.port_one.broken = True
-    await stage.end()
-    assert stage.call.details.cause is Cause.FAILURE
-    assert isinstance(stage.call.details.error, MediaError)
+    harness = Harness()
+    harness.port_one.broken = True
+    await harness.end()
+    assert harness.call.details.cause is Cause.FAILURE
+    assert isinstance(harness.call.details.error, MediaError)
 
 
 async def test_an_incoming_call_whose_sound_cant_be_had_is_refused_with_an_error() -> None:
-    stage = Stage(INVITE)
-    stage.sound.refuses = True
-    await stage.end()
-    assert stage.channel.sent == [(Method.ERROR, ("sig-bob",))]
-    assert isinstance(stage.call.details.error, AudioFileError)
+    harness = Harness(INVITE)
+    harness.sound.refuses = True
+    await harness.end()
+    assert harness.channel.sent == [(Method.ERROR, ("sig-bob",))]
+    assert isinstance(harness.call.details.error, AudioFileError)
 
 
 async def test_a_peer_that_vanishes_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sinchphone.protocol.call.machine.FADE_S", 0.01)
-    stage = Stage()
-    await stage.talk()
-    stage.port_one.queue.put_nowait(PortLost(silent_s=12.0))
-    await stage.end()
-    assert (stage.call.details.cause, stage.call.details.ended_by) == (Cause.INACTIVE, "media")
+    harness = Harness()
+    await harness.talk()
+    harness.port_one.queue.put_nowait(PortLost(silent_s=12.0))
+    await harness.end()
+    assert (harness.call.details.cause, harness.call.details.ended_by) == (Cause.INACTIVE, "media")
 
 
 async def test_answering_at_once_is_not_too_early() -> None:
-    stage = Stage(INVITE)
-    await stage.call.answer()
-    await stage.until("sound connect")
-    await stage.call.hang_up()
-    await stage.end()
-    assert [method for method, _ in stage.channel.sent] == [Method.ACK, Method.JOIN, Method.LEAVE]
+    harness = Harness(INVITE)
+    await harness.call.answer()
+    await harness.until("sound connect")
+    await harness.call.hang_up()
+    await harness.end()
+    assert [method for method, _ in harness.channel.sent] == [Method.ACK, Method.JOIN, Method.LEAVE]
 
 
 async def test_an_outgoing_call_cant_be_answered_from_here() -> None:
-    stage = Stage()
+    harness = Harness()
     with pytest.raises(LocalProtocolError):
-        await stage.call.answer()
-    await stage.call.hang_up()
-    await stage.end()
+        await harness.call.answer()
+    await harness.call.hang_up()
+    await harness.end()
 
 
 async def test_states_can_be_read_from_the_first_on_by_several_readers_and_later() -> None:
-    stage = Stage()
-    readers = [asyncio.ensure_future(collect(stage.call)) for _ in range(3)]
-    await stage.talk()
-    await stage.call.hang_up()
-    await stage.end()
+    harness = Harness()
+    readers = [asyncio.ensure_future(collect(harness.call)) for _ in range(3)]
+    await harness.talk()
+    await harness.call.hang_up()
+    await harness.end()
     course = [State.CREATED, State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED, State.ENDED]
     assert await asyncio.gather(*readers) == [course] * 3
-    assert await collect(stage.call) == course
+    assert await collect(harness.call) == course
 
 
 async def collect(call: Call) -> list[State]:
@@ -446,12 +446,12 @@ async def collect(call: Call) -> list[State]:
 
 
 async def test_details_tell_how_the_call_went() -> None:
-    stage = Stage()
-    await stage.talk()
-    assert (await stage.call.stats()).packets_sent == 7
-    await stage.call.hang_up()
-    await stage.end()
-    details = stage.call.details
+    harness = Harness()
+    await harness.talk()
+    assert (await harness.call.stats()).packets_sent == 7
+    await harness.call.hang_up()
+    await harness.end()
+    details = harness.call.details
     times = [details.started_at, details.progressing_at, details.ringing_at, details.answered_at, details.established_at, details.ended_at]
     assert all(time is not None for time in times)
     assert sorted(times) == times  # type: ignore[type-var]
@@ -464,96 +464,96 @@ async def events(call: Call) -> list[CallEvent]:
 
 
 async def test_digits_go_to_the_device_that_answered_and_are_told() -> None:
-    stage = Stage(devices=2)
-    await stage.reach(State.PROGRESSING)
-    stage.ack(BOB)
-    stage.ack(BOB2)
-    await stage.until("port.1 accept")
-    stage.hear(Method.JOIN, BOB2)
-    await stage.reach(State.ANSWERED)
+    harness = Harness(devices=2)
+    await harness.reach(State.PROGRESSING)
+    harness.ack(BOB)
+    harness.ack(BOB2)
+    await harness.until("port.1 accept")
+    harness.hear(Method.JOIN, BOB2)
+    await harness.reach(State.ANSWERED)
     with pytest.raises(LocalProtocolError, match="established"):
-        await stage.call.dtmf("1")
-    stage.port_one.made[0].queue.put_nowait(Connected(pair="host", codec="opus"))
-    await stage.reach(State.ESTABLISHED)
-    await stage.call.dtmf("1 w-2#")
-    assert "port.1 dials 1w2#" in stage.log
-    await stage.call.hang_up()
-    await stage.end()
-    assert await events(stage.call) == [DigitsSent(digits="1w2#")]
+        await harness.call.dtmf("1")
+    harness.port_one.made[0].queue.put_nowait(Connected(pair="host", codec="opus"))
+    await harness.reach(State.ESTABLISHED)
+    await harness.call.dtmf("1 w-2#")
+    assert "port.1 dials 1w2#" in harness.log
+    await harness.call.hang_up()
+    await harness.end()
+    assert await events(harness.call) == [DigitsSent(digits="1w2#")]
 
 
 async def test_digits_of_the_peer_are_told_and_those_of_another_device_are_not() -> None:
-    stage = Stage(devices=2)
-    await stage.reach(State.PROGRESSING)
-    stage.ack(BOB)
-    stage.ack(BOB2)
-    await stage.until("port.1 accept")
-    stage.hear(Method.JOIN, BOB2)
-    await stage.reach(State.ANSWERED)
-    winner, loser = stage.port_one.made[0], stage.port_one
-    reading = asyncio.ensure_future(events(stage.call))
+    harness = Harness(devices=2)
+    await harness.reach(State.PROGRESSING)
+    harness.ack(BOB)
+    harness.ack(BOB2)
+    await harness.until("port.1 accept")
+    harness.hear(Method.JOIN, BOB2)
+    await harness.reach(State.ANSWERED)
+    winner, loser = harness.port_one.made[0], harness.port_one
+    reading = asyncio.ensure_future(events(harness.call))
     loser.queue.put_nowait(media.PortDigitHeard(digit="9", duration_ms=100))
     winner.queue.put_nowait(media.PortDigitHeard(digit="5", duration_ms=120))
     winner.queue.put_nowait(Connected(pair="host", codec="opus"))
-    await stage.reach(State.ESTABLISHED)
-    await stage.call.hang_up()
-    await stage.end()
+    await harness.reach(State.ESTABLISHED)
+    await harness.call.hang_up()
+    await harness.end()
     assert await reading == [DigitHeard(digit="5", duration_ms=120)]
 
 
 async def test_digits_that_cant_be_sent_are_an_error_and_no_event() -> None:
-    stage = Stage()
-    await stage.talk()
-    stage.port_one.broken = True
+    harness = Harness()
+    await harness.talk()
+    harness.port_one.broken = True
     with pytest.raises(MediaError, match="takes no digits"):
-        await stage.call.dtmf("1")
+        await harness.call.dtmf("1")
     for odd in ("", "1x", "1" * 257, "١"):
         with pytest.raises(LocalProtocolError):
-            await stage.call.dtmf(odd)
-    assert stage.call.state is State.ESTABLISHED
-    await stage.call.hang_up()
-    await stage.end()
-    assert await events(stage.call) == []
+            await harness.call.dtmf(odd)
+    assert harness.call.state is State.ESTABLISHED
+    await harness.call.hang_up()
+    await harness.end()
+    assert await events(harness.call) == []
 
 
 async def test_attack_a_peer_that_dials_without_end_doesnt_fill_the_memory() -> None:
-    stage = Stage()
-    await stage.talk()
+    harness = Harness()
+    await harness.talk()
     for number in range(2 * MAX_UNREAD_EVENTS):
-        stage.port_one.queue.put_nowait(media.PortDigitHeard(digit="1", duration_ms=number))
+        harness.port_one.queue.put_nowait(media.PortDigitHeard(digit="1", duration_ms=number))
     async with asyncio.timeout(PATIENCE_S):
-        while not stage.port_one.queue.empty():
+        while not harness.port_one.queue.empty():
             await asyncio.sleep(0.001)
-    await stage.call.hang_up()
-    await stage.end()
-    told = await events(stage.call)
+    await harness.call.hang_up()
+    await harness.end()
+    told = await events(harness.call)
     assert len(told) == MAX_UNREAD_EVENTS
     assert told[-1] == DigitHeard(digit="1", duration_ms=2 * MAX_UNREAD_EVENTS - 1)
 
 
 async def test_who_hangs_up_can_say_why() -> None:
-    stage = Stage()
-    await stage.talk()
-    await stage.call.hang_up(CallFailure(None, "the shop is closed"))
-    await stage.end()
-    assert stage.call.details.failure == CallFailure(None, "the shop is closed")
-    assert stage.channel.sent[-1] == (Method.LEAVE, ("sig-bob",))
+    harness = Harness()
+    await harness.talk()
+    await harness.call.hang_up(CallFailure(None, "the shop is closed"))
+    await harness.end()
+    assert harness.call.details.failure == CallFailure(None, "the shop is closed")
+    assert harness.channel.sent[-1] == (Method.LEAVE, ("sig-bob",))
 
 
 async def test_an_attended_call_rings_once_its_answer_is_told() -> None:
-    stage = Stage(INVITE)
-    stage.port_one.may_answer.clear()
-    ringing = asyncio.create_task(stage.call.ring())
+    harness = Harness(INVITE)
+    harness.port_one.may_answer.clear()
+    ringing = asyncio.create_task(harness.call.ring())
     await asyncio.sleep(0.01)
     assert not ringing.done()
-    assert stage.channel.sent == []
-    stage.port_one.may_answer.set()
+    assert harness.channel.sent == []
+    harness.port_one.may_answer.set()
     await asyncio.wait_for(ringing, PATIENCE_S)
-    await stage.call.answer()
-    await stage.until("sound connect")
-    await stage.call.hang_up()
-    await stage.end()
-    assert [method for method, _ in stage.channel.sent] == [Method.ACK, Method.JOIN, Method.LEAVE]
+    await harness.call.answer()
+    await harness.until("sound connect")
+    await harness.call.hang_up()
+    await harness.end()
+    assert [method for method, _ in harness.channel.sent] == [Method.ACK, Method.JOIN, Method.LEAVE]
 
 
 @pytest.mark.parametrize(
@@ -565,24 +565,24 @@ async def test_an_attended_call_rings_once_its_answer_is_told() -> None:
     ],
 )
 async def test_what_somebody_decided_is_a_denial_and_all_else_an_error(failure: CallFailure | None, method: Method) -> None:
-    stage = Stage(INVITE)
-    await stage.reach(State.RINGING)
-    await stage.call.refuse(failure)
-    await stage.end()
-    assert stage.channel.sent[-1] == (method, ("sig-bob",))
+    harness = Harness(INVITE)
+    await harness.reach(State.RINGING)
+    await harness.call.refuse(failure)
+    await harness.end()
+    assert harness.channel.sent[-1] == (method, ("sig-bob",))
 
 
 async def test_an_attendant_hears_the_callers_digits_once_sound_flows() -> None:
-    stage = Stage(INVITE)
-    await stage.reach(State.RINGING)
-    await stage.call.answer()
-    stage.hear(Method.JOINED, BOB, BodyType.CLIENT, encode_client(ME))
-    stage.port_one.queue.put_nowait(Connected(pair="host", codec="opus"))
-    assert await asyncio.wait_for(stage.call.established(), PATIENCE_S)
-    stage.port_one.queue.put_nowait(media.PortDigitHeard(digit="5", duration_ms=100))
-    assert await asyncio.wait_for(anext(aiter(stage.call.digits())), PATIENCE_S) == "5"
-    await stage.call.hang_up()
-    await stage.end()
+    harness = Harness(INVITE)
+    await harness.reach(State.RINGING)
+    await harness.call.answer()
+    harness.hear(Method.JOINED, BOB, BodyType.CLIENT, encode_client(ME))
+    harness.port_one.queue.put_nowait(Connected(pair="host", codec="opus"))
+    assert await asyncio.wait_for(harness.call.established(), PATIENCE_S)
+    harness.port_one.queue.put_nowait(media.PortDigitHeard(digit="5", duration_ms=100))
+    assert await asyncio.wait_for(anext(aiter(harness.call.digits())), PATIENCE_S) == "5"
+    await harness.call.hang_up()
+    await harness.end()
 
 
 async def test_what_only_attendants_do_is_not_on_the_call_that_programs_get() -> None:
@@ -590,9 +590,9 @@ async def test_what_only_attendants_do_is_not_on_the_call_that_programs_get() ->
 
 
 async def test_an_attended_call_that_cannot_be_served_is_an_error_with_the_reason() -> None:
-    stage = Stage(INVITE)
-    stage.port_one.may_answer.clear()
-    await stage.call.fail(CallFailure(503, "Service Unavailable", "sip"))
-    await stage.end()
-    assert stage.channel.sent[-1] == (Method.ERROR, ("sig-bob",))
-    assert stage.call.details.failure == CallFailure(503, "Service Unavailable", "sip")
+    harness = Harness(INVITE)
+    harness.port_one.may_answer.clear()
+    await harness.call.fail(CallFailure(503, "Service Unavailable", "sip"))
+    await harness.end()
+    assert harness.channel.sent[-1] == (Method.ERROR, ("sig-bob",))
+    assert harness.call.details.failure == CallFailure(503, "Service Unavailable", "sip")

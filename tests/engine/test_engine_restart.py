@@ -83,7 +83,7 @@ class Quiet:
         return Levels(near_dbfs=0, far_dbfs=0)
 
 
-class Stage:
+class Harness:
     """A call that talks."""
 
     def __init__(self) -> None:
@@ -150,8 +150,8 @@ class Stage:
         await asyncio.wait_for(asyncio.gather(*self.tasks), PATIENCE_S)
 
 
-async def talking(counters: PortStats) -> Stage:
-    made = Stage()
+async def talking(counters: PortStats) -> Harness:
+    made = Harness()
     made.media.counters = counters
     await made.reach(State.PROGRESSING)
     made.hear(Method.ACK, Description("answer", "v=0 answer"))
@@ -164,48 +164,48 @@ async def talking(counters: PortStats) -> Stage:
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
+async def harness() -> AsyncIterator[Harness]:
     made = await talking(PortStats())
     yield made
     await made.end()
 
 
-async def test_a_port_that_wants_a_restart_gets_the_peers_answer_to_it(stage: Stage) -> None:
-    stage.media.queue.put_nowait(RestartWanted(reason="the peer doesn't answer"))
-    await stage.until(stage.described)
-    assert stage.described() == [encode_description(Description("offer", "v=0 again"))]
-    stage.hear(Method.PEER_EVENT, Description("answer", "v=0 reply"))
-    await stage.until(lambda: "accept v=0 reply" in stage.media.log)
-    stage.media.queue.put_nowait(Moved(pair="relay"))
-    await stage.until(lambda: stage.call.details.pair == "relay")
+async def test_a_port_that_wants_a_restart_gets_the_peers_answer_to_it(harness: Harness) -> None:
+    harness.media.queue.put_nowait(RestartWanted(reason="the peer doesn't answer"))
+    await harness.until(harness.described)
+    assert harness.described() == [encode_description(Description("offer", "v=0 again"))]
+    harness.hear(Method.PEER_EVENT, Description("answer", "v=0 reply"))
+    await harness.until(lambda: "accept v=0 reply" in harness.media.log)
+    harness.media.queue.put_nowait(Moved(pair="relay"))
+    await harness.until(lambda: harness.call.details.pair == "relay")
 
 
-async def test_the_peers_restart_is_answered(stage: Stage) -> None:
-    stage.hear(Method.PEER_EVENT, Description("offer", "v=0 theirs"))
-    await stage.until(stage.described)
-    assert stage.media.log == ["answer v=0 theirs"]
-    assert stage.described() == [encode_description(Description("answer", "v=0 reply"))]
+async def test_the_peers_restart_is_answered(harness: Harness) -> None:
+    harness.hear(Method.PEER_EVENT, Description("offer", "v=0 theirs"))
+    await harness.until(harness.described)
+    assert harness.media.log == ["answer v=0 theirs"]
+    assert harness.described() == [encode_description(Description("answer", "v=0 reply"))]
 
 
-async def test_what_fails_leaves_the_call_as_it_is_and_says_nothing_to_the_peer(stage: Stage) -> None:
-    stage.media.refuses = True
-    stage.media.queue.put_nowait(RestartWanted(reason="the peer doesn't answer"))
-    stage.hear(Method.PEER_EVENT, Description("offer", "v=0 theirs"))
-    await stage.until(lambda: len(stage.media.log) == 2)
-    stage.media.refuses = False
-    stage.media.queue.put_nowait(RestartWanted(reason="the peer doesn't answer"))
-    await stage.until(stage.described)
-    stage.hear(Method.PEER_EVENT, Description("answer", "v=0 bad"))
-    await stage.until(lambda: "accept v=0 bad" in stage.media.log)
-    assert len(stage.described()) == 1
+async def test_what_fails_leaves_the_call_as_it_is_and_says_nothing_to_the_peer(harness: Harness) -> None:
+    harness.media.refuses = True
+    harness.media.queue.put_nowait(RestartWanted(reason="the peer doesn't answer"))
+    harness.hear(Method.PEER_EVENT, Description("offer", "v=0 theirs"))
+    await harness.until(lambda: len(harness.media.log) == 2)
+    harness.media.refuses = False
+    harness.media.queue.put_nowait(RestartWanted(reason="the peer doesn't answer"))
+    await harness.until(harness.described)
+    harness.hear(Method.PEER_EVENT, Description("answer", "v=0 bad"))
+    await harness.until(lambda: "accept v=0 bad" in harness.media.log)
+    assert len(harness.described()) == 1
 
 
-async def test_a_warning_of_the_port_is_told_once(stage: Stage) -> None:
+async def test_a_warning_of_the_port_is_told_once(harness: Harness) -> None:
     for _ in range(3):  # of each of several devices
-        stage.media.queue.put_nowait(PortWarning(message="no TURN server gave an address", hint="hint"))
-    await stage.until(lambda: stage.warnings)
+        harness.media.queue.put_nowait(PortWarning(message="no TURN server gave an address", hint="hint"))
+    await harness.until(lambda: harness.warnings)
     await asyncio.sleep(0.02)
-    assert stage.warnings == [CallWarning(message="no TURN server gave an address", hint="hint")]
+    assert harness.warnings == [CallWarning(message="no TURN server gave an address", hint="hint")]
 
 
 async def test_a_stream_that_is_gone_and_comes_back_is_told_between_two_reports(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ PHONE = [sys.executable, "-m", "sinchphone"]
 LIMIT_S = 60.0
 
 
-class Desk:
+class Folder:
     """A reader's machine: a home of its own, an exchange on a free port, the programs in a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -100,57 +100,57 @@ def _has_tone(heard: Samples, hz: float) -> bool:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
 
 
-def test_the_bot_greets_who_calls_and_says_back_what_it_hears(desk: Desk) -> None:
-    with desk.running(sys.executable, "answering_bot.py", "--port", str(desk.port), until="bot is waiting") as said:
-        done = desk.run(*PHONE, "call", "bot", "--tone", "1000", "--no-audio", "--record", "call.wav", "--max-duration", "5s")
+def test_the_bot_greets_who_calls_and_says_back_what_it_hears(folder: Folder) -> None:
+    with folder.running(sys.executable, "answering_bot.py", "--port", str(folder.port), until="bot is waiting") as said:
+        done = folder.run(*PHONE, "call", "bot", "--tone", "1000", "--no-audio", "--record", "call.wav", "--max-duration", "5s")
         assert done.returncode == 0, done.stderr
-        desk.says(said, "ada is gone: hung_up")
-    heard = _heard(desk.folder / "call.wav")
+        folder.says(said, "ada is gone: hung_up")
+    heard = _heard(folder.folder / "call.wav")
     assert all(_has_tone(heard, hz) for hz in (440.0, 550.0, 660.0)), "the greeting"
     assert _has_tone(heard, 1000.0), "what was said to it"
 
 
-def test_the_tests_of_the_bot_pass_as_they_stand(desk: Desk) -> None:
-    done = desk.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "softphone_in_ci.py")
+def test_the_tests_of_the_bot_pass_as_they_stand(folder: Folder) -> None:
+    done = folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "softphone_in_ci.py")
     assert done.returncode == 0, done.stdout
     assert re.search(r"\b4 passed", done.stdout)
 
 
-def test_the_backend_routes_calls(desk: Desk) -> None:
-    desk.configure(f'[backend]\nurl = "http://127.0.0.1:{desk.backend_port}/voice"\n')
+def test_the_backend_routes_calls(folder: Folder) -> None:
+    folder.configure(f'[backend]\nurl = "http://127.0.0.1:{folder.backend_port}/voice"\n')
     with ExitStack() as stack:
-        stack.enter_context(desk.running(*PHONE, "exchange", until="127.0.0.1"))
-        (stored,) = desk.folder.rglob("local-application.json")
+        stack.enter_context(folder.running(*PHONE, "exchange", until="127.0.0.1"))
+        (stored,) = folder.folder.rglob("local-application.json")
         application = json.loads(stored.read_text())
         proof = {"SINCH_APPLICATION_KEY": application["key"], "SINCH_APPLICATION_SECRET": application["secret"]}
-        backend = [sys.executable, "routing_backend.py", "--port", str(desk.backend_port)]
-        said = stack.enter_context(desk.running(*backend, until="Running on", **proof))
+        backend = [sys.executable, "routing_backend.py", "--port", str(folder.backend_port)]
+        said = stack.enter_context(folder.running(*backend, until="Running on", **proof))
         support = [*PHONE, "listen", "--user", "support", "--auto-answer", "--tone", "620", "--no-audio"]
-        stack.enter_context(desk.running(*support, until="waiting"))
+        stack.enter_context(folder.running(*support, until="waiting"))
 
-        call = desk.run(*PHONE, "call", "+46850000000", "--no-audio", "--record", "support.wav", "--max-duration", "3s")
+        call = folder.run(*PHONE, "call", "+46850000000", "--no-audio", "--record", "support.wav", "--max-duration", "3s")
         assert call.returncode == 0, call.stderr
-        assert _has_tone(_heard(desk.folder / "support.wav"), 620.0), "the user of the support line"
-        desk.says(said, r"calls \+46850000000: connectMxp")
-        desk.says(said, "dice: ANSWERED, CALLERHANGUP")
+        assert _has_tone(_heard(folder.folder / "support.wav"), 620.0), "the user of the support line"
+        folder.says(said, r"calls \+46850000000: connectMxp")
+        folder.says(said, "dice: ANSWERED, CALLERHANGUP")
 
-        assert desk.run(*PHONE, "call", "+14155550102", "--no-audio").returncode == 6, "a number goes where it was going: busy"
-        desk.run(*PHONE, "call", "+46900000000", "--no-audio", "--record", "refused.wav")
-        desk.says(said, r"calls \+46900000000: hangup")
-        desk.says(said, "dice: [A-Z]+, MANAGERHANGUP")
+        assert folder.run(*PHONE, "call", "+14155550102", "--no-audio").returncode == 6, "a number goes where it was going: busy"
+        folder.run(*PHONE, "call", "+46900000000", "--no-audio", "--record", "refused.wav")
+        folder.says(said, r"calls \+46900000000: hangup")
+        folder.says(said, "dice: [A-Z]+, MANAGERHANGUP")
         if shutil.which("espeak-ng"):
-            assert dbfs(_heard(desk.folder / "refused.wav")) > -40.0, "the sentence that says why"
+            assert dbfs(_heard(folder.folder / "refused.wav")) > -40.0, "the sentence that says why"
 
 
-def test_the_backend_believes_nobody_but_the_exchange(desk: Desk) -> None:
-    backend = [sys.executable, "routing_backend.py", "--port", str(desk.backend_port)]
+def test_the_backend_believes_nobody_but_the_exchange(folder: Folder) -> None:
+    backend = [sys.executable, "routing_backend.py", "--port", str(folder.backend_port)]
     proof = {"SINCH_APPLICATION_KEY": "key", "SINCH_APPLICATION_SECRET": "c2VjcmV0"}
-    with desk.running(*backend, until="Running on", **proof):
-        url, forged = f"http://127.0.0.1:{desk.backend_port}/voice", {"Authorization": "application key:"}
+    with folder.running(*backend, until="Running on", **proof):
+        url, forged = f"http://127.0.0.1:{folder.backend_port}/voice", {"Authorization": "application key:"}
         request = urllib.request.Request(url, b'{"event": "dice"}', forged)
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(request, timeout=LIMIT_S)

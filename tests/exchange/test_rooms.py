@@ -265,7 +265,7 @@ async def test_the_sound_runs_by_the_clock_of_the_media_thread(rooms: Rooms) -> 
     async with asyncio.timeout(20):
         while not bob.hears(425.0):
             await asyncio.sleep(0.05)
-    assert seats[1].presence.on_hold
+    assert seats[1].participant_status.on_hold
     for seat in seats:
         await seat.leave()
     heard = len(alice.heard), len(bob.heard)

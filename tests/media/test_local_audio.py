@@ -339,7 +339,7 @@ async def test_a_tone_is_sent(media: MediaThread) -> None:
     assert share(np.concatenate(leg.sent[:19]), 440) > 0.99
 
 
-async def test_a_call_is_recorded_and_the_file_is_there_when_the_desk_is_closed(tmp_path: Path, media: MediaThread) -> None:
+async def test_a_call_is_recorded_and_the_file_is_there_when_the_sound_is_closed(tmp_path: Path, media: MediaThread) -> None:
     path = tmp_path / "call.wav"
     audio, leg = LocalAudio(SoundOptions(tone_hz=440, record=str(path), devices=False), media), FakeLeg()
     events = asyncio.create_task(all_events(audio))
@@ -379,7 +379,7 @@ async def test_a_missing_file_is_an_error_before_the_call(tmp_path: Path, media:
     assert await all_events(audio) == []
 
 
-async def test_a_desk_can_be_closed_when_the_media_thread_is_gone(tmp_path: Path) -> None:
+async def test_local_audio_can_be_closed_when_the_media_thread_is_gone(tmp_path: Path) -> None:
     media = MediaThread()
     media.start()
     audio = LocalAudio(SoundOptions(record=str(tmp_path / "call.wav"), devices=False), media)

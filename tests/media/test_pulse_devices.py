@@ -16,7 +16,7 @@ PATIENCE_SECONDS = 30.0
 HEARD_SECONDS = 1.0
 
 # A leg that says 1000 Hz, at a audio with the machine's devices, until the microphone has heard 440 Hz for a second.
-DESK = """
+PROGRAM = """
 import asyncio, json, sys, time
 import numpy as np
 from sinchphone.audio.tones.goertzel import share
@@ -66,9 +66,9 @@ def loudest_second(sound: Samples) -> Samples:
 
 
 @pytest.mark.parametrize("options", [{}, {"input": "lab_mouth", "output": "lab_ear"}], ids=["default devices", "named devices"])
-def test_a_desk_plays_to_the_loudspeaker_and_hears_the_microphone(lab: Any, options: dict[str, str]) -> None:
+def test_local_audio_plays_to_the_loudspeaker_and_hears_the_microphone(lab: Any, options: dict[str, str]) -> None:
     with lab.ear() as ear, lab.mouth(440):
-        done = lab.run(DESK, json.dumps(options))
+        done = lab.run(PROGRAM, json.dumps(options))
     result = json.loads(done.stdout)
     assert result["heard_s"] >= HEARD_SECONDS
     assert result["near_dbfs"] == pytest.approx(-20, abs=1)
@@ -88,7 +88,7 @@ def test_devices_are_found_by_name_and_listing_writes_nothing_on_the_terminal(la
 
 
 def test_a_sound_server_that_ends_is_one_warning_and_the_call_goes_on(lab: Any) -> None:
-    program = DESK.replace("limit = time.monotonic() + 25", "limit = time.monotonic() + 3; await asyncio.to_thread(sys.stdin.readline)")
+    program = PROGRAM.replace("limit = time.monotonic() + 25", "limit = time.monotonic() + 3; await asyncio.to_thread(sys.stdin.readline)")
     command = [sys.executable, "-c", program, "{}"]
     with subprocess.Popen(
         command, env=lab.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

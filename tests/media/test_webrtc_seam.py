@@ -17,7 +17,7 @@ from sinchphone.media.rtp import secure as sdes
 from sinchphone.media.webrtc import ice, seam, secure
 from sinchphone.media.webrtc.secure import DtlsCertificate, DtlsIdentity
 
-HOUSE = Path(sinchphone.__file__).parent
+PACKAGE = Path(sinchphone.__file__).parent
 OUTSIDE = {"aiortc", "aioice", "pylibsrtp"}
 
 
@@ -53,13 +53,13 @@ def own_names(cls: type) -> set[str]:
 
 
 async def test_only_the_seam_imports_the_outside_libraries() -> None:
-    knowing = {path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py") if imports(path) & OUTSIDE}
+    knowing = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if imports(path) & OUTSIDE}
     assert knowing == {"media/webrtc/seam.py", "media/srtp_library.py"}
 
 
 def test_the_outside_libraries_have_bounds() -> None:
     """Two of them to one minor release: private names move in any."""
-    project = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["project"]
     bounds = {requirement.name: requirement.specifier for requirement in map(Requirement, project["dependencies"])}
     assert not bounds["aiortc"].contains("1.17.0")
     assert not bounds["aioice"].contains("0.14.0")

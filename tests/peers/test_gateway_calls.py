@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from peerkit.baresip import Certificates, phone
-from peerkit.house import USERS, house
+from peerkit.deployment import USERS, deployed
 from peerkit.linphone import linphone
 from peerkit.programs import HOST
 from peerkit.sound import ENOUGH
@@ -33,7 +33,7 @@ async def test_a_user_calls_a_phone(
     monkeypatch.setenv("SSL_CERT_FILE", str(issued.authority))
     async with (
         phone(tmp_path / "bob", "bob", hz=PHONE_HZ, codec=codec, certificates=certificates, srtp=srtp) as bob,
-        house(media, tmp_path / "exchange", issued=issued) as exchange,
+        deployed(media, tmp_path / "exchange", issued=issued) as exchange,
     ):
         alice = await exchange.user("alice", USER_HZ)
         port = bob.port + 1 if transport == "tls" else bob.port
@@ -53,7 +53,7 @@ async def test_a_user_calls_a_phone(
 async def test_a_registered_phone_calls_a_user_and_is_called(
     tmp_path: Path, media: MediaThread, issued: Issued, certificates: Certificates, codec: str, transport: str, srtp: bool
 ) -> None:
-    async with house(media, tmp_path / "exchange", issued=issued) as exchange:
+    async with deployed(media, tmp_path / "exchange", issued=issued) as exchange:
         at = exchange.over(transport)
         async with phone(
             tmp_path / "desk",
@@ -90,7 +90,7 @@ async def test_a_registered_phone_calls_a_user_and_is_called(
 
 async def test_a_phone_holds_and_resumes(tmp_path: Path, media: MediaThread) -> None:
     async with (
-        house(media, tmp_path / "exchange") as exchange,
+        deployed(media, tmp_path / "exchange") as exchange,
         phone(tmp_path / "desk", "desk", hz=PHONE_HZ, registrar=f"{exchange.at};transport=udp", password=USERS["desk"]) as desk,
     ):
         alice = await exchange.user("alice", USER_HZ)
@@ -113,7 +113,7 @@ async def test_a_phone_holds_and_resumes(tmp_path: Path, media: MediaThread) -> 
 
 async def test_two_phones_talk_through_the_exchange(tmp_path: Path, media: MediaThread) -> None:
     async with (
-        house(media, tmp_path / "exchange") as exchange,
+        deployed(media, tmp_path / "exchange") as exchange,
         phone(tmp_path / "desk", "desk", hz=440.0, registrar=f"{exchange.at};transport=udp", password=USERS["desk"]) as desk,
         phone(
             tmp_path / "kitchen", "kitchen", hz=620.0, codec="pcma", registrar=exchange.over("tcp"), password=USERS["kitchen"]
@@ -133,7 +133,7 @@ async def test_two_phones_talk_through_the_exchange(tmp_path: Path, media: Media
 
 async def test_a_phone_and_two_users_meet_in_a_room(tmp_path: Path, media: MediaThread) -> None:
     async with (
-        house(media, tmp_path / "exchange") as exchange,
+        deployed(media, tmp_path / "exchange") as exchange,
         phone(tmp_path / "desk", "desk", hz=PHONE_HZ, registrar=f"{exchange.at};transport=udp", password=USERS["desk"]) as desk,
     ):
         alice = await exchange.user("alice", USER_HZ)
@@ -151,7 +151,7 @@ async def test_a_phone_and_two_users_meet_in_a_room(tmp_path: Path, media: Media
 
 
 async def test_linphone_is_called(tmp_path: Path, media: MediaThread) -> None:
-    async with linphone(tmp_path / "lin", "lin", hz=PHONE_HZ) as lin, house(media, tmp_path / "exchange") as exchange:
+    async with linphone(tmp_path / "lin", "lin", hz=PHONE_HZ) as lin, deployed(media, tmp_path / "exchange") as exchange:
         alice = await exchange.user("alice", USER_HZ)
         talk = await alice.calls(lin.uri)
         await talk.reaches(State.ESTABLISHED)
@@ -165,7 +165,7 @@ async def test_linphone_is_called(tmp_path: Path, media: MediaThread) -> None:
 
 async def test_linphone_calls_a_user(tmp_path: Path, media: MediaThread) -> None:
     async with (
-        house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange,
+        deployed(media, tmp_path / "exchange", trusted=(HOST,)) as exchange,
         linphone(tmp_path / "lin", "lin", hz=PHONE_HZ) as lin,
     ):
         alice = await exchange.user("alice", USER_HZ)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from peerkit.house import house
+from peerkit.deployment import deployed
 from peerkit.programs import HOST
 from peerkit.sipp import scenario
 
@@ -13,7 +13,7 @@ from sinchphone.protocol.call.states import Cause, State
 
 @pytest.mark.parametrize("name", ["uac_late_offer", "uac_reinvite_without_offer"])
 async def test_is_joined_to_a_user(tmp_path: Path, media: MediaThread, name: str) -> None:
-    async with house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange:
+    async with deployed(media, tmp_path / "exchange", trusted=(HOST,)) as exchange:
         alice = await exchange.user("alice")
         async with scenario(name, tmp_path / "phone", target=exchange.at, service="alice", echo=True) as phone:
             talk = await alice.answers()

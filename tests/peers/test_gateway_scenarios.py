@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 import pytest
-from peerkit.house import USERS, House, Talk, house
+from peerkit.deployment import USERS, Deployment, Talk, deployed
 from peerkit.programs import HOST
 from peerkit.sipp import scenario
 
@@ -26,13 +26,13 @@ CALLING = [
 ]
 
 
-async def calls(exchange: House, address: str) -> Talk:
+async def calls(exchange: Deployment, address: str) -> Talk:
     return await (await exchange.user("alice")).calls(address)
 
 
 @pytest.mark.parametrize("name", ANSWERING)
 async def test_answers(tmp_path: Path, media: MediaThread, name: str) -> None:
-    async with scenario(name, tmp_path / "bob", echo=True) as bob, house(media, tmp_path / "exchange") as exchange:
+    async with scenario(name, tmp_path / "bob", echo=True) as bob, deployed(media, tmp_path / "exchange") as exchange:
         talk = await calls(exchange, bob.uri)
         await talk.reaches(State.ESTABLISHED)
         if name != "uas_early_media":  # whose recording goes on
@@ -45,7 +45,7 @@ async def test_answers(tmp_path: Path, media: MediaThread, name: str) -> None:
 
 @pytest.mark.parametrize(("name", "status"), [("uas_busy", 486), ("uas_refuses", 404), ("uas_refuses", 480), ("uas_refuses", 603)])
 async def test_refuses(tmp_path: Path, media: MediaThread, name: str, status: int) -> None:
-    async with scenario(name, tmp_path / "bob", status=f"{status} No") as bob, house(media, tmp_path / "exchange") as exchange:
+    async with scenario(name, tmp_path / "bob", status=f"{status} No") as bob, deployed(media, tmp_path / "exchange") as exchange:
         details = await (await calls(exchange, bob.uri)).ended()
         assert details.failure is not None
         assert (details.failure.domain, details.failure.code) == ("sip", status)
@@ -54,7 +54,7 @@ async def test_refuses(tmp_path: Path, media: MediaThread, name: str, status: in
 
 @pytest.mark.parametrize("name", ["uas_rings_until_cancel", "uas_cancel_crosses_200"])
 async def test_is_given_up(tmp_path: Path, media: MediaThread, name: str) -> None:
-    async with scenario(name, tmp_path / "bob") as bob, house(media, tmp_path / "exchange") as exchange:
+    async with scenario(name, tmp_path / "bob") as bob, deployed(media, tmp_path / "exchange") as exchange:
         talk = await calls(exchange, bob.uri)
         await talk.reaches(State.RINGING)
         assert (await talk.hang_up()).cause is Cause.CANCELED
@@ -62,20 +62,20 @@ async def test_is_given_up(tmp_path: Path, media: MediaThread, name: str) -> Non
 
 
 async def test_hangs_up(tmp_path: Path, media: MediaThread) -> None:
-    async with scenario("uas_hangs_up", tmp_path / "bob") as bob, house(media, tmp_path / "exchange") as exchange:
+    async with scenario("uas_hangs_up", tmp_path / "bob") as bob, deployed(media, tmp_path / "exchange") as exchange:
         details = await (await calls(exchange, bob.uri)).ended()
         assert (details.cause, details.ended_by) == (Cause.HUNG_UP, "peer")
         await bob.succeeds()
 
 
 async def test_answers_without_a_description(tmp_path: Path, media: MediaThread) -> None:
-    async with scenario("uas_answers_without_sdp", tmp_path / "bob") as bob, house(media, tmp_path / "exchange") as exchange:
+    async with scenario("uas_answers_without_sdp", tmp_path / "bob") as bob, deployed(media, tmp_path / "exchange") as exchange:
         assert (await (await calls(exchange, bob.uri)).ended()).cause is Cause.FAILURE
         await bob.succeeds()
 
 
 async def test_is_elsewhere(tmp_path: Path, media: MediaThread) -> None:
-    async with scenario("uas_answer", tmp_path / "new", echo=True) as new, house(media, tmp_path / "exchange") as exchange:
+    async with scenario("uas_answer", tmp_path / "new", echo=True) as new, deployed(media, tmp_path / "exchange") as exchange:
         async with scenario("uas_moved", tmp_path / "old", keys={"redirect": new.uri}) as old:
             talk = await calls(exchange, old.uri)
             await talk.reaches(State.ESTABLISHED)
@@ -85,7 +85,7 @@ async def test_is_elsewhere(tmp_path: Path, media: MediaThread) -> None:
 
 
 async def test_knows_no_telephone_events_and_gets_info(tmp_path: Path, media: MediaThread) -> None:
-    async with scenario("uas_wants_info", tmp_path / "bob") as bob, house(media, tmp_path / "exchange") as exchange:
+    async with scenario("uas_wants_info", tmp_path / "bob") as bob, deployed(media, tmp_path / "exchange") as exchange:
         talk = await calls(exchange, bob.uri)
         await talk.reaches(State.ESTABLISHED)
         await talk.call.dtmf("7")
@@ -97,7 +97,7 @@ async def test_knows_no_telephone_events_and_gets_info(tmp_path: Path, media: Me
 async def test_a_carrier_wants_the_trunks_password(tmp_path: Path, media: MediaThread, name: str) -> None:
     async with scenario(name, tmp_path / "carrier", echo=True) as carrier:
         trunk = TrunkOptions(host=HOST, port=carrier.port, username="trunk", password="secret", allow=("+46",))
-        async with house(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
+        async with deployed(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
             alice = await exchange.user("alice")
             talk = await alice.calls_number("+46701234567")
             await talk.reaches(State.ESTABLISHED)
@@ -109,7 +109,7 @@ async def test_a_carrier_wants_the_trunks_password(tmp_path: Path, media: MediaT
 async def test_a_carrier_that_doesnt_take_the_password_is_tried_once(tmp_path: Path, media: MediaThread) -> None:
     async with scenario("uas_challenge_wrong", tmp_path / "carrier") as carrier:
         trunk = TrunkOptions(host=HOST, port=carrier.port, username="trunk", password="secret", allow=("+46",))
-        async with house(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
+        async with deployed(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
             details = await (await (await exchange.user("alice")).calls_number("+46701234567")).ended()
             assert details.failure is not None
             assert details.failure.code == 401
@@ -119,7 +119,7 @@ async def test_a_carrier_that_doesnt_take_the_password_is_tried_once(tmp_path: P
 @pytest.mark.parametrize("name", CALLING)
 async def test_calls_the_echo(tmp_path: Path, media: MediaThread, name: str) -> None:
     async with (
-        house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange,
+        deployed(media, tmp_path / "exchange", trusted=(HOST,)) as exchange,
         scenario(name, tmp_path / "ada", target=exchange.at, service="echo") as ada,
     ):
         await ada.succeeds()
@@ -130,14 +130,14 @@ async def test_passwords(tmp_path: Path, media: MediaThread, name: str) -> None:
     user = ("desk", "wrong" if "wrong" in name else USERS["desk"])
     service = "desk" if "register" in name else "echo"
     async with (
-        house(media, tmp_path / "exchange") as exchange,
+        deployed(media, tmp_path / "exchange") as exchange,
         scenario(name, tmp_path / "desk", target=exchange.at, service=service, user=user, caller="desk") as desk,
     ):
         await desk.succeeds()
 
 
 async def test_gives_up_while_a_user_is_rung(tmp_path: Path, media: MediaThread) -> None:
-    async with house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange:
+    async with deployed(media, tmp_path / "exchange", trusted=(HOST,)) as exchange:
         alice = await exchange.user("alice")
         async with scenario("uac_cancels", tmp_path / "ada", target=exchange.at, service="alice") as ada:
             rung = await anext(event async for event in alice.client.events() if isinstance(event, IncomingCall))
@@ -146,7 +146,7 @@ async def test_gives_up_while_a_user_is_rung(tmp_path: Path, media: MediaThread)
 
 
 async def test_waits_to_be_hung_up(tmp_path: Path, media: MediaThread) -> None:
-    async with house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange:
+    async with deployed(media, tmp_path / "exchange", trusted=(HOST,)) as exchange:
         alice = await exchange.user("alice")
         async with scenario("uac_waits", tmp_path / "ada", target=exchange.at, service="alice") as ada:
             talk = await alice.answers()
@@ -158,7 +158,7 @@ async def test_waits_to_be_hung_up(tmp_path: Path, media: MediaThread) -> None:
 async def test_never_acknowledges_the_answer(tmp_path: Path, media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sip_agents, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.02, t2=0.16, t4=0.2)))
     async with (
-        house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange,
+        deployed(media, tmp_path / "exchange", trusted=(HOST,)) as exchange,
         scenario("uac_never_acks", tmp_path / "ada", target=exchange.at, service="echo") as ada,
     ):
         await ada.succeeds()

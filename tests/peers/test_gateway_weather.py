@@ -1,4 +1,4 @@
-"""Bad weather around the whole exchange: no leg, no line of the trunk, no port and no task is left behind (``house`` looks)."""
+"""Bad weather around the whole exchange: no leg, no line of the trunk, no port and no task is left behind (``deployed`` looks)."""
 
 import asyncio
 import functools
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from peerkit.baresip import phone
-from peerkit.house import USERS, house
+from peerkit.deployment import USERS, deployed
 from peerkit.lossy import lossy
 from peerkit.programs import HOST
 from peerkit.raw import raw, tag_of
@@ -36,7 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 async def test_a_phone_vanishes_in_the_middle_of_a_call_with_a_user(tmp_path: Path, media: MediaThread) -> None:
-    async with house(media, tmp_path / "exchange") as exchange:
+    async with deployed(media, tmp_path / "exchange") as exchange:
         alice = await exchange.user("alice")
         async with phone(tmp_path / "desk", "desk", hz=440, registrar=f"{exchange.at};transport=udp", password=USERS["desk"]) as desk:
             await desk.dial(f"sip:alice@{exchange.at}")
@@ -50,7 +50,7 @@ async def test_a_phone_vanishes_in_the_middle_of_a_call_with_a_user(tmp_path: Pa
 @pytest.mark.usefixtures("quick")
 async def test_a_phone_vanishes_in_the_middle_of_a_call_with_a_phone(tmp_path: Path, media: MediaThread) -> None:
     async with (
-        house(media, tmp_path / "exchange") as exchange,
+        deployed(media, tmp_path / "exchange") as exchange,
         phone(tmp_path / "kitchen", "kitchen", hz=620, registrar=f"{exchange.at};transport=udp", password=USERS["kitchen"]) as kitchen,
     ):
         async with phone(tmp_path / "desk", "desk", hz=440, registrar=f"{exchange.at};transport=udp", password=USERS["desk"]) as desk:
@@ -64,7 +64,7 @@ async def test_a_phone_vanishes_in_the_middle_of_a_call_with_a_phone(tmp_path: P
 @pytest.mark.usefixtures("quick")
 async def test_a_caller_vanishes_after_the_answer(tmp_path: Path, media: MediaThread) -> None:
     async with (
-        house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange,
+        deployed(media, tmp_path / "exchange", trusted=(HOST,)) as exchange,
         scenario("uac_vanishes", tmp_path / "ada", target=exchange.at, service="echo", echo=True) as ada,
     ):
         await ada.succeeds()
@@ -75,7 +75,7 @@ async def test_a_caller_vanishes_after_the_answer(tmp_path: Path, media: MediaTh
 async def test_a_carrier_that_never_answers_gives_its_line_back(tmp_path: Path, media: MediaThread, says: str) -> None:
     async with raw(0) as carrier:
         trunk = TrunkOptions(host=HOST, port=carrier.port, allow=("+46",), max_calls=1)
-        async with house(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
+        async with deployed(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
             alice = await exchange.user("alice")
             talk = await alice.calls_number("+46701234567")
             invite = await carrier.receives("INVITE sip:")
@@ -90,7 +90,7 @@ async def test_a_carrier_that_never_answers_gives_its_line_back(tmp_path: Path, 
 async def test_numbers_outside_the_allowed_prefixes_never_reach_the_carrier(tmp_path: Path, media: MediaThread) -> None:
     async with raw(0) as carrier:
         trunk = TrunkOptions(host="127.0.0.9", port=carrier.port, allow=("+46",), deny=("+46900",), caller_id="+12125552368")
-        async with house(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
+        async with deployed(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
             alice = await exchange.user("alice")
             for number in ("+19001234567", "+46900123456", "+881612345678"):
                 try:
@@ -110,7 +110,7 @@ async def test_thirty_percent_loss_on_the_way_to_a_phone(tmp_path: Path, media: 
     monkeypatch.setattr(sip_agents, "SipOptions", functools.partial(SipOptions, timing=Timing(t1=0.1, t2=0.8, t4=1.0)))
     async with (
         phone(tmp_path / "bob", "bob", hz=440) as bob,
-        house(media, tmp_path / "exchange") as exchange,
+        deployed(media, tmp_path / "exchange") as exchange,
         lossy(bob.port, 0.3, 6) as relay,
     ):
         alice = await exchange.user("alice", 1000)
@@ -126,7 +126,7 @@ async def test_thirty_percent_loss_on_the_way_to_a_phone(tmp_path: Path, media: 
 
 
 async def test_sound_from_a_stranger_isnt_heard(tmp_path: Path, media: MediaThread) -> None:
-    async with scenario("uas_answer", tmp_path / "bob", echo=True) as bob, house(media, tmp_path / "exchange") as exchange:
+    async with scenario("uas_answer", tmp_path / "bob", echo=True) as bob, deployed(media, tmp_path / "exchange") as exchange:
         alice = await exchange.user("alice", 700)
         talk = await alice.calls(bob.uri)
         await talk.reaches(State.ESTABLISHED)
@@ -150,7 +150,7 @@ async def test_sound_from_a_stranger_isnt_heard(tmp_path: Path, media: MediaThre
 
 @pytest.mark.usefixtures("quick")
 async def test_an_invite_repeated_after_its_cancel_and_one_by_another_branch(tmp_path: Path, media: MediaThread) -> None:
-    async with house(media, tmp_path / "exchange", trusted=(HOST,)) as exchange:
+    async with deployed(media, tmp_path / "exchange", trusted=(HOST,)) as exchange:
         alice = await exchange.user("alice")
         async with raw(int(exchange.at.rpartition(":")[2])) as ada:
             first = ada.invite("crossing", branch="one", user="alice")
@@ -171,7 +171,7 @@ async def test_an_invite_repeated_after_its_cancel_and_one_by_another_branch(tmp
 
 
 async def test_flood_of_registrations_doesnt_stop_a_phone(tmp_path: Path, media: MediaThread) -> None:
-    async with house(media, tmp_path / "exchange", trusted=()) as exchange:
+    async with deployed(media, tmp_path / "exchange", trusted=()) as exchange:
         alice = await exchange.user("alice")
         port = int(exchange.at.rpartition(":")[2])
         async with raw(port, "127.0.0.7") as flood:

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from peerkit.house import House, house
+from peerkit.deployment import Deployment, deployed
 from peerkit.programs import HOST
 from peerkit.raw import SDP, Raw, raw
 
@@ -24,7 +24,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("early", UNUSABLE.values(), ids=UNUSABLE)
 async def test_an_unusable_183_rings_on_and_the_200s_description_counts(tmp_path: Path, media: MediaThread, early: str) -> None:
-    async with house(media, tmp_path) as exchange, raw(port_of(exchange)) as bob:
+    async with deployed(media, tmp_path) as exchange, raw(port_of(exchange)) as bob:
         talk = await (await exchange.user("alice")).calls(f"sip:bob@{HOST}:{bob.port}")
         invite = await bob.receives("INVITE ")
         bob.reply(invite, "183 Session Progress", body=early)
@@ -40,7 +40,7 @@ async def test_an_unusable_183_rings_on_and_the_200s_description_counts(tmp_path
 async def test_an_unusable_200_is_acknowledged_and_hung_up_with_the_reason_and_nobody_rings_again(
     tmp_path: Path, media: MediaThread, answer: str
 ) -> None:
-    async with house(media, tmp_path) as exchange, raw(port_of(exchange)) as bob:
+    async with deployed(media, tmp_path) as exchange, raw(port_of(exchange)) as bob:
         talk = await (await exchange.user("alice")).calls(f"sip:bob@{HOST}:{bob.port}")
         invite = await bob.receives("INVITE ")
         bob.reply(invite, "180 Ringing")
@@ -59,7 +59,7 @@ async def test_an_unusable_200_is_acknowledged_and_hung_up_with_the_reason_and_n
 
 @pytest.mark.parametrize("status", ["488 Not Acceptable Here", "606 Not Acceptable"])
 async def test_a_real_refusal_of_plain_sound_is_followed_by_an_encrypted_offer(tmp_path: Path, media: MediaThread, status: str) -> None:
-    async with house(media, tmp_path) as exchange, raw(port_of(exchange)) as bob:
+    async with deployed(media, tmp_path) as exchange, raw(port_of(exchange)) as bob:
         talk = await (await exchange.user("alice")).calls(f"sip:bob@{HOST}:{bob.port}")
         first = await bob.receives("INVITE ")
         assert "RTP/AVP" in first
@@ -70,7 +70,7 @@ async def test_a_real_refusal_of_plain_sound_is_followed_by_an_encrypted_offer(t
         assert (await talk.ended()).failure is not None
 
 
-def port_of(exchange: House) -> int:
+def port_of(exchange: Deployment) -> int:
     return int(exchange.at.rpartition(":")[2])
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from peerkit.baresip import Certificates, phone
-from peerkit.house import USERS, house
+from peerkit.deployment import USERS, deployed
 from peerkit.kamailio import kamailio
 from peerkit.programs import HOST
 from peerkit.rtpengine import rtpengine
@@ -56,7 +56,7 @@ async def test_a_number_behind_the_trunk_is_called_with_digest_and_record_route(
             allow=("+46",),
             strip="+",
         )
-        async with house(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
+        async with deployed(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange:
             alice = await exchange.user("alice", USER_HZ)
             talk = await alice.calls_number(f"+{NUMBER}")
             await talk.reaches(State.ESTABLISHED)
@@ -83,7 +83,7 @@ async def test_we_register_with_the_trunk_and_it_calls_us(tmp_path: Path, media:
             numbers={"*": "user:alice", "exchange": "user:alice"},
         )
         async with (
-            house(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange,
+            deployed(media, tmp_path / "exchange", gateway={"trunk": trunk}) as exchange,
             phone(tmp_path / "bob", "bob", hz=PHONE_HZ, registrar=pbx.at("tcp"), password=PASSWORDS["bob"]) as bob,
         ):
             alice = await exchange.user("alice", USER_HZ)
@@ -101,7 +101,7 @@ async def test_a_phone_behind_kamailio_calls_a_user_through_rtpengine(tmp_path: 
     """Kamailio knows the phone and its password; the exchange trusts Kamailio; rtpengine carries the sound, from Opus to PCMU and back."""
     async with (
         rtpengine(tmp_path / "rtpengine") as engine,
-        house(media, tmp_path / "exchange", trusted=(HOST,), media="rtpengine", rtpengine=engine.control) as exchange,
+        deployed(media, tmp_path / "exchange", trusted=(HOST,), media="rtpengine", rtpengine=engine.control) as exchange,
         kamailio(tmp_path / "edge", PASSWORDS, issued.certificate.chain, issued.certificate.key, exchange=exchange.at) as edge,
         phone(tmp_path / "bob", "bob", hz=PHONE_HZ, registrar=edge.at("udp"), password=PASSWORDS["bob"]) as bob,
     ):
@@ -120,7 +120,7 @@ async def test_a_phone_behind_kamailio_calls_a_user_through_rtpengine(tmp_path: 
 async def test_a_user_and_a_phone_use_rtpengine_with_digits_and_hold(tmp_path: Path, media: MediaThread) -> None:
     async with (
         rtpengine(tmp_path / "rtpengine") as engine,
-        house(media, tmp_path / "exchange", media="rtpengine", rtpengine=engine.control) as exchange,
+        deployed(media, tmp_path / "exchange", media="rtpengine", rtpengine=engine.control) as exchange,
         phone(tmp_path / "desk", "desk", hz=PHONE_HZ, registrar=f"{exchange.at};transport=udp", password=USERS["desk"]) as desk,
     ):
         alice = await exchange.user("alice", USER_HZ)
@@ -143,7 +143,7 @@ async def test_a_user_and_a_phone_use_rtpengine_with_digits_and_hold(tmp_path: P
 async def test_a_phone_hears_its_echo_through_rtpengine(tmp_path: Path, media: MediaThread) -> None:
     async with (
         rtpengine(tmp_path / "rtpengine") as engine,
-        house(media, tmp_path / "exchange", media="rtpengine", rtpengine=engine.control) as exchange,
+        deployed(media, tmp_path / "exchange", media="rtpengine", rtpengine=engine.control) as exchange,
         phone(tmp_path / "desk", "desk", hz=PHONE_HZ, codec="pcma", registrar=exchange.over("tcp"), password=USERS["desk"]) as desk,
     ):
         await desk.dial(f"sip:echo@{exchange.over('tcp')}")

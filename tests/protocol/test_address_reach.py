@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sinchphone.hosts import numeric_address
 from sinchphone.protocol.address_reach import Reach, reach_of
-from sinchphone.protocol.hosts import numeric_address
 
 
 @pytest.mark.parametrize(

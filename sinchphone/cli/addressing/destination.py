@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from sinchphone.errors import DestinationError
-from sinchphone.protocol.hosts import SIP_PORT
+from sinchphone.hosts import SIP_PORT
 from sinchphone.protocol.phone_numbers import bare_digits, looks_like_number, proposal, read_number, refuse_well_known_emergency
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.user_id import USER_RULE, is_user_id

@@ -100,7 +100,7 @@ def _enforce(session: Session, task: "asyncio.Task[ExitCode]") -> None:
 
 
 def _leave_at_once(session: Session) -> NoReturn:
-    """No farewell: a second Ctrl-C means it."""
+    """At once: a second Ctrl-C means it."""
     session.note("leaving")
     for path in session.recording:
         parts = [str(part) for part in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.{os.getpid()}-*.part")]

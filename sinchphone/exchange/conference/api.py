@@ -102,7 +102,7 @@ def _wants_ringing(asked: Record) -> bool:
     return music == "ring"
 
 
-def _members(presence: ParticipantStatus) -> dict[str, object]:
-    who = presence.participant
-    flags = {"muted": presence.muted, "onhold": presence.on_hold}
-    return {"cli": who.cli, "id": who.id, "duration": int(presence.seconds), **flags}
+def _members(status: ParticipantStatus) -> dict[str, object]:
+    who = status.participant
+    flags = {"muted": status.muted, "onhold": status.on_hold}
+    return {"cli": who.cli, "id": who.id, "duration": int(status.seconds), **flags}

@@ -69,7 +69,7 @@ class RoomSeat:
         self._seat.hold = music
 
     @property
-    def presence(self) -> ParticipantStatus:
+    def participant_status(self) -> ParticipantStatus:
         """How it stands with them now."""
         return ParticipantStatus(self.participant, time.monotonic() - self._since, self._seat.muted, self._seat.hold is not None)
 
@@ -162,7 +162,7 @@ class Rooms:
 
     def participants(self, application: str, room_id: str) -> list[ParticipantStatus]:
         """Who is there, in the order in which they came."""
-        return [seat.presence for seat in self._seats(application, room_id).values()]
+        return [seat.participant_status for seat in self._seats(application, room_id).values()]
 
     def mute(self, application: str, room_id: str, participant_id: str, muted: bool) -> None:
         """Whether the others hear a participant."""

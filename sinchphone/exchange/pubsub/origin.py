@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from sinchphone.exchange.refusals import invalid
-from sinchphone.protocol.hosts import join_host
+from sinchphone.hosts import join_host
 
 if TYPE_CHECKING:
     from aiohttp import web  # takes a while to import, and who only looks for an exchange serves none
@@ -46,4 +46,4 @@ def _written(host: str, port: int) -> str:
     address = ipaddress.ip_address(host.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or address
-    return f"[{address}]:{port}"
+    return join_host(str(address), port)

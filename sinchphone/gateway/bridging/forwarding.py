@@ -38,7 +38,7 @@ class _Step:
 
 
 @dataclass(eq=False, slots=True)
-class _Stage:
+class _Group:
     """Legs that ring together, and what is left to be tried when none of them takes the call."""
 
     open: set[OutgoingLeg] = field(default_factory=set)
@@ -53,40 +53,40 @@ class Forwarding:
         self._context = context
         self._application = application
         self._by_backend = by_backend
-        self._stages: dict[OutgoingLeg, _Stage] = {}
+        self._groups: dict[OutgoingLeg, _Group] = {}
         self._calls: dict[OutgoingLeg, Dialling] = {}
         self._called: set[Dialled] = set()  # in this call, by whomever
 
     def began(self, route: Route, call: Dialling, legs: Sequence[OutgoingLeg]) -> None:
         """These legs are called at first."""
         self._called.add(_whom(route, call))
-        self._put(_Stage(), call, legs)
+        self._put(_Group(), call, legs)
 
     def replaced(self, leg: OutgoingLeg, other: OutgoingLeg) -> None:
         """The same side is called in another way."""
-        stage = self._stages.pop(leg)
-        stage.open.discard(leg)
-        self._put(stage, self._calls.pop(leg), [other])
+        group = self._groups.pop(leg)
+        group.open.discard(leg)
+        self._put(group, self._calls.pop(leg), [other])
 
     async def after(self, leg: OutgoingLeg, moved: Sequence[SipAddress]) -> Sequence[OutgoingLeg]:
         """Who is called now that a leg is gone without having taken the call; none where nobody is left. Raises CallRefusedError where the
         call can't be sent on as it wants."""
-        stage, call = self._stages.pop(leg), self._calls.pop(leg)
-        stage.open.discard(leg)
+        group, call = self._groups.pop(leg), self._calls.pop(leg)
+        group.open.discard(leg)
         if moved:
-            left = [] if stage.open else stage.rest
-            stage = _Stage(rest=[*_steps(call, leg.forwards_as, moved), *left])
-        elif stage.open:
+            left = [] if group.open else group.rest
+            group = _Group(rest=[*_steps(call, leg.forwards_as, moved), *left])
+        elif group.open:
             return ()
-        return await self._next(stage)
+        return await self._next(group)
 
-    async def _next(self, stage: _Stage) -> Sequence[OutgoingLeg]:
+    async def _next(self, group: _Group) -> Sequence[OutgoingLeg]:
         refusal: CallRefusedError | None = None
-        while stage.rest:
-            step, found = stage.rest.pop(0), list[OutgoingLeg]()
+        while group.rest:
+            step, found = group.rest.pop(0), list[OutgoingLeg]()
             for target in step.targets:
                 try:
-                    found += await self._legs(target, step, stage)
+                    found += await self._legs(target, step, group)
                 except CallRefusedError as error:
                     refusal = refusal or _told(error, step.by)
             if found:
@@ -95,7 +95,7 @@ class Forwarding:
             raise refusal
         return ()
 
-    async def _legs(self, target: SipUri, step: _Step, stage: _Stage) -> Sequence[OutgoingLeg]:
+    async def _legs(self, target: SipUri, step: _Step, group: _Group) -> Sequence[OutgoingLeg]:
         """Raises CallRefusedError."""
         if step.call.diversions > MAX_DIVERSIONS or step.call.max_forwards < 1:
             raise CallRefusedError(Failure(483, "it was sent on too often"))
@@ -105,7 +105,7 @@ class Forwarding:
         route = self._permitted(self._context.routes.by_plan(call), call)
         legs = await self._context.legs.legs(route, call, self._application)
         self._called.add(_whom(route, call))
-        self._put(stage, call, legs)
+        self._put(group, call, legs)
         return legs
 
     def _dialled(self, target: SipUri, by: str | None) -> Dialled:
@@ -127,10 +127,10 @@ class Forwarding:
             raise CallRefusedError(Failure(482, "it was there already: a circle"))
         return route
 
-    def _put(self, stage: _Stage, call: Dialling, legs: Sequence[OutgoingLeg]) -> None:
+    def _put(self, group: _Group, call: Dialling, legs: Sequence[OutgoingLeg]) -> None:
         for leg in legs:
-            stage.open.add(leg)
-            self._stages[leg], self._calls[leg] = stage, call
+            group.open.add(leg)
+            self._groups[leg], self._calls[leg] = group, call
 
 
 def _steps(call: Dialling, by: str | None, moved: Sequence[SipAddress]) -> Iterator[_Step]:

@@ -9,8 +9,8 @@ from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip_agents import TRUNK
+from sinchphone.hosts import join_host
 from sinchphone.protocol.callbacks.events import PRIVATE
-from sinchphone.protocol.hosts import join_host
 from sinchphone.protocol.sip.uri import SipUri
 from sinchphone.signaling.dialect import Domain
 

@@ -21,7 +21,7 @@ from sinchphone.errors import (
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.protocol.call.machine import ICE_FAILED
-from sinchphone.protocol.call.states import Cause
+from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.protocol.sip.session_state import ELSEWHERE as COMPLETED_ELSEWHERE
@@ -124,4 +124,4 @@ def failure_of_error(error: SinchphoneError) -> Failure:
         case NoPortError():
             return NO_LINE
     status = next((status for kind, status in _OF_ERRORS if isinstance(error, kind)), 500)
-    return Failure(status, str(error), "network" if isinstance(error, NetworkError) else "exchange")
+    return Failure(status, str(error), NETWORK_DOMAIN if isinstance(error, NetworkError) else "exchange")

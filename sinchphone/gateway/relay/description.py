@@ -26,7 +26,7 @@ _OF_THE_AUTHOR: Final = ("i", "u", "e", "p")  # titles, and addresses to write t
 
 
 def codecs(sdp: str) -> tuple[str, ...]:
-    """The codecs of the sound in their order, as this house spells them, once each; others are left out, telephone-events too."""
+    """The codecs of the sound in their order, as this program spells them, once each; others are left out, telephone-events too."""
     names = (_NAMES.get(name) for name in _formats(sdp))
     return tuple(dict.fromkeys(name for name in names if name is not None))
 

@@ -30,7 +30,7 @@ from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.gateway.sip.transport import TransportOptions
 from sinchphone.gateway.sip.usage import Usage
 from sinchphone.gateway.sip.wire import Wire
-from sinchphone.protocol.hosts import SIP_PORT, SIPS_PORT
+from sinchphone.hosts import SIP_PORT, SIPS_PORT
 from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.asserted_identity import caller_by_network
 from sinchphone.protocol.sip.bodies import ACCEPTED, SDP

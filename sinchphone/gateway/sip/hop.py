@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import NetworkError
-from sinchphone.protocol.hosts import join_host
+from sinchphone.hosts import join_host
 
 Transport: TypeAlias = Literal["udp", "tcp", "tls"]
 LONGEST_UDP_REQUEST_BYTES: Final = 1300  # a longer request goes by TCP where the path's MTU is unknown (RFC 3261 18.1.1)

@@ -17,7 +17,7 @@ from sinchphone.gateway.sip.hop import Hop, Transport
 from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.gateway.sip.rests import MAX_REST_SECONDS
 from sinchphone.gateway.sip.wire import ResponseArrived, Wire
-from sinchphone.protocol.hosts import SIP_PORTS
+from sinchphone.hosts import SIP_PORTS
 from sinchphone.protocol.sip.digest import MAX_TRIES, Answering, Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response
 from sinchphone.protocol.sip.uri import SipAddress, SipUri

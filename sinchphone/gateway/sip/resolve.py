@@ -29,7 +29,7 @@ from dns.rdtypes.IN.SRV import SRV
 
 from sinchphone.errors import NetworkError, NoServerError
 from sinchphone.gateway.sip.hop import Hop, Transport
-from sinchphone.protocol.hosts import SIP_PORTS, unbracketed
+from sinchphone.hosts import SIP_PORTS, unbracketed
 
 _SERVICES: Final[dict[str, Transport]] = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
 _PREFIXES: Final[dict[Transport, str]] = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}

@@ -18,7 +18,7 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.gateway.sip.hop import LONGEST_UDP_REQUEST_BYTES, Hop, TransportError
 from sinchphone.gateway.sip.rests import Rests
 from sinchphone.gateway.sip.transport import SipTransports, TransportOptions
-from sinchphone.protocol.hosts import SIP_PORTS
+from sinchphone.hosts import SIP_PORTS
 from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
 from sinchphone.protocol.sip.message import (
     MAGIC_COOKIE,

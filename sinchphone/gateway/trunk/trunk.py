@@ -14,9 +14,9 @@ from sinchphone.exchange.destinations.dialplan import is_simulated
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import ANY, SipTransport, TrunkOptions
+from sinchphone.hosts import SIP_PORTS, bracketed, numeric_address, unbracketed
 from sinchphone.protocol.address_reach import ipv4_within
 from sinchphone.protocol.callbacks.events import PRIVATE
-from sinchphone.protocol.hosts import SIP_PORTS, bracketed, numeric_address, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading, without_separators
 from sinchphone.protocol.sip.uri import SipUri
 

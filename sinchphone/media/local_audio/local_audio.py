@@ -85,7 +85,7 @@ class LocalAudio:
             return
         if self._watch is None and self._upkeep is not None:
             await asyncio.to_thread(self._open_streams)
-            self._watch = start_task(self._upkeep.run(), name="desk devices")
+            self._watch = start_task(self._upkeep.run(), name="watch devices")
 
     async def signal(self, signal: Signal | None) -> bool:
         """Play ``signal`` from now on, the ringtone through the ring device, call waiting over the call's sound; ``None`` is quiet at
@@ -116,7 +116,7 @@ class LocalAudio:
         return self._audio_io.levels
 
     def events(self) -> Outbox[SoundEvent]:
-        """What happens to files and devices; ends when the desk is closed. One reader."""
+        """What happens to files and devices; ends when it is closed. One reader."""
         return self._events
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The only file that knows aiortc and aioice: every name of theirs that this house uses, and nothing else.
+"""The only file that knows aiortc and aioice: every name of theirs that this package uses, and nothing else.
 
 We use the libraries' parts below their peer connection: the ICE agent and the DTLS transport. So no
 module attribute of theirs is ever replaced; what has to differ is a subclass of ours (``ice.IceConnection``,

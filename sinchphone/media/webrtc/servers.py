@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from sinchphone.hosts import unbracketed
 from sinchphone.media.port import IceServer
-from sinchphone.protocol.hosts import unbracketed
 
 MAX_SERVERS: Final = 6
 _URL: Final = re.compile(r"(stun|turns?):(\[[0-9a-fA-F:.]+\]|[^\s:?@\[\]]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?", re.IGNORECASE)

@@ -7,14 +7,14 @@ A client of the 1.x generation knows LEAVE and CANCEL without a body only, and s
 from dataclasses import dataclass
 from typing import Final
 
-from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
 from sinchphone.protocol.mxp import BodyType, CallFailure, Message, Method, decode_failure, encode_failure
 
 CLIENT_RINGS_S: Final = 44.0  # a 1.x client gives up 45 s after the INVITE, which we sent up to a second before
 BUSY: Final = CallFailure(486, "busy")  # RFC 3261 21.4.24
 VANISHED: Final = CallFailure(408, "the other side vanished", "media")  # RFC 3261 21.4.9; what we tell a peer that we lost
 ELSEWHERE: Final = CallFailure(None, "it rings on another device only")
-PLATFORM_DOMAINS: Final = ("exchange", "platform", "network")  # of failures that no person and no device decided
+PLATFORM_DOMAINS: Final = ("exchange", "platform", NETWORK_DOMAIN)  # of failures that no person and no device decided
 YES, NO = "yes", "no"
 _BODILESS: Final = (Method.LEAVE, Method.CANCEL)  # 1.x clients know 5_null and 7_null, and nothing for a failure in the body
 

@@ -1,6 +1,9 @@
 """The states of a call, and how it can end: the words that everybody uses. Needs nothing else of the protocol."""
 
 from enum import StrEnum
+from typing import Final
+
+NETWORK_DOMAIN: Final = "network"  # of failures: something could not be reached
 
 
 class State(StrEnum):

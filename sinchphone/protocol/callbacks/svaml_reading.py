@@ -38,7 +38,7 @@ from sinchphone.protocol.callbacks.svaml import (
     cookie_bytes,
 )
 from sinchphone.protocol.callbacks.svaml_fields import Complaint, Fields, Notes, describe, is_unicode
-from sinchphone.protocol.phone_numbers import E164
+from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL
 
 MAX_CALL_SECONDS: Final = 14_400
 MAX_SAY_CHARACTERS: Final = 600
@@ -51,7 +51,7 @@ MAX_PROMPT_CHARACTERS: Final = 4096
 MAX_DTMF_CHARACTERS: Final = 128
 MAX_CALL_HEADERS: Final = 32
 
-_CALLER_ID: Final = re.compile(r"private|\+?[1-9][0-9]{2,14}", re.IGNORECASE)
+_CALLER_ID: Final = re.compile(rf"private|\+?{INTERNATIONAL}", re.IGNORECASE)
 _SIP_CALLER: Final = re.compile(r"[A-Za-z0-9_.+~!*-]{1,64}")
 _SIP_ADDRESS: Final = re.compile(
     r"(?:sips?:)?[^\s@<>\"\x00-\x1f\x7f]{1,128}@[A-Za-z0-9.\-:\[\]]{1,253}(?:;[A-Za-z0-9.;=\-]{1,128})?", re.IGNORECASE

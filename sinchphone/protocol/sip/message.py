@@ -18,7 +18,7 @@ from typing import Final, Self, TypeAlias
 import sipmessage
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.protocol.hosts import join_host
+from sinchphone.hosts import join_host
 from sinchphone.protocol.sip.bodies import MessageBody, read_body
 from sinchphone.protocol.sip.uri import (
     Parameters,

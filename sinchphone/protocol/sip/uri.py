@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.hosts import join_host
+from sinchphone.hosts import join_host
 from sinchphone.protocol.phone_numbers import global_number, subscriber
 
 Parameters: TypeAlias = tuple[tuple[str, str | None], ...]

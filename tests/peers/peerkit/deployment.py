@@ -68,27 +68,27 @@ class User:
 
     client: SinchClient
 
-    def __init__(self, house: "House", hz: float) -> None:
-        self.house = house
+    def __init__(self, deployment: "Deployment", hz: float) -> None:
+        self.deployment = deployment
         self.hz = hz
         self.mouths: list[Mouth] = []
 
     def sound(self) -> Ticker:
         self.mouths.append(Mouth(self.hz))
-        return Ticker(self.mouths[-1], self.house.media)
+        return Ticker(self.mouths[-1], self.deployment.media)
 
     async def calls(self, address: str, **more: Any) -> Talk:
         """Call a SIP address."""
         call = await self.client.call_sip(address.removeprefix("sip:"), sound=self.sound(), **more)
-        return self.house.talk(call, self.mouths[-1])
+        return self.deployment.talk(call, self.mouths[-1])
 
     async def calls_number(self, number: str) -> Talk:
         call = await self.client.call_phone(number, caller_id="+12125552368", sound=self.sound())
-        return self.house.talk(call, self.mouths[-1])
+        return self.deployment.talk(call, self.mouths[-1])
 
     async def calls_user(self, name: str) -> Talk:
         call = await self.client.call_user(name, sound=self.sound())
-        return self.house.talk(call, self.mouths[-1])
+        return self.deployment.talk(call, self.mouths[-1])
 
     async def answers(self) -> Talk:
         """Take the next call."""
@@ -96,11 +96,11 @@ class User:
             async for event in self.client.events():
                 if isinstance(event, IncomingCall):
                     await event.call.answer()
-                    return self.house.talk(event.call, self.mouths[-1])
+                    return self.deployment.talk(event.call, self.mouths[-1])
         raise AssertionError("the client ended")
 
 
-class House:
+class Deployment:
     """A running exchange."""
 
     def __init__(self, local: Local, media: MediaThread, stack: AsyncExitStack) -> None:
@@ -153,9 +153,9 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(
+async def deployed(
     media: MediaThread, folder: Path, /, *, issued: Issued | None = None, gateway: Any = None, **sip: Any
-) -> AsyncIterator[House]:
+) -> AsyncIterator[Deployment]:
     """An exchange that speaks SIP at a free port (TLS too, with ``issued``). When it's left, nothing of its calls may be there any more."""
     settings = SipSettings(users=USERS, **{"port": 0, "tls": issued is not None, "tls_port": 0, **sip})
     async with nothing_left(media):
@@ -164,7 +164,7 @@ async def house(
             local._gateway = replace(local._gateway, certificate=issued.certificate)
         async with local:
             async with AsyncExitStack() as stack:
-                made = House(local, media, stack)
+                made = Deployment(local, media, stack)
                 yield made
                 await made.is_quiet()
             await asyncio.sleep(0)

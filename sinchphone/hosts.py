@@ -19,7 +19,7 @@ def bracketed(host: str) -> str:
 
 def unbracketed(host: str) -> str:
     """The same the other way round."""
-    return host.strip("[]")
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def join_host(host: str, port: int | None) -> str:
