@@ -55,14 +55,11 @@ class Terminal:
         return os.waitstatus_to_exitcode(status)
 
     def close(self) -> None:
-        if self.pid:
-            os.kill(self.pid, signal.SIGHUP)
-            os.kill(self.pid, signal.SIGCONT)
-            with contextlib.suppress(OSError):
-                while os.read(self.leader, 4096):
-                    pass
-            os.waitpid(self.pid, 0)
+        """Hang up, as a terminal does whose window is closed: shells that only get the signal may wait for another key."""
         os.close(self.leader)
+        if self.pid:
+            os.kill(self.pid, signal.SIGCONT)
+            os.waitpid(self.pid, 0)
 
 
 @pytest.fixture
