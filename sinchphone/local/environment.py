@@ -25,6 +25,7 @@ from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.exchange.listening import PortTakenError
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions, HostKind
 from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.hosts import join_host
 from sinchphone.local.application import LocalApplication
 from sinchphone.local.background.launch import Launch, LaunchError
 from sinchphone.local.background.settings import HostSettings, Started
@@ -33,7 +34,6 @@ from sinchphone.local.host_control import HostControl, InUseError
 from sinchphone.local.probe import Found, HostAnswer, Probe, release_of
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret
-from sinchphone.hosts import join_host
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from sinchphone.exchange.directory.credentials import ApplicationCredentials
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.options import SERVICE, HostKind
 from sinchphone.exchange.pubsub.origin import addresses_of
-from sinchphone.protocol.auth import decode_secret
 from sinchphone.hosts import join_host
+from sinchphone.protocol.auth import decode_secret
 
 _MAX_ANSWER_BYTES: Final = 4096
 

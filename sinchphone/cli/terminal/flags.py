@@ -286,7 +286,7 @@ class HostFlags(JsonFlags):
     """Options of commands about the process that hosts the exchange."""
 
     host: Annotated[str | None, option_of_key("exchange.host", "ADDRESS", shows_default=True)] = None
-    port: Annotated[int | None, option_of_key("exchange.port", "PORT", shows_default=True)] = None
+    port: Annotated[int | None, option_of_key("exchange.port", "PORT", "--port", shows_default=True)] = None
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
