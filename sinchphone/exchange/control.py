@@ -34,7 +34,7 @@ _MAX_BODY_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class HostUse:
     """Who uses an exchange: ``calls`` that aren't over, ``callers``, devices that only call, and ``phones``, which wait."""
 
     calls: int
@@ -65,7 +65,7 @@ class Hosting:
 class ControlRoutes:
     """The routes of one exchange."""
 
-    def __init__(self, hosting: Hosting, verifier: Verifier, usage: Callable[[float], Usage]) -> None:
+    def __init__(self, hosting: Hosting, verifier: Verifier, usage: Callable[[float], HostUse]) -> None:
         """``usage``: who uses the exchange at a time [s since the epoch]."""
         self._hosting = hosting
         self._verifier = verifier

@@ -24,7 +24,7 @@ from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
-from sinchphone.exchange.control import ControlRoutes, Hosting, Usage
+from sinchphone.exchange.control import ControlRoutes, Hosting, HostUse
 from sinchphone.exchange.destinations.attendants import Attendants
 from sinchphone.exchange.destinations.configuration_api import ConfigurationRoutes
 from sinchphone.exchange.destinations.gateway import Gateway, GatewayFactory, GatewayOnDemand, GatewayParts
@@ -288,10 +288,10 @@ class Exchange:
             identity["proof"] = exchange_proof(application.secret, challenge, address_of(request.transport))
         return web.json_response(identity)
 
-    def _in_use(self, now: float) -> Usage:
+    def _in_use(self, now: float) -> HostUse:
         devices = self.directory.listening(now)
         phones = sum(device.takes_calls for device in devices)
-        return Usage(self._calls.going_on(now), len(devices) - phones, phones)
+        return HostUse(self._calls.going_on(now), len(devices) - phones, phones)
 
 
 async def _until_somebody_listens(host: str, port: int) -> None:

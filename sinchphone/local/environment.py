@@ -31,7 +31,7 @@ from sinchphone.local.background.launch import Launch, LaunchError
 from sinchphone.local.background.settings import HostSettings, Started
 from sinchphone.local.configured_gateway import ConfiguredGateway
 from sinchphone.local.host_control import HostControl, InUseError
-from sinchphone.local.probe import Found, HostAnswer, Probe, release_of
+from sinchphone.local.probe import ExchangeProbe, Found, HostAnswer, release_of
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.tasks import start_task
@@ -166,7 +166,7 @@ class Local(LocalApplication):
         if self._launch is not None and await self._host():
             return
         found, deadline = Found.NOBODY, time.monotonic() + FIND_SECONDS
-        probe = Probe(self.credentials, self._options.host, self._options.port)
+        probe = ExchangeProbe(self.credentials, self._options.host, self._options.port)
         while (left := deadline - time.monotonic()) > 0:
             answer = await probe.ask(left)
             found = answer.found
@@ -187,7 +187,7 @@ class Local(LocalApplication):
         wanted = self._background.fingerprint(decode_secret(self.credentials.secret))
         return answer.version < ours or (answer.version == ours and answer.settings != wanted)
 
-    async def _is_leaving(self, probe: Probe, answer: HostAnswer) -> bool:
+    async def _is_leaving(self, probe: ExchangeProbe, answer: HostAnswer) -> bool:
         """Tell the process to end where nobody calls; whether it does."""
         try:
             await HostControl(probe).stop(answer, unused=True, replaced=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sinchphone.exchange.listening import PortTakenError, listen
 from sinchphone.exchange.options import HostKind
 from sinchphone.local.host_control import HostControl
-from sinchphone.local.probe import Found, Probe
+from sinchphone.local.probe import ExchangeProbe, Found
 
 if TYPE_CHECKING:
     import socket
@@ -16,7 +16,7 @@ _SECONDS: Final = 12.0  # for somebody who holds the port to answer, or to leave
 _PAUSE_SECONDS: Final = 0.02
 
 
-async def claim(probe: Probe) -> "list[socket.socket]":
+async def claim(probe: ExchangeProbe) -> "list[socket.socket]":
     """Sockets that listen where ``probe`` looks. An exchange of ours in the background, or beside a program, is told to leave; where
     somebody calls there it doesn't: InUseError. Raises PortTakenError for anybody else who listens there, NetworkError, PlatformError."""
     deadline = time.monotonic() + _SECONDS

@@ -9,7 +9,7 @@ import aiohttp
 
 from sinchphone.errors import NetworkError, PlatformError, RemoteProtocolError
 from sinchphone.exchange.options import HOST_PATH, STOP_PATH, HostKind
-from sinchphone.local.probe import HostAnswer, Probe
+from sinchphone.local.probe import ExchangeProbe, HostAnswer
 from sinchphone.protocol.auth import decode_secret, sign_request
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, TIMESTAMP_HEADER, write_time
@@ -51,7 +51,7 @@ class InUseError(NetworkError):
 class HostControl:
     """Speaks with the exchange that ``probe`` found."""
 
-    probe: Probe
+    probe: ExchangeProbe
 
     async def report(self) -> HostReport:
         """How it is. Raises NetworkError and PlatformError."""

@@ -44,7 +44,7 @@ class HostAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ExchangeProbe:
     """Asks at one place."""
 
     credentials: ApplicationCredentials

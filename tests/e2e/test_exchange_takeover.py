@@ -23,7 +23,7 @@ from sinchphone.local.background.settings import HostSettings, Started
 from sinchphone.local.environment import KeptHost
 from sinchphone.local.handover import claim
 from sinchphone.local.host_control import HostControl, InUseError
-from sinchphone.local.probe import Probe
+from sinchphone.local.probe import ExchangeProbe
 from tests.suite.machine import Machine, eventually, is_host, machine
 from tests.suite.ports import free_ports
 
@@ -117,7 +117,7 @@ def test_a_command_uses_the_exchange_of_a_terminal_whatever_its_settings_and_doe
 async def test_a_program_that_hosts_leaves_the_place_to_an_exchange_and_finds_it_there(tmp_path: Path) -> None:
     port = free_ports(1)
     async with Local(tmp_path, port=port) as program:
-        probe = Probe(local_credentials(tmp_path), "127.0.0.1", port)
+        probe = ExchangeProbe(local_credentials(tmp_path), "127.0.0.1", port)
         options = ExchangeOptions(port=port, applications={probe.credentials.key: probe.credentials.secret})
         async with Exchange(options, hosting=Hosting(kind=HostKind.FOREGROUND), listening=await claim(probe)):
             assert not program.hosting
@@ -180,7 +180,7 @@ async def test_who_is_about_to_call_is_waited_for(tmp_path: Path) -> None:
     port = free_ports(1)
     async with Local(tmp_path, port=port) as program:
         credentials = local_credentials(tmp_path)
-        other, probe = Probe(credentials, "127.0.0.1", port), Probe(credentials, "127.0.0.1", port)
+        other, probe = ExchangeProbe(credentials, "127.0.0.1", port), ExchangeProbe(credentials, "127.0.0.1", port)
         await other.ask(10.0)
         claiming = asyncio.create_task(claim(probe))
         await asyncio.sleep(0.5)
@@ -194,7 +194,7 @@ async def test_who_is_about_to_call_is_waited_for(tmp_path: Path) -> None:
 async def test_attack_a_stop_without_the_applications_secret_stops_nothing(tmp_path: Path) -> None:
     port = free_ports(1)
     async with Local(tmp_path / "mine", port=port) as mine:
-        stranger = Probe(local_credentials(tmp_path / "yours"), "127.0.0.1", port)
+        stranger = ExchangeProbe(local_credentials(tmp_path / "yours"), "127.0.0.1", port)
         with pytest.raises(PortTakenError):
             await claim(stranger)
         assert mine.hosting
@@ -203,7 +203,7 @@ async def test_attack_a_stop_without_the_applications_secret_stops_nothing(tmp_p
 async def test_a_stop_that_was_meant_for_another_process_stops_nothing(tmp_path: Path) -> None:
     port = free_ports(1)
     async with Local(tmp_path, port=port) as program:
-        probe = Probe(local_credentials(tmp_path), "127.0.0.1", port)
+        probe = ExchangeProbe(local_credentials(tmp_path), "127.0.0.1", port)
         answer = await probe.ask(10.0)
         with pytest.raises(InUseError, match="another exchange"):
             await HostControl(probe).stop(replace(answer, host_id="0" * 32), unused=True, replaced=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sinchphone.exchange.server import Exchange
     from sinchphone.exchange.tls import Issued
-    from sinchphone.local.probe import Probe
+    from sinchphone.local.probe import ExchangeProbe
 
 _WAIT_SECONDS: Final = 0.5  # between two looks whether calls are over
 
@@ -58,7 +58,7 @@ async def _host(session: Session) -> ExitCode:
     from sinchphone.exchange.server import Exchange
     from sinchphone.exchange.store import FILE_NAME
     from sinchphone.local import ConfiguredGateway
-    from sinchphone.local.probe import Probe
+    from sinchphone.local.probe import ExchangeProbe
     from sinchphone.media.thread import MediaThread
     from sinchphone.options import narrowed
 
@@ -72,7 +72,7 @@ async def _host(session: Session) -> ExitCode:
         certificate=issued.certificate if issued and chosen.tls else None,
     )
     gateway = ConfiguredGateway(await read_beside(partial(read_gateway, session.options)), issued.certificate if issued else None)
-    listening = await _claim(session, Probe(credentials, chosen.host, chosen.port))
+    listening = await _claim(session, ExchangeProbe(credentials, chosen.host, chosen.port))
     hosting = Hosting(kind=HostKind.FOREGROUND)
     async with MediaThread() as media, Exchange(options, media=media, gateway=gateway, hosting=hosting, listening=listening) as hosted:
         media.warm_up()
@@ -93,7 +93,7 @@ async def _host(session: Session) -> ExitCode:
     return ExitCode.TERMINATED if order is Order.TERMINATE else ExitCode.OK
 
 
-async def _claim(session: Session, probe: "Probe") -> "list[socket.socket]":
+async def _claim(session: Session, probe: "ExchangeProbe") -> "list[socket.socket]":
     """The exchange's place, when nobody calls there any more at one that runs in the background."""
     from sinchphone.local.handover import claim
     from sinchphone.local.host_control import InUseError

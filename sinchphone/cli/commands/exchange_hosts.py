@@ -14,7 +14,7 @@ from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 
 if TYPE_CHECKING:
-    from sinchphone.local.probe import HostAnswer, Probe
+    from sinchphone.local.probe import ExchangeProbe, HostAnswer
 
 _ASK_SECONDS: Final = 3.0
 _STOP_SECONDS: Final = 10.0  # for its port to be free
@@ -45,13 +45,13 @@ def _open(flags: HostFlags) -> Session:
     return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
 
 
-async def _find(session: Session) -> "tuple[Probe, HostAnswer | None]":
+async def _find(session: Session) -> "tuple[ExchangeProbe, HostAnswer | None]":
     """Where the exchange should be, and who answers there; nobody where nobody listens. Raises NetworkError for anybody else."""
     from sinchphone.exchange.directory.credentials import local_credentials
-    from sinchphone.local.probe import Found, Probe
+    from sinchphone.local.probe import ExchangeProbe, Found
 
     where = session.options.exchange
-    probe = Probe(local_credentials(session.options.state_path), where.host, where.port)
+    probe = ExchangeProbe(local_credentials(session.options.state_path), where.host, where.port)
     answer = await probe.ask(_ASK_SECONDS)
     match answer.found:
         case Found.OURS:
@@ -110,7 +110,7 @@ async def _stop(session: Session, *, force: bool) -> ExitCode:
     return ExitCode.OK
 
 
-async def _until_gone(probe: "Probe", answer: "HostAnswer") -> None:
+async def _until_gone(probe: "ExchangeProbe", answer: "HostAnswer") -> None:
     """Return when the process that gave ``answer`` has left its port."""
     from sinchphone.local.probe import Found
 
