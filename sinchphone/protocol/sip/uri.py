@@ -19,6 +19,7 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}")
 _HOSTNAME: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f<>\"]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _USER_SAFE: Final = "-_.!~*'()&=+$,;?/"  # unreserved and user-unreserved
 _PARAMETER_SAFE: Final = "-_.!~*'()[]/:&+$"  # unreserved and param-unreserved
@@ -205,15 +206,14 @@ def split_outside(text: str, separator: str) -> list[str]:
 
 def quoted(text: str) -> str:
     """A quoted-string."""
-    cleaned = re.sub(r"[\x00-\x1f\x7f]", " ", text)
-    return '"' + cleaned.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + _CONTROL.sub(" ", text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def unquoted(text: str) -> str:
-    """The text of a token or a quoted-string."""
+    """The text of a token or a quoted-string, with spaces for control characters: nobody may write those."""
     if len(text) >= 2 and text.startswith('"') and text.endswith('"'):
-        return clean(re.sub(r"\\(.)", r"\1", text[1:-1]))
-    return clean(text)
+        text = re.sub(r"\\(.)", r"\1", text[1:-1], flags=re.DOTALL)
+    return _CONTROL.sub(" ", clean(text))
 
 
 def clean(text: str) -> str:
@@ -278,7 +278,7 @@ def _display_name(text: str) -> tuple[str, str]:
             raise RemoteProtocolError("a quoted name in a SIP address has no end")
         return unquoted(f'"{match[1]}"'), text[match.end() :]
     bracket = text.find("<")
-    return (clean(" ".join(text[:bracket].split())), text[bracket:]) if bracket > 0 else ("", text)
+    return (clean(" ".join(_CONTROL.sub(" ", text[:bracket]).split())), text[bracket:]) if bracket > 0 else ("", text)
 
 
 def _tail(parameters: Parameters) -> str:

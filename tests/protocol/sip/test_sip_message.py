@@ -454,3 +454,10 @@ def test_any_text_is_a_uri_an_address_a_via_or_refused(text: str) -> None:
 def test_any_user_and_name_survive_being_written(user: str, name: str) -> None:
     address = SipAddress(SipUri("sip", user, "example.com"), name.strip())
     assert parse_address(str(address)) == address
+
+
+@pytest.mark.parametrize("written", ['"A\x1fB" <sip:a@b>', '"A\\\x00B" <sip:a@b>', "A\x1fB <sip:a@b>", 'A\x07B <sip:a@b>;x="\x7f"'])
+def test_control_characters_in_a_name_are_read_as_spaces_so_that_they_are_written_alike(written: str) -> None:
+    """Attack: a name that does things to a terminal, or that is another one when it's passed on."""
+    read = parse_address(written)
+    assert (read.name, parse_address(str(read))) == ("A B", read)
