@@ -29,6 +29,7 @@ from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.tokens import fetch_token
 from sinchphone.signaling.transport import connector, request
+from sinchphone.tasks import start_task
 from sinchphone.tls import client_context, why_tls_failed
 
 LIMIT_S: Final = 20.0
@@ -232,7 +233,7 @@ async def test_why_the_trunk_does_not_register_us_is_in_the_log(authority: Autho
         registration = agent.registration(
             parse_uri(f"sip:127.0.0.1:{port}"), Credentials("us", "x"), transport="tls", registered=nobody_grants
         )
-        task = asyncio.create_task(registration.run())
+        task = start_task(registration.run(), name="run")
         async with asyncio.timeout(LIMIT_S):
             while not caplog.text:
                 await asyncio.sleep(0.02)

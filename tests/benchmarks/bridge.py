@@ -36,6 +36,7 @@ from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortOptions, RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Description
+from sinchphone.tasks import start_task
 
 PATIENCE_S = 30.0
 SETTLE_S = 1.5
@@ -83,7 +84,7 @@ class Phone(asyncio.DatagramProtocol):
 
     async def accept(self, answer: str) -> None:
         port = next(int(line.split()[1]) for line in answer.splitlines() if line.startswith("m=audio"))
-        self._talking = asyncio.create_task(self._talk(("127.0.0.1", port)))
+        self._talking = start_task(self._talk(("127.0.0.1", port)), name="talk")
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         now = time.monotonic()

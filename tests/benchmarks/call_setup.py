@@ -34,6 +34,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.media.webrtc.ice import IceConnection
 from sinchphone.protocol.call.states import State
+from sinchphone.tasks import start_task
 
 PATIENCE_S = 30.0
 RING_S = 0.2  # until somebody answers who doesn't answer at once
@@ -233,7 +234,7 @@ async def calls_in_one_process(times: int, ring_s: float) -> dict[str, float]:
     watch, told = Stopwatch(), asyncio.Queue[Marks]()
     with tempfile.TemporaryDirectory() as folder:
         async with MediaThread() as media, Local(Path(folder), port=0, media=media) as local, watch.on_ice():
-            answering = asyncio.create_task(answer_calls(local, media, watch, ring_s, told.put_nowait))
+            answering = start_task(answer_calls(local, media, watch, ring_s, told.put_nowait), name="answer calls")
             await told.get()
             async with asyncio.timeout(PATIENCE_S * (times + 1)), phone("alice", local, media, watch) as alice:
                 found = [await call_bob(alice, watch, told.get) for _ in range(times + 1)]

@@ -19,6 +19,7 @@ from sinchphone.engine.events import IncomingCall
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.vocabulary import State  # type: ignore[attr-defined]
+from sinchphone.tasks import start_task
 
 PATIENCE_S = 30.0
 ECHO, USER = "echo", "bob"
@@ -69,7 +70,7 @@ async def measure(times: int) -> Rings:
             SinchClient("alice", local, media=media) as alice,
             asyncio.timeout(PATIENCE_S * (times + 1)),
         ):
-            answering = asyncio.create_task(_be_there(bob))
+            answering = start_task(_be_there(bob), name="be there")
             for _ in range(times + 1):
                 for name, took in found.items():
                     took.append(await _until_it_rings(alice, name))

@@ -26,6 +26,7 @@ from libwebrtc import LibWebRtc, a_libwebrtc
 from sinchphone.media.port import CandidateFound, Connected, IceServer, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.tasks import start_task
 from tests.suite.guests import NotThereError
 
 PATIENCE_S = 30.0
@@ -40,7 +41,7 @@ class Clocked:
         self.connected = asyncio.Event()
         self.at = 0.0
         self._tell = tell
-        self.reading = asyncio.create_task(self._read())
+        self.reading = start_task(self._read(), name="read")
 
     async def _read(self) -> None:
         async for event in self.port.events():

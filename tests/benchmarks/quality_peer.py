@@ -33,6 +33,7 @@ from sinchphone.media.clock import FrameClock
 from sinchphone.media.port import CandidateFound, Connected, PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.tasks import start_task
 
 BLOCK = 480
 
@@ -112,12 +113,12 @@ class OurEnd:
     async def answer(self, sdp: str) -> str:
         answer = await self._port.answer(Description("offer", sdp))
         candidates = await self._candidates()
-        self._live = asyncio.ensure_future(self._run())
+        self._live = start_task(self._run(), name="run")
         return self._with_candidates(answer.sdp, candidates)
 
     async def accept(self, sdp: str) -> None:
         await self._port.accept(Description("answer", sdp))
-        self._live = asyncio.ensure_future(self._run())
+        self._live = start_task(self._run(), name="run")
 
     async def end(self) -> tuple[Samples, dict[str, Any]]:
         heard = self._player.stop()
@@ -175,7 +176,7 @@ class StockEnd:
         self._player = Player(self._pull)
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._connection.addTrack(Track())
-        self._connection.on("track", lambda track: asyncio.ensure_future(self._listen(track)))
+        self._connection.on("track", lambda track: start_task(self._listen(track), name="listen"))
         self._connection.on("connectionstatechange", lambda: connected.set() if self._connection.connectionState == "connected" else None)
 
     async def offer(self) -> str:

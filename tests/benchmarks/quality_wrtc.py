@@ -16,6 +16,8 @@ from typing import Any
 
 import webrtc
 
+from sinchphone.tasks import start_task
+
 RATE = 48_000
 FRAME = 960  # handed over at once, as everybody else does
 BLOCK = 480
@@ -74,7 +76,7 @@ class End:
         return self._heard
 
     def _start(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+        task = start_task(work, name="work")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

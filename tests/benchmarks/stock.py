@@ -14,6 +14,7 @@ from av import AudioFrame
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE
 from sinchphone.audio.tones.signals import Sine
+from sinchphone.tasks import start_task
 
 LOUD = 500  # of 32 768: a sample that is no silence
 
@@ -86,7 +87,7 @@ class Peer:
             self.connected.set()
 
     def _take(self, track: MediaStreamTrack) -> None:
-        self._listening = asyncio.ensure_future(self._listen(track))
+        self._listening = start_task(self._listen(track), name="listen")
 
     async def _listen(self, track: MediaStreamTrack) -> None:
         while True:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -37,6 +37,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
 from sinchphone.signaling.dialect import Domain
+from sinchphone.tasks import start_task
 
 SCHEMA = Draft202012Validator(json.loads(schema_text()))
 
@@ -158,7 +159,7 @@ class FakeCall:
         return self.packets
 
 
-Script = Callable[[FakeCall], Awaitable[None]]
+Script = Callable[[FakeCall], Coroutine[Any, Any, None]]
 
 
 @dataclass
@@ -228,7 +229,7 @@ def client_class(platform: Platform) -> type[Any]:  # noqa: C901  # a class is i
                 call.enter(State.RINGING)
                 self._events.put_nowait(IncomingCall(call=call))  # type: ignore[arg-type]
             if script is not None:
-                self._tasks.append(asyncio.ensure_future(script(call)))
+                self._tasks.append(start_task(script(call), name="script"))
             return call
 
         async def events(self) -> AsyncIterator[ClientEvent]:
@@ -252,7 +253,7 @@ def client_class(platform: Platform) -> type[Any]:  # noqa: C901  # a class is i
                 sent.fail(name, error)
                 self._events.put_nowait(MessageFailed(message_id="m-1", recipient=name, error=error))
             self._events.put_nowait(MessageSent(message=message))
-            self._tasks.append(asyncio.ensure_future(self._acknowledge(sent)))
+            self._tasks.append(start_task(self._acknowledge(sent), name="acknowledge"))
             return sent
 
         async def _acknowledge(self, sent: SentMessage) -> None:

@@ -32,6 +32,7 @@ from sinchphone.protocol.auth import sign_registration_token
 from sinchphone.protocol.fragments import split
 from sinchphone.protocol.jsep import Description, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt
+from sinchphone.tasks import start_task
 
 
 def write_user_file(text: str) -> None:
@@ -93,7 +94,10 @@ class Process:
         self.process = process
         self.said = {"out": "", "err": ""}
         self._more = asyncio.Event()
-        self._readers = [asyncio.create_task(self._read("out", process.stdout)), asyncio.create_task(self._read("err", process.stderr))]
+        self._readers = [
+            start_task(self._read("out", process.stdout), name="out"),
+            start_task(self._read("err", process.stderr), name="err"),
+        ]
         self.running.append(self)
 
     @classmethod

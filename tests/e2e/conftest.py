@@ -31,6 +31,7 @@ from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
+from sinchphone.tasks import start_task
 
 LIMIT_S = 20.0
 
@@ -153,7 +154,7 @@ class SipPhone:
     def _follow(self, call: SipCall, port: RtpPassingPort) -> PhoneCall:
         found = PhoneCall(call, port)
         for work in (self._read(found), self._read_port(found)):
-            task = asyncio.create_task(work)
+            task = start_task(work, name="work")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return found
@@ -223,7 +224,7 @@ class SipExchange:
         registration = phone.agent.registration(
             parse_uri(f"sip:{user}@{self.at}"), Credentials(user, user), registered=lambda hop: registered.set()
         )
-        task = asyncio.create_task(registration.run())
+        task = start_task(registration.run(), name="run")
         self.lines.stack.callback(task.cancel)
         async with asyncio.timeout(LIMIT_S):
             await registered.wait()

@@ -25,6 +25,7 @@ from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret, verify_request
 from sinchphone.protocol.call.states import Cause, State
+from sinchphone.tasks import start_task
 
 LIMIT_S = 20.0
 BOB = {"type": "username", "endpoint": "bob"}
@@ -220,7 +221,7 @@ async def test_what_the_backend_says_is_heard_before_the_call_goes_on(town: Any,
         async for event in call.events():
             heard.extend([event.digit] if isinstance(event, DigitHeard) else [])
 
-    listening = asyncio.create_task(listen())
+    listening = start_task(listen(), name="listen")
     await steps.reach(call, State.ESTABLISHED)
     incoming = await steps.next_call(bob)
     assert heard == ["4", "2"]

@@ -11,6 +11,7 @@ from sinchphone.engine.events import ClientFailed, Reconnected, Reconnecting
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
+from sinchphone.tasks import start_task
 
 #: another process that answers one call, then is killed
 LISTENER = """
@@ -118,7 +119,7 @@ async def test_hosts_that_leave_one_after_the_other_are_all_replaced(tmp_path: A
 async def test_a_start_that_is_cancelled_leaves_nothing_behind(tmp_path: Any, media: MediaThread, free_port: int) -> None:
     before = asyncio.all_tasks()
     local = Local(tmp_path, port=free_port, media=media)
-    starting = asyncio.ensure_future(SinchClient("alice", local, media=media).__aenter__())
+    starting = start_task(SinchClient("alice", local, media=media).__aenter__(), name="aenter")
     async with asyncio.timeout(10):
         while not local.hosting:
             await asyncio.sleep(0)

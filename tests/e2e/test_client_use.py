@@ -12,6 +12,7 @@ from sinchphone.engine.history import History
 from sinchphone.engine.past import PastCall, look_back
 from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.call.states import Cause, State
+from sinchphone.tasks import start_task
 
 
 async def test_two_readers_both_see_every_event(lines: Any, steps: Any) -> None:
@@ -28,7 +29,7 @@ async def test_two_readers_both_see_every_event(lines: Any, steps: Any) -> None:
 
 async def test_two_readers_of_a_call_both_see_every_event_and_its_end(lines: Any, steps: Any) -> None:
     outgoing, incoming = await steps.talking(lines)
-    readers = [asyncio.create_task(all_of(incoming.events())) for _ in range(2)]
+    readers = [start_task(all_of(incoming.events()), name="all of") for _ in range(2)]
     await asyncio.sleep(1.5)  # statistics come once a second
     await outgoing.hang_up()
     async with asyncio.timeout(20):
@@ -65,7 +66,7 @@ async def test_entering_a_client_after_its_end_is_an_error_and_using_it_too(line
 
 async def test_readers_end_when_the_client_is_left(lines: Any) -> None:
     async with SinchClient("alice", lines.local, media=lines.media) as client:
-        reader = asyncio.create_task(all_of(client.events()))
+        reader = start_task(all_of(client.events()), name="all of")
         await asyncio.sleep(0)
     async with asyncio.timeout(20):
         assert len(await reader) == 1

@@ -15,6 +15,7 @@ from sinchphone.engine.calls.call import Call, DigitHeard, DigitsSent
 from sinchphone.engine.client import SinchClient
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.protocol.call.states import Cause, State
+from sinchphone.tasks import start_task
 from tests.instruments import tone_dbfs
 
 TONES = (400.0, 700.0, 1000.0, 1300.0, 1700.0)
@@ -220,7 +221,7 @@ async def test_the_rest_api_mutes_holds_and_removes(come: Any, steps: Any, rest:
 
 async def test_digits_pass_between_two_phones(lines: Any, steps: Any) -> None:
     outgoing, incoming = await steps.talking(lines)
-    sending = asyncio.create_task(outgoing.dtmf("1w2#"))
+    sending = start_task(outgoing.dtmf("1w2#"), name="dtmf")
     heard = []
     async with asyncio.timeout(PATIENCE_S):
         async for event in incoming.events():

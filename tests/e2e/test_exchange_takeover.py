@@ -24,6 +24,7 @@ from sinchphone.local.environment import KeptHost
 from sinchphone.local.handover import claim
 from sinchphone.local.host_control import HostControl, InUseError
 from sinchphone.local.probe import ExchangeProbe
+from sinchphone.tasks import start_task
 from tests.suite.machine import Machine, eventually, is_host, machine
 from tests.suite.ports import free_ports
 
@@ -145,7 +146,7 @@ async def test_one_of_an_older_version_is_replaced(here: Machine, monkeypatch: p
         await told.wait()
         await exchange.close(replaced=True)
 
-    ending = asyncio.create_task(end())
+    ending = start_task(end(), name="end")
     async with Local(
         here.state, port=here.port, background=HostSettings(folder=here.state, exchange=ExchangeOptions(port=here.port))
     ) as local:
@@ -182,7 +183,7 @@ async def test_who_is_about_to_call_is_waited_for(tmp_path: Path) -> None:
         credentials = local_credentials(tmp_path)
         other, probe = ExchangeProbe(credentials, "127.0.0.1", port), ExchangeProbe(credentials, "127.0.0.1", port)
         await other.ask(10.0)
-        claiming = asyncio.create_task(claim(probe))
+        claiming = start_task(claim(probe), name="claim")
         await asyncio.sleep(0.5)
         assert program.hosting
         assert not claiming.done()

@@ -10,6 +10,7 @@ from sinchphone.engine.calls.call import Call, CallEvent, CallWarning
 from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered, StatsTaken
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description
+from sinchphone.tasks import start_task
 
 MISSING = "MissingMediaStream"
 PATIENCE_S = 15.0
@@ -20,7 +21,7 @@ class Told:
 
     def __init__(self, call: Call) -> None:
         self.events: list[CallEvent] = []
-        self._task = asyncio.create_task(self._read(call))
+        self._task = start_task(self._read(call), name="read")
 
     async def _read(self, call: Call) -> None:
         async for event in call.events():

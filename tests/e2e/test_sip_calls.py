@@ -22,6 +22,7 @@ from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_uri
 from sinchphone.signaling.dialect import Domain
+from sinchphone.tasks import start_task
 
 LIMIT_S = 20.0
 
@@ -50,7 +51,7 @@ class Street:
         registration = phone.agent.registration(
             parse_uri(f"sip:{user}@{self.at}"), Credentials(user, password), registered=lambda hop: registered.set()
         )
-        task = asyncio.create_task(registration.run())
+        task = start_task(registration.run(), name="run")
         self.stack.callback(task.cancel)
         async with asyncio.timeout(LIMIT_S):
             await registered.wait()
@@ -252,7 +253,7 @@ async def test_digits_cross_in_both_directions(street: Street, steps: Any) -> No
         async for event in call.events():
             heard.extend([event.digit] if isinstance(event, DigitHeard) else [])
 
-    listening = asyncio.create_task(listen())
+    listening = start_task(listen(), name="listen")
     await call.dtmf("12#")
     await incoming.heard("12#")
     await incoming.port.dtmf("5")

@@ -24,6 +24,7 @@ from sinchphone.signaling.dialect import (
     Transport,
     TransportParticipant,
 )
+from sinchphone.tasks import start_task
 
 TAKES_MESSAGES = (RemoteInstance("i", ("im",)),)
 
@@ -129,7 +130,7 @@ async def world() -> AsyncIterator[Any]:
     def phone(user: str, device: str = "1", history: History | None = None) -> Phone:
         opened = Phone(made, user, device, history)
         made.messengers.append(opened)
-        tasks.append(asyncio.create_task(opened.messenger.run()))
+        tasks.append(start_task(opened.messenger.run(), name="run"))
         return opened
 
     made.phone = phone  # type: ignore[attr-defined]

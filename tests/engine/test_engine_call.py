@@ -19,6 +19,7 @@ from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.jsep import Candidate, Description, encode_candidate, encode_description
 from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_client, encode_failure
 from sinchphone.signaling.dialect import Domain
+from sinchphone.tasks import start_task
 
 ME, BOB, BOB2 = Client("ada", "ada-1", "sig-ada"), Client("bob", "bob-1", "sig-bob"), Client("bob", "bob-2", "sig-bob-2")
 ANSWER = encode_description(Description("answer", "v=0 answer"))
@@ -154,7 +155,7 @@ class Harness:
             sound=self.sound,
             place=None if invite else self.place,
         )
-        self.task = asyncio.ensure_future(self.call.run())
+        self.task = start_task(self.call.run(), name="run")
 
     def port(self, options: PortOptions) -> FakePort:
         return self.port_one
@@ -432,7 +433,7 @@ async def test_an_outgoing_call_cant_be_answered_from_here() -> None:
 
 async def test_states_can_be_read_from_the_first_on_by_several_readers_and_later() -> None:
     harness = Harness()
-    readers = [asyncio.ensure_future(collect(harness.call)) for _ in range(3)]
+    readers = [start_task(collect(harness.call), name="collect") for _ in range(3)]
     await harness.talk()
     await harness.call.hang_up()
     await harness.end()
@@ -491,7 +492,7 @@ async def test_digits_of_the_peer_are_told_and_those_of_another_device_are_not()
     harness.hear(Method.JOIN, BOB2)
     await harness.reach(State.ANSWERED)
     winner, loser = harness.port_one.made[0], harness.port_one
-    reading = asyncio.ensure_future(events(harness.call))
+    reading = start_task(events(harness.call), name="events")
     loser.queue.put_nowait(media.PortDigitHeard(digit="9", duration_ms=100))
     winner.queue.put_nowait(media.PortDigitHeard(digit="5", duration_ms=120))
     winner.queue.put_nowait(Connected(pair="host", codec="opus"))
@@ -543,7 +544,7 @@ async def test_who_hangs_up_can_say_why() -> None:
 async def test_an_attended_call_rings_once_its_answer_is_told() -> None:
     harness = Harness(INVITE)
     harness.port_one.may_answer.clear()
-    ringing = asyncio.create_task(harness.call.ring())
+    ringing = start_task(harness.call.ring(), name="ring")
     await asyncio.sleep(0.01)
     assert not ringing.done()
     assert harness.channel.sent == []

@@ -19,6 +19,7 @@ from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description, encode_description
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method
 from sinchphone.signaling.dialect import Domain
+from sinchphone.tasks import start_task
 
 ME, BOB = Client("ada", "ada-1", "sig-ada"), Client("bob", "bob-1", "sig-bob")
 PATIENCE_S = 10.0
@@ -104,7 +105,7 @@ class Harness:
         )
         self.warnings: list[CallWarning] = []
         self.quality: list[Any] = []
-        self.tasks = [asyncio.ensure_future(self.call.run()), asyncio.ensure_future(self.read())]
+        self.tasks = [start_task(self.call.run(), name="run"), start_task(self.read(), name="read")]
 
     def port(self, options: PortOptions) -> Port:
         return self.media

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sinchphone.engine.event_log import EventLog
+from sinchphone.tasks import start_task
 
 
 async def take(reader: AsyncIterator[int], count: int) -> list[int]:
@@ -16,7 +17,7 @@ async def take(reader: AsyncIterator[int], count: int) -> list[int]:
 async def test_two_readers_each_get_every_event_in_order() -> None:
     log = EventLog[int](100)
     first, second = log.read(), log.read()
-    both = [asyncio.create_task(take(reader, 5)) for reader in (first, second)]
+    both = [start_task(take(reader, 5), name="take") for reader in (first, second)]
     for event in range(5):
         log.put(event)
         await asyncio.sleep(0)
@@ -61,7 +62,7 @@ async def test_who_leaves_too_much_unread_loses_the_oldest_and_the_others_nothin
 async def test_readers_end_with_the_log_when_they_have_read_what_there_is() -> None:
     log = EventLog[int](10)
     waiting, late = log.read(), log.read()
-    task = asyncio.create_task(take(waiting, 1))
+    task = start_task(take(waiting, 1), name="take")
     await asyncio.sleep(0)
     log.put(1)
     assert await task == [1]
@@ -74,7 +75,7 @@ async def test_readers_end_with_the_log_when_they_have_read_what_there_is() -> N
 
 async def test_a_reader_that_is_cancelled_takes_nothing_from_the_others() -> None:
     log = EventLog[int](10)
-    given_up, other = asyncio.create_task(take(log.read(), 1)), log.read()
+    given_up, other = start_task(take(log.read(), 1), name="take"), log.read()
     await asyncio.sleep(0)
     given_up.cancel()
     log.put(1)

@@ -7,6 +7,7 @@ import pytest
 from sinchphone.engine import environment
 from sinchphone.engine.environment import Cloud
 from sinchphone.errors import AuthenticationError, NetworkError
+from sinchphone.tasks import start_task
 
 
 async def test_what_a_token_source_raises_is_the_cause_of_an_authentication_error() -> None:
@@ -53,7 +54,7 @@ async def test_cancelling_is_no_error_of_the_source() -> None:
         await asyncio.Event().wait()
         return user
 
-    asking = asyncio.create_task(Cloud("key", token_source=source).token("ada"))
+    asking = start_task(Cloud("key", token_source=source).token("ada"), name="token")
     await asyncio.sleep(0)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

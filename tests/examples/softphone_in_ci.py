@@ -22,13 +22,15 @@ PATIENCE_S = 30.0
 
 async def with_bot(folder: Path, conversation: Callable[[SinchClient], Awaitable[None]]) -> None:
     """An exchange on a free port, the bot that is tested, and a phone."""
-    async with asyncio.timeout(PATIENCE_S), Local(folder, port=0) as local, SinchClient("ada", local) as ada:
-        bot = asyncio.create_task(answering_bot.serve(local), name="bot")
-        try:
-            await conversation(ada)
-        finally:
-            bot.cancel()
-            await asyncio.gather(bot, return_exceptions=True)
+    async with (
+        asyncio.timeout(PATIENCE_S),
+        Local(folder, port=0) as local,
+        SinchClient("ada", local) as ada,
+        asyncio.TaskGroup() as tasks,
+    ):
+        bot = tasks.create_task(answering_bot.serve(local), name="bot")
+        await conversation(ada)
+        bot.cancel()
 
 
 async def call_bot(ada: SinchClient, sound: SoundOptions | None = None) -> Call:

@@ -14,6 +14,7 @@ import pytest
 from sinchphone.exchange import request_bodies as bodies
 from sinchphone.exchange.connections import Connections
 from sinchphone.exchange.limits import Shares
+from sinchphone.tasks import start_task
 
 FLOOD = 150
 SERVED_SECONDS = 10.0
@@ -61,7 +62,7 @@ async def test_attack_silent_connections_do_not_end_anybodys_long_poll(start_exc
     exchange = await start_exchange(connections=100)
     bob = await phone("bob", url=exchange.url).registered()
     token = (await bob.subscribe("broadcast"))["t"]["t"]
-    poll = asyncio.create_task(bob.subscribe("broadcast", token))
+    poll = start_task(bob.subscribe("broadcast", token), name="subscribe")
     network = exchange.directory.application("acme").broadcast.subscribe_key
     async with asyncio.timeout(SERVED_SECONDS):
         while not exchange.broker.listeners(network, bob.profile["broadcastChannel"]):
@@ -96,12 +97,12 @@ async def test_attack_all_long_polls_by_one_user(start_exchange: Any, phone: Any
             async with session.get(f"{exchange.url}/v2/subscribe/{key}/{channel}/0", params={"tt": tokens["mallory"]}) as answer:
                 return int(answer.status)
 
-        polls = [asyncio.create_task(poll()) for _ in range(60)]
+        polls = [start_task(poll(), name="poll") for _ in range(60)]
         async with asyncio.timeout(SERVED_SECONDS):
             while sum(task.done() for task in polls) < 50:
                 await asyncio.sleep(0.02)
         assert {task.result() for task in polls if task.done()} == {429}
-        waiting = asyncio.create_task(bob.subscribe("broadcast", tokens["bob"]))
+        waiting = start_task(bob.subscribe("broadcast", tokens["bob"]), name="subscribe")
         await asyncio.sleep(0.2)
         assert not waiting.done()
         for task in (*polls, waiting):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from sinchphone.exchange.pubsub.timetokens import TICKS, TimeTokens
 from sinchphone.exchange.store import Store, StoreError
+from sinchphone.tasks import start_task
 
 HOUR = 3_600.0
 NOW = 1_795_248_000.0
@@ -76,7 +77,7 @@ async def test_a_poll_with_a_token_of_the_future_moves_nobody_elses_messages(leg
     ada, bob, mallory = [await legacy(name).started() for name in ("ada", "bob", "mallory")]
     _, before = await bob.poll()
     future = str(int((time.time() + HOUR) * TICKS))
-    poll = asyncio.create_task(mallory.poll(future))
+    poll = start_task(mallory.poll(future), name="poll")
     await asyncio.sleep(0.1)
     assert int((await bob.poll())[1]) < int(future)
     frame = await ada.write_to("bob")

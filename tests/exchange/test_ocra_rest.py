@@ -20,6 +20,7 @@ from sinchphone.protocol.mxp import Client, Message, Method, Reassembler, decode
 from sinchphone.signaling.dialect import CallRequest
 from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
+from sinchphone.tasks import start_task
 
 MakePhone = Callable[..., Any]
 StartExchange = Callable[..., Any]
@@ -289,7 +290,7 @@ async def test_the_exchanges_own_ends_say_goodbye_when_it_closes(start_exchange:
 
     exchange = await start_exchange(destinations=Plan(wait))
     ada = await phone("ada", url=exchange.url).registered()
-    poll = asyncio.create_task(ada.subscribe("signal", await token_of(ada, "signal")))
+    poll = start_task(ada.subscribe("signal", await token_of(ada, "signal")), name="subscribe")
     await ada.call("echo")
     network = exchange.directory.holder(ada.keys["signalSubscribeKey"]).network
     async with asyncio.timeout(5):

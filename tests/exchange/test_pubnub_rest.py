@@ -14,6 +14,7 @@ from yarl import URL
 
 from sinchphone.exchange.directory.identity import Network
 from sinchphone.exchange.server import Exchange
+from sinchphone.tasks import start_task
 
 
 class Broker:
@@ -56,7 +57,7 @@ async def test_the_first_subscribe_is_answered_at_once_with_the_present_token(br
 
 async def test_a_waiting_subscribe_is_answered_when_a_message_comes(broker: Broker) -> None:
     _, token = await broker.subscribe("a", "0")
-    waiting = asyncio.create_task(broker.get("/v2/subscribe/{sub}/a/0", tt=token, uuid="me"))
+    waiting = start_task(broker.get("/v2/subscribe/{sub}/a/0", tt=token, uuid="me"), name="get")
     while not broker.exchange.broker.listeners(broker.network.subscribe_key, "a"):
         await asyncio.sleep(0.005)
     _, published = await broker.publish("a", {"hello": ["wörld"]})
@@ -165,7 +166,7 @@ async def test_the_time_is_a_number_of_seventeen_digits(broker: Broker) -> None:
 
 async def test_a_client_that_hangs_up_stops_waiting(broker: Broker) -> None:
     _, token = await broker.subscribe("a", "0")
-    waiting = asyncio.create_task(broker.subscribe("a", token))
+    waiting = start_task(broker.subscribe("a", token), name="subscribe")
     key = broker.network.subscribe_key
     async with asyncio.timeout(5):
         while not broker.exchange.broker.listeners(key, "a"):
@@ -177,7 +178,7 @@ async def test_a_client_that_hangs_up_stops_waiting(broker: Broker) -> None:
 
 async def test_waiting_polls_end_at_once_when_the_exchange_closes(broker: Broker) -> None:
     _, token = await broker.subscribe("a", "0")
-    waiting = asyncio.create_task(broker.subscribe("a", token))
+    waiting = start_task(broker.subscribe("a", token), name="subscribe")
     async with asyncio.timeout(5):
         while not broker.exchange.broker.listeners(broker.network.subscribe_key, "a"):
             await asyncio.sleep(0.005)

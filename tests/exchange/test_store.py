@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sinchphone.exchange.store import Store, StoreError
+from sinchphone.tasks import start_task
 
 PUT = "INSERT INTO identities (application, kind, endpoint, user_id) VALUES (?, ?, ?, ?)"
 ALL = "SELECT endpoint FROM identities ORDER BY rowid"
@@ -62,7 +63,7 @@ async def test_what_can_not_be_written_is_told_to_who_waits_for_it(tmp_path: Pat
 async def test_who_gives_up_waiting_harms_nobody(tmp_path: Path) -> None:
     store = await opened(tmp_path / "x.sqlite3")
     store.write(PUT, "acme", "username", "ada", "ada")
-    waiting = asyncio.create_task(store.settle())
+    waiting = start_task(store.settle(), name="settle")
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)

@@ -22,6 +22,7 @@ from sinchphone.gateway.routing.routing import Dialling, Route, Source, ToUser
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.signaling.dialect import Domain
+from sinchphone.tasks import start_task
 
 LIMIT_S = 5.0
 OFFER = "v=0 offer"
@@ -248,7 +249,7 @@ class Call:
         )
         dialling = Dialling(source=Source.PHONE, caller=self.caller.caller, dialled=self.caller.dialled)
         self.conversation = B2buaCall(context, self.caller, dialling, "acme", session)
-        self.task = asyncio.create_task(self.conversation.run())
+        self.task = start_task(self.conversation.run(), name="run")
 
     @property
     def relay(self) -> FakeRelay:

@@ -13,6 +13,7 @@ from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.trunk.allowances import MIN_SECONDS, Allowances, CountedCall
 from sinchphone.gateway.trunk.metering import Meter, Metering
 from sinchphone.schema import read_amounts
+from sinchphone.tasks import start_task
 
 ADA, BOB = Account("acme", "ada"), Account("acme", "bob")
 NUMBER, ABROAD = "+46700000002", "+12125552368"
@@ -249,12 +250,12 @@ async def test_a_meter_says_when_the_minutes_are_used_up() -> None:
     clock = Clock()
     metering = metering_of(clock, daily_minutes=1)
     meter, other = placed(metering), placed(metering)
-    waiting = asyncio.create_task(meter.used_up())
+    waiting = start_task(meter.used_up(), name="used up")
     await asyncio.sleep(0)
     assert not waiting.done()
     clock.now += 60
     assert isinstance(metering.place(ADA, NUMBER), Failure), "what runs counts, whether it is over or not"
-    asked = asyncio.create_task(other.used_up())  # whose answer wakes the first
+    asked = start_task(other.used_up(), name="used up")  # whose answer wakes the first
     async with asyncio.timeout(5):
         assert [(await one).status for one in (waiting, asked)] == [403, 403]
 
@@ -263,7 +264,7 @@ async def test_a_call_that_is_over_uses_nothing_more() -> None:
     clock = Clock()
     metering = metering_of(clock, daily_minutes=1)
     meter = placed(metering)
-    waiting = asyncio.create_task(meter.used_up())
+    waiting = start_task(meter.used_up(), name="used up")
     await asyncio.sleep(0)
     clock.now += 30
     waiting.cancel()

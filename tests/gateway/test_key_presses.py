@@ -13,6 +13,7 @@ from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PortDigitHeard
 from sinchphone.protocol.jsep import Description
+from sinchphone.tasks import start_task
 
 MEDIA, SIGNALING = DigitPath.MEDIA, DigitPath.SIGNALING
 LATER = 100 * TOLERANCE_SECONDS
@@ -75,7 +76,7 @@ async def test_a_menu_hears_a_key_that_comes_in_two_ways_once() -> None:
 
     port = SimpleNamespace(close=None, events=lambda: news, answer=answer)
     caller = SimpleNamespace(offer="v=0", transport=MediaTransport.RTP)
-    lifetime = SimpleNamespace(caller=caller, keep=lambda _: None, spawn=lambda work, _: tasks.append(asyncio.create_task(work)))
+    lifetime = SimpleNamespace(caller=caller, keep=lambda _: None, spawn=lambda work, _: tasks.append(start_task(work, name="work")))
     end = LocalEnd(cast(Any, lifetime), cast(Any, port), cast(Any, None))
     await end.open()
     for told in ("5", "5", "6"):

@@ -31,6 +31,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.protocol.call.states import State
+from sinchphone.tasks import start_task
 from tests.suite import guests
 
 APPLICATION = "acme"
@@ -68,7 +69,7 @@ class Sdk:
         self._process = process
         self._told: list[dict[str, Any]] = []
         self._news = asyncio.Event()
-        self._reading = asyncio.create_task(self._read(), name="read the SDK")
+        self._reading = start_task(self._read(), name="read the SDK")
 
     async def _read(self) -> None:
         assert self._process.stdout is not None

@@ -9,6 +9,7 @@ from sinchphone.engine.events import IncomingCall
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.mxp import CallFailure
+from sinchphone.tasks import start_task
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -99,7 +100,7 @@ async def test_of_a_users_two_phones_the_one_that_the_sdk_sends_away_stops_ringi
     first, second, sdk = await town.phone("bob"), await town.phone("bob"), await town.sdk_user("alice")
     sdk.do("callUser", to="bob")
     calls = [(await steps.event(phone, IncomingCall)).call for phone in (first, second)]
-    ends = [asyncio.create_task(call.ended()) for call in calls]
+    ends = [start_task(call.ended(), name="ended") for call in calls]
     done, rings = await asyncio.wait(ends, timeout=20, return_when=asyncio.FIRST_COMPLETED)
     assert [end.result().cause for end in done] == [Cause.CANCELED]
     left = calls[ends.index(next(iter(rings)))]

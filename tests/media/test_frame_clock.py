@@ -14,6 +14,7 @@ from sinchphone.media.clock import CATCH_UP_FRAMES, FrameClock
 from sinchphone.media.sound import Signal
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
+from sinchphone.tasks import start_task
 
 PATIENCE = 10.0
 
@@ -204,7 +205,7 @@ async def test_a_ticker_whose_thread_stops_while_it_closes_ends_its_events(monke
     ticker = Ticker(Echo(), media)
     await ticker.connect(RecordingLeg())
     monkeypatch.setattr(ticker, "_stop", lambda: asyncio.sleep(PATIENCE))
-    closing = asyncio.create_task(ticker.close())
+    closing = start_task(ticker.close(), name="close")
     await asyncio.sleep(0.05)
     await asyncio.to_thread(media.stop)
     await asyncio.wait_for(closing, PATIENCE)

@@ -15,6 +15,7 @@ from sinchphone.media.webrtc import ice, seam
 from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.resolver import resolve
 from sinchphone.media.webrtc.servers import MAX_SERVERS, Server, parse_servers
+from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)
 PATIENCE = 10.0
@@ -350,7 +351,7 @@ def a_check_from(agent: Agent, attributes: dict[str, object]) -> stun.Message:
 async def test_the_number_of_addresses_that_check_in_is_limited(early: bool) -> None:
     """Attack: a peer checks in, with the right password, from ports without end."""
     async with two_connecting() as (one, _):
-        connecting = asyncio.create_task(one.connection.connect())
+        connecting = start_task(one.connection.connect(), name="connect")
         if not early:
             await asyncio.sleep(0)
         for port in range(1, 501):

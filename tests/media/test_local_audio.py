@@ -35,6 +35,7 @@ from sinchphone.media.sound import (
     SoundWarning,
 )
 from sinchphone.media.thread import MediaThread
+from sinchphone.tasks import start_task
 
 PATIENCE_SECONDS = 20.0
 
@@ -315,7 +316,7 @@ def test_what_is_muted_is_not_recorded(tmp_path: Path) -> None:
 async def test_files_play_from_the_connection_on_and_never_before(tmp_path: Path, media: MediaThread) -> None:
     path = tone_file(tmp_path / "hello.wav", 440, 0.5)
     audio, leg = LocalAudio(SoundOptions(play=(path,), devices=False), media), FakeLeg()
-    events = asyncio.create_task(all_events(audio))
+    events = start_task(all_events(audio), name="all events")
     await audio.open()
     await audio.signal(Signal.RINGBACK)
     await asyncio.sleep(0.1)
@@ -342,7 +343,7 @@ async def test_a_tone_is_sent(media: MediaThread) -> None:
 async def test_a_call_is_recorded_and_the_file_is_there_when_the_sound_is_closed(tmp_path: Path, media: MediaThread) -> None:
     path = tmp_path / "call.wav"
     audio, leg = LocalAudio(SoundOptions(tone_hz=440, record=str(path), devices=False), media), FakeLeg()
-    events = asyncio.create_task(all_events(audio))
+    events = start_task(all_events(audio), name="all events")
     await audio.open()
     await audio.connect(leg)
     await until(lambda: len(leg.sent) >= 50)
@@ -411,7 +412,7 @@ def test_a_tone_that_cannot_be_is_refused(media: MediaThread) -> None:
 async def test_no_portaudio_is_one_warning_and_the_call_goes_on(media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     audio, leg = LocalAudio(SoundOptions(), media), FakeLeg()
-    events = asyncio.create_task(all_events(audio))
+    events = start_task(all_events(audio), name="all events")
     await audio.open()
     assert not await audio.signal(Signal.RINGBACK)
     await audio.connect(leg)

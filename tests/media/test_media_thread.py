@@ -19,6 +19,7 @@ from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortEven
 from sinchphone.media.thread import SWITCH_SECONDS, MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Description
+from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)
 PATIENCE = 10.0
@@ -66,7 +67,7 @@ async def test_cancelling_the_caller_cancels_the_work(media: MediaThread) -> Non
             cancelled.set()
             raise
 
-    caller = asyncio.create_task(media.run(work()))
+    caller = start_task(media.run(work()), name="run")
     await asyncio.to_thread(started.wait, PATIENCE)
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -82,7 +83,7 @@ async def test_stopping_the_thread_ends_what_runs_in_it_with_an_error_and_not_a_
         started.set()
         await asyncio.sleep(PATIENCE)
 
-    caller = asyncio.create_task(media.run(work()))
+    caller = start_task(media.run(work()), name="run")
     await asyncio.to_thread(started.wait, PATIENCE)
     await asyncio.to_thread(media.stop)
     with pytest.raises(MediaError, match="stopped"):
@@ -132,7 +133,7 @@ async def test_a_tick_there_is_punctual_beside_work_here(media: MediaThread) -> 
             await asyncio.sleep(max(0, due - time.monotonic()))
             delays.append(time.monotonic() - due)
 
-    ticking = asyncio.create_task(media.run(tick()))
+    ticking = start_task(media.run(tick()), name="run")
     deadline = time.monotonic() + 0.5
     while time.monotonic() < deadline:
         sum(index * index for index in range(20_000))  # this loop is blocked all the time
@@ -176,7 +177,7 @@ class Reader:
     def __init__(self, port: MediaPort, other: MediaPort) -> None:
         self.seen: list[PortEvent] = []
         self.connected = asyncio.Event()
-        self.task = asyncio.create_task(self._read(port, other))
+        self.task = start_task(self._read(port, other), name="read")
 
     async def _read(self, port: MediaPort, other: MediaPort) -> None:
         async for event in port.events():
@@ -249,7 +250,7 @@ async def test_a_port_can_be_closed_after_the_thread_was_stopped() -> None:
 
 async def test_a_cancelled_offer_leaves_a_port_that_closes(media: MediaThread) -> None:
     port = media.ports.port(HERE)
-    offering = asyncio.create_task(port.offer())
+    offering = start_task(port.offer(), name="offer")
     await asyncio.sleep(0)
     offering.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -272,7 +273,7 @@ async def test_no_task_is_left_in_the_media_loop(media: MediaThread) -> None:
 
 async def test_an_outbox_keeps_the_order_and_a_cancelled_reader_takes_nothing_with_it() -> None:
     outbox: Outbox[int] = Outbox()
-    waiting = asyncio.create_task(anext(outbox))
+    waiting = start_task(anext(outbox), name="anext")
     await asyncio.sleep(0)
     waiting.cancel()
 
@@ -295,8 +296,8 @@ async def test_a_port_whose_thread_stops_while_it_closes_ends_its_events() -> No
     media = MediaThread().start()
     port = media.ports.port(HERE)
     await media.run(port._making.acquire())  # type: ignore[attr-defined]  # so that the closing waits
-    reading = asyncio.create_task(_all(port.events()))  # type: ignore[arg-type]
-    closing = asyncio.create_task(port.close())
+    reading = start_task(_all(port.events()), name="all")  # type: ignore[arg-type]
+    closing = start_task(port.close(), name="close")
     await asyncio.sleep(0.05)
     await asyncio.to_thread(media.stop)
     await asyncio.wait_for(closing, PATIENCE)

@@ -25,6 +25,7 @@ from sinchphone.media.port import Connected, FirstPacket, PortDigitHeard, PortEv
 from sinchphone.media.rtp.port import RtpPort
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.rtp.packet import RtpPacket, decode_packet, decode_reports, encode_packet
+from sinchphone.tasks import start_task
 
 PATIENCE = 10.0
 SETTLED = 15  # frames until the jitter buffers play
@@ -63,7 +64,7 @@ class Peer:
 @asynccontextmanager
 async def two_peers(one: RtpPortOptions = HERE, other: RtpPortOptions | None = None) -> AsyncIterator[tuple[Peer, Peer]]:
     caller, callee = Peer(one), Peer(other or one)
-    reading = [asyncio.create_task(peer.read()) for peer in (caller, callee)]
+    reading = [start_task(peer.read(), name="read") for peer in (caller, callee)]
     try:
         yield caller, callee
     finally:
@@ -196,7 +197,7 @@ async def test_the_answerer_takes_the_first_common_codec_of_the_offer_or_the_pre
 async def test_digits_arrive_exactly_and_nothing_is_lost_by_them(codec: str) -> None:
     async with two_peers(RtpPortOptions(codecs=(codec,), srtp=True)) as (caller, callee):
         await connect(caller, callee)
-        talking = asyncio.create_task(talk(250, (caller, 440), (callee, 620)))
+        talking = start_task(talk(250, (caller, 440), (callee, 620)), name="talk")
         await caller.port.dtmf("15#")
         await asyncio.gather(caller.port.dtmf("*"), caller.port.dtmf("wD"), callee.port.dtmf("9"))
         await callee.wait_for(lambda event: event == PortDigitHeard(digit="D", duration_ms=100))
@@ -517,7 +518,7 @@ async def test_packets_pass_through_two_ports_without_a_codec() -> None:
         await connect(right, bob)
         left.port.divert(right.port.forward)
         right.port.divert(left.port.forward)
-        talking = asyncio.create_task(talk(120, (alice, 440), (bob, 620)))
+        talking = start_task(talk(120, (alice, 440), (bob, 620)), name="talk")
         await alice.port.dtmf("3")
         await left.wait_for(lambda event: event == PortDigitHeard(digit="3", duration_ms=100))
         await right.port.dtmf("3")
@@ -553,7 +554,7 @@ async def test_nothing_is_left_behind() -> None:
     tasks = asyncio.all_tasks()
     async with two_peers(replace(HERE, srtp=True)) as (caller, callee):
         await connect(caller, callee)
-        pressing = asyncio.create_task(caller.port.dtmf("123456789"))
+        pressing = start_task(caller.port.dtmf("123456789"), name="dtmf")
         await talk(10, (caller, 440), (callee, 620))
         ports = [port_of(await peer.port.reoffer()) for peer in (caller, callee)]
         await asyncio.gather(caller.port.close(), caller.port.close(), callee.port.close())

@@ -18,6 +18,7 @@ from sinchphone.media.rtp.port import RtpPort
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Description
+from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)
 EVERYTHING = replace(HERE, codecs=("opus", "PCMU", "PCMA", "G722"))
@@ -61,7 +62,7 @@ class Peer:
 async def two_peers(one: PortOptions, other: PortOptions | None = None) -> AsyncIterator[tuple[Peer, Peer]]:
     caller, callee = Peer(WebRtcPort(one)), Peer(WebRtcPort(other or one))
     caller.other, callee.other = callee, caller
-    reading = [asyncio.create_task(peer.read()) for peer in (caller, callee)]
+    reading = [start_task(peer.read(), name="read") for peer in (caller, callee)]
     try:
         yield caller, callee
     finally:
@@ -149,7 +150,7 @@ async def test_nothing_in_common_is_refused_by_name() -> None:
 async def test_digits_are_heard_exactly_and_are_no_loss(codec: str, clock_rate: int) -> None:
     async with two_peers(replace(HERE, codecs=(codec,))) as (caller, callee):
         await connect(caller, callee)
-        talking = asyncio.create_task(talk(200, (caller, 440), (callee, 620)))
+        talking = start_task(talk(200, (caller, 440), (callee, 620)), name="talk")
         await caller.port.dtmf("09*#w")
         await callee.port.dtmf("AD")
         await callee.wait_for(PortDigitHeard, 4)
@@ -171,7 +172,7 @@ async def test_digits_out_of_turn_are_refused() -> None:
         await connect(caller, callee)
         with pytest.raises(LocalProtocolError):
             await caller.port.dtmf("1!")
-        pressing = asyncio.create_task(caller.port.dtmf("1" * 20))
+        pressing = start_task(caller.port.dtmf("1" * 20), name="dtmf")
         await asyncio.sleep(0.05)
         await caller.port.close()
         with pytest.raises(MediaError):
@@ -193,7 +194,7 @@ async def test_packets_pass_between_webrtc_and_plain_rtp_without_a_codec() -> No
     async with two_peers(replace(EVERYTHING, codecs=("PCMU",))) as (user, ours):
         await connect(user, ours)
         left, right = Peer(RtpPort(phones)), Peer(RtpPort(phones))
-        reading = [asyncio.create_task(peer.read()) for peer in (left, right)]
+        reading = [start_task(peer.read(), name="read") for peer in (left, right)]
         try:
             await left.port.accept(await right.port.answer(await left.port.offer()))
             ours.port.divert(left.port.forward)

@@ -27,6 +27,7 @@ from sinchphone.media.port import CandidateFound, Connected, FirstPacket, IceSer
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.media.webrtc.secure import DtlsCertificate, DtlsIdentity
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)
 PATIENCE = 10.0  # seconds that anything may take on a busy machine
@@ -86,7 +87,7 @@ class Peer:
 @asynccontextmanager
 async def a_peer(port: WebRtcPort) -> AsyncIterator[Peer]:
     peer = Peer(port)
-    reading = asyncio.create_task(peer.read())
+    reading = start_task(peer.read(), name="read")
     try:
         yield peer
     finally:
@@ -391,7 +392,7 @@ async def test_closing_at_any_moment_leaves_nothing_behind() -> None:
     tasks = asyncio.all_tasks()
     for _ in range(60):
         async with two_peers(options, options) as (caller, callee):
-            setting_up = asyncio.create_task(set_up(caller, callee))
+            setting_up = start_task(set_up(caller, callee), name="set up")
             await asyncio.sleep(chance.uniform(0, 0.012))  # a call is connected after 5 ms
             if chance.random() < 0.5:
                 setting_up.cancel()
@@ -461,7 +462,7 @@ class Stock:
                 sound = frame.to_ndarray().reshape(-1)[:: len(frame.layout.channels)]
                 self.heard.append(np.repeat(sound, RATE // frame.sample_rate))
 
-        self.listening.append(asyncio.create_task(take()))
+        self.listening.append(start_task(take(), name="take"))
 
     async def add(self, candidate: Candidate | None) -> None:
         if candidate is not None:

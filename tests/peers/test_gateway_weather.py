@@ -24,6 +24,7 @@ from sinchphone.media.port import RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.tasks import start_task
 
 
 @pytest.fixture
@@ -182,7 +183,7 @@ async def test_flood_of_registrations_doesnt_stop_a_phone(tmp_path: Path, media:
                     if number % 10 == 0:
                         await asyncio.sleep(0.01)
 
-            flooding = asyncio.create_task(keep_flooding())
+            flooding = start_task(keep_flooding(), name="keep flooding")
             async with phone(tmp_path / "desk", "desk", hz=440, registrar=f"{exchange.at};transport=tcp", password=USERS["desk"]) as desk:
                 await desk.dial(f"sip:alice@{exchange.at};transport=tcp")
                 talk = await alice.answers()

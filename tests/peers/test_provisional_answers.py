@@ -1,7 +1,9 @@
 """A phone that says something unusable before it answers, or as its answer: it is never rung twice for that (RFC 3261 13.2.1)."""
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from peerkit.deployment import Deployment, deployed
@@ -10,6 +12,7 @@ from peerkit.raw import SDP, Raw, raw
 
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import State
+from sinchphone.tasks import start_task
 
 _HEAD = f"v=0\r\no=x 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\n"
 UNUSABLE = {
@@ -74,8 +77,8 @@ def port_of(exchange: Deployment) -> int:
     return int(exchange.at.rpartition(":")[2])
 
 
-async def _hangs_up(hanging_up: object, bob: Raw) -> None:
-    task = asyncio.ensure_future(hanging_up)  # type: ignore[call-overload]
+async def _hangs_up(hanging_up: Coroutine[Any, Any, None], bob: Raw) -> None:
+    task = start_task(hanging_up, name="hanging up")
     bye = await bob.receives("BYE ")
     bob.reply(bye, "200 OK")
     await task

@@ -13,6 +13,7 @@ from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, 
 from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.signaling import channel as channel_module
 from sinchphone.signaling.channel import MxpChannel
+from sinchphone.tasks import start_task
 
 KEY = bytes(range(16))
 ALICE = Client("alice", "i-1", "s-1")
@@ -204,7 +205,7 @@ async def test_two_messages_have_different_ivs() -> None:
 async def test_what_is_sent_before_the_key_waits_for_it_and_keeps_its_order() -> None:
     network = Network()
     mine = channel(network)
-    sending = [asyncio.create_task(mine.send(message(number, 2000), ["a"])) for number in range(4)]
+    sending = [start_task(mine.send(message(number, 2000), ["a"]), name="send") for number in range(4)]
     await asyncio.sleep(0.01)
     assert network.published == []
     mine.configure(KEY)
@@ -217,7 +218,7 @@ async def test_what_is_sent_before_the_key_waits_for_it_and_keeps_its_order() ->
 async def test_a_cancelled_send_does_not_hold_up_the_next_one() -> None:
     network = Network()
     mine = channel(network)
-    first = asyncio.create_task(mine.send(message(1), ["a"]))
+    first = start_task(mine.send(message(1), ["a"]), name="send")
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
@@ -273,7 +274,7 @@ async def test_a_key_that_is_none_or_another_one_than_before_is_refused() -> Non
 async def test_a_message_is_not_lost_when_receiving_is_cancelled() -> None:
     mine = channel()
     mine.configure(KEY)
-    receiving = asyncio.create_task(mine.receive())
+    receiving = start_task(mine.receive(), name="receive")
     await asyncio.sleep(0)
     receiving.cancel()
     for fragment in frames(message(1)):

@@ -11,6 +11,7 @@ from sinchphone.signaling.pubsub import requests as pubsub_requests
 from sinchphone.signaling.pubsub import subscription as pubsub_subscription
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, Resumed
+from sinchphone.tasks import start_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Listener:
 
     def __init__(self, pubsub: Any, channels: Any = ("news",)) -> None:
         self.events: list[Any] = []
-        self.task = asyncio.create_task(self._listen(pubsub, channels), name="listener")
+        self.task = start_task(self._listen(pubsub, channels), name="listener")
 
     async def _listen(self, pubsub: Any, channels: Any) -> None:
         async for event in pubsub.events(channels):
@@ -375,7 +376,7 @@ async def test_a_broker_that_only_fails_is_named_at_the_deadline(broker: Any, pu
 
 async def test_a_publish_that_waits_behind_another_keeps_its_own_deadline(broker: Any, pubsub: Any) -> None:
     await broker.stop()
-    first = asyncio.create_task(pubsub.publish("news", 1, deadline_s=5))
+    first = start_task(pubsub.publish("news", 1, deadline_s=5), name="publish")
     await asyncio.sleep(0)
     with pytest.raises(NetworkError, match="earlier message"):
         await pubsub.publish("news", 2, deadline_s=0.05)
@@ -386,7 +387,7 @@ async def test_a_publish_that_waits_behind_another_keeps_its_own_deadline(broker
 
 async def test_a_cancelled_publish_lets_the_next_one_go(broker: Any, pubsub: Any) -> None:
     await broker.stop()
-    first = asyncio.create_task(pubsub.publish("news", 1))
+    first = start_task(pubsub.publish("news", 1), name="publish")
     await asyncio.sleep(0.02)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)

@@ -9,6 +9,7 @@ import pytest
 from sinchphone.signaling import transport
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, Resumed
+from sinchphone.tasks import start_task
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def test_a_renewed_subscription_goes_on_from_where_it_was(broker: Any, pub
         async for event in pubsub.events(["news"]):
             events.extend([event])
 
-    listening = asyncio.create_task(listen())
+    listening = start_task(listen(), name="listen")
     await eventually(lambda: broker.polls_held > 0)
     for number in range(5):
         before = len(broker.seen)

@@ -24,6 +24,7 @@ from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortDi
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.tasks import start_task
 from tests.suite.ports import HOST, port_block
 
 PATIENCE_S = 20.0
@@ -137,7 +138,7 @@ class RawPhone(asyncio.DatagramProtocol):
         port = next(int(line.split()[1]) for line in lines if line.startswith("m=audio"))
         self._peer = (host, port)
         if self._talking is None:
-            self._talking = asyncio.create_task(self._talk())
+            self._talking = start_task(self._talk(), name="talk")
 
     def description(self, direction: str = "sendrecv") -> str:
         self._version += 1
@@ -251,7 +252,7 @@ class PortPhone:
         self._sound = Ticker(self, media)
         self._gathered = asyncio.Event()
         self._gathers = gathers
-        self._reading = asyncio.create_task(self._read())
+        self._reading = start_task(self._read(), name="read")
 
     @classmethod
     def webrtc(cls, media: MediaThread, hz: float, *codecs: str) -> "PortPhone":
@@ -345,7 +346,7 @@ class Told:
 
     def __init__(self, relay: Relay) -> None:
         self.events: list[RelayEvent] = []
-        self._reading = asyncio.create_task(self._read(relay))
+        self._reading = start_task(self._read(relay), name="read")
 
     async def ended(self) -> None:
         """The relay was deleted, and said so."""

@@ -14,6 +14,7 @@ from sinchphone.gateway.relay.relay import BranchCandidate, MediaTransport, Side
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import CODECS
 from sinchphone.media.thread import MediaThread
+from sinchphone.tasks import start_task
 
 CALLER_HZ, CALLED_HZ, THIRD_HZ = 440.0, 1000.0, 700.0
 WEBRTC, RTP = MediaTransport.WEBRTC, MediaTransport.RTP
@@ -292,7 +293,7 @@ async def test_a_relay_whose_offer_was_cancelled_leaves_no_port_behind(
     offer = await caller.offer()
     before = opened_sockets()
     relay = local.relay("call", RTP)
-    working = asyncio.create_task(relay.offer(offer, WEBRTC))
+    working = start_task(relay.offer(offer, WEBRTC), name="offer")
     await asyncio.sleep(delay_s)
     working.cancel()
     await asyncio.wait([working])
@@ -312,7 +313,7 @@ async def test_a_relay_whose_second_branch_was_cancelled_leaves_no_port_behind(
         offered = await relay.offer(offer, WEBRTC)
         await relay.ringing(await first.answer(offered), branch="1")
         answer = await second.answer(offered)
-        working = asyncio.create_task(relay.ringing(answer, branch="2"))
+        working = start_task(relay.ringing(answer, branch="2"), name="ringing")
         await asyncio.sleep(delay_s)
         working.cancel()
         await asyncio.wait([working])

@@ -15,6 +15,7 @@ from sinchphone.gateway.relay import ng
 from sinchphone.gateway.relay.ng import NgLink
 from sinchphone.gateway.relay.relay import MediaTransport, Side, SideDigitHeard, SideLost, SideSilent
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
+from sinchphone.tasks import start_task
 from tests.suite.ports import free_ports
 
 RTP = MediaTransport.RTP
@@ -110,7 +111,7 @@ async def test_nobody_there_is_said_with_a_hint_after_a_few_tries(monkeypatch: p
 
 async def test_a_closed_link_lets_nobody_wait() -> None:
     async with pretending(lambda _, __: []) as (link, pretender):
-        waiting = asyncio.create_task(link.request("ping"))
+        waiting = start_task(link.request("ping"), name="request")
         await until(lambda: bool(pretender.cookies), "asked")
         link.close()
         with pytest.raises(MediaError, match="closed"):
@@ -119,7 +120,7 @@ async def test_a_closed_link_lets_nobody_wait() -> None:
 
 async def test_a_cancelled_request_is_cancelled_and_the_link_goes_on() -> None:
     async with pretending(lambda asked, _: [] if asked["command"] == "query" else [b'COOKIE {"result":"pong"}']) as (link, pretender):
-        waiting = asyncio.create_task(link.request("query"))
+        waiting = start_task(link.request("query"), name="request")
         await until(lambda: bool(pretender.cookies), "asked")
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

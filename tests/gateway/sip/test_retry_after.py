@@ -13,6 +13,7 @@ from sinchphone.gateway.sip.hop import Hop, TransportError
 from sinchphone.gateway.sip.rests import MAX_REST_SECONDS, MAX_SERVERS, Rests
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
+from sinchphone.tasks import start_task
 
 LIMIT = 20.0
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
@@ -105,7 +106,7 @@ async def test_a_registrar_is_asked_again_when_it_says(agent: SipAgent, busy: An
     server = await busy("503 Service Unavailable", "Retry-After: 2")
     registration = agent.registration(parse_uri(f"sip:127.0.0.1:{server.port}"), Credentials("us", "secret"), registered=lambda hop: None)
     registration._retry_seconds = (0.01, 0.02)
-    running = asyncio.create_task(registration.run())
+    running = start_task(registration.run(), name="run")
     async with asyncio.timeout(LIMIT):
         while len(server.came_at) < 2:
             await asyncio.sleep(0.05)

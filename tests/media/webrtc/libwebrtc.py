@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from sinchphone.tasks import start_task
 from tests.suite.guests import LIBWEBRTC, folder_of
 
 PEER: Final = Path(__file__).with_name("libwebrtc_peer.js")
@@ -27,7 +28,7 @@ class LibWebRtc:
         self._told: list[dict[str, Any]] = []
         self._news = asyncio.Event()
         self.on_candidate: Any = None
-        self.reading = asyncio.create_task(self._read(), name="read libwebrtc")
+        self.reading = start_task(self._read(), name="read libwebrtc")
 
     async def _read(self) -> None:
         assert self._process.stdout is not None

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from webrtc_parties import a_call, hear, longest_gap_ms, share_of
 
 from sinchphone.media.port import Moved, PortOptions
+from sinchphone.tasks import start_task
 
 
 def ip(*words: str) -> None:
@@ -34,7 +35,7 @@ async def main(kind: str) -> None:
     ip("link", "set", "lo", "up")
     ip("address", "add", "10.77.0.1/32", "dev", "lo")
     async with a_call(PortOptions(), PortOptions(), delay_s=0.02) as (caller, callee):
-        hearing = asyncio.create_task(hear(callee, 3.0))
+        hearing = start_task(hear(callee, 3.0), name="hear")
         begun = time.monotonic()
         await change(kind)
         await caller.wait_for(Moved)

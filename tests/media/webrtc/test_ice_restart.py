@@ -12,6 +12,7 @@ from sinchphone.media.port import CandidateFound, Moved, PortLost, PortOptions, 
 from sinchphone.media.webrtc import ice, ice_restart, path_watch, port, secure
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.tasks import start_task
 
 
 def sockets(party: Party) -> list[Any]:
@@ -41,7 +42,7 @@ async def test_either_side_moves_the_call_to_another_path_and_nobody_hears_it(wh
         await hear(caller, 1.0)
         before = sockets(caller)
         restarting, other = (caller, callee) if who == "caller" else (callee, caller)
-        hearing = [asyncio.create_task(hear(party, 3.0)) for party in (caller, callee)]
+        hearing = [start_task(hear(party, 3.0), name="hear") for party in (caller, callee)]
         assert restarting.line is not None
         await restarting.line.restart(restarting)
         assert (await restarting.wait_for(Moved)).pair == "host"
@@ -134,7 +135,7 @@ async def test_candidates_that_come_late_say_whose_they_are() -> None:
 async def test_where_both_sides_restart_at_once_the_offer_of_the_first_offerer_stands(delay_s: float) -> None:
     async with a_call(delay_s=delay_s) as (caller, callee):
         assert caller.line is not None
-        hearing = [asyncio.create_task(hear(party, 3.0)) for party in (caller, callee)]
+        hearing = [start_task(hear(party, 3.0), name="hear") for party in (caller, callee)]
         offers = await asyncio.gather(caller.port.restart(), callee.port.restart())
         await asyncio.sleep(delay_s)
         with pytest.raises(MediaError, match="stands"):
@@ -153,7 +154,7 @@ async def test_where_both_sides_restart_at_once_the_offer_of_the_first_offerer_s
 async def test_restarts_one_after_the_other_all_move_the_call() -> None:
     async with a_call() as (caller, callee):
         assert caller.line is not None
-        hearing = asyncio.create_task(hear(callee, 3.0))
+        hearing = start_task(hear(callee, 3.0), name="hear")
         for count in range(1, 7):
             await caller.line.restart(caller if count % 2 else callee)
             await caller.wait_for(Moved, count)
@@ -182,7 +183,7 @@ async def test_a_dead_path_is_noticed_and_the_sound_comes_back() -> None:
 
 async def test_other_addresses_of_the_machine_are_reason_enough(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     async with a_call() as (caller, callee):
-        hearing = asyncio.create_task(hear(callee, 3.0))
+        hearing = start_task(hear(callee, 3.0), name="hear")
         monkeypatch.setattr(port, "usable_addresses", lambda: ("192.0.2.123",))
         assert "addresses" in (await caller.wait_for(RestartWanted)).reason
         await caller.wait_for(Moved)
@@ -267,7 +268,7 @@ async def test_closing_in_any_moment_of_a_restart_leaves_nothing_behind() -> Non
     for moment in range(12):
         async with a_call() as (caller, callee):
             assert caller.line is not None
-            restarting = asyncio.create_task(caller.line.restart(caller))
+            restarting = start_task(caller.line.restart(caller), name="restart")
             await asyncio.sleep(0.001 * moment)
             await asyncio.gather(caller.port.close(), callee.port.close())
             await restarting

@@ -13,6 +13,7 @@ from webrtc_parties import HERE, Party, a_party, hear, longest_gap_ms, share_of,
 from sinchphone.media.port import Connected, Moved, PortLost
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.tasks import start_task
 from tests.suite.guests import NotThereError
 
 
@@ -50,7 +51,7 @@ async def a_call_with_libwebrtc(
         await party.trickle_to(ours)
         await party.wait_for(Connected)
         await peer.told("state", state="connected")
-        talking = asyncio.create_task(talk(party))
+        talking = start_task(talk(party), name="talk")
         try:
             await hear(party, 1.0)
             yield party, peer
@@ -79,7 +80,7 @@ async def test_a_restart_by_either_side_moves_the_call_without_a_gap(we_call: bo
         for count in (1, 2):
             before = party.port._path.ice
             peer.do("listen", hz=440, seconds=3.0)
-            hearing = asyncio.create_task(hear(party, 3.0))
+            hearing = start_task(hear(party, 3.0), name="hear")
             if we_restart:
                 await they_answer(party, peer, await party.port.restart())
             else:

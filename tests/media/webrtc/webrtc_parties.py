@@ -15,6 +15,7 @@ from sinchphone.errors import SinchphoneError
 from sinchphone.media.port import CandidateFound, Connected, PortEvent, PortOptions, RestartWanted
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)
 PATIENCE_S = 20.0
@@ -46,7 +47,7 @@ class Party:
             if isinstance(event, CandidateFound):
                 await self._tell(event.candidate)
             elif isinstance(event, RestartWanted) and self.line is not None:
-                task = asyncio.create_task(self.line.restart(self))
+                task = start_task(self.line.restart(self), name="restart")
                 self._working.add(task)
                 task.add_done_callback(self._working.discard)
 
@@ -109,7 +110,7 @@ class Line:
 @asynccontextmanager
 async def a_party(port: WebRtcPort, hz: float) -> AsyncIterator[Party]:
     party = Party(port, hz)
-    reading = asyncio.create_task(party.read())
+    reading = start_task(party.read(), name="read")
     try:
         yield party
     finally:
@@ -127,7 +128,7 @@ async def a_call(one: PortOptions = HERE, other: PortOptions = HERE, *, delay_s:
         await caller.wait_for(Connected)
         await callee.wait_for(Connected)
         Line(caller, callee, delay_s)
-        talking = asyncio.create_task(talk(caller, callee))
+        talking = start_task(talk(caller, callee), name="talk")
         try:
             await hear(caller, SETTLE_S)
             yield caller, callee

@@ -11,6 +11,7 @@ from typing import Any
 
 from peerkit.programs import HOST, PATIENCE_SECONDS, Program, require, running
 from peerkit.sound import heard, write_tone
+from sinchphone.tasks import start_task
 from tests.suite.ports import free_ports
 
 MODULES = ("stdio", "g711", "opus", "g722", "srtp", "dtls_srtp", "aufile", "aubridge", "sndfile")
@@ -48,7 +49,7 @@ class Baresip:
     async def connect(self, port: int) -> None:
         await self.program.listens(port, "tcp")
         self._reader, self._writer = await asyncio.open_connection(HOST, port)
-        self._reading = asyncio.create_task(self._read(), name="baresip control")
+        self._reading = start_task(self._read(), name="baresip control")
 
     async def close(self) -> None:
         self._reading.cancel()

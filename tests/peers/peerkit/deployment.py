@@ -21,6 +21,7 @@ from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.states import State
+from sinchphone.tasks import start_task
 
 USERS = {"desk": "secret-d", "kitchen": "secret-k"}  # phones, and their passwords
 
@@ -35,7 +36,7 @@ class Talk:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def listen(self) -> "Talk":
-        self.tasks.append(asyncio.create_task(self._listen(), name="talk"))
+        self.tasks.append(start_task(self._listen(), name="talk"))
         return self
 
     async def reaches(self, state: State, seconds: float = PATIENCE_SECONDS) -> None:

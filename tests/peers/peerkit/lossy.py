@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from peerkit.programs import HOST
+from sinchphone.tasks import start_task
 from tests.suite.ports import free_ports
 
 
@@ -31,7 +32,7 @@ class Relay(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if self.passes(data):
-            asyncio.get_running_loop().create_task(self._forward(data, addr[1]), name="lossy relay")
+            start_task(self._forward(data, addr[1]), name="lossy relay")
 
     def passes(self, data: bytes) -> bool:
         if self._loses(data):

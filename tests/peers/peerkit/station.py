@@ -34,6 +34,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
+from sinchphone.tasks import start_task
 from tests.instruments import dominant_hz
 
 CALLER = SipAddress(parse_uri(f"sip:us@{HOST}"), "The tests")
@@ -96,7 +97,7 @@ class OurCall:
 
     def start(self, sip: SipCall | None = None) -> None:
         self._sip = sip or self._sip
-        self._tasks = [asyncio.create_task(self._follow(), name="our call"), asyncio.create_task(self._listen(), name="our port")]
+        self._tasks = [start_task(self._follow(), name="our call"), start_task(self._listen(), name="our port")]
 
     async def event(self, kind: type[Kind], seconds: float = PATIENCE_SECONDS) -> Kind:
         """The first event of that kind."""
