@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.exchange.calls.usage import Account, day_of
+from sinchphone.exchange.calls.usage import Payer, day_of
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.hop import Hop
@@ -137,7 +137,7 @@ async def test_a_number_is_called_by_the_rights_of_whose_phone_it_is(town: Town,
     incoming = await town.carrier.next_call()
     assert (incoming.sip.target.user, incoming.sip.remote.uri.user) == ("+46701234567", "+46101234567")
     local = town.exchange.local
-    used = {user: local._exchange._usage.of(Account(local.application_key, user), day_of(time.time())).calls for user in ("desk", "alice")}
+    used = {user: local._exchange._usage.of(Payer(local.application_key, user), day_of(time.time())).calls for user in ("desk", "alice")}
     assert used == {"desk": 1, "alice": 0}, "it counts among the calls of whose phone it is"
     await town.carrier.answer(incoming)
     await steps.reach(call, State.ESTABLISHED)

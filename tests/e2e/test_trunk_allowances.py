@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sinchphone.cli.endings import describe
-from sinchphone.exchange.calls.usage import Account, Usage, UsageRecords, day_of
+from sinchphone.exchange.calls.usage import DayUsage, Payer, UsageRecords, day_of
 from sinchphone.exchange.store import FILE_NAME, Store
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.sip import calls as sip
@@ -48,7 +48,7 @@ async def use(folder: Path, application: str, user: str, seconds: float) -> None
     """The user has talked so long today, before the exchange starts."""
     store = Store(folder / FILE_NAME)
     await store.open()
-    UsageRecords(store).note(Account(application, user), day_of(time.time()), Usage(1, seconds))
+    UsageRecords(store).note(Payer(application, user), day_of(time.time()), DayUsage(1, seconds))
     await store.close()
 
 

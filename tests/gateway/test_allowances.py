@@ -6,45 +6,45 @@ from pathlib import Path
 import pytest
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.calls.usage import DAY_SECONDS, Account, Usage, UsageRecords, day_of
+from sinchphone.exchange.calls.usage import DAY_SECONDS, DayUsage, Payer, UsageRecords, day_of
 from sinchphone.exchange.store import Store
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.options import TrunkOptions
-from sinchphone.gateway.trunk.allowances import MIN_SECONDS, Allowances, CountedCall
-from sinchphone.gateway.trunk.metering import Meter, Metering
+from sinchphone.gateway.trunk.allowances import MIN_SECONDS, CountedCall, TrunkAllowances
+from sinchphone.gateway.trunk.metering import CallMeter, Metering
 from sinchphone.schema import read_amounts
 from sinchphone.tasks import start_task
 
-ADA, BOB = Account("acme", "ada"), Account("acme", "bob")
+ADA, BOB = Payer("acme", "ada"), Payer("acme", "bob")
 NUMBER, ABROAD = "+46700000002", "+12125552368"
 MORNING = 20_000 * DAY_SECONDS + 8 * 3600.0
 
 
 class Days:
-    """Allowances, asked and told at points in time."""
+    """TrunkAllowances, asked and told at points in time."""
 
     def __init__(self, records: UsageRecords | None = None, **options: object) -> None:
         self.records = records or UsageRecords()
         given = {"host": "carrier.example", "daily_calls": 0, "daily_minutes": 0, **options}
-        self.allowances = Allowances(TrunkOptions(**given), self.records)  # type: ignore[arg-type]
+        self.allowances = TrunkAllowances(TrunkOptions(**given), self.records)  # type: ignore[arg-type]
 
-    def place(self, account: Account = ADA, number: str = NUMBER, now: float = MORNING) -> CountedCall:
+    def place(self, account: Payer = ADA, number: str = NUMBER, now: float = MORNING) -> CountedCall:
         placed = self.allowances.place(account, number, now)
         assert isinstance(placed, CountedCall), placed
         return placed
 
-    def refused(self, account: Account = ADA, number: str = NUMBER, now: float = MORNING) -> str:
+    def refused(self, account: Payer = ADA, number: str = NUMBER, now: float = MORNING) -> str:
         refusal = self.allowances.place(account, number, now)
         assert isinstance(refusal, Failure)
         assert refusal.status == 403
         return refusal.reason
 
-    def talk(self, seconds: float, account: Account = ADA, number: str = NUMBER, now: float = MORNING) -> None:
+    def talk(self, seconds: float, account: Payer = ADA, number: str = NUMBER, now: float = MORNING) -> None:
         call = self.place(account, number, now)
         self.allowances.answered(call, now)
         self.allowances.over(call, now + seconds)
 
-    def used(self, account: Account = ADA, now: float = MORNING) -> Usage:
+    def used(self, account: Payer = ADA, now: float = MORNING) -> DayUsage:
         return self.records.of(account, day_of(now))
 
 
@@ -54,7 +54,7 @@ def test_a_user_has_so_many_calls_a_day_and_others_have_theirs() -> None:
     days.place()
     assert days.refused() == "today's calls over the trunk (2 at most) are used up: from 00:00 UTC on there are new ones"
     days.place(BOB)
-    days.place(Account("another application", "ada"))
+    days.place(Payer("another application", "ada"))
 
 
 @pytest.mark.parametrize(("now", "refused"), [(MORNING + 15.9 * 3600, True), (MORNING + 16 * 3600, False), (MORNING - 24 * 3600, False)])
@@ -70,7 +70,7 @@ def test_a_refused_call_uses_nothing_up() -> None:
     days.refused(number=ABROAD)
     days.place()
     days.refused()
-    assert days.used() == Usage(calls=1)
+    assert days.used() == DayUsage(calls=1)
 
 
 def test_minutes_count_from_the_answer_to_the_end() -> None:
@@ -214,12 +214,12 @@ async def test_on_another_day_what_was_used_is_forgotten_in_memory_and_on_disk(t
     store, records = await kept(tmp_path / "x.sqlite3", MORNING)
     Days(records).talk(600)
     Days(records).talk(600, BOB, now=tomorrow)
-    assert records.of(ADA, day_of(MORNING)) == Usage()
+    assert records.of(ADA, day_of(MORNING)) == DayUsage()
     await store.settle()
     assert await store.read("SELECT user_id, calls FROM usage") == [("bob", 1)]
     await store.close()
     store, records = await kept(tmp_path / "x.sqlite3", tomorrow + DAY_SECONDS)
-    assert records.of(BOB, day_of(tomorrow)) == Usage()
+    assert records.of(BOB, day_of(tomorrow)) == DayUsage()
     await store.settle()
     assert await store.read("SELECT * FROM usage") == []
     await store.close()
@@ -236,9 +236,9 @@ class Clock:
         return self.now
 
 
-def placed(metering: Metering) -> Meter:
+def placed(metering: Metering) -> CallMeter:
     meter = metering.place(ADA, NUMBER)
-    assert isinstance(meter, Meter)
+    assert isinstance(meter, CallMeter)
     return meter
 
 
@@ -273,4 +273,4 @@ async def test_a_call_that_is_over_uses_nothing_more() -> None:
     last = placed(metering)
     clock.now += 3600
     last.close()
-    assert isinstance(metering.place(ADA, NUMBER), Meter)
+    assert isinstance(metering.place(ADA, NUMBER), CallMeter)

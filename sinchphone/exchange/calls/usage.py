@@ -9,7 +9,7 @@ DAY_SECONDS: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Payer:
     """A user of an application, whom calls are counted to."""
 
     application: str
@@ -17,7 +17,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class DayUsage:
     """Of one user on one day. ``cost`` is in the currency of whoever counts it."""
 
     calls: int = 0
@@ -36,7 +36,7 @@ class UsageRecords:
     def __init__(self, store: Store | None = None) -> None:
         self._store = store
         self._day = 0
-        self._used: dict[Account, Usage] = {}
+        self._used: dict[Payer, DayUsage] = {}
 
     async def recall(self, now: float) -> None:
         """Know again what was used before this exchange started. Raises StoreError."""
@@ -45,7 +45,7 @@ class UsageRecords:
         self._day = day_of(now)
         try:
             self._used = {
-                Account(str(application), str(user)): Usage(int(calls), float(seconds), float(cost))
+                Payer(str(application), str(user)): DayUsage(int(calls), float(seconds), float(cost))
                 for application, user, day, calls, seconds, cost in rows
                 if day == self._day
             }
@@ -53,11 +53,11 @@ class UsageRecords:
             raise StoreError("the exchange's store has calls that can't be counted", hint="Delete it.") from error
         self._store.write("DELETE FROM usage WHERE day < ?", self._day)
 
-    def of(self, account: Account, day: int) -> Usage:
+    def of(self, payer: Payer, day: int) -> DayUsage:
         """What that user has used on that day."""
-        return self._used.get(account, Usage()) if day == self._day else Usage()
+        return self._used.get(payer, DayUsage()) if day == self._day else DayUsage()
 
-    def note(self, account: Account, day: int, usage: Usage) -> None:
+    def note(self, payer: Payer, day: int, usage: DayUsage) -> None:
         """That is what the user has used on that day now. A day before the present one isn't noted any more."""
         if day < self._day:
             return
@@ -66,7 +66,7 @@ class UsageRecords:
             self._used.clear()
             if self._store is not None:
                 self._store.write("DELETE FROM usage WHERE day < ?", day)
-        self._used[account] = usage
+        self._used[payer] = usage
         if self._store is not None:
             sql = "INSERT OR REPLACE INTO usage (application, user_id, day, calls, seconds, cost) VALUES (?, ?, ?, ?, ?, ?)"
-            self._store.write(sql, account.application, account.user, day, usage.calls, usage.seconds, usage.cost)
+            self._store.write(sql, payer.application, payer.user, day, usage.calls, usage.seconds, usage.cost)

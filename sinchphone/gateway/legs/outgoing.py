@@ -8,7 +8,7 @@ from typing import assert_never
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.calls import Calls
-from sinchphone.exchange.calls.usage import Account
+from sinchphone.exchange.calls.usage import Payer
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.gateway.call_facts import CallerName, Failure
@@ -21,7 +21,7 @@ from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttend
 from sinchphone.gateway.sip.calls import SipCall, SipTarget
 from sinchphone.gateway.sip.registrar import Contact, Registrar
 from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
-from sinchphone.gateway.trunk.metering import Meter, Metering
+from sinchphone.gateway.trunk.metering import CallMeter, Metering
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.protocol.callbacks.events import PRIVATE
@@ -168,24 +168,24 @@ class OutgoingLegs:
                 srtp=Srtp.ALWAYS if options.srtp else None,
                 max_forwards=hops,
             )
-            meter = self._meter(Account(application, call.user), route.number)
+            meter = self._meter(Payer(application, call.user), route.number)
         except CallRefusedError:
             self._trunk.release()
             raise
         over = [self._trunk.release, *([meter.close] if meter is not None else [])]
         return _leg(sip, invitation, lambda: [free() for free in over], meter)
 
-    def _meter(self, account: Account, number: str) -> Meter | None:
+    def _meter(self, payer: Payer, number: str) -> CallMeter | None:
         """What counts a user's call. Raises CallRefusedError where nothing is left of what the user may have."""
-        if self._metering is None or not account.user:
+        if self._metering is None or not payer.user:
             return None
-        meter = self._metering.place(account, number)
+        meter = self._metering.place(payer, number)
         if isinstance(meter, Failure):
             raise CallRefusedError(meter)
         return meter
 
 
-def _leg(sip: SipSide, invitation: Invitation, over: Callable[[], object] = _nothing, meter: Meter | None = None) -> OutgoingLeg:
+def _leg(sip: SipSide, invitation: Invitation, over: Callable[[], object] = _nothing, meter: CallMeter | None = None) -> OutgoingLeg:
     def invite(invitation: Invitation, offer: str) -> SipCall:
         return sip.agent.invite(
             invitation.target,

@@ -17,7 +17,7 @@ from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
 from sinchphone.gateway.sip.hop import Transport as SipTransport
-from sinchphone.gateway.trunk.metering import Meter
+from sinchphone.gateway.trunk.metering import CallMeter
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sdp import read_blocks
@@ -229,7 +229,7 @@ class SipOutgoingLeg(_SipLeg):
         *,
         media_host: str | None,
         over: Callable[[], object],
-        meter: Meter | None = None,
+        meter: CallMeter | None = None,
         again: bool = False,
     ) -> None:
         """``over`` frees what the leg was given; ``meter`` counts what it uses; ``again``: the first kind of sound was refused."""

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from sinchphone.exchange.calls.usage import Account, UsageRecords
+from sinchphone.exchange.calls.usage import Payer, UsageRecords
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.options import TrunkOptions
-from sinchphone.gateway.trunk.allowances import Allowances, CountedCall
+from sinchphone.gateway.trunk.allowances import CountedCall, TrunkAllowances
 
 _log: Final = logging.getLogger(__name__)
 
@@ -19,22 +19,22 @@ class Metering:
     """Of all calls over one trunk."""
 
     def __init__(self, options: TrunkOptions, records: UsageRecords, clock: Callable[[], float] = time.time) -> None:
-        self._allowances = Allowances(options, records)
+        self._allowances = TrunkAllowances(options, records)
         self._clock = clock
-        self._waiting: dict[Account, set[asyncio.Event]] = {}
+        self._waiting: dict[Payer, set[asyncio.Event]] = {}
 
-    def place(self, account: Account, number: str) -> "Meter | Failure":
+    def place(self, payer: Payer, number: str) -> "CallMeter | Failure":
         """Count a call of that user; why it can't be placed. ``close`` the meter when the call is over."""
-        placed = self._allowances.place(account, number, self._clock())
+        placed = self._allowances.place(payer, number, self._clock())
         if isinstance(placed, Failure):
-            _log.warning("a call of %s over the trunk is refused: %s", account.user, placed.reason)
+            _log.warning("a call of %s over the trunk is refused: %s", payer.user, placed.reason)
             return placed
-        return Meter(self, placed)
+        return CallMeter(self, placed)
 
     async def until_used_up(self, call: CountedCall) -> Failure:
         """Count a call that was answered, and return why it has to end. A user's calls share what is left."""
         changed = asyncio.Event()
-        waiting = self._waiting.setdefault(call.account, set())
+        waiting = self._waiting.setdefault(call.payer, set())
         self._allowances.answered(call, self._clock())
         for other in waiting:
             other.set()
@@ -48,8 +48,8 @@ class Metering:
         finally:
             waiting.discard(changed)
             if not waiting:
-                self._waiting.pop(call.account, None)
-        _log.warning("a call of %s over the trunk ends: %s", call.account.user, reason.reason)
+                self._waiting.pop(call.payer, None)
+        _log.warning("a call of %s over the trunk ends: %s", call.payer.user, reason.reason)
         return reason
 
     def over(self, call: CountedCall) -> None:
@@ -57,7 +57,7 @@ class Metering:
         self._allowances.over(call, self._clock())
 
 
-class Meter:
+class CallMeter:
     """Of one call."""
 
     def __init__(self, metering: Metering, call: CountedCall) -> None:
