@@ -43,12 +43,12 @@ SECRET_VARIABLE: Final = "SINCH_APPLICATION_SECRET"  # noqa: S105 - a name
 CONFIG_VARIABLE: Final = "SINCHPHONE_CONFIG"
 MAX_PHONES: Final = 1_000
 _SECRET_KEYS: Final = ("application_secret", "secret", "token", "password", "sms.token", "trunk.password")
-_QUOTED: Final = re.compile(  # each closed or open to the end: nothing is looked at twice
-    r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' r"'''.*?(?:'''|\Z)|" r'"(?:\\.|[^"\\\n])*+"?|' r"'[^'\n]*+'?|#[^\n]*+", re.DOTALL
+_QUOTED: Final = (  # compiled when a file is read; each closed or open to the end: nothing is looked at twice
+    r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' r"'''.*?(?:'''|\Z)|" r'"(?:\\.|[^"\\\n])*+"?|' r"'[^'\n]*+'?|#[^\n]*+"
 )
-_LONG_KEY: Final = re.compile(rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}")
+_LONG_KEY: Final = rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}"
 _BRACKETS: Final = re.compile(r"[][{}]")
-_PHONE: Final = re.compile(r"([A-Za-z0-9_=.-]{1,255}):([!-~](?:[ -~]{0,126}[!-~])?)")
+_PHONE: Final = r"([A-Za-z0-9_=.-]{1,255}):([!-~](?:[ -~]{0,126}[!-~])?)"
 _ILLEGAL_IN_USER_IDS: Final = re.compile(r"[^A-Za-z0-9_=-]+")
 
 Read = TypeVar("Read")
@@ -199,8 +199,8 @@ def _read_regular(path: Path) -> bytes:
 def check_depth(text: str) -> None:
     """Raises ValueError for keys of more parts, or lists and tables deeper, than any configuration has: reading them takes the square
     of their length, or all of the stack."""
-    bare = _QUOTED.sub("s", text)
-    if _LONG_KEY.search(bare):
+    bare = re.sub(_QUOTED, "s", text, flags=re.DOTALL)
+    if re.search(_LONG_KEY, bare):
         raise ValueError(f"a key has more than {MAX_DEPTH} parts")
     depth = 0
     for bracket in _BRACKETS.findall(bare):
@@ -374,7 +374,7 @@ def read_phones(file: Path) -> dict[str, str]:
         written = line.strip()
         if not written or written.startswith("#"):
             continue
-        match = _PHONE.fullmatch(written)
+        match = re.fullmatch(_PHONE, written)
         if match is None or match[1] in phones or len(phones) >= MAX_PHONES:
             raise ConfigError(f"sip.users_file {file}, line {number}: not a new NAME:PASSWORD", hint="one line for each phone, in ASCII")
         phones[match[1]] = match[2]

@@ -65,7 +65,7 @@ def _meant(word: str) -> str | None:
 
 def _check_color(value: str | None) -> str | None:
     if value:
-        from sinchphone.cli.terminal.flags import check_key
+        from sinchphone.cli.terminal.common_flags import check_key
 
         check_key("color", value)
     return value

@@ -15,8 +15,8 @@ import pytest
 from sinchphone.cli.calling.phone import tell_message
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal import rendering
 from sinchphone.cli.terminal import run as cli_run
+from sinchphone.cli.terminal.lines import lines
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import load, read_phones, read_secret, user_file
@@ -203,11 +203,9 @@ def test_a_recording_is_for_its_owner_as_a_pipe_is(tmp_path: Path) -> None:
 
 
 def test_with_v_a_call_says_its_id_its_headers_and_its_set_up_time() -> None:
-    incoming = rendering.lines(e.CallIncoming(call_id="c1", peer="bob", domain=Domain.MXP, headers={"x-topic": "tea"}))
-    established = rendering.lines(e.CallEstablished(call_id="c1", setup_ms=450, codec="opus", pair="host"))
-    outgoing = rendering.lines(
-        e.CallOutgoing(call_id="c1", peer="bob", domain=Domain.MXP, user_id="ada", environment="local", hosted_here=True)
-    )
+    incoming = lines(e.CallIncoming(call_id="c1", peer="bob", domain=Domain.MXP, headers={"x-topic": "tea"}))
+    established = lines(e.CallEstablished(call_id="c1", setup_ms=450, codec="opus", pair="host"))
+    outgoing = lines(e.CallOutgoing(call_id="c1", peer="bob", domain=Domain.MXP, user_id="ada", environment="local", hosted_here=True))
     assert [line.text for line in incoming if line.detail] == ["call id c1", "header x-topic: tea"]
     assert [line.text for line in established if line.detail] == ["set up in 0.45 s"]
     assert [line.text for line in outgoing if line.detail] == ["call id c1"]

@@ -9,7 +9,6 @@ from sinchphone.engine.past import Past, PastCall, look_back
 from sinchphone.errors import ConfigError, DestinationError, NotFoundError
 from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import read_number
-from sinchphone.signaling.dialect import Domain
 
 _ANONYMOUS: Final = "@anonymous.invalid"  # RFC 3323 4.1.1.3
 MAX_READ: Final = 100_000  # entries that are looked through for those that are wanted
@@ -65,6 +64,8 @@ def last_missed(options: Options) -> Destination:
 
 def destination_of(call: PastCall) -> Destination:
     """Whom to dial to reach the other side of a call again. Raises DestinationError: who withheld their number can't be reached."""
+    from sinchphone.signaling.dialect import Domain
+
     try:
         match Domain(call.domain):
             case Domain.MXP:

@@ -16,7 +16,8 @@ from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import missing_devices, requests_of, sound_options
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.flags import CallFlags, PhoneFlags, with_flags
+from sinchphone.cli.terminal.common_flags import with_flags
+from sinchphone.cli.terminal.flags import CallFlags, PhoneFlags
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session

@@ -9,9 +9,9 @@ from sinchphone.cli.addressing.contacts import AddressBookEntry, contacts_of, re
 from sinchphone.cli.addressing.destination import Destination, Kind, read_destination, user_id
 from sinchphone.cli.addressing.proposals import complete_contact, complete_destination, complete_user
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags import JsonFlags, with_flags
+from sinchphone.cli.terminal.common_flags import JsonFlags, with_flags
 from sinchphone.cli.terminal.listings import ContactListed
-from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 
 
@@ -69,19 +69,19 @@ def add(
         user = dialled.identity
     contact = AddressBookEntry(read_name(name), dialled, user)
     session = _session(flags)
-    return run(session, lambda session: _add(session, contact, force=flags.force))
+    return run_at_once(session, lambda session: _add(session, contact, force=flags.force))
 
 
 def list_all(context: typer.Context, flags: JsonFlags) -> ExitCode:
     """List all contacts."""
-    return run(_session(flags), _list)
+    return run_at_once(_session(flags), _list)
 
 
 def show(
     context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=complete_contact)], flags: JsonFlags
 ) -> ExitCode:
     """Show a contact."""
-    return run(_session(flags), lambda session: _show(session, name))
+    return run_at_once(_session(flags), lambda session: _show(session, name))
 
 
 def remove(
@@ -90,20 +90,20 @@ def remove(
     flags: JsonFlags,
 ) -> ExitCode:
     """Forget contacts."""
-    return run(_session(flags), lambda session: _remove(session, names))
+    return run_at_once(_session(flags), lambda session: _remove(session, names))
 
 
 def _session(flags: JsonFlags) -> Session:
     return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
 
 
-async def _add(session: Session, contact: AddressBookEntry, *, force: bool) -> ExitCode:
+def _add(session: Session, contact: AddressBookEntry, *, force: bool) -> ExitCode:
     contacts_of(session.options).add(contact, force=force)
     session.tell(_listed(contact))
     return ExitCode.OK
 
 
-async def _list(session: Session) -> ExitCode:
+def _list(session: Session) -> ExitCode:
     found = contacts_of(session.options).list()
     for contact in found:
         session.tell(_listed(contact))
@@ -112,12 +112,12 @@ async def _list(session: Session) -> ExitCode:
     return ExitCode.OK
 
 
-async def _show(session: Session, name: str) -> ExitCode:
+def _show(session: Session, name: str) -> ExitCode:
     session.tell(_listed(contacts_of(session.options).find(name)))
     return ExitCode.OK
 
 
-async def _remove(session: Session, names: list[str]) -> ExitCode:
+def _remove(session: Session, names: list[str]) -> ExitCode:
     contacts = contacts_of(session.options)
     for name in names:
         contacts.find(name)  # all or none

@@ -5,8 +5,8 @@ import asyncio
 import typer
 
 from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.common_flags import JsonFlags, with_flags
 from sinchphone.cli.terminal.events import Warned
-from sinchphone.cli.terminal.flags import JsonFlags, with_flags
 from sinchphone.cli.terminal.listings import DeviceFound
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session

@@ -19,7 +19,8 @@ from sinchphone.cli.calling.waiting import WaitingCall
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.flags import ListenFlags, seconds, with_flags
+from sinchphone.cli.terminal.common_flags import with_flags
+from sinchphone.cli.terminal.flags import ListenFlags, seconds
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.rendering import place
 from sinchphone.cli.terminal.run import run

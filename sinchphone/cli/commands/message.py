@@ -17,7 +17,8 @@ from sinchphone.cli.calling.texting import check_sms, text_numbers
 from sinchphone.cli.commands.call import read_headers
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.flags import MessageFlags, seconds, with_flags
+from sinchphone.cli.terminal.common_flags import with_flags
+from sinchphone.cli.terminal.flags import MessageFlags, seconds
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.config import read_beside

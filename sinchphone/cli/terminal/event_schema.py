@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, Literal, Union
 
 from sinchphone.cli.terminal.events import CallEnded, Event
 from sinchphone.cli.terminal.listings import Bounds
+from sinchphone.cli.terminal.results import SCHEMA
 
-SCHEMA: Final = "sinchphone.v1"
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _WORDS: Final = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _HEAD: Final[dict[str, Any]] = {

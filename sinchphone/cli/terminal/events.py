@@ -5,7 +5,6 @@ these classes (``event_schema``): what a value may be stands in its type here.
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from sinchphone.cli.terminal.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
@@ -19,19 +18,47 @@ from sinchphone.cli.terminal.listings import (
     HistoryEntry,
     Milliseconds,
 )
-from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.cli.terminal.results import (
+    CallEnded,
+    Delivery,
+    Measure,
+    MessageStatus,
+    Outcome,
+    Problem,
+    RecordFinished,
+    RecordStarted,
+    RequestKind,
+    RequestOutcome,
+    Result,
+    SipFailure,
+    Via,
+    Warned,
+)
 from sinchphone.signaling.dialect import Domain
 
-Measure: TypeAlias = Annotated[float, Bounds(minimum=0)]
+__all__ = [
+    "CallEnded",
+    "Delivery",
+    "Measure",
+    "MessageStatus",
+    "Outcome",
+    "Problem",
+    "RecordFinished",
+    "RecordStarted",
+    "RequestKind",
+    "RequestOutcome",
+    "Result",
+    "SipFailure",
+    "Via",
+    "Warned",
+]  # these too, for who tells of calls
+
 Percent: TypeAlias = Annotated[float, Bounds(minimum=0, maximum=100)]
 Score: TypeAlias = Annotated[float, Bounds(minimum=1, maximum=4.5)]
 Digit: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-D]$")]
 Digits: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-DwW]+$")]
-SipStatus: TypeAlias = Annotated[int, Bounds(minimum=300, maximum=699)]
 Place: TypeAlias = Literal["local", "cloud"]
 PairKind: TypeAlias = Annotated[str, Bounds(words=("host", "srflx", "prflx", "relay"))]
-Via: TypeAlias = Literal["instant", "sms"]
-Delivery: TypeAlias = Literal["delivered", "sent", "failed"]
 QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
     "HighRemoteInboundRtt",
     "HighInboundJitter",
@@ -167,33 +194,6 @@ class DigitReceived:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SipFailure:
-    """What the SIP side answered (RFC 3261 21), such as 486 Busy Here."""
-
-    code: SipStatus
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallEnded:
-    """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words; ``sip``: the SIP side refused or ended it."""
-
-    NAME: ClassVar[str] = "call.ended"
-    call_id: str
-    peer: str
-    outbound: bool
-    cause: Cause | None
-    ended_by: EndedBy | None
-    answered: bool
-    setup_ms: Milliseconds | None
-    duration_ms: Milliseconds | None  # None: sound never flowed
-    code: int | None
-    reason: str
-    hint: str | None
-    sip: SipFailure | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlayStarted:
     """A file begins to play to the peer."""
 
@@ -210,25 +210,6 @@ class PlayFinished:
     call_id: str
     path: str
     last: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordStarted:
-    """The recording runs."""
-
-    NAME: ClassVar[str] = "record.started"
-    call_id: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordFinished:
-    """The recording is complete and in its place."""
-
-    NAME: ClassVar[str] = "record.finished"
-    call_id: str
-    path: str
-    duration_s: Measure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,76 +328,6 @@ class MessageReceived:
     recipients: list[str]
     text: str
     headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageStatus:
-    """What became of a message for one recipient: delivered, sent (not acknowledged in time, or not waited for) or failed."""
-
-    message_id: str | None
-    recipient: str
-    via: Via
-    status: Delivery
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warned:
-    """Things go on, but not as asked."""
-
-    NAME: ClassVar[str] = "warning"
-    message: str
-    hint: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """What went wrong and what to do about it."""
-
-    message: str
-    hint: str | None
-
-
-class RequestKind(StrEnum):
-    """What a command line can ask for in a call."""
-
-    PLAY = "play"
-    DTMF = "dtmf"
-    RECORD = "record"
-    PIPE_IN = "pipe_in"
-    PIPE_OUT = "pipe_out"
-
-
-class Outcome(StrEnum):
-    """What became of it. ``cut_short``: the call ended first."""
-
-    DONE = "done"
-    CUT_SHORT = "cut_short"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestOutcome:
-    """What became of one thing that was asked for: ``name`` is the file, pipe or digits; ``reason`` why it wasn't done."""
-
-    call_id: str
-    kind: RequestKind
-    name: str
-    outcome: Outcome
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """How the command went: the last line, exactly once."""
-
-    NAME: ClassVar[str] = "result"
-    ok: bool
-    exit_code: int
-    calls: list[CallEnded]
-    recordings: list[str]
-    error: Problem | None
-    messages: list[MessageStatus] = field(default_factory=list)
-    requests: list[RequestOutcome] = field(default_factory=list)
 
 
 Event: TypeAlias = (

@@ -1,50 +1,13 @@
-"""The options that commands share, each written once; ``with_flags`` gives a command those of a dataclass."""
+"""The options of commands that call, listen, write and host, each written once."""
 
-import dataclasses
-import functools
-import inspect
-import typing
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 
 from sinchphone.cli.addressing import proposals
-from sinchphone.config import Configuration, load
-from sinchphone.options import KEYS
+from sinchphone.cli.terminal.common_flags import JsonFlags, option_of_key
 from sinchphone.schema import parse_duration
-
-Returned = TypeVar("Returned")
-
-
-def check_key(name: str, value: Any) -> Any:
-    """The value, where it fits the key ``name`` of the configuration; an empty one is as if it were not given. Raises BadParameter."""
-    if value:
-        try:
-            KEYS[name].read(value)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from error
-    return value
-
-
-def _as(name: str) -> Callable[[Any], Any]:
-    """That check for an option."""
-
-    def check(value: Any) -> Any:
-        return check_key(name, value)
-
-    return check
-
-
-def option_of_key(name: str, metavar: str | None = None, *names: str, shows_default: bool = False, complete: Any = None) -> Any:
-    """The option that sets the key ``name`` of the configuration, in the words of the key and checked as the key is. Without ``metavar``
-    it takes no value."""
-    known = KEYS[name]
-    default = f"  [default: {known.example}]" if shows_default else ""
-    words = f"{known.help[0].upper()}{known.help[1:]}.{default}"
-    return typer.Option(*names, metavar=metavar, callback=_as(name), help=words, show_default=False, autocompletion=complete)
 
 
 def _digits(value: str | None) -> str | None:
@@ -90,44 +53,6 @@ def _layout(value: str) -> str:
 def seconds(value: str | None) -> float | None:
     """A duration that the command line has checked already."""
     return None if value is None else parse_duration(value)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CommonFlags:
-    """Options of every command."""
-
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            autocompletion=proposals.complete_profile,
-            help="Take the keys of [profiles.NAME]; local and cloud always exist.",
-        ),
-    ] = None
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file in place of the usual ones.")] = None
-    color: Annotated[str | None, option_of_key("color", "WHEN")] = None
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and errors.")] = False
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False
-    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False
-
-    def keys(self) -> dict[str, Any]:
-        """The configuration's keys that these options set."""
-        return {"profile": self.profile, "color": self.color}
-
-    def load(self) -> Configuration:
-        """The configuration with these options on top. Raises ConfigError."""
-        return load(self.keys(), file=self.config)
-
-
-@dataclass(frozen=True, kw_only=True)
-class JsonFlags(CommonFlags):
-    """Options of commands that tell what happens."""
-
-    json: Annotated[bool, option_of_key("json", None, "--json")] = False
-
-    def keys(self) -> dict[str, Any]:
-        """The configuration's keys that these options set."""
-        return {**super().keys(), "json": self.json or None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,25 +188,6 @@ class MessageFlags(JsonFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UserFlags(CommonFlags):
-    """Options of commands that only need to know who."""
-
-    user: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ME",
-            autocompletion=proposals.complete_account,
-            callback=_as("user"),
-            help="Whose; the login name in the local environment.",
-        ),
-    ] = None
-
-    def keys(self) -> dict[str, Any]:
-        """The configuration's keys that these options set."""
-        return {**super().keys(), "user": self.user}
-
-
-@dataclass(frozen=True, kw_only=True)
 class HostFlags(JsonFlags):
     """Options of commands about the process that hosts the exchange."""
 
@@ -305,31 +211,3 @@ class ExchangeFlags(HostFlags):
         """The configuration's keys that these options set."""
         tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
         return {**super().keys(), **tls, "exchange.keep": False if self.memory else None}
-
-
-def with_flags(function: Callable[..., Returned]) -> Callable[..., Returned]:
-    """``function``, whose parameter ``flags`` is one of the dataclasses above, as Typer wants it: with one parameter an option.
-
-    What was given before the command's name (``sinchphone --profile work call …``) counts where the command says nothing.
-    """
-    hints = typing.get_type_hints(function, include_extras=True)
-    kind = hints.pop("flags")
-    own = {name: parameter for name, parameter in inspect.signature(function).parameters.items() if name != "flags"}
-    options = typing.get_type_hints(kind, include_extras=True)
-    names = [field.name for field in dataclasses.fields(kind)]
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
-
-    @functools.wraps(function)
-    def command(**given: Any) -> Returned:
-        context: typer.Context = given["context"]
-        before = context.obj if isinstance(context.obj, dict) else {}
-        values = {name: given.pop(name) for name in names}
-        values |= {name: before[name] for name in names if name in before and values[name] == defaults[name]}
-        return function(**given, flags=kind(**values))
-
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    added = [inspect.Parameter(name, keyword, default=defaults[name], annotation=options[name]) for name in names]
-    kept = [parameter.replace(kind=keyword, annotation=hints.get(name, parameter.annotation)) for name, parameter in own.items()]
-    command.__signature__ = inspect.Signature([*kept, *added])  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *added]}
-    return command

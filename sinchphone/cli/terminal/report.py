@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from sinchphone.cli.terminal.event_schema import SCHEMA
-from sinchphone.cli.terminal.events import Event, Result
+from sinchphone.cli.terminal.results import SCHEMA, Result
+
+if TYPE_CHECKING:
+    from sinchphone.cli.terminal.events import Event
 
 
 class Report:
@@ -24,7 +26,7 @@ class Report:
         self._seq = 0
         self._finished = False
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: "Event") -> None:
         """Write one line at once. Raises BrokenPipeError where nobody reads any more."""
         if self._finished:
             return

@@ -70,7 +70,7 @@ async def _obey(session: Session, work: Work) -> ExitCode:
             raise
         return code_of_order(session.stop.order, established=False, interactive=session.interactive)
     except Exception as error:  # noqa: BLE001 - the one place where what nobody foresaw becomes a sentence and exit code 1
-        return _fail(session, error)
+        return fail(session, error)
     finally:
         signals.react(session.writing.free)
         settling.cancel()
@@ -132,7 +132,8 @@ def _watch_stdout(session: Session, task: "asyncio.Task[ExitCode]") -> int | Non
     return descriptor
 
 
-def _fail(session: Session, error: BaseException) -> ExitCode:
+def fail(session: Session, error: BaseException) -> ExitCode:
+    """Keep why a command failed for its result; the exit code."""
     root = root_of(error)
     session.problem = problem_of(root)
     if session.debug:

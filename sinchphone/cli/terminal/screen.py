@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
-from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.keyboard.posix import in_foreground
-from sinchphone.cli.terminal.rendering import Line, lines
+from sinchphone.cli.terminal.lines import Line, lines
+from sinchphone.cli.terminal.results import CallEnded
 from sinchphone.cli.terminal.status_line import ERASE, Status, StatusLine
 from sinchphone.cli.terminal.streams import hush
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from sinchphone.cli.terminal.events import Event
 
 
 class Screen:
@@ -34,10 +36,10 @@ class Screen:
         self._console = _console(err) if color else None
         self._status_line = StatusLine(err) if live and not quiet else None
 
-    def tell(self, event: e.Event, *, aside: bool = False) -> None:
+    def tell(self, event: "Event", *, aside: bool = False) -> None:
         """Write the lines of an event; ``aside`` of the result, to standard error. Raises BrokenPipeError where nobody reads standard
         output any more."""
-        if self._out is None and isinstance(event, e.CallEnded):
+        if self._out is None and isinstance(event, CallEnded):
             return  # its hint would stand there without what it belongs to
         written = lines(event)
         self.write([replace(line, result=False, always=True) for line in written] if aside else written)

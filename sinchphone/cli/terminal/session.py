@@ -1,6 +1,5 @@
 """What one run of a command works with: its configuration, where it writes, the order to stop, and what will be the result."""
 
-import asyncio
 import contextlib
 import errno
 import logging
@@ -11,14 +10,15 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.escape import MAX_TEXT
-from sinchphone.cli.terminal.events import (
+from sinchphone.cli.terminal.lines import Line
+from sinchphone.cli.terminal.report import Report
+from sinchphone.cli.terminal.results import (
     CallEnded,
-    Event,
     MessageStatus,
     Problem,
     RecordFinished,
@@ -27,14 +27,17 @@ from sinchphone.cli.terminal.events import (
     Result,
     Warned,
 )
-from sinchphone.cli.terminal.jobs import TerminalUser
-from sinchphone.cli.terminal.rendering import Line
-from sinchphone.cli.terminal.report import Report
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
 from sinchphone.cli.terminal.streams import StuckError, Writing, hush, hush_stuck, keep_stderr_to_ourselves, unwritable
 from sinchphone.config import Configuration, in_ci
 from sinchphone.options import Options
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from sinchphone.cli.terminal.events import Event
+    from sinchphone.cli.terminal.jobs import TerminalUser
 
 
 class Stop:
@@ -42,18 +45,24 @@ class Stop:
 
     def __init__(self) -> None:
         self.order: Order | None = None
-        self._given = asyncio.Event()
+        self._given: asyncio.Event | None = None  # made where a loop waits: most commands have none
         self._takers = 0
 
     def give(self, order: Order) -> None:
         """Order the end; the first order counts."""
         if self.order is None:
             self.order = order
-            self._given.set()
+            if self._given is not None:
+                self._given.set()
 
     async def wait(self) -> Order:
         """Wait for the order. Cancelling is safe."""
-        await self._given.wait()
+        import asyncio
+
+        if self._given is None:
+            self._given = asyncio.Event()
+        if self.order is None:
+            await self._given.wait()
         assert self.order is not None
         return self.order
 
@@ -90,7 +99,7 @@ class Session:
     messages: list[MessageStatus] = field(default_factory=list)
     requests: list[RequestOutcome] = field(default_factory=list)
     problem: Problem | None = None
-    terminal_users: list[TerminalUser] = field(default_factory=list)  # the screen, and who reads keys
+    terminal_users: list["TerminalUser"] = field(default_factory=list)  # the screen, and who reads keys
     writing: Writing = field(default_factory=Writing)
 
     def __post_init__(self) -> None:
@@ -101,7 +110,7 @@ class Session:
         """The configuration's values."""
         return self.configuration.options
 
-    def tell(self, event: Event, *, aside: bool = False) -> None:
+    def tell(self, event: "Event", *, aside: bool = False) -> None:
         """Something happened: write it, and remember what belongs to the result. ``aside``: it's not what the command is about."""
         if isinstance(event, CallEnded):
             self.calls.append(event)

@@ -10,8 +10,9 @@ import typer
 from sinchphone.cli.addressing.recent import history_of, past_of
 from sinchphone.cli.commands.history.choosing import ChoiceFlags, read_moment
 from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.common_flags import with_flags
 from sinchphone.cli.terminal.listings import HistoryDeleted
-from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.engine.past import Past, PastCall, forget
 
@@ -31,6 +32,11 @@ class DeleteFlags(ChoiceFlags):
         return float("inf") if self.older_than is None else read_moment(self.older_than, time.time(), "--older-than")
 
 
+def add_to(app: typer.Typer, name: str) -> None:
+    """Add the command."""
+    app.command(name)(with_flags(delete))
+
+
 def delete(context: typer.Context, flags: DeleteFlags) -> ExitCode:
     """Delete entries: --all, or those that fit --with, --older-than, --since and --missed together. A message to several goes whole."""
     chosen = flags.missed or any(value is not None for value in (flags.older_than, flags.with_, flags.since))
@@ -39,10 +45,10 @@ def delete(context: typer.Context, flags: DeleteFlags) -> ExitCode:
     older_than = flags.older_than_at
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     is_meant = flags.chooser(session.options)
-    return run(session, lambda session: _delete(session, lambda past: past.at < older_than and is_meant(past)))
+    return run_at_once(session, lambda session: _delete(session, lambda past: past.at < older_than and is_meant(past)))
 
 
-async def _delete(session: Session, is_meant: Callable[[Past], bool]) -> ExitCode:
+def _delete(session: Session, is_meant: Callable[[Past], bool]) -> ExitCode:
     path, account = history_of(session.options)
     chosen = [past for past in past_of(session.options) if is_meant(past)]
     forget(path, account, chosen)

@@ -1,6 +1,5 @@
 """``history export``: the history as one JSON document or as CSV, for other programs."""
 
-import asyncio
 import csv
 import io
 import json
@@ -16,8 +15,9 @@ from sinchphone.cli.addressing.recent import past_of
 from sinchphone.cli.commands.history.choosing import ChoiceFlags
 from sinchphone.cli.commands.history.show import entry_of
 from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.common_flags import with_flags
 from sinchphone.cli.terminal.listings import HistoryEntry
-from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import OutputError
 from sinchphone.protocol.phone_numbers import is_number
@@ -42,6 +42,11 @@ class ExportFlags(ChoiceFlags):
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False
 
 
+def add_to(app: typer.Typer, name: str) -> None:
+    """Add the command."""
+    app.command(name)(with_flags(export))
+
+
 def export(
     context: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="FILE.json, FILE.csv, or - for standard output.")],
@@ -58,7 +63,7 @@ def export(
     is_meant = flags.chooser(session.options)
     entries = (entry_of(past) for past in past_of(session.options, since=flags.since_at) if is_meant(past))
     text = as_csv(entries) if form == "csv" else as_json(entries)
-    return run(session, lambda session: _print_or_write(session, file, text, force=flags.force))
+    return run_at_once(session, lambda session: _print_or_write(session, file, text, force=flags.force))
 
 
 def as_json(entries: Iterable[HistoryEntry]) -> str:
@@ -94,9 +99,9 @@ def _cell(value: object) -> object:
             return value
 
 
-async def _print_or_write(session: Session, file: str, text: str, *, force: bool) -> ExitCode:
+def _print_or_write(session: Session, file: str, text: str, *, force: bool) -> ExitCode:
     if file != "-":
-        await asyncio.to_thread(_write, Path(file), text, force=force)
+        _write(Path(file), text, force=force)
         session.note(f"written to {file}")
         return ExitCode.OK
     for line in text.rstrip("\n").splitlines():

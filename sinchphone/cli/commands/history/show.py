@@ -1,8 +1,9 @@
 """``history``: list past calls and messages."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -10,9 +11,10 @@ from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.recent import past_of
 from sinchphone.cli.commands.history.choosing import ChoiceFlags
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags import with_flags
+from sinchphone.cli.terminal.command_group import CommandGroup, Planned
+from sinchphone.cli.terminal.common_flags import with_flags
 from sinchphone.cli.terminal.listings import HistoryEntry
-from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.engine.past import Past, PastCall, PastMessage
 
@@ -24,15 +26,19 @@ class HistoryFlags(ChoiceFlags):
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="The last N only.")] = 100
 
 
+class _Group(CommandGroup):
+    """What else is done with the history."""
+
+    planned: ClassVar[Mapping[str, Planned]] = {
+        "delete": Planned("sinchphone.cli.commands.history.delete", "Delete all, what was with somebody, or what is old."),
+        "export": Planned("sinchphone.cli.commands.history.export", "Write a file of JSON or CSV."),
+    }
+
+
 def add_to(app: typer.Typer, name: str) -> None:
     """Add the command, with those below it."""
-    from sinchphone.cli.commands.history.delete import delete
-    from sinchphone.cli.commands.history.export import export
-
-    group = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+    group = typer.Typer(cls=_Group, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
     group.callback()(with_flags(history))
-    group.command("delete")(with_flags(delete))
-    group.command("export")(with_flags(export))
     app.add_typer(group, name=name)
 
 
@@ -45,10 +51,10 @@ def history(context: typer.Context, flags: HistoryFlags) -> ExitCode:
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     is_meant, since = flags.chooser(session.options), flags.since_at
     wanted = [past for past in past_of(session.options, since=since) if is_meant(past)]
-    return run(session, lambda session: _show(session, wanted[-flags.limit :]))
+    return run_at_once(session, lambda session: _show(session, wanted[-flags.limit :]))
 
 
-async def _show(session: Session, wanted: list[Past]) -> ExitCode:
+def _show(session: Session, wanted: list[Past]) -> ExitCode:
     names = contacts_of(session.options).names()
     for past in wanted:
         entry = entry_of(past)

@@ -4,17 +4,26 @@ The shell moves the job without a word: ``fg`` of a job that runs in the backgro
 for a few times a second, and before each read.
 """
 
-import asyncio
 import contextlib
 import importlib
 import os
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+if TYPE_CHECKING:
+    import asyncio
 
 FOREGROUND_S: Final = 0.25  # how often we ask whose the terminal is
 _CHUNK: Final = 4096
 _PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"  # bracketed paste (xterm)
+
+
+def _loop() -> "asyncio.AbstractEventLoop":
+    """The running one; whoever only asks whose the terminal is needs none."""
+    import asyncio
+
+    return asyncio.get_running_loop()
 
 
 def in_foreground(descriptor: int) -> bool | None:
@@ -53,7 +62,7 @@ class PosixKeyboard:
     def open(self) -> None:
         """Take the terminal as soon as it's ours, and follow whose it is."""
         self.settle()
-        self._watch = asyncio.get_running_loop().call_later(FOREGROUND_S, self.open)
+        self._watch = _loop().call_later(FOREGROUND_S, self.open)
 
     def close(self) -> None:
         """Give the terminal back for good."""
@@ -90,7 +99,7 @@ class PosixKeyboard:
         except (self._termios.error, OSError):  # the terminal is gone
             self._before = None
             return
-        asyncio.get_running_loop().add_reader(self._descriptor, self._readable)
+        _loop().add_reader(self._descriptor, self._readable)
 
     def _leave(self) -> None:
         """Whoever has the terminal now has set its modes too: they stay."""
@@ -108,7 +117,7 @@ class PosixKeyboard:
 
     def _stop_reading(self) -> None:
         with contextlib.suppress(RuntimeError):  # there is no loop any more when we leave at once
-            asyncio.get_running_loop().remove_reader(self._descriptor)
+            _loop().remove_reader(self._descriptor)
 
     def _readable(self) -> None:
         if not in_foreground(self._descriptor):
