@@ -81,10 +81,11 @@ def public_members(node: ast.ClassDef) -> set[str]:
 def test_no_class_name_stands_in_two_files_unless_one_implements_the_other() -> None:
     """The events on standard output have the names of the engine's and the sound's events that they tell."""
     homes: dict[str, list[tuple[str, ast.ClassDef]]] = {}
-    told = ROOT / "sinchphone" / "cli" / "terminal" / "events.py"
+    terminal = ROOT / "sinchphone" / "cli" / "terminal"
+    told = (terminal / "events.py", terminal / "results.py", terminal / "listings.py")
     for path in SOURCES:
         for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and path != told:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and path not in told:
                 homes.setdefault(node.name, []).append((str(path), node))
     doubled = {name: [path for path, _ in found] for name, found in homes.items() if len(found) > 1 and not _one_thing(found)}
     assert doubled == {}

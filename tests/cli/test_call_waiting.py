@@ -8,7 +8,7 @@ import pytest
 
 from sinchphone.audio.activity import Activity
 from sinchphone.audio.quality import Quality
-from sinchphone.cli.commands import call as call_command
+from sinchphone.cli.calling import outgoing as call_command
 from sinchphone.cli.commands import listen as listen_command
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, hints_of_waiting

@@ -439,7 +439,7 @@ def test_a_signal_hangs_up_and_says_so(
         session.interactive = interactive
         return session
 
-    monkeypatch.setattr("sinchphone.cli.commands.call.open_session", at_a_terminal)
+    monkeypatch.setattr("sinchphone.cli.calling.outgoing.open_session", at_a_terminal)
     platform.outgoing = signals(number, talking=talking)
     ran = sinchphone("call", "bob")
     assert ran.code == code

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import pytest
 
-from sinchphone.cli.commands import call as command
+from sinchphone.cli.calling import outgoing as command
 from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.session import Session
 from sinchphone.protocol.call.states import Cause, State

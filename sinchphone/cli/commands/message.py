@@ -12,9 +12,9 @@ import typer
 from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.addressing.proposals import complete_recipient
+from sinchphone.cli.calling.outgoing import read_headers
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.texting import check_sms, text_numbers
-from sinchphone.cli.commands.call import read_headers
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.common_flags import with_flags

@@ -1,0 +1,112 @@
+"""Places one call and stays in it to its end."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import typer
+
+from sinchphone.cli.addressing.contacts import contacts_of
+from sinchphone.cli.addressing.destination import Destination, Kind
+from sinchphone.cli.calling.call_session import CallSession, Wishes
+from sinchphone.cli.calling.phone import Phone, follow, open_phone
+from sinchphone.cli.calling.sounds import missing_devices, requests_of, sound_options
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal import events as e
+from sinchphone.cli.terminal.flags import CallFlags
+from sinchphone.cli.terminal.keys import Keys
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.options import Options
+
+if TYPE_CHECKING:
+    from sinchphone.engine.calls.call import Call
+    from sinchphone.media.sound import Sound, SoundOptions
+
+MAX_HEADERS = 50
+_SIP_HEADER = re.compile(r"[Xx]-[A-Za-z0-9-]{1,64}")
+MAX_HEADER_BYTES = 1024  # the platform's limit of a call's headers together
+
+
+def place(choose: Callable[[Options], Destination], flags: CallFlags) -> ExitCode:
+    """Call whom ``choose`` chooses and stay to the end. Raises what can be refused before anything is opened."""
+    if flags.hangup_after_play and not flags.play:
+        raise typer.BadParameter("--hangup-after-play needs --play")
+    configuration = flags.load()
+    destination = choose(configuration.options)
+    headers = read_headers(flags.header or [], sip=destination.kind is Kind.SIP)
+    session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return run(session, lambda session: _call(session, destination, flags, headers))
+
+
+def read_headers(written: list[str], *, sip: bool = False) -> dict[str, str]:
+    """``NAME=VALUE`` each; in a call to a SIP address the names must be those of private SIP headers. Raises BadParameter."""
+    headers = {}
+    for one in written:
+        name, equals, value = one.partition("=")
+        if not equals or not name.strip() or not one.isprintable():
+            raise typer.BadParameter(f'"{one}" is not NAME=VALUE', param_hint="--header")
+        if sip and not _SIP_HEADER.fullmatch(name.strip()):
+            raise typer.BadParameter(f'"{name.strip()}" must begin with x- and have letters, digits and - only', param_hint="--header")
+        headers[name.strip()] = value
+    if len(headers) > MAX_HEADERS:
+        raise typer.BadParameter(f"more than {MAX_HEADERS} headers", param_hint="--header")
+    if sum(len(f"{name}{value}".encode()) for name, value in headers.items()) > MAX_HEADER_BYTES:
+        raise typer.BadParameter(f"more than {MAX_HEADER_BYTES} bytes in all", param_hint="--header")
+    return headers
+
+
+async def _call(session: Session, destination: Destination, flags: CallFlags, headers: dict[str, str]) -> ExitCode:
+    async with open_phone(session) as phone, asyncio.TaskGroup() as group:
+        follower = group.create_task(follow(session, phone), name="client events")
+        wishes, sound = await _prepare(session, destination, flags, phone)
+        with Keys(None if flags.reads_standard_input else session.stdin) as keys:
+            session.terminal_users.append(keys)
+            placed = await _dial(session, phone, destination, headers, sound)
+            _tell_outgoing(session, phone, placed)
+            ending = await CallSession(session, placed, wishes, keys).run()
+        follower.cancel()
+    return ending.code
+
+
+async def _prepare(session: Session, destination: Destination, flags: CallFlags, phone: Phone) -> tuple[Wishes, "SoundOptions | Sound"]:
+    options = session.options
+    warning = await missing_devices(flags, options, destination)
+    if warning is None:
+        wishes = Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play, requests_of(flags))
+        return wishes, sound_options(flags, options)
+    from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe
+    from sinchphone.media.ticker import Ticker
+
+    session.tell(warning)
+    probe = EchoProbe()
+    return Wishes(options.ring_timeout, requests=requests_of(flags), probe=probe, probe_seconds=CHECK_SECONDS), Ticker(probe, phone.media)
+
+
+async def _dial(session: Session, phone: Phone, destination: Destination, headers: dict[str, str], sound: "SoundOptions | Sound") -> "Call":
+    client, identity = phone.client, destination.identity
+    match destination.kind:
+        case Kind.USER:
+            return await client.call_user(identity, headers=headers, sound=sound)
+        case Kind.PHONE:
+            return await client.call_phone(identity, caller_id=session.options.caller_id, headers=headers, sound=sound)
+        case Kind.SIP:
+            return await client.call_sip(identity, headers=headers, sound=sound)
+        case Kind.CONFERENCE:
+            return await client.call_conference(identity, headers=headers, sound=sound)
+
+
+def _tell_outgoing(session: Session, phone: Phone, placed: "Call") -> None:
+    user = phone.client.user_id
+    session.tell(
+        e.CallOutgoing(
+            call_id=placed.id,
+            peer=placed.peer,
+            domain=placed.domain,
+            user_id=user,
+            environment=phone.place,
+            hosted_here=phone.hosted_here,
+            contact=contacts_of(session.options).names().get(placed.peer),
+        )
+    )
