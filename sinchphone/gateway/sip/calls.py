@@ -181,7 +181,7 @@ class SipCall:
 
     async def probe(self, doubt: str) -> None:
         """Ask whether the other side is still there; where it isn't, the call ends. Doesn't wait for the answer."""
-        self._order(v.Probe(doubt))
+        self._order(v.DialogProbe(doubt))
 
     def notify(self, event: SipEvent) -> None:
         """For the agent: an event of the session."""

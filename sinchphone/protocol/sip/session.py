@@ -54,7 +54,7 @@ TABLE: Final[dict[tuple[SipPhase, type], Row]] = {
     (SipPhase.TALKING, v.AnswerReoffer): middle.answer_change,
     (SipPhase.TALKING, v.RefuseReoffer): middle.refuse_change,
     (SipPhase.TALKING, v.SendDigit): middle.send_digit,
-    (SipPhase.TALKING, v.Probe): middle.probe,
+    (SipPhase.TALKING, v.DialogProbe): middle.probe,
     (SipPhase.LEAVING, v.GotAck): middle.left_after_all,
 }
 

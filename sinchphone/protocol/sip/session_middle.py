@@ -360,7 +360,7 @@ def on_info(session: SessionState, key: str, request: Request, _: Dialog) -> Non
     session.tell(v.SipDigitHeard(digit, duration))
 
 
-def probe(session: SessionState, order: v.Probe) -> None:
+def probe(session: SessionState, order: v.DialogProbe) -> None:
     """OPTIONS in the dialog (RFC 3261 11, 12.2): one at a time."""
     session.doubt = order.doubt
     if not any(one.purpose == "probe" for one in session.pending.values()):

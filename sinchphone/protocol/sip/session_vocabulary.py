@@ -164,7 +164,7 @@ class SendDigit:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class DialogProbe:
     """Ask in the dialog whether the other side still knows the call, and end it where not. ``doubt``: why that is asked, for who reads why
     the call ended."""
 
@@ -172,7 +172,7 @@ class Probe:
 
 
 Order: TypeAlias = (
-    SipDial | SipRing | SendEarly | SipAnswer | SipRefuse | SipHangUp | Reoffer | AnswerReoffer | RefuseReoffer | SendDigit | Probe
+    SipDial | SipRing | SendEarly | SipAnswer | SipRefuse | SipHangUp | Reoffer | AnswerReoffer | RefuseReoffer | SendDigit | DialogProbe
 )
 
 

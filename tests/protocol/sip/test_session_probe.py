@@ -7,7 +7,7 @@ from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.session_vocabulary import SipPhase
 from tests.protocol.sip.test_session import OTHER, Callee, Caller, answered, events, only, requests, talking
 
-DOUBT = v.Probe("nothing has come for 120 s")
+DOUBT = v.DialogProbe("nothing has come for 120 s")
 
 
 def probe(caller: Caller, status: int) -> list[v.SipEvent]:
