@@ -27,7 +27,7 @@ def here(tmp_path: Path) -> Iterator[Machine]:
         yield made
 
 
-@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None])
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT, None])
 def test_a_call_goes_on_when_the_command_that_started_the_exchange_ends(here: Machine, ending: int | None) -> None:
     first = here.start("call", "tone", "--user", "ada", "--no-audio", "--max-duration", "60s" if ending else "1s")
     first.wait_for("call.established")
@@ -90,7 +90,7 @@ def test_stop_ends_nobodys_call_unless_it_is_forced(here: Machine) -> None:
     assert call.end()["calls"][0]["ended_by"] != "us"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_after_its_end_by_a_signal_the_next_command_starts_another(here: Machine, number: int) -> None:
     first = here.run("call", "busy", "--no-audio").wait_for("exchange.background")["pid"]
     os.kill(first, number)
