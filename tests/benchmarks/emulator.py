@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from line import CONDITIONS, DELAY_S, Condition, Line
+from line import DELAY_S, Condition, Line, named
 
 TUN = Path("/dev/net/tun")
 _SET_INTERFACE = 0x400454CA
@@ -71,24 +71,28 @@ def namespace(number: int, host: int) -> str:
 
 @dataclass
 class _Way:
-    """One direction: where it leads, and how."""
+    """One direction: where it leads, and how; ``carries`` the sound that is measured."""
 
     to: int
-    line: Line | None
+    line: Line
+    carries: bool
 
     def arrival(self, packet: bytes, now: float) -> float | None:
-        if self.line is None:
-            return now + DELAY_S
         sequence = rtp_sequence(packet)
-        return now + DELAY_S if sequence is None else self.line.take(sequence, len(packet), now)
+        if self.carries and sequence is not None:
+            return self.line.take(sequence, len(packet), now)
+        return None if is_media(packet) and self.line.loses_report() else now + DELAY_S
+
+
+def is_media(packet: bytes) -> bool:
+    """RTP or RTCP in UDP over IPv4; no STUN, no DTLS."""
+    return len(packet) >= 40 and packet[0] >> 4 == 4 and packet[9] == 17 and 128 <= packet[4 * (packet[0] & 15) + 8] < 192
 
 
 def rtp_sequence(packet: bytes) -> int | None:
     """The sequence number of an RTP packet in UDP over IPv4; ``None`` for everything else, RTCP too."""
-    if len(packet) < 40 or packet[0] >> 4 != 4 or packet[9] != 17:
-        return None
-    start = 4 * (packet[0] & 15) + 8
-    if not (128 <= packet[start] < 192) or 192 <= packet[start + 1] <= 223:
+    start = 4 * (packet[0] & 15) + 8 if is_media(packet) else 0
+    if not start or 192 <= packet[start + 1] <= 223:
         return None
     return int.from_bytes(packet[start + 2 : start + 4], "big")
 
@@ -98,7 +102,7 @@ def relay(number: int, condition: Condition, seed: int) -> dict[str, int]:
     os.nice(URGENT)
     line = Line(condition, seed)
     devices = [_host(number, host) for host in (0, 1)]
-    ways = {devices[0]: _Way(devices[1], line), devices[1]: _Way(devices[0], None)}
+    ways = {devices[0]: _Way(devices[1], line, True), devices[1]: _Way(devices[0], Line(condition, seed), False)}
     print("ready", flush=True)
     under_way: list[tuple[float, int, int, bytes]] = []
     count = late = 0
@@ -160,7 +164,7 @@ def _host(number: int, host: int) -> int:
 
 def main(order: Any) -> None:
     number, name, seed = order
-    condition = next(each for each in CONDITIONS if each.name == name)
+    condition = named(name)
     try:
         counts = relay(number, condition, seed)
     finally:

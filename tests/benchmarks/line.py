@@ -6,6 +6,8 @@ A line may be narrow: packets then pass it one after the other, wait in a queue 
 import random
 from dataclasses import dataclass
 
+from tcp_flow import TcpFlow
+
 DELAY_S = 0.020  # one way, of everything that is sent
 FRAME_S = 0.020
 SPIKE_SHARE = 0.02
@@ -27,6 +29,11 @@ class Condition:
     kbps: tuple[tuple[float, float], ...] = ()  # from a second of the call on so much passes [kbit/s of IP packets]; none: all at once
     queue_s: float = 0.3  # what waits before a narrow line; more is lost
     beside: tuple[tuple[float, float], ...] = ()  # what others send over it, in the same way
+    tcp: bool = False  # a TCP flow passes it too, which takes what it gets
+    outages: tuple[tuple[float, float], ...] = ()  # from a second of the call on, for so many: all is lost
+    both_ways: bool = False  # reports, and the other direction, are lost as well: not what makes the connection (DTLS, STUN)
+    ppm: float = 0.0  # so much slower is the speaker's clock
+    material: str = "speech"
 
     def packets(self, seed: int) -> list[tuple[bool, float]]:
         """Whether it's lost, and how much longer it takes [s], for each packet by its number."""
@@ -66,6 +73,28 @@ CONDITIONS = (
 )
 
 
+#: more of them: what nothing was tuned on
+MORE = (
+    *(narrow(f"{kbps} kbit/s, queue {ms} ms", kbps, ms / 1000) for kbps, ms in ((80, 300), (80, 100), (40, 300), (40, 100), (24, 100))),
+    *(narrow(f"{kbps} kbit/s, 5 %", kbps, loss=0.05) for kbps in (64, 40, 24)),
+    *(Condition(f"{kbps} kbit/s beside TCP", kbps=((0.0, kbps),), tcp=True) for kbps in (80, 64, 40, 24)),
+    Condition("200 kbit/s, 40 for 12 s", kbps=((0.0, 200.0), (10.0, 40.0), (22.0, 200.0))),
+    Condition("Wi-Fi", loss=0.03, burst=4, jitter_s=0.010, spike_s=0.120),
+    Condition("hand-overs of 1 s", outages=((9.0, 1.0), (21.0, 1.0))),
+    Condition("15 % both ways, reports too", loss=0.15, both_ways=True),
+    Condition("clocks 200 ppm apart, 3 minutes", ppm=200.0),
+    Condition("music", material="music"),
+    Condition("music, 10 %", loss=0.10, material="music"),
+    Condition("two talkers, 10 %", loss=0.10, material="two talkers"),
+)
+ALL = (*CONDITIONS, *MORE)
+
+
+def named(name: str) -> Condition:
+    """One of them."""
+    return next(each for each in ALL if each.name == name)
+
+
 class Line:
     """One direction under way. ``take`` tells when a media packet arrives."""
 
@@ -79,10 +108,12 @@ class Line:
         self._last = 0.0
         self._bottleneck = Bottleneck(condition) if condition.kbps else None
         self._shuffle = random.Random(f"order/{seed}")
+        self._begun = 0.0
 
     def take(self, sequence: int, size: int, now: float) -> float | None:
         """When an RTP packet with that sequence number arrives; ``None`` where it's lost."""
-        self._first = sequence if self._first is None else self._first
+        if self._first is None:
+            self._first, self._begun = sequence, now
         number = (sequence - self._first) % 0x10000
         self.sent += 1
         self.octets += size
@@ -92,13 +123,20 @@ class Line:
         else:
             lost, late = self._dice.random() < self._condition.loss, self._dice.random() * self._condition.jitter_s
         passed = now if self._bottleneck is None else self._bottleneck.take(size, now)
-        if lost or passed is None:
+        if lost or passed is None or self._is_out(now - self._begun):
             self.lost += 1
             return None
         if self._condition.reordered and self._shuffle.random() < self._condition.reordered:
             return passed + DELAY_S + self._condition.reorder_s
         self._last = max(self._last, passed + DELAY_S + late)
         return self._last
+
+    def loses_report(self) -> bool:
+        """Of a packet without a number, whether it is lost."""
+        return self._condition.both_ways and self._dice.random() < self._condition.loss
+
+    def _is_out(self, second: float) -> bool:
+        return any(since <= second < since + length for since, length in self._condition.outages)
 
     def waiting_s(self, now: float) -> float:
         """How long a packet would wait that came now."""
@@ -113,11 +151,14 @@ class Bottleneck:
         self._begun: float | None = None
         self._free_at = 0.0
         self._beside_at = 0.0
+        self._tcp = TcpFlow(self._pass, 2 * DELAY_S) if condition.tcp else None
 
     def take(self, size: int, now: float) -> float | None:
         """When a packet of so many bytes has passed; ``None`` where the queue is full."""
         self._begun = now if self._begun is None else self._begun
         self._pass_others(now)
+        if self._tcp is not None:
+            self._tcp.run(now)
         return self._pass(size, now)
 
     def waiting_s(self, now: float) -> float:

@@ -1,292 +1,174 @@
 """What people hear over bad lines: PESQ and delay of ours, Chromium, libwebrtc, stock aiortc and baresip; for all, the same are lost.
 
-usage: python tests/benchmarks/quality.py [--quick] [--seeds N] [--systems "NAME;…"] [--conditions "NAME;…"] [--at-once N]
+usage: python tests/benchmarks/quality.py [--seeds N] [--set report|tuning] [--systems "NAME;…"] [--conditions "NAME;…"] [--minutes N]
+       python tests/benchmarks/quality.py --table        what was measured of this version, without measuring
+       python tests/benchmarks/quality.py --quick        two minutes; fails where ours is far behind libwebrtc (in CI)
 
 ::
 
     peer a (process, namespace) -- relay that loses and delays (emulator.py) -- peer b (process, namespace) -> what it heard -> PESQ
 
-Needs Linux, root, /dev/net/tun; espeak-ng and alsa-utils; PyPI's pesq, and wrtc for libwebrtc M152 (installed into a cache folder);
-Debian's chromium; baresip-core, pulseaudio and libasound2-plugins for baresip. Systems whose programs aren't there are left out, and named.
+Needs Linux, root, /dev/net/tun; espeak-ng and recorded sentences (speech.py); PyPI's pesq, and wrtc for libwebrtc M152 (installed into
+a cache folder); Debian's chromium; baresip-core, pulseaudio and libasound2-plugins for baresip. Systems whose programs aren't there are
+left out, and named.
+
+A row is one line with one seed: all systems are called in one run, then judged, and the row is kept (--rows FILE, of JSON lines). What
+is kept of the same version, set and number of sentences isn't measured again: a run that ended can be taken up. Constants of the program
+may be chosen on the set *tuning*; tables that are told are of the set *report*, of other sentences, voices and patterns of loss.
 
 Delays are one way, from the moment 20 ms of sound are handed over, at once, to the moment they are asked for; of it the line takes
 20 ms. (Of Chromium, from its fake capture to its playback, between two worklets that are alike.) Of baresip, which plays through a sound
-server, no delay is told. A call during which others took the CPU is made again. A full round (13 lines, 6 systems, 3 seeds of
-6 sentences) takes 90 minutes, ``--quick`` five.
+server, no delay is told. A call during which others took the CPU is made again. The relay and all peers have a high priority.
+
+Not measured: a receiver that is busy for 100 ms at a time (a program that is stopped stops the player that measures it).
 """
 
 import argparse
 import contextlib
-import json
 import os
-import queue
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import emulator
-import numpy as np
+import platformdirs
 import quality_baresip as baresip
-import quality_chromium as chromium
+import quality_rows as rows
 import speech
-from figures import median, table
-from line import CONDITIONS, Condition
+from line import ALL, Condition, named
+from quality_calls import BARESIP, LIBWEBRTC, NO_OTHER_CLOCK, OURS, SYSTEMS, Bench, Job, available
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from sinchphone.audio.frame import RATE, Samples
-from tests.suite import guests
-
-STOCK, LIBWEBRTC, CHROMIUM, BARESIP = "stock aiortc", "libwebrtc M152", "Chromium", "baresip"
-OURS_EQUAL, OURS = "ours, 32 kbit/s", "ours, redundancy on"
-SYSTEMS = (STOCK, LIBWEBRTC, CHROMIUM, BARESIP, OURS_EQUAL, OURS)
-EQUAL_BITRATE = 32_000  # libwebrtc's, of mono speech
-
-QUICK_CONDITIONS = ("clean", "5 %", "10 % in bursts of 3", "jitter 40 ms")
+PROJECT = Path(__file__).parents[2]
+FIRST_SEED = {"tuning": 1, "report": 1001}  # patterns of loss of one set are not in the other
+LONG_S = 180.0  # of a call between two clocks
+QUICK_LINES = ("clean", "10 % in bursts of 3", "64 kbit/s, queue 300 ms")
+QUICK_SYSTEMS = (LIBWEBRTC, OURS)
 QUICK_SENTENCES = 3
-
-URGENT = -10  # every peer's priority: others on the machine shouldn't be heard
-PATIENCE_S = 30.0
-AFTER_S = 1.5
-TRIES = 4  # of a call that was disturbed, or didn't come about
-PUNCTUAL = 0.99  # of all packets, those that the relay must have delivered in time, else others took the CPU during the call
+QUICK_TRIES = 3
+QUICK_PESQ, QUICK_MS = 0.4, 30.0  # so far behind is red
 
 
-@dataclass(frozen=True)
-class Job:
-    """One call."""
+class Run:
+    """Measures rows, one after the other; ``with`` it what the peers need is there."""
 
-    system: str
-    condition: Condition
-    seed: int
+    def __init__(self, systems: list[str], sentences: int, chosen: str, at_once: int) -> None:
+        self._systems, self._sentences, self._chosen, self._at_once = systems, sentences, chosen, at_once
+        self._stack = contextlib.ExitStack()
+        self._environment = dict(os.environ)
+        self._benches: dict[tuple[str, float], Bench] = {}
 
-
-@dataclass(frozen=True)
-class Found:
-    """What came of it."""
-
-    job: Job
-    scores: list[speech.Score]
-    kbps: float  # of IP packets from the speaker
-    lost: float  # share
-
-
-class Peer:
-    """A process that obeys JSON lines."""
-
-    def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
-        with log.open("wb") as file:
-            urgent = ["nice", "-n", str(URGENT), *command]
-            pipe = subprocess.PIPE
-            self._process = subprocess.Popen(urgent, env=environment, stdin=pipe, stdout=pipe, stderr=file, text=True, bufsize=1)
-        self._told: dict[str, Any] = {}
-        self._changed = threading.Condition()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def do(self, what: str, **more: str) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": what, **more}) + "\n")
-
-    def told(self, what: str, seconds: float = PATIENCE_S) -> Any:
-        with self._changed:
-            if not self._changed.wait_for(lambda: what in self._told or "error" in self._told, seconds):
-                raise TimeoutError(what)
-            return self._told[what]
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            with self._changed:
-                self._told |= json.loads(line)
-                self._changed.notify_all()
-
-
-class Bench:
-    """Makes calls, so many at once; what was heard is judged at the end, when nobody is disturbed by it."""
-
-    def __init__(self, folder: Path, said: speech.Speech, environment: dict[str, str], at_once: int) -> None:
-        self._folder = folder
-        self._said = said
-        self._environment = environment
-        self._numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for number in range(at_once):
-            self._numbers.put(number)
-        said.sound.tofile(folder / "said.raw")
-        baresip.write_wav(folder / "said.wav", said.sound)
-
-    def call(self, job: Job) -> Callable[[], Found]:
-        """Make a call; what is returned judges it."""
-        number = self._numbers.get()
-        try:
-            for left in reversed(range(TRIES)):
-                with contextlib.ExitStack() as stack:
-                    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self._folder)))
-                    try:
-                        return self._call(job, number, folder, choosy=bool(left))
-                    except (TimeoutError, AssertionError, KeyError) as error:
-                        print(f"\n{job.system}, {job.condition.name}: {error!r}, again", file=sys.stderr)
-                        if not left:
-                            for log in folder.rglob("*log*"):
-                                print(log.name, log.read_text("utf-8", "replace")[-1500:], file=sys.stderr)
-                            raise
-            raise AssertionError("no try")
-        finally:
-            self._numbers.put(number)
-
-    def _call(self, job: Job, number: int, folder: Path, *, choosy: bool) -> Callable[[], Found]:
-        with emulator.Emulator(number, job.condition, job.seed) as hosts:
-            if job.system == BARESIP:
-                seconds = self._said.seconds
-                said = self._folder / "said.wav"
-                heard = baresip.call(folder, number, hosts.addresses, hosts.command, self._environment, said, seconds)
-                offset = None
-            else:
-                heard, offset = self._peers(job, hosts, folder)
-        disturbed = hosts.counts["late"] > (1 - PUNCTUAL) * hosts.counts["carried"]
-        assert not (choosy and disturbed), "the machine is too busy"
-        return lambda: self._judge(job, heard, offset, hosts.counts)
-
-    def _peers(self, job: Job, hosts: emulator.Emulator, folder: Path) -> tuple[Samples, float]:
-        files = [str(folder / "echo.raw"), str(folder / "heard.raw")]
-        quiet = folder / "quiet.raw"
-        np.zeros(RATE, np.int16).tofile(quiet)
-        saids = [str(self._folder / "said.raw"), str(quiet)]
-        ends = []
+    def __enter__(self) -> "Run":
         with contextlib.ExitStack() as stack:
-            for host in (0, 1):
-                command = hosts.command(host, *_program(job.system), files[host], saids[host])
-                end = Peer(command, self._environment, folder / f"log{host}")
-                stack.callback(end.kill)
-                ends.append(end)
-            one, other = ends
-            one.do("offer")
-            other.do("answer", sdp=_terms(job.system, one.told("sdp")))
-            one.do("accept", sdp=_terms(job.system, other.told("sdp")))
-            one.told("said", self._said.seconds + PATIENCE_S)
-            time.sleep(AFTER_S)
-            for end in ends:
-                end.do("end")
-                end.told("ended")
-            said_at, heard_at = one.told("said_at"), other.told("heard_at")
-        return np.fromfile(files[1], np.int16), heard_at - said_at
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quality-")))
+            if BARESIP in self._systems:
+                self._environment = stack.enter_context(baresip.sound_server(self._folder / "pulse", self._at_once))
+            self._environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT), self._environment.get("PYTHONPATH")]))
+            self._stack = stack.pop_all()
+        return self
 
-    def _judge(self, job: Job, heard: Samples, offset_ms: float | None, counts: dict[str, int]) -> Found:
-        if offset_ms is None:
-            scores = [speech.Score(each.pesq, float("nan")) for each in speech.judge(self._said, heard, speech.offset(self._said, heard))]
-        else:
-            scores = speech.judge(self._said, heard, offset_ms)
-        kbps = counts["octets"] * 8 / 1000 / self._said.seconds
-        return Found(job, scores, kbps, counts["lost"] / max(1, counts["sent"]))
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
+    def row(self, key: rows.Key) -> rows.Row:
+        """All systems over one line; first the calls, then, when nobody is disturbed by it, the judgement."""
+        condition = named(key.line)
+        bench = self._bench(condition)
+        jobs = [Job(system, condition, key.seed) for system in self._systems if not (condition.ppm and system in NO_OTHER_CLOCK)]
+        with ThreadPoolExecutor(self._at_once) as pool:
+            judgements = list(pool.map(bench.call, jobs))
+        return rows.Row(key, {job.system: judge() for job, judge in zip(jobs, judgements, strict=True)})
 
-def _program(system: str) -> list[str]:
-    here = Path(__file__)
-    if system == LIBWEBRTC:
-        return [str(guests.folder_of(guests.WRTC) / "bin" / "python"), str(here.with_name("quality_wrtc.py"))]
-    if system == CHROMIUM:
-        return [sys.executable, str(here.with_name("quality_chromium.py"))]
-    return [sys.executable, str(here.with_name("quality_peer.py")), "stock" if system == STOCK else "ours"]
+    def _bench(self, condition: Condition) -> Bench:
+        seconds = LONG_S if condition.ppm else 0.0
+        which = condition.material, seconds
+        if which not in self._benches:
+            said = speech.speech(self._sentences, self._chosen, condition.material, seconds)
+            self._benches[which] = Bench(self._folder / f"bench{len(self._benches)}", said, self._environment, self._at_once)
+        return self._benches[which]
 
 
-def _terms(system: str, sdp: str) -> str:
-    """A description as it is, or with what makes our bit rate libwebrtc's: no copies, nothing sent again, and a limit."""
-    if system != OURS_EQUAL:
-        return sdp
-    lines = [line for line in sdp.splitlines() if not line.startswith(("a=rtcp-fb", "a=rtpmap:63", "a=fmtp:63"))]
-    limited = [line.removesuffix(" 63") if line.startswith("m=") else line for line in lines]
-    return "".join(f"{line};maxaveragebitrate={EQUAL_BITRATE}\r\n" if line.startswith("a=fmtp:111") else f"{line}\r\n" for line in limited)
+def version() -> str:
+    """Of the program that is measured: the commit, and a plus where it was changed since."""
+    git = ["git", "-C", str(PROJECT)]
+    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    changed = subprocess.run([*git, "status", "--porcelain", "sinchphone"], capture_output=True, text=True, check=False).stdout
+    return (commit or "unknown") + ("+" if changed else "")
 
 
-def measure(jobs: list[Job], said: speech.Speech, at_once: int) -> list[Found]:
-    """All of them."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quality-")))
-        environment = dict(os.environ)
-        if any(job.system == BARESIP for job in jobs):
-            environment = stack.enter_context(baresip.sound_server(folder / "pulse", at_once))
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), environment.get("PYTHONPATH")]))
-        bench = Bench(folder, said, environment, at_once)
-        with ThreadPoolExecutor(at_once) as pool:
-            judgements = []
-            for count, judgement in enumerate(pool.map(bench.call, jobs), 1):
-                judgements.append(judgement)
-                print(f"\r{count} of {len(jobs)} calls", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
-        return [judgement() for judgement in judgements]
+def measure(given: argparse.Namespace, keys: list[rows.Key], kept: rows.Rows) -> None:
+    """What isn't kept yet, until the time is over."""
+    systems = list(available(given.systems.split(";")))
+    todo = [key for key in keys if not kept.has(key, [each for each in systems if not (named(key.line).ppm and each in NO_OTHER_CLOCK)])]
+    limit = time.monotonic() + 60 * given.minutes
+    with Run(systems, given.sentences, given.set, given.at_once) as run:
+        for count, key in enumerate(todo, 1):
+            if time.monotonic() > limit:
+                print("\nThe time is over.", file=sys.stderr)
+                break
+            print(f"\r{count} of {len(todo)} rows: {key.line}, {key.seed}    ", end="", file=sys.stderr, flush=True)
+            try:
+                kept.keep(run.row(key))
+            except (TimeoutError, AssertionError, KeyError) as error:  # told by the call already
+                print(f"\n{key.line}, {key.seed} is left out: {error!r}", file=sys.stderr)
 
 
-def report(found: list[Found], systems: list[str], conditions: list[Condition]) -> str:
-    """Mean PESQ (the worst sentence) and median delay; then bit rates."""
-    quality: dict[str, list[float | str]] = {}
-    rates: dict[str, list[float | str]] = {}
-    for condition in conditions:
-        quality[condition.name], rates[condition.name] = [], []
-        for system in systems:
-            calls = [each for each in found if each.job.system == system and each.job.condition == condition]
-            scores = [score for each in calls for score in each.scores]
-            delay = median(each.delay_ms for each in scores)
-            told = "" if delay != delay else f" / {delay:.0f}"
-            quality[condition.name].append(f"{np.mean([s.pesq for s in scores]):.2f} ({min(s.pesq for s in scores):.2f}){told}")
-            rates[condition.name].append(f"{np.mean([each.kbps for each in calls]):.0f}")
-    wide = [f"{system:>16}" for system in systems]
-    return table("PESQ (worst) / ms", wide, quality) + "\n" + table("kbit/s of IP packets", wide, rates)
+def quick() -> bool:
+    """Whether ours is nowhere far behind libwebrtc. A line on which it is gets two more tries."""
+    systems = list(available(list(QUICK_SYSTEMS)))
+    if len(systems) < len(QUICK_SYSTEMS):
+        return True
+    red = list(QUICK_LINES)
+    with Run(systems, QUICK_SENTENCES, "report", 2) as run:
+        for attempt in range(QUICK_TRIES):
+            tried = list(_tried(run, red, attempt))
+            print(rows.report(tried, systems, [row.key.line for row in tried]))
+            red = [row.key.line for row in tried if rows.is_far_behind(row, OURS, LIBWEBRTC, QUICK_PESQ, QUICK_MS)]
+            if not red:
+                return True
+    print(f"Far behind {LIBWEBRTC}, {QUICK_TRIES} times: {', '.join(red)}.")
+    return False
 
 
-def available(systems: list[str]) -> Iterator[str]:
-    """Those that can be measured here."""
-    for system in systems:
-        lacks = _lacks(system)
-        if lacks is None:
-            yield system
-        else:
-            print(f"{system} is left out: it needs {lacks}.", file=sys.stderr)
-
-
-def _lacks(system: str) -> str | None:
-    if system == BARESIP:
-        return baresip.missing()
-    if system == CHROMIUM:
-        return chromium.missing()
-    if system == LIBWEBRTC:
+def _tried(run: Run, lines: list[str], attempt: int) -> Iterator[rows.Row]:
+    """A row of each line; none of a line on which the machine was too busy for any call."""
+    for line in lines:
         try:
-            guests.folder_of(guests.WRTC)
-        except guests.NotThereError as error:
-            return str(error)
-    return None
+            yield run.row(rows.Key("", "report", line, FIRST_SEED["report"] + attempt, QUICK_SENTENCES))
+        except (TimeoutError, AssertionError, KeyError) as error:
+            print(f"{line} says nothing: {error!r}", file=sys.stderr)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--seeds", type=int)
-    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--set", choices=list(speech.SETS), default="report")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sentences", type=int, default=speech.COUNT)
     parser.add_argument("--systems", default=";".join(SYSTEMS))
-    parser.add_argument("--conditions")
-    parser.add_argument("--at-once", type=int, default=2)
+    parser.add_argument("--conditions", default=";".join(each.name for each in ALL))
+    parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=120)
+    parser.add_argument("--rows", type=Path, default=platformdirs.user_cache_path("sinchphone-tests") / "quality.jsonl")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then too
-    lacks = emulator.missing() or speech.missing()
-    if lacks is not None:
-        sys.exit(f"This benchmark needs {lacks}.")
-    names = (given.conditions or ";".join(QUICK_CONDITIONS if given.quick else [each.name for each in CONDITIONS])).split(";")
-    conditions = [each for each in CONDITIONS if each.name in names]
-    systems = list(available(given.systems.split(";")))
-    seeds = given.seeds or (1 if given.quick else 3)
-    jobs = [Job(system, condition, given.first_seed + seed) for seed in range(seeds) for condition in conditions for system in systems]
-    said = speech.speech(QUICK_SENTENCES if given.quick else speech.COUNT)
-    print(report(measure(jobs, said, given.at_once), systems, conditions))
+    lacks = emulator.missing() or speech.missing(given.set)
+    if lacks is not None and not given.table:
+        print(f"This benchmark needs {lacks}.", file=sys.stderr)
+        sys.exit(0 if given.quick else 1)
+    if given.quick:
+        sys.exit(0 if quick() else 1)
+    first, lines = FIRST_SEED[given.set], given.conditions.split(";")
+    keys = [rows.Key(version(), given.set, line, first + seed, given.sentences) for seed in range(given.seeds) for line in lines]
+    kept = rows.Rows(given.rows)
+    if not given.table:
+        measure(given, keys, kept)
+    print(rows.report(kept.of(keys), given.systems.split(";"), lines))
 
 
 if __name__ == "__main__":

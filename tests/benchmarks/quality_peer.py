@@ -1,6 +1,6 @@
 """One end of a measured call, in a process of its own: ours, or stock aiortc's. Obeys JSON lines, as quality_peer.js does.
 
-usage: python quality_peer.py ours|stock HEARD.raw SAID.raw
+usage: python quality_peer.py ours|stock HEARD.raw SAID.raw [PPM]     so much slower is the speaker's clock
 
 ::
 
@@ -16,6 +16,7 @@ Times are of the monotonic clock, which is the same in every process.
 """
 
 import asyncio
+import itertools
 import json
 import sys
 import threading
@@ -97,8 +98,9 @@ class Player(threading.Thread):
 class OurEnd:
     """The product's port in the product's media thread."""
 
-    def __init__(self, voice: Voice, media: MediaThread) -> None:
+    def __init__(self, voice: Voice, media: MediaThread, slower: float) -> None:
         self._voice = voice
+        self._slower = slower
         self._media = media
         self._port = media.ports.port(PortOptions())
         self._events = self._port.events()
@@ -145,14 +147,23 @@ class OurEnd:
                 await self._media.run(self._speak())
 
     async def _speak(self) -> None:
+        if self._slower:
+            self._pacing = start_task(self._speak_slowly(), name="speak slowly")
+            return
         self._clock = FrameClock(lambda: self._port.leg.send(self._voice.next()))
         self._clock.start()
+
+    async def _speak_slowly(self) -> None:
+        begun = time.monotonic()
+        for number in itertools.count():
+            await asyncio.sleep(begun + number * FRAME_SAMPLES / RATE * (1 + self._slower) - time.monotonic())
+            self._port.leg.send(self._voice.next())
 
 
 class StockEnd:
     """aiortc as it comes; its frames wait in a plain queue for the player."""
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Voice, slower: float) -> None:
         from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection
         from av import AudioFrame
 
@@ -165,7 +176,7 @@ class StockEnd:
             async def recv(self) -> AudioFrame:
                 await connected.wait()
                 self.begun = self.begun or time.monotonic()
-                await asyncio.sleep(self.begun + self.sent / RATE - time.monotonic())
+                await asyncio.sleep(self.begun + self.sent / RATE * (1 + slower) - time.monotonic())
                 frame = AudioFrame.from_ndarray(voice.next()[None, :], format="s16", layout="mono")
                 frame.sample_rate, frame.pts, frame.time_base = RATE, self.sent, Fraction(1, RATE)
                 self.sent += FRAME_SAMPLES
@@ -216,11 +227,11 @@ class StockEnd:
         return pulled
 
 
-async def serve(kind: str, heard: Path, said: Path) -> None:
+async def serve(kind: str, heard: Path, said: Path, slower: float) -> None:
     """Until the end."""
     voice = Voice(np.fromfile(said, np.int16))
     async with MediaThread() as media:
-        end: OurEnd | StockEnd = OurEnd(voice, media) if kind == "ours" else StockEnd(voice)
+        end: OurEnd | StockEnd = OurEnd(voice, media, slower) if kind == "ours" else StockEnd(voice, slower)
         while line := await asyncio.to_thread(sys.stdin.readline):
             order = json.loads(line)
             match order["do"]:
@@ -238,4 +249,4 @@ async def serve(kind: str, heard: Path, said: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
+    asyncio.run(serve(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4]) * 1e-6 if len(sys.argv) > 4 else 0.0))
