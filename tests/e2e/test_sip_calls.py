@@ -4,6 +4,7 @@ The phones are made of the exchange's own user agent and RTP port; tests/peers h
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
-from sinchphone.protocol.sip.uri import parse_uri
+from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import start_task
 
@@ -216,6 +217,22 @@ async def test_what_cannot_be_called_is_refused(street: Street, dialled: str, st
     call = await desk.dial(f"sip:{dialled}@{street.at}", "sip:desk@127.0.0.1", "secret")
     ended = await call.over()
     assert isinstance(ended, sip.Refused) and ended.status == status
+
+
+async def test_a_phone_whose_offer_cannot_be_answered_is_refused_before_anybody_rings(street: Street, steps: Any) -> None:
+    """What rings for bob is the next call, whose offer is another one."""
+    bob, desk = await street.lines.phone("bob"), await street.sip_phone()
+    caller, whom = parse_address("sip:desk@127.0.0.1"), parse_uri(f"sip:bob@{street.at}")
+    offer = (await desk._port().offer()).sdp
+    statuses = []
+    for offered in (re.sub(r"RTP/AVP [0-9 ]+", "RTP/AVP 18", offer), offer):
+        call = desk._follow(
+            desk.agent.invite(sip.SipTarget(whom), caller=caller, offer=offered, credentials=Credentials("desk", "secret")), desk._port()
+        )
+        if offered is offer:
+            await (await steps.next_call(bob)).decline()
+        statuses.append((await call.over()).status)
+    assert statuses == [488, 603]
 
 
 async def test_who_proves_nothing_calls_nobody(street: Street) -> None:
