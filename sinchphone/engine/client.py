@@ -212,7 +212,8 @@ class SinchClient:
     async def _call(self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice, caller: str | None) -> Call:
         self._check_started()
         check_public_headers(headers or {}, "call")
-        chosen = self._sound(sound)
+        choice = self._choose(sound)
+        chosen = self._sound(choice)
         await chosen.open()
         call_id = self._link.dialect.new_call_id()
         channel = self._channel(call_id)
@@ -224,7 +225,7 @@ class SinchClient:
             domain=domain,
             channel=channel,
             ports=self.media.ports,
-            port_options=self._port_options(CODECS if domain is Domain.MXP else PHONE_CODECS),
+            port_options=self._port_options(choice, CODECS if domain is Domain.MXP else PHONE_CODECS),
             sound=chosen,
             headers=headers,
             place=lambda offer: self._place(channel, request(offer=offer)),
@@ -282,7 +283,7 @@ class SinchClient:
             return
         if self._closing or len(self._calls) >= MAX_CALLS:
             raise RemoteProtocolError("a call that can't be taken any more")
-        key, sound, caller = session_key(message), self._sound(None), message.sender
+        key, choice, caller = session_key(message), self._choose(None), message.sender
         channel = self._channel(call_id)
         channel.configure(key)
         call = Call(
@@ -292,8 +293,8 @@ class SinchClient:
             domain=domain_of(message),
             channel=channel,
             ports=self.media.ports,
-            port_options=self._port_options(PHONE_CODECS),
-            sound=sound,
+            port_options=self._port_options(choice, PHONE_CODECS),
+            sound=self._sound(choice),
             headers=decode_public_headers(message.headers),
             monitored=True,
             renew_line=self._link.renew,
@@ -411,17 +412,20 @@ class SinchClient:
             self.user_id, registration.address, registration.profile.signal_channel, device="sinchphone", caller_id=caller_id or ""
         )
 
-    def _port_options(self, codecs: tuple[str, ...]) -> PortOptions:
+    def _choose(self, choice: SoundChoice) -> SoundOptions | Sound:
+        return choice or self._make_sound() or SoundOptions(devices=False)
+
+    def _port_options(self, choice: SoundOptions | Sound, codecs: tuple[str, ...]) -> PortOptions:
         registration = self._link.registration
         servers = (IceServer(urls=registration.stun_urls),) if registration.stun_urls else ()
         relay_only = self._relay_only or registration.relay_only
-        return PortOptions(ice_servers=servers, relay_only=relay_only, loopback=self._environment.loopback, codecs=codecs)
+        most = choice.max_kbps if isinstance(choice, SoundOptions) else None
+        return PortOptions(ice_servers=servers, relay_only=relay_only, loopback=self._environment.loopback, max_kbps=most, codecs=codecs)
 
-    def _sound(self, choice: SoundChoice) -> Sound:
+    def _sound(self, choice: SoundOptions | Sound) -> Sound:
         from sinchphone.media.local_audio.local_audio import LocalAudio
 
-        chosen = choice or self._make_sound() or SoundOptions(devices=False)
-        return LocalAudio(chosen, self.media) if isinstance(chosen, SoundOptions) else chosen
+        return LocalAudio(choice, self.media) if isinstance(choice, SoundOptions) else choice
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -8,6 +8,8 @@ from sinchphone.schema import key, one_of, read_flag, read_text
 EchoCancel: TypeAlias = Literal["auto", "on", "off"]
 NoiseSuppression: TypeAlias = Literal["off", "low", "high"]
 
+_LEAST_KBPS: Final = 20  # of speech with its headers
+_MOST_KBPS: Final = 1000
 _DEFAULT_TONES: Final = "europe"
 
 
@@ -15,6 +17,12 @@ def _device(value: object) -> int | str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("must be a device's index or part of its name")
     return int(value) if str(value).isdecimal() else str(value)
+
+
+def _kbps(value: object) -> int:
+    if isinstance(value, bool) or not str(value).isdecimal() or not _LEAST_KBPS <= int(str(value)) <= _MOST_KBPS:
+        raise ValueError(f"must be a number from {_LEAST_KBPS} to {_MOST_KBPS}")
+    return int(str(value))
 
 
 def _country(value: object) -> str:
@@ -42,4 +50,9 @@ class AudioOptions:
         "off", one_of("off", "low", "high"), "lower the noise around the microphone (and music, a little): off, low or high"
     )
     gain_control: bool = key(False, read_flag, "even out how loud the microphone is")
+    max_kbps: int | None = key(
+        "",
+        _kbps,
+        "the most that a WebRTC call sends in Opus, in kbit/s: sound, its copies, what is sent again, headers",
+    )
     tones: str = key(_DEFAULT_TONES, _country, "the country whose ringing and busy tones are heard")

@@ -32,6 +32,7 @@ class PortOptions:
     loopback: bool = False  # gather 127.0.0.1 and ::1 too: for exchanges on this machine
     connect_timeout_s: float = 15.0  # from the remote description to Failed
     lost_after_s: float = 90.0  # nothing at all from the peer (RTP, RTCP, ICE consent) -> Lost; a laptop that slept a minute comes back
+    max_kbps: int | None = None  # all that is sent, headers included
     codecs: tuple[str, ...] = ("opus",)  # names of media.codecs.codec.CODECS, in the order of our offers
 
 

@@ -142,6 +142,15 @@ def test_packets_that_overtake_each_other_are_not_taken_for_lost_ones() -> None:
     assert rate(call, SETTLED_S, 30) < 1.02 * rate(clean, SETTLED_S, 30)
 
 
+@pytest.mark.parametrize("kbps", [20, 48, 100])
+@pytest.mark.parametrize("name", ["clean", "20 %"])
+def test_all_that_is_sent_stays_within_a_limit(name: str, kbps: int) -> None:
+    call = VirtualCall(LADDER, condition(name), 2, max_kbps=kbps, codec=False)
+    call.listen(np.zeros(SECONDS * RATE, np.int16))
+    assert max(rate(call, second, second + 1) for second in range(SECONDS - 1)) <= kbps
+    assert rate(call, SETTLED_S, SECONDS) > 0.6 * min(kbps, 70)
+
+
 def test_others_who_begin_to_send_get_their_share_soon() -> None:
     call, longest = narrow_call(LADDER, Condition("100, of which others take 60", kbps=((0, 100),), beside=((0, 0), (10, 60))))
     assert longest <= 2.5

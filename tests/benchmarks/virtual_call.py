@@ -63,6 +63,7 @@ class VirtualCall:
     condition: Condition
     seed: int
     ppm: float = 0.0
+    max_kbps: int | None = None
     codec: bool = True  # else frames of nothing, of the full bit rate at any time
     each_minute: Callable[[], object] | None = None
     line: Line = field(init=False)
@@ -80,8 +81,8 @@ class VirtualCall:
         self._order = itertools.count()
         self._events: list[tuple[float, int, Callable[..., None], Any]] = []
         self.line = Line(self.condition, self.seed)
-        self.speaker, self._leg = self._stream(1, self._transmit)
-        self.listener, self._far_leg = self._stream(2, self._answer)
+        self.speaker, self._leg = self._stream(1, self._transmit, self.max_kbps)
+        self.listener, self._far_leg = self._stream(2, self._answer, None)
         self.speaker.open()
         self.receiver: Receiver = self.listener._inbound.receiver
         if not self.codec:
@@ -92,9 +93,9 @@ class VirtualCall:
         self._dice = random.Random(self.seed)
         self._sound = np.zeros(0, np.int16)
 
-    def _stream(self, ssrc: int, transmit: Callable[[bytes], bool]) -> tuple[Stream, PortLeg]:
-        leg = PortLeg()
-        stream = Stream(ssrc, f"{ssrc}", transmit, lambda _: None, leg, clock=self._clock, wall=lambda: 1e9 + self._now)
+    def _stream(self, ssrc: int, transmit: Callable[[bytes], bool], max_kbps: int | None) -> tuple[Stream, PortLeg]:
+        leg, wall = PortLeg(), lambda: 1e9 + self._now
+        stream = Stream(ssrc, f"{ssrc}", transmit, lambda _: None, leg, max_kbps=max_kbps, clock=self._clock, wall=wall)
         stream.agree(self.terms.agreement)
         return stream, leg
 

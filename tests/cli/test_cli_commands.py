@@ -144,9 +144,10 @@ def test_the_sound_is_made_as_asked(platform: Any, sinchphone: Run) -> None:
     assert platform.calls[1].asked_sound == SoundOptions(tone_hz=440, devices=False)
     sinchphone(
         *("call", "bob", "--pipe-in", "said.raw", "--pipe-out", "heard.raw"),
-        *("--echo-cancel", "on", "--noise-suppression", "off", "--gain-control"),
+        *("--echo-cancel", "on", "--noise-suppression", "off", "--gain-control", "--max-kbps", "64"),
     )
-    assert platform.calls[2].asked_sound == SoundOptions(pipe_in="said.raw", pipe_out="heard.raw", echo_cancel="on", gain_control=True)
+    asked = SoundOptions(pipe_in="said.raw", pipe_out="heard.raw", echo_cancel="on", gain_control=True, max_kbps=64)
+    assert platform.calls[2].asked_sound == asked
 
 
 def test_a_descriptor_that_was_given_is_duplicated_before_the_call(platform: Any, sinchphone: Run) -> None:

@@ -82,6 +82,7 @@ class SoundFlags(JsonFlags):
     echo_cancel: Annotated[str | None, option_of_key("audio.echo_cancel", "WHEN")] = None
     noise_suppression: Annotated[str | None, option_of_key("audio.noise_suppression", "HOW")] = None
     gain_control: Annotated[bool | None, option_of_key("audio.gain_control", None, "--gain-control/--no-gain-control")] = None
+    max_kbps: Annotated[str | None, option_of_key("audio.max_kbps", "KBPS")] = None
     max_duration: Annotated[str | None, option_of_key("max_duration", "TIME")] = None
     dtmf: Annotated[
         str | None, typer.Option(metavar="DIGITS", callback=_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
@@ -105,6 +106,7 @@ class SoundFlags(JsonFlags):
             "audio.echo_cancel": self.echo_cancel,
             "audio.noise_suppression": self.noise_suppression,
             "audio.gain_control": self.gain_control,
+            "audio.max_kbps": self.max_kbps,
         }
         return {**super().keys(), **devices, **voice, "user": self.user, "max_duration": self.max_duration}
 

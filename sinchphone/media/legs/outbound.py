@@ -22,7 +22,7 @@ from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame, Encoder
 from sinchphone.media.legs.packet_time import USUAL_MS, Packetizer, fits, most_frames, packet_ms
-from sinchphone.media.legs.path_control import PathControl
+from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl
 from sinchphone.media.legs.repair import Copies, Resends
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.rtp.telephone_event import EventPacket
@@ -177,7 +177,8 @@ class Outbound:
         self._redundancy.requested(first, now)
         self._climb()
         for packet in packets:
-            self._path.send(packet)
+            if len(packet) + BELOW_BYTES <= self._path.room:
+                self._path.send(packet)
 
     def report(self, now_epoch: float) -> SenderInfo | None:
         """What a sender report says now; ``None`` before the first packet."""
@@ -200,6 +201,7 @@ class Outbound:
                 header_bytes=HEADER_BYTES + (0 if agreement.numbering is None else EXTENSION_BYTES),
             )
             self._resends = Resends()
+        self._redundancy.limit(self._path.budget, self._path.steady, self._clock())
         self._setting = self._redundancy.setting
 
     def _climb(self) -> None:

@@ -9,7 +9,9 @@ Where both ends agreed on it, each packet has a number and the peer tells when e
 else what its receiver reports say must do.
 """
 
+import math
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -26,13 +28,19 @@ _FEEDBACK_BYTES: Final = 120  # of one packet of feedback, about
 _FEEDBACK_SHARE: Final = 0.05  # of what comes may be spent on it (RFC 3550 6.2), within
 _FEEDBACK_SECONDS: Final = 0.1, 0.4  # between two
 _EAGER: Final = 20  # feedback packets at first: nothing is known of the path, and its queue is filled soon
+_MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on others
+_ROOMY: Final = 1 << 20
 _NUMBERS: Final = 1 << 16
 
 
 class PathControl:
-    """In the media thread only. ``transmit`` takes a packet and says whether it went out."""
+    """In the media thread only. ``transmit`` takes a packet and says whether it went out; ``max_kbps`` bounds the sum of all of them."""
 
-    def __init__(self, transmit: Callable[[bytes], bool], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, transmit: Callable[[bytes], bool], *, max_kbps: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = math.inf if max_kbps is None else 1000.0 * max_kbps
+        self._spent: deque[tuple[float, int]] = deque()  # when, and bytes, of the last second's packets
         self._transmit = transmit
         self._clock = clock
         self._controller = CongestionController()
@@ -50,12 +58,19 @@ class PathControl:
     @property
     def budget(self) -> float:
         """What may be sent in all [bit/s], headers included."""
-        return self._controller.budget
+        return min(self._controller.budget, _MEAN * self._most)
 
     @property
     def steady(self) -> float:
         """The same once the queue of now is gone."""
-        return self._controller.steady
+        return min(self._controller.steady, _MEAN * self._most)
+
+    @property
+    def room(self) -> int:
+        """Bytes that may be sent beside the streams at this moment, headers included."""
+        if math.isinf(self._most):
+            return _ROOMY
+        return int(self._most / 8) - sum(size for at, size in self._spent if at > self._clock() - 1.0)
 
     def is_congested(self, since: float) -> bool:
         """Whether what got lost after that moment fell out of a queue of ours."""
@@ -76,6 +91,10 @@ class PathControl:
             packet = number_packet(packet, self._extension, self._number)
             self._numbered.add(self._number, len(packet) + BELOW_BYTES, now)
             self._number = (self._number + 1) % _NUMBERS
+        if not math.isinf(self._most):
+            while self._spent and self._spent[0][0] <= now - 1.0:
+                self._spent.popleft()
+            self._spent.append((now, len(packet) + BELOW_BYTES))
         return self._transmit(packet)
 
     def arrived(self, packet: bytes, sender: int, cname: str) -> None:

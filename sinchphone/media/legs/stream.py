@@ -39,17 +39,18 @@ class Stream:
         leg: PortLeg,
         *,
         may_pause: bool = False,
+        max_kbps: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """``may_pause``: the peer may suppress silence. ``wall``: seconds since 1970, for reports."""
+        """``may_pause``: the peer may suppress silence. ``max_kbps``: all that may be sent. ``wall``: seconds since 1970, for reports."""
         self.agreement: Agreement | None = None
         self._cname = cname
         self._transmit = transmit
         self._tell = tell
         self._clock = clock
         self._wall = wall
-        self._path = PathControl(transmit, clock=clock)
+        self._path = PathControl(transmit, max_kbps=max_kbps, clock=clock)
         self._outbound = Outbound(ssrc, self._path, clock=clock)
         self._inbound = Inbound(self._digit_heard, self._tone_heard, may_pause=may_pause, clock=clock)
         self._keypad = Keypad(self._outbound)

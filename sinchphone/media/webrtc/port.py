@@ -77,7 +77,7 @@ class WebRtcPort:
         local = self._identity.local
         told = PathListener(self._packet_received, self._consent_received, self._peer_closed, self._path_broke, self._relay_missed)
         self._path = SecurePath(options, self._identity, told, lambda candidate: self._candidate_found(candidate, local))
-        self._stream = Stream(local.ssrc, local.cname, self._transmit, self._events.put, self._leg)
+        self._stream = Stream(local.ssrc, local.cname, self._transmit, self._events.put, self._leg, max_kbps=options.max_kbps)
         self._stage = _Stage.NEW
         self._line: tuple[str | None, int] = ("0", 0)  # mid and index of the section that candidates are for
         self._live: asyncio.Task[None] | None = None
