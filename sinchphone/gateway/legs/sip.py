@@ -20,7 +20,7 @@ from sinchphone.gateway.sip.hop import Transport as SipTransport
 from sinchphone.gateway.trunk.metering import CallMeter
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
-from sinchphone.protocol.sdp import read_blocks
+from sinchphone.protocol.sdp import read_session
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
@@ -34,10 +34,10 @@ _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
 def transport_of(sdp: str | None) -> MediaTransport:
     """What the first section of sound asks for; plain RTP where there's none (we offer then)."""
     try:
-        media = [block[0][1].split() for block in read_blocks(sdp or "")[1:]]
+        sections = read_session(sdp or "").sections
     except RemoteProtocolError:
         return MediaTransport.RTP
-    profile = next((words[2] for words in media if words[:1] == ["audio"] and len(words) > 3 and words[1] != "0"), "")
+    profile = next((one.profile for one in sections if one.kind == "audio" and one.port), "")
     return MediaTransport.SRTP if "SAVP" in profile.upper() else MediaTransport.RTP
 
 
