@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "contacts": Planned("sinchphone.cli.commands.contacts", "People and rooms by short names: call @mum."),
     "exchange": Planned("sinchphone.cli.commands.exchange", "Run the exchange for several terminals or for tests."),
     "devices": Planned("sinchphone.cli.commands.devices", "List the sound devices."),
+    "doctor": Planned("sinchphone.cli.commands.doctor", "Check what works here; exit code 20 if something doesn't."),
     "token": Planned("sinchphone.cli.commands.token", "Print a registration token for another client."),
     "config": Planned("sinchphone.cli.commands.configuration", "Where configuration is and what is in force."),
     "help": Planned("sinchphone.cli.commands.help", "Pages about everything that is no option."),

@@ -54,6 +54,7 @@ class ExitCode(IntEnum):
     PLATFORM = 13, "the platform or a callback failed"
     CONFIG = 14, "configuration"
     NOT_DELIVERED = 15, "a message was not delivered in time"
+    UNWELL = 20, "doctor found problems"
     DEADLINE = 124, "the time was up before what was waited for came"
     INTERRUPTED = 130, "interrupted before the call was established, or in a script"
     TERMINATED = 143, "terminated"

@@ -11,7 +11,7 @@ from sinchphone.audio.quality import QualityWarning
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.cli.terminal.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
-from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, ExchangeStarted, HistoryDeleted, HistoryEntry
+from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, DoctorChecked, ExchangeStarted, HistoryDeleted, HistoryEntry
 from sinchphone.cli.terminal.rendering import RENDERERS
 from sinchphone.cli.terminal.report import Report
 from sinchphone.engine.calls.call_events import CallEvent
@@ -127,6 +127,7 @@ EVENTS: list[e.Event] = [
     ExchangeStarted(url="http://127.0.0.1:4600", application_key="key"),
     HistoryDeleted(calls=2, messages=0),
     ContactListed(name="mum", kind="phone", identity="+46701234567", user_id=None),
+    DoctorChecked(id="clock", result="warning", summary="12 s ahead", hint=None),
     DeviceFound(index=0, name="card", host="ALSA", inputs=1, outputs=2, default_input=True, default_output=False),
     ExchangeBackground(pid=4711, log="/state/exchange.log"),
     ExchangeBackground(pid=4711, log=None),

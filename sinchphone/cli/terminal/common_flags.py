@@ -85,6 +85,17 @@ class JsonFlags(CommonFlags):
 
 
 @dataclass(frozen=True, kw_only=True)
+class UserJsonFlags(JsonFlags):
+    """Options of commands that need to know who, and tell what happens."""
+
+    user: Annotated[str | None, option_of_key("user", "ME", complete=proposals.complete_account)] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "user": self.user}
+
+
+@dataclass(frozen=True, kw_only=True)
 class UserFlags(CommonFlags):
     """Options of commands that only need to know who."""
 

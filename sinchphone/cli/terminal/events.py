@@ -13,6 +13,7 @@ from sinchphone.cli.terminal.listings import (
     ContactListed,
     Count,
     DeviceFound,
+    DoctorChecked,
     ExchangeStarted,
     HistoryDeleted,
     HistoryEntry,
@@ -366,5 +367,6 @@ Event: TypeAlias = (
     | ExchangeStatus
     | ExchangeStopped
     | DeviceFound
+    | DoctorChecked
     | Result
 )

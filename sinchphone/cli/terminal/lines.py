@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sinchphone.cli.terminal.escape import MAX_TEXT
-from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, ExchangeStarted, HistoryDeleted, HistoryEntry
+from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, DoctorChecked, ExchangeStarted, HistoryDeleted, HistoryEntry
 from sinchphone.cli.terminal.results import CallEnded, RecordFinished, RecordStarted, Result, Warned
 from sinchphone.cli.terminal.status_line import clock
 from sinchphone.protocol.call.states import Cause, EndedBy
@@ -116,6 +116,12 @@ def _ended(event: CallEnded) -> Line:
     return Line(f"ended after {clock(event.duration_ms / 1000)}: {event.reason}", result=True)
 
 
+def _checked(event: DoctorChecked) -> list[Line]:
+    style = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}[event.result]
+    hint = [Line(f"{'':24}hint: {event.hint}", result=True)] if event.hint else []
+    return [Line(f"{event.result:<8}  {event.id:<13} {event.summary}", style, result=True), *hint]
+
+
 def _device(event: DeviceFound) -> str:
     uses = [name for name, there in (("input", event.inputs), ("output", event.outputs)) if there]
     defaults = [name for name, there in (("input", event.default_input), ("output", event.default_output)) if there]
@@ -132,6 +138,7 @@ RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     ContactListed: lambda event: [Line(_contact(event), result=True)],
     Warned: _warning,
     ExchangeStarted: _exchange,
+    DoctorChecked: _checked,
     DeviceFound: lambda event: [Line(_device(event), result=True)],
     Result: _result,
 }

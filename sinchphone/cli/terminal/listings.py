@@ -18,6 +18,7 @@ Count: TypeAlias = Annotated[int, Bounds(minimum=0)]
 Milliseconds: TypeAlias = Annotated[int, Bounds(minimum=0)]
 Instant: TypeAlias = Annotated[str, Bounds(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
 PastKind: TypeAlias = Literal["call", "message"]
+CheckResult: TypeAlias = Literal["ok", "warning", "problem", "skipped"]
 DialledKind: TypeAlias = Literal["user", "phone", "sip", "conference"]
 
 
@@ -89,3 +90,14 @@ class DeviceFound:
     outputs: int
     default_input: bool
     default_output: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorChecked:
+    """A check of ``doctor``: what was found, and what to do about it. ``skipped``: it doesn't apply here."""
+
+    NAME: ClassVar[str] = "doctor.check"
+    id: str
+    result: CheckResult
+    summary: str
+    hint: str | None
