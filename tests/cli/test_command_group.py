@@ -19,7 +19,7 @@ try:
     command_line(sys.argv[1:])
 except SystemExit:
     pass
-print(json.dumps([name for name in sys.modules if name.startswith("sinchphone.cli.commands.")]), file=sys.stderr)
+print(json.dumps([name for name in sys.modules if name.startswith("sinchphone.cli.commands.")]))
 """
 
 
@@ -27,7 +27,7 @@ def loaded(*arguments: str, **environ: str) -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, timeout=60, env={"PATH": "", **environ}, check=True
     )
-    found: list[str] = json.loads(done.stderr.splitlines()[-1])
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
     return [name.removeprefix("sinchphone.cli.commands.") for name in found]
 
 

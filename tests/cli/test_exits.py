@@ -10,7 +10,7 @@ from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.protocol.mxp import CallFailure
 
 ROOT = Path(__file__).parents[2]
-PROMISED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 124, 130, 143}
+PROMISED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 20, 124, 130, 143}
 
 
 def details(
