@@ -19,14 +19,12 @@ from typing import Any
 from figures import median, rounds, table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "media" / "webrtc"))
-
-from libwebrtc import LibWebRtc, a_libwebrtc
 
 from sinchphone.media.port import CandidateFound, Connected, IceServer, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.tasks import start_task
+from tests.media.webrtc.libwebrtc import LibWebRtc, a_libwebrtc
 from tests.suite.guests import NotThereError
 
 PATIENCE_S = 30.0

@@ -1,4 +1,4 @@
-"""A shell of the reader's: a home of its own, an exchange on a free port, no sound card. The kit is imported by its bare name."""
+"""A shell of the reader's: a home of its own, an exchange on a free port, no sound card."""
 
 import os
 import shutil
@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from dockit.shell import Shell
+from tests.docs.dockit.shell import Shell
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import re
 import tomllib
 
-from dockit.pages import DOCS, ROOT
+from tests.docs.dockit.pages import DOCS, ROOT
 
 PAGE = (DOCS / "architecture.md").read_text()
 TREE = PAGE.split("```text\n")[1].split("```")[0]

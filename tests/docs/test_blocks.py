@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from dockit.pages import DIRECTIONS, Block, blocks
-from dockit.shell import Shell, conversation, far_level, fits
 
 from sinchphone.config import load
+from tests.docs.dockit.pages import DIRECTIONS, Block, blocks
+from tests.docs.dockit.shell import Shell, conversation, far_level, fits
 
 BLOCKS = list(blocks())
 NOT_RUN = ("text", "json", "toml", "kamailio")

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from dockit.generate import MAKERS
-from dockit.pages import DOCS, PAGES, regions
 
 from sinchphone.cli.exits import ExitCode
+from tests.docs.dockit.generate import MAKERS
+from tests.docs.dockit.pages import DOCS, PAGES, regions
 
 FOUND = [(page, name, text) for page in PAGES for name, text in regions(page.read_text()).items()]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import typer.main
-from dockit.pages import DOCS, PAGES, README, ROOT, Link, blocks, links, named_commands
 from jsonschema import Draft202012Validator
 
 from sinchphone.cli.app import app
 from sinchphone.cli.commands.help import topics
 from sinchphone.cli.terminal.event_schema import schema_text
+from tests.docs.dockit.pages import DOCS, PAGES, README, ROOT, Link, blocks, links, named_commands
 
 GROUP: Any = typer.main.get_command(app)
 FOREIGN_OPTIONS = {"--dtmf-log-dest"}  # rtpengine's

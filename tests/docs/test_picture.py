@@ -7,7 +7,8 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from dockit.picture import PICTURE, ROOT, Terminal, call, draw
+
+from tests.docs.dockit.picture import PICTURE, ROOT, Terminal, call, draw
 
 
 def _lines(svg: str) -> list[str]:

@@ -1,18 +1,13 @@
-"""The peers' own kit is imported by its bare name."""
+"""What all peers need: certificates, and a thread for sound."""
 
 import datetime
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from sinchphone.exchange.tls import Issued, issue
 from sinchphone.media.thread import MediaThread
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from peerkit.baresip import Certificates
+from tests.peers.peerkit.baresip import Certificates
 
 
 @pytest.fixture(scope="session")

@@ -4,17 +4,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from peerkit.baresip import phone
-from peerkit.lossy import lossy
-from peerkit.programs import HOST
-from peerkit.raw import SDP, raw, tag_of
-from peerkit.sipp import scenario
-from peerkit.station import station
 
 from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipCall, SipEnded
 from sinchphone.gateway.sip.limits import SourceLimits
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.transactions import Timing
+from tests.peers.peerkit.baresip import phone
+from tests.peers.peerkit.lossy import lossy
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.raw import SDP, raw, tag_of
+from tests.peers.peerkit.sipp import scenario
+from tests.peers.peerkit.station import station
 
 QUICK = Timing(t1=0.01, t2=0.08, t4=0.1)  # give up after 0.64 s
 LOSS = 0.3

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from peerkit.baresip import Baresip, Certificates, phone
-from peerkit.programs import HOST
-from peerkit.sound import ENOUGH
-from peerkit.station import CALLER, station
 
 from sinchphone.exchange.tls import Issued
 from sinchphone.gateway.sip.calls import SipAnswered, SipReoffered
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
+from tests.peers.peerkit.baresip import Baresip, Certificates, phone
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.sound import ENOUGH
+from tests.peers.peerkit.station import CALLER, station
 
 PHONE_HZ = 440.0
 OUR_HZ = 1000.0

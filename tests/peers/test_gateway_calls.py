@@ -4,15 +4,15 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from peerkit.baresip import Certificates, phone
-from peerkit.deployment import USERS, deployed
-from peerkit.linphone import linphone
-from peerkit.programs import HOST
-from peerkit.sound import ENOUGH
 
 from sinchphone.exchange.tls import Issued
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
+from tests.peers.peerkit.baresip import Certificates, phone
+from tests.peers.peerkit.deployment import USERS, deployed
+from tests.peers.peerkit.linphone import linphone
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.sound import ENOUGH
 
 PHONE_HZ = 440.0
 USER_HZ = 1000.0

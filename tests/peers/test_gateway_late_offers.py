@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from peerkit.deployment import deployed
-from peerkit.programs import HOST
-from peerkit.sipp import scenario
 
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
+from tests.peers.peerkit.deployment import deployed
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.sipp import scenario
 
 
 @pytest.mark.parametrize("name", ["uac_late_offer", "uac_reinvite_without_offer"])

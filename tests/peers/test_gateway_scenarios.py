@@ -4,9 +4,6 @@ import functools
 from pathlib import Path
 
 import pytest
-from peerkit.deployment import USERS, Deployment, Talk, deployed
-from peerkit.programs import HOST
-from peerkit.sipp import scenario
 
 from sinchphone.engine.events import IncomingCall
 from sinchphone.gateway import sip_agents
@@ -15,6 +12,9 @@ from sinchphone.gateway.sip.agent import SipOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.sip.transactions import Timing
+from tests.peers.peerkit.deployment import USERS, Deployment, Talk, deployed
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.sipp import scenario
 
 ANSWERING = [
     *("uas_answer", "uas_answer_pcma", "uas_early_media", "uas_reliable_early", "uas_reliable_twice", "uas_holds", "uas_holds_old_style"),

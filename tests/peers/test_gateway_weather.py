@@ -6,13 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from peerkit.baresip import phone
-from peerkit.deployment import USERS, deployed
-from peerkit.lossy import lossy
-from peerkit.programs import HOST
-from peerkit.raw import raw, tag_of
-from peerkit.sipp import scenario
-from peerkit.sound import ENOUGH
 
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.engine.events import IncomingCall
@@ -25,6 +18,13 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.tasks import start_task
+from tests.peers.peerkit.baresip import phone
+from tests.peers.peerkit.deployment import USERS, deployed
+from tests.peers.peerkit.lossy import lossy
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.raw import raw, tag_of
+from tests.peers.peerkit.sipp import scenario
+from tests.peers.peerkit.sound import ENOUGH
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peerkit.deployment import Deployment, deployed
-from peerkit.programs import HOST
-from peerkit.raw import SDP, Raw, raw
 
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import State
 from sinchphone.tasks import start_task
+from tests.peers.peerkit.deployment import Deployment, deployed
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.raw import SDP, Raw, raw
 
 _HEAD = f"v=0\r\no=x 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\n"
 UNUSABLE = {

@@ -4,11 +4,6 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from peerkit.baresip import Certificates, phone
-from peerkit.kamailio import kamailio
-from peerkit.programs import HOST
-from peerkit.sound import ENOUGH
-from peerkit.station import station
 
 from sinchphone.exchange.tls import Issued
 from sinchphone.gateway.sip.agent import TrunkPeer
@@ -16,6 +11,11 @@ from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipEnded
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
+from tests.peers.peerkit.baresip import Certificates, phone
+from tests.peers.peerkit.kamailio import kamailio
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.sound import ENOUGH
+from tests.peers.peerkit.station import station
 
 PASSWORDS = {"exchange": "secret-e", "bob": "secret-b", "busy": "secret-x"}
 US = Credentials("exchange", PASSWORDS["exchange"])

@@ -4,17 +4,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from peerkit.baresip import Certificates, phone
-from peerkit.deployment import USERS, deployed
-from peerkit.kamailio import kamailio
-from peerkit.programs import HOST
-from peerkit.rtpengine import rtpengine
-from peerkit.sound import ENOUGH
 
 from sinchphone.exchange.tls import Issued
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
+from tests.peers.peerkit.baresip import Certificates, phone
+from tests.peers.peerkit.deployment import USERS, deployed
+from tests.peers.peerkit.kamailio import kamailio
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.rtpengine import rtpengine
+from tests.peers.peerkit.sound import ENOUGH
 
 PHONE_HZ = 440.0
 USER_HZ = 1000.0

@@ -6,15 +6,15 @@ from typing import Any
 import dns.resolver
 import dns.rrset
 import pytest
-from peerkit.programs import HOST
-from peerkit.sipp import scenario
-from peerkit.station import OurCall, Station, station
 
 from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipEarly, SipEnded, SipError, SipReoffered, SipRinging
 from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.transactions import Timing
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.sipp import scenario
+from tests.peers.peerkit.station import OurCall, Station, station
 
 TRUNK = Credentials("trunk", "secret")
 QUICK = Timing(t1=0.01, t2=0.08, t4=0.1)  # give up after 0.64 s

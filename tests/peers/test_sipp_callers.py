@@ -4,12 +4,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from peerkit.sipp import scenario
-from peerkit.station import station
 
 from sinchphone.gateway.sip.calls import SipCall, SipEnded
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.transactions import Timing
+from tests.peers.peerkit.sipp import scenario
+from tests.peers.peerkit.station import station
 
 USERS = {"ada": "secret-1"}
 QUICK = Timing(t1=0.01, t2=0.08, t4=0.1)  # give up after 0.64 s

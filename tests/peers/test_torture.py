@@ -3,12 +3,12 @@
 import asyncio
 
 import pytest
-from peerkit.programs import HOST
-from peerkit.raw import SDP, Raw, raw, tag_of
-from peerkit.station import station
 
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.transactions import Timing
+from tests.peers.peerkit.programs import HOST
+from tests.peers.peerkit.raw import SDP, Raw, raw, tag_of
+from tests.peers.peerkit.station import station
 
 QUICK = Timing(t1=0.005, t2=0.04, t4=0.05)
 BODY = SDP.format(host=HOST, port=9)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # run as a program
+sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a program
 
-from dockit.diagrams import call_machine, transactions
-from dockit.pages import PAGES, with_regions
 from sinchphone.cli import exits
 from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.options import KEYS
+from tests.docs.dockit.diagrams import call_machine, transactions
+from tests.docs.dockit.pages import PAGES, with_regions
 
 _HEAD = {"schema", "seq", "ts", "t", "event"}
 

@@ -1,19 +1,14 @@
-"""The tests of a relay import their phones by their bare name."""
+"""Both kinds of relays, in turn."""
 
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from relay_lab import Rtpengine, missing_package, opened_sockets
 
 from sinchphone.gateway.relay.local import LocalRelays
 from sinchphone.gateway.relay.relay import Relays
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.thread import MediaThread
+from tests.gateway.relay.relay_lab import Rtpengine, missing_package, opened_sockets
 
 
 @pytest.fixture

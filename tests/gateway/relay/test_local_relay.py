@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
-from relay_lab import PATIENCE_S, PortPhone, RawPhone, Sent, Told, hears_nothing, linear, opened_sockets, until, until_heard
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.local import LocalRelay, LocalRelays
@@ -15,6 +14,18 @@ from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import CODECS
 from sinchphone.media.thread import MediaThread
 from sinchphone.tasks import start_task
+from tests.gateway.relay.relay_lab import (
+    PATIENCE_S,
+    PortPhone,
+    RawPhone,
+    Sent,
+    Told,
+    hears_nothing,
+    linear,
+    opened_sockets,
+    until,
+    until_heard,
+)
 
 CALLER_HZ, CALLED_HZ, THIRD_HZ = 440.0, 1000.0, 700.0
 WEBRTC, RTP = MediaTransport.WEBRTC, MediaTransport.RTP

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from relay_lab import G711_RATE, PortPhone, RawPhone, _tone, linear, ulaw, until, until_heard
 
 from sinchphone.gateway.relay.description import with_packet_times_of
 from sinchphone.gateway.relay.local import LocalRelay, LocalRelays
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.thread import MediaThread
+from tests.gateway.relay.relay_lab import G711_RATE, PortPhone, RawPhone, _tone, linear, ulaw, until, until_heard
 
 CALLER_HZ, CALLED_HZ = 440.0, 1000.0
 WEBRTC, RTP = MediaTransport.WEBRTC, MediaTransport.RTP

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import pytest
-from relay_lab import PATIENCE_S, Phone, PortPhone, RawPhone, Told, hears, hears_nothing, until, until_heard
 
 from sinchphone.gateway.relay.description import direction
 from sinchphone.gateway.relay.local import LocalRelays
 from sinchphone.gateway.relay.relay import MediaTransport, Relay, Relays, Side, SideConnected, SideDigitHeard
 from sinchphone.media.thread import MediaThread
+from tests.gateway.relay.relay_lab import PATIENCE_S, Phone, PortPhone, RawPhone, Told, hears, hears_nothing, until, until_heard
 
 CALLER_HZ, CALLED_HZ, THIRD_HZ = 440.0, 1000.0, 700.0
 WEBRTC, RTP, SRTP = MediaTransport.WEBRTC, MediaTransport.RTP, MediaTransport.SRTP

@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from relay_lab import PATIENCE_S, Phone, PortPhone, RawPhone, until_heard
 
 from sinchphone.errors import MediaError
 from sinchphone.gateway.relay.relay import MediaTransport, Relays, Side
@@ -12,6 +11,7 @@ from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.port import Moved
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Description
+from tests.gateway.relay.relay_lab import PATIENCE_S, Phone, PortPhone, RawPhone, until_heard
 
 STEREO_DB = 3.5  # rtpengine's Opus: mono spread over two channels comes out 3 dB quieter
 WEB_HZ, PHONE_HZ = 440.0, 1000.0

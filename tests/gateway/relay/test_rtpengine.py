@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
-from relay_lab import RawPhone, Rtpengine, Told, until, until_heard
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay import ng
@@ -16,6 +15,7 @@ from sinchphone.gateway.relay.ng import NgLink
 from sinchphone.gateway.relay.relay import MediaTransport, Side, SideDigitHeard, SideLost, SideSilent
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.tasks import start_task
+from tests.gateway.relay.relay_lab import RawPhone, Rtpengine, Told, until, until_heard
 from tests.suite.ports import free_ports
 
 RTP = MediaTransport.RTP

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
-from relay_lab import PortPhone, RawPhone, opened_sockets, until, until_heard
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.description import direction
@@ -14,6 +13,7 @@ from sinchphone.gateway.relay.terminations import LocalTerminations, RenewablePo
 from sinchphone.media.port import MediaPort
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Description
+from tests.gateway.relay.relay_lab import PortPhone, RawPhone, opened_sockets, until, until_heard
 
 ROOM_HZ, PEER_HZ = 700.0, 440.0
 

@@ -4,7 +4,6 @@ import re
 from typing import Final
 
 import pytest
-from relay_lab import opened_sockets
 
 from sinchphone.errors import MediaError
 from sinchphone.gateway.relay.local import LocalRelays
@@ -15,6 +14,7 @@ from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, write_off
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.offer_answer import LocalCapabilities, Negotiation
 from sinchphone.protocol.sdp import Crypto
+from tests.gateway.relay.relay_lab import opened_sockets
 
 WEBRTC, RTP, SRTP = MediaTransport.WEBRTC, MediaTransport.RTP, MediaTransport.SRTP
 BROWSER: Final = write_offer(LocalDescription(1, "user", "p" * 24, (Fingerprint("sha-256", ":".join(["AB"] * 32)),), 7, "name"))

@@ -12,12 +12,11 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from webrtc_parties import a_call, hear, longest_gap_ms, share_of
+sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a program
 
 from sinchphone.media.port import Moved, PortOptions
 from sinchphone.tasks import start_task
+from tests.media.webrtc.webrtc_parties import a_call, hear, longest_gap_ms, share_of
 
 
 def ip(*words: str) -> None:

@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 import pytest
-from webrtc_parties import HERE, Party, a_call, cut_off, hear, longest_gap_ms, share_of
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.port import CandidateFound, Moved, PortLost, PortOptions, RestartWanted
@@ -13,6 +12,7 @@ from sinchphone.media.webrtc import ice, ice_restart, path_watch, port, secure
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.tasks import start_task
+from tests.media.webrtc.webrtc_parties import HERE, Party, a_call, cut_off, hear, longest_gap_ms, share_of
 
 
 def sockets(party: Party) -> list[Any]:

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from libwebrtc import LibWebRtc, a_libwebrtc, modules
-from webrtc_parties import HERE, Party, a_party, hear, longest_gap_ms, share_of, talk
 
 from sinchphone.media.port import Connected, Moved, PortLost
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.tasks import start_task
+from tests.media.webrtc.libwebrtc import LibWebRtc, a_libwebrtc, modules
+from tests.media.webrtc.webrtc_parties import HERE, Party, a_party, hear, longest_gap_ms, share_of, talk
 from tests.suite.guests import NotThereError
 
 

@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from webrtc_parties import HERE, SETTLE_S, a_party, hear, talk
 
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.errors import MediaError
@@ -14,6 +13,7 @@ from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sdp import MAX_SDP_BYTES, read_session
 from sinchphone.tasks import start_task
 from tests.media.test_webrtc_sdp import BROWSER, DIGEST, GATEWAY, LOCAL
+from tests.media.webrtc.webrtc_parties import HERE, SETTLE_S, a_party, hear, talk
 
 PROFILE = "UDP/TLS/RTP/SAVPF"
 ICE = f"a=ice-ufrag:Zg+/\na=ice-pwd:AAAAAAAAAAAAAAAAAAAAAAAA\na=fingerprint:sha-256 {DIGEST}\na=setup:actpass\na=rtcp-mux\n"

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from webrtc_parties import Party, a_call, hear, share_of
 
 from sinchphone.media.port import PortLost
 from sinchphone.media.webrtc import path_life, path_watch
 from sinchphone.media.webrtc.port import WebRtcPort
+from tests.media.webrtc.webrtc_parties import Party, a_call, hear, share_of
 
 PATIENCE_S = 15.0
 

@@ -16,13 +16,13 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 import pytest
-from webrtc_parties import HERE, a_party
 
 from sinchphone.media.port import CandidateFound, Connected, PortFailed, PortOptions
 from sinchphone.media.webrtc import resolver as names
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.media.webrtc.resolver import is_local_name, resolve_local
 from sinchphone.protocol.jsep import Candidate
+from tests.media.webrtc.webrtc_parties import HERE, a_party
 
 NAME = "4f7d1a3e-aaaa-bbbb-cccc-123456789abc.local"
 PATIENCE_S = 10.0

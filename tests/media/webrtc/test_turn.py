@@ -5,14 +5,14 @@ import datetime
 import time
 from pathlib import Path
 
-import coturn
 import pytest
-from coturn import PASSWORD, USER, Turn, a_turn_server, short_lived
-from webrtc_parties import HERE, PATIENCE_S, a_call, a_party, cut_off, hear, share_of
 
 from sinchphone.exchange.tls import Issued, issue
 from sinchphone.media.port import CandidateFound, Connected, IceServer, Moved, PortFailed, PortOptions, PortWarning
 from sinchphone.media.webrtc.port import WebRtcPort
+from tests.media.webrtc import coturn
+from tests.media.webrtc.coturn import PASSWORD, USER, Turn, a_turn_server, short_lived
+from tests.media.webrtc.webrtc_parties import HERE, PATIENCE_S, a_call, a_party, cut_off, hear, share_of
 
 pytestmark = pytest.mark.skipif(not coturn.is_there(), reason=coturn.MISSING)
 

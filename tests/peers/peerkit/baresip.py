@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peerkit.programs import HOST, PATIENCE_SECONDS, Program, require, running
-from peerkit.sound import heard, write_tone
 from sinchphone.tasks import start_task
+from tests.peers.peerkit.programs import HOST, PATIENCE_SECONDS, Program, require, running
+from tests.peers.peerkit.sound import heard, write_tone
 from tests.suite.ports import free_ports
 
 MODULES = ("stdio", "g711", "opus", "g722", "srtp", "dtls_srtp", "aufile", "aubridge", "sndfile")

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from peerkit.programs import PATIENCE_SECONDS
-from peerkit.station import Mouth, nothing_left
 from sinchphone.engine.calls.call import Call, DigitHeard
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.client import SinchClient
@@ -22,6 +20,8 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.states import State
 from sinchphone.tasks import start_task
+from tests.peers.peerkit.programs import PATIENCE_SECONDS
+from tests.peers.peerkit.station import Mouth, nothing_left
 
 USERS = {"desk": "secret-d", "kitchen": "secret-k"}  # phones, and their passwords
 

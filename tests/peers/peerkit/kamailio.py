@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from peerkit.programs import HOST, Program, require, running
+from tests.peers.peerkit.programs import HOST, Program, require, running
 from tests.suite.ports import free_ports
 
 DOMAIN = "pbx.test"

@@ -5,8 +5,8 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from peerkit.programs import HOST, Program, require, running
-from peerkit.sound import heard, write_tone
+from tests.peers.peerkit.programs import HOST, Program, require, running
+from tests.peers.peerkit.sound import heard, write_tone
 from tests.suite.ports import free_ports
 
 SETTINGS = """[sip]

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import Any
 
-from peerkit.programs import HOST
 from sinchphone.tasks import start_task
+from tests.peers.peerkit.programs import HOST
 from tests.suite.ports import free_ports
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from peerkit.programs import HOST, PATIENCE_SECONDS
+from tests.peers.peerkit.programs import HOST, PATIENCE_SECONDS
 
 SDP = "v=0\r\no=x 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
 _numbers = itertools.count(1)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from peerkit.programs import HOST, Program, require, running
+from tests.peers.peerkit.programs import HOST, Program, require, running
 from tests.suite.ports import port_block
 
 

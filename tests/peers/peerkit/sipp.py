@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from peerkit.programs import HOST, Program, require, running
+from tests.peers.peerkit.programs import HOST, Program, require, running
 from tests.suite.ports import free_ports
 
 SCENARIOS = Path(__file__).parent.parent / "sipp"

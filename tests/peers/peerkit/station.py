@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from peerkit.programs import HOST, PATIENCE_SECONDS
-from peerkit.sound import ENOUGH
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
 from sinchphone.audio.tones import goertzel
 from sinchphone.errors import MediaError
@@ -36,6 +34,8 @@ from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
 from sinchphone.tasks import start_task
 from tests.instruments import dominant_hz
+from tests.peers.peerkit.programs import HOST, PATIENCE_SECONDS
+from tests.peers.peerkit.sound import ENOUGH
 
 CALLER = SipAddress(parse_uri(f"sip:us@{HOST}"), "The tests")
 Kind = TypeVar("Kind")
