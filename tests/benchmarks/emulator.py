@@ -27,7 +27,8 @@ _SET_INTERFACE = 0x400454CA
 _NO_HEADER_TUN = 0x1001
 _MAX_BYTES = 2048
 _PUNCTUAL_S = 0.004
-URGENT = -20  # the relay's priority: it goes before all peers
+_REAL_TIME = 2  # the relay's priority: it goes before all peers
+_NICE = -20  # where real time isn't allowed
 
 
 class Emulator:
@@ -97,9 +98,17 @@ def rtp_sequence(packet: bytes) -> int | None:
     return int.from_bytes(packet[start + 2 : start + 4], "big")
 
 
+def make_urgent() -> None:
+    """This process goes before all others."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_REAL_TIME))
+    except OSError:
+        os.nice(_NICE)
+
+
 def relay(number: int, condition: Condition, seed: int) -> dict[str, int]:
     """Carry packets until standard input ends; what was counted."""
-    os.nice(URGENT)
+    make_urgent()
     line = Line(condition, seed)
     devices = [_host(number, host) for host in (0, 1)]
     ways = {devices[0]: _Way(devices[1], line, True), devices[1]: _Way(devices[0], Line(condition, seed), False)}
