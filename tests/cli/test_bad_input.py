@@ -476,7 +476,7 @@ async def test_a_device_that_was_named_and_is_missing(option: str) -> None:
 
 
 async def test_a_disk_that_gets_full_while_we_record() -> None:
-    small = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100_000, 100_000))
+    small = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (250_000, 250_000))
     done = await run("call", "tone", "--no-audio", "--record", "x.wav", "--max-duration", "2s", preexec_fn=small)
     assert done.code == 12, done  # the call was as asked, the recording wasn't
     assert "warning: x.wav can't be written" in done.err or "warning: the disk is full" in done.err
