@@ -22,7 +22,7 @@ COMMANDS: Final = {
     "history": Planned("sinchphone.cli.commands.history.show", "Past calls and messages; delete, export."),
     "contacts": Planned("sinchphone.cli.commands.contacts", "People and rooms by short names: call @mum."),
     "exchange": Planned("sinchphone.cli.commands.exchange", "Run the exchange for several terminals or for tests."),
-    "devices": Planned("sinchphone.cli.commands.devices", "List the sound devices."),
+    "devices": Planned("sinchphone.cli.commands.devices", "List the sound devices; test them, meter the microphone."),
     "doctor": Planned("sinchphone.cli.commands.doctor", "Check what works here; exit code 20 if something doesn't."),
     "token": Planned("sinchphone.cli.commands.token", "Print a registration token for another client."),
     "config": Planned("sinchphone.cli.commands.configuration", "Where configuration is and what is in force."),

@@ -11,7 +11,16 @@ from sinchphone.audio.quality import QualityWarning
 from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.event_schema import schema_text
 from sinchphone.cli.terminal.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
-from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, DoctorChecked, ExchangeStarted, HistoryDeleted, HistoryEntry
+from sinchphone.cli.terminal.listings import (
+    ContactListed,
+    DeviceFound,
+    DeviceLevel,
+    DevicesTested,
+    DoctorChecked,
+    ExchangeStarted,
+    HistoryDeleted,
+    HistoryEntry,
+)
 from sinchphone.cli.terminal.rendering import RENDERERS
 from sinchphone.cli.terminal.report import Report
 from sinchphone.engine.calls.call_events import CallEvent
@@ -127,6 +136,8 @@ EVENTS: list[e.Event] = [
     ExchangeStarted(url="http://127.0.0.1:4600", application_key="key"),
     HistoryDeleted(calls=2, messages=0),
     ContactListed(name="mum", kind="phone", identity="+46701234567", user_id=None),
+    DevicesTested(microphone="mic", loudspeaker="card", level_dbfs=-20.0, heard=True),
+    DeviceLevel(microphone="mic", level_dbfs=None),
     DoctorChecked(id="clock", result="warning", summary="12 s ahead", hint=None),
     DeviceFound(index=0, name="card", host="ALSA", inputs=1, outputs=2, default_input=True, default_output=False),
     ExchangeBackground(pid=4711, log="/state/exchange.log"),

@@ -1,10 +1,13 @@
 """``devices``: which sound devices there are."""
 
 import asyncio
+from collections.abc import Mapping
+from typing import ClassVar
 
 import typer
 
 from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.command_group import CommandGroup, Planned
 from sinchphone.cli.terminal.common_flags import JsonFlags, with_flags
 from sinchphone.cli.terminal.events import Warned
 from sinchphone.cli.terminal.listings import DeviceFound
@@ -13,13 +16,27 @@ from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import DeviceError
 
 
+class _Group(CommandGroup):
+    """What else is done with devices."""
+
+    planned: ClassVar[Mapping[str, Planned]] = {
+        "test": Planned("sinchphone.cli.commands.devices_try", "Record three seconds and play them back."),
+        "meter": Planned("sinchphone.cli.commands.devices_try", "Show how loud the microphone is."),
+    }
+
+
 def add_to(app: typer.Typer, name: str) -> None:
-    """Add the command."""
-    app.command(name)(with_flags(devices))
+    """Add the command, with those below it."""
+    group = typer.Typer(cls=_Group, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+    group.callback()(with_flags(devices))
+    app.add_typer(group, name=name)
 
 
 def devices(context: typer.Context, flags: JsonFlags) -> ExitCode:
     """List the sound devices. --input, --output and --ring take the index or part of the name."""
+    if context.invoked_subcommand is not None:
+        context.obj = {**context.obj, "json": flags.json}
+        return ExitCode.OK
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, _list)
 

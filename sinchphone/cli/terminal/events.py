@@ -13,6 +13,8 @@ from sinchphone.cli.terminal.listings import (
     ContactListed,
     Count,
     DeviceFound,
+    DeviceLevel,
+    DevicesTested,
     DoctorChecked,
     ExchangeStarted,
     HistoryDeleted,
@@ -367,6 +369,8 @@ Event: TypeAlias = (
     | ExchangeStatus
     | ExchangeStopped
     | DeviceFound
+    | DeviceLevel
+    | DevicesTested
     | DoctorChecked
     | Result
 )

@@ -1,14 +1,24 @@
 """Lines of text for people, and those of what every command may tell and of what commands list; the rest is in ``rendering``."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sinchphone.cli.terminal.escape import MAX_TEXT
-from sinchphone.cli.terminal.listings import ContactListed, DeviceFound, DoctorChecked, ExchangeStarted, HistoryDeleted, HistoryEntry
+from sinchphone.cli.terminal.listings import (
+    ContactListed,
+    DeviceFound,
+    DeviceLevel,
+    DevicesTested,
+    DoctorChecked,
+    ExchangeStarted,
+    HistoryDeleted,
+    HistoryEntry,
+)
 from sinchphone.cli.terminal.results import CallEnded, RecordFinished, RecordStarted, Result, Warned
-from sinchphone.cli.terminal.status_line import clock
+from sinchphone.cli.terminal.status_line import clock, meter
 from sinchphone.protocol.call.states import Cause, EndedBy
 
 if TYPE_CHECKING:
@@ -116,6 +126,15 @@ def _ended(event: CallEnded) -> Line:
     return Line(f"ended after {clock(event.duration_ms / 1000)}: {event.reason}", result=True)
 
 
+def _tested(event: DevicesTested) -> str:
+    return f"{event.microphone} to {event.loudspeaker}: {_level(event.level_dbfs)}"
+
+
+def _level(dbfs: float | None) -> str:
+    known = dbfs is not None and math.isfinite(dbfs)
+    return f"{meter(dbfs, 20)} {dbfs:.0f} dBFS" if dbfs is not None and known else f"{meter(-math.inf, 20)} silence"
+
+
 def _checked(event: DoctorChecked) -> list[Line]:
     style = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}[event.result]
     hint = [Line(f"{'':24}hint: {event.hint}", result=True)] if event.hint else []
@@ -139,6 +158,8 @@ RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     Warned: _warning,
     ExchangeStarted: _exchange,
     DoctorChecked: _checked,
+    DevicesTested: lambda event: [Line(_tested(event), result=True)],
+    DeviceLevel: lambda event: [Line(_level(event.level_dbfs), result=True)],
     DeviceFound: lambda event: [Line(_device(event), result=True)],
     Result: _result,
 }

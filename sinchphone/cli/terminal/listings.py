@@ -101,3 +101,23 @@ class DoctorChecked:
     result: CheckResult
     summary: str
     hint: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicesTested:
+    """What the microphone heard was played on the loudspeaker; ``heard``: it was more than silence."""
+
+    NAME: ClassVar[str] = "devices.tested"
+    microphone: str
+    loudspeaker: str
+    level_dbfs: float | None
+    heard: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLevel:
+    """How loud the microphone is; ``null`` is digital silence, or nothing that came."""
+
+    NAME: ClassVar[str] = "device.level"
+    microphone: str
+    level_dbfs: float | None
