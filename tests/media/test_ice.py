@@ -379,3 +379,22 @@ async def test_what_is_sent_is_marked_as_voice() -> None:
             six = voice.family == socket.AF_INET6
             marked = voice.getsockopt(*((socket.IPPROTO_IPV6, socket.IPV6_TCLASS) if six else (socket.IPPROTO_IP, socket.IP_TOS)))
             assert marked >> 2 == 46
+
+
+async def test_a_request_that_is_repeated_on_a_socket_that_was_closed_meanwhile_breaks_nothing() -> None:
+    """As in an outage, when the path that it was for has given way to another."""
+    faults: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+    agent = Agent()
+    await agent.connection.gather_candidates()
+    async with asyncio.timeout(PATIENCE):
+        await agent.complete.wait()
+    one = agent.connection._protocols[0]
+    asked = start_task(one.request(stun.Message(stun.Method.BINDING, stun.Class.REQUEST), ("127.0.0.1", 9)), name="asking")
+    await asyncio.sleep(0.05)
+    await agent.connection.close()
+    await asyncio.sleep(0.7)  # the first repetition is due after half a second
+    asked.cancel()
+    await asyncio.wait([asked])
+    assert not faults

@@ -67,6 +67,7 @@ class IceSocket(seam.StunProtocol):
     def __init__(self, receiver: "IceConnection") -> None:
         super().__init__(receiver)
         self.mapped: dict[tuple[str, int], tuple[str, int]] = {}  # how each peer address saw this socket
+        self._is_gone = False
 
     def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
         """Anything that is none of the three, or broken, is dropped: anybody can send it."""
@@ -80,6 +81,16 @@ class IceSocket(seam.StunProtocol):
         elif first < 4:
             with suppress(*_MALFORMED):
                 super().datagram_received(data, addr)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed: by us, or since its address is gone."""
+        self._is_gone = True
+        super().connection_lost(exc)
+
+    def send_stun(self, message: seam.StunMessage, addr: tuple[str, int]) -> None:
+        """Nothing on a closed socket: a transaction still repeats its request there."""
+        if not self._is_gone:
+            super().send_stun(message, addr)
 
     async def request(
         self, request: seam.StunMessage, addr: tuple[str, int], integrity_key: bytes | None = None, retransmissions: int | None = None
