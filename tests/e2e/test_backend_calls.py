@@ -159,7 +159,7 @@ async def test_callbacks_are_signed(town: Any, steps: Any, backend: Backend) -> 
     details = await steps.end_of(await alice.call_user("bob"))
     assert details.cause is Cause.DENIED
     await backend.heard("dice")
-    secret = town.local._credentials.secret
+    secret = town.local.credentials.secret
     for request, body in backend.requests:
         key, _, signature = request.headers["Authorization"].partition(" ")[2].partition(":")
         assert key == town.local.application_key

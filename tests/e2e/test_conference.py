@@ -177,7 +177,7 @@ async def test_a_legacy_phone_and_a_new_one_meet_in_a_room(lines: Any, steps: An
 @pytest.fixture
 async def rest(lines: Any) -> AsyncIterator[Callable[..., Any]]:
     """The calling API as the application's backend uses it."""
-    known = lines.local._credentials
+    known = lines.local.credentials
     basic = base64.b64encode(f"{known.key}:{known.secret}".encode()).decode()
     async with aiohttp.ClientSession(headers={"Authorization": f"Basic {basic}"}) as session:
 
