@@ -29,8 +29,8 @@ class Terminal:
         done = subprocess.run(command, env=self._environ, cwd=self._home, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
-    def listen(self, user: str) -> subprocess.Popen[str]:
-        command = [*PROGRAM, "listen", "--user", user, "--no-audio", "--json", "--for", "60s"]
+    def listen(self, user: str, *more: str) -> subprocess.Popen[str]:
+        command = [*PROGRAM, "listen", "--user", user, "--no-audio", "--json", "--for", "60s", *more]
         process = subprocess.Popen(command, env=self._environ, cwd=self._home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self._listeners.append(process)
         self.until(process, "client.ready")
@@ -115,7 +115,7 @@ def test_a_message_to_somebody_who_is_away_is_there_when_they_are_back(terminal:
 
 
 def test_a_call_is_in_the_history_of_both(terminal: Terminal) -> None:
-    terminal.listen("bob")
+    terminal.listen("bob", "--auto-answer", "30s")
     code, _ = terminal.run("call", "--user", "alice", "--no-audio", "--tone", "440", "--max-duration", "1s", "hangup-after:1s")
     assert code == 0
     code, _ = terminal.run("call", "--user", "alice", "--no-audio", "--tone", "440", "--ring-timeout", "2s", "bob")
