@@ -31,6 +31,7 @@ def _work(session: Session, work: Callable[[Session], ExitCode]) -> ExitCode:
         return ExitCode.OK
     except signals.Signalled as signal:
         signals.forget()
+        session.writing.free()
         from sinchphone.cli.terminal.run import problem_of
 
         session.problem = problem_of(signal)

@@ -83,25 +83,35 @@ class Writing:
 
     def __init__(self) -> None:
         self._since: float | None = None
+        self._told = False
 
     @contextlib.contextmanager
     def going_on(self) -> Iterator[None]:
         """Writes happen inside. Raises StuckError out of the one that waits for a reader who has stopped reading."""
         self._since = time.monotonic()
+        if self._told:
+            self._look_in(STUCK_S)
         try:
             yield
         finally:
             self._since = None
+            if self._told:
+                self._look_in(0.0)
 
     def free(self, *_: object) -> None:
-        """For a signal: end a write that waits for too long; one that hasn't yet is looked at again."""
+        """For a signal: end a write that waits for too long; one that hasn't yet, or that is still to come, is looked at again."""
+        self._told = True
         if self._since is None:
             return
         if time.monotonic() - self._since > STUCK_S:
             raise StuckError
+        self._look_in(STUCK_S)
+
+    def _look_in(self, seconds: float) -> None:
+        """0: no more."""
         if sys.platform != "win32":
             signal.signal(signal.SIGALRM, self.free)
-            signal.setitimer(signal.ITIMER_REAL, STUCK_S)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def flush_and_leave(code: int) -> NoReturn:

@@ -28,6 +28,20 @@ sys.stdout.flush()
 print("err" * 50_000, file=sys.stderr)
 """
 
+WRITING_WHEN_TOLD_TO_END = """
+import sys
+from sinchphone.cli.terminal.streams import StuckError, Writing, hush_stuck, wait_for_readers
+wait_for_readers()
+writing = Writing()
+writing.free()
+try:
+    with writing.going_on():
+        print("the result", flush=True)
+except StuckError:
+    hush_stuck()
+    print("stuck", file=sys.stderr)
+"""
+
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
@@ -103,6 +117,14 @@ def test_a_reader_of_a_non_blocking_pipe_that_never_reads_doesnt_keep_us_from_en
     process.send_signal(order)
     assert process.communicate(timeout=LIMIT)[1] == b""
     assert process.returncode == 128 + order
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal ends no write there")
+def test_a_result_that_is_written_after_a_signal_waits_no_longer_for_who_never_reads(pipe: tuple[int, int]) -> None:
+    _, theirs = pipe
+    fill(theirs)
+    process = start("-c", WRITING_WHEN_TOLD_TO_END, stdout=theirs)
+    assert process.communicate(timeout=LIMIT)[1] == b"stuck\n"
 
 
 def test_a_reader_that_goes_away_while_we_wait_for_it_ends_the_call_quietly(pipe: tuple[int, int]) -> None:
