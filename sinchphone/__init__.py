@@ -14,57 +14,216 @@ TYPE_CHECKING = False  # as in ``typing``, which takes long to import, and a sig
 if TYPE_CHECKING:
     from typing import Any
 
-    from sinchphone.engine.calls.call import Call, CallWarning, DigitHeard, DigitsSent
+    from sinchphone.audio.frame import Frame
+    from sinchphone.audio.quality import QualityReport
+    from sinchphone.engine.calls.call import Call
+    from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
     from sinchphone.engine.calls.details import CallDetails
     from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered, StatsTaken
     from sinchphone.engine.client import SinchClient
-    from sinchphone.engine.environment import Cloud
-    from sinchphone.engine.events import IncomingCall
-    from sinchphone.errors import SinchphoneError
+    from sinchphone.engine.environment import Cloud, Environment
+    from sinchphone.engine.events import (
+        ClientEvent,
+        ClientFailed,
+        ClientWarning,
+        IncomingCall,
+        InstantMessage,
+        MessageDelivered,
+        MessageFailed,
+        MessageReceived,
+        MessageSent,
+        Ready,
+        Reconnected,
+        Reconnecting,
+    )
+    from sinchphone.engine.history import History
+    from sinchphone.engine.messages.sent import SentMessage
+    from sinchphone.errors import (
+        AudioFileError,
+        AuthenticationError,
+        ConfigError,
+        DestinationError,
+        DeviceError,
+        ForbiddenError,
+        LocalProtocolError,
+        MediaError,
+        MessageError,
+        NetworkError,
+        NotFoundError,
+        PlatformError,
+        RemoteProtocolError,
+        SinchphoneError,
+    )
+    from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
     from sinchphone.local import Local
-    from sinchphone.media.sound import SoundOptions
-    from sinchphone.protocol.call.states import Cause, State
+    from sinchphone.media.port import PortStats
+    from sinchphone.media.sound import Levels, Party, Signal, Sound, SoundOptions
+    from sinchphone.media.thread import MediaThread
+    from sinchphone.media.ticker import Ticker
+    from sinchphone.protocol.call.states import Cause, EndedBy, State
+    from sinchphone.protocol.mxp import CallFailure
+    from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
+
+    __version__: str
 
 __all__ = [
+    "AudioFileError",
+    "AuthenticationError",
+    "BackendOptions",
     "Call",
     "CallDetails",
+    "CallEvent",
+    "CallFailure",
     "CallWarning",
     "Cause",
+    "ClientEvent",
+    "ClientFailed",
+    "ClientWarning",
     "Cloud",
+    "ConfigError",
+    "DestinationError",
+    "DeviceError",
     "DigitHeard",
     "DigitsSent",
+    "Domain",
+    "EndedBy",
+    "Environment",
+    "ForbiddenError",
+    "Frame",
+    "GatewayOptions",
+    "History",
+    "IdentityKind",
     "IncomingCall",
+    "InstantMessage",
+    "Levels",
     "Local",
+    "LocalProtocolError",
+    "MediaError",
+    "MediaThread",
+    "MessageDelivered",
+    "MessageError",
+    "MessageFailed",
+    "MessageReceived",
+    "MessageSent",
+    "NetworkError",
+    "NotFoundError",
+    "Party",
+    "PlatformError",
+    "PortStats",
     "QualityRecovered",
+    "QualityReport",
     "QualityTriggered",
+    "Ready",
+    "Recipient",
+    "Reconnected",
+    "Reconnecting",
+    "RemoteProtocolError",
+    "SentMessage",
+    "Signal",
     "SinchClient",
     "SinchphoneError",
+    "SipSettings",
+    "Sound",
     "SoundOptions",
     "State",
     "StatsTaken",
+    "Ticker",
+    "TrunkOptions",
+    "__version__",
 ]
 
 _HOMES = {
-    "Call": "engine.calls.call",
-    "CallDetails": "engine.calls.details",
-    "CallWarning": "engine.calls.call",
-    "Cause": "protocol.call.states",
-    "Cloud": "engine.environment",
-    "DigitHeard": "engine.calls.call",
-    "DigitsSent": "engine.calls.call",
-    "IncomingCall": "engine.events",
-    "Local": "local",
-    "QualityRecovered": "engine.calls.monitor",
-    "QualityTriggered": "engine.calls.monitor",
-    "SinchClient": "engine.client",
-    "SinchphoneError": "errors",
-    "SoundOptions": "media.sound",
-    "State": "protocol.call.states",
-    "StatsTaken": "engine.calls.monitor",
+    "audio.frame": ("Frame",),
+    "audio.quality": ("QualityReport",),
+    "engine.calls.call": ("Call",),
+    "engine.calls.call_events": (
+        "CallEvent",
+        "CallWarning",
+        "DigitHeard",
+        "DigitsSent",
+    ),
+    "engine.calls.details": ("CallDetails",),
+    "engine.calls.monitor": (
+        "QualityRecovered",
+        "QualityTriggered",
+        "StatsTaken",
+    ),
+    "engine.client": ("SinchClient",),
+    "engine.environment": (
+        "Cloud",
+        "Environment",
+    ),
+    "engine.events": (
+        "ClientEvent",
+        "ClientFailed",
+        "ClientWarning",
+        "IncomingCall",
+        "InstantMessage",
+        "MessageDelivered",
+        "MessageFailed",
+        "MessageReceived",
+        "MessageSent",
+        "Ready",
+        "Reconnected",
+        "Reconnecting",
+    ),
+    "engine.history": ("History",),
+    "engine.messages.sent": ("SentMessage",),
+    "errors": (
+        "AudioFileError",
+        "AuthenticationError",
+        "ConfigError",
+        "DestinationError",
+        "DeviceError",
+        "ForbiddenError",
+        "LocalProtocolError",
+        "MediaError",
+        "MessageError",
+        "NetworkError",
+        "NotFoundError",
+        "PlatformError",
+        "RemoteProtocolError",
+        "SinchphoneError",
+    ),
+    "gateway.options": (
+        "BackendOptions",
+        "GatewayOptions",
+        "SipSettings",
+        "TrunkOptions",
+    ),
+    "local": ("Local",),
+    "media.port": ("PortStats",),
+    "media.sound": (
+        "Levels",
+        "Party",
+        "Signal",
+        "Sound",
+        "SoundOptions",
+    ),
+    "media.thread": ("MediaThread",),
+    "media.ticker": ("Ticker",),
+    "protocol.call.states": (
+        "Cause",
+        "EndedBy",
+        "State",
+    ),
+    "protocol.mxp": ("CallFailure",),
+    "signaling.dialect": (
+        "Domain",
+        "IdentityKind",
+        "Recipient",
+    ),
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> "Any":
-    if name not in _HOMES:
+    if name == "__version__":
+        return import_module("importlib.metadata").version(__name__)
+    if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
