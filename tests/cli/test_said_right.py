@@ -87,6 +87,16 @@ def test_an_application_key_alone_is_told_what_is_missing_and_how_to_stay_here(s
     assert "--profile local" in done.err
 
 
+def test_an_application_key_and_nothing_else_is_told_what_it_stands_for_too(sinchphone: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SINCH_APPLICATION_KEY", "11111111-2222-3333-4444-555555555555")
+    monkeypatch.delenv("SINCH_USER_ID", raising=False)
+    done = sinchphone("call", "bob", "--no-audio")
+    assert done.code == 14
+    assert "no user id" in done.err
+    assert "SINCH_APPLICATION_KEY" in done.err
+    assert "--profile local" in done.err
+
+
 def test_config_alone_prints_its_help(sinchphone: Run) -> None:
     done = sinchphone("config")
     assert (done.code, done.err) == (0, "")

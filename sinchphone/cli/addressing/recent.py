@@ -17,7 +17,11 @@ MAX_READ: Final = 100_000  # entries that are looked through for those that are 
 def user_of(options: Options) -> str:
     """Who I am. Raises ConfigError where nobody says."""
     if options.user is None:
-        raise ConfigError("no user id", hint="say who you are: --user ME, SINCH_USER_ID or user in the configuration")
+        raise ConfigError(
+            "no user id for the cloud, which an application key stands for",
+            hint="say who you are: --user ME, SINCH_USER_ID or user in the configuration; without SINCH_APPLICATION_KEY and "
+            "application_key, or with --profile local, calls stay on this machine",
+        )
     return options.user
 
 
