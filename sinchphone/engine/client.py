@@ -25,6 +25,7 @@ from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
 from sinchphone.engine.history import History, past_call
 from sinchphone.engine.link import Link
+from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.engine.messages.recipients import Recipients, read_recipients
 from sinchphone.engine.messages.sent import SentMessage
@@ -97,6 +98,8 @@ class SinchClient:
         self._relay_only = relay_only
         self._takes_calls = takes_calls
         self._events = EventLog[ClientEvent](MAX_UNREAD_EVENTS)
+        self._listening = ListenerTasks()
+        self._listeners = Listeners[ClientEvent](self._listening)
         self._failure: SinchphoneError | None = None  # why it can't go on
         self._entered = False
         self._closing = False
@@ -145,6 +148,7 @@ class SinchClient:
         await self._hang_up_the_line()
         await self._close_media()
         self._events.end()
+        await self._listening.close(CLOSE_S)
 
     @property
     def instance_id(self) -> str:
@@ -165,6 +169,15 @@ class SinchClient:
         """What happens to this client; ends after ClientFailed and when the client is left. Any number of readers: each has every event
         in order from when it subscribed, the first from the start on; who leaves 1024 of them unread loses the oldest."""
         return self._events.read()
+
+    def add_listener(self, listener: Listener[ClientEvent]) -> None:
+        """Call ``listener`` with each event from now on; several in the order in which they were added. It doesn't block; an ``async def``
+        may wait. What it raises is logged, and the others hear all the same."""
+        self._listeners.add(listener)
+
+    def remove_listener(self, listener: Listener[ClientEvent]) -> None:
+        """Call it no more."""
+        self._listeners.remove(listener)
 
     async def call_user(self, user: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
         """Call another user. Raises DeviceError and AudioFileError; what the platform refuses ends the call."""
@@ -231,6 +244,7 @@ class SinchClient:
             place=lambda offer: self._place(channel, request(offer=offer)),
             monitored=True,
             renew_line=self._link.renew,
+            listening=self._listening,
         )
         self._start(call)
         return call
@@ -298,6 +312,7 @@ class SinchClient:
             headers=decode_public_headers(message.headers),
             monitored=True,
             renew_line=self._link.renew,
+            listening=self._listening,
         )
         self._start(call)
         self._tell(IncomingCall(call=call))
@@ -392,11 +407,12 @@ class SinchClient:
         await self._link.close()
 
     def _tell(self, event: ClientEvent) -> None:
-        """For whoever reads ``events``."""
+        """For whoever reads ``events``, and for the listeners."""
         self._events.put(event)
         if isinstance(event, ClientFailed):
             self._failure = event.error
             self._events.end()
+        self._listeners.tell(event)
 
     async def _close_media(self) -> None:
         if self._owns_media:

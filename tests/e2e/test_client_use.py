@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sinchphone.engine.calls.monitor import StatsTaken
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.engine.history import History
@@ -114,3 +115,53 @@ async def test_the_history_of_both_ends_tells_busy_from_declined(
             (True, cause, "peer", False),
             (False, cause, "us", missed),
         ]
+
+
+async def test_listeners_hear_a_client_and_its_call_in_the_order_added_though_one_fails(lines: Any, steps: Any) -> None:
+    heard: list[tuple[str, Any]] = []
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    async def answer(event: object) -> None:
+        if isinstance(event, IncomingCall):
+            event.call.add_listener(lambda what: heard.append(("first", what)))
+            event.call.add_listener(fail)
+            event.call.add_listener(lambda what: heard.append(("second", what)))
+            await event.call.answer()
+
+    alice, bob = await lines.phone("alice"), await lines.phone("bob")
+    bob.add_listener(fail)
+    bob.add_listener(answer)
+    call = await alice.call_user("bob")
+    states: list[Any] = []
+    call.add_listener(states.append)
+    await steps.reach(call, State.ESTABLISHED)
+    await asyncio.sleep(1.5)  # statistics come once a second
+    await call.hang_up()
+    await steps.end_of(call)
+    async with asyncio.timeout(20):
+        while not heard or heard[-1] != ("second", State.ENDED):
+            await asyncio.sleep(0.01)
+    first, second = ([what for name, what in heard if name == who] for who in ("first", "second"))
+    assert first == second
+    assert [name for name, _ in heard] == ["first", "second"] * len(first)
+    assert {State.ANSWERED, State.ESTABLISHED, State.ENDED} <= set(filter(lambda what: isinstance(what, State), first))
+    assert any(isinstance(what, StatsTaken) for what in first)
+    assert [what for what in states if isinstance(what, State)] == [
+        State.PROGRESSING,
+        State.RINGING,
+        State.ANSWERED,
+        State.ESTABLISHED,
+        State.ENDED,
+    ]
+
+
+async def test_a_listener_that_was_removed_hears_nothing_more(lines: Any, steps: Any) -> None:
+    alice = await lines.phone("alice")
+    call = await alice.call_user("bob")
+    heard: list[Any] = []
+    call.add_listener(heard.append)
+    call.remove_listener(heard.append)
+    await steps.end_of(call)
+    assert heard == []

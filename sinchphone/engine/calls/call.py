@@ -19,6 +19,7 @@ from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
 from sinchphone.engine.calls.monitor import watch
 from sinchphone.engine.event_log import EventLog
+from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
@@ -65,9 +66,11 @@ class Call:
         place: Place | None = None,
         monitored: bool = False,
         renew_line: Callable[[], None] | None = None,
+        listening: ListenerTasks | None = None,
     ) -> None:
         """``place`` places an outgoing call with the platform; ``monitored``: its quality is told once a second;
-        ``renew_line`` is called when this machine's network may have changed. Whoever makes a call also awaits its ``run``."""
+        ``renew_line`` is called when this machine's network may have changed; ``listening``, closed by the caller, has what its
+        listeners do. Whoever makes a call also awaits its ``run``."""
         self.id = call_id
         self.outbound = machine.outbound
         self.peer = peer
@@ -89,6 +92,7 @@ class Call:
         self._changed = asyncio.Event()
         self._closed = asyncio.Event()
         self._told = EventLog[CallEvent](MAX_UNREAD_EVENTS)
+        self._listeners = Listeners[State | CallEvent](listening or ListenerTasks())
         self._warned: set[CallWarning] = set()
         self._ports: dict[str, MediaPort] = {}
         self._first_port: MediaPort | None = None
@@ -159,6 +163,15 @@ class Call:
         """What happens in the call; ends with the call. Any number of readers: each has every event from when it subscribed, the first
         from the start of the call on."""
         return self._told.read()
+
+    def add_listener(self, listener: Listener[State | CallEvent]) -> None:
+        """Call ``listener`` with each state that the call enters and with each event from now on; several in the order in which they were
+        added. It doesn't block; an ``async def`` may wait. What it raises is logged, and the others hear all the same."""
+        self._listeners.add(listener)
+
+    def remove_listener(self, listener: Listener[State | CallEvent]) -> None:
+        """Call it no more."""
+        self._listeners.remove(listener)
 
     async def ended(self) -> CallDetails:
         """Wait for the end of the call; how it went. Cancelling is safe."""
@@ -242,9 +255,11 @@ class Call:
         self._changed.set()
         if state is State.ENDED:
             self._told.end()
+        self._listeners.tell(state)
 
     def _tell_event(self, event: CallEvent) -> None:
         self._told.put(event)
+        self._listeners.tell(event)
 
     def _warn(self, warning: CallWarning) -> None:
         if warning not in self._warned:  # each of several devices' ports may say it
