@@ -43,7 +43,7 @@ from sinchphone.media.sound import Sound, SoundOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
-from sinchphone.protocol.call.states import Cause
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp import Client, Message, decrypt
 from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers
@@ -69,7 +69,7 @@ _log = logging.getLogger(__name__)
 
 
 class SinchClient:
-    """One user on one platform: ``async with SinchClient("ada", environment) as client``."""
+    """One user on one platform: ``async with SinchClient("ada", environment) as client``, or ``open`` and ``close``."""
 
     def __init__(
         self,
@@ -105,16 +105,26 @@ class SinchClient:
         self._closing = False
         self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._tell, takes_calls=takes_calls)
         self._messenger = Messenger(self._link, user_id, tell=self._tell, history=history)
-        self._told_ready = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._closed = asyncio.Event()
         self._channels: dict[str, MxpChannel] = {}
-        self._calls: dict[str, asyncio.Task[None]] = {}
+        self._calls: dict[str, tuple[Call, asyncio.Task[None]]] = {}  # in the order in which they began
         self._notes: deque[asyncio.Task[None]] = deque(maxlen=MAX_RECENT_CALLS)
         self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
         self._placed: set[str] = set()  # calls that the platform took, until they are reported
         self._invites = Reassembler()
 
     async def __aenter__(self) -> Self:
-        """Raises LocalProtocolError where it was entered before, and what the registration raises."""
+        """``open``."""
+        await self.open()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Register the user; calls and messages come from then on. Who opens it closes it; ``async with`` does both. Raises
+        LocalProtocolError where it was opened before, and what the registration raises."""
         if self._entered:
             raise LocalProtocolError("a client is entered once", hint="Make another SinchClient to start again.")
         self._entered = True
@@ -131,18 +141,32 @@ class SinchClient:
             self._closing = True
             self._events.end()
             await self._close_media()
+            self._closed.set()
             raise
+        self._opened.set()
         self._tell(Ready(user_id=self.user_id, instance_id=registration.instance.id))
-        self._told_ready.set()
-        return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def close(self) -> None:
+        """Hang up what calls there are and leave the platform. May be called more than once, inside ``async with`` too: each waits for the
+        end. Does nothing before it is open."""
+        if not self._opened.is_set():
+            return
+        if self._closing:
+            await self._closed.wait()
+            return
         self._closing = True
+        try:
+            await self._leave()
+        finally:
+            self._closed.set()
+
+    async def _leave(self) -> None:
         await asyncio.sleep(0)  # a call that was just made begins, so that it can end
-        for task in self._calls.values():
+        tasks = [task for _, task in self._calls.values()]
+        for task in tasks:
             task.cancel()
-        if self._calls:
-            await asyncio.wait(self._calls.values(), timeout=CLOSE_S)
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_S)
         await asyncio.gather(*self._notes)
         await self._messenger.close()
         await self._hang_up_the_line()
@@ -162,8 +186,17 @@ class SinchClient:
 
     @property
     def is_started(self) -> bool:
-        """Whether it was entered and not left yet."""
-        return self._entered and not self._closing
+        """Whether it was opened and not closed yet."""
+        return self._opened.is_set() and not self._closing
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls that go on, from both sides, in the order in which they began."""
+        return tuple(call for call, _ in self._calls.values() if call.state is not State.ENDED)
+
+    def call(self, call_id: str) -> Call | None:
+        """The call that goes on under that id; None where there is none, or it has ended."""
+        return next((call for call in self.calls if call.id == call_id), None)
 
     def events(self) -> AsyncIterator[ClientEvent]:
         """What happens to this client; ends after ClientFailed and when the client is left. Any number of readers: each has every event
@@ -220,7 +253,9 @@ class SinchClient:
 
     def _check_started(self) -> None:
         if not self.is_started:
-            raise LocalProtocolError("this client isn't started, or it was left already", hint="Use it inside its async with.")
+            raise LocalProtocolError(
+                "this client isn't started, or it was left already", hint="Use it inside its async with, or between open and close."
+            )
 
     async def _call(self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice, caller: str | None) -> Call:
         self._check_started()
@@ -322,7 +357,7 @@ class SinchClient:
     def _start(self, call: Call) -> None:
         self._recent.append(call.id)
         task = start_task(self._drive(call), name=f"call {call.id}")
-        self._calls[call.id] = task
+        self._calls[call.id] = call, task
         task.add_done_callback(partial(self._forget, call))
 
     def _forget(self, call: Call, task: asyncio.Task[None]) -> None:
@@ -384,7 +419,7 @@ class SinchClient:
 
     async def _read_messages(self) -> None:
         """What waited for us at the platform is told after Ready."""
-        await self._told_ready.wait()
+        await self._opened.wait()
         await self._messenger.run()
 
     async def _wait_until_ready(self) -> None:

@@ -29,19 +29,8 @@ class AttendedCall(Call):
         else:
             await self.fail(failure)
 
-    async def established(self) -> bool:
-        """Wait until sound flows; False where the call ended before."""
-        return await self._reaches(State.ESTABLISHED)
-
     async def digits(self) -> AsyncIterator[str]:
         """The digits that the caller sends, each as it comes; ends with the call. Reads the call's events: one reader."""
         async for event in self.events():
             if isinstance(event, DigitHeard):
                 yield event.digit
-
-    async def _reaches(self, wanted: State) -> bool:
-        """Whether the call was in that state, once it was or is over."""
-        async for state in self.states():
-            if state is wanted:
-                return True
-        return False

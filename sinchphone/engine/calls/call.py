@@ -173,6 +173,10 @@ class Call:
         """Call it no more."""
         self._listeners.remove(listener)
 
+    async def established(self) -> bool:
+        """Wait until sound flows; False where the call ended before. Cancelling is safe."""
+        return await self._reaches(State.ESTABLISHED)
+
     async def ended(self) -> CallDetails:
         """Wait for the end of the call; how it went. Cancelling is safe."""
         async for _ in self.states():
@@ -187,6 +191,13 @@ class Call:
         """Counters of the leg that carries the sound."""
         winner = self._ports.get(self._machine.winner or "")
         return await winner.stats() if winner else PortStats()
+
+    async def _reaches(self, wanted: State) -> bool:
+        """Whether the call was in that state, once it was or is over."""
+        async for state in self.states():
+            if state is wanted:
+                return True
+        return False
 
     # The shell around the machine
 
