@@ -35,11 +35,13 @@ _MAX_BODY_BYTES: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class HostUse:
-    """Who uses an exchange: ``calls`` that aren't over, ``callers``, devices that only call, and ``phones``, which wait."""
+    """Who uses an exchange: ``calls`` that aren't over, ``callers``, devices that only call, and ``phones``, which wait. ``new_callers``
+    are those callers that came a moment ago: they are about to call; who came earlier and doesn't call waits for messages."""
 
     calls: int
     callers: int
     phones: int
+    new_callers: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ class ControlRoutes:
         deadline = time.monotonic() + 2 * _ASKED_SECONDS
         while True:
             usage, now = self._usage(time.time()), time.monotonic()
-            if usage.calls or usage.callers or now >= deadline:
+            if usage.calls or usage.new_callers or now >= deadline:
                 return False
             if not any(at > now - _ASKED_SECONDS for other, at in self._asked.items() if other != asker):
                 return True

@@ -56,6 +56,7 @@ from sinchphone.signaling.wire import CORS_HEADERS, ErrorCode
 MAX_CHALLENGE_CHARACTERS = 128
 
 _CLOSE_SECONDS = 1.0  # for requests that are being served
+_NEW_SECONDS = 10.0  # for a device that only calls to do so
 _REPLACED_SECONDS = 2.0  # for another process to take the port
 _REPLACED_PAUSE_SECONDS = 0.02
 _ESCAPED = 3  # characters that a byte of a message takes in a URL, at most
@@ -290,8 +291,9 @@ class Exchange:
 
     def _in_use(self, now: float) -> HostUse:
         devices = self.directory.listening(now)
-        phones = sum(device.takes_calls for device in devices)
-        return HostUse(self._calls.going_on(now), len(devices) - phones, phones)
+        callers = [device for device in devices if not device.takes_calls]
+        new = sum(abs(now - self.directory.began_to_listen(device)) < _NEW_SECONDS for device in callers)
+        return HostUse(self._calls.going_on(now), len(callers), len(devices) - len(callers), new)
 
 
 async def _until_somebody_listens(host: str, port: int) -> None:

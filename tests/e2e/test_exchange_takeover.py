@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from sinchphone.exchange import control
+from sinchphone.engine.client import SinchClient
+from sinchphone.exchange import control, server
 from sinchphone.exchange.control import Hosting
 from sinchphone.exchange.directory.credentials import local_credentials
 from sinchphone.exchange.listening import PortTakenError
@@ -190,6 +191,24 @@ async def test_who_is_about_to_call_is_waited_for(tmp_path: Path) -> None:
         for one in await claiming:
             one.close()
         assert not program.hosting
+
+
+@pytest.mark.parametrize("new_s", [1000.0, 0.0])
+async def test_who_only_waits_for_messages_is_asked_for_no_longer_than_who_is_about_to_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_s: float
+) -> None:
+    """Both register as who can't be called; the one that came a moment ago may be about to call."""
+    monkeypatch.setattr(server, "_NEW_SECONDS", new_s)
+    port = free_ports(1)
+    async with Local(tmp_path, port=port) as program, SinchClient("ada", program, takes_calls=False):
+        probe = ExchangeProbe(local_credentials(tmp_path), "127.0.0.1", port)
+        if new_s:
+            with pytest.raises(InUseError):
+                await claim(probe)
+        else:
+            for one in await claim(probe):
+                one.close()
+        assert program.hosting == bool(new_s)
 
 
 async def test_attack_a_stop_without_the_applications_secret_stops_nothing(tmp_path: Path) -> None:

@@ -101,6 +101,10 @@ class Directory:
         """All devices that listen (or did a moment ago)."""
         return [device for device in self._instances.values() if self._listens(device, now)]
 
+    def began_to_listen(self, device: Device) -> float:
+        """Since when a device listens."""
+        return self._broker.began_to_listen(device.application.broadcast.subscribe_key, device.identity.broadcast_channel)
+
     def register(
         self, application: Application, request: InstanceRequest, *, expire_at: float | None, limited: bool = False, now: float
     ) -> Device:

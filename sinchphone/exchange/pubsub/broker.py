@@ -83,17 +83,23 @@ class Poll:
 class _Channel:
     """One channel's last messages and listeners."""
 
-    __slots__ = ("broke_off_at", "heard_at", "listener", "polls", "posted")
+    __slots__ = ("began_at", "broke_off_at", "heard_at", "listener", "polls", "posted")
 
     def __init__(self) -> None:
         self.posted: deque[Posted] = deque()
         self.polls: list[Poll] = []
         self.heard_at = float("-inf")  # when somebody last listened
+        self.began_at = float("-inf")  # since when somebody does, without a long pause
         self.listener = ""  # the last one
         self.broke_off_at: float | None = None  # when the last one's connection was closed without an answer and without goodbye
 
     def is_listening(self, now: float) -> bool:
         return bool(self.polls) or now - self.heard_at <= AWAY_SECONDS
+
+    def hear(self, now: float) -> None:
+        if not self.is_listening(now):
+            self.began_at = now
+        self.heard_at = now
 
     def is_idle(self, now: float) -> bool:
         broke_off = self.broke_off_at is not None and now - self.broke_off_at <= BROKEN_SECONDS
@@ -234,8 +240,9 @@ class Broker:
             gone.bell.set()
         for name in poll.channels:
             channel = network.channel(name, poll.owner)
+            channel.hear(now)
             channel.polls.append(poll)
-            channel.heard_at, channel.broke_off_at = now, None
+            channel.broke_off_at = None
 
     def end(self, poll: Poll, now: float, *, broke_off: bool = False) -> None:
         """A listener stops to wait; unless it has said goodbye it may be back in a moment. ``broke_off``: it closed its connection."""
@@ -278,7 +285,7 @@ class Broker:
 
     def expect(self, subscribe_key: str, channel: str, now: float) -> None:
         """Somebody is about to listen: counts as listening for a moment."""
-        self._network(subscribe_key).channel(channel).heard_at = now
+        self._network(subscribe_key).channel(channel).hear(now)
 
     def leave(self, subscribe_key: str, channels: Iterable[str], listener: str) -> None:
         """A listener says that it won't be back. Raises UnknownKeyError."""
@@ -294,6 +301,11 @@ class Broker:
         """Whether somebody waits for the channel's messages, or did a moment ago and hasn't left."""
         kept = self._network(subscribe_key).channels.get(channel)
         return kept is not None and kept.is_listening(now)
+
+    def began_to_listen(self, subscribe_key: str, channel: str) -> float:
+        """Since when somebody waits for the channel's messages: long ago, where nobody does."""
+        kept = self._network(subscribe_key).channels.get(channel)
+        return kept.began_at if kept is not None else float("-inf")
 
     def listeners(self, subscribe_key: str, channel: str) -> Counter[str]:
         """Who waits for the channel's messages at this moment, and how many times."""
