@@ -91,6 +91,14 @@ def test_attack_nobodys_display_name_is_that_of_another_user(more: dict[str, str
     assert caller_of(call('"Ann" <sip:+46701234567@carrier>', **more)).display_name == "Ann"
 
 
+@pytest.mark.parametrize("name", [" bob ", "Bob", "BOB", "bob\u200b", "\u202abob\u202c", "bob\xa0", "\uff42\uff4f\uff42"])
+def test_attack_what_reads_as_another_users_name_is_not_shown_either(name: str) -> None:
+    assert caller_of(call(f'"{name}" <sip:+46701234567@carrier>', trunk="trunk")).display_name == ""
+    assert caller_of(call(f'"{name}" <sip:desk@us>', user="desk")).display_name == ""
+    assert caller_of(call(f'"{name}" <sip:bob@us>', user="bob")).display_name == name
+    assert caller_of(call(f'"{name} Ann" <sip:+46701234567@carrier>', trunk="trunk")).display_name == f"{name} Ann"
+
+
 async def test_two_callers_with_the_same_call_id_are_two_calls() -> None:
     legs = [SipIncomingLeg(each, caller_of(each, "us"), dialled_in(each.target)) for each in (call("<sip:a@b>"), call("<sip:c@d>"))]
     assert len({leg.id for leg in legs} | {"1"}) == 3

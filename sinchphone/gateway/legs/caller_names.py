@@ -1,6 +1,7 @@
 """What a SIP call says about who calls and whom they ask for, and how much of it is believed."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -32,13 +33,19 @@ class CallerNames:
         number, name = call.remote.uri.number, call.remote.name
         if call.user is not None:
             own = number if number == call.user else None
-            shown = "" if name != call.user and self.is_user(name) else name
+            shown = "" if self._reads_as_other(name, call.user) else name
             return CallerName(Domain.SIP, f"{call.user}@{our_host}", own, shown)
-        shown = "" if self.is_user(name) else name
+        shown = "" if self._reads_as_other(name, None) else name
         user = call.remote.uri.subscriber or "anonymous"
         if call.trunk == TRUNK and self.trunk is not None:
             return self._of_trunk(user, number, shown, self.trunk)
         return CallerName(Domain.SIP, f"{user}@{self._place_of(call)}", number, shown)
+
+    def _reads_as_other(self, name: str, user: str | None) -> bool:
+        """Whether a person who reads that name takes it for another user's: in capitals, with marks that nobody sees."""
+        seen = "".join(mark for mark in unicodedata.normalize("NFKC", name) if unicodedata.category(mark) != "Cf")
+        plain = " ".join(seen.split())
+        return any(self.is_user(one) for one in {name, plain, plain.casefold()} - {user})
 
     def _of_trunk(self, user: str, number: str | None, name: str, trunk: TrunkOptions) -> CallerName:
         if user.lower() in _WITHHELD:
