@@ -16,7 +16,7 @@ from sinchphone.protocol.call.states import Cause, State
 @pytest.mark.parametrize("api", ["ocra", "papi"])
 async def test_a_user_who_only_calls_somewhere_is_not_there_to_be_called(lines: Any, steps: Any, api: Any) -> None:
     caller = await lines.phone("alice")
-    there = Local(lines.local._options.store.parent, port=int(lines.local._url.rsplit(":", 1)[1]), api=api)
+    there = Local(lines.local._folder, port=int(lines.local._url.rsplit(":", 1)[1]), api=api)
     async with SinchClient("bob", there, media=lines.media, takes_calls=False) as bob:
         call = await caller.call_user("bob")
         details = await steps.end_of(call, seconds=5)
