@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
     count_lines(config)
     hash_alike()
     # No deadlines, since others use the machine too; tests/fuzz tries many more inputs.
-    settings.register_profile("patient", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("patient", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("patient")
 
 
