@@ -8,7 +8,7 @@ from tests.docs.dockit.pages import DOCS, ROOT
 PAGE = (DOCS / "architecture.md").read_text()
 TREE = PAGE.split("```text\n")[1].split("```")[0]
 PACKAGE = ROOT / "sinchphone"
-FOLDERS = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+FOLDERS = {path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_file() and path.parent.name != "__pycache__"}
 
 
 def _named() -> set[tuple[str, str]]:

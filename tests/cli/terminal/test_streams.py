@@ -110,6 +110,7 @@ def test_a_call_reports_every_event_to_a_reader_that_pauses(pipe: tuple[int, int
 
 @pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM])
 def test_a_reader_of_a_non_blocking_pipe_that_never_reads_doesnt_keep_us_from_ending(pipe: tuple[int, int], order: signal.Signals) -> None:
+    Path("sinchphone.toml").write_text('user = "ada"\n[exchange]\nport = 0\n')
     _, theirs = pipe
     fill(theirs)
     process = start("-m", "sinchphone", "call", "tone", "--no-audio", "--json", stdout=theirs)
