@@ -1,6 +1,7 @@
 """The house rules that machines can check: style, types, imports, sizes, and that no secret of this machine is in it."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,11 @@ def _one_thing(found: list[tuple[str, ast.ClassDef]]) -> bool:
     protocols = [node for _, node in found if any(ast.unparse(base) == "Protocol" for base in node.bases)]
     others = [node for _, node in found if node not in protocols]
     return len(protocols) == 1 and all(public_members(protocols[0]) <= public_members(node) for node in others)
+
+
+def test_only_one_file_writes_lines_of_session_descriptions() -> None:
+    """WebRTC, RTP and the relays name what they say; how a line looks stands in ``protocol/sdp.py``."""
+    for path in SOURCES:
+        constants = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+        written = [one for one in constants if isinstance(one, str) and re.match(r"[amco]=(IN |[a-z-]+[: ])", one)]
+        assert not written, f"{path} writes {written}"
