@@ -2,35 +2,29 @@
 
 ::
 
-    frames of our channels --> a transport's? --> messages
-                               known call id? --> that call's channel
-                               INVITE, user key --> a new incoming Call --> events()
+    frames of our channels --> a transport's? --> Messenger
+                               a call's? ------> ActiveCalls --> events()
 """
 
 import asyncio
 import logging
-import os
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
+from sinchphone.engine.active_calls import CLOSE_S, ActiveCalls, SoundChoice
 from sinchphone.engine.calls.call import Call
-from sinchphone.engine.calls.invites import check_invite, domain_of, session_key
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.event_log import EventLog
-from sinchphone.engine.events import ClientEvent, ClientFailed, ClientWarning, IncomingCall, Ready
-from sinchphone.engine.history import History, past_call
+from sinchphone.engine.events import ClientEvent, ClientFailed, Ready
+from sinchphone.engine.history import History
 from sinchphone.engine.link import Link
 from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.engine.messages.recipients import Recipients, read_recipients
 from sinchphone.engine.messages.sent import SentMessage
 from sinchphone.errors import (
-    AuthenticationError,
     ForbiddenError,
     LocalProtocolError,
     NetworkError,
@@ -38,32 +32,15 @@ from sinchphone.errors import (
     SinchphoneError,
     leaves,
 )
-from sinchphone.media.port import IceServer, PortOptions
-from sinchphone.media.sound import Sound, SoundOptions
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call import vocabulary as v
-from sinchphone.protocol.call.machine import CallMachine
-from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.fragments import Reassembler, parse_fragment
-from sinchphone.protocol.mxp import Client, Message, decrypt
-from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers
+from sinchphone.protocol.fragments import parse_fragment
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
-from sinchphone.signaling.channel import MxpChannel
-from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
+from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
-from sinchphone.signaling.wire import PUSH_CAPABILITY
 from sinchphone.tasks import start_task
 
-MAX_CALLS: Final = 32  # at the same time; further incoming ones are as if we weren't there
 MAX_UNREAD_EVENTS: Final = 1024
-MAX_RECENT_CALLS: Final = 256  # ids that an INVITE can't use again
-CODECS: Final = ("opus",)
-PHONE_CODECS: Final = ("opus", "PCMU")  # a phone that knows no Opus is then reached without anybody transcoding
-REPORT_S: Final = 5.0
-CLOSE_S: Final = 4.0  # for hanging up, reports and recordings
 READY_S: Final = 15.0
-
-SoundChoice: TypeAlias = SoundOptions | Sound | None
 
 _log = logging.getLogger(__name__)
 
@@ -91,12 +68,8 @@ class SinchClient:
         self.user_id = user_id
         self._undecodable = 0
         self._environment = environment
-        self._history = history
-        self._make_sound = sound or (lambda: None)
         self._owns_media = media is None
         self.media = media or MediaThread()
-        self._relay_only = relay_only
-        self._takes_calls = takes_calls
         self._events = EventLog[ClientEvent](MAX_UNREAD_EVENTS)
         self._listening = ListenerTasks()
         self._listeners = Listeners[ClientEvent](self._listening)
@@ -107,12 +80,18 @@ class SinchClient:
         self._messenger = Messenger(self._link, user_id, tell=self._tell, history=history)
         self._opened = asyncio.Event()
         self._closed = asyncio.Event()
-        self._channels: dict[str, MxpChannel] = {}
-        self._calls: dict[str, tuple[Call, asyncio.Task[None]]] = {}  # in the order in which they began
-        self._notes: deque[asyncio.Task[None]] = deque(maxlen=MAX_RECENT_CALLS)
-        self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
-        self._placed: set[str] = set()  # calls that the platform took, until they are reported
-        self._invites = Reassembler()
+        self._calls = ActiveCalls(
+            self._link,
+            user_id,
+            environment,
+            self.media,
+            sound=sound or (lambda: None),
+            relay_only=relay_only,
+            takes_calls=takes_calls,
+            history=history,
+            tell=self._tell,
+            listening=self._listening,
+        )
 
     async def __aenter__(self) -> Self:
         """``open``."""
@@ -161,13 +140,7 @@ class SinchClient:
             self._closed.set()
 
     async def _leave(self) -> None:
-        await asyncio.sleep(0)  # a call that was just made begins, so that it can end
-        tasks = [task for _, task in self._calls.values()]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CLOSE_S)
-        await asyncio.gather(*self._notes)
+        await self._calls.close()
         await self._messenger.close()
         await self._hang_up_the_line()
         await self._close_media()
@@ -192,7 +165,7 @@ class SinchClient:
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that go on, from both sides, in the order in which they began."""
-        return tuple(call for call, _ in self._calls.values() if call.state is not State.ENDED)
+        return self._calls.all
 
     def call(self, call_id: str) -> Call | None:
         """The call that goes on under that id; None where there is none, or it has ended."""
@@ -214,7 +187,8 @@ class SinchClient:
 
     async def call_user(self, user: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
         """Call another user. Raises DeviceError and AudioFileError; what the platform refuses ends the call."""
-        return await self._call(Domain.MXP, user, headers, sound, None)
+        self._check_started()
+        return await self._calls.place(Domain.MXP, user, headers, sound)
 
     async def call_phone(
         self, number: str, *, caller_id: str | None = None, headers: Mapping[str, str] | None = None, sound: SoundChoice = None
@@ -224,7 +198,8 @@ class SinchClient:
         if not caller:
             hint = "Give one with --caller-id +NUMBER, SINCHPHONE_CALLER_ID or caller_id in the configuration."
             raise ForbiddenError("calls to phone numbers need a caller id", hint=hint)
-        return await self._call(Domain.PSTN, number, headers, sound, caller)
+        self._check_started()
+        return await self._calls.place(Domain.PSTN, number, headers, sound, caller)
 
     async def call_sip(self, uri: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
         """Call a SIP address, ``user@host[:port]``; ``sips:`` before it asks for TLS. The headers reach the SIP side, and their names
@@ -232,13 +207,15 @@ class SinchClient:
         LocalProtocolError, DeviceError and AudioFileError."""
         if odd := next((name for name in headers or {} if not name.lower().startswith("x-")), None):
             raise LocalProtocolError(f"a header of a SIP call begins with x-, not so {odd}")
-        return await self._call(Domain.SIP, uri, headers, sound, None)
+        self._check_started()
+        return await self._calls.place(Domain.SIP, uri, headers, sound)
 
     async def call_conference(self, room: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
         """Join a conference room of 1 to 64 characters. Raises LocalProtocolError, DeviceError and AudioFileError."""
         if not 0 < len(room) <= MAX_ROOM_CHARACTERS:
             raise LocalProtocolError(f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters")
-        return await self._call(Domain.CONFERENCE, room, headers, sound, None)
+        self._check_started()
+        return await self._calls.place(Domain.CONFERENCE, room, headers, sound)
 
     async def send_message(self, recipients: Recipients, text: str, *, headers: Mapping[str, str] | None = None) -> SentMessage:
         """Send an instant message; returns when the platform has it, ``receipts`` and ``settled`` of what it gives wait for more.
@@ -257,153 +234,16 @@ class SinchClient:
                 "this client isn't started, or it was left already", hint="Use it inside its async with, or between open and close."
             )
 
-    async def _call(self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice, caller: str | None) -> Call:
-        self._check_started()
-        check_public_headers(headers or {}, "call")
-        choice = self._choose(sound)
-        chosen = self._sound(choice)
-        await chosen.open()
-        call_id = self._link.dialect.new_call_id()
-        channel = self._channel(call_id)
-        request = partial(CallRequest, call_id, domain, identity, caller_id=caller, headers=dict(headers or {}))
-        call = Call(
-            CallMachine(self._me(caller)),
-            call_id=call_id,
-            peer=identity,
-            domain=domain,
-            channel=channel,
-            ports=self.media.ports,
-            port_options=self._port_options(choice, CODECS if domain is Domain.MXP else PHONE_CODECS),
-            sound=chosen,
-            headers=headers,
-            place=lambda offer: self._place(channel, request(offer=offer)),
-            monitored=True,
-            renew_line=self._link.renew,
-            listening=self._listening,
-        )
-        self._start(call)
-        return call
-
-    async def _place(self, channel: MxpChannel, request: CallRequest) -> v.Placed:
-        placement = await self._ask_to_place(request)
-        self._placed.add(request.call_id)
-        pushed = any(PUSH_CAPABILITY in instance.capabilities for instance in placement.instances) and await self._push(request, placement)
-        channel.configure(placement.session_key)  # what came meanwhile is read now: not before the call knows that it is placed
-        return v.Placed(placement.signal_channel, len(placement.instances) or None, pushed)
-
-    async def _push(self, request: CallRequest, placement: Placement) -> bool:
-        """Wake devices that sleep. Whether that could be asked for; the call goes on without."""
-        try:
-            await self._link.dialect.send_push(request.call_id, placement.instances, self.user_id)
-        except SinchphoneError as error:
-            self._tell(ClientWarning(message=f"sleeping devices of {request.identity} could not be woken: {error}", hint=error.hint))
-            return False
-        return True
-
-    async def _ask_to_place(self, request: CallRequest) -> Placement:
-        try:
-            return await self._link.dialect.place_call(request)
-        except AuthenticationError:  # a platform that has forgotten us since: once more, known again
-            await self._link.confirm()
-            return await self._link.dialect.place_call(request)
-
-    # Incoming
-
     def _take_frame(self, payload: object) -> None:
         """One pub/sub payload. Whatever it is, it harms nobody."""
         try:
             fragment = parse_fragment(payload)
             if fragment.transport_id is not None:
                 self._messenger.feed(fragment, self._now())
-                return
-            channel = self._channels.get(fragment.session_id)
-            if channel is not None:
-                channel.feed(fragment)
-                return
-            text = self._invites.push(fragment, self._now())
-            if text is not None and fragment.session_id not in self._recent:
-                self._take_invite(fragment.session_id, decrypt(text, self._link.registration.profile.key))
+            else:
+                self._calls.feed(fragment, self._now())
         except RemoteProtocolError:
             self._undecodable += 1
-
-    def _take_invite(self, call_id: str, message: Message) -> None:
-        check_invite(message, self._link.registration.address)
-        if not self._takes_calls:
-            return
-        if self._closing or len(self._calls) >= MAX_CALLS:
-            raise RemoteProtocolError("a call that can't be taken any more")
-        key, choice, caller = session_key(message), self._choose(None), message.sender
-        channel = self._channel(call_id)
-        channel.configure(key)
-        call = Call(
-            CallMachine(self._me(None), invite=message),
-            call_id=call_id,
-            peer=caller.user_id or caller.caller_id,
-            domain=domain_of(message),
-            channel=channel,
-            ports=self.media.ports,
-            port_options=self._port_options(choice, PHONE_CODECS),
-            sound=self._sound(choice),
-            headers=decode_public_headers(message.headers),
-            monitored=True,
-            renew_line=self._link.renew,
-            listening=self._listening,
-        )
-        self._start(call)
-        self._tell(IncomingCall(call=call))
-
-    # Common
-
-    def _start(self, call: Call) -> None:
-        self._recent.append(call.id)
-        task = start_task(self._drive(call), name=f"call {call.id}")
-        self._calls[call.id] = call, task
-        task.add_done_callback(partial(self._forget, call))
-
-    def _forget(self, call: Call, task: asyncio.Task[None]) -> None:
-        self._calls.pop(call.id, None)
-        if not task.cancelled() and (bug := task.exception()) is not None:
-            _log.error("call %s ended by a bug in sinchphone", call.id, exc_info=bug)
-            self._tell(
-                ClientWarning(message="a bug in sinchphone ended the call", hint="Run it again with --debug and report what it prints.")
-            )
-
-    async def _drive(self, call: Call) -> None:
-        try:
-            await call.run()
-        finally:
-            self._channels.pop(call.id, None)
-            self._notes.append(start_task(self._note(call), name=f"note {call.id}"))  # cancelling the call doesn't lose it
-            await self._report(call)
-
-    async def _note(self, call: Call) -> None:
-        if self._history is None:
-            return
-        await self._history.note_call(self._link.registration.instance.device_id, past_call(call))
-
-    async def _report(self, call: Call) -> None:
-        details = call.details
-        if call.outbound and call.id not in self._placed:
-            return
-        self._placed.discard(call.id)
-        report = CallReport(
-            call_id=call.id,
-            outbound=call.outbound,
-            peer=call.peer,
-            domain=call.domain,
-            cause=str(details.cause or Cause.FAILURE),
-            started_at=details.started_at,
-            ringing_at=details.ringing_at,
-            answered_at=details.answered_at,
-            established_at=details.established_at,
-            ended_at=details.ended_at or time.time(),
-            error=details.failure.message if details.failure else None,
-        )
-        try:
-            async with asyncio.timeout(REPORT_S):
-                await self._link.dialect.report_call(report)
-        except (SinchphoneError, TimeoutError) as error:
-            _log.info("the report of call %s was not delivered: %s", call.id, type(error).__name__)
 
     async def _run(self) -> None:
         try:
@@ -452,31 +292,6 @@ class SinchClient:
     async def _close_media(self) -> None:
         if self._owns_media:
             await asyncio.to_thread(self.media.stop)
-
-    def _channel(self, call_id: str) -> MxpChannel:
-        channel = self._channels[call_id] = MxpChannel(call_id, self._link.publish, now=self._now, randbytes=os.urandom)
-        return channel
-
-    def _me(self, caller_id: str | None) -> Client:
-        registration = self._link.registration
-        return Client(
-            self.user_id, registration.address, registration.profile.signal_channel, device="sinchphone", caller_id=caller_id or ""
-        )
-
-    def _choose(self, choice: SoundChoice) -> SoundOptions | Sound:
-        return choice or self._make_sound() or SoundOptions(devices=False)
-
-    def _port_options(self, choice: SoundOptions | Sound, codecs: tuple[str, ...]) -> PortOptions:
-        registration = self._link.registration
-        servers = (IceServer(urls=registration.stun_urls),) if registration.stun_urls else ()
-        relay_only = self._relay_only or registration.relay_only
-        most = choice.max_kbps if isinstance(choice, SoundOptions) else None
-        return PortOptions(ice_servers=servers, relay_only=relay_only, loopback=self._environment.loopback, max_kbps=most, codecs=codecs)
-
-    def _sound(self, choice: SoundOptions | Sound) -> Sound:
-        from sinchphone.media.local_audio.local_audio import LocalAudio
-
-        return LocalAudio(choice, self.media) if isinstance(choice, SoundOptions) else choice
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

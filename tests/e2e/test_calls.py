@@ -214,7 +214,7 @@ async def test_a_push_that_fails_doesnt_stop_the_call(lines: Any, steps: Any, mo
     async def refuse(*_: Any) -> None:
         raise PlatformError("no push today")
 
-    monkeypatch.setattr("sinchphone.engine.client.PUSH_CAPABILITY", "p2p")
+    monkeypatch.setattr("sinchphone.engine.active_calls.PUSH_CAPABILITY", "p2p")
     alice, bob = await lines.phone("alice"), await lines.phone("bob")
     monkeypatch.setattr(alice._link.dialect, "send_push", refuse)
     call = await alice.call_user("bob")
@@ -250,7 +250,7 @@ async def test_calls_that_are_given_up_at_once_dont_use_up_the_users_calls(lines
 
 
 async def test_a_flood_of_incoming_calls_is_taken_up_to_a_limit(lines: Any, steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinchphone.engine.client.MAX_CALLS", 3)
+    monkeypatch.setattr("sinchphone.engine.active_calls.MAX_CALLS", 3)
     bob, callers = await lines.phone("bob"), [await lines.phone(f"caller{n}") for n in range(5)]
     for caller in callers:
         await caller.call_user("bob")

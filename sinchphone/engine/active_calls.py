@@ -1,0 +1,279 @@
+"""The calls of one client: made and taken, driven, found by their ids, told to the history and to the platform when they are over.
+
+::
+
+    place(domain, identity) -> a new Call -> the platform
+    frames: known call id? --> that call's channel
+            INVITE, user key --> a new incoming Call --> tell(IncomingCall)
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, TypeAlias
+
+from sinchphone.engine.calls.call import Call
+from sinchphone.engine.calls.invites import check_invite, domain_of, session_key
+from sinchphone.engine.environment import Environment
+from sinchphone.engine.events import ClientEvent, ClientWarning, IncomingCall
+from sinchphone.engine.history import History, past_call
+from sinchphone.engine.link import Link
+from sinchphone.engine.listeners import ListenerTasks
+from sinchphone.errors import AuthenticationError, RemoteProtocolError, SinchphoneError
+from sinchphone.media.port import IceServer, PortOptions
+from sinchphone.media.sound import Sound, SoundOptions
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.states import Cause, State
+from sinchphone.protocol.fragments import Fragment, Reassembler
+from sinchphone.protocol.mxp import Client, Message, decrypt
+from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers
+from sinchphone.signaling.channel import MxpChannel
+from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
+from sinchphone.signaling.wire import PUSH_CAPABILITY
+from sinchphone.tasks import start_task
+
+MAX_CALLS: Final = 32  # at the same time; further incoming ones are as if we weren't there
+MAX_RECENT_CALLS: Final = 256  # ids that an INVITE can't use again
+CODECS: Final = ("opus",)
+PHONE_CODECS: Final = ("opus", "PCMU")  # a phone that knows no Opus is then reached without anybody transcoding
+REPORT_S: Final = 5.0
+CLOSE_S: Final = 4.0  # for hanging up, reports and recordings
+
+SoundChoice: TypeAlias = SoundOptions | Sound | None
+
+_log = logging.getLogger(__name__)
+
+
+class ActiveCalls:
+    """What goes on between the line's registration and ``close``. For the loop's thread."""
+
+    def __init__(
+        self,
+        link: Link,
+        user_id: str,
+        environment: Environment,
+        media: MediaThread,
+        *,
+        sound: Callable[[], SoundChoice],
+        relay_only: bool,
+        takes_calls: bool,
+        history: History | None,
+        tell: Callable[[ClientEvent], None],
+        listening: ListenerTasks,
+    ) -> None:
+        """As ``SinchClient``; ``tell`` gets incoming calls and warnings, ``listening`` has what the calls' listeners do."""
+        self._link = link
+        self._user_id = user_id
+        self._environment = environment
+        self._media = media
+        self._make_sound = sound
+        self._relay_only = relay_only
+        self._takes_calls = takes_calls
+        self._history = history
+        self._tell = tell
+        self._listening = listening
+        self._closing = False
+        self._channels: dict[str, MxpChannel] = {}
+        self._calls: dict[str, tuple[Call, asyncio.Task[None]]] = {}  # in the order in which they began
+        self._notes: deque[asyncio.Task[None]] = deque(maxlen=MAX_RECENT_CALLS)
+        self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
+        self._placed: set[str] = set()  # calls that the platform took, until they are reported
+        self._invites = Reassembler()
+
+    @property
+    def all(self) -> tuple[Call, ...]:
+        """Those that go on, from both sides, in the order in which they began."""
+        return tuple(call for call, _ in self._calls.values() if call.state is not State.ENDED)
+
+    async def close(self) -> None:
+        """Hang up; wait for reports and recordings as long as CLOSE_S. No call comes any more."""
+        self._closing = True
+        await asyncio.sleep(0)  # a call that was just made begins, so that it can end
+        tasks = [task for _, task in self._calls.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSE_S)
+        await asyncio.gather(*self._notes)
+
+    # Outgoing
+
+    async def place(
+        self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice, caller: str | None = None
+    ) -> Call:
+        """Begin a call; ``caller`` is the number shown. Raises LocalProtocolError for headers that can't be sent, DeviceError and
+        AudioFileError; what the platform refuses ends the call."""
+        check_public_headers(headers or {}, "call")
+        choice = self._choose(sound)
+        chosen = self._sound(choice)
+        await chosen.open()
+        call_id = self._link.dialect.new_call_id()
+        channel = self._channel(call_id)
+        request = partial(CallRequest, call_id, domain, identity, caller_id=caller, headers=dict(headers or {}))
+        call = Call(
+            CallMachine(self._me(caller)),
+            call_id=call_id,
+            peer=identity,
+            domain=domain,
+            channel=channel,
+            ports=self._media.ports,
+            port_options=self._port_options(choice, CODECS if domain is Domain.MXP else PHONE_CODECS),
+            sound=chosen,
+            headers=headers,
+            place=lambda offer: self._place(channel, request(offer=offer)),
+            monitored=True,
+            renew_line=self._link.renew,
+            listening=self._listening,
+        )
+        self._start(call)
+        return call
+
+    async def _place(self, channel: MxpChannel, request: CallRequest) -> v.Placed:
+        placement = await self._ask_to_place(request)
+        self._placed.add(request.call_id)
+        pushed = any(PUSH_CAPABILITY in instance.capabilities for instance in placement.instances) and await self._push(request, placement)
+        channel.configure(placement.session_key)  # what came meanwhile is read now: not before the call knows that it is placed
+        return v.Placed(placement.signal_channel, len(placement.instances) or None, pushed)
+
+    async def _push(self, request: CallRequest, placement: Placement) -> bool:
+        """Wake devices that sleep. Whether that could be asked for; the call goes on without."""
+        try:
+            await self._link.dialect.send_push(request.call_id, placement.instances, self._user_id)
+        except SinchphoneError as error:
+            self._tell(ClientWarning(message=f"sleeping devices of {request.identity} could not be woken: {error}", hint=error.hint))
+            return False
+        return True
+
+    async def _ask_to_place(self, request: CallRequest) -> Placement:
+        try:
+            return await self._link.dialect.place_call(request)
+        except AuthenticationError:  # a platform that has forgotten us since: once more, known again
+            await self._link.confirm()
+            return await self._link.dialect.place_call(request)
+
+    # Incoming
+
+    def feed(self, fragment: Fragment, now: float) -> None:
+        """Part of a call's message, or of an INVITE. Raises RemoteProtocolError where it makes no sense."""
+        channel = self._channels.get(fragment.session_id)
+        if channel is not None:
+            channel.feed(fragment)
+            return
+        text = self._invites.push(fragment, now)
+        if text is not None and fragment.session_id not in self._recent:
+            self._take_invite(fragment.session_id, decrypt(text, self._link.registration.profile.key))
+
+    def _take_invite(self, call_id: str, message: Message) -> None:
+        check_invite(message, self._link.registration.address)
+        if not self._takes_calls:
+            return
+        if self._closing or len(self._calls) >= MAX_CALLS:
+            raise RemoteProtocolError("a call that can't be taken any more")
+        key, choice, caller = session_key(message), self._choose(None), message.sender
+        channel = self._channel(call_id)
+        channel.configure(key)
+        call = Call(
+            CallMachine(self._me(None), invite=message),
+            call_id=call_id,
+            peer=caller.user_id or caller.caller_id,
+            domain=domain_of(message),
+            channel=channel,
+            ports=self._media.ports,
+            port_options=self._port_options(choice, PHONE_CODECS),
+            sound=self._sound(choice),
+            headers=decode_public_headers(message.headers),
+            monitored=True,
+            renew_line=self._link.renew,
+            listening=self._listening,
+        )
+        self._start(call)
+        self._tell(IncomingCall(call=call))
+
+    # Both
+
+    def _start(self, call: Call) -> None:
+        self._recent.append(call.id)
+        task = start_task(self._drive(call), name=f"call {call.id}")
+        self._calls[call.id] = call, task
+        task.add_done_callback(partial(self._forget, call))
+
+    def _forget(self, call: Call, task: asyncio.Task[None]) -> None:
+        self._calls.pop(call.id, None)
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            _log.error("call %s ended by a bug in sinchphone", call.id, exc_info=bug)
+            self._tell(
+                ClientWarning(message="a bug in sinchphone ended the call", hint="Run it again with --debug and report what it prints.")
+            )
+
+    async def _drive(self, call: Call) -> None:
+        try:
+            await call.run()
+        finally:
+            self._channels.pop(call.id, None)
+            self._notes.append(start_task(self._note(call), name=f"note {call.id}"))  # cancelling the call doesn't lose it
+            await self._report(call)
+
+    async def _note(self, call: Call) -> None:
+        if self._history is None:
+            return
+        await self._history.note_call(self._link.registration.instance.device_id, past_call(call))
+
+    async def _report(self, call: Call) -> None:
+        if call.outbound and call.id not in self._placed:
+            return
+        self._placed.discard(call.id)
+        try:
+            async with asyncio.timeout(REPORT_S):
+                await self._link.dialect.report_call(_report_of(call))
+        except (SinchphoneError, TimeoutError) as error:
+            _log.info("the report of call %s was not delivered: %s", call.id, type(error).__name__)
+
+    def _channel(self, call_id: str) -> MxpChannel:
+        channel = self._channels[call_id] = MxpChannel(
+            call_id, self._link.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom
+        )
+        return channel
+
+    def _me(self, caller_id: str | None) -> Client:
+        registration = self._link.registration
+        return Client(
+            self._user_id, registration.address, registration.profile.signal_channel, device="sinchphone", caller_id=caller_id or ""
+        )
+
+    def _choose(self, choice: SoundChoice) -> SoundOptions | Sound:
+        return choice or self._make_sound() or SoundOptions(devices=False)
+
+    def _port_options(self, choice: SoundOptions | Sound, codecs: tuple[str, ...]) -> PortOptions:
+        registration = self._link.registration
+        servers = (IceServer(urls=registration.stun_urls),) if registration.stun_urls else ()
+        relay_only = self._relay_only or registration.relay_only
+        most = choice.max_kbps if isinstance(choice, SoundOptions) else None
+        return PortOptions(ice_servers=servers, relay_only=relay_only, loopback=self._environment.loopback, max_kbps=most, codecs=codecs)
+
+    def _sound(self, choice: SoundOptions | Sound) -> Sound:
+        from sinchphone.media.local_audio.local_audio import LocalAudio
+
+        return LocalAudio(choice, self._media) if isinstance(choice, SoundOptions) else choice
+
+
+def _report_of(call: Call) -> CallReport:
+    details = call.details
+    return CallReport(
+        call_id=call.id,
+        outbound=call.outbound,
+        peer=call.peer,
+        domain=call.domain,
+        cause=str(details.cause or Cause.FAILURE),
+        started_at=details.started_at,
+        ringing_at=details.ringing_at,
+        answered_at=details.answered_at,
+        established_at=details.established_at,
+        ended_at=details.ended_at or time.time(),
+        error=details.failure.message if details.failure else None,
+    )
