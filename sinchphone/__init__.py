@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from sinchphone.media.thread import MediaThread
     from sinchphone.media.ticker import Ticker
     from sinchphone.protocol.call.states import Cause, EndedBy, State
-    from sinchphone.protocol.mxp import CallFailure
+    from sinchphone.protocol.mxp.message import CallFailure
     from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
 
     __version__: str
@@ -207,7 +207,7 @@ _HOMES = {
         "EndedBy",
         "State",
     ),
-    "protocol.mxp": ("CallFailure",),
+    "protocol.mxp.message": ("CallFailure",),
     "signaling.dialect": (
         "Domain",
         "IdentityKind",

@@ -17,18 +17,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sinchphone.errors import AuthenticationError, ConfigError, MediaError, NetworkError, SinchphoneError
-from sinchphone.exchange.address_policy import AddressPolicy
+from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.callbacks.backend import Backend, CallbackError
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions
 from sinchphone.gateway.sip.calls import Refused, SipCall, SipTarget
-from sinchphone.gateway.sip.hop import Hop
+from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.protocol.callbacks.svaml import Event
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
-from sinchphone.signaling.tokens import fetch_token
-from sinchphone.signaling.transport import connector, request
+from sinchphone.signaling.http.tokens import fetch_token
+from sinchphone.signaling.http.transport import connector, request
 from sinchphone.tasks import start_task
 from sinchphone.tls import client_context, why_tls_failed
 

@@ -7,7 +7,7 @@ import typer
 
 from sinchphone.cli.addressing.proposals import complete_profile
 from sinchphone.cli.exits import ExitCode, help_text
-from sinchphone.cli.terminal.command_group import CommandGroup, Planned
+from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
 from sinchphone.errors import DestinationError
 
 _CALL: Final = "sinchphone.cli.commands.call"
@@ -66,7 +66,7 @@ def _meant(word: str) -> str | None:
 
 def _check_color(value: str | None) -> str | None:
     if value:
-        from sinchphone.cli.terminal.common_flags import check_key
+        from sinchphone.cli.terminal.flags.common import check_key
 
         check_key("color", value)
     return value

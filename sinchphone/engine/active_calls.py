@@ -30,9 +30,9 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.fragments import Fragment, Reassembler
-from sinchphone.protocol.mxp import Client, Message, decrypt
-from sinchphone.protocol.public_headers import check_public_headers, decode_public_headers
+from sinchphone.protocol.mxp.fragments import Fragment, Reassembler
+from sinchphone.protocol.mxp.message import Client, Message, decrypt
+from sinchphone.protocol.mxp.public_headers import check_public_headers, decode_public_headers
 from sinchphone.signaling.channel import MxpChannel
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement
 from sinchphone.signaling.wire import PUSH_CAPABILITY

@@ -33,7 +33,7 @@ from sinchphone.errors import (
     leaves,
 )
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.fragments import parse_fragment
+from sinchphone.protocol.mxp.fragments import parse_fragment
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore

@@ -17,11 +17,11 @@ from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, Reconnected, Reconnecting
 from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.signaling.dialect import Dialect, Registration
+from sinchphone.signaling.http.transport import connector
 from sinchphone.signaling.instances import InstanceStore
 from sinchphone.signaling.ocra.dialect import OcraDialect
 from sinchphone.signaling.papi.dialect import PapiDialect
 from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, Resumed
-from sinchphone.signaling.transport import connector
 
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 15.0

@@ -14,8 +14,9 @@ from typing import Self, TypeAlias
 from aiohttp import web
 
 from sinchphone.errors import ConfigError, NetworkError, RemoteProtocolError
-from sinchphone.exchange.address_policy import AddressPolicy
-from sinchphone.exchange.admission import check_host
+from sinchphone.exchange.access.address_policy import AddressPolicy
+from sinchphone.exchange.access.admission import check_host
+from sinchphone.exchange.access.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
@@ -23,7 +24,6 @@ from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
-from sinchphone.exchange.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
 from sinchphone.exchange.control import ControlRoutes, Hosting, HostUse
 from sinchphone.exchange.destinations.attendants import Attendants
 from sinchphone.exchange.destinations.configuration_api import ConfigurationRoutes

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from sinchphone.exchange.local_addresses import EVERYWHERE, local_address
+from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
 from sinchphone.gateway.options import SipSettings
 from sinchphone.gateway.relay.local import LocalOptions, LocalRelays
 from sinchphone.gateway.relay.relay import MediaTransport, Relay, Relays

@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
-from sinchphone.exchange.address_policy import AddressPolicy
+from sinchphone.exchange.access.address_policy import AddressPolicy
+from sinchphone.exchange.access.local_addresses import is_this_machine
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
-from sinchphone.exchange.local_addresses import is_this_machine
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.gateway.call_control import CallControl

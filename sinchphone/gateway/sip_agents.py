@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from sinchphone.exchange.local_addresses import EVERYWHERE, address_towards, is_own_address, local_address
+from sinchphone.exchange.access.local_addresses import EVERYWHERE, address_towards, is_own_address, local_address
 from sinchphone.exchange.options import Certificate
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import SipSettings

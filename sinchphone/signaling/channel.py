@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from sinchphone.errors import LocalProtocolError, NetworkError, RemoteProtocolError, SinchphoneError
-from sinchphone.protocol.mxp import Fragment, Message, Reassembler, decrypt, encrypt, split
+from sinchphone.protocol.mxp.message import Fragment, Message, Reassembler, decrypt, encrypt, split
 
 MAX_HELD_MESSAGES = 64  # complete, but without a key yet: an ACK and its candidates, of several devices
 MAX_HELD_BYTES = 1024 * 1024

@@ -22,9 +22,9 @@ from sinchphone.errors import (
 )
 from sinchphone.protocol.auth import sign_request
 from sinchphone.signaling.dialect import Instance
+from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, request
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.refusals import Refusal, read_error
-from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError, request
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, MAX_BODY_BYTES, TIMESTAMP_HEADER, ErrorCode, write_time
 
 TIMEOUT_S = 15.0

@@ -13,7 +13,7 @@ import aiohttp
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError, connector, request
+from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, connector, request
 
 MAX_TEXT_CHARACTERS: Final = 2000  # XMS, batches
 MAX_RECIPIENTS: Final = 1000

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from sinchphone.cli.calling import phone
 from sinchphone.cli.command_line import command_line
-from sinchphone.cli.terminal.event_schema import schema_text
+from sinchphone.cli.terminal.output.event_schema import schema_text
 from sinchphone.engine import client as engine_client
 from sinchphone.engine.calls.call import DigitsSent
 from sinchphone.engine.calls.details import CallDetails
@@ -35,7 +35,7 @@ from sinchphone.media.port import PortStats
 from sinchphone.media.sound import Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import start_task
 

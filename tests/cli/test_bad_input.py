@@ -22,16 +22,16 @@ import pytest
 from aiohttp import web
 from jsonschema import Draft202012Validator
 
-from sinchphone.cli.terminal.event_schema import schema_text
+from sinchphone.cli.terminal.output.event_schema import schema_text
 from sinchphone.config import user_file
 from sinchphone.exchange.directory.directory import Device  # type: ignore[attr-defined]
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import sign_registration_token
-from sinchphone.protocol.fragments import split
 from sinchphone.protocol.jsep import Description, encode_description
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt
+from sinchphone.protocol.mxp.fragments import split
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt
 from sinchphone.tasks import start_task
 
 

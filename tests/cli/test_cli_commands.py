@@ -25,7 +25,7 @@ from sinchphone.media.sound import (
     SoundWarning,
 )
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 
 Run = Callable[..., Any]
 UP = (State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED)

@@ -454,7 +454,7 @@ def test_phones_are_asked_for_md5_alone_where_nothing_is_said() -> None:
 
 
 def test_an_option_that_sets_a_key_says_what_the_key_says() -> None:
-    from sinchphone.cli.terminal.flags import ExchangeFlags, PhoneFlags
+    from sinchphone.cli.terminal.flags.commands import ExchangeFlags, PhoneFlags
 
     named = {
         "user": PhoneFlags, "audio.input": PhoneFlags, "audio.output": PhoneFlags, "audio.ring": PhoneFlags,

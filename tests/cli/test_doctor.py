@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from sinchphone.media.local_audio import devices
-from sinchphone.signaling.platform_clock import ask_clock
+from sinchphone.signaling.http.platform_clock import ask_clock
 
 CHECKS = ["versions", "configuration", "secret", "state", "clock", "token", "sound", "platform", "call"]
 KEY = "11111111-2222-3333-4444-555555555555"

@@ -7,7 +7,7 @@ from sinchphone.cli.endings import Order, code_of_order, describe
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, help_text
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.protocol.call.states import Cause, EndedBy
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 
 ROOT = Path(__file__).parents[2]
 PROMISED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 20, 124, 130, 143}

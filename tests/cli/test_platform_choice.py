@@ -16,7 +16,7 @@ from sinchphone.engine.environment import Cloud
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
 from sinchphone.local import Local
 from sinchphone.options import Options
-from sinchphone.signaling.tokens import fetch_token
+from sinchphone.signaling.http.tokens import fetch_token
 
 SECRET = "ax8hTTQJF0OPXL32r1LHMA=="  # the published test vector's
 CLOUD = Options(environment="cloud", application_key="key", user="ada")

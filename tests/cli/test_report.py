@@ -8,10 +8,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from sinchphone.audio.quality import QualityWarning
-from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.event_schema import schema_text
-from sinchphone.cli.terminal.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
-from sinchphone.cli.terminal.listings import (
+from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.event_schema import schema_text
+from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
+from sinchphone.cli.terminal.output.listings import (
     ContactListed,
     DeviceFound,
     DeviceLevel,
@@ -21,8 +21,8 @@ from sinchphone.cli.terminal.listings import (
     HistoryDeleted,
     HistoryEntry,
 )
-from sinchphone.cli.terminal.rendering import RENDERERS
-from sinchphone.cli.terminal.report import Report
+from sinchphone.cli.terminal.output.rendering import RENDERERS
+from sinchphone.cli.terminal.output.report import Report
 from sinchphone.engine.calls.call_events import CallEvent
 from sinchphone.engine.events import ClientEvent
 from sinchphone.media.port import PortStats

@@ -14,9 +14,9 @@ import pytest
 
 from sinchphone.cli.calling.phone import tell_message
 from sinchphone.cli.endings import Order
-from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal import run as cli_run
-from sinchphone.cli.terminal.lines import lines
+from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.lines import lines
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import load, read_phones, read_secret, user_file

@@ -2,8 +2,8 @@ import io
 
 import pytest
 
-from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.listings import DeviceFound
+from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.listings import DeviceFound
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
 from sinchphone.protocol.call.states import EndedBy

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from sinchphone.cli.app import app
 from sinchphone.cli.commands.help import topics
-from sinchphone.cli.terminal.event_schema import schema_text
+from sinchphone.cli.terminal.output.event_schema import schema_text
 from tests.docs.dockit.pages import DOCS, PAGES, README, ROOT, Link, blocks, links, named_commands
 
 GROUP: Any = typer.main.get_command(app)

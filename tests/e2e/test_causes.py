@@ -9,7 +9,7 @@ from sinchphone.cli.exits import ExitCode, code_of_call
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -11,7 +11,7 @@ import pytest
 from sinchphone.exchange.calls.usage import Payer, day_of
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip import calls as sip
-from sinchphone.gateway.sip.hop import Hop
+from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.sip.message import Request
 

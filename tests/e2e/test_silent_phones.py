@@ -9,8 +9,8 @@ import pytest
 
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.sip import session_middle
-from sinchphone.protocol.sip.session import REQUESTS
+from sinchphone.protocol.sip.session import middle as session_middle
+from sinchphone.protocol.sip.session.machine import REQUESTS
 
 TIMEOUT_S = 1
 

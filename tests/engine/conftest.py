@@ -12,7 +12,7 @@ from sinchphone.engine.events import ClientEvent
 from sinchphone.engine.history import History
 from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.errors import NotFoundError, RemoteProtocolError, SinchphoneError
-from sinchphone.protocol.fragments import parse_fragment
+from sinchphone.protocol.mxp.fragments import parse_fragment
 from sinchphone.signaling.dialect import (
     Instance,
     MessageCounts,

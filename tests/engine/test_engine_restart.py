@@ -17,7 +17,7 @@ from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description, encode_description
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method
 from sinchphone.signaling.dialect import Domain
 from sinchphone.tasks import start_task
 

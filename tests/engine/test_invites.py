@@ -5,8 +5,8 @@ import pytest
 
 from sinchphone.engine.calls.invites import check_invite, session_key
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.mxp import Client, Message, Method
-from sinchphone.protocol.public_headers import decode_public_headers
+from sinchphone.protocol.mxp.message import Client, Message, Method
+from sinchphone.protocol.mxp.public_headers import decode_public_headers
 
 ALICE = Client("alice", "alice-1", "sig-alice")
 

@@ -14,7 +14,7 @@ import pytest
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.protocol.auth import sign_registration_token, sign_request, sign_user_ticket
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, split
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, split
 from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 

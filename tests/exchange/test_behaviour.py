@@ -13,7 +13,7 @@ from sinchphone.exchange.destinations.behaviour import Act, behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan, Verdict, Voice, plan_for
 from sinchphone.exchange.destinations.parties import Echo, Silence, Speaker
 from sinchphone.exchange.destinations.prompts import load, spell_digit
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
 
 

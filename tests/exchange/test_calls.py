@@ -13,7 +13,7 @@ from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encode_client, encrypt, split
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encode_client, encrypt, split
 from sinchphone.signaling.dialect import CallRequest, Domain
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.software import Software

@@ -15,7 +15,7 @@ import pytest
 from sinchphone.exchange.calls.parties import AFTERWARDS_SECONDS, MAX_CALL_SECONDS, CallParties  # type: ignore[attr-defined]
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.server import Exchange
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 
 NOW = 1_795_248_000.0
 

@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from sinchphone.exchange import request_bodies as bodies
-from sinchphone.exchange.connections import Connections
-from sinchphone.exchange.limits import Shares
+from sinchphone.exchange.access.connections import Connections
+from sinchphone.exchange.access.limits import Shares
 from sinchphone.tasks import start_task
 
 FLOOD = 150

@@ -16,7 +16,7 @@ import pytest
 from sinchphone.errors import ForbiddenError, NetworkError
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.protocol.auth import sign_request
-from sinchphone.protocol.mxp import Client, Message, Method, Reassembler, decode_failure, decrypt, encrypt, parse_fragment, split
+from sinchphone.protocol.mxp.message import Client, Message, Method, Reassembler, decode_failure, decrypt, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest
 from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time

@@ -21,7 +21,7 @@ from sinchphone.exchange.store import Store
 from sinchphone.protocol.call.endings import departure
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.jsep import Description
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method, decrypt, encode_client, encrypt, parse_fragment, split
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, decrypt, encode_client, encrypt, parse_fragment, split
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.software import Software

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 
 from sinchphone.protocol.auth import sign_request, sign_user_ticket
-from sinchphone.protocol.fragments import Reassembler, parse_fragment
-from sinchphone.protocol.mxp import Method, decrypt
+from sinchphone.protocol.mxp.fragments import Reassembler, parse_fragment
+from sinchphone.protocol.mxp.message import Method, decrypt
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
 

@@ -15,10 +15,10 @@ from sinchphone.exchange.calls.watch import CallEnds
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.vocabulary import Phase
-from sinchphone.protocol.fragments import MAX_PAYLOAD_BYTES, Fragment, Reassembler, parse_fragment, split
-from sinchphone.protocol.instant import is_text, read_text
 from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_description
-from sinchphone.protocol.mxp import (
+from sinchphone.protocol.mxp.fragments import MAX_PAYLOAD_BYTES, Fragment, Reassembler, parse_fragment, split
+from sinchphone.protocol.mxp.instant import is_text, read_text
+from sinchphone.protocol.mxp.message import (
     BodyType,
     Client,
     Message,

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.bodies import read_body
 from sinchphone.protocol.sip.message import MalformedRequestError, Request, Response, parse_via, read_message, respond
-from sinchphone.protocol.sip.session_vocabulary import SipPhase
+from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.vocabulary import SipPhase
 from sinchphone.protocol.sip.uri import MAX_URI_CHARACTERS, SipAddress, SipUri, parse_address, parse_uri
 from tests.fuzz.conftest import SECONDS
 from tests.fuzz.edits import Edit, edited, edits, growth
-from tests.protocol.sip.test_session_properties import ORDERS, USUAL, WAITS, Side, World, last_events
+from tests.protocol.sip.session.test_session_properties import ORDERS, USUAL, WAITS, Side, World, last_events
 
 SDP: Final = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 HEAD: Final = (

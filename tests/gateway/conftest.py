@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from sinchphone.errors import MediaError
-from sinchphone.exchange.address_policy import AddressPolicy
+from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.gateway.bridging.b2bua import B2buaCall
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.callbacks.backends import Backends

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sinchphone.exchange.address_policy import AddressPolicy
+from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.destinations.gateway import CallbackUrls
 from sinchphone.gateway.callbacks.backend import MAX_ANSWER_BYTES, Backend, CallbackError
 from sinchphone.gateway.callbacks.backends import Backends

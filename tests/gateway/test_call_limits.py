@@ -8,9 +8,9 @@ import pytest
 
 from sinchphone.gateway.call_control import MAX_CALLS_OF_ONE, CallControl
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
-from sinchphone.gateway.sip.hop import Hop
+from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.gateway.sip_agents import SipSide
-from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 
 

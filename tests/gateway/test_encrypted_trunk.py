@@ -8,7 +8,7 @@ from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.legs.sip import SipIncomingLeg
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
-from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
 

@@ -11,7 +11,7 @@ from sinchphone.gateway.legs.leg import Answered, Early, Gone, Ringing
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg, Srtp
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts, SipTarget
-from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.uri import parse_address
 
 ADA = parse_address("<sip:ada@atlanta.example>")

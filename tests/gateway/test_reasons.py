@@ -22,7 +22,7 @@ from sinchphone.gateway.sip.calls import Refused, SipTarget
 from sinchphone.protocol.call.endings import departure
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.callbacks.events import CallResult, Reason
-from sinchphone.protocol.mxp import CallFailure, Client, Message, Method, encode_failure
+from sinchphone.protocol.mxp.message import CallFailure, Client, Message, Method, encode_failure
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.wire import ErrorCode

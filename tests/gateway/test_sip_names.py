@@ -10,7 +10,7 @@ from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
-from sinchphone.gateway.sip.hop import Hop
+from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.signaling.dialect import Domain
 

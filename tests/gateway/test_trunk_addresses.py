@@ -8,7 +8,7 @@ import pytest
 
 from sinchphone.errors import NetworkError
 from sinchphone.gateway.options import TrunkOptions
-from sinchphone.gateway.sip.hop import Hop
+from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.gateway.trunk import trunk_addresses
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses

@@ -8,7 +8,7 @@ import pytest
 from sinchphone.engine.events import IncomingCall
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.tasks import start_task
 
 pytestmark = pytest.mark.timeout(180)

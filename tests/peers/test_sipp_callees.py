@@ -8,7 +8,7 @@ import dns.rrset
 import pytest
 
 from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipEarly, SipEnded, SipError, SipReoffered, SipRinging
-from sinchphone.gateway.sip.resolve import Resolver
+from sinchphone.gateway.sip.network.resolve import Resolver
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.transactions import Timing

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.protocol.fragments import MAX_FRAGMENTS, MAX_PAYLOAD_BYTES
-from sinchphone.protocol.mxp import Fragment, Reassembler, ReassemblyLimits, parse_fragment, split
+from sinchphone.protocol.mxp.fragments import MAX_FRAGMENTS, MAX_PAYLOAD_BYTES
+from sinchphone.protocol.mxp.message import Fragment, Reassembler, ReassemblyLimits, parse_fragment, split
 
 SESSION = "01J9ZK3M6Q4B8V7N2T5X0YHDRA"
 BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="

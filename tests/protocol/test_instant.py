@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, MessageError, RemoteProtocolError
-from sinchphone.protocol.fragments import Reassembler, parse_fragment, split
-from sinchphone.protocol.instant import MAX_TEXT_BYTES, Seen, Tally, is_receipt, is_text, read_text, write_receipt, write_text
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method, decrypt, encrypt, from_json, to_json
+from sinchphone.protocol.mxp.fragments import Reassembler, parse_fragment, split
+from sinchphone.protocol.mxp.instant import MAX_TEXT_BYTES, Seen, Tally, is_receipt, is_text, read_text, write_receipt, write_text
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, decrypt, encrypt, from_json, to_json
 
 ME = Client("alice", "i-1:7", "t-alice", device="i-1")
 KEY = b"k" * 32

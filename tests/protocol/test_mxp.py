@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.protocol.mxp import (
+from sinchphone.protocol.mxp.message import (
     MAX_FAILURE_CHARACTERS,
     MAX_PAYLOAD_BYTES,
     BodyType,

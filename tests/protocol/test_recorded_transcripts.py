@@ -10,7 +10,7 @@ import pytest
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.auth import decode_secret, sign_request, sign_user_ticket, string_to_sign, verify_request, verify_user_ticket
-from sinchphone.protocol.mxp import (
+from sinchphone.protocol.mxp.message import (
     Message,
     Method,
     Reassembler,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, PlatformError
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.signaling import channel as channel_module
 from sinchphone.signaling.channel import MxpChannel
 from sinchphone.tasks import start_task

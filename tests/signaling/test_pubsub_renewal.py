@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.signaling import transport
+from sinchphone.signaling.http import transport
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, Resumed
 from sinchphone.tasks import start_task

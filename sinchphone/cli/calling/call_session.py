@@ -12,9 +12,9 @@ from sinchphone.cli.calling.dialling import DIGITS, Dialler
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
-from sinchphone.cli.terminal import events as e
 from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.keys import Dropped, Keys, Pressed
+from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.status_line import (
     HELP_IN_CALL,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.addressing.recent import user_of
 from sinchphone.cli.calling.phone import Phone, open_environment, open_phone
-from sinchphone.cli.terminal.listings import CheckResult, DoctorChecked
+from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import secret_source
@@ -137,7 +137,7 @@ async def _state(session: Session) -> Finding:
 
 async def _clock(session: Session) -> Finding:
     from sinchphone.engine.environment import base_url_of
-    from sinchphone.signaling.platform_clock import ask_clock
+    from sinchphone.signaling.http.platform_clock import ask_clock
 
     options = session.options
     if options.environment == "local":

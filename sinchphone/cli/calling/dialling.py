@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from sinchphone.cli.terminal.events import Warned
 from sinchphone.cli.terminal.keyboard.parser import Paste
+from sinchphone.cli.terminal.output.events import Warned
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.digits import MAX_DIGITS
 

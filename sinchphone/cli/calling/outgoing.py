@@ -13,9 +13,9 @@ from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import missing_devices, requests_of, sound_options
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.flags import CallFlags
+from sinchphone.cli.terminal.flags.commands import CallFlags
 from sinchphone.cli.terminal.keys import Keys
+from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.options import Options

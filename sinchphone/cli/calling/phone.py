@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.addressing.recent import history_of, user_of
-from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.exchange_events import ExchangeBackground
+from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import read_beside, read_gateway, read_password, read_secret
 from sinchphone.errors import ConfigError
@@ -93,7 +93,7 @@ def _local(options: Options, media: "MediaThread | None", early: EarlyHost) -> "
 
 def _cloud(options: Options) -> "Environment":
     from sinchphone.engine.environment import Cloud
-    from sinchphone.signaling.tokens import fetch_token
+    from sinchphone.signaling.http.tokens import fetch_token
 
     if options.application_key is None:
         raise ConfigError("no application key", hint="SINCH_APPLICATION_KEY or application_key in the configuration; --profile local")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.outcomes import Requests
-from sinchphone.cli.terminal.events import Warned
-from sinchphone.cli.terminal.flags import SoundFlags
+from sinchphone.cli.terminal.flags.commands import SoundFlags
+from sinchphone.cli.terminal.output.events import Warned
 from sinchphone.errors import DeviceError
 from sinchphone.options import Options
 

@@ -10,8 +10,8 @@ from sinchphone.cli.addressing.contacts import resolve
 from sinchphone.cli.addressing.destination import Destination, Kind, room, sip_address, user_id
 from sinchphone.cli.addressing.recent import last_called, last_missed
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import with_flags
-from sinchphone.cli.terminal.flags import CallFlags, PhoneFlags
+from sinchphone.cli.terminal.flags.commands import CallFlags, PhoneFlags
+from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import read_number
 

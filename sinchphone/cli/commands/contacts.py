@@ -9,8 +9,8 @@ from sinchphone.cli.addressing.contacts import AddressBookEntry, contacts_of, re
 from sinchphone.cli.addressing.destination import Destination, Kind, read_destination, user_id
 from sinchphone.cli.addressing.proposals import complete_contact, complete_destination, complete_user
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import JsonFlags, with_flags
-from sinchphone.cli.terminal.listings import ContactListed
+from sinchphone.cli.terminal.flags.common import JsonFlags, with_flags
+from sinchphone.cli.terminal.output.listings import ContactListed
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 

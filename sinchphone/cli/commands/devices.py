@@ -7,10 +7,10 @@ from typing import ClassVar
 import typer
 
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.command_group import CommandGroup, Planned
-from sinchphone.cli.terminal.common_flags import JsonFlags, with_flags
-from sinchphone.cli.terminal.events import Warned
-from sinchphone.cli.terminal.listings import DeviceFound
+from sinchphone.cli.terminal.flags.common import JsonFlags, with_flags
+from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
+from sinchphone.cli.terminal.output.events import Warned
+from sinchphone.cli.terminal.output.listings import DeviceFound
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import DeviceError

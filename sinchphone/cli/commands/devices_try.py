@@ -12,9 +12,9 @@ import typer
 from sinchphone.cli.addressing import proposals
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import JsonFlags, option_of_key, with_flags
-from sinchphone.cli.terminal.listings import DeviceLevel, DevicesTested
-from sinchphone.cli.terminal.results import Warned
+from sinchphone.cli.terminal.flags.common import JsonFlags, option_of_key, with_flags
+from sinchphone.cli.terminal.output.listings import DeviceLevel, DevicesTested
+from sinchphone.cli.terminal.output.results import Warned
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.tasks import start_task

@@ -4,7 +4,7 @@ import typer
 
 from sinchphone.cli.calling.checks import run_checks
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import UserJsonFlags, with_flags
+from sinchphone.cli.terminal.flags.common import UserJsonFlags, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 

@@ -12,10 +12,10 @@ import typer
 from sinchphone.cli.commands import exchange_hosts
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import with_flags
-from sinchphone.cli.terminal.events import Warned
-from sinchphone.cli.terminal.flags import ExchangeFlags
-from sinchphone.cli.terminal.listings import ExchangeStarted
+from sinchphone.cli.terminal.flags.commands import ExchangeFlags
+from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.output.events import Warned
+from sinchphone.cli.terminal.output.listings import ExchangeStarted
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session, set_up_logging
 

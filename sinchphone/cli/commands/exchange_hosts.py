@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import with_flags
-from sinchphone.cli.terminal.events import Problem
-from sinchphone.cli.terminal.exchange_events import ExchangeStatus, ExchangeStopped
-from sinchphone.cli.terminal.flags import HostFlags
+from sinchphone.cli.terminal.flags.commands import HostFlags
+from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.output.events import Problem
+from sinchphone.cli.terminal.output.exchange_events import ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import option_of_key
+from sinchphone.cli.terminal.flags.common import option_of_key
 from sinchphone.errors import TopicError
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from sinchphone.cli.calling.sounds import requests_of, sound_options
 from sinchphone.cli.calling.waiting import WaitingCall
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.common_flags import with_flags
-from sinchphone.cli.terminal.flags import ListenFlags, seconds
+from sinchphone.cli.terminal.flags.commands import ListenFlags, seconds
+from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.keys import Keys
-from sinchphone.cli.terminal.rendering import place
+from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.rendering import place
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.protocol.call.states import Cause, EndedBy, State

@@ -16,9 +16,9 @@ from sinchphone.cli.calling.outgoing import read_headers
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.texting import check_sms, text_numbers
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal import events as e
-from sinchphone.cli.terminal.common_flags import with_flags
-from sinchphone.cli.terminal.flags import MessageFlags, seconds
+from sinchphone.cli.terminal.flags.commands import MessageFlags, seconds
+from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.config import read_beside
@@ -138,7 +138,7 @@ async def _send(session: Session, post: Post) -> ExitCode:
 
 def _check(post: Post) -> None:
     """Before anything is opened: nobody gets a text that somebody else can't get. Raises MessageError."""
-    from sinchphone.protocol.instant import check_text
+    from sinchphone.protocol.mxp.instant import check_text
     from sinchphone.signaling.sms import check_sms_text
 
     if post.users:

@@ -7,7 +7,7 @@ import typer
 from sinchphone.cli.addressing.recent import user_of
 from sinchphone.cli.calling.phone import open_environment
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import UserFlags, with_flags
+from sinchphone.cli.terminal.flags.common import UserFlags, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.config import read_beside

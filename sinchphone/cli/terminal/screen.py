@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, TextIO
 
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.keyboard.posix import in_foreground
-from sinchphone.cli.terminal.lines import Line, lines
-from sinchphone.cli.terminal.results import CallEnded
+from sinchphone.cli.terminal.output.lines import Line, lines
+from sinchphone.cli.terminal.output.results import CallEnded
 from sinchphone.cli.terminal.status_line import ERASE, Status, StatusLine
 from sinchphone.cli.terminal.streams import hush
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from sinchphone.cli.terminal.events import Event
+    from sinchphone.cli.terminal.output.events import Event
 
 
 class Screen:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TextIO
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.escape import MAX_TEXT
-from sinchphone.cli.terminal.lines import Line
-from sinchphone.cli.terminal.report import Report
-from sinchphone.cli.terminal.results import (
+from sinchphone.cli.terminal.output.lines import Line
+from sinchphone.cli.terminal.output.report import Report
+from sinchphone.cli.terminal.output.results import (
     CallEnded,
     MessageStatus,
     Problem,
@@ -36,8 +36,8 @@ from sinchphone.options import Options
 if TYPE_CHECKING:
     import asyncio
 
-    from sinchphone.cli.terminal.events import Event
     from sinchphone.cli.terminal.jobs import TerminalUser
+    from sinchphone.cli.terminal.output.events import Event
 
 
 class Stop:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from sinchphone.engine.calls.call import BUSY, Call, DigitHeard
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 
 _DECIDED = (BUSY, 600, 603)  # what people decide (RFC 3261 21.4.24, 21.6): MXP's DENY; anything else is an ERROR
 

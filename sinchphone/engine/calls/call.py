@@ -30,7 +30,7 @@ from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.call.vocabulary import Input
 from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.jsep import Candidate, Description
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
 
 __all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 
 
 @dataclass(frozen=True, slots=True)

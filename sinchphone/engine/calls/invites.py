@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.mxp import Message, Method
+from sinchphone.protocol.mxp.message import Message, Method
 from sinchphone.signaling.dialect import DOMAIN_HEADER, Domain
 
 

@@ -21,7 +21,7 @@ from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.call.vocabulary import Input, Phase
-from sinchphone.protocol.mxp import CallFailure, Message
+from sinchphone.protocol.mxp.message import CallFailure, Message
 
 GOODBYE_S: Final = 1.0  # how long the last messages may take
 _REST_S: Final = 0.1  # the same for all other work

@@ -40,9 +40,9 @@ from sinchphone.errors import (
     RemoteProtocolError,
     SinchphoneError,
 )
-from sinchphone.protocol.fragments import MAX_PAYLOAD_BYTES, Fragment, Reassembler, split
-from sinchphone.protocol.instant import Seen, is_receipt, is_text, read_text, write_receipt, write_text
-from sinchphone.protocol.mxp import Client, Message, decrypt, encrypt
+from sinchphone.protocol.mxp.fragments import MAX_PAYLOAD_BYTES, Fragment, Reassembler, split
+from sinchphone.protocol.mxp.instant import Seen, is_receipt, is_text, read_text, write_receipt, write_text
+from sinchphone.protocol.mxp.message import Client, Message, decrypt, encrypt
 from sinchphone.signaling.dialect import Dialect, IdentityKind, MessageCounts, Recipient, Registration, Transport, TransportParticipant
 
 MAX_RECIPIENTS: Final = 64  # of one message

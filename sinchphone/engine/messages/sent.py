@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from sinchphone.engine.events import InstantMessage
 from sinchphone.errors import SinchphoneError
-from sinchphone.protocol.instant import Tally
+from sinchphone.protocol.mxp.instant import Tally
 
 
 class SentMessage:

@@ -27,7 +27,7 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
-from sinchphone.protocol.mxp import Client
+from sinchphone.protocol.mxp.message import Client
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task

@@ -13,8 +13,8 @@ from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.protocol.jsep import encode_description
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method, encrypt, parse_fragment, split
-from sinchphone.protocol.public_headers import encode_public_headers
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, parse_fragment, split
+from sinchphone.protocol.mxp.public_headers import encode_public_headers
 from sinchphone.signaling.dialect import DOMAIN_HEADER, CallRequest, Domain
 
 LATE_SECONDS = 0.4  # after an INVITE a legacy client needs some 300 ms before a CANCEL is of use to it

@@ -14,7 +14,7 @@ from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.protocol.mxp import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
+from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
 from sinchphone.signaling.dialect import CallRequest
 from sinchphone.signaling.wire import ErrorCode
 

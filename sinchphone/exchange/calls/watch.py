@@ -22,8 +22,8 @@ from sinchphone.exchange.calls.delivery import Caller
 from sinchphone.exchange.calls.line import post
 from sinchphone.exchange.pubsub.broker import Broker, Poll
 from sinchphone.protocol.call.endings import VANISHED, YES
-from sinchphone.protocol.fragments import Reassembler, parse_fragment
-from sinchphone.protocol.mxp import CallFailure, Client, Message, Method, decode_client, decrypt, encode_failure, encrypt, split
+from sinchphone.protocol.mxp.fragments import Reassembler, parse_fragment
+from sinchphone.protocol.mxp.message import CallFailure, Client, Message, Method, decode_client, decrypt, encode_failure, encrypt, split
 from sinchphone.signaling.dialect import Placement
 
 RING_SECONDS: Final = 65.0  # callers give up after 60 s at most (CallSetupTimeout of the SDK), and their word is on its way

@@ -14,7 +14,7 @@ from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_m
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.signaling.wire import ErrorCode
 

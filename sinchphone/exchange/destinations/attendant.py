@@ -26,7 +26,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.jsep import encode_description
-from sinchphone.protocol.mxp import BodyType, CallFailure, Message, Method, parse_fragment
+from sinchphone.protocol.mxp.message import BodyType, CallFailure, Message, Method, parse_fragment
 from sinchphone.signaling.channel import MxpChannel
 
 MAX_CALL_SECONDS: Final = 14_400.0  # Sinch Voice, maxDuration

@@ -20,7 +20,7 @@ from sinchphone.exchange.destinations.dialplan import DIGIT_WAIT_S, TONE_HZ, Pla
 from sinchphone.exchange.destinations.parties import BadLine, Echo, Recording, Sequence, Silence, Speaker, Tone
 from sinchphone.exchange.destinations.prompts import load, spell_digit, spell_number
 from sinchphone.media.sound import Party
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 
 BUSY: Final = CallFailure(486, "Busy here", "exchange")  # RFC 3261 21.4.24
 _AFTER_LAST_WORD_S: Final = 0.3

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sinchphone.errors import ConfigError, MediaError, NetworkError
-from sinchphone.exchange.address_policy import AddressPolicy
+from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Answerer, Destinations
 from sinchphone.exchange.calls.usage import UsageRecords

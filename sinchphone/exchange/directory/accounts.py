@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
+from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory, check_user_id
 from sinchphone.exchange.directory.passwords import hash_password, is_password
-from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.refusals import RefusedError, invalid, too_many, unauthorized
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.signaling.dialect import IdentityKind, Recipient

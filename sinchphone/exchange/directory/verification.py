@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 
 from sinchphone.errors import AuthenticationError, RemoteProtocolError
+from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.received import ReceivedRequest
 from sinchphone.exchange.directory.replay import Served
-from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.refusals import forbidden, too_many, unauthorized
 from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
 from sinchphone.signaling.ocra.names import BearerToken, InstanceSignature, read_authorization

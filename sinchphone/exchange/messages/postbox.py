@@ -24,7 +24,7 @@ from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.pubsub.broker import MAX_MESSAGES, Broker, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.timetokens import TICKS
 from sinchphone.exchange.store import Store
-from sinchphone.protocol.mxp import parse_fragment
+from sinchphone.protocol.mxp.message import parse_fragment
 
 KEPT_SECONDS: Final = 30 * 86_400.0
 _HIGHEST: Final = """SELECT max((SELECT ifnull(max(mark), 0) FROM timetokens), (SELECT ifnull(max(seen_up_to), 0) FROM devices),

@@ -10,8 +10,8 @@ from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.directory.devices import Device
-from sinchphone.protocol.fragments import Fragment, Reassembler
-from sinchphone.protocol.mxp import Message, decrypt
+from sinchphone.protocol.mxp.fragments import Fragment, Reassembler
+from sinchphone.protocol.mxp.message import Message, decrypt
 
 MAX_SENDERS: Final = 1024  # of whom something unfinished is held
 

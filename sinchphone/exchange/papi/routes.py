@@ -12,14 +12,14 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from sinchphone.exchange.admission import check_origin
+from sinchphone.exchange.access.admission import check_origin
+from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.accounts import Account, Accounts
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
-from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi import bodies

@@ -21,7 +21,7 @@ from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.pubsub.broker import BrokerError, MessageTooLargeError
 from sinchphone.exchange.pubsub.channels import is_derived_channel
-from sinchphone.protocol.mxp import Fragment, parse_fragment
+from sinchphone.protocol.mxp.message import Fragment, parse_fragment
 
 
 class ForbiddenChannelError(BrokerError):

@@ -13,8 +13,8 @@ from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
+from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.directory import Directory, KeyHolder
-from sinchphone.exchange.limits import Allowances
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubnub.rights import ChannelRights, ForbiddenChannelError

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sinchphone.errors import ForbiddenError
-from sinchphone.exchange.limits import Shares
+from sinchphone.exchange.access.limits import Shares
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.channels import is_derived_channel
 from sinchphone.exchange.pubsub.timetokens import TimeTokens

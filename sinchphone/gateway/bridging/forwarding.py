@@ -18,7 +18,7 @@ from sinchphone.gateway.legs.caller_names import dialled_in
 from sinchphone.gateway.legs.leg import OutgoingLeg
 from sinchphone.gateway.legs.reasons import CallRefusedError
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, Source, ToAttendant, ToNumber, ToRoom, ToSip, ToUser
-from sinchphone.protocol.sip.session_caller import wish
+from sinchphone.protocol.sip.session.caller import wish
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 from sinchphone.signaling.dialect import Domain
 

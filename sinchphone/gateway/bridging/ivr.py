@@ -18,7 +18,7 @@ from sinchphone.gateway.routing.routing import Terms
 from sinchphone.media.sound import Party
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.callbacks.svaml import AnswerCall, Instruction, PlayFiles, Say, SendDtmf, SetCookie
-from sinchphone.protocol.mxp import CallFailure
+from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.rtp.telephone_event import PAUSES
 
 _AFTER_WORDS_S: Final = 0.2  # on their way when the last is said

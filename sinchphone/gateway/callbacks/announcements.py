@@ -21,7 +21,7 @@ import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.errors import INSECURE, MediaError
-from sinchphone.exchange.address_policy import AddressPolicy, AddressRefusedError
+from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.destinations.prompts import load
 from sinchphone.exchange.destinations.speech import Speech, read_sound
 from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml

@@ -20,7 +20,7 @@ import aiohttp
 from yarl import URL
 
 from sinchphone.errors import INSECURE, SinchphoneError
-from sinchphone.exchange.address_policy import AddressPolicy, AddressRefusedError
+from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.callbacks.events import (
     CallFacts,

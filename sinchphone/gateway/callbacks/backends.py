@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.address_policy import AddressPolicy
+from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.destinations.gateway import CallbackUrls
 from sinchphone.gateway.callbacks.backend import Backend
 from sinchphone.gateway.options import BackendOptions

@@ -39,9 +39,9 @@ from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.jsep import Candidate, Description, encode_description
-from sinchphone.protocol.mxp import BodyType, Client, Message, Method, parse_fragment
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, parse_fragment
+from sinchphone.protocol.mxp.public_headers import fitting
 from sinchphone.protocol.phone_numbers import is_number
-from sinchphone.protocol.public_headers import fitting
 from sinchphone.signaling.channel import MxpChannel
 from sinchphone.signaling.dialect import CallRequest, Domain
 

@@ -23,8 +23,8 @@ from sinchphone.gateway.call_facts import Failure
 from sinchphone.protocol.call.machine import ICE_FAILED
 from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause
 from sinchphone.protocol.callbacks.events import Reason
-from sinchphone.protocol.mxp import CallFailure
-from sinchphone.protocol.sip.session_state import ELSEWHERE as COMPLETED_ELSEWHERE
+from sinchphone.protocol.mxp.message import CallFailure
+from sinchphone.protocol.sip.session.state import ELSEWHERE as COMPLETED_ELSEWHERE
 
 BUSY: Final = Failure(486, "Busy here")
 DECLINED: Final = Failure(603, "Declined")

@@ -16,7 +16,7 @@ from sinchphone.gateway.legs.reasons import ELSEWHERE, failure_of_error, vanishe
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
-from sinchphone.gateway.sip.hop import Transport as SipTransport
+from sinchphone.gateway.sip.network.hop import Transport as SipTransport
 from sinchphone.gateway.trunk.metering import CallMeter
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate

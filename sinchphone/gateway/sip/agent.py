@@ -22,25 +22,25 @@ from typing import Any, Final, TypeAlias, get_args
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.options import Certificate
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts, SipTarget
-from sinchphone.gateway.sip.hop import Hop, Transport, TransportError
 from sinchphone.gateway.sip.limits import Admission, SourceLimits, Sources
+from sinchphone.gateway.sip.network.hop import Hop, Transport, TransportError
+from sinchphone.gateway.sip.network.resolve import Resolver
+from sinchphone.gateway.sip.network.transport import TransportOptions
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.sip.registration import SipRegistration
-from sinchphone.gateway.sip.resolve import Resolver
-from sinchphone.gateway.sip.transport import TransportOptions
 from sinchphone.gateway.sip.usage import Usage
 from sinchphone.gateway.sip.wire import Wire
 from sinchphone.hosts import SIP_PORT, SIPS_PORT
-from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.asserted_identity import caller_by_network
 from sinchphone.protocol.sip.bodies import ACCEPTED, SDP
 from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
 from sinchphone.protocol.sip.diversion import count_diversions
 from sinchphone.protocol.sip.message import MAX_FORWARDS, HeaderLines, Request, respond
-from sinchphone.protocol.sip.session import SipSession
-from sinchphone.protocol.sip.session_middle import abilities
-from sinchphone.protocol.sip.session_state import ALLOW, SessionOptions
-from sinchphone.protocol.sip.session_timer import MIN_SECONDS, read_session_expires
+from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.machine import SipSession
+from sinchphone.protocol.sip.session.middle import abilities
+from sinchphone.protocol.sip.session.state import ALLOW, SessionOptions
+from sinchphone.protocol.sip.session.timer import MIN_SECONDS, read_session_expires
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, clean
 from sinchphone.tasks import start_task

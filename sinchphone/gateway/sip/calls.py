@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.errors import SinchphoneError
-from sinchphone.gateway.sip.hop import Hop
-from sinchphone.protocol.sip import session_vocabulary as v
+from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.protocol.sip.message import MAX_FORWARDS
-from sinchphone.protocol.sip.session_vocabulary import (
+from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.vocabulary import (
     Refused,
     SipAnswered,
     SipDigitHeard,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from sinchphone.exchange.limits import Allowances
+from sinchphone.exchange.access.limits import Allowances
 
 _IPV6_PREFIX: Final = 64  # what one subscriber has; less would give a scanner as many allowances as it likes
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sinchphone.gateway.sip.hop import Hop
+from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.protocol.sip.bindings import BindingLimits, Bindings, RegisterRefusedError
 from sinchphone.protocol.sip.message import HeaderLines, Request
 from sinchphone.protocol.sip.uri import SipUri

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Final
 
 from sinchphone.errors import NetworkError
-from sinchphone.gateway.sip.hop import Hop, Transport
-from sinchphone.gateway.sip.resolve import Resolver
-from sinchphone.gateway.sip.rests import MAX_REST_SECONDS
+from sinchphone.gateway.sip.network.hop import Hop, Transport
+from sinchphone.gateway.sip.network.resolve import Resolver
+from sinchphone.gateway.sip.network.rests import MAX_REST_SECONDS
 from sinchphone.gateway.sip.wire import ResponseArrived, Wire
 from sinchphone.hosts import SIP_PORTS
 from sinchphone.protocol.sip.digest import MAX_TRIES, Answering, Credentials

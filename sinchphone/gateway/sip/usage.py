@@ -15,13 +15,13 @@ from typing import Final, TypeAlias, assert_never
 
 from sinchphone.errors import INSECURE, ForbiddenError, NetworkError, SinchphoneError
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
-from sinchphone.gateway.sip.hop import Hop, Transport
-from sinchphone.gateway.sip.resolve import Resolver
+from sinchphone.gateway.sip.network.hop import Hop, Transport
+from sinchphone.gateway.sip.network.resolve import Resolver
 from sinchphone.gateway.sip.wire import Attempt, ResponseArrived, Wire, by_size
-from sinchphone.protocol.sip import session_vocabulary as v
 from sinchphone.protocol.sip.message import Request
-from sinchphone.protocol.sip.session import SipSession
-from sinchphone.protocol.sip.session_vocabulary import Effect, Input, SipPhase
+from sinchphone.protocol.sip.session import vocabulary as v
+from sinchphone.protocol.sip.session.machine import SipSession
+from sinchphone.protocol.sip.session.vocabulary import Effect, Input, SipPhase
 from sinchphone.protocol.sip.uri import SipUri
 
 _Outgoing: TypeAlias = v.SendRequest | v.SendAck | v.CancelRequest

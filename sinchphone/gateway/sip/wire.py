@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.gateway.sip.hop import LONGEST_UDP_REQUEST_BYTES, Hop, TransportError
-from sinchphone.gateway.sip.rests import Rests
-from sinchphone.gateway.sip.transport import SipTransports, TransportOptions
+from sinchphone.gateway.sip.network.hop import LONGEST_UDP_REQUEST_BYTES, Hop, TransportError
+from sinchphone.gateway.sip.network.rests import Rests
+from sinchphone.gateway.sip.network.transport import SipTransports, TransportOptions
 from sinchphone.hosts import SIP_PORTS
 from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
 from sinchphone.protocol.sip.message import (

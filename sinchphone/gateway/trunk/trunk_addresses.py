@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final
 
 from sinchphone.errors import NetworkError
-from sinchphone.gateway.sip.resolve import Resolver
+from sinchphone.gateway.sip.network.resolve import Resolver
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.tasks import start_task
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
-from sinchphone.protocol.mxp import BodyType, CallFailure, Message, Method, decode_failure, encode_failure
+from sinchphone.protocol.mxp.message import BodyType, CallFailure, Message, Method, decode_failure, encode_failure
 
 CLIENT_RINGS_S: Final = 44.0  # a 1.x client gives up 45 s after the INVITE, which we sent up to a second before
 BUSY: Final = CallFailure(486, "busy")  # RFC 3261 21.4.24

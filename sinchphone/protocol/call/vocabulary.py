@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.jsep import Candidate, Description
-from sinchphone.protocol.mxp import CallFailure, Message
+from sinchphone.protocol.mxp.message import CallFailure, Message
 
 # Inputs: the user's orders
 

@@ -7,7 +7,7 @@ import base64
 import uuid
 from typing import Final
 
-from sinchphone.protocol.public_headers import encode_public_headers
+from sinchphone.protocol.mxp.public_headers import encode_public_headers
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.software import Software

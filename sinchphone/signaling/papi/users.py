@@ -8,10 +8,10 @@ import aiohttp
 from sinchphone.errors import AuthenticationError
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
+from sinchphone.signaling.http.transport import connector
 from sinchphone.signaling.papi.names import PapiOperation
 from sinchphone.signaling.papi.requests import PapiRequests
 from sinchphone.signaling.requests import RestRequests
-from sinchphone.signaling.transport import connector
 
 TICKET_S = 86_400  # how long a ticket is asked to be valid
 MAX_TICKET_CHARACTERS = 8192

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 import aiohttp
 
 from sinchphone.errors import LocalProtocolError, NetworkError, PlatformError, RemoteProtocolError, SinchphoneError
+from sinchphone.signaling.http.transport import OversizedAnswerError
 from sinchphone.signaling.pubsub.answers import read_publish_answer, read_time_answer
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.pubsub.requests import HEARTBEAT_S, POLL_TIMEOUT_S, BrokerRequests, is_final, joined, refusal
 from sinchphone.signaling.pubsub.subscription import Interrupted, PayloadReceived, PubSubCounters, PubSubEvent, Resumed, Subscription
-from sinchphone.signaling.transport import OversizedAnswerError
 
 __all__ = ["Backoff", "Interrupted", "PayloadReceived", "PubSub", "PubSubCounters", "PubSubEvent", "Resumed"]
 

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import aiohttp
 
 from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, PlatformError, SinchphoneError
+from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, request
 from sinchphone.signaling.pubsub.answers import read_refusal
-from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError, request
 
 POLL_TIMEOUT_S = 310.0  # PubNub's clients wait so long; the broker answers a little earlier
 REQUEST_TIMEOUT_S = 10.0

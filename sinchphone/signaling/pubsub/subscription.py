@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sinchphone.errors import PlatformError, RemoteProtocolError, SinchphoneError
+from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError
 from sinchphone.signaling.pubsub.answers import RecentMessages, SubscribeAnswer, read_subscribe_answer, skip_past
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.pubsub.requests import BrokerRequests, is_final, refusal
-from sinchphone.signaling.transport import HttpAnswer, OversizedAnswerError
 
 QUIET_RETRY_S = 5.0  # a poll that was held this long and then cut (proxies do that) is first repeated without a word
 HOLLOW_POLL_S = 0.05  # a poll that is answered faster, without news, is not a long poll

@@ -13,7 +13,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a program
 
 from sinchphone.cli import exits
-from sinchphone.cli.terminal.event_schema import schema_text
+from sinchphone.cli.terminal.output.event_schema import schema_text
 from sinchphone.options import KEYS
 from tests.docs.dockit.diagrams import call_machine, transactions
 from tests.docs.dockit.pages import PAGES, with_regions

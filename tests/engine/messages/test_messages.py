@@ -10,9 +10,9 @@ import pytest
 
 from sinchphone.engine.events import ClientWarning, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NetworkError, NotFoundError, PlatformError
-from sinchphone.protocol.fragments import parse_fragment, split
-from sinchphone.protocol.instant import write_receipt, write_text
-from sinchphone.protocol.mxp import Client, Message, Method, encrypt
+from sinchphone.protocol.mxp.fragments import parse_fragment, split
+from sinchphone.protocol.mxp.instant import write_receipt, write_text
+from sinchphone.protocol.mxp.message import Client, Message, Method, encrypt
 
 ID = "1a208f7c-c292-43fb-be26-e2868c764da6"
 

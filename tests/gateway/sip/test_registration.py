@@ -11,9 +11,9 @@ import pytest
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.agent import SipAgent, SipOptions
 from sinchphone.gateway.sip.calls import SipCall
+from sinchphone.gateway.sip.network.resolve import Resolver
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.sip.registration import SipRegistration, _granted
-from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_registration import TrunkRegistration
 from sinchphone.protocol.sip.bindings import BindingLimits

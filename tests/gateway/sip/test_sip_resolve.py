@@ -15,8 +15,8 @@ import dns.rrset
 import pytest
 
 from sinchphone.errors import NetworkError
-from sinchphone.gateway.sip.hop import Hop
-from sinchphone.gateway.sip.resolve import Resolver
+from sinchphone.gateway.sip.network.hop import Hop
+from sinchphone.gateway.sip.network.resolve import Resolver
 
 ZONE = """
 pbx.example. A 192.0.2.1

@@ -13,8 +13,8 @@ import pytest
 
 from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.tls import Issued, issue
-from sinchphone.gateway.sip.hop import Hop, Transport, TransportError
-from sinchphone.gateway.sip.transport import SipTransports, TransportOptions
+from sinchphone.gateway.sip.network.hop import Hop, Transport, TransportError
+from sinchphone.gateway.sip.network.transport import SipTransports, TransportOptions
 
 PATIENCE_SECONDS = 20.0
 PING = b"OPTIONS sip:b SIP/2.0\r\nContent-Length: 2\r\n\r\nhi"

@@ -24,8 +24,8 @@ from sinchphone.gateway.sip.calls import (
     SipRinging,
     SipTarget,
 )
+from sinchphone.gateway.sip.network.resolve import Resolver
 from sinchphone.gateway.sip.registrar import Registrar
-from sinchphone.gateway.sip.resolve import Resolver
 from sinchphone.media import port as media_port
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread

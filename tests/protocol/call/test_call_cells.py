@@ -6,7 +6,7 @@ import pytest
 
 from sinchphone.protocol.call.machine import MESSAGES
 from sinchphone.protocol.call.vocabulary import Phase
-from sinchphone.protocol.mxp import Method
+from sinchphone.protocol.mxp.message import Method
 
 ROLES: Final = {
     "caller": {

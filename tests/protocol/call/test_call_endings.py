@@ -7,7 +7,7 @@ import pytest
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.endings import BUSY, VANISHED
 from sinchphone.protocol.call.states import Cause, EndedBy, State
-from sinchphone.protocol.mxp import BodyType, CallFailure, Method, decode_failure, encode_failure
+from sinchphone.protocol.mxp.message import BodyType, CallFailure, Method, decode_failure, encode_failure
 from tests.protocol.call.test_call import ANSWER, BOB2, Sent, ack, answered, calling, joined, message, picked_up, ringing, rung, talking
 from tests.protocol.call.test_call import ME as US
 

@@ -3,7 +3,7 @@
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.endings import BUSY
 from sinchphone.protocol.call.states import Cause, EndedBy, State
-from sinchphone.protocol.mxp import BodyType, CallFailure, Method, encode_failure
+from sinchphone.protocol.mxp.message import BodyType, CallFailure, Method, encode_failure
 from tests.protocol.call.test_call import ANSWER, BOB, BOB2, Playbook, Sent, ack, answered, calling, message, ringing
 
 

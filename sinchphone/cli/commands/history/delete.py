@@ -10,8 +10,8 @@ import typer
 from sinchphone.cli.addressing.recent import history_of, past_of
 from sinchphone.cli.commands.history.choosing import ChoiceFlags, read_moment
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import with_flags
-from sinchphone.cli.terminal.listings import HistoryDeleted
+from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.output.listings import HistoryDeleted
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.engine.past import Past, PastCall, forget

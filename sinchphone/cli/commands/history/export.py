@@ -15,8 +15,8 @@ from sinchphone.cli.addressing.recent import past_of
 from sinchphone.cli.commands.history.choosing import ChoiceFlags
 from sinchphone.cli.commands.history.show import entry_of
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.common_flags import with_flags
-from sinchphone.cli.terminal.listings import HistoryEntry
+from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.output.listings import HistoryEntry
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import OutputError

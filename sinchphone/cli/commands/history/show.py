@@ -11,9 +11,9 @@ from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.recent import past_of
 from sinchphone.cli.commands.history.choosing import ChoiceFlags
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.command_group import CommandGroup, Planned
-from sinchphone.cli.terminal.common_flags import with_flags
-from sinchphone.cli.terminal.listings import HistoryEntry
+from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
+from sinchphone.cli.terminal.output.listings import HistoryEntry
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.engine.past import Past, PastCall, PastMessage

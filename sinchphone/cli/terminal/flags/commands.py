@@ -1,0 +1,215 @@
+"""The options of commands that call, listen, write and host, each written once."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import typer
+
+from sinchphone.cli.addressing import proposals
+from sinchphone.cli.terminal.flags.common import JsonFlags, option_of_key
+from sinchphone.schema import parse_duration
+
+
+def _digits(value: str | None) -> str | None:
+    if value is None:
+        return None
+    from sinchphone.errors import LocalProtocolError
+    from sinchphone.protocol.digits import read_digits
+
+    try:
+        return read_digits(value)
+    except LocalProtocolError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _duration(value: str | None) -> str | None:
+    if value is not None:
+        try:
+            parse_duration(value)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+    return value
+
+
+def _check_pipe(path: str | None, use: Literal["read", "write"], option: str) -> None:
+    """Before anything of ours is opened: a descriptor that nobody gave would soon be one of our own files. Raises BadParameter."""
+    if path is None or not path.startswith("fd:"):
+        return
+    from sinchphone.errors import AudioFileError
+    from sinchphone.media.local_audio.descriptors import check_given
+
+    try:
+        check_given(path, use, inherited=True)
+    except AudioFileError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _layout(value: str) -> str:
+    if value not in ("stereo", "mixed", "near", "far"):
+        raise typer.BadParameter("must be stereo, mixed, near or far")
+    return value
+
+
+def seconds(value: str | None) -> float | None:
+    """A duration that the command line has checked already."""
+    return None if value is None else parse_duration(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundFlags(JsonFlags):
+    """Options of commands that make or take calls: who I am, and what the sound is made of."""
+
+    user: Annotated[str | None, option_of_key("user", "ME", complete=proposals.complete_account)] = None
+    play: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="Play a file from the answer on; again for more files, - is standard input.")
+    ] = None
+    hangup_after_play: Annotated[bool, typer.Option("--hangup-after-play", help="Hang up when everything was played.")] = False
+    tone: Annotated[float | None, typer.Option(metavar="HZ", min=20, max=20_000, help="Send a tone.")] = None
+    record: Annotated[str | None, typer.Option(metavar="FILE", help="Record to .wav, .ogg or .flac: near end left, far end right.")] = None
+    record_layout: Annotated[
+        str, typer.Option(metavar="HOW", callback=_layout, help="stereo, or one track: mixed, near or far.", show_default=False)
+    ] = "stereo"
+    pipe_in: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Say raw 48 kHz mono 16-bit sound from a file, a FIFO or fd:N as it arrives.")
+    ] = None
+    pipe_out: Annotated[str | None, typer.Option(metavar="PATH", help="Write what is heard there, in the same form.")] = None
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recording or file.")] = False
+    no_audio: Annotated[bool, typer.Option("--no-audio", help="Touch no sound card.")] = False
+    no_mic: Annotated[bool, typer.Option("--no-mic", help="Send no microphone.")] = False
+    input: Annotated[str | None, option_of_key("audio.input", "DEVICE", complete=proposals.complete_input)] = None
+    output: Annotated[str | None, option_of_key("audio.output", "DEVICE", complete=proposals.complete_output)] = None
+    ring: Annotated[str | None, option_of_key("audio.ring", "DEVICE", complete=proposals.complete_output)] = None
+    echo_cancel: Annotated[str | None, option_of_key("audio.echo_cancel", "WHEN")] = None
+    noise_suppression: Annotated[str | None, option_of_key("audio.noise_suppression", "HOW")] = None
+    gain_control: Annotated[bool | None, option_of_key("audio.gain_control", None, "--gain-control/--no-gain-control")] = None
+    max_kbps: Annotated[str | None, option_of_key("audio.max_kbps", "KBPS")] = None
+    max_duration: Annotated[str | None, option_of_key("max_duration", "TIME")] = None
+    dtmf: Annotated[
+        str | None, typer.Option(metavar="DIGITS", callback=_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Raises BadParameter."""
+        if sum(value is not None for value in (self.play or None, self.pipe_in, self.tone)) > 1:
+            raise typer.BadParameter("--play, --pipe-in and --tone exclude each other")
+        _check_pipe(self.pipe_in, "read", "--pipe-in")
+        _check_pipe(self.pipe_out, "write", "--pipe-out")
+        if self.pipe_in == "fd:0" and "-" in (self.play or ()):
+            raise typer.BadParameter("--play - and --pipe-in fd:0 both read standard input")
+        if self.record_layout != "stereo" and self.record is None:
+            raise typer.BadParameter("--record-layout needs --record")
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        devices = {"audio.input": self.input, "audio.output": self.output, "audio.ring": self.ring}
+        voice = {
+            "audio.echo_cancel": self.echo_cancel,
+            "audio.noise_suppression": self.noise_suppression,
+            "audio.gain_control": self.gain_control,
+            "audio.max_kbps": self.max_kbps,
+        }
+        return {**super().keys(), **devices, **voice, "user": self.user, "max_duration": self.max_duration}
+
+    @property
+    def reads_standard_input(self) -> bool:
+        """Whether the sound comes from there, so that no keys can."""
+        return "-" in (self.play or ()) or self.pipe_in == "fd:0"
+
+    @property
+    def say_nothing_of_sound(self) -> bool:
+        """Whether the person left it to us what the sound is made of and how long a call lasts."""
+        named = (self.play, self.pipe_in, self.pipe_out, self.tone, self.record, self.input, self.output, self.ring, self.max_duration)
+        return all(value is None for value in named) and not (self.no_audio or self.no_mic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallFlags(SoundFlags):
+    """Options of commands that call."""
+
+    ring_timeout: Annotated[str | None, option_of_key("ring_timeout", "TIME")] = None
+    header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the called side; again for more.")] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "ring_timeout": self.ring_timeout}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhoneFlags(CallFlags):
+    """Options of commands that may call a phone."""
+
+    caller_id: Annotated[str | None, option_of_key("caller_id", "+E164")] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "caller_id": self.caller_id}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenFlags(SoundFlags):
+    """Options of ``listen``."""
+
+    auto_answer: Annotated[
+        str | None, typer.Option(metavar="[DELAY]", callback=_duration, help="Answer by itself, at once or after DELAY (2s).")
+    ] = None
+    once: Annotated[bool, typer.Option("--once", help="End after one call that was answered or declined here.")] = False
+    count: Annotated[int | None, typer.Option(metavar="N", min=1, help="End after N such calls.")] = None
+    for_: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", callback=_duration, help="End after so long: exit 0, or 124 with --once or --count unmet."),
+    ] = None
+    allow: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Take calls from these only (*, ?, [a-z]); repeatable.")] = None
+    deny: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Decline calls from these; repeatable.")] = None
+
+
+def _wait(value: str) -> str:
+    if value not in ("sent", "delivered", "none"):
+        raise typer.BadParameter("must be sent, delivered or none")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageFlags(JsonFlags):
+    """Options of ``send-message``."""
+
+    user: Annotated[
+        str | None,
+        typer.Option(metavar="ME", autocompletion=proposals.complete_account, help="Who I am; the login name in the local environment."),
+    ] = None
+    header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the recipients; again for more.")] = None
+    wait: Annotated[
+        str, typer.Option(metavar="WHAT", callback=_wait, help="delivered, sent, or none: what has to come before it ends with 0.")
+    ] = "delivered"
+    timeout: Annotated[
+        str | None, typer.Option(metavar="TIME", callback=_duration, help="Wait no longer than that for all of it.  [default: 15s]")
+    ] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "user": self.user}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFlags(JsonFlags):
+    """Options of commands about the process that hosts the exchange."""
+
+    host: Annotated[str | None, option_of_key("exchange.host", "ADDRESS", shows_default=True)] = None
+    port: Annotated[int | None, option_of_key("exchange.port", "PORT", "--port", shows_default=True)] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "exchange.host": self.host, "exchange.port": self.port}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeFlags(HostFlags):
+    """Options of ``exchange``."""
+
+    tls: Annotated[bool, option_of_key("exchange.tls", None, "--tls")] = False
+    tls_port: Annotated[int | None, option_of_key("exchange.tls_port", "PORT", shows_default=True)] = None
+    memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
+        return {**super().keys(), **tls, "exchange.keep": False if self.memory else None}

@@ -1,0 +1,376 @@
+"""What happens, as facts: each becomes lines of text (``rendering``) and a JSON object (``report``).
+
+Field names are those of the JSON: snake_case, durations in ``_ms`` or ``_s``, ``None`` for what isn't known. The JSON Schema is made of
+these classes (``event_schema``): what a value may be stands in its type here.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+
+from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
+from sinchphone.cli.terminal.output.listings import (
+    Bounds,
+    ContactListed,
+    Count,
+    DeviceFound,
+    DeviceLevel,
+    DevicesTested,
+    DoctorChecked,
+    ExchangeStarted,
+    HistoryDeleted,
+    HistoryEntry,
+    Milliseconds,
+)
+from sinchphone.cli.terminal.output.results import (
+    CallEnded,
+    Delivery,
+    Measure,
+    MessageStatus,
+    Outcome,
+    Problem,
+    RecordFinished,
+    RecordStarted,
+    RequestKind,
+    RequestOutcome,
+    Result,
+    SipFailure,
+    Via,
+    Warned,
+)
+from sinchphone.signaling.dialect import Domain
+
+__all__ = [
+    "CallEnded",
+    "Delivery",
+    "Measure",
+    "MessageStatus",
+    "Outcome",
+    "Problem",
+    "RecordFinished",
+    "RecordStarted",
+    "RequestKind",
+    "RequestOutcome",
+    "Result",
+    "SipFailure",
+    "Via",
+    "Warned",
+]  # these too, for who tells of calls
+
+Percent: TypeAlias = Annotated[float, Bounds(minimum=0, maximum=100)]
+Score: TypeAlias = Annotated[float, Bounds(minimum=1, maximum=4.5)]
+Digit: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-D]$")]
+Digits: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-DwW]+$")]
+Place: TypeAlias = Literal["local", "cloud"]
+PairKind: TypeAlias = Annotated[str, Bounds(words=("host", "srflx", "prflx", "relay"))]
+QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
+    "HighRemoteInboundRtt",
+    "HighInboundJitter",
+    "HighInboundPacketLoss",
+    "MissingMediaStream",
+    "ConstantOutboundAudioLevel",
+    "ConstantInboundAudioLevel",
+    "ZeroOutboundAudioLevel",
+    "ZeroInboundAudioLevel",
+    "SilentInboundAudio",
+    "ClippedOutboundAudio",
+)
+QualityName: TypeAlias = Annotated[str, Bounds(words=QUALITY_NAMES)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientReady:
+    """Registered. ``hosted_here``: this process runs the local exchange; ``None`` in the cloud. ``again``: after an interruption."""
+
+    NAME: ClassVar[str] = "client.ready"
+    user_id: str
+    instance_id: str | None
+    environment: Place
+    hosted_here: bool | None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientReconnecting:
+    """The platform went away; we try to get back."""
+
+    NAME: ClassVar[str] = "client.reconnecting"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFailed:
+    """The client can't go on."""
+
+    NAME: ClassVar[str] = "client.failed"
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOutgoing:
+    """A call is being placed. ``contact``: the name under which the peer is known here."""
+
+    NAME: ClassVar[str] = "call.outgoing"
+    call_id: str
+    peer: str
+    domain: Domain
+    user_id: str
+    environment: Place
+    hosted_here: bool | None
+    contact: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallIncoming:
+    """Somebody calls. ``contact``: the name under which they are known here."""
+
+    NAME: ClassVar[str] = "call.incoming"
+    call_id: str
+    peer: str
+    domain: Domain
+    headers: dict[str, str] = field(default_factory=dict)
+    contact: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallProgressing:
+    """The platform took the call."""
+
+    NAME: ClassVar[str] = "call.progressing"
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRinging:
+    """It rings at the other end."""
+
+    NAME: ClassVar[str] = "call.ringing"
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered:
+    """Picked up, ``after_ms`` after the start."""
+
+    NAME: ClassVar[str] = "call.answered"
+    call_id: str
+    after_ms: Milliseconds | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEstablished:
+    """Sound flows, ``setup_ms`` after the start."""
+
+    NAME: ClassVar[str] = "call.established"
+    call_id: str
+    setup_ms: Milliseconds | None
+    codec: str | None
+    pair: PairKind | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMuted:
+    """Our microphone was switched."""
+
+    NAME: ClassVar[str] = "call.muted"
+    call_id: str
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitsSent:
+    """Digits were dialled in the call; ``w`` and ``W`` are pauses."""
+
+    NAME: ClassVar[str] = "dtmf.sent"
+    call_id: str
+    digits: Digits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitReceived:
+    """The other side dialled a digit."""
+
+    NAME: ClassVar[str] = "dtmf.received"
+    call_id: str
+    digit: Digit
+    duration_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayStarted:
+    """A file begins to play to the peer."""
+
+    NAME: ClassVar[str] = "play.started"
+    call_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayFinished:
+    """A file was played to its end."""
+
+    NAME: ClassVar[str] = "play.finished"
+    call_id: str
+    path: str
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """A call's sound, every second and at its end: counters since its start, and what the last second was like.
+
+    ``mos``: the score that people would give it, estimated by ITU-T G.107.1 (1.0, nothing came, to 4.5); ``mean_mos``: over the whole call.
+    ``concealed_percent``: of what was heard, made up or silence in place of sound. Levels in dBFS, ``None`` for digital silence.
+    """
+
+    NAME: ClassVar[str] = "stats"
+    call_id: str
+    codec: str | None
+    packets_sent: Count
+    packets_received: Count
+    packets_lost: Count
+    bytes_sent: Count
+    bytes_received: Count
+    concealed_ms: Measure
+    jitter_ms: Measure | None
+    delay_ms: Measure | None
+    round_trip_ms: Measure | None
+    sent_kbps: Measure | None = None
+    received_kbps: Measure | None = None
+    received_loss_percent: Percent | None = None
+    sent_loss_percent: Percent | None = None
+    concealed_percent: Percent | None = None
+    mos: Score | None = None
+    mean_mos: Score | None = None
+    near_dbfs: float | None = None
+    far_dbfs: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityTriggered:
+    """Something is wrong with a call's sound from now on. ``name`` is one of the Sinch SDK's call quality warnings (MissingMediaStream:
+    nothing has come for a second), or SilentInboundAudio (packets carry silence) or ClippedOutboundAudio (the microphone is too loud)."""
+
+    NAME: ClassVar[str] = "quality.trigger"
+    call_id: str
+    name: QualityName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityRecovered:
+    """It is over."""
+
+    NAME: ClassVar[str] = "quality.recover"
+    call_id: str
+    name: QualityName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicesChanged:
+    """Sound goes through these devices from now on, after one had stopped, gone or come. ``None``: there is none."""
+
+    NAME: ClassVar[str] = "devices.changed"
+    call_id: str
+    microphone: str | None
+    loudspeaker: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFinished:
+    """The self-check of a call without a sound device: did our tones come back, and did any sound arrive at all? ``packets_received`` is
+    ``None`` where the call ended before they were counted."""
+
+    NAME: ClassVar[str] = "check.finished"
+    call_id: str
+    echo: bool
+    sound: bool
+    packets_received: Count | None
+    delay_ms: Milliseconds | None
+    level_dbfs: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent:
+    """A message left: ``via`` is instant or sms. ``elsewhere``: another device of ours sent it."""
+
+    NAME: ClassVar[str] = "message.sent"
+    message_id: str
+    recipients: list[str]
+    via: Via
+    elsewhere: bool
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDelivered:
+    """The recipient has the message, on one device at least. At most once for each recipient."""
+
+    NAME: ClassVar[str] = "message.delivered"
+    message_id: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFailed:
+    """The message couldn't be sent to that recipient, or wasn't delivered."""
+
+    NAME: ClassVar[str] = "message.failed"
+    message_id: str | None
+    recipient: str
+    reason: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReceived:
+    """Somebody wrote."""
+
+    NAME: ClassVar[str] = "message.received"
+    message_id: str
+    sender: str
+    recipients: list[str]
+    text: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Event: TypeAlias = (
+    ClientReady
+    | ClientReconnecting
+    | ClientFailed
+    | CallOutgoing
+    | CallIncoming
+    | CallProgressing
+    | CallRinging
+    | CallAnswered
+    | CallEstablished
+    | CallMuted
+    | DigitsSent
+    | DigitReceived
+    | CallEnded
+    | PlayStarted
+    | PlayFinished
+    | RecordStarted
+    | RecordFinished
+    | Stats
+    | QualityTriggered
+    | QualityRecovered
+    | DevicesChanged
+    | CheckFinished
+    | MessageSent
+    | MessageDelivered
+    | MessageFailed
+    | MessageReceived
+    | HistoryEntry
+    | HistoryDeleted
+    | ContactListed
+    | Warned
+    | ExchangeStarted
+    | ExchangeBackground
+    | ExchangeStatus
+    | ExchangeStopped
+    | DeviceFound
+    | DeviceLevel
+    | DevicesTested
+    | DoctorChecked
+    | Result
+)

@@ -1,0 +1,174 @@
+"""Lines of text for people, and those of what every command may tell and of what commands list; the rest is in ``rendering``."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sinchphone.cli.terminal.escape import MAX_TEXT
+from sinchphone.cli.terminal.output.listings import (
+    ContactListed,
+    DeviceFound,
+    DeviceLevel,
+    DevicesTested,
+    DoctorChecked,
+    ExchangeStarted,
+    HistoryDeleted,
+    HistoryEntry,
+)
+from sinchphone.cli.terminal.output.results import CallEnded, RecordFinished, RecordStarted, Result, Warned
+from sinchphone.cli.terminal.status_line import clock, meter
+from sinchphone.protocol.call.states import Cause, EndedBy
+
+if TYPE_CHECKING:
+    from sinchphone.cli.terminal.output.events import Event
+
+MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
+_BUSY_STATUSES: Final = (486, 600)  # of SIP
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line to be written; ``result`` lines go to standard output, ``always`` lines are written under -q too."""
+
+    text: str
+    style: str = ""
+    result: bool = False
+    always: bool = False
+    detail: bool = False  # with -v only
+    limit: int = MAX_TEXT  # characters
+
+
+def _call_ended(event: CallEnded) -> list[Line]:
+    if event.outbound and event.cause is Cause.FAILURE and event.duration_ms is None:
+        return []  # the error that ends the command says it
+    return [_ended(event), *hint_lines(event.hint)]
+
+
+def _warning(event: Warned) -> list[Line]:
+    return [Line(f"warning: {event.message}", "yellow", always=True), *hint_lines(event.hint)]
+
+
+def _exchange(event: ExchangeStarted) -> list[Line]:
+    key = f"application key {event.application_key}"
+    tls = [f"exchange {event.tls_url}"] if event.tls_url else []
+    authority = [f"certificate authority {event.authority}"] if event.authority else []
+    sip = [f"sip {address}" for address in (event.sip, event.sip_tls and f"{event.sip_tls} (TLS)") if address]
+    return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls, *authority, *sip)]
+
+
+def _result(event: Result) -> list[Line]:
+    problem = event.error
+    return [Line(f"error: {problem.message}", "bold red", always=True), *hint_lines(problem.hint)] if problem is not None else []
+
+
+def named(peer: str, contact: str | None) -> str:
+    """A peer, with the name under which they are known here."""
+    return peer if contact is None or contact == peer else f"{contact} ({peer})"
+
+
+def _contact(event: ContactListed) -> str:
+    dialled = f"conf:{event.identity}" if event.kind == "conference" else event.identity
+    user = f", user {event.user_id}" if event.user_id not in (None, event.identity) else ""
+    return f"{event.name}  {dialled}{user}"
+
+
+def _deleted(event: HistoryDeleted) -> str:
+    calls, messages = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in ((event.calls, "call"), (event.messages, "message")))
+    return f"deleted {calls} and {messages}"
+
+
+def _past(event: HistoryEntry) -> str:
+    arrow = "->" if event.outbound else "<-"
+    names = event.contacts or [None] * len(event.peers)
+    at = datetime.fromisoformat(event.at).astimezone()
+    head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {', '.join(map(named, event.peers, names))}"
+    if event.kind == "message":
+        return f"{head}  {event.status}: {(event.text or '').replace(chr(10), ' ↵ ')}"
+    length = "" if event.duration_ms is None else f", {clock(event.duration_ms / 1000)}"
+    return f"{head}  {'missed, ' if event.missed else ''}{_cause(event)}{length}"
+
+
+def _cause(event: HistoryEntry) -> str:
+    """Why a call ended, in words; what isn't known here stands as it was noted."""
+    ours = event.ended_by == EndedBy.US
+    said = f": {event.reason}" if event.reason else ""
+    match event.status:
+        case Cause.HUNG_UP:
+            return "you hung up" if ours else "they hung up"
+        case Cause.DENIED if event.outbound:
+            return "busy" if event.code in _BUSY_STATUSES else "declined"
+        case Cause.DENIED:
+            return "you declined" if ours else "declined on another device"
+        case Cause.CANCELED:
+            return "you gave up" if event.outbound else "they gave up"
+        case Cause.NO_ANSWER:
+            return "no answer"
+        case Cause.TIMEOUT:
+            return "no device took notice"
+        case Cause.INACTIVE:
+            return "the sound stopped"
+        case Cause.FAILURE:
+            return f"failed{said}"
+        case _:
+            return event.status.replace("_", " ")
+
+
+def hint_lines(hint: str | None) -> list[Line]:
+    """What to do about it, where that's known."""
+    return [Line(f"hint: {hint}", always=True)] if hint else []
+
+
+def _ended(event: CallEnded) -> Line:
+    if event.duration_ms is None:
+        return Line(f"ended: {event.reason}", result=True)
+    return Line(f"ended after {clock(event.duration_ms / 1000)}: {event.reason}", result=True)
+
+
+def _tested(event: DevicesTested) -> str:
+    return f"{event.microphone} to {event.loudspeaker}: {_level(event.level_dbfs)}"
+
+
+def _level(dbfs: float | None) -> str:
+    known = dbfs is not None and math.isfinite(dbfs)
+    return f"{meter(dbfs, 20)} {dbfs:.0f} dBFS" if dbfs is not None and known else f"{meter(-math.inf, 20)} silence"
+
+
+def _checked(event: DoctorChecked) -> list[Line]:
+    style = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}[event.result]
+    hint = [Line(f"{'':24}hint: {event.hint}", result=True)] if event.hint else []
+    return [Line(f"{event.result:<8}  {event.id:<13} {event.summary}", style, result=True), *hint]
+
+
+def _device(event: DeviceFound) -> str:
+    uses = [name for name, there in (("input", event.inputs), ("output", event.outputs)) if there]
+    defaults = [name for name, there in (("input", event.default_input), ("output", event.default_output)) if there]
+    note = f", default {' and '.join(defaults)}" if defaults else ""
+    return f"{event.index:>3}  {event.name}, {event.host} ({' and '.join(uses) or 'no channels'}{note})"
+
+
+RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
+    CallEnded: _call_ended,
+    RecordStarted: lambda event: [Line(f"recording to {event.path}")],
+    RecordFinished: lambda event: [Line(f"recorded {clock(event.duration_s)} to {event.path}")],
+    HistoryEntry: lambda event: [Line(_past(event), result=True, limit=MAX_MESSAGE)],
+    HistoryDeleted: lambda event: [Line(_deleted(event), result=True)],
+    ContactListed: lambda event: [Line(_contact(event), result=True)],
+    Warned: _warning,
+    ExchangeStarted: _exchange,
+    DoctorChecked: _checked,
+    DevicesTested: lambda event: [Line(_tested(event), result=True)],
+    DeviceLevel: lambda event: [Line(_level(event.level_dbfs), result=True)],
+    DeviceFound: lambda event: [Line(_device(event), result=True)],
+    Result: _result,
+}
+
+
+def lines(event: "Event") -> list[Line]:
+    """The text of an event. What only calls tell is rendered by a file that only they load."""
+    if type(event) in RENDERERS:
+        return RENDERERS[type(event)](event)
+    from sinchphone.cli.terminal.output import rendering
+
+    return rendering.RENDERERS[type(event)](event)

@@ -1,0 +1,174 @@
+"""What people read of each event: its lines of text. A table names the renderer of every event there is.
+
+What came from elsewhere is escaped by whoever writes the lines (``screen``).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output import exchange_events as x
+from sinchphone.cli.terminal.output import lines
+from sinchphone.cli.terminal.output.lines import MAX_MESSAGE, Line, hint_lines, named
+from sinchphone.cli.terminal.status_line import clock
+from sinchphone.signaling.dialect import Domain
+
+_QUALITY: Final[Mapping[e.QualityName, str]] = {
+    "HighRemoteInboundRtt": "the way there and back takes more than 300 ms",
+    "HighInboundJitter": "packets come unevenly",
+    "HighInboundPacketLoss": "packets are lost on the way here",
+    "MissingMediaStream": "nothing comes from the other side: a firewall may keep it out, or one of you has lost the network",
+    "ConstantOutboundAudioLevel": "the microphone's level never changes",
+    "ConstantInboundAudioLevel": "the other side's level never changes",
+    "ZeroOutboundAudioLevel": "the microphone gives no sound at all: is it switched off?",
+    "ZeroInboundAudioLevel": "the other side sends no sound at all",
+    "SilentInboundAudio": "the other side sends silence only",
+    "ClippedOutboundAudio": "the microphone is too loud: turn it down, or sit further away",
+}
+
+_BETTER: Final[Mapping[e.QualityName, str]] = {"MissingMediaStream": "it comes again"}
+
+
+def place(environment: str, hosted_here: bool | None) -> str:
+    """Where the platform is, in words."""
+    if environment == "cloud":
+        return "Sinch"
+    return "local exchange, hosted here" if hosted_here else "local exchange"
+
+
+def _nothing(event: e.Event) -> list[Line]:
+    """The error that ends the command says it."""
+    return []
+
+
+def _ready(event: e.ClientReady) -> list[Line]:
+    where = place(event.environment, event.hosted_here)
+    if event.again:
+        return [Line(f"connected again ({where})", "green", always=True)]
+    return [Line(f"registered as {event.user_id} ({where})", detail=True)]
+
+
+def _reconnecting(event: e.ClientReconnecting) -> list[Line]:
+    return [Line(f"reconnecting: {event.reason}; connected calls go on, others wait", "yellow", always=True)]
+
+
+def _outgoing(event: e.CallOutgoing) -> list[Line]:
+    verb = "joining" if event.domain is Domain.CONFERENCE else "calling"
+    where = place(event.environment, event.hosted_here)
+    return [Line(f"{verb} {named(event.peer, event.contact)} as {event.user_id} ({where})"), Line(f"call id {event.call_id}", detail=True)]
+
+
+def _incoming(event: e.CallIncoming) -> list[Line]:
+    headers = [Line(f"header {name}: {value}", detail=True) for name, value in event.headers.items()]
+    return [Line(f"{named(event.peer, event.contact)} calls", "bold"), Line(f"call id {event.call_id}", detail=True), *headers]
+
+
+def _established(event: e.CallEstablished) -> list[Line]:
+    setup = [] if event.setup_ms is None else [Line(f"set up in {event.setup_ms / 1000:.2f} s", detail=True)]
+    return [Line(f"connected ({_path(event)}), 0:00", "green"), *setup]
+
+
+def _answered(event: e.CallAnswered) -> list[Line]:
+    return [Line("answered" if event.after_ms is None else f"answered after {event.after_ms / 1000:.1f} s")]
+
+
+def _sent(event: e.MessageSent) -> list[Line]:
+    if event.elsewhere:
+        return _written_by(f"you to {', '.join(event.recipients)}, on another device", event.text or "")
+    return [Line(f"sent to {', '.join(event.recipients)}{' by SMS' if event.via == 'sms' else ''}")]
+
+
+def _not_delivered(event: e.MessageFailed) -> list[Line]:
+    return [Line(f"not delivered to {event.recipient}: {event.reason}", "yellow", always=True), *hint_lines(event.hint)]
+
+
+def _background(event: x.ExchangeBackground) -> list[Line]:
+    return [Line("an exchange runs in the background now; it ends when nobody uses it (sinchphone exchange status, stop)", "dim")]
+
+
+def _exchange_status(event: x.ExchangeStatus) -> list[Line]:
+    if not event.running:
+        return [Line(f"no exchange runs at {event.url}", result=True)]
+    used = f"calls {event.calls}, callers {event.callers}, phones that wait {event.phones}"
+    log = [f"log {event.log}"] if event.log else []
+    first = f"exchange {event.url}, {event.kind}, process {event.pid}, version {event.version}, for {clock(event.running_s or 0)}"
+    return [Line(text, result=True) for text in (first, used, *log)]
+
+
+def _exchange_stopped(event: x.ExchangeStopped) -> list[Line]:
+    if event.calls is None:
+        return [Line("no exchange runs in the background", result=True)]
+    return [Line(f"stopped{f', calls that it ended: {event.calls}' if event.calls else ''}", result=True)]
+
+
+def _written_by(sender: str, text: str) -> list[Line]:
+    """A message, with its own lines below each other. Each line's beginning is ours: no text can look like another sender's."""
+    first, *more = text.split("\n")
+    return [
+        Line(f"{sender}: {first}", result=True, limit=MAX_MESSAGE),
+        *(Line(f"  {line}", result=True, limit=MAX_MESSAGE) for line in more),
+    ]
+
+
+def _source(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def _path(event: e.CallEstablished) -> str:
+    return ", ".join(part for part in (event.codec, event.pair) if part) or "no details"
+
+
+def _stats(event: e.Stats) -> str:
+    parts = [f"{event.packets_received} packets received, {event.packets_lost} lost, {event.packets_sent} sent"]
+    parts += [f"jitter {event.jitter_ms:.0f} ms"] if event.jitter_ms is not None else []
+    parts += [f"delay {event.delay_ms:.0f} ms"] if event.delay_ms is not None else []
+    parts += [f"round trip {event.round_trip_ms:.0f} ms"] if event.round_trip_ms is not None else []
+    parts += [f"quality {event.mean_mos:.1f} of 4.5 (estimated)"] if event.mean_mos is not None else []
+    return ", ".join(parts)
+
+
+def _devices_in_use(event: e.DevicesChanged) -> str:
+    named = {"microphone": event.microphone, "loudspeaker": event.loudspeaker}
+    return "sound now: " + ", ".join(f"{part} {name}" for part, name in named.items() if name is not None)
+
+
+def _heard(event: e.CheckFinished) -> str:
+    level = "" if event.level_dbfs is None else f"{event.level_dbfs:.0f} dBFS"
+    if event.echo and event.delay_ms is not None:
+        return f"heard the echo: yes, {event.delay_ms / 1000:.2f} s later, {level}"
+    if event.sound:
+        return f"heard the echo: no, but other sound, {level}"
+    if event.packets_received is None:
+        return "heard the echo: the call ended before the check"
+    return f"heard the echo: no, {'only silence' if event.packets_received else 'no packet of sound arrived'}"
+
+
+RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
+    **lines.RENDERERS,
+    e.ClientReady: _ready,
+    e.ClientReconnecting: _reconnecting,
+    e.ClientFailed: _nothing,
+    e.CallOutgoing: _outgoing,
+    e.CallIncoming: _incoming,
+    e.CallProgressing: lambda event: [Line("progressing", detail=True)],
+    e.CallRinging: lambda event: [Line("ringing")],
+    e.CallAnswered: _answered,
+    e.CallEstablished: _established,
+    e.CallMuted: lambda event: [Line("muted" if event.muted else "not muted any more")],
+    e.DigitsSent: lambda event: [Line(f"dialled {event.digits}")],
+    e.DigitReceived: lambda event: [Line(f"the other side dialled {event.digit}")],
+    e.PlayStarted: lambda event: [Line(f"playing {_source(event.path)}")],
+    e.PlayFinished: lambda event: [Line(f"played {_source(event.path)}")],
+    e.Stats: lambda event: [Line(_stats(event), detail=True)],
+    e.QualityTriggered: lambda event: [Line(f"sound: {_QUALITY[event.name]}", "yellow")],
+    e.QualityRecovered: lambda event: [Line(f"sound: {_BETTER.get(event.name, f'better again ({_QUALITY[event.name]})')}")],
+    e.DevicesChanged: lambda event: [Line(_devices_in_use(event), always=True)],
+    e.CheckFinished: lambda event: [Line(_heard(event), result=True)],
+    e.MessageSent: _sent,
+    e.MessageDelivered: lambda event: [Line(f"delivered to {event.recipient}", result=True)],
+    e.MessageFailed: _not_delivered,
+    e.MessageReceived: lambda event: _written_by(event.sender, event.text),
+    x.ExchangeBackground: _background,
+    x.ExchangeStatus: _exchange_status,
+    x.ExchangeStopped: _exchange_stopped,
+}

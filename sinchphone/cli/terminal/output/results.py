@@ -1,0 +1,130 @@
+"""How a command and its calls went, and what every command may tell. Facts as those of ``events``, of which they are part."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+
+from sinchphone.cli.terminal.output.listings import Bounds, Milliseconds
+from sinchphone.protocol.call.states import Cause, EndedBy
+
+SCHEMA: Final = "sinchphone.v1"
+SipStatus: TypeAlias = Annotated[int, Bounds(minimum=300, maximum=699)]
+Via: TypeAlias = Literal["instant", "sms"]
+Delivery: TypeAlias = Literal["delivered", "sent", "failed"]
+Measure: TypeAlias = Annotated[float, Bounds(minimum=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipFailure:
+    """What the SIP side answered (RFC 3261 21), such as 486 Busy Here."""
+
+    code: SipStatus
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded:
+    """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words; ``sip``: the SIP side refused or ended it."""
+
+    NAME: ClassVar[str] = "call.ended"
+    call_id: str
+    peer: str
+    outbound: bool
+    cause: Cause | None
+    ended_by: EndedBy | None
+    answered: bool
+    setup_ms: Milliseconds | None
+    duration_ms: Milliseconds | None  # None: sound never flowed
+    code: int | None
+    reason: str
+    hint: str | None
+    sip: SipFailure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStarted:
+    """The recording runs."""
+
+    NAME: ClassVar[str] = "record.started"
+    call_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFinished:
+    """The recording is complete and in its place."""
+
+    NAME: ClassVar[str] = "record.finished"
+    call_id: str
+    path: str
+    duration_s: Measure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageStatus:
+    """What became of a message for one recipient: delivered, sent (not acknowledged in time, or not waited for) or failed."""
+
+    message_id: str | None
+    recipient: str
+    via: Via
+    status: Delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned:
+    """Things go on, but not as asked."""
+
+    NAME: ClassVar[str] = "warning"
+    message: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What went wrong and what to do about it."""
+
+    message: str
+    hint: str | None
+
+
+class RequestKind(StrEnum):
+    """What a command line can ask for in a call."""
+
+    PLAY = "play"
+    DTMF = "dtmf"
+    RECORD = "record"
+    PIPE_IN = "pipe_in"
+    PIPE_OUT = "pipe_out"
+
+
+class Outcome(StrEnum):
+    """What became of it. ``cut_short``: the call ended first."""
+
+    DONE = "done"
+    CUT_SHORT = "cut_short"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOutcome:
+    """What became of one thing that was asked for: ``name`` is the file, pipe or digits; ``reason`` why it wasn't done."""
+
+    call_id: str
+    kind: RequestKind
+    name: str
+    outcome: Outcome
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How the command went: the last line, exactly once."""
+
+    NAME: ClassVar[str] = "result"
+    ok: bool
+    exit_code: int
+    calls: list[CallEnded]
+    recordings: list[str]
+    error: Problem | None
+    messages: list[MessageStatus] = field(default_factory=list)
+    requests: list[RequestOutcome] = field(default_factory=list)
