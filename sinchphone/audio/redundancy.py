@@ -142,6 +142,12 @@ class RedundancyController:
         return RedundancySetting(bitrate, copies, percent, 1 if copies else self._frames)
 
     @property
+    def wanted(self) -> float:
+        """What there is use for [bit/s], all headers included, on a path that carries anything."""
+        headers = self._headers(self._copies) * 8 * _FRAMES_PER_SECOND
+        return headers + (1 + self._copies) * min(self._max_bitrate, _COPIED_BITRATES[self._copies])
+
+    @property
     def loss(self) -> float:
         """The share of packets that get lost, smoothed."""
         return self._loss
@@ -183,9 +189,11 @@ class RedundancyController:
         most = min(self._max_bitrate, _COPIED_BITRATES[copies])
         if math.isinf(self._budget):
             return most
-        headers = self._header_bytes + (_RED_BYTES + 4 * (copies - 1) if copies else 0)
-        fits = (self._budget - headers * 8 * _FRAMES_PER_SECOND / frames) / (1 + copies)
+        fits = (self._budget - self._headers(copies) * 8 * _FRAMES_PER_SECOND / frames) / (1 + copies)
         return min(most, max(0, int(fits // _STEP) * _STEP))
+
+    def _headers(self, copies: int) -> int:
+        return self._header_bytes + (_RED_BYTES + 4 * (copies - 1) if copies else 0)
 
     def _least(self, frames: int) -> int:
         return min(_LEAST[frames - 1], self._max_bitrate)

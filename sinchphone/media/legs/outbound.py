@@ -24,6 +24,7 @@ from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame, Encoder
 from sinchphone.media.legs.packet_time import USUAL_MS, Packetizer, fits, most_frames, packet_ms
 from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl
 from sinchphone.media.legs.repair import Copies, Resends
+from sinchphone.protocol.congestion.allocation import Demand, Priority
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.rtp.telephone_event import EventPacket
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES
@@ -83,6 +84,7 @@ class Outbound:
     def stop(self) -> None:
         """Send nothing more."""
         self._agreement = None
+        self._path.demand(self.ssrc, None)
         self._packetizer.clear()
 
     def send(self, frame: Frame) -> None:
@@ -165,7 +167,7 @@ class Outbound:
 
     def follow_path(self) -> None:
         """What the path carries may have changed: send as much from now on."""
-        self._redundancy.limit(self._path.budget, self._path.steady, self._clock())
+        self._limit()
         self._climb()
 
     def resend(self, sequences: Iterable[int]) -> None:
@@ -175,7 +177,7 @@ class Outbound:
             return
         packets, first = self._resends.answer(sequences)
         self._redundancy.requested(first, now)
-        self._climb()
+        self.follow_path()
         for packet in packets:
             if len(packet) + BELOW_BYTES <= self._path.room:
                 self._path.send(packet)
@@ -201,8 +203,14 @@ class Outbound:
                 header_bytes=HEADER_BYTES + (0 if agreement.numbering is None else EXTENSION_BYTES),
             )
             self._resends = Resends()
-        self._redundancy.limit(self._path.budget, self._path.steady, self._clock())
+        self._limit()
         self._setting = self._redundancy.setting
+
+    def _limit(self) -> None:
+        """Ask for what is wanted now, and make do with what there is."""
+        demand = Demand(priority=Priority.SOUND, least=0.0, most=self._redundancy.wanted)
+        self._path.demand(self.ssrc, demand)
+        self._redundancy.limit(self._path.share(self.ssrc), self._path.steady_share(self.ssrc), self._clock())
 
     def _climb(self) -> None:
         """To where the redundancy is."""

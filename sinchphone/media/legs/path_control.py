@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from sinchphone.protocol.congestion.allocation import Demand, allocate
 from sinchphone.protocol.congestion.controller import CongestionController
 from sinchphone.protocol.congestion.history import SentPackets
 from sinchphone.protocol.congestion.meters import ArrivalMeter, ReportMeter
@@ -44,6 +45,7 @@ class PathControl:
         self._transmit = transmit
         self._clock = clock
         self._controller = CongestionController()
+        self._demands: dict[int, Demand] = {}
         self._by_ssrc: dict[int, tuple[SentPackets, ReportMeter]] = {}
         self._extension: int | None = None  # under which packets are numbered
         self._number = 0  # of the next one
@@ -55,15 +57,20 @@ class PathControl:
         self._told_at = 0.0  # and when it was
         self._eager = _EAGER  # feedback packets yet
 
-    @property
-    def budget(self) -> float:
-        """What may be sent in all [bit/s], headers included."""
-        return min(self._controller.budget, _MEAN * self._most)
+    def demand(self, ssrc: int, demand: Demand | None) -> None:
+        """What the stream of that SSRC can make use of from now on; ``None``: it sends nothing any more."""
+        if demand is None:
+            self._demands.pop(ssrc, None)
+        else:
+            self._demands[ssrc] = demand
 
-    @property
-    def steady(self) -> float:
+    def share(self, ssrc: int) -> float:
+        """What a stream that has told its demand may send [bit/s], headers included: sound first, pictures what is left."""
+        return allocate(min(self._controller.budget, _MEAN * self._most), self._demands).get(ssrc, 0.0)
+
+    def steady_share(self, ssrc: int) -> float:
         """The same once the queue of now is gone."""
-        return min(self._controller.steady, _MEAN * self._most)
+        return allocate(min(self._controller.steady, _MEAN * self._most), self._demands).get(ssrc, 0.0)
 
     @property
     def room(self) -> int:
