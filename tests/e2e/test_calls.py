@@ -146,7 +146,7 @@ async def test_the_caller_cancels_at_once(lines: Any, steps: Any) -> None:
     await outgoing.hang_up()
     assert (await steps.end_of(outgoing)).cause is Cause.CANCELED
     async with asyncio.timeout(5):
-        while bob._calls:
+        while bob.calls:
             await asyncio.sleep(0.05)
 
 
@@ -224,7 +224,7 @@ async def test_a_push_that_fails_doesnt_stop_the_call(lines: Any, steps: Any, mo
 
 async def test_a_caller_cannot_pose_as_somebody_else_with_a_caller_id(lines: Any, steps: Any) -> None:
     mallory, bob = await lines.phone("mallory"), await lines.phone("bob")
-    await mallory._call(Domain.MXP, "bob", None, None, "alice")
+    await mallory._calls.place(Domain.MXP, "bob", None, None, "alice")
     assert (await steps.next_call(bob)).peer == "mallory"
 
 
@@ -243,7 +243,8 @@ async def test_calls_that_are_given_up_at_once_dont_use_up_the_users_calls(lines
         await call.hang_up()
         await steps.end_of(call)
         async with asyncio.timeout(10):
-            while alice._calls:
+            await call.closed()
+            while alice.calls:
                 await asyncio.sleep(0.01)
     call = await alice.call_user("echo")
     await steps.reach(call, State.ESTABLISHED)
@@ -255,9 +256,9 @@ async def test_a_flood_of_incoming_calls_is_taken_up_to_a_limit(lines: Any, step
     for caller in callers:
         await caller.call_user("bob")
     async with asyncio.timeout(10):
-        while len(bob._calls) < 3 or bob.undecodable < 2:
+        while len(bob.calls) < 3 or bob.undecodable < 2:
             await asyncio.sleep(0.01)
-    assert len(bob._calls) == 3
+    assert len(bob.calls) == 3
 
 
 async def test_a_muted_call_sends_silence_not_nothing(lines: Any, steps: Any) -> None:

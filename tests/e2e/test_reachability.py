@@ -38,12 +38,12 @@ async def test_a_users_listening_phone_rings_while_another_program_of_theirs_onl
         await steps.reach(call, State.ESTABLISHED)
         await call.hang_up()
         await steps.end_of(rings)
-    assert not calling._calls
+    assert not calling.calls
 
 
 async def test_an_invite_that_comes_all_the_same_is_answered_by_nobody(lines: Any, steps: Any) -> None:
     alice, bob = await lines.phone("alice"), await lines.phone("bob")
-    bob._takes_calls = False  # as if the platform didn't know
+    bob._calls._takes_calls = False  # as if the platform didn't know
     call = await alice.call_user("bob")
     details = await steps.end_of(call)
     assert details.cause is Cause.TIMEOUT

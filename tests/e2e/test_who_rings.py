@@ -97,7 +97,7 @@ async def test_a_user_who_calls_their_own_name_rings_their_other_devices_only(ex
     await rings.answer()
     await steps.reach(call, State.ESTABLISHED)
     assert await reason_of(incoming) == ("Call completed elsewhere", 200)
-    assert len(caller._calls) == 1
+    assert len(caller.calls) == 1
     await call.hang_up()
 
 

@@ -105,7 +105,7 @@ async def test_a_message_waits_for_an_sdk_user_who_is_away(town: Any) -> None:
 async def test_the_sdk_calls_a_phone_and_both_hear_each_other(town: Any, steps: Any, api: str) -> None:
     phone, sdk = await town.phone("bob", api), await town.sdk_user("alice")
     ear, sound = town.sound(440.0)
-    phone._make_sound = lambda: sound
+    phone._calls._make_sound = lambda: sound
     sdk.do("tone", hz=1000)
     sdk.do("callUser", to="bob", headers={"topic": "lunch"})
     call = (await steps.event(phone, IncomingCall)).call

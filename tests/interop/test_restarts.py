@@ -16,7 +16,7 @@ async def test_a_restart_that_the_sdk_does_not_know_changes_nothing(town: Any, s
     ear, sound = town.sound(440.0)
     sdk.do("tone", hz=1000)
     if who_calls == "the SDK":
-        phone._make_sound = lambda: sound
+        phone._calls._make_sound = lambda: sound
         sdk.do("callUser", to="bob", headers={})
         call = (await steps.event(phone, IncomingCall)).call
         await call.answer()
