@@ -155,7 +155,7 @@ async def test_an_empty_room_is_closed(come: Any, steps: Any, rooms: Any) -> Non
 
 async def test_a_caller_who_vanishes_leaves_the_room(come: Any, rooms: Any, lines: Any) -> None:
     stays, goes = await come("a", 400.0), await come("b", 700.0)
-    for port in goes.call._ports.values():
+    for port in goes.call._ports._of.values():
         await port.close()  # its DTLS says goodbye, its signaling says nothing
     async with asyncio.timeout(PATIENCE_S):
         while len(rooms.participants(lines.local.application_key, "standup")) > 1:

@@ -76,7 +76,7 @@ async def test_a_far_terminal_that_freezes_is_missing_until_it_goes_on(lines: An
     await told.until([True])
     await asyncio.sleep(3.0)
     assert [each.report.mos for each in told.stats][-1] == pytest.approx(1.0, abs=0.3)
-    await bobs_sound.connect(incoming._ports[incoming._machine.winner or ""].leg)
+    await bobs_sound.connect(incoming._ports.winner.leg)
     await told.until([True, False])
     assert not [event for event in told.events if isinstance(event, CallWarning)]
 

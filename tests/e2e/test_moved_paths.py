@@ -18,7 +18,7 @@ from sinchphone.protocol.call.states import State
 
 def path_of(call: Call) -> IceConnection:
     """What the call's packets are sent over now."""
-    crossing: Any = call._ports[call._machine.winner or ""]
+    crossing: Any = call._ports.winner
     path: IceConnection = crossing._port._path.ice
     return path
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
+from sinchphone.engine.calls.call_ports import CallPorts, Told
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
 from sinchphone.engine.calls.monitor import watch
@@ -22,14 +23,14 @@ from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
-from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
+from sinchphone.media.port import PortOptions, Ports, PortStats
 from sinchphone.media.sound import AudioLeg, Signal, Sound
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.call.vocabulary import Input
 from sinchphone.protocol.digits import read_digits
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
 
@@ -83,8 +84,7 @@ class Call:
         self._declined_busy = False
         self._machine = machine
         self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
-        self._ports_source = ports
-        self._port_options = port_options
+        self._ports = CallPorts(self._driver, ports, port_options, tell=self._hear_port)
         self._place = place
         self._monitored = monitored
         self._renew_line = renew_line
@@ -94,8 +94,6 @@ class Call:
         self._told = EventLog[CallEvent](MAX_UNREAD_EVENTS)
         self._listeners = Listeners[State | CallEvent](listening or ListenerTasks())
         self._warned: set[CallWarning] = set()
-        self._ports: dict[str, MediaPort] = {}
-        self._first_port: MediaPort | None = None
         self._carried: tuple[AudioLeg, bool] | None = None
         self._early = False
         self._wants_sound: str | None = None
@@ -136,7 +134,7 @@ class Call:
     async def dtmf(self, digits: str) -> None:
         """Send digits (``0-9 * # A-D``; ``w`` waits half a second, ``W`` one), after those asked for before; returns when they are sent.
         Raises LocalProtocolError for others and while no sound flows, MediaError where the peer takes none."""
-        wanted, port = read_digits(digits), self._ports.get(self._machine.winner or "")
+        wanted, port = read_digits(digits), self._ports.winner
         if port is None or self.state is not State.ESTABLISHED:
             raise LocalProtocolError("digits can be sent while the call is established only")
         await port.dtmf(wanted)
@@ -189,8 +187,7 @@ class Call:
 
     async def stats(self) -> PortStats:
         """Counters of the leg that carries the sound."""
-        winner = self._ports.get(self._machine.winner or "")
-        return await winner.stats() if winner else PortStats()
+        return await self._ports.stats()
 
     async def _reaches(self, wanted: State) -> bool:
         """Whether the call was in that state, once it was or is over."""
@@ -209,8 +206,7 @@ class Call:
             self._closed.set()
 
     async def _release(self) -> None:
-        ports = {self._first_port, *self._ports.values()} - {None}
-        await asyncio.gather(*(port.close() for port in ports if port), return_exceptions=True)
+        await self._ports.close()
         try:
             await self._sound_the_end()
         finally:
@@ -228,7 +224,7 @@ class Call:
     def _perform(self, effect: MediaEffect) -> None:
         match effect:
             case v.MakeOffer():
-                self._driver.order(self._make_offer())
+                self._driver.order(self._ports.make_offer())
             case v.PlaceCall(offer):
                 self._driver.order(self._place_call(offer))
             case v.MakeAnswer(peer, offer):
@@ -236,11 +232,11 @@ class Call:
             case v.ApplyAnswer(peer, answer):
                 self._driver.queue(peer).put(partial(self._apply_answer, peer, answer))
             case v.AddCandidate(peer, candidate):
-                self._driver.queue(peer).put(partial(self._add_candidate, peer, candidate))
+                self._driver.queue(peer).put(partial(self._ports.add_candidate, peer, candidate))
             case v.Renegotiate(peer, description):
-                self._driver.queue(peer).put(partial(self._describe_again, peer, description))
+                self._driver.queue(peer).put(partial(self._ports.describe_again, peer, description))
             case v.DropPeer(peer):
-                self._driver.queue(peer).put(partial(self._drop, peer))
+                self._driver.queue(peer).put(partial(self._ports.drop, peer))
             case v.CarrySound(peer, early):
                 self._wants_sound, self._early = peer, early
                 self._driver.queue(peer).put(partial(self._carry_sound, peer))
@@ -279,60 +275,21 @@ class Call:
 
     # Work that effects ask for
 
-    async def _make_offer(self) -> Input:
-        self._first_port = self._ports_source.port(self._port_options)
-        return v.OfferReady(await self._first_port.offer())
-
     async def _place_call(self, offer: Description) -> Input:
         assert self._place is not None, "an outgoing call has a way to be placed"
         return await self._place(offer)
 
     async def _make_answer(self, peer: str, offer: Description) -> Input:
         await self.sound.open()
-        port = self._first_port = self._ports_source.port(self._port_options)
-        self._take_port(peer, port)
-        return v.AnswerReady(await port.answer(offer))
+        return await self._ports.make_answer(peer, offer)
 
     async def _apply_answer(self, peer: str, answer: Description) -> None:
-        assert self._first_port is not None, "an answer follows an offer"
-        first = not self._ports
-        port = self._first_port if first else await self._first_port.fork()
-        self._take_port(peer, port)
-        await port.accept(answer)
+        await self._ports.apply_answer(peer, answer)
         if self._wants_sound == peer:
             await self._carry_sound(peer)
 
-    def _take_port(self, peer: str, port: MediaPort) -> None:
-        self._ports[peer] = port
-        self._driver.start(self._read_port(peer, port))
-
-    async def _add_candidate(self, peer: str, candidate: Candidate | None) -> None:
-        port = self._ports.get(peer)
-        if port is not None:
-            await port.add_candidate(candidate)
-
-    async def _describe_again(self, peer: str, theirs: Description | None) -> None:
-        """Restart ICE, or go along with what the peer wants. Where that fails the sound goes on as it does."""
-        port = self._ports.get(peer)
-        if port is None:
-            return
-        try:
-            if theirs is not None and theirs.type == "answer":
-                await port.accept(theirs)
-            else:
-                ours = await (port.restart() if theirs is None else port.answer(theirs))
-                self._driver.put(v.DescribedAgain(peer, ours))
-        except SinchphoneError as error:
-            _log.info("the path to the peer stays as it is: %s", error)
-
-    async def _drop(self, peer: str) -> None:
-        """Its port is closed; but the first one is kept until somebody has won, since others are forked from it."""
-        port = self._ports.get(peer)
-        if port is not None and (port is not self._first_port or self._machine.winner is not None):
-            await port.close()
-
     async def _carry_sound(self, peer: str) -> None:
-        port = self._ports.get(peer)
+        port = self._ports.of(peer)
         if port is not None and self._carried != (port.leg, self._early):
             self._carried = port.leg, self._early
             self._driver.queue(_SOUND).put(partial(self._connect_sound, port.leg, self._early))
@@ -351,36 +308,17 @@ class Call:
 
     # What comes in
 
-    async def _read_port(self, peer: str, port: MediaPort) -> None:
-        async for event in port.events():
-            match event:
-                case media.CandidateFound(candidate=candidate):
-                    self._driver.put(v.LocalCandidate(peer, candidate))
-                case media.Connected(pair=pair, codec=codec):
-                    if self._machine.winner in (None, peer):
-                        self.details = replace(self.details, pair=pair, codec=codec)
-                    self._driver.put(v.MediaConnected(peer))
-                case media.PortFailed(reason=reason):
-                    self._driver.put(v.MediaFailed(peer, reason))
-                case media.PortLost():
-                    self._driver.put(v.MediaLost(peer))
-                case media.RestartWanted(reason=reason):
-                    _log.info("an ICE restart is due: %s", reason)
-                    if self._renew_line is not None:
-                        self._renew_line()
-                    self._driver.put(v.PathFailing(peer))
-                case _:
-                    self._note(peer, event)
-
-    def _note(
-        self, peer: str, event: media.FirstPacket | media.Moved | media.PortDigitHeard | media.PortWarning | media.PortSilent
-    ) -> None:
-        """What is nothing to the machine."""
+    def _hear_port(self, peer: str, event: Told) -> None:
         match event:
-            case media.FirstPacket() | media.PortSilent():  # the monitor tells where none comes
-                pass
+            case media.Connected(pair=pair, codec=codec):
+                if self._machine.winner in (None, peer):
+                    self.details = replace(self.details, pair=pair, codec=codec)
             case media.Moved(pair=pair):
                 self.details = replace(self.details, pair=pair)
+            case media.RestartWanted(reason=reason):
+                _log.info("an ICE restart is due: %s", reason)
+                if self._renew_line is not None:
+                    self._renew_line()
             case media.PortDigitHeard(digit=digit, duration_ms=duration_ms):
                 if self._machine.winner == peer:
                     self._tell_event(DigitHeard(digit=digit, duration_ms=duration_ms))
