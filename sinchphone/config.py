@@ -30,7 +30,7 @@ import platformdirs
 
 from sinchphone.errors import ConfigError
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
-from sinchphone.options import KEYS, SECTIONS, Options, narrowed
+from sinchphone.options import KEYS, SECTIONS, Color, Options, Place, narrowed
 from sinchphone.schema import Key
 
 PROJECT_FILE: Final = "sinchphone.toml"
@@ -130,7 +130,7 @@ def load(flags: Mapping[str, object] | None = None, *, file: Path | None = None,
     layers = [given, _environment_layer(environ)]
     files = _read_files(config_files(file, environ))
     profile = _chosen_profile(layers, list(files.values()))
-    if profile in ("local", "cloud"):
+    if profile in list(Place):
         layers.append(_Layer({"environment": profile}, lambda key: f"profile {profile}"))
     for path, content in files.items():
         layers += _file_layers(path, content, profile)
@@ -140,19 +140,21 @@ def load(flags: Mapping[str, object] | None = None, *, file: Path | None = None,
 
 def profile_names(file: Path | None = None, environ: Mapping[str, str] = os.environ) -> list[str]:
     """The profiles that can be chosen. Raises ConfigError."""
-    return sorted({"local", "cloud"}.union(*(content.get("profiles", {}) for content in _read_files(config_files(file, environ)).values())))
+    return sorted(
+        set(map(str, Place)).union(*(content.get("profiles", {}) for content in _read_files(config_files(file, environ)).values()))
+    )
 
 
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:
     values: dict[str, object] = {key.name: environ[key.variable] for key in KEYS.values() if key.variable and environ.get(key.variable)}
     variables = {key.name: key.variable or "" for key in KEYS.values()}
-    for variable, color in (("NO_COLOR", "never"), ("FORCE_COLOR", "always")):
+    for variable, color in (("NO_COLOR", Color.NEVER), ("FORCE_COLOR", Color.ALWAYS)):
         if environ.get(variable):
             values["color"], variables["color"] = color, variable
             break
     else:
         if environ.get("TERM") == "dumb":
-            values["color"], variables["color"] = "never", "TERM"
+            values["color"], variables["color"] = Color.NEVER, "TERM"
     return _Layer(values, lambda key: variables[key.name])
 
 
@@ -254,7 +256,7 @@ def _flatten(table: Mapping[str, Any]) -> dict[str, object]:
 def _chosen_profile(layers: list[_Layer], files: list[dict[str, Any]]) -> str | None:
     named = [places.get("profile") for places in [*(layer.values for layer in layers), *files]]
     profile = next((str(name) for name in named if name), None)
-    known = sorted({"local", "cloud"}.union(*(content.get("profiles", {}) for content in files)))
+    known = sorted(set(map(str, Place)).union(*(content.get("profiles", {}) for content in files)))
     if profile is not None and profile not in known:
         nearest = difflib.get_close_matches(profile, known, n=1, cutoff=0.0)[0]
         raise ConfigError(f'there is no profile "{profile[:MAX_NAME_CHARACTERS]}"', hint=f'the nearest known profile is "{nearest}"')
@@ -285,8 +287,8 @@ def _fill_in(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
     """The two defaults that depend on other values: the environment on the application's key, the user on the environment."""
     known = {setting.key.name: setting for setting in settings}
     if known["environment"].source == "default" and known["application_key"].value:
-        known["environment"] = Setting(KEYS["environment"], "cloud", "an application_key is set")
-    if known["user"].value is None and known["environment"].value == "local":
+        known["environment"] = Setting(KEYS["environment"], Place.CLOUD, "an application_key is set")
+    if known["user"].value is None and known["environment"].value is Place.LOCAL:
         known["user"] = Setting(KEYS["user"], login_name(), "login name")
     return tuple(known.values())
 

@@ -7,8 +7,9 @@ needs (where a password is found, whether to listen at all), and ``KEYS``, all o
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import platformdirs
 
@@ -21,6 +22,7 @@ from sinchphone.schema import (
     Key,
     key,
     key_of,
+    member_of,
     one_of,
     parse_duration,
     read_flag,
@@ -31,10 +33,26 @@ from sinchphone.schema import (
     section_of,
     shared,
 )
+from sinchphone.signaling.api import Api
 
 MAX_RING_SECONDS: Final = 60.0
 
 Room = TypeVar("Room")
+
+
+class Place(StrEnum):
+    """Whose platform carries the calls."""
+
+    LOCAL = "local"  # the embedded exchange
+    CLOUD = "cloud"
+
+
+class Color(StrEnum):
+    """When the screen has colours."""
+
+    AUTO = "auto"  # on a terminal
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 def _user_id(value: object) -> str:
@@ -104,14 +122,10 @@ class Options:
     """Everything that can be configured, with its default."""
 
     profile: str | None = key("", read_text, "which [profiles.NAME] below is in force", variable="SINCHPHONE_PROFILE")
-    environment: Literal["local", "cloud"] = key(
-        "local", one_of("local", "cloud"), "local: the embedded exchange; cloud: as soon as an application_key is set"
-    )
+    environment: Place = key("local", member_of(Place), "local: the embedded exchange; cloud: as soon as an application_key is set")
     user: str | None = key("", _user_id, "who I am; the login name in the local environment", variable="SINCH_USER_ID")
     application_key: str | None = key("", read_text, "the application's key", variable="SINCH_APPLICATION_KEY")
-    api: Literal["ocra", "papi"] = key(
-        "ocra", one_of("ocra", "papi"), "which of Sinch's REST dialects is spoken: ocra, or papi, the older one with messages"
-    )
+    api: Api = key("ocra", member_of(Api), "which of Sinch's REST dialects is spoken: ocra, or papi, the older one with messages")
     host: str | None = key("", read_url, "the platform, where it isn't Sinch's own", variable="SINCHPHONE_HOST", trusted_only=True)
     ca_file: Path | None = key(
         "",
@@ -130,7 +144,7 @@ class Options:
     state_dir: Path | None = key("", read_path, "where registrations are kept; the platform's state folder", trusted_only=True)
     ring_timeout: float = key("60s", _ring_timeout, "how long an outgoing call rings; 60s at most")
     max_duration: float | None = key("", parse_duration, "how long a call may last, such as 30s or 10m; then it is hung up")
-    color: str = key("auto", one_of("auto", "always", "never"), "colours: auto, always or never")
+    color: Color = key("auto", member_of(Color), "colours: auto, always or never")
     json: bool = key(False, read_flag, "one JSON object a line on standard output (sinchphone config schema)", variable="SINCHPHONE_JSON")
     dialplan: Mapping[str, str] = shared(GatewayOptions, "dialplan")
     audio: AudioOptions = field(default_factory=AudioOptions)

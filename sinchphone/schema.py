@@ -12,6 +12,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -241,6 +242,18 @@ def one_of(*words: str) -> Read:
         if value not in words:
             raise ValueError(f"must be one of {', '.join(words)}")
         return str(value)
+
+    return read
+
+
+def member_of(kind: type[StrEnum]) -> Read:
+    """A reader that takes the words of an enumeration alone, and gives its members."""
+    words = [str(one) for one in kind]
+
+    def read(value: object) -> StrEnum:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return kind(value)
 
     return read
 

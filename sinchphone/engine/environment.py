@@ -5,22 +5,29 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from sinchphone.errors import AuthenticationError, ConfigError, SinchphoneError
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
+from sinchphone.signaling.api import Api
 
 CLOUD_HOST: Final = "ocra.api.sinch.com"  # routes to the nearest region
 LEGACY_HOST: Final = "clientapi.sinch.com"  # the older dialect's, as Sinch's JavaScript documentation names it
 
 TOKEN_S: Final = 30.0  # how long a token source may take: people wait for it
 
-Api: TypeAlias = Literal["ocra", "papi"]
+
+def api_named(word: str) -> Api:
+    """The REST dialect of that name. Raises ConfigError."""
+    try:
+        return Api(word)
+    except ValueError as error:
+        raise ConfigError(f'there is no api "{word}"', hint=f"it is one of {', '.join(Api)}") from error
 
 
 def base_url_of(host: str | None, api: Api) -> str:
     """The base URL of a platform by its host or origin; Sinch's own for a dialect where none is given."""
-    host = host or (CLOUD_HOST if api == "ocra" else LEGACY_HOST)
+    host = host or (CLOUD_HOST if api is Api.OCRA else LEGACY_HOST)
     return (host if "://" in host else f"https://{host}").rstrip("/")
 
 
@@ -89,7 +96,7 @@ class Cloud:
         token: str | None = None,
         token_source: Callable[[str], Awaitable[str]] | None = None,
         caller_id: str | None = None,
-        api: Api = "ocra",
+        api: str = Api.OCRA,
         ca_file: Path | None = None,
     ) -> None:
         """``host`` is a name, or an origin with its scheme (``https://host:port``); Sinch's own where it isn't given. Exactly one of
@@ -99,8 +106,8 @@ class Cloud:
             raise ConfigError("one of secret, token and token source is needed, and not two")
         self._key = application_key
         self._caller_id = caller_id
-        self._api: Api = api
-        self._base_url = base_url_of(host, api)
+        self._api = api_named(api)
+        self._base_url = base_url_of(host, self._api)
         self._secret = None if secret is None else decode_secret(secret)
         self._token = token
         self._token_source = token_source
@@ -147,7 +154,7 @@ class Cloud:
             return self._token
         assert self._secret is not None, "checked when it was made"
         now = time.time() if now is None else now
-        if self._api == "papi":
+        if self._api is Api.PAPI:
             return sign_user_ticket(self._key, self._secret, user_id, created_at=now)
         return sign_registration_token(self._key, self._secret, user_id, issued_at=int(now), nonce=secrets.token_hex(16))
 

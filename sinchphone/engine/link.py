@@ -16,6 +16,7 @@ import aiohttp
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, Reconnected, Reconnecting
 from sinchphone.errors import NetworkError, PlatformError
+from sinchphone.signaling.api import Api
 from sinchphone.signaling.dialect import Dialect, Registration
 from sinchphone.signaling.http.transport import connector
 from sinchphone.signaling.instances import InstanceStore
@@ -77,7 +78,7 @@ class Link:
         async def prove() -> str:
             return await environment.token(user_id, dialect.now)
 
-        if environment.api == "papi":
+        if environment.api is Api.PAPI:
             dialect = PapiDialect(
                 self._session,
                 base_url,

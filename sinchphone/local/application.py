@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from sinchphone.engine.environment import Api
+from sinchphone.engine.environment import api_named
 from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
+from sinchphone.signaling.api import Api
 
 CALLER_ID: Final = "+14155550100"  # 555-0100 to 555-0199 are nobody's: reserved for fiction
 
@@ -15,10 +16,10 @@ CALLER_ID: Final = "+14155550100"  # 555-0100 to 555-0199 are nobody's: reserved
 class LocalApplication:
     """The part of ``engine.environment.Environment`` that is the same wherever the local exchange runs."""
 
-    def __init__(self, folder: Path, api: Api) -> None:
+    def __init__(self, folder: Path, api: str) -> None:
         """``folder`` keeps the key and secret, made at first use. Raises ConfigError where they can't be kept."""
         self.credentials: ApplicationCredentials = local_credentials(folder)
-        self._api: Api = api
+        self._api = api_named(api)
 
     @property
     def application_key(self) -> str:
@@ -44,6 +45,6 @@ class LocalApplication:
         """What proves the user: a registration token of the local application, or a user ticket. Raises ConfigError for what can't
         be a user id."""
         secret, now = decode_secret(self.credentials.secret), time.time() if now is None else now
-        if self._api == "papi":
+        if self._api is Api.PAPI:
             return sign_user_ticket(self.application_key, secret, user_id, created_at=now)
         return sign_registration_token(self.application_key, secret, user_id, issued_at=int(now), nonce=secrets.token_hex(16))

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import platformdirs
 
-from sinchphone.engine.environment import Api
 from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.exchange.listening import PortTakenError
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions, HostKind
@@ -34,6 +33,7 @@ from sinchphone.local.host_control import HostControl, InUseError
 from sinchphone.local.probe import ExchangeProbe, Found, HostAnswer, release_of
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret
+from sinchphone.signaling.api import Api
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Local(LocalApplication):
         media: MediaThread | None = None,
         gateway: GatewayOptions | None = None,
         sip_port: int | None = None,
-        api: Api = "ocra",
+        api: str = Api.OCRA,
         keep: bool = True,
         background: HostSettings | None = None,
         launch: Launch | None = None,

@@ -15,11 +15,12 @@ from sinchphone.config import load
 from sinchphone.engine.environment import Cloud
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
 from sinchphone.local import Local
-from sinchphone.options import Options
+from sinchphone.options import Options, Place
+from sinchphone.signaling.api import Api
 from sinchphone.signaling.http.tokens import fetch_token
 
 SECRET = "ax8hTTQJF0OPXL32r1LHMA=="  # the published test vector's
-CLOUD = Options(environment="cloud", application_key="key", user="ada")
+CLOUD = Options(environment=Place.CLOUD, application_key="key", user="ada")
 
 
 async def test_nothing_configured_leads_to_the_local_exchange(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ async def test_nothing_configured_leads_to_the_local_exchange(tmp_path: Path) ->
 
 @pytest.mark.parametrize("proof", [{"token": "a.b.c"}, {"token_url": "https://example.org/token"}])
 def test_a_key_and_a_proof_lead_to_the_cloud(proof: dict[str, str]) -> None:
-    options = Options(environment="cloud", application_key="key", caller_id="+14155550123", host="http://127.0.0.1:4600", **proof)  # type: ignore[arg-type]
+    options = Options(environment=Place.CLOUD, application_key="key", caller_id="+14155550123", host="http://127.0.0.1:4600", **proof)  # type: ignore[arg-type]
     environment = open_environment(options)
     assert isinstance(environment, Cloud)
     assert (environment.application_key, environment.caller_id, environment.loopback) == ("key", "+14155550123", True)
@@ -43,7 +44,7 @@ async def test_the_secret_of_the_environment_signs_tokens(monkeypatch: pytest.Mo
     assert SECRET not in token
 
 
-@pytest.mark.parametrize("options", [CLOUD, Options(environment="cloud", user="ada")])
+@pytest.mark.parametrize("options", [CLOUD, Options(environment=Place.CLOUD, user="ada")])
 def test_a_cloud_without_key_or_proof_is_a_configuration_error(options: Options) -> None:
     with pytest.raises(ConfigError) as refused:
         open_environment(options)
@@ -52,7 +53,7 @@ def test_a_cloud_without_key_or_proof_is_a_configuration_error(options: Options)
 
 def test_the_cloud_does_not_guess_who_i_am() -> None:
     with pytest.raises(ConfigError):
-        user_of(Options(environment="cloud"))
+        user_of(Options(environment=Place.CLOUD))
 
 
 Backend = Callable[..., Awaitable[str]]
@@ -125,14 +126,14 @@ async def test_attack_a_token_never_travels_in_the_clear() -> None:
 @pytest.mark.parametrize(("api", "host"), [("ocra", "https://ocra.api.sinch.com"), ("papi", "https://clientapi.sinch.com")])
 async def test_each_dialect_has_its_own_host_and_proof(monkeypatch: pytest.MonkeyPatch, api: Literal["ocra", "papi"], host: str) -> None:
     monkeypatch.setenv("SINCH_APPLICATION_SECRET", SECRET)
-    environment = open_environment(replace(CLOUD, api=api))
+    environment = open_environment(replace(CLOUD, api=Api(api)))
     assert (environment.api, await environment.open()) == (api, host)
     proof = await environment.token("ada")
     assert (proof.count("."), proof.count(":")) == ((2, 0) if api == "ocra" else (0, 1))
 
 
 async def test_the_local_exchange_is_spoken_to_in_the_chosen_dialect(tmp_path: Path) -> None:
-    environment = open_environment(Options(state_dir=tmp_path, api="papi"))
+    environment = open_environment(Options(state_dir=tmp_path, api=Api.PAPI))
     assert environment.api == "papi"
     assert ":" in await environment.token("ada")
 

@@ -8,6 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from sinchphone.audio.quality import QualityWarning
+from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output.event_schema import schema_text
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
@@ -20,12 +21,15 @@ from sinchphone.cli.terminal.output.listings import (
     ExchangeStarted,
     HistoryDeleted,
     HistoryEntry,
+    PastKind,
 )
 from sinchphone.cli.terminal.output.rendering import RENDERERS
 from sinchphone.cli.terminal.output.report import Report
+from sinchphone.cli.terminal.output.results import Delivery, Via
 from sinchphone.engine.calls.call_events import CallEvent
 from sinchphone.engine.events import ClientEvent
 from sinchphone.media.port import PortStats
+from sinchphone.options import Place
 from sinchphone.protocol.call.states import Cause, EndedBy
 
 SCHEMA = json.loads(schema_text())
@@ -44,11 +48,11 @@ ENDED = e.CallEnded(
     hint=None,
 )
 EVENTS: list[e.Event] = [
-    e.ClientReady(user_id="ada", instance_id="i", environment="local", hosted_here=True),
-    e.ClientReady(user_id="ada", instance_id=None, environment="cloud", hosted_here=None),
+    e.ClientReady(user_id="ada", instance_id="i", environment=Place.LOCAL, hosted_here=True),
+    e.ClientReady(user_id="ada", instance_id=None, environment=Place.CLOUD, hosted_here=None),
     e.ClientReconnecting(reason="the network"),
     e.ClientFailed(message="bad token", hint=None),
-    e.CallOutgoing(call_id="1", peer="bob", domain="mxp", user_id="ada", environment="local", hosted_here=False),  # type: ignore[arg-type]
+    e.CallOutgoing(call_id="1", peer="bob", domain="mxp", user_id="ada", environment=Place.LOCAL, hosted_here=False),  # type: ignore[arg-type]
     e.CallIncoming(call_id="1", peer="bob", domain="pstn", headers={"x-topic": "tea"}),  # type: ignore[arg-type]
     e.CallProgressing(call_id="1"),
     e.CallRinging(call_id="1"),
@@ -105,13 +109,13 @@ EVENTS: list[e.Event] = [
     e.DevicesChanged(call_id="1", microphone=None, loudspeaker="Jabra Headset"),
     e.CheckFinished(call_id="1", echo=False, sound=False, packets_received=0, delay_ms=None, level_dbfs=None),
     e.CheckFinished(call_id="1", echo=True, sound=True, packets_received=99, delay_ms=100, level_dbfs=-14.0),
-    e.MessageSent(message_id="m", recipients=["bob", "+46700000001"], via="instant", elsewhere=False),
-    e.MessageSent(message_id="m", recipients=["bob"], via="instant", elsewhere=True, text="on my way"),
+    e.MessageSent(message_id="m", recipients=["bob", "+46700000001"], via=Via.INSTANT, elsewhere=False),
+    e.MessageSent(message_id="m", recipients=["bob"], via=Via.INSTANT, elsewhere=True, text="on my way"),
     e.MessageDelivered(message_id="m", recipient="bob"),
     e.MessageFailed(message_id=None, recipient="bob", reason="no network", hint=None),
     e.MessageReceived(message_id="m", sender="bob", recipients=["ada"], text="tea?", headers={"k": "v"}),
     HistoryEntry(
-        kind="call",
+        kind=PastKind.CALL,
         id="1",
         at="2026-11-21T09:00:00.000Z",
         outbound=True,
@@ -122,7 +126,7 @@ EVENTS: list[e.Event] = [
         text=None,
     ),
     HistoryEntry(
-        kind="message",
+        kind=PastKind.MESSAGE,
         id="m",
         at="2026-11-21T09:00:00.000Z",
         outbound=False,
@@ -135,7 +139,7 @@ EVENTS: list[e.Event] = [
     e.Warned(message="careful", hint=None),
     ExchangeStarted(url="http://127.0.0.1:4600", application_key="key"),
     HistoryDeleted(calls=2, messages=0),
-    ContactListed(name="mum", kind="phone", identity="+46701234567", user_id=None),
+    ContactListed(name="mum", kind=Kind.PHONE, identity="+46701234567", user_id=None),
     DevicesTested(microphone="mic", loudspeaker="card", level_dbfs=-20.0, heard=True),
     DeviceLevel(microphone="mic", level_dbfs=None),
     DoctorChecked(id="clock", result="warning", summary="12 s ahead", hint=None),
@@ -173,8 +177,8 @@ EVENTS: list[e.Event] = [
         recordings=[],
         error=None,
         messages=[
-            e.MessageStatus(message_id="m", recipient="bob", via="instant", status="sent"),
-            e.MessageStatus(message_id=None, recipient="+46", via="sms", status="failed"),
+            e.MessageStatus(message_id="m", recipient="bob", via=Via.INSTANT, status=Delivery.SENT),
+            e.MessageStatus(message_id=None, recipient="+46", via=Via.SMS, status=Delivery.FAILED),
         ],
     ),
 ]

@@ -27,7 +27,7 @@ from sinchphone.errors import AudioFileError, ConfigError
 from sinchphone.exchange.directory.credentials import local_credentials
 from sinchphone.exchange.store import Store
 from sinchphone.media.local_audio.recorder import Recorder
-from sinchphone.options import Options
+from sinchphone.options import Options, Place
 from sinchphone.signaling import instances
 from sinchphone.signaling.dialect import Domain
 
@@ -215,7 +215,7 @@ def test_a_recording_is_for_its_owner_as_a_pipe_is(tmp_path: Path) -> None:
 def test_with_v_a_call_says_its_id_its_headers_and_its_set_up_time() -> None:
     incoming = lines(e.CallIncoming(call_id="c1", peer="bob", domain=Domain.MXP, headers={"x-topic": "tea"}))
     established = lines(e.CallEstablished(call_id="c1", setup_ms=450, codec="opus", pair="host"))
-    outgoing = lines(e.CallOutgoing(call_id="c1", peer="bob", domain=Domain.MXP, user_id="ada", environment="local", hosted_here=True))
+    outgoing = lines(e.CallOutgoing(call_id="c1", peer="bob", domain=Domain.MXP, user_id="ada", environment=Place.LOCAL, hosted_here=True))
     assert [line.text for line in incoming if line.detail] == ["call id c1", "header x-topic: tea"]
     assert [line.text for line in established if line.detail] == ["set up in 0.45 s"]
     assert [line.text for line in outgoing if line.detail] == ["call id c1"]

@@ -4,8 +4,10 @@ import pytest
 
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output.listings import DeviceFound
+from sinchphone.cli.terminal.output.results import Via
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
+from sinchphone.options import Place
 from sinchphone.protocol.call.states import EndedBy
 
 HOSTILE = "bob\x1b[2J\x07\r\n\x9b31m\u202egpj.exe\u2028\x00[red]"
@@ -35,8 +37,8 @@ def written(*events: e.Event, **options: bool) -> tuple[str, str]:
 
 def test_a_call_reads_like_this() -> None:
     out, err = written(
-        e.ClientReady(user_id="ada", instance_id="1", environment="local", hosted_here=True),
-        e.CallOutgoing(call_id="1", peer="echo", domain="mxp", user_id="ada", environment="local", hosted_here=True),  # type: ignore[arg-type]
+        e.ClientReady(user_id="ada", instance_id="1", environment=Place.LOCAL, hosted_here=True),
+        e.CallOutgoing(call_id="1", peer="echo", domain="mxp", user_id="ada", environment=Place.LOCAL, hosted_here=True),  # type: ignore[arg-type]
         e.CallProgressing(call_id="1"),
         e.CallRinging(call_id="1"),
         e.CallAnswered(call_id="1", after_ms=412),
@@ -68,7 +70,7 @@ def test_quiet_leaves_results_warnings_and_errors() -> None:
 def test_verbose_says_more() -> None:
     assert (
         "registered as ada"
-        in written(e.ClientReady(user_id="ada", instance_id="1", environment="cloud", hosted_here=None), verbose=True)[1]
+        in written(e.ClientReady(user_id="ada", instance_id="1", environment=Place.CLOUD, hosted_here=None), verbose=True)[1]
     )
 
 
@@ -92,7 +94,7 @@ def test_a_call_that_never_was_has_no_duration() -> None:
 def hostile_events() -> list[e.Event]:
     return [
         e.CallIncoming(call_id="1", peer=HOSTILE, domain="mxp", headers={}),  # type: ignore[arg-type]
-        e.CallOutgoing(call_id="1", peer=HOSTILE, domain="mxp", user_id=HOSTILE, environment="local", hosted_here=False),  # type: ignore[arg-type]
+        e.CallOutgoing(call_id="1", peer=HOSTILE, domain="mxp", user_id=HOSTILE, environment=Place.LOCAL, hosted_here=False),  # type: ignore[arg-type]
         e.CallEstablished(call_id="1", setup_ms=1, codec=HOSTILE, pair=HOSTILE),
         e.DigitReceived(call_id="1", digit=HOSTILE, duration_ms=100),
         e.CallEnded(
@@ -146,7 +148,7 @@ def test_without_a_terminal_nothing_is_drawn() -> None:
 
 
 def test_what_another_device_of_ours_wrote_is_shown_with_its_text() -> None:
-    assert written(e.MessageSent(message_id="m", recipients=["bob", "carol"], via="instant", elsewhere=True, text="on my way\nsoon"))[
+    assert written(e.MessageSent(message_id="m", recipients=["bob", "carol"], via=Via.INSTANT, elsewhere=True, text="on my way\nsoon"))[
         0
     ] == ("you to bob, carol, on another device: on my way\n  soon\n")
 

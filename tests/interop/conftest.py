@@ -20,7 +20,7 @@ from sinchphone.audio.tones import goertzel
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.environment import Api, Cloud
+from sinchphone.engine.environment import Cloud
 from sinchphone.engine.events import ClientEvent
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
@@ -148,7 +148,7 @@ class Ear:
 class OurExchange(Cloud):
     """The exchange of the test, as an environment of sinchphone's."""
 
-    def __init__(self, exchange: Exchange, api: Api) -> None:
+    def __init__(self, exchange: Exchange, api: str) -> None:
         super().__init__(APPLICATION, host=exchange.url, secret=base64.b64encode(SECRET).decode(), caller_id="+14155550100", api=api)
 
     @property
@@ -193,7 +193,7 @@ class Town:
         await client.told("started", user=user)
         return client
 
-    async def phone(self, user: str, api: Api = "ocra") -> SinchClient:
+    async def phone(self, user: str, api: str = "ocra") -> SinchClient:
         return await self.stack.enter_async_context(SinchClient(user, OurExchange(self.exchange, api), media=self.media))
 
     def sound(self, hz: float) -> tuple[Ear, Ticker]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import typer
 
 from sinchphone.errors import SinchphoneError
+from sinchphone.options import Place
 
 if TYPE_CHECKING:
     from sinchphone.options import Options
@@ -78,7 +79,7 @@ _WORDS: Final = {"mxp": "a user", "pstn": "a number", "sip": "a SIP address", "c
 
 def _users(options: "Options") -> Iterator[tuple[str, str]]:
     yield from _recent(options, "mxp", "message")
-    if options.environment == "local":
+    if options.environment is Place.LOCAL:
         yield from ((name, "built in") for name in BUILT_IN_USERS)
 
 
@@ -126,7 +127,7 @@ def complete_profile(ctx: typer.Context, incomplete: str) -> list[tuple[str, str
     try:
         names = profile_names(ctx.params.get("config"))
     except SinchphoneError:
-        names = ["local", "cloud"]
+        names = list(Place)
     return [(name, "a profile") for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
 
 

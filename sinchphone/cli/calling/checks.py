@@ -17,6 +17,7 @@ from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import secret_source
+from sinchphone.options import Place
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
@@ -58,7 +59,7 @@ async def run_checks(session: Session) -> AsyncIterator[DoctorChecked]:
     platform_check = "platform"
     try:
         async with asyncio.timeout(LIMIT_S * 2), open_phone(session) as phone:
-            place = "the local exchange" if phone.place == "local" else "the platform"
+            place = "the local exchange" if phone.place is Place.LOCAL else "the platform"
             took = f"registered as {phone.client.user_id} in {time.monotonic() - began:.1f} s"
             yield _told(platform_check, Finding("ok", f"{place} is reached, {took}; pub/sub answers"))
             platform_check = ""
@@ -112,7 +113,7 @@ async def _configuration(session: Session) -> Finding:
 async def _secret(session: Session) -> Finding:
     """Its form and its file's mode are checked where it's read, for the token."""
     options = session.options
-    if options.environment == "local":
+    if options.environment is Place.LOCAL:
         return Finding("skipped", "the local exchange makes its own")
     named = next((name for name in ("token", "token_url") if getattr(options, name) is not None), None)
     source = named or await asyncio.to_thread(secret_source, options)
@@ -140,7 +141,7 @@ async def _clock(session: Session) -> Finding:
     from sinchphone.signaling.http.platform_clock import ask_clock
 
     options = session.options
-    if options.environment == "local":
+    if options.environment is Place.LOCAL:
         return Finding("skipped", "the local exchange has this machine's clock")
     ahead = await ask_clock(base_url_of(options.host, options.api), ca_file=options.ca_file)
     words = f"{abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} the platform's"
@@ -173,7 +174,7 @@ async def _sound() -> Finding:
 
 async def _call(phone: Phone) -> Finding:
     """A call to echo: whether sound comes back, how late, and how much of it gets lost."""
-    if phone.place != "local":
+    if phone.place is not Place.LOCAL:
         return Finding("skipped", "nobody answers by itself there: sinchphone call somebody")
     from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe
     from sinchphone.media.ticker import Ticker

@@ -12,7 +12,8 @@ from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import read_beside, read_gateway, read_password, read_secret
 from sinchphone.errors import ConfigError
-from sinchphone.options import Options, narrowed
+from sinchphone.options import Options, Place, narrowed
+from sinchphone.signaling.api import Api
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
@@ -35,18 +36,18 @@ class Phone:
     client: "SinchClient"
     environment: "Environment"
     media: "MediaThread"
-    place: e.Place
+    place: Place
 
     @property
     def hosted_here(self) -> bool | None:
         """Whether this process hosts the local exchange; ``None`` in the cloud."""
-        return getattr(self.environment, "hosting", False) if self.place == "local" else None
+        return getattr(self.environment, "hosting", False) if self.place is Place.LOCAL else None
 
 
 def open_environment(options: Options, media: "MediaThread | None" = None, early: "EarlyHost | None" = None) -> "Environment":
     """The configured platform, not contacted yet. ``media`` carries the sound of an exchange that is hosted here; ``early`` is what was
     begun to have it hosted elsewhere. Raises ConfigError."""
-    return _cloud(options) if options.environment == "cloud" else _local(options, media, early or EarlyHost())
+    return _cloud(options) if options.environment is Place.CLOUD else _local(options, media, early or EarlyHost())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def begin_host(options: Options) -> EarlyHost:
     from sinchphone.local.background.settings import HostSettings
 
     where = options.exchange
-    if options.environment == "cloud" or not where.background or not is_possible(where.port):
+    if options.environment is Place.CLOUD or not where.background or not is_possible(where.port):
         return EarlyHost()
     settings = HostSettings(
         folder=options.state_path, exchange=narrowed(ExchangeOptions, where), gateway=read_gateway(options), keep=where.keep
@@ -104,7 +105,7 @@ def _cloud(options: Options) -> "Environment":
         return open_cloud(token=options.token)
     if options.token_url is not None:
         return open_cloud(token_source=partial(fetch_token, options.token_url, ca_file=options.ca_file))
-    password = read_password(options) if options.api == "papi" else None
+    password = read_password(options) if options.api is Api.PAPI else None
     if password is not None:
         return open_cloud(token_source=partial(_log_in, options, password))
     secret = read_secret(options)
@@ -153,7 +154,7 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
 
 def tell_host_news(session: Session, environment: "Environment") -> None:
     """Tell what there is to be told about the process in the background that hosts the local exchange."""
-    if session.options.environment == "cloud":
+    if session.options.environment is Place.CLOUD:
         return
     from sinchphone.local import Local
     from sinchphone.local.background.settings import Started
@@ -245,7 +246,7 @@ def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False
             if not elsewhere:
                 session.sent_here.add(one.id)
             session.tell(
-                e.MessageSent(message_id=one.id, recipients=list(one.recipients), via="instant", elsewhere=elsewhere, text=one.text)
+                e.MessageSent(message_id=one.id, recipients=list(one.recipients), via=e.Via.INSTANT, elsewhere=elsewhere, text=one.text)
             )
         case engine.MessageDelivered(message_id=message_id, recipient=recipient):
             older = message_id not in session.sent_here  # of an earlier command, whose result it was

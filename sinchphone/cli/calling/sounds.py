@@ -9,7 +9,7 @@ from sinchphone.cli.calling.outcomes import Requests
 from sinchphone.cli.terminal.flags.commands import SoundFlags
 from sinchphone.cli.terminal.output.events import Warned
 from sinchphone.errors import DeviceError
-from sinchphone.options import Options
+from sinchphone.options import Options, Place
 
 if TYPE_CHECKING:
     from sinchphone.media.sound import RecordLayout, SoundOptions
@@ -62,7 +62,7 @@ def _answered_by_exchange(options: Options, destination: Destination) -> bool:
     from sinchphone.exchange.refusals import RefusedError
     from sinchphone.signaling.dialect import Domain
 
-    if options.environment != "local":
+    if options.environment is not Place.LOCAL:
         return False
     domain = {Kind.USER: Domain.MXP, Kind.PHONE: Domain.PSTN}.get(destination.kind)
     try:

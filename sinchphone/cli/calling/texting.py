@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from sinchphone.cli.calling.phone import history_if_usable
 from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.flags.commands import Wait
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import read_sms_token
@@ -54,7 +55,7 @@ def check_sms(options: Options) -> SmsAccess:
     return SmsAccess(base_url, section.service_plan_id, token, section.sender, options.ca_file)
 
 
-async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, ...], text: str, *, wait: str, wait_s: float) -> ExitCode:
+async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, ...], text: str, *, wait: Wait, wait_s: float) -> ExitCode:
     """Send one text to the numbers and, where that's wanted, wait until the phones have it, ``wait_s`` at most."""
     from sinchphone.signaling.sms import SmsApi
 
@@ -65,18 +66,18 @@ async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, 
         except TimeoutError as error:
             hint = "it may have been sent all the same: look before you send it again"
             raise NetworkError(f"the SMS API gave no answer within {wait_s:.0f} s", hint=hint) from error
-        session.tell(e.MessageSent(message_id=batch, recipients=list(numbers), via="sms", elsewhere=False, text=text))
-        statuses: dict[str, e.Delivery] = dict.fromkeys(numbers, "sent")
+        session.tell(e.MessageSent(message_id=batch, recipients=list(numbers), via=e.Via.SMS, elsewhere=False, text=text))
+        statuses: dict[str, e.Delivery] = dict.fromkeys(numbers, e.Delivery.SENT)
         try:
-            if wait == "delivered":
+            if wait is Wait.DELIVERED:
                 await _follow(session, api, batch, statuses, wait_s)
         finally:
             await _note(session, batch, text, statuses)
     session.messages += [
-        e.MessageStatus(message_id=batch, recipient=number, via="sms", status=status) for number, status in statuses.items()
+        e.MessageStatus(message_id=batch, recipient=number, via=e.Via.SMS, status=status) for number, status in statuses.items()
     ]
-    missing = [number for number, status in statuses.items() if status != "delivered"]
-    if wait != "delivered" or not missing:
+    missing = [number for number, status in statuses.items() if status is not e.Delivery.DELIVERED]
+    if wait is not Wait.DELIVERED or not missing:
         return ExitCode.OK
     session.problem = e.Problem(message=f"not delivered within {wait_s:.0f} s to {', '.join(missing)}", hint=None)
     return ExitCode.NOT_DELIVERED
@@ -95,20 +96,20 @@ async def _note(session: Session, batch: str, text: str, statuses: dict[str, e.D
             return
         await history.note_sent(DEVICE, message, {number: number for number in statuses})
         for number, status in statuses.items():
-            if status == "delivered":
+            if status is e.Delivery.DELIVERED:
                 await history.note_delivered(DEVICE, batch, number)
-            elif status == "failed":
+            elif status is e.Delivery.FAILED:
                 await history.note_failed(DEVICE, batch, number, "not delivered")
 
 
 async def _follow(session: Session, api: "SmsApi", batch: str, statuses: dict[str, e.Delivery], wait_s: float) -> None:
     """Ask for delivery reports until there's one for every number, or the time is up."""
     deadline = asyncio.get_running_loop().time() + wait_s
-    while "sent" in statuses.values():
-        for number in [number for number, status in statuses.items() if status == "sent"]:
+    while e.Delivery.SENT in statuses.values():
+        for number in [number for number, status in statuses.items() if status is e.Delivery.SENT]:
             status = _tell(session, batch, number, await api.report(batch, number))
             statuses[number] = status
-        if "sent" not in statuses.values() or asyncio.get_running_loop().time() + POLL_S > deadline:
+        if e.Delivery.SENT not in statuses.values() or asyncio.get_running_loop().time() + POLL_S > deadline:
             return
         await asyncio.sleep(POLL_S)
 
@@ -118,10 +119,10 @@ def _tell(session: Session, batch: str, number: str, report: "DeliveryReport") -
 
     match report.delivery:
         case Delivery.UNDER_WAY:
-            return "sent"
+            return e.Delivery.SENT
         case Delivery.DELIVERED:
             session.tell(e.MessageDelivered(message_id=batch, recipient=number))
-            return "delivered"
+            return e.Delivery.DELIVERED
         case Delivery.FAILED:
             session.tell(e.MessageFailed(message_id=batch, recipient=number, reason=report.reason, hint=None))
-            return "failed"
+            return e.Delivery.FAILED

@@ -128,4 +128,4 @@ def _remove(session: Session, names: list[str]) -> ExitCode:
 
 def _listed(contact: AddressBookEntry) -> ContactListed:
     destination = contact.destination
-    return ContactListed(name=contact.name, kind=destination.kind.value, identity=destination.identity, user_id=contact.user)
+    return ContactListed(name=contact.name, kind=destination.kind, identity=destination.identity, user_id=contact.user)

@@ -13,6 +13,7 @@ import typer
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import option_of_key
 from sinchphone.errors import TopicError
+from sinchphone.options import Color
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -73,7 +74,7 @@ def show(
     if topic is None:
         _list_topics()
     elif topic in topics():
-        _print(read_page(topic), (color or context.obj["color"] or "auto"))
+        _print(read_page(topic), Color(color or context.obj["color"] or Color.AUTO))
     else:
         typer.echo(_help_of_command(context, topic))
     return ExitCode.OK
@@ -101,10 +102,10 @@ def _unknown(word: str, known: list[str]) -> TopicError:
     return TopicError(f'there is no topic "{word}"', hint=f"{meant}sinchphone help lists the topics")
 
 
-def _print(page: Page, color: str) -> None:
+def _print(page: Page, color: Color) -> None:
     terminal = sys.stdout.isatty()
-    if color == "always" or terminal:
-        _render(page, color=color != "never")
+    if color is Color.ALWAYS or terminal:
+        _render(page, color=color is not Color.NEVER)
     else:
         typer.echo(page.text.rstrip("\n"))
 

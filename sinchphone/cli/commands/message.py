@@ -16,7 +16,7 @@ from sinchphone.cli.calling.outgoing import read_headers
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.texting import check_sms, text_numbers
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags.commands import MessageFlags, seconds
+from sinchphone.cli.terminal.flags.commands import MessageFlags, Wait, seconds
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.run import run
@@ -59,7 +59,7 @@ def send_message(
         raise typer.BadParameter('who gets it, and what does it say? sinchphone send-message alice "on my way"', param_hint="TO... TEXT")
     configuration = flags.load()
     recipients = [_addressed(word.strip(), configuration.options) for word in words[:-1]]
-    post = Post(*_sorted(recipients), _text(words[-1]), read_headers(flags.header or []), flags.wait, _timeout(flags.timeout))
+    post = Post(*_sorted(recipients), _text(words[-1]), read_headers(flags.header or []), Wait(flags.wait), _timeout(flags.timeout))
     session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, lambda session: _send(session, post))
 
@@ -80,7 +80,7 @@ class Post:
     numbers: tuple[str, ...]
     text: str
     headers: dict[str, str]
-    wait: str
+    wait: Wait
     timeout: float
 
 
@@ -171,7 +171,7 @@ async def _hand_over(session: Session, phone: Phone, post: Post, timeout: float)
             sent = await phone.client.send_message(post.users, post.text, headers=post.headers)
     except TimeoutError as error:
         raise NetworkError(f"the message couldn't be handed over within {timeout:g} s", hint="check the network; try it again") from error
-    if post.wait == "delivered":
+    if post.wait is Wait.DELIVERED:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await sent.settled()
@@ -181,13 +181,18 @@ async def _hand_over(session: Session, phone: Phone, post: Post, timeout: float)
 def _outcome(session: Session, sent: "SentMessage", post: Post) -> ExitCode:
     """Who got it; the exit code."""
     statuses: dict[str, e.Delivery] = {
-        name: "delivered" if name in sent.delivered else "failed" if name in sent.failed else "sent" for name in sent.recipients
+        name: e.Delivery.DELIVERED if name in sent.delivered else e.Delivery.FAILED if name in sent.failed else e.Delivery.SENT
+        for name in sent.recipients
     }
     session.messages += [
-        e.MessageStatus(message_id=sent.id, recipient=name, via="instant", status=status) for name, status in statuses.items()
+        e.MessageStatus(message_id=sent.id, recipient=name, via=e.Via.INSTANT, status=status) for name, status in statuses.items()
     ]
-    missing = [name for name, status in statuses.items() if status != "delivered"] if post.wait == "delivered" else list(sent.failed)
-    if not missing or post.wait == "none":
+    missing = (
+        [name for name, status in statuses.items() if status is not e.Delivery.DELIVERED]
+        if post.wait is Wait.DELIVERED
+        else list(sent.failed)
+    )
+    if not missing or post.wait is Wait.NONE:
         return ExitCode.OK
     waited = [name for name in missing if name not in sent.failed]
     words = f"not delivered within {post.timeout:g} s" if waited else "not sent"

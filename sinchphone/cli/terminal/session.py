@@ -31,7 +31,7 @@ from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
 from sinchphone.cli.terminal.streams import StuckError, Writing, hush, hush_stuck, keep_stderr_to_ourselves, unwritable
 from sinchphone.config import Configuration, in_ci
-from sinchphone.options import Options
+from sinchphone.options import Color, Options
 
 if TYPE_CHECKING:
     import asyncio
@@ -190,7 +190,7 @@ def open_session(
     if not debug:
         keep_stderr_to_ourselves()
     terminal = _is_terminal(sys.stderr)
-    color = options.color == "always" or (options.color == "auto" and terminal)
+    color = options.color is Color.ALWAYS or (options.color is Color.AUTO and terminal)
     live = terminal and not in_ci() and os.environ.get("TERM") not in ("dumb", "")
     screen = Screen(None if machine else sys.stdout, sys.stderr, quiet=quiet or machine, verbose=verbose or debug, color=color, live=live)
     set_up_logging(screen, logging.DEBUG if debug else logging.INFO if verbose else None)

@@ -13,7 +13,8 @@ from sinchphone.cli.commands.history.choosing import ChoiceFlags
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
-from sinchphone.cli.terminal.output.listings import HistoryEntry
+from sinchphone.cli.terminal.output.listings import HistoryEntry, PastKind
+from sinchphone.cli.terminal.output.results import Delivery
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.engine.past import Past, PastCall, PastMessage
@@ -69,7 +70,7 @@ def entry_of(past: Past) -> HistoryEntry:
 
 def _call_entry(call: PastCall) -> HistoryEntry:
     return HistoryEntry(
-        kind="call",
+        kind=PastKind.CALL,
         id=call.id,
         at=_moment(call.at),
         outbound=call.outbound,
@@ -87,7 +88,7 @@ def _call_entry(call: PastCall) -> HistoryEntry:
 
 def _message_entry(message: PastMessage) -> HistoryEntry:
     return HistoryEntry(
-        kind="message",
+        kind=PastKind.MESSAGE,
         id=message.id,
         at=_moment(message.at),
         outbound=message.outbound,
@@ -108,8 +109,8 @@ def _status(message: PastMessage) -> str:
     if not message.outbound:
         return "received"
     if message.failed:
-        return "failed"
-    return "delivered" if message.delivered and all(at is not None for at in message.delivered.values()) else "sent"
+        return Delivery.FAILED
+    return Delivery.DELIVERED if message.delivered and all(at is not None for at in message.delivered.values()) else Delivery.SENT
 
 
 def _moment(at: float) -> str:

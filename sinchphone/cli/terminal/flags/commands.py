@@ -1,6 +1,7 @@
 """The options of commands that call, listen, write and host, each written once."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import typer
@@ -162,8 +163,16 @@ class ListenFlags(SoundFlags):
     deny: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Decline calls from these; repeatable.")] = None
 
 
+class Wait(StrEnum):
+    """What has to come before ``send-message`` ends with 0."""
+
+    DELIVERED = "delivered"
+    SENT = "sent"
+    NONE = "none"
+
+
 def _wait(value: str) -> str:
-    if value not in ("sent", "delivered", "none"):
+    if value not in list(Wait):
         raise typer.BadParameter("must be sent, delivered or none")
     return value
 
@@ -179,7 +188,7 @@ class MessageFlags(JsonFlags):
     header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the recipients; again for more.")] = None
     wait: Annotated[
         str, typer.Option(metavar="WHAT", callback=_wait, help="delivered, sent, or none: what has to come before it ends with 0.")
-    ] = "delivered"
+    ] = Wait.DELIVERED.value
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", callback=_duration, help="Wait no longer than that for all of it.  [default: 15s]")
     ] = None

@@ -5,7 +5,7 @@ these classes (``event_schema``): what a value may be stands in its type here.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.output.listings import (
@@ -37,6 +37,7 @@ from sinchphone.cli.terminal.output.results import (
     Via,
     Warned,
 )
+from sinchphone.options import Place
 from sinchphone.signaling.dialect import Domain
 
 __all__ = [
@@ -60,7 +61,6 @@ Percent: TypeAlias = Annotated[float, Bounds(minimum=0, maximum=100)]
 Score: TypeAlias = Annotated[float, Bounds(minimum=1, maximum=4.5)]
 Digit: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-D]$")]
 Digits: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-DwW]+$")]
-Place: TypeAlias = Literal["local", "cloud"]
 PairKind: TypeAlias = Annotated[str, Bounds(words=("host", "srflx", "prflx", "relay"))]
 QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
     "HighRemoteInboundRtt",

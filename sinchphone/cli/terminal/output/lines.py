@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.terminal.escape import MAX_TEXT
 from sinchphone.cli.terminal.output.listings import (
     ContactListed,
@@ -16,6 +17,7 @@ from sinchphone.cli.terminal.output.listings import (
     ExchangeStarted,
     HistoryDeleted,
     HistoryEntry,
+    PastKind,
 )
 from sinchphone.cli.terminal.output.results import CallEnded, RecordFinished, RecordStarted, Result, Warned
 from sinchphone.cli.terminal.status_line import clock, meter
@@ -69,7 +71,7 @@ def named(peer: str, contact: str | None) -> str:
 
 
 def _contact(event: ContactListed) -> str:
-    dialled = f"conf:{event.identity}" if event.kind == "conference" else event.identity
+    dialled = f"conf:{event.identity}" if event.kind is Kind.CONFERENCE else event.identity
     user = f", user {event.user_id}" if event.user_id not in (None, event.identity) else ""
     return f"{event.name}  {dialled}{user}"
 
@@ -84,7 +86,7 @@ def _past(event: HistoryEntry) -> str:
     names = event.contacts or [None] * len(event.peers)
     at = datetime.fromisoformat(event.at).astimezone()
     head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {', '.join(map(named, event.peers, names))}"
-    if event.kind == "message":
+    if event.kind is PastKind.MESSAGE:
         return f"{head}  {event.status}: {(event.text or '').replace(chr(10), ' ↵ ')}"
     length = "" if event.duration_ms is None else f", {clock(event.duration_ms / 1000)}"
     return f"{head}  {'missed, ' if event.missed else ''}{_cause(event)}{length}"

@@ -1,7 +1,10 @@
 """What commands list: the past, contacts, devices, an exchange's addresses. Facts as those of ``events``, of which they are part."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from sinchphone.cli.addressing.destination import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +20,14 @@ class Bounds:
 Count: TypeAlias = Annotated[int, Bounds(minimum=0)]
 Milliseconds: TypeAlias = Annotated[int, Bounds(minimum=0)]
 Instant: TypeAlias = Annotated[str, Bounds(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-PastKind: TypeAlias = Literal["call", "message"]
 CheckResult: TypeAlias = Literal["ok", "warning", "problem", "skipped"]
-DialledKind: TypeAlias = Literal["user", "phone", "sip", "conference"]
+
+
+class PastKind(StrEnum):
+    """What was."""
+
+    CALL = "call"
+    MESSAGE = "message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +67,7 @@ class ContactListed:
 
     NAME: ClassVar[str] = "contact"
     name: str
-    kind: DialledKind
+    kind: Kind
     identity: str
     user_id: str | None
 

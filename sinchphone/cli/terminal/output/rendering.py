@@ -11,6 +11,7 @@ from sinchphone.cli.terminal.output import exchange_events as x
 from sinchphone.cli.terminal.output import lines
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE, Line, hint_lines, named
 from sinchphone.cli.terminal.status_line import clock
+from sinchphone.options import Place
 from sinchphone.signaling.dialect import Domain
 
 _QUALITY: Final[Mapping[e.QualityName, str]] = {
@@ -29,9 +30,9 @@ _QUALITY: Final[Mapping[e.QualityName, str]] = {
 _BETTER: Final[Mapping[e.QualityName, str]] = {"MissingMediaStream": "it comes again"}
 
 
-def place(environment: str, hosted_here: bool | None) -> str:
+def place(environment: Place, hosted_here: bool | None) -> str:
     """Where the platform is, in words."""
-    if environment == "cloud":
+    if environment is Place.CLOUD:
         return "Sinch"
     return "local exchange, hosted here" if hosted_here else "local exchange"
 

@@ -2,16 +2,29 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 from sinchphone.cli.terminal.output.listings import Bounds, Milliseconds
 from sinchphone.protocol.call.states import Cause, EndedBy
 
 SCHEMA: Final = "sinchphone.v1"
 SipStatus: TypeAlias = Annotated[int, Bounds(minimum=300, maximum=699)]
-Via: TypeAlias = Literal["instant", "sms"]
-Delivery: TypeAlias = Literal["delivered", "sent", "failed"]
 Measure: TypeAlias = Annotated[float, Bounds(minimum=0)]
+
+
+class Via(StrEnum):
+    """How a message goes."""
+
+    INSTANT = "instant"
+    SMS = "sms"
+
+
+class Delivery(StrEnum):
+    """How far a message has come."""
+
+    DELIVERED = "delivered"
+    SENT = "sent"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
