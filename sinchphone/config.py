@@ -9,8 +9,6 @@
 not chosen, may not say what is run or who gets the credentials: see ``Key.trusted_only``.
 """
 
-import difflib
-import getpass
 import importlib
 import os
 import re
@@ -18,19 +16,18 @@ import shlex
 import stat
 import subprocess
 import threading
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import platformdirs
-
 from sinchphone.errors import ConfigError
+from sinchphone.folders import config_folder
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.options import KEYS, SECTIONS, Color, Options, Place, narrowed
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import Key
 
 PROJECT_FILE: Final = "sinchphone.toml"
@@ -47,9 +44,9 @@ _QUOTED: Final = (  # compiled when a file is read; each closed or open to the e
     r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' r"'''.*?(?:'''|\Z)|" r'"(?:\\.|[^"\\\n])*+"?|' r"'[^'\n]*+'?|#[^\n]*+"
 )
 _LONG_KEY: Final = rf"(?<![\w-])(?:[\w-]++[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}"
-_BRACKETS: Final = re.compile(r"[][{}]")
+_BRACKETS: Final = r"[][{}]"
 _PHONE: Final = r"([A-Za-z0-9_=.-]{1,255}):([!-~](?:[ -~]{0,126}[!-~])?)"
-_ILLEGAL_IN_USER_IDS: Final = re.compile(r"[^A-Za-z0-9_=-]+")
+_ILLEGAL_IN_USER_IDS: Final = r"[^A-Za-z0-9_=-]+"
 
 Read = TypeVar("Read")
 
@@ -70,7 +67,7 @@ class Setting:
         return "***" if self.key.secret else _shown(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Configuration:
     """What is in force, after all layers."""
 
@@ -105,7 +102,7 @@ def _section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Layer:
     """Raw values of one place, by dotted name."""
 
@@ -115,7 +112,7 @@ class _Layer:
 
 def user_file() -> Path:
     """The user's own configuration file."""
-    return platformdirs.user_config_path("sinchphone") / "config.toml"
+    return config_folder() / "config.toml"
 
 
 def config_files(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
@@ -180,6 +177,8 @@ def _read_file(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
         text = raw.decode("utf-8-sig")  # editors on Windows put a mark in front
         check_depth(text)
+        import tomllib
+
         return tomllib.loads(text)
     except FileNotFoundError:
         raise
@@ -205,7 +204,7 @@ def check_depth(text: str) -> None:
     if re.search(_LONG_KEY, bare):
         raise ValueError(f"a key has more than {MAX_DEPTH} parts")
     depth = 0
-    for bracket in _BRACKETS.findall(bare):
+    for bracket in re.findall(_BRACKETS, bare):
         depth += 1 if bracket in "[{" else -1
         if depth > MAX_DEPTH:
             raise ValueError(f"lists and tables go deeper than {MAX_DEPTH}")
@@ -232,7 +231,7 @@ def _check_key(place: str, name: str, *, trusted: bool) -> None:
         )
     if name not in KEYS:
         shown = name[:MAX_NAME_CHARACTERS]
-        nearest = difflib.get_close_matches(shown, KEYS, n=1, cutoff=0.0)[0]
+        nearest = _nearest(shown, KEYS)
         raise ConfigError(f'{place}: unknown key "{shown}"', hint=f'the nearest known key is "{nearest}"')
     if KEYS[name].trusted_only and not trusted:
         raise ConfigError(
@@ -258,9 +257,15 @@ def _chosen_profile(layers: list[_Layer], files: list[dict[str, Any]]) -> str | 
     profile = next((str(name) for name in named if name), None)
     known = sorted(set(map(str, Place)).union(*(content.get("profiles", {}) for content in files)))
     if profile is not None and profile not in known:
-        nearest = difflib.get_close_matches(profile, known, n=1, cutoff=0.0)[0]
+        nearest = _nearest(profile, known)
         raise ConfigError(f'there is no profile "{profile[:MAX_NAME_CHARACTERS]}"', hint=f'the nearest known profile is "{nearest}"')
     return profile
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    return difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
 
 
 def _file_layers(path: Path, content: dict[str, Any], profile: str | None) -> list[_Layer]:
@@ -295,14 +300,16 @@ def _fill_in(settings: tuple[Setting, ...]) -> tuple[Setting, ...]:
 
 def login_name() -> str:
     """The login name, as far as it makes a legal user id."""
+    import getpass
+
     try:
         name = getpass.getuser()
     except (OSError, KeyError, ImportError):  # no such user in this container; which one depends on the version
         name = ""
-    return _ILLEGAL_IN_USER_IDS.sub("-", name)[:255].strip("-") or "me"
+    return re.sub(_ILLEGAL_IN_USER_IDS, "-", name)[:255].strip("-") or "me"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Secret:
     """The application's secret (base64) and where it came from."""
 

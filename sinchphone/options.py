@@ -4,20 +4,19 @@ A key that a room owns stands in the room's options dataclass and nowhere else; 
 needs (where a password is found, whether to listen at all), and ``KEYS``, all of them by their dotted names.
 """
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import platformdirs
-
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.folders import state_folder
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.media.options import AudioOptions
 from sinchphone.protocol.phone_numbers import read_caller_id
 from sinchphone.protocol.user_id import USER_RULE, is_user_id
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import (
     Key,
     key,
@@ -69,7 +68,7 @@ def _ring_timeout(value: object) -> float:
     return duration
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeSection(ExchangeOptions):
     """[exchange]: where the embedded exchange listens."""
 
@@ -88,7 +87,7 @@ class ExchangeSection(ExchangeOptions):
     keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SmsSection:
     """[sms]: Sinch's SMS API, which carries messages to phone numbers."""
 
@@ -101,7 +100,7 @@ class SmsSection:
     token_file: Path | None = key("", read_path, "a file with the API token, for its owner's eyes only", trusted_only=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SipSection(SipSettings):
     """[sip]: phones and PBXs that call the exchange, and how it calls them."""
 
@@ -109,7 +108,7 @@ class SipSection(SipSettings):
     users_file: Path | None = key("", read_path, "a file of phones, NAME:PASSWORD a line, for its owner's eyes only", trusted_only=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TrunkSection(TrunkOptions):
     """[trunk]: a SIP carrier or PBX that carries calls to phone numbers."""
 
@@ -117,7 +116,7 @@ class TrunkSection(TrunkOptions):
     password_file: Path | None = key("", read_path, "a file with its password, for its owner's eyes only", trusted_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Options:
     """Everything that can be configured, with its default."""
 
@@ -157,7 +156,7 @@ class Options:
     @property
     def state_path(self) -> Path:
         """Where state is kept."""
-        return self.state_dir or platformdirs.user_state_path("sinchphone")
+        return self.state_dir or state_folder()
 
 
 def narrowed(kind: type[Room], section: Room, **more: Any) -> Room:
@@ -189,6 +188,8 @@ _TABLES: Final = """
 
 def example() -> str:
     """A configuration file with every key commented out at its default: config.example.toml."""
+    import json
+
     parts = ["# sinchphone: every key with its default. Precedence: flag, environment, ./sinchphone.toml, this file.\n"]
     section = ""
     for one in (one for one in KEYS.values() if not one.secret):

@@ -25,8 +25,8 @@ Options = TypeVar("Options")
 Example: TypeAlias = str | bool | int | list[str] | dict[str, str]
 
 MAX_HOST_CHARACTERS: Final = 253
-_LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_AMOUNT: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_AMOUNT: Final = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -200,7 +200,7 @@ def read_limit(value: object) -> int:
 def read_amount(value: object) -> float:
     """An amount of money, in whatever currency; as a number or as a text."""
     written = str(value)
-    if isinstance(value, bool) or not _AMOUNT.fullmatch(written):
+    if isinstance(value, bool) or not re.fullmatch(_AMOUNT, written):
         raise ValueError('must be an amount such as "0.02"')
     return float(written)
 
@@ -264,7 +264,7 @@ def is_host(text: str) -> bool:
         return not ipaddress.ip_address(text).is_unspecified
     except ValueError:
         labels = text.removesuffix(".").split(".")
-        return len(text) <= MAX_HOST_CHARACTERS and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdecimal()
+        return len(text) <= MAX_HOST_CHARACTERS and all(re.fullmatch(_LABEL, label) for label in labels) and not labels[-1].isdecimal()
 
 
 def read_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -107,6 +107,24 @@ def accounts(path: Path) -> list[str]:
     return _with_file(path, lambda base: [str(account) for (account,) in base.execute(sql)], [])
 
 
+def peers(path: Path, account: str, *, limit: int) -> list[tuple[str, str]]:
+    """With whom this account's last ``limit`` calls and messages were: their id or number, and the domain, or "message"; the latest
+    first. Raises ConfigError."""
+
+    def work(base: sqlite3.Connection) -> list[tuple[str, str]]:
+        key = (account, limit)
+        found = [
+            (float(at), str(peer), str(domain))
+            for peer, domain, at in base.execute("SELECT peer, domain, at FROM calls WHERE account=? ORDER BY at DESC LIMIT ?", key)
+        ]
+        sql = "SELECT outbound, sender, recipients, at FROM messages WHERE account=? ORDER BY at DESC LIMIT ?"
+        for outbound, sender, recipients, at in base.execute(sql, key):
+            found += [(float(at), str(peer), "message") for peer in (json.loads(recipients) if outbound else (sender,))]
+        return [(peer, domain) for _, peer, domain in sorted(found, key=lambda one: -one[0])]
+
+    return _with_file(path, work, [])
+
+
 def forget(path: Path, account: str, entries: Iterable[Past]) -> None:
     """Delete these entries of an account, on all of its devices, and what is known of their receipts. Raises ConfigError."""
     kinds: dict[type[Past], list[tuple[str, str, bool]]] = {PastCall: [], PastMessage: []}

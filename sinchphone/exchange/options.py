@@ -1,11 +1,12 @@
 """What an exchange can be told: where it listens, which applications it serves, and how much it takes from anybody."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 
 from sinchphone.errors import ConfigError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import key, read_host, read_hosts_and_networks, read_port
 
 DEFAULT_HOST = "127.0.0.1"
@@ -24,7 +25,7 @@ class HostKind(Enum):
     PROGRAM = "program"  # beside something else: it leaves the place to an exchange that is wanted for itself
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Certificate:
     """What a server shows: its certificate chain and the key, as files (PEM)."""
 
@@ -32,7 +33,7 @@ class Certificate:
     key: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeOptions:
     """Options of one exchange. ``applications`` maps each application key to its secret (base64). Port 0 takes a free port."""
 

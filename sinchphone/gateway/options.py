@@ -6,13 +6,14 @@ Reading this loads nothing else of the gateway: who only calls users needs no mo
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import ConfigError
 from sinchphone.hosts import SIP_PORT, SIP_PORTS, SIPS_PORT, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, is_number_prefix, read_caller_id
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import (
     is_host,
     key,
@@ -38,8 +39,8 @@ from sinchphone.schema import (
 DIGESTS: Final = ("MD5", "SHA-256")  # RFC 8760
 ANY: Final = "*"
 MAX_CALLS: Final = 1_000
-_HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}", re.ASCII)
-_DIALLABLE: Final = re.compile(r"[0-9*#+A-Za-z._-]{0,32}", re.ASCII)
+_HOST: Final = r"[A-Za-z0-9.-]{1,253}"
+_DIALLABLE: Final = r"[0-9*#+A-Za-z._-]{0,32}"
 
 MediaEngine: TypeAlias = Literal["python", "rtpengine"]
 SipTransport: TypeAlias = Literal["udp", "tcp", "tls"]
@@ -52,7 +53,7 @@ def _digests(value: object) -> tuple[str, ...]:
     return algorithms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SipSettings:
     """How the gateway speaks SIP.
 
@@ -106,7 +107,7 @@ class SipSettings:
         return bare in names and port in (None, self.port, *([self.tls_port] if self.tls else []))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TrunkOptions:
     """A SIP carrier or PBX; none without a ``host``.
 
@@ -145,7 +146,7 @@ class TrunkOptions:
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
-        if self.host and not _HOST.fullmatch(self.host) and not _is_address(self.host):
+        if self.host and not re.fullmatch(_HOST, self.host) and not _is_address(self.host):
             raise ConfigError(f'"{self.host}" is not a host', hint="[trunk] host is a name or an IP address, without sip: and port")
         if not 1 <= self.max_calls <= MAX_CALLS:
             raise ConfigError(f"a trunk takes 1 to {MAX_CALLS} calls")
@@ -162,7 +163,7 @@ class TrunkOptions:
                 raise ConfigError(f'"{prefix}" is not a prefix such as +46', hint='allow = ["+"] allows every number')
         for network in self.addresses:
             read_network(network)
-        if not _DIALLABLE.fullmatch(self.prefix) or not _DIALLABLE.fullmatch(self.strip):
+        if not re.fullmatch(_DIALLABLE, self.prefix) or not re.fullmatch(_DIALLABLE, self.strip):
             raise ConfigError("[trunk] strip and prefix are what numbers begin with, such as + and 00")
 
     @property
@@ -179,7 +180,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class BackendOptions:
     """The developer's backend: where events are posted, and where else when that fails; none without a ``url``."""
 
@@ -190,7 +191,7 @@ class BackendOptions:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
     """Everything about calls that don't stay between users. Without ``sip`` nobody can call over SIP; calls out need none.
 

@@ -18,11 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-import platformdirs
-
 from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.exchange.listening import PortTakenError
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions, HostKind
+from sinchphone.folders import state_folder
 from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.hosts import join_host
 from sinchphone.local.application import LocalApplication
@@ -80,7 +79,7 @@ class Local(LocalApplication):
         state folder if not given. ``gateway`` says what can be called beside users while this process hosts, its sound in ``media``;
         with ``sip_port`` it listens for phones there (0: a free port). ``api`` is the dialect that clients speak. With ``background`` a
         process of its own hosts; ``launch`` is one that is starting already. Raises ConfigError where the credentials can't be kept."""
-        folder = state_dir or platformdirs.user_state_path("sinchphone")
+        folder = state_dir or state_folder()
         super().__init__(folder, api)
         self._folder = folder
         self._keep = keep

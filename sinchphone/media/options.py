@@ -1,8 +1,8 @@
 """What can be configured of sound devices and of what is done to the microphone's sound. Imports no sound library."""
 
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import key, one_of, read_flag, read_text
 
 EchoCancel: TypeAlias = Literal["auto", "on", "off"]
@@ -34,7 +34,7 @@ def _country(value: object) -> str:
     return _DEFAULT_TONES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class AudioOptions:
     """[audio]: the sound devices, by index or part of the name (not set is the system's default), and how they sound."""
 

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 from sinchphone.audio.activity import Activity
 from sinchphone.audio.frame import Frame, Samples
 from sinchphone.media.options import AudioOptions
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 class AudioLeg(Protocol):
@@ -60,7 +61,7 @@ class Descriptor:
         return self.name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SoundOptions(AudioOptions):
     """What a call's sound is made of: devices and what is done to the microphone's sound, files, pipes, a tone."""
 

@@ -21,10 +21,10 @@ INTERNATIONAL: Final = rf"[1-9][0-9]{{{MIN_DIGITS - 1},{MAX_DIGITS - 1}}}"  # wi
 E164: Final = re.compile(rf"\+{INTERNATIONAL}")
 SHAPE: Final = f"a phone number is + and {MIN_DIGITS} to {MAX_DIGITS} digits (E.164)"
 MAX_WRITTEN_CHARACTERS: Final = 250  # what libphonenumber reads
-_GLOBAL: Final = re.compile(r"\+[0-9]{3,15}")
-_SUBSCRIBER: Final = re.compile(r"\+?[0-9*#]+")
-_PREFIX: Final = re.compile(r"\+[0-9]{0,15}")
-_TRUNK_ZERO: Final = re.compile(r"\(0\)")
+_GLOBAL: Final = r"\+[0-9]{3,15}"
+_SUBSCRIBER: Final = r"\+?[0-9*#]+"
+_PREFIX: Final = r"\+[0-9]{0,15}"
+_TRUNK_ZERO: Final = r"\(0\)"
 _EXAMPLE: Final = "a number starts with +country: +46 70 000 00 00"
 # Somewhere nearly every three digits mean help; somebody who types one of these means it everywhere.
 _WELL_KNOWN_EMERGENCY: Final = frozenset({"000", "110", "111", "112", "119", "911", "995", "999"})
@@ -43,25 +43,25 @@ def looks_like_number(text: str) -> bool:
 
 def is_number_prefix(text: str) -> bool:
     """Whether numbers can begin with that: ``+`` and digits, or ``+`` alone."""
-    return _PREFIX.fullmatch(text) is not None
+    return re.fullmatch(_PREFIX, text) is not None
 
 
 def global_number(text: str) -> str | None:
     """``+`` and digits of the user part of a SIP or tel URI, short numbers too; ``None`` where it's no global number (RFC 3966 5.1.4)."""
     bare = without_separators(text)
-    return bare if _GLOBAL.fullmatch(bare) else None
+    return bare if re.fullmatch(_GLOBAL, bare) else None
 
 
 def subscriber(user: str, context: str | None = None) -> str:
     """Whom the user part of a SIP or tel URI names: a number without its parameters (``;rn=``, ``;npdi``, ``;ext=``: RFC 3966, RFC 4694),
     with the country that ``phone-context`` says; any other name as it is."""
     number, separator, rest = user.partition(";")
-    if not _SUBSCRIBER.fullmatch(without_separators(number)):
+    if not re.fullmatch(_SUBSCRIBER, without_separators(number)):
         return user
     for one in rest.split(";") if separator else ():
         name, _, value = one.partition("=")
         context = unquote(value) if name.strip().lower() == "phone-context" else context
-    return context + number if context and _PREFIX.fullmatch(context) and not number.startswith("+") else number
+    return context + number if context and re.fullmatch(_PREFIX, context) and not number.startswith("+") else number
 
 
 def without_marks(text: str) -> str:
@@ -116,9 +116,9 @@ def read_number(text: str) -> str:
         raise DestinationError(
             f"{number} is a short number: those can't be called", hint="short numbers only work inside their own network"
         )
-    if len(digits) - len(_TRUNK_ZERO.findall(written)) > MAX_DIGITS:
+    if len(digits) - len(re.findall(_TRUNK_ZERO, written)) > MAX_DIGITS:
         raise DestinationError(f"{number} has more than {MAX_DIGITS} digits")
-    return _possible(number, has_trunk_zero=_TRUNK_ZERO.search(written) is not None)
+    return _possible(number, has_trunk_zero=re.search(_TRUNK_ZERO, written) is not None)
 
 
 def read_caller_id(value: object) -> str:
@@ -127,7 +127,7 @@ def read_caller_id(value: object) -> str:
     number = without_separators(written)
     if not is_number(number):
         raise ValueError("must be a phone number with its country, such as +46701234567")
-    return reading(number) if _TRUNK_ZERO.search(written) else number
+    return reading(number) if re.search(_TRUNK_ZERO, written) else number
 
 
 def _of_tel_uri(written: str) -> str:

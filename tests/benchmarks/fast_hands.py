@@ -18,7 +18,7 @@ from figures import installed, rounds, table
 PROGRAM = (sys.executable, "-c", "from sinchphone.cli.main import main; main()")
 ANCHOR = (sys.executable, "-c", "import typer, rich")
 COMMANDS = ("--help", "history", "call --help")
-WORDS = ("call-", "call @m", "call --in")  # that are completed
+WORDS = ("call-", "call @m", "call bo", "call --in")  # that are completed
 CALLS = 20  # in the history
 
 

@@ -7,13 +7,11 @@
     send-message @mum                  ->  the user
 """
 
-import difflib
 import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -21,10 +19,11 @@ from sinchphone.cli.addressing.destination import Destination, Kind, read_destin
 from sinchphone.database import connect, hint_of, in_transaction
 from sinchphone.errors import ConfigError, DestinationError, NotFoundError
 from sinchphone.options import Options
+from sinchphone.quick_dataclass import quick_dataclass
 
 NAME_RULE: Final = "1 to 64 letters, digits, . _ - and +, the first a letter or a digit"
 MAX_CONTACTS: Final = 10_000
-_NAME: Final = re.compile(r"[^\W_][\w.+-]{0,63}")
+_NAME: Final = r"[^\W_][\w.+-]{0,63}"
 _MIGRATIONS: Final = (
     "CREATE TABLE contacts (key TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, identity TEXT NOT NULL, user TEXT) WITHOUT ROWID",
 )
@@ -32,7 +31,7 @@ _MIGRATIONS: Final = (
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AddressBookEntry:
     """Somebody by a short name. ``destination`` is what ``call @name`` dials; ``user`` who they are on the platform, where that's known."""
 
@@ -49,7 +48,7 @@ class AddressBookEntry:
 def read_name(text: str) -> str:
     """A contact's name, with or without its @. Raises DestinationError."""
     name = unicodedata.normalize("NFC", text.strip().removeprefix("@"))
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise DestinationError(f"\"{text}\" can't be a contact's name", hint=f"a contact's name has {NAME_RULE}")
     return name
 
@@ -113,6 +112,8 @@ class AddressBook:
 
     def _unknown(self, name: str) -> NotFoundError:
         names = {_key(contact.name): contact.name for contact in self.list()}
+        import difflib
+
         near = difflib.get_close_matches(_key(name), names, 1, cutoff=0.5)
         hint = f"did you mean @{names[near[0]]}?" if near else f"sinchphone contacts add {name} +NUMBER, or --user USER"
         return NotFoundError(f"there is no contact {name}", hint=hint)

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -11,11 +10,12 @@ from sinchphone.hosts import SIP_PORT
 from sinchphone.protocol.phone_numbers import bare_digits, looks_like_number, proposal, read_number, refuse_well_known_emergency
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.user_id import USER_RULE, is_user_id
+from sinchphone.quick_dataclass import quick_dataclass
 
 # What a text that says nothing else may be: who has another id is called with call-user. After a colon a built-in user of the exchange
 # takes an argument (hangup-after:3s).
-_PLAIN_USER: Final = re.compile(r"[A-Za-z0-9_=-]+(:[A-Za-z0-9._=-]+)?")
-_ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{MAX_ROOM_CHARACTERS}}}")
+_PLAIN_USER: Final = r"[A-Za-z0-9_=-]+(:[A-Za-z0-9._=-]+)?"
+_ROOM: Final = rf"[^\s\x00-\x1f\x7f]{{1,{MAX_ROOM_CHARACTERS}}}"
 # RFC 3261 25.1, without passwords and without parameters but the transport; a host is a name, an IPv4 or a bracketed IPv6 address.
 _SIP: Final = (  # compiled when an address is read: it takes as long as a tenth of a quick command
     r"(?P<user>(?:[A-Za-z0-9_.!~*'()&=+$,;?/-]|%[0-9A-Fa-f]{2})+)"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
     CONFERENCE = "conference"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Destination:
     """Somebody to call. ``identity``: a user id, +E164, a SIP address without scheme (but ``sips:``, which asks for TLS), or a room."""
 
@@ -55,7 +55,7 @@ def read_destination(text: str) -> Destination:
     digits = bare_digits(written)
     if digits is not None:
         raise _ambiguous(written, digits)
-    if not _PLAIN_USER.fullmatch(written) and is_user_id(written):
+    if not re.fullmatch(_PLAIN_USER, written) and is_user_id(written):
         raise _nobody(written, f"a number starts with +country; for a user: sinchphone call-user {shlex.quote(written)}")
     return Destination(Kind.USER, user_id(written))
 
@@ -69,7 +69,7 @@ def user_id(text: str) -> str:
 
 def room(text: str) -> str:
     """A conference room's name. Raises DestinationError."""
-    if not _ROOM.fullmatch(text):
+    if not re.fullmatch(_ROOM, text):
         hint = f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters and no spaces"
         raise DestinationError(f'"{text}" is not a conference room', hint=hint)
     return text

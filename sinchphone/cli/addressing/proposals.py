@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BUILT_IN_USERS: Final = ("echo", "tone", "speech", "busy", "decline", "no-answer", "hangup-after:3s", "answer-after:2s")
 MAX_RECENT: Final = 500  # entries of the history that are looked through
-_HARMLESS: Final = re.compile(r"[\w@+][\w@+:.=-]*")
+_HARMLESS: Final = r"[\w@+][\w@+:.=-]*"
 _ROOM: Final = "conf:"
 
 Source: TypeAlias = Callable[["Options"], Iterable[tuple[str, str]]]  # what may stand there, and what it is
@@ -29,16 +29,22 @@ def _completion(*sources: Source) -> Callable[[typer.Context, str], list[tuple[s
 
     def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
         found: dict[str, str] = {}
+        options = _options(ctx)
+        if options is None:
+            return []
         for source in sources:
-            for word, words in _without_errors(source, ctx):
-                if word.startswith(incomplete) and _HARMLESS.fullmatch(word) and word.isprintable():
+            if incomplete and incomplete.startswith("@") != (source is _contacts):
+                continue  # no file is opened for nothing: contacts alone begin with @
+            for word, words in _without_errors(source, options):
+                if word.startswith(incomplete) and re.fullmatch(_HARMLESS, word) and word.isprintable():
                     found.setdefault(word, words)
         return list(found.items())
 
     return complete
 
 
-def _without_errors(source: Source, ctx: typer.Context) -> Iterator[tuple[str, str]]:
+def _options(ctx: typer.Context) -> "Options | None":
+    """What is in force with the options that were typed so far; ``None`` where that can't be read."""
     from sinchphone.config import load
 
     given: dict[str, Any] = {}
@@ -47,8 +53,14 @@ def _without_errors(source: Source, ctx: typer.Context) -> Iterator[tuple[str, s
         given = {**at.params, **given}
         at = at.parent
     try:
-        chosen = {"profile": given.get("profile"), "user": given.get("user")}
-        yield from source(load(chosen, file=given.get("config")).options)
+        return load({"profile": given.get("profile"), "user": given.get("user")}, file=given.get("config")).options
+    except SinchphoneError:
+        return None
+
+
+def _without_errors(source: Source, options: "Options") -> Iterator[tuple[str, str]]:
+    try:
+        yield from source(options)
     except (SinchphoneError, OSError):
         return
 
@@ -66,12 +78,10 @@ def _contact_names(options: "Options") -> Iterator[tuple[str, str]]:
 def _recent(options: "Options", *domains: str) -> Iterator[tuple[str, str]]:
     """Whom one called or was called by, and with "message" who wrote or was written to; the latest first."""
     from sinchphone.cli.addressing.recent import history_of
-    from sinchphone.engine.past import PastCall, look_back
+    from sinchphone.engine.past import peers
 
-    for past in reversed(look_back(*history_of(options), limit=MAX_RECENT)):
-        domain = past.domain if isinstance(past, PastCall) else "message"
-        if domain in domains:
-            yield from ((peer, _WORDS[domain]) for peer in past.peers)
+    found = dict.fromkeys(peers(*history_of(options), limit=MAX_RECENT))
+    return ((peer, _WORDS[domain]) for peer, domain in found if domain in domains)
 
 
 _WORDS: Final = {"mxp": "a user", "pstn": "a number", "sip": "a SIP address", "conference": "a room", "message": "a user"}
@@ -128,7 +138,7 @@ def complete_profile(ctx: typer.Context, incomplete: str) -> list[tuple[str, str
         names = profile_names(ctx.params.get("config"))
     except SinchphoneError:
         names = list(Place)
-    return [(name, "a profile") for name in names if name.startswith(incomplete) and _HARMLESS.fullmatch(name)]
+    return [(name, "a profile") for name in names if name.startswith(incomplete) and re.fullmatch(_HARMLESS, name)]
 
 
 complete_contact = _completion(_contact_names)

@@ -8,7 +8,6 @@ import typer
 from sinchphone.cli.addressing import proposals
 from sinchphone.cli.addressing.contacts import resolve
 from sinchphone.cli.addressing.destination import Destination, Kind, room, sip_address, user_id
-from sinchphone.cli.addressing.recent import last_called, last_missed
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import CallFlags, PhoneFlags
 from sinchphone.cli.terminal.flags.common import with_flags
@@ -51,6 +50,8 @@ def call(
         raise typer.BadParameter("whom? One of: a destination, --again, --back", param_hint="DEST")
     if destination is not None:
         return _place(lambda options: resolve(destination, options), flags)
+    from sinchphone.cli.addressing.recent import last_called, last_missed
+
     return _place(last_called if again else last_missed, flags)
 
 

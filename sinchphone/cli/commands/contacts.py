@@ -1,6 +1,5 @@
 """``contacts add|list|show|remove``: people and rooms by short names."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -13,9 +12,10 @@ from sinchphone.cli.terminal.flags.common import JsonFlags, with_flags
 from sinchphone.cli.terminal.output.listings import ContactListed
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class ContactFlags(JsonFlags):
     """Options of ``contacts add``."""
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -17,6 +16,7 @@ from sinchphone.cli.terminal.output.listings import DeviceLevel, DevicesTested
 from sinchphone.cli.terminal.output.results import Warned
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ METER_SECONDS: Final = 0.25  # between two levels
 SILENT_DBFS: Final = -60.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class DeviceFlags(JsonFlags):
     """Options that choose devices."""
 

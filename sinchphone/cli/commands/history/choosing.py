@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Final
@@ -16,13 +15,14 @@ from sinchphone.cli.terminal.flags.common import JsonFlags
 from sinchphone.engine.past import Past, PastCall
 from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import is_same_number
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import parse_duration
 
 _DAYS: Final = re.compile(r"(\d{1,6})d")
 _DAY_S: Final = 86_400.0
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class ChoiceFlags(JsonFlags):
     """Options that choose entries."""
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -15,9 +14,10 @@ from sinchphone.cli.terminal.output.listings import HistoryDeleted
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.engine.past import Past, PastCall, forget
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class DeleteFlags(ChoiceFlags):
     """Options of ``history delete``."""
 

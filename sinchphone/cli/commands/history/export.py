@@ -5,7 +5,7 @@ import io
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -21,6 +21,7 @@ from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import OutputError
 from sinchphone.protocol.phone_numbers import is_number
+from sinchphone.quick_dataclass import quick_dataclass
 
 COLUMNS: Final = (
     *("at", "kind", "outbound", "peers", "status", "missed", "duration_ms", "ended_by", "code", "reason", "text", "domain", "id"),
@@ -34,7 +35,7 @@ def _format(value: str | None) -> str | None:
     return value
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class ExportFlags(ChoiceFlags):
     """Options of ``history export``."""
 

@@ -1,7 +1,7 @@
 """``history``: list past calls and messages."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
@@ -18,9 +18,10 @@ from sinchphone.cli.terminal.output.results import Delivery
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.engine.past import Past, PastCall, PastMessage
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class HistoryFlags(ChoiceFlags):
     """Options of ``history``."""
 

@@ -1,6 +1,5 @@
 """The options of commands that call, listen, write and host, each written once."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -8,6 +7,7 @@ import typer
 
 from sinchphone.cli.addressing import proposals
 from sinchphone.cli.terminal.flags.common import JsonFlags, option_of_key
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import parse_duration
 
 
@@ -56,7 +56,7 @@ def seconds(value: str | None) -> float | None:
     return None if value is None else parse_duration(value)
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class SoundFlags(JsonFlags):
     """Options of commands that make or take calls: who I am, and what the sound is made of."""
 
@@ -123,7 +123,7 @@ class SoundFlags(JsonFlags):
         return all(value is None for value in named) and not (self.no_audio or self.no_mic)
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class CallFlags(SoundFlags):
     """Options of commands that call."""
 
@@ -135,7 +135,7 @@ class CallFlags(SoundFlags):
         return {**super().keys(), "ring_timeout": self.ring_timeout}
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class PhoneFlags(CallFlags):
     """Options of commands that may call a phone."""
 
@@ -146,7 +146,7 @@ class PhoneFlags(CallFlags):
         return {**super().keys(), "caller_id": self.caller_id}
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class ListenFlags(SoundFlags):
     """Options of ``listen``."""
 
@@ -177,7 +177,7 @@ def _wait(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class MessageFlags(JsonFlags):
     """Options of ``send-message``."""
 
@@ -198,7 +198,7 @@ class MessageFlags(JsonFlags):
         return {**super().keys(), "user": self.user}
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class HostFlags(JsonFlags):
     """Options of commands about the process that hosts the exchange."""
 
@@ -210,7 +210,7 @@ class HostFlags(JsonFlags):
         return {**super().keys(), "exchange.host": self.host, "exchange.port": self.port}
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class ExchangeFlags(HostFlags):
     """Options of ``exchange``."""
 

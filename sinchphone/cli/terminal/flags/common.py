@@ -5,7 +5,6 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +13,7 @@ import typer
 from sinchphone.cli.addressing import proposals
 from sinchphone.config import Configuration, load
 from sinchphone.options import KEYS
+from sinchphone.quick_dataclass import quick_dataclass
 
 Returned = TypeVar("Returned")
 
@@ -46,7 +46,7 @@ def option_of_key(name: str, metavar: str | None = None, *names: str, shows_defa
     return typer.Option(*names, metavar=metavar, callback=_as(name), help=words, show_default=False, autocompletion=complete)
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class CommonFlags:
     """Options of every command."""
 
@@ -73,7 +73,7 @@ class CommonFlags:
         return load(self.keys(), file=self.config)
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class JsonFlags(CommonFlags):
     """Options of commands that tell what happens."""
 
@@ -84,7 +84,7 @@ class JsonFlags(CommonFlags):
         return {**super().keys(), "json": self.json or None}
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class UserJsonFlags(JsonFlags):
     """Options of commands that need to know who, and tell what happens."""
 
@@ -95,7 +95,7 @@ class UserJsonFlags(JsonFlags):
         return {**super().keys(), "user": self.user}
 
 
-@dataclass(frozen=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class UserFlags(CommonFlags):
     """Options of commands that only need to know who."""
 

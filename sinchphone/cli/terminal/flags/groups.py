@@ -1,7 +1,6 @@
 """A group of commands that are imported when they run: ``--help`` and the completion of a name read a table."""
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -9,8 +8,10 @@ import typer
 import typer.core
 import typer.main
 
+from sinchphone.quick_dataclass import quick_dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@quick_dataclass(frozen=True, slots=True)
 class Planned:
     """A command that isn't imported yet: the module whose ``add_to(app, name)`` adds it, and what it does, in a line."""
 
