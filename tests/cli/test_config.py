@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone import config
-from sinchphone.config import load, login_name, read_gateway, read_secret, secret_source, user_file
+from sinchphone import config, credentials
+from sinchphone.config import load, login_name, user_file
+from sinchphone.credentials import read_gateway, read_secret, secret_source
 from sinchphone.errors import ConfigError
 from sinchphone.exchange import options as exchange_options
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
@@ -176,7 +177,7 @@ def test_a_host_with_a_password_in_it_is_refused() -> None:
 
 
 def test_the_secret_comes_from_a_command_then_a_file_then_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "_keyring_secret", lambda key: None)
+    monkeypatch.setattr(credentials, "_keyring_secret", lambda key: None)
     file = tmp_path / "secret"
     file.write_text("from-file\n")
     file.chmod(0o600)
@@ -191,7 +192,7 @@ def test_the_secret_comes_from_a_command_then_a_file_then_the_environment(tmp_pa
 
 
 def test_the_keyring_comes_after_the_command_and_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "_keyring_secret", lambda key: "from-keyring")
+    monkeypatch.setattr(credentials, "_keyring_secret", lambda key: "from-keyring")
     assert secret_source(Options(secret_file=Path("/nowhere"))) == "keyring"
     assert secret_source(Options(secret_command="false")) == "secret_command"
 
@@ -210,7 +211,7 @@ def fake_keyring(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str, str], s
 def test_the_keyring_keeps_a_secret_for_each_application_key(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_keyring(monkeypatch, lambda service, name: {("sinchphone", "key"): "from-keyring"}.get((service, name)))
     found = read_secret(Options(application_key="key"), {})
-    assert found == config.Secret("from-keyring", "keyring")
+    assert found == credentials.Secret("from-keyring", "keyring")
     assert read_secret(Options(application_key="other"), {}) is None
     assert read_secret(Options(), {}) is None
 

@@ -19,7 +19,8 @@ from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output.lines import lines
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.session import Session
-from sinchphone.config import load, read_phones, read_secret, user_file
+from sinchphone.config import load, user_file
+from sinchphone.credentials import read_phones, read_secret
 from sinchphone.database import hint_of
 from sinchphone.engine.events import InstantMessage, MessageDelivered, MessageSent
 from sinchphone.engine.history import History

@@ -16,7 +16,7 @@ from sinchphone.cli.calling.phone import Phone, open_environment, open_phone
 from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
-from sinchphone.config import secret_source
+from sinchphone.credentials import secret_source
 from sinchphone.options import Place
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from sinchphone.cli.addressing.recent import history_of, user_of
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground
 from sinchphone.cli.terminal.session import Session
-from sinchphone.config import read_beside, read_gateway, read_password, read_secret
+from sinchphone.credentials import read_beside, read_gateway, read_password, read_secret
 from sinchphone.errors import ConfigError
 from sinchphone.options import Options, Place, narrowed
 from sinchphone.signaling.api import Api

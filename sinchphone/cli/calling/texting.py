@@ -12,7 +12,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import Wait
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.session import Session
-from sinchphone.config import read_sms_token
+from sinchphone.credentials import read_sms_token
 from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.options import Options
 

@@ -9,7 +9,8 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.flags.common import CommonFlags, with_flags
 from sinchphone.cli.terminal.output.event_schema import schema_text
-from sinchphone.config import config_files, secret_source, user_file
+from sinchphone.config import config_files, user_file
+from sinchphone.credentials import secret_source
 from sinchphone.errors import ConfigError
 from sinchphone.options import example
 

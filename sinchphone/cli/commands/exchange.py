@@ -52,7 +52,7 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
 
 
 async def _host(session: Session) -> ExitCode:
-    from sinchphone.config import read_beside, read_gateway
+    from sinchphone.credentials import read_beside, read_gateway
     from sinchphone.exchange.control import Hosting
     from sinchphone.exchange.directory.credentials import local_credentials
     from sinchphone.exchange.options import ExchangeOptions, HostKind

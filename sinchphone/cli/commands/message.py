@@ -21,7 +21,7 @@ from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.config import read_beside
+from sinchphone.credentials import read_beside
 from sinchphone.errors import DestinationError, MessageError, NetworkError
 from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import MIN_DIGITS, bare_digits, looks_like_number, proposal, read_number

@@ -10,7 +10,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import UserFlags, with_flags
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.config import read_beside
+from sinchphone.credentials import read_beside
 
 
 def add_to(app: typer.Typer, name: str) -> None:
