@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
     from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
     from sinchphone.engine.calls.details import CallDetails
+    from sinchphone.engine.calls.hold import Held, Resumed
     from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered, StatsTaken
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Cloud, Environment
@@ -91,6 +92,7 @@ __all__ = [
     "ForbiddenError",
     "Frame",
     "GatewayOptions",
+    "Held",
     "History",
     "IdentityKind",
     "IncomingCall",
@@ -118,6 +120,7 @@ __all__ = [
     "Reconnected",
     "Reconnecting",
     "RemoteProtocolError",
+    "Resumed",
     "SentMessage",
     "Signal",
     "SinchClient",
@@ -143,6 +146,10 @@ _HOMES = {
         "DigitsSent",
     ),
     "engine.calls.details": ("CallDetails",),
+    "engine.calls.hold": (
+        "Held",
+        "Resumed",
+    ),
     "engine.calls.monitor": (
         "QualityRecovered",
         "QualityTriggered",

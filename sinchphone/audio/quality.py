@@ -60,6 +60,7 @@ class Sample:
     at: float  # any clock [s]
     connected: bool
     muted: bool = False
+    held: bool = False  # on hold, by either side: then silence, and nothing at all, is right
     codec: str | None = None
     packets_received: int = 0
     packets_lost: int = 0
@@ -75,6 +76,11 @@ class Sample:
     round_trip_ms: float | None = None
     near: Activity | None = None
     far: Activity | None = None
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing that is said here is to be heard."""
+        return self.muted or self.held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +138,7 @@ class Quality:
         self._loss_spell.append((self._last.received_loss_percent or 0) > LOSS_PERCENT)
         if sample.near is not None:
             self._near_spell.append(sample.near)
-        flowing = before is not None and sample.packets_received > before.packets_received
+        flowing = before is not None and sample.packets_received > before.packets_received and not sample.held
         return missing + [change for name, rule in _RULES.items() for change in self._judge(name, rule(self, sample, flowing))]
 
     def look(self, sample: Sample) -> list[Change]:
@@ -165,14 +171,14 @@ _RULES: Final[Mapping[str, _Rule]] = MappingProxyType(
         QualityWarning.HIGH_ROUND_TRIP.value: lambda _, sample, __: (sample.round_trip_ms or 0) > ROUND_TRIP_MS,
         QualityWarning.HIGH_JITTER.value: lambda quality, _, __: quality._is_bad_spell(quality._jitter_spell),
         QualityWarning.HIGH_LOSS.value: lambda quality, _, __: quality._is_bad_spell(quality._loss_spell),
-        QualityWarning.CONSTANT_OUTBOUND.value: lambda _, sample, __: not sample.muted and _is_constant(sample.near),
+        QualityWarning.CONSTANT_OUTBOUND.value: lambda _, sample, __: not sample.quiet and _is_constant(sample.near),
         QualityWarning.CONSTANT_INBOUND.value: lambda _, sample, flowing: (
             flowing and _is_constant(sample.far) and not _is_silent(sample.far)
         ),
-        QualityWarning.ZERO_OUTBOUND.value: lambda _, sample, __: not sample.muted and _is_zero(sample.near),
+        QualityWarning.ZERO_OUTBOUND.value: lambda _, sample, __: not sample.quiet and _is_zero(sample.near),
         QualityWarning.ZERO_INBOUND.value: lambda _, sample, flowing: flowing and _is_zero(sample.far),
         QualityWarning.SILENT_INBOUND.value: lambda _, sample, flowing: flowing and _is_silent(sample.far) and not _is_zero(sample.far),
-        QualityWarning.CLIPPED_OUTBOUND.value: lambda quality, sample, __: not sample.muted and quality._is_clipped(),
+        QualityWarning.CLIPPED_OUTBOUND.value: lambda quality, sample, __: not sample.quiet and quality._is_clipped(),
     }
 )
 
@@ -201,7 +207,7 @@ def _compare(before: Sample, now: Sample, *, missing: bool) -> QualityReport:
         received_loss_percent=100 * max(0, lost) / (received + max(0, lost)) if received > 0 else None,
         sent_loss_percent=now.sent_loss_percent,
         concealed_percent=100 * share if share is not None else None,
-        mos=_WORST if missing and not played else _score(now, concealed, absent, played),
+        mos=None if before.held or now.held else _WORST if missing and not played else _score(now, concealed, absent, played),
     )
 
 

@@ -22,7 +22,7 @@ from sinchphone.signaling.http.transport import connector
 from sinchphone.signaling.instances import InstanceStore
 from sinchphone.signaling.ocra.dialect import OcraDialect
 from sinchphone.signaling.papi.dialect import PapiDialect
-from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, Resumed
+from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, SubscriptionResumed
 
 RETRY_FIRST_S = 0.1
 RETRY_MOST_S = 15.0
@@ -192,7 +192,7 @@ class Link:
                     self._on_frame(payload)
                 case Interrupted(reason=reason):
                     self._interrupt(name, reason)
-                case Resumed():
+                case SubscriptionResumed():
                     self._down.discard(name)
                     if not self._down:
                         self.ready.set()

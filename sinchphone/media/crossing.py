@@ -87,6 +87,13 @@ class _CrossingPort(Generic[Inner]):
     async def dtmf(self, digits: str) -> None:
         await self._run(lambda port: port.dtmf(digits))
 
+    async def reoffer(self, *, direction: str = "sendrecv") -> Description:
+        return await self._run(lambda port: port.reoffer(direction=direction))
+
+    @property
+    def direction(self) -> str:
+        return "inactive" if self._port is None else self._port.direction
+
     async def stats(self) -> PortStats:
         return await self._run(lambda port: port.stats())
 
@@ -187,15 +194,8 @@ class _CrossingRtpPort(_CrossingPort["RtpPort"]):
     async def trust_source(self, host: str) -> None:
         await self._run(lambda port: port.trust_source(host))
 
-    async def reoffer(self, *, direction: str = "sendrecv") -> Description:
-        return await self._run(lambda port: port.reoffer(direction=direction))
-
     async def reanswer(self, offer: Description, *, direction: str = "sendrecv", prefer: str | None = None) -> Description:
         return await self._run(lambda port: port.reanswer(offer, direction=direction, prefer=prefer))
-
-    @property
-    def direction(self) -> str:
-        return "inactive" if self._port is None else self._port.direction
 
     def _new(self, events: Outbox[PortEvent], leg: PortLeg) -> "RtpPort":
         from sinchphone.media.rtp.port import RtpPort

@@ -79,6 +79,13 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Redirected:
+    """Who hears whom has changed, by a later offer of ours or of the peer (hold, resume). ``direction`` is seen from here."""
+
+    direction: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortWarning:
     """Things go on, but somebody should know."""
 
@@ -122,7 +129,17 @@ class PortDigitHeard:
 
 
 PortEvent: TypeAlias = (
-    CandidateFound | Connected | FirstPacket | PortFailed | PortLost | PortSilent | PortDigitHeard | RestartWanted | Moved | PortWarning
+    CandidateFound
+    | Connected
+    | FirstPacket
+    | PortFailed
+    | PortLost
+    | PortSilent
+    | PortDigitHeard
+    | RestartWanted
+    | Moved
+    | Redirected
+    | PortWarning
 )
 
 
@@ -157,7 +174,7 @@ class MediaPort(Protocol):
         and SSRC, sockets of its own. Its candidates are for that device only."""
 
     async def accept(self, answer: Description) -> None:
-        """Take the peer's answer to our offer, or to our ``restart``. Raises MediaError where nothing fits."""
+        """Take the peer's answer to our offer, or to our ``restart`` or ``reoffer``. Raises MediaError where nothing fits."""
 
     async def answer(self, offer: Description) -> Description:
         """Take the peer's offer, give our answer, without candidates. Raises MediaError where nothing fits.
@@ -170,6 +187,14 @@ class MediaPort(Protocol):
 
         Raises LocalProtocolError where the port isn't connected, or knows no restart.
         """
+
+    async def reoffer(self, *, direction: str = "sendrecv") -> Description:
+        """A later offer of ours: ``direction`` is sendrecv, sendonly (hold), recvonly or inactive, and holds for later answers of ours too.
+        ``accept`` takes its answer. Raises MediaError, or LocalProtocolError where the port isn't connected."""
+
+    @property
+    def direction(self) -> str:
+        """What was agreed on, seen from here: sendrecv, sendonly, recvonly or inactive."""
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
         """Take a candidate of the peer (any time); ``None`` ends them. One that can't be used is ignored."""
@@ -232,15 +257,8 @@ class RtpPassingPort(PassingPort, Protocol):
     async def withdraw(self) -> None:
         """Our offer was refused: what was agreed before stays."""
 
-    async def reoffer(self, *, direction: str = "sendrecv") -> Description:
-        """A later offer of ours: ``direction`` is sendrecv, sendonly (hold), recvonly or inactive. ``accept`` takes its answer."""
-
     async def reanswer(self, offer: Description, *, direction: str = "sendrecv", prefer: str | None = None) -> Description:
         """Take a later offer of the peer (hold, resume, another address), give our answer. Raises MediaError; then nothing has changed."""
-
-    @property
-    def direction(self) -> str:
-        """What was agreed on, seen from here: sendrecv, sendonly, recvonly or inactive."""
 
 
 class Ports(Protocol):

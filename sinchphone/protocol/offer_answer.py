@@ -13,7 +13,7 @@ from typing import Final
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol import sdp
-from sinchphone.protocol.sdp import INACTIVE, RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Crypto, Format, Section, SessionDescription
+from sinchphone.protocol.sdp import RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Crypto, Format, Section, SessionDescription
 
 DIGITS: Final = "0-15"  # the events of RFC 4733 3.2 that we know: 0-9 * # A-D
 KNOWN: Final = {  # what we offer, under these numbers
@@ -110,7 +110,7 @@ class Negotiation:
         if codec is None:
             raise RemoteProtocolError("the peer's answer has no encoding of the offer")
         mine = next(key for key, _ in self._written[self._index].attributes if key in sdp.DIRECTIONS)
-        direction = _both(mine, sdp.mirrored(remote.direction))
+        direction = sdp.agreed_direction(mine, sdp.mirrored(remote.direction))
         self._layout = self._written
         return self._agree(remote, codec, common, self._offered, direction, ours, theirs)
 
@@ -129,7 +129,7 @@ class Negotiation:
         ours = None
         if theirs is not None:
             ours = next(replace(key, tag=theirs.tag) for key in local.keys if key.suite == theirs.suite)
-        direction = _both(local.direction, sdp.mirrored(remote.direction))
+        direction = sdp.agreed_direction(local.direction, sdp.mirrored(remote.direction))
         keys = (ours,) if ours else ()
         section = _section(local, taken, keys, remote.profile, direction, mux=remote.rtcp_mux and local.rtcp_mux)
         if remote.mid is not None:
@@ -236,10 +236,3 @@ def _event_for(codec: Format, formats: tuple[Format, ...]) -> Format | None:
     events = [one for one in formats if one.name.lower() == TELEPHONE_EVENT]
     same = [one for one in events if one.clock_rate == codec.clock_rate]
     return next(iter(same + events), None)
-
-
-def _both(ours: str, peer_allows: str) -> str:
-    """The direction, seen from us, that both sides want."""
-    sends = all(one in (SENDRECV, SENDONLY) for one in (ours, peer_allows))
-    receives = all(one in (SENDRECV, RECVONLY) for one in (ours, peer_allows))
-    return {(True, True): SENDRECV, (True, False): SENDONLY, (False, True): RECVONLY, (False, False): INACTIVE}[sends, receives]

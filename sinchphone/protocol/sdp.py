@@ -316,6 +316,13 @@ def mirrored(direction: str) -> str:
     return _MIRRORED.get(direction, direction)
 
 
+def agreed_direction(ours: str, peer_allows: str) -> str:
+    """The direction, seen from us, that both sides want (RFC 3264 6.1)."""
+    sends = all(one in (SENDRECV, SENDONLY) for one in (ours, peer_allows))
+    receives = all(one in (SENDRECV, RECVONLY) for one in (ours, peer_allows))
+    return {(True, True): SENDRECV, (True, False): SENDONLY, (False, True): RECVONLY, (False, False): INACTIVE}[sends, receives]
+
+
 def refused(section: Section) -> Section:
     """The answer to a section that isn't taken: port 0, the rest as it came (RFC 3264 6). Its formats mean nothing; there must be one."""
     return Section(section.kind, 0, section.profile, section.payloads[:_MAX_REFUSED_FORMATS] or ("0",))

@@ -55,6 +55,12 @@ class Port:
             raise MediaError("not now")
         return Description("offer", "v=0 again")
 
+    async def reoffer(self, *, direction: str) -> Description:
+        self.log.append(f"reoffer {direction}")
+        if self.refuses:
+            raise MediaError("not now")
+        return Description("offer", f"v=0 {direction}")
+
     async def add_candidate(self, candidate: Any) -> None:
         """Nothing to do."""
 

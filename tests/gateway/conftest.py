@@ -47,6 +47,7 @@ class FakeLeg:
         self.other: FakeLeg | None = None
         self.forwards_as: str | None = None
         self.takes_digits = True
+        self.refuses_reoffers = False
         self._stubborn = stubborn
         self._events = Outbox[LegEvent]()
         self._over = asyncio.Event()
@@ -114,6 +115,12 @@ class FakeLeg:
         self.note("reoffer answered", sdp)
         return None if offered else "v=0 their answer"
 
+    async def reoffer(self, sdp: str) -> str:
+        self.note("reoffered", sdp)
+        if self.refuses_reoffers:
+            raise MediaError("not now")
+        return "v=0 agreed"
+
     async def refuse_reoffer(self, failure: Failure) -> None:
         self.note("reoffer refused", failure.status)
 
@@ -139,6 +146,7 @@ class FakeRelay:
         self.orders: list[Any] = []
         self.deleted = 0
         self.broken: set[str] = set()
+        self.holding: set[Side] = set()
         self.news = Outbox[RelayEvent]()
 
     def _note(self, *order: Any) -> None:
@@ -161,11 +169,8 @@ class FakeRelay:
         self._note("renew", side, offer)
         return f"{offer} renewed"
 
-    async def reoffer(self, offer: str) -> str:
-        raise AssertionError("hold stays between a phone and us")
-
-    async def reanswer(self, answer: str) -> str:
-        raise AssertionError("hold stays between a phone and us")
+    def hears(self, side: Side) -> bool:
+        return side not in self.holding
 
     async def propose(self, side: Side) -> str:
         self._note("propose", side)

@@ -382,3 +382,41 @@ async def test_a_call_that_has_used_up_its_users_allowance_ends_and_both_sides_a
     await call.over()
     assert ("hang up", 403) in leg.orders and ("hang up", 403) in call.caller.orders
     assert call.conversation.lifetime.ending == CallEnding("time", Failure(403, "today's minutes are used up"))
+
+
+@pytest.mark.parametrize("holder", [Side.CALLER, Side.CALLED])
+async def test_who_is_held_is_told_and_told_again_when_it_is_over(calls: Any, make_leg: Any, holder: Side) -> None:
+    call, leg = await answered(calls, make_leg)
+    holding, other = (call.caller, leg) if holder is Side.CALLER else (leg, call.caller)
+    call.relay.holding.add(holder)
+    holding.say(Reoffered(sdp="v=0 hold"))
+    await other.until(("reoffered", "v=0 anew"))
+    call.relay.holding.clear()
+    holding.say(Reoffered(sdp="v=0 back"))
+    async with asyncio.timeout(5):
+        while other.orders.count(("reoffered", "v=0 anew")) < 2:
+            await asyncio.sleep(0.01)
+    held = Side.CALLED if holder is Side.CALLER else Side.CALLER
+    assert [order[:2] for order in call.relay.orders if order[0] in ("propose", "settle")] == [("propose", held), ("settle", held)] * 2
+    assert ("reoffered", "v=0 anew") not in holding.orders
+
+
+async def test_who_answers_that_it_holds_as_well_is_told_to_the_other(calls: Any, make_leg: Any) -> None:
+    call, leg = await answered(calls, make_leg)
+    call.relay.holding.update(Side)
+    leg.say(Reoffered(sdp="v=0 hold"))
+    await call.caller.until(("reoffered", "v=0 anew"))
+    await leg.until(("reoffered", "v=0 anew"))
+    assert not call.task.done()
+
+
+async def test_who_refuses_to_be_told_of_a_hold_stays_in_the_call_as_it_was(calls: Any, make_leg: Any) -> None:
+    call, leg = await answered(calls, make_leg)
+    call.caller.refuses_reoffers = True
+    call.relay.holding.add(Side.CALLED)
+    leg.say(Reoffered(sdp="v=0 hold"))
+    await call.caller.until(("reoffered", "v=0 anew"))
+    async with asyncio.timeout(5):
+        while ("withdraw",) not in call.relay.orders:
+            await asyncio.sleep(0.01)
+    assert not call.task.done()

@@ -10,7 +10,7 @@ from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, 
 from sinchphone.signaling.pubsub import requests as pubsub_requests
 from sinchphone.signaling.pubsub import subscription as pubsub_subscription
 from sinchphone.signaling.pubsub.backoff import Backoff
-from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, Resumed
+from sinchphone.signaling.pubsub.client import Interrupted, PayloadReceived, PubSub, SubscriptionResumed
 from sinchphone.tasks import start_task
 
 
@@ -70,7 +70,7 @@ async def listener(pubsub: Any, broker: Any, eventually: Any) -> Any:
 
 
 async def test_the_first_event_says_that_the_subscription_stands(listener: Any) -> None:
-    assert listener.events == [Resumed()]
+    assert listener.events == [SubscriptionResumed()]
 
 
 async def test_messages_arrive_in_order_with_channel_and_timetoken(broker: Any, listener: Any, eventually: Any) -> None:
@@ -107,7 +107,7 @@ async def test_nothing_is_lost_or_doubled_over_a_restart_on_the_same_port(broker
     await broker.post("news", "after")
     await eventually(lambda: len(listener.payloads) >= 3)
     assert listener.payloads == ["before", "while it was down", "after"]
-    assert listener.states == [Resumed, Interrupted, Resumed]
+    assert listener.states == [SubscriptionResumed, Interrupted, SubscriptionResumed]
 
 
 async def test_resuming_is_told_while_nobody_publishes(broker: Any, listener: Any, eventually: Any) -> None:
@@ -115,7 +115,7 @@ async def test_resuming_is_told_while_nobody_publishes(broker: Any, listener: An
         held = broker.polls_held
         broker.cut_polls()
         await eventually(lambda held=held: broker.polls_held > held)
-    await eventually(lambda: listener.states == [Resumed, Interrupted, Resumed])
+    await eventually(lambda: listener.states == [SubscriptionResumed, Interrupted, SubscriptionResumed])
 
 
 async def test_a_message_that_the_broker_sends_twice_is_received_once(broker: Any, listener: Any, pubsub: Any, eventually: Any) -> None:
@@ -136,7 +136,7 @@ async def test_back_off_grows_while_the_broker_fails_and_begins_anew_after_it_wo
     listening = Listener(pubsub)
     await eventually(lambda: broker.polls_held == 1)
     assert backoff.delays == [0.001, 0.002, 0.004, 0.008, 0.016, 0.02, 0.02]
-    assert listening.states == [Interrupted, Resumed]
+    assert listening.states == [Interrupted, SubscriptionResumed]
     await broker.post("news", 1)
     await eventually(lambda: broker.polls_held == 2)
     backoff.delays.clear()
@@ -222,7 +222,7 @@ async def test_a_broker_that_answers_at_once_without_news_is_not_hammered(broker
     await eventually(lambda: broker.polls_held == 1)
     assert backoff.delays == sorted(backoff.delays)
     assert len(backoff.delays) >= 5
-    assert listening.states == [Resumed]
+    assert listening.states == [SubscriptionResumed]
     await listening.stop()
 
 
@@ -232,7 +232,7 @@ async def test_a_poll_that_was_held_long_and_cut_is_repeated_without_a_word(
     monkeypatch.setattr(pubsub_subscription, "QUIET_RETRY_S", 0.0)
     broker.cut_polls()
     await eventually(lambda: broker.polls_held == 2)
-    assert listener.states == [Resumed]
+    assert listener.states == [SubscriptionResumed]
 
 
 async def test_heartbeats_are_sent_while_a_poll_is_held(broker: Any, session: Any, eventually: Any) -> None:
@@ -249,7 +249,7 @@ async def test_heartbeats_that_do_not_get_through_end_the_poll(broker: Any, sess
     pubsub = PubSub(session, origin=broker.origin, secure=False, subscribe_key="sub", uuid="me", backoff=Backoff(0.01), heartbeat_s=0.01)
     broker.stall_heartbeats = True
     listening = Listener(pubsub)
-    await eventually(lambda: listening.states[:2] == [Resumed, Interrupted])
+    await eventually(lambda: listening.states[:2] == [SubscriptionResumed, Interrupted])
     assert "heartbeats" in listening.events[1].reason
     await listening.stop()
 
@@ -275,7 +275,7 @@ async def test_no_task_is_left_after_the_listener_was_cancelled(broker: Any, lis
 
 async def test_no_task_is_left_after_the_iteration_was_left(broker: Any, pubsub: Any) -> None:
     async for event in pubsub.events(["news"]):
-        assert event == Resumed()
+        assert event == SubscriptionResumed()
         break
     assert pubsub_tasks() == []
 
@@ -297,7 +297,7 @@ async def test_a_broker_that_is_not_there_is_told_once_and_then_waited_for(broke
     assert listening.states == [Interrupted]
     assert "nobody answers" in listening.events[0].reason
     await broker.start()
-    await eventually(lambda: listening.states == [Interrupted, Resumed])
+    await eventually(lambda: listening.states == [Interrupted, SubscriptionResumed])
     await listening.stop()
 
 
@@ -313,7 +313,7 @@ async def test_a_broker_that_refuses_later_is_an_interruption(broker: Any, liste
     await eventually(lambda: not broker.faults)
     await broker.post("news", "again")
     await eventually(lambda: bool(listener.payloads))
-    assert listener.states == [Resumed, Interrupted, Resumed]
+    assert listener.states == [SubscriptionResumed, Interrupted, SubscriptionResumed]
 
 
 async def test_two_subscribers_each_get_every_message(broker: Any, session: Any, pubsub: Any, eventually: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from sinchphone.signaling.http import transport
 from sinchphone.signaling.pubsub.backoff import Backoff
-from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, Resumed
+from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, SubscriptionResumed
 from sinchphone.tasks import start_task
 
 
@@ -33,7 +33,7 @@ async def test_a_renewed_subscription_goes_on_from_where_it_was(broker: Any, pub
         await eventually(lambda before=before: len(broker.seen) > before)
     await eventually(lambda: len([event for event in events if isinstance(event, PayloadReceived)]) == 5)
     assert [event.payload for event in events if isinstance(event, PayloadReceived)] == [0, 1, 2, 3, 4]
-    assert [event for event in events if not isinstance(event, PayloadReceived)] == [Resumed()]
+    assert [event for event in events if not isinstance(event, PayloadReceived)] == [SubscriptionResumed()]
     assert pubsub.counters.interruptions == 0
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)

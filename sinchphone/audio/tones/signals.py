@@ -99,6 +99,10 @@ UNITED_STATES: Final[Mapping[str, TonePlan]] = MappingProxyType(
     }
 )
 
+# What somebody on hold hears: a slow rise and fall, half a second a note, each with its octave, well below speech.
+_HOLD_NOTES: Final = (261.63, 329.63, 392.00, 440.00, 392.00, 329.63, 293.66, 349.23, 440.00, 392.00, 329.63)
+HOLD: Final = TonePlan((*(Segment((note, 2 * note), 0.5, 0.35) for note in _HOLD_NOTES), Segment((), 1.5)), -28.0)
+
 # What the others in a room hear when somebody comes or goes, once: a fourth up, a fourth down, well below speech.
 JOINED: Final = TonePlan((Segment((659.26,), 0.09), Segment((880.00,), 0.16, 0.08)), -28.0)
 LEFT: Final = TonePlan((Segment((880.00,), 0.09), Segment((659.26,), 0.16, 0.08)), -28.0)

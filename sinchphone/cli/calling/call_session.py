@@ -238,6 +238,7 @@ class CallSession:
 
     async def _follow_events(self) -> None:
         from sinchphone.engine.calls import call as c
+        from sinchphone.engine.calls import hold as h
         from sinchphone.engine.calls import monitor as m
 
         call_id = self._call.id
@@ -255,6 +256,10 @@ class CallSession:
                     self._session.tell(e.DigitsSent(call_id=call_id, digits=digits))
                 case c.DigitHeard(digit=digit, duration_ms=duration_ms):
                     self._session.tell(e.DigitReceived(call_id=call_id, digit=digit, duration_ms=duration_ms))
+                case h.Held(by_us=by_us, agreed=agreed):
+                    self._session.tell(e.CallHeld(call_id=call_id, by="us" if by_us else "peer", agreed=agreed))
+                case h.Resumed(by_us=by_us, agreed=agreed):
+                    self._session.tell(e.CallResumed(call_id=call_id, by="us" if by_us else "peer", agreed=agreed))
                 case c.CallWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case _:
@@ -343,33 +348,52 @@ class CallSession:
                 assert_never(pressed)
 
     async def _obey(self, key: str) -> None:
-        rings_here = not self._call.outbound and self._call.details.answered_at is None
+        if not self._call.outbound and self._call.details.answered_at is None:
+            await self._obey_ringing(key)
+        elif self.waiting is None or not await self._obey_waiting(self.waiting, key):
+            await self._obey_talking(key)
+
+    async def _obey_ringing(self, key: str) -> None:
         match key:
-            case "a" | "\n" if rings_here:
+            case "a" | "\n":
                 await self._call.answer()
-            case "x" | "q" if rings_here:
+            case "x" | "q":
                 await self._hang_up(Order.DECLINED)
-            case "i" if rings_here:
+            case "i":
                 await self._call.sound.signal(None)
-            case "a" if self.waiting is not None:
+            case "?":
+                self._session.note(KEYS_RINGING.full)
+
+    async def _obey_waiting(self, waiting: "Call", key: str) -> bool:
+        """Whether the key is for somebody who rings meanwhile."""
+        match key:
+            case "a":
                 await self._hang_up(Order.SWITCHED)
-            case "x" if self.waiting is not None:
-                await self.waiting.decline()
-            case "i" if self.waiting is not None:
+            case "x":
+                await waiting.decline()
+            case "i":
                 await self._call.sound.signal(None)
+            case "?":
+                self._session.note(KEYS_WAITING.full)
+            case _:
+                return False
+        return True
+
+    async def _obey_talking(self, key: str) -> None:
+        match key:
             case "q":
                 await self._hang_up(Order.KEY)
-            case "m" if not rings_here:
+            case "m":
                 self._call.mute(not self._call.muted)
                 self._session.tell(e.CallMuted(call_id=self._call.id, muted=self._call.muted))
+            case "h" if self._call.state is State.ESTABLISHED:
+                await (self._call.resume() if self._call.held_by_us else self._call.hold())
             case "d" if self._established.is_set():
                 await self._change_device()
             case digit if digit in DIGITS and self._established.is_set():
                 self._dialler.press(digit)
             case "?":
-                self._session.note(KEYS_RINGING.full if rings_here else KEYS_WAITING.full if self.waiting is not None else HELP_IN_CALL)
-            case _:
-                pass
+                self._session.note(HELP_IN_CALL)
 
     async def _change_device(self) -> None:
         from sinchphone.media.sound import HasDevices
@@ -401,6 +425,8 @@ class CallSession:
             stats.round_trip_ms if stats else None,
             self._dialler.shown,
             self._key_hints(),
+            held_by_us=call.held_by_us,
+            held_by_peer=call.held_by_peer,
         )
 
     def _key_hints(self) -> KeyHints | None:

@@ -13,7 +13,7 @@ from typing import Final, TextIO
 
 from sinchphone.cli.terminal.escape import escape
 
-HELP_IN_CALL: Final = "q hang up   m mute   0-9 * # dial   d next sound device   ? help"
+HELP_IN_CALL: Final = "q hang up   m mute   h hold   0-9 * # dial   d next sound device   ? help"
 MAX_WAITING_NAME: Final = 12  # cells of the name of who waits
 _METER_CELLS: Final = 8
 _METER_FLOOR_DBFS: Final = -60.0
@@ -61,6 +61,20 @@ class Status:
     round_trip_ms: float | None = None
     digits: str = ""  # that were dialled last
     keys: KeyHints | None = None
+    held_by_us: bool = False
+    held_by_peer: bool = False
+
+    @property
+    def hold(self) -> str:
+        """Who holds the call, in place of how loud it is."""
+        match self.held_by_us, self.held_by_peer:
+            case True, True:
+                return "BOTH HOLD"
+            case True, False:
+                return "ON HOLD"
+            case False, True:
+                return "THEY HOLD"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +127,7 @@ def _written(status: Status, detail: _Detail, *, ascii_only: bool) -> str:
         parts[0] += f" {clock(status.seconds)}"
         near = "MUTED" if status.muted else meter(status.near_dbfs, detail.meter_cells, ascii_only=ascii_only)
         far = meter(status.far_dbfs, detail.meter_cells, ascii_only=ascii_only)
-        parts += [" ".join(part for part in (near and f"you {near}" if far else near, far and f"far {far}") if part)]
+        parts += [status.hold or " ".join(part for part in (near and f"you {near}" if far else near, far and f"far {far}") if part)]
     facts = [escape(status.codec)] if status.codec and detail.codec else []
     facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None and detail.loss else []
     facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None and detail.round_trip else []

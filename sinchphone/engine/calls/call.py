@@ -17,12 +17,14 @@ from typing import Final, assert_never
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
 from sinchphone.engine.calls.call_ports import CallPorts, Told
 from sinchphone.engine.calls.details import CallDetails
+from sinchphone.engine.calls.hold import Hold
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
 from sinchphone.engine.calls.monitor import watch
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
+from sinchphone.media.legs.call_leg import CallLeg
 from sinchphone.media.port import PortOptions, Ports, PortStats
 from sinchphone.media.sound import AudioLeg, Signal, Sound
 from sinchphone.protocol.call import vocabulary as v
@@ -84,6 +86,7 @@ class Call:
         self._declined_busy = False
         self._machine = machine
         self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
+        self._hold = Hold(self._driver, self._tell_event)
         self._ports = CallPorts(self._driver, ports, port_options, tell=self._hear_port)
         self._place = place
         self._monitored = monitored
@@ -144,6 +147,27 @@ class Call:
         """While muted the peer hears silence."""
         self.muted = muted
         self.sound.mute(muted)
+
+    async def hold(self, *, music: bool = True) -> None:
+        """Put the peer on hold, at once: it hears music or silence, nothing that is said here, and isn't heard here; Held says whether it
+        was told. A room gets silence in any case. Raises LocalProtocolError while the call isn't established."""
+        if self.state is not State.ESTABLISHED:
+            raise LocalProtocolError("a call can be put on hold while it is established only")
+        self._hold.order(True, music=music and self.domain is not Domain.CONFERENCE)
+
+    async def resume(self) -> None:
+        """Take the peer back from hold; Resumed says whether it was told. Does nothing where we don't hold."""
+        self._hold.order(False)
+
+    @property
+    def held_by_us(self) -> bool:
+        """Whether we have put the peer on hold."""
+        return self._hold.by_us
+
+    @property
+    def held_by_peer(self) -> bool:
+        """Whether the peer has put us on hold: it doesn't hear us."""
+        return self._hold.by_peer
 
     async def states(self) -> AsyncIterator[State]:
         """Every state from the first on, as the call enters it; ends after ENDED."""
@@ -233,8 +257,8 @@ class Call:
                 self._driver.queue(peer).put(partial(self._apply_answer, peer, answer))
             case v.AddCandidate(peer, candidate):
                 self._driver.queue(peer).put(partial(self._ports.add_candidate, peer, candidate))
-            case v.Renegotiate(peer, description):
-                self._driver.queue(peer).put(partial(self._ports.describe_again, peer, description))
+            case v.Renegotiate(peer, description, direction):
+                self._driver.queue(peer).put(partial(self._describe_again, peer, description, direction))
             case v.DropPeer(peer):
                 self._driver.queue(peer).put(partial(self._ports.drop, peer))
             case v.CarrySound(peer, early):
@@ -288,6 +312,13 @@ class Call:
         if self._wants_sound == peer:
             await self._carry_sound(peer)
 
+    async def _describe_again(self, peer: str, theirs: Description | None, direction: str | None) -> None:
+        done = await self._ports.describe_again(peer, theirs, direction)
+        if theirs is not None and theirs.type == "answer":
+            self._hold.settled(agreed=done)
+        elif theirs is None and not done:
+            self._hold.settled(agreed=False)
+
     async def _carry_sound(self, peer: str) -> None:
         port = self._ports.of(peer)
         if port is not None and self._carried != (port.leg, self._early):
@@ -296,14 +327,16 @@ class Call:
 
     async def _connect_sound(self, leg: AudioLeg, early: bool) -> None:
         await self.sound.signal(None)
-        await self.sound.connect(leg, early=early)
+        over = CallLeg(leg)
+        self._hold.take(over)
+        await self.sound.connect(over, early=early)
 
     async def _play(self, signal: Signal) -> None:
         if self._wants_sound is None and self.state is State.RINGING and (self.outbound or self.rings):
             await self.sound.signal(signal)
 
     async def _monitor(self) -> None:
-        async for event in watch(self.stats, self.sound.levels, lambda: self.muted):
+        async for event in watch(self.stats, self.sound.levels, lambda: self.muted, lambda: self.held_by_us or self.held_by_peer):
             self._tell_event(event)
 
     # What comes in
@@ -319,6 +352,9 @@ class Call:
                 _log.info("an ICE restart is due: %s", reason)
                 if self._renew_line is not None:
                     self._renew_line()
+            case media.Redirected(direction=direction):
+                if self._machine.winner == peer:
+                    self._hold.redirected(direction)
             case media.PortDigitHeard(digit=digit, duration_ms=duration_ms):
                 if self._machine.winner == peer:
                     self._tell_event(DigitHeard(digit=digit, duration_ms=duration_ms))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sinchphone.engine.calls.hold import HoldEvent
 from sinchphone.engine.calls.monitor import MonitorEvent
 
 
@@ -29,4 +30,4 @@ class CallWarning:
     hint: str = ""
 
 
-CallEvent: TypeAlias = DigitsSent | DigitHeard | CallWarning | MonitorEvent
+CallEvent: TypeAlias = DigitsSent | DigitHeard | CallWarning | HoldEvent | MonitorEvent

@@ -18,7 +18,7 @@ from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.jsep import Candidate, Description
 
-Told: TypeAlias = media.Connected | media.Moved | media.PortDigitHeard | media.PortWarning | media.RestartWanted
+Told: TypeAlias = media.Connected | media.Moved | media.Redirected | media.PortDigitHeard | media.PortWarning | media.RestartWanted
 
 _log = logging.getLogger(__name__)
 
@@ -67,19 +67,25 @@ class CallPorts:
         if (port := self.of(peer)) is not None:
             await port.add_candidate(candidate)
 
-    async def describe_again(self, peer: str, theirs: Description | None) -> None:
-        """Restart ICE, or go along with what the peer wants. Where that fails the sound goes on as it does."""
+    async def describe_again(self, peer: str, theirs: Description | None, direction: str | None = None) -> bool:
+        """Offer that direction, restart ICE, or go along with what the peer wants; whether that could be done. Where not, the sound goes on
+        as it does."""
         port = self.of(peer)
         if port is None:
-            return
+            return False
         try:
             if theirs is not None and theirs.type == "answer":
                 await port.accept(theirs)
+                return True
+            if theirs is not None:
+                ours = await port.answer(theirs)
             else:
-                ours = await (port.restart() if theirs is None else port.answer(theirs))
-                self._driver.put(v.DescribedAgain(peer, ours))
+                ours = await (port.restart() if direction is None else port.reoffer(direction=direction))
         except SinchphoneError as error:
             _log.info("the path to the peer stays as it is: %s", error)
+            return False
+        self._driver.put(v.DescribedAgain(peer, ours))
+        return True
 
     async def drop(self, peer: str) -> None:
         """Its port is closed; but the first one is kept until somebody has won, since others are forked from it."""
@@ -123,5 +129,5 @@ class CallPorts:
                 self._driver.put(v.MediaConnected(peer))
             case media.RestartWanted():
                 self._driver.put(v.PathFailing(peer))
-            case media.Moved() | media.PortDigitHeard() | media.PortWarning():
+            case media.Moved() | media.Redirected() | media.PortDigitHeard() | media.PortWarning():
                 pass

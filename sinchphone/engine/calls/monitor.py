@@ -42,7 +42,7 @@ MonitorEvent: TypeAlias = StatsTaken | QualityTriggered | QualityRecovered
 
 
 async def watch(
-    stats: Callable[[], Awaitable[PortStats]], levels: Callable[[], Levels], muted: Callable[[], bool]
+    stats: Callable[[], Awaitable[PortStats]], levels: Callable[[], Levels], muted: Callable[[], bool], held: Callable[[], bool]
 ) -> AsyncIterator[MonitorEvent]:
     """What there is to tell of an established call, once a second until it is cancelled, and when the peer's stream has gone or come back.
     A second without counters is left out."""
@@ -56,7 +56,7 @@ async def watch(
             counters = None
         if counters is not None:
             heard = levels()
-            sample = _sample(counters, heard, loop.time(), muted=muted())
+            sample = _sample(counters, heard, loop.time(), muted=muted(), held=held())
             changes = quality.look(sample) if looks % LOOKS else quality.push(sample)
             if looks % LOOKS == 0:
                 yield StatsTaken(stats=counters, report=quality.report, levels=heard, mean_mos=quality.mean_mos)
@@ -67,11 +67,12 @@ async def watch(
         await asyncio.sleep(due - loop.time())
 
 
-def _sample(stats: PortStats, levels: Levels, at: float, *, muted: bool) -> Sample:
+def _sample(stats: PortStats, levels: Levels, at: float, *, muted: bool, held: bool) -> Sample:
     return Sample(
         at=at,
         connected=stats.codec is not None,
         muted=muted,
+        held=held,
         codec=stats.codec,
         packets_received=stats.packets_received,
         packets_lost=stats.packets_lost,

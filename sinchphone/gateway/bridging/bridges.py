@@ -9,11 +9,13 @@
 import time
 from collections import defaultdict
 from contextlib import suppress
+from functools import partial
 from typing import Final, Protocol, assert_never
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.rooms import Participant, Rooms
 from sinchphone.gateway.bridging.audio_bridge import AudioBridge
+from sinchphone.gateway.bridging.hold import HoldNews, hears, offer_hold
 from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses, SignalledDigits
 from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import Candidates, LocalEnd, offered_anew, renewed
@@ -76,12 +78,14 @@ class RelayBridge:
         lifetime.keep(relay.delete)  # at once: a call that is over before it rings makes no offer
         self._told = {Side.CALLER: "", Side.CALLED: ""}  # our last description for each side
         self._signalled = {Side.CALLER: SignalledDigits(), Side.CALLED: SignalledDigits()}
+        self._hold_news = {side: HoldNews(partial(self._tell_hold, side)) for side in Side}
 
     async def offer(self) -> str:
         """Made from the caller's."""
         self._lifetime.spawn(self._watch(), "relay")
         for side in self._signalled:
             self._lifetime.spawn(self._pass_digits(side), "digits")
+            self._lifetime.spawn(self._hold_news[side].run(), "hold")
         assert self._lifetime.caller.offer is not None, "who waits for our offer has a port of ours"
         self._told[Side.CALLED] = await self._relay.offer(
             self._lifetime.caller.offer, self._leg.transport, signalled_from=self._leg.signalled_from
@@ -135,7 +139,7 @@ class RelayBridge:
                 assert_never(event)
 
     async def _renew(self, side: Side, leg: Leg, sdp: str | None) -> None:
-        """The other side isn't asked: hold is between a phone and us."""
+        """The other side isn't asked, but told afterwards who holds it."""
         try:
             if sdp is None:
                 await self._offer_anew(side, leg)
@@ -144,6 +148,19 @@ class RelayBridge:
                 await leg.answer_reoffer(self._told[side])
         except MediaError as error:
             await leg.refuse_reoffer(failure_of_error(error))
+        else:
+            self._hold_news[_other(side)].changed(held=not self._relay.hears(side))
+
+    async def _tell_hold(self, side: Side, held: bool) -> None:
+        """That the other side holds it, or doesn't any more. Raises MediaError where it refuses."""
+        offer = await self._relay.propose(side)
+        try:
+            await self._relay.settle(side, await self._leg_of(side).reoffer(offer))
+        except MediaError:
+            await self._relay.withdraw()
+            raise
+        self._told[side] = offer
+        self._hold_news[_other(side)].changed(held=not self._relay.hears(side))
 
     async def _offer_anew(self, side: Side, leg: Leg) -> None:
         """To a side that asks for an offer of ours, and answers it in its ACK (RFC 3261 14.2)."""
@@ -163,7 +180,7 @@ class RelayBridge:
 
     async def _pass_digits(self, side: Side) -> None:
         """Digits that come by signaling alone: as telephone-events, or by signaling again."""
-        to = Side.CALLED if side is Side.CALLER else Side.CALLER
+        to = _other(side)
         while True:
             digit, duration_ms = await self._signalled[side].next()
             try:
@@ -189,10 +206,14 @@ class RelayBridge:
                 case SideDigitHeard(side, digit, duration_ms, passed):
                     self._signalled[side].heard(digit, duration_ms)
                     if not passed:
-                        await self._send_digit(Side.CALLED if side is Side.CALLER else Side.CALLER, digit, duration_ms)
+                        await self._send_digit(_other(side), digit, duration_ms)
 
     def _leg_of(self, side: Side) -> Leg:
         return self._lifetime.caller if side is Side.CALLER else self._leg
+
+
+def _other(side: Side) -> Side:
+    return Side.CALLED if side is Side.CALLER else Side.CALLER
 
 
 class LocalBridge:
@@ -210,6 +231,7 @@ class LocalBridge:
         self._branch: str | None = None  # whose answer was taken
         self._held: dict[str, list[Candidate | None]] = defaultdict(list)
         self._candidates = Candidates()  # of the other port
+        self._hold_news = HoldNews(self._tell_hold)  # for the called side
         self._presses = KeyPresses()
 
     async def offer(self) -> str:
@@ -243,6 +265,9 @@ class LocalBridge:
         await self._caller.quiet()
         await self._join_sound()
         self._lifetime.spawn(self._pass_digits(), "digits")
+        self._lifetime.spawn(self._hold_news.run(), "hold")
+        self._caller.holds = self._hold_news.changed
+        self._hold_news.changed(held=not hears(self._caller.port.direction))
 
     async def take(self, event: LegEvent) -> None:
         """What the caller's leg says is for its port."""
@@ -298,10 +323,16 @@ class LocalBridge:
             if sdp is None:
                 self._told = await offered_anew(self._port, self._leg)
             else:
-                self._told = await renewed(self._port, sdp)
+                self._told = await renewed(self._port, sdp, held=not hears(self._caller.port.direction))
                 await self._leg.answer_reoffer(self._told)
         except MediaError as error:
             await self._leg.refuse_reoffer(failure_of_error(error))
+        else:
+            self._caller.hold_news.changed(held=not hears(self._port.direction))
+
+    async def _tell_hold(self, held: bool) -> None:
+        self._told = await offer_hold(self._port, self._leg, held=held)
+        self._caller.hold_news.changed(held=not hears(self._port.direction))
 
     async def _pass_digits(self) -> None:
         while True:

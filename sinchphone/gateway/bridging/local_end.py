@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Final, assert_never
 
 from sinchphone.audio.frame import Frame
 from sinchphone.audio.tones.signals import signal_source
 from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.gateway.bridging.hold import HoldNews, hears, offer_hold, wanted
 from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.legs.leg import (
@@ -76,6 +77,8 @@ class LocalEnd:
         self._candidates = Candidates()
         self._connected = asyncio.Event()
         self._previewed = self._picked_up = False
+        self.hold_news = HoldNews(self._tell_hold)  # for the caller
+        self.holds: Callable[..., None] | None = None  # is told whether the caller holds
 
     @property
     def caller(self) -> IncomingLeg:
@@ -87,6 +90,7 @@ class LocalEnd:
         self._lifetime.keep(self.port.close)
         self._lifetime.keep(self.quiet)
         self._lifetime.spawn(self._watch(), "local end")
+        self._lifetime.spawn(self.hold_news.run(), "hold")
         offer = self.caller.offer
         made = await (self.port.offer() if offer is None else self.port.answer(Description("offer", offer)))
         self._description = await self._candidates.complete(made.sdp) if self.caller.transport is MediaTransport.WEBRTC else made.sdp
@@ -156,10 +160,20 @@ class LocalEnd:
             if sdp is None:
                 self._description = await offered_anew(self.port, self.caller)
             else:
-                self._description = await renewed(self.port, sdp)
+                self._description = await renewed(self.port, sdp, held=self.hold_news.held)
                 await self.caller.answer_reoffer(self._description)
         except MediaError as error:
             await self.caller.refuse_reoffer(failure_of_error(error))
+        else:
+            self._tell_holding()
+
+    async def _tell_hold(self, held: bool) -> None:
+        self._description = await offer_hold(self.port, self.caller, held=held)
+        self._tell_holding()
+
+    def _tell_holding(self) -> None:
+        if self.holds is not None:
+            self.holds(held=not hears(self.port.direction))
 
     def _note_digit(self, heard: media.PortDigitHeard, path: DigitPath) -> None:
         if self._presses.counts(heard.digit, path, heard.duration_ms, time.monotonic()) and not self.digits.full():
@@ -201,11 +215,15 @@ class _Ringback:
         return self._tone.pull()
 
 
-async def renewed(port: MediaPort, sdp: str) -> str:
-    """A port's answer to a new offer of its peer (hold, resume). Raises MediaError where it can't change any more."""
-    change = port.reanswer if isinstance(port, RenewablePort) else port.answer  # a WebRTC port takes later offers as the first one
+async def renewed(port: MediaPort, sdp: str, *, held: bool) -> str:
+    """A port's answer to a new offer of its peer (hold, resume), who is ``held`` by the other side. Raises MediaError where it can't change
+    any more."""
+    offer = Description("offer", sdp)
     try:
-        answer = await change(Description("offer", sdp))
+        if isinstance(port, RenewablePort):
+            answer = await port.reanswer(offer, direction=wanted(held=held))
+        else:  # a WebRTC port takes later offers as the first one
+            answer = await port.answer(offer)
     except LocalProtocolError as error:
         raise MediaError("the sound of this call can't be changed now") from error
     return answer.sdp

@@ -125,6 +125,9 @@ class Leg(Protocol):
         """Our answer to ``Reoffered``. Where that had no description (``offered`` False), ``sdp`` is our offer, and its answer is returned.
         Raises MediaError where none comes."""
 
+    async def reoffer(self, sdp: str) -> str:
+        """Offer the other side a change of ours, once it is answered; its answer. Raises MediaError where it refuses, or doesn't answer."""
+
     async def refuse_reoffer(self, failure: Failure) -> None:
         """What it offered anew can't be had; the call goes on as before."""
 

@@ -71,6 +71,7 @@ class _MxpLeg:
         self._branches: dict[str, str] = {}  # by device
         self._chosen: str | None = None  # the device that the call is with
         self._again: asyncio.Future[str] | None = None  # our answer to a later offer
+        self._asked: asyncio.Future[str] | None = None  # the user's answer to a later offer of ours
         self._refused: Failure | None = None  # why the exchange itself didn't take the call
 
     def events(self) -> AsyncIterator[LegEvent]:
@@ -107,6 +108,21 @@ class _MxpLeg:
         if self._again is not None and not self._again.done():
             self._again.set_result(sdp)
         return None
+
+    async def reoffer(self, sdp: str) -> str:
+        """A PEER EVENT with an offer. Users of clients that know of none don't answer it. Raises MediaError."""
+        if self._chosen is None or self._state is not State.ESTABLISHED:
+            raise MediaError("the call isn't established")
+        asked: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._asked = asked
+        self._driver.put(v.DescribedAgain(self._chosen, Description("offer", sdp)))
+        try:
+            async with asyncio.timeout(AGAIN_SECONDS):
+                return await asked
+        except TimeoutError as error:
+            raise MediaError("the user's client doesn't answer a new offer") from error
+        finally:
+            self._asked = None
 
     async def refuse_reoffer(self, failure: Failure) -> None:
         """MXP has no word for that: the user hears nothing, and the path stays as it is."""
@@ -175,7 +191,7 @@ class _MxpLeg:
                 self._answered(device, answer.sdp)
             case v.AddCandidate(device, candidate):
                 self._events.put(Trickled(candidate=candidate, branch=self._branch(device) if self._driver.machine.outbound else ""))
-            case v.Renegotiate(device, theirs):
+            case v.Renegotiate(device, theirs, _):
                 self._renegotiate(device, theirs)
             case v.CarrySound(device, early):
                 self._choose(device, early=early)
@@ -205,7 +221,12 @@ class _MxpLeg:
         """The call is in that state now."""
 
     def _renegotiate(self, device: str, theirs: Description | None) -> None:
-        if theirs is not None and theirs.type == "offer":  # we never offer again by ourselves
+        if theirs is None:  # the bridge's ports restart nothing by themselves
+            return
+        if theirs.type == "answer":
+            if self._asked is not None and not self._asked.done():
+                self._asked.set_result(theirs.sdp)
+        else:
             self._driver.queue(device).put(partial(self._answer_again, device, theirs.sdp))
 
     async def _answer_again(self, device: str, sdp: str) -> None:

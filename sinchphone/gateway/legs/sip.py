@@ -86,6 +86,15 @@ class _SipLeg:
         except SipError as error:
             raise MediaError(str(error)) from error
 
+    async def reoffer(self, sdp: str) -> str:
+        """re-INVITE; where both sides offer at once it's tried again (RFC 3261 14.1). Raises MediaError where it's refused."""
+        if self._call is None:
+            raise MediaError("the call hasn't begun")
+        try:
+            return await self._call.reoffer(sdp)
+        except SipError as error:
+            raise MediaError(str(error)) from error
+
     async def refuse_reoffer(self, failure: Failure) -> None:
         """488, or what it is."""
         if self._call is not None:

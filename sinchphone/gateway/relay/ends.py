@@ -10,6 +10,7 @@ from sinchphone.gateway.relay.description import takes_events, with_candidates
 from sinchphone.gateway.relay.relay import MediaTransport, Side
 from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortEvent, PortFailed, PortLost, RtpPassingPort
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.sdp import SENDONLY, SENDRECV
 from sinchphone.tasks import start_task
 
 GATHER_SECONDS: Final = 3.0  # a port itself stops asking its servers after two
@@ -60,6 +61,11 @@ class End:
         return self._transport is MediaTransport.WEBRTC or self.rtp.direction == "sendrecv"
 
     @property
+    def hears(self) -> bool:
+        """Whether the peer wants to hear, as agreed last; before that it does."""
+        return self.connected is None or self.port.direction in (SENDRECV, SENDONLY)
+
+    @property
     def wants_silence(self) -> bool:
         """Whether the peer gets silence where there's nothing for it: PBXs take a missing stream for the end of the call."""
         return self._transport is not MediaTransport.WEBRTC
@@ -85,15 +91,25 @@ class End:
         self._takes_events = takes_events(offer)
         return await self._with_candidates(given)
 
-    async def reanswer(self, offer: str, prefer: str | None) -> str:
-        """Our answer to a later offer of the peer. What a WebRTC peer wants is in the offer itself (an ICE restart, hold)."""
-        given = await self._reanswer(Description("offer", offer), prefer)
+    async def reanswer(self, offer: str, prefer: str | None, *, held: bool) -> str:
+        """Our answer to a later offer of the peer, whom the other side holds, or doesn't. What a WebRTC peer wants is in the offer itself
+        (an ICE restart, hold)."""
+        given = await self._reanswer(Description("offer", offer), prefer, SENDONLY if held else SENDRECV)
         self._takes_events = takes_events(offer)
         return given.sdp
 
-    async def _reanswer(self, offer: Description, prefer: str | None) -> Description:
+    async def reoffer(self, *, held: bool) -> Description:
+        """A later offer of ours to the peer, whom the other side holds, or doesn't."""
+        return await self.port.reoffer(direction=SENDONLY if held else SENDRECV)
+
+    async def withdraw(self) -> None:
+        """That was refused. An offer over WebRTC waits no longer by itself."""
         if self._transport is not MediaTransport.WEBRTC:
-            return await self.rtp.reanswer(offer, prefer=prefer)
+            await self.rtp.withdraw()
+
+    async def _reanswer(self, offer: Description, prefer: str | None, direction: str) -> Description:
+        if self._transport is not MediaTransport.WEBRTC:
+            return await self.rtp.reanswer(offer, direction=direction, prefer=prefer)
         try:
             return await self.port.answer(offer)
         except LocalProtocolError as error:
@@ -105,8 +121,8 @@ class End:
             await self.rtp.trust_source(host)
 
     async def settle(self, answer: str) -> None:
-        """Take an RTP peer's answer to a later offer of ours, be it the same as before."""
-        await self.rtp.accept(Description("answer", answer))
+        """Take the peer's answer to a later offer of ours, be it the same as before."""
+        await self.port.accept(Description("answer", answer))
         self.accepted, self._takes_events = answer, takes_events(answer)
 
     def press(self, digit: str) -> bool:

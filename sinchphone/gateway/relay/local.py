@@ -36,6 +36,7 @@ from sinchphone.media.port import (
     PortOptions,
     PortSilent,
     PortWarning,
+    Redirected,
     RestartWanted,
     RtpPortOptions,
 )
@@ -143,15 +144,20 @@ class LocalRelay:
         """Our proposal was refused: what was agreed before stays."""
         if self._proposed is not None:
             proposed, self._proposed = self._proposed, None
-            await proposed.rtp.withdraw()
+            await proposed.withdraw()
 
     async def propose(self, side: Side) -> str:
-        """A new offer of ours for an RTP side, without asking the other one."""
+        """A new offer of ours for a side, which is told whether the other one holds it."""
         caller, called = self._both()
-        own = caller if side is Side.CALLER else called
-        given = await own.rtp.reoffer()
+        own, other = (caller, called) if side is Side.CALLER else (called, caller)
+        given = await own.reoffer(held=not other.hears)
         self._proposed = own
         return given.sdp
+
+    def hears(self, side: Side) -> bool:
+        """Whether that side wants to hear."""
+        end = self._caller if side is Side.CALLER else self._called
+        return end is None or end.hears
 
     async def settle(self, side: Side, answer: str) -> None:
         """Take the answer to it."""
@@ -166,7 +172,7 @@ class LocalRelay:
         """Answer a new offer of a side; the other one hears what it sends from then on, or silence."""
         caller, called = self._both()
         own, other = (caller, called) if side is Side.CALLER else (called, caller)
-        given = await own.reanswer(offer, other.codec)
+        given = await own.reanswer(offer, other.codec, held=not other.hears)
         await self._join(caller, called)
         return given
 
@@ -291,7 +297,7 @@ class LocalRelay:
                 other = self._called if end is self._caller else self._caller
                 passed = (other is not None and other.press(digit)) or in_band  # where it takes no events it has heard it in the sound
                 self._events.put(tell.SideDigitHeard(end.side, digit, duration_ms, passed))
-            case FirstPacket() | RestartWanted() | Moved() | PortWarning():  # the sides aren't asked again for the path's sake
+            case FirstPacket() | RestartWanted() | Moved() | Redirected() | PortWarning():  # not asked again for the path's sake
                 pass
 
     def _retire(self, end: End) -> None:

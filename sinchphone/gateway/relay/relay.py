@@ -104,14 +104,19 @@ class Relay(Protocol):
         """Answer a new offer of a side (hold, resume, another address, an ICE restart) without asking the other one, which stays as it is.
 
         Possible once both have been answered, whatever the other side is; while held, the other side hears
-        what the holding side sends (its music), or silence.
+        what the holding side sends (its music), or silence. A side that the other one holds is answered so.
         """
 
     async def propose(self, side: Side) -> str:
-        """A new offer of ours for a side that asked for one (to resume, mostly), without asking the other one; ``settle`` takes its answer.
+        """A new offer of ours for a side, which asked for one (to resume, mostly) or is told that the other one holds it, or doesn't any
+        more; ``settle`` takes its answer.
 
-        As ``renew``, but the other way round: that side says last whether it holds.
+        As ``renew``, but the other way round: that side says last whether it holds. Raises MediaError, or LocalProtocolError where it
+        can't be offered anything now.
         """
+
+    def hears(self, side: Side) -> bool:
+        """Whether that side wants to hear, as agreed last: one that holds doesn't."""
 
     async def settle(self, side: Side, answer: str) -> None:
         """Take a side's answer to ``propose``."""

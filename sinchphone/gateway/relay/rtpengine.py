@@ -37,7 +37,7 @@ from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
-from sinchphone.protocol.sdp import mirrored, write_blocks
+from sinchphone.protocol.sdp import agreed_direction, mirrored, write_blocks
 from sinchphone.tasks import start_task
 
 CODECS: Final = ("opus", "PCMU", "PCMA", "G722", "telephone-event")  # what either side may use, whatever the other one can
@@ -152,15 +152,17 @@ class RtpengineRelay:
         self._branch, self._tags[Side.CALLED] = branch, f"{Side.CALLED}-{branch}"
         return await self._answer(Side.CALLED, with_candidates(answer, early, complete=False) if early else answer)
 
-    async def renew(self, side: Side, offer: str) -> str:
-        """Answer a new offer of a side in the name of the other one, with what that agreed to before.
+    async def renew(self, side: Side, offer: str, *, ours: str | None = None) -> str:
+        """Answer a new offer of a side in the name of the other one, with what that agreed to before; ``ours``: the direction, seen from
+        us, where the other one is a port of ours.
 
         That of the called side is told to rtpengine as a new answer to the caller: the payload types stay what they were.
         """
         other = _other(side)
         if other not in self._said:
             raise LocalProtocolError("only an answered call can be renewed")
-        kept, way = self._said[other], mirrored(direction(offer))
+        ours = ours or ("sendrecv" if self.hears(other) else "sendonly")
+        kept, way = self._said[other], agreed_direction(ours, mirrored(direction(offer)))
         if side is Side.CALLER:
             await self._offer(side, offer)
             return await self._answer(other, with_direction(kept, way), kept=kept)
@@ -173,12 +175,18 @@ class RtpengineRelay:
         self._said[other] = kept
         return given
 
-    async def propose(self, side: Side) -> str:
-        """A new offer for a side in the name of the other one, with what that agreed to before."""
+    async def propose(self, side: Side, *, ours: str | None = None) -> str:
+        """A new offer for a side in the name of the other one, with what that agreed to before; ``ours``: the direction, seen from us,
+        where the other one is a port of ours."""
         other = _other(side)
         if other not in self._said:
             raise LocalProtocolError("only an answered call can be offered anew")
-        return await self._offer(other, with_direction(self._said[other], "sendrecv"))
+        way = ours or ("sendrecv" if self.hears(other) else "sendonly")
+        return await self._offer(other, with_direction(self._said[other], way))
+
+    def hears(self, side: Side) -> bool:
+        """Whether that side wants to hear, by what it said last."""
+        return side not in self._said or direction(self._said[side]) in ("sendrecv", "recvonly")
 
     async def settle(self, side: Side, answer: str) -> None:
         """Take the answer to it; what the other one agreed to stays."""

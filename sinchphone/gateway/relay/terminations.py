@@ -24,11 +24,11 @@ from sinchphone.protocol.jsep import Candidate, Description
 class RenewablePort(Protocol):
     """What a port over RTP or SRTP can do beside a MediaPort's own."""
 
-    async def reanswer(self, offer: Description) -> Description:
+    async def reanswer(self, offer: Description, *, direction: str = "sendrecv") -> Description:
         """Take a later offer of the peer (hold, resume, another address), give our answer. Raises MediaError; then nothing has changed."""
 
-    async def reoffer(self) -> Description:
-        """A later offer of ours, to hear each other; ``accept`` takes its answer. Raises MediaError."""
+    async def reoffer(self, *, direction: str = "sendrecv") -> Description:
+        """A later offer of ours; ``accept`` takes its answer. Raises MediaError."""
 
     async def withdraw(self) -> None:
         """That was refused: what was agreed before stays."""
@@ -102,11 +102,16 @@ class RtpenginePort:
         """Raises LocalProtocolError: the outside is rtpengine's, which follows its peers by itself."""
         raise LocalProtocolError("a port behind rtpengine isn't restarted")
 
-    async def reoffer(self) -> Description:
+    async def reoffer(self, *, direction: str = "sendrecv") -> Description:
         """A later offer of ours; our own port isn't asked."""
-        offer = Description("offer", await self._joined().propose(self._outside))
+        offer = Description("offer", await self._joined().propose(self._outside, ours=direction))
         self._proposes = True
         return offer
+
+    @property
+    def direction(self) -> str:
+        """What was agreed on with the peer, seen from here, as far as it says whether it hears."""
+        return "sendrecv" if self._relay is None or self._relay.hears(self._outside) else "recvonly"
 
     async def trust_source(self, host: str) -> None:
         """Nothing: rtpengine learns by itself where sound comes from."""
@@ -133,9 +138,9 @@ class RtpenginePort:
         await self._trickle(relay)
         return given
 
-    async def reanswer(self, offer: Description) -> Description:
+    async def reanswer(self, offer: Description, *, direction: str = "sendrecv") -> Description:
         """Take a later offer of the peer, give our answer; our own port isn't asked."""
-        return Description("answer", await self._joined().renew(self._outside, offer.sdp))
+        return Description("answer", await self._joined().renew(self._outside, offer.sdp, ours=direction))
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
         """Take a candidate of the peer (any time); their end isn't needed."""

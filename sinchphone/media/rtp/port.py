@@ -25,7 +25,7 @@ from sinchphone.media.legs.inbound import Sink
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.port import Connected, PortEvent, PortSilent, PortStats, RtpPortOptions
+from sinchphone.media.port import Connected, PortEvent, PortSilent, PortStats, Redirected, RtpPortOptions
 from sinchphone.media.rtp.secure import SrtpReceiver, SrtpSender, new_keys
 from sinchphone.media.rtp.sockets import SocketPair
 from sinchphone.media.rtp.source_latch import Address, SourceLatch, plain_host
@@ -244,7 +244,7 @@ class RtpPort:
         await load_codecs([agreement.codec])
         where = await _resolve(agreed.remote, self._options.host, self._options.signalled_from)
         self._check_open()
-        before, codec_before = self._agreed, self.codec
+        before, codec_before, way_before = self._agreed, self.codec, self.direction
         self._stream.agree(agreement)
         self._stream.expect(wanted=agreed.receives and agreed.sends)
         self._agreed = agreed
@@ -262,6 +262,8 @@ class RtpPort:
             self._waiting_since = now
         if codec_before != agreement.codec:
             self._events.put(Connected(pair="srtp" if self._locker else "rtp", codec=agreement.codec.name))
+        if before is not None and way_before != self.direction:
+            self._events.put(Redirected(direction=self.direction))
         if self._live is None:
             self._live = start_task(self._run(), name="rtp-port")
 

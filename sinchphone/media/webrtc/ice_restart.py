@@ -5,12 +5,14 @@
     offer()        -> our offer waits -- accept(answer) --> moving -- connected --> the path is the new one, the old one closes
     answer(offer)  -------------------------------------->    `------ failed -----> the path stays the old one
 
-Descriptions without new credentials are answered too, and change nothing but what they say about the sound (RFC 8445 9, RFC 9429 5).
+Descriptions without new credentials are answered too, and change nothing but what they say about the sound (RFC 8445 9, RFC 9429 5);
+``reoffer`` makes such an offer of ours (hold, resume).
 Where both sides offer at once, the offer of the one who offered first in the call stands (RFC 3264 4 leaves it to the protocol).
 """
 
 import asyncio
 import re
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,6 +23,7 @@ from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice import IceConnection
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, write_again, write_answer
 from sinchphone.media.webrtc.secure import SecurePath, renewed
+from sinchphone.protocol.sdp import SENDRECV
 from sinchphone.tasks import start_task
 
 ANSWER_SECONDS: Final = 10.0  # how long our offer waits: signaling that is away itself needs some seconds to come back
@@ -66,6 +69,8 @@ class IceRestarts:
         """``on_candidate`` gets candidates that come after a description; ``on_end`` is told how an attempt ended: whether we moved."""
         self.local = local
         self.remote = remote  # what the peer said last, of the path in use
+        self.direction = SENDRECV  # what we want, in every description from now on
+        self._reoffered_until = float("-inf")  # an offer that restarts nothing waits for its answer
         self._path = path
         self._terms = terms
         self._on_candidate = on_candidate
@@ -82,14 +87,29 @@ class IceRestarts:
         async with self._turn:
             attempt = await self._begin(None)
             attempt.task = start_task(self._wait_for_answer(attempt), name="ice-restart")
-            return write_again(attempt.local, self.remote, self._terms.mid, _candidates(attempt.ice))
+            return write_again(attempt.local, self.remote, self._terms.mid, _candidates(attempt.ice), direction=self.direction)
+
+    async def reoffer(self) -> str:
+        """A new offer of ours that leaves the path as it is, and says the direction. Where a restart waits for its answer, that is offered
+        again; one that is under way ends first."""
+        if self._attempt is not None and self._attempt.remote is None:
+            return await self.offer()
+        while self._attempt is not None and self._attempt.task is not None:
+            await asyncio.wait([self._attempt.task])
+        async with self._turn:
+            if self._closed:
+                raise MediaError("the port is closed")
+            self.local = self._next(self.local)
+            self._reoffered_until = time.monotonic() + ANSWER_SECONDS
+            return write_again(self.local, self.remote, self._terms.mid, direction=self.direction)
 
     async def accept(self, remote: RemoteAudio) -> None:
         """Take the answer to our offer and connect in the background. Raises MediaError: then the path stays as it is."""
         async with self._turn:
             attempt = self._attempt
             if attempt is None or attempt.remote is not None:
-                raise LocalProtocolError("there is no offer to answer")
+                self._accept_same(remote)
+                return
             try:
                 self._check(remote)
                 if remote.ufrag == self.remote.ufrag:
@@ -98,6 +118,15 @@ class IceRestarts:
                 await self._give_up(attempt)
                 raise
             await self._go(attempt, remote)
+
+    def _accept_same(self, remote: RemoteAudio) -> None:
+        """The answer to an offer that restarts nothing; one may come late."""
+        if self._reoffered_until == float("-inf"):
+            raise LocalProtocolError("there is no offer to answer")
+        self._check(remote)
+        if remote.ufrag != self.remote.ufrag:
+            raise MediaError("the peer restarts ICE in an answer")
+        self._reoffered_until = float("-inf")
 
     async def answer(self, remote: RemoteAudio) -> str:
         """Our answer to a later offer. New credentials in it are answered by new ones, and then we connect in the background.
@@ -111,13 +140,16 @@ class IceRestarts:
                 if self._terms.offerer:
                     raise MediaError("our own offer stands")
                 await self._give_up(attempt)
+            if time.monotonic() < self._reoffered_until and self._terms.offerer:
+                raise MediaError("our own offer stands")
+            self._reoffered_until = float("-inf")
             setup = "active" if self._terms.active else "passive"
             if remote.ufrag == self.remote.ufrag:
                 self.local = self._next(self.local)
-                return write_answer(self.local, remote, setup)
+                return write_answer(self.local, remote, setup, direction=self.direction)
             attempt = await self._begin(remote)
             await self._go(attempt, remote)
-            return write_answer(attempt.local, remote, setup, _candidates(attempt.ice))
+            return write_answer(attempt.local, remote, setup, _candidates(attempt.ice), direction=self.direction)
 
     async def add(self, text: str | None) -> None:
         """A candidate of the peer, ``None`` ends them: for the path that its credentials belong to, as far as it names them."""

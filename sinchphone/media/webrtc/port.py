@@ -31,6 +31,7 @@ from sinchphone.media.port import (
     PortOptions,
     PortStats,
     PortWarning,
+    Redirected,
     RestartWanted,
 )
 from sinchphone.media.webrtc import seam
@@ -43,6 +44,7 @@ from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, answering
 from sinchphone.media.webrtc.secure import DtlsIdentity, PathListener, SecurePath
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.rtp.packet import is_rtcp
+from sinchphone.protocol.sdp import INACTIVE, SENDRECV, agreed_direction, mirrored
 from sinchphone.tasks import start_task
 
 _CANCEL_SECONDS: Final = 0.05
@@ -93,6 +95,7 @@ class WebRtcPort:
         self._ice_restarts: IceRestarts | None = None  # once connected
         self._path_watch: PathWatch | None = None
         self._relay_missing = False
+        self._direction = INACTIVE  # agreed on, seen from here
 
     # descriptions
 
@@ -157,6 +160,19 @@ class WebRtcPort:
         if self._ice_restarts is None:
             raise LocalProtocolError("a port that isn't connected can't be restarted")
         return Description("offer", await self._ice_restarts.offer())
+
+    async def reoffer(self, *, direction: str = SENDRECV) -> Description:
+        """A later offer of ours that says who hears whom from now on (hold, resume); later answers of ours say so too. Raises
+        LocalProtocolError before Connected."""
+        if self._ice_restarts is None:
+            raise LocalProtocolError("a port that isn't connected can't be offered anew")
+        self._ice_restarts.direction = direction
+        return Description("offer", await self._ice_restarts.reoffer())
+
+    @property
+    def direction(self) -> str:
+        """What was agreed on, seen from here."""
+        return self._direction
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
         """Take a candidate of the peer, at any time, before its description too; one that can't be used is ignored."""
@@ -237,6 +253,13 @@ class WebRtcPort:
         self._receives, self._rtcp_mux = remote.receives, remote.rtcp_mux
         self._settle_sending(anew=True)
         self._stream.expect(wanted=remote.sends and remote.receives)
+        wanted = self._ice_restarts.direction if self._ice_restarts is not None else SENDRECV
+        self._redirect(agreed_direction(wanted, mirrored(remote.direction)))
+
+    def _redirect(self, direction: str) -> None:
+        before, self._direction = self._direction, direction
+        if before != direction:
+            self._events.put(Redirected(direction=direction))
 
     async def _join(self, remote: RemoteAudio, terms: RestartTerms) -> None:
         self._terms, self._rtcp_mux = terms, remote.rtcp_mux
@@ -274,6 +297,8 @@ class WebRtcPort:
         self._consent_received()
         self._settle(remote, terms)
         self._events.put(connected)
+        self._direction = SENDRECV
+        self._redirect(mirrored(remote.direction))
         beside = [start_task(self._report(), name="webrtc-reports"), start_task(self._tend(), name="webrtc-path_watch")]
         try:
             await self._watch()

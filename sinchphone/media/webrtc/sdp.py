@@ -17,6 +17,7 @@ from sinchphone.protocol.sdp import (
     SENDRECV,
     Section,
     SessionDescription,
+    agreed_direction,
     mirrored,
     read_session,
     refused,
@@ -121,17 +122,27 @@ def write_offer(local: LocalDescription, codecs: Sequence[str] = ("opus",)) -> s
     return _write(local, [("group", "BUNDLE 0"), _STREAMS], [section])
 
 
-def write_answer(local: LocalDescription, offer: RemoteAudio, setup: str | None = None, candidates: Sequence[str] = ()) -> str:
+def write_answer(
+    local: LocalDescription,
+    offer: RemoteAudio,
+    setup: str | None = None,
+    candidates: Sequence[str] = (),
+    *,
+    direction: str = SENDRECV,
+) -> str:
     """Our answer: the offered sound is taken, everything else refused, in the order of the offer (RFC 3264 6).
 
-    ``setup``: that of the call, where this isn't its first answer; ``candidates``: to be put into it.
+    ``setup``: that of the call, where this isn't its first answer; ``candidates``: to be put into it; ``direction``: what we want.
     """
-    return _write_alike(local, offer, offer.mid, setup or answering_setup(offer), mirrored(offer.direction), candidates)
+    way = agreed_direction(direction, mirrored(offer.direction))
+    return _write_alike(local, offer, offer.mid, setup or answering_setup(offer), way, candidates)
 
 
-def write_again(local: LocalDescription, remote: RemoteAudio, mid: str | None, candidates: Sequence[str]) -> str:
+def write_again(
+    local: LocalDescription, remote: RemoteAudio, mid: str | None, candidates: Sequence[str] = (), *, direction: str = SENDRECV
+) -> str:
     """A later offer of ours, in the shape of what was agreed on (RFC 3264 8). ``remote``: the peer's last description."""
-    return _write_alike(local, remote, mid, "actpass", SENDRECV, candidates)
+    return _write_alike(local, remote, mid, "actpass", direction, candidates)
 
 
 def _write_alike(

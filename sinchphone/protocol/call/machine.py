@@ -20,7 +20,7 @@ Phases of an incoming call::
 Where our answer takes its time (a gateway has it from elsewhere), the order Ring acknowledges without it. It then travels in the
 JOIN, or before that in a second ACK with ``earlymedia=yes`` when we want to be heard before we pick up (the order Preview).
 
-While sound flows either side may offer again, to restart ICE: a PEER EVENT with a description, which a peer that doesn't know it ignores.
+While sound flows either side may offer again (ICE restart, hold): a PEER EVENT with a description, which who doesn't know it ignores.
 
 A pair of phase and input that is absent from the table is ignored when it comes from the peer, the media or the clock, and is a
 LocalProtocolError when it is an order of ours. Hanging up is legal in every phase. Pub/sub doubles and reorders, so every
@@ -402,8 +402,6 @@ class CallMachine:
     def _part(self, told: Goodbye) -> list[Effect]:
         return self._end(told.cause, told.by, told.failure)
 
-    # Small words
-
     def _enter(self, phase: Phase) -> list[Effect]:
         """Go to that phase; told where people see a difference."""
         before, self.phase = self.state, phase
@@ -465,6 +463,7 @@ TABLE: Final = _rows(
     (_WITH_PEERS, v.MediaLost, _M._note_media_failed),
     (_SOUNDING, v.PathFailing, _M._restart),
     (_SOUNDING, v.DescribedAgain, _M._describe_again),
+    (_SOUNDING, v.Redirect, lambda call, event, _: [v.Renegotiate(call.winner or "", direction=event.direction)]),
     ((Phase.TALKING,), v.MediaFailed, _M._fade),
     ((Phase.TALKING,), v.MediaLost, _M._fade),
     # time

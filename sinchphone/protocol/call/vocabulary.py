@@ -49,6 +49,14 @@ class HangUp:
     elsewhere: Cause | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """While sound flows: offer the peer that ``direction`` of it, seen from here (sendonly puts it on hold, RFC 3264 8.4). A peer that
+    knows of no later offers doesn't answer."""
+
+    direction: str
+
+
 # Inputs: work that an effect asked for is done
 
 
@@ -154,6 +162,7 @@ Input: TypeAlias = (
     | Ring
     | Preview
     | HangUp
+    | Redirect
     | OfferReady
     | AnswerReady
     | Placed
@@ -210,11 +219,12 @@ class AddCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Renegotiate:
-    """Give that peer's later offer, or its answer to one of ours, to its media port; without one, have the port make an offer that
-    restarts ICE. Then DescribedAgain where the port has something to say; the sound goes on either way."""
+    """Give that peer's later offer, or its answer to one of ours, to its media port; without one, have the port make an offer of that
+    ``direction``, or one that restarts ICE. Then DescribedAgain where the port has something to say; the sound goes on either way."""
 
     peer: str
     description: Description | None = None
+    direction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,16 @@ from sinchphone.signaling.http.transport import OversizedAnswerError
 from sinchphone.signaling.pubsub.answers import read_publish_answer, read_time_answer
 from sinchphone.signaling.pubsub.backoff import Backoff
 from sinchphone.signaling.pubsub.requests import HEARTBEAT_S, POLL_TIMEOUT_S, BrokerRequests, is_final, joined, refusal
-from sinchphone.signaling.pubsub.subscription import Interrupted, PayloadReceived, PubSubCounters, PubSubEvent, Resumed, Subscription
+from sinchphone.signaling.pubsub.subscription import (
+    Interrupted,
+    PayloadReceived,
+    PubSubCounters,
+    PubSubEvent,
+    Subscription,
+    SubscriptionResumed,
+)
 
-__all__ = ["Backoff", "Interrupted", "PayloadReceived", "PubSub", "PubSubCounters", "PubSubEvent", "Resumed"]
+__all__ = ["Backoff", "Interrupted", "PayloadReceived", "PubSub", "PubSubCounters", "PubSubEvent", "SubscriptionResumed"]
 
 PUBLISH_TIMEOUT_S = 5.0  # of one try; the whole publish has a deadline
 MAX_URL_CHARACTERS = 7_500  # a longer publish is a POST: servers take request lines of 8 kB
@@ -50,7 +57,7 @@ class PubSub:
         self.counters = PubSubCounters()
 
     async def events(self, channels: Sequence[str]) -> AsyncIterator[PubSubEvent]:
-        """What happens on the channels: the first ``Resumed`` says that the subscription stands, then every message comes once, in
+        """What happens on the channels: the first ``SubscriptionResumed`` says that it stands, then every message comes once, in
         order. Interruptions are told and overcome.
 
         Raises ForbiddenError or PlatformError where the broker refuses keys or channels from the first. A refusal later is an

@@ -2,10 +2,10 @@
 
 ::
 
-    subscribe tt=0 -> Resumed -> poll tt -> Received... -> poll tt' -> ...
+    subscribe tt=0 -> SubscriptionResumed -> poll tt -> Received... -> poll tt' -> ...
                                   | fails
                                   v
-                       Interrupted -> wait (back-off) -> subscribe tt=0 answered? -> Resumed -> poll with the OLD tt
+                       Interrupted -> wait (back-off) -> subscribe tt=0 answered? -> SubscriptionResumed -> poll with the OLD tt
 """
 
 import asyncio
@@ -42,11 +42,11 @@ class Interrupted:
 
 
 @dataclass(frozen=True, slots=True)
-class Resumed:
+class SubscriptionResumed:
     """The subscription works: what's published from now on (after an interruption: since it began) will be received."""
 
 
-PubSubEvent: TypeAlias = PayloadReceived | Interrupted | Resumed
+PubSubEvent: TypeAlias = PayloadReceived | Interrupted | SubscriptionResumed
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class Subscription:
         self._recent = RecentMessages()
         self._failures = 0  # since the last answered poll
         self._hollow = 0  # answers in a row that came at once, without news
-        self._announced = False  # Resumed was told, and not Interrupted since
+        self._announced = False  # SubscriptionResumed was told, and not Interrupted since
         self._silent = True  # nothing was told yet
         self._stood = False  # it has worked
         self._unreadable = 0  # polls in a row whose answer can't be read
@@ -101,7 +101,7 @@ class Subscription:
         if isinstance(answer, SinchphoneError):
             return self._failed(answer)
         self._announced = True
-        return [Resumed()]
+        return [SubscriptionResumed()]
 
     def _take(self, outcome: HttpAnswer | SinchphoneError, held_s: float) -> list[PubSubEvent]:
         answer = self._understood(outcome)
@@ -159,6 +159,6 @@ class Subscription:
         self._hollow = self._hollow + 1 if not (fresh or is_first) and held_s < HOLLOW_POLL_S else 0
         self._timetoken, self._region = answer.timetoken, answer.region
         self._failures = self._unreadable = 0
-        events: list[PubSubEvent] = [] if self._announced else [Resumed()]
+        events: list[PubSubEvent] = [] if self._announced else [SubscriptionResumed()]
         self._announced, self._silent, self._stood = True, False, True
         return events + [PayloadReceived(message.channel, message.payload, message.timetoken) for message in fresh]

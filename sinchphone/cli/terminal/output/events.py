@@ -5,7 +5,7 @@ these classes (``event_schema``): what a value may be stands in its type here.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.output.listings import (
@@ -61,6 +61,7 @@ Percent: TypeAlias = Annotated[float, Bounds(minimum=0, maximum=100)]
 Score: TypeAlias = Annotated[float, Bounds(minimum=1, maximum=4.5)]
 Digit: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-D]$")]
 Digits: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-DwW]+$")]
+Side: TypeAlias = Literal["us", "peer"]
 PairKind: TypeAlias = Annotated[str, Bounds(words=("host", "srflx", "prflx", "relay"))]
 QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
     "HighRemoteInboundRtt",
@@ -175,6 +176,27 @@ class CallMuted:
     NAME: ClassVar[str] = "call.muted"
     call_id: str
     muted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHeld:
+    """A call is on hold from now on: ``by`` us, or the peer, who doesn't hear us. ``agreed``: the other side was told and goes along; where
+    not, it hears music or silence all the same."""
+
+    NAME: ClassVar[str] = "call.held"
+    call_id: str
+    by: Side
+    agreed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallResumed:
+    """That hold is over. ``agreed``: the other side was told and goes along."""
+
+    NAME: ClassVar[str] = "call.resumed"
+    call_id: str
+    by: Side
+    agreed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,6 +366,8 @@ Event: TypeAlias = (
     | CallAnswered
     | CallEstablished
     | CallMuted
+    | CallHeld
+    | CallResumed
     | DigitsSent
     | DigitReceived
     | CallEnded

@@ -144,6 +144,18 @@ def _heard(event: e.CheckFinished) -> str:
     return f"heard the echo: no, {'only silence' if event.packets_received else 'no packet of sound arrived'}"
 
 
+def _held(event: e.CallHeld) -> str:
+    if event.by == "peer":
+        return "they put you on hold"
+    return "on hold" if event.agreed else "on hold; the other side could not be told, and hears nothing of you"
+
+
+def _resumed(event: e.CallResumed) -> str:
+    if event.by == "peer":
+        return "they are back"
+    return "not on hold any more" if event.agreed else "not on hold any more; the other side could not be told"
+
+
 RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     **lines.RENDERERS,
     e.ClientReady: _ready,
@@ -156,6 +168,8 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.CallAnswered: _answered,
     e.CallEstablished: _established,
     e.CallMuted: lambda event: [Line("muted" if event.muted else "not muted any more")],
+    e.CallHeld: lambda event: [Line(_held(event))],
+    e.CallResumed: lambda event: [Line(_resumed(event))],
     e.DigitsSent: lambda event: [Line(f"dialled {event.digits}")],
     e.DigitReceived: lambda event: [Line(f"the other side dialled {event.digit}")],
     e.PlayStarted: lambda event: [Line(f"playing {_source(event.path)}")],
