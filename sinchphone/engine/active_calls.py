@@ -24,7 +24,8 @@ from sinchphone.engine.history import History, past_call
 from sinchphone.engine.link import Link
 from sinchphone.engine.listeners import ListenerTasks
 from sinchphone.errors import AuthenticationError, RemoteProtocolError, SinchphoneError
-from sinchphone.media.port import IceServer, PortOptions
+from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.port import PortOptions
 from sinchphone.media.sound import Sound, SoundOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call import vocabulary as v

@@ -6,21 +6,14 @@ as they are, sees a little more: ``PassingPort``.
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
+from sinchphone.media.ice_servers import IceServer, IceServerList
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IceServer:
-    """A STUN or TURN server (RFC 7064, RFC 7065)."""
-
-    urls: tuple[str, ...]
-    username: str | None = None
-    credential: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +21,8 @@ class PortOptions:
     """How a port reaches its peer."""
 
     ice_servers: tuple[IceServer, ...] = ()
+    more_servers: IceServerList | None = None  # those that come while the port gathers already
+    ca_file: Path | None = None  # authorities that TURN servers over TLS are trusted by, beside the system's (PEM)
     relay_only: bool = False
     loopback: bool = False  # gather 127.0.0.1 and ::1 too: for exchanges on this machine
     connect_timeout_s: float = 15.0  # from the remote description to Failed

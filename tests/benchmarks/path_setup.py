@@ -20,7 +20,8 @@ from figures import median, rounds, table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from sinchphone.media.port import CandidateFound, Connected, IceServer, MediaPort, PortOptions
+from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.tasks import start_task

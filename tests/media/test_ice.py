@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 from aioice import stun
 
-from sinchphone.media.port import IceServer, PortOptions
-from sinchphone.media.webrtc import ice, seam
+from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.port import PortOptions
+from sinchphone.media.webrtc import ice, seam, server_queries
 from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.resolver import resolve
 from sinchphone.media.webrtc.servers import MAX_SERVERS, Server, parse_servers
@@ -129,7 +130,7 @@ async def test_host_candidates_are_there_at_once_and_the_end_follows() -> None:
 
 
 async def test_a_loopback_candidate_is_worth_less_than_any_other() -> None:
-    assert ice._preference("::1") < ice._preference("192.0.2.1")
+    assert server_queries.preference_of("::1") < server_queries.preference_of("192.0.2.1")
 
 
 async def test_a_reflexive_candidate_follows_when_its_server_answers() -> None:
@@ -142,7 +143,7 @@ async def test_a_reflexive_candidate_follows_when_its_server_answers() -> None:
 
 
 async def test_a_server_that_never_answers_delays_only_the_end_and_not_for_long(black_hole: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ice, "GATHER_SECONDS", 1.0)
+    monkeypatch.setattr(server_queries, "GATHER_SECONDS", 1.0)
     dead = (IceServer(urls=(f"stun:127.0.0.1:{black_hole}", f"turn:127.0.0.1:{black_hole}?transport=udp"), username="u", credential="p"),)
     async with a_stun_server() as url, an_agent(PortOptions(ice_servers=(*dead, IceServer(urls=(url,))), loopback=True)) as agent:
         started = time.monotonic()
@@ -249,8 +250,8 @@ async def test_the_number_of_remote_candidates_is_limited() -> None:
 
 
 async def test_a_name_is_resolved_and_an_address_is_taken_as_it_is() -> None:
-    assert await resolve("192.0.2.1", 3478) == ("192.0.2.1", 3478)
-    assert (await resolve("localhost", 1))[0] in ("127.0.0.1", "::1")
+    assert await resolve("192.0.2.1", 3478) == [("192.0.2.1", 3478)]
+    assert (await resolve("localhost", 1))[0][0] in ("127.0.0.1", "::1")
     with pytest.raises(OSError, match="no address"):
         await asyncio.wait_for(resolve("a..b", 1), PATIENCE)
 

@@ -23,7 +23,8 @@ from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.media.port import CandidateFound, Connected, FirstPacket, IceServer, PortEvent, PortFailed, PortLost, PortOptions
+from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.port import CandidateFound, Connected, FirstPacket, PortEvent, PortFailed, PortLost, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.media.webrtc.secure import DtlsCertificate, DtlsIdentity
 from sinchphone.protocol.jsep import Candidate, Description

@@ -20,11 +20,10 @@ from typing import Any, Final
 from sinchphone.media.port import PortOptions
 from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.resolver import is_local_name, resolve, resolve_local
-from sinchphone.media.webrtc.servers import Server, parse_servers
+from sinchphone.media.webrtc.resolver import is_local_name, resolve_local
+from sinchphone.media.webrtc.server_queries import COMPONENT, ServerQueries, preference_of
 from sinchphone.tasks import start_task
 
-GATHER_SECONDS: Final = 2.0  # for all servers together; the offer doesn't wait for them, only the end of candidates does
 CHECK_SECONDS: Final = 0.02  # between two checks (Ta, RFC 8445 14.2: 5 ms or more)
 MAX_REMOTE_CANDIDATES: Final = 64
 MAX_PACKET_BYTES: Final = 1500  # of SRTP and SRTCP: pylibsrtp takes no more
@@ -34,7 +33,6 @@ _MAX_KEPT: Final = 8  # and datagrams of each
 _CONSENT_SECONDS: Final = 0.8  # between two consent checks; each gives up after 1.5 s, so a dead path has ignored eight packets after 4 s
 _CONSENT_RETRIES: Final = 1
 _CLOSE_SECONDS: Final = 1.0
-_COMPONENT: Final = 1  # RTCP is multiplexed
 _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
 
@@ -161,9 +159,9 @@ class IceConnection(seam.Connection):
         host, port = transport.get_extra_info("sockname")[:2]
         protocol.local_candidate = seam.Candidate(
             foundation=seam.candidate_foundation("host", "udp", host),
-            component=_COMPONENT,
+            component=COMPONENT,
             transport="udp",
-            priority=seam.candidate_priority(_COMPONENT, "host", _preference(host)),
+            priority=seam.candidate_priority(COMPONENT, "host", preference_of(host)),
             host=host,
             port=port,
             type="host",
@@ -172,77 +170,30 @@ class IceConnection(seam.Connection):
 
     async def _ask_servers(self) -> None:
         """All STUN and TURN servers at once, none for longer than GATHER_SECONDS; then the end of candidates."""
-        servers = parse_servers(self._options.ice_servers)
-        asking = {start_task(self._ask(server), name="ice-server"): server for server in servers}
-        try:
-            if asking:
-                await asyncio.wait(asking, timeout=GATHER_SECONDS)
-        finally:
-            for task in asking:
-                task.cancel()
-        outcomes = {server: task.result() if _is_over(task) else "didn't answer" for task, server in asking.items() if server.relay}
+        local = [each for each in self._protocols if each.local_candidate.type == "host"]
+        queries = ServerQueries(self._options, self.gathered_from, local, self._reflexive, self._relayed, lambda: IceSocket(self))
+        why_none = await queries.run()
         self._gathered = True
         self._listener.candidate(None)
-        if outcomes and all(outcomes.values()):
-            self._listener.no_relay(", ".join(f"{server.host} {why}" for server, why in outcomes.items()))
+        if why_none:
+            self._listener.no_relay(why_none)
         if self._options.relay_only and not self._local_candidates:
             self._check_list_done = True  # there is nowhere to go from: connect() fails at once
         if self._early_checks_done and not self._check_list_done:
             self._check_list_maybe_fail()
         self._progress.set()
 
-    async def _ask(self, server: Server) -> str:
-        """Why nothing came of it; nothing where something did. One server that fails is no reason to give up the others."""
-        try:
-            address = await resolve(server.host, server.port)
-            if server.relay:
-                await self._allocate(server, address)
-            elif not self._options.relay_only:
-                sockets = [each for each in self._protocols if _same_family(each.local_candidate.host, address[0])]
-                await asyncio.gather(*(self._reflect(each, address) for each in sockets), return_exceptions=True)
-        except seam.TransactionError as error:
-            return _refusal(error)
-        except (OSError, ValueError, KeyError):
-            return "can't be reached"
-        return ""
+    def _reflexive(self, candidate: seam.Candidate) -> None:
+        """How a server sees one of our sockets."""
+        if not any((each.host, each.port) == (candidate.host, candidate.port) for each in self._local_candidates):
+            self._add_local(candidate, None)  # else it's redundant (RFC 8445 5.1.3): there is no NAT
 
-    async def _reflect(self, protocol: seam.StunProtocol, server: tuple[str, int]) -> None:
-        """Learn from a STUN server how a socket is seen from outside (RFC 8445 5.1.1.2)."""
-        request = seam.StunMessage(message_method=seam.StunMethod.BINDING, message_class=seam.StunClass.REQUEST)
-        response, _ = await protocol.request(request, server)
-        host, port = response.attributes["XOR-MAPPED-ADDRESS"]
-        base = protocol.local_candidate
-        if any((each.host, each.port) == (host, port) for each in self._local_candidates):
-            return  # redundant (RFC 8445 5.1.3): there is no NAT
-        candidate = seam.Candidate(
-            foundation=seam.candidate_foundation("srflx", "udp", base.host),
-            component=_COMPONENT,
-            transport="udp",
-            priority=seam.candidate_priority(_COMPONENT, "srflx", _preference(base.host)),
-            host=host,
-            port=port,
-            type="srflx",
-            related_address=base.host,
-            related_port=base.port,
-        )
-        self._add_local(candidate, None)
-
-    async def _allocate(self, server: Server, address: tuple[str, int]) -> None:
-        """Take an address on a TURN server (RFC 8656)."""
-        candidate, protocol = await seam.relayed_candidate(
-            component=_COMPONENT,
-            hide_related_address=self._options.relay_only,
-            protocol_factory=lambda: IceSocket(self),
-            turn_server=(server.host, server.port) if server.tls else address,
-            turn_username=server.username,
-            turn_password=server.credential,
-            turn_ssl=server.tls,
-            turn_transport=server.transport,
-        )
+    def _relayed(self, protocol: seam.StunProtocol) -> None:
+        """An address on a TURN server."""
         if self._closing or self._check_list_done:
-            await protocol.close()
+            protocol.transport.close()
         else:
-            self._add_local(candidate, protocol)
+            self._add_local(protocol.local_candidate, protocol)
 
     def _add_local(self, candidate: seam.Candidate, protocol: seam.StunProtocol | None) -> None:
         self._local_candidates.append(candidate)
@@ -321,7 +272,7 @@ class IceConnection(seam.Connection):
             return
         with suppress(ValueError):
             candidate = seam.Candidate.from_sdp(text.removeprefix("a=").removeprefix("candidate:"))
-            if candidate.transport.lower() != "udp" or candidate.component != _COMPONENT or not 0 < candidate.port < 65536:
+            if candidate.transport.lower() != "udp" or candidate.component != COMPONENT or not 0 < candidate.port < 65536:
                 return
             if is_local_name(candidate.host):
                 self._look_up(candidate)
@@ -364,7 +315,7 @@ class IceConnection(seam.Connection):
         interval = min(_CONSENT_SECONDS, self._options.lost_after_s / 4)
         while True:
             await asyncio.sleep(interval * random.uniform(0.8, 1.2))
-            pair = self._nominated.get(_COMPONENT)
+            pair = self._nominated.get(COMPONENT)
             if pair is None or self._broken:
                 return
             self._beside(self._ask_consent(pair), "ice-consent-check")
@@ -396,7 +347,7 @@ class IceConnection(seam.Connection):
 
     def protocol_lost(self, protocol: seam.StunProtocol) -> None:
         """A socket was closed: by us, or by a TURN server at the other end of its TCP connection."""
-        pair = self._nominated.get(_COMPONENT)
+        pair = self._nominated.get(COMPONENT)
         if pair is not None and pair.protocol is protocol and not self._closing:
             self._broken = True
             self._listener.broken()
@@ -429,7 +380,7 @@ class IceConnection(seam.Connection):
 
     def send_media(self, data: bytes) -> bool:
         """Send at once; ``False`` where there is no pair (any more)."""
-        pair = self._nominated.get(_COMPONENT)
+        pair = self._nominated.get(COMPONENT)
         if pair is None or self._broken:
             return False
         pair.protocol.transport.sendto(data, pair.remote_addr)
@@ -438,7 +389,7 @@ class IceConnection(seam.Connection):
     @property
     def pair_type(self) -> str:
         """The type of the local candidate in use: host, srflx, prflx or relay."""
-        pair = self._nominated[_COMPONENT]
+        pair = self._nominated[COMPONENT]
         local = pair.local_candidate
         if local.type != "host" or not isinstance(pair.protocol, IceSocket):
             return local.type
@@ -465,22 +416,3 @@ def usable_addresses() -> tuple[str, ...]:
     """This machine's addresses that a peer may reach: neither loopback nor link-local ones. Takes 0.2 ms."""
     addresses = dict.fromkeys(seam.get_host_addresses(use_ipv4=True, use_ipv6=True))
     return tuple(each for each in addresses if not (ipaddress.ip_address(each).is_link_local or ipaddress.ip_address(each).is_loopback))
-
-
-def _is_over(task: asyncio.Task[str]) -> bool:
-    return task.done() and not task.cancelled() and task.exception() is None
-
-
-def _refusal(error: seam.TransactionError) -> str:
-    """What a TURN server said, in words (RFC 8656 18.1: 401 is about the credentials, 486 and 508 about its own limits)."""
-    code = 0 if error.response is None else error.response.attributes.get("ERROR-CODE", (0, ""))[0]
-    return {0: "didn't answer", 401: "refused the credentials", 403: "forbids it"}.get(code, f"refused (error {code})")
-
-
-def _preference(host: str) -> int:
-    """Loopback last: a real path, where there is one, is worth more (RFC 8445 5.1.2.1)."""
-    return 1 if ipaddress.ip_address(host).is_loopback else 65_535
-
-
-def _same_family(one: str, other: str) -> bool:
-    return ipaddress.ip_address(one).version == ipaddress.ip_address(other).version

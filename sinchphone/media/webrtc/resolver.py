@@ -26,35 +26,34 @@ _LOCAL_NAME: Final = re.compile(r"[A-Za-z0-9-]{1,63}\.local\.?")  # all that bro
 _MAX_DATAGRAM_BYTES: Final = 9000  # RFC 6762 17
 
 
-async def resolve(host: str, port: int) -> tuple[str, int]:
-    """The first address of a name, IPv4 before IPv6. Raises OSError.
+async def resolve(host: str, port: int) -> list[tuple[str, int]]:
+    """A name's first address of each family, IPv4 before IPv6; at least one. Raises OSError.
 
     In a daemon thread: a name server that doesn't answer must not keep the program from ending, as the loop's executor would.
     """
     with suppress(ValueError):
-        return str(ipaddress.ip_address(host)), port
+        return [(str(ipaddress.ip_address(host)), port)]
     loop = asyncio.get_running_loop()
-    answer: asyncio.Future[str] = loop.create_future()
+    answer: asyncio.Future[list[str]] = loop.create_future()
 
-    def settle(address: str | None) -> None:
+    def settle(addresses: list[str]) -> None:
         if answer.done():
             return
-        if address is None:
-            answer.set_exception(OSError(f"{host} has no address"))
+        if addresses:
+            answer.set_result(addresses)
         else:
-            answer.set_result(address)
+            answer.set_exception(OSError(f"{host} has no address"))
 
     def look_up() -> None:
-        found: list[str] = []
+        found: dict[int, str] = {}
         with suppress(OSError, UnicodeError):
-            found = sorted(
-                (str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)), key=lambda each: ":" in each
-            )
+            for entry in socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
+                found.setdefault(entry[0], str(entry[4][0]))
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(settle, found[0] if found else None)
+            loop.call_soon_threadsafe(settle, sorted(found.values(), key=lambda each: ":" in each))
 
     threading.Thread(target=look_up, name="resolve", daemon=True).start()
-    return await answer, port
+    return [(address, port) for address in await answer]
 
 
 def is_local_name(host: str) -> bool:

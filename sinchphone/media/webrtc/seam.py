@@ -12,11 +12,13 @@ from typing import Final
 
 from aioice import Candidate, Connection, TransportPolicy
 from aioice.candidate import candidate_foundation, candidate_priority
-from aioice.ice import ICE_COMPLETED, CandidatePair, StunProtocol, get_host_addresses, relayed_candidate
+from aioice.ice import ICE_COMPLETED, CandidatePair, StunProtocol, get_host_addresses
 from aioice.stun import Class as StunClass
 from aioice.stun import Message as StunMessage
 from aioice.stun import Method as StunMethod
-from aioice.stun import TransactionError
+from aioice.stun import Transaction as StunTransaction
+from aioice.stun import TransactionError, TransactionFailed, parse_message
+from aioice.utils import random_transaction_id
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, SRTPProtectionProfile
 
 __all__ = [
@@ -34,12 +36,15 @@ __all__ = [
     "StunMessage",
     "StunMethod",
     "StunProtocol",
+    "StunTransaction",
     "TransactionError",
+    "TransactionFailed",
     "TransportPolicy",
     "candidate_foundation",
     "candidate_priority",
     "get_host_addresses",
-    "relayed_candidate",
+    "parse_message",
+    "random_transaction_id",
 ]
 
 PRIVATE_NAMES: Final[Mapping[str, Mapping[str, str]]] = {

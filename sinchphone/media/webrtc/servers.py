@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sinchphone.hosts import unbracketed
-from sinchphone.media.port import IceServer
+from sinchphone.media.ice_servers import IceServer
 
 MAX_SERVERS: Final = 6
 _URL: Final = re.compile(r"(stun|turns?):(\[[0-9a-fA-F:.]+\]|[^\s:?@\[\]]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?", re.IGNORECASE)
@@ -25,6 +25,11 @@ class Server:
     tls: bool = False
     username: str | None = None
     credential: str | None = field(default=None, repr=False)
+
+
+def unusable_urls(servers: Iterable[IceServer]) -> list[str]:
+    """The URLs that ``parse_servers`` leaves out because they can't be read: they are from outside, but no secret."""
+    return [url for each in servers for url in each.urls if _parse(url, each) is None]
 
 
 def parse_servers(servers: Iterable[IceServer]) -> list[Server]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sinchphone.exchange.tls import Issued, issue
-from sinchphone.media.port import CandidateFound, Connected, IceServer, Moved, PortFailed, PortOptions, PortWarning
+from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.port import CandidateFound, Connected, Moved, PortFailed, PortOptions, PortWarning
 from sinchphone.media.webrtc.port import WebRtcPort
 from tests.media.webrtc import coturn
 from tests.media.webrtc.coturn import PASSWORD, USER, Turn, a_turn_server, short_lived
@@ -79,7 +80,7 @@ async def test_refused_credentials_are_said_and_the_call_goes_on_without(why: st
         options = PortOptions(ice_servers=(server(turn, "udp", name, password),), loopback=True)
         async with a_call(options, HERE) as (caller, _):
             warning = await caller.wait_for(PortWarning)
-            assert "127.0.0.1 refused the credentials" in warning.message
+            assert "127.0.0.1 over UDP refused the credentials" in warning.message
             assert password not in warning.message
 
 
