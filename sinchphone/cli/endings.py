@@ -5,8 +5,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
+from sinchphone.cli.explanations import explain
 from sinchphone.errors import INSECURE
 from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.signaling.dialect import Domain
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.details import CallDetails
@@ -29,6 +31,7 @@ class Order(Enum):
     SWITCHED = "you took another call"
 
 
+_BUSY: Final = (486, 600)  # of SIP
 _CODES: Final = {
     Order.KEY: ExitCode.OK,
     Order.TERMINATE: ExitCode.TERMINATED,
@@ -53,6 +56,23 @@ class Ending:
     hint: str | None = None
 
 
+# What to do after an end of our own, where there is something: the rest was done as asked.
+NEXT_STEPS: Final = {
+    Order.KEY: None,
+    Order.INTERRUPT: None,
+    Order.TERMINATE: None,
+    Order.STDOUT_CLOSED: None,
+    Order.RING_TIMEOUT: "--ring-timeout 60s rings as long as anything may; sinchphone call --again calls once more",
+    Order.TIME_UP: "--max-duration, or max_duration in the configuration, says how long a call may last",
+    Order.PLAYED: "without --hangup-after-play the call goes on after the last file",
+    Order.CHECKED: None,
+    Order.DECLINED: None,
+    Order.DENIED: "--allow and --deny say whose calls are taken",
+    Order.BUSY: None,
+    Order.SWITCHED: None,
+}
+
+
 def code_of_order(order: Order, *, established: bool, interactive: bool) -> ExitCode:
     """The exit code of a command that ended because of ``order``. Ctrl-C in an established call at a terminal is a normal end."""
     if order is Order.INTERRUPT:
@@ -60,27 +80,28 @@ def code_of_order(order: Order, *, established: bool, interactive: bool) -> Exit
     return _CODES[order]
 
 
-def describe(details: "CallDetails", *, peer: str, outbound: bool, order: Order | None, interactive: bool) -> Ending:
-    """How a call ended. ``order``: what we wanted, if anything; it counts unless the other side was first."""
+def describe(details: "CallDetails", *, peer: str, domain: Domain, outbound: bool, order: Order | None, interactive: bool) -> Ending:
+    """How a call ended, and what to do next. ``order``: what we wanted, if anything; it counts unless the other side was first."""
     ours = order if details.ended_by == EndedBy.US or order in (Order.INTERRUPT, Order.TERMINATE) else None
     if ours is not None:
         code = code_of_order(ours, established=details.established_at is not None, interactive=interactive)
-        return Ending(code, _our_words(ours, details))
+        return Ending(code, _our_words(ours, details), NEXT_STEPS[ours])
+    busy = details.failure is not None and details.failure.code in _BUSY
+    explained = explain(details.cause, domain, outbound=outbound, peer=peer, busy=busy)
     if details.error is not None and details.cause is Cause.FAILURE:
         code = code_of_error(details.error)
-        return Ending(code, str(details.error), details.error.hint or hint_of_code(code))
+        return Ending(code, str(details.error), details.error.hint or hint_of_code(code) or explained.next_step)
     code = code_of_call(details) if outbound else _code_of_incoming(details)
     if outbound and (sip := sip_failure(details)) is not None and details.cause is not Cause.HUNG_UP:
-        return Ending(code, _sip_words(*sip), hint_of_sip(code))
-    return Ending(code, _words(details, peer, outbound), _hint(details, code))
+        return Ending(code, _sip_words(*sip), hint_of_sip(code) or explained.next_step)
+    return Ending(code, _words(details, explained.words, peer), _hint(details, code) or explained.next_step)
 
 
 def _hint(details: "CallDetails", code: ExitCode) -> str | None:
-    if details.cause is Cause.INACTIVE:
-        return "its program was ended, or one of you has lost the network"
+    """What to do where more is known than the cause."""
     if details.failure is not None and INSECURE in details.failure.message:  # between the exchange and the SIP side: not this network
         return "the exchange's [sip] and [trunk] ca_file name authorities of your own; the rest is for who runs the SIP side"
-    return hint_of_code(code)
+    return hint_of_code(code) if details.cause is not Cause.INACTIVE else None
 
 
 def _code_of_incoming(details: "CallDetails") -> ExitCode:
@@ -102,24 +123,14 @@ def _sip_words(status: int, reason: str) -> str:
     return f"{said or 'refused'} (SIP {status})"
 
 
-def _words(details: "CallDetails", peer: str, outbound: bool) -> str:
-    said = details.failure.message if details.failure and details.failure.message else ""
+def _words(details: "CallDetails", explained: str, peer: str) -> str:
+    said = f": {details.failure.message}" if details.failure and details.failure.message else ""
     match details.cause:
-        case Cause.HUNG_UP:
-            return "you hung up" if details.ended_by == EndedBy.US else f"{peer} hung up{f': {said}' if said else ''}"
-        case Cause.DENIED if details.failure and details.failure.code in (486, 600):
-            return f"{peer} is busy"
-        case Cause.DENIED:
-            return f"{peer} declined" if outbound else "declined on another device"
-        case Cause.NO_ANSWER:
-            return f"{peer} did not answer" if outbound else "not answered"
-        case Cause.TIMEOUT:
-            return f"no device of {peer} took notice"
-        case Cause.CANCELED:
-            return f"{peer} gave up" if details.ended_by == EndedBy.PEER else "canceled"
-        case Cause.INACTIVE:
-            return f"{peer} vanished: no sound came any more"
-        case Cause.OTHER_DEVICE_ANSWERED:
-            return "answered on another device"
-        case Cause.FAILURE | None:
-            return f"the call failed: {said}" if said else "the call failed"
+        case Cause.HUNG_UP if details.ended_by == EndedBy.US:
+            return "you hung up"
+        case Cause.CANCELED if details.ended_by == EndedBy.PEER:
+            return f"{peer} gave up"
+        case Cause.HUNG_UP | Cause.FAILURE | None:
+            return f"{explained}{said}"
+        case _:
+            return explained

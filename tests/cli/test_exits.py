@@ -8,6 +8,7 @@ from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, help_tex
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.protocol.mxp.message import CallFailure
+from sinchphone.signaling.dialect import Domain
 
 ROOT = Path(__file__).parents[2]
 PROMISED = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 20, 124, 130, 143}
@@ -92,7 +93,7 @@ def test_each_error_has_its_exit_code(error: BaseException, code: int) -> None:
 )
 def test_each_end_of_an_outgoing_call_has_its_exit_code(call: CallDetails, code: int) -> None:
     assert code_of_call(call) == code
-    assert describe(call, peer="bob", outbound=True, order=None, interactive=False).code == code
+    assert describe(call, peer="bob", domain=Domain.MXP, outbound=True, order=None, interactive=False).code == code
 
 
 @pytest.mark.parametrize(
@@ -113,44 +114,48 @@ def test_each_end_of_an_outgoing_call_has_its_exit_code(call: CallDetails, code:
 )
 def test_each_order_of_ours_has_its_exit_code(order: Order, talked: bool, interactive: bool, code: int) -> None:
     call = details(Cause.HUNG_UP if talked else Cause.CANCELED, "us", talked=talked)
-    assert describe(call, peer="bob", outbound=True, order=order, interactive=interactive).code == code
+    assert describe(call, peer="bob", domain=Domain.MXP, outbound=True, order=order, interactive=interactive).code == code
     assert code_of_order(order, established=talked, interactive=interactive) == code
 
 
 def test_the_peer_who_hung_up_first_is_named_though_we_wanted_to() -> None:
     call = details(Cause.HUNG_UP, "peer", talked=True)
-    assert describe(call, peer="bob", outbound=True, order=Order.TIME_UP, interactive=False).reason == "bob hung up"
+    assert describe(call, peer="bob", domain=Domain.MXP, outbound=True, order=Order.TIME_UP, interactive=False).reason == "bob hung up"
 
 
 def test_an_error_of_ours_says_more_than_the_failure_it_became() -> None:
     error = errors.ForbiddenError("no credit", hint="top up")
     call = details(Cause.FAILURE, "platform", error=error)
-    ending = describe(call, peer="bob", outbound=True, order=None, interactive=False)
+    ending = describe(call, peer="bob", domain=Domain.MXP, outbound=True, order=None, interactive=False)
     assert (ending.code, ending.reason, ending.hint) == (8, "no credit", "top up")
 
 
 def test_a_sip_caller_who_gives_up_gave_up() -> None:
-    ending = describe(details(Cause.CANCELED, code=487, domain="sip"), peer="bob@pbx", outbound=False, order=None, interactive=False)
+    ending = describe(
+        details(Cause.CANCELED, code=487, domain="sip"), peer="bob@pbx", domain=Domain.SIP, outbound=False, order=None, interactive=False
+    )
     assert (ending.code, ending.reason) == (0, "bob@pbx gave up")
 
 
 def test_what_we_ordered_counts_more_than_what_the_sip_side_made_of_it() -> None:
     call = details(Cause.CANCELED, "us", code=487, domain="sip")
-    ending = describe(call, peer="bob@pbx", outbound=True, order=Order.RING_TIMEOUT, interactive=False)
+    ending = describe(call, peer="bob@pbx", domain=Domain.SIP, outbound=True, order=Order.RING_TIMEOUT, interactive=False)
     assert (ending.code, ending.reason) == (5, "nobody answered in time")
 
 
 def test_a_peer_who_says_why_is_quoted() -> None:
     failure = CallFailure(None, "removed from the conference", "conference")
     call = CallDetails(1.0, answered_at=2.0, established_at=2.0, ended_at=3.0, cause=Cause.HUNG_UP, ended_by=EndedBy.PEER, failure=failure)
-    ending = describe(call, peer="standup", outbound=True, order=None, interactive=False)
+    ending = describe(call, peer="standup", domain=Domain.CONFERENCE, outbound=True, order=None, interactive=False)
     assert (ending.code, ending.reason) == (0, "standup hung up: removed from the conference")
 
 
 @pytest.mark.parametrize("cause", [Cause.CANCELED, Cause.OTHER_DEVICE_ANSWERED, Cause.DENIED, Cause.NO_ANSWER])
 def test_who_listens_has_done_as_asked_whatever_the_caller_does(cause: Cause) -> None:
-    assert describe(details(cause), peer="bob", outbound=False, order=None, interactive=False).code == 0
+    assert describe(details(cause), peer="bob", domain=Domain.MXP, outbound=False, order=None, interactive=False).code == 0
 
 
 def test_sound_that_fails_is_a_failure_for_who_listens_too() -> None:
-    assert describe(details(Cause.FAILURE, "media"), peer="bob", outbound=False, order=None, interactive=False).code == 10
+    assert (
+        describe(details(Cause.FAILURE, "media"), peer="bob", domain=Domain.MXP, outbound=False, order=None, interactive=False).code == 10
+    )

@@ -92,5 +92,5 @@ async def test_a_phone_of_ours_that_is_switched_off_is_away_and_not_unknown(stre
     alice = await street.phone("alice")
     call = await alice.call_user("kitchen")
     details = await steps.end_of(call)
-    ending = describe(details, peer=call.peer, outbound=True, order=None, interactive=False)
+    ending = describe(details, peer=call.peer, domain=call.domain, outbound=True, order=None, interactive=False)
     assert (int(ending.code), ending.reason) == (5, "the call failed: kitchen isn't registered at the moment")

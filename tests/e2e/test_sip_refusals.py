@@ -76,7 +76,7 @@ async def test_a_refusal_comes_back_with_its_status_and_reason(
     code, _, reason = status.partition(" ")
     assert details.failure is not None
     assert (details.failure.domain, details.failure.code, details.failure.message) == ("sip", int(code), reason)
-    ending = describe(details, peer=call.peer, outbound=True, order=None, interactive=False)
+    ending = describe(details, peer=call.peer, domain=call.domain, outbound=True, order=None, interactive=False)
     assert (int(ending.code), ending.reason) == (exit_code, words)
     assert "x-ticket: 4711" in [line.lower() for line in pbx.seen[0]]
 
@@ -103,7 +103,7 @@ async def test_a_sip_side_that_isnt_there_is_trouble_of_the_network_and_not_its_
     details = await steps.end_of(call, 60.0)
     assert details.failure is not None
     assert (details.failure.domain, details.failure.code) == ("network", 503)
-    ending = describe(details, peer=call.peer, outbound=True, order=None, interactive=False)
+    ending = describe(details, peer=call.peer, domain=call.domain, outbound=True, order=None, interactive=False)
     assert (int(ending.code), ending.reason) == (
         9,
         f"the call failed: 127.0.0.1 can't be reached over SIP: no SIP server listens at port {free_port} there",
@@ -118,7 +118,9 @@ async def test_why_a_sip_side_is_not_trusted_reaches_the_caller_with_what_to_do(
         pbx, alice = await exchange.phone(certificate=issued.certificate), await exchange.terminal("alice")
         call = await alice.call_sip(f"bob@127.0.0.1:{pbx.agent.tls_port};transport=tls")
         if says:
-            ending = describe(await steps.end_of(call, 60.0), peer=call.peer, outbound=True, order=None, interactive=False)
+            ending = describe(
+                await steps.end_of(call, 60.0), peer=call.peer, domain=call.domain, outbound=True, order=None, interactive=False
+            )
             assert (int(ending.code), ending.hint is not None and "ca_file" in ending.hint) == (9, True)
             assert ending.reason == f"the call failed: no secure connection to 127.0.0.1: {says}"
         else:

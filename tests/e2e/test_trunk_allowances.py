@@ -70,7 +70,7 @@ async def test_a_users_calls_of_a_day_are_counted_beyond_a_restart(exchange: Ope
         await steps.end_of(last)
         call, details = await refused(steps, alice)
         assert (details.failure.code, details.failure.domain) == (403, "exchange")
-        ending = describe(details, peer=call.peer, outbound=True, order=None, interactive=False)
+        ending = describe(details, peer=call.peer, domain=call.domain, outbound=True, order=None, interactive=False)
         assert (int(ending.code), ending.reason) == (
             8,
             "the call failed: today's calls over the trunk (2 at most) are used up: from 00:00 UTC on there are new ones",

@@ -161,7 +161,9 @@ class CallSession:
         """The call is over: tell how, and set ``ending``."""
         call, details, session = self._call, self._call.details, self._session
         self._dialler.tell_dropped()
-        ending = describe(details, peer=call.peer, outbound=call.outbound, order=self.order, interactive=session.interactive)
+        ending = describe(
+            details, peer=call.peer, domain=call.domain, outbound=call.outbound, order=self.order, interactive=session.interactive
+        )
         if self._taken is not None:
             session.tell(_stats_event(call.id, self._taken))
         self._tell_check()

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sinchphone.cli.addressing.destination import Kind
+from sinchphone.cli.explanations import WHOSE
 from sinchphone.cli.terminal.escape import MAX_TEXT
 from sinchphone.cli.terminal.output.listings import (
     ContactListed,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sinchphone.cli.terminal.output.events import Event
 
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
+_UNNAMED: Final = (Cause.TIMEOUT, Cause.NO_ANSWER, Cause.INACTIVE, Cause.FAILURE)  # whose words don't say who ended it
 _BUSY_STATUSES: Final = (486, 600)  # of SIP
 
 
@@ -45,7 +47,8 @@ class Line:
 def _call_ended(event: CallEnded) -> list[Line]:
     if event.outbound and event.cause is Cause.FAILURE and event.duration_ms is None:
         return []  # the error that ends the command says it
-    return [_ended(event), *hint_lines(event.hint)]
+    as_asked = event.ended_by == EndedBy.US or event.cause in (Cause.HUNG_UP, Cause.OTHER_DEVICE_ANSWERED)
+    return [_ended(event), *(replace(line, always=not as_asked, detail=as_asked) for line in hint_lines(event.hint))]
 
 
 def _warning(event: Warned) -> list[Line]:
@@ -123,9 +126,11 @@ def hint_lines(hint: str | None) -> list[Line]:
 
 
 def _ended(event: CallEnded) -> Line:
+    whose = WHOSE[event.ended_by] if event.ended_by is not None and event.cause in _UNNAMED else None
+    said = f"{event.reason} ({whose})" if whose else event.reason
     if event.duration_ms is None:
-        return Line(f"ended: {event.reason}", result=True)
-    return Line(f"ended after {clock(event.duration_ms / 1000)}: {event.reason}", result=True)
+        return Line(f"ended: {said}", result=True)
+    return Line(f"ended after {clock(event.duration_ms / 1000)}: {said}", result=True)
 
 
 def _tested(event: DevicesTested) -> str:

@@ -1,0 +1,62 @@
+"""Every end of a call is explained, whatever was called, with a next step that a shell can be given."""
+
+import re
+import shlex
+from string import Formatter
+
+import pytest
+
+from sinchphone.cli.app import COMMANDS
+from sinchphone.cli.endings import NEXT_STEPS, Order, describe
+from sinchphone.cli.explanations import BUSY, INCOMING, OUTGOING, WHOSE, explain
+from sinchphone.engine.calls.details import CallDetails
+from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.protocol.mxp.message import CallFailure
+from sinchphone.signaling.dialect import Domain
+
+HOSTILE = "$(touch x);'"
+
+
+def ended(cause: Cause, by: EndedBy, code: int | None = None) -> CallDetails:
+    return CallDetails(1.0, ended_at=3.0, cause=cause, ended_by=by, failure=CallFailure(code, "", "") if code else None)
+
+
+def test_no_cause_kind_or_order_is_left_to_a_default() -> None:
+    assert set(OUTGOING) == set(INCOMING) == set(Cause)
+    assert all(set(rows) == set(Domain) for table in (OUTGOING, INCOMING, {None: BUSY}) for rows in table.values())
+    assert set(WHOSE) == set(EndedBy)
+    assert set(NEXT_STEPS) == set(Order)
+
+
+@pytest.mark.parametrize("by", EndedBy)
+@pytest.mark.parametrize("outbound", [True, False], ids=["outgoing", "incoming"])
+@pytest.mark.parametrize("domain", Domain)
+@pytest.mark.parametrize("cause", Cause)
+def test_every_end_says_what_happened_and_what_to_do_next(cause: Cause, domain: Domain, outbound: bool, by: EndedBy) -> None:
+    ending = describe(ended(cause, by), peer="bob", domain=domain, outbound=outbound, order=None, interactive=True)
+    assert ending.reason and ending.reason[0] != "{"
+    assert ending.hint and "{" not in ending.hint + ending.reason
+    assert not ending.hint.endswith(".")
+
+
+@pytest.mark.parametrize("domain", Domain)
+def test_who_is_busy_is_said_to_be_busy_not_to_decline(domain: Domain) -> None:
+    ending = describe(ended(Cause.DENIED, EndedBy.PEER, 486), peer="bob", domain=domain, outbound=True, order=None, interactive=True)
+    assert (ending.reason, "again" in (ending.hint or "")) == ("bob is busy", True)
+
+
+@pytest.mark.parametrize("table", [OUTGOING, INCOMING, {Cause.DENIED: BUSY}], ids=["outgoing", "incoming", "busy"])
+def test_a_next_step_names_commands_that_exist_and_quotes_the_peer(table: dict[Cause, dict[Domain, object]]) -> None:
+    for cause, rows in table.items():
+        for domain in rows:
+            step = explain(cause, domain, outbound=table is not INCOMING, peer=HOSTILE, busy=table not in (OUTGOING, INCOMING)).next_step
+            assert set(re.findall(r"sinchphone ([a-z-]+)", step)) <= set(COMMANDS)
+            assert HOSTILE not in step.replace(shlex.quote(HOSTILE), "")
+
+
+def test_a_peer_with_braces_in_its_name_is_named_as_it_is() -> None:
+    assert explain(Cause.HUNG_UP, Domain.MXP, outbound=True, peer="{peer} {0}").words == "{peer} {0} hung up"
+    fields = {
+        name for rows in (*OUTGOING.values(), *INCOMING.values()) for one in rows.values() for _, name, *_ in Formatter().parse(one.words)
+    }
+    assert fields <= {None, "peer"}
