@@ -58,7 +58,18 @@ if TYPE_CHECKING:
     from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
     from sinchphone.local import Local
     from sinchphone.media.port import PortStats
-    from sinchphone.media.sound import Levels, Party, Signal, Sound, SoundOptions
+    from sinchphone.media.sound import (
+        Levels,
+        Party,
+        PlayFinished,
+        PlayStarted,
+        RecordFinished,
+        RecordStarted,
+        Signal,
+        Sound,
+        SoundOptions,
+        SoundWarning,
+    )
     from sinchphone.media.thread import MediaThread
     from sinchphone.media.ticker import Ticker
     from sinchphone.protocol.call.states import Cause, EndedBy, State
@@ -111,6 +122,8 @@ __all__ = [
     "NotFoundError",
     "Party",
     "PlatformError",
+    "PlayFinished",
+    "PlayStarted",
     "PortStats",
     "QualityRecovered",
     "QualityReport",
@@ -119,6 +132,8 @@ __all__ = [
     "Recipient",
     "Reconnected",
     "Reconnecting",
+    "RecordFinished",
+    "RecordStarted",
     "RemoteProtocolError",
     "Resumed",
     "SentMessage",
@@ -128,6 +143,7 @@ __all__ = [
     "SipSettings",
     "Sound",
     "SoundOptions",
+    "SoundWarning",
     "State",
     "StatsTaken",
     "Ticker",
@@ -203,9 +219,14 @@ _HOMES = {
     "media.sound": (
         "Levels",
         "Party",
+        "PlayFinished",
+        "PlayStarted",
+        "RecordFinished",
+        "RecordStarted",
         "Signal",
         "Sound",
         "SoundOptions",
+        "SoundWarning",
     ),
     "media.thread": ("MediaThread",),
     "media.ticker": ("Ticker",),

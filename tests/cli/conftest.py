@@ -75,7 +75,7 @@ class FakeCall:
         self.rings = True
         self.dialled: list[str] = []
         self.refuses_digits: SinchphoneError | None = None
-        self.told: asyncio.Queue[Any] = asyncio.Queue()
+        self.told: Outbox[Any] = Outbox()
         self.packets = PortStats(codec="opus", packets_sent=50, packets_received=50)
         self.answers = asyncio.Event()
         self.declined: list[bool] = []
@@ -105,6 +105,7 @@ class FakeCall:
 
     def close(self) -> None:
         self.sound.outbox.end()
+        self.told.end()
         self._closed.set()
 
     def _tell(self, state: State) -> None:
@@ -149,11 +150,13 @@ class FakeCall:
         if self.refuses_digits:
             raise self.refuses_digits
         self.dialled.append(digits)
-        self.told.put_nowait(DigitsSent(digits=digits))
+        self.told.put(DigitsSent(digits=digits))
 
-    async def events(self) -> AsyncIterator[Any]:
-        while self.state is not State.ENDED:
-            yield await self.told.get()
+    def events(self) -> AsyncIterator[Any]:
+        return self.told
+
+    def levels(self) -> Levels:
+        return self.sound.levels()
 
     async def stats(self) -> PortStats:
         return self.packets

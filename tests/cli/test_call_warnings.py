@@ -11,7 +11,7 @@ from sinchphone.protocol.call.states import Cause, State
 def test_a_warning_of_the_call_is_shown_in_words_and_as_an_event(platform: Any, sinchphone: Callable[..., Any]) -> None:
     async def script(call: Any) -> None:
         call.enter(State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED)
-        call.told.put_nowait(CallWarning(message="no TURN server gave an address: turn.example didn't answer", hint="Calls may fail."))
+        call.told.put(CallWarning(message="no TURN server gave an address: turn.example didn't answer", hint="Calls may fail."))
         await asyncio.sleep(0.1)
         call.end(Cause.HUNG_UP, "peer")
 

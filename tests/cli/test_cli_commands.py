@@ -310,7 +310,7 @@ def test_digits_are_dialled_after_the_answer(platform: Any, sinchphone: Run) -> 
         call.enter(State.ANSWERED, State.ESTABLISHED)
         while not call.dialled:
             await asyncio.sleep(0.01)
-        call.told.put_nowait(DigitHeard(digit="7", duration_ms=120))
+        call.told.put(DigitHeard(digit="7", duration_ms=120))
         await asyncio.sleep(0.05)
         call.end(Cause.HUNG_UP, "peer")
 

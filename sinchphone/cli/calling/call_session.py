@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
     from sinchphone.engine.calls.monitor import StatsTaken
     from sinchphone.media.port import PortStats
+    from sinchphone.media.sound import SoundEvent
 
 FINISH_S: Final = 3.0  # for the call to let go of its files and devices
 REDRAW_S: Final = 0.2
@@ -88,15 +89,19 @@ class CallSession:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
         with self._session.stop.taken():
             async with asyncio.TaskGroup() as group:
-                sound = group.create_task(self._follow_sound(), name="sound events")
+                to_the_end = {
+                    group.create_task(self._follow_sound(), name="sound events"),
+                    group.create_task(self._follow_events(), name="call events"),
+                }
                 others = [group.create_task(work, name="conversation") for work in self._companions()]
                 await self._follow_states()
                 for task in others:
                     task.cancel()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._call.closed(), FINISH_S)
-                    await asyncio.wait_for(asyncio.shield(sound), FINISH_S)
-                sound.cancel()
+                    await asyncio.wait(to_the_end, timeout=FINISH_S)
+                for task in to_the_end:
+                    task.cancel()
         return self._judged()
 
     def _judged(self) -> Ending:
@@ -120,7 +125,6 @@ class CallSession:
             self._follow_stop(),
             self._follow_keys(),
             self._dial(),
-            self._follow_events(),
             self._refresh(),
             *([self._limit_ringing(wishes.ring_timeout)] if wishes.ring_timeout is not None and self._call.outbound else []),
             *([self._limit_talking(wishes.max_duration)] if wishes.max_duration is not None else []),
@@ -195,28 +199,33 @@ class CallSession:
     async def _follow_sound(self) -> None:
         from sinchphone.media import sound as s
 
-        call_id = self._call.id
         async for event in self._call.sound.events():
             self._outcomes.take(event)
-            match event:
-                case s.PlayStarted(path=path):
-                    self._session.tell(e.PlayStarted(call_id=call_id, path=path))
-                case s.PlayFinished(path=path, last=last):
-                    self._session.tell(e.PlayFinished(call_id=call_id, path=path, last=last))
-                    if last:
-                        self._played.set()
-                case s.RecordStarted(path=path):
-                    self._session.tell(e.RecordStarted(call_id=call_id, path=path))
-                case s.RecordFinished(path=path, seconds=seconds):
-                    self._session.tell(e.RecordFinished(call_id=call_id, path=path, duration_s=round(seconds, 3)))
-                case s.DevicesChanged(microphone=microphone, loudspeaker=loudspeaker):
-                    self._session.tell(e.DevicesChanged(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
-                case s.SoundWarning(message=message, hint=hint):
-                    self._session.tell(e.Warned(message=message, hint=hint or None))
-                case s.PipeEnded():
-                    pass  # in the outcomes
-                case _:
-                    assert_never(event)
+            self._tell_sound(event)
+            if isinstance(event, s.PlayFinished) and event.last:
+                self._played.set()
+
+    def _tell_sound(self, event: "SoundEvent") -> None:
+        from sinchphone.media import sound as s
+
+        call_id = self._call.id
+        match event:
+            case s.PlayStarted(path=path):
+                self._session.tell(e.PlayStarted(call_id=call_id, path=path))
+            case s.PlayFinished(path=path, last=last):
+                self._session.tell(e.PlayFinished(call_id=call_id, path=path, last=last))
+            case s.RecordStarted(path=path):
+                self._session.tell(e.RecordStarted(call_id=call_id, path=path))
+            case s.RecordFinished(path=path, seconds=seconds):
+                self._session.tell(e.RecordFinished(call_id=call_id, path=path, duration_s=round(seconds, 3)))
+            case s.DevicesChanged(microphone=microphone, loudspeaker=loudspeaker):
+                self._session.tell(e.DevicesChanged(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
+            case s.SoundWarning(message=message, hint=hint):
+                self._session.tell(e.Warned(message=message, hint=hint or None))
+            case s.PipeEnded():
+                pass  # in the outcomes
+            case _:
+                assert_never(event)
 
     # Digits
 
@@ -246,6 +255,8 @@ class CallSession:
         call_id = self._call.id
         async for event in self._call.events():
             match event:
+                case m.StatsTaken() | m.QualityTriggered() | m.QualityRecovered() if self.ending is not None:
+                    pass  # what was last was told with the end
                 case m.StatsTaken():
                     self._taken = event
                     self._session.tell(_stats_event(call_id, event))
@@ -265,7 +276,7 @@ class CallSession:
                 case c.CallWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case _:
-                    assert_never(event)
+                    self._tell_sound(event)
 
     def _remind_of_mute(self, taken: "StatsTaken") -> None:
         """Once each time it is muted: people talk on and wonder why nobody answers."""
@@ -412,7 +423,7 @@ class CallSession:
             await asyncio.sleep(REDRAW_S)
 
     def _status(self) -> Status:
-        call, levels = self._call, self._call.sound.levels()
+        call, levels = self._call, self._call.levels()
         stats = self._taken.stats if self._taken else None
         since = call.details.established_at
         return Status(

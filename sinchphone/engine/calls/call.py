@@ -12,8 +12,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Final, assert_never
 
+from sinchphone.engine.calls.call_audio import CallAudio
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
 from sinchphone.engine.calls.call_ports import CallPorts, Told
 from sinchphone.engine.calls.details import CallDetails
@@ -24,9 +26,8 @@ from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
-from sinchphone.media.legs.call_leg import CallLeg
 from sinchphone.media.port import PortOptions, Ports, PortStats
-from sinchphone.media.sound import AudioLeg, Signal, Sound
+from sinchphone.media.sound import AudioLeg, Levels, RecordFinished, RecordLayout, Signal, Sound
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, EndedBy, State
@@ -86,7 +87,8 @@ class Call:
         self._declined_busy = False
         self._machine = machine
         self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
-        self._hold = Hold(self._driver, self._tell_event)
+        self._audio = CallAudio(sound, self._tell_event)
+        self._hold = Hold(self._driver, self._audio.leg, self._tell_event)
         self._ports = CallPorts(self._driver, ports, port_options, tell=self._hear_port)
         self._place = place
         self._monitored = monitored
@@ -146,7 +148,34 @@ class Call:
     def mute(self, muted: bool) -> None:
         """While muted the peer hears silence."""
         self.muted = muted
-        self.sound.mute(muted)
+        self._audio.mute(muted)
+
+    def levels(self) -> Levels:
+        """How loud both directions are now; the near sound is what is sent, whether it's said or played."""
+        return self._audio.levels()
+
+    async def play(self, path: str | Path) -> bool:
+        """Play a sound file to the peer in place of the near sound, after those asked for before; begins when the call is established.
+        Any format that PyAV opens. Returns when it was played: True at its end; False where ``stop_playing`` or the end of the call came
+        first. Cancelling stops it. ``events`` tells PlayStarted and PlayFinished. Raises AudioFileError for a file that can't be read,
+        LocalProtocolError once the call is over."""
+        return await self._audio.play(str(path))
+
+    def stop_playing(self) -> None:
+        """End what plays, and what waits to be played; the near sound is heard again. May be called at any time."""
+        self._audio.stop_playing()
+
+    async def record(self, path: str | Path, *, layout: RecordLayout = "stereo", force: bool = False) -> None:
+        """Record both sides to a file (.wav, .ogg or .flac) from now on, or from established on: near left and far right, or one track
+        as ``layout`` says. Returns when the file is made; ``stop_recording`` or the end of the call (before ``closed``) gives it its name.
+        ``events`` tells RecordStarted and RecordFinished. Raises AudioFileError for a name that can't be used, or is taken and not
+        ``force``; LocalProtocolError while another recording of ``record`` runs, and once the call is over."""
+        await self._audio.record(str(path), layout=layout, force=force)
+
+    async def stop_recording(self) -> RecordFinished | None:
+        """Finish the recording that ``record`` began, within about three seconds: its path and seconds, and why it isn't complete, if so.
+        None where there is none, or it isn't in its place yet. Cancelling is safe."""
+        return await self._audio.stop_recording()
 
     async def hold(self, *, music: bool = True) -> None:
         """Put the peer on hold, at once: it hears music or silence, nothing that is said here, and isn't heard here; Held says whether it
@@ -182,8 +211,8 @@ class Call:
             await self._changed.wait()
 
     def events(self) -> AsyncIterator[CallEvent]:
-        """What happens in the call; ends with the call. Any number of readers: each has every event from when it subscribed, the first
-        from the start of the call on."""
+        """What happens in the call; ends when it is ``closed``. Any number of readers: each has every event from when it subscribed, the
+        first from the start of the call on."""
         return self._told.read()
 
     def add_listener(self, listener: Listener[State | CallEvent]) -> None:
@@ -227,9 +256,11 @@ class Call:
         try:
             await self._driver.run(self._release)
         finally:
+            self._told.end()
             self._closed.set()
 
     async def _release(self) -> None:
+        await self._audio.close()
         await self._ports.close()
         try:
             await self._sound_the_end()
@@ -275,8 +306,10 @@ class Call:
     def _enter(self, state: State) -> None:
         self.details = self.details.entered(state, time.time())
         self._tell(state)
-        if state is State.ESTABLISHED and self._monitored:
-            self._driver.start(self._monitor())
+        if state is State.ESTABLISHED:
+            self._audio.begin()
+            if self._monitored:
+                self._driver.start(self._monitor())
         if state is State.RINGING and self._wants_sound is None:
             signal = Signal.RINGBACK if self.outbound else Signal.RINGTONE
             self._driver.queue(_SOUND).put(partial(self._play, signal))
@@ -284,8 +317,6 @@ class Call:
     def _tell(self, state: State) -> None:
         self._history.append(state)
         self._changed.set()
-        if state is State.ENDED:
-            self._told.end()
         self._listeners.tell(state)
 
     def _tell_event(self, event: CallEvent) -> None:
@@ -323,20 +354,19 @@ class Call:
         port = self._ports.of(peer)
         if port is not None and self._carried != (port.leg, self._early):
             self._carried = port.leg, self._early
-            self._driver.queue(_SOUND).put(partial(self._connect_sound, port.leg, self._early))
+            self._audio.leg.carry(port.leg)
+            self._driver.queue(_SOUND).put(partial(self._connect_sound, self._early))
 
-    async def _connect_sound(self, leg: AudioLeg, early: bool) -> None:
+    async def _connect_sound(self, early: bool) -> None:
         await self.sound.signal(None)
-        over = CallLeg(leg)
-        self._hold.take(over)
-        await self.sound.connect(over, early=early)
+        await self.sound.connect(self._audio.leg, early=early)
 
     async def _play(self, signal: Signal) -> None:
         if self._wants_sound is None and self.state is State.RINGING and (self.outbound or self.rings):
             await self.sound.signal(signal)
 
     async def _monitor(self) -> None:
-        async for event in watch(self.stats, self.sound.levels, lambda: self.muted, lambda: self.held_by_us or self.held_by_peer):
+        async for event in watch(self.stats, self.levels, lambda: self.muted, lambda: self.held_by_us or self.held_by_peer):
             self._tell_event(event)
 
     # What comes in

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from sinchphone.engine.calls.call_audio import AudioEvent
 from sinchphone.engine.calls.hold import HoldEvent
 from sinchphone.engine.calls.monitor import MonitorEvent
 
@@ -30,4 +31,4 @@ class CallWarning:
     hint: str = ""
 
 
-CallEvent: TypeAlias = DigitsSent | DigitHeard | CallWarning | HoldEvent | MonitorEvent
+CallEvent: TypeAlias = DigitsSent | DigitHeard | CallWarning | HoldEvent | MonitorEvent | AudioEvent

@@ -51,20 +51,15 @@ HoldEvent: TypeAlias = Held | Resumed
 class Hold:
     """The hold of one call. Orders take effect at once and are told to the peer one after the other."""
 
-    def __init__(self, driver: MachineDriver, tell: Callable[[HoldEvent], None]) -> None:
+    def __init__(self, driver: MachineDriver, leg: CallLeg, tell: Callable[[HoldEvent], None]) -> None:
         self.by_us = False
         self.by_peer = False
         self._driver = driver
         self._tell = tell
-        self._leg: CallLeg | None = None
+        self._leg = leg
         self._music = True
         self._settled = asyncio.Event()  # our last offer was answered, or can't be
         self._agreed = False
-
-    def take(self, leg: CallLeg) -> None:
-        """The call's sound goes through that leg from now on."""
-        self._leg = leg
-        self._apply()
 
     def order(self, held: bool, *, music: bool = True) -> None:
         """Put the peer on hold, or take it back."""
@@ -87,8 +82,7 @@ class Hold:
             self._tell(Held(by_us=False) if deaf else Resumed(by_us=False))
 
     def _apply(self) -> None:
-        if self._leg is not None:
-            self._leg.hold(Loop(render(HOLD) if self._music else silence()) if self.by_us else None)
+        self._leg.hold(Loop(render(HOLD) if self._music else silence()) if self.by_us else None)
 
     async def _offer(self, held: bool) -> None:
         self._agreed = False

@@ -1,0 +1,184 @@
+"""What is played and recorded in a call while it talks, whatever its sound is.
+
+::
+
+    play, say  -> Player   -> CallLeg.source     one after the other
+    record     -> Recorder <- CallLeg.tap        one at a time
+    set_device -> the sound, where it has devices
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias, TypeVarTuple
+
+from sinchphone.errors import AudioFileError, LocalProtocolError
+from sinchphone.media.legs.call_leg import CallLeg
+from sinchphone.media.sound import (
+    Levels,
+    PlayFinished,
+    PlayStarted,
+    RecordFinished,
+    RecordLayout,
+    RecordStarted,
+    Sound,
+    SoundEvent,
+    SoundWarning,
+)
+
+if TYPE_CHECKING:  # files are read by a library that takes long to import
+    from sinchphone.media.local_audio.player import Player
+    from sinchphone.media.local_audio.recorder import Recorder
+
+AudioEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | SoundWarning
+
+Arguments = TypeVarTuple("Arguments")
+
+
+class CallAudio:
+    """Of one call. For the loop's thread."""
+
+    def __init__(self, sound: Sound, tell: Callable[[AudioEvent], None]) -> None:
+        """``tell`` gets what begins and ends."""
+        self.leg = CallLeg()
+        self._sound = sound
+        self._tell = tell
+        self._plays: list[_Play] = []  # those that wait for their turn, too
+        self._recorder: Recorder | None = None
+        self._recorded: RecordFinished | None = None
+        self._closed = False
+
+    def begin(self) -> None:
+        """The peer hears from now on: what was asked for begins."""
+        self.leg.talks = True
+        if self._recorder is not None:
+            self._record_with(self._recorder)
+
+    def mute(self, muted: bool) -> None:
+        """While muted, silence is said; what is played goes on unheard."""
+        self.leg.muted = muted
+        self._sound.mute(muted)
+
+    def levels(self) -> Levels:
+        """Those of the sound; the near level is that of what is played in its place."""
+        levels, played = self._sound.levels(), self.leg.source_dbfs
+        return levels if played is None else replace(levels, near_dbfs=played)
+
+    async def play(self, path: str, *, name: str | None = None) -> bool:
+        """See ``Call.play``; ``name`` stands for the path in what is told."""
+        from sinchphone.media.local_audio.player import Player
+
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        play = _Play(name or path, loop.create_future())
+        player = Player((path,), lambda event: _soon(loop, self._note_play, play, event))
+        before = tuple(self._plays)
+        self._plays.append(play)
+        try:
+            await asyncio.to_thread(player.open)
+            for earlier in before:
+                await earlier.left.wait()
+            return await self._play_with(player, play)
+        finally:
+            self._plays.remove(play)
+            play.left.set()
+            player.close()
+
+    async def _play_with(self, player: "Player", play: "_Play") -> bool:
+        if play.over.done():  # stopped before its turn
+            return False
+        end: PlayFinished | None = None
+        self.leg.source = player
+        try:
+            end = await play.over
+        finally:
+            self.leg.source = None
+            if play.started:
+                self._tell(end or PlayFinished(path=play.name, last=True))
+        if end is not None and end.failure is not None:
+            raise AudioFileError(end.failure)
+        return end is not None
+
+    def stop_playing(self) -> None:
+        """What plays, and what waits to be played, ends now."""
+        for play in self._plays:
+            play.end(None)
+
+    async def record(self, path: str, *, layout: RecordLayout = "stereo", force: bool = False) -> None:
+        """See ``Call.record``."""
+        from sinchphone.media.local_audio.recorder import Recorder
+
+        self._check_open()
+        if self._recorder is not None:
+            raise LocalProtocolError("this call is being recorded already", hint="Stop that recording first.")
+        loop = asyncio.get_running_loop()
+        recorder = self._recorder = Recorder(path, lambda event: _soon(loop, self._note_recording, event), layout=layout, force=force)
+        try:
+            await asyncio.to_thread(recorder.open)
+        except BaseException:
+            self._recorder = None
+            raise
+        if self.leg.talks:
+            self._record_with(recorder)
+
+    async def stop_recording(self) -> RecordFinished | None:
+        """See ``Call.stop_recording``."""
+        recorder, self._recorder, self._recorded = self._recorder, None, None
+        if recorder is None:
+            return None
+        self.leg.untap(recorder)
+        await asyncio.shield(asyncio.to_thread(recorder.close))
+        return self._recorded
+
+    async def close(self) -> None:
+        """The call is over: nothing plays any more, the recording is finished."""
+        self._closed = True
+        self.leg.talks = False
+        self.stop_playing()
+        await self.stop_recording()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LocalProtocolError("the call is over")
+
+    def _record_with(self, recorder: "Recorder") -> None:
+        recorder.start(time.monotonic())
+        self.leg.tap(recorder)
+
+    def _note_play(self, play: "_Play", event: SoundEvent) -> None:
+        match event:
+            case PlayStarted():
+                play.started = True
+                self._tell(replace(event, path=play.name))
+            case PlayFinished():
+                play.end(replace(event, path=play.name))
+            case SoundWarning():
+                self._tell(event)
+
+    def _note_recording(self, event: SoundEvent) -> None:
+        if isinstance(event, RecordFinished):
+            self._recorded = event
+        if isinstance(event, RecordStarted | RecordFinished | SoundWarning):
+            self._tell(event)
+
+
+@dataclass(slots=True, eq=False)
+class _Play:
+    """One file, from when it was asked for. ``over`` has how it ended, None where it was stopped; ``left``: the next may begin."""
+
+    name: str
+    over: asyncio.Future[PlayFinished | None]
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    started: bool = False
+
+    def end(self, how: PlayFinished | None) -> None:
+        if not self.over.done():
+            self.over.set_result(how)
+
+
+def _soon(loop: asyncio.AbstractEventLoop, function: Callable[[*Arguments], None], *arguments: *Arguments) -> None:
+    """Call it in that loop, from any thread."""
+    with suppress(RuntimeError):  # the loop is closed: nobody is left to care
+        loop.call_soon_threadsafe(function, *arguments)
