@@ -71,7 +71,7 @@ class FakeCall:
         self.sound = FakeSound()
         self.asked_sound = sound
         self.details = CallDetails(time.time())
-        self.muted = False
+        self.muted = self.held_by_us = self.held_by_peer = False
         self.rings = True
         self.dialled: list[str] = []
         self.refuses_digits: SinchphoneError | None = None
