@@ -27,17 +27,21 @@ if TYPE_CHECKING:
         ClientEvent,
         ClientFailed,
         ClientWarning,
+        FellAsleep,
         IncomingCall,
         InstantMessage,
         MessageDelivered,
         MessageFailed,
         MessageReceived,
         MessageSent,
+        PushDropped,
+        PushReceived,
         Ready,
         Reconnected,
         Reconnecting,
     )
     from sinchphone.engine.history import History
+    from sinchphone.engine.managed_push import PushResult
     from sinchphone.engine.messages.sent import SentMessage
     from sinchphone.errors import (
         AudioFileError,
@@ -74,7 +78,10 @@ if TYPE_CHECKING:
     from sinchphone.media.ticker import Ticker
     from sinchphone.protocol.call.states import Cause, EndedBy, State
     from sinchphone.protocol.mxp.message import CallFailure
+    from sinchphone.protocol.webpush.subscription import PushSubscription
     from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
+    from sinchphone.signaling.push.inbox import PushCounts
+    from sinchphone.signaling.push.notification import CallNotification
 
     __version__: str
 
@@ -86,6 +93,7 @@ __all__ = [
     "CallDetails",
     "CallEvent",
     "CallFailure",
+    "CallNotification",
     "CallWarning",
     "Cause",
     "ClientEvent",
@@ -100,6 +108,7 @@ __all__ = [
     "Domain",
     "EndedBy",
     "Environment",
+    "FellAsleep",
     "ForbiddenError",
     "Frame",
     "GatewayOptions",
@@ -125,6 +134,11 @@ __all__ = [
     "PlayFinished",
     "PlayStarted",
     "PortStats",
+    "PushCounts",
+    "PushDropped",
+    "PushReceived",
+    "PushResult",
+    "PushSubscription",
     "QualityRecovered",
     "QualityReport",
     "QualityTriggered",
@@ -180,17 +194,21 @@ _HOMES = {
         "ClientEvent",
         "ClientFailed",
         "ClientWarning",
+        "FellAsleep",
         "IncomingCall",
         "InstantMessage",
         "MessageDelivered",
         "MessageFailed",
         "MessageReceived",
         "MessageSent",
+        "PushDropped",
+        "PushReceived",
         "Ready",
         "Reconnected",
         "Reconnecting",
     ),
     "engine.history": ("History",),
+    "engine.managed_push": ("PushResult",),
     "engine.messages.sent": ("SentMessage",),
     "errors": (
         "AudioFileError",
@@ -236,11 +254,14 @@ _HOMES = {
         "State",
     ),
     "protocol.mxp.message": ("CallFailure",),
+    "protocol.webpush.subscription": ("PushSubscription",),
     "signaling.dialect": (
         "Domain",
         "IdentityKind",
         "Recipient",
     ),
+    "signaling.push.inbox": ("PushCounts",),
+    "signaling.push.notification": ("CallNotification",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

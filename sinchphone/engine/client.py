@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from sinchphone.engine.active_calls import CLOSE_S, ActiveCalls, SoundChoice
 from sinchphone.engine.calls.call import Call
@@ -21,6 +21,7 @@ from sinchphone.engine.events import ClientEvent, ClientFailed, Ready
 from sinchphone.engine.history import History
 from sinchphone.engine.link import Link
 from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
+from sinchphone.engine.managed_push import ManagedPush, PushResult
 from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.engine.messages.recipients import Recipients, read_recipients
 from sinchphone.engine.messages.sent import SentMessage
@@ -35,8 +36,10 @@ from sinchphone.errors import (
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp.fragments import parse_fragment
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
+from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
+from sinchphone.signaling.push.inbox import PushCounts
 from sinchphone.tasks import start_task
 
 MAX_UNREAD_EVENTS: Final = 1024
@@ -78,6 +81,7 @@ class SinchClient:
         self._closing = False
         self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._tell, takes_calls=takes_calls)
         self._messenger = Messenger(self._link, user_id, tell=self._tell, history=history)
+        self._push = ManagedPush(self._link, busy=lambda: bool(self._calls.all), tell=self._tell)
         self._opened = asyncio.Event()
         self._closed = asyncio.Event()
         self._calls = ActiveCalls(
@@ -140,6 +144,7 @@ class SinchClient:
             self._closed.set()
 
     async def _leave(self) -> None:
+        await self._push.close()
         await self._calls.close()
         await self._messenger.close()
         await self._hang_up_the_line()
@@ -187,7 +192,7 @@ class SinchClient:
 
     async def call_user(self, user: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
         """Call another user. Raises DeviceError and AudioFileError; what the platform refuses ends the call."""
-        self._check_started()
+        await self._get_ready()
         return await self._calls.place(Domain.MXP, user, headers, sound)
 
     async def call_phone(
@@ -198,7 +203,7 @@ class SinchClient:
         if not caller:
             hint = "Give one with --caller-id +NUMBER, SINCHPHONE_CALLER_ID or caller_id in the configuration."
             raise ForbiddenError("calls to phone numbers need a caller id", hint=hint)
-        self._check_started()
+        await self._get_ready()
         return await self._calls.place(Domain.PSTN, number, headers, sound, caller)
 
     async def call_sip(self, uri: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
@@ -207,14 +212,14 @@ class SinchClient:
         LocalProtocolError, DeviceError and AudioFileError."""
         if odd := next((name for name in headers or {} if not name.lower().startswith("x-")), None):
             raise LocalProtocolError(f"a header of a SIP call begins with x-, not so {odd}")
-        self._check_started()
+        await self._get_ready()
         return await self._calls.place(Domain.SIP, uri, headers, sound)
 
     async def call_conference(self, room: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
         """Join a conference room of 1 to 64 characters. Raises LocalProtocolError, DeviceError and AudioFileError."""
         if not 0 < len(room) <= MAX_ROOM_CHARACTERS:
             raise LocalProtocolError(f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters")
-        self._check_started()
+        await self._get_ready()
         return await self._calls.place(Domain.CONFERENCE, room, headers, sound)
 
     async def send_message(self, recipients: Recipients, text: str, *, headers: Mapping[str, str] | None = None) -> SentMessage:
@@ -225,8 +230,42 @@ class SinchClient:
         24 KiB in UTF-8, to oneself), NotFoundError where one of them is unknown (nobody gets it then), ForbiddenError where the
         platform has no messages, NetworkError and PlatformError where it failed for everybody.
         """
-        self._check_started()
+        await self._get_ready()
         return await self._messenger.send(read_recipients(recipients), text, headers or {})
+
+    async def set_support_managed_push(
+        self, subscription: PushSubscription | None = None, *, service: str | None = None, sleep_after: float | None = None
+    ) -> None:
+        """Have the platform wake this device with pushes (W3C) where it doesn't listen.
+
+        Without a ``subscription`` this client is the user agent itself, at the push service that the platform proposes or at ``service``
+        (a WebSocket's URL, autopush's protocol); with one that an app has elsewhere, the app hands what is pushed to
+        ``relay_push_notification``. After ``sleep_after`` seconds without a call the client lets go of its subscriptions until a push
+        comes: messages wait then too. Raises ForbiddenError where the platform doesn't push, NetworkError, PlatformError,
+        LocalProtocolError where it's on already.
+        """
+        self._check_started()
+        await self._push.start(subscription, service, sleep_after)
+
+    async def relay_push_notification(self, payload: Mapping[str, Any] | bytes) -> PushResult:
+        """What was pushed to an app (its content, or its members): opens the client where it isn't, and wakes it, so that IncomingCall
+        follows. What comes too late, again, or makes no sense is counted (``push_counts``) and nothing else."""
+        if not self._entered:
+            await self.open()
+        self._check_started()
+        return self._push.relay(payload)
+
+    @property
+    def push_counts(self) -> PushCounts:
+        """What became of the pushes that came so far."""
+        return self._push.counts
+
+    async def _get_ready(self) -> None:
+        """Raises LocalProtocolError where it isn't started; one that sleeps wakes up, since answers are to come."""
+        self._check_started()
+        if self._link.is_asleep:
+            self._push.wake()
+            await self._wait_until_ready()
 
     def _check_started(self) -> None:
         if not self.is_started:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from sinchphone.engine.calls.call import Call
 from sinchphone.errors import SinchphoneError
+from sinchphone.signaling.push.notification import CallNotification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,26 @@ class MessageFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FellAsleep:
+    """Nothing is subscribed any more: a push wakes this client."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushReceived:
+    """A push told of a call; its INVITE is on its way. ``woke``: the client slept."""
+
+    notification: CallNotification
+    woke: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushDropped:
+    """A push that is of no use: too late, repeated, or unreadable."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientWarning:
     """Something is not as it should be, and the client goes on."""
 
@@ -96,4 +117,5 @@ class ClientFailed:
 
 
 MessageEvent: TypeAlias = MessageReceived | MessageSent | MessageDelivered | MessageFailed
-ClientEvent: TypeAlias = Ready | Reconnecting | Reconnected | IncomingCall | MessageEvent | ClientWarning | ClientFailed
+PushEvent: TypeAlias = FellAsleep | PushReceived | PushDropped
+ClientEvent: TypeAlias = Ready | Reconnecting | Reconnected | IncomingCall | MessageEvent | PushEvent | ClientWarning | ClientFailed

@@ -5,6 +5,7 @@
     open: environment -> base URL -> register
     run:  broadcast and signal subscriptions -> frames to the client
           interrupted? -> environment.recover, dialect.confirm until it works -> reconnected
+    sleep: no subscriptions, until woken; pushes are waited for elsewhere, and their line is ours then (``interrupt``, ``resume``)
 """
 
 import asyncio
@@ -29,8 +30,15 @@ RETRY_MOST_S = 15.0
 BACK_S = 2.0  # how long the subscriptions may take after the platform knows us again
 
 
+_NETWORKS = frozenset({"broadcast", "signal"})
+
+
 class _RegistrationChangedError(Exception):
     """The platform gave us other channels: subscribe again."""
+
+
+class _AsleepError(Exception):
+    """No more subscriptions for now."""
 
 
 class Link:
@@ -56,13 +64,16 @@ class Link:
         self._on_frame = on_frame
         self._tell = tell
         self._trouble = asyncio.Event()
+        self._awake = asyncio.Event()
+        self._asleep = asyncio.Event()
+        self._awake.set()
         self._down: set[str] = set()
         self.interrupted_by = ""  # why the platform's pub/sub network isn't there, or wasn't the last time
 
     async def open(self) -> Registration:
         """Find the platform and register there. Raises NetworkError, AuthenticationError, ForbiddenError, PlatformError."""
         base_url = await self._environment.open()
-        self._session = aiohttp.ClientSession(connector=connector(self._environment.ca_file))
+        self.session = aiohttp.ClientSession(connector=connector(self._environment.ca_file))
         self.dialect = self._speak(base_url)
         try:
             self._take(await self.dialect.register())
@@ -80,7 +91,7 @@ class Link:
 
         if environment.api is Api.PAPI:
             dialect = PapiDialect(
-                self._session,
+                self.session,
                 base_url,
                 environment.application_key,
                 user_id,
@@ -90,7 +101,7 @@ class Link:
             )
             return dialect
         dialect = OcraDialect(
-            self._session,
+            self.session,
             base_url,
             environment.application_key,
             user_id,
@@ -117,6 +128,23 @@ class Link:
         self._broadcast.renew()
         self._signal.renew()
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether nothing is subscribed, because ``sleep`` was called and ``wake`` not yet."""
+        return self._asleep.is_set()
+
+    def sleep(self) -> None:
+        """Subscribe to nothing: only a push can tell us of a call."""
+        self._awake.clear()
+        self._asleep.set()
+
+    def wake(self) -> None:
+        """Subscribe again; ``ready`` tells when frames come."""
+        if self.is_asleep:
+            self.ready.clear()
+            self._asleep.clear()
+            self._awake.set()
+
     async def publish_message(self, channel: str, text: str) -> None:
         """Publish one frame of an instant message, on the broadcast network. Raises NetworkError, ForbiddenError or PlatformError."""
         await self._broadcast.publish(channel, text)
@@ -133,6 +161,11 @@ class Link:
 
     async def close(self) -> None:
         """Close connections; a platform that is reachable learns that we are gone."""
+        if not self.is_asleep:
+            await self._say_goodbye()
+        await self._release()
+
+    async def _say_goodbye(self) -> None:
         try:
             async with asyncio.timeout(1.0):
                 await asyncio.gather(
@@ -142,11 +175,10 @@ class Link:
                 )
         except TimeoutError:
             pass
-        await self._release()
 
     async def _release(self) -> None:
         await self.dialect.close()
-        await self._session.close()
+        await self.session.close()
         await self._environment.close()
 
     def _is_news(self, fresh: Registration) -> bool:
@@ -156,7 +188,7 @@ class Link:
         self.registration = registration
         pubsub, name = registration.pubsub, str(uuid.uuid4())
         self._broadcast = PubSub(
-            self._session,
+            self.session,
             origin=pubsub.origin,
             secure=pubsub.secure,
             subscribe_key=pubsub.broadcast_subscribe_key,
@@ -164,7 +196,7 @@ class Link:
             uuid=name,
         )
         self._signal = PubSub(
-            self._session,
+            self.session,
             origin=pubsub.signal_origin or pubsub.origin,
             secure=pubsub.secure,
             subscribe_key=pubsub.signal_subscribe_key,
@@ -179,11 +211,28 @@ class Link:
         return [profile.broadcast_channel, *([profile.transport_channel] if profile.transport_channel else [])]
 
     async def _serve(self) -> None:
-        self._down = {"broadcast", "signal"}
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._read("broadcast", self._broadcast, self._broadcast_channels), name="broadcast")
-            group.create_task(self._read("signal", self._signal, [self.registration.profile.signal_channel]), name="signal")
+            group.create_task(self._listen(), name="subscriptions")
             group.create_task(self._upkeep(), name="upkeep")
+
+    async def _listen(self) -> None:
+        """Subscribed while awake."""
+        while True:
+            await self._awake.wait()
+            self._down |= _NETWORKS
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._read("broadcast", self._broadcast, self._broadcast_channels), name="broadcast")
+                    group.create_task(self._read("signal", self._signal, [self.registration.profile.signal_channel]), name="signal")
+                    group.create_task(self._fall_asleep(), name="sleep")
+            except* _AsleepError:
+                await self._say_goodbye()
+                self._down -= _NETWORKS
+                self._look_whether_ready()
+
+    async def _fall_asleep(self) -> None:
+        await self._asleep.wait()
+        raise _AsleepError
 
     async def _read(self, name: str, pubsub: PubSub, channels: list[str]) -> None:
         async for event in pubsub.events(channels):
@@ -191,13 +240,21 @@ class Link:
                 case PayloadReceived(payload=payload):
                     self._on_frame(payload)
                 case Interrupted(reason=reason):
-                    self._interrupt(name, reason)
+                    self.interrupt(name, reason)
                 case SubscriptionResumed():
-                    self._down.discard(name)
-                    if not self._down:
-                        self.ready.set()
+                    self.resume(name)
 
-    def _interrupt(self, name: str, reason: str) -> None:
+    def resume(self, name: str) -> None:
+        """That way to us is there again."""
+        self._down.discard(name)
+        self._look_whether_ready()
+
+    def _look_whether_ready(self) -> None:
+        if not self._down:
+            self.ready.set()
+
+    def interrupt(self, name: str, reason: str) -> None:
+        """A way to us is broken: a subscription's, or the one of pushes. The platform is asked whether it still knows us."""
         self._down.add(name)
         self.interrupted_by = reason
         self.ready.clear()

@@ -6,15 +6,27 @@ from enum import Enum
 from pathlib import Path
 
 from sinchphone.errors import ConfigError
+from sinchphone.protocol.webpush.contact import check_subject
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.schema import key, read_host, read_hosts_and_networks, read_port
+from sinchphone.schema import key, read_host, read_hosts_and_networks, read_port, read_text
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
 DEFAULT_TLS_PORT = 4643
+DEFAULT_CONTACT = "https://sinchphone.example.org"  # push services look at its form
 SERVICE = "sinchphone-exchange"  # as what an exchange introduces itself
 HOST_PATH = "/exchange"  # ours: how the process that hosts is looked at
 STOP_PATH = f"{HOST_PATH}/stop"
+
+
+def read_push_contact(value: object) -> str:
+    """A contact that push services take."""
+    contact = read_text(value)
+    try:
+        check_subject(contact)
+    except ConfigError as error:
+        raise ValueError(f"must be as in mailto:somebody@example.org, or an https: page: {error}") from error
+    return contact
 
 
 class HostKind(Enum):
@@ -43,6 +55,12 @@ class ExchangeOptions:
         [],
         read_hosts_and_networks,
         "hosts and networks of the inside that URLs of others may lead to, where host isn't loopback",
+        trusted_only=True,
+    )
+    push_contact: str = key(
+        DEFAULT_CONTACT,
+        read_push_contact,
+        "whom a push service can write to about the exchange's pushes: mailto: or https:",
         trusted_only=True,
     )
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -43,6 +43,10 @@ from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubnub.routes import PubNubRoutes
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.origin import address_of
+from sinchphone.exchange.push.sender import PushSender
+from sinchphone.exchange.push.sender_key import SenderKey
+from sinchphone.exchange.push.service import PushService
+from sinchphone.exchange.push.service_routes import PushRoutes
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
@@ -101,7 +105,11 @@ class Exchange:
         self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
         ours = (Attendants(media, self.rooms),) if media is not None and self.rooms is not None else ()
         everywhere = (*destinations, *([self._gateway] if self._gateway else []), *ours)
-        self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties)
+        self._addresses = AddressPolicy(listens_on=options.host, inner_hosts=options.inner_hosts)
+        self._push_service = PushService()
+        key = SenderKey(options.store.parent if options.store is not None else None)
+        self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
+        self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties, self._pushes)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
 
@@ -200,6 +208,7 @@ class Exchange:
             await _until_somebody_listens(*where)
         await self._calls.close(_CLOSE_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
         await self._close_gateway()
+        await self._pushes.close()
         self._closing.set()
         self.broker.wake_everybody()
         await runner.cleanup()
@@ -220,7 +229,7 @@ class Exchange:
             directory=self.directory,
             rooms=self.rooms,
             media=self._media,
-            addresses=AddressPolicy(listens_on=self._options.host, inner_hosts=self._options.inner_hosts),
+            addresses=self._addresses,
             usage=self._usage,
         )
 
@@ -241,7 +250,8 @@ class Exchange:
         people = (self._options, verifier, self.directory)
         rights = ChannelRights(self.directory, self._parties, self._transports, Senders())
         PubNubRoutes(self.broker, self.directory, self._postbox, rights, self._options, self._closing).add_to(application.router)
-        OcraRoutes(*people, self._calls).add_to(application.router)
+        PushRoutes(self._push_service, self._closing).add_to(application.router)
+        OcraRoutes(*people, self._calls, self._pushes).add_to(application.router)
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
         self._control.add_to(application.router)

@@ -26,8 +26,9 @@ _VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS devices (
     application TEXT, instance_id TEXT, user_id TEXT, device_id TEXT, legacy INTEGER, generation INTEGER, capabilities TEXT,
-    software TEXT, expire_at REAL, has_push INTEGER,
-    limited INTEGER, seen_up_to INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (application, instance_id));
+    software TEXT, expire_at REAL, limited INTEGER, seen_up_to INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (application, instance_id));
+CREATE TABLE IF NOT EXISTS push_subscriptions (
+    application TEXT, instance_id TEXT, endpoint TEXT, p256dh BLOB, auth BLOB, PRIMARY KEY (application, instance_id));
 CREATE TABLE IF NOT EXISTS accounts (
     application TEXT, user_id TEXT, password TEXT, profile TEXT, PRIMARY KEY (application, user_id));
 CREATE TABLE IF NOT EXISTS taken_names (

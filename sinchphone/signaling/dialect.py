@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.webpush.subscription import PushSubscription
 
 
 class Domain(StrEnum):
@@ -58,6 +59,15 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class PushConfig:
+    """How the platform pushes (W3C): the public key that subscriptions are for, and the push service that it proposes (a WebSocket's
+    URL), where it does."""
+
+    key: bytes
+    service: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
     """What a registered instance knows about its platform. ``sub_instance`` is this run of the program, in a dialect that tells
     them apart."""
@@ -70,6 +80,7 @@ class Registration:
     config_refresh_s: float = 86_400.0
     prolong_window_s: float = 180 * 86_400.0
     sub_instance: str = ""
+    push: PushConfig | None = None
 
     @property
     def address(self) -> str:
@@ -182,6 +193,10 @@ class Dialect(Protocol):
 
     async def send_push(self, call_id: str, instances: tuple[RemoteInstance, ...], display_name: str) -> None:
         """Ask for push notifications to those of the called devices that take them."""
+
+    async def set_push_profile(self, subscription: PushSubscription | None) -> None:
+        """How this device is woken from now on where it doesn't listen: None, not at all. Raises ForbiddenError where the dialect can't
+        say so."""
 
     async def report_call(self, report: CallReport) -> None:
         """Deliver a call report."""

@@ -52,6 +52,10 @@ EVENTS: list[e.Event] = [
     e.ClientReady(user_id="ada", instance_id=None, environment=Place.CLOUD, hosted_here=None),
     e.ClientReconnecting(reason="the network"),
     e.ClientFailed(message="bad token", hint=None),
+    e.ClientSleeping(),
+    e.PushReceived(call_id="1", peer="bob", display_name="Bob \x1b[31m", woke=True),
+    e.PushReceived(call_id="1", peer="bob", display_name=None, woke=False),
+    e.PushDropped(reason="a push came too late"),
     e.CallOutgoing(call_id="1", peer="bob", domain="mxp", user_id="ada", environment=Place.LOCAL, hosted_here=False),  # type: ignore[arg-type]
     e.CallIncoming(call_id="1", peer="bob", domain="pstn", headers={"x-topic": "tea"}),  # type: ignore[arg-type]
     e.CallProgressing(call_id="1"),

@@ -13,6 +13,7 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import Store
+from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.software import Software
 
@@ -74,7 +75,7 @@ def test_an_expired_device_is_not_reachable() -> None:
 
 def test_a_device_that_takes_pushes_stays_reachable() -> None:
     town = Town()
-    town.register("bob").has_push = True
+    town.register("bob").push = PushSubscription("https://push.example/a", b"p", b"a")
     assert town.reachable("bob", GONE) == ["desk"]
 
 

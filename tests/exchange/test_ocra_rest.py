@@ -24,6 +24,7 @@ from sinchphone.tasks import start_task
 
 MakePhone = Callable[..., Any]
 StartExchange = Callable[..., Any]
+POINT = "BLw479HGl1fZJPTXm4Kewxl0rlX8YupAlNvePOzqUD0mBugHXwGX92DdwFMNJfJ7ALSZnMS7BVrbEMvMckNE8gs"  # on P-256
 
 
 def frames_of(answer: Any) -> list[str]:
@@ -95,12 +96,13 @@ async def test_every_operation_answers_with_a_status_of_the_table(phone: MakePho
         OcraOperation.UPDATE_INSTANCE: {"capabilities": ["push"], "version": {"application": "2", "platform": "js", "os": "x"}},
         OcraOperation.GET_CONFIG: None,
         OcraOperation.GET_ICE_SERVERS: None,
-        OcraOperation.SET_PUSH_PROFILE: {"w3c": {"endpoint": "https://push.example"}},
+        OcraOperation.SET_PUSH_PROFILE: {"w3c": {"endpoint": "https://push.example/a", "p256dh": POINT, "auth": "A" * 22}},
         OcraOperation.DELETE_PUSH_PROFILE: None,
         OcraOperation.SEND_PUSH: push,
         OcraOperation.GET_FEATURES: None,
         OcraOperation.REPORT_CALL: {"callId": "c"},
     }
+    assert (await ada.call("bob", call_id="c")).status == OPERATIONS[OcraOperation.PLACE_CALL].status
     for operation, body in bodies.items():
         answer = await ada.ask(operation, body)
         assert answer.status in OPERATIONS[operation].statuses, operation
@@ -199,7 +201,8 @@ async def test_a_user_who_said_goodbye_can_not_be_called(phone: MakePhone) -> No
     await bob.send("GET", f"/v2/presence/sub-key/{keys['broadcastSubscribeKey']}/channel/{channel}/leave?uuid={bob.instance}")
     answer = await ada.call("bob")
     assert (answer.status, answer.body["message"]) == (404, "bob is not listening at the moment")
-    await bob.ask(OcraOperation.SET_PUSH_PROFILE, {"w3c": {}})
+    profile = {"w3c": {"endpoint": "http://127.0.0.1:9/a", "p256dh": POINT, "auth": "A" * 22}}
+    assert (await bob.ask(OcraOperation.SET_PUSH_PROFILE, profile)).status == 200
     assert (await ada.call("bob")).status in (200, 201)
 
 

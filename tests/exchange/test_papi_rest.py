@@ -200,8 +200,9 @@ async def test_reports_and_pushes_are_taken(legacy: Any) -> None:
     counts = {"version": "2.0", "sent": 1, "received": 2, "failed": 0}
     assert (await ada.ask("POST", "/v1/report/im", counts)).status == 200
     assert (await ada.as_application("POST", "/v1/report/im", counts)).status == 200  # after it gave its session up
-    push = {"messages": [{"sessionId": "s", "to": [{"instance": bob.instance}]}]}
-    assert (await ada.ask("POST", "/v1/push", push)).status == 200
+    call_id = (await ada.call("bob", callId="4fa6ad49-549d-4ae3-9f71-11fd82dbebbb")) and "4fa6ad49-549d-4ae3-9f71-11fd82dbebbb"
+    push = {"messages": [{"sessionId": call_id, "to": [{"instance": bob.instance}]}]}
+    assert (await ada.ask("POST", "/v1/push", push)).status == 200  # it listens
     report = {"callId": "c", "domain": "data", "result": 5}
     assert (await ada.ask("PUT", "/v1/calls/connection/id/c", report)).status == 200
 

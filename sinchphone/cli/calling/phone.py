@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Environment
-    from sinchphone.engine.events import MessageEvent
+    from sinchphone.engine.events import MessageEvent, PushEvent
     from sinchphone.engine.history import History
     from sinchphone.local.background.launch import Launch
     from sinchphone.local.background.settings import HostSettings
@@ -221,6 +221,8 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
                     await on_call(call)
             case engine.MessageReceived() | engine.MessageSent() | engine.MessageDelivered() | engine.MessageFailed():
                 tell_message(session, event, aside=on_call is None)
+            case engine.FellAsleep() | engine.PushReceived() | engine.PushDropped():
+                session.tell(_told_of_push(event))
             case engine.ClientWarning(message=message, hint=hint):
                 session.tell(e.Warned(message=message, hint=hint or None))
             case engine.ClientFailed(error=error):
@@ -228,6 +230,20 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
                 raise error
             case _:
                 assert_never(event)
+
+
+def _told_of_push(event: "PushEvent") -> e.Event:
+    from sinchphone.engine import events as engine
+
+    match event:
+        case engine.FellAsleep():
+            return e.ClientSleeping()
+        case engine.PushReceived(notification=one, woke=woke):
+            return e.PushReceived(call_id=one.call_id, peer=one.remote_user_id, display_name=one.display_name, woke=woke)
+        case engine.PushDropped(reason=reason):
+            return e.PushDropped(reason=reason)
+        case _:
+            assert_never(event)
 
 
 def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False) -> None:

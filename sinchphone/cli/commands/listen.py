@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 import typer.core
@@ -27,6 +27,8 @@ from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.tasks import start_task
+
+SLEEP_AFTER_S: Final = 5.0  # with --push: without a call for so long, nothing is subscribed any more
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
@@ -210,6 +212,8 @@ async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
         answers = keys.expected or flags.auto_answer is not None
         async with open_phone(session, sound=sounds_of_calls(sound, session.recordings) if answers else None) as phone:
             listener = _Listener(session, phone, flags, keys)
+            if flags.push and answers:
+                await phone.client.set_support_managed_push(sleep_after=SLEEP_AFTER_S)
             if not answers:
                 hint = "use --auto-answer, or listen at a terminal"
                 session.tell(e.Warned(message="nobody can answer here, so nobody can call: messages alone are taken", hint=hint))

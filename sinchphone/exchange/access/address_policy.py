@@ -65,6 +65,13 @@ class AddressPolicy:
                 hint="[exchange] inner_hosts names the hosts and networks that may be reached all the same",
             )
 
+    def check_host(self, host: str) -> None:
+        """Whether a host that is a number, in any spelling, may be reached; names are looked at when they are resolved. Raises
+        AddressRefusedError."""
+        numeric = numeric_address(host)
+        if numeric is not None:
+            self.check(host, str(numeric))
+
     def session(self, **options: Any) -> aiohttp.ClientSession:
         """A client session that goes nowhere else; ``options`` as ``aiohttp.ClientSession`` has them. Its requests raise
         AddressRefusedError."""
@@ -75,10 +82,7 @@ class AddressPolicy:
 
     async def _checked(self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
         """Looks at each request, after redirects too: numeric hosts, in any spelling, aren't asked of a resolver."""
-        host = request.url.raw_host or ""
-        numeric = numeric_address(host)
-        if numeric is not None:
-            self.check(host, str(numeric))
+        self.check_host(request.url.raw_host or "")
         return await handler(request)
 
 

@@ -13,7 +13,7 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,13 @@ from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
 from sinchphone.exchange.calls.line import Answerer, CallLine, Destinations, talk
 from sinchphone.exchange.calls.parties import CallParties
+from sinchphone.exchange.calls.wakeups import Sleeper, Wakeup
 from sinchphone.exchange.calls.watch import LOOK_SECONDS, MAX_CALL_SECONDS, CallWatch, departure_of, has_broken_off, post_message
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
 from sinchphone.protocol.mxp.message import Client
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
@@ -50,6 +52,8 @@ class _OpenCall:
     relay: SignalForwarder | None = None
     watch: CallWatch | None = None
     callee: str = ""
+    wakeup: Wakeup | None = None
+    waking: "asyncio.Task[None] | None" = None
 
     def rings_at(self, callee: str, caller: str) -> bool:
         """Whether that user's call is one to another that nobody has answered."""
@@ -66,8 +70,11 @@ class Calls:
         broker: Broker,
         destinations: Sequence[Destinations] = (),
         parties: CallParties | None = None,
+        pushes: PushSender | None = None,
     ) -> None:
+        """``pushes`` wakes devices that sleep."""
         self._options = options
+        self._pushes = pushes
         self._parties = parties or CallParties()
         self._directory = directory
         self._broker = broker
@@ -100,6 +107,15 @@ class Calls:
         """How many calls aren't over."""
         self._close_stale(now)
         return len(self._open)
+
+    async def wake(self, caller: Device, call_id: str, instance_ids: Collection[str], display_name: str) -> None:
+        """A caller asks for pushes to these devices of the user that it calls. Raises RefusedError where there is no such call, and where
+        none of them could be sent."""
+        call = self._open.get((caller.application.key, call_id))
+        if call is None or call.caller.instance_id != caller.instance_id:
+            raise not_found("there is no such call any more")
+        if call.wakeup is not None:
+            await call.wakeup.ask(instance_ids, display_name)
 
     def close_call(self, caller: Caller, call_id: str) -> None:
         """A caller who is no device says that its call is over."""
@@ -194,7 +210,7 @@ class Calls:
         callees = self._ringing(caller.application, request.identity, now, besides or caller.instance_id)
         if not callees:
             raise not_found(_why_nobody(caller, request.identity))
-        placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.capabilities) for device in callees))
+        placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.shown_capabilities) for device in callees))
         token = self._broker.tokens.present(now)
         relay = SignalForwarder(self._broker, caller, callees, request.call_id, placement.signal_channel, token)
         invited = ((callee.instance_id, callee.identity.signal_channel) for callee in callees)
@@ -207,13 +223,25 @@ class Calls:
             for frame in frames:
                 post_broadcast(self._broker, callee, frame, caller.instance_id)
         task = self._spawn(relay.run(), f"relay {request.call_id}")
-        call = self._open[caller.application.key, request.call_id] = _OpenCall(caller, now, task, relay, watch, request.identity)
+        wakeup = self._wakeup(caller, request, placement, invites)
+        waking = self._spawn(wakeup.run(), f"wake for {request.call_id}") if wakeup is not None else None
+        opened = _OpenCall(caller, now, task, relay, watch, request.identity, wakeup, waking)
+        call = self._open[caller.application.key, request.call_id] = opened
         to_callees = {callee.identity.signal_channel: [caller.instance_id] for callee in callees}
         to_caller = {caller.client.channel: [callee.instance_id for callee in callees]}
         own = {placement.signal_channel: [caller.instance_id]}
         self._parties.begin(caller.application.key, request.call_id, {**to_callees, **to_caller, **own}, now)
         self._spawn(self._follow(call, (caller.application.key, request.call_id)), f"watch {request.call_id}")
         return placement
+
+    def _wakeup(
+        self, caller: Caller, request: CallRequest, placement: Placement, invites: Sequence[tuple[Device, list[str]]]
+    ) -> Wakeup | None:
+        """What wakes those that sleep, where there are such."""
+        sleepers = [Sleeper(device, frames) for device, frames in invites if device.push is not None and self._directory.is_silent(device)]
+        if self._pushes is None or not sleepers:
+            return None
+        return Wakeup(self._pushes, self._broker, self._directory, caller, request, placement, sleepers)
 
     async def _follow(self, call: _OpenCall, key: tuple[str, str]) -> None:
         """Close the call when its ends say that it's over."""
@@ -234,7 +262,9 @@ class Calls:
         self._forget(key)
 
     def _forget(self, key: tuple[str, str]) -> None:
-        del self._open[key]
+        call = self._open.pop(key)
+        if call.waking is not None:
+            call.waking.cancel()
         self._parties.end(*key, time.time())
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from sinchphone.exchange.directory.identity import DeviceIdentity, Network, transport_channel
+from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.software import Software
-from sinchphone.signaling.wire import OUTGOING_ONLY
+from sinchphone.signaling.wire import OUTGOING_ONLY, PUSH_CAPABILITY
 
 _CALLING = frozenset({"p2p", "voip"})  # what a legacy instance says that can talk
 _ACTIVE = "online"  # and that will be there to be called (SDK 1.4.12, active connection)
@@ -16,7 +17,8 @@ class Device:
 
     ``limited``: a token said when the registration ends, which later tokens can put off but not lift.
     ``legacy``: it speaks the older dialect. ``generation`` counts how often its secret was renewed. ``seen_up_to`` is the time token
-    up to which it has its instant messages; on other channels nothing older than ``live_since`` is of use to it.
+    up to which it has its instant messages; on other channels nothing older than ``live_since`` is of use to it. ``push`` is how it's
+    woken when it doesn't listen, where it can be.
     """
 
     application: "Application"
@@ -26,7 +28,7 @@ class Device:
     capabilities: tuple[str, ...]
     software: Software
     expire_at: float | None
-    has_push: bool = False
+    push: PushSubscription | None = None
     limited: bool = False
     legacy: bool = False
     generation: int = 0
@@ -37,8 +39,14 @@ class Device:
     def takes_calls(self) -> bool:
         """Whether an INVITE is of use to it: who can't answer says so when it registers."""
         if self.legacy:
-            return not _CALLING.isdisjoint(self.capabilities) and (_ACTIVE in self.capabilities or self.has_push)
+            return not _CALLING.isdisjoint(self.capabilities) and (_ACTIVE in self.capabilities or self.push is not None)
         return OUTGOING_ONLY not in self.capabilities
+
+    @property
+    def shown_capabilities(self) -> tuple[str, ...]:
+        """What callers are told that it can: of pushes only what is true at the moment."""
+        others = tuple(name for name in self.capabilities if name != PUSH_CAPABILITY)
+        return others if self.push is None else (*others, PUSH_CAPABILITY)
 
     @property
     def instance_id(self) -> str:

@@ -15,6 +15,7 @@ from sinchphone.exchange.refusals import forbidden, invalid, too_many
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
+from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.software import Software
 
@@ -121,7 +122,7 @@ class Directory:
         device.limited = limited
         if before is not None:
             check_limit(before, limited=limited)
-            device.has_push, device.seen_up_to, device.live_since = before.has_push, before.seen_up_to, before.live_since
+            device.push, device.seen_up_to, device.live_since = before.push, before.seen_up_to, before.live_since
         return self._enter(device, now)
 
     def register_legacy(
@@ -156,6 +157,16 @@ class Directory:
     def remember(self, device: Device) -> None:
         """Keep what is known about a device, beyond the end of this exchange."""
         memory.write_device(self._store, device)
+
+    def set_push(self, device: Device, push: PushSubscription | None) -> None:
+        """How a device is woken from now on: None, not at all."""
+        device.push = push
+        memory.write_push(self._store, device)
+
+    def is_silent(self, device: Device) -> bool:
+        """Whether a device doesn't wait for anything at this very moment: the more so one that sleeps."""
+        key, channel = device.application.broadcast.subscribe_key, device.identity.broadcast_channel
+        return not self._broker.listeners(key, channel)
 
     def expect(self, device: Device, now: float) -> None:
         """The device is about to listen: until then it counts as reachable for a moment."""
@@ -198,7 +209,7 @@ class Directory:
     def _is_reachable(self, device: Device, now: float) -> bool:
         if device.has_expired(now):
             return False
-        return device.has_push or self._listens(device, now)
+        return device.push is not None or self._listens(device, now)
 
     def _listens(self, device: Device, now: float) -> bool:
         key, channel = device.application.broadcast.subscribe_key, device.identity.broadcast_channel

@@ -18,11 +18,13 @@ from sinchphone.exchange.directory.received import ReceivedRequest, receive
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.origin import origin_of
-from sinchphone.exchange.refusals import forbidden, not_found, unauthorized
+from sinchphone.exchange.push.sender import PushSender
+from sinchphone.exchange.push.service import SERVICE_PATH
+from sinchphone.exchange.refusals import forbidden, invalid, not_found, unauthorized
 from sinchphone.exchange.request_bodies import unpack
-from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
+from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig, PushConfig
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.ocra.calls import read_call_request, read_push, write_ice_servers, write_placement
+from sinchphone.signaling.ocra.calls import read_call_request, read_push, read_push_profile, write_ice_servers, write_placement
 from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.ocra.registration import (
     InstanceConfiguration,
@@ -46,10 +48,11 @@ _Serve: TypeAlias = Callable[[web.Request, Device, bytes], Awaitable[bytes]]  # 
 class OcraRoutes:
     """The routes of one exchange."""
 
-    def __init__(self, options: ExchangeOptions, verifier: Verifier, directory: Directory, calls: Calls) -> None:
+    def __init__(self, options: ExchangeOptions, verifier: Verifier, directory: Directory, calls: Calls, pushes: PushSender) -> None:
         self._options = options
         self._directory = directory
         self._calls = calls
+        self._pushes = pushes
         self._verifier = verifier
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -97,8 +100,23 @@ class OcraRoutes:
         limited = registrant.instance_expires_at is not None
         device = self._directory.register(registrant.application, asked, expire_at=expire_at, limited=limited, now=now)
         instance = Instance(device.instance_id, device.identity.secret, device.user_id, device.device_id, expire_at)
-        configuration = _configuration(request, device)
+        configuration = await self._configuration(request, device)
         return _answer(OcraOperation.CREATE_INSTANCE, write_created(instance, configuration, device.capabilities, device.software))
+
+    async def _configuration(self, request: web.Request, device: Device) -> InstanceConfiguration:
+        identity = device.identity
+        pubsub = PubSubConfig(
+            origin_of(request),
+            request.secure,
+            identity.broadcast.subscribe_key,
+            identity.signal.subscribe_key,
+            identity.signal.publish_key,
+            identity.broadcast.publish_key,
+        )
+        own = device.application.transport_channel(device.user_id)
+        profile = Profile(identity.broadcast_channel, identity.signal_channel, identity.mxp_key, own)
+        service = f"{'wss' if request.secure else 'ws'}://{origin_of(request)}{SERVICE_PATH}"
+        return InstanceConfiguration(pubsub, profile, push=PushConfig(await self._pushes.public_key(), service))
 
     async def _prolong_instance(self, request: web.Request) -> web.Response:
         received, now = await receive(request, self._options.body_bytes), time.time()
@@ -121,7 +139,7 @@ class OcraRoutes:
 
     async def _get_config(self, request: web.Request, device: Device, content: bytes) -> bytes:
         self._directory.expect(device, time.time())  # clients ask when they start
-        return write_configuration(_configuration(request, device))
+        return write_configuration(await self._configuration(request, device))
 
     async def _place_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
         asked, now = read_call_request(content), time.time()
@@ -131,21 +149,24 @@ class OcraRoutes:
         return write_ice_servers(())  # ends on one machine, or in one network, find each other without
 
     async def _set_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
-        Record.parse(content)
-        device.has_push = True
-        self._directory.remember(device)
+        subscription, key = read_push_profile(content)
+        if key is not None and key != await self._pushes.public_key():
+            raise invalid("w3c.applicationServerKey: the subscription is for pushes of somebody else")
+        self._pushes.check(subscription)
+        self._directory.set_push(device, subscription)
         return write_json({})
 
     async def _delete_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
-        device.has_push = False
-        self._directory.remember(device)
+        self._directory.set_push(device, None)
         return write_json({})
 
     async def _send_push(self, request: web.Request, device: Device, content: bytes) -> bytes:
+        """What it says is ours to write: whoever asks can't pose as somebody else."""
         asked = read_push(content)
         known = device.application.users.get(asked.user_id, {}).values()
         if not {*asked.instance_ids} <= {other.instance_id for other in known}:
             raise not_found("to: there is no such instance")
+        await self._calls.wake(device, asked.call_id, asked.instance_ids, asked.display_name)
         return write_json({})
 
     async def _get_features(self, request: web.Request, device: Device, content: bytes) -> bytes:
@@ -158,20 +179,6 @@ class OcraRoutes:
 
 def _answer(operation: OcraOperation, body: bytes) -> web.Response:
     return web.Response(body=body, status=OPERATIONS[operation].status, content_type="application/json")
-
-
-def _configuration(request: web.Request, device: Device) -> InstanceConfiguration:
-    application, identity = device.application, device.identity
-    pubsub = PubSubConfig(
-        origin_of(request),
-        request.secure,
-        identity.broadcast.subscribe_key,
-        identity.signal.subscribe_key,
-        identity.signal.publish_key,
-        identity.broadcast.publish_key,
-    )
-    own = application.transport_channel(device.user_id)
-    return InstanceConfiguration(pubsub, Profile(identity.broadcast_channel, identity.signal_channel, identity.mxp_key, own))
 
 
 def _earliest(*limits: float | None) -> float | None:

@@ -108,10 +108,13 @@ def read_call(domain: str, body: bytes) -> PlacedCall:
     return PlacedCall(request, callee, _sub_instance_from(record), headers.value("nomedia") in (True, "true", "yes"))
 
 
-def read_push(body: bytes) -> tuple[str, ...]:
-    """The body of "push": the ids of the instances that are to be woken."""
-    messages = Record.parse(body).records("messages")
-    return tuple(to.token("instance") for message in messages for to in message.records("to"))
+def read_push(body: bytes) -> list[tuple[str, tuple[str, ...], str]]:
+    """The body of "push": of each message the call's id, the ids of the instances that are to be woken, and the name to be shown."""
+    asked = []
+    for message in Record.parse(body).records("messages"):
+        name = message.optional_record("params").optional_text("displayName") or ""
+        asked.append((message.token("sessionId"), tuple(to.token("instance") for to in message.records("to")), name))
+    return asked
 
 
 def write_time_stamp(now: float) -> bytes:

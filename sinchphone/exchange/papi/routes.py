@@ -24,13 +24,13 @@ from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi import bodies
 from sinchphone.exchange.pubsub.origin import bare, origin_of
-from sinchphone.exchange.refusals import not_found, too_many
+from sinchphone.exchange.refusals import RefusedError, not_found, too_many
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.papi.names import API_ROOT, OPERATIONS, PapiOperation
 from sinchphone.signaling.transports import read_message_counts, read_recipients, write_transport
-from sinchphone.signaling.wire import Auth
+from sinchphone.signaling.wire import Auth, ErrorCode
 
 _TICKET_SECONDS = 86_400.0  # of a user who was made just now
 _ONCE = frozenset(
@@ -103,7 +103,7 @@ class PapiRoutes:
             PapiOperation.OPEN_TRANSPORT: self._open_transport,
             PapiOperation.GET_TRANSPORT: self._get_transport,
             PapiOperation.REPORT_MESSAGES: self._report_messages,
-            PapiOperation.PUSH_MESSAGE: self._send_push,
+            PapiOperation.PUSH_MESSAGE: self._push_message,
         }
         for operation, serve in serving.items():
             self._add(router, operation, self._route(operation, serve))
@@ -229,11 +229,15 @@ class PapiRoutes:
         return write_json({})
 
     async def _send_push(self, asked: _Asked) -> bytes:
-        for instance_id in bodies.read_push(asked.body):
-            device = self._directory.device(instance_id)
-            if device is None or device.application is not asked.application:
-                raise not_found("to: there is no such instance")
+        for call_id, instance_ids, display_name in bodies.read_push(asked.body):
+            for device in map(self._directory.device, instance_ids):
+                if device is None or device.application is not asked.application:
+                    raise not_found("to: there is no such instance")
+            await self._calls.wake(asked.signer, call_id, instance_ids, display_name)
         return write_json({})
+
+    async def _push_message(self, asked: _Asked) -> bytes:
+        raise RefusedError(501, ErrorCode.INVALID_REQUEST, "this exchange has no pushes about messages: they wait until a device listens")
 
     # Messages
 

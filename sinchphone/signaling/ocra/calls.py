@@ -5,18 +5,23 @@ unknown members are ignored.
 """
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
+from sinchphone.protocol.webpush.encryption import MAX_PLAINTEXT_BYTES
+from sinchphone.protocol.webpush.keys import AUTH_BYTES, POINT_BYTES, read_base64, write_base64
+from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.ocra.names import PUSH_TEMPLATE, PUSH_TYPE_CALL, Field
+from sinchphone.signaling.ocra.names import PUSH_TEMPLATE, Field
+from sinchphone.signaling.push.notification import CallNotification, write_payload
 from sinchphone.signaling.software import Software
 from sinchphone.signaling.wire import MAX_HEADER_BYTES, write_time
+
+MAX_ENDPOINT_CHARACTERS = 2048
 
 DESTINATION_TYPES = {Domain.MXP: "userId", Domain.PSTN: "phonenumber", Domain.SIP: "sip", Domain.CONFERENCE: "conference"}
 
@@ -148,9 +153,32 @@ def read_push(body: bytes) -> PushRequest:
 
 
 def write_push_payload(call_id: str, caller: str, sent_at: float) -> str:
-    """The Sinch push payload, version 4, of a call between users; only its five required names are known, the unit of time is not."""
-    members = {"version": 4, "type": PUSH_TYPE_CALL, "session_id": call_id, "timestamp": int(sent_at), "user_id": caller}
-    return json.dumps({**members, "domain": str(Domain.MXP)}, ensure_ascii=False, separators=(",", ":"))
+    """The payload of a push about a call between users. ``sent_at`` in seconds since the epoch."""
+    return write_payload(CallNotification(call_id=call_id, remote_user_id=caller, sent_at=sent_at))
+
+
+def write_push_profile(subscription: PushSubscription, key: bytes) -> bytes:
+    """The body of "set the push profile" (PushProfile). ``key``: the platform's, which the subscription is for."""
+    members = {
+        Field.ENDPOINT: subscription.endpoint,
+        Field.P256DH: write_base64(subscription.p256dh),
+        Field.AUTH: write_base64(subscription.auth),
+        Field.APPLICATION_SERVER_KEY: write_base64(key),
+    }
+    return write_json({"maxPayloadSize": MAX_PLAINTEXT_BYTES, Field.W3C: members})
+
+
+def read_push_profile(body: bytes) -> tuple[PushSubscription, bytes | None]:
+    """The body of "set the push profile": the subscription, and the key that it's for, where that is said. The keys may stand as a
+    browser writes a subscription. RemoteProtocolError where there is none of W3C's."""
+    w3c = Record.parse(body).record(Field.W3C)
+    keys = w3c.record("keys") if w3c.has("keys") else w3c
+    endpoint = w3c.text(Field.ENDPOINT, limit=MAX_ENDPOINT_CHARACTERS)
+    p256dh = read_base64(keys.text(Field.P256DH), f"w3c.{Field.P256DH}", size=POINT_BYTES)
+    auth = read_base64(keys.text(Field.AUTH), f"w3c.{Field.AUTH}", size=AUTH_BYTES)
+    key = w3c.optional_text(Field.APPLICATION_SERVER_KEY)
+    named = f"w3c.{Field.APPLICATION_SERVER_KEY}"
+    return PushSubscription(endpoint, p256dh, auth), None if key is None else read_base64(key, named, size=POINT_BYTES)
 
 
 def write_call_report(report: CallReport, instance: Instance, software: Software, report_id: str) -> bytes:

@@ -22,12 +22,14 @@ import aiohttp
 from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, LocalProtocolError, NotFoundError, PlatformError
 from sinchphone.protocol.auth import RegistrationClaims, read_token_claims
 from sinchphone.protocol.ulid import RANDOM_BYTES, make_ulid
+from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import (
     CallReport,
     CallRequest,
     Instance,
     MessageCounts,
     Placement,
+    PushConfig,
     Recipient,
     Registration,
     RemoteInstance,
@@ -43,8 +45,9 @@ from sinchphone.signaling.ocra.calls import (
     write_call_request,
     write_push,
     write_push_payload,
+    write_push_profile,
 )
-from sinchphone.signaling.ocra.names import CAPABILITIES, OcraOperation
+from sinchphone.signaling.ocra.names import CAPABILITIES, PUSH_CAPABILITIES, OcraOperation
 from sinchphone.signaling.ocra.registration import (
     InstanceConfiguration,
     InstanceRequest,
@@ -97,6 +100,7 @@ class OcraDialect:
         self._capabilities = CAPABILITIES if takes_calls else (*CAPABILITIES, OUTGOING_ONLY)
         self._slot: Slot | None = None
         self._stored: StoredInstance | None = None
+        self._push: PushConfig | None = None
         self._callees: OrderedDict[str, str] = OrderedDict()
         self._registering = asyncio.Lock()
 
@@ -142,6 +146,18 @@ class OcraDialect:
         payload = write_push_payload(call_id, self._key.user_id, self._wire.now)
         body = write_push(PushRequest(call_id, self._callees[call_id], receivers, payload, display_name))
         await self._requests.send_signed(OcraOperation.SEND_PUSH, self._instance, _ignore, body=body)
+
+    async def set_push_profile(self, subscription: PushSubscription | None) -> None:
+        """How this device is woken where it doesn't listen: None, not at all. Raises ForbiddenError where the platform doesn't push."""
+        if subscription is None:
+            await self._requests.send_signed(OcraOperation.DELETE_PUSH_PROFILE, self._instance, _ignore)
+            return
+        if self._push is None:
+            raise ForbiddenError("the platform doesn't say how it pushes, so it can wake nobody")
+        body = write_push_profile(subscription, self._push.key)
+        await self._requests.send_signed(OcraOperation.SET_PUSH_PROFILE, self._instance, _ignore, body=body)
+        capable = write_update_request((*self._capabilities, *PUSH_CAPABILITIES), self._software)
+        await self._requests.send_signed(OcraOperation.UPDATE_INSTANCE, self._instance, _ignore, body=capable)
 
     async def report_call(self, report: CallReport) -> None:
         """Deliver a call report, compressed."""
@@ -197,6 +213,10 @@ class OcraDialect:
             lambda answer: read_created(answer, user_id=self._key.user_id, device_id=slot.device_id),
         )
         await self._keep(slot, StoredInstance(instance, self._wire.now, self._software_mark))
+        return self._registered(instance, configuration)
+
+    def _registered(self, instance: Instance, configuration: InstanceConfiguration) -> Registration:
+        self._push = configuration.push
         return _registration(instance, configuration)
 
     async def _take_up(self, slot: Slot, stored: StoredInstance) -> Registration:
@@ -210,7 +230,7 @@ class OcraDialect:
         if current != stored:
             await self._keep(slot, current)
         self._stored = current
-        return _registration(current.instance, configuration)
+        return self._registered(current.instance, configuration)
 
     async def _update(self, stored: StoredInstance) -> StoredInstance:
         """Tell the platform when another version of this program registered the instance, or one that took calls where we don't. It may
@@ -274,6 +294,7 @@ def _registration(instance: Instance, configuration: InstanceConfiguration) -> R
         configuration.relay_only,
         configuration.config_refresh_s,
         configuration.prolong_window_s,
+        push=configuration.push,
     )
 
 

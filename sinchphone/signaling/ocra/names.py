@@ -77,14 +77,21 @@ class Field:
     SIGNAL_SUBSCRIBE_KEY = "signalSubscribeKey"
     SIGNAL_PUBLISH_KEY = "signalPublishKey"
     BROADCAST_PUBLISH_KEY = "broadcastPublishKey"  # optional, for instant messages
+    # PushProfile.w3c, and an endpoint of ours: which push service the platform proposes (a user agent's WebSocket)
+    W3C = "w3c"
+    ENDPOINT = "endpoint"
+    P256DH = "p256dh"
+    AUTH = "auth"
+    APPLICATION_SERVER_KEY = "applicationServerKey"
+    PUSH_SERVICE = "w3cPushService"
     # CallReport
     RESULT = "result"
     ERROR = "error"
 
 
-CAPABILITIES = ("p2p", "ocra.1")  # of an instance of ours; "push" comes with a push profile
+CAPABILITIES = ("p2p", "ocra.1")  # of an instance of ours
+PUSH_CAPABILITIES = ("push", "push.4")  # what comes with a push profile
 PUSH_TEMPLATE = "incoming_call"  # the older SDK's; the current one is unknown
-PUSH_TYPE_CALL = 1  # likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig
+from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.webpush.keys import POINT_BYTES, read_base64, write_base64
+from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig, PushConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import Field
 from sinchphone.signaling.software import Software
@@ -41,6 +43,7 @@ class InstanceConfiguration:
     relay_only: bool = False
     config_refresh_s: float = 86_400.0
     prolong_window_s: float = 180 * _DAY_S
+    push: PushConfig | None = None
 
 
 def write_instance_request(request: InstanceRequest) -> bytes:
@@ -150,7 +153,7 @@ def _software_from(record: Record) -> Software:
 
 def _configuration_members(configuration: InstanceConfiguration) -> dict[str, Any]:
     profile = configuration.profile
-    return {
+    members: dict[str, Any] = {
         "configRefreshIntervalMs": int(configuration.config_refresh_s * 1000),
         "pushProfileCacheValidityPeriodMs": 3_600_000,
         "updateInstanceTtlWindowDays": configuration.prolong_window_s / _DAY_S,
@@ -163,6 +166,24 @@ def _configuration_members(configuration: InstanceConfiguration) -> dict[str, An
         },
         "rtcConfig": {"mxpPubSubConfig": _pubsub_members(configuration.pubsub), "legacyStunUrls": list(configuration.stun_urls)},
     }
+    if configuration.push is not None:
+        members["pushConfig"] = _push_members(configuration.push)
+    return members
+
+
+def _push_members(push: PushConfig) -> dict[str, str]:
+    service = {} if push.service is None else {Field.PUSH_SERVICE: push.service}
+    return {"w3cApplicationServerKey": write_base64(push.key), **service}
+
+
+def _push_from(record: Record) -> PushConfig | None:
+    """Where the platform says with what key it pushes; a key that is none isn't there."""
+    text = record.optional_text("w3cApplicationServerKey")
+    try:
+        key = read_base64(text or "", "w3cApplicationServerKey", size=POINT_BYTES)
+    except RemoteProtocolError:
+        return None
+    return PushConfig(key, record.optional_text(Field.PUSH_SERVICE))
 
 
 def _configuration_from(record: Record) -> InstanceConfiguration:
@@ -174,6 +195,7 @@ def _configuration_from(record: Record) -> InstanceConfiguration:
         record.optional_text("iceTransportPolicy") == "relay",
         max(MIN_REFRESH_S, record.number("configRefreshIntervalMs", default=_DAY_S * 1000) / 1000),
         record.number("updateInstanceTtlWindowDays", default=180.0, high=36_500) * _DAY_S,
+        _push_from(record.optional_record("pushConfig")),
     )
 
 

@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import aiohttp
 
-from sinchphone.errors import AuthenticationError, ConfigError, LocalProtocolError, NotFoundError, PlatformError
+from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, LocalProtocolError, NotFoundError, PlatformError
+from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import (
     CallReport,
     CallRequest,
@@ -130,6 +131,11 @@ class PapiDialect:
             payload = write_push_payload(call_id, self._key.user_id, self._wire.now)
             body = write_push(call_id, receivers, payload, display_name)
             await self._requests.send_signed(PapiOperation.SEND_PUSH, self._instance, _ignore, body=body)
+
+    async def set_push_profile(self, subscription: PushSubscription | None) -> None:
+        """There is no such operation. Raises ForbiddenError."""
+        if subscription is not None:
+            raise ForbiddenError("the older dialect has no pushes to a device of ours", hint="Use the current one: api ocra.")
 
     async def report_call(self, report: CallReport) -> None:
         """Deliver a call report."""

@@ -161,6 +161,7 @@ class ListenFlags(SoundFlags):
     ] = None
     allow: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Take calls from these only (*, ?, [a-z]); repeatable.")] = None
     deny: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Decline calls from these; repeatable.")] = None
+    push: Annotated[bool, typer.Option("--push", help="Sleep until a push tells of a call; messages wait meanwhile.")] = False
 
 
 class Wait(StrEnum):

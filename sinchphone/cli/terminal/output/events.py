@@ -99,6 +99,32 @@ class ClientReconnecting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSleeping:
+    """Nothing is subscribed any more: a push wakes us."""
+
+    NAME: ClassVar[str] = "client.sleeping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushReceived:
+    """A push tells of a call, which follows. ``woke``: we were asleep."""
+
+    NAME: ClassVar[str] = "push.received"
+    call_id: str
+    peer: str
+    display_name: str | None
+    woke: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushDropped:
+    """A push that is of no use: it came too late, or again, or can't be read."""
+
+    NAME: ClassVar[str] = "push.dropped"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientFailed:
     """The client can't go on."""
 
@@ -358,7 +384,10 @@ class MessageReceived:
 Event: TypeAlias = (
     ClientReady
     | ClientReconnecting
+    | ClientSleeping
     | ClientFailed
+    | PushReceived
+    | PushDropped
     | CallOutgoing
     | CallIncoming
     | CallProgressing

@@ -1,0 +1,1 @@
+"""Managed push: what a push says, and the user agent that gets pushes."""
