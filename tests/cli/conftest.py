@@ -17,6 +17,7 @@ from sinchphone.cli.terminal.output.event_schema import schema_text
 from sinchphone.engine import client as engine_client
 from sinchphone.engine.calls.call import DigitsSent
 from sinchphone.engine.calls.details import CallDetails
+from sinchphone.engine.calls.hold import Held, Resumed
 from sinchphone.engine.events import (
     ClientEvent,
     IncomingCall,
@@ -75,6 +76,7 @@ class FakeCall:
         self.rings = True
         self.dialled: list[str] = []
         self.refuses_digits: SinchphoneError | None = None
+        self.is_told_of_holds = True
         self.told: Outbox[Any] = Outbox()
         self.packets = PortStats(codec="opus", packets_sent=50, packets_received=50)
         self.answers = asyncio.Event()
@@ -145,6 +147,14 @@ class FakeCall:
 
     def mute(self, muted: bool) -> None:
         self.muted = muted
+
+    async def hold(self) -> None:
+        self.held_by_us = True
+        self.told.put(Held(by_us=True, agreed=self.is_told_of_holds))
+
+    async def resume(self) -> None:
+        self.held_by_us = False
+        self.told.put(Resumed(by_us=True))
 
     async def dtmf(self, digits: str) -> None:
         if self.refuses_digits:
