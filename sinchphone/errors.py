@@ -16,6 +16,7 @@
     ├── MediaError             no sound could be carried
     │   └── AudioFileError     a file that can't be played or recorded
     ├── DeviceError            no such sound device, or it refuses
+    ├── ControlError           a stream of commands that can't be read, a program that can't be run
     └── OutputError            standard output doesn't take what we write
 
 The message says what happened, ``hint`` what to do about it. Text that came from a peer is in them as it came: whoever
@@ -108,6 +109,10 @@ class AudioFileError(MediaError):
 
 class DeviceError(SinchphoneError):
     """The sound device isn't there or doesn't work."""
+
+
+class ControlError(SinchphoneError):
+    """What is to steer the phone can't: a stream that can't be read, a program that isn't there."""
 
 
 class OutputError(SinchphoneError):

@@ -29,6 +29,7 @@ class Order(Enum):
     DENIED = "declined by --allow or --deny"
     BUSY = "declined, busy in another call"
     SWITCHED = "you took another call"
+    CONTROL = "ended by a command"
 
 
 _BUSY: Final = (486, 600)  # of SIP
@@ -44,6 +45,7 @@ _CODES: Final = {
     Order.DENIED: ExitCode.OK,
     Order.BUSY: ExitCode.OK,
     Order.SWITCHED: ExitCode.OK,
+    Order.CONTROL: ExitCode.OK,
 }
 
 

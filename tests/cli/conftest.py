@@ -255,11 +255,11 @@ def client_class(platform: Platform) -> type[Any]:  # noqa: C901  # a class is i
             return self._start(call, platform.outgoing)
 
         async def send_message(self, recipients: Any, text: str, *, headers: Any = None) -> SentMessage:
-            platform.texts.append((tuple(recipients), text, dict(headers)))
+            platform.texts.append((tuple(recipients), text, dict(headers or {})))
             if platform.refuses_message:
                 raise platform.refuses_message
             message = InstantMessage(
-                id="m-1", sender=self.user_id, recipients=tuple(recipients), text=text, headers=dict(headers), at=time.time()
+                id="m-1", sender=self.user_id, recipients=tuple(recipients), text=text, headers=dict(headers or {}), at=time.time()
             )
             sent = SentMessage(message, {f"t-{name}": name for name in recipients})
             for name, error in platform.failing.items():

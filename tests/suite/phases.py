@@ -55,6 +55,8 @@ PHASES = {
     "test_cli_commands.py": Phase.WAITING,
     "test_cli_process.py": Phase.WAITING,
     "test_conference_rest.py": Phase.WAITING,
+    "test_control_phone.py": Phase.WAITING,
+    "test_control_stream.py": Phase.WAITING,
     "test_dialling_keys.py": Phase.WAITING,
     "test_exchange_sip.py": Phase.WAITING,
     "test_exchange_tls.py": Phase.WAITING,

@@ -238,7 +238,7 @@ class CallSession:
         await self._played.wait()
         if self._wishes.requests.dtmf is not None:
             await self._dialled.wait()
-        await self._hang_up(Order.PLAYED)
+        await self.hang_up(Order.PLAYED)
 
     async def _dial(self) -> None:
         """Send what was asked for once there is somebody to hear it."""
@@ -293,7 +293,8 @@ class CallSession:
 
     # Orders
 
-    async def _hang_up(self, order: Order) -> None:
+    async def hang_up(self, order: Order) -> None:
+        """End the call; the first order counts."""
         if self.order is None:
             self.order = order
             await self._call.hang_up()
@@ -304,17 +305,17 @@ class CallSession:
             self._session.note("hanging up (Ctrl-C again leaves at once)")
         elif order is Order.TERMINATE:
             self._session.note("terminated: hanging up")
-        await self._hang_up(order)
+        await self.hang_up(order)
 
     async def _limit_ringing(self, limit: float) -> None:
         await asyncio.sleep(limit)
         if self._call.details.answered_at is None:
-            await self._hang_up(Order.RING_TIMEOUT)
+            await self.hang_up(Order.RING_TIMEOUT)
 
     async def _limit_talking(self, limit: float) -> None:
         await self._established.wait()
         await asyncio.sleep(limit)
-        await self._hang_up(Order.TIME_UP)
+        await self.hang_up(Order.TIME_UP)
 
     async def _answer_after(self, delay: float) -> None:
         await asyncio.sleep(delay)
@@ -326,7 +327,7 @@ class CallSession:
         await asyncio.sleep(self._wishes.probe_seconds)
         with contextlib.suppress(SinchphoneError):  # the leg is closing
             self._packets = (await self._call.stats()).packets_received
-        await self._hang_up(Order.CHECKED)
+        await self.hang_up(Order.CHECKED)
 
     def _tell_check(self) -> None:
         if self._wishes.probe is not None and self._established.is_set():
@@ -371,7 +372,7 @@ class CallSession:
             case "a" | "\n":
                 await self._call.answer()
             case "x" | "q":
-                await self._hang_up(Order.DECLINED)
+                await self.hang_up(Order.DECLINED)
             case "i":
                 await self._call.sound.signal(None)
             case "?":
@@ -381,7 +382,7 @@ class CallSession:
         """Whether the key is for somebody who rings meanwhile."""
         match key:
             case "a":
-                await self._hang_up(Order.SWITCHED)
+                await self.hang_up(Order.SWITCHED)
             case "x":
                 await waiting.decline()
             case "i":
@@ -395,7 +396,7 @@ class CallSession:
     async def _obey_talking(self, key: str) -> None:
         match key:
             case "q":
-                await self._hang_up(Order.KEY)
+                await self.hang_up(Order.KEY)
             case "m":
                 self._call.mute(not self._call.muted)
                 self._session.tell(e.CallMuted(call_id=self._call.id, muted=self._call.muted))

@@ -12,6 +12,8 @@ from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import missing_devices, requests_of, sound_options
+from sinchphone.cli.calling.steering import Steering
+from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import CallFlags
 from sinchphone.cli.terminal.keys import Keys
@@ -37,7 +39,8 @@ def place(choose: Callable[[Options], Destination], flags: CallFlags) -> ExitCod
     destination = choose(configuration.options)
     headers = read_headers(flags.header or [], sip=destination.kind is Kind.SIP)
     session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
-    return run(session, lambda session: _call(session, destination, flags, headers))
+    stream = open_stream(flags.control)
+    return run(session, lambda session: _call(session, destination, flags, headers, stream))
 
 
 def read_headers(written: list[str], *, sip: bool = False) -> dict[str, str]:
@@ -57,7 +60,9 @@ def read_headers(written: list[str], *, sip: bool = False) -> dict[str, str]:
     return headers
 
 
-async def _call(session: Session, destination: Destination, flags: CallFlags, headers: dict[str, str]) -> ExitCode:
+async def _call(
+    session: Session, destination: Destination, flags: CallFlags, headers: dict[str, str], stream: ControlStream | None
+) -> ExitCode:
     async with open_phone(session) as phone, asyncio.TaskGroup() as group:
         follower = group.create_task(follow(session, phone), name="client events")
         wishes, sound = await _prepare(session, destination, flags, phone)
@@ -65,8 +70,12 @@ async def _call(session: Session, destination: Destination, flags: CallFlags, he
             session.terminal_users.append(keys)
             placed = await _dial(session, phone, destination, headers, sound)
             _tell_outgoing(session, phone, placed)
-            ending = await CallSession(session, placed, wishes, keys).run()
-        follower.cancel()
+            talk, steering = CallSession(session, placed, wishes, keys), Steering(session, phone)
+            steering.follow(talk)
+            control = steering.obey(stream, group)
+            ending = await talk.run()
+        for task in (follower, *control):
+            task.cancel()
     return ending.code
 
 

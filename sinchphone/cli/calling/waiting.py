@@ -35,7 +35,8 @@ class WaitingCall:
         call.rings = False
         first.waiting = call
         self._watch = start_task(self._wait(), name="waiting call")
-        session.note(KEYS_WAITING.full)
+        if keys.usable:
+            session.note(KEYS_WAITING.full)
 
     @property
     def is_over(self) -> bool:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.flags.common import CommonFlags, with_flags
-from sinchphone.cli.terminal.output.event_schema import schema_text
 from sinchphone.config import config_files, user_file
 from sinchphone.credentials import secret_source
 from sinchphone.errors import ConfigError
@@ -78,6 +78,6 @@ def init(
 
 
 def schema() -> ExitCode:
-    """Print the JSON Schema of every line that --json writes."""
+    """Print the JSON Schema of every line that --json writes; its $defs.control is that of what --control reads."""
     typer.echo(schema_text().rstrip("\n"))
     return ExitCode.OK

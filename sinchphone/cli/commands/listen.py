@@ -15,7 +15,9 @@ from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import requests_of, sound_options
+from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.waiting import WaitingCall
+from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import ListenFlags, seconds
@@ -62,7 +64,8 @@ def listen(context: typer.Context, flags: ListenFlags) -> ExitCode:
     if flags.once and flags.count is not None:
         raise typer.BadParameter("--once and --count exclude each other")
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
-    return run(session, lambda session: _listen(session, flags))
+    stream = open_stream(flags.control)
+    return run(session, lambda session: _listen(session, flags, stream))
 
 
 @dataclass(slots=True)
@@ -96,6 +99,8 @@ class _Listener:
     """Takes one call at a time. At a terminal a second one may wait meanwhile; others are told that we're busy."""
 
     def __init__(self, session: Session, phone: Phone, flags: ListenFlags, keys: Keys) -> None:
+        self.steering = Steering(session, phone)
+        self._steered = flags.control is not None
         self.duty = _Duty(1 if flags.once else flags.count, tuple(flags.allow or ()), tuple(flags.deny or ()))
         self._session = session
         self._phone = phone
@@ -106,7 +111,7 @@ class _Listener:
             hangup_after_play=flags.hangup_after_play,
             requests=requests_of(flags),
         )
-        self._ringing: asyncio.Queue[Call] = asyncio.Queue()
+        self._ringing: asyncio.Queue[CallSession] = asyncio.Queue()
         self._busy = False
         self._talk: CallSession | None = None
         self._waiting: WaitingCall | None = None
@@ -124,13 +129,19 @@ class _Listener:
             await self._refuse(call, Order.BUSY)
         else:
             self._busy = True
-            self._ringing.put_nowait(call)
+            self._ringing.put_nowait(self._conversation(call))
+
+    def _conversation(self, call: "Call") -> CallSession:
+        """The call, where commands find it from now on."""
+        conversation = CallSession(self._session, call, self._wishes_of(self._talk), self._keys)
+        self.steering.follow(conversation)
+        return conversation
 
     def _may_wait(self, talk: CallSession) -> bool:
-        """Whether a person talks who can take a second call by a key, there is no other second call, and one more is wanted."""
+        """Whether somebody talks who can take a second call, by a key or a command, no other waits, and one more is wanted."""
         waits = self._waiting is not None and not self._waiting.is_over
         more = self.duty.wanted is None or len(self.duty.codes) + 1 < self.duty.wanted
-        return self._keys.usable and more and not waits and talk.call.state is State.ESTABLISHED
+        return (self._keys.usable or self._steered) and more and not waits and talk.call.state is State.ESTABLISHED
 
     async def _refuse(self, call: "Call", order: Order) -> None:
         await call.decline(busy=order is Order.BUSY)
@@ -153,10 +164,10 @@ class _Listener:
     async def work(self) -> None:
         """Take calls until there were enough."""
         while not self.duty.is_done:
-            call = await self._next_call()
-            if call is None:
+            conversation = await self._next_call()
+            if conversation is None:
                 return
-            conversation = self._talk = CallSession(self._session, call, self._wishes_of(self._talk), self._keys)
+            self._talk, call = conversation, conversation.call
             ending = await conversation.run()
             self._busy = await self._next_waits()
             self.was_established = call.details.established_at is not None
@@ -178,10 +189,10 @@ class _Listener:
             return False
         call = await waiting.take_over(aloud=self._session.stop.order is None) if waiting is not None else None
         if call is not None:
-            self._ringing.put_nowait(call)
+            self._ringing.put_nowait(self._conversation(call))
         return call is not None
 
-    async def _next_call(self) -> "Call | None":
+    async def _next_call(self) -> CallSession | None:
         """The next call, or ``None`` where q was pressed or the end was ordered."""
         stop = self._session.stop
         with stop.taken():
@@ -201,7 +212,7 @@ class _Listener:
                         task.cancel()
 
 
-async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
+async def _listen(session: Session, flags: ListenFlags, stream: ControlStream | None) -> ExitCode:
     from sinchphone.media.local_audio.streams import check_named
 
     with Keys(None if flags.reads_standard_input else session.stdin) as keys:
@@ -209,16 +220,16 @@ async def _listen(session: Session, flags: ListenFlags) -> ExitCode:
         await asyncio.to_thread(_check_files, flags)
         sound = sound_options(flags, session.options)
         await asyncio.to_thread(check_named, sound)
-        answers = keys.expected or flags.auto_answer is not None
+        answers = keys.expected or flags.auto_answer is not None or stream is not None
         async with open_phone(session, sound=sounds_of_calls(sound, session.recordings) if answers else None) as phone:
             listener = _Listener(session, phone, flags, keys)
             if flags.push and answers:
                 await phone.client.set_support_managed_push(sleep_after=SLEEP_AFTER_S)
             if not answers:
-                hint = "use --auto-answer, or listen at a terminal"
+                hint = "use --auto-answer or --control, or listen at a terminal"
                 session.tell(e.Warned(message="nobody can answer here, so nobody can call: messages alone are taken", hint=hint))
             session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
-            in_time = await _within(seconds(flags.for_), session, phone, listener)
+            in_time = await _within(seconds(flags.for_), session, phone, listener, stream)
     return _outcome(session, listener, in_time=in_time)
 
 
@@ -253,17 +264,18 @@ def numbered(path: str, number: int) -> str:
     return str(named.with_name(f"{named.stem}-{number}{named.suffix}"))
 
 
-async def _within(limit: float | None, session: Session, phone: Phone, listener: _Listener) -> bool:
+async def _within(limit: float | None, session: Session, phone: Phone, listener: _Listener, stream: ControlStream | None) -> bool:
     """Whether the work was done before the time was up. A call that is there is hung up then."""
     async with asyncio.TaskGroup() as group:
         follower = group.create_task(follow(session, phone, listener.take), name="client events")
         work = group.create_task(listener.work(), name="listener")
+        control = listener.steering.obey(stream, group)
         in_time, _ = await asyncio.wait({work}, timeout=limit)
         if not in_time and session.stop.is_taken:
             session.stop.give(Order.TIME_UP)
             await asyncio.wait({work})
-        work.cancel()
-        follower.cancel()
+        for task in (work, follower, *control):
+            task.cancel()
     return bool(in_time)
 
 

@@ -7,6 +7,7 @@ import typer
 
 from sinchphone.cli.addressing import proposals
 from sinchphone.cli.terminal.flags.common import JsonFlags, option_of_key
+from sinchphone.cli.terminal.flags.shared_streams import check_readers, reads
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import parse_duration
 
@@ -88,6 +89,10 @@ class SoundFlags(JsonFlags):
     dtmf: Annotated[
         str | None, typer.Option(metavar="DIGITS", callback=_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
     ] = None
+    control: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Do what JSON lines there say (sinchphone help control): a FIFO, fd:N, or - for standard input."),
+    ] = None
 
     def __post_init__(self) -> None:
         """Raises BadParameter."""
@@ -95,8 +100,10 @@ class SoundFlags(JsonFlags):
             raise typer.BadParameter("--play, --pipe-in and --tone exclude each other")
         _check_pipe(self.pipe_in, "read", "--pipe-in")
         _check_pipe(self.pipe_out, "write", "--pipe-out")
-        if self.pipe_in == "fd:0" and "-" in (self.play or ()):
-            raise typer.BadParameter("--play - and --pipe-in fd:0 both read standard input")
+        _check_pipe(self.control, "read", "--control")
+        check_readers(
+            [*(("--play", path) for path in self.play or ()), ("--pipe-in", self.pipe_in or ""), ("--control", self.control or "")]
+        )
         if self.record_layout != "stereo" and self.record is None:
             raise typer.BadParameter("--record-layout needs --record")
 
@@ -113,14 +120,14 @@ class SoundFlags(JsonFlags):
 
     @property
     def reads_standard_input(self) -> bool:
-        """Whether the sound comes from there, so that no keys can."""
-        return "-" in (self.play or ()) or self.pipe_in == "fd:0"
+        """Whether sound or commands come from there, so that no keys can."""
+        return any(reads(path, 0) for path in (*(self.play or ()), self.pipe_in or "", self.control or ""))
 
     @property
     def say_nothing_of_sound(self) -> bool:
         """Whether the person left it to us what the sound is made of and how long a call lasts."""
         named = (self.play, self.pipe_in, self.pipe_out, self.tone, self.record, self.input, self.output, self.ring, self.max_duration)
-        return all(value is None for value in named) and not (self.no_audio or self.no_mic)
+        return all(value is None for value in (*named, self.control)) and not (self.no_audio or self.no_mic)
 
 
 @quick_dataclass(frozen=True, kw_only=True)

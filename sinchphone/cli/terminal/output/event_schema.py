@@ -55,27 +55,28 @@ def _event(kind: type[Any], parts: dict[str, Any]) -> dict[str, Any]:
 
 def _properties(kind: type[Any], parts: dict[str, Any]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind, include_extras=True)
-    return {one.name: _rule(hints[one.name], parts) for one in fields(kind)}
+    return {one.name: rule_of(hints[one.name], parts) for one in fields(kind)}
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _rule(hint: Any, parts: dict[str, Any]) -> dict[str, Any]:
+def rule_of(hint: Any, parts: dict[str, Any]) -> dict[str, Any]:
     """What a value of that type looks like. ``parts`` gathers the objects that are inside others."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        [one] = [each for each in inner if each is not type(None)]
-        return _or_null(_rule(one, parts))
+        rules = [rule_of(each, parts) for each in inner if each is not type(None)]
+        rule = rules[0] if len(rules) == 1 else {"type": [one["type"] for one in rules]}
+        return _or_null(rule) if type(None) in inner else rule
     if origin is Annotated:
-        return _rule(inner[0], parts) | _bounds(inner[1])
+        return rule_of(inner[0], parts) | _bounds(inner[1])
     if origin is Literal:
         return {"type": "string", "enum": list(inner)}
     if origin is list:
-        return {"type": "array", "items": _rule(inner[0], parts)}
+        return {"type": "array", "items": rule_of(inner[0], parts)}
     if origin is dict:
-        return {"type": "object", "additionalProperties": _rule(inner[1], parts)}
+        return {"type": "object", "additionalProperties": rule_of(inner[1], parts)}
     if is_dataclass(hint):
         return {"$ref": f"#/$defs/{_part(typing.cast(type[Any], hint), parts)}"}
     if issubclass(hint, StrEnum):
@@ -92,7 +93,8 @@ def _or_null(rule: dict[str, Any]) -> dict[str, Any]:
     if "$ref" in rule:
         return {"anyOf": [rule, {"type": "null"}]}
     enum = {"enum": [*rule["enum"], None]} if "enum" in rule else {}
-    return rule | {"type": [rule["type"], "null"]} | enum
+    several = rule["type"] if isinstance(rule["type"], list) else [rule["type"]]
+    return rule | {"type": [*several, "null"]} | enum
 
 
 def _part(kind: type[Any], parts: dict[str, Any]) -> str:

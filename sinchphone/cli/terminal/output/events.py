@@ -7,6 +7,7 @@ these classes (``event_schema``): what a value may be stands in its type here.
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
+from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.output.listings import (
     Bounds,
@@ -416,6 +417,9 @@ Event: TypeAlias = (
     | HistoryEntry
     | HistoryDeleted
     | ContactListed
+    | ControlDone
+    | ControlFailed
+    | ControlClosed
     | Warned
     | ExchangeStarted
     | ExchangeBackground

@@ -6,6 +6,7 @@ What came from elsewhere is escaped by whoever writes the lines (``screen``).
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from sinchphone.cli.terminal.output import control_events as k
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import exchange_events as x
 from sinchphone.cli.terminal.output import lines
@@ -81,6 +82,10 @@ def _sent(event: e.MessageSent) -> list[Line]:
 
 def _not_delivered(event: e.MessageFailed) -> list[Line]:
     return [Line(f"not delivered to {event.recipient}: {event.reason}", "yellow", always=True), *hint_lines(event.hint)]
+
+
+def _control_failed(event: k.ControlFailed) -> list[Line]:
+    return [Line(f"{event.command or 'a command'} was not done: {event.reason}", "yellow", always=True), *hint_lines(event.hint)]
 
 
 def _background(event: x.ExchangeBackground) -> list[Line]:
@@ -186,6 +191,9 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.MessageDelivered: lambda event: [Line(f"delivered to {event.recipient}", result=True)],
     e.MessageFailed: _not_delivered,
     e.MessageReceived: lambda event: _written_by(event.sender, event.text),
+    k.ControlDone: lambda event: [Line(f"{event.command}: done", detail=True)],
+    k.ControlFailed: _control_failed,
+    k.ControlClosed: lambda event: [Line(f"no more commands come: {event.reason}", "yellow")],
     x.ExchangeBackground: _background,
     x.ExchangeStatus: _exchange_status,
     x.ExchangeStopped: _exchange_stopped,

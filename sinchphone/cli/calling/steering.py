@@ -1,0 +1,112 @@
+"""Does to the calls that go on what programs want of them: commands of ``--control``."""
+
+import asyncio
+from typing import TYPE_CHECKING, assert_never
+
+from sinchphone.cli.calling.call_session import CallSession
+from sinchphone.cli.control import commands as k
+from sinchphone.cli.control.control import Control, Performed
+from sinchphone.cli.control.stream import ControlStream
+from sinchphone.cli.endings import Order
+from sinchphone.cli.terminal.output.events import CallMuted
+from sinchphone.errors import LocalProtocolError
+from sinchphone.protocol.call.states import State
+
+if TYPE_CHECKING:
+    from sinchphone.cli.calling.phone import Phone
+    from sinchphone.cli.terminal.session import Session
+    from sinchphone.engine.calls.call import Call
+
+
+class Steering:
+    """Knows the calls of one command by their ids."""
+
+    def __init__(self, session: "Session", phone: "Phone") -> None:
+        self._session = session
+        self._phone = phone
+        self._talks: dict[str, CallSession] = {}
+
+    def follow(self, talk: CallSession) -> None:
+        """From now on commands can meet this call, and one that waits while it goes on."""
+        self._talks = {call_id: one for call_id, one in self._talks.items() if one.call.state is not State.ENDED}
+        self._talks[talk.call.id] = talk
+
+    def obey(self, stream: ControlStream | None, group: asyncio.TaskGroup) -> list["asyncio.Task[None]"]:
+        """Do what ``stream`` says until the tasks are cancelled, of which there are none without a stream."""
+        if stream is None:
+            return []
+        return [group.create_task(Control(stream, self._session.tell, self.perform).run(), name="control")]
+
+    async def perform(self, command: k.Command) -> Performed:
+        """Do it. Raises SinchphoneError where it can't be done."""
+        match command:
+            case k.SendText(to=recipients, text=text):
+                sent = await self._phone.client.send_message(recipients, text)
+                return Performed(message_id=sent.message.id)
+            case k.QuitPhone():
+                self._session.stop.give(Order.CONTROL)
+                return Performed()
+            case _:
+                talk, call = self._find(command.call_id)
+                await self._perform(command, talk, call)
+                return Performed(call.id)
+
+    async def _perform(self, command: "k.CallCommand", talk: CallSession, call: "Call") -> None:
+        match command:
+            case k.PickUpCall():
+                await self._answer(talk, call)
+            case k.DeclineCall(busy=busy):
+                await self._decline(talk, call, busy=busy)
+            case k.HangUpCall():
+                await self._hang_up(talk, call)
+            case k.SendDigits(digits=digits):
+                await call.dtmf(digits)
+            case k.MuteCall(on=on):
+                call.mute(on)
+                self._session.tell(CallMuted(call_id=call.id, muted=on))
+            case _:
+                assert_never(command)
+
+    def _find(self, call_id: str | None) -> tuple[CallSession, "Call"]:
+        """The call of that id, or the only one; with the call in which it is told, or beside which it waits."""
+        talks = [talk for talk in self._talks.values() if talk.call.state is not State.ENDED]
+        found = [(talk, talk.call) for talk in talks] + [(talk, talk.waiting) for talk in talks if talk.waiting is not None]
+        if call_id is not None:
+            found = [(talk, call) for talk, call in found if call.id == call_id]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(call.id for _, call in found)
+            raise LocalProtocolError(f"there are {len(found)} calls, and it isn't said which is meant", hint=f'"call_id": one of {ids}')
+        if call_id is not None and any(ended.call_id == call_id for ended in self._session.calls):
+            raise LocalProtocolError("that call has ended")
+        raise LocalProtocolError("there is no such call" if call_id is not None else "there is no call")
+
+    async def _answer(self, talk: CallSession, call: "Call") -> None:
+        _check_rings(call, "it can't be answered")
+        if call is talk.call:
+            await call.answer()
+        else:
+            await talk.hang_up(Order.SWITCHED)
+
+    async def _decline(self, talk: CallSession, call: "Call", *, busy: bool) -> None:
+        _check_rings(call, "it can't be declined: hangup ends it")
+        if call is talk.call:
+            talk.order = talk.order or Order.DECLINED
+        await call.decline(busy=busy)
+
+    async def _hang_up(self, talk: CallSession, call: "Call") -> None:
+        if call is not talk.call:
+            await call.decline()
+        else:
+            await talk.hang_up(Order.DECLINED if _rings(call) else Order.CONTROL)
+
+
+def _rings(call: "Call") -> bool:
+    return not call.outbound and call.details.answered_at is None
+
+
+def _check_rings(call: "Call", consequence: str) -> None:
+    if not _rings(call):
+        how = "was called from here" if call.outbound else "was answered already"
+        raise LocalProtocolError(f"that call {how}: {consequence}")

@@ -1,0 +1,1 @@
+"""What a program says to a running phone: lines of JSON in, each answered among the events."""

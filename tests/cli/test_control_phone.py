@@ -1,0 +1,246 @@
+"""A running phone that is told what to do: calls that commands meet, and what both ends see."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sinchphone.cli.terminal.session import Session
+from sinchphone.protocol.call.states import State
+
+Run = Callable[..., Any]
+PATIENCE_S = 20.0
+
+
+class Program:
+    """Who writes to the phone's control FIFO."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fifo = folder / "control"
+        os.mkfifo(self.fifo)
+        self._writer = os.open(self.fifo, os.O_RDWR)
+        self.read: list[tuple[str, str | None]] = []  # what the phone told
+
+    async def rings(self, call: Any) -> None:
+        """Wait until it's told that the call came."""
+        await until(lambda: ("call.incoming", call.id) in self.read)
+
+    def say(self, command: str, **fields: Any) -> None:
+        os.write(self._writer, json.dumps({"command": command, **fields}).encode() + b"\n")
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    program, tell = Program(tmp_path), Session.tell
+
+    def read_too(session: Session, event: Any, *, aside: bool = False) -> None:
+        tell(session, event, aside=aside)
+        program.read.append((event.NAME, getattr(event, "call_id", None)))
+
+    monkeypatch.setattr(Session, "tell", read_too)
+    return program
+
+
+async def until(done: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not done():
+            await asyncio.sleep(0.005)
+
+
+def answers(ran: Any) -> dict[Any, dict[str, Any]]:
+    """What was answered, by the requests' ids."""
+    return {event["id"]: event for event in ran.events if event["event"] in ("control.done", "control.failed")}
+
+
+def test_a_program_answers_presses_digits_mutes_and_hangs_up(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def caller(call: Any) -> None:
+        await program.rings(call)
+        program.say("answer", id="a")
+        await until(lambda: call.state is State.ESTABLISHED)
+        program.say("dtmf", digits="12#", id="d", call_id=call.id)
+        program.say("mute", id="m")
+        await until(lambda: call.dialled and call.muted)
+        program.say("mute", on=False, id="u")
+        await until(lambda: not call.muted)
+        program.say("hangup", id="h")
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--for", "20s", "--once", "--no-audio", "--control", str(program.fifo), "--json")
+    assert ran.code == 0
+    told = answers(ran)
+    assert {name: told[name]["event"] for name in "admuh"} == dict.fromkeys("admuh", "control.done")
+    assert all(told[name]["call_id"] == "call-ada" for name in "admuh")
+    assert platform.calls[0].dialled == ["12#"]
+    muted = [event["muted"] for event in ran.events if event["event"] == "call.muted"]
+    assert muted == [True, False]
+    assert ran.events[-1]["calls"][0]["reason"] == "you hung up" or ran.events[-1]["calls"][0]["reason"] == "ended by a command"
+
+
+def test_nobody_but_a_program_is_needed_to_be_called(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def caller(call: Any) -> None:
+        await program.rings(call)
+        program.say("decline", id=1, busy=True)
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--for", "20s", "--once", "--control", str(program.fifo), "--json")
+    assert ran.code == 0
+    assert platform.takes_calls == [True]
+    assert platform.calls[0].declined == [True]
+    assert answers(ran)[1]["event"] == "control.done"
+
+
+def test_hanging_up_what_rings_here_declines_it(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def caller(call: Any) -> None:
+        await program.rings(call)
+        program.say("hangup", id=1)
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--for", "20s", "--once", "--control", str(program.fifo), "--json")
+    assert ran.code == 0
+    assert [call["reason"] for call in ran.events[-1]["calls"]] == ["declined"]
+
+
+def test_quit_hangs_up_and_ends_it(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def caller(call: Any) -> None:
+        await program.rings(call)
+        program.say("answer")
+        await until(lambda: call.state is State.ESTABLISHED)
+        program.say("quit", id="q")
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--for", "20s", "--control", str(program.fifo), "--json")
+    assert ran.code == 0
+    assert answers(ran)["q"]["event"] == "control.done"
+    assert [call["reason"] for call in ran.events[-1]["calls"]] == ["ended by a command"]
+
+
+def test_quit_ends_a_listener_whom_nobody_calls(sinchphone: Run, platform: Any, tmp_path: Path) -> None:
+    (tmp_path / "commands").write_text('{"command": "quit"}\n')
+    ran = sinchphone("listen", "--for", "20s", "--control", str(tmp_path / "commands"), "--json")
+    assert ran.code == 0
+    assert ran.events[-2]["event"] in ("control.done", "control.closed")
+
+
+def test_a_call_that_was_placed_is_hung_up_while_it_rings(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def peer(call: Any) -> None:
+        call.enter(State.PROGRESSING, State.RINGING)
+        program.say("answer", id=1)
+        program.say("dtmf", digits="1", id=2)
+        program.say("hangup", id=3)
+        await asyncio.sleep(PATIENCE_S)
+
+    platform.outgoing = peer
+    ran = sinchphone("call", "bob", "--control", str(program.fifo), "--json")
+    assert ran.code == 0
+    assert answers(ran)[1]["reason"].startswith("that call was called from here")
+    assert answers(ran)[3]["event"] == "control.done"
+
+
+def test_of_two_calls_the_one_that_is_meant_must_be_said(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def second(call: Any) -> None:
+        await program.rings(call)
+        program.say("hangup", id="which")
+        program.say("decline", id="second", call_id="call-carol")
+        await until(lambda: call.state is State.ENDED)
+        program.say("dtmf", digits="1", id="gone", call_id="call-carol")
+        program.say("dtmf", digits="1", id="never", call_id="call-nobody")
+        program.say("hangup", id="first", call_id="call-ada")
+
+    async def first(call: Any) -> None:
+        await program.rings(call)
+        program.say("answer")
+        await until(lambda: call.state is State.ESTABLISHED)
+        platform.ring("carol", second)
+
+    platform.incoming.append(("ada", first))
+    ran = sinchphone("listen", "--count", "2", "--for", "2s", "--no-audio", "--control", str(program.fifo), "--json")
+    told = answers(ran)
+    assert "2 calls" in told["which"]["reason"]
+    assert told["second"]["event"] == "control.done"
+    assert told["gone"]["reason"] == "that call has ended"
+    assert told["never"]["reason"] == "there is no such call"
+    assert told["first"]["event"] == "control.done"
+    assert [call["call_id"] for call in ran.events[-1]["calls"]] == ["call-carol", "call-ada"]
+
+
+def test_a_second_caller_is_answered_in_place_of_the_first(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def second(call: Any) -> None:
+        await program.rings(call)
+        program.say("answer", id="switch", call_id=call.id)
+        await until(lambda: call.state is State.ESTABLISHED)
+        program.say("hangup", id="end")
+
+    async def first(call: Any) -> None:
+        await program.rings(call)
+        program.say("answer")
+        await until(lambda: call.state is State.ESTABLISHED)
+        platform.ring("carol", second)
+
+    platform.incoming.append(("ada", first))
+    ran = sinchphone("listen", "--for", "20s", "--count", "2", "--no-audio", "--control", str(program.fifo), "--json")
+    assert ran.code == 0
+    told = answers(ran)
+    assert told["switch"]["event"] == told["end"]["event"] == "control.done"
+    assert [call["reason"] for call in ran.events[-1]["calls"]] == ["you took another call", "ended by a command"]
+
+
+def test_a_message_is_sent_and_its_id_told(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def caller(call: Any) -> None:
+        await program.rings(call)
+        program.say("message", to="bob", text="on my way", id="m")
+        await until(lambda: platform.texts)
+        program.say("decline")
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--for", "20s", "--once", "--control", str(program.fifo), "--json")
+    assert platform.texts == [(("bob",), "on my way", {})]
+    assert answers(ran)["m"]["message_id"] == "m-1"
+
+
+def test_commands_are_answered_for_people_too(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def caller(call: Any) -> None:
+        await program.rings(call)
+        program.say("dtmf", digits="1", call_id="nobody")
+        program.say("quit")
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--for", "20s", "--control", str(program.fifo))
+    assert "dtmf was not done: there is no such call" in ran.err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--control", "-", "--play", "-"),
+        ("--control", "-", "--pipe-in", "fd:0"),
+        ("--control", "fd:0", "--pipe-in", "/dev/stdin"),
+        ("--control", "/dev/fd/0", "--play", "-"),
+        ("--control", "/proc/self/fd/0", "--play", "/dev/stdin"),
+        ("--play", "-", "--play", "-"),
+    ],
+)
+@pytest.mark.parametrize("command", [("call", "bob"), ("listen",), ("conference", "standup")])
+def test_standard_input_has_one_reader(sinchphone: Run, platform: Any, command: tuple[str, ...], options: tuple[str, ...]) -> None:
+    ran = sinchphone(*command, *options)
+    assert ran.code == 2
+    assert "both read standard input" in ran.err
+    assert not platform.users
+
+
+def test_a_fifo_has_one_reader_too(sinchphone: Run, platform: Any, program: Program, tmp_path: Path) -> None:
+    (tmp_path / "other").symlink_to(program.fifo)
+    ran = sinchphone("listen", "--for", "20s", "--control", str(program.fifo), "--pipe-in", str(tmp_path / "other"))
+    assert ran.code == 2
+    assert "both read" in ran.err
+
+
+@pytest.mark.parametrize(("path", "words"), [("nowhere", "can't be read"), (".", "is a folder"), ("fd:77", "not given"), ("fd:1", "")])
+def test_a_control_stream_that_cannot_be_read_is_refused_first(sinchphone: Run, platform: Any, path: str, words: str) -> None:
+    ran = sinchphone("listen", "--for", "20s", "--auto-answer", "--control", path)
+    assert ran.code == 2
+    assert words in ran.err
+    assert not platform.users
