@@ -72,6 +72,7 @@ NEXT_STEPS: Final = {
     Order.DENIED: "--allow and --deny say whose calls are taken",
     Order.BUSY: None,
     Order.SWITCHED: None,
+    Order.CONTROL: None,
 }
 
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from sinchphone.cli.calling import phone
 from sinchphone.cli.command_line import command_line
-from sinchphone.cli.terminal.output.event_schema import schema_text
+from sinchphone.cli.control.schema import schema_text
 from sinchphone.engine import client as engine_client
 from sinchphone.engine.calls.call import DigitsSent
 from sinchphone.engine.calls.details import CallDetails

@@ -22,7 +22,7 @@ import pytest
 from aiohttp import web
 from jsonschema import Draft202012Validator
 
-from sinchphone.cli.terminal.output.event_schema import schema_text
+from sinchphone.cli.control.schema import schema_text
 from sinchphone.config import user_file
 from sinchphone.exchange.directory.directory import Device  # type: ignore[attr-defined]
 from sinchphone.exchange.options import ExchangeOptions

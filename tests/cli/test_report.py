@@ -9,8 +9,9 @@ from jsonschema import Draft202012Validator
 
 from sinchphone.audio.quality import QualityWarning
 from sinchphone.cli.addressing.destination import Kind
+from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.terminal.output import events as e
-from sinchphone.cli.terminal.output.event_schema import schema_text
+from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.output.listings import (
     ContactListed,
@@ -167,6 +168,10 @@ EVENTS: list[e.Event] = [
         phones=2,
         log=None,
     ),
+    ControlDone(id=7, command="message", call_id=None, message_id="m"),
+    ControlDone(id="seven", command="hangup", call_id="1"),
+    ControlFailed(id=None, command=None, call_id=None, reason="not a line of JSON", hint="such as this"),
+    ControlClosed(reason="standard input: nobody writes to it any more", lines=3),
     ExchangeStopped(calls=None),
     ExchangeStopped(calls=1),
     e.Result(

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from sinchphone.cli.app import app
 from sinchphone.cli.commands.help import topics
-from sinchphone.cli.terminal.output.event_schema import schema_text
+from sinchphone.cli.control.schema import schema_text
 from tests.docs.dockit.pages import DOCS, PAGES, README, ROOT, Link, blocks, links, named_commands
 
 GROUP: Any = typer.main.get_command(app)
@@ -99,8 +99,10 @@ def test_a_file_that_is_named_exists(page: Path) -> None:
 
 
 def test_a_line_of_json_on_a_page_is_one_that_the_schema_allows() -> None:
-    schema = Draft202012Validator(json.loads(schema_text()))
+    whole = json.loads(schema_text())
+    events, commands = Draft202012Validator(whole), Draft202012Validator({"$ref": "#/$defs/control", "$defs": whole["$defs"]})
     for block in blocks():
         if block.language == "json":
             for line in block.text.splitlines():
-                schema.validate(json.loads(line))
+                read = json.loads(line)
+                (commands if "command" in read and "event" not in read else events).validate(read)

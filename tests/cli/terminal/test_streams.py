@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.cli.terminal.output.event_schema import schema_text
+from sinchphone.cli.control.schema import schema_text
 
 LIMIT = 60.0
 

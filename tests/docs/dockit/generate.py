@@ -13,7 +13,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a program
 
 from sinchphone.cli import exits
-from sinchphone.cli.terminal.output.event_schema import schema_text
+from sinchphone.cli.control.schema import schema_text
 from sinchphone.options import KEYS
 from tests.docs.dockit.diagrams import call_machine, transactions
 from tests.docs.dockit.pages import PAGES, with_regions
@@ -46,8 +46,8 @@ def events() -> str:
     definitions: dict[str, Any] = json.loads(schema_text())["$defs"]
     lines = []
     for name, definition in definitions.items():
-        fields = [field for field in definition["properties"] if field not in _HEAD]
-        if "event" not in definition["properties"]:
+        fields = [field for field in definition.get("properties", {}) if field not in _HEAD]
+        if "event" not in definition.get("properties", {}):
             continue
         meaning = " ".join(str(definition.get("description", "")).replace("``", "`").replace("`None`", "`null`").split())
         lines.append(f"* `{name}`: {meaning} Fields: " + ", ".join(f"`{field}`" for field in fields) + ".")

@@ -1,7 +1,6 @@
 """The JSON Schema of what ``--json`` writes, made of the event classes: their fields are its properties, their types its rules."""
 
 import inspect
-import json
 import types
 import typing
 from dataclasses import fields, is_dataclass
@@ -24,13 +23,8 @@ _HEAD: Final[dict[str, Any]] = {
 _NAMES: Final = {CallEnded: "call_summary"}  # of an event that is part of another
 
 
-def schema_text() -> str:
-    """The JSON Schema of every line."""
-    return json.dumps(event_schema(), indent=2) + "\n"
-
-
 def event_schema() -> dict[str, Any]:
-    """The same as an object."""
+    """The JSON Schema of every line."""
     parts: dict[str, Any] = {}
     kinds = {kind.NAME: _event(kind, parts) for kind in typing.get_args(Event)}
     return {
