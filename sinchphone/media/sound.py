@@ -182,3 +182,7 @@ class HasDevices(Protocol):
 
     async def next_device(self) -> bool:
         """Move to the next loudspeaker, and to its microphone if it has one. Whether there is another; DevicesChanged says which."""
+
+    async def set_devices(self, *, microphone: int | str | None = None, loudspeaker: int | str | None = None) -> None:
+        """Use these from now on: an index or part of a name; ``None`` leaves it as it is. DevicesChanged says which. Raises DeviceError,
+        and then nothing has changed; LocalProtocolError where it has no such device at all."""

@@ -220,9 +220,9 @@ def test_a_key_moves_to_the_next_device_or_says_that_there_is_none(platform: Any
         call.enter(State.ESTABLISHED)
         for _ in range(2):
             FakeKeys.typed.put_nowait("d")
-            call.sound.next_device = next_device
+            call.sound.next_device = call.sound.set_devices = next_device
             await asyncio.sleep(0.05)
-        del call.sound.next_device
+        del call.sound.next_device, call.sound.set_devices
         FakeKeys.typed.put_nowait("d")
         await asyncio.sleep(0.05)
         call.end(Cause.HUNG_UP, "peer")

@@ -1,6 +1,7 @@
 """What a program plays and records while a call goes on, judged by the sound that arrives."""
 
 import asyncio
+import shutil
 import wave
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE
+from sinchphone.audio.level import dbfs
 from sinchphone.engine.calls.call import Call
-from sinchphone.errors import AudioFileError, LocalProtocolError
+from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError
 from sinchphone.media.local_audio.files import decode
 from sinchphone.media.sound import PlayFinished, PlayStarted, RecordFinished, RecordStarted
 from sinchphone.tasks import start_task
@@ -116,6 +118,32 @@ async def test_a_file_that_is_none_is_an_error_and_the_call_goes_on(talk: Talk, 
         await talk.call.play(tmp_path / "noise.wav")
     await talk.bob.hears(NEAR_HZ)
     assert talk.told(PlayStarted, PlayFinished) == []
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs the package espeak-ng")
+async def test_a_text_is_spoken_after_what_plays_and_is_no_option_of_a_program(talk: Talk, tmp_path: Path) -> None:
+    async with asyncio.timeout(20):
+        tone = start_task(talk.call.play(sine_file(tmp_path / "tone.wav", LOUD, 0.4)), name="tone")
+        await asyncio.sleep(0)
+        assert await talk.call.say("-w /tmp/attack.wav You are connected.", "en-GB")
+    assert tone.done()
+    assert -30 < dbfs(talk.bob.last(1.0)) < -15
+    assert tone_dbfs(talk.bob.last(1.0), NEAR_HZ) < -40
+    assert [event.path for event in talk.told(PlayStarted)] == [str(tmp_path / "tone.wav"), "(speech)"]
+    assert not Path("/tmp/attack.wav").exists()
+    await talk.bob.hears(NEAR_HZ)
+
+
+async def test_a_machine_that_cannot_speak_says_so(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MediaError, match="espeak-ng is not installed"):
+        await talk.call.say("hello")
+    assert talk.told(PlayStarted, PlayFinished) == []
+
+
+async def test_a_sound_made_of_code_has_no_devices_to_be_changed(talk: Talk) -> None:
+    with pytest.raises(LocalProtocolError, match="no devices"):
+        await talk.call.set_device(loudspeaker="headset")
 
 
 async def test_a_recording_begins_and_ends_in_mid_call_with_one_side_on_each_track(talk: Talk, tmp_path: Path) -> None:

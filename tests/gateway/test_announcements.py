@@ -19,8 +19,8 @@ from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import MediaError
 from sinchphone.exchange.access.address_policy import AddressPolicy
-from sinchphone.exchange.destinations.speech import Speech, read_sound, voices
 from sinchphone.gateway.callbacks.announcements import FRESH_SECONDS, MAX_FILE_BYTES, Announcements
+from sinchphone.media.local_audio.speech import Speech, read_sound, voices
 from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Say, Spoken, Ssml
 
 LOOPBACK_ONLY = AddressPolicy(listens_on="127.0.0.1")

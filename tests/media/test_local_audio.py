@@ -15,7 +15,7 @@ import pytest
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Loop, Sine
-from sinchphone.errors import AudioFileError, DeviceError
+from sinchphone.errors import AudioFileError, DeviceError, LocalProtocolError
 from sinchphone.media.local_audio import devices, upkeep
 from sinchphone.media.local_audio.audio_io import AudioIo
 from sinchphone.media.local_audio.devices import SoundDevice
@@ -734,6 +734,59 @@ async def test_where_there_is_no_other_device_the_call_stays_where_it_is(cards: 
     assert running(cards) == ["microphone", "speaker"]
     await audio.close()
     assert told(await all_events(audio)) == []
+
+
+async def test_the_person_chooses_devices_by_name_even_one_just_plugged_in(cards: list[FakeStream], media: MediaThread) -> None:
+    audio, leg = await connected(SoundOptions(), media)
+    await audio.set_devices(loudspeaker="ringer")
+    assert running(cards) == ["microphone", "ringer"]
+    FakeStream.plugged = (SPEAKER, RINGER, MICROPHONE, HEADSET)
+    await audio.set_devices(microphone="jabra")
+    assert running(cards) == ["Jabra Headset", "ringer"]
+    await audio.set_devices(microphone="jabra", loudspeaker="headset")
+    assert running(cards) == ["Jabra Headset"] * 2
+    assert leg.sent
+    await audio.close()
+    names = [("microphone", "ringer"), ("Jabra Headset", "ringer"), ("Jabra Headset", "Jabra Headset")]
+    assert told(await all_events(audio)) == [DevicesChanged(microphone=one, loudspeaker=other) for one, other in names]
+
+
+async def test_devices_that_were_chosen_in_vain_change_nothing(cards: list[FakeStream], media: MediaThread) -> None:
+    audio, _ = await connected(SoundOptions(), media)
+    FakeStream.refusing = {"ringer"}
+    for wanted in ("gramophone", "ringer"):
+        with pytest.raises(DeviceError, match=wanted):
+            await audio.set_devices(loudspeaker=wanted)
+        assert running(cards) == ["microphone", "speaker"]
+    await audio.close()
+    assert told(await all_events(audio)) == []
+
+
+async def test_devices_chosen_while_it_rings_are_used_from_the_answer_on(cards: list[FakeStream], media: MediaThread) -> None:
+    audio = LocalAudio(SoundOptions(), media)
+    await audio.open()
+    await audio.set_devices(loudspeaker="ringer")
+    assert running(cards) == []
+    await audio.signal(Signal.RINGBACK)
+    await audio.set_devices(loudspeaker="speaker", microphone="microphone")
+    assert running(cards) == ["speaker"], "nobody listens before the answer"
+    await audio.connect(FakeLeg())
+    assert running(cards) == ["microphone", "speaker"]
+    await audio.close()
+
+
+async def test_a_call_without_devices_or_where_something_else_speaks_takes_none(cards: list[FakeStream], media: MediaThread) -> None:
+    silent = LocalAudio(SoundOptions(devices=False), media)
+    await silent.open()
+    with pytest.raises(LocalProtocolError, match="no devices"):
+        await silent.set_devices(loudspeaker="speaker")
+    await silent.close()
+    audio, _ = await connected(SoundOptions(tone_hz=440.0), media)
+    with pytest.raises(LocalProtocolError, match="something else speaks"):
+        await audio.set_devices(microphone="microphone")
+    await audio.set_devices(loudspeaker="ringer")
+    assert running(cards) == ["ringer"]
+    await audio.close()
 
 
 async def test_without_portaudio_nobody_looks_for_devices_again(media: MediaThread, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -161,6 +161,12 @@ class Call:
         LocalProtocolError once the call is over."""
         return await self._audio.play(str(path))
 
+    async def say(self, text: str, locale: str | None = None) -> bool:
+        """Speak a text of 1 to 4096 characters to the peer, with eSpeak NG, as ``play`` plays a file. ``locale`` chooses the voice:
+        ``sv``, ``en-GB``; English where there is none for it. Returns and raises as ``play`` does, and MediaError where this machine has
+        no eSpeak NG, or it fails."""
+        return await self._audio.say(text, locale)
+
     def stop_playing(self) -> None:
         """End what plays, and what waits to be played; the near sound is heard again. May be called at any time."""
         self._audio.stop_playing()
@@ -176,6 +182,13 @@ class Call:
         """Finish the recording that ``record`` began, within about three seconds: its path and seconds, and why it isn't complete, if so.
         None where there is none, or it isn't in its place yet. Cancelling is safe."""
         return await self._audio.stop_recording()
+
+    async def set_device(self, *, microphone: int | str | None = None, loudspeaker: int | str | None = None) -> None:
+        """Another microphone, another loudspeaker, from now on: an index or part of its name, as in SoundOptions; ``None`` leaves it as it
+        is. Returns when it is open; DevicesChanged among the sound's events says which. Raises DeviceError where there is none such or
+        it can't be opened: what was used goes on; LocalProtocolError where the call has no devices, or no microphone since something
+        else speaks."""
+        await self._audio.set_device(microphone, loudspeaker)
 
     async def hold(self, *, music: bool = True) -> None:
         """Put the peer on hold, at once: it hears music or silence, nothing that is said here, and isn't heard here; Held says whether it

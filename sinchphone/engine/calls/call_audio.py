@@ -2,21 +2,23 @@
 
 ::
 
-    play, say  -> Player   -> CallLeg.source     one after the other
+    play       -> Player   -> CallLeg.source     one after the other
+    say        -> Clip     -/
     record     -> Recorder <- CallLeg.tap        one at a time
     set_device -> the sound, where it has devices
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias, TypeVarTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVarTuple
 
 from sinchphone.errors import AudioFileError, LocalProtocolError
-from sinchphone.media.legs.call_leg import CallLeg
+from sinchphone.media.legs.call_leg import CallLeg, FrameSource
 from sinchphone.media.sound import (
+    HasDevices,
     Levels,
     PlayFinished,
     PlayStarted,
@@ -29,10 +31,11 @@ from sinchphone.media.sound import (
 )
 
 if TYPE_CHECKING:  # files are read by a library that takes long to import
-    from sinchphone.media.local_audio.player import Player
     from sinchphone.media.local_audio.recorder import Recorder
 
 AudioEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | SoundWarning
+
+SPOKEN: Final = "(speech)"  # in place of a path, in the events about a text that is spoken
 
 Arguments = TypeVarTuple("Arguments")
 
@@ -66,31 +69,55 @@ class CallAudio:
         levels, played = self._sound.levels(), self.leg.source_dbfs
         return levels if played is None else replace(levels, near_dbfs=played)
 
-    async def play(self, path: str, *, name: str | None = None) -> bool:
-        """See ``Call.play``; ``name`` stands for the path in what is told."""
+    async def play(self, path: str) -> bool:
+        """See ``Call.play``."""
         from sinchphone.media.local_audio.player import Player
 
+        play = self._new_play(path)
+        player = Player((path,), lambda event: self._report_play(play, event))
+
+        async def opened() -> FrameSource:
+            await asyncio.to_thread(player.open)
+            return player
+
+        try:
+            return await self._in_turn(play, opened)
+        finally:
+            player.close()
+
+    async def say(self, text: str, locale: str | None) -> bool:
+        """See ``Call.say``."""
+        from sinchphone.media.local_audio.clip import Clip
+        from sinchphone.media.local_audio.speech import Speech
+
+        play = self._new_play(SPOKEN)
+
+        async def spoken() -> FrameSource:
+            return Clip(await Speech().speak(text, locale), SPOKEN, lambda event: self._report_play(play, event))
+
+        return await self._in_turn(play, spoken)
+
+    def _new_play(self, name: str) -> "_Play":
         self._check_open()
-        loop = asyncio.get_running_loop()
-        play = _Play(name or path, loop.create_future())
-        player = Player((path,), lambda event: _soon(loop, self._note_play, play, event))
+        return _Play(name, asyncio.get_running_loop())
+
+    async def _in_turn(self, play: "_Play", prepare: Callable[[], Awaitable[FrameSource]]) -> bool:
         before = tuple(self._plays)
         self._plays.append(play)
         try:
-            await asyncio.to_thread(player.open)
+            source = await prepare()
             for earlier in before:
                 await earlier.left.wait()
-            return await self._play_with(player, play)
+            return await self._play_with(source, play)
         finally:
             self._plays.remove(play)
             play.left.set()
-            player.close()
 
-    async def _play_with(self, player: "Player", play: "_Play") -> bool:
+    async def _play_with(self, source: FrameSource, play: "_Play") -> bool:
         if play.over.done():  # stopped before its turn
             return False
         end: PlayFinished | None = None
-        self.leg.source = player
+        self.leg.source = source
         try:
             end = await play.over
         finally:
@@ -132,6 +159,12 @@ class CallAudio:
         await asyncio.shield(asyncio.to_thread(recorder.close))
         return self._recorded
 
+    async def set_device(self, microphone: int | str | None, loudspeaker: int | str | None) -> None:
+        """See ``Call.set_device``."""
+        if not isinstance(self._sound, HasDevices):
+            raise LocalProtocolError("the sound of this call has no devices")
+        await self._sound.set_devices(microphone=microphone, loudspeaker=loudspeaker)
+
     async def close(self) -> None:
         """The call is over: nothing plays any more, the recording is finished."""
         self._closed = True
@@ -147,13 +180,17 @@ class CallAudio:
         recorder.start(time.monotonic())
         self.leg.tap(recorder)
 
+    def _report_play(self, play: "_Play", event: SoundEvent) -> None:
+        """In any thread."""
+        _soon(play.loop, self._note_play, play, event)
+
     def _note_play(self, play: "_Play", event: SoundEvent) -> None:
         match event:
             case PlayStarted():
                 play.started = True
-                self._tell(replace(event, path=play.name))
+                self._tell(event)
             case PlayFinished():
-                play.end(replace(event, path=play.name))
+                play.end(event)
             case SoundWarning():
                 self._tell(event)
 
@@ -164,14 +201,15 @@ class CallAudio:
             self._tell(event)
 
 
-@dataclass(slots=True, eq=False)
 class _Play:
-    """One file, from when it was asked for. ``over`` has how it ended, None where it was stopped; ``left``: the next may begin."""
+    """One sound, from when it was asked for. ``over`` has how it ended, None where it was stopped; ``left``: the next may begin."""
 
-    name: str
-    over: asyncio.Future[PlayFinished | None]
-    left: asyncio.Event = field(default_factory=asyncio.Event)
-    started: bool = False
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.name = name
+        self.loop = loop
+        self.over: asyncio.Future[PlayFinished | None] = loop.create_future()
+        self.left = asyncio.Event()
+        self.started = False
 
     def end(self, how: PlayFinished | None) -> None:
         if not self.over.done():

@@ -23,7 +23,7 @@ from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.errors import INSECURE, MediaError
 from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.destinations.prompts import load
-from sinchphone.exchange.destinations.speech import Speech, read_sound
+from sinchphone.media.local_audio.speech import Speech, read_sound
 from sinchphone.protocol.callbacks.svaml import Fetched, PlayFiles, Prompt, Say, Spoken, Ssml
 from sinchphone.tls import client_context, why_tls_failed
 

@@ -16,9 +16,10 @@ from functools import partial
 from sinchphone.audio.frame import Frame
 from sinchphone.audio.tones.national import plans_of
 from sinchphone.audio.tones.signals import Sine, signal_source
-from sinchphone.errors import SinchphoneError
+from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.local_audio.audio_io import AudioIo
+from sinchphone.media.local_audio.devices import Direction
 from sinchphone.media.local_audio.pipes import PipeIn, PipeOut
 from sinchphone.media.local_audio.player import Player
 from sinchphone.media.local_audio.recorder import Recorder
@@ -106,6 +107,17 @@ class LocalAudio:
     async def next_device(self) -> bool:
         """Move to the next loudspeaker, and to its microphone if it has one, while connected. Whether there is another."""
         return self._watch is not None and self._upkeep is not None and await self._upkeep.move_on()
+
+    async def set_devices(self, *, microphone: int | str | None = None, loudspeaker: int | str | None = None) -> None:
+        """Use these from now on, or from the answer on: an index or part of a name; ``None`` leaves it as it is. Raises DeviceError, and
+        then nothing has changed; LocalProtocolError where there are no devices, or no microphone since something else speaks."""
+        if self._streams is None or self._upkeep is None:
+            raise LocalProtocolError("the sound of this call has no devices")
+        if microphone is not None and not self._streams.wants_microphone:
+            raise LocalProtocolError("this call has no microphone: something else speaks")
+        choice = {Direction.INPUT: microphone, Direction.OUTPUT: loudspeaker}
+        named = {direction: wanted for direction, wanted in choice.items() if wanted is not None}
+        await self._upkeep.choose(named, talks=self._watch is not None)
 
     def mute(self, muted: bool) -> None:
         """While muted, send silence."""

@@ -5,7 +5,7 @@ call them in a thread that may wait. They may be called in several threads at on
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -184,6 +184,26 @@ class Streams:
             self._fill()
             return False
 
+    def choose(self, wanted: Mapping[Direction, int | str], *, talks: bool) -> DeviceError | None:
+        """Use these devices from now on; before the call ``talks`` what isn't open yet is opened when the call needs it. The failure, if
+        there was one: then what was used before is used."""
+        seen = devices.look_aside() if self._open else ()
+        try:
+            found = {direction: devices.find_device(one, direction, seen or None) for direction, one in wanted.items()}
+        except DeviceError as error:
+            return error
+        with self._lock:
+            before, usable = self._chosen, self._usable
+            needed = self._wanted if talks else list(self._open)
+            self._chosen = {**before, **{direction: _label(device) for direction, device in found.items()}}
+            self._usable = {**usable, **found}
+            failure = self._exchange_for(found, needed)
+            if failure is not None:
+                self._chosen, self._usable = before, usable
+                self._drop()
+                self._fill(needed)
+            return failure
+
     def close(self) -> None:
         """Close the streams; none can be opened any more. May be called twice."""
         with self._lock:
@@ -198,6 +218,17 @@ class Streams:
         found = self._usable.get(direction)
         return _label(found) if found is not None and (isinstance(named, int) or str(named).isdecimal()) else named
 
+    def _exchange_for(self, found: Mapping[Direction, SoundDevice], needed: Sequence[Direction]) -> DeviceError | None:
+        """Open these in place of what is open; others go on, unless one of these isn't in our list of devices, which stands still while a
+        stream is open."""
+        known = {(device.name, device.host) for device in devices.list_devices()}
+        if any((device.name, device.host) not in known for device in found.values()):
+            self._drop()
+            devices.forget_devices()
+        failure = self._fill(needed)
+        replaced = next((opened.replaced for direction in found if (opened := self._open.get(direction)) and opened.replaced), None)
+        return failure or replaced
+
     def _try(self, direction: Direction, option: _Option) -> None:
         try:
             self._open_one(direction, option)
@@ -209,11 +240,11 @@ class Streams:
             reason = opened.replaced
             self._report(SoundWarning(message=f"{reason}; {opened.stream.device.name} is used in its place", hint=reason.hint))
 
-    def _fill(self) -> DeviceError | None:
-        """Open what isn't open."""
+    def _fill(self, needed: Sequence[Direction] | None = None) -> DeviceError | None:
+        """Open what isn't open, of all that the call wants or of what is ``needed`` now."""
         failure: DeviceError | None = None
         for direction in (Direction.OUTPUT, Direction.INPUT):
-            if direction in self._wanted:
+            if direction in (self._wanted if needed is None else needed):
                 try:
                     self._open_one(direction, self._option(direction))
                 except DeviceError as error:

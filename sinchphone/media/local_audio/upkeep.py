@@ -8,12 +8,12 @@
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
 from sinchphone.errors import DeviceError
-from sinchphone.media.local_audio.devices import Loudspeaker, Microphone
+from sinchphone.media.local_audio.devices import Direction, Loudspeaker, Microphone
 from sinchphone.media.local_audio.streams import Streams
 from sinchphone.media.sound import DevicesChanged, SoundEvent, SoundWarning
 
@@ -54,9 +54,16 @@ class Upkeep:
 
         await self._open_with(move)
         if moved[0]:
-            self._told = self._streams.in_use
-            self._report(self._told)
+            self._tell()
         return moved[0]
+
+    async def choose(self, wanted: Mapping[Direction, int | str], *, talks: bool) -> None:
+        """The person wants these devices, at once where the call ``talks``. Raises DeviceError, and then nothing has changed."""
+        used = self._streams.in_use
+        if failure := await self._open_with(lambda: self._streams.choose(wanted, talks=talks)):
+            raise failure
+        if self._streams.in_use != used:
+            self._tell()
 
     async def run(self) -> None:
         """As long as the call. It never gives up: the device may be plugged in again after an hour."""
@@ -72,6 +79,10 @@ class Upkeep:
                 self._settle()
                 if self._streams.lack and self._loop.time() >= self._look_at():
                     await self._mend()
+
+    def _tell(self) -> None:
+        self._told = self._streams.in_use
+        self._report(self._told)
 
     def _patience(self) -> float:
         pause = self._look_at() - self._loop.time() if self._streams.lack else WATCH_SECONDS
