@@ -33,7 +33,7 @@ from sinchphone.errors import SinchphoneError
 from sinchphone.media.local_audio import devices
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PortStats
-from sinchphone.media.sound import Levels, Signal, SoundEvent
+from sinchphone.media.sound import Levels, RecordFinished, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.mxp.message import CallFailure
@@ -75,6 +75,7 @@ class FakeCall:
         self.muted = self.held_by_us = self.held_by_peer = False
         self.rings = True
         self.dialled: list[str] = []
+        self.asked: list[tuple[Any, ...]] = []  # of its sound
         self.refuses_digits: SinchphoneError | None = None
         self.is_told_of_holds = True
         self.told: Outbox[Any] = Outbox()
@@ -148,7 +149,29 @@ class FakeCall:
     def mute(self, muted: bool) -> None:
         self.muted = muted
 
-    async def hold(self) -> None:
+    async def play(self, path: str) -> bool:
+        self.asked.append(("play", path))
+        return path != "stopped.wav"
+
+    def stop_playing(self) -> None:
+        self.asked.append(("stop playing",))
+
+    async def say(self, text: str, locale: str | None = None) -> bool:
+        self.asked.append(("say", text, locale))
+        return True
+
+    async def record(self, path: str, *, layout: str, force: bool) -> None:
+        self.asked.append(("record", path, layout, force))
+
+    async def stop_recording(self) -> RecordFinished | None:
+        recorded = [each for each in self.asked if each[0] == "record"]
+        return RecordFinished(path=recorded[-1][1], seconds=1.0) if recorded else None
+
+    async def set_device(self, *, microphone: str | None, loudspeaker: str | None) -> None:
+        self.asked.append(("device", microphone, loudspeaker))
+
+    async def hold(self, *, music: bool = True) -> None:
+        self.asked.append(("hold", music))
         self.held_by_us = True
         self.told.put(Held(by_us=True, agreed=self.is_told_of_holds))
 

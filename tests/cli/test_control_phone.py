@@ -201,6 +201,41 @@ def test_a_message_is_sent_and_its_id_told(sinchphone: Run, platform: Any, progr
     assert answers(ran)["m"]["message_id"] == "m-1"
 
 
+def test_sound_is_played_said_recorded_and_held_on_command(sinchphone: Run, platform: Any, program: Program) -> None:
+    async def caller(call: Any) -> None:
+        await program.rings(call)
+        program.say("answer")
+        await until(lambda: call.state is State.ESTABLISHED)
+        program.say("play", path="a.wav", id="play")
+        program.say("play", path="stopped.wav", id="cut")
+        program.say("play", stop=True, id="stop")
+        program.say("say", text="hello", locale="sv", id="say")
+        program.say("record", stop=True, id="none")
+        program.say("record", path="r.wav", layout="far", id="record")
+        program.say("record", stop=True, id="recorded")
+        program.say("hold", id="hold")
+        program.say("hold", on=False, id="resume")
+        program.say("device", output="USB", id="device")
+        program.say("play", path="-", id="stdin")
+        program.say("play", id="what")
+        program.say("device", id="which")
+        program.say("quit")
+
+    platform.incoming.append(("ada", caller))
+    told = answers(sinchphone("listen", "--for", "20s", "--no-audio", "--control", str(program.fifo), "--json"))
+    failed = {name for name, answer in told.items() if answer["event"] == "control.failed"}
+    assert failed == {"cut", "none", "stdin", "what", "which"}
+    assert platform.calls[0].asked == [
+        ("play", "a.wav"),
+        ("play", "stopped.wav"),
+        ("stop playing",),
+        ("say", "hello", "sv"),
+        ("record", "r.wav", "far", False),
+        ("hold", True),
+        ("device", None, "USB"),
+    ]
+
+
 def test_commands_are_answered_for_people_too(sinchphone: Run, platform: Any, program: Program) -> None:
     async def caller(call: Any) -> None:
         await program.rings(call)

@@ -1,21 +1,23 @@
 """Does to the calls that go on what programs want of them: commands of ``--control``."""
 
 import asyncio
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, assert_never, cast
 
 from sinchphone.cli.calling.call_session import CallSession
 from sinchphone.cli.control import commands as k
 from sinchphone.cli.control.control import Control, Performed
 from sinchphone.cli.control.stream import ControlStream
 from sinchphone.cli.endings import Order
+from sinchphone.cli.terminal.flags.shared_streams import reads
 from sinchphone.cli.terminal.output.events import CallMuted
-from sinchphone.errors import LocalProtocolError
+from sinchphone.errors import AudioFileError, LocalProtocolError
 from sinchphone.protocol.call.states import State
 
 if TYPE_CHECKING:
     from sinchphone.cli.calling.phone import Phone
     from sinchphone.cli.terminal.session import Session
     from sinchphone.engine.calls.call import Call
+    from sinchphone.media.sound import RecordLayout
 
 
 class Steering:
@@ -59,6 +61,16 @@ class Steering:
                 await self._decline(talk, call, busy=busy)
             case k.HangUpCall():
                 await self._hang_up(talk, call)
+            case k.PlayFile(path=path, stop=stop):
+                await _play(call, path, stop=stop)
+            case k.SpeakText(text=text, locale=locale):
+                _check_whole(await call.say(text, locale))
+            case k.RecordCall():
+                await _record(call, command)
+            case k.HoldCall(on=on, music=music):
+                await (call.hold(music=music) if on else call.resume())
+            case k.ChangeDevice(input=microphone, output=loudspeaker):
+                await _change_device(call, microphone, loudspeaker)
             case k.SendDigits(digits=digits):
                 await call.dtmf(digits)
             case k.MuteCall(on=on):
@@ -100,6 +112,41 @@ class Steering:
             await call.decline()
         else:
             await talk.hang_up(Order.DECLINED if _rings(call) else Order.CONTROL)
+
+
+async def _play(call: "Call", path: str | None, *, stop: bool) -> None:
+    if (path is None) is not stop:
+        raise LocalProtocolError("play needs a path, or stop")
+    if path is None:
+        call.stop_playing()
+    elif reads(path, 0):
+        raise LocalProtocolError("standard input isn't played on command", hint="--play - plays it from the answer on")
+    else:
+        _check_whole(await call.play(path))
+
+
+async def _record(call: "Call", command: k.RecordCall) -> None:
+    if (command.path is None) is not command.stop:
+        raise LocalProtocolError("record needs a path, or stop")
+    if command.path is not None:
+        await call.record(command.path, layout=cast("RecordLayout", command.layout), force=command.force)
+        return
+    finished = await call.stop_recording()
+    if finished is None:
+        raise LocalProtocolError("no recording that was begun on command runs")
+    if finished.failure is not None:
+        raise AudioFileError(finished.failure)
+
+
+async def _change_device(call: "Call", microphone: str | None, loudspeaker: str | None) -> None:
+    if microphone is None and loudspeaker is None:
+        raise LocalProtocolError("device needs an input or an output")
+    await call.set_device(microphone=microphone, loudspeaker=loudspeaker)
+
+
+def _check_whole(played: bool) -> None:
+    if not played:
+        raise LocalProtocolError("it was stopped, or the call ended, before its end")
 
 
 def _rings(call: "Call") -> bool:

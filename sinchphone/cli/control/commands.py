@@ -28,6 +28,7 @@ _ENVELOPE: Final = ("command", "id")
 RequestId: TypeAlias = str | int | None
 Name: TypeAlias = Annotated[str, Bounds(pattern=r"^[^\x00]{1,4096}$")]  # of a file, a device, somebody
 Text: TypeAlias = Annotated[str, Bounds(pattern=r"^[^\x00]")]
+Layout: TypeAlias = Annotated[str, Bounds(words=("stereo", "mixed", "near", "far"))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,58 @@ class SendDigits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlayFile:
+    """Play a sound file to the other side, after those asked for before; done when it was played. ``stop`` ends what is played or said."""
+
+    NAME: ClassVar[str] = "play"
+    path: Name | None = None
+    stop: bool = False
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakText:
+    """Say a text to the other side, as ``play`` plays a file; needs espeak-ng. ``locale`` chooses the voice: ``sv``, ``en-GB``."""
+
+    NAME: ClassVar[str] = "say"
+    text: Text
+    locale: Name | None = None
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCall:
+    """Record both sides to a file (.wav, .ogg, .flac) from now on; ``stop`` finishes it. At the call's end it's finished in any case."""
+
+    NAME: ClassVar[str] = "record"
+    path: Name | None = None
+    layout: Layout = "stereo"
+    force: bool = False
+    stop: bool = False
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldCall:
+    """Put the other side on hold: it hears music, or silence. ``on`` false takes it back."""
+
+    NAME: ClassVar[str] = "hold"
+    on: bool = True
+    music: bool = True
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeDevice:
+    """Another microphone (``input``) or loudspeaker (``output``): an index or part of its name."""
+
+    NAME: ClassVar[str] = "device"
+    input: Name | None = None
+    output: Name | None = None
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MuteCall:
     """Let the other side hear silence, or with ``on`` false hear you again."""
 
@@ -89,7 +142,9 @@ class QuitPhone:
     NAME: ClassVar[str] = "quit"
 
 
-CallCommand: TypeAlias = PickUpCall | DeclineCall | HangUpCall | SendDigits | MuteCall  # what is done to a call
+CallCommand: TypeAlias = (  # what is done to a call
+    PickUpCall | DeclineCall | HangUpCall | PlayFile | SpeakText | RecordCall | SendDigits | MuteCall | HoldCall | ChangeDevice
+)
 Command: TypeAlias = CallCommand | SendText | QuitPhone
 COMMANDS: Final[Mapping[str, type[Any]]] = {kind.NAME: kind for kind in typing.get_args(Command)}
 
@@ -179,6 +234,8 @@ def _read(hint: Any, name: str, value: Any) -> Any:
         read = _read(inner[0], name, value)
         if inner[1].pattern is not None and not re.search(inner[1].pattern, read):
             raise ValueError(f'"{name}" must be of the form {inner[1].pattern}')
+        if inner[1].words and read not in inner[1].words:
+            raise ValueError(f'"{name}" must be one of {", ".join(inner[1].words)}')
         return read
     if origin is list:
         return _read_list(inner[0], name, value)
