@@ -17,6 +17,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from sinchphone.engine.calls.call import Call
+from sinchphone.engine.calls.call_servers import CallServers
 from sinchphone.engine.calls.invites import check_invite, domain_of, session_key
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, ClientWarning, IncomingCall
@@ -63,6 +64,7 @@ class ActiveCalls:
         *,
         sound: Callable[[], SoundChoice],
         relay_only: bool,
+        ice_servers: tuple[IceServer, ...],
         takes_calls: bool,
         history: History | None,
         tell: Callable[[ClientEvent], None],
@@ -75,6 +77,8 @@ class ActiveCalls:
         self._media = media
         self._make_sound = sound
         self._relay_only = relay_only
+        self._ice_servers = ice_servers
+        self._warned_of_servers = False
         self._takes_calls = takes_calls
         self._history = history
         self._tell = tell
@@ -114,7 +118,7 @@ class ActiveCalls:
         choice = self._choose(sound)
         chosen = self._sound(choice)
         await chosen.open()
-        call_id = self._link.dialect.new_call_id()
+        call_id, servers = self._link.dialect.new_call_id(), self._call_servers()
         channel = self._channel(call_id)
         request = partial(CallRequest, call_id, domain, identity, caller_id=caller, headers=dict(headers or {}))
         call = Call(
@@ -124,15 +128,15 @@ class ActiveCalls:
             domain=domain,
             channel=channel,
             ports=self._media.ports,
-            port_options=self._port_options(choice, CODECS if domain is Domain.MXP else PHONE_CODECS),
+            port_options=self._port_options(choice, servers, CODECS if domain is Domain.MXP else PHONE_CODECS),
             sound=chosen,
             headers=headers,
             place=lambda offer: self._place(channel, request(offer=offer)),
             monitored=True,
-            renew_line=self._link.renew,
+            renew_line=partial(self._renew_path, servers),
             listening=self._listening,
         )
-        self._start(call)
+        self._start(call, servers)
         return call
 
     async def _place(self, channel: MxpChannel, request: CallRequest) -> v.Placed:
@@ -176,7 +180,7 @@ class ActiveCalls:
             return
         if self._closing or len(self._calls) >= MAX_CALLS:
             raise RemoteProtocolError("a call that can't be taken any more")
-        key, choice, caller = session_key(message), self._choose(None), message.sender
+        key, choice, caller, servers = session_key(message), self._choose(None), message.sender, self._call_servers()
         channel = self._channel(call_id)
         channel.configure(key)
         call = Call(
@@ -186,21 +190,21 @@ class ActiveCalls:
             domain=domain_of(message),
             channel=channel,
             ports=self._media.ports,
-            port_options=self._port_options(choice, PHONE_CODECS),
+            port_options=self._port_options(choice, servers, PHONE_CODECS),
             sound=self._sound(choice),
             headers=decode_public_headers(message.headers),
             monitored=True,
-            renew_line=self._link.renew,
+            renew_line=partial(self._renew_path, servers),
             listening=self._listening,
         )
-        self._start(call)
+        self._start(call, servers)
         self._tell(IncomingCall(call=call))
 
     # Both
 
-    def _start(self, call: Call) -> None:
+    def _start(self, call: Call, servers: CallServers) -> None:
         self._recent.append(call.id)
-        task = start_task(self._drive(call), name=f"call {call.id}")
+        task = start_task(self._drive(call, servers), name=f"call {call.id}")
         self._calls[call.id] = call, task
         task.add_done_callback(partial(self._forget, call))
 
@@ -212,10 +216,12 @@ class ActiveCalls:
                 ClientWarning(message="a bug in sinchphone ended the call", hint="Run it again with --debug and report what it prints.")
             )
 
-    async def _drive(self, call: Call) -> None:
+    async def _drive(self, call: Call, servers: CallServers) -> None:
+        asking = start_task(servers.run(), name=f"ICE servers {call.id}")
         try:
             await call.run()
         finally:
+            asking.cancel()
             self._channels.pop(call.id, None)
             self._notes.append(start_task(self._note(call), name=f"note {call.id}"))  # cancelling the call doesn't lose it
             await self._report(call)
@@ -250,12 +256,34 @@ class ActiveCalls:
     def _choose(self, choice: SoundChoice) -> SoundOptions | Sound:
         return choice or self._make_sound() or SoundOptions(devices=False)
 
-    def _port_options(self, choice: SoundOptions | Sound, codecs: tuple[str, ...]) -> PortOptions:
+    def _port_options(self, choice: SoundOptions | Sound, servers: CallServers, codecs: tuple[str, ...]) -> PortOptions:
         registration = self._link.registration
-        servers = (IceServer(urls=registration.stun_urls),) if registration.stun_urls else ()
-        relay_only = self._relay_only or registration.relay_only
-        most = choice.max_kbps if isinstance(choice, SoundOptions) else None
-        return PortOptions(ice_servers=servers, relay_only=relay_only, loopback=self._environment.loopback, max_kbps=most, codecs=codecs)
+        theirs = (IceServer(urls=registration.stun_urls),) if registration.stun_urls else ()
+        return PortOptions(
+            ice_servers=(*self._ice_servers, *theirs),
+            more_servers=servers.list,
+            ca_file=self._environment.ca_file,
+            relay_only=self._relay_only or registration.relay_only,
+            loopback=self._environment.loopback,
+            max_kbps=choice.max_kbps if isinstance(choice, SoundOptions) else None,
+            codecs=codecs,
+        )
+
+    def _call_servers(self) -> CallServers:
+        return CallServers(self._link.dialect.ice_servers, self._warn_of_servers)
+
+    def _warn_of_servers(self, error: SinchphoneError | TimeoutError) -> None:
+        """Once: most networks do without."""
+        if not self._warned_of_servers:
+            self._warned_of_servers = True
+            why = "it didn't answer in time" if isinstance(error, TimeoutError) else str(error)
+            hint = "Calls may fail where a firewall needs a relay; sinchphone help networks says more."
+            self._tell(ClientWarning(message=f"the platform gave no ICE servers: {why}", hint=hint))
+
+    def _renew_path(self, servers: CallServers) -> None:
+        """This machine's network may have changed, or the relay in use is gone."""
+        self._link.renew()
+        servers.renew()
 
     def _sound(self, choice: SoundOptions | Sound) -> Sound:
         from sinchphone.media.local_audio.local_audio import LocalAudio

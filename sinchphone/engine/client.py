@@ -33,6 +33,7 @@ from sinchphone.errors import (
     SinchphoneError,
     leaves,
 )
+from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp.fragments import parse_fragment
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
@@ -60,6 +61,7 @@ class SinchClient:
         media: MediaThread | None = None,
         state_dir: Path | None = None,
         relay_only: bool = False,
+        ice_servers: tuple[IceServer, ...] = (),
         history: History | None = None,
         takes_calls: bool = True,
     ) -> None:
@@ -91,6 +93,7 @@ class SinchClient:
             self.media,
             sound=sound or (lambda: None),
             relay_only=relay_only,
+            ice_servers=ice_servers,
             takes_calls=takes_calls,
             history=history,
             tell=self._tell,

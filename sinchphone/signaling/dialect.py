@@ -101,6 +101,16 @@ class CallRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedIceServer:
+    """A STUN or TURN server. ``valid_until`` in seconds since the epoch, None where its password doesn't expire."""
+
+    urls: tuple[str, ...]
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    valid_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteInstance:
     """A device of the called user."""
 
@@ -190,6 +200,9 @@ class Dialect(Protocol):
 
     async def place_call(self, request: CallRequest) -> Placement:
         """Place a call."""
+
+    async def ice_servers(self) -> tuple[OfferedIceServer, ...]:
+        """STUN and TURN servers for the next call; none where the dialect has no word for them."""
 
     async def send_push(self, call_id: str, instances: tuple[RemoteInstance, ...], display_name: str) -> None:
         """Ask for push notifications to those of the called devices that take them."""

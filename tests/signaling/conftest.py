@@ -15,7 +15,7 @@ from aiohttp import web
 from sinchphone.errors import AuthenticationError
 from sinchphone.protocol.auth import sign_registration_token, verify_registration_token, verify_request
 from sinchphone.signaling import refusals
-from sinchphone.signaling.dialect import Instance, Placement, Profile, PubSubConfig, RemoteInstance
+from sinchphone.signaling.dialect import Instance, OfferedIceServer, Placement, Profile, PubSubConfig, RemoteInstance
 from sinchphone.signaling.instances import MemoryInstanceStore
 from sinchphone.signaling.ocra import calls as wire_calls
 from sinchphone.signaling.ocra import registration as wire_registration
@@ -270,7 +270,7 @@ class PlatformDouble:
             case OcraOperation.PLACE_CALL:
                 return wire_calls.write_placement(PLACEMENT, self.now)
             case OcraOperation.GET_ICE_SERVERS:
-                return wire_calls.write_ice_servers((wire_calls.OfferedIceServer(("stun:a",)),))
+                return wire_calls.write_ice_servers((OfferedIceServer(("stun:a",)),))
         return b""
 
 

@@ -13,10 +13,20 @@ from hypothesis import strategies as st
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.jsep import Description
 from sinchphone.signaling import refusals
-from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, Placement, Profile, PubSubConfig, RemoteInstance
+from sinchphone.signaling.dialect import (
+    CallReport,
+    CallRequest,
+    Domain,
+    Instance,
+    OfferedIceServer,
+    Placement,
+    Profile,
+    PubSubConfig,
+    RemoteInstance,
+)
 from sinchphone.signaling.ocra import calls as wire_calls
 from sinchphone.signaling.ocra import registration as wire_registration
-from sinchphone.signaling.ocra.calls import OfferedIceServer, PushRequest
+from sinchphone.signaling.ocra.calls import PushRequest
 from sinchphone.signaling.ocra.names import (
     OPERATIONS,
     BearerToken,

@@ -19,6 +19,7 @@ from sinchphone.signaling.dialect import (
     Dialect,
     Domain,
     Instance,
+    OfferedIceServer,
     Placement,
     Profile,
     PubSubConfig,
@@ -244,7 +245,7 @@ async def test_a_call_report_is_sent_compressed_and_signed_as_sent(platform: Any
 
 
 async def test_ice_servers_are_given(dialect: Any) -> None:
-    assert await dialect.ice_servers() == (wire_calls.OfferedIceServer(("stun:a",)),)
+    assert await dialect.ice_servers() == (OfferedIceServer(("stun:a",)),)
 
 
 async def test_calling_before_registering_is_a_local_error(dialect_for: Any) -> None:

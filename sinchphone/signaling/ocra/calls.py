@@ -6,7 +6,7 @@ unknown members are ignored.
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
@@ -14,7 +14,7 @@ from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_fro
 from sinchphone.protocol.webpush.encryption import MAX_PLAINTEXT_BYTES
 from sinchphone.protocol.webpush.keys import AUTH_BYTES, POINT_BYTES, read_base64, write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
-from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, Placement, RemoteInstance
+from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, OfferedIceServer, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import PUSH_TEMPLATE, Field
 from sinchphone.signaling.push.notification import CallNotification, write_payload
@@ -24,16 +24,6 @@ from sinchphone.signaling.wire import MAX_HEADER_BYTES, write_time
 MAX_ENDPOINT_CHARACTERS = 2048
 
 DESTINATION_TYPES = {Domain.MXP: "userId", Domain.PSTN: "phonenumber", Domain.SIP: "sip", Domain.CONFERENCE: "conference"}
-
-
-@dataclass(frozen=True, slots=True)
-class OfferedIceServer:
-    """A STUN or TURN server. ``valid_until`` in seconds since the epoch, None where its password doesn't expire."""
-
-    urls: tuple[str, ...]
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    valid_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +101,18 @@ def write_ice_servers(servers: tuple[OfferedIceServer, ...]) -> bytes:
 
 
 def read_ice_servers(body: bytes) -> tuple[OfferedIceServer, ...]:
-    """The answer to "ICE servers"."""
-    return tuple(
-        OfferedIceServer(
-            server.texts("urls"),
-            server.optional_text("username"),
-            server.optional_text("password") or server.optional_text("credential"),
-            server.optional_time("validUntil"),
-        )
-        for server in Record.parse(body).records("iceServers")
-    )
+    """The answer to "ICE servers". One that makes no sense is passed over, so that it doesn't cost the others; ``urls`` may be one text."""
+    servers = Record.parse(body).records("iceServers")
+    return tuple(found for server in servers if (found := _read_ice_server(server)) is not None)
+
+
+def _read_ice_server(server: Record) -> OfferedIceServer | None:
+    try:
+        urls = (server.text("urls"),) if isinstance(server.value("urls"), str) else server.texts("urls")
+        password = server.optional_text("password") or server.optional_text("credential")
+        return OfferedIceServer(urls, server.optional_text("username"), password, server.optional_time("validUntil"))
+    except RemoteProtocolError:
+        return None
 
 
 def write_push(request: PushRequest) -> bytes:

@@ -28,6 +28,7 @@ from sinchphone.signaling.dialect import (
     CallRequest,
     Instance,
     MessageCounts,
+    OfferedIceServer,
     Placement,
     PushConfig,
     Recipient,
@@ -37,7 +38,6 @@ from sinchphone.signaling.dialect import (
 )
 from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
 from sinchphone.signaling.ocra.calls import (
-    OfferedIceServer,
     PushRequest,
     read_ice_servers,
     read_placement,

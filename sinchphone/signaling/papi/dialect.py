@@ -22,6 +22,7 @@ from sinchphone.signaling.dialect import (
     CallRequest,
     Instance,
     MessageCounts,
+    OfferedIceServer,
     Placement,
     Recipient,
     Registration,
@@ -123,6 +124,10 @@ class PapiDialect:
             body=body,
             domain=DOMAINS[request.domain],
         )
+
+    async def ice_servers(self) -> tuple[OfferedIceServer, ...]:
+        """None: the older dialect only names a relay of the platform's own in an INVITE, which no STUN server leads to (PAPI v1, relay)."""
+        return ()
 
     async def send_push(self, call_id: str, instances: tuple[RemoteInstance, ...], display_name: str) -> None:
         """Ask for push notifications to those devices that take them; without any, nothing is sent."""
