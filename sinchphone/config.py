@@ -28,7 +28,16 @@ MAX_FILE_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 16
 MAX_NAME_CHARACTERS: Final = 80  # of a name that is shown
 CONFIG_VARIABLE: Final = "SINCHPHONE_CONFIG"
-_SECRET_KEYS: Final = ("application_secret", "secret", "token", "password", "sms.token", "trunk.password")
+_SECRET_KEYS: Final = (
+    "application_secret",
+    "secret",
+    "token",
+    "password",
+    "sms.token",
+    "trunk.password",
+    "ice.credential",
+    "exchange.ice_secret",
+)
 _QUOTED: Final = (  # compiled when a file is read; each closed or open to the end: nothing is looked at twice
     r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' r"'''.*?(?:'''|\Z)|" r'"(?:\\.|[^"\\\n])*+"?|' r"'[^'\n]*+'?|#[^\n]*+"
 )

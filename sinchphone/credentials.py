@@ -12,12 +12,16 @@ from contextlib import suppress
 from dataclasses import field
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sinchphone.errors import ConfigError
+from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.options import Options, narrowed
 from sinchphone.quick_dataclass import quick_dataclass
+
+if TYPE_CHECKING:
+    from sinchphone.media.ice_servers import IceServer
 
 MAX_SECRET_BYTES: Final = 4_096
 SECRET_COMMAND_SECONDS: Final = 60.0  # long enough to type a passphrase
@@ -67,6 +71,30 @@ def read_trunk_password(options: Options) -> str | None:
     """The trunk's password: from trunk.password_command, trunk.password_file or the environment. Raises ConfigError."""
     trunk = options.trunk
     return _secret_of("trunk.password", trunk.password_command, trunk.password_file) or trunk.password
+
+
+def read_ice_servers(options: Options) -> "tuple[IceServer, ...]":
+    """The STUN and TURN servers of [ice], with their password from ice.credential_command, ice.credential_file or the environment. Raises
+    ConfigError."""
+    from sinchphone.media.ice_servers import IceServer
+
+    ice = options.ice
+    if not ice.servers:
+        return ()
+    credential = _secret_of("ice.credential", ice.credential_command, ice.credential_file) or ice.credential
+    if (ice.username is None) != (credential is None):
+        lacking = "password" if credential is None else "user name"
+        raise ConfigError(f"the ICE servers have no {lacking}", hint="ice.username, and ice.credential_file or SINCHPHONE_ICE_CREDENTIAL")
+    return (IceServer(urls=ice.servers, username=ice.username, credential=credential),)
+
+
+def read_exchange(options: Options, **more: Any) -> ExchangeOptions:
+    """What the embedded exchange is told, with ``more`` that no key holds. Reads the secret of its TURN servers. Raises ConfigError."""
+    section = options.exchange
+    secret = _secret_of("exchange.ice_secret", section.ice_secret_command, section.ice_secret_file) or section.ice_secret
+    if section.ice_username is not None and secret is None:
+        raise ConfigError("exchange.ice_username has no password", hint="exchange.ice_secret_file or SINCHPHONE_ICE_SECRET")
+    return narrowed(ExchangeOptions, section, ice_secret=secret, **more)
 
 
 def _secret_of(name: str, command: str | None, file: Path | None) -> str | None:

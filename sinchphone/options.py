@@ -26,6 +26,7 @@ from sinchphone.schema import (
     parse_duration,
     read_flag,
     read_hosts,
+    read_ice_urls,
     read_path,
     read_text,
     read_url,
@@ -84,7 +85,25 @@ class ExchangeSection(ExchangeOptions):
         trusted_only=True,
         harmless=(False,),
     )
+    ice_secret_command: str | None = key("", read_text, "a command that prints ice_secret", trusted_only=True)
+    ice_secret_file: Path | None = key("", read_path, "a file with ice_secret, for its owner's eyes only", trusted_only=True)
     keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only")
+
+
+@quick_dataclass(frozen=True, slots=True)
+class IceSection:
+    """[ice]: how calls get through networks that don't let them."""
+
+    servers: tuple[str, ...] = key(
+        [], read_ice_urls, "STUN and TURN servers to ask beside the platform's: stun:HOST, turn:HOST, turns:HOST", trusted_only=True
+    )
+    username: str | None = key("", read_text, "the user name for them", trusted_only=True)
+    credential: str | None = key(
+        "", read_text, "the password for them (environment only)", variable="SINCHPHONE_ICE_CREDENTIAL", secret=True
+    )
+    credential_command: str | None = key("", read_text, "a command that prints the password", trusted_only=True)
+    credential_file: Path | None = key("", read_path, "a file with the password, for its owner's eyes only", trusted_only=True)
+    relay_only: bool = key(False, read_flag, "call through TURN servers only, so that the other side never learns this machine's addresses")
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -147,6 +166,7 @@ class Options:
     json: bool = key(False, read_flag, "one JSON object a line on standard output (sinchphone config schema)", variable="SINCHPHONE_JSON")
     dialplan: Mapping[str, str] = shared(GatewayOptions, "dialplan")
     audio: AudioOptions = field(default_factory=AudioOptions)
+    ice: IceSection = field(default_factory=IceSection)
     exchange: ExchangeSection = field(default_factory=ExchangeSection)
     sms: SmsSection = field(default_factory=SmsSection)
     sip: SipSection = field(default_factory=SipSection)

@@ -156,6 +156,19 @@ def read_texts(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def read_ice_urls(value: object) -> tuple[str, ...]:
+    """URLs of STUN and TURN servers."""
+    from sinchphone.ice_urls import parse_ice_url
+
+    urls = read_texts(value)
+    for url in urls:
+        if parse_ice_url(url) is None:
+            raise ValueError(
+                f'must be a list of URLs such as ["stun:host", "turn:host:3478?transport=tcp", "turns:host"]; {url[:80]!r} is none'
+            )
+    return urls
+
+
 def read_hosts(value: object) -> tuple[str, ...]:
     """Host names and addresses, as a certificate names them."""
     names = read_texts(value)

@@ -270,7 +270,7 @@ class ActiveCalls:
         )
 
     def _call_servers(self) -> CallServers:
-        return CallServers(self._link.dialect.ice_servers, self._warn_of_servers)
+        return CallServers(self._link.dialect.ice_servers, self._warn_of_servers, clock=lambda: self._link.dialect.now)
 
     def _warn_of_servers(self, error: SinchphoneError | TimeoutError) -> None:
         """Once: most networks do without."""

@@ -67,7 +67,8 @@ class SinchClient:
     ) -> None:
         """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``media`` shares a media thread;
         ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps
-        the registered instance between runs (default: a new one each time). Without ``takes_calls`` nobody can call this client: it
+        the registered instance between runs (default: a new one each time); ``ice_servers`` are asked beside the platform's, and with
+        ``relay_only`` calls go through TURN servers alone. Without ``takes_calls`` nobody can call this client: it
         doesn't count as reachable, and says nothing where it is called all the same, so that the user's other devices ring."""
         store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore()
         self.user_id = user_id

@@ -8,7 +8,7 @@ from pathlib import Path
 from sinchphone.errors import ConfigError
 from sinchphone.protocol.webpush.contact import check_subject
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.schema import key, read_host, read_hosts_and_networks, read_port, read_text
+from sinchphone.schema import key, read_host, read_hosts_and_networks, read_ice_urls, read_port, read_seconds, read_text
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
@@ -63,6 +63,23 @@ class ExchangeOptions:
         "whom a push service can write to about the exchange's pushes: mailto: or https:",
         trusted_only=True,
     )
+    ice_servers: tuple[str, ...] = key(
+        [],
+        read_ice_urls,
+        "STUN and TURN servers that phones are told of before each call",
+        trusted_only=True,
+    )
+    ice_username: str | None = key(
+        "", read_text, "the user name for those TURN servers; without one each phone gets a name that expires", trusted_only=True
+    )
+    ice_secret: str | None = key(
+        "",
+        read_text,
+        "that user's password, or the secret that its TURN servers share with it (environment only)",
+        variable="SINCHPHONE_ICE_SECRET",
+        secret=True,
+    )
+    ice_seconds: int = key(3600, read_seconds, "how long such a name is good for new relays; calls may last longer")
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
     store: Path | None = None  # the database of users and kept messages; without one they last as long as the exchange
     certificate: Certificate | None = None  # listens with TLS too

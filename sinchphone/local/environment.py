@@ -67,6 +67,7 @@ class Local(LocalApplication):
         *,
         host: str = DEFAULT_HOST,
         port: int = DEFAULT_PORT,
+        exchange: ExchangeOptions | None = None,
         media: MediaThread | None = None,
         gateway: GatewayOptions | None = None,
         sip_port: int | None = None,
@@ -76,16 +77,18 @@ class Local(LocalApplication):
         launch: Launch | None = None,
     ) -> None:
         """``state_dir`` keeps the application's key and secret and, with ``keep``, the users and what waits for them; the platform's
-        state folder if not given. ``gateway`` says what can be called beside users while this process hosts, its sound in ``media``;
+        state folder if not given. ``exchange`` has all of an exchange's options, ``host`` and ``port`` among them. ``gateway`` says
+        what can be called beside users while this process hosts, its sound in ``media``;
         with ``sip_port`` it listens for phones there (0: a free port). ``api`` is the dialect that clients speak. With ``background`` a
         process of its own hosts; ``launch`` is one that is starting already. Raises ConfigError where the credentials can't be kept."""
         folder = state_dir or state_folder()
         super().__init__(folder, api)
         self._folder = folder
         self._keep = keep
-        self._options = ExchangeOptions(host=host, port=port, applications={self.credentials.key: self.credentials.secret})
+        known = {self.credentials.key: self.credentials.secret}
+        self._options = replace(exchange or ExchangeOptions(host=host, port=port), applications=known)
         self._gateway = ConfiguredGateway(_listening(gateway or GatewayOptions(), sip_port))
-        self._url = f"http://{join_host(host, port)}"
+        self._url = f"http://{join_host(self._options.host, self._options.port)}"
         self._media = media or MediaThread()
         self._owns_media = media is None
         self._exchange: Exchange | None = None

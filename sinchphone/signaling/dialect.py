@@ -192,6 +192,10 @@ class Dialect(Protocol):
     """One REST dialect, for one user on one device. Methods raise AuthenticationError, ForbiddenError, NotFoundError,
     NetworkError or PlatformError; cancelling them is safe."""
 
+    @property
+    def now(self) -> float:
+        """The platform's time, as far as it's known [s since the epoch]."""
+
     async def register(self) -> Registration:
         """Register this device, or take up its stored instance where the platform still knows it; prolong it when due."""
 

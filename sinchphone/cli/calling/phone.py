@@ -10,9 +10,9 @@ from sinchphone.cli.addressing.recent import history_of, user_of
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground
 from sinchphone.cli.terminal.session import Session
-from sinchphone.credentials import read_beside, read_gateway, read_password, read_secret
+from sinchphone.credentials import read_beside, read_exchange, read_gateway, read_ice_servers, read_password, read_secret
 from sinchphone.errors import ConfigError
-from sinchphone.options import Options, Place, narrowed
+from sinchphone.options import Options, Place
 from sinchphone.signaling.api import Api
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ class EarlyHost:
 def begin_host(options: Options) -> EarlyHost:
     """Start a process that hosts the local exchange, where one is wanted and nobody hosts, before this process loads what its own
     command needs: both take a while, and go on at the same time. Raises ConfigError and NetworkError."""
-    from sinchphone.exchange.options import ExchangeOptions
     from sinchphone.local.background.launch import Launch, is_possible
     from sinchphone.local.background.settings import HostSettings
 
@@ -69,7 +68,7 @@ def begin_host(options: Options) -> EarlyHost:
     if options.environment is Place.CLOUD or not where.background or not is_possible(where.port):
         return EarlyHost()
     settings = HostSettings(
-        folder=options.state_path, exchange=narrowed(ExchangeOptions, where), gateway=read_gateway(options), keep=where.keep
+        folder=options.state_path, exchange=read_exchange(options), gateway=read_gateway(options), keep=where.keep
     ).without_listening()
     return EarlyHost(settings, Launch.begin(settings))
 
@@ -81,8 +80,7 @@ def _local(options: Options, media: "MediaThread | None", early: EarlyHost) -> "
     gateway = early.settings.gateway if early.settings is not None else read_gateway(options)
     return Local(
         options.state_path,
-        host=where.host,
-        port=where.port,
+        exchange=early.settings.exchange if early.settings is not None else read_exchange(options),
         media=media,
         gateway=gateway,
         api=options.api,
@@ -133,6 +131,7 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
     options = session.options
     user = user_of(options)
     early = await read_beside(partial(begin_host, options))
+    servers = await read_beside(partial(read_ice_servers, options))
     from sinchphone.engine.client import SinchClient
     from sinchphone.media.thread import MediaThread
 
@@ -144,7 +143,17 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
         try:
             async with (
                 history_if_usable(session) as history,
-                SinchClient(user, environment, sound=sound, media=media, state_dir=state, history=history, takes_calls=answers) as client,
+                SinchClient(
+                    user,
+                    environment,
+                    sound=sound,
+                    media=media,
+                    state_dir=state,
+                    relay_only=options.ice.relay_only,
+                    ice_servers=servers,
+                    history=history,
+                    takes_calls=answers,
+                ) as client,
             ):
                 tell_host_news(session, environment)
                 yield Phone(client, environment, media, options.environment)

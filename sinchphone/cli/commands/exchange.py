@@ -52,22 +52,20 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
 
 
 async def _host(session: Session) -> ExitCode:
-    from sinchphone.credentials import read_beside, read_gateway
+    from sinchphone.credentials import read_beside, read_exchange, read_gateway
     from sinchphone.exchange.control import Hosting
     from sinchphone.exchange.directory.credentials import local_credentials
-    from sinchphone.exchange.options import ExchangeOptions, HostKind
+    from sinchphone.exchange.options import HostKind
     from sinchphone.exchange.server import Exchange
     from sinchphone.exchange.store import FILE_NAME
     from sinchphone.local import ConfiguredGateway
     from sinchphone.local.probe import ExchangeProbe
     from sinchphone.media.thread import MediaThread
-    from sinchphone.options import narrowed
 
     chosen, folder = session.options.exchange, session.options.state_path
     credentials, issued = local_credentials(folder), _issue(session)
-    options = narrowed(
-        ExchangeOptions,
-        chosen,
+    options = read_exchange(
+        session.options,
         applications={credentials.key: credentials.secret},
         store=folder / FILE_NAME if chosen.keep else None,
         certificate=issued.certificate if issued and chosen.tls else None,

@@ -16,6 +16,7 @@ from sinchphone.exchange.directory.devices import Device
 from sinchphone.exchange.directory.directory import Directory, check_limit
 from sinchphone.exchange.directory.received import ReceivedRequest, receive
 from sinchphone.exchange.directory.verification import Verifier
+from sinchphone.exchange.ocra.ice_servers import ice_servers_for
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.origin import origin_of
 from sinchphone.exchange.push.sender import PushSender
@@ -36,8 +37,6 @@ from sinchphone.signaling.ocra.registration import (
     write_prolonged,
 )
 from sinchphone.signaling.wire import Auth, ErrorCode
-
-FEATURES = {"CallReport.IncludeMxpEventLog": False, "WebRtc.UseTurn": False}
 
 _ONCE = frozenset({OcraOperation.PLACE_CALL, OcraOperation.SEND_PUSH})
 
@@ -146,7 +145,7 @@ class OcraRoutes:
         return write_placement(await self._calls.place(device, asked, now), now, asked.headers)
 
     async def _get_ice_servers(self, request: web.Request, device: Device, content: bytes) -> bytes:
-        return write_ice_servers(())  # ends on one machine, or in one network, find each other without
+        return write_ice_servers(ice_servers_for(self._options, device.user_id, time.time()))
 
     async def _set_push_profile(self, request: web.Request, device: Device, content: bytes) -> bytes:
         subscription, key = read_push_profile(content)
@@ -170,7 +169,7 @@ class OcraRoutes:
         return write_json({})
 
     async def _get_features(self, request: web.Request, device: Device, content: bytes) -> bytes:
-        return write_json(FEATURES)
+        return write_json({"CallReport.IncludeMxpEventLog": False, "WebRtc.UseTurn": bool(self._options.ice_servers)})
 
     async def _report_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
         self._calls.report(device, Record.parse(content).token("callId"))

@@ -1,17 +1,13 @@
 """STUN and TURN URLs (RFC 7064, RFC 7065)."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sinchphone.hosts import unbracketed
+from sinchphone.ice_urls import parse_ice_url
 from sinchphone.media.ice_servers import IceServer
 
 MAX_SERVERS: Final = 6
-_URL: Final = re.compile(r"(stun|turns?):(\[[0-9a-fA-F:.]+\]|[^\s:?@\[\]]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?", re.IGNORECASE)
-_PORT: Final = 3478
-_TLS_PORT: Final = 5349
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +35,9 @@ def parse_servers(servers: Iterable[IceServer]) -> list[Server]:
 
 
 def _parse(url: str, source: IceServer) -> Server | None:
-    match = _URL.fullmatch(url.strip())
-    if match is None:
+    found = parse_ice_url(url)
+    if found is None:
         return None
-    scheme, host, port, transport = match[1].lower(), unbracketed(match[2]), match[3], (match[4] or "").lower()
-    tls = scheme == "turns"
-    number = int(port) if port else (_TLS_PORT if tls else _PORT)
-    if not 0 < number < 65_536 or (tls and transport == "udp"):
-        return None
-    if scheme == "stun":
-        return Server(host, number, relay=False)
-    return Server(host, number, True, transport or ("tcp" if tls else "udp"), tls, source.username, source.credential)
+    if not found.relay:
+        return Server(found.host, found.port, relay=False)
+    return Server(*found, source.username, source.credential)

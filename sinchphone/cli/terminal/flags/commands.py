@@ -85,6 +85,7 @@ class SoundFlags(JsonFlags):
     noise_suppression: Annotated[str | None, option_of_key("audio.noise_suppression", "HOW")] = None
     gain_control: Annotated[bool | None, option_of_key("audio.gain_control", None, "--gain-control/--no-gain-control")] = None
     max_kbps: Annotated[str | None, option_of_key("audio.max_kbps", "KBPS")] = None
+    relay_only: Annotated[bool, option_of_key("ice.relay_only", None, "--relay-only")] = False
     max_duration: Annotated[str | None, option_of_key("max_duration", "TIME")] = None
     dtmf: Annotated[
         str | None, typer.Option(metavar="DIGITS", callback=_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
@@ -116,7 +117,8 @@ class SoundFlags(JsonFlags):
             "audio.gain_control": self.gain_control,
             "audio.max_kbps": self.max_kbps,
         }
-        return {**super().keys(), **devices, **voice, "user": self.user, "max_duration": self.max_duration}
+        own = {"user": self.user, "max_duration": self.max_duration, "ice.relay_only": self.relay_only or None}
+        return {**super().keys(), **devices, **voice, **own}
 
     @property
     def reads_standard_input(self) -> bool:
