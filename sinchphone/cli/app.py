@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "conference": Planned(_CALL, "Join a conference room."),
     "send-message": Planned("sinchphone.cli.commands.message", "Write to users, and by SMS to numbers."),
     "listen": Planned("sinchphone.cli.commands.listen", "Wait for calls and messages."),
+    "push": Planned("sinchphone.cli.commands.push", "Take the call that a push tells of, which came elsewhere."),
     "history": Planned("sinchphone.cli.commands.history.show", "Past calls and messages; delete, export."),
     "contacts": Planned("sinchphone.cli.commands.contacts", "People and rooms by short names: call @mum."),
     "exchange": Planned("sinchphone.cli.commands.exchange", "Run the exchange for several terminals or for tests."),

@@ -37,6 +37,7 @@ from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp.fragments import parse_fragment
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
+from sinchphone.protocol.webpush.keys import write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
@@ -258,6 +259,12 @@ class SinchClient:
             await self.open()
         self._check_started()
         return self._push.relay(payload)
+
+    @property
+    def application_server_key(self) -> str | None:
+        """The key that W3C subscriptions for this platform's pushes are made with (base64url); None where it doesn't push."""
+        push = self._link.registration.push
+        return None if push is None else write_base64(push.key)
 
     @property
     def push_counts(self) -> PushCounts:

@@ -18,7 +18,7 @@ from sinchphone.engine.link import Link
 from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, SinchphoneError
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import PushConfig
-from sinchphone.signaling.push.inbox import PushCounts, PushInbox, Verdict
+from sinchphone.signaling.push.inbox import PushCounts, PushInbox, PushVerdict
 from sinchphone.signaling.push.notification import CallNotification
 from sinchphone.signaling.push.user_agent import (
     DEFAULT_SERVICE,
@@ -87,8 +87,8 @@ class ManagedPush:
     def relay(self, payload: Mapping[str, Any] | bytes) -> PushResult:
         """A push that came elsewhere: its content. Wakes the client where it tells of a call."""
         verdict, call = self._take(payload)
-        valid = verdict is not Verdict.UNREADABLE
-        return PushResult(is_valid=valid, has_timed_out=verdict is Verdict.EXPIRED, call=call)
+        valid = verdict is not PushVerdict.UNREADABLE
+        return PushResult(is_valid=valid, has_timed_out=verdict is PushVerdict.EXPIRED, call=call)
 
     def wake(self) -> None:
         """Subscribe again, for a while at least."""
@@ -170,9 +170,9 @@ class ManagedPush:
         await self._link.dialect.set_push_profile(subscription)
         self._subscription = subscription
 
-    def _take(self, content: Mapping[str, Any] | bytes | None) -> tuple[Verdict, CallNotification | None]:
+    def _take(self, content: Mapping[str, Any] | bytes | None) -> tuple[PushVerdict, CallNotification | None]:
         verdict, call = self._inbox.take(content, time.time())
-        if verdict is Verdict.NEWS and call is not None:
+        if verdict is PushVerdict.NEWS and call is not None:
             woke = self._link.is_asleep
             self.wake()
             self._tell(PushReceived(notification=call, woke=woke))

@@ -79,6 +79,7 @@ PHASES = {
     "test_pipes.py": Phase.WAITING,
     "test_pubsub.py": Phase.WAITING,
     "test_registration.py": Phase.WAITING,
+    "test_push_commands.py": Phase.WAITING,
     "test_push_sender.py": Phase.WAITING,
     "test_retry_after.py": Phase.WAITING,
     "test_rooms.py": Phase.WAITING,

@@ -2,11 +2,11 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import typer
 import typer.core
@@ -20,33 +20,35 @@ from sinchphone.cli.calling.waiting import WaitingCall
 from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags.commands import ListenFlags, seconds
+from sinchphone.cli.terminal.flags.commands import AnswerFlags, ListenFlags, seconds
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output.rendering import place
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.errors import NotFoundError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.tasks import start_task
 
-SLEEP_AFTER_S: Final = 5.0  # with --push: without a call for so long, nothing is subscribed any more
+SLEEP_AFTER_S: Final = 2.0  # with --push: without a call for so long, nothing is subscribed any more
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
     from sinchphone.media.sound import SoundOptions
 
 
+class AnsweringCommand(typer.core.TyperCommand):
+    """``--auto-answer`` takes a delay or nothing, which Typer has no word for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """With a delay in every case."""
+        return super().parse_args(ctx, with_delays(args))
+
+
 def add_to(app: typer.Typer, name: str) -> None:
     """Add the command."""
-
-    class Command(typer.core.TyperCommand):
-        """``--auto-answer`` takes a delay or nothing, which Typer has no word for."""
-
-        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            return super().parse_args(ctx, with_delays(args))
-
-    app.command(name, cls=Command)(with_flags(listen))
+    app.command(name, cls=AnsweringCommand)(with_flags(listen))
 
 
 def with_delays(arguments: list[str]) -> list[str]:
@@ -64,18 +66,28 @@ def listen(context: typer.Context, flags: ListenFlags) -> ExitCode:
     if flags.once and flags.count is not None:
         raise typer.BadParameter("--once and --count exclude each other")
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
-    stream = open_stream(flags.control)
-    return run(session, lambda session: _listen(session, flags, stream))
+    stream, keys = open_stream(flags.control), None if flags.reads_standard_input else session.stdin
+    duty = Duty.of(flags)
+    return run(session, lambda session: take_calls(session, duty, flags, keys, lambda phone: _begin(phone, flags), stream))
 
 
 @dataclass(slots=True)
-class _Duty:
+class Duty:
     """What a listener has to do, and how much of it is done."""
 
     wanted: int | None  # calls, None for any number
     allow: tuple[str, ...]
     deny: tuple[str, ...]
     codes: list[ExitCode] = field(default_factory=list)  # of the calls that count
+
+    for_: float | None = None  # seconds, then it's over
+    patience: float | None = None  # seconds until the first call
+
+    @classmethod
+    def of(cls, flags: ListenFlags) -> "Duty":
+        """What the options ask for."""
+        wanted = 1 if flags.once else flags.count
+        return cls(wanted, tuple(flags.allow or ()), tuple(flags.deny or ()), for_=seconds(flags.for_))
 
     @property
     def is_done(self) -> bool:
@@ -98,10 +110,10 @@ class _Duty:
 class _Listener:
     """Takes one call at a time. At a terminal a second one may wait meanwhile; others are told that we're busy."""
 
-    def __init__(self, session: Session, phone: Phone, flags: ListenFlags, keys: Keys) -> None:
+    def __init__(self, session: Session, phone: Phone, duty: Duty, flags: AnswerFlags, keys: Keys) -> None:
         self.steering = Steering(session, phone)
         self._steered = flags.control is not None
-        self.duty = _Duty(1 if flags.once else flags.count, tuple(flags.allow or ()), tuple(flags.deny or ()))
+        self.duty = duty
         self._session = session
         self._phone = phone
         self._keys = keys
@@ -201,7 +213,10 @@ class _Listener:
                 key = start_task(self._keys.press(), name="key")
                 order = start_task(stop.wait(), name="stop")
                 try:
-                    await asyncio.wait({call, key, order}, return_when=asyncio.FIRST_COMPLETED)
+                    patience = self.duty.patience if self._talk is None else None
+                    done, _ = await asyncio.wait({call, key, order}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                    if not done:
+                        raise NotFoundError("the call isn't there any more", hint="It was answered elsewhere, or the caller hung up.")
                     if call.done():
                         return call.result()
                     if order.done() or key.result() == "q":
@@ -212,28 +227,42 @@ class _Listener:
                         task.cancel()
 
 
-async def _listen(session: Session, flags: ListenFlags, stream: ControlStream | None) -> ExitCode:
+async def _begin(phone: Phone, flags: ListenFlags) -> None:
+    if flags.push:
+        await phone.client.set_support_managed_push(sleep_after=SLEEP_AFTER_S)
+
+
+async def take_calls(
+    session: Session,
+    duty: Duty,
+    flags: AnswerFlags,
+    stdin: "TextIO | None",
+    begin: "Callable[[Phone], Awaitable[None]]",
+    stream: "ControlStream | None" = None,
+) -> ExitCode:
+    """Take calls until that is done. ``begin`` is told when the phone is registered; keys come from ``stdin``, commands from ``stream``.
+    Raises NotFoundError where no call came in the duty's patience."""
     from sinchphone.media.local_audio.streams import check_named
 
-    with Keys(None if flags.reads_standard_input else session.stdin) as keys:
+    with Keys(stdin) as keys:
         session.terminal_users.append(keys)
         await asyncio.to_thread(_check_files, flags)
         sound = sound_options(flags, session.options)
         await asyncio.to_thread(check_named, sound)
         answers = keys.expected or flags.auto_answer is not None or stream is not None
         async with open_phone(session, sound=sounds_of_calls(sound, session.recordings) if answers else None) as phone:
-            listener = _Listener(session, phone, flags, keys)
-            if flags.push and answers:
-                await phone.client.set_support_managed_push(sleep_after=SLEEP_AFTER_S)
-            if not answers:
+            listener = _Listener(session, phone, duty, flags, keys)
+            if answers:
+                await begin(phone)
+            else:
                 hint = "use --auto-answer or --control, or listen at a terminal"
                 session.tell(e.Warned(message="nobody can answer here, so nobody can call: messages alone are taken", hint=hint))
             session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
-            in_time = await _within(seconds(flags.for_), session, phone, listener, stream)
+            in_time = await _within(duty.for_, session, phone, listener, stream)
     return _outcome(session, listener, in_time=in_time)
 
 
-def _check_files(flags: ListenFlags) -> None:
+def _check_files(flags: AnswerFlags) -> None:
     """What a call would find out too late. Raises AudioFileError."""
     from sinchphone.media.local_audio import files
 

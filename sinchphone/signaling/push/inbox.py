@@ -22,7 +22,7 @@ class PushCounts:
     unreadable: int = 0
 
 
-class Verdict(Enum):
+class PushVerdict(Enum):
     """What a push is worth."""
 
     NEWS = "tells of a call"
@@ -38,23 +38,23 @@ class PushInbox:
         self.counts = PushCounts()
         self._seen: deque[str] = deque(maxlen=MAX_REMEMBERED)
 
-    def take(self, content: bytes | Mapping[str, Any] | None, now: float) -> tuple[Verdict, CallNotification | None]:
+    def take(self, content: bytes | Mapping[str, Any] | None, now: float) -> tuple[PushVerdict, CallNotification | None]:
         """A push's content, as it came or as an app has it; None where it couldn't even be decrypted. What it's worth, and the call that it
         tells of."""
         try:
             notification = _read(content)
         except RemoteProtocolError:
             self.counts.unreadable += 1
-            return Verdict.UNREADABLE, None
+            return PushVerdict.UNREADABLE, None
         if notification.has_timed_out(now):
             self.counts.expired += 1
-            return Verdict.EXPIRED, notification
+            return PushVerdict.EXPIRED, notification
         if notification.call_id in self._seen:
             self.counts.repeated += 1
-            return Verdict.REPEATED, notification
+            return PushVerdict.REPEATED, notification
         self._seen.append(notification.call_id)
         self.counts.taken += 1
-        return Verdict.NEWS, notification
+        return PushVerdict.NEWS, notification
 
 
 def _read(content: bytes | Mapping[str, Any] | None) -> CallNotification:

@@ -156,12 +156,18 @@ class PhoneFlags(CallFlags):
 
 
 @quick_dataclass(frozen=True, kw_only=True)
-class ListenFlags(SoundFlags):
-    """Options of ``listen``."""
+class AnswerFlags(SoundFlags):
+    """Options of commands that take calls."""
 
     auto_answer: Annotated[
         str | None, typer.Option(metavar="[DELAY]", callback=_duration, help="Answer by itself, at once or after DELAY (2s).")
     ] = None
+
+
+@quick_dataclass(frozen=True, kw_only=True)
+class ListenFlags(AnswerFlags):
+    """Options of ``listen``."""
+
     once: Annotated[bool, typer.Option("--once", help="End after one call that was answered or declined here.")] = False
     count: Annotated[int | None, typer.Option(metavar="N", min=1, help="End after N such calls.")] = None
     for_: Annotated[
@@ -171,6 +177,16 @@ class ListenFlags(SoundFlags):
     allow: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Take calls from these only (*, ?, [a-z]); repeatable.")] = None
     deny: Annotated[list[str] | None, typer.Option(metavar="PATTERN", help="Decline calls from these; repeatable.")] = None
     push: Annotated[bool, typer.Option("--push", help="Sleep until a push tells of a call; messages wait meanwhile.")] = False
+
+
+@quick_dataclass(frozen=True, kw_only=True)
+class PushFlags(AnswerFlags):
+    """Options of ``push``."""
+
+    subscribe: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Have this user's device woken by a W3C subscription (JSON, as a browser gives it).")
+    ] = None
+    key: Annotated[bool, typer.Option("--key", help="Print the platform's key that subscriptions are for (applicationServerKey).")] = False
 
 
 class Wait(StrEnum):
