@@ -14,9 +14,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from sinchphone.engine.calls.call import Call
+from sinchphone.engine.calls.call_audio import SoundChoice
 from sinchphone.engine.calls.call_servers import CallServers
 from sinchphone.engine.calls.invites import check_invite, domain_of, session_key
 from sinchphone.engine.environment import Environment
@@ -47,8 +48,6 @@ PHONE_CODECS: Final = ("opus", "PCMU")  # a phone that knows no Opus is then rea
 REPORT_S: Final = 5.0
 CLOSE_S: Final = 4.0  # for hanging up, reports and recordings
 
-SoundChoice: TypeAlias = SoundOptions | Sound | None
-
 _log = logging.getLogger(__name__)
 
 
@@ -62,7 +61,7 @@ class ActiveCalls:
         environment: Environment,
         media: MediaThread,
         *,
-        sound: Callable[[], SoundChoice],
+        sound: Callable[[], SoundChoice | None],
         relay_only: bool,
         ice_servers: tuple[IceServer, ...],
         takes_calls: bool,
@@ -110,7 +109,7 @@ class ActiveCalls:
     # Outgoing
 
     async def place(
-        self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice, caller: str | None = None
+        self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice | None, caller: str | None = None
     ) -> Call:
         """Begin a call; ``caller`` is the number shown. Raises LocalProtocolError for headers that can't be sent, DeviceError and
         AudioFileError; what the platform refuses ends the call."""
@@ -196,6 +195,7 @@ class ActiveCalls:
             monitored=True,
             renew_line=partial(self._renew_path, servers),
             listening=self._listening,
+            make_sound=self._sound,
         )
         self._start(call, servers)
         self._tell(IncomingCall(call=call))
@@ -253,10 +253,10 @@ class ActiveCalls:
             self._user_id, registration.address, registration.profile.signal_channel, device="sinchphone", caller_id=caller_id or ""
         )
 
-    def _choose(self, choice: SoundChoice) -> SoundOptions | Sound:
+    def _choose(self, choice: SoundChoice | None) -> SoundChoice:
         return choice or self._make_sound() or SoundOptions(devices=False)
 
-    def _port_options(self, choice: SoundOptions | Sound, servers: CallServers, codecs: tuple[str, ...]) -> PortOptions:
+    def _port_options(self, choice: SoundChoice, servers: CallServers, codecs: tuple[str, ...]) -> PortOptions:
         registration = self._link.registration
         theirs = (IceServer(urls=registration.stun_urls),) if registration.stun_urls else ()
         return PortOptions(
@@ -285,7 +285,7 @@ class ActiveCalls:
         self._link.renew()
         servers.renew()
 
-    def _sound(self, choice: SoundOptions | Sound) -> Sound:
+    def _sound(self, choice: SoundChoice) -> Sound:
         from sinchphone.media.local_audio.local_audio import LocalAudio
 
         return LocalAudio(choice, self._media) if isinstance(choice, SoundOptions) else choice

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sinchphone.engine.active_calls import CLOSE_S, ActiveCalls, SoundChoice
+from sinchphone.engine.active_calls import CLOSE_S, ActiveCalls
 from sinchphone.engine.calls.call import Call
+from sinchphone.engine.calls.call_audio import SoundChoice
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.events import ClientEvent, ClientFailed, Ready
@@ -58,7 +59,7 @@ class SinchClient:
         user_id: str,
         environment: Environment,
         *,
-        sound: Callable[[], SoundChoice] | None = None,
+        sound: Callable[[], SoundChoice | None] | None = None,
         media: MediaThread | None = None,
         state_dir: Path | None = None,
         relay_only: bool = False,
@@ -195,13 +196,13 @@ class SinchClient:
         """Call it no more."""
         self._listeners.remove(listener)
 
-    async def call_user(self, user: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
+    async def call_user(self, user: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None) -> Call:
         """Call another user. Raises DeviceError and AudioFileError; what the platform refuses ends the call."""
         await self._get_ready()
         return await self._calls.place(Domain.MXP, user, headers, sound)
 
     async def call_phone(
-        self, number: str, *, caller_id: str | None = None, headers: Mapping[str, str] | None = None, sound: SoundChoice = None
+        self, number: str, *, caller_id: str | None = None, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None
     ) -> Call:
         """Call a phone number (E.164). Raises ForbiddenError without a caller id, from here or from the environment."""
         caller = caller_id or self._environment.caller_id
@@ -211,7 +212,7 @@ class SinchClient:
         await self._get_ready()
         return await self._calls.place(Domain.PSTN, number, headers, sound, caller)
 
-    async def call_sip(self, uri: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
+    async def call_sip(self, uri: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None) -> Call:
         """Call a SIP address, ``user@host[:port]``; ``sips:`` before it asks for TLS. The headers reach the SIP side, and their names
         begin with ``x-``. What the SIP side refuses ends the call with its code as the failure's, in the domain "sip". Raises
         LocalProtocolError, DeviceError and AudioFileError."""
@@ -220,7 +221,7 @@ class SinchClient:
         await self._get_ready()
         return await self._calls.place(Domain.SIP, uri, headers, sound)
 
-    async def call_conference(self, room: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice = None) -> Call:
+    async def call_conference(self, room: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None) -> Call:
         """Join a conference room of 1 to 64 characters. Raises LocalProtocolError, DeviceError and AudioFileError."""
         if not 0 < len(room) <= MAX_ROOM_CHARACTERS:
             raise LocalProtocolError(f"a room's name has 1 to {MAX_ROOM_CHARACTERS} characters")

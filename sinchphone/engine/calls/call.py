@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
-from sinchphone.engine.calls.call_audio import CallAudio
+from sinchphone.engine.calls.call_audio import CallAudio, SoundChoice
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
 from sinchphone.engine.calls.call_ports import CallPorts, Told
 from sinchphone.engine.calls.details import CallDetails
@@ -27,7 +27,7 @@ from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.port import PortOptions, Ports, PortStats
-from sinchphone.media.sound import AudioLeg, Levels, RecordFinished, RecordLayout, Signal, Sound
+from sinchphone.media.sound import AudioLeg, Levels, RecordFinished, RecordLayout, Signal, Sound, SoundOptions
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, EndedBy, State
@@ -50,6 +50,7 @@ _log = logging.getLogger(__name__)
 
 
 Place = Callable[[Description], Awaitable[v.Placed]]
+SoundFactory: TypeAlias = "Callable[[Call], SoundChoice | Awaitable[SoundChoice]]"
 
 
 class Call:
@@ -71,23 +72,23 @@ class Call:
         monitored: bool = False,
         renew_line: Callable[[], None] | None = None,
         listening: ListenerTasks | None = None,
+        make_sound: Callable[[SoundOptions], Sound] | None = None,
     ) -> None:
         """``place`` places an outgoing call with the platform; ``monitored``: its quality is told once a second;
         ``renew_line`` is called when this machine's network may have changed; ``listening``, closed by the caller, has what its
-        listeners do. Whoever makes a call also awaits its ``run``."""
+        listeners do; ``make_sound``: of options that ``answer`` is given. Whoever makes a call also awaits its ``run``."""
         self.id = call_id
         self.outbound = machine.outbound
         self.peer = peer
         self.domain = domain
         self.headers = dict(headers or {})
-        self.sound = sound
         self.muted = False
         self.rings = True  # False: nobody here is to hear that an incoming call rings
         self.details = CallDetails(time.time())
         self._declined_busy = False
         self._machine = machine
         self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
-        self._audio = CallAudio(sound, self._tell_event)
+        self._audio = CallAudio(sound, self._tell_event, make_sound)
         self._hold = Hold(self._driver, self._audio.leg, self._tell_event)
         self._ports = CallPorts(self._driver, ports, port_options, tell=self._hear_port)
         self._place = place
@@ -109,15 +110,32 @@ class Call:
     # What a user of the call sees
 
     @property
+    def sound(self) -> Sound:
+        """What it is joined to at this end."""
+        return self._audio.sound
+
+    @property
     def state(self) -> State:
         """The state it is in."""
         return self._history[-1]
 
-    async def answer(self) -> None:
-        """Pick up an incoming call. Raises LocalProtocolError for an outgoing one."""
+    async def answer(self, *, sound: "SoundChoice | SoundFactory | None" = None) -> None:
+        """Pick up an incoming call. ``sound`` (a Sound, SoundOptions, or a function, ``async`` or not, that is given the call and returns
+        one of them) takes the place of that with which it rang, and is opened before; where the call is over then, it is closed again.
+        Raises LocalProtocolError for an outgoing call, and for a sound once it was answered; DeviceError, AudioFileError and what the
+        function raises: it rings on then."""
         if self.outbound:
             raise LocalProtocolError("an outgoing call can't be answered from here")
+        if sound is not None:
+            wanted = sound(self) if callable(sound) else sound
+            await self._audio.exchange(wanted, self._may_exchange)
         self._driver.put(v.Answer())
+
+    def _may_exchange(self) -> bool:
+        """Whether it rings still; False where it's over. Raises LocalProtocolError once it was answered."""
+        if self.state in (State.ANSWERED, State.ESTABLISHED) or self._wants_sound is not None:
+            raise LocalProtocolError("a sound is chosen before a call is answered, and this one was")
+        return self.state is not State.ENDED
 
     async def hang_up(self, reason: CallFailure | None = None) -> None:
         """End the call: cancel, decline or leave, whichever fits; the peer learns the ``reason``. May be called at any time, more than
@@ -348,7 +366,7 @@ class Call:
         return await self._place(offer)
 
     async def _make_answer(self, peer: str, offer: Description) -> Input:
-        await self.sound.open()
+        await self._audio.open()
         return await self._ports.make_answer(peer, offer)
 
     async def _apply_answer(self, peer: str, answer: Description) -> None:

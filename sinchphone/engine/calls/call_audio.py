@@ -27,6 +27,7 @@ from sinchphone.media.sound import (
     RecordStarted,
     Sound,
     SoundEvent,
+    SoundOptions,
     SoundWarning,
 )
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:  # files are read by a library that takes long to import
     from sinchphone.media.local_audio.recorder import Recorder
 
 AudioEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | SoundWarning
+
+SoundChoice: TypeAlias = Sound | SoundOptions
 
 SPOKEN: Final = "(speech)"  # in place of a path, in the events about a text that is spoken
 
@@ -43,15 +46,47 @@ Arguments = TypeVarTuple("Arguments")
 class CallAudio:
     """Of one call. For the loop's thread."""
 
-    def __init__(self, sound: Sound, tell: Callable[[AudioEvent], None]) -> None:
-        """``tell`` gets what begins and ends."""
+    def __init__(self, sound: Sound, tell: Callable[[AudioEvent], None], make_sound: Callable[[SoundOptions], Sound] | None = None) -> None:
+        """``tell`` gets what begins and ends; ``make_sound``: of options that the call is answered with."""
+        self.sound = sound
+        self._make_sound = make_sound
+        self._opening = asyncio.Lock()
+        self._is_open = False
         self.leg = CallLeg()
-        self._sound = sound
         self._tell = tell
         self._plays: list[_Play] = []  # those that wait for their turn, too
         self._recorder: Recorder | None = None
         self._recorded: RecordFinished | None = None
         self._closed = False
+
+    async def open(self) -> None:
+        """Open the sound, unless it is. Raises DeviceError and AudioFileError."""
+        async with self._opening:
+            if not self._is_open:
+                await self.sound.open()
+                self._is_open = True
+
+    async def exchange(self, wanted: "SoundChoice | Awaitable[SoundChoice]", is_wanted: Callable[[], bool]) -> None:
+        """Another sound in place of the one with which the call rings, if that ``is_wanted`` when it's open. Raises what that raises,
+        DeviceError and AudioFileError."""
+        choice = await wanted if isinstance(wanted, Awaitable) else wanted
+        sound = self._made(choice)
+        try:
+            is_wanted()
+            await sound.open()
+            async with self._opening:
+                if is_wanted():
+                    sound, self.sound, self._is_open = self.sound, sound, True
+                    self.sound.mute(self.leg.muted)
+        finally:
+            await sound.close()
+
+    def _made(self, choice: "SoundChoice") -> Sound:
+        if not isinstance(choice, SoundOptions):
+            return choice
+        if self._make_sound is None:
+            raise LocalProtocolError("this call makes no sound of options")
+        return self._make_sound(choice)
 
     def begin(self) -> None:
         """The peer hears from now on: what was asked for begins."""
@@ -62,11 +97,11 @@ class CallAudio:
     def mute(self, muted: bool) -> None:
         """While muted, silence is said; what is played goes on unheard."""
         self.leg.muted = muted
-        self._sound.mute(muted)
+        self.sound.mute(muted)
 
     def levels(self) -> Levels:
         """Those of the sound; the near level is that of what is played in its place."""
-        levels, played = self._sound.levels(), self.leg.source_dbfs
+        levels, played = self.sound.levels(), self.leg.source_dbfs
         return levels if played is None else replace(levels, near_dbfs=played)
 
     async def play(self, path: str) -> bool:
@@ -161,9 +196,9 @@ class CallAudio:
 
     async def set_device(self, microphone: int | str | None, loudspeaker: int | str | None) -> None:
         """See ``Call.set_device``."""
-        if not isinstance(self._sound, HasDevices):
+        if not isinstance(self.sound, HasDevices):
             raise LocalProtocolError("the sound of this call has no devices")
-        await self._sound.set_devices(microphone=microphone, loudspeaker=loudspeaker)
+        await self.sound.set_devices(microphone=microphone, loudspeaker=loudspeaker)
 
     async def close(self) -> None:
         """The call is over: nothing plays any more, the recording is finished."""
