@@ -35,6 +35,14 @@ def added(one: Samples, other: Samples) -> Samples:
     return both
 
 
+def amplified(samples: Samples, db: float) -> Samples:
+    """``samples`` so much louder; peaks that don't fit are cut off."""
+    if not db:
+        return samples
+    louder: Samples = np.rint(np.clip(samples * 10 ** (db / 20), -CEILING - 1, CEILING)).astype(np.int16)
+    return louder
+
+
 class Mixer(Generic[Seat]):
     """Mixes one room. Remembers each seat's gain from one tick to the next."""
 

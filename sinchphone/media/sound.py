@@ -9,7 +9,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from sinchphone.audio.activity import Activity
 from sinchphone.audio.frame import Frame, Samples
@@ -176,6 +176,26 @@ class Sound(Protocol):
         """Let go of the leg, finish recordings, close devices. May be called twice."""
 
 
+LOUDEST_DB: Final = 18.0
+QUIETEST_DB: Final = -42.0
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """How much louder than they come sounds are played, and what the microphone hears is sent [dB]."""
+
+    loudspeaker_db: float = 0.0
+    microphone_db: float = 0.0
+
+    def turned(self, loudspeaker_db: float, microphone_db: float) -> "Volume":
+        """So much louder."""
+        return Volume(_within(self.loudspeaker_db + loudspeaker_db), _within(self.microphone_db + microphone_db))
+
+
+def _within(db: float) -> float:
+    return min(LOUDEST_DB, max(QUIETEST_DB, db))
+
+
 @runtime_checkable
 class HasDevices(Protocol):
     """A sound that people may send to another device while they talk."""
@@ -186,3 +206,11 @@ class HasDevices(Protocol):
     async def set_devices(self, *, microphone: int | str | None = None, loudspeaker: int | str | None = None) -> None:
         """Use these from now on: an index or part of a name; ``None`` leaves it as it is. DevicesChanged says which. Raises DeviceError,
         and then nothing has changed; LocalProtocolError where it has no such device at all."""
+
+
+@runtime_checkable
+class HasVolume(Protocol):
+    """A sound whose loudspeaker and microphone people may turn up and down."""
+
+    def turn(self, *, loudspeaker_db: float = 0.0, microphone_db: float = 0.0) -> Volume:
+        """Make them so much louder, within LOUDEST_DB and QUIETEST_DB; how loud they are then."""

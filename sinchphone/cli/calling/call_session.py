@@ -8,23 +8,16 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
-from sinchphone.cli.calling.dialling import DIGITS, Dialler
+from sinchphone.cli.calling.call_keys import CallKeys
+from sinchphone.cli.calling.dialling import Dialler
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
-from sinchphone.cli.terminal.keyboard.parser import Paste
-from sinchphone.cli.terminal.keys import Dropped, Keys, Pressed
+from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.session import Session
-from sinchphone.cli.terminal.status_line import (
-    HELP_IN_CALL,
-    KEYS_IN_CALL,
-    KEYS_RINGING,
-    KEYS_WAITING,
-    KeyHints,
-    Status,
-    hints_of_waiting,
-)
+from sinchphone.cli.terminal.statistics_panel import Panel, Scores
+from sinchphone.cli.terminal.status_line import KEYS_RINGING, Status
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import Cause, State
 
@@ -84,6 +77,9 @@ class CallSession:
         self._played = asyncio.Event()
         self._dialled = asyncio.Event()
         self._dialler = Dialler(session, call, wishes.requests.dtmf, self._dialling_over)
+        self._call_keys = CallKeys(session, self, self._dialler)
+        self._scores = Scores()
+        self._told_stats: e.Stats | None = None
 
     async def run(self) -> Ending:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
@@ -259,7 +255,9 @@ class CallSession:
                     pass  # what was last was told with the end
                 case m.StatsTaken():
                     self._taken = event
-                    self._session.tell(_stats_event(call_id, event))
+                    self._told_stats = _stats_event(call_id, event)
+                    self._scores.add(self._told_stats.mos)
+                    self._session.tell(self._told_stats)
                     self._remind_of_mute(event)
                 case m.QualityTriggered(name=name):
                     self._session.tell(e.QualityTriggered(call_id=call_id, name=name))
@@ -346,75 +344,7 @@ class CallSession:
         if self._keys.usable and not self._call.outbound:
             self._session.note(KEYS_RINGING.full)
         while True:
-            await self._take(await self._keys.press())
-
-    async def _take(self, pressed: Pressed) -> None:
-        match pressed:
-            case str():
-                await self._obey(pressed)
-            case Paste() if self._established.is_set():
-                self._dialler.paste(pressed)
-            case Paste():
-                self._session.note("pasted digits can be dialled once you are connected")
-            case Dropped(count):
-                self._session.tell(e.Warned(message=f"{count} keys were dropped: too many at once", hint=None))
-            case _:
-                assert_never(pressed)
-
-    async def _obey(self, key: str) -> None:
-        if not self._call.outbound and self._call.details.answered_at is None:
-            await self._obey_ringing(key)
-        elif self.waiting is None or not await self._obey_waiting(self.waiting, key):
-            await self._obey_talking(key)
-
-    async def _obey_ringing(self, key: str) -> None:
-        match key:
-            case "a" | "\n":
-                await self._call.answer()
-            case "x" | "q":
-                await self.hang_up(Order.DECLINED)
-            case "i":
-                await self._call.sound.signal(None)
-            case "?":
-                self._session.note(KEYS_RINGING.full)
-
-    async def _obey_waiting(self, waiting: "Call", key: str) -> bool:
-        """Whether the key is for somebody who rings meanwhile."""
-        match key:
-            case "a":
-                await self.hang_up(Order.SWITCHED)
-            case "x":
-                await waiting.decline()
-            case "i":
-                await self._call.sound.signal(None)
-            case "?":
-                self._session.note(KEYS_WAITING.full)
-            case _:
-                return False
-        return True
-
-    async def _obey_talking(self, key: str) -> None:
-        match key:
-            case "q":
-                await self.hang_up(Order.KEY)
-            case "m":
-                self._call.mute(not self._call.muted)
-                self._session.tell(e.CallMuted(call_id=self._call.id, muted=self._call.muted))
-            case "h" if self._call.state is State.ESTABLISHED:
-                await (self._call.resume() if self._call.held_by_us else self._call.hold())
-            case "d" if self._established.is_set():
-                await self._change_device()
-            case digit if digit in DIGITS and self._established.is_set():
-                self._dialler.press(digit)
-            case "?":
-                self._session.note(HELP_IN_CALL)
-
-    async def _change_device(self) -> None:
-        from sinchphone.media.sound import HasDevices
-
-        sound = self._call.sound
-        if not isinstance(sound, HasDevices) or not await sound.next_device():
-            self._session.note("there is no other sound device")
+            await self._call_keys.take(await self._keys.press())
 
     # The status line
 
@@ -438,17 +368,14 @@ class CallSession:
             _lost_percent(stats),
             stats.round_trip_ms if stats else None,
             self._dialler.shown,
-            self._key_hints(),
+            self._call_keys.hints if self._keys.usable else None,
             held_by_us=call.held_by_us,
             held_by_peer=call.held_by_peer,
+            panel=self._panel(),
         )
 
-    def _key_hints(self) -> KeyHints | None:
-        if not self._keys.usable:
-            return None
-        if self.waiting is not None:
-            return hints_of_waiting(self.waiting.peer)
-        return KEYS_IN_CALL if self._call.outbound or self._call.details.answered_at is not None else KEYS_RINGING
+    def _panel(self) -> Panel | None:
+        return Panel(self._told_stats, self._call.details.pair, self._scores.seen()) if self._call_keys.shows_statistics else None
 
 
 def _ms_between(start: float, end: float | None) -> int | None:

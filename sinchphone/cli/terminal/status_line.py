@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final, TextIO
 
 from sinchphone.cli.terminal.escape import escape
+from sinchphone.cli.terminal.statistics_panel import Panel, panel_lines
 
-HELP_IN_CALL: Final = "q hang up   m mute   h hold   0-9 * # dial   d next sound device   ? help"
 MAX_WAITING_NAME: Final = 12  # cells of the name of who waits
 _METER_CELLS: Final = 8
 _METER_FLOOR_DBFS: Final = -60.0
@@ -22,6 +22,7 @@ _ASCII_METER_STEPS: Final = "." + "-" * 4 + "#" * 4
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # a name may be wider than we think: then the last column takes the rest
 _ERASE_BELOW: Final = "\x1b[J"
+_ERASE_ROW: Final = "\x1b[K"
 ERASE: Final = f"\r{_ERASE_BELOW}{_SHOW_CURSOR}"  # takes the line away and gives the cursor back
 _USUAL_COLUMNS: Final = 80
 
@@ -63,6 +64,7 @@ class Status:
     keys: KeyHints | None = None
     held_by_us: bool = False
     held_by_peer: bool = False
+    panel: Panel | None = None  # of statistics, above the line
 
     @property
     def hold(self) -> str:
@@ -181,11 +183,15 @@ class StatusLine:
 
     def draw(self, status: Status) -> None:
         """Show ``status``."""
-        text = status_text(status, self._columns() - 1, ascii_only=self._ascii_only)
+        columns = self._columns() - 1
+        panel = panel_lines(status.panel, ascii_only=self._ascii_only) if status.panel is not None else []
+        rows = [cut_to(row, columns, mark="") for row in panel] + [status_text(status, columns, ascii_only=self._ascii_only)]
+        text = f"{_ERASE_ROW}\r\n".join(rows)
         if text != self._drawn:
             begin = _HIDE_CURSOR if self._drawn is None else ""
             self._drawn = text
-            self._write(f"{begin}\r{_NO_WRAP}{text}{_WRAP}{_ERASE_BELOW}\r")
+            up = f"\x1b[{len(panel)}A" if panel else ""
+            self._write(f"{begin}\r{_NO_WRAP}{text}{_WRAP}{_ERASE_BELOW}\r{up}")
 
     def erase(self) -> None:
         """Take it away and give the cursor back. May be called twice."""

@@ -23,10 +23,10 @@ import numpy as np
 from sinchphone.audio.activity import Listener
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.audio.level import Meter
-from sinchphone.audio.mix import added
+from sinchphone.audio.mix import added, amplified
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.media.local_audio.voice import VoiceProcessing
-from sinchphone.media.sound import AudioLeg, Levels
+from sinchphone.media.sound import AudioLeg, Levels, Volume
 
 MICROPHONE_STALL_SECONDS: Final = 0.060  # devices give blocks of up to 30 ms at a time
 LOUDSPEAKER_STALL_SECONDS: Final = 0.200
@@ -60,6 +60,7 @@ class AudioIo:
         self.muted = False
         self.signal: SampleSource | None = None  # what the person hears in place of the far sound
         self.over: SampleSource | None = None  # what the person hears together with it
+        self.volume = Volume()
         self._wake = wake
         self._near = near
         self._recorder = recorder
@@ -110,7 +111,7 @@ class AudioIo:
         self._rendered_at = self._clock()
         far = self._pull(samples)
         signal, over, voice = self.signal, self.over, self.voice
-        sound = far if signal is None else signal.pull(samples)
+        sound = amplified(far if signal is None else signal.pull(samples), self.volume.loudspeaker_db)
         if over is not None:
             sound = added(sound, over.pull(samples))
         if voice is not None:
@@ -142,7 +143,7 @@ class AudioIo:
             self._unsent = np.concatenate([self._unsent, block if voice is None else voice.near(block)])
         while len(self._unsent) >= FRAME_SAMPLES:
             frame, self._unsent = self._unsent[:FRAME_SAMPLES], self._unsent[FRAME_SAMPLES:]
-            self._send(frame)
+            self._send(amplified(frame, self.volume.microphone_db))
 
     def _send(self, frame: Frame) -> None:
         leg = self._leg

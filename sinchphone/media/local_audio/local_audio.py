@@ -27,7 +27,7 @@ from sinchphone.media.local_audio.streams import Streams
 from sinchphone.media.local_audio.upkeep import Upkeep
 from sinchphone.media.local_audio.voice import make_voice
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent, SoundOptions
+from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent, SoundOptions, Volume
 from sinchphone.media.thread import MediaThread
 from sinchphone.tasks import start_task
 
@@ -118,6 +118,11 @@ class LocalAudio:
         choice = {Direction.INPUT: microphone, Direction.OUTPUT: loudspeaker}
         named = {direction: wanted for direction, wanted in choice.items() if wanted is not None}
         await self._upkeep.choose(named, talks=self._watch is not None)
+
+    def turn(self, *, loudspeaker_db: float = 0.0, microphone_db: float = 0.0) -> Volume:
+        """Make the loudspeaker, or what the microphone hears, so much louder; how loud they are then."""
+        self._audio_io.volume = self._audio_io.volume.turned(loudspeaker_db, microphone_db)
+        return self._audio_io.volume
 
     def mute(self, muted: bool) -> None:
         """While muted, send silence."""
