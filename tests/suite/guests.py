@@ -22,6 +22,8 @@ FAILED_FOR_S: Final = 600.0  # a failure isn't tried again by every process of a
 SDK_MANIFEST: Final = Path(__file__).parent.parent / "interop" / "sdk" / "package.json"
 LIBWEBRTC_RELEASE: Final = "0.10.0"
 PUBNUB_RELEASE: Final = "10.8.0"
+PYWEBPUSH_RELEASE: Final = "2.5.0"  # brings http-ece
+WEB_PUSH_RELEASES: Final = {"web-push": "3.6.7", "web-push-testing": "1.2.2"}
 WRTC_RELEASE: Final = "0.1.0"
 
 
@@ -94,9 +96,13 @@ LIBWEBRTC: Final = Guest(
     f"libwebrtc-{LIBWEBRTC_RELEASE}", _npm(json.dumps({"private": True, "dependencies": {"@roamhq/wrtc": LIBWEBRTC_RELEASE}}))
 )
 PUBNUB: Final = Guest(f"pubnub-{PUBNUB_RELEASE}", _pip(f"pubnub=={PUBNUB_RELEASE}"))
+PYWEBPUSH: Final = Guest(f"pywebpush-{PYWEBPUSH_RELEASE}", _pip(f"pywebpush=={PYWEBPUSH_RELEASE}"))
+WEB_PUSH: Final = Guest(
+    f"web-push-{'-'.join(WEB_PUSH_RELEASES.values())}", _npm(json.dumps({"private": True, "dependencies": WEB_PUSH_RELEASES}))
+)
 WRTC: Final = Guest(f"wrtc-{WRTC_RELEASE}", _pip(f"wrtc=={WRTC_RELEASE}"))  # libwebrtc M152
 
-NEEDED: Final = {"interop": (SDK, PUBNUB), "test_libwebrtc.py": (LIBWEBRTC,)}
+NEEDED: Final = {"interop": (SDK, PUBNUB, PYWEBPUSH, WEB_PUSH), "test_libwebrtc.py": (LIBWEBRTC,)}
 
 
 def needs_guests(path: PurePath) -> bool:
