@@ -19,7 +19,7 @@ from typing import Final
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.call_audio import SoundChoice
 from sinchphone.engine.calls.call_servers import CallServers
-from sinchphone.engine.calls.invites import check_invite, domain_of, session_key
+from sinchphone.engine.calls.invites import check_invite, domain_of, offers_video, session_key
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, ClientWarning, IncomingCall
 from sinchphone.engine.history import History, past_call
@@ -27,6 +27,8 @@ from sinchphone.engine.link import Link
 from sinchphone.engine.listeners import ListenerTasks
 from sinchphone.errors import AuthenticationError, RemoteProtocolError, SinchphoneError
 from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.pictures import CODECS as PICTURE_CODECS
+from sinchphone.media.pictures import PictureOptions, Pictures, VideoChoice
 from sinchphone.media.port import PortOptions
 from sinchphone.media.sound import Sound, SoundOptions
 from sinchphone.media.thread import MediaThread
@@ -62,6 +64,7 @@ class ActiveCalls:
         media: MediaThread,
         *,
         sound: Callable[[], SoundChoice | None],
+        video: Callable[[], VideoChoice | None],
         relay_only: bool,
         ice_servers: tuple[IceServer, ...],
         takes_calls: bool,
@@ -75,6 +78,7 @@ class ActiveCalls:
         self._environment = environment
         self._media = media
         self._make_sound = sound
+        self._make_video = video
         self._relay_only = relay_only
         self._ice_servers = ice_servers
         self._warned_of_servers = False
@@ -109,13 +113,22 @@ class ActiveCalls:
     # Outgoing
 
     async def place(
-        self, domain: Domain, identity: str, headers: Mapping[str, str] | None, sound: SoundChoice | None, caller: str | None = None
+        self,
+        domain: Domain,
+        identity: str,
+        headers: Mapping[str, str] | None,
+        sound: SoundChoice | None,
+        caller: str | None = None,
+        *,
+        video: VideoChoice | None = None,
     ) -> Call:
         """Begin a call; ``caller`` is the number shown. Raises LocalProtocolError for headers that can't be sent, DeviceError and
         AudioFileError; what the platform refuses ends the call."""
         check_public_headers(headers or {}, "call")
         choice = self._choose(sound)
-        chosen = self._sound(choice)
+        chosen, pictures = self._sound(choice), _pictures(video)
+        if pictures is not None:
+            await pictures.open()
         await chosen.open()
         call_id, servers = self._link.dialect.new_call_id(), self._call_servers()
         channel = self._channel(call_id)
@@ -127,8 +140,9 @@ class ActiveCalls:
             domain=domain,
             channel=channel,
             ports=self._media.ports,
-            port_options=self._port_options(choice, servers, CODECS if domain is Domain.MXP else PHONE_CODECS),
+            port_options=self._port_options(choice, servers, CODECS if domain is Domain.MXP else PHONE_CODECS, seen=pictures is not None),
             sound=chosen,
+            pictures=pictures,
             headers=headers,
             place=lambda offer: self._place(channel, request(offer=offer)),
             monitored=True,
@@ -182,6 +196,8 @@ class ActiveCalls:
         key, choice, caller, servers = session_key(message), self._choose(None), message.sender, self._call_servers()
         channel = self._channel(call_id)
         channel.configure(key)
+        offered = offers_video(message)
+        pictures = _pictures(self._make_video()) if offered else None
         call = Call(
             CallMachine(self._me(None), invite=message),
             call_id=call_id,
@@ -189,14 +205,16 @@ class ActiveCalls:
             domain=domain_of(message),
             channel=channel,
             ports=self._media.ports,
-            port_options=self._port_options(choice, servers, PHONE_CODECS),
+            port_options=self._port_options(choice, servers, PHONE_CODECS, seen=pictures is not None),
             sound=self._sound(choice),
+            pictures=pictures,
             headers=decode_public_headers(message.headers),
             monitored=True,
             renew_line=partial(self._renew_path, servers),
             listening=self._listening,
             make_sound=self._sound,
         )
+        call.video_offered = offered
         self._start(call, servers)
         self._tell(IncomingCall(call=call))
 
@@ -256,7 +274,7 @@ class ActiveCalls:
     def _choose(self, choice: SoundChoice | None) -> SoundChoice:
         return choice or self._make_sound() or SoundOptions(devices=False)
 
-    def _port_options(self, choice: SoundChoice, servers: CallServers, codecs: tuple[str, ...]) -> PortOptions:
+    def _port_options(self, choice: SoundChoice, servers: CallServers, codecs: tuple[str, ...], *, seen: bool) -> PortOptions:
         registration = self._link.registration
         theirs = (IceServer(urls=registration.stun_urls),) if registration.stun_urls else ()
         return PortOptions(
@@ -267,6 +285,7 @@ class ActiveCalls:
             loopback=self._environment.loopback,
             max_kbps=choice.max_kbps if isinstance(choice, SoundOptions) else None,
             codecs=codecs,
+            pictures=PICTURE_CODECS if seen else (),
         )
 
     def _call_servers(self) -> CallServers:
@@ -289,6 +308,14 @@ class ActiveCalls:
         from sinchphone.media.local_audio.local_audio import LocalAudio
 
         return LocalAudio(choice, self._media) if isinstance(choice, SoundOptions) else choice
+
+
+def _pictures(choice: VideoChoice | None) -> Pictures | None:
+    if isinstance(choice, PictureOptions):
+        from sinchphone.media.local_video.local_video import LocalVideo
+
+        return LocalVideo(choice)
+    return choice
 
 
 def _report_of(call: Call) -> CallReport:

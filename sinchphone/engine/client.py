@@ -35,6 +35,7 @@ from sinchphone.errors import (
     leaves,
 )
 from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.pictures import VideoChoice
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp.fragments import parse_fragment
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
@@ -60,6 +61,7 @@ class SinchClient:
         environment: Environment,
         *,
         sound: Callable[[], SoundChoice | None] | None = None,
+        video: Callable[[], VideoChoice | None] | None = None,
         media: MediaThread | None = None,
         state_dir: Path | None = None,
         relay_only: bool = False,
@@ -67,7 +69,8 @@ class SinchClient:
         history: History | None = None,
         takes_calls: bool = True,
     ) -> None:
-        """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``media`` shares a media thread;
+        """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``video`` makes the pictures of an
+        incoming call that offers any (default: they are refused, and the call has sound alone); ``media`` shares a media thread;
         ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps
         the registered instance between runs (default: a new one each time); ``ice_servers`` are asked beside the platform's, and with
         ``relay_only`` calls go through TURN servers alone. Without ``takes_calls`` nobody can call this client: it
@@ -95,6 +98,7 @@ class SinchClient:
             environment,
             self.media,
             sound=sound or (lambda: None),
+            video=video or (lambda: None),
             relay_only=relay_only,
             ice_servers=ice_servers,
             takes_calls=takes_calls,
@@ -196,10 +200,13 @@ class SinchClient:
         """Call it no more."""
         self._listeners.remove(listener)
 
-    async def call_user(self, user: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None) -> Call:
-        """Call another user. Raises DeviceError and AudioFileError; what the platform refuses ends the call."""
+    async def call_user(
+        self, user: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None, video: VideoChoice | None = None
+    ) -> Call:
+        """Call another user, with pictures where ``video`` says which: a camera that runs from the answer on, a file, a test picture.
+        Raises DeviceError and AudioFileError; what the platform refuses ends the call."""
         await self._get_ready()
-        return await self._calls.place(Domain.MXP, user, headers, sound)
+        return await self._calls.place(Domain.MXP, user, headers, sound, video=video)
 
     async def call_phone(
         self, number: str, *, caller_id: str | None = None, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None

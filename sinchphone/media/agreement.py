@@ -1,4 +1,4 @@
-"""What two ends have agreed on for their sound, whatever kind of description said so."""
+"""What two ends have agreed on for their sound and their pictures, whatever kind of description said so."""
 
 import re
 from collections.abc import Mapping
@@ -59,3 +59,15 @@ class Agreement:
     repair: RepairTerms = RepairTerms()
     packet_times: PacketTimes = ANY_LENGTH  # that the peer wants
     numbering: int | None = None  # the header extension of packets' numbers, whose arrival is told (draft-holmer-rmcat-transport-wide-cc)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureAgreement:
+    """The codec of pictures (a name of ``VIDEO_CODECS``) and its payload types: the peer's in what we send, and those that may come."""
+
+    codec: str
+    payload_type: int
+    receives: frozenset[int]
+    sends: bool  # the peer wants to see us
+    nack: bool = False  # either side may ask for what it misses (RFC 4585 6.2.1)
+    numbering: int | None = None  # as that of the sound

@@ -10,6 +10,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.outbox import Outbox
+from sinchphone.media.picture_leg import PictureLeg
 from sinchphone.media.port import PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
@@ -68,6 +69,7 @@ class _CrossingPort(Generic[Inner]):
         self._port = port
         self._events = Outbox[PortEvent]() if port is None else port.events()
         self._leg = PortLeg() if port is None else port.leg
+        self._pictures = PictureLeg()
         self._sink: Callable[[EncodedFrame], object] | None = None
         self._making = asyncio.Lock()  # used in the media loop only
         self._closed = False
@@ -103,6 +105,10 @@ class _CrossingPort(Generic[Inner]):
     @property
     def leg(self) -> AudioLeg:
         return self._leg
+
+    @property
+    def pictures(self) -> PictureLeg:
+        return self._pictures
 
     @property
     def codec(self) -> CodecFormat | None:
@@ -158,6 +164,8 @@ class _CrossingWebRtcPort(_CrossingPort["WebRtcPort"]):
     def __init__(self, media: MediaLoop, options: PortOptions, port: "WebRtcPort | None" = None) -> None:
         super().__init__(media, self._new, WEBRTC_MODULE, port)
         self._options = options
+        if port is not None:
+            self._pictures = port.pictures
 
     async def offer(self) -> Description:
         return await self._run(lambda port: port.offer())
@@ -171,7 +179,7 @@ class _CrossingWebRtcPort(_CrossingPort["WebRtcPort"]):
     def _new(self, events: Outbox[PortEvent], leg: PortLeg) -> "WebRtcPort":
         from sinchphone.media.webrtc.port import WebRtcPort
 
-        return WebRtcPort(self._options, events=events, leg=leg)
+        return WebRtcPort(self._options, events=events, leg=leg, pictures=self._pictures)
 
 
 class _CrossingRtpPort(_CrossingPort["RtpPort"]):

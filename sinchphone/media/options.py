@@ -1,4 +1,4 @@
-"""What can be configured of sound devices and of what is done to the microphone's sound. Imports no sound library."""
+"""What can be configured of sound devices, of what is done to the microphone's sound, and of cameras. Imports no library of theirs."""
 
 from typing import Final, Literal, TypeAlias
 
@@ -56,3 +56,10 @@ class AudioOptions:
         "the most that a WebRTC call sends in Opus, in kbit/s: sound, its copies, what is sent again, headers",
     )
     tones: str = key(_DEFAULT_TONES, _country, "the country whose ringing and busy tones are heard")
+
+
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
+class VideoOptions:
+    """[video]: the camera, by index or part of the name (not set is the first one)."""
+
+    camera: int | str | None = key("", _device, "camera: an index or part of its name")

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
 from sinchphone.media.ice_servers import IceServer, IceServerList
+from sinchphone.media.picture_leg import PictureLeg
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
 
@@ -29,6 +30,7 @@ class PortOptions:
     lost_after_s: float = 90.0  # nothing at all from the peer (RTP, RTCP, ICE consent) -> Lost; a laptop that slept a minute comes back
     max_kbps: int | None = None  # all that is sent, headers included
     codecs: tuple[str, ...] = ("opus",)  # names of media.codecs.codec.CODECS, in the order of our offers
+    pictures: tuple[str, ...] = ()  # the same of media.video.codecs.VIDEO_CODECS; none: none are offered, and those offered are refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Connected:
 
     pair: str
     codec: str
+    pictures: str | None = None  # their codec, where any were agreed on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,23 @@ PortEvent: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PictureStats:
+    """Counters of a leg's pictures, since its start. Sizes are width and height."""
+
+    codec: str | None
+    pictures_sent: int
+    pictures_received: int  # decoded
+    pictures_dropped: int  # that came, but not whole, or not to be decoded
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    bytes_sent: int
+    bytes_received: int
+    sent_size: tuple[int, int] | None  # None: nothing may be sent now
+    received_size: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortStats:
     """Counters of one leg, since its start. ``None``: not known (yet)."""
 
@@ -156,6 +176,7 @@ class PortStats:
     delay_ms: float | None = None  # of the jitter buffer
     round_trip_ms: float | None = None
     sent_loss_percent: float | None = None  # of our packets, by the peer's last report
+    pictures: PictureStats | None = None  # where any were agreed on
 
 
 class MediaPort(Protocol):
@@ -204,6 +225,10 @@ class MediaPort(Protocol):
     @property
     def leg(self) -> AudioLeg:
         """The sound face."""
+
+    @property
+    def pictures(self) -> PictureLeg:
+        """The picture face; nothing comes of it where none were agreed on."""
 
     async def stats(self) -> PortStats:
         """Counters at this moment."""

@@ -208,6 +208,11 @@ class SessionDescription:
         """The values of every attribute of that name at session level."""
         return values_of(self.attributes, name)
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether its sender wants pictures, one way at least."""
+        return any(one.kind == "video" and (one.port or one.is_bundle_only) and one.said_direction != INACTIVE for one in self.sections)
+
     def bundle_of(self, section: Section) -> tuple[int, ...]:
         """The sections of the BUNDLE group that it's in, in the group's order (RFC 8843 7.2); empty where it's in none."""
         for group in (value.split() for value in self.all("group")):

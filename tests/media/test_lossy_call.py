@@ -30,8 +30,8 @@ class Call:
         self.again = 0  # packets that were sent again
         self.lose: Callable[[], bool] = lambda: False
         self._seen: set[int] = set()
-        self._transmit = caller._stream._path._transmit
-        caller._stream._path._transmit = self._send
+        self._transmit = caller._stream.path._transmit
+        caller._stream.path._transmit = self._send
 
     def _send(self, data: bytes) -> bool:
         if is_rtcp(data):

@@ -114,6 +114,14 @@ class JitterBuffer:
         base = self._line.base
         return 0.0 if base is None else now - base - self._position / RATE
 
+    def fastest_arrival(self, timestamp: int) -> float | None:
+        """When a sample with that time stamp came or comes over the fastest path; ``None`` before the first packet."""
+        base, newest = self._line.base, self._newest
+        if base is None or newest is None:
+            return None
+        ahead = (timestamp - newest.position + 0x80000000) % 0x100000000 - 0x80000000
+        return base + (newest.position + ahead) / RATE
+
     def stats(self) -> JitterStats:
         """Counters at this moment."""
         return JitterStats(

@@ -58,6 +58,8 @@ class CallKeys:
         if self._established:
             ways += ["h resume" if self._call.held_by_us else "h hold", "r stop recording" if self._records else "r record"]
             ways += ["s no statistics" if self.shows_statistics else "s statistics"]
+            if self._call.has_video:
+                ways.append("v show the picture" if self._call.video_paused else "v pause the picture")
             ways += self._ways_of_devices()
             ways.append("0-9 * # dial")
         return [*ways, "? help"]
@@ -130,6 +132,8 @@ class CallKeys:
         match key:
             case "h":
                 await (self._call.resume() if self._call.held_by_us else self._call.hold())
+            case "v" if self._call.has_video:
+                (self._call.resume_video if self._call.video_paused else self._call.pause_video)()
             case "r":
                 await self._record()
             case "s":

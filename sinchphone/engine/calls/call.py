@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, assert_never
 
 from sinchphone.engine.calls.call_audio import CallAudio, SoundChoice
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
+from sinchphone.engine.calls.call_pictures import CallPictures
 from sinchphone.engine.calls.call_ports import CallPorts, Told
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.calls.hold import Hold
@@ -26,6 +27,7 @@ from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
+from sinchphone.media.pictures import Pictures
 from sinchphone.media.port import PortOptions, Ports, PortStats
 from sinchphone.media.sound import AudioLeg, Levels, RecordFinished, RecordLayout, Signal, Sound, SoundOptions
 from sinchphone.protocol.call import vocabulary as v
@@ -67,6 +69,7 @@ class Call:
         ports: Ports,
         port_options: PortOptions,
         sound: Sound,
+        pictures: Pictures | None = None,
         headers: Mapping[str, str] | None = None,
         place: Place | None = None,
         monitored: bool = False,
@@ -74,7 +77,8 @@ class Call:
         listening: ListenerTasks | None = None,
         make_sound: Callable[[SoundOptions], Sound] | None = None,
     ) -> None:
-        """``place`` places an outgoing call with the platform; ``monitored``: its quality is told once a second;
+        """``pictures``: what is shown and seen at this end, where the call has any; ``place`` places an outgoing call with the
+        platform; ``monitored``: its quality is told once a second;
         ``renew_line`` is called when this machine's network may have changed; ``listening``, closed by the caller, has what its
         listeners do; ``make_sound``: of options that ``answer`` is given. Whoever makes a call also awaits its ``run``."""
         self.id = call_id
@@ -82,6 +86,7 @@ class Call:
         self.peer = peer
         self.domain = domain
         self.headers = dict(headers or {})
+        self.video_offered = False  # the peer's offer has pictures, whether they are taken or not
         self.muted = False
         self.rings = True  # False: nobody here is to hear that an incoming call rings
         self.details = CallDetails(time.time())
@@ -101,6 +106,7 @@ class Call:
         self._listeners = Listeners[State | CallEvent](listening or ListenerTasks())
         self._warned: set[CallWarning] = set()
         self._carried: tuple[AudioLeg, bool] | None = None
+        self._pictures = CallPictures(pictures, self._warn)
         self._early = False
         self._wants_sound: str | None = None
 
@@ -119,9 +125,10 @@ class Call:
         """The state it is in."""
         return self._history[-1]
 
-    async def answer(self, *, sound: "SoundChoice | SoundFactory | None" = None) -> None:
+    async def answer(self, *, sound: "SoundChoice | SoundFactory | None" = None, video: bool = True) -> None:
         """Pick up an incoming call. ``sound`` (a Sound, SoundOptions, or a function, ``async`` or not, that is given the call and returns
         one of them) takes the place of that with which it rang, and is opened before; where the call is over then, it is closed again.
+        Without ``video`` it has sound alone: nothing is shown to the peer, and nothing seen of it.
         Raises LocalProtocolError for an outgoing call, and for a sound once it was answered; DeviceError, AudioFileError and what the
         function raises: it rings on then."""
         if self.outbound:
@@ -129,6 +136,7 @@ class Call:
         if sound is not None:
             wanted = sound(self) if callable(sound) else sound
             await self._audio.exchange(wanted, self._may_exchange)
+        self._pictures.alone = not video
         self._driver.put(v.Answer())
 
     def _may_exchange(self) -> bool:
@@ -229,6 +237,29 @@ class Call:
         """Whether the peer has put us on hold: it doesn't hear us."""
         return self._hold.by_peer
 
+    @property
+    def has_video(self) -> bool:
+        """Whether both ends agreed on pictures."""
+        return self.details.video_codec is not None and not self._pictures.alone
+
+    @property
+    def video_paused(self) -> bool:
+        """Whether we show the peer black."""
+        return self._pictures.paused
+
+    @property
+    def pictures(self) -> Pictures | None:
+        """Where ours come from, and who sees the peer's; ``None`` in a call without."""
+        return self._pictures.pictures
+
+    def pause_video(self) -> None:
+        """From now on the peer sees black, and no camera runs. Raises LocalProtocolError where there are no pictures."""
+        self._pictures.pause(True)
+
+    def resume_video(self) -> None:
+        """The peer sees us again. Raises LocalProtocolError where there are no pictures."""
+        self._pictures.pause(False)
+
     async def states(self) -> AsyncIterator[State]:
         """Every state from the first on, as the call enters it; ends after ENDED."""
         seen = 0
@@ -296,6 +327,7 @@ class Call:
         try:
             await self._sound_the_end()
         finally:
+            await self._pictures.close()
             await self.sound.close()
 
     async def _sound_the_end(self) -> None:
@@ -339,6 +371,7 @@ class Call:
         self._tell(state)
         if state is State.ESTABLISHED:
             self._audio.begin()
+            self._driver.queue(_SOUND).put(self._connect_pictures)
             if self._monitored:
                 self._driver.start(self._monitor())
         if state is State.RINGING and self._wants_sound is None:
@@ -367,6 +400,7 @@ class Call:
 
     async def _make_answer(self, peer: str, offer: Description) -> Input:
         await self._audio.open()
+        await self._pictures.open()
         return await self._ports.make_answer(peer, offer)
 
     async def _apply_answer(self, peer: str, answer: Description) -> None:
@@ -392,6 +426,9 @@ class Call:
         await self.sound.signal(None)
         await self.sound.connect(self._audio.leg, early=early)
 
+    async def _connect_pictures(self) -> None:
+        await self._pictures.connect(self._ports.winner, self.details.video_codec)
+
     async def _play(self, signal: Signal) -> None:
         if self._wants_sound is None and self.state is State.RINGING and (self.outbound or self.rings):
             await self.sound.signal(signal)
@@ -404,9 +441,9 @@ class Call:
 
     def _hear_port(self, peer: str, event: Told) -> None:
         match event:
-            case media.Connected(pair=pair, codec=codec):
+            case media.Connected(pair=pair, codec=codec, pictures=pictures):
                 if self._machine.winner in (None, peer):
-                    self.details = replace(self.details, pair=pair, codec=codec)
+                    self.details = replace(self.details, pair=pair, codec=codec, video_codec=pictures)
             case media.Moved(pair=pair):
                 self.details = replace(self.details, pair=pair)
             case media.RestartWanted(reason=reason):

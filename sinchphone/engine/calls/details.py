@@ -22,6 +22,7 @@ class CallDetails:
     failure: CallFailure | None = None  # what the peer or the platform said
     error: SinchphoneError | None = None  # what went wrong here
     codec: str | None = None
+    video_codec: str | None = None  # None where there are no pictures
     pair: str | None = None  # how the peer was reached: host, srflx, prflx or relay
 
     def entered(self, state: State, at: float) -> "CallDetails":

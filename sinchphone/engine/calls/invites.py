@@ -4,7 +4,9 @@ import base64
 import binascii
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.jsep import Description, decode_sdp_body
 from sinchphone.protocol.mxp.message import Message, Method
+from sinchphone.protocol.sdp import read_session
 from sinchphone.signaling.dialect import DOMAIN_HEADER, Domain
 
 
@@ -22,6 +24,15 @@ def domain_of(invite: Message) -> Domain:
         return Domain(invite.headers.get(DOMAIN_HEADER, ""))
     except ValueError:
         return Domain.MXP if invite.sender.user_id else Domain.PSTN
+
+
+def offers_video(invite: Message) -> bool:
+    """Whether its offer has pictures; one that can't be read has none."""
+    try:
+        body = decode_sdp_body(invite.headers.get("sdp", ""))
+        return isinstance(body, Description) and read_session(body.sdp).has_pictures
+    except RemoteProtocolError:
+        return False
 
 
 def session_key(invite: Message) -> bytes:

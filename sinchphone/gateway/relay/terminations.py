@@ -14,6 +14,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.local import CODECS, LocalOptions
 from sinchphone.gateway.relay.relay import MediaTransport, Side
 from sinchphone.gateway.relay.rtpengine import RtpengineRelay, RtpengineRelays
+from sinchphone.media.picture_leg import PictureLeg
 from sinchphone.media.port import MediaPort, PortEvent, PortStats, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread
@@ -161,6 +162,11 @@ class RtpenginePort:
     def leg(self) -> AudioLeg:
         """The sound face."""
         return self._port.leg
+
+    @property
+    def pictures(self) -> PictureLeg:
+        """The picture face: there are none here."""
+        return self._port.pictures
 
     async def stats(self) -> PortStats:
         """Counters at this moment, between rtpengine and us."""

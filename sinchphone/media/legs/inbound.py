@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from sinchphone.audio.frame import RATE
 from sinchphone.audio.stream_watch import StreamWatch
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.media.agreement import COMFORT_NOISE, Agreement
@@ -64,6 +65,7 @@ class Inbound:
         self._aside = _Aside()
         self._heard_at = 0.0
         self._last_sr: tuple[int, int, float] | None = None  # source, the middle of its NTP time, when it came
+        self._taken: tuple[float, int] | None = None  # of its last sender report: NTP time [s] and time stamp
 
     def expect(self, agreement: Agreement) -> None:
         """What may come from now on. Raises MediaError where a codec isn't there."""
@@ -129,8 +131,18 @@ class Inbound:
     def note(self, report: RtcpReport) -> None:
         """A report of the peer; a sender report is answered with its time."""
         self.watch.reported(self._clock())
-        if report.sender is not None:
-            self._last_sr = (report.ssrc, (report.sender.ntp_time >> 16) & 0xFFFFFFFF, self._clock())
+        if report.sender is None or (self._source is not None and report.ssrc != self._source.ssrc):  # pictures have their own
+            return
+        self._last_sr = (report.ssrc, (report.sender.ntp_time >> 16) & 0xFFFFFFFF, self._clock())
+        self._taken = report.sender.ntp_time / (1 << 32), report.sender.rtp_timestamp
+
+    def heard_at(self, ntp: float) -> float | None:
+        """When sound of that time at the sender [s, NTP] is played here; ``None`` while nothing plays, or before it has reported."""
+        if self._taken is None or self._source is None:
+            return None
+        at, timestamp = self._taken
+        scale = RATE // self._source.rate
+        return self.receiver.heard_at((timestamp * scale + round((ntp - at) * RATE)) & 0xFFFFFFFF)
 
     def report(self) -> tuple[ReportBlock, ...]:
         """What to report about the source, if there is one."""

@@ -13,6 +13,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from sinchphone.protocol.congestion.allocation import Demand, allocate
@@ -30,6 +31,8 @@ _FEEDBACK_SHARE: Final = 0.05  # of what comes may be spent on it (RFC 3550 6.2)
 _FEEDBACK_SECONDS: Final = 0.1, 0.4  # between two
 _EAGER: Final = 20  # feedback packets at first: nothing is known of the path, and its queue is filled soon
 _MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on others
+_MARGIN: Final = 1.15  # over what a stream has spent
+_PEAK_SECONDS: Final = 10.0  # in which half of a peak is forgotten: pauses in what people say are shorter
 _ROOMY: Final = 1 << 20
 _NUMBERS: Final = 1 << 16
 
@@ -46,6 +49,7 @@ class PathControl:
         self._clock = clock
         self._controller = CongestionController()
         self._demands: dict[int, Demand] = {}
+        self._peaks: dict[int, tuple[float, float]] = {}  # by SSRC: what it spent, and when that was seen
         self._by_ssrc: dict[int, tuple[SentPackets, ReportMeter]] = {}
         self._extension: int | None = None  # under which packets are numbered
         self._number = 0  # of the next one
@@ -67,6 +71,25 @@ class PathControl:
     def share(self, ssrc: int) -> float:
         """What a stream that has told its demand may send [bit/s], headers included: sound first, pictures what is left."""
         return allocate(min(self._controller.budget, _MEAN * self._most), self._demands).get(ssrc, 0.0)
+
+    def left_for(self, ssrc: int) -> float:
+        """What a stream of pictures may send [bit/s], headers included: those before it count with what they have spent lately, not with
+        what they may. Else a silent sound would keep it from trying the path."""
+        now = self._clock()
+        demands = {
+            stream: demand if stream == ssrc else replace(demand, most=min(demand.most, self._spending(stream, now)))
+            for stream, demand in self._demands.items()
+        }
+        return allocate(min(self._controller.budget, _MEAN * self._most), demands).get(ssrc, 0.0)
+
+    def _spending(self, ssrc: int, now: float) -> float:
+        """The highest rate of the last seconds, about."""
+        if ssrc not in self._by_ssrc:
+            return 0.0
+        before, at = self._peaks.get(ssrc, (0.0, now))
+        peak: float = max(_MARGIN * self._by_ssrc[ssrc][0].rate(now), before * 0.5 ** ((now - at) / _PEAK_SECONDS))
+        self._peaks[ssrc] = peak, now
+        return peak
 
     def steady_share(self, ssrc: int) -> float:
         """The same once the queue of now is gone."""

@@ -121,6 +121,13 @@ class Receiver:
                 self._played += samples
             return pulled
 
+    def heard_at(self, timestamp: int) -> float | None:
+        """When the sample with that time stamp is pulled, as things are; ``None`` while nothing plays. Any thread."""
+        delay = self._delay
+        with self._lock:
+            at = self._buffer.fastest_arrival(timestamp)
+        return None if at is None or delay is None else at + delay
+
     def stats(self) -> ReceiverStats:
         """Counters at this moment. Any thread."""
         with self._lock:

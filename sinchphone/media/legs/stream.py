@@ -50,8 +50,8 @@ class Stream:
         self._tell = tell
         self._clock = clock
         self._wall = wall
-        self._path = PathControl(transmit, max_kbps=max_kbps, clock=clock)
-        self._outbound = Outbound(ssrc, self._path, clock=clock)
+        self.path: Final = PathControl(transmit, max_kbps=max_kbps, clock=clock)
+        self._outbound = Outbound(ssrc, self.path, clock=clock)
         self._inbound = Inbound(self._digit_heard, self._tone_heard, may_pause=may_pause, clock=clock)
         self._keypad = Keypad(self._outbound)
         self._round_trip_ms: float | None = None
@@ -68,8 +68,17 @@ class Stream:
         """Hear the peer in this way from now on. Raises MediaError where a codec isn't there."""
         self._inbound.expect(agreement)
         self.agreement = agreement
-        self._path.agree(agreement.numbering)
+        self.path.agree(agreement.numbering)
         self._keypad.agree(agreement.event)
+
+    def number(self, *, alike: int | None) -> None:
+        """Pictures go over the same path, numbered by ``alike``: packets are, only where the sound is in the same way."""
+        if self.agreement is not None and self.agreement.numbering != alike:
+            self.path.agree(None)
+
+    def heard_at(self, ntp: float) -> float | None:
+        """When sound that the peer took at that time of its own [s, NTP] is heard here; ``None`` while that isn't known."""
+        return self._inbound.heard_at(ntp)
 
     def expect(self, *, wanted: bool) -> None:
         """From now on the peer ought to send, or need not."""
@@ -94,7 +103,7 @@ class Stream:
                     self._outbound.resend(nack.sequences)
             self._take_feedback(data)
             return
-        self._path.arrived(data, self._outbound.ssrc, self._cname)
+        self.path.arrived(data, self._outbound.ssrc, self._cname)
         if self._inbound.take(data):
             if not self._heard:
                 self._heard = True
@@ -165,7 +174,7 @@ class Stream:
         if block is not None:
             self._sent_loss_percent = block.fraction_lost / 2.56
             self._round_trip_ms = round_trip_ms(block, ntp_time(self._wall())) or self._round_trip_ms
-            self._path.reported(block, self._round_trip_ms)
+            self.path.reported(block, self._round_trip_ms)
             self._outbound.adapt(block)
             if self._round_trip_ms is not None:
                 self._inbound.measured(self._round_trip_ms)
@@ -173,7 +182,7 @@ class Stream:
     def _take_feedback(self, data: bytes) -> None:
         feedbacks = decode_feedbacks(data)
         for feedback in feedbacks:
-            self._path.fed_back(feedback)
+            self.path.fed_back(feedback)
         if feedbacks:
             self._outbound.follow_path()
 

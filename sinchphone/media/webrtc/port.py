@@ -8,11 +8,13 @@
 """
 
 import asyncio
+import importlib
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.choice import load_codecs
@@ -21,6 +23,7 @@ from sinchphone.media.legs.inbound import Sink
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
 from sinchphone.media.outbox import Outbox
+from sinchphone.media.picture_leg import PictureLeg
 from sinchphone.media.port import (
     CandidateFound,
     Connected,
@@ -47,6 +50,10 @@ from sinchphone.protocol.rtp.packet import is_rtcp
 from sinchphone.protocol.sdp import INACTIVE, SENDRECV, agreed_direction, mirrored
 from sinchphone.tasks import start_task
 
+if TYPE_CHECKING:  # loaded where pictures are agreed on
+    from sinchphone.media.video.stream import VideoStream
+
+VIDEO_MODULE: Final = "sinchphone.media.webrtc.video"
 _CANCEL_SECONDS: Final = 0.05
 _TEND_SECONDS: Final = 0.5  # between two looks at the path
 _WATCH_SECONDS: Final = 0.5  # between two looks at whether the peer is there
@@ -62,7 +69,8 @@ class _Stage(Enum):
 
 
 class WebRtcPort:
-    """Implements media.port.PassingPort. ``events`` and ``leg`` may be given where they were handed out before the port was made."""
+    """Implements media.port.PassingPort. ``events``, ``leg`` and ``pictures`` may be given where they were handed out before the port was
+    made."""
 
     def __init__(
         self,
@@ -71,11 +79,14 @@ class WebRtcPort:
         identity: DtlsIdentity | None = None,
         events: Outbox[PortEvent] | None = None,
         leg: PortLeg | None = None,
+        pictures: PictureLeg | None = None,
     ) -> None:
         self._options = options
         self._identity = identity or DtlsIdentity.create()
         self._events = events or Outbox[PortEvent]()
         self._leg = leg or PortLeg()
+        self._pictures = pictures or PictureLeg()
+        self._video: VideoStream | None = None  # once pictures were agreed on
         local = self._identity.local
         told = PathListener(self._packet_received, self._consent_received, self._peer_closed, self._path_broke, self._relay_missed)
         self._path = SecurePath(options, self._identity, told, lambda candidate: self._candidate_found(candidate, local))
@@ -104,7 +115,7 @@ class WebRtcPort:
         self._move(_Stage.NEW, _Stage.OFFERED)
         await self._path.ice.gather_candidates()
         self._check_open()
-        return Description("offer", write_offer(self._identity.local, self._options.codecs))
+        return Description("offer", write_offer(self._identity.local, self._options.codecs, self._options.pictures))
 
     async def fork(self) -> "WebRtcPort":
         """Another port for our offer: same credentials, certificate and SSRC, sockets of its own. May be called after ``accept`` too."""
@@ -126,9 +137,9 @@ class WebRtcPort:
         if self._ice_restarts is not None:
             remote = self._read_again(answer)
             await self._ice_restarts.accept(remote)
-            self._agree_again(remote)
+            await self._agree_again(remote)
             return
-        remote = read_description(answer.sdp, self._options.codecs)
+        remote = read_description(answer.sdp, self._options.codecs, pictures=self._options.pictures)
         self._move(_Stage.OFFERED, _Stage.JOINED)
         await self._join(remote, RestartTerms(offerer=True, active=remote.setup != "active", mid=self._line[0]))
 
@@ -141,9 +152,9 @@ class WebRtcPort:
         if self._ice_restarts is not None:
             remote = self._read_again(offer)
             answer = await self._ice_restarts.answer(remote)
-            self._agree_again(remote)
+            await self._agree_again(remote)
             return Description("answer", answer)
-        remote = read_description(offer.sdp, self._options.codecs, prefer)
+        remote = read_description(offer.sdp, self._options.codecs, prefer, self._options.pictures)
         self._move(_Stage.NEW, _Stage.JOINED)
         self._line = remote.line
         await self._path.ice.gather_candidates()
@@ -193,9 +204,15 @@ class WebRtcPort:
         """The sound face."""
         return self._leg
 
+    @property
+    def pictures(self) -> PictureLeg:
+        """The picture face."""
+        return self._pictures
+
     async def stats(self) -> PortStats:
         """Counters at this moment."""
-        return self._stream.stats(self.codec.name if self._connected and self.codec is not None else None)
+        stats = self._stream.stats(self.codec.name if self._connected and self.codec is not None else None)
+        return stats if self._video is None else replace(stats, pictures=self._video.stats())
 
     # digits, and packets as they are
 
@@ -243,13 +260,14 @@ class WebRtcPort:
         """A later description, for the codec that is in use."""
         self._check_open()
         codec = self.codec
-        return read_description(description.sdp, self._options.codecs, None if codec is None else codec.name)
+        return read_description(description.sdp, self._options.codecs, None if codec is None else codec.name, self._options.pictures)
 
-    def _agree_again(self, remote: RemoteAudio) -> None:
+    async def _agree_again(self, remote: RemoteAudio) -> None:
         """The same sound, maybe under other numbers, or on hold."""
         self._check_open()
         assert self._terms is not None, "there were descriptions before"
         self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if self._terms.offerer else ()))
+        await self._agree_on_pictures(remote, offerer=self._terms.offerer)
         self._receives, self._rtcp_mux = remote.receives, remote.rtcp_mux
         self._settle_sending(anew=True)
         self._stream.expect(wanted=remote.sends and remote.receives)
@@ -270,7 +288,23 @@ class WebRtcPort:
         await load_codecs([remote.sound.codec])
         self._check_open()
         self._stream.agree(agree(remote.sound, remote.formats, self._options.codecs if terms.offerer else ()))
+        await self._agree_on_pictures(remote, offerer=terms.offerer)
         self._live = start_task(self._run(remote, terms), name="webrtc-port")
+
+    async def _agree_on_pictures(self, remote: RemoteAudio, *, offerer: bool) -> None:
+        """They go over the path of the sound. Their code is loaded where somebody wants any."""
+        if remote.pictures is None:
+            if self._video is not None:
+                self._video.close()
+                self._video = None
+            return
+        module = await asyncio.to_thread(importlib.import_module, VIDEO_MODULE)
+        self._check_open()
+        if self._video is None:
+            self._video = module.open_video(self._identity.local, self._stream, self._pictures, self._transmit)
+        agreement = remote.pictures.agreement(self._options.pictures if offerer else ())
+        self._stream.number(alike=agreement.numbering)
+        self._video.agree(agreement)
 
     async def _run(self, remote: RemoteAudio, terms: RestartTerms) -> None:
         """The life of a port after both descriptions: connect, report and watch until the peer is lost."""
@@ -279,7 +313,8 @@ class WebRtcPort:
                 await self._path.connect(remote, controlling=terms.offerer, active=terms.active)
             self._receives = remote.receives
             self._settle_sending()
-            connected = Connected(pair=self._path.ice.pair_type, codec=remote.sound.codec.name)
+            pictures = None if remote.pictures is None else remote.pictures.codec
+            connected = Connected(pair=self._path.ice.pair_type, codec=remote.sound.codec.name, pictures=pictures)
         except TimeoutError:
             self._events.put(PortFailed(reason=f"the peer couldn't be reached within {self._options.connect_timeout_s:g} s"))
             return
@@ -288,7 +323,7 @@ class WebRtcPort:
             return
         except Exception:  # noqa: BLE001  a call must not stay half open, whatever the fault is
             _log.exception("connecting to the peer failed by a fault of the program")
-            self._stream.shut()
+            self._shut()
             self._events.put(PortFailed(reason="the connection to the peer failed by a fault of the program"))
             return
         self._connected = True
@@ -305,7 +340,7 @@ class WebRtcPort:
         finally:
             for task in beside:
                 task.cancel()
-        self._stream.shut()
+        self._shut()
         self._events.put(PortLost(silent_s=self._life.silent_s(waking_time())))
 
     def _settle(self, remote: RemoteAudio, terms: RestartTerms) -> None:
@@ -360,9 +395,16 @@ class WebRtcPort:
         sends = self._receives and not self._expired
         if sends and (anew or not self._sends):
             self._stream.open()
+            if self._video is not None:
+                self._video.open()
         elif not sends and self._sends:
-            self._stream.shut()
+            self._shut()
         self._sends = sends
+
+    def _shut(self) -> None:
+        self._stream.shut()
+        if self._video is not None:
+            self._video.shut()
 
     async def _report(self) -> None:
         """Sender and receiver reports, for ever (RFC 3550 6.4)."""
@@ -370,6 +412,8 @@ class WebRtcPort:
             await asyncio.sleep(self._stream.next_report_s())
             if not self._expired:
                 self._transmit(self._stream.report())
+                if self._video is not None:
+                    self._transmit(self._video.report())
 
     def _candidate_found(self, candidate: seam.Candidate | None, local: LocalDescription) -> None:
         """Told with the credentials that it belongs to, as libwebrtc does: those of a restart may overtake its description."""
@@ -384,7 +428,13 @@ class WebRtcPort:
 
     def _packet_received(self, data: bytes, control: bool) -> None:
         self._life.heard(waking_time())
+        video = self._video
+        if video is not None and not control and video.owns(data):
+            video.take(data)
+            return
         self._stream.take(data, control)
+        if video is not None and control:
+            video.control(data)
 
     def _consent_received(self) -> None:
         self._life.consented(waking_time())
@@ -411,6 +461,8 @@ class WebRtcPort:
             self._live.cancel()  # again and again: aiortc's handshake waits by asyncio.wait_for, which may lose one (bpo-37658)
             await asyncio.wait([self._live], timeout=_CANCEL_SECONDS)
         self._stream.shut()
+        if self._video is not None:
+            self._video.close()
         self._transmit(self._stream.bye())
         if self._ice_restarts is not None:
             await self._ice_restarts.close()

@@ -1,8 +1,9 @@
-"""The session descriptions of a leg with one stream of sound: reads any offer or answer liberally, writes ours (RFC 8829, RFC 9429).
+"""The session descriptions of a leg with one stream of sound, and one of pictures where that is wanted: reads any offer or answer
+liberally, writes ours (RFC 8829, RFC 9429).
 
-What peers get wrong or do differently is settled here, so that nobody else has to know: lines without ``a=mid``, video
-and data sections that are refused, ICE and DTLS attributes at session level or in the section that carries the sound of a bundle,
-and any of the profiles that RFC 8829 5.1.2 names: whether it's DTLS-SRTP is said by the fingerprint.
+What peers get wrong or do differently is settled here, so that nobody else has to know: lines without ``a=mid``, sections that are
+refused, ICE and DTLS attributes at session level or in the section that carries the sound of a bundle, and any of the profiles that
+RFC 8829 5.1.2 names: whether it's DTLS-SRTP is said by the fingerprint.
 """
 
 import re
@@ -11,7 +12,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sinchphone.errors import MediaError, RemoteProtocolError
-from sinchphone.media.webrtc.formats import Formats, OfferedCodec, WrittenFormats, answered_formats, choose, offered_formats, read_formats
+from sinchphone.media.codecs.codec import OPUS
+from sinchphone.media.webrtc.formats import (
+    OUR_NUMBERING,
+    Formats,
+    OfferedCodec,
+    WrittenFormats,
+    answered_formats,
+    choose,
+    offered_formats,
+    read_formats,
+)
+from sinchphone.media.webrtc.pictures import VIDEO, RemotePictures, answered_pictures, offered_pictures, read_pictures
 from sinchphone.protocol.sdp import (
     INACTIVE,
     SENDRECV,
@@ -71,6 +83,7 @@ class RemoteAudio:
     candidates: tuple[str, ...]
     complete: bool  # no candidates will be trickled
     sections: tuple[Section, ...]
+    pictures: RemotePictures | None = None  # that share its transport, where we take any
 
     @property
     def line(self) -> tuple[str | None, int]:
@@ -99,12 +112,14 @@ class LocalDescription:
     ssrc: int
     cname: str
     version: int = 2  # of the description, one more in each later one (RFC 3264 8)
+    picture_ssrc: int = 0
 
 
-def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | None = None) -> RemoteAudio:
+def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | None = None, pictures: Sequence[str] = ()) -> RemoteAudio:
     """The peer's sound in an offer or answer; raises MediaError where there is none that fits.
 
-    Taken is the first of the peer's codecs that is among ours, or ``prefer`` where both have it.
+    Taken is the first of the peer's codecs that is among ours, or ``prefer`` where both have it; ``pictures`` are the codecs of those that
+    we take, if any.
     """
     try:
         session = read_session(sdp)
@@ -113,13 +128,18 @@ def read_description(sdp: str, codecs: Sequence[str] = ("opus",), prefer: str | 
     index, carrier = _choose(session)
     section, transport = session.sections[index], session.sections[carrier]
     formats = read_formats(section, feedback=section.profile.endswith("F") and _has_rtcp_mux(section, transport))
-    return _read_audio(index, carrier, session, formats, choose(formats, codecs, prefer))
+    audio = _read_audio(index, carrier, session, formats, choose(formats, codecs, prefer))
+    return replace(audio, pictures=read_pictures(session, index, pictures)) if pictures and audio.rtcp_mux else audio
 
 
-def write_offer(local: LocalDescription, codecs: Sequence[str] = ("opus",)) -> str:
-    """Our offer: one audio section, no candidates (they are trickled, RFC 8840)."""
-    section = _audio(_Transport(local, "actpass"), _PROFILES[0], offered_formats(codecs), SENDRECV, "0")
-    return _write(local, [("group", "BUNDLE 0"), _STREAMS], [section])
+def write_offer(local: LocalDescription, codecs: Sequence[str] = ("opus",), pictures: Sequence[str] = ()) -> str:
+    """Our offer: one audio section, and one of pictures where there are codecs of any; no candidates (they are trickled, RFC 8840)."""
+    transport = _Transport(local, "actpass")
+    sections = [_audio(transport, _PROFILES[0], offered_formats(codecs), SENDRECV, "0")]
+    if pictures:
+        formats = WrittenFormats(*offered_pictures(pictures, OUR_NUMBERING if OPUS.name in codecs else None))
+        sections.append(_pictures(transport, _PROFILES[0], formats, SENDRECV, "1"))
+    return _write(local, [("group", " ".join(["BUNDLE", *map(str, range(len(sections)))])), _STREAMS], sections)
 
 
 def write_answer(
@@ -134,33 +154,45 @@ def write_answer(
 
     ``setup``: that of the call, where this isn't its first answer; ``candidates``: to be put into it; ``direction``: what we want.
     """
-    way = agreed_direction(direction, mirrored(offer.direction))
-    return _write_alike(local, offer, offer.mid, setup or answering_setup(offer), way, candidates)
+    transport = _Transport(local, setup or answering_setup(offer), candidates, rtcp_mux=offer.rtcp_mux)
+    return _write_alike(transport, offer, offer.mid, direction, answers=True)
 
 
 def write_again(
     local: LocalDescription, remote: RemoteAudio, mid: str | None, candidates: Sequence[str] = (), *, direction: str = SENDRECV
 ) -> str:
     """A later offer of ours, in the shape of what was agreed on (RFC 3264 8). ``remote``: the peer's last description."""
-    return _write_alike(local, remote, mid, "actpass", direction, candidates)
+    transport = _Transport(local, "actpass", candidates, rtcp_mux=remote.rtcp_mux)
+    return _write_alike(transport, remote, mid, direction, answers=False)
 
 
-def _write_alike(
-    local: LocalDescription, remote: RemoteAudio, mid: str | None, setup: str, direction: str, candidates: Sequence[str]
-) -> str:
+def _write_alike(transport: "_Transport", remote: RemoteAudio, mid: str | None, wish: str, *, answers: bool) -> str:
+    """``wish``: what we want, of sound and pictures alike; an answer agrees to no more than what is offered."""
+
+    def agreed(theirs: str) -> str:
+        return agreed_direction(wish, mirrored(theirs)) if answers else wish
+
     head = [] if mid is None else [_STREAMS]
-    transport = _Transport(local, setup, candidates, rtcp_mux=remote.rtcp_mux)
     sections = [_refused(section) for section in remote.sections]
-    audio, carrier = remote.sections[remote.index], remote.sections[remote.carrier]
-    bundle = [mid]
+    audio, carrier, pictures = remote.sections[remote.index], remote.sections[remote.carrier], remote.pictures
+    taken = {remote.index, remote.carrier}
     if remote.carrier != remote.index:  # who takes a section of a bundle takes the one that carries it, too (RFC 8843 7.3.2)
         sections[remote.carrier] = _carrying(transport, carrier)
-        bundle.insert(0, carrier.mid)
+    if pictures is not None:
+        taken.add(pictures.index)
+        section = remote.sections[pictures.index]
+        written = WrittenFormats(*answered_pictures(pictures))
+        carried = pictures.index != remote.carrier
+        said = agreed(pictures.direction)
+        sections[pictures.index] = _pictures(transport, section.profile, written, said, section.mid, carried=carried)
     formats = answered_formats(remote.sound, remote.formats)
-    sections[remote.index] = _audio(transport, audio.profile, formats, direction, mid, carried=len(bundle) > 1)
+    carried = remote.carrier != remote.index
+    sections[remote.index] = _audio(transport, audio.profile, formats, agreed(remote.direction), mid, carried=carried)
     if remote.bundled:  # a group that wasn't offered must not be answered (RFC 8843 7.3); libwebrtc refuses it
-        head.insert(0, ("group", " ".join(["BUNDLE", *filter(None, bundle)])))
-    return _write(local, head, sections)
+        mids = {index: section.mid for index, section in enumerate(remote.sections)} | {remote.index: mid}
+        order = sorted(taken, key=lambda index: (index != remote.carrier, index))  # the first is the one that carries
+        head.insert(0, ("group", " ".join(["BUNDLE", *filter(None, (mids[index] for index in order))])))
+    return _write(transport.local, head, sections)
 
 
 def answering_setup(offer: RemoteAudio) -> str:
@@ -286,6 +318,23 @@ def _audio(
         ("ssrc", f"{local.ssrc} cname:{local.cname}"),
     ]
     return Section("audio", _NO_PORT, profile, formats.payloads, _ANYWHERE, tuple(attributes))
+
+
+def _pictures(
+    transport: _Transport, profile: str, formats: WrittenFormats, direction: str, mid: str | None, *, carried: bool = False
+) -> Section:
+    """The section of our pictures, of the same stream as the sound, so that the peer keeps lips and voice together."""
+    local = transport.local
+    attributes = [
+        *([] if carried else transport.attributes),
+        *_mid(mid),
+        (direction, ""),
+        *transport.mux,
+        *formats.attributes,
+        ("msid", f"{local.cname} {local.cname}-{VIDEO}"),
+        ("ssrc", f"{local.picture_ssrc} cname:{local.cname}"),
+    ]
+    return Section(VIDEO, _NO_PORT, profile, formats.payloads, _ANYWHERE, tuple(attributes))
 
 
 def _carrying(transport: _Transport, section: Section) -> Section:

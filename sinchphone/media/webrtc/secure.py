@@ -65,6 +65,7 @@ class DtlsIdentity:
             fingerprints=fingerprints,
             ssrc=secrets.randbits(32),
             cname=secrets.token_hex(8),
+            picture_ssrc=secrets.randbits(32),
         )
         return cls(certificate, local)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
+from sinchphone.protocol.sdp import read_session
 from sinchphone.protocol.webpush.encryption import MAX_PLAINTEXT_BYTES
 from sinchphone.protocol.webpush.keys import AUTH_BYTES, POINT_BYTES, read_base64, write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -44,7 +45,7 @@ def write_call_request(request: CallRequest) -> bytes:
             Field.CALL_ID: request.call_id,
             Field.DESTINATION: _destination_members(request.domain, request.identity),
             Field.CALLER_ID: request.caller_id,
-            Field.MEDIA: ["audio"],
+            Field.MEDIA: ["audio", "video"] if read_session(request.offer.sdp).has_pictures else ["audio"],
             Field.SDP: {"type": request.offer.type, "sdp": request.offer.sdp},
             Field.HEADERS: dict(request.headers) or None,
         }

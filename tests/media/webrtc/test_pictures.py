@@ -1,0 +1,100 @@
+"""Pictures between two ports over real sockets on the loopback: what is recognised at one end is what was sent at the other."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from sinchphone.audio.frame import FRAME_SAMPLES
+from sinchphone.audio.tones.signals import Sine
+from sinchphone.media.port import CandidateFound, Connected, PortEvent, PortOptions
+from sinchphone.media.webrtc.port import WebRtcPort
+from sinchphone.picture.bar_code import PictureCode, draw_code, read_code
+from sinchphone.picture.frame import Picture
+from sinchphone.tasks import start_task
+
+PATIENCE = 20.0
+RATE = 15.0
+
+
+@dataclass
+class Seer:
+    """A port with somebody who shows test pictures and writes down which are seen."""
+
+    port: WebRtcPort
+    source: int
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+    facts: Connected | None = None
+    seen: list[PictureCode] = field(default_factory=list)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
+    unknown: int = 0
+
+    async def read(self, other: WebRtcPort) -> None:
+        async for event in self.port.events():
+            await self.obey(event, other)
+
+    async def obey(self, event: PortEvent, other: WebRtcPort) -> None:
+        match event:
+            case CandidateFound(candidate=candidate):
+                await other.add_candidate(candidate)
+            case Connected():
+                self.facts = event
+                self.connected.set()
+
+    def see(self, picture: Picture, at: float) -> None:
+        code = read_code(picture)
+        self.sizes.add((picture.width, picture.height))
+        if code is None:
+            self.unknown += 1
+        else:
+            self.seen.append(code)
+
+    async def show(self, seconds: float) -> None:
+        """The sound goes on meanwhile."""
+        tone, began, number = Sine(400.0), time.monotonic(), 0
+        self.port.pictures.describe(640, 360, RATE)
+        for tick in range(round(seconds * 50)):
+            self.port.leg.send(tone.pull())
+            self.port.leg.pull(FRAME_SAMPLES)
+            if tick / 50 >= number / RATE:
+                self.port.pictures.send(draw_code(PictureCode(number, self.source), 640, 360, time.monotonic()))
+                number += 1
+            await asyncio.sleep(max(0.0, began + (tick + 1) / 50 - time.monotonic()))
+
+
+@asynccontextmanager
+async def two_seers(one: PortOptions, other: PortOptions) -> AsyncIterator[tuple[Seer, Seer]]:
+    caller, callee = Seer(WebRtcPort(one), 1), Seer(WebRtcPort(other), 2)
+    tasks = [start_task(caller.read(callee.port), name="caller"), start_task(callee.read(caller.port), name="callee")]
+    try:
+        answer = await callee.port.answer(await caller.port.offer())
+        await caller.port.accept(answer)
+        async with asyncio.timeout(PATIENCE):
+            await caller.connected.wait()
+            await callee.connected.wait()
+        for seer in (caller, callee):
+            seer.port.pictures.on_picture(seer.see)
+        yield caller, callee
+    finally:
+        await asyncio.gather(caller.port.close(), callee.port.close())
+        await asyncio.gather(*tasks)
+
+
+def seeing(*codecs: str) -> PortOptions:
+    return PortOptions(loopback=True, pictures=codecs)
+
+
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+async def test_both_see_what_the_other_shows(codec: str) -> None:
+    async with two_seers(seeing(codec), seeing("VP8", "H264")) as (caller, callee):
+        assert caller.facts is not None and caller.facts.pictures == codec
+        await asyncio.gather(caller.show(2.0), callee.show(2.0))
+        for seer, source in ((caller, 2), (callee, 1)):
+            numbers = [code.number for code in seer.seen]
+            assert {code.source for code in seer.seen} == {source}
+            assert len(numbers) >= 8 and numbers == sorted(set(numbers))
+            stats = await seer.port.stats()
+            assert stats.pictures is not None and stats.pictures.packets_lost == 0
