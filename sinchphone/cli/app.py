@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from sinchphone.cli.addressing.proposals import complete_profile
-from sinchphone.cli.exits import ExitCode, help_text
+from sinchphone.cli.exits import help_text
 from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
 from sinchphone.errors import DestinationError
 
@@ -83,14 +83,6 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"sinchphone {version('sinchphone')}")
-        raise typer.Exit(ExitCode.OK)
-
-
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
@@ -100,7 +92,9 @@ def root(
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file.")] = None,
     color: Annotated[str | None, typer.Option(metavar="WHEN", callback=_check_color, help="Colours: auto, always or never.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output.")] = False,
 ) -> None:
     """A softphone in the terminal for Sinch In-app Calling, with an exchange of its own.
 
@@ -108,6 +102,7 @@ def root(
 
     Pages about everything else: sinchphone help
     """
-    context.obj = {"profile": profile, "config": config, "color": color, "debug": debug}
+    given = {"profile": profile, "config": config, "color": color, "debug": debug, "quiet": quiet, "verbose": verbose, "json": json}
+    context.obj = {name: value for name, value in given.items() if value}
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

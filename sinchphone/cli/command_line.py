@@ -23,13 +23,15 @@ def command_line(arguments: Sequence[str]) -> int:
     import typer.main
 
     from sinchphone.cli.app import app
+    from sinchphone.cli.examples import EXAMPLES
     from sinchphone.cli.exits import ExitCode, code_of_error
+    from sinchphone.cli.terminal.flags.everywhere import complete_command
     from sinchphone.cli.terminal.streams import hush, unwritable
     from sinchphone.errors import SinchphoneError
 
     if len(arguments) > 1 and arguments[0] in _COMPLETION and not arguments[1].startswith("-"):
         os.environ[_SHELL_IS_NAMED] = "1"
-    command = typer.main.get_command(app)
+    command = complete_command(typer.main.get_command(app), "", EXAMPLES)
     _prepare_completion(arguments)
     try:
         signals.react(signals.interrupt)

@@ -35,7 +35,6 @@ def add_to(app: typer.Typer, name: str) -> None:
 def devices(context: typer.Context, flags: JsonFlags) -> ExitCode:
     """List the sound devices. --input, --output and --ring take the index or part of the name."""
     if context.invoked_subcommand is not None:
-        context.obj = {**context.obj, "json": flags.json}
         return ExitCode.OK
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, _list)

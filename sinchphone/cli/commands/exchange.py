@@ -43,7 +43,6 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
     It takes the place of an exchange that runs in the background, as soon as nobody calls there.
     """
     if context.invoked_subcommand is not None:
-        context.obj = {**(context.obj or {}), "host": flags.host, "port": flags.port, "json": flags.json}
         return ExitCode.OK
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     if not (flags.quiet or flags.verbose or flags.debug):

@@ -74,7 +74,7 @@ def show(
     if topic is None:
         _list_topics()
     elif topic in topics():
-        _print(read_page(topic), Color(color or context.obj["color"] or Color.AUTO))
+        _print(read_page(topic), Color(color or context.obj.get("color") or Color.AUTO))
     else:
         typer.echo(_help_of_command(context, topic))
     return ExitCode.OK

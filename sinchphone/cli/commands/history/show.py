@@ -1,7 +1,7 @@
 """``history``: list past calls and messages."""
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar
 
@@ -47,8 +47,6 @@ def add_to(app: typer.Typer, name: str) -> None:
 def history(context: typer.Context, flags: HistoryFlags) -> ExitCode:
     """Show past calls and messages of this computer, the latest last."""
     if context.invoked_subcommand is not None:
-        given = {field.name: getattr(flags, field.name) for field in fields(flags) if getattr(flags, field.name) != field.default}
-        context.obj = {**context.obj, **given}
         return ExitCode.OK
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     is_meant, since = flags.chooser(session.options), flags.since_at

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from sinchphone.cli.addressing import proposals
+from sinchphone.cli.terminal.flags.everywhere import refuse_json
 from sinchphone.config import Configuration, load
 from sinchphone.options import KEYS
 from sinchphone.quick_dataclass import quick_dataclass
@@ -117,7 +118,8 @@ class UserFlags(CommonFlags):
 def with_flags(function: Callable[..., Returned]) -> Callable[..., Returned]:
     """``function``, whose parameter ``flags`` is one of the dataclasses above, as Typer wants it: with one parameter an option.
 
-    What was given before the command's name (``sinchphone --profile work call …``) counts where the command says nothing.
+    What was given before the command's name (``sinchphone --profile work call …``) counts where the command says nothing; a group keeps
+    what it was given for the command after it.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     kind = hints.pop("flags")
@@ -129,9 +131,13 @@ def with_flags(function: Callable[..., Returned]) -> Callable[..., Returned]:
     @functools.wraps(function)
     def command(**given: Any) -> Returned:
         context: typer.Context = given["context"]
-        before = context.obj if isinstance(context.obj, dict) else {}
+        before: dict[str, Any] = context.obj if isinstance(context.obj, dict) else {}
         values = {name: given.pop(name) for name in names}
         values |= {name: before[name] for name in names if name in before and values[name] == defaults[name]}
+        if context.invoked_subcommand is not None:
+            context.obj = before | {name: value for name, value in values.items() if value != defaults[name]}
+        elif before.get("json") and "json" not in names:
+            refuse_json(context)
         return function(**given, flags=kind(**values))
 
     keyword = inspect.Parameter.KEYWORD_ONLY

@@ -8,6 +8,7 @@ import typer
 import typer.core
 import typer.main
 
+from sinchphone.cli.terminal.flags.everywhere import complete_command
 from sinchphone.quick_dataclass import quick_dataclass
 
 
@@ -22,13 +23,13 @@ class Planned:
 class _Commands(MutableMapping[str, Any]):
     """Commands by name, each imported when somebody asks for it."""
 
-    def __init__(self, planned: Mapping[str, Planned]) -> None:
-        self._planned = planned
+    def __init__(self, planned: Mapping[str, Planned], complete: Callable[[str, Any], Any]) -> None:
+        self._planned, self._complete = planned, complete
         self._loaded: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
-            self._loaded[name] = _load(name, self._planned[name].module)
+            self._loaded[name] = self._complete(name, _load(name, self._planned[name].module))
         return self._loaded[name]
 
     def __setitem__(self, name: str, command: Any) -> None:
@@ -61,7 +62,12 @@ class CommandGroup(typer.core.TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = _Commands(self.planned)
+        self.path = ""
+        self.examples: Mapping[str, tuple[str, ...]] = {}
+        self.commands = _Commands(self.planned, self._complete)
+
+    def _complete(self, name: str, command: Any) -> Any:
+        return complete_command(command, f"{self.path} {name}".strip(), self.examples)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names, in the order of the table."""
