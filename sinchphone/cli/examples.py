@@ -24,6 +24,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "sinchphone listen --user bob --auto-answer --once",
         "sinchphone listen --allow 'ada*' --for 8h --json",
     ),
+    "push": ("sinchphone push --auto-answer payload.json",),
     "history": ("sinchphone history", "sinchphone history --missed --since 1d", "sinchphone history --with @mum --json"),
     "history delete": ("sinchphone history delete --with bob", "sinchphone history delete --older-than 90d"),
     "history export": ("sinchphone history export calls.csv", "sinchphone history export calls.json --since 30d"),
