@@ -18,7 +18,7 @@ from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.call_audio import SoundChoice
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.event_log import EventLog
-from sinchphone.engine.events import ClientEvent, ClientFailed, Ready
+from sinchphone.engine.events import ClientEvent, ClientFailed, IncomingCall, Ready
 from sinchphone.engine.history import History
 from sinchphone.engine.link import Link
 from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
@@ -341,6 +341,8 @@ class SinchClient:
 
     def _tell(self, event: ClientEvent) -> None:
         """For whoever reads ``events``, and for the listeners."""
+        if isinstance(event, IncomingCall):
+            self._push.settle()
         self._events.put(event)
         if isinstance(event, ClientFailed):
             self._failure = event.error

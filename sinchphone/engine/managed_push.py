@@ -54,6 +54,7 @@ class ManagedPush:
         self._busy = busy
         self._tell = tell
         self._inbox = PushInbox()
+        self._sleep_after: float | None = None
         self._awake_until = 0.0
         self._subscription: PushSubscription | None = None  # what the platform knows
         self._agent: UserAgent | None = None
@@ -80,6 +81,7 @@ class ManagedPush:
         else:
             self._tasks.append(start_task(self._follow(push, service), name="pushes"))
             await self._wait_until_subscribed()
+        self._sleep_after = sleep_after
         if sleep_after is not None:
             self._stay_awake(sleep_after)
             self._tasks.append(start_task(self._doze(sleep_after), name="sleep"))
@@ -94,6 +96,11 @@ class ManagedPush:
         """Subscribe again, for a while at least."""
         self._stay_awake(AWAKE_S)
         self._link.wake()
+
+    def settle(self) -> None:
+        """A call came, for which it woke up: it may sleep again when that is over."""
+        if self._sleep_after is not None:
+            self._awake_until = asyncio.get_running_loop().time() + self._sleep_after
 
     async def close(self) -> None:
         """No more pushes; the platform learns it where they were ours."""

@@ -71,10 +71,7 @@ async def test_a_sleeping_device_is_woken_by_a_push_rings_and_talks(lines: Any, 
     await call.hang_up()
     await steps.end_of(incoming)
     assert bob.push_counts.taken == 1
-    async with asyncio.timeout(40):
-        while not bob._link.is_asleep:  # again, when a while has passed
-            bob._push._awake_until = 0.0
-            await asyncio.sleep(0.05)
+    await asleep(bob)  # again: the call that it woke for is over
 
 
 async def test_a_phone_at_the_gateway_wakes_a_sleeping_device_too(sip_exchange: Any, steps: Any) -> None:
