@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, TypeVarTuple
 
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
+from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.picture_leg import PictureLeg
@@ -123,6 +123,10 @@ class _CrossingPort(Generic[Inner]):
 
     def forward(self, frame: EncodedFrame) -> bool:
         return self._port is not None and self._port.forward(frame)
+
+    def carry(self, heard: DecodedFrame) -> None:
+        if self._port is not None:
+            self._port.carry(heard)
 
     async def close(self) -> None:
         try:

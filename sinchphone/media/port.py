@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
+from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.ice_servers import IceServer, IceServerList
 from sinchphone.media.picture_leg import PictureLeg
 from sinchphone.media.sound import AudioLeg
@@ -260,6 +260,10 @@ class PassingPort(MediaPort, Protocol):
     def forward(self, frame: EncodedFrame) -> bool:
         """Send a packet of another port as it is, with numbers of our own; whether it went out (not during a digit, not while the peer
         doesn't listen, not where ``takes`` is False). In the media loop only. ``a.divert(b.forward)`` joins two ports."""
+
+    def carry(self, heard: DecodedFrame) -> None:
+        """Encode and send what a packet of another port held, at the distances of its time line; nothing during a digit, nothing while
+        the peer doesn't listen. In the media loop only."""
 
 
 class RtpPassingPort(PassingPort, Protocol):

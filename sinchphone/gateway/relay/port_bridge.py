@@ -1,18 +1,32 @@
-"""Joins two ports: each one's sound is sent to the other, as it came where both have the same codec, else decoded and encoded.
+"""Joins two ports: each one's sound is sent to the other, as it came where both have the same codec, else in the other's codec.
 
 ::
 
-    same codec:  packet of one port -> divert -> forward -> the other        no codec runs, the sender's clock rules
-    else:        every 20 ms: pull from one (its jitter buffer evens out both clocks) -> send to the other
+    same codec:      packet of one port -> divert -> forward -> the other      no codec runs, the sender's clock rules
+    PCMU and PCMA:   the same, each byte by a table
+    else:            packet -> decode -> encode -> the other                   at once; the far end's buffer does the waiting
+    may be silent:   every 20 ms: pull from one (its jitter buffer evens out both clocks) -> send to the other
 
-Each direction decides for itself, again and again: after hold and resume, and when a peer changes its codec on the way.
+Each direction decides for itself, packet by packet: after hold and resume, and when a peer changes its codec on the way. Where sound
+is encoded and nothing came for a while, silence goes in its place.
 """
 
-from sinchphone.audio.frame import FRAME_SAMPLES
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from sinchphone.audio.frame import FRAME_SAMPLES, silence
+from sinchphone.errors import MediaError
 from sinchphone.media.clock import FrameClock
-from sinchphone.media.codecs.codec import EncodedFrame
+from sinchphone.media.codecs.codec import PCMA, PCMU, EncodedFrame
+from sinchphone.media.codecs.g711 import translation
+from sinchphone.media.legs.transcoder import Transcoder
 from sinchphone.media.port import PassingPort
 from sinchphone.media.thread import MediaThread
+
+_G711: Final = (PCMU, PCMA)
+_PAUSE_SECONDS: Final = 0.2  # without a packet, after which silence is sent
 
 
 class PortBridge:
@@ -47,7 +61,7 @@ class PortBridge:
     async def _join(self, one: PassingPort, other: PassingPort, speak: tuple[bool, bool], fill: tuple[bool, bool]) -> None:
         if [(way.source, way.sink) for way in self._directions] != [(one, other), (other, one)]:
             await self._part()
-            self._directions = _Direction(one, other, self._clock), _Direction(other, one, self._clock)
+            self._directions = _Direction(one, other, self._clock.start), _Direction(other, one, self._clock.start)
         for way, speaks, fills in zip(self._directions, speak, reversed(fill), strict=True):
             way.fills = fills
             way.choose(speaks)
@@ -59,43 +73,75 @@ class PortBridge:
         self._directions = ()
 
     def _tick(self) -> None:
-        carried = [way for way in self._directions if not way.passes]
-        for way in carried:
-            way.carry()
-        if not carried:
+        timed = [way for way in self._directions if not way.passes]
+        for way in timed:
+            way.tick()
+        if not timed:
             self._clock.stop()
 
 
 class _Direction:
     """One direction. In the media loop only."""
 
-    def __init__(self, source: PassingPort, sink: PassingPort, clock: FrameClock) -> None:
+    def __init__(self, source: PassingPort, sink: PassingPort, start_clock: Callable[[], None]) -> None:
         self.source, self.sink = source, sink
-        self.passes = False
+        self.passes = False  # nothing is encoded, and no clock is needed
         self.fills = True
-        self._clock = clock
+        self._speaks = False
+        self._start_clock = start_clock
+        self._transcoder: Transcoder | None = None
+        self._came_at = 0.0
 
     def choose(self, speaks: bool) -> None:
-        """Pass packets on where that is possible. From a source that may send none the sink gets silence in their place."""
+        """Send packets on as they come. From a source that may send none the sink gets silence in their place."""
         codec = self.source.codec
-        self._set(speaks and codec is not None and codec == self.sink.codec)
+        self._speaks = speaks and codec is not None
+        self._pass(self._speaks and codec == self.sink.codec)
+        self.source.divert(self._send_on if self._speaks else None)
 
-    def carry(self) -> None:
-        """The next 20 ms, decoded and encoded."""
-        sound = self.source.leg.pull(FRAME_SAMPLES)
+    def tick(self) -> None:
+        """The next 20 ms, where no packet brings them."""
+        if not self._speaks:
+            sound = self.source.leg.pull(FRAME_SAMPLES)
+        elif time.monotonic() - self._came_at > _PAUSE_SECONDS:
+            sound = silence()
+        else:
+            return
         if self.fills or not self.source.leg.is_missing():
             self.sink.leg.send(sound)
 
-    def _set(self, passes: bool) -> None:
+    def _pass(self, passes: bool) -> None:
         self.passes = passes
-        if passes:
-            self.source.divert(self._pass_on)
-        else:
-            self.source.divert(None)
-            self._clock.start()
+        if not passes:
+            self._start_clock()
 
-    def _pass_on(self, frame: EncodedFrame) -> None:
-        """A peer may change between the codecs that it named, and how long its packets are: what the sink doesn't take is decoded from
-        then on."""
-        if not self.sink.forward(frame) and self.passes and (frame.codec != self.sink.codec or not self.sink.takes(frame)):
-            self._set(False)
+    def _send_on(self, frame: EncodedFrame) -> None:
+        """A peer may change between the codecs that it named, and how long its packets are: what the sink doesn't take is encoded anew."""
+        self._came_at = time.monotonic()
+        fitting = _in_codec_of(self.sink, frame)
+        taken = self.sink.takes(fitting)
+        passes = taken and fitting is frame
+        if passes != self.passes:
+            self._pass(passes)
+        if taken:
+            self._transcoder = None
+            self.sink.forward(fitting)
+        else:
+            self._transcode(frame)
+
+    def _transcode(self, frame: EncodedFrame) -> None:
+        if self._transcoder is None or self._transcoder.codec != frame.codec:
+            try:
+                self._transcoder = Transcoder(frame.codec)
+            except MediaError:  # as where a library is missing: the packet can't be read
+                return
+        for heard in self._transcoder.push(frame):
+            self.sink.carry(heard)
+
+
+def _in_codec_of(sink: PassingPort, frame: EncodedFrame) -> EncodedFrame:
+    """The packet, in the other law of G.711 where that's what the sink has."""
+    codec = sink.codec
+    if codec == frame.codec or codec not in _G711 or frame.codec not in _G711:
+        return frame
+    return replace(frame, codec=codec, payload=frame.payload.translate(translation(frame.codec.name, codec.name)))

@@ -59,6 +59,15 @@ class EncodedFrame:
     marker: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """What a packet of sound held, on its way into another codec."""
+
+    sound: Samples
+    at: int  # of its first sample, on a line that never wraps [samples at 48 kHz]
+    marker: bool = False
+
+
 class Encoder(Protocol):
     """One codec's sending half. One thread at a time."""
 

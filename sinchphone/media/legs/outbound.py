@@ -3,6 +3,7 @@
 One line of sequence numbers and one of time stamps, whatever goes into it::
 
     send(frame)     samples, cut to packets, encoded   \\
+    carry(sound)    of another leg's packet, encoded     |
     forward(frame)  a packet of another leg, as it is   >--> sequence, time stamp, SSRC --> transmit
     event(packet)   a digit, in place of sound         /
 
@@ -15,12 +16,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from sinchphone.audio.frame import FRAME_SECONDS, Frame, Samples
+from sinchphone.audio.frame import FRAME_SECONDS, RATE, Frame, Samples
 from sinchphone.audio.redundancy import HEADER_BYTES, RedundancyController
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.choice import new_encoder
-from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame, Encoder
+from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame, Encoder
 from sinchphone.media.legs.packet_time import USUAL_MS, Packetizer, fits, most_frames, packet_ms
 from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl
 from sinchphone.media.legs.repair import Copies, Resends
@@ -60,6 +61,7 @@ class Outbound:
         self._mark = False  # the next packet of sound is the first after a pause
         self._talking = False  # sound was sent, not only digits
         self._passing = _Passing()
+        self._carrying = _Carrying()
         self._packetizer = Packetizer(USUAL_MS)
 
     @property
@@ -95,7 +97,7 @@ class Outbound:
         if self._agreement is None or self._encoder is None:
             return
         paused = self._pass_time(self._clock())
-        self._passing = _Passing()
+        self._passing, self._carrying = _Passing(), _Carrying()
         if paused or self.suspended:
             self._packetizer.clear()
         if self.suspended:
@@ -131,6 +133,7 @@ class Outbound:
         now = self._clock()
         self._copies.forget()
         self._packetizer.clear()
+        self._carrying = _Carrying()
         place = self._passing.place(frame, self._sequence, self.timestamp, now)
         if self.suspended:
             self._passing.renumber()
@@ -140,6 +143,22 @@ class Outbound:
         if (sequence - self._sequence) & 0x8000 == 0:
             self._timestamp, self._placed_at, self._talking = timestamp, now, True
         return not self.suspended and self._put(agreement.payload_type, frame.payload, timestamp, sequence, marker=frame.marker)
+
+    def carry(self, heard: DecodedFrame) -> None:
+        """Encode and send what another leg's packet held, at the distances of its own time line."""
+        if self._agreement is None or self._encoder is None:
+            return
+        now = self._clock()
+        self._passing = _Passing()
+        began = self._carrying.place(heard, self.timestamp * self._agreement.codec.samples_per_tick, now)
+        if self.suspended:
+            self._packetizer.clear()
+            return
+        self._mark = self._mark or heard.marker
+        for before, sound in self._packetizer.push(heard.sound):
+            timestamp = (began - before) // self._agreement.codec.samples_per_tick & 0xFFFFFFFF
+            self._send_packet(self._agreement, self._encoder, sound, timestamp)
+        self._timestamp, self._placed_at, self._talking = began // self._agreement.codec.samples_per_tick & 0xFFFFFFFF, now, True
 
     def event(self, packet: EventPacket) -> None:
         """Send a packet of a digit. It isn't sent again: a digit's end is in three packets (RFC 4733 2.5.1.4)."""
@@ -243,6 +262,23 @@ class Outbound:
         self._placed_at = now
         talked, self._talking = self._talking, True
         return talked and gap > _PAUSE_SECONDS
+
+
+class _Carrying:
+    """The distance between another leg's time line and ours, for sound that is encoded anew [samples at 48 kHz]."""
+
+    def __init__(self) -> None:
+        self._newest: DecodedFrame | None = None
+        self._came_at = 0.0
+        self._offset = 0
+
+    def place(self, heard: DecodedFrame, ours: int, now: float) -> int:
+        """Where the sound begins on our line: at ``ours`` where it's the first, or strays."""
+        newest, came_at = self._newest, self._came_at
+        self._newest, self._came_at = heard, now
+        if newest is None or abs((heard.at - newest.at) / RATE - (now - came_at)) > _MAX_STRAY:
+            self._offset = ours - heard.at
+        return heard.at + self._offset
 
 
 class _Passing:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
+from sinchphone.audio.frame import RATE, Samples
 from sinchphone.media.codecs.codec import OPUS, CodecFormat
 from sinchphone.media.codecs.opus import packet_samples
 from sinchphone.protocol.sdp import ANY_LENGTH, PacketTimes
@@ -60,10 +60,10 @@ class Packetizer:
         """What is kept isn't sent any more: something came in between."""
         self._kept = self._kept[:0]
 
-    def push(self, frame: Frame) -> list[tuple[int, Samples]]:
-        """The packets that are full with the next frame: how many samples before that frame each begins (after it: less than nothing),
-        and its sound."""
-        if self._samples == FRAME_SAMPLES and not len(self._kept):
+    def push(self, frame: Samples) -> list[tuple[int, Samples]]:
+        """The packets that are full with the next sound, which is a frame or what another leg's packet held: how many samples before it
+        each begins (after it: less than nothing), and its sound."""
+        if self._samples == len(frame) and not len(self._kept):
             return [(0, frame)]
         before, sound = len(self._kept), np.concatenate([self._kept, frame])
         whole = len(sound) // self._samples

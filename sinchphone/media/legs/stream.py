@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from sinchphone.media.agreement import Agreement
-from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
+from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.legs.inbound import Inbound, Sink
 from sinchphone.media.legs.keypad import Keypad
 from sinchphone.media.legs.leg import PortLeg
@@ -133,6 +133,10 @@ class Stream:
     def forward(self, frame: EncodedFrame) -> bool:
         """Send a packet of another leg; whether it went out."""
         return self._outbound.forward(frame)
+
+    def carry(self, heard: DecodedFrame) -> None:
+        """Encode and send the sound of another leg's packet."""
+        self._outbound.carry(heard)
 
     def report(self) -> bytes:
         """The RTCP packet for this moment (RFC 3550 6.4)."""

@@ -20,7 +20,7 @@ from typing import Final
 from sinchphone.errors import LocalProtocolError, MediaError, RemoteProtocolError
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes
 from sinchphone.media.codecs.choice import load_codecs
-from sinchphone.media.codecs.codec import CODECS, CodecFormat, EncodedFrame
+from sinchphone.media.codecs.codec import CODECS, CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.legs.inbound import Sink
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
@@ -188,6 +188,10 @@ class RtpPort:
     def forward(self, frame: EncodedFrame) -> bool:
         """Send a packet of another port as it is; whether it went out. In the media loop only."""
         return self._stream.forward(frame)
+
+    def carry(self, heard: DecodedFrame) -> None:
+        """Encode and send what a packet of another port held. In the media loop only."""
+        self._stream.carry(heard)
 
     async def close(self) -> None:
         """Say goodbye and close the sockets. May be called twice."""

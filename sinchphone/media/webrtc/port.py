@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.choice import load_codecs
-from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
+from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.legs.inbound import Sink
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
@@ -236,6 +236,10 @@ class WebRtcPort:
     def forward(self, frame: EncodedFrame) -> bool:
         """Send a packet of another port as it is; whether it went out. In the media loop only."""
         return self._stream.forward(frame)
+
+    def carry(self, heard: DecodedFrame) -> None:
+        """Encode and send what a packet of another port held. In the media loop only."""
+        self._stream.carry(heard)
 
     async def close(self) -> None:
         """Say goodbye, close the connection and its sockets. May be called twice; who comes second waits for the first."""

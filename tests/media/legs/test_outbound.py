@@ -8,7 +8,7 @@ import pytest
 from sinchphone.audio.frame import silence
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, RepairTerms
-from sinchphone.media.codecs.codec import OPUS, PCMA, PCMU, CodecFormat, EncodedFrame
+from sinchphone.media.codecs.codec import OPUS, PCMA, PCMU, CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.codecs.opus import packet_samples
 from sinchphone.media.legs.outbound import Outbound
 from sinchphone.media.legs.path_control import PathControl
@@ -380,3 +380,45 @@ def test_a_digit_or_a_pause_leaves_no_frame_behind_that_would_come_later() -> No
     stamps = [(packet.timestamp - wire.sent[0].timestamp) // 960 for packet in wire.sent]
     assert stamps == [0, 13, 65]
     assert [packet.marker for packet in wire.sent] == [False, False, True]
+
+
+def carried(count: int, *, size: int = 960, first: int = 0) -> list[DecodedFrame]:
+    return [DecodedFrame(silence(size), first + number * size) for number in range(count)]
+
+
+@pytest.mark.parametrize(("codec", "ticks"), [(PCMU, 160), (OPUS, 960)])
+def test_another_legs_sound_keeps_the_distances_of_its_time_line(codec: CodecFormat, ticks: int) -> None:
+    wire = Wire(codec)
+    wire.talk(3)
+    came = [*carried(3, first=77), *carried(2, first=77 + 5 * 960)]  # a hole of two packets
+    wire.each(5, lambda number: wire.out.carry(came[number]))
+    assert steps([packet.timestamp for packet in wire.sent[3:]], 1 << 32) == [ticks, ticks, 3 * ticks, ticks]
+    assert steps([packet.sequence for packet in wire.sent], 1 << 16) == [1] * 7
+    wire.talk(2)
+    assert steps([packet.sequence for packet in wire.sent], 1 << 16) == [1] * 9
+
+
+def test_another_legs_packets_are_cut_anew_to_the_length_that_the_peer_wants() -> None:
+    wire = Wire(PCMU)
+    came = carried(6, size=1_440)  # 30 ms
+    wire.each(6, lambda number: wire.out.carry(came[number]))
+    assert {len(packet.payload) for packet in wire.sent} == {160}
+    assert steps([packet.timestamp for packet in wire.sent], 1 << 32) == [160] * 8
+
+
+def test_another_legs_sound_that_strays_from_its_time_line_begins_anew_where_ours_is() -> None:
+    wire = Wire(PCMU)
+    came = [*carried(2), *carried(2, first=500_000_000)]
+    wire.each(4, lambda number: wire.out.carry(came[number]))
+    assert steps([packet.timestamp for packet in wire.sent], 1 << 32) == [160, 160, 160]
+
+
+def test_during_a_digit_no_sound_of_another_leg_goes_out() -> None:
+    wire = Wire(PCMU)
+    came = carried(4)
+    wire.out.carry(came[0])
+    wire.out.suspended = True
+    wire.out.carry(came[1])
+    wire.out.suspended = False
+    wire.out.carry(came[2])
+    assert len(wire.sent) == 2
