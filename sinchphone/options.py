@@ -24,6 +24,7 @@ from sinchphone.schema import (
     member_of,
     one_of,
     parse_duration,
+    read_command,
     read_flag,
     read_hosts,
     read_ice_urls,
@@ -36,6 +37,7 @@ from sinchphone.schema import (
 from sinchphone.signaling.api import Api
 
 MAX_RING_SECONDS: Final = 60.0
+MAX_HOOK_SECONDS: Final = 60.0
 
 Room = TypeVar("Room")
 
@@ -88,6 +90,25 @@ class ExchangeSection(ExchangeOptions):
     ice_secret_command: str | None = key("", read_text, "a command that prints ice_secret", trusted_only=True)
     ice_secret_file: Path | None = key("", read_path, "a file with ice_secret, for its owner's eyes only", trusted_only=True)
     keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only")
+
+
+def _time_limit(value: object) -> float:
+    duration = parse_duration(value)
+    if not 0 < duration <= MAX_HOOK_SECONDS:
+        raise ValueError(f"must be more than 0 and at most {MAX_HOOK_SECONDS:g}s")
+    return duration
+
+
+@quick_dataclass(frozen=True, slots=True)
+class HooksSection:
+    """[hooks]: programs of the user's own that run when something happens."""
+
+    incoming: str | None = key("", read_command, "a program that runs when somebody calls, and may decide", trusted_only=True)
+    established: str | None = key("", read_command, "one for when sound flows", trusted_only=True)
+    ended: str | None = key("", read_command, "one for the end of a call", trusted_only=True)
+    message: str | None = key("", read_command, "one for a message that came", trusted_only=True)
+    missed: str | None = key("", read_command, "one for a call that nobody took", trusted_only=True)
+    time_limit: float = key("5s", _time_limit, "how long each may take; 60s at most")
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -168,6 +189,7 @@ class Options:
     audio: AudioOptions = field(default_factory=AudioOptions)
     ice: IceSection = field(default_factory=IceSection)
     exchange: ExchangeSection = field(default_factory=ExchangeSection)
+    hooks: HooksSection = field(default_factory=HooksSection)
     sms: SmsSection = field(default_factory=SmsSection)
     sip: SipSection = field(default_factory=SipSection)
     trunk: TrunkSection = field(default_factory=TrunkSection)

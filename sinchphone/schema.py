@@ -10,6 +10,7 @@ ValueError with the end of a sentence that begins with the key's name.
 
 import ipaddress
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from enum import StrEnum
@@ -102,6 +103,18 @@ def read_text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("must be a text in quotes")
     return value
+
+
+def read_command(value: object) -> str:
+    """A command and its arguments, as a shell would split them. No shell reads it."""
+    written = read_text(value)
+    try:
+        words = shlex.split(written)
+    except ValueError:
+        words = []
+    if not words or "\0" in written:
+        raise ValueError("must be a command and its arguments, with quotes that are closed")
+    return written
 
 
 def read_host(value: object) -> str:

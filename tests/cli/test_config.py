@@ -268,7 +268,16 @@ def test_the_example_file_is_the_one_that_init_writes() -> None:
 
 
 def test_the_example_file_names_every_key_with_its_default() -> None:
-    assert tomllib.loads(example()) == {"audio": {}, "ice": {}, "exchange": {}, "sms": {}, "sip": {}, "trunk": {}, "backend": {}}
+    assert tomllib.loads(example()) == {
+        "audio": {},
+        "ice": {},
+        "exchange": {},
+        "hooks": {},
+        "sms": {},
+        "sip": {},
+        "trunk": {},
+        "backend": {},
+    }
     uncommented = re.sub(r"^# (\w+ = )", r"\1", example(), flags=re.MULTILINE).split("# Tables")[0]
     found = config._flatten(tomllib.loads(uncommented))
     assert set(found) == {name for name, key in KEYS.items() if not key.secret}

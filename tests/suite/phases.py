@@ -64,6 +64,8 @@ PHASES = {
     "test_gateway_on_demand.py": Phase.WAITING,
     "test_gc_tuning.py": Phase.WAITING,
     "test_given_descriptors.py": Phase.WAITING,
+    "test_hook_program.py": Phase.WAITING,
+    "test_hooks.py": Phase.WAITING,
     "test_ice.py": Phase.WAITING,
     "test_job_control.py": Phase.WAITING,
     "test_keys.py": Phase.WAITING,

@@ -54,6 +54,7 @@ class Wishes:
     requests: Requests = field(default_factory=Requests)
     probe: Probe | None = None
     probe_seconds: float = 0.0
+    screened: asyncio.Event | None = None  # before which no call is answered after a delay
 
 
 class CallSession:
@@ -316,6 +317,8 @@ class CallSession:
         await self.hang_up(Order.TIME_UP)
 
     async def _answer_after(self, delay: float) -> None:
+        if self._wishes.screened is not None:
+            await self._wishes.screened.wait()
         await asyncio.sleep(delay)
         await self._call.answer()
 

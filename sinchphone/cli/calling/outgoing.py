@@ -15,6 +15,7 @@ from sinchphone.cli.calling.sounds import missing_devices, requests_of, sound_op
 from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.hooks.hooks import open_hooks
 from sinchphone.cli.terminal.flags.commands import CallFlags
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output import events as e
@@ -63,7 +64,7 @@ def read_headers(written: list[str], *, sip: bool = False) -> dict[str, str]:
 async def _call(
     session: Session, destination: Destination, flags: CallFlags, headers: dict[str, str], stream: ControlStream | None
 ) -> ExitCode:
-    async with open_phone(session) as phone, asyncio.TaskGroup() as group:
+    async with open_hooks(session), open_phone(session) as phone, asyncio.TaskGroup() as group:
         follower = group.create_task(follow(session, phone), name="client events")
         wishes, sound = await _prepare(session, destination, flags, phone)
         with Keys(None if flags.reads_standard_input else session.stdin) as keys:

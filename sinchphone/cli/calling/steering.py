@@ -33,6 +33,10 @@ class Steering:
         self._talks = {call_id: one for call_id, one in self._talks.items() if one.call.state is not State.ENDED}
         self._talks[talk.call.id] = talk
 
+    def waits(self, call_id: str) -> bool:
+        """Whether that call rings while somebody talks in another."""
+        return any(talk.waiting is not None and talk.waiting.id == call_id for talk in self._talks.values())
+
     def obey(self, stream: ControlStream | None, group: asyncio.TaskGroup) -> list["asyncio.Task[None]"]:
         """Do what ``stream`` says until the tasks are cancelled, of which there are none without a stream."""
         if stream is None:

@@ -14,12 +14,14 @@ import typer.core
 from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
+from sinchphone.cli.calling.screening import Screening
 from sinchphone.cli.calling.sounds import requests_of, sound_options
 from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.waiting import WaitingCall
 from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.hooks.hooks import Hooks, open_hooks
 from sinchphone.cli.terminal.flags.commands import AnswerFlags, ListenFlags, seconds
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.keys import Keys
@@ -110,8 +112,9 @@ class Duty:
 class _Listener:
     """Takes one call at a time. At a terminal a second one may wait meanwhile; others are told that we're busy."""
 
-    def __init__(self, session: Session, phone: Phone, duty: Duty, flags: AnswerFlags, keys: Keys) -> None:
+    def __init__(self, session: Session, phone: Phone, duty: Duty, flags: AnswerFlags, keys: Keys, hooks: Hooks) -> None:
         self.steering = Steering(session, phone)
+        self.screening = Screening(session, hooks, self.steering)
         self._steered = flags.control is not None
         self.duty = duty
         self._session = session
@@ -132,20 +135,23 @@ class _Listener:
     async def take(self, call: "Call") -> None:
         """An incoming call."""
         name = (await asyncio.to_thread(contacts_of(self._session.options).names)).get(call.peer)
-        self._session.tell(e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain, headers=dict(call.headers), contact=name))
+        told = e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain, headers=dict(call.headers), contact=name)
+        self._session.tell(told)
         if not self.duty.takes(call.peer):
             await self._refuse(call, Order.DENIED)
         elif self._talk is not None and self._may_wait(self._talk):
+            self.screening.begin(call, told)
             self._waiting = WaitingCall(self._session, call, self._talk, self._keys)
         elif self._busy:
             await self._refuse(call, Order.BUSY)
         else:
             self._busy = True
+            self.screening.begin(call, told)
             self._ringing.put_nowait(self._conversation(call))
 
     def _conversation(self, call: "Call") -> CallSession:
         """The call, where commands find it from now on."""
-        conversation = CallSession(self._session, call, self._wishes_of(self._talk), self._keys)
+        conversation = CallSession(self._session, call, self._wishes_of(call, self._talk), self._keys)
         self.steering.follow(conversation)
         return conversation
 
@@ -188,10 +194,12 @@ class _Listener:
             if self._session.stop.order is not None:
                 return
 
-    def _wishes_of(self, before: CallSession | None) -> Wishes:
-        """Of the next call: for the sake of which the one before was hung up, it is answered at once."""
+    def _wishes_of(self, call: "Call", before: CallSession | None) -> Wishes:
+        """One for the sake of which the call before was hung up, or that a hook wants, is answered at once; others when no hook minds."""
         switched = before is not None and before.order is Order.SWITCHED
-        return replace(self._wishes, answer_after=0.0) if switched else self._wishes
+        if switched or call.id in self.screening.welcome:
+            return replace(self._wishes, answer_after=0.0)
+        return replace(self._wishes, screened=self.screening.pending(call.id))
 
     async def _next_waits(self) -> bool:
         """Whether a second call waited until the first was over; then it is the next."""
@@ -244,22 +252,27 @@ async def take_calls(
     Raises NotFoundError where no call came in the duty's patience."""
     from sinchphone.media.local_audio.streams import check_named
 
-    with Keys(stdin) as keys:
-        session.terminal_users.append(keys)
-        await asyncio.to_thread(_check_files, flags)
-        sound = sound_options(flags, session.options)
-        await asyncio.to_thread(check_named, sound)
-        answers = keys.expected or flags.auto_answer is not None or stream is not None
-        async with open_phone(session, sound=sounds_of_calls(sound, session.recordings) if answers else None) as phone:
-            listener = _Listener(session, phone, duty, flags, keys)
-            if answers:
-                await begin(phone)
-            else:
-                hint = "use --auto-answer or --control, or listen at a terminal"
-                session.tell(e.Warned(message="nobody can answer here, so nobody can call: messages alone are taken", hint=hint))
-            session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
-            in_time = await _within(duty.for_, session, phone, listener, stream)
+    async with open_hooks(session) as hooks:
+        with Keys(stdin) as keys:
+            session.terminal_users.append(keys)
+            await asyncio.to_thread(_check_files, flags)
+            sound = sound_options(flags, session.options)
+            await asyncio.to_thread(check_named, sound)
+            answers = keys.expected or flags.auto_answer is not None or stream is not None or hooks.decides
+            async with open_phone(session, sound=sounds_of_calls(sound, session.recordings) if answers else None) as phone:
+                listener = _Listener(session, phone, duty, flags, keys, hooks)
+                if answers:
+                    await begin(phone)
+                _tell_readiness(session, phone, answers=answers)
+                in_time = await _within(duty.for_, session, phone, listener, stream)
     return _outcome(session, listener, in_time=in_time)
+
+
+def _tell_readiness(session: Session, phone: Phone, *, answers: bool) -> None:
+    if not answers:
+        hint = "use --auto-answer, --on incoming=CMD or --control, or listen at a terminal"
+        session.tell(e.Warned(message="nobody can answer here, so nobody can call: messages alone are taken", hint=hint))
+    session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
 
 
 def _check_files(flags: AnswerFlags) -> None:
@@ -305,6 +318,7 @@ async def _within(limit: float | None, session: Session, phone: Phone, listener:
             await asyncio.wait({work})
         for task in (work, follower, *control):
             task.cancel()
+        await listener.screening.close()
     return bool(in_time)
 
 

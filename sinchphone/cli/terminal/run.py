@@ -110,6 +110,8 @@ def _leave_at_once(session: Session) -> NoReturn:
 
 def _leave(session: Session, code: ExitCode) -> NoReturn:
     release(session.terminal_users)
+    for leave in session.leaving:
+        leave()
     signals.react(session.writing.free)
     session.finish(code)
     flush_and_leave(code)

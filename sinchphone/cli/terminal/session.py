@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TextIO
@@ -99,6 +99,8 @@ class Session:
     messages: list[MessageStatus] = field(default_factory=list)
     requests: list[RequestOutcome] = field(default_factory=list)
     problem: Problem | None = None
+    hearers: list[Callable[["Event"], None]] = field(default_factory=list)  # who is told of each event too
+    leaving: list[Callable[[], None]] = field(default_factory=list)  # what is done where we leave at once
     terminal_users: list["TerminalUser"] = field(default_factory=list)  # the screen, and who reads keys
     writing: Writing = field(default_factory=Writing)
 
@@ -123,6 +125,8 @@ class Session:
             self.screen.tell(event, aside=aside)
             if self.report is not None:
                 self.report.tell(event)
+        for hear in self.hearers:
+            hear(event)
 
     def note(self, text: str) -> None:
         """A remark for a person."""

@@ -1,13 +1,15 @@
 """The options of commands that call, listen, write and host, each written once."""
 
+import dataclasses
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import typer
 
 from sinchphone.cli.addressing import proposals
-from sinchphone.cli.terminal.flags.common import JsonFlags, option_of_key
+from sinchphone.cli.terminal.flags.common import JsonFlags, check_key, option_of_key
 from sinchphone.cli.terminal.flags.shared_streams import check_readers, reads
+from sinchphone.options import HooksSection
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import parse_duration
 
@@ -44,6 +46,20 @@ def _check_pipe(path: str | None, use: Literal["read", "write"], option: str) ->
         check_given(path, use, inherited=True)
     except AudioFileError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def read_hooks(written: list[str]) -> dict[str, str]:
+    """The keys that ``EVENT=CMD`` each sets. Raises BadParameter."""
+    known = [one.name for one in dataclasses.fields(HooksSection) if one.name != "time_limit"]
+    hooks: dict[str, str] = {}
+    for one in written:
+        event, equals, command = one.partition("=")
+        if not equals or event not in known:
+            raise typer.BadParameter(f"must be EVENT=CMD, with an event of {', '.join(known)}", param_hint="--on")
+        if f"hooks.{event}" in hooks:
+            raise typer.BadParameter(f"two programs for {event}: one can run the other", param_hint="--on")
+        hooks[f"hooks.{event}"] = check_key(f"hooks.{event}", command)
+    return hooks
 
 
 def _layout(value: str) -> str:
@@ -90,6 +106,13 @@ class SoundFlags(JsonFlags):
     dtmf: Annotated[
         str | None, typer.Option(metavar="DIGITS", callback=_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
     ] = None
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EVENT=CMD",
+            help="Run a program when that happens: incoming, established, ended, message, missed (sinchphone help control); repeatable.",
+        ),
+    ] = None
     control: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Do what JSON lines there say (sinchphone help control): a FIFO, fd:N, or - for standard input."),
@@ -102,6 +125,7 @@ class SoundFlags(JsonFlags):
         _check_pipe(self.pipe_in, "read", "--pipe-in")
         _check_pipe(self.pipe_out, "write", "--pipe-out")
         _check_pipe(self.control, "read", "--control")
+        read_hooks(self.on or [])
         check_readers(
             [*(("--play", path) for path in self.play or ()), ("--pipe-in", self.pipe_in or ""), ("--control", self.control or "")]
         )
@@ -110,6 +134,7 @@ class SoundFlags(JsonFlags):
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
+        hooks = read_hooks(self.on or [])
         devices = {"audio.input": self.input, "audio.output": self.output, "audio.ring": self.ring}
         voice = {
             "audio.echo_cancel": self.echo_cancel,
@@ -118,7 +143,7 @@ class SoundFlags(JsonFlags):
             "audio.max_kbps": self.max_kbps,
         }
         own = {"user": self.user, "max_duration": self.max_duration, "ice.relay_only": self.relay_only or None}
-        return {**super().keys(), **devices, **voice, **own}
+        return {**super().keys(), **hooks, **devices, **voice, **own}
 
     @property
     def reads_standard_input(self) -> bool:

@@ -1,0 +1,75 @@
+"""Lets the hook of incoming calls decide what becomes of each; until it has, and where it says ignore, nothing answers by itself."""
+
+import asyncio
+from typing import TYPE_CHECKING, assert_never
+
+from sinchphone.cli.control import commands as k
+from sinchphone.cli.hooks.hooks import Choice, Decision, Hooks
+from sinchphone.cli.terminal.output.events import CallIncoming, Warned
+from sinchphone.errors import SinchphoneError
+from sinchphone.tasks import start_task
+
+if TYPE_CHECKING:
+    from sinchphone.cli.calling.steering import Steering
+    from sinchphone.cli.terminal.session import Session
+    from sinchphone.engine.calls.call import Call
+
+
+class Screening:
+    """Of the calls of one listener."""
+
+    def __init__(self, session: "Session", hooks: Hooks, steering: "Steering") -> None:
+        self.welcome: set[str] = set()  # ids of calls that waited when the hook said answer: they are answered when it's their turn
+        self._session = session
+        self._hooks = hooks
+        self._steering = steering
+        self._pending: dict[str, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, call: "Call", told: CallIncoming) -> None:
+        """Ask about a call that was told, if there is a hook to ask."""
+        if self._hooks.decides:
+            self._pending[call.id] = asyncio.Event()
+            task = start_task(self._screen(call, told), name="screening")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def pending(self, call_id: str) -> asyncio.Event | None:
+        """Set when the hook has left that call to the command; ``None`` where nothing is to be waited for."""
+        return self._pending.get(call_id)
+
+    async def close(self) -> None:
+        """Nothing is decided any more."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _screen(self, call: "Call", told: CallIncoming) -> None:
+        decision = await self._hooks.ask(told)
+        try:
+            if decision is None or not await self._decide(call, decision):
+                self._pending[call.id].set()
+        except SinchphoneError as error:  # somebody else was faster
+            self._session.note(f"the hook came too late: {error}")
+        await call.ended()
+        self._pending.pop(call.id, None)
+        self.welcome.discard(call.id)
+
+    async def _decide(self, call: "Call", decision: Decision) -> bool:
+        """Whether the call was dealt with."""
+        match decision.choice:
+            case Choice.ANSWER if self._steering.waits(call.id):
+                self.welcome.add(call.id)
+            case Choice.ANSWER:
+                await self._steering.perform(k.PickUpCall(call_id=call.id))
+            case Choice.DECLINE:
+                await self._steering.perform(k.DeclineCall(call_id=call.id))
+            case Choice.IGNORE:
+                await call.sound.signal(None)
+            case Choice.REDIRECT:
+                self._session.tell(Warned(message="this version can't redirect calls: it rings on", hint=None))
+                return False
+            case _:
+                assert_never(decision.choice)
+        return True
