@@ -241,7 +241,7 @@ class Outbound:
         self._setting = setting
 
     def _put(self, payload_type: int, payload: bytes, timestamp: int, sequence: int, *, marker: bool, keep: bool = True) -> bool:
-        data = encode_packet(RtpPacket(payload_type, sequence, timestamp, self.ssrc, payload, marker))
+        data = self._path.pad(encode_packet(RtpPacket(payload_type, sequence, timestamp, self.ssrc, payload, marker)))
         if not self._path.send(data):
             return False
         if keep:

@@ -20,8 +20,8 @@ from sinchphone.protocol.congestion.allocation import Demand, allocate
 from sinchphone.protocol.congestion.controller import CongestionController
 from sinchphone.protocol.congestion.history import SentPackets
 from sinchphone.protocol.congestion.meters import ArrivalMeter, ReportMeter
-from sinchphone.protocol.rtp.packet import ReportBlock
-from sinchphone.protocol.rtp.transport_feedback import Arrivals, TransportFeedback, number_packet, packet_number
+from sinchphone.protocol.rtp.packet import ReportBlock, pad_packet, padding_bytes
+from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES, Arrivals, TransportFeedback, number_packet, packet_number
 
 BELOW_BYTES: Final = 38  # of a packet, below RTP: IPv4, UDP, the tag of SRTP
 _UNTIL_SEEN: Final = 0.3  # [s] a report may be late after the loss that it tells of
@@ -30,9 +30,11 @@ _FEEDBACK_BYTES: Final = 120  # of one packet of feedback, about
 _FEEDBACK_SHARE: Final = 0.05  # of what comes may be spent on it (RFC 3550 6.2), within
 _FEEDBACK_SECONDS: Final = 0.1, 0.4  # between two
 _EAGER: Final = 20  # feedback packets at first: nothing is known of the path, and its queue is filled soon
+_FIRST: Final = 44_000.0  # [bit/s] until the first feedback comes
 _MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on others
 _MARGIN: Final = 1.15  # over what a stream has spent
 _PEAK_SECONDS: Final = 10.0  # in which half of a peak is forgotten: pauses in what people say are shorter
+_PADDED: Final = 5  # packets of a second, at most
 _ROOMY: Final = 1 << 20
 _NUMBERS: Final = 1 << 16
 
@@ -70,7 +72,8 @@ class PathControl:
 
     def share(self, ssrc: int) -> float:
         """What a stream that has told its demand may send [bit/s], headers included: sound first, pictures what is left."""
-        return allocate(min(self._controller.budget, _MEAN * self._most), self._demands).get(ssrc, 0.0)
+        first = _FIRST if self._extension is not None and self._fed_back_at is None else math.inf
+        return allocate(min(self._controller.budget, first, _MEAN * self._most), self._demands).get(ssrc, 0.0)
 
     def left_for(self, ssrc: int) -> float:
         """What a stream of pictures may send [bit/s], headers included: those before it count with what they have spent lately, not with
@@ -110,6 +113,15 @@ class PathControl:
         """From now on number packets under this header extension, and tell of the peer's; ``None``: it doesn't know that."""
         self._extension = extension
 
+    def pad(self, packet: bytes) -> bytes:
+        """A new RTP packet, now and then with padding that tells how fast the path is."""
+        if self._extension is None:
+            return packet
+        now = self._clock()
+        sent = self._numbered.rate(now)
+        padding = self._arrival_meter.link.padding(len(packet) + BELOW_BYTES + EXTENSION_BYTES, sent, now)
+        return pad_packet(packet, padding) if padding and sent + _PADDED * 8 * padding <= _MEAN * self._most else packet
+
     def send(self, packet: bytes) -> bool:
         """Send an RTP packet; whether it went out."""
         now, ssrc = self._clock(), int.from_bytes(packet[8:12], "big")
@@ -118,8 +130,9 @@ class PathControl:
             self._by_ssrc[ssrc] = sent, ReportMeter(sent)
         self._by_ssrc[ssrc][0].add(int.from_bytes(packet[2:4], "big"), len(packet) + BELOW_BYTES, now)
         if self._extension is not None:
+            padding = padding_bytes(packet)
             packet = number_packet(packet, self._extension, self._number)
-            self._numbered.add(self._number, len(packet) + BELOW_BYTES, now)
+            self._numbered.add(self._number, len(packet) + BELOW_BYTES, now, padding)
             self._number = (self._number + 1) % _NUMBERS
         if not math.isinf(self._most):
             while self._spent and self._spent[0][0] <= now - 1.0:

@@ -16,7 +16,9 @@ from typing import Final
 from sinchphone.protocol.congestion.meters import PathSample
 
 FLOOR: Final = 18_000.0  # [bit/s] speech needs as much, headers included: less is no call
-_UNTRIED: Final = 80_000.0  # [bit/s] before anything is known: the best sound of one stream, without copies
+_UNTRIED: Final = 58_000.0  # [bit/s] before anything is known: what libwebrtc sends at any time
+_BEST_SOUND: Final = 80_000.0  # [bit/s] of one stream, without copies,
+_BEST_COPIED: Final = 115_000.0  # [bit/s] with one: where the link is fast enough nothing else is asked
 
 _QUEUE: Final = 0.060  # [s] that is surely one
 _GROWING_QUEUE: Final = 0.025  # [s] that is one where it grows,
@@ -35,11 +37,14 @@ _OTHERS_SECONDS: Final = 10.0  # after that loss is taken for that of a queue, t
 _LOSS_CUT: Final = 0.5  # of the loss, as GCC does
 
 _RISE: Final = 0.25  # each second, up to the capacity
-_BEYOND: Final = 1.5  # of what was carried: no further is anything believed
+_BEYOND: Final = 1.5  # of what was carried: no further is anything believed,
+_BEYOND_UNKNOWN: Final = 1.2  # where nothing tells how fast the link is,
+_UNTRIED_SECONDS: Final = 2.0  # and nothing for so long that it's slow
 _TRIED_SECONDS: Final = 10.0
 _PROBE: Final = 1.12
 _PROBE_SECONDS: Final = 0.8
 _PROBES: Final = 3  # in a row that show that the capacity isn't what it was
+_BUSY: Final = 0.8  # of what was carried: no link is so slow
 _WAIT, _MOST_WAIT, _WAIT_FACTOR = 2.5, 5.0, 1.6  # [s] before the next probe, longer each time that it fails
 _MORE: Final = 1.2  # of what was sent before is enough more to tell:
 _SATURATED: Final = 0.3  # of the rise, if no more than that arrives, and more is lost than before, the path is full
@@ -63,12 +68,12 @@ class CongestionController:
 
     def __init__(self) -> None:
         self._budget = _UNTRIED
-        self._proven = _UNTRIED  # so much may be sent before more is known
+        self._proven = 0.0  # so much was carried when a queue had gone
         self._capacity: float | None = None  # where a queue began
         self._carried: list[tuple[float, PathSample]] = []  # when, and what was sent without a queue
         self._full_at: float | None = None  # since when the path is full without a delay
         self._episode: _Episode | None = None
-        self._congested_at = -math.inf
+        self._congested_at = self._drained_at = -math.inf
         self._others_until = -math.inf  # a queue that isn't ours stands there
         self._probe_at = 0.0
         self._probe_until: float | None = None
@@ -112,8 +117,7 @@ class CongestionController:
 
     def _drain(self, sample: PathSample, now: float, since: float) -> bool:
         """Send less than what arrives, the less the longer the queue is; whether that doesn't help."""
-        capacity = sample.delivered if sample.delivered is not None else sample.sent
-        episode = self._episode
+        capacity, episode = self._measured(sample, now), self._episode
         if episode is None:
             self._note_failed_probe()
             episode = self._episode = _Episode(now, sample.queue, capacity)
@@ -130,6 +134,12 @@ class CongestionController:
         self._budget = episode.cut * self._capacity * (_SHARE - min(_MOST_DRAIN, sample.queue / _DRAIN * _MOST_DRAIN))
         return False
 
+    def _measured(self, sample: PathSample, now: float) -> float:
+        """What the path carries: what arrives; but at first it may be a loud moment, that the whole link was just too slow for."""
+        arrives = sample.delivered if sample.delivered is not None else sample.sent
+        alone = sample.link is not None and arrives >= _BUSY * sample.link and now - self._drained_at > _OTHERS_SECONDS
+        return max(arrives, sample.link) if alone and sample.link is not None else arrives
+
     def _give_way(self, sample: PathSample, now: float) -> bool:
         """Sending less doesn't shorten the queue."""
         assert self._capacity is not None, "set by the caller"
@@ -144,7 +154,7 @@ class CongestionController:
     def _recover(self, now: float) -> None:
         """The queue is gone."""
         assert self._capacity is not None, "set where the queue was found"
-        self._episode = None
+        self._episode, self._drained_at = None, now
         self._budget = self._proven = _SHARE * self._capacity
         self._probe_at = now + self._wait
 
@@ -161,17 +171,24 @@ class CongestionController:
             return
         self._full_at = None
         self._carried.append((now, sample))
-        limit = _BEYOND * max(each.sent for _, each in self._carried)
         if self._capacity is None:
-            self._budget = max(limit, self._proven)
+            self._budget = max(self._proven, self._limit(sample, now))
         elif sample.delay > _EMPTY:
             return
         elif self._probe_until is not None:
             self._judge_probe(sample, now)
         elif self._budget < _SHARE * self._capacity:
             self._budget = min(_SHARE * self._capacity, self._budget * (1 + _RISE * since))
-        elif now >= self._probe_at and sample.sent > _USED * self._budget:
+        elif now >= self._probe_at and sample.sent > _USED * self._budget and _is_faster(sample.link, self._capacity):
             self._probe(now)
+
+    def _limit(self, sample: PathSample, now: float) -> float:
+        """So far is a rise believed: in steps, and not beyond the link."""
+        carried = max(each.sent for _, each in self._carried)
+        if sample.link is None:
+            return max(_BEST_SOUND if now - self._carried[0][0] >= _UNTRIED_SECONDS else _UNTRIED, _BEYOND_UNKNOWN * carried)
+        usual = _BEST_COPIED if math.isinf(self._congested_at) else _BEST_SOUND
+        return max(carried, min(max(_BEYOND * carried, usual), _SHARE * sample.link))
 
     def _note_full(self, delivered: float, now: float) -> None:
         """More is sent and no more arrives: once is chance."""
@@ -202,6 +219,11 @@ class CongestionController:
             self._capacity, self._probes, self._wait = None, 0, _WAIT
         else:
             self._probe(now)
+
+
+def _is_faster(link: float | None, capacity: float) -> bool:
+    """Whether the link may carry more than that: a slower one than what was carried was only busy when it was measured."""
+    return link is None or link > _PROBE * capacity or link < _BUSY * capacity
 
 
 def _is_full(delivered: float, sample: PathSample, before: PathSample) -> bool:

@@ -19,6 +19,7 @@ class SentPacket:
     number: int
     sent_at: float
     size: int  # [bytes] with all headers
+    padding: int = 0  # of them
     arrived_at: float | None = None
     missing: bool = False  # the peer said that it hasn't come
 
@@ -30,14 +31,14 @@ class SentPackets:
     packets: deque[SentPacket] = field(default_factory=lambda: deque(maxlen=_KEPT))
     _by_number: dict[int, SentPacket] = field(default_factory=dict)
 
-    def add(self, number: int, size: int, now: float) -> None:
-        """A packet goes out. One that has been sent before keeps the time of the first sending."""
+    def add(self, number: int, size: int, now: float, padding: int = 0) -> None:
+        """A packet goes out, ``padding`` of its ``size`` bytes without a meaning. One that was sent before keeps its first time."""
         known = self._by_number.get(number)
         if known is not None and now - known.sent_at < _WRAP_SECONDS:
             return
         if len(self.packets) == _KEPT:
             self._by_number.pop(self.packets[0].number, None)
-        packet = SentPacket(number, now, size)
+        packet = SentPacket(number, now, size, padding)
         self.packets.append(packet)
         self._by_number[number] = packet
 

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.congestion.history import SentPacket, SentPackets
+from sinchphone.protocol.congestion.link_rate import LinkRate
 from sinchphone.protocol.congestion.queueing import QueueDelay
 from sinchphone.protocol.rtp.transport_feedback import WRAP_SECONDS
 
 _WINDOW: Final = 1.0  # [s] of arrivals that the rate is taken from
 _FEWEST: Final = 5  # packets, for a rate
 _REORDERED: Final = 0.15  # [s] a packet may be overtaken for so long, else it's lost
+_SLOWEST: Final = 0.9  # of what arrives: a link that is slower was only busy when it was measured
+_CHANGED: Final = 0.1  # of the time that it takes
 _KNOWN_REPORTS: Final = 30  # whose delays are remembered
 _LOSSY: Final = 0.02
 _VAGUE: Final = 0.040  # [s] that a report may be late itself, or the packets lost that would have been newer
@@ -27,6 +30,7 @@ class PathSample:
     loss: float
     sent: float
     delivered: float | None  # ``None``: too little is known
+    link: float | None = None  # rate of the narrowest link, whoever uses it; infinite where it's too fast to be told
 
 
 class ArrivalMeter:
@@ -35,8 +39,11 @@ class ArrivalMeter:
     def __init__(self, sent: SentPackets) -> None:
         self._sent = sent
         self._queue = QueueDelay()
+        self.link: Final = LinkRate()
         self._arrived: deque[SentPacket] = deque()
         self._newest: float | None = None  # arrival, on a clock that never begins again
+        self._pace = 0.0  # [s] that the link takes for a byte
+        self._rebased_at = 0.0
 
     def feedback(self, arrivals: Iterable[tuple[int, float | None]]) -> PathSample | None:
         """Numbers of packets and when they came, ``None`` for not yet. ``None`` where it tells nothing new."""
@@ -51,12 +58,15 @@ class ArrivalMeter:
             at = told if self._newest is None else told + round((self._newest - told) / WRAP_SECONDS) * WRAP_SECONDS
             self._newest = at if self._newest is None else max(at, self._newest)
             packet.arrived_at, packet.missing, fresh = at, False, True
-            self._queue.observe(at - packet.sent_at, packet.sent_at)
+            self._queue.observe(self._transit(packet), packet.sent_at)
+            self.link.arrived(packet, at - packet.sent_at)
             self._arrived.append(packet)
         if not fresh or self._newest is None:
             return None
         while (self._arrived[0].arrived_at or 0.0) < self._newest - _WINDOW:
             self._arrived.popleft()
+        delivered = self._delivered()
+        link = self._link(delivered)
         standing = self._queue.standing
         return PathSample(
             queue=standing,
@@ -64,12 +74,30 @@ class ArrivalMeter:
             growth=self._queue.growth,
             loss=self._lost(),
             sent=self._sent.rate(self._arrived[-1].sent_at),
-            delivered=self._delivered(),
+            delivered=delivered,
+            link=link,
         )
 
     def rebase(self) -> None:
         """The queue that stands now is none of ours."""
         self._queue.rebase()
+        self._rebased_at = self._arrived[-1].sent_at if self._arrived else 0.0
+
+    def _transit(self, packet: SentPacket) -> float:
+        """Without what the link needs for a packet of that size."""
+        return (packet.arrived_at or 0.0) - packet.sent_at - self._pace * packet.size
+
+    def _link(self, delivered: float | None) -> float | None:
+        """The link's rate, unless it carries more than that. Transits are taken anew where it has changed."""
+        link = self.link.rate(self._arrived[-1].sent_at)
+        if link is None or link < _SLOWEST * (delivered or 0.0):
+            return None
+        if abs(self._pace - 8 / link) > _CHANGED * self._pace:
+            self._pace, self._queue = 8 / link, QueueDelay()
+            for packet in self._sent.packets:
+                if packet.arrived_at is not None and packet.sent_at >= self._rebased_at:
+                    self._queue.observe(self._transit(packet), packet.sent_at)
+        return link
 
     def _lost(self) -> float:
         """The share of the last second's packets that are missing, but for those that may only have been overtaken."""

@@ -7,6 +7,7 @@ from typing import Final
 
 HEADER: Final = struct.Struct("!BBHII")
 VERSION: Final = 0x80
+_PADDED: Final = 0x20
 _MARKER: Final = 0x80
 _SEQUENCES: Final = 1 << 16
 _MAX_DROPOUT: Final = 3000  # packets, a minute of sound (RFC 3550 A.1)
@@ -89,10 +90,20 @@ def decode_packet(data: bytes) -> RtpPacket | None:
         if len(data) < start + 4:
             return None
         start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
-    end = len(data) - (data[-1] if first & 0x20 else 0)
+    end = len(data) - (data[-1] if first & _PADDED else 0)
     if first & 0xC0 != VERSION or start >= end:
         return None
     return RtpPacket(second & 0x7F, sequence, timestamp, ssrc, data[start:end], bool(second & _MARKER))
+
+
+def pad_packet(packet: bytes, size: int) -> bytes:
+    """The RTP packet with so many bytes of padding (RFC 3550 5.1), 1 to 255."""
+    return bytes([packet[0] | _PADDED]) + packet[1:] + bytes(size - 1) + bytes([size])
+
+
+def padding_bytes(packet: bytes) -> int:
+    """How many of them an RTP packet has."""
+    return packet[-1] if packet[0] & _PADDED else 0
 
 
 def encode_report(report: RtcpReport, cname: str) -> bytes:

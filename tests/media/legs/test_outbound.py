@@ -28,7 +28,8 @@ class Wire:
         self.now = 50.0
         self.open = True
         self.sent: list[RtpPacket] = []
-        self.out = Outbound(7, PathControl(self._transmit, clock=lambda: self.now), clock=lambda: self.now)
+        self.path = PathControl(self._transmit, clock=lambda: self.now)
+        self.out = Outbound(7, self.path, clock=lambda: self.now)
         self.out.start(Agreement(codec, codec.payload_type, {}, EVENT))
 
     def talk(self, frames: int) -> None:
@@ -238,7 +239,9 @@ class LossyWire(Wire):
 
     def lose(self, share: float, reports: int = 5) -> None:
         for _ in range(reports):
-            self.out.adapt(ReportBlock(7, round(256 * share), 10, 0, 0, 0, 0))
+            block = ReportBlock(7, round(256 * share), 10, self.sent[-1].sequence if self.sent else 0, 0, 0, 0)
+            self.path.reported(block, None)
+            self.out.adapt(block)
             self.talk(50)
 
     @property

@@ -1,0 +1,80 @@
+"""The rate of the narrowest link of a path, told by how much longer a large packet takes than a small one.
+
+A link passes a packet of S bytes in 8 S / rate seconds. So a packet of a pause, padded to what a loud moment makes of it, tells how fast
+the link is, and fills no queue (pathchar, Jacobson 1997). Whatever else delays a packet only makes the link look slower: of several the
+fastest counts. It is an upper bound of what may be tried, not what is free: others may use the link too.
+"""
+
+from collections import deque
+from typing import Final
+
+from sinchphone.protocol.congestion.history import SentPacket
+
+_EAGER: Final = 5  # padded packets at first, each
+_EAGER_SECONDS: Final = 0.06
+_FIRST_SECONDS: Final = 0.1  # of packets that they are compared with
+_SECONDS: Final = 2.0  # between two later on,
+_PAUSE_SECONDS: Final = 1.0  # as soon as there is a small packet, at the latest after so long
+_SMALL: Final = 0.75  # of the mean size
+_LONGER: Final = 0.015  # [s] that a padded packet takes longer at the rate that is sent now
+_LEAST_PADDING, _MOST_PADDING = 60, 250  # bytes; RTP tells its length in one (RFC 3550 5.1)
+_MEMORY: Final = 0.1  # of sizes
+
+_REFERENCES: Final = 0.6  # [s] before a padded packet, whose fastest packet it's compared with,
+_JITTER: Final = 0.010  # [s] or the middle one, where that is so much slower
+_FEWEST: Final = 4  # of them
+_KNOWN: Final = 5  # padded packets: the last ones count,
+_ENOUGH: Final = 3  # at least so many,
+_FRESH: Final = 12.0  # [s] for so long
+_RESOLUTION: Final = 0.0015  # [s] that a difference may be by chance
+
+
+class LinkRate:
+    """Of one path. Says how much to pad, and what came of it."""
+
+    def __init__(self) -> None:
+        self._begun = 0  # padded packets
+        self._due_at: float | None = None
+        self._mean_size: float | None = None
+        self._recent: deque[tuple[float, int, float]] = deque()  # when sent, bytes, transit
+        self._paces: deque[tuple[float, float]] = deque(maxlen=_KNOWN)  # when sent, seconds for each byte
+
+    def padding(self, size: int, sent: float, now: float) -> int:
+        """Bytes to add to a packet of ``size`` that is about to be sent, where ``sent`` bit/s are sent now; mostly 0."""
+        mean = self._mean_size = size if self._mean_size is None else self._mean_size + _MEMORY * (size - self._mean_size)
+        if self._due_at is None:
+            self._due_at = now + _FIRST_SECONDS
+        if now < self._due_at or (self._begun >= _EAGER and size > _SMALL * mean and now < self._due_at + _PAUSE_SECONDS):
+            return 0
+        self._begun += 1
+        self._due_at = now + (_EAGER_SECONDS if self._begun < _EAGER else _SECONDS)
+        return max(_LEAST_PADDING, min(_MOST_PADDING, round(_LONGER * sent / 8)))
+
+    def arrived(self, packet: SentPacket, transit: float) -> None:
+        """A packet was told of; transits are differences of two clocks."""
+        if not packet.padding:
+            self._recent.append((packet.sent_at, packet.size, transit))
+            while self._recent[0][0] < packet.sent_at - _REFERENCES:
+                self._recent.popleft()
+            return
+        if len(self._recent) < _FEWEST:
+            return
+        ordered = sorted(self._recent, key=lambda each: each[2])
+        _, size, usual = ordered[0]
+        if (middle := ordered[len(ordered) // 2])[2] - usual > _JITTER:
+            _, size, usual = middle
+        if packet.size - size >= _LEAST_PADDING / 2:
+            self._paces.append((packet.sent_at, max(0.0, transit - usual) / (packet.size - size)))
+
+    def forget(self) -> None:
+        """What was known doesn't hold any more: learn it anew, at once."""
+        self._paces.clear()
+        self._begun = 0
+
+    def rate(self, now: float) -> float | None:
+        """The rate of the narrowest link [bit/s], infinite where it's too fast to be told; ``None`` where it isn't known."""
+        paces = [pace for at, pace in self._paces if now - at < _FRESH]
+        if len(paces) < _ENOUGH:
+            return None
+        least = min(paces)
+        return 8 / least if least * _LEAST_PADDING > _RESOLUTION else float("inf")
