@@ -1,8 +1,9 @@
 """The rate of the narrowest link of a path, told by how much longer a large packet takes than a small one.
 
 A link passes a packet of S bytes in 8 S / rate seconds. So a packet of a pause, padded to what a loud moment makes of it, tells how fast
-the link is, and fills no queue (pathchar, Jacobson 1997). Whatever else delays a packet only makes the link look slower: of several the
-fastest counts. It is an upper bound of what may be tried, not what is free: others may use the link too.
+the link is, and fills no queue (pathchar, Jacobson 1997). What else delays a packet makes the link look slower, what delays those that
+it's compared with makes it look faster: of several the second fastest counts. It is an upper bound of what may be tried, not what is free:
+others may use the link too.
 """
 
 from collections import deque
@@ -20,8 +21,9 @@ _LONGER: Final = 0.015  # [s] that a padded packet takes longer at the rate that
 _LEAST_PADDING, _MOST_PADDING = 60, 250  # bytes; RTP tells its length in one (RFC 3550 5.1)
 _MEMORY: Final = 0.1  # of sizes
 
-_REFERENCES: Final = 0.6  # [s] before a padded packet, whose fastest packet it's compared with,
-_JITTER: Final = 0.010  # [s] or the middle one, where that is so much slower
+_REFERENCES: Final = 2.0  # [s] before a padded packet, whose fastest packet it's compared with,
+_JITTER: Final = 0.010  # [s] or the middle one, where that is so much slower,
+_ALIKE: Final = 20  # bytes that one which is about as large may have more
 _FEWEST: Final = 4  # of them
 _KNOWN: Final = 5  # padded packets: the last ones count,
 _ENOUGH: Final = 3  # at least so many,
@@ -59,10 +61,10 @@ class LinkRate:
             return
         if len(self._recent) < _FEWEST:
             return
-        ordered = sorted(self._recent, key=lambda each: each[2])
-        _, size, usual = ordered[0]
-        if (middle := ordered[len(ordered) // 2])[2] - usual > _JITTER:
-            _, size, usual = middle
+        _, size, usual = min(self._recent, key=lambda each: each[2])
+        alike = sorted(each for _, bytes_, each in self._recent if bytes_ <= size + _ALIKE)
+        if alike[len(alike) // 2] - usual > _JITTER:
+            usual = alike[len(alike) // 2]
         if packet.size - size >= _LEAST_PADDING / 2:
             self._paces.append((packet.sent_at, max(0.0, transit - usual) / (packet.size - size)))
 
@@ -76,5 +78,5 @@ class LinkRate:
         paces = [pace for at, pace in self._paces if now - at < _FRESH]
         if len(paces) < _ENOUGH:
             return None
-        least = min(paces)
+        least = sorted(paces)[1]
         return 8 / least if least * _LEAST_PADDING > _RESOLUTION else float("inf")

@@ -37,7 +37,9 @@ class Sound:
 @pytest.mark.parametrize("kbps", [60, 64, 80, 120, 200])
 def test_a_narrow_link_is_known_within_half_a_second(kbps: float) -> None:
     sound = Sound(kbps).talk(0.5)
-    assert sound.link.rate(sound.now) == pytest.approx(1000 * kbps, rel=0.05)
+    rate = sound.link.rate(sound.now)
+    assert rate is not None
+    assert 800 * kbps < rate < 1050 * kbps
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.0002])
