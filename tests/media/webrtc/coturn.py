@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sinchphone.exchange.tls import Issued
+from sinchphone.hosts import bracketed
 
 PROGRAM = "turnserver"
 MISSING = "needs the package coturn (turnserver)"
@@ -27,11 +28,13 @@ class Turn:
 
     port: int
     tls_port: int
+    address: str = "127.0.0.1"
 
     def url(self, transport: str) -> str:
+        host = bracketed(self.address)
         if transport == "tls":
-            return f"turns:127.0.0.1:{self.tls_port}?transport=tcp"
-        return f"turn:127.0.0.1:{self.port}?transport={transport}"
+            return f"turns:{host}:{self.tls_port}?transport=tcp"
+        return f"turn:{host}:{self.port}?transport={transport}"
 
 
 def is_there() -> bool:
@@ -45,15 +48,18 @@ def short_lived(user: str, seconds: float = 600) -> tuple[str, str]:
 
 
 @asynccontextmanager
-async def a_turn_server(folder: Path, issued: Issued, *, rest: bool = False) -> AsyncIterator[Turn]:
-    turn = Turn(free_port(), free_port())
+async def a_turn_server(
+    folder: Path, issued: Issued, *, rest: bool = False, address: str = "127.0.0.1", turn: Turn | None = None
+) -> AsyncIterator[Turn]:
+    """``turn``: where one was before, that is started again."""
+    turn = turn or Turn(free_port(), free_port(), address)
     auth = ["--use-auth-secret", f"--static-auth-secret={SECRET}"] if rest else ["--lt-cred-mech", f"--user={USER}:{PASSWORD}"]
     process = await asyncio.create_subprocess_exec(
         PROGRAM, *_options(turn, folder, issued), *auth, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        await _listens(turn.port)
-        await _listens(turn.tls_port)
+        await _listens(turn.address, turn.port)
+        await _listens(turn.address, turn.tls_port)
         yield turn
     finally:
         if process.returncode is None:
@@ -65,8 +71,8 @@ def _options(turn: Turn, folder: Path, issued: Issued) -> Sequence[str]:
     first = free_port()
     return [
         "-n",
-        "--listening-ip=127.0.0.1",
-        "--relay-ip=127.0.0.1",
+        f"--listening-ip={turn.address}",
+        f"--relay-ip={turn.address}",
         f"--listening-port={turn.port}",
         f"--tls-listening-port={turn.tls_port}",
         "--realm=test",
@@ -89,11 +95,11 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-async def _listens(port: int) -> None:
+async def _listens(address: str, port: int) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                _, writer = await asyncio.open_connection(address, port)
             except OSError:
                 await asyncio.sleep(0.02)
                 continue
