@@ -34,22 +34,23 @@ class Ear:
     def __init__(self, says_hz: float, hears_hz: float) -> None:
         self._tone = Sine(says_hz)
         self._hears_hz = hears_hz
-        self._last: list[Frame] = []
+        self._heard: list[Frame] = []
         self.first_at: float | None = None
         self.share = 0.0
 
     def tick(self, far: Frame) -> Frame:
-        if self.first_at is None and goertzel.share(far, self._hears_hz) > 0.5:
+        """In the media loop, which has no time for more."""
+        if self.first_at is None and far.any():
             self.first_at = time.monotonic()
-        self._last = [*self._last, far.copy()][-RATE // FRAME_SAMPLES // 2 :]
-        if self.share < HEARD:
-            self.share = max(self.share, goertzel.share(np.concatenate(self._last), self._hears_hz))
+        self._heard.append(far.copy())
         return self._tone.pull()
 
     async def hears(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while self.share < HEARD:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
+                last = self._heard[-RATE // FRAME_SAMPLES // 2 :]
+                self.share = max(self.share, goertzel.share(np.concatenate(last), self._hears_hz)) if last else 0.0
 
 
 def way_of(call: Call) -> str:

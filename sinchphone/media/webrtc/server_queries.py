@@ -26,7 +26,7 @@ from sinchphone.tasks import start_task
 from sinchphone.tls import client_context, why_tls_failed
 
 GATHER_SECONDS: Final = 2.0  # for all servers together; the offer doesn't wait for them, only the end of candidates does
-UDP_FIRST_SECONDS: Final = 0.15  # how long TCP and TLS to the same TURN server wait for UDP, which carries sound better
+_PATIENCE_SECONDS: Final = {"udp": 0.0, "tcp": 0.15, "tls": 0.3}  # for better ways to the same TURN server: UDP carries sound best
 COMPONENT: Final = 1  # RTCP is multiplexed
 _PREFERENCES: Final = {"udp": 65_535, "tcp": 40_000, "tls": 30_000}  # of relays by the way to them (RFC 8445 5.1.2.1)
 _REFUSALS: Final = {  # RFC 8656 18.1, 19: 401 is about the credentials, 486 and 508 about the server's own limits
@@ -91,11 +91,10 @@ class ServerQueries:
         relays = sorted((each for each in servers if each.relay), key=_group_of)
         for _, group in groupby(relays, _group_of):
             alike = list(group)
-            udp_too = any(each.transport == "udp" for each in alike)
+            soonest = min(_PATIENCE_SECONDS[each.way] for each in alike)
             for server in alike:
                 self._outcomes[server] = "didn't answer"
-                patience = UDP_FIRST_SECONDS if udp_too and server.transport != "udp" else 0.0
-                self._start(self._ask_turn(server, patience), "turn-server")
+                self._start(self._ask_turn(server, _PATIENCE_SECONDS[server.way] - soonest), "turn-server")
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._asking.add(start_task(work, name=name))
@@ -173,7 +172,7 @@ class ServerQueries:
             foundation=seam.candidate_foundation("relay", "udp", host),
             component=COMPONENT,
             transport="udp",
-            priority=seam.candidate_priority(COMPONENT, "relay", _PREFERENCES["tls" if server.tls else server.transport]),
+            priority=seam.candidate_priority(COMPONENT, "relay", _PREFERENCES[server.way]),
             host=host,
             port=port,
             type="relay",
@@ -192,7 +191,7 @@ def _group_of(server: Server) -> tuple[str, str]:
 
 
 def _name_of(server: Server) -> str:
-    return f"{server.host} over {'TLS' if server.tls else server.transport.upper()}"
+    return f"{server.host} over {server.way.upper()}"
 
 
 def _ways(

@@ -22,6 +22,11 @@ class Server:
     username: str | None = None
     credential: str | None = field(default=None, repr=False)
 
+    @property
+    def way(self) -> str:
+        """udp, tcp or tls."""
+        return "tls" if self.tls else self.transport
+
 
 def unusable_urls(servers: Iterable[IceServer]) -> list[str]:
     """The URLs that ``parse_servers`` leaves out because they can't be read: they are from outside, but no secret."""

@@ -116,7 +116,7 @@ class Allocation(asyncio.DatagramTransport):
         self._is_over = False
 
     def __repr__(self) -> str:
-        return f"turn/{'tls' if self._server.tls else self._server.transport}"
+        return f"turn/{self._server.way}"
 
     # its life
 
