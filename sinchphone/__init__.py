@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.calls.details import CallDetails
     from sinchphone.engine.calls.hold import Held, Resumed
     from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered, StatsTaken
+    from sinchphone.engine.calls.participant import CallParticipant
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Cloud, Environment
     from sinchphone.engine.events import (
@@ -94,6 +95,7 @@ __all__ = [
     "CallEvent",
     "CallFailure",
     "CallNotification",
+    "CallParticipant",
     "CallWarning",
     "Cause",
     "ClientEvent",
@@ -185,6 +187,7 @@ _HOMES = {
         "QualityTriggered",
         "StatsTaken",
     ),
+    "engine.calls.participant": ("CallParticipant",),
     "engine.client": ("SinchClient",),
     "engine.environment": (
         "Cloud",

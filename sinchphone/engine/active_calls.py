@@ -20,6 +20,7 @@ from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.call_audio import SoundChoice
 from sinchphone.engine.calls.call_servers import CallServers
 from sinchphone.engine.calls.invites import check_invite, domain_of, offers_video, session_key
+from sinchphone.engine.calls.participant import CallParticipant, called, caller_of
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, ClientWarning, IncomingCall
 from sinchphone.engine.history import History, past_call
@@ -68,6 +69,7 @@ class ActiveCalls:
         relay_only: bool,
         ice_servers: tuple[IceServer, ...],
         takes_calls: bool,
+        display_name: str | None,
         history: History | None,
         tell: Callable[[ClientEvent], None],
         listening: ListenerTasks,
@@ -83,6 +85,7 @@ class ActiveCalls:
         self._ice_servers = ice_servers
         self._warned_of_servers = False
         self._takes_calls = takes_calls
+        self._display_name = display_name
         self._history = history
         self._tell = tell
         self._listening = listening
@@ -144,6 +147,7 @@ class ActiveCalls:
             sound=chosen,
             pictures=pictures,
             headers=headers,
+            participants=(self._us(caller, headers or {}), called(domain, identity)),
             place=lambda offer: self._place(channel, request(offer=offer)),
             monitored=True,
             renew_line=partial(self._renew_path, servers),
@@ -162,7 +166,7 @@ class ActiveCalls:
     async def _push(self, request: CallRequest, placement: Placement) -> bool:
         """Wake devices that sleep. Whether that could be asked for; the call goes on without."""
         try:
-            await self._link.dialect.send_push(request.call_id, placement.instances, self._user_id)
+            await self._link.dialect.send_push(request.call_id, placement.instances, self._display_name or self._user_id)
         except SinchphoneError as error:
             self._tell(ClientWarning(message=f"sleeping devices of {request.identity} could not be woken: {error}", hint=error.hint))
             return False
@@ -194,6 +198,7 @@ class ActiveCalls:
         if self._closing or len(self._calls) >= MAX_CALLS:
             raise RemoteProtocolError("a call that can't be taken any more")
         key, choice, caller, servers = session_key(message), self._choose(None), message.sender, self._call_servers()
+        domain, headers = domain_of(message), decode_public_headers(message.headers)
         channel = self._channel(call_id)
         channel.configure(key)
         offered = offers_video(message)
@@ -202,13 +207,14 @@ class ActiveCalls:
             CallMachine(self._me(None), invite=message),
             call_id=call_id,
             peer=caller.user_id or caller.caller_id,
-            domain=domain_of(message),
+            domain=domain,
             channel=channel,
             ports=self._media.ports,
             port_options=self._port_options(choice, servers, PHONE_CODECS, seen=pictures is not None),
             sound=self._sound(choice),
             pictures=pictures,
-            headers=decode_public_headers(message.headers),
+            headers=headers,
+            participants=(self._us(None, {}), caller_of(message, domain, headers)),
             monitored=True,
             renew_line=partial(self._renew_path, servers),
             listening=self._listening,
@@ -269,6 +275,11 @@ class ActiveCalls:
         registration = self._link.registration
         return Client(
             self._user_id, registration.address, registration.profile.signal_channel, device="sinchphone", caller_id=caller_id or ""
+        )
+
+    def _us(self, number: str | None, headers: Mapping[str, str]) -> CallParticipant:
+        return CallParticipant(
+            domain=Domain.MXP, user_id=self._user_id, number=number, display_name=self._display_name, headers=dict(headers)
         )
 
     def _choose(self, choice: SoundChoice | None) -> SoundChoice:

@@ -68,13 +68,15 @@ class SinchClient:
         ice_servers: tuple[IceServer, ...] = (),
         history: History | None = None,
         takes_calls: bool = True,
+        display_name: str | None = None,
     ) -> None:
         """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``video`` makes the pictures of an
         incoming call that offers any (default: they are refused, and the call has sound alone); ``media`` shares a media thread;
         ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps
         the registered instance between runs (default: a new one each time); ``ice_servers`` are asked beside the platform's, and with
         ``relay_only`` calls go through TURN servers alone. Without ``takes_calls`` nobody can call this client: it
-        doesn't count as reachable, and says nothing where it is called all the same, so that the user's other devices ring."""
+        doesn't count as reachable, and says nothing where it is called all the same, so that the user's other devices ring. Pushes for
+        our calls show the ``display_name`` (default: the user id)."""
         store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore()
         self.user_id = user_id
         self._undecodable = 0
@@ -102,6 +104,7 @@ class SinchClient:
             relay_only=relay_only,
             ice_servers=ice_servers,
             takes_calls=takes_calls,
+            display_name=display_name,
             history=history,
             tell=self._tell,
             listening=self._listening,

@@ -8,12 +8,13 @@ from sinchphone.signaling.dialect import Domain
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a call ends early. ``status`` is SIP's number, ``reason`` a sentence: escape it before it's shown; ``domain`` who says so;
-    ``retry_after_s`` when it may be tried again, where somebody said."""
+    ``retry_after_s`` when it may be tried again, where somebody said; ``headers`` of the SIP answer, x-... only."""
 
     status: int
     reason: str
     domain: str = "exchange"  # or "sip", or "media": somebody was lost
     retry_after_s: int | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

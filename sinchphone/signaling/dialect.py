@@ -20,6 +20,8 @@ class Domain(StrEnum):
 
 #: where a call comes from, in an INVITE of the exchange's gateway; absent between users (our own: the cloud says it in its pushes)
 DOMAIN_HEADER: Final = "domain"
+DISPLAY_NAME_HEADER: Final = "displayname"  # ours: how who calls wants to be called, as far as whoever connects them believes it
+MAX_DISPLAY_NAME_CHARACTERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class CallRequest:
     offer: Description
     caller_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    display_name: str = ""  # of whoever calls; not sent by a client
 
 
 @dataclass(frozen=True, slots=True)

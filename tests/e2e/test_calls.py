@@ -42,7 +42,7 @@ async def test_the_callee_hangs_up(lines: Any, steps: Any) -> None:
     await incoming.hang_up()
     details = await steps.end_of(outgoing)
     assert (details.cause, details.ended_by) == (Cause.HUNG_UP, "peer")
-    assert details.setup_ms is not None and details.codec == "opus" and details.pair == "host"
+    assert details.establishing_ms is not None and details.codec == "opus" and details.pair == "host"
 
 
 async def test_echo_gives_back_what_it_hears(lines: Any, steps: Any) -> None:

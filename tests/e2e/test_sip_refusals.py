@@ -32,7 +32,9 @@ class Refuser(asyncio.DatagramProtocol):
         self.seen.append(lines)
         kept = [line for line in lines if line.lower().startswith(("via:", "from:", "to:", "call-id:", "cseq:"))]
         echoed = [f"{line};tag=refuser" if line.lower().startswith("to:") else line for line in kept]
-        self.transport.sendto("\r\n".join([f"SIP/2.0 {self.status}", *echoed, "Content-Length: 0", "", ""]).encode(), address)
+        self.transport.sendto(
+            "\r\n".join([f"SIP/2.0 {self.status}", *echoed, "X-Ticket: closed", "Content-Length: 0", "", ""]).encode(), address
+        )
 
     @property
     def address(self) -> str:
@@ -76,6 +78,7 @@ async def test_a_refusal_comes_back_with_its_status_and_reason(
     code, _, reason = status.partition(" ")
     assert details.failure is not None
     assert (details.failure.domain, details.failure.code, details.failure.message) == ("sip", int(code), reason)
+    assert details.failure.headers == {"x-ticket": "closed"}
     ending = describe(details, peer=call.peer, domain=call.domain, outbound=True, order=None, interactive=False)
     assert (int(ending.code), ending.reason) == (exit_code, words)
     assert "x-ticket: 4711" in [line.lower() for line in pbx.seen[0]]

@@ -457,7 +457,7 @@ async def test_details_tell_how_the_call_went() -> None:
     assert all(time is not None for time in times)
     assert sorted(times) == times  # type: ignore[type-var]
     assert (details.codec, details.pair, details.ended_by) == ("opus", "host", "us")
-    assert details.setup_ms is not None and details.duration_ms >= 0
+    assert details.establishing_ms is not None and details.duration_ms >= 0
 
 
 async def events(call: Call) -> list[CallEvent]:

@@ -293,6 +293,32 @@ def test_any_text_is_a_failure_of_limited_size(text: str) -> None:
     (failure.message + failure.domain).encode()
 
 
+def test_a_failure_has_the_headers_of_the_answer_that_refused_the_call() -> None:
+    failure = CallFailure(486, "Busy", "sip", {"x-queue": "7", "x-agent": "none"})
+    assert decode_failure(encode_failure(failure)) == failure
+
+
+def test_headers_that_do_not_fit_are_left_out_and_the_words_stay() -> None:
+    failure = decode_failure(encode_failure(CallFailure(486, "Busy", "sip", {"x-long": "y" * 300, "x-short": "7"})))
+    assert (failure.message, failure.headers) == ("Busy", {"x-short": "7"})
+
+
+@given(st.dictionaries(st.text(alphabet=st.characters(), max_size=40), st.text(alphabet=st.characters(), max_size=200), max_size=20))
+def test_a_failure_with_headers_never_takes_more_than_its_256_characters(headers: dict[str, str]) -> None:
+    text = encode_failure(CallFailure(486, "Busy", "sip", headers))
+    assert len(text) <= MAX_FAILURE_CHARACTERS
+    text.encode()
+    told = decode_failure(text)
+    assert told.message == "Busy"
+    sent = {(name.encode(errors="replace").decode(), value.encode(errors="replace").decode()) for name, value in headers.items()}
+    assert set(told.headers.items()) <= sent
+
+
+@pytest.mark.parametrize("headers", [7, ["x-a"], {"x-a": 7}, {"x-a": "y" * 10_000}])
+def test_attack_headers_of_a_failure_that_are_none_are_left_out(headers: object) -> None:
+    assert decode_failure(json.dumps({"code": 486, "message": "m", "headers": headers})).headers == {}
+
+
 def test_a_long_failure_keeps_as_much_of_its_message_as_fits() -> None:
     text = encode_failure(CallFailure(3002, "no way " * 100))
     assert MAX_FAILURE_CHARACTERS - 12 < len(text) <= MAX_FAILURE_CHARACTERS

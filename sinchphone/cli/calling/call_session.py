@@ -150,7 +150,9 @@ class CallSession:
                 self._session.tell(e.CallAnswered(call_id=call.id, after_ms=_ms_between(details.started_at, details.answered_at)))
             case State.ESTABLISHED:
                 self._established.set()
-                self._session.tell(e.CallEstablished(call_id=call.id, setup_ms=details.setup_ms, codec=details.codec, pair=details.pair))
+                self._session.tell(
+                    e.CallEstablished(call_id=call.id, setup_ms=details.establishing_ms, codec=details.codec, pair=details.pair)
+                )
             case State.ENDED:
                 self.tell_end()
             case State.CREATED:
@@ -179,7 +181,7 @@ class CallSession:
                 cause=details.cause,
                 ended_by=details.ended_by,
                 answered=details.answered_at is not None,
-                setup_ms=details.setup_ms,
+                setup_ms=details.establishing_ms,
                 duration_ms=details.duration_ms if established else None,
                 code=details.failure.code if details.failure else None,
                 reason=ending.reason,

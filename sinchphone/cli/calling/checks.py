@@ -200,7 +200,7 @@ async def _heard(call: "Call", delay_ms: int | None) -> Finding:
     stats, details = await call.stats(), call.details
     packets = stats.packets_received + stats.packets_lost
     loss = stats.packets_lost / packets if packets else 1.0
-    how = f"{details.codec or 'no codec'}, {details.pair or 'no path'}, set up in {(details.setup_ms or 0) / 1000:.2f} s"
+    how = f"{details.codec or 'no codec'}, {details.pair or 'no path'}, set up in {(details.establishing_ms or 0) / 1000:.2f} s"
     if delay_ms is None:
         words = "only silence came back" if stats.packets_received else "no packet of sound came back"
         return Finding("problem", f"{words} ({how})", "a firewall may keep UDP out")

@@ -23,6 +23,7 @@ from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.calls.hold import Hold
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
 from sinchphone.engine.calls.monitor import watch
+from sinchphone.engine.calls.participant import CallParticipant, called
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
@@ -71,14 +72,15 @@ class Call:
         sound: Sound,
         pictures: Pictures | None = None,
         headers: Mapping[str, str] | None = None,
+        participants: tuple[CallParticipant, CallParticipant] | None = None,
         place: Place | None = None,
         monitored: bool = False,
         renew_line: Callable[[], None] | None = None,
         listening: ListenerTasks | None = None,
         make_sound: Callable[[SoundOptions], Sound] | None = None,
     ) -> None:
-        """``pictures``: what is shown and seen at this end, where the call has any; ``place`` places an outgoing call with the
-        platform; ``monitored``: its quality is told once a second;
+        """``pictures``: what is shown and seen at this end, where the call has any; ``participants``: us and the other side; ``place``
+        places an outgoing call with the platform; ``monitored``: its quality is told once a second;
         ``renew_line`` is called when this machine's network may have changed; ``listening``, closed by the caller, has what its
         listeners do; ``make_sound``: of options that ``answer`` is given. Whoever makes a call also awaits its ``run``."""
         self.id = call_id
@@ -87,6 +89,7 @@ class Call:
         self.domain = domain
         self.headers = dict(headers or {})
         self.video_offered = False  # the peer's offer has pictures, whether they are taken or not
+        self.local, self.remote = participants or (CallParticipant(domain=domain), called(domain, peer))
         self.muted = False
         self.rings = True  # False: nobody here is to hear that an incoming call rings
         self.details = CallDetails(time.time())
@@ -119,6 +122,11 @@ class Call:
     def sound(self) -> Sound:
         """What it is joined to at this end."""
         return self._audio.sound
+
+    @property
+    def participants(self) -> tuple[CallParticipant, CallParticipant]:
+        """Who calls, and who is called: ``local`` is us, ``remote`` the other side. The headers of the call are the caller's."""
+        return (self.local, self.remote) if self.outbound else (self.remote, self.local)
 
     @property
     def state(self) -> State:

@@ -41,8 +41,33 @@ class CallDetails:
 
     @property
     def setup_ms(self) -> int | None:
-        """From the start to established."""
-        return None if self.established_at is None else round(1000 * (self.established_at - self.started_at))
+        """From the start to progressing, as in Sinch's SDK; the others of these follow it. ``None``: it never came so far."""
+        return _between(self.started_at, self.progressing_at)
+
+    @property
+    def notifying_ms(self) -> int | None:
+        """From progressing to ringing."""
+        return _between(self.progressing_at, self.ringing_at)
+
+    @property
+    def ringing_ms(self) -> int | None:
+        """From ringing to answered."""
+        return _between(self.ringing_at, self.answered_at)
+
+    @property
+    def accepting_ms(self) -> int | None:
+        """From answered to established."""
+        return _between(self.answered_at, self.established_at)
+
+    @property
+    def establishing_ms(self) -> int | None:
+        """From the start to established: all of these together."""
+        return _between(self.started_at, self.established_at)
+
+    @property
+    def had_audio(self) -> bool:
+        """Whether sound flowed."""
+        return self.established_at is not None
 
     @property
     def duration_ms(self) -> int:
@@ -50,3 +75,7 @@ class CallDetails:
         if self.established_at is None or self.ended_at is None:
             return 0
         return round(1000 * (self.ended_at - self.established_at))
+
+
+def _between(begun_at: float | None, ended_at: float | None) -> int | None:
+    return None if begun_at is None or ended_at is None else round(1000 * (ended_at - begun_at))

@@ -15,7 +15,7 @@ from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.protocol.mxp.public_headers import encode_public_headers
-from sinchphone.signaling.dialect import DOMAIN_HEADER, CallRequest, Domain
+from sinchphone.signaling.dialect import DISPLAY_NAME_HEADER, DOMAIN_HEADER, MAX_DISPLAY_NAME_CHARACTERS, CallRequest, Domain
 
 LATE_SECONDS = 0.4  # after an INVITE a legacy client needs some 300 ms before a CANCEL is of use to it
 LISTENS_SECONDS = 0.05  # how often we look whether it listens
@@ -64,6 +64,8 @@ def invite_frames(caller: Client, callee: Device, request: CallRequest, session_
         headers["nomedia"] = "true"
     if request.domain is not Domain.MXP:
         headers[DOMAIN_HEADER] = request.domain.value
+    if request.display_name:
+        headers[DISPLAY_NAME_HEADER] = request.display_name[:MAX_DISPLAY_NAME_CHARACTERS]
     if callee.legacy and not caller.user_id:
         caller = replace(caller, user_id=caller.caller_id)  # the only name that these show
     message = Message(Method.INVITE, caller, BodyType.MEDIA, "", headers)

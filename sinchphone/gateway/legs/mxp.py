@@ -312,6 +312,7 @@ class MxpOutgoingLeg(_MxpLeg):
         self._broker = broker
         self._placing = Caller(application, me, me.instance_id)
         self._headers = fitting(headers)
+        self._display_name = caller.display_name
         self._domain, self._user_id, self._besides = caller.domain, user_id, besides
         self._token = broker.tokens.present(time.time())
         self._answers: dict[str, str] = {}  # by device
@@ -361,7 +362,8 @@ class MxpOutgoingLeg(_MxpLeg):
         self._calls.close_call(self._placing, self.id)
 
     async def _place(self, offer: Description) -> v.Input:
-        request = CallRequest(self.id, self._domain, self._user_id, offer, self._placing.client.caller_id or None, self._headers)
+        number, name = self._placing.client.caller_id or None, self._display_name
+        request = CallRequest(self.id, self._domain, self._user_id, offer, number, self._headers, name)
         try:
             placement = self._calls.invite(self._placing, request, time.time(), besides=self._besides)
         except RefusedError as error:

@@ -102,7 +102,7 @@ def vanished(reason: str) -> Failure:
 def as_told(failure: Failure) -> CallFailure:
     """What an MXP client reads of it."""
     later = "" if failure.retry_after_s is None else f", to be tried again in {failure.retry_after_s} s"
-    return CallFailure(failure.status, failure.reason + later, failure.domain)
+    return CallFailure(failure.status, failure.reason + later, failure.domain, dict(failure.headers))
 
 
 def is_denial(failure: Failure) -> bool:

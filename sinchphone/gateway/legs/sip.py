@@ -140,9 +140,9 @@ class _SipLeg:
                 return told.DigitPressed(digit=digit, duration_ms=duration_ms)
             case sip.Refused(error=SinchphoneError() as error):
                 return Gone(failure=self._given_up or failure_of_error(error))
-            case sip.Refused(status, reason, moved=moved, retry_after_s=retry_after_s):
+            case sip.Refused(status, reason, moved=moved, retry_after_s=retry_after_s, headers=headers):
                 self._is_unfit = status in UNFIT
-                refused = Failure(status, reason or f"SIP {status}", "sip", retry_after_s)
+                refused = Failure(status, reason or f"SIP {status}", "sip", retry_after_s, headers)
                 return Gone(failure=self._given_up or refused, moved=() if self._given_up else moved)
             case sip.SipEnded(reason, status):
                 return Gone(failure=self._given_up or self._failure(status, reason))

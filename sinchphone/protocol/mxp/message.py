@@ -138,6 +138,7 @@ class CallFailure:
     code: int | None
     message: str
     domain: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)  # of the SIP answer that refused it: x-...
 
 
 def to_json(message: Message) -> str:
@@ -212,22 +213,27 @@ def decode_client(text: str) -> Client:
 
 
 def encode_failure(failure: CallFailure) -> str:
-    """The JSON text of a body of type ``error/json``, at most 256 characters: a longer message is cut.
+    """The JSON text of a body of type ``error/json``, at most 256 characters: headers that don't fit are left out, a longer message is cut.
 
     The text is there twice, as ``message`` (2.x clients) and ``reason`` (1.x clients), and always a code.
     """
     message = _unicode(failure.message[:MAX_FAILURE_CHARACTERS])
-    while len(text := _failure_json(failure, message)) > MAX_FAILURE_CHARACTERS and message:
+    while len(text := _failure_json(failure, message, {})) > MAX_FAILURE_CHARACTERS and message:
         excess = len(text) - MAX_FAILURE_CHARACTERS
         message = message[: len(message) - max(1, excess // 12)]  # one character takes 2 to 12 in the text
+    headers: dict[str, str] = {}
+    for name, value in failure.headers.items():
+        more = {**headers, _unicode(name): _unicode(value)}
+        if len(longer := _failure_json(failure, message, more)) <= MAX_FAILURE_CHARACTERS:
+            headers, text = more, longer
     return text
 
 
-def _failure_json(failure: CallFailure, message: str) -> str:
+def _failure_json(failure: CallFailure, message: str, headers: Mapping[str, str]) -> str:
     domain = _unicode(failure.domain[:_MAX_DOMAIN_CHARACTERS])
     code = _code(failure.code)
     fields = {"code": GENERIC_CODE if code is None else code, "domain": domain or None, "message": message, "reason": message}
-    present = {name: value for name, value in fields.items() if value is not None}
+    present = {name: value for name, value in fields.items() if value is not None} | ({"headers": dict(headers)} if headers else {})
     return json.dumps(present, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -246,7 +252,18 @@ def decode_failure(text: str) -> CallFailure:
         None if code == GENERIC_CODE else code,
         _unicode(message[:MAX_FAILURE_CHARACTERS]),
         _unicode(str(domain)[:_MAX_DOMAIN_CHARACTERS]) if isinstance(domain, str | int) else "",
+        _failure_headers(fields.get("headers")),
     )
+
+
+def _failure_headers(value: object) -> dict[str, str]:
+    """As many as a text of 256 characters can hold; what are none is left out."""
+    found, size = dict[str, str](), 0
+    for name, text in value.items() if isinstance(value, dict) else ():
+        size += len(name) + len(text) if isinstance(text, str) else 0
+        if isinstance(text, str) and size <= MAX_FAILURE_CHARACTERS:
+            found[_unicode(name)] = _unicode(text)
+    return found
 
 
 def _cipher(key: bytes, iv: bytes) -> Cipher[modes.CBC]:

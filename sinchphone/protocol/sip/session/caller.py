@@ -16,6 +16,7 @@ from sinchphone.protocol.sip.uri import SipAddress, SipUri
 MAX_EARLY_DIALOGS: Final = 16  # of one INVITE: more branches than a proxy forks to
 MAX_REDIRECT_CONTACTS: Final = 8  # of one 3xx
 MOVED: Final = (300, 301, 302)  # whose Contacts are to be called instead (RFC 3261 21.3); a 380 describes something else
+_MOST_HEADERS: Final = 16  # of a refusal, that are told
 NO_ANSWER: Final = "nobody answered in time"
 
 
@@ -191,7 +192,9 @@ def _failure(session: SessionState, pending: Pending, response: Response) -> Non
         return
     session.enter(SipPhase.OVER)
     moved = tuple(session.moved) if response.status in MOVED else ()
-    session.tell(v.Refused(response.status, response.reason[:128], moved=moved, retry_after_s=response.number("Retry-After")))
+    headers = tuple((name.lower(), value[:128]) for name, value in response.headers if name.lower().startswith("x-"))[:_MOST_HEADERS]
+    retry_after_s = response.number("Retry-After")
+    session.tell(v.Refused(response.status, response.reason[:128], moved=moved, retry_after_s=retry_after_s, headers=headers))
 
 
 def _use_proxy(session: SessionState, response: Response) -> bool:

@@ -54,7 +54,8 @@ class Refused:
     """No call came of it: the final status, 408 where nobody answered in time, 503 where nobody could be reached.
 
     ``error``: what stopped it here; ``None`` where the other side said so. ``moved``: whom it names instead, as far as that wasn't
-    followed: for somebody who knows by whose rights (300, 301, 302). ``retry_after_s``: when to ask again, as far as that is told.
+    followed: for somebody who knows by whose rights (300, 301, 302). ``retry_after_s``: when to ask again, as far as that is told;
+    ``headers``: its own ones, x-..., in small letters.
     """
 
     status: int
@@ -62,6 +63,7 @@ class Refused:
     error: SinchphoneError | None = field(default=None, compare=False)
     moved: tuple[SipAddress, ...] = field(default=(), compare=False)
     retry_after_s: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
