@@ -285,11 +285,20 @@ class ActiveCalls:
     def _choose(self, choice: SoundChoice | None) -> SoundChoice:
         return choice or self._make_sound() or SoundOptions(devices=False)
 
+    async def ice_servers(self) -> tuple[IceServer, ...]:
+        """Those that a call would have now. Raises what the platform's answer raises."""
+        offered = await self._link.dialect.ice_servers()
+        return (*self._known_servers, *(IceServer(urls=one.urls, username=one.username, credential=one.password) for one in offered))
+
+    @property
+    def _known_servers(self) -> tuple[IceServer, ...]:
+        stun = self._link.registration.stun_urls
+        return (*self._ice_servers, *((IceServer(urls=stun),) if stun else ()))
+
     def _port_options(self, choice: SoundChoice, servers: CallServers, codecs: tuple[str, ...], *, seen: bool) -> PortOptions:
         registration = self._link.registration
-        theirs = (IceServer(urls=registration.stun_urls),) if registration.stun_urls else ()
         return PortOptions(
-            ice_servers=(*self._ice_servers, *theirs),
+            ice_servers=self._known_servers,
             more_servers=servers.list,
             ca_file=self._environment.ca_file,
             relay_only=self._relay_only or registration.relay_only,

@@ -238,6 +238,12 @@ class SinchClient:
         await self._get_ready()
         return await self._calls.place(Domain.CONFERENCE, room, headers, sound)
 
+    async def ice_servers(self) -> tuple[IceServer, ...]:
+        """The STUN and TURN servers that a call would have now: given ones and the platform's. Raises LocalProtocolError, NetworkError,
+        AuthenticationError, PlatformError, and NotFoundError where the platform knows nothing of such servers."""
+        self._check_started()
+        return await self._calls.ice_servers()
+
     async def send_message(self, recipients: Recipients, text: str, *, headers: Mapping[str, str] | None = None) -> SentMessage:
         """Send an instant message; returns when the platform has it, ``receipts`` and ``settled`` of what it gives wait for more.
 

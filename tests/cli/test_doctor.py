@@ -19,7 +19,7 @@ import pytest
 from sinchphone.media.local_audio import devices
 from sinchphone.signaling.http.platform_clock import ask_clock
 
-CHECKS = ["versions", "configuration", "secret", "state", "clock", "token", "sound", "platform", "call"]
+CHECKS = ["versions", "configuration", "secret", "state", "clock", "token", "sound", "platform", "ice-servers", "nat", "call"]
 KEY = "11111111-2222-3333-4444-555555555555"
 
 

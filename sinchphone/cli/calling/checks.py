@@ -7,13 +7,14 @@ import shutil
 import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.addressing.recent import user_of
+from sinchphone.cli.calling.finding import Finding
+from sinchphone.cli.calling.network_checks import NETWORK_CHECKS, check_network
 from sinchphone.cli.calling.phone import Phone, open_environment, open_phone
-from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
+from sinchphone.cli.terminal.output.listings import DoctorChecked
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import secret_source
@@ -28,15 +29,6 @@ CLOCK_WARNING_S: Final = 5.0
 CLOCK_PROBLEM_S: Final = 30.0  # from here on platforms refuse what is signed
 MAX_LOSS: Final = 0.02
 _LIBRARIES: Final = ("aiortc", "av", "cryptography", "sounddevice")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found."""
-
-    result: CheckResult
-    summary: str
-    hint: str | None = None
 
 
 Check = Callable[[], Awaitable[Finding]]
@@ -63,10 +55,14 @@ async def run_checks(session: Session) -> AsyncIterator[DoctorChecked]:
             took = f"registered as {phone.client.user_id} in {time.monotonic() - began:.1f} s"
             yield _told(platform_check, Finding("ok", f"{place} is reached, {took}; pub/sub answers"))
             platform_check = ""
+            async for name, finding in check_network(session.options, phone.client):
+                yield _told(name, finding)
             yield await _checked("call", lambda: _call(phone))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
         yield _told(platform_check or "call", _problem(error))
         if platform_check:
+            for name in NETWORK_CHECKS:
+                yield _told(name, Finding("skipped", "no platform to name servers"))
             yield _told("call", Finding("skipped", "no platform, no call"))
 
 

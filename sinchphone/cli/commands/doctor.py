@@ -15,7 +15,7 @@ def add_to(app: typer.Typer, name: str) -> None:
 
 
 def doctor(context: typer.Context, flags: UserJsonFlags) -> ExitCode:
-    """Check versions, configuration, secret, state, clock, token, sound, platform and, on the local exchange, a call to echo.
+    """Check versions, configuration, secret, state, clock, token, sound, platform, network and, on the local exchange, a call to echo.
 
     One line a check, with a hint where something is to be done; exit code 20 when something is wrong.
     """

@@ -79,7 +79,7 @@ class ServerQueries:
                 task.cancel()
         if not self._outcomes or not all(self._outcomes.values()):
             return ""
-        return ", ".join(dict.fromkeys(f"{_name_of(server)} {why}" for server, why in self._outcomes.items()))
+        return ", ".join(dict.fromkeys(f"{server.name} {why}" for server, why in self._outcomes.items()))
 
     def _ask(self, given: Iterable[IceServer]) -> None:
         for url in unusable_urls(given := tuple(given)):
@@ -151,13 +151,8 @@ class ServerQueries:
         protocol = self._make_socket()
         try:
             await allocate(server, address, protocol, family=family, context=partial(client_context, self._options.ca_file))
-        except seam.TransactionError as error:
-            return _refusal(error)
-        except ConfigError as error:
-            return str(error)
-        except (OSError, ValueError) as error:
-            tls = why_tls_failed(error, connecting=server.tls)
-            return "can't be reached" if tls is None else f"can't be trusted: {tls.reason}"
+        except (seam.TransactionError, ConfigError, OSError, ValueError) as error:
+            return why_no_relay(error, server)
         self._relayed_by.add((server.host, server.username))
         protocol.local_candidate = self._candidate(protocol.transport, server)
         self._on_relayed(protocol)
@@ -190,10 +185,6 @@ def _group_of(server: Server) -> tuple[str, str]:
     return server.host, server.username or ""
 
 
-def _name_of(server: Server) -> str:
-    return f"{server.host} over {server.way.upper()}"
-
-
 def _ways(
     addresses: Sequence[tuple[str, int]], ours: set[socket.AddressFamily]
 ) -> list[tuple[tuple[str, int], socket.AddressFamily | None]]:
@@ -215,6 +206,16 @@ def _family(host: str) -> socket.AddressFamily:
 
 def _same_family(one: str, other: str) -> bool:
     return _family(one) is _family(other)
+
+
+def why_no_relay(error: Exception, server: Server) -> str:
+    """Why a TURN server gave no address, in words that follow its name."""
+    if isinstance(error, seam.TransactionError):
+        return _refusal(error)
+    if isinstance(error, ConfigError):
+        return f"can't be asked: {error}"
+    tls = why_tls_failed(error, connecting=server.tls)
+    return "can't be reached" if tls is None else f"can't be trusted: {tls.reason}"
 
 
 def _refusal(error: seam.TransactionError) -> str:

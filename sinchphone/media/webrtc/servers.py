@@ -27,6 +27,11 @@ class Server:
         """udp, tcp or tls."""
         return "tls" if self.tls else self.transport
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.host} over {self.way.upper()}"
+
 
 def unusable_urls(servers: Iterable[IceServer]) -> list[str]:
     """The URLs that ``parse_servers`` leaves out because they can't be read: they are from outside, but no secret."""

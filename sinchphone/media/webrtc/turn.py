@@ -77,7 +77,7 @@ class _Channel:
 async def allocate(
     server: Server,
     address: Address,
-    receiver: seam.StunProtocol,
+    receiver: asyncio.DatagramProtocol,
     *,
     family: socket.AddressFamily | None = None,
     context: Callable[[], ssl.SSLContext] = ssl.create_default_context,
@@ -96,7 +96,7 @@ async def allocate(
 class Allocation(asyncio.DatagramTransport):
     """One relayed address, as the transport of a ``seam.StunProtocol``. In one loop."""
 
-    def __init__(self, server: Server, address: Address, receiver: seam.StunProtocol) -> None:
+    def __init__(self, server: Server, address: Address, receiver: asyncio.DatagramProtocol) -> None:
         super().__init__()
         self._server = server
         self._address = address

@@ -1,0 +1,75 @@
+"""What ``doctor`` says of the network: which STUN and TURN servers can be used from here, and the NAT that they see."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final
+
+from sinchphone.cli.calling.finding import Finding
+from sinchphone.errors import NotFoundError, SinchphoneError
+from sinchphone.options import Options, Place
+
+if TYPE_CHECKING:
+    from sinchphone.engine.client import SinchClient
+    from sinchphone.media.webrtc.nat_probe import NetworkReport
+
+NETWORK_CHECKS: Final = ("ice-servers", "nat")
+_MORE: Final = "sinchphone help networks"
+
+
+async def check_network(options: Options, client: "SinchClient") -> AsyncIterator[tuple[str, Finding]]:
+    """The names of the checks and what they found."""
+    servers_check, nat_check = NETWORK_CHECKS
+    try:
+        servers = await client.ice_servers()
+    except NotFoundError:
+        servers = ()
+    except SinchphoneError as error:
+        yield servers_check, Finding("warning", f"the platform names no STUN and TURN servers: {error}", error.hint or _MORE)
+        yield nat_check, Finding("skipped", "no STUN server to ask")
+        return
+    if not servers:
+        yield servers_check, Finding("skipped", "neither the platform nor [ice] names any")
+        yield nat_check, Finding("skipped", "no STUN server to ask")
+        return
+    from sinchphone.media.webrtc.nat_probe import probe_network
+
+    ca_file = options.ca_file if options.environment is Place.CLOUD else None
+    report = await probe_network(servers, ca_file)
+    yield servers_check, servers_finding(report)
+    yield nat_check, nat_finding(report)
+
+
+def servers_finding(report: "NetworkReport") -> Finding:
+    """Which of them can be used."""
+    kinds = {True: "TURN", False: "STUN"}
+    words = [f"{kinds[one.server.relay]} {one.server.name} {one.why_not or f'in {1000 * one.took_s:.0f} ms'}" for one in report.servers]
+    if not words:
+        return Finding("problem", "none of their URLs can be read", _MORE)
+    relays = [one for one in report.servers if one.server.relay]
+    if relays and all(one.why_not for one in relays):
+        hint = "calls fail where a firewall needs a relay; look at the servers, their credentials and ca_file"
+        return Finding("problem", "; ".join(words), f"{hint}: {_MORE}")
+    failed = any(one.why_not for one in report.servers)
+    return Finding("warning", "; ".join(words), f"the others do: {_MORE}") if failed else Finding("ok", "; ".join(words))
+
+
+def nat_finding(report: "NetworkReport") -> Finding:
+    """What kind of NAT there is, and whether it needs a relay that isn't there."""
+    from sinchphone.media.webrtc.nat_probe import NatKind
+
+    relayed = any(one.server.relay and not one.why_not for one in report.servers)
+    words = f"{report.nat.value}, seen as {', '.join(report.seen_as)}" if report.seen_as else report.nat.value
+    match report.nat:
+        case NatKind.UNTRIED:
+            return Finding("skipped", "no server that is asked over UDP")
+        case NatKind.BLOCKED:
+            return _by_need(f"{words}, or none of the servers answers", relayed, "let UDP out, or name a TURN server over TCP or TLS")
+        case NatKind.SYMMETRIC:
+            return _by_need(words, relayed, "calls to others behind such a NAT need a TURN server")
+        case NatKind.NONE | NatKind.SAME_MAPPING | NatKind.UNKNOWN:
+            return Finding("ok", words)
+
+
+def _by_need(words: str, relayed: bool, hint: str) -> Finding:
+    if relayed:
+        return Finding("ok", f"{words}; calls go through a TURN server")
+    return Finding("warning", words, f"{hint}: {_MORE}")
