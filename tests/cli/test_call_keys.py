@@ -43,11 +43,14 @@ def with_devices(call: Any) -> None:
     async def next_device() -> bool:
         return False
 
+    async def set_devices(**chosen: Any) -> None:
+        """Any will do."""
+
     def turn(*, loudspeaker_db: float = 0.0, microphone_db: float = 0.0) -> Volume:
         call.sound.volume = call.sound.volume.turned(loudspeaker_db, microphone_db)
         return call.sound.volume  # type: ignore[no-any-return]
 
-    call.sound.next_device, call.sound.turn = next_device, turn
+    call.sound.next_device, call.sound.set_devices, call.sound.turn = next_device, set_devices, turn
 
 
 def test_volume_and_microphone_are_turned_step_by_step_and_said(platform: Any, sinchphone: Run, notes: list[str]) -> None:
