@@ -209,6 +209,14 @@ class HasDevices(Protocol):
 
 
 @runtime_checkable
+class MayRest(Protocol):
+    """A sound with devices, of which another call's may be in need."""
+
+    async def rest(self, resting: bool) -> None:
+        """Let go of the devices while another call has the person's ear, or take them again; files and pipes go on."""
+
+
+@runtime_checkable
 class HasVolume(Protocol):
     """A sound whose loudspeaker and microphone people may turn up and down."""
 

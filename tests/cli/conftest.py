@@ -78,6 +78,7 @@ class FakeCall:
         self.asked: list[tuple[Any, ...]] = []  # of its sound
         self.refuses_digits: SinchphoneError | None = None
         self.is_told_of_holds = True
+        self.rests = self.is_joined = self.has_video = False
         self.told: Outbox[Any] = Outbox()
         self.packets = PortStats(codec="opus", packets_sent=50, packets_received=50)
         self.answers = asyncio.Event()
@@ -178,6 +179,16 @@ class FakeCall:
     async def resume(self) -> None:
         self.held_by_us = False
         self.told.put(Resumed(by_us=True))
+
+    async def rest(self, resting: bool) -> None:
+        self.rests = resting
+
+    async def join(self, other: "FakeCall") -> None:
+        self.is_joined = other.is_joined = True
+        self.held_by_us = other.held_by_us = False
+
+    async def part(self) -> None:
+        self.is_joined = False
 
     async def dtmf(self, digits: str) -> None:
         if self.refuses_digits:

@@ -82,20 +82,97 @@ def endings(ran: Any) -> dict[str, str]:
     return {event["peer"]: event["reason"] for event in ran.events if event["event"] == "call.ended"}
 
 
-def test_a_second_caller_waits_and_a_key_hangs_up_here_and_answers_there(platform: Any, sinchphone: Run) -> None:
+@pytest.mark.parametrize("key", ["a", "\t"])
+def test_a_second_caller_waits_and_a_key_holds_here_and_answers_there(platform: Any, sinchphone: Run, key: str) -> None:
     async def script(first: Any) -> None:
         second = await talk(platform, first)
         assert not second.rings, "the tone is heard, and no ringing over the talk"
-        FakeKeys.typed.put_nowait("a")
+        FakeKeys.typed.put_nowait(key)
         await until(lambda: second.state is State.ESTABLISHED)
         assert second.sound.signals == []
+        assert (first.state, first.held_by_us, first.rests) == (State.ESTABLISHED, True, True)
         second.end(Cause.HUNG_UP, "peer")
+        await until(lambda: not first.held_by_us and not first.rests)
+        FakeKeys.typed.put_nowait("q")
 
     platform.incoming = [("bob", script)]
     ran = sinchphone("listen", "--count", "2", "--for", "15s", "--json")
     assert ran.code == 0
-    assert endings(ran) == {"bob": "you took another call", "carol": "carol hung up"}
+    assert endings(ran) == {"bob": "you hung up", "carol": "carol hung up"}
     assert platform.calls[0].sound.signals[-1] is None
+
+
+async def both_talk(platform: Any, first: Any) -> Any:
+    """A second call is answered; the first is on hold: the second."""
+    second = await talk(platform, first)
+    FakeKeys.typed.put_nowait("a")
+    await until(lambda: second.state is State.ESTABLISHED and first.held_by_us)
+    return second
+
+
+def test_tab_goes_from_one_call_to_the_other_and_digits_are_for_the_one_in_front(platform: Any, sinchphone: Run) -> None:
+    async def script(first: Any) -> None:
+        second = await both_talk(platform, first)
+        FakeKeys.typed.put_nowait("1")
+        await until(lambda: second.dialled == ["1"])
+        FakeKeys.typed.put_nowait("\t")
+        await until(lambda: second.held_by_us and second.rests and not first.held_by_us and not first.rests)
+        FakeKeys.typed.put_nowait("2")
+        await until(lambda: first.dialled == ["2"])
+        assert second.dialled == ["1"]
+        FakeKeys.typed.put_nowait("q")
+        await until(lambda: first.state is State.ENDED and not second.held_by_us)
+        FakeKeys.typed.put_nowait("q")
+
+    platform.incoming = [("bob", script)]
+    ran = sinchphone("listen", "--count", "2", "--for", "15s", "--json")
+    assert endings(ran) == {"bob": "you hung up", "carol": "you hung up"}
+
+
+def test_both_calls_are_joined_by_a_key_and_parted_by_it_and_a_list_says_so(
+    platform: Any, sinchphone: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    shown: list[Any] = []
+    monkeypatch.setattr(Session, "note", lambda self, text: notes.append(text))
+    monkeypatch.setattr(Session, "draw", lambda self, status: shown.append(status))
+
+    async def script(first: Any) -> None:
+        second = await both_talk(platform, first)
+        await until(lambda: shown[-1].other == "held: bob")
+        FakeKeys.typed.put_nowait("j")
+        await until(lambda: second.is_joined and not first.held_by_us)
+        await until(lambda: shown[-1].other == "with bob")
+        for key in ("l", "?"):
+            FakeKeys.typed.put_nowait(key)
+        await until(lambda: any("j part" in note for note in notes))
+        FakeKeys.typed.put_nowait("j")
+        await until(lambda: not second.is_joined and first.held_by_us)
+        second.end(Cause.HUNG_UP, "peer")
+        await until(lambda: not first.held_by_us)
+        first.end(Cause.HUNG_UP, "peer")
+
+    platform.incoming = [("bob", script)]
+    sinchphone("listen", "--count", "2", "--for", "15s")
+    assert "* carol 0:00, joined" in notes
+    assert "  bob 0:00, joined" in notes
+    assert "bob is on hold again" in notes
+
+
+def test_a_third_caller_is_told_that_both_lines_are_busy(platform: Any, sinchphone: Run) -> None:
+    async def script(first: Any) -> None:
+        second = await both_talk(platform, first)
+        third = platform.ring("dora", waits)
+        await until(lambda: third.state is State.ENDED)
+        assert third.declined == [True]
+        second.end(Cause.HUNG_UP, "peer")
+        await until(lambda: not first.held_by_us)
+        first.end(Cause.HUNG_UP, "peer")
+        await asyncio.sleep(0.05)
+        FakeKeys.typed.put_nowait("q")
+
+    platform.incoming = [("bob", script)]
+    sinchphone("listen", "--for", "15s")
 
 
 def test_while_a_second_call_waits_the_status_line_shows_who_and_its_keys(
@@ -161,7 +238,7 @@ def test_a_waiting_call_rings_aloud_when_the_first_is_over(platform: Any, sinchp
     platform.incoming = [("bob", script)]
     ran = sinchphone("listen", "--count", "2", "--for", "15s")
     assert ran.code == 0
-    assert "a hang up here and answer" in ran.err
+    assert "a hold here and answer" in ran.err
 
 
 def test_a_listener_that_is_to_take_one_call_lets_nobody_wait(platform: Any, sinchphone: Run) -> None:

@@ -53,7 +53,7 @@ class CallKeys:
         """What keys do now, each in a few words."""
         if self._rings_here:
             return ["a or Enter answer", "x decline", "i silence", "? help"]
-        waits = ["a hang up here and answer", "x decline", "i no tone"] if self._talk.waiting is not None else []
+        waits = ["a hold here and answer", "x decline", "i no tone"] if self._talk.waiting is not None else []
         ways = [*waits, "q hang up", "m unmute" if self._call.muted else "m mute"]
         if self._established:
             ways += ["h resume" if self._call.held_by_us else "h hold", "r stop recording" if self._records else "r record"]
@@ -62,7 +62,7 @@ class CallKeys:
                 ways.append("v show the picture" if self._call.video_paused else "v pause the picture")
             ways += self._ways_of_devices()
             ways.append("0-9 * # dial")
-        return [*ways, "? help"]
+        return [*ways, *self._talk.other_keys(), "? help"]
 
     def tell_help(self) -> None:
         """Say what keys do now."""

@@ -13,7 +13,7 @@ from sinchphone.cli.calling.dialling import Dialler
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
-from sinchphone.cli.terminal.keys import Keys
+from sinchphone.cli.terminal.keys import Keys, Pressed
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.statistics_panel import Panel, Scores
@@ -22,6 +22,7 @@ from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import Cause, State
 
 if TYPE_CHECKING:
+    from sinchphone.cli.calling.terminal_calls import TerminalCalls
     from sinchphone.engine.calls.call import Call
     from sinchphone.engine.calls.monitor import StatsTaken
     from sinchphone.media.port import PortStats
@@ -64,6 +65,7 @@ class CallSession:
         self.ending: Ending | None = None
         self.call = call
         self.waiting: Call | None = None  # somebody else, who rings meanwhile
+        self.calls: TerminalCalls | None = None  # of the terminal: this one and another
         self._session = session
         self._call = call
         self._wishes = wishes
@@ -84,6 +86,8 @@ class CallSession:
 
     async def run(self) -> Ending:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
+        if self._keys.usable and not self._call.outbound and self._wishes.answer_after != 0:
+            self._session.note(KEYS_RINGING.full)
         with self._session.stop.taken():
             async with asyncio.TaskGroup() as group:
                 to_the_end = {
@@ -120,7 +124,6 @@ class CallSession:
         wishes = self._wishes
         return [
             self._follow_stop(),
-            self._follow_keys(),
             self._dial(),
             self._refresh(),
             *([self._limit_ringing(wishes.ring_timeout)] if wishes.ring_timeout is not None and self._call.outbound else []),
@@ -136,7 +139,7 @@ class CallSession:
         async for state in self._call.states():
             self._tell_state(state)
             if self.ending is None:
-                self._session.draw(self._status())
+                self._draw()
 
     def _tell_state(self, state: State) -> None:
         call, details = self._call, self._call.details
@@ -344,19 +347,30 @@ class CallSession:
 
     # Keys
 
-    async def _follow_keys(self) -> None:
-        self._keys.forget()
-        if self._keys.usable and not self._call.outbound:
-            self._session.note(KEYS_RINGING.full)
-        while True:
-            await self._call_keys.take(await self._keys.press())
+    async def take(self, pressed: Pressed) -> None:
+        """A key, or a paste, while this call is in front."""
+        await self._call_keys.take(pressed)
+
+    def other_keys(self) -> list[str]:
+        """What keys do about another call, each in a few words."""
+        return self.calls.ways(self) if self.calls is not None else []
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been established."""
+        since = self._call.details.established_at
+        return time.time() - since if since is not None else 0.0
 
     # The status line
 
     async def _refresh(self) -> None:
         while True:
-            self._session.draw(self._status())
+            self._draw()
             await asyncio.sleep(REDRAW_S)
+
+    def _draw(self) -> None:
+        if self.calls is None or self.calls.front is self:
+            self._session.draw(self._status())
 
     def _status(self) -> Status:
         call, levels = self._call, self._call.levels()
@@ -377,7 +391,13 @@ class CallSession:
             held_by_us=call.held_by_us,
             held_by_peer=call.held_by_peer,
             panel=self._panel(),
+            other=self._other(),
         )
+
+    def _other(self) -> str:
+        """The other call, for the status line."""
+        other = self.calls.other(self) if self.calls is not None else None
+        return f"{'with' if self._call.is_joined else 'held:'} {other.call.peer}" if other is not None else ""
 
     def _panel(self) -> Panel | None:
         return Panel(self._told_stats, self._call.details.pair, self._scores.seen()) if self._call_keys.shows_statistics else None

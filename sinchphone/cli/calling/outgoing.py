@@ -13,6 +13,7 @@ from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.sounds import missing_devices, requests_of, sound_options
 from sinchphone.cli.calling.steering import Steering
+from sinchphone.cli.calling.terminal_calls import TerminalCalls
 from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.hooks.hooks import open_hooks
@@ -74,7 +75,7 @@ async def _call(
             talk, steering = CallSession(session, placed, wishes, keys), Steering(session, phone)
             steering.follow(talk)
             control = steering.obey(stream, group)
-            ending = await talk.run()
+            ending = await TerminalCalls(session, keys).run(talk)
         for task in (follower, *control):
             task.cancel()
     return ending.code

@@ -17,6 +17,7 @@ from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.screening import Screening
 from sinchphone.cli.calling.sounds import requests_of, sound_options
 from sinchphone.cli.calling.steering import Steering
+from sinchphone.cli.calling.terminal_calls import MOST, TerminalCalls
 from sinchphone.cli.calling.waiting import WaitingCall
 from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.endings import Order, code_of_order
@@ -120,6 +121,9 @@ class _Listener:
         self._session = session
         self._phone = phone
         self._keys = keys
+        self._calls = TerminalCalls(session, keys)
+        self._calls.take_waiting = self.take_waiting
+        self._beside: set[asyncio.Task[None]] = set()  # calls that were answered while another went on
         self._wishes = Wishes(
             max_duration=session.options.max_duration,
             answer_after=seconds(flags.auto_answer),
@@ -139,9 +143,9 @@ class _Listener:
         self._session.tell(told)
         if not self.duty.takes(call.peer):
             await self._refuse(call, Order.DENIED)
-        elif self._talk is not None and self._may_wait(self._talk):
+        elif (front := self._calls.front) is not None and self._may_wait(front):
             self.screening.begin(call, told)
-            self._waiting = WaitingCall(self._session, call, self._talk, self._keys)
+            self._waiting = WaitingCall(self._session, call, front, self._keys)
         elif self._busy:
             await self._refuse(call, Order.BUSY)
         else:
@@ -158,8 +162,9 @@ class _Listener:
     def _may_wait(self, talk: CallSession) -> bool:
         """Whether somebody talks who can take a second call, by a key or a command, no other waits, and one more is wanted."""
         waits = self._waiting is not None and not self._waiting.is_over
-        more = self.duty.wanted is None or len(self.duty.codes) + 1 < self.duty.wanted
-        return (self._keys.usable or self._steered) and more and not waits and talk.call.state is State.ESTABLISHED
+        more = self.duty.wanted is None or len(self.duty.codes) + self._calls.count < self.duty.wanted
+        room = self._calls.count < MOST
+        return (self._keys.usable or self._steered) and more and room and not waits and talk.call.state is State.ESTABLISHED
 
     async def _refuse(self, call: "Call", order: Order) -> None:
         await call.decline(busy=order is Order.BUSY)
@@ -185,14 +190,35 @@ class _Listener:
             conversation = await self._next_call()
             if conversation is None:
                 return
-            self._talk, call = conversation, conversation.call
-            ending = await conversation.run()
+            self._talk = conversation
+            await self._talk_to(conversation)
+            while self._beside:
+                await asyncio.gather(*self._beside)
             self._busy = await self._next_waits()
-            self.was_established = call.details.established_at is not None
-            if call.details.answered_at is not None or conversation.order is Order.DECLINED:
-                self.duty.codes.append(ending.code)
             if self._session.stop.order is not None:
                 return
+
+    async def _talk_to(self, conversation: CallSession) -> None:
+        ending = await self._calls.run(conversation)
+        details = conversation.call.details
+        self.was_established = details.established_at is not None
+        if details.answered_at is not None or conversation.order is Order.DECLINED:
+            self.duty.codes.append(ending.code)
+
+    def take_waiting(self) -> None:
+        """Hold the call in front, and answer who waits."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            beside = start_task(self._talk_beside(waiting), name="second call")
+            self._beside.add(beside)
+            beside.add_done_callback(self._beside.discard)
+
+    async def _talk_beside(self, waiting: WaitingCall) -> None:
+        call = await waiting.take_over(aloud=False)
+        if call is not None:
+            conversation = CallSession(self._session, call, replace(self._wishes, answer_after=0.0), self._keys)
+            self.steering.follow(conversation)
+            await self._talk_to(conversation)
 
     def _wishes_of(self, call: "Call", before: CallSession | None) -> Wishes:
         """One for the sake of which the call before was hung up, or that a hook wants, is answered at once; others when no hook minds."""

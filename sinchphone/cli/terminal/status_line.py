@@ -14,6 +14,7 @@ from typing import Final, TextIO
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.statistics_panel import Panel, panel_lines
 
+MAX_OTHER_CELLS: Final = 20
 MAX_WAITING_NAME: Final = 12  # cells of the name of who waits
 _METER_CELLS: Final = 8
 _METER_FLOOR_DBFS: Final = -60.0
@@ -38,7 +39,7 @@ class KeyHints:
 
 KEYS_IN_CALL: Final = KeyHints("q hang up   m mute   ? help", "q hang up   m mute   ? help", "q m ?")
 KEYS_RINGING: Final = KeyHints("a or Enter answer   x decline   i silence   ? help", "a answer   x decline   i silence", "a x i ?")
-KEYS_WAITING: Final = KeyHints("a hang up here and answer   x decline   i no tone   ? help", "a answer   x decline   i no tone", "a x i ?")
+KEYS_WAITING: Final = KeyHints("a hold here and answer   x decline   i no tone   ? help", "a answer   x decline   i no tone", "a x i ?")
 
 
 def hints_of_waiting(peer: str) -> KeyHints:
@@ -65,6 +66,7 @@ class Status:
     held_by_us: bool = False
     held_by_peer: bool = False
     panel: Panel | None = None  # of statistics, above the line
+    other: str = ""  # the other call
 
     @property
     def hold(self) -> str:
@@ -134,9 +136,11 @@ def _written(status: Status, detail: _Detail, *, ascii_only: bool) -> str:
     facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None and detail.loss else []
     facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None and detail.round_trip else []
     digits = f"dialled {status.digits[-detail.digits :]}" if status.digits else ""
+    other = cut_to(escape(status.other), min(MAX_OTHER_CELLS, detail.peer_cells), "~" if ascii_only else "…")
+    other = other.encode("ascii", "backslashreplace").decode() if ascii_only else other
     keys = detail.keys(status.keys) if status.keys is not None else ""
     keys = keys.encode("ascii", "backslashreplace").decode() if ascii_only else keys
-    return " | ".join(part for part in (*parts, ", ".join(facts), digits, keys) if part)
+    return " | ".join(part for part in (*parts, other, ", ".join(facts), digits, keys) if part)
 
 
 def clock(seconds: float) -> str:

@@ -235,6 +235,29 @@ class Call:
         """Take the peer back from hold; Resumed says whether it was told. Does nothing where we don't hold."""
         self._hold.order(False)
 
+    async def join(self, other: "Call") -> None:
+        """Let this call's peer, the other's and the person here hear each other, from here, until ``part`` or the end of one of the two;
+        neither is held then. The person hears through this call's devices. Raises LocalProtocolError unless both are established and
+        neither is joined."""
+        if self.state is not State.ESTABLISHED or other.state is not State.ESTABLISHED:
+            raise LocalProtocolError("only two calls that are established can be joined")
+        await self._audio.join(other._audio)
+        await self.resume()
+        await other.resume()
+
+    async def part(self) -> None:
+        """Both calls are apart again, and neither is held. Does nothing where none is joined."""
+        await self._audio.part()
+
+    async def rest(self, resting: bool) -> None:
+        """Let go of this call's sound devices, for the sake of another call, or take them again; what is played goes on."""
+        await self._audio.rest(resting)
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether another call is joined to this one."""
+        return self._audio.is_joined
+
     @property
     def held_by_us(self) -> bool:
         """Whether we have put the peer on hold."""

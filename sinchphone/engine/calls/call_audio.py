@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVarTuple
 
 from sinchphone.errors import AudioFileError, LocalProtocolError
 from sinchphone.media.legs.call_leg import CallLeg, FrameSource
+from sinchphone.media.legs.three_way import three_way
 from sinchphone.media.sound import (
     HasDevices,
     Levels,
+    MayRest,
     PlayFinished,
     PlayStarted,
     RecordFinished,
@@ -57,6 +59,7 @@ class CallAudio:
         self._plays: list[_Play] = []  # those that wait for their turn, too
         self._recorder: Recorder | None = None
         self._recorded: RecordFinished | None = None
+        self._joined: CallAudio | None = None
         self._closed = False
 
     async def open(self) -> None:
@@ -87,6 +90,34 @@ class CallAudio:
         if self._make_sound is None:
             raise LocalProtocolError("this call makes no sound of options")
         return self._make_sound(choice)
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether another call is joined to this one."""
+        return self._joined is not None
+
+    async def join(self, other: "CallAudio") -> None:
+        """See ``Call.join``; the other call's devices rest meanwhile. Raises LocalProtocolError where one is joined already."""
+        if other is self or self._joined is not None or other._joined is not None:
+            raise LocalProtocolError("one of the two calls is joined to another already")
+        self._joined, other._joined = other, self
+        self.leg.mix, other.leg.mix = three_way()
+        await other.rest(True)
+        await self.rest(False)
+
+    async def part(self) -> None:
+        """See ``Call.part``; who has the devices keeps them, unless its call is over."""
+        other, self._joined = self._joined, None
+        if other is not None:
+            other._joined = None
+            self.leg.mix = other.leg.mix = None
+            if self._closed:
+                await other.rest(False)
+
+    async def rest(self, resting: bool) -> None:
+        """Let go of the devices for another call, or take them again."""
+        if isinstance(self.sound, MayRest):
+            await self.sound.rest(resting)
 
     def begin(self) -> None:
         """The peer hears from now on: what was asked for begins."""
@@ -204,6 +235,7 @@ class CallAudio:
         """The call is over: nothing plays any more, the recording is finished."""
         self._closed = True
         self.leg.talks = False
+        await self.part()
         self.stop_playing()
         await self.stop_recording()
 

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.audio.level import Meter
+from sinchphone.media.legs.three_way import MixSide
 from sinchphone.media.sound import AudioLeg
 
 _HEARD_BLOCKS: Final = 200  # of the loudspeaker, 10 ms and more each, until the next frame is sent
@@ -61,6 +62,7 @@ class CallLeg:
         self.source: FrameSource | None = None
         self.talks = False
         self.muted = False
+        self.mix: MixSide | None = None  # of a call that is joined to this one
         self._clock = clock
         self._leg: AudioLeg | None = None
         self._held: HoldSound | None = None
@@ -106,7 +108,8 @@ class CallLeg:
             if self.muted:
                 frame = silence()
             self._said.push(frame)
-        leg.send(frame)
+        mix = self.mix
+        leg.send(frame if mix is None or held is not None else mix.send(frame))
         if self._taps and self.talks:
             self._tell_taps(frame)
 
@@ -116,8 +119,11 @@ class CallLeg:
         if leg is None:
             return silence(samples)
         far = leg.pull(samples)
+        mix = self.mix
         if self._held is not None:
             far = silence(samples)
+        elif mix is not None:
+            far = mix.pull(far)
         if self._taps:
             self._heard.append((self._clock(), far))
         return far

@@ -58,6 +58,7 @@ class LocalAudio:
         self._signal: Signal | None = None
         self._upkeep: Upkeep | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._connected = self._resting = False
         self._closing = asyncio.Lock()
         self._closed = False
 
@@ -84,9 +85,19 @@ class LocalAudio:
         if early:
             await asyncio.to_thread(self._streams.open_loudspeaker)
             return
-        if self._watch is None and self._upkeep is not None:
+        self._connected = True
+        await self._take_devices()
+
+    async def _take_devices(self) -> None:
+        if self._watch is None and self._upkeep is not None and not self._resting:
             await asyncio.to_thread(self._open_streams)
             self._watch = start_task(self._upkeep.run(), name="watch devices")
+
+    async def _stop_watch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.cancel()
+            await asyncio.wait({watch})
 
     async def signal(self, signal: Signal | None) -> bool:
         """Play ``signal`` from now on, the ringtone through the ring device, call waiting over the call's sound; ``None`` is quiet at
@@ -107,6 +118,17 @@ class LocalAudio:
     async def next_device(self) -> bool:
         """Move to the next loudspeaker, and to its microphone if it has one, while connected. Whether there is another."""
         return self._watch is not None and self._upkeep is not None and await self._upkeep.move_on()
+
+    async def rest(self, resting: bool) -> None:
+        """Let go of the devices while another call has the person's ear, or take them again; meanwhile the clock drives."""
+        if self._streams is None or self._resting == resting:
+            return
+        self._resting = resting
+        if resting:
+            await self._stop_watch()
+            await asyncio.to_thread(self._streams.rest)
+        elif self._connected:
+            await self._take_devices()
 
     async def set_devices(self, *, microphone: int | str | None = None, loudspeaker: int | str | None = None) -> None:
         """Use these from now on, or from the answer on: an index or part of a name; ``None`` leaves it as it is. Raises DeviceError, and
@@ -143,9 +165,7 @@ class LocalAudio:
                 return
             self._closed = True
             self._signal = self._audio_io.signal = self._audio_io.over = None
-            if self._watch is not None:
-                self._watch.cancel()
-                await asyncio.wait({self._watch})
+            await self._stop_watch()
             try:
                 with suppress(SinchphoneError):  # the media thread was stopped, and the clock with it
                     await self._media.run(self._stop())

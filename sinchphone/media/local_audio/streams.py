@@ -204,6 +204,11 @@ class Streams:
                 self._fill(needed)
             return failure
 
+    def rest(self) -> None:
+        """Close the streams until ``open``."""
+        with self._lock:
+            self._drop()
+
     def close(self) -> None:
         """Close the streams; none can be opened any more. May be called twice."""
         with self._lock:
