@@ -27,6 +27,11 @@ class LocalApplication:
         return self.credentials.key
 
     @property
+    def secret(self) -> str:
+        """The local application's secret (base64): tokens and a backend's events are signed with it."""
+        return self.credentials.secret
+
+    @property
     def caller_id(self) -> str | None:
         """A number that nobody has, for calls to the exchange's own numbers."""
         return CALLER_ID

@@ -18,11 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-from sinchphone.errors import NetworkError, PlatformError
+from sinchphone.errors import LocalProtocolError, NetworkError, PlatformError
 from sinchphone.exchange.listening import PortTakenError
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions, HostKind
 from sinchphone.folders import state_folder
-from sinchphone.gateway.options import GatewayOptions, SipSettings
+from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
 from sinchphone.hosts import join_host
 from sinchphone.local.application import LocalApplication
 from sinchphone.local.background.launch import Launch, LaunchError
@@ -70,6 +70,7 @@ class Local(LocalApplication):
         exchange: ExchangeOptions | None = None,
         media: MediaThread | None = None,
         gateway: GatewayOptions | None = None,
+        backend: BackendOptions | str | None = None,
         sip_port: int | None = None,
         api: str = Api.OCRA,
         keep: bool = True,
@@ -78,7 +79,8 @@ class Local(LocalApplication):
     ) -> None:
         """``state_dir`` keeps the application's key and secret and, with ``keep``, the users and what waits for them; the platform's
         state folder if not given. ``exchange`` has all of an exchange's options, ``host`` and ``port`` among them. ``gateway`` says
-        what can be called beside users while this process hosts, its sound in ``media``;
+        what can be called beside users while this process hosts, its sound in ``media``; ``backend``, or its URL, is asked where calls
+        go, in place of that of ``gateway`` (its events are signed with ``application_key`` and ``secret``);
         with ``sip_port`` it listens for phones there (0: a free port). ``api`` is the dialect that clients speak. With ``background`` a
         process of its own hosts; ``launch`` is one that is starting already. Raises ConfigError where the credentials can't be kept."""
         folder = state_dir or state_folder()
@@ -87,7 +89,7 @@ class Local(LocalApplication):
         self._keep = keep
         known = {self.credentials.key: self.credentials.secret}
         self._options = replace(exchange or ExchangeOptions(host=host, port=port), applications=known)
-        self._gateway = ConfiguredGateway(_listening(gateway or GatewayOptions(), sip_port))
+        self._gateway = ConfiguredGateway(_listening(_asking(gateway or GatewayOptions(), backend), sip_port))
         self._url = f"http://{join_host(self._options.host, self._options.port)}"
         self._media = media or MediaThread()
         self._owns_media = media is None
@@ -103,6 +105,13 @@ class Local(LocalApplication):
         """Where phones register, ``host:port``, while this process hosts and listens for them."""
         gateway = self._exchange.gateway if self._exchange is not None else None
         return gateway.sip_address if gateway is not None else None
+
+    @property
+    def url(self) -> str:
+        """Where its REST APIs are, ``http://host:port``; with port 0 only once it's open. Raises LocalProtocolError before."""
+        if self._url.endswith(":0"):
+            raise LocalProtocolError("the local exchange has no address before it's open", hint="Use it inside its async with.")
+        return self._url
 
     @property
     def hosting(self) -> bool:
@@ -243,6 +252,12 @@ class Local(LocalApplication):
             exchange, self._exchange = self._exchange, None
             if exchange is not None:
                 await exchange.close(replaced=replaced)
+
+
+def _asking(gateway: GatewayOptions, backend: BackendOptions | str | None) -> GatewayOptions:
+    if backend is None:
+        return gateway
+    return replace(gateway, backend=BackendOptions(url=backend) if isinstance(backend, str) else backend)
 
 
 def _listening(gateway: GatewayOptions, port: int | None) -> GatewayOptions:
