@@ -81,6 +81,45 @@ async def test_everybody_hears_every_tone_but_their_own(company: Company) -> Non
         assert tone_dbfs(heard, voice.hz) < -60
 
 
+async def test_who_makes_noise_only_is_not_mixed_and_all_who_listen_send_the_same_frame(company: Company) -> None:
+    alice, bob = await company.come(400.0), await company.come(700.0)
+    quiet = [await company.come(900.0 + 100 * number) for number in range(3)]
+    for voice in quiet:
+        voice._sine = Sine(voice.hz, -60.0)
+    company.pass_time(1.5)
+    for voice in (alice, bob, *quiet):
+        heard = np.concatenate(voice.heard[-25:])
+        assert all(tone_dbfs(heard, one.hz) < -75 for one in quiet)
+    assert all(voice.hears(400.0) and voice.hears(700.0) for voice in quiet)
+    assert alice.hears(700.0) and not alice.hears(400.0)
+    assert len({id(voice.heard[-1]) for voice in quiet}) == 1
+
+
+async def test_eight_who_speak_at_once_are_all_heard_and_of_more_the_loudest(company: Company) -> None:
+    voices = [await company.come(300.0 + 200 * number) for number in range(10)]
+    for voice in voices[:2]:
+        voice._sine = Sine(voice.hz, LEVEL - 20)
+    listener = await company.come(2_500.0)
+    listener._sine = Sine(2_500.0, -70.0)
+    company.pass_time(1.5)
+    heard = np.concatenate(listener.heard[-25:])
+    assert [voice.hz for voice in voices if tone_dbfs(heard, voice.hz) > LEVEL - 8] == [voice.hz for voice in voices[2:]]
+
+
+async def test_who_begins_or_ends_to_speak_makes_no_click(company: Company) -> None:
+    alice, bob = await company.come(400.0), await company.come(700.0)
+    alice._sine = Sine(400.0, -70.0)
+    bob._sine = Sine(700.0, -70.0)
+    company.pass_time(1.0)
+    alice._sine = Sine(400.0, LEVEL)
+    company.pass_time(0.1)
+    alice._sine = Sine(400.0, -52.0)  # a voice that goes away
+    company.pass_time(1.0)
+    heard = np.concatenate(bob.heard[-60:]).astype(np.int32)
+    steepest = 32_768 * 10 ** (LEVEL / 20) * 2**0.5 * 2 * np.pi * 400 / RATE
+    assert np.abs(np.diff(heard)).max() < 1.5 * steepest
+
+
 async def test_who_is_muted_hears_and_is_not_heard(company: Company) -> None:
     alice, bob = await company.come(400.0), await company.come(700.0)
     company.seats[400.0].muted = True

@@ -2,8 +2,8 @@
 
 ::
 
-    leg.pull of each seat -> voice, unless muted or on hold -> mix-minus -> leg.send of each seat
-                             + the tone of who just came, of who just went
+    leg.pull of each seat -> voice, unless muted or on hold -> who speaks? -> mix-minus -> leg.send of each who speaks
+                             + the tone of who just came, of who just went          └──> one mix, encoded once -> all others
 """
 
 from collections import deque
@@ -13,13 +13,15 @@ import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.audio.level import dbfs
-from sinchphone.audio.mix import Mixer
+from sinchphone.audio.mix import Mixer, added
+from sinchphone.audio.talkers import TALKERS, Talkers
 from sinchphone.audio.tones.signals import JOINED, LEFT, Loop, render
 from sinchphone.media.clock import FrameClock
+from sinchphone.media.legs.shared_encoding import SharedEncoders
 from sinchphone.media.sound import AudioLeg, Levels
 
 _NOBODY: Final = ""  # says the tones of those who left
-_FULL_SCALE: Final = 32_767
+_LISTENERS: Final = " "  # hears what all hear who don't speak
 _METERED: Final = 5  # frames: measured only when somebody asks
 
 _joined: Final = render(JOINED)
@@ -48,9 +50,13 @@ class Seat:
 class Room:
     """A room. ``join`` and ``leave`` are called in the media loop; the clock runs while somebody is there."""
 
-    def __init__(self) -> None:
+    def __init__(self, talkers: int = TALKERS) -> None:
+        """``talkers``: how many are heard at once."""
         self._clock = FrameClock(self._tick)
         self._mixer: Mixer[str] = Mixer()
+        self._talkers: Talkers[Seat] = Talkers(talkers)
+        self._speaking: frozenset[Seat] = frozenset()
+        self._alike = SharedEncoders()  # of what the listeners hear
         self._legs: dict[Seat, AudioLeg] = {}
         self._tones: dict[str, Samples] = {}  # what is left of each, by who says it
 
@@ -79,20 +85,28 @@ class Room:
 
     def _tick(self) -> None:
         heard = self._mixer.mix(self._listen())
+        for_all = self._alike.frame(heard[_LISTENERS])
         for seat, leg in self._legs.items():
-            frame = _played_to(seat, heard[seat.name])
+            frame = _played_to(seat, heard.get(seat.name, for_all))
             seat.heard.append(frame)
             leg.send(frame)
 
     def _listen(self) -> dict[str, Frame]:
-        """What is said in these 20 ms, by each."""
-        said: dict[str, Frame] = {}
+        """What is said in these 20 ms, by each who speaks."""
+        voices: dict[Seat, Frame] = {}
         for seat, leg in self._legs.items():
             voice = leg.pull(FRAME_SAMPLES)  # also where nobody hears it: the jitter buffer goes on
             seat.said.append(voice)
-            said[seat.name] = silence() if seat.muted or seat.hold is not None else voice
+            if not seat.muted and seat.hold is None:
+                voices[seat] = voice
+        before = self._speaking
+        self._speaking = self._talkers.choose({seat: dbfs(voice) for seat, voice in voices.items()})
+        said: dict[str, Frame] = {_LISTENERS: silence()}
+        for seat, voice in voices.items():
+            if seat in self._speaking or seat in before:
+                said[seat.name] = _faded(voice, comes=seat not in before, goes=seat not in self._speaking)
         for name in list(self._tones):
-            said[name] = _add(said.get(name), self._next_of_tone(name))
+            said[name] = added(said.get(name, silence()), self._next_of_tone(name))
         return said
 
     def _next_of_tone(self, name: str) -> Frame:
@@ -101,6 +115,15 @@ class Room:
         if len(tone) > FRAME_SAMPLES:
             self._tones[name] = tone[FRAME_SAMPLES:]
         return frame
+
+
+def _faded(voice: Frame, *, comes: bool, goes: bool) -> Frame:
+    """A voice whose first or last frame is heard without a click."""
+    if not comes and not goes:
+        return voice
+    rise = np.linspace(0, 1, FRAME_SAMPLES, dtype=np.float32)
+    faded: Frame = (voice * (np.minimum(1, 4 * rise) if comes else 1 - rise)).astype(np.int16)
+    return faded
 
 
 def _played_to(seat: Seat, mixed: Frame) -> Frame:
@@ -114,10 +137,3 @@ def _joined_up(frames: deque[Samples]) -> Samples:
     """One line of samples; the media thread may be adding frames meanwhile."""
     kept = list(frames)
     return np.concatenate(kept) if kept else silence(0)
-
-
-def _add(voice: Frame | None, tone: Frame) -> Frame:
-    if voice is None:
-        return tone
-    both: Frame = np.clip(voice.astype(np.int32) + tone, -_FULL_SCALE - 1, _FULL_SCALE).astype(np.int16)
-    return both

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.audio.frame import silence
+from sinchphone.audio.talkers import TALKERS
 from sinchphone.audio.tones.signals import Loop, signal_source
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.room import Room, Seat
@@ -18,7 +19,7 @@ from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.signaling.wire import ErrorCode
 
-SEATS_PER_ROOM: Final = 40  # what one core mixes, decodes and encodes within 20 ms
+SEATS_PER_ROOM: Final = 100  # what one core decodes, mixes and sends within 20 ms, where a few speak
 ROOMS: Final = 100
 REMOVED: Final = CallFailure(None, "removed from the conference")  # what a participant is told who is hung up on
 
@@ -123,9 +124,10 @@ class SeatSound:
 class Rooms:
     """All rooms of an exchange, each of one application. Used on the exchange's loop. Methods raise RefusedError."""
 
-    def __init__(self, media: MediaThread, *, seats_per_room: int = SEATS_PER_ROOM, rooms: int = ROOMS) -> None:
-        """``media`` carries the sound; it is started with the first participant."""
+    def __init__(self, media: MediaThread, *, seats_per_room: int = SEATS_PER_ROOM, rooms: int = ROOMS, talkers: int = TALKERS) -> None:
+        """``media`` carries the sound; it is started with the first participant. ``talkers``: how many are heard at once in a room."""
         self._media = media
+        self._talkers = talkers
         self._seats_per_room = seats_per_room
         self._most_rooms = rooms
         self._rooms: dict[tuple[str, str], tuple[Room, dict[str, RoomSeat]]] = {}  # by application key and room id
@@ -147,7 +149,7 @@ class Rooms:
         """A seat in the room, which is opened if need be. ``kick`` ends the participant's call; whoever made that call then leaves."""
         self.check(application, room_id)
         key = application, room_id
-        room, seats = self._rooms.setdefault(key, (Room(), {}))
+        room, seats = self._rooms.setdefault(key, (Room(self._talkers), {}))
         if participant.id in seats:
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "this call is in the room already")
 

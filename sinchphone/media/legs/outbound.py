@@ -25,6 +25,7 @@ from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFram
 from sinchphone.media.legs.packet_time import USUAL_MS, Packetizer, fits, most_frames, packet_ms
 from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl
 from sinchphone.media.legs.repair import Copies, Resends
+from sinchphone.media.legs.shared_encoding import encoded
 from sinchphone.protocol.congestion.allocation import Demand, Priority
 from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.rtp.telephone_event import EventPacket
@@ -109,7 +110,7 @@ class Outbound:
 
     def _send_packet(self, agreement: Agreement, encoder: Encoder, sound: Samples, timestamp: int) -> None:
         try:
-            payload = encoder.encode(sound)
+            payload = encoded(encoder, sound, agreement.codec, self._setting)
         except MediaError:
             self.faults += 1
             return
