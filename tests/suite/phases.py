@@ -97,6 +97,7 @@ PHASES = {
     "test_conference.py": Phase.SOUNDING,
     "test_devices_and_terminals.py": Phase.SOUNDING,
     "test_pulse_devices.py": Phase.SOUNDING,
+    "test_server_devices.py": Phase.SOUNDING,
     "test_lossy_call.py": Phase.SOUNDING,
     "test_bridge_speed.py": Phase.MEASURING,
     "test_echo_loss.py": Phase.MEASURING,

@@ -55,6 +55,7 @@ async def _list(session: Session) -> ExitCode:
                 outputs=one.outputs,
                 default_input=one.default_input,
                 default_output=one.default_output,
+                headset=one.worn,
             )
         )
     if is_available():

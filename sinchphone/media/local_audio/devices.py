@@ -19,7 +19,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -27,6 +27,7 @@ import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.errors import DeviceError
+from sinchphone.media.local_audio.sound_server import ALSA_NAME, ask_server, led_to
 
 if TYPE_CHECKING:
     from sinchphone.media.local_audio.rates import RateConverter
@@ -74,6 +75,9 @@ class SoundDevice:
     default_input: bool = False
     default_output: bool = False
     rate: int = RATE  # its own, which it takes for sure
+    node: str | None = None  # of the sound server
+    via: int | None = None  # the index of the device that leads to that server
+    worn: bool | None = None  # whether nobody but the wearer hears it, where the system says
 
     def channels(self, direction: Direction) -> int:
         """How many channels it has in that direction; 0 means that it can't do it."""
@@ -91,7 +95,7 @@ def list_devices() -> tuple[SoundDevice, ...]:
         try:
             hosts = [str(host["name"]) for host in sounddevice.query_hostapis()]
             default_input, default_output = (sounddevice.default.device[0], sounddevice.default.device[1])
-            return tuple(
+            found = tuple(
                 SoundDevice(
                     index=index,
                     name=str(found["name"]),
@@ -104,8 +108,34 @@ def list_devices() -> tuple[SoundDevice, ...]:
                 )
                 for index, found in enumerate(sounddevice.query_devices())
             )
+            return _with_server(found)
         except sounddevice.PortAudioError as error:
             raise DeviceError(f"the sound devices can't be listed: {_reason(error)}") from error
+
+
+def _with_server(found: tuple[SoundDevice, ...]) -> tuple[SoundDevice, ...]:
+    """Those of PortAudio, and where one of them leads to a sound server, what is there, by its own names."""
+    bridge = next((device for device in found if device.name == ALSA_NAME), None)
+    server = ask_server() if bridge is not None else None
+    if bridge is None or server is None:
+        return found
+    worn = server.default_is_worn()
+    named = [
+        SoundDevice(
+            index=len(found) + number,
+            name=one.name,
+            host=server.name,
+            inputs=one.channels if one.way == Direction.INPUT.value else 0,
+            outputs=one.channels if one.way == Direction.OUTPUT.value else 0,
+            default_input=one.default and one.way == Direction.INPUT.value,
+            default_output=one.default and one.way == Direction.OUTPUT.value,
+            node=one.node,
+            via=bridge.index,
+            worn=one.worn,
+        )
+        for number, one in enumerate(server.devices)
+    ]
+    return (*(replace(device, worn=worn) if device.name in (ALSA_NAME, "default") else device for device in found), *named)
 
 
 def look_aside() -> tuple[SoundDevice, ...]:
@@ -154,9 +184,12 @@ def find_device(wanted: int | str | None, direction: Direction, among: Sequence[
 
 def _fitting(wanted: str, devices: Sequence[SoundDevice], default: SoundDevice | None) -> list[SoundDevice]:
     words = _folded(wanted).split()
-    fitting = [device for device in devices if all(word in _folded(f"{device.name}, {device.host}") for word in words)]
-    exact = [device for device in fitting if _folded(device.name) == _folded(wanted)]
+    fitting = [device for device in devices if all(word in _folded(f"{device.name}, {device.host}, {device.node}") for word in words)]
+    exact = [device for device in fitting if _folded(wanted) in (_folded(device.name), _folded(device.node or ""))]
     fitting = exact or fitting
+    served = [device for device in fitting if device.node is not None]  # the card itself is the server's, which holds it
+    if len(served) == 1:
+        return served
     same_host = [device for device in fitting if default is not None and device.host == default.host]
     return same_host if len(same_host) == 1 else fitting
 
@@ -220,7 +253,8 @@ class _Stream:
         for rate, channels in ways:
             if channels <= max(1, self.device.channels(self.direction)):
                 try:
-                    return self._start_with(sounddevice, rate, channels)
+                    with led_to(self.device.node, self.direction.value):
+                        return self._start_with(sounddevice, rate, channels)
                 except sounddevice.PortAudioError as error:
                     first = first or error
         assert first is not None, "mono was tried"
@@ -235,7 +269,7 @@ class _Stream:
         stream = make(
             samplerate=rate,
             blocksize=BLOCK_SAMPLES * rate // RATE,
-            device=self.device.index,
+            device=self.device.index if self.device.via is None else self.device.via,
             channels=channels,
             dtype="int16",
             latency=self._latency,

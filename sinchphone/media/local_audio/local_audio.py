@@ -54,7 +54,7 @@ class LocalAudio:
         self._streams: Streams | None = None
         if options.devices:
             self._streams = Streams(options, self._audio_io, listens=near is None, report=self._events.put, stopped=self._stream_stopped)
-        self._fitted_to: tuple[str | None] | None = None  # the loudspeaker that the microphone's processing is made for
+        self._fitted_to: tuple[str | None, bool | None] | None = None  # the loudspeaker that the microphone's processing is made for
         self._signal: Signal | None = None
         self._upkeep: Upkeep | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -210,10 +210,10 @@ class LocalAudio:
         if self._streams is None or not self._streams.wants_microphone:
             return
         self._audio_io.has_microphone = self._streams.in_use.microphone is not None
-        loudspeaker = self._streams.loudspeaker
-        if self._fitted_to != (loudspeaker,):
-            self._fitted_to = (loudspeaker,)
-            self._audio_io.voice = make_voice(self._options, loudspeaker)
+        fitted_to = self._streams.loudspeaker, self._streams.loudspeaker_is_worn
+        if self._fitted_to != fitted_to:
+            self._fitted_to = fitted_to
+            self._audio_io.voice = make_voice(self._options, *fitted_to)
 
     def _close_files(self) -> None:
         for one in (self._player, self._pipe_in, self._pipe_out, self._recorder):

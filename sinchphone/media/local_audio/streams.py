@@ -85,6 +85,12 @@ class Streams:
         return opened.stream.device.name if opened is not None else found.name if found is not None else None
 
     @property
+    def loudspeaker_is_worn(self) -> bool | None:
+        """Whether nobody but the wearer hears that loudspeaker, where the system knows."""
+        opened, found = self._open.get(Direction.OUTPUT), self._usable.get(Direction.OUTPUT)
+        return opened.stream.device.worn if opened is not None else found.worn if found is not None else None
+
+    @property
     def in_use(self) -> DevicesChanged:
         """The devices that are open."""
         microphone, loudspeaker = (self._open.get(direction) for direction in (Direction.INPUT, Direction.OUTPUT))
@@ -263,7 +269,7 @@ class Streams:
             if self._lacks(direction):
                 with suppress(DeviceError):
                     found = devices.find_device(self._option(direction), direction, seen)
-                    if (found.name, found.host) not in known:
+                    if found.node is not None or (found.name, found.host) not in known:
                         return True
         return False
 

@@ -70,12 +70,14 @@ def is_available() -> bool:
     return _module() is not None
 
 
-def make_voice(options: AudioOptions, loudspeaker: str | None) -> VoiceProcessing | None:
-    """The processing for a loudspeaker of that name (``None``: there is none); ``None`` where nothing is to be done or can be.
+def make_voice(options: AudioOptions, loudspeaker: str | None, worn: bool | None = None) -> VoiceProcessing | None:
+    """The processing for a loudspeaker of that name (``None``: there is none); ``None`` where nothing is to be done or can be. ``worn``:
+    whether it's a headset, where the system knows; else its name tells.
 
     Raises DeviceError where echo is to be removed in any case and the library is missing.
     """
-    removes = options.echo_cancel == "on" or (options.echo_cancel == "auto" and loudspeaker is not None and not is_headset(loudspeaker))
+    echoes = loudspeaker is not None and not (is_headset(loudspeaker) if worn is None else worn)
+    removes = options.echo_cancel == "on" or (options.echo_cancel == "auto" and echoes)
     if not (removes or options.noise_suppression != "off" or options.gain_control):
         return None
     module = _module()

@@ -151,7 +151,8 @@ def _checked(event: DoctorChecked) -> list[Line]:
 def _device(event: DeviceFound) -> str:
     uses = [name for name, there in (("input", event.inputs), ("output", event.outputs)) if there]
     defaults = [name for name, there in (("input", event.default_input), ("output", event.default_output)) if there]
-    note = f", default {' and '.join(defaults)}" if defaults else ""
+    worn = "" if event.headset is None or not event.outputs else ", headset" if event.headset else ", loudspeaker"
+    note = f", default {' and '.join(defaults)}{worn}" if defaults else worn
     return f"{event.index:>3}  {event.name}, {event.host} ({' and '.join(uses) or 'no channels'}{note})"
 
 

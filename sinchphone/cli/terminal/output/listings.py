@@ -98,6 +98,7 @@ class DeviceFound:
     outputs: int
     default_input: bool
     default_output: bool
+    headset: bool | None = None  # whether nobody but the wearer hears it, where the system knows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
