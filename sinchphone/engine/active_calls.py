@@ -129,11 +129,11 @@ class ActiveCalls:
         AudioFileError; what the platform refuses ends the call."""
         check_public_headers(headers or {}, "call")
         choice = self._choose(sound)
-        chosen, pictures = self._sound(choice), _pictures(video)
+        call_id, servers = self._link.dialect.new_call_id(), self._call_servers()
+        chosen, pictures = self._sound(choice, call_id), _pictures(video)
         if pictures is not None:
             await pictures.open()
         await chosen.open()
-        call_id, servers = self._link.dialect.new_call_id(), self._call_servers()
         channel = self._channel(call_id)
         request = partial(CallRequest, call_id, domain, identity, caller_id=caller, headers=dict(headers or {}))
         call = Call(
@@ -211,14 +211,14 @@ class ActiveCalls:
             channel=channel,
             ports=self._media.ports,
             port_options=self._port_options(choice, servers, PHONE_CODECS, seen=pictures is not None),
-            sound=self._sound(choice),
+            sound=self._sound(choice, call_id),
             pictures=pictures,
             headers=headers,
             participants=(self._us(None, {}), caller_of(message, domain, headers)),
             monitored=True,
             renew_line=partial(self._renew_path, servers),
             listening=self._listening,
-            make_sound=self._sound,
+            make_sound=partial(self._sound, call_id=call_id),
         )
         call.video_offered = offered
         self._start(call, servers)
@@ -324,10 +324,10 @@ class ActiveCalls:
         self._link.renew()
         servers.renew()
 
-    def _sound(self, choice: SoundChoice) -> Sound:
+    def _sound(self, choice: SoundChoice, call_id: str) -> Sound:
         from sinchphone.media.local_audio.local_audio import LocalAudio
 
-        return LocalAudio(choice, self._media) if isinstance(choice, SoundOptions) else choice
+        return LocalAudio(choice.of_call(call_id), self._media) if isinstance(choice, SoundOptions) else choice
 
 
 def _pictures(choice: VideoChoice | None) -> Pictures | None:

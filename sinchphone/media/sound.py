@@ -6,8 +6,10 @@
     far sound  <- AudioLeg.pull (any number of samples, any thread) <- the peer
 """
 
+import hashlib
+import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -47,6 +49,9 @@ class Party(Protocol):
         """Takes the far sound of the last 20 ms, returns the near sound of the next 20 ms."""
 
 
+CALL: Final = "{call}"  # in the paths of SoundOptions
+MAX_NAME_CHARACTERS: Final = 64
+
 RecordLayout: TypeAlias = Literal["stereo", "mixed", "near", "far"]
 
 
@@ -74,6 +79,24 @@ class SoundOptions(AudioOptions):
     microphone: bool = True
     pipe_in: str | Descriptor | None = None  # raw sound that is said, from a file, a FIFO or "fd:N", as it arrives
     pipe_out: str | Descriptor | None = None  # raw sound that is heard, to one
+
+    def of_call(self, call_id: str) -> "SoundOptions":
+        """Those of one call: in the paths of recording and pipes ``{call}`` stands for its id, as far as a file's name can have it."""
+        name = file_name_of(call_id)
+        said, heard = self.pipe_in, self.pipe_out
+        return replace(
+            self,
+            record=self.record and self.record.replace(CALL, name),
+            pipe_in=said.replace(CALL, name) if isinstance(said, str) else said,
+            pipe_out=heard.replace(CALL, name) if isinstance(heard, str) else heard,
+        )
+
+
+def file_name_of(call_id: str) -> str:
+    """A call's id as a part of a file's name. One that the other side chose may have anything in it: what isn't a letter, a digit, - or _
+    becomes _, and a digest keeps it apart from others."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", call_id)[:MAX_NAME_CHARACTERS]
+    return plain if plain and plain == call_id else f"{plain}-{hashlib.sha256(call_id.encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +132,15 @@ class RecordFinished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PipeStarted:
+    """The sound of a call goes through a pipe from now on, in a plain file from the byte ``offset`` on (``None`` in any other)."""
+
+    path: str
+    outward: bool
+    offset: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PipeEnded:
     """A pipe is closed. ``outward``: what was heard went out through it. ``failure``: why not all of it."""
 
@@ -134,7 +166,8 @@ class DevicesChanged:
     loudspeaker: str | None
 
 
-SoundEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | PipeEnded | DevicesChanged | SoundWarning
+PipeEvent: TypeAlias = PipeStarted | PipeEnded
+SoundEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | PipeEvent | DevicesChanged | SoundWarning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

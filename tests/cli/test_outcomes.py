@@ -21,6 +21,12 @@ Run = Callable[..., Any]
 LIMIT_SECONDS = 60
 
 
+@pytest.fixture(autouse=True)
+def files_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What becomes of them is told by the fake sound; whether they can be used is another test's business."""
+    monkeypatch.setattr("sinchphone.cli.calling.outgoing.check_files", lambda _: None)
+
+
 def a_call(*events: Any, refuses: Exception | None = None, hold_digits: bool = False) -> Callable[[Any], Any]:
     """Established; the sound tells ``events``; the peer hangs up."""
 

@@ -168,6 +168,8 @@ EVENTS: list[e.Event] = [
         phones=2,
         log=None,
     ),
+    e.PipeStarted(call_id="1", path="fd:3", direction=e.PipeDirection.OUT, offset_bytes=96_000),
+    e.PipeEnded(call_id="1", path="fd:3", direction=e.PipeDirection.IN, offset_bytes=0, bytes=9, reason="nobody reads"),
     ControlDone(id=7, command="message", call_id=None, message_id="m"),
     ControlDone(id="seven", command="hangup", call_id="1"),
     ControlFailed(id=None, command=None, call_id=None, reason="not a line of JSON", hint="such as this"),

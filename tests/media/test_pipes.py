@@ -12,7 +12,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.pipes import PipeIn, PipeOut
-from sinchphone.media.sound import PipeEnded, SoundEvent, SoundWarning
+from sinchphone.media.sound import PipeEnded, PipeStarted, SoundEvent, SoundWarning
 
 LIMIT = 20.0
 
@@ -101,8 +101,8 @@ def test_what_is_heard_goes_to_a_descriptor_and_a_reader_that_leaves_is_told_onc
     pipe.put(sound)
     assert came.wait(LIMIT)
     pipe.close()
-    assert [type(event) for event in told] == [SoundWarning, PipeEnded]
-    assert told[-1] == PipeEnded(path=f"fd:{writing}", outward=True, bytes=6000, failure=told[0].message)  # type: ignore[union-attr]
+    assert [type(event) for event in told] == [PipeStarted, SoundWarning, PipeEnded]
+    assert told[-1] == PipeEnded(path=f"fd:{writing}", outward=True, bytes=6000, failure=told[1].message)  # type: ignore[union-attr]
 
 
 def test_a_fifo_without_a_reader_blocks_nothing_and_a_late_reader_hears_the_present(fifo: Path) -> None:

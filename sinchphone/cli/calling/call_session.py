@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 from sinchphone.cli.calling.call_keys import CallKeys
 from sinchphone.cli.calling.dialling import Dialler
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
+from sinchphone.cli.calling.pipe_offsets import PipeOffsets
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal.keys import Keys, Pressed
@@ -77,6 +78,7 @@ class CallSession:
         self._check: e.CheckFinished | None = None
         self._packets: int | None = None  # received, by the end of a check
         self._outcomes = Outcomes(wishes.requests)
+        self._pipes = PipeOffsets(session.piped)
         self._played = asyncio.Event()
         self._dialled = asyncio.Event()
         self._dialler = Dialler(session, call, wishes.requests.dtmf, self._dialling_over)
@@ -224,8 +226,8 @@ class CallSession:
                 self._session.tell(e.DevicesChanged(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
             case s.SoundWarning(message=message, hint=hint):
                 self._session.tell(e.Warned(message=message, hint=hint or None))
-            case s.PipeEnded():
-                pass  # in the outcomes
+            case s.PipeStarted() | s.PipeEnded():
+                self._session.tell(self._pipes.told(call_id, event))
             case _:
                 assert_never(event)
 

@@ -54,7 +54,7 @@ class Outcomes:
                 self._recorded, self._record_failure = path, failure
             case s.PipeEnded(path=_, outward=outward, bytes=count, failure=failure):
                 self._piped[RequestKind.PIPE_OUT if outward else RequestKind.PIPE_IN] = count, failure
-            case s.PlayStarted() | s.RecordStarted() | s.DevicesChanged() | s.SoundWarning():
+            case s.PlayStarted() | s.RecordStarted() | s.PipeStarted() | s.DevicesChanged() | s.SoundWarning():
                 pass
             case _:
                 assert_never(event)

@@ -11,7 +11,7 @@ from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
-from sinchphone.cli.calling.sounds import missing_devices, requests_of, sound_options
+from sinchphone.cli.calling.sounds import check_files, missing_devices, requests_of, sound_options
 from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.terminal_calls import TerminalCalls
 from sinchphone.cli.control.stream import ControlStream, open_stream
@@ -65,6 +65,7 @@ def read_headers(written: list[str], *, sip: bool = False) -> dict[str, str]:
 async def _call(
     session: Session, destination: Destination, flags: CallFlags, headers: dict[str, str], stream: ControlStream | None
 ) -> ExitCode:
+    await asyncio.to_thread(check_files, flags)
     async with open_hooks(session), open_phone(session) as phone, asyncio.TaskGroup() as group:
         follower = group.create_task(follow(session, phone), name="client events")
         wishes, sound = await _prepare(session, destination, flags, phone)

@@ -1,7 +1,8 @@
 """What the sound of a call is made of, from the options; and what becomes of a call where there is no sound device."""
 
 import asyncio
-from dataclasses import fields
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from sinchphone.cli.addressing.destination import Destination, Kind
@@ -32,6 +33,26 @@ def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
         devices=not flags.no_audio,
         microphone=not flags.no_mic,
     )
+
+
+def check_files(flags: SoundFlags) -> None:
+    """What a call would find out too late, before anything is opened or started. Raises AudioFileError."""
+    from sinchphone.media.local_audio import files, pipes
+
+    for path in flags.play or ():
+        files.check(path)
+    if flags.record is not None:
+        files.check_recording(Path(flags.record), force=flags.force)
+    pipes.check_paths(flags.pipe_in, flags.pipe_out, force=flags.force)
+
+
+def share_output(options: "SoundOptions") -> "SoundOptions":
+    """The sound of several calls, one after the other: a plain file that is written to goes on with each. Raises AudioFileError."""
+    from sinchphone.media.local_audio.pipes import claim_output
+
+    if not isinstance(options.pipe_out, str):
+        return options
+    return replace(options, pipe_out=claim_output(options.pipe_out, force=options.force))
 
 
 def requests_of(flags: SoundFlags) -> Requests:

@@ -15,7 +15,7 @@ from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.screening import Screening
-from sinchphone.cli.calling.sounds import requests_of, sound_options
+from sinchphone.cli.calling.sounds import check_files, requests_of, share_output, sound_options
 from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.terminal_calls import MOST, TerminalCalls
 from sinchphone.cli.calling.waiting import WaitingCall
@@ -281,8 +281,8 @@ async def take_calls(
     async with open_hooks(session) as hooks:
         with Keys(stdin) as keys:
             session.terminal_users.append(keys)
-            await asyncio.to_thread(_check_files, flags)
-            sound = sound_options(flags, session.options)
+            await asyncio.to_thread(check_files, flags)
+            sound = share_output(sound_options(flags, session.options))
             await asyncio.to_thread(check_named, sound)
             answers = keys.expected or flags.auto_answer is not None or stream is not None or hooks.decides
             async with open_phone(session, sound=sounds_of_calls(sound, session.recordings) if answers else None) as phone:
@@ -301,22 +301,14 @@ def _tell_readiness(session: Session, phone: Phone, *, answers: bool) -> None:
     session.note(f"{phone.client.user_id} is waiting for calls and messages ({place(phone.place, phone.hosted_here)}); Ctrl-C ends")
 
 
-def _check_files(flags: AnswerFlags) -> None:
-    """What a call would find out too late. Raises AudioFileError."""
-    from sinchphone.media.local_audio import files
-
-    for path in flags.play or ():
-        files.check(path)
-    if flags.record is not None:
-        files.check_recording(Path(flags.record), force=flags.force)
-
-
 def sounds_of_calls(options: "SoundOptions", recorded: list[str]) -> "Callable[[], SoundOptions]":
     """The sound of each call: the first that is recorded goes to the file that was named, later ones to ``name-2.wav``, ``name-3.wav``,
-    as far as these are free. ``recorded`` grows with each."""
+    as far as these are free; where ``{call}`` is in the name, each has its own. ``recorded`` grows with each."""
+
+    from sinchphone.media.sound import CALL
 
     def sound() -> "SoundOptions":
-        if options.record is None or not recorded:
+        if options.record is None or not recorded or CALL in options.record:
             return options
         number = len(recorded) + 1
         while not options.force and Path(numbered(options.record, number)).exists():

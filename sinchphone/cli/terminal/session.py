@@ -99,6 +99,7 @@ class Session:
     messages: list[MessageStatus] = field(default_factory=list)
     requests: list[RequestOutcome] = field(default_factory=list)
     problem: Problem | None = None
+    piped: dict[tuple[str, bool], int] = field(default_factory=dict)  # bytes of earlier calls, by pipe and whether it leads out
     hearers: list[Callable[["Event"], None]] = field(default_factory=list)  # who is told of each event too
     leaving: list[Callable[[], None]] = field(default_factory=list)  # what is done where we leave at once
     terminal_users: list["TerminalUser"] = field(default_factory=list)  # the screen, and who reads keys

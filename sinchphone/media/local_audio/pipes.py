@@ -20,20 +20,22 @@ import numpy as np
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.descriptors import check_kind, claim, descriptor_of
-from sinchphone.media.sound import Descriptor, PipeEnded, SoundEvent, SoundWarning
+from sinchphone.media.sound import CALL, Descriptor, PipeEnded, PipeStarted, SoundEvent, SoundWarning
 
 _READ_BYTES: Final = 3840  # 40 ms
 _WRITE_BYTES: Final = 1920  # less than PIPE_BUF: a pipe that select calls writable takes it whole
 _BUFFERED_IN: Final = RATE  # bytes, half a second: a writer that is faster waits
 _BUFFERED_OUT: Final = 2 * RATE  # bytes, a second: from a reader that is slower the oldest is kept back
 _WAIT_SECONDS: Final = 0.1
+_PIPE_HINT: Final = "Name a file, a FIFO or fd:N."
 
 
 class PipeIn:
     """What a program says in the call. A FIFO may have one writer after the other; where there is nothing, it is silent."""
 
     def __init__(self, source: str | Descriptor, report: Callable[[SoundEvent], None] = lambda _: None) -> None:
-        """``source``: a path, ``fd:N``, or a descriptor that was claimed before. ``report`` is called once, by ``close``."""
+        """``source``: a path, ``fd:N``, or a descriptor that was claimed before. ``report`` is called when it begins to be read, with the
+        first frame, and by ``close``."""
         self._source = source
         self._report = report
         self._read_bytes = 0
@@ -46,11 +48,13 @@ class PipeIn:
     def open(self) -> None:
         """Open it without waiting for a writer. Raises AudioFileError."""
         self._descriptor = _open_to_read(self._source)
-        self._thread.start()
 
     def next_frame(self) -> Frame:
-        """The next 20 ms, filled up with silence. Doesn't block."""
+        """The next 20 ms, filled up with silence. Doesn't block. The first begins to read: what comes before is not for this call."""
         frame = silence()
+        if self._thread.ident is None and not self._closed:
+            self._report(PipeStarted(path=str(self._source), outward=False, offset=_offset(self._descriptor)))
+            self._thread.start()
         with self._changed:
             whole = min(2 * FRAME_SAMPLES, len(self._bytes) & ~1)
             frame[: whole // 2] = np.frombuffer(bytes(self._bytes[:whole]), "<i2")
@@ -65,6 +69,8 @@ class PipeIn:
             self._changed.notify()
         if first and self._thread.ident is not None:
             self._report(PipeEnded(path=str(self._source), outward=False, bytes=self._read_bytes))
+        elif first and self._descriptor >= 0:
+            os.close(self._descriptor)
 
     def _read_all(self) -> None:
         try:
@@ -98,6 +104,7 @@ class PipeOut:
         self._force = force
         self._report = report
         self._written = 0  # bytes
+        self._started = False
         self._failure: str | None = None
         self._descriptor: int | None = None
         self._changed = threading.Condition()
@@ -114,6 +121,9 @@ class PipeOut:
     def put(self, samples: Samples) -> None:
         """The next samples of the far end. Doesn't block."""
         block = samples.astype("<i2", copy=False).tobytes()
+        if not self._started:
+            self._started = True
+            self._report(PipeStarted(path=str(self._target), outward=True, offset=_offset(self._descriptor)))
         with self._changed:
             self._blocks.append(block)
             self._waiting += len(block)
@@ -180,6 +190,53 @@ class PipeOut:
         return self._descriptor is not None
 
 
+def _offset(descriptor: int | None) -> int | None:
+    """Where a plain file goes on; ``None`` for what has no such thing."""
+    try:
+        return None if descriptor is None else os.lseek(descriptor, 0, os.SEEK_CUR)
+    except OSError:
+        return None
+
+
+def claim_output(target: str, *, force: bool) -> str | Descriptor:
+    """A plain file to which several calls write one after the other, opened once for all of them; a FIFO and ``fd:N`` stay what they are.
+    Raises AudioFileError; an existing file is refused without ``force``."""
+    if descriptor_of(target) is not None or CALL in target or _is_fifo(target):
+        return target
+    opened = _open_to_write(target, force=force)
+    assert opened is not None, "that is a FIFO without a reader"
+    return Descriptor(target, opened)
+
+
+def check_paths(pipe_in: str | None, pipe_out: str | None, *, force: bool) -> None:
+    """Raises AudioFileError for what can't be read or written, without opening it. What stands for a call's id is looked at when the call
+    is there."""
+    for path, writes in ((pipe_in, False), (pipe_out, True)):
+        if path is not None and descriptor_of(path) is None:
+            _check_path(path, writes=writes, force=force)
+
+
+def _check_path(path: str, *, writes: bool, force: bool) -> None:
+    verb = "written" if writes else "read"
+    folder = os.path.dirname(path) or "."  # noqa: PTH120 - of a text that may be empty
+    try:
+        mode = None if CALL in path else os.stat(path).st_mode  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
+        if not writes:
+            raise AudioFileError(f"{path or 'an empty path'} can't be read: there is no such file", hint=_PIPE_HINT) from None
+    except (OSError, ValueError) as error:
+        raise AudioFileError(f"{path} can't be {verb}: {getattr(error, 'strerror', None) or error}", hint=_PIPE_HINT) from error
+    if mode is not None:
+        check_kind(path, mode)
+    if not path or not os.path.isdir(folder):  # noqa: PTH112
+        raise AudioFileError(f"{path or 'an empty path'} can't be {verb}: there is no such folder", hint=_PIPE_HINT)
+    if writes and mode is not None and stat.S_ISREG(mode) and not force:
+        raise AudioFileError(f"{path} exists already", hint="--force overwrites it.")
+    if mode is not None and not os.access(path, os.W_OK if writes else os.R_OK):
+        raise AudioFileError(f"{path} can't be {verb}: permission denied", hint=_PIPE_HINT)
+
+
 def _open_to_read(source: str | Descriptor) -> int:
     given = claim(source, "read") if isinstance(source, str) else source
     try:
@@ -190,7 +247,7 @@ def _open_to_read(source: str | Descriptor) -> int:
         # Open for both, a FIFO never ends: a writer may go and another one come.
         return os.open(given, os.O_RDWR | os.O_NONBLOCK if stat.S_ISFIFO(mode) else os.O_RDONLY)
     except OSError as error:
-        raise AudioFileError(f"{source} can't be read: {error.strerror or error}", hint="Name a file, a FIFO or fd:N.") from error
+        raise AudioFileError(f"{source} can't be read: {error.strerror or error}", hint=_PIPE_HINT) from error
 
 
 def _open_to_write(target: str | Descriptor, *, force: bool) -> int | None:
@@ -204,7 +261,7 @@ def _open_to_write(target: str | Descriptor, *, force: bool) -> int | None:
     except FileExistsError as error:
         raise AudioFileError(f"{target} exists already", hint="--force overwrites it.") from error
     except OSError as error:
-        raise AudioFileError(f"{target} can't be written: {error.strerror or error}", hint="Name a file, a FIFO or fd:N.") from error
+        raise AudioFileError(f"{target} can't be written: {error.strerror or error}", hint=_PIPE_HINT) from error
 
 
 def _is_fifo(path: str) -> bool:

@@ -122,6 +122,9 @@ class SoundFlags(JsonFlags):
         """Raises BadParameter."""
         if sum(value is not None for value in (self.play or None, self.pipe_in, self.tone)) > 1:
             raise typer.BadParameter("--play, --pipe-in and --tone exclude each other")
+        for option, path in (("--record", self.record), ("--pipe-in", self.pipe_in), ("--pipe-out", self.pipe_out)):
+            if path is not None and not path.strip():
+                raise typer.BadParameter("names no file", param_hint=option)
         _check_pipe(self.pipe_in, "read", "--pipe-in")
         _check_pipe(self.pipe_out, "write", "--pipe-out")
         _check_pipe(self.control, "read", "--control")

@@ -28,6 +28,9 @@ from sinchphone.cli.terminal.output.results import (
     Measure,
     MessageStatus,
     Outcome,
+    PipeDirection,
+    PipeEnded,
+    PipeStarted,
     Problem,
     RecordFinished,
     RecordStarted,
@@ -47,6 +50,9 @@ __all__ = [
     "Measure",
     "MessageStatus",
     "Outcome",
+    "PipeDirection",
+    "PipeEnded",
+    "PipeStarted",
     "Problem",
     "RecordFinished",
     "RecordStarted",
@@ -405,6 +411,8 @@ Event: TypeAlias = (
     | PlayFinished
     | RecordStarted
     | RecordFinished
+    | PipeStarted
+    | PipeEnded
     | Stats
     | QualityTriggered
     | QualityRecovered

@@ -20,7 +20,7 @@ from sinchphone.cli.terminal.output.listings import (
     HistoryEntry,
     PastKind,
 )
-from sinchphone.cli.terminal.output.results import CallEnded, RecordFinished, RecordStarted, Result, Warned
+from sinchphone.cli.terminal.output.results import CallEnded, PipeEnded, PipeStarted, RecordFinished, RecordStarted, Result, Warned
 from sinchphone.cli.terminal.status_line import clock, meter
 from sinchphone.protocol.call.states import Cause, EndedBy
 
@@ -159,6 +159,8 @@ def _device(event: DeviceFound) -> str:
 RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     CallEnded: _call_ended,
     RecordStarted: lambda event: [Line(f"recording to {event.path}")],
+    PipeStarted: lambda event: [Line(f"{event.path}: this call from byte {event.offset_bytes} on", detail=True)],
+    PipeEnded: lambda event: [Line(f"{event.path}: {event.bytes} bytes of this call from byte {event.offset_bytes} on", detail=True)],
     RecordFinished: lambda event: [Line(f"recorded {clock(event.duration_s)} to {event.path}")],
     HistoryEntry: lambda event: [Line(_past(event), result=True, limit=MAX_MESSAGE)],
     HistoryDeleted: lambda event: [Line(_deleted(event), result=True)],

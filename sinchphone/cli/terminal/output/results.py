@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, TypeAlias
 
-from sinchphone.cli.terminal.output.listings import Bounds, Milliseconds
+from sinchphone.cli.terminal.output.listings import Bounds, Count, Milliseconds
 from sinchphone.protocol.call.states import Cause, EndedBy
 
 SCHEMA: Final = "sinchphone.v1"
@@ -71,6 +71,37 @@ class RecordFinished:
     call_id: str
     path: str
     duration_s: Measure
+
+
+class PipeDirection(StrEnum):
+    """``in``: what a program says goes into the call; ``out``: what is heard goes to a program."""
+
+    IN = "in"
+    OUT = "out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipeStarted:
+    """Sound of this call goes through a pipe, from its byte ``offset_bytes`` on: what came before was another call's."""
+
+    NAME: ClassVar[str] = "pipe.started"
+    call_id: str
+    path: str
+    direction: PipeDirection
+    offset_bytes: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipeEnded:
+    """So many bytes of a pipe, from ``offset_bytes`` on, were this call's. ``reason``: why not all that was heard went through."""
+
+    NAME: ClassVar[str] = "pipe.ended"
+    call_id: str
+    path: str
+    direction: PipeDirection
+    offset_bytes: Count
+    bytes: Count
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
