@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -135,12 +136,14 @@ class _Listener:
         self._talk: CallSession | None = None
         self._waiting: WaitingCall | None = None
         self.was_established = False  # the last call
+        self.came_at: dict[str, str] = {}  # when calls came, by their ids
 
     async def take(self, call: "Call") -> None:
         """An incoming call."""
         name = (await asyncio.to_thread(contacts_of(self._session.options).names)).get(call.peer)
         told = e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain, headers=dict(call.headers), contact=name)
         self._session.tell(told)
+        self.came_at[call.id] = time.strftime("%H:%M")
         if not self.duty.takes(call.peer):
             await self._refuse(call, Order.DENIED)
         elif (front := self._calls.front) is not None and self._may_wait(front):
@@ -287,11 +290,25 @@ async def take_calls(
             answers = keys.expected or flags.auto_answer is not None or stream is not None or hooks.decides
             async with open_phone(session, sound=sounds_of_calls(sound, session.recordings) if answers else None) as phone:
                 listener = _Listener(session, phone, duty, flags, keys, hooks)
+                session.screen.show_times()
                 if answers:
                     await begin(phone)
                 _tell_readiness(session, phone, answers=answers)
                 in_time = await _within(duty.for_, session, phone, listener, stream)
+    if told := missed_calls(listener.came_at, session.calls):
+        session.note(told)
     return _outcome(session, listener, in_time=in_time)
+
+
+def missed_calls(came_at: "Mapping[str, str]", ended: "Sequence[e.CallEnded]") -> str:
+    """Who called in vain, and when: ``missed: bob at 12:03, carol at 12:05 and 12:09``; empty for nobody. ``came_at``: by the calls' ids.
+    Whom a person or an option declined was not missed."""
+    times: dict[str, list[str]] = {}
+    for one in ended:
+        in_vain = not one.outbound and not one.answered and one.call_id in came_at
+        if in_vain and one.ended_by is not EndedBy.US and one.cause is not Cause.OTHER_DEVICE_ANSWERED:
+            times.setdefault(one.peer, []).append(came_at[one.call_id])
+    return "missed: " + ", ".join(f"{peer} at {' and '.join(at)}" for peer, at in times.items()) if times else ""
 
 
 def _tell_readiness(session: Session, phone: Phone, *, answers: bool) -> None:

@@ -5,10 +5,12 @@ Progress, warnings and errors go to standard error, results to standard output.
 
 import contextlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
+from sinchphone.cli.terminal.attention import Attention
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.keyboard.posix import in_foreground
 from sinchphone.cli.terminal.output.lines import Line, lines
@@ -35,14 +37,35 @@ class Screen:
         self._verbose = verbose
         self._console = _console(err) if color else None
         self._status_line = StatusLine(err) if live and not quiet else None
+        self._attention = Attention(err) if live and not quiet else None
+        self._timed = False
 
     def tell(self, event: "Event", *, aside: bool = False) -> None:
         """Write the lines of an event; ``aside`` of the result, to standard error. Raises BrokenPipeError where nobody reads standard
         output any more."""
         if self._out is None and isinstance(event, CallEnded):
             return  # its hint would stand there without what it belongs to
+        self._call_attention(event)
         written = lines(event)
         self.write([replace(line, result=False, always=True) for line in written] if aside else written)
+
+    def show_times(self) -> None:
+        """From now on each line on a terminal begins with the time of day: somebody may read it hours later."""
+        self._timed = self._status_line is not None
+
+    def _call_attention(self, event: "Event") -> None:
+        """A call that comes in rings on the terminal, too."""
+        if self._attention is None or not self._is_ours():
+            return
+        with self._dropping():
+            match event.NAME:
+                case "call.incoming":
+                    self._attention.ring(getattr(event, "call_id", ""), str(getattr(event, "contact", None) or getattr(event, "peer", "")))
+                case "call.answered" | "call.ended":
+                    self._attention.over(getattr(event, "call_id", ""))
+
+    def _stamped(self, text: str) -> str:
+        return f"{time.strftime('%H:%M:%S')} {text}" if self._timed else text
 
     def write(self, wanted: Iterable[Line]) -> None:
         """Write those lines that the verbosity lets through."""
@@ -55,7 +78,7 @@ class Screen:
     def _print(self, text: str) -> None:
         if self._out is not None:
             self._erase()
-            self._out.write(text + "\n")
+            self._out.write(self._stamped(text) + "\n")
             self._out.flush()
 
     def note(self, text: str) -> None:
@@ -89,6 +112,7 @@ class Screen:
             return
         try:
             self._erase()
+            self._calm()
         except RuntimeError:  # a signal came amid a write to the same stream, which is full of it
             with contextlib.suppress(OSError):
                 os.write(self._err.fileno(), ERASE.encode())
@@ -105,14 +129,20 @@ class Screen:
             yield
         except OSError:
             hush(self._err)
-            self._console = self._status_line = None
+            self._console = self._status_line = self._attention = None
+
+    def _calm(self) -> None:
+        if self._attention is not None:
+            with self._dropping():
+                self._attention.release()
 
     def close(self) -> None:
-        """Take the status line away and give the cursor back. May be called twice."""
+        """Take the status line away, give the cursor back and the window its title. May be called twice."""
         self._erase()
+        self._calm()
 
     def _say(self, line: Line) -> None:
-        text = escape(line.text, line.limit)
+        text = self._stamped(escape(line.text, line.limit))
         self._erase()
         with self._dropping():
             if self._console is None:
