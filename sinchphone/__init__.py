@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     )
     from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
     from sinchphone.local import Local
+    from sinchphone.media.pictures import PictureOptions
     from sinchphone.media.port import PortStats
     from sinchphone.media.sound import (
         Levels,
@@ -132,6 +133,7 @@ __all__ = [
     "NetworkError",
     "NotFoundError",
     "Party",
+    "PictureOptions",
     "PlatformError",
     "PlayFinished",
     "PlayStarted",
@@ -236,6 +238,7 @@ _HOMES = {
         "TrunkOptions",
     ),
     "local": ("Local",),
+    "media.pictures": ("PictureOptions",),
     "media.port": ("PortStats",),
     "media.sound": (
         "Levels",

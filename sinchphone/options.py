@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.folders import state_folder
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
-from sinchphone.media.options import AudioOptions
+from sinchphone.media.options import AudioOptions, VideoOptions
 from sinchphone.protocol.phone_numbers import read_caller_id
 from sinchphone.protocol.user_id import USER_RULE, is_user_id
 from sinchphone.quick_dataclass import quick_dataclass
@@ -187,6 +187,7 @@ class Options:
     json: bool = key(False, read_flag, "one JSON object a line on standard output (sinchphone config schema)", variable="SINCHPHONE_JSON")
     dialplan: Mapping[str, str] = shared(GatewayOptions, "dialplan")
     audio: AudioOptions = field(default_factory=AudioOptions)
+    video: VideoOptions = field(default_factory=VideoOptions)
     ice: IceSection = field(default_factory=IceSection)
     exchange: ExchangeSection = field(default_factory=ExchangeSection)
     hooks: HooksSection = field(default_factory=HooksSection)

@@ -222,14 +222,21 @@ class SinchClient:
         await self._get_ready()
         return await self._calls.place(Domain.PSTN, number, headers, sound, caller)
 
-    async def call_sip(self, uri: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None) -> Call:
-        """Call a SIP address, ``user@host[:port]``; ``sips:`` before it asks for TLS. The headers reach the SIP side, and their names
-        begin with ``x-``. What the SIP side refuses ends the call with its code as the failure's, in the domain "sip". Raises
-        LocalProtocolError, DeviceError and AudioFileError."""
+    async def call_sip(
+        self,
+        uri: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        sound: SoundChoice | None = None,
+        video: VideoChoice | None = None,
+    ) -> Call:
+        """Call a SIP address, ``user@host[:port]``; ``sips:`` before it asks for TLS. The headers reach the SIP side, and their names begin
+        with ``x-``. ``video`` is offered, as in ``call_user``; phones over SIP get none. What the SIP side refuses ends the call with its
+        code as the failure's, in the domain "sip". Raises LocalProtocolError, DeviceError and AudioFileError."""
         if odd := next((name for name in headers or {} if not name.lower().startswith("x-")), None):
             raise LocalProtocolError(f"a header of a SIP call begins with x-, not so {odd}")
         await self._get_ready()
-        return await self._calls.place(Domain.SIP, uri, headers, sound)
+        return await self._calls.place(Domain.SIP, uri, headers, sound, video=video)
 
     async def call_conference(self, room: str, *, headers: Mapping[str, str] | None = None, sound: SoundChoice | None = None) -> Call:
         """Join a conference room of 1 to 64 characters. Raises LocalProtocolError, DeviceError and AudioFileError."""

@@ -10,6 +10,7 @@ RATE: Final = 90_000  # [Hz] of time stamps in RTP (RFC 3551 5)
 MAX_SIDE: Final = 4096
 
 Plane: TypeAlias = NDArray[np.uint8]
+Colours: TypeAlias = NDArray[np.uint8]  # rows, columns, red green blue
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,3 +55,11 @@ def black(width: int, height: int, taken_at: float = 0.0) -> Picture:
 def even(side: int) -> int:
     """A side that chroma can have half of."""
     return max(2, side // 2 * 2)
+
+
+def to_colours(brightness: Plane, blue: Plane, red: Plane) -> Colours:
+    """RGB of three planes of the same size."""
+    luma = 1.164 * (brightness.astype(np.float32) - 16)
+    blues, reds = blue.astype(np.float32) - 128, red.astype(np.float32) - 128
+    colours = np.stack([luma + 1.596 * reds, luma - 0.392 * blues - 0.813 * reds, luma + 2.017 * blues], axis=2)
+    return np.clip(colours + 0.5, 0, 255).astype(np.uint8)

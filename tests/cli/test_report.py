@@ -14,6 +14,7 @@ from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.output.listings import (
+    CameraFound,
     ContactListed,
     DeviceFound,
     DeviceLevel,
@@ -65,6 +66,9 @@ EVENTS: list[e.Event] = [
     e.CallEstablished(call_id="1", setup_ms=500, codec="opus", pair="host"),
     e.CallEstablished(call_id="1", setup_ms=None, codec=None, pair=None),
     e.CallMuted(call_id="1", muted=True),
+    e.VideoPaused(call_id="1", paused=True),
+    e.VideoCamera(call_id="1", camera="cam", running=False),
+    e.VideoSeen(call_id="1", pictures=3, recognised=2),
     e.CallHeld(call_id="1", by="us", agreed=False),
     e.CallHeld(call_id="1", by="peer", agreed=True),
     e.CallResumed(call_id="1", by="us", agreed=True),
@@ -152,6 +156,7 @@ EVENTS: list[e.Event] = [
     DevicesTested(microphone="mic", loudspeaker="card", level_dbfs=-20.0, heard=True),
     DeviceLevel(microphone="mic", level_dbfs=None),
     DoctorChecked(id="clock", result="warning", summary="12 s ahead", hint=None),
+    CameraFound(index=0, name="cam"),
     DeviceFound(index=0, name="card", host="ALSA", inputs=1, outputs=2, default_input=True, default_output=False),
     ExchangeBackground(pid=4711, log="/state/exchange.log"),
     ExchangeBackground(pid=4711, log=None),
@@ -243,7 +248,7 @@ def test_the_causes_are_those_of_the_call_machine() -> None:
 
 
 def test_the_counters_are_those_of_the_port() -> None:
-    told_otherwise = {"concealed_samples", "absent_samples", "played_samples", "silent_s"}
+    told_otherwise = {"concealed_samples", "absent_samples", "played_samples", "silent_s", "pictures"}
     counted = {field.name for field in dataclasses.fields(PortStats)} - told_otherwise
     assert counted <= {field.name for field in dataclasses.fields(e.Stats)}
 

@@ -60,6 +60,7 @@ class CallKeys:
             ways += ["s no statistics" if self.shows_statistics else "s statistics"]
             if self._call.has_video:
                 ways.append("v show the picture" if self._call.video_paused else "v pause the picture")
+                ways += ["p see yourself"] if self._talk.seeing.is_shown else []
             ways += self._ways_of_devices()
             ways.append("0-9 * # dial")
         return [*ways, *self._talk.other_keys(), "? help"]
@@ -134,6 +135,9 @@ class CallKeys:
                 await (self._call.resume() if self._call.held_by_us else self._call.hold())
             case "v" if self._call.has_video:
                 (self._call.resume_video if self._call.video_paused else self._call.pause_video)()
+                self._session.tell(e.VideoPaused(call_id=self._call.id, paused=self._call.video_paused))
+            case "p":
+                self._talk.seeing.toggle_self()
             case "r":
                 await self._record()
             case "s":

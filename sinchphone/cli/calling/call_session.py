@@ -12,6 +12,7 @@ from sinchphone.cli.calling.call_keys import CallKeys
 from sinchphone.cli.calling.dialling import Dialler
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
 from sinchphone.cli.calling.pipe_offsets import PipeOffsets
+from sinchphone.cli.calling.seeing import Seeing
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal.keys import Keys, Pressed
@@ -57,6 +58,7 @@ class Wishes:
     probe: Probe | None = None
     probe_seconds: float = 0.0
     screened: asyncio.Event | None = None  # before which no call is answered after a delay
+    video_window: str = "auto"
 
 
 class CallSession:
@@ -83,6 +85,7 @@ class CallSession:
         self._dialled = asyncio.Event()
         self._dialler = Dialler(session, call, wishes.requests.dtmf, self._dialling_over)
         self._call_keys = CallKeys(session, self, self._dialler)
+        self.seeing = Seeing(session, call, wishes.video_window)
         self._scores = Scores()
         self._told_stats: e.Stats | None = None
 
@@ -95,6 +98,7 @@ class CallSession:
                 to_the_end = {
                     group.create_task(self._follow_sound(), name="sound events"),
                     group.create_task(self._follow_events(), name="call events"),
+                    group.create_task(self.seeing.follow(), name="picture events"),
                 }
                 others = [group.create_task(work, name="conversation") for work in self._companions()]
                 await self._follow_states()
@@ -128,6 +132,7 @@ class CallSession:
             self._follow_stop(),
             self._dial(),
             self._refresh(),
+            *([self.seeing.show()] if self._call.pictures is not None else []),
             *([self._limit_ringing(wishes.ring_timeout)] if wishes.ring_timeout is not None and self._call.outbound else []),
             *([self._limit_talking(wishes.max_duration)] if wishes.max_duration is not None else []),
             *([self._answer_after(wishes.answer_after)] if wishes.answer_after is not None else []),
@@ -156,7 +161,13 @@ class CallSession:
             case State.ESTABLISHED:
                 self._established.set()
                 self._session.tell(
-                    e.CallEstablished(call_id=call.id, setup_ms=details.establishing_ms, codec=details.codec, pair=details.pair)
+                    e.CallEstablished(
+                        call_id=call.id,
+                        setup_ms=details.establishing_ms,
+                        codec=details.codec,
+                        pair=details.pair,
+                        video_codec=details.video_codec,
+                    )
                 )
             case State.ENDED:
                 self.tell_end()
@@ -394,6 +405,7 @@ class CallSession:
             held_by_peer=call.held_by_peer,
             panel=self._panel(),
             other=self._other(),
+            camera=self.seeing.camera,
         )
 
     def _other(self) -> str:

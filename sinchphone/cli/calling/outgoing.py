@@ -11,13 +11,13 @@ from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
-from sinchphone.cli.calling.sounds import check_files, missing_devices, requests_of, sound_options
+from sinchphone.cli.calling.sounds import check_files, missing_devices, picture_options, requests_of, sound_options
 from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.terminal_calls import TerminalCalls
 from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.hooks.hooks import open_hooks
-from sinchphone.cli.terminal.flags.commands import CallFlags
+from sinchphone.cli.terminal.flags.commands import CallFlags, VideoFlags
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.run import run
@@ -26,6 +26,7 @@ from sinchphone.options import Options
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
+    from sinchphone.media.pictures import PictureOptions
     from sinchphone.media.sound import Sound, SoundOptions
 
 MAX_HEADERS = 50
@@ -39,6 +40,9 @@ def place(choose: Callable[[Options], Destination], flags: CallFlags) -> ExitCod
         raise typer.BadParameter("--hangup-after-play needs --play")
     configuration = flags.load()
     destination = choose(configuration.options)
+    video = isinstance(flags, VideoFlags) and flags.video
+    if video and destination.kind not in (Kind.USER, Kind.SIP):
+        raise typer.BadParameter(f"a call to a {'number' if destination.kind is Kind.PHONE else 'room'} has no video", param_hint="--video")
     headers = read_headers(flags.header or [], sip=destination.kind is Kind.SIP)
     session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     stream = open_stream(flags.control)
@@ -71,7 +75,7 @@ async def _call(
         wishes, sound = await _prepare(session, destination, flags, phone)
         with Keys(None if flags.reads_standard_input else session.stdin) as keys:
             session.terminal_users.append(keys)
-            placed = await _dial(session, phone, destination, headers, sound)
+            placed = await _dial(session, phone, destination, headers, sound, picture_options(flags, session.options))
             _tell_outgoing(session, phone, placed)
             talk, steering = CallSession(session, placed, wishes, keys), Steering(session, phone)
             steering.follow(talk)
@@ -86,7 +90,8 @@ async def _prepare(session: Session, destination: Destination, flags: CallFlags,
     options = session.options
     warning = await missing_devices(flags, options, destination)
     if warning is None:
-        wishes = Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play, requests_of(flags))
+        window = flags.video_window if isinstance(flags, VideoFlags) else "none"
+        wishes = Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play, requests_of(flags), video_window=window)
         return wishes, sound_options(flags, options)
     from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe
     from sinchphone.media.ticker import Ticker
@@ -96,15 +101,22 @@ async def _prepare(session: Session, destination: Destination, flags: CallFlags,
     return Wishes(options.ring_timeout, requests=requests_of(flags), probe=probe, probe_seconds=CHECK_SECONDS), Ticker(probe, phone.media)
 
 
-async def _dial(session: Session, phone: Phone, destination: Destination, headers: dict[str, str], sound: "SoundOptions | Sound") -> "Call":
+async def _dial(
+    session: Session,
+    phone: Phone,
+    destination: Destination,
+    headers: dict[str, str],
+    sound: "SoundOptions | Sound",
+    video: "PictureOptions | None",
+) -> "Call":
     client, identity = phone.client, destination.identity
     match destination.kind:
         case Kind.USER:
-            return await client.call_user(identity, headers=headers, sound=sound)
+            return await client.call_user(identity, headers=headers, sound=sound, video=video)
         case Kind.PHONE:
             return await client.call_phone(identity, caller_id=session.options.caller_id, headers=headers, sound=sound)
         case Kind.SIP:
-            return await client.call_sip(identity, headers=headers, sound=sound)
+            return await client.call_sip(identity, headers=headers, sound=sound, video=video)
         case Kind.CONFERENCE:
             return await client.call_conference(identity, headers=headers, sound=sound)
 

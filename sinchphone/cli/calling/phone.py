@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.history import History
     from sinchphone.local.background.launch import Launch
     from sinchphone.local.background.settings import HostSettings
+    from sinchphone.media.pictures import PictureOptions
     from sinchphone.media.sound import SoundOptions
     from sinchphone.media.thread import MediaThread
 
@@ -126,8 +127,14 @@ async def _log_in(options: Options, password: str, user: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | None] | None" = None) -> AsyncIterator[Phone]:
-    """A registered client. ``sound`` makes that of an incoming call; without it this command can't answer one, and nobody can call it."""
+async def open_phone(
+    session: Session,
+    *,
+    sound: "Callable[[], SoundOptions | None] | None" = None,
+    video: "Callable[[], PictureOptions | None] | None" = None,
+) -> AsyncIterator[Phone]:
+    """A registered client. ``sound`` makes that of an incoming call; without it this command can't answer one, and nobody can call it.
+    ``video`` makes the pictures of one that offers any."""
     options = session.options
     user = user_of(options)
     early = await read_beside(partial(begin_host, options))
@@ -147,6 +154,7 @@ async def open_phone(session: Session, *, sound: "Callable[[], SoundOptions | No
                     user,
                     environment,
                     sound=sound,
+                    video=video,
                     media=media,
                     state_dir=state,
                     relay_only=options.ice.relay_only,

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, cast
 
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.outcomes import Requests
-from sinchphone.cli.terminal.flags.commands import SoundFlags
+from sinchphone.cli.terminal.flags.commands import SoundFlags, VideoFlags
 from sinchphone.cli.terminal.output.events import Warned
 from sinchphone.errors import DeviceError
 from sinchphone.options import Options, Place
 
 if TYPE_CHECKING:
+    from sinchphone.media.pictures import PictureOptions
     from sinchphone.media.sound import RecordLayout, SoundOptions
 
 
@@ -53,6 +54,18 @@ def share_output(options: "SoundOptions") -> "SoundOptions":
     if not isinstance(options.pipe_out, str):
         return options
     return replace(options, pipe_out=claim_output(options.pipe_out, force=options.force))
+
+
+def picture_options(flags: SoundFlags, options: Options) -> "PictureOptions | None":
+    """The pictures that were asked for; ``None`` for none."""
+    if not isinstance(flags, VideoFlags) or not flags.video:
+        return None
+    from sinchphone.media.local_audio.descriptors import claim
+    from sinchphone.media.pictures import PictureOptions
+
+    played = flags.video_play
+    source = claim(played, "read", inherited=True) if played is not None and played.startswith("fd:") else played
+    return PictureOptions(camera=options.video.camera, play=source, test=flags.video_test)
 
 
 def requests_of(flags: SoundFlags) -> Requests:

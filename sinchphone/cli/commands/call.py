@@ -9,7 +9,7 @@ from sinchphone.cli.addressing import proposals
 from sinchphone.cli.addressing.contacts import resolve
 from sinchphone.cli.addressing.destination import Destination, Kind, room, sip_address, user_id
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags.commands import CallFlags, PhoneFlags
+from sinchphone.cli.terminal.flags.commands import AnyCallFlags, CallFlags, PhoneFlags, VideoCallFlags
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import read_number
@@ -29,7 +29,7 @@ def add_to(app: typer.Typer, name: str) -> None:
 
 def call(
     context: typer.Context,
-    flags: PhoneFlags,
+    flags: AnyCallFlags,
     destination: Annotated[
         str | None,
         typer.Argument(
@@ -58,7 +58,7 @@ def call(
 def call_user(
     context: typer.Context,
     called: Annotated[str, typer.Argument(metavar="USER", autocompletion=proposals.complete_user, help="A user id.")],
-    flags: CallFlags,
+    flags: VideoCallFlags,
 ) -> ExitCode:
     """Call another user."""
     return _place(lambda _: Destination(Kind.USER, user_id(called)), flags)
@@ -78,7 +78,7 @@ def call_sip(
     address: Annotated[
         str, typer.Argument(metavar="USER@HOST", autocompletion=proposals.complete_sip, help="A SIP address; sips: before it asks for TLS.")
     ],
-    flags: CallFlags,
+    flags: VideoCallFlags,
 ) -> ExitCode:
     """Call a SIP address: alice@pbx.example, +46700000000@sip.example:5061. Headers (--header x-name=value) reach the SIP side."""
     return _place(lambda _: Destination(Kind.SIP, sip_address(address)), flags)

@@ -1,4 +1,4 @@
-"""``devices``: which sound devices there are."""
+"""``devices``: which sound devices and cameras there are."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import JsonFlags, with_flags
 from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
 from sinchphone.cli.terminal.output.events import Warned
-from sinchphone.cli.terminal.output.listings import DeviceFound
+from sinchphone.cli.terminal.output.listings import CameraFound, DeviceFound
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import DeviceError
@@ -33,11 +33,22 @@ def add_to(app: typer.Typer, name: str) -> None:
 
 
 def devices(context: typer.Context, flags: JsonFlags) -> ExitCode:
-    """List the sound devices. --input, --output and --ring take the index or part of the name."""
+    """List sound devices and cameras. --input, --output, --ring and --camera take the index or part of the name."""
     if context.invoked_subcommand is not None:
         return ExitCode.OK
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, _list)
+
+
+async def _list_cameras(session: Session) -> None:
+    """Nobody needs one: where they can't be listed a remark says why."""
+    from sinchphone.media.local_video.cameras import list_cameras
+
+    try:
+        for one in await asyncio.to_thread(list_cameras):
+            session.tell(CameraFound(index=one.index, name=one.name))
+    except DeviceError as error:
+        session.note(f"{error}: {error.hint}" if error.hint else str(error))
 
 
 async def _list(session: Session) -> ExitCode:
@@ -58,6 +69,7 @@ async def _list(session: Session) -> ExitCode:
                 headset=one.worn,
             )
         )
+    await _list_cameras(session)
     if is_available():
         session.note("echo cancelling, noise suppression and gain control: there (pywebrtc-audio)")
     else:

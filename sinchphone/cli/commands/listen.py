@@ -16,7 +16,7 @@ from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.screening import Screening
-from sinchphone.cli.calling.sounds import check_files, requests_of, share_output, sound_options
+from sinchphone.cli.calling.sounds import check_files, picture_options, requests_of, share_output, sound_options
 from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.terminal_calls import MOST, TerminalCalls
 from sinchphone.cli.calling.waiting import WaitingCall
@@ -130,6 +130,7 @@ class _Listener:
             answer_after=seconds(flags.auto_answer),
             hangup_after_play=flags.hangup_after_play,
             requests=requests_of(flags),
+            video_window=flags.video_window,
         )
         self._ringing: asyncio.Queue[CallSession] = asyncio.Queue()
         self._busy = False
@@ -141,7 +142,8 @@ class _Listener:
     async def take(self, call: "Call") -> None:
         """An incoming call."""
         name = (await asyncio.to_thread(contacts_of(self._session.options).names)).get(call.peer)
-        told = e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain, headers=dict(call.headers), contact=name)
+        headers, video = dict(call.headers), call.video_offered
+        told = e.CallIncoming(call_id=call.id, peer=call.peer, domain=call.domain, headers=headers, contact=name, video=video)
         self._session.tell(told)
         self.came_at[call.id] = time.strftime("%H:%M")
         if not self.duty.takes(call.peer):
@@ -288,7 +290,8 @@ async def take_calls(
             sound = share_output(sound_options(flags, session.options))
             await asyncio.to_thread(check_named, sound)
             answers = keys.expected or flags.auto_answer is not None or stream is not None or hooks.decides
-            async with open_phone(session, sound=sounds_of_calls(sound, session.recordings) if answers else None) as phone:
+            video, sounds = picture_options(flags, session.options), sounds_of_calls(sound, session.recordings)
+            async with open_phone(session, sound=sounds if answers else None, video=lambda: video) as phone:
                 listener = _Listener(session, phone, duty, flags, keys, hooks)
                 session.screen.show_times()
                 if answers:

@@ -5,6 +5,7 @@ Progress, warnings and errors go to standard error, results to standard output.
 
 import contextlib
 import os
+import select
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from sinchphone.cli.terminal.output.events import Event
 
+_LEAST_COLUMNS, _LEAST_ROWS = 16, 4  # of a picture
+
 
 class Screen:
     """Writes events for a person."""
@@ -39,6 +42,7 @@ class Screen:
         self._status_line = StatusLine(err) if live and not quiet else None
         self._attention = Attention(err) if live and not quiet else None
         self._timed = False
+        self._status: Status | None = None  # that was drawn last
 
     def tell(self, event: "Event", *, aside: bool = False) -> None:
         """Write the lines of an event; ``aside`` of the result, to standard error. Raises BrokenPipeError where nobody reads standard
@@ -87,6 +91,7 @@ class Screen:
 
     def draw(self, status: Status) -> None:
         """Redraw the status line, on a terminal that is ours: a job in the background would write into another's screen."""
+        self._status = status
         if self._status_line is None:
             return
         if not self._is_ours():
@@ -94,6 +99,27 @@ class Screen:
             return
         with self._dropping():
             self._status_line.draw(status)
+
+    @property
+    def picture_rows(self) -> int:
+        """Rows of the picture that stands on the screen; 0: none does."""
+        return 0 if self._status_line is None else self._status_line.picture_rows
+
+    def picture_room(self) -> tuple[int, int] | None:
+        """Columns and rows that a picture may have; ``None`` where there is no terminal that is ours, or no room on it."""
+        if self._status_line is None or not self._is_ours():
+            return None
+        columns, rows = self._status_line.room()
+        return (columns, rows) if columns >= _LEAST_COLUMNS and rows >= _LEAST_ROWS else None
+
+    def draw_picture(self, rows: int, text: str) -> bool:
+        """Draw what changed of a picture, above the status line; whether that was done. A terminal that takes nothing now is left alone."""
+        line, status = self._status_line, self._status
+        if line is None or status is None or not self._is_ours() or not _takes_more(self._err):
+            return False
+        with self._dropping():
+            line.draw_picture(rows, text, status)
+        return True
 
     def _is_ours(self) -> bool:
         try:
@@ -152,6 +178,14 @@ class Screen:
             from rich.text import Text
 
             self._console.print(Text(text, style=line.style), soft_wrap=True)
+
+
+def _takes_more(stream: TextIO) -> bool:
+    """Whether a write wouldn't wait, as far as anybody can know."""
+    try:
+        return bool(select.select([], [stream.fileno()], [], 0)[1])
+    except (OSError, ValueError):  # no file, as in tests
+        return True
 
 
 def _console(stream: TextIO) -> "Console":

@@ -26,6 +26,7 @@ _ERASE_BELOW: Final = "\x1b[J"
 _ERASE_ROW: Final = "\x1b[K"
 ERASE: Final = f"\r{_ERASE_BELOW}{_SHOW_CURSOR}"  # takes the line away and gives the cursor back
 _USUAL_COLUMNS: Final = 80
+_ROWS_LEFT: Final = 4  # beside a picture: the status line, and what is told last
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Status:
     held_by_peer: bool = False
     panel: Panel | None = None  # of statistics, above the line
     other: str = ""  # the other call
+    camera: str | None = None  # that runs
 
     @property
     def hold(self) -> str:
@@ -135,6 +137,8 @@ def _written(status: Status, detail: _Detail, *, ascii_only: bool) -> str:
     facts = [escape(status.codec)] if status.codec and detail.codec else []
     facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None and detail.loss else []
     facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None and detail.round_trip else []
+    if status.camera is not None:
+        facts.append(f"camera {cut_to(escape(status.camera), MAX_WAITING_NAME)}")
     digits = f"dialled {status.digits[-detail.digits :]}" if status.digits else ""
     other = cut_to(escape(status.other), min(MAX_OTHER_CELLS, detail.peer_cells), "~" if ascii_only else "…")
     other = other.encode("ascii", "backslashreplace").decode() if ascii_only else other
@@ -184,6 +188,16 @@ class StatusLine:
         self._stream = stream
         self._ascii_only = not _takes_blocks(stream)
         self._drawn: str | None = None
+        self.picture_rows = 0  # above the line, that a picture stands in
+
+    def draw_picture(self, rows: int, text: str, status: Status) -> None:
+        """Write ``text`` at the first of ``rows`` rows above the line, which it leaves again; they are made where there are others."""
+        if self.picture_rows != rows:
+            self.erase()
+            self._write("\n" * rows)
+            self.picture_rows = rows
+        self.draw(status)
+        self._write(f"\x1b[{rows}A\r{_NO_WRAP}{text}{_WRAP}\x1b[{rows}B\r")
 
     def draw(self, status: Status) -> None:
         """Show ``status``."""
@@ -199,17 +213,26 @@ class StatusLine:
 
     def erase(self) -> None:
         """Take it away and give the cursor back. May be called twice."""
-        if self._drawn is not None:
-            self._drawn = None
-            self._write(ERASE)
+        if self._drawn is not None or self.picture_rows:
+            up = f"\x1b[{self.picture_rows}A" if self.picture_rows else ""
+            self._drawn, self.picture_rows = None, 0
+            self._write(up + ERASE)
 
     def forget(self) -> None:
         """It's no longer on the screen, or the screen no longer ours: draw it anew next time, and erase nothing."""
-        self._drawn = None
+        self._drawn, self.picture_rows = None, 0
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+    def room(self) -> tuple[int, int]:
+        """Columns and rows for a picture."""
+        try:
+            size = os.get_terminal_size(self._stream.fileno())
+        except (OSError, ValueError):  # not a terminal, as in tests
+            return 0, 0
+        return size.columns - 1, size.lines - _ROWS_LEFT
 
     def _columns(self) -> int:
         try:

@@ -68,6 +68,12 @@ def _layout(value: str) -> str:
     return value
 
 
+def _window(value: str) -> str:
+    if value not in ("auto", "blocks", "none"):
+        raise typer.BadParameter("must be auto, blocks or none")
+    return value
+
+
 def seconds(value: str | None) -> float | None:
     """A duration that the command line has checked already."""
     return None if value is None else parse_duration(value)
@@ -161,6 +167,49 @@ class SoundFlags(JsonFlags):
 
 
 @quick_dataclass(frozen=True, kw_only=True)
+class VideoFlags(SoundFlags):
+    """Options of commands whose calls may have pictures."""
+
+    video: Annotated[bool, typer.Option("--video", help="Call, or take video calls, with pictures: sinchphone help video.")] = False
+    camera: Annotated[str | None, option_of_key("video.camera", "CAMERA")] = None
+    video_play: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Show a file in place of the camera, or a pipe as it arrives; - is standard input.")
+    ] = None
+    video_test: Annotated[bool, typer.Option("--video-test", help="Show a moving test picture in place of the camera.")] = False
+    video_window: Annotated[
+        str, typer.Option(metavar="HOW", callback=_window, help="See them in the terminal: auto, blocks or none.", show_default=False)
+    ] = "auto"
+
+    def __post_init__(self) -> None:
+        """Raises BadParameter."""
+        super().__post_init__()
+        named = {"--camera": self.camera, "--video-play": self.video_play, "--video-test": self.video_test or None}
+        given = [name for name, value in named.items() if value is not None]
+        if len(given) > 1:
+            raise typer.BadParameter(f"{' and '.join(given)} exclude each other")
+        given += ["--video-window"] if self.video_window != "auto" else []
+        if given and not self.video:
+            raise typer.BadParameter(f"{given[0]} needs --video")
+        check_readers(
+            [
+                *(("--play", path) for path in self.play or ()),
+                ("--pipe-in", self.pipe_in or ""),
+                ("--control", self.control or ""),
+                ("--video-play", self.video_play or ""),
+            ]
+        )
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "video.camera": self.camera}
+
+    @property
+    def reads_standard_input(self) -> bool:
+        """Whether sound, pictures or commands come from there, so that no keys can."""
+        return super().reads_standard_input or reads(self.video_play or "", 0)
+
+
+@quick_dataclass(frozen=True, kw_only=True)
 class CallFlags(SoundFlags):
     """Options of commands that call."""
 
@@ -184,7 +233,17 @@ class PhoneFlags(CallFlags):
 
 
 @quick_dataclass(frozen=True, kw_only=True)
-class AnswerFlags(SoundFlags):
+class VideoCallFlags(VideoFlags, CallFlags):
+    """Options of commands that call somebody who may have a screen."""
+
+
+@quick_dataclass(frozen=True, kw_only=True)
+class AnyCallFlags(VideoFlags, PhoneFlags):
+    """Options of ``call``."""
+
+
+@quick_dataclass(frozen=True, kw_only=True)
+class AnswerFlags(VideoFlags):
     """Options of commands that take calls."""
 
     auto_answer: Annotated[

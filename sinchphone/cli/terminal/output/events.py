@@ -11,6 +11,7 @@ from sinchphone.cli.terminal.output.control_events import ControlClosed, Control
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.output.listings import (
     Bounds,
+    CameraFound,
     ContactListed,
     Count,
     DeviceFound,
@@ -156,7 +157,7 @@ class CallOutgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallIncoming:
-    """Somebody calls. ``contact``: the name under which they are known here."""
+    """Somebody calls. ``contact``: the name under which they are known here; ``video``: pictures are offered."""
 
     NAME: ClassVar[str] = "call.incoming"
     call_id: str
@@ -164,6 +165,7 @@ class CallIncoming:
     domain: Domain
     headers: dict[str, str] = field(default_factory=dict)
     contact: str | None = None
+    video: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,13 +195,44 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEstablished:
-    """Sound flows, ``setup_ms`` after the start."""
+    """Sound flows, ``setup_ms`` after the start. ``video_codec``: that of pictures, ``None`` where there are none."""
 
     NAME: ClassVar[str] = "call.established"
     call_id: str
     setup_ms: Milliseconds | None
     codec: str | None
     pair: PairKind | None
+    video_codec: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoPaused:
+    """What the peer sees of us was switched: black, or the picture again."""
+
+    NAME: ClassVar[str] = "video.paused"
+    call_id: str
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoCamera:
+    """A camera runs from now on, or no more."""
+
+    NAME: ClassVar[str] = "video.camera"
+    call_id: str
+    camera: str
+    running: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSeen:
+    """At the end of a call with pictures: how many of the peer's were seen, and of them those of a test picture (``--video-test``) that
+    could be read."""
+
+    NAME: ClassVar[str] = "video.seen"
+    call_id: str
+    pictures: int
+    recognised: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,6 +435,9 @@ Event: TypeAlias = (
     | CallAnswered
     | CallEstablished
     | CallMuted
+    | VideoPaused
+    | VideoCamera
+    | VideoSeen
     | CallHeld
     | CallResumed
     | DigitsSent
@@ -434,6 +470,7 @@ Event: TypeAlias = (
     | ExchangeStatus
     | ExchangeStopped
     | DeviceFound
+    | CameraFound
     | DeviceLevel
     | DevicesTested
     | DoctorChecked

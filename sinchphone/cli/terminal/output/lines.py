@@ -10,6 +10,7 @@ from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.explanations import WHOSE
 from sinchphone.cli.terminal.escape import MAX_TEXT
 from sinchphone.cli.terminal.output.listings import (
+    CameraFound,
     ContactListed,
     DeviceFound,
     DeviceLevel,
@@ -170,6 +171,7 @@ RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     DoctorChecked: _checked,
     DevicesTested: lambda event: [Line(_tested(event), result=True)],
     DeviceLevel: lambda event: [Line(_level(event.level_dbfs), result=True)],
+    CameraFound: lambda event: [Line(f"{event.index:>3}  camera {event.name}", result=True)],
     DeviceFound: lambda event: [Line(_device(event), result=True)],
     Result: _result,
 }

@@ -102,6 +102,15 @@ class DeviceFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CameraFound:
+    """A camera."""
+
+    NAME: ClassVar[str] = "camera"
+    index: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorChecked:
     """A check of ``doctor``: what was found, and what to do about it. ``skipped``: it doesn't apply here."""
 

@@ -62,7 +62,8 @@ def _outgoing(event: e.CallOutgoing) -> list[Line]:
 
 def _incoming(event: e.CallIncoming) -> list[Line]:
     headers = [Line(f"header {name}: {value}", detail=True) for name, value in event.headers.items()]
-    return [Line(f"{named(event.peer, event.contact)} calls", "bold"), Line(f"call id {event.call_id}", detail=True), *headers]
+    how = " with video" if event.video else ""
+    return [Line(f"{named(event.peer, event.contact)} calls{how}", "bold"), Line(f"call id {event.call_id}", detail=True), *headers]
 
 
 def _established(event: e.CallEstablished) -> list[Line]:
@@ -175,6 +176,9 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.CallRinging: lambda event: [Line("ringing")],
     e.CallAnswered: _answered,
     e.CallEstablished: _established,
+    e.VideoPaused: lambda event: [Line("the picture is paused" if event.paused else "they see you again")],
+    e.VideoCamera: lambda event: [Line(f"the camera {event.camera} {'runs' if event.running else 'is off'}")],
+    e.VideoSeen: lambda event: [Line(f"{event.pictures} pictures seen, test pictures among them: {event.recognised}", detail=True)],
     e.CallMuted: lambda event: [Line("muted" if event.muted else "not muted any more")],
     e.CallHeld: lambda event: [Line(_held(event))],
     e.CallResumed: lambda event: [Line(_resumed(event))],

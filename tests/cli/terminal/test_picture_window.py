@@ -1,0 +1,141 @@
+"""Pictures above the status line: what is due, how large, and who else writes to the same terminal."""
+
+import contextlib
+import io
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.status_line import Status
+from sinchphone.cli.terminal.video.window import PictureWindow, colour_depth
+from sinchphone.picture.bar_code import PictureCode, draw_code
+from sinchphone.picture.frame import Picture
+from sinchphone.picture.half_blocks import ColourDepth
+
+ROOM = (60, 20)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Screen, "Tape"]]:
+    tape = Tape()
+    screen = Screen(None, tape, live=True)
+    assert screen._status_line is not None
+    monkeypatch.setattr(screen._status_line, "room", lambda: ROOM)
+    screen.draw(Status("established", "bob", 1.0))
+    yield screen, tape
+
+
+class Tape(io.StringIO):
+    """A stream that keeps what is written."""
+
+    @property
+    def text(self) -> str:
+        return self.getvalue()
+
+
+def picture(number: int) -> Picture:
+    return draw_code(PictureCode(number, 1), 320, 180, time.monotonic())
+
+
+async def shown(window: PictureWindow) -> None:
+    await window._show()
+
+
+async def test_a_picture_makes_its_rows_and_the_next_one_writes_only_what_changed(written: tuple[Screen, Tape]) -> None:
+    screen, tape = written
+    window = PictureWindow(screen, ColourDepth.TRUE, remote=False)
+    window.far(picture(1), 0.0)
+    await shown(window)
+    first = len(tape.text)
+    assert screen.picture_rows == 17  # 60 x 34 samples
+    assert tape.text.count("\n") == 17
+    await shown(window)
+    assert len(tape.text) == first  # the same one
+    window.far(picture(2), 0.0)
+    await shown(window)
+    assert 0 < len(tape.text) - first < first
+    assert tape.text.count("\n") == 17
+
+
+async def test_a_line_that_is_told_takes_the_picture_away_and_it_comes_again_whole(written: tuple[Screen, Tape]) -> None:
+    screen, tape = written
+    window = PictureWindow(screen, ColourDepth.TRUE, remote=False)
+    window.far(picture(1), 0.0)
+    await shown(window)
+    screen.note("a line")
+    assert screen.picture_rows == 0
+    before = len(tape.text)
+    screen.draw(Status("established", "bob", 2.0))
+    await shown(window)
+    assert screen.picture_rows == 17
+    assert len(tape.text) - before > 10_000
+
+
+async def test_a_picture_waits_for_its_sound_and_older_ones_are_left_out(written: tuple[Screen, Tape]) -> None:
+    screen, _ = written
+    window = PictureWindow(screen, ColourDepth.TRUE, remote=False)
+    window.far(picture(1), time.monotonic() + 60)
+    await shown(window)
+    assert screen.picture_rows == 0
+    one, two = picture(2), picture(3)
+    for each in (one, two):
+        window.far(each, 0.0)
+    window._waiting.rotate(-1)
+    await shown(window)
+    assert window._shown[0] is two
+
+
+async def test_over_ssh_the_bytes_a_second_are_bounded(written: tuple[Screen, Tape]) -> None:
+    screen, tape = written
+    window = PictureWindow(screen, ColourDepth.TRUE, remote=True)
+    before = len(tape.text)
+    window.far(picture(1), 0.0)
+    pause = await window._show()
+    assert pause >= 0.8 * (len(tape.text) - before) / 300_000
+
+
+async def test_ones_own_picture_is_in_the_corner_and_goes_by_a_key(written: tuple[Screen, Tape]) -> None:
+    screen, tape = written
+    window = PictureWindow(screen, ColourDepth.TRUE, remote=False)
+    window.far(picture(1), 0.0)
+    window.near(picture(40))
+    await shown(window)
+    before = len(tape.text)
+    window.shows_self = False
+    await shown(window)
+    assert len(tape.text) > before
+
+
+async def test_a_terminal_that_reads_nothing_holds_up_nobody() -> None:
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writing, b"x" * 65_536):
+                pass
+        with os.fdopen(writing, "w", closefd=False) as stream:
+            screen = Screen(None, stream, live=True)
+            screen._status = Status("established", "bob", 1.0)
+            assert screen.draw_picture(4, "text") is False
+            os.read(reading, 1 << 20)
+            assert screen.draw_picture(4, "text") is True
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("environment", "depth"),
+    [
+        ({"COLORTERM": "truecolor", "TERM": "xterm"}, ColourDepth.TRUE),
+        ({"TERM": "xterm-kitty"}, ColourDepth.TRUE),
+        ({"TERM": "xterm-256color"}, ColourDepth.INDEXED),
+        ({"TERM": "vt100"}, None),
+        ({}, None),
+    ],
+)
+def test_colours_are_those_that_the_terminal_says_it_has(environment: dict[str, str], depth: ColourDepth | None) -> None:
+    assert colour_depth(environment) is depth
