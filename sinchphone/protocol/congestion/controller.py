@@ -34,6 +34,10 @@ _CUT: Final = 0.5  # of the rate, each second that a queue doesn't get shorter
 _PATIENCE: Final = 2.0  # [s] of sending less, then a queue that stays isn't ours
 _GONE: Final = 0.15  # of what should have drained by then
 _OTHERS_SECONDS: Final = 10.0  # after that loss is taken for that of a queue, though no delay shows it
+_FILLED: Final = 0.6  # of the last moments with a queue, though less is sent: others fill it, and then
+_FILLED_SECONDS: Final = 4.0
+_BESIDE: Final = 40_000.0  # [bit/s] are asked for, of what they take,
+_BESIDE_SHARE: Final = 0.6  # or so much of the link
 _LOSS_CUT: Final = 0.5  # of the loss, as GCC does
 
 _RISE: Final = 0.25  # each second, up to the capacity
@@ -80,16 +84,19 @@ class CongestionController:
         self._probes = 0  # in a row that were carried
         self._wait = _WAIT
         self._judged_at: float | None = None
+        self._filled = 0.0  # share of the last moments with a queue
+        self._fastest = 0.0  # that the link ever looked
+        self._floor = FLOOR
 
     @property
     def budget(self) -> float:
         """What may be sent in all."""
-        return max(self._budget, FLOOR)
+        return max(self._budget, self._floor)
 
     @property
     def steady(self) -> float:
         """What may be sent once the queue of now is gone."""
-        return self.budget if self._capacity is None else max(self._budget, _SHARE * self._capacity, FLOOR)
+        return self.budget if self._capacity is None else max(self._budget, _SHARE * self._capacity, self._floor)
 
     def congested_since(self, moment: float) -> bool:
         """Whether a queue of ours stood there after ``moment``: what got lost then fell out of it."""
@@ -99,12 +106,14 @@ class CongestionController:
         """Take a look at the path; whether its queue turned out not to be ours (the delay of now is its least from now on)."""
         since = 0.0 if self._judged_at is None else min(1.0, now - self._judged_at)
         self._judged_at = now
-        if self._is_congested(sample) or (self._episode is not None and sample.queue > _EMPTY):
+        is_congested = self._is_congested(sample) or (self._episode is not None and sample.queue > _EMPTY)
+        self._note_others(sample, now, since, is_congested=is_congested)
+        if is_congested:
             return self._drain(sample, now, since)
         if self._episode is not None:
             self._recover(now)
         if now < self._others_until and sample.loss > _LOSS:
-            self._congested_at = now
+            self._note_congested(now)
             self._budget *= 1 - _LOSS_CUT * sample.loss * since
             return False
         self._rise(sample, now, since)
@@ -114,6 +123,19 @@ class CongestionController:
         queue = sample.queue
         growing = queue > _GROWING_QUEUE and sample.growth > _GROWTH
         return queue > _QUEUE or growing or (queue > _LOSSY_QUEUE and sample.loss > _LOSS)
+
+    def _note_others(self, sample: PathSample, now: float, since: float, *, is_congested: bool) -> None:
+        """A queue that comes back at once, or never goes, isn't ours: giving way to who fills it leaves us with nothing."""
+        self._fastest = max(self._fastest, sample.link or 0.0)
+        self._filled += min(1.0, since / _FILLED_SECONDS) * (is_congested - self._filled)
+        if self._filled > _FILLED:
+            self._others_until = now + _OTHERS_SECONDS
+        self._floor = max(FLOOR, min(_BESIDE, _BESIDE_SHARE * self._fastest)) if now < self._others_until else FLOOR
+
+    def _note_congested(self, now: float) -> None:
+        """Of what is lost from now on, our queue is the cause; unless we send as little as there is use in."""
+        if now >= self._others_until or self._budget > self._floor:
+            self._congested_at = now
 
     def _drain(self, sample: PathSample, now: float, since: float) -> bool:
         """Send less than what arrives, the less the longer the queue is; whether that doesn't help."""
@@ -127,7 +149,7 @@ class CongestionController:
                 episode.capacity = capacity
         if sample.queue > _QUEUE and sample.growth > -2 * _GROWTH:
             episode.cut *= 1 - _CUT * since
-        self._congested_at = now
+        self._note_congested(now)
         self._capacity = max(FLOOR, episode.capacity)
         if now - episode.begun_at > _PATIENCE and sample.queue > episode.queue - _GONE * min(episode.drained, episode.queue):
             return self._give_way(sample, now)
@@ -188,7 +210,8 @@ class CongestionController:
         if sample.link is None:
             return max(_BEST_SOUND if now - self._carried[0][0] >= _UNTRIED_SECONDS else _UNTRIED, _BEYOND_UNKNOWN * carried)
         usual = _BEST_COPIED if math.isinf(self._congested_at) else _BEST_SOUND
-        return max(carried, min(max(_BEYOND * carried, usual), _SHARE * sample.link))
+        bounded = min(max(_BEYOND * carried, usual), _SHARE * sample.link)
+        return bounded if sample.link > _BUSY * carried else carried  # a slower link was only busy when it was measured
 
     def _note_full(self, delivered: float, now: float) -> None:
         """More is sent and no more arrives: once is chance."""

@@ -12,7 +12,7 @@ from typing import Final
 from sinchphone.protocol.congestion.history import SentPacket
 
 _EAGER: Final = 5  # padded packets at first, each
-_EAGER_SECONDS: Final = 0.06
+_EAGER_SECONDS, _AGAIN_SECONDS = 0.06, 0.3  # and when that came to nothing
 _FIRST_SECONDS: Final = 0.1  # of packets that they are compared with
 _SECONDS: Final = 2.0  # between two later on,
 _PAUSE_SECONDS: Final = 1.0  # as soon as there is a small packet, at the latest after so long
@@ -36,6 +36,7 @@ class LinkRate:
 
     def __init__(self) -> None:
         self._begun = 0  # padded packets
+        self._eager_seconds = _EAGER_SECONDS
         self._due_at: float | None = None
         self._mean_size: float | None = None
         self._recent: deque[tuple[float, int, float]] = deque()  # when sent, bytes, transit
@@ -49,7 +50,7 @@ class LinkRate:
         if now < self._due_at or (self._begun >= _EAGER and size > _SMALL * mean and now < self._due_at + _PAUSE_SECONDS):
             return 0
         self._begun += 1
-        self._due_at = now + (_EAGER_SECONDS if self._begun < _EAGER else _SECONDS)
+        self._due_at = now + (self._eager_seconds if self._begun < _EAGER else _SECONDS)
         return max(_LEAST_PADDING, min(_MOST_PADDING, round(_LONGER * sent / 8)))
 
     def arrived(self, packet: SentPacket, transit: float) -> None:
@@ -62,6 +63,8 @@ class LinkRate:
         if len(self._recent) < _FEWEST:
             return
         _, size, usual = min(self._recent, key=lambda each: each[2])
+        if transit < usual:  # they stood in a queue
+            return
         alike = sorted(each for _, bytes_, each in self._recent if bytes_ <= size + _ALIKE)
         if alike[len(alike) // 2] - usual > _JITTER:
             usual = alike[len(alike) // 2]
@@ -69,9 +72,9 @@ class LinkRate:
             self._paces.append((packet.sent_at, max(0.0, transit - usual) / (packet.size - size)))
 
     def forget(self) -> None:
-        """What was known doesn't hold any more: learn it anew, at once."""
+        """What was known doesn't hold any more: learn it anew."""
         self._paces.clear()
-        self._begun = 0
+        self._begun, self._eager_seconds = 0, _AGAIN_SECONDS
 
     def rate(self, now: float) -> float | None:
         """The rate of the narrowest link [bit/s], infinite where it's too fast to be told; ``None`` where it isn't known."""

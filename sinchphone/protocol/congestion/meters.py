@@ -90,7 +90,10 @@ class ArrivalMeter:
     def _link(self, delivered: float | None) -> float | None:
         """The link's rate, unless it carries more than that. Transits are taken anew where it has changed."""
         link = self.link.rate(self._arrived[-1].sent_at)
-        if link is None or link < _SLOWEST * (delivered or 0.0):
+        if link is not None and link < _SLOWEST * (delivered or 0.0):
+            self.link.forget()
+            return None
+        if link is None:
             return None
         if abs(self._pace - 8 / link) > _CHANGED * self._pace:
             self._pace, self._queue = 8 / link, QueueDelay()

@@ -1,5 +1,6 @@
 """The budget on a virtual clock, over a path that is a number of bits a second and a queue."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -140,14 +141,26 @@ def test_somebody_who_has_little_to_say_proves_little_and_is_not_taken_for_conge
     assert not path.controller.congested_since(0.0)
 
 
-def test_steps_up_are_small_and_watched() -> None:
-    path = Path(50_000, wanted=500_000).go(40)
+def test_steps_up_are_small_and_watched_where_nothing_tells_how_fast_the_link_is() -> None:
+    path = Path(50_000, wanted=500_000, told=False).go(40)
     path.capacity = 1_000_000
     before = path.rates[-1]
     path.go(30)
     for rate in path.rates[400:]:
         assert rate <= 1.5 * max(before, 50_000) + 1
         before = max(before, rate)
+
+
+def test_beside_others_who_keep_the_queue_full_we_take_a_share_and_lose_by_the_line() -> None:
+    path = Path(64_000, wanted=70_000)
+    waits = itertools.cycle([0.30, 0.22, 0.28, 0.05, 0.31, 0.18, 0.30])
+    for _ in range(200):
+        path.now += STEP
+        queue = next(waits)
+        told = PathSample(queue=queue, delay=queue, growth=0.0, loss=0.2, sent=path.controller.budget, delivered=20_000, link=64_000)
+        path.controller.judge(told, path.now)
+    assert path.controller.budget == pytest.approx(0.6 * 64_000)
+    assert not path.controller.congested_since(path.now - 5)
 
 
 @given(
