@@ -19,6 +19,7 @@ from sinchphone.engine.calls.call_audio import SoundChoice
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.events import ClientEvent, ClientFailed, IncomingCall, Ready
+from sinchphone.engine.group_call import GroupCall
 from sinchphone.engine.history import History
 from sinchphone.engine.link import Link
 from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
@@ -91,6 +92,7 @@ class SinchClient:
         self._closing = False
         self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._tell, takes_calls=takes_calls)
         self._messenger = Messenger(self._link, user_id, tell=self._tell, history=history)
+        self._group: GroupCall | None = None
         self._push = ManagedPush(self._link, busy=lambda: bool(self._calls.all), tell=self._tell)
         self._opened = asyncio.Event()
         self._closed = asyncio.Event()
@@ -158,6 +160,8 @@ class SinchClient:
 
     async def _leave(self) -> None:
         await self._push.close()
+        if self._group is not None:
+            await self._group.leave()
         await self._calls.close()
         await self._messenger.close()
         await self._hang_up_the_line()
@@ -250,6 +254,17 @@ class SinchClient:
         AuthenticationError, PlatformError, and NotFoundError where the platform knows nothing of such servers."""
         self._check_started()
         return await self._calls.ice_servers()
+
+    async def call_group(self, name: str) -> GroupCall:
+        """Be in a group, in which everybody calls everybody else; ``events`` of what it gives tell who comes and goes. Calls from the
+        others are answered, with the client's own sound, and not told as IncomingCall. One group at a time. Raises LocalProtocolError for
+        a name that can't be one and where a group wasn't left, NetworkError, ForbiddenError, PlatformError."""
+        await self._get_ready()
+        if self._group is not None and not self._group.is_over:
+            raise LocalProtocolError(f"this client is in a group: {self._group.name}", hint="Leave it first.")
+        self._group = GroupCall(name, self.user_id, self._link, lambda user: self._calls.place(Domain.MXP, user, None, None))
+        await self._group.join()
+        return self._group
 
     async def send_message(self, recipients: Recipients, text: str, *, headers: Mapping[str, str] | None = None) -> SentMessage:
         """Send an instant message; returns when the platform has it, ``receipts`` and ``settled`` of what it gives wait for more.
@@ -359,6 +374,8 @@ class SinchClient:
         """For whoever reads ``events``, and for the listeners."""
         if isinstance(event, IncomingCall):
             self._push.settle()
+            if self._group is not None and self._group.takes(event.call):
+                return
         self._events.put(event)
         if isinstance(event, ClientFailed):
             self._failure = event.error

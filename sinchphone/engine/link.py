@@ -125,7 +125,7 @@ class Link:
 
     def renew(self) -> None:
         """This machine's network may have changed: listen over new connections."""
-        self._broadcast.renew()
+        self.broadcast.renew()
         self._signal.renew()
 
     @property
@@ -147,7 +147,7 @@ class Link:
 
     async def publish_message(self, channel: str, text: str) -> None:
         """Publish one frame of an instant message, on the broadcast network. Raises NetworkError, ForbiddenError or PlatformError."""
-        await self._broadcast.publish(channel, text)
+        await self.broadcast.publish(channel, text)
 
     async def confirm(self) -> Registration:
         """Register again where the platform has forgotten us; we listen on the channels that it gives us when this returns."""
@@ -169,7 +169,7 @@ class Link:
         try:
             async with asyncio.timeout(1.0):
                 await asyncio.gather(
-                    self._broadcast.leave(self._broadcast_channels),
+                    self.broadcast.leave(self._broadcast_channels),
                     self._signal.leave([self.registration.profile.signal_channel]),
                     return_exceptions=True,
                 )
@@ -185,9 +185,10 @@ class Link:
         return (fresh.profile, fresh.pubsub) != (self.registration.profile, self.registration.pubsub)
 
     def _take(self, registration: Registration) -> None:
+        """``broadcast`` is the network of invitations, messages and groups."""
         self.registration = registration
         pubsub, name = registration.pubsub, str(uuid.uuid4())
-        self._broadcast = PubSub(
+        self.broadcast = PubSub(
             self.session,
             origin=pubsub.origin,
             secure=pubsub.secure,
@@ -222,7 +223,7 @@ class Link:
             self._down |= _NETWORKS
             try:
                 async with asyncio.TaskGroup() as group:
-                    group.create_task(self._read("broadcast", self._broadcast, self._broadcast_channels), name="broadcast")
+                    group.create_task(self._read("broadcast", self.broadcast, self._broadcast_channels), name="broadcast")
                     group.create_task(self._read("signal", self._signal, [self.registration.profile.signal_channel]), name="signal")
                     group.create_task(self._fall_asleep(), name="sleep")
             except* _AsleepError:

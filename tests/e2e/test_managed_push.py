@@ -36,7 +36,7 @@ class Heard:
 
 async def asleep(client: SinchClient) -> None:
     async with asyncio.timeout(20):
-        while not client._link.is_asleep or client._link._broadcast is None:
+        while not client._link.is_asleep or client._link.broadcast is None:
             await asyncio.sleep(0.01)
         await client._link.ready.wait()
 

@@ -1,0 +1,237 @@
+"""A group call: everybody in it calls everybody else, with ordinary calls (``callGroup`` of the older SDK).
+
+::
+
+    join:  subscribe to the group's channel, then publish our user id there
+    a user id on the channel            -> call that user
+    a call from somebody of the group   -> answered
+    two calls between the same two      -> the one of whose user id is the lesser stays
+
+The channel is pub/sub's, with a name that the application makes up: whoever knows it is in the group. A newcomer isn't told who is there:
+for a while after it joined, whoever calls it is of the group.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from sinchphone.engine.calls.call import Call
+from sinchphone.engine.event_log import EventLog
+from sinchphone.engine.link import Link
+from sinchphone.errors import LocalProtocolError, NetworkError, SinchphoneError
+from sinchphone.protocol.call.states import State
+from sinchphone.protocol.user_id import is_user_id
+from sinchphone.signaling.dialect import Domain
+from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, SubscriptionResumed
+from sinchphone.tasks import start_task
+
+MAX_NAME_CHARACTERS: Final = 64
+MAX_OTHERS: Final = 15  # everybody sends to each of them; the exchange lets a user have 16 calls
+NEWCOMER_S: Final = 15.0  # so long members may call a newcomer, who doesn't know them
+JOIN_S: Final = 15.0
+RETRY_S: Final = 1.0
+REPEATED_S: Final = 10.0  # an announcement may come twice
+MAX_REMEMBERED: Final = 256
+MAX_UNREAD_EVENTS: Final = 256
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalMediaAdded:
+    """We are in the group: who is there calls us, with our sound."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteCallAdded:
+    """Sound flows to and from another one in the group."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteCallRemoved:
+    """That one is gone."""
+
+    call: Call
+
+
+GroupEvent: TypeAlias = LocalMediaAdded | RemoteCallAdded | RemoteCallRemoved
+
+
+class GroupCall:
+    """One group that this client is in, until ``leave``. For the loop's thread."""
+
+    def __init__(self, name: str, user_id: str, link: Link, place: Callable[[str], Awaitable[Call]]) -> None:
+        """``place`` calls a user. Raises LocalProtocolError for a name that can't be one."""
+        if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable() or set(name) & set(",/\\*:. "):
+            raise LocalProtocolError(f"a group's name has 1 to {MAX_NAME_CHARACTERS} characters, without spaces and , . : * / \\")
+        self.name = name
+        self._user_id = user_id
+        self._link = link
+        self._place = place
+        self._calls: dict[str, Call] = {}  # by the other's user id
+        self._placing: set[str] = set()  # whom we are about to call
+        self._announced: set[str] = set()
+        self._events = EventLog[GroupEvent](MAX_UNREAD_EVENTS)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._joined = asyncio.Event()
+        self._joined_at = float("-inf")
+        self._refused: SinchphoneError | None = None
+        self._left = False
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls to the others, those that aren't established yet among them."""
+        return tuple(self._calls.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was left."""
+        return self._left
+
+    def events(self) -> AsyncIterator[GroupEvent]:
+        """What happens in the group, from the start on; ends when it is left."""
+        return self._events.read()
+
+    async def join(self) -> None:
+        """Announce us. Raises NetworkError, ForbiddenError and PlatformError."""
+        self._spawn(self._follow_channel(), f"group {self.name}")
+        try:
+            async with asyncio.timeout(JOIN_S):
+                await self._joined.wait()
+        except TimeoutError:
+            await self.leave()
+            raise self._refused or NetworkError("the platform's pub/sub network can't be reached", hint="Check the network.") from None
+        if self._refused is not None:
+            await self.leave()
+            raise self._refused
+        self._events.put(LocalMediaAdded(group=self.name))
+
+    async def leave(self) -> None:
+        """Hang up all calls of the group. May be called more than once."""
+        if self._left:
+            return
+        self._left = True
+        await asyncio.gather(*(call.hang_up() for call in self.calls))
+        tasks = self._tasks - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._link.broadcast.leave([self.name])
+        self._events.end()
+
+    def takes(self, call: Call) -> bool:
+        """Whether an incoming call is one of the group's; it is answered then."""
+        if self._left or call.domain is not Domain.MXP:
+            return False
+        is_new = asyncio.get_running_loop().time() - self._joined_at < NEWCOMER_S
+        if call.peer not in self._calls and call.peer not in self._announced and not is_new:
+            return False
+        self._spawn(self._take(call), f"group call {call.id}")
+        return True
+
+    async def _take(self, call: Call) -> None:
+        other = self._calls.get(call.peer)
+        ours = call.peer in self._placing or (other is not None and other.outbound and other.state is not State.ESTABLISHED)
+        if ours and self._user_id < call.peer:
+            await call.decline()  # they take ours
+            return
+        if other is None and len(self._calls) >= MAX_OTHERS:
+            await call.decline(busy=True)
+            return
+        self._placing.discard(call.peer)
+        self._calls[call.peer] = call
+        if other is not None:
+            await other.hang_up()
+        await call.answer()
+        await self._follow_call(call)
+
+    async def _follow_channel(self) -> None:
+        """Hear who comes, for ever; announce us whenever the network is another one."""
+        while True:
+            pubsub = self._link.broadcast
+            try:
+                await self._read(pubsub)
+            except SinchphoneError as error:
+                if not self._joined.is_set():
+                    self._refused = error
+                    self._joined.set()
+                    return
+                _log.info("the channel of group %s isn't there: %s", self.name, type(error).__name__)
+            await asyncio.sleep(RETRY_S)
+
+    async def _read(self, pubsub: PubSub) -> None:
+        """Until the network is another one."""
+        async for event in pubsub.events([self.name]):
+            if pubsub is not self._link.broadcast:
+                return
+            if isinstance(event, SubscriptionResumed) and not self._joined.is_set():
+                self._joined_at = asyncio.get_running_loop().time()
+                await pubsub.publish(self.name, self._user_id)
+                self._joined.set()
+            elif isinstance(event, PayloadReceived):
+                self._hear(event.payload)
+
+    def _hear(self, payload: object) -> None:
+        """Somebody says that they are here. Whatever it is, it harms nobody."""
+        if not isinstance(payload, str) or not is_user_id(payload) or payload == self._user_id:
+            return
+        there = self._calls.get(payload)
+        if payload in self._placing or (there is None and len(self._calls) + len(self._placing) >= MAX_OTHERS):
+            return
+        if len(self._announced) < MAX_REMEMBERED:
+            self._announced.add(payload)
+        if there is None or _is_old(there):  # who comes again has lost the call
+            self._placing.add(payload)
+            self._spawn(self._call(payload, there), f"group {self.name} calls")
+
+    async def _call(self, user_id: str, lost: Call | None) -> None:
+        if lost is not None:
+            await lost.hang_up()
+        try:
+            call = await self._place(user_id)
+        except SinchphoneError as error:
+            self._placing.discard(user_id)
+            _log.warning("a member of group %s can't be called: %s", self.name, error)
+            return
+        if user_id not in self._placing:  # we took theirs meanwhile
+            await call.hang_up()
+            return
+        self._placing.discard(user_id)
+        self._calls[user_id] = call
+        await self._follow_call(call)
+
+    async def _follow_call(self, call: Call) -> None:
+        was_added = False
+        async for state in call.states():
+            if state is State.ESTABLISHED:
+                was_added = True
+                self._events.put(RemoteCallAdded(call=call))
+        if self._calls.get(call.peer) is call:
+            del self._calls[call.peer]
+        if was_added:
+            self._events.put(RemoteCallRemoved(call=call))
+
+    def _spawn(self, work: Awaitable[None], name: str) -> None:
+        async def run() -> None:
+            await work
+
+        task = start_task(run(), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s failed", task.get_name(), exc_info=error)
+
+
+def _is_old(call: Call) -> bool:
+    at = call.details.established_at
+    return at is not None and time.time() - at > REPEATED_S
