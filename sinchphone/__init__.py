@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         Reconnected,
         Reconnecting,
     )
+    from sinchphone.engine.group_call import GroupCall, LocalMediaAdded, RemoteCallAdded, RemoteCallRemoved
     from sinchphone.engine.history import History
     from sinchphone.engine.managed_push import PushResult
     from sinchphone.engine.messages.sent import SentMessage
@@ -115,6 +116,7 @@ __all__ = [
     "ForbiddenError",
     "Frame",
     "GatewayOptions",
+    "GroupCall",
     "Held",
     "History",
     "IdentityKind",
@@ -122,6 +124,7 @@ __all__ = [
     "InstantMessage",
     "Levels",
     "Local",
+    "LocalMediaAdded",
     "LocalProtocolError",
     "MediaError",
     "MediaThread",
@@ -152,6 +155,8 @@ __all__ = [
     "Reconnecting",
     "RecordFinished",
     "RecordStarted",
+    "RemoteCallAdded",
+    "RemoteCallRemoved",
     "RemoteProtocolError",
     "Resumed",
     "SentMessage",
@@ -211,6 +216,12 @@ _HOMES = {
         "Ready",
         "Reconnected",
         "Reconnecting",
+    ),
+    "engine.group_call": (
+        "GroupCall",
+        "LocalMediaAdded",
+        "RemoteCallAdded",
+        "RemoteCallRemoved",
     ),
     "engine.history": ("History",),
     "engine.managed_push": ("PushResult",),

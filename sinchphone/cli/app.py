@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "call-phone": Planned(_CALL, "Call a phone number."),
     "call-sip": Planned(_CALL, "Call a SIP address: alice@pbx.example."),
     "conference": Planned(_CALL, "Join a conference room."),
+    "group": Planned("sinchphone.cli.commands.group", "Be in a group in which everybody calls everybody else."),
     "send-message": Planned("sinchphone.cli.commands.message", "Write to users, and by SMS to numbers."),
     "listen": Planned("sinchphone.cli.commands.listen", "Wait for calls and messages."),
     "push": Planned("sinchphone.cli.commands.push", "Take the call that a push tells of, which came elsewhere."),

@@ -14,9 +14,9 @@ for a while after it joined, whoever calls it is of the group.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.event_log import EventLog
@@ -32,6 +32,7 @@ MAX_NAME_CHARACTERS: Final = 64
 MAX_OTHERS: Final = 15  # everybody sends to each of them; the exchange lets a user have 16 calls
 NEWCOMER_S: Final = 15.0  # so long members may call a newcomer, who doesn't know them
 JOIN_S: Final = 15.0
+LEAVE_S: Final = 3.0  # for the calls to end
 RETRY_S: Final = 1.0
 REPEATED_S: Final = 10.0  # an announcement may come twice
 MAX_REMEMBERED: Final = 256
@@ -79,7 +80,8 @@ class GroupCall:
         self._placing: set[str] = set()  # whom we are about to call
         self._announced: set[str] = set()
         self._events = EventLog[GroupEvent](MAX_UNREAD_EVENTS)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._channel: asyncio.Task[None] | None = None
+        self._following: set[asyncio.Task[None]] = set()  # one for each call, to its end
         self._joined = asyncio.Event()
         self._joined_at = float("-inf")
         self._refused: SinchphoneError | None = None
@@ -101,7 +103,7 @@ class GroupCall:
 
     async def join(self) -> None:
         """Announce us. Raises NetworkError, ForbiddenError and PlatformError."""
-        self._spawn(self._follow_channel(), f"group {self.name}")
+        self._channel = start_task(self._follow_channel(), name=f"group {self.name}")
         try:
             async with asyncio.timeout(JOIN_S):
                 await self._joined.wait()
@@ -118,11 +120,13 @@ class GroupCall:
         if self._left:
             return
         self._left = True
+        if self._channel is not None:
+            self._channel.cancel()
         await asyncio.gather(*(call.hang_up() for call in self.calls))
-        tasks = self._tasks - {asyncio.current_task()}
-        for task in tasks:
+        if self._following:
+            await asyncio.wait(self._following, timeout=LEAVE_S)
+        for task in self._following:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         await self._link.broadcast.leave([self.name])
         self._events.end()
 
@@ -218,16 +222,13 @@ class GroupCall:
         if was_added:
             self._events.put(RemoteCallRemoved(call=call))
 
-    def _spawn(self, work: Awaitable[None], name: str) -> None:
-        async def run() -> None:
-            await work
-
-        task = start_task(run(), name=name)
-        self._tasks.add(task)
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = start_task(work, name=name)
+        self._following.add(task)
         task.add_done_callback(self._finished)
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
+        self._following.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s failed", task.get_name(), exc_info=error)
 

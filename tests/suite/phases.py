@@ -62,6 +62,7 @@ PHASES = {
     "test_exchange_tls.py": Phase.WAITING,
     "test_exhaustion.py": Phase.WAITING,
     "test_gateway_on_demand.py": Phase.WAITING,
+    "test_group_command.py": Phase.WAITING,
     "test_gc_tuning.py": Phase.WAITING,
     "test_given_descriptors.py": Phase.WAITING,
     "test_hook_program.py": Phase.WAITING,

@@ -202,6 +202,18 @@ const commands = {
   callUser: ({ to, headers }) => tell('calling', { call: follow(client.getCallClient().callUser(to, headers)).callId }),
   callSip: ({ to, headers }) => tell('calling', { call: follow(client.getCallClient().callSip(to, headers)).callId }),
   callPhone: ({ to }) => tell('calling', { call: follow(client.getCallClient().callPhoneNumber(to)).callId }),
+  callGroup: ({ name }) => {
+    const peer = (call) => (call.fromId === client.user.userId ? call.toId : call.fromId);
+    const say = (event) => (call) => {
+      calls.set(call.callId, call);
+      tell(event, { call: call.callId, peer: peer(call) });
+    };
+    client.getCallClient().callGroup(name).addEventListener({
+      onGroupLocalMediaAdded: () => tell('groupMedia'),
+      onGroupRemoteCallAdded: say('groupAdded'),
+      onGroupRemoteCallRemoved: say('groupRemoved'),
+    });
+  },
   answer: ({ call }) => calls.get(call).answer(),
   hangUp: ({ call }) => calls.get(call).hangup(),
   listen: ({ call, hz }) => {

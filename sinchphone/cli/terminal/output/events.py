@@ -114,6 +114,36 @@ class ClientSleeping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupJoined:
+    """We are in the group."""
+
+    NAME: ClassVar[str] = "group.joined"
+    group: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupCallAdded:
+    """Sound flows to and from another one in the group. ``outbound``: we called."""
+
+    NAME: ClassVar[str] = "group.call_added"
+    call_id: str
+    group: str
+    peer: str
+    outbound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupCallRemoved:
+    """That one is gone; ``call.ended`` says more."""
+
+    NAME: ClassVar[str] = "group.call_removed"
+    call_id: str
+    group: str
+    peer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PushReceived:
     """A push tells of a call, which follows. ``woke``: we were asleep."""
 
@@ -426,6 +456,9 @@ Event: TypeAlias = (
     | ClientReconnecting
     | ClientSleeping
     | ClientFailed
+    | GroupJoined
+    | GroupCallAdded
+    | GroupCallRemoved
     | PushReceived
     | PushDropped
     | CallOutgoing
