@@ -253,5 +253,9 @@ class MayRest(Protocol):
 class HasVolume(Protocol):
     """A sound whose loudspeaker and microphone people may turn up and down."""
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether there may be a loudspeaker at all."""
+
     def turn(self, *, loudspeaker_db: float = 0.0, microphone_db: float = 0.0) -> Volume:
         """Make them so much louder, within LOUDEST_DB and QUIETEST_DB; how loud they are then."""

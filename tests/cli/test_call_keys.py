@@ -38,7 +38,7 @@ def press(*keys: str) -> None:
 
 def with_devices(call: Any) -> None:
     """Give the fake call's sound devices whose volume is noted."""
-    call.sound.volume = Volume()
+    call.sound.volume, call.sound.is_heard = Volume(), True
 
     async def next_device() -> bool:
         return False
@@ -96,8 +96,12 @@ def test_help_names_what_works_now(platform: Any, sinchphone: Run, notes: list[s
     assert all(len(note) <= 79 for note in notes)
 
 
-def test_a_call_without_devices_is_told_so_and_offers_no_volume(platform: Any, sinchphone: Run, notes: list[str]) -> None:
+@pytest.mark.parametrize("no_audio", [False, True])
+def test_a_call_without_devices_is_told_so_and_offers_no_volume(platform: Any, sinchphone: Run, notes: list[str], no_audio: bool) -> None:
     async def script(call: Any) -> None:
+        if no_audio:
+            with_devices(call)
+            call.sound.is_heard = False
         call.enter(State.RINGING, State.ANSWERED, State.ESTABLISHED)
         await asyncio.sleep(0.05)
         press("?", "+")

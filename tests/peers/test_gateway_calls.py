@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sinchphone.engine.calls.hold import Held, Resumed
 from sinchphone.exchange.tls import Issued
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
@@ -109,6 +110,41 @@ async def test_a_phone_holds_and_resumes(tmp_path: Path, media: MediaThread) -> 
         await talk.ended()
         await desk.event("CALL_CLOSED")
         assert await desk.hears(USER_HZ) > ENOUGH
+
+
+async def test_a_user_holds_a_phone_and_hears_of_its_hold_in_turn(tmp_path: Path, media: MediaThread) -> None:
+    async with (
+        deployed(media, tmp_path / "exchange") as exchange,
+        phone(tmp_path / "desk", "desk", hz=PHONE_HZ, registrar=f"{exchange.at};transport=udp", password=USERS["desk"]) as desk,
+    ):
+        alice = await exchange.user("alice", USER_HZ)
+        await desk.dial(f"sip:alice@{exchange.at}")
+        talk = await alice.answers()
+        await talk.reaches(State.ESTABLISHED)
+        await talk.mouth.hears(PHONE_HZ)
+        holds: list[Held | Resumed] = []
+        talk.call.add_listener(lambda event: holds.append(event) if isinstance(event, Held | Resumed) else None)
+        await talk.call.hold()
+        await asyncio.sleep(1.5)
+        talk.mouth.heard.clear()
+        await asyncio.sleep(0.5)
+        assert not any(frame.any() for frame in talk.mouth.heard), "who holds hears nothing"
+        await talk.call.resume()
+        await talk.mouth.hears(PHONE_HZ)
+        await desk.order("hold")
+        async with asyncio.timeout(10):
+            while not talk.call.held_by_peer:
+                await asyncio.sleep(0.05)
+        await desk.order("resume")
+        async with asyncio.timeout(10):
+            while talk.call.held_by_peer:
+                await asyncio.sleep(0.05)
+        assert holds == [Held(by_us=True), Resumed(by_us=True), Held(by_us=False), Resumed(by_us=False)]
+        talk.mouth.heard.clear()
+        await talk.mouth.hears(PHONE_HZ)
+        await desk.order("hangup")
+        await talk.ended()
+        await desk.event("CALL_CLOSED")
 
 
 async def test_two_phones_talk_through_the_exchange(tmp_path: Path, media: MediaThread) -> None:

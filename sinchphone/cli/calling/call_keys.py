@@ -157,14 +157,15 @@ class CallKeys:
         from sinchphone.media.sound import HasDevices, HasVolume
 
         sound = self._call.sound
-        volume = ["+ - volume", "< > microphone"] if isinstance(sound, HasVolume) else []
-        return [*volume, *(["d next sound device"] if isinstance(sound, HasDevices) else [])]
+        if not isinstance(sound, HasVolume) or not sound.is_heard:
+            return []
+        return ["+ - volume", "< > microphone", *(["d next sound device"] if isinstance(sound, HasDevices) else [])]
 
     def _turn(self, *, loudspeaker_db: float = 0.0, microphone_db: float = 0.0) -> None:
         from sinchphone.media.sound import HasVolume
 
         sound = self._call.sound
-        if not isinstance(sound, HasVolume):
+        if not isinstance(sound, HasVolume) or not sound.is_heard:
             self._session.note("there is no sound device")
             return
         volume = sound.turn(loudspeaker_db=loudspeaker_db, microphone_db=microphone_db)

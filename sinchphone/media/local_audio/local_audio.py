@@ -141,6 +141,11 @@ class LocalAudio:
         named = {direction: wanted for direction, wanted in choice.items() if wanted is not None}
         await self._upkeep.choose(named, talks=self._watch is not None)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether there may be a loudspeaker at all: no ``--no-audio``."""
+        return self._streams is not None
+
     def turn(self, *, loudspeaker_db: float = 0.0, microphone_db: float = 0.0) -> Volume:
         """Make the loudspeaker, or what the microphone hears, so much louder; how loud they are then."""
         self._audio_io.volume = self._audio_io.volume.turned(loudspeaker_db, microphone_db)
