@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from sinchphone.errors import AuthenticationError, ConfigError, SinchphoneError
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 from sinchphone.signaling.api import Api
+from sinchphone.signaling.ocra.learning.learned import LearnedNames
 
 CLOUD_HOST: Final = "ocra.api.sinch.com"  # routes to the nearest region
 LEGACY_HOST: Final = "clientapi.sinch.com"  # the older dialect's, as Sinch's JavaScript documentation names it
@@ -70,6 +71,10 @@ class Environment(Protocol):
     def ca_file(self) -> Path | None:
         """Authorities that are trusted beside the system's (PEM), where there are such."""
 
+    @property
+    def ocra_names(self) -> LearnedNames | None:
+        """Names of its REST operations that were learned from a client's package, where some were."""
+
     async def open(self) -> str:
         """The base URL of the platform (``https://host[:port]``), somebody answering there. Raises NetworkError."""
 
@@ -98,6 +103,7 @@ class Cloud:
         caller_id: str | None = None,
         api: str = Api.OCRA,
         ca_file: Path | None = None,
+        ocra_names: LearnedNames | None = None,
     ) -> None:
         """``host`` is a name, or an origin with its scheme (``https://host:port``); Sinch's own where it isn't given. Exactly one of
         ``secret`` (the application's, base64), ``token`` and ``token_source`` (asked with the user id) proves who we are; a token is
@@ -112,6 +118,7 @@ class Cloud:
         self._token = token
         self._token_source = token_source
         self._ca_file = ca_file
+        self._ocra_names = ocra_names
 
     @property
     def application_key(self) -> str:
@@ -137,6 +144,11 @@ class Cloud:
     def ca_file(self) -> Path | None:
         """The file that was configured."""
         return self._ca_file
+
+    @property
+    def ocra_names(self) -> LearnedNames | None:
+        """Those that were given."""
+        return self._ocra_names
 
     async def open(self) -> str:
         """The base URL; nothing is contacted yet."""

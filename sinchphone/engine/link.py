@@ -108,6 +108,7 @@ class Link:
             token=prove,
             store=self._store,
             takes_calls=self._takes_calls,
+            names=environment.ocra_names,
         )
         return dialect
 

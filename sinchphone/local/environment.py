@@ -123,6 +123,11 @@ class Local(LocalApplication):
         """It is on this machine, and spoken to without TLS."""
         return None
 
+    @property
+    def ocra_names(self) -> None:
+        """It has the names that it was made with."""
+        return None
+
     def take_news(self) -> list[HostNews]:
         """What there is to be told about the process in the background, once each."""
         news, self._news = self._news, []

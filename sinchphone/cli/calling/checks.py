@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.addressing.recent import user_of
+from sinchphone.cli.calling.cloud_checks import check_cloud
 from sinchphone.cli.calling.finding import Finding
 from sinchphone.cli.calling.network_checks import NETWORK_CHECKS, check_network
 from sinchphone.cli.calling.phone import Phone, open_environment, open_phone
@@ -64,6 +65,12 @@ async def run_checks(session: Session) -> AsyncIterator[DoctorChecked]:
             for name in NETWORK_CHECKS:
                 yield _told(name, Finding("skipped", "no platform to name servers"))
             yield _told("call", Finding("skipped", "no platform, no call"))
+
+
+async def cloud_checks(session: Session) -> AsyncIterator[DoctorChecked]:
+    """The steps of the start sequence with the cloud."""
+    async for name, finding in check_cloud(session):
+        yield _told(name, finding)
 
 
 async def _checked(name: str, check: Check) -> DoctorChecked:

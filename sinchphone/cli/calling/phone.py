@@ -94,10 +94,13 @@ def _local(options: Options, media: "MediaThread | None", early: EarlyHost) -> "
 def _cloud(options: Options) -> "Environment":
     from sinchphone.engine.environment import Cloud
     from sinchphone.signaling.http.tokens import fetch_token
+    from sinchphone.signaling.ocra.learning.learned import LearnedNames
 
     if options.application_key is None:
         raise ConfigError("no application key", hint="SINCH_APPLICATION_KEY or application_key in the configuration; --profile local")
     open_cloud = partial(Cloud, options.application_key, caller_id=options.caller_id, api=options.api, ca_file=options.ca_file)
+    if options.api is Api.OCRA and (learned := LearnedNames.read(options.state_path)) is not None:
+        open_cloud = partial(open_cloud, ocra_names=learned)
     if options.host is not None:
         open_cloud = partial(open_cloud, host=options.host)
     if options.token is not None:

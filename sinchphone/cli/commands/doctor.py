@@ -1,12 +1,18 @@
 """``doctor``: what works here and what doesn't, one line a check."""
 
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Annotated, Any
+
 import typer
 
-from sinchphone.cli.calling.checks import run_checks
+from sinchphone.cli.calling.checks import cloud_checks, run_checks
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import UserJsonFlags, with_flags
+from sinchphone.cli.terminal.output.listings import DoctorChecked
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 def add_to(app: typer.Typer, name: str) -> None:
@@ -14,18 +20,30 @@ def add_to(app: typer.Typer, name: str) -> None:
     app.command(name)(with_flags(doctor))
 
 
-def doctor(context: typer.Context, flags: UserJsonFlags) -> ExitCode:
+@quick_dataclass(frozen=True, kw_only=True)
+class DoctorFlags(UserJsonFlags):
+    """Options of ``doctor``."""
+
+    cloud: Annotated[bool, typer.Option("--cloud", help="Walk the start sequence with the cloud, step by step.")] = False
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        return {**super().keys(), "environment": "cloud" if self.cloud else None}
+
+
+def doctor(context: typer.Context, flags: DoctorFlags) -> ExitCode:
     """Check versions, configuration, secret, state, clock, token, sound, platform, network and, on the local exchange, a call to echo.
 
-    One line a check, with a hint where something is to be done; exit code 20 when something is wrong.
+    One line a check, with a hint where something is to be done; exit code 20 when something is wrong. With --cloud only the start
+    sequence with the cloud, which ends where a step fails: what the platform answered is told.
     """
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
-    return run(session, _examine)
+    return run(session, partial(_examine, checks=cloud_checks if flags.cloud else run_checks))
 
 
-async def _examine(session: Session) -> ExitCode:
+async def _examine(session: Session, checks: Callable[[Session], AsyncIterator[DoctorChecked]]) -> ExitCode:
     found = []
-    async for checked in run_checks(session):
+    async for checked in checks(session):
         session.tell(checked)
         found.append(checked.result)
     return ExitCode.UNWELL if "problem" in found else ExitCode.OK

@@ -47,6 +47,7 @@ from sinchphone.signaling.ocra.calls import (
     write_push_payload,
     write_push_profile,
 )
+from sinchphone.signaling.ocra.learning.learned import LearnedNames
 from sinchphone.signaling.ocra.names import CAPABILITIES, PUSH_CAPABILITIES, OcraOperation
 from sinchphone.signaling.ocra.registration import (
     InstanceConfiguration,
@@ -88,10 +89,11 @@ class OcraDialect:
         token: Callable[[], Awaitable[str]],
         store: InstanceStore,
         takes_calls: bool = True,
+        names: LearnedNames | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._wire = RestRequests(session, base_url, clock=clock)
-        self._requests = OcraRequests(self._wire, user_id)
+        self._requests = OcraRequests(self._wire, user_id, names)
         self._messages = TransportRequests(self._wire)
         self._key = InstanceKey(base_url.rstrip("/"), application_key, user_id)
         self._token = token
