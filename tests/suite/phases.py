@@ -58,6 +58,7 @@ PHASES = {
     "test_control_phone.py": Phase.WAITING,
     "test_control_stream.py": Phase.WAITING,
     "test_dialling_keys.py": Phase.WAITING,
+    "test_doctor_cloud.py": Phase.WAITING,
     "test_exchange_sip.py": Phase.WAITING,
     "test_exchange_tls.py": Phase.WAITING,
     "test_exhaustion.py": Phase.WAITING,
