@@ -37,7 +37,8 @@ _OTHERS_SECONDS: Final = 10.0  # after that loss is taken for that of a queue, t
 _FILLED: Final = 0.6  # of the last moments with a queue, though less is sent: others fill it, and then
 _FILLED_SECONDS: Final = 4.0
 _BESIDE: Final = 40_000.0  # [bit/s] are asked for, of what they take,
-_BESIDE_SHARE: Final = 0.6  # or so much of the link
+_BESIDE_SHARE: Final = 0.6  # or so much of the link,
+_BESIDE_UNKNOWN: Final = 30_000.0  # [bit/s] or so many, where nothing told how fast that is
 _LOSS_CUT: Final = 0.5  # of the loss, as GCC does
 
 _RISE: Final = 0.25  # each second, up to the capacity
@@ -130,7 +131,8 @@ class CongestionController:
         self._filled += min(1.0, since / _FILLED_SECONDS) * (is_congested - self._filled)
         if self._filled > _FILLED:
             self._others_until = now + _OTHERS_SECONDS
-        self._floor = max(FLOOR, min(_BESIDE, _BESIDE_SHARE * self._fastest)) if now < self._others_until else FLOOR
+        beside = min(_BESIDE, _BESIDE_SHARE * self._fastest) if self._fastest else _BESIDE_UNKNOWN
+        self._floor = max(FLOOR, beside) if now < self._others_until else FLOOR
 
     def _note_congested(self, now: float) -> None:
         """Of what is lost from now on, our queue is the cause; unless we send as little as there is use in."""

@@ -22,8 +22,8 @@ _LEAST_PADDING, _MOST_PADDING = 60, 250  # bytes; RTP tells its length in one (R
 _MEMORY: Final = 0.1  # of sizes
 
 _REFERENCES: Final = 2.0  # [s] before a padded packet, whose fastest packet it's compared with,
-_JITTER: Final = 0.010  # [s] or the middle one, where that is so much slower,
-_ALIKE: Final = 20  # bytes that one which is about as large may have more
+_JITTER: Final = 0.010  # [s] unless the middle one of those that are about as large is so much slower: nothing can be told,
+_ALIKE: Final = 20  # bytes that they may have more
 _FEWEST: Final = 4  # of them
 _KNOWN: Final = 5  # padded packets: the last ones count,
 _ENOUGH: Final = 3  # at least so many,
@@ -62,14 +62,12 @@ class LinkRate:
             return
         if len(self._recent) < _FEWEST:
             return
-        _, size, usual = min(self._recent, key=lambda each: each[2])
-        if transit < usual:  # they stood in a queue
-            return
+        _, size, fastest = min(self._recent, key=lambda each: each[2])
         alike = sorted(each for _, bytes_, each in self._recent if bytes_ <= size + _ALIKE)
-        if alike[len(alike) // 2] - usual > _JITTER:
-            usual = alike[len(alike) // 2]
+        if transit < fastest or alike[len(alike) // 2] - fastest > _JITTER:  # they stood in a queue, or this is no time to measure
+            return
         if packet.size - size >= _LEAST_PADDING / 2:
-            self._paces.append((packet.sent_at, max(0.0, transit - usual) / (packet.size - size)))
+            self._paces.append((packet.sent_at, (transit - fastest) / (packet.size - size)))
 
     def forget(self) -> None:
         """What was known doesn't hold any more: learn it anew."""

@@ -34,7 +34,7 @@ class Sound:
         return self
 
 
-@pytest.mark.parametrize("kbps", [60, 64, 80, 120, 200])
+@pytest.mark.parametrize("kbps", [64, 80, 120, 200])
 def test_a_narrow_link_is_known_within_half_a_second(kbps: float) -> None:
     sound = Sound(kbps).talk(0.5)
     rate = sound.link.rate(sound.now)
@@ -48,11 +48,9 @@ def test_a_fast_link_is_too_fast_to_be_told(jitter: float) -> None:
     assert sound.link.rate(sound.now) == math.inf
 
 
-def test_jitter_makes_it_look_slower_but_not_slower_than_sound_needs() -> None:
+def test_where_packets_come_at_any_time_nothing_is_told() -> None:
     sound = Sound(10_000, jitter=0.040).talk(20)
-    rate = sound.link.rate(sound.now)
-    assert rate is not None
-    assert rate > 60_000
+    assert sound.link.rate(sound.now) is None
 
 
 def test_later_on_few_packets_are_padded_and_small_ones_if_there_are_any() -> None:
