@@ -270,6 +270,7 @@ def test_the_example_file_is_the_one_that_init_writes() -> None:
 def test_the_example_file_names_every_key_with_its_default() -> None:
     assert tomllib.loads(example()) == {
         "audio": {},
+        "video": {},
         "ice": {},
         "exchange": {},
         "hooks": {},

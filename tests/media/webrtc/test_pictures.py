@@ -14,6 +14,8 @@ from sinchphone.media.port import CandidateFound, Connected, PortEvent, PortOpti
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.picture.bar_code import PictureCode, draw_code, read_code
 from sinchphone.picture.frame import Picture
+from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp import read_session
 from sinchphone.tasks import start_task
 
 PATIENCE = 20.0
@@ -98,3 +100,43 @@ async def test_both_see_what_the_other_shows(codec: str) -> None:
             assert len(numbers) >= 8 and numbers == sorted(set(numbers))
             stats = await seer.port.stats()
             assert stats.pictures is not None and stats.pictures.packets_lost == 0
+
+
+VIDEO_OF_OTHERS = """m=video 9 UDP/TLS/RTP/SAVPF 98 45
+c=IN IP4 0.0.0.0
+a=mid:1
+a=sendrecv
+a=rtcp-mux
+a=rtpmap:98 VP9/90000
+a=rtpmap:45 AV1/90000
+"""
+
+
+async def test_unknown_codecs_of_pictures_cost_the_picture_and_not_the_sound() -> None:
+    caller, callee = WebRtcPort(seeing("VP8")), WebRtcPort(seeing("VP8"))
+    try:
+        offer = (await caller.offer()).sdp
+        changed = offer[: offer.index("m=video")] + VIDEO_OF_OTHERS.replace("\n", "\r\n")
+        answer = read_session((await callee.answer(Description("offer", changed))).sdp)
+        assert [(one.kind, bool(one.port)) for one in answer.sections] == [("audio", True), ("video", False)]
+        assert answer.all("group") == ["BUNDLE 0"]
+    finally:
+        await asyncio.gather(caller.close(), callee.close())
+
+
+async def test_pictures_outside_of_the_bundle_are_refused() -> None:
+    caller, callee = WebRtcPort(seeing("VP8")), WebRtcPort(seeing("VP8"))
+    try:
+        offer = (await caller.offer()).sdp.replace("BUNDLE 0 1", "BUNDLE 0")
+        answer = read_session((await callee.answer(Description("offer", offer))).sdp)
+        assert [bool(one.port) for one in answer.sections] == [True, False]
+    finally:
+        await asyncio.gather(caller.close(), callee.close())
+
+
+async def test_an_offer_of_sound_says_nothing_of_pictures() -> None:
+    port = WebRtcPort(PortOptions(loopback=True))
+    try:
+        assert "video" not in (await port.offer()).sdp
+    finally:
+        await port.close()
