@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 
-from sinchphone.cli.app import app
+from sinchphone.cli.app import whole_command
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -34,7 +33,7 @@ def test_it_has_its_parts_in_their_order() -> None:
 
 
 def test_the_table_names_every_command_and_no_other() -> None:
-    group: Any = typer.main.get_command(app)
+    group: Any = whole_command()
     assert sorted(group.commands) == COMMANDS
 
 

@@ -4,9 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+import typer.main
 
 from sinchphone.cli.addressing.proposals import complete_profile
+from sinchphone.cli.examples import EXAMPLES
 from sinchphone.cli.exits import help_text
+from sinchphone.cli.terminal.flags.everywhere import complete_command
 from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
 from sinchphone.errors import DestinationError
 
@@ -108,3 +111,8 @@ def root(
     context.obj = {name: value for name, value in given.items() if value}
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def whole_command() -> Any:
+    """The command line's root, with what every command takes."""
+    return complete_command(typer.main.get_command(app), "", EXAMPLES)

@@ -20,18 +20,15 @@ _SHELL_IS_NAMED = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"  # Typer takes 
 def command_line(arguments: Sequence[str]) -> int:
     """Run a command line; its exit code. Raises SystemExit only for shell completion."""
     import typer
-    import typer.main
 
-    from sinchphone.cli.app import app
-    from sinchphone.cli.examples import EXAMPLES
+    from sinchphone.cli.app import whole_command
     from sinchphone.cli.exits import ExitCode, code_of_error
-    from sinchphone.cli.terminal.flags.everywhere import complete_command
     from sinchphone.cli.terminal.streams import hush, unwritable
     from sinchphone.errors import SinchphoneError
 
     if len(arguments) > 1 and arguments[0] in _COMPLETION and not arguments[1].startswith("-"):
         os.environ[_SHELL_IS_NAMED] = "1"
-    command = complete_command(typer.main.get_command(app), "", EXAMPLES)
+    command = whole_command()
     _prepare_completion(arguments)
     try:
         signals.react(signals.interrupt)

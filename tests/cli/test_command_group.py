@@ -6,12 +6,11 @@ import sys
 from typing import Any
 
 import pytest
-import typer.main
 
-from sinchphone.cli.app import COMMANDS, app
+from sinchphone.cli.app import COMMANDS, whole_command
 from sinchphone.options import KEYS
 
-GROUP: Any = typer.main.get_command(app)
+GROUP: Any = whole_command()
 PROGRAM = """
 import json, sys
 from sinchphone.cli.command_line import command_line

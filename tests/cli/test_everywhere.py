@@ -14,12 +14,10 @@ from typing import Any
 
 import pytest
 import typer.core
-import typer.main
 
 from sinchphone.cli.addressing.recent import history_of
-from sinchphone.cli.app import app
+from sinchphone.cli.app import whole_command
 from sinchphone.cli.examples import EXAMPLES
-from sinchphone.cli.terminal.flags.everywhere import complete_command
 from sinchphone.config import load
 from sinchphone.engine.history import History
 from sinchphone.engine.past import PastCall
@@ -32,7 +30,7 @@ FLAGS = ("-q", "-v", "--quiet", "--verbose", "--debug", "--profile=local", "--co
 
 def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Every command and group by its words."""
-    command = command or complete_command(typer.main.get_command(app), "", EXAMPLES)
+    command = command or whole_command()
     yield path
     if isinstance(command, typer.core.TyperGroup):
         for name in command.commands:

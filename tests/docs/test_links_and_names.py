@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 from jsonschema import Draft202012Validator
 
-from sinchphone.cli.app import app
+from sinchphone.cli.app import whole_command
 from sinchphone.cli.commands.help import topics
 from sinchphone.cli.control.schema import schema_text
 from tests.docs.dockit.pages import DOCS, PAGES, README, ROOT, Link, blocks, links, named_commands
 
-GROUP: Any = typer.main.get_command(app)
+GROUP: Any = whole_command()
 FOREIGN_OPTIONS = {"--dtmf-log-dest"}  # rtpengine's
 COMMANDS = sorted({command for _, command in named_commands()})
 

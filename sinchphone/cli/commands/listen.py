@@ -30,6 +30,7 @@ from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output.rendering import place
 from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.service import READY, STOPPING, notify
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.errors import NotFoundError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
@@ -297,7 +298,11 @@ async def take_calls(
                 if answers:
                     await begin(phone)
                 _tell_readiness(session, phone, answers=answers)
-                in_time = await _within(duty.for_, session, phone, listener, stream)
+                notify(READY)
+                try:
+                    in_time = await _within(duty.for_, session, phone, listener, stream)
+                finally:
+                    notify(STOPPING)
     if told := missed_calls(listener.came_at, session.calls):
         session.note(told)
     return _outcome(session, listener, in_time=in_time)

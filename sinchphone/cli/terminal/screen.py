@@ -16,6 +16,7 @@ from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.keyboard.posix import in_foreground
 from sinchphone.cli.terminal.output.lines import Line, lines
 from sinchphone.cli.terminal.output.results import CallEnded
+from sinchphone.cli.terminal.service import is_journal, with_level
 from sinchphone.cli.terminal.status_line import ERASE, Status, StatusLine
 from sinchphone.cli.terminal.streams import hush
 
@@ -43,6 +44,7 @@ class Screen:
         self._attention = Attention(err) if live and not quiet else None
         self._timed = False
         self._status: Status | None = None  # that was drawn last
+        self._is_journal = is_journal(err)
 
     def tell(self, event: "Event", *, aside: bool = False) -> None:
         """Write the lines of an event; ``aside`` of the result, to standard error. Raises BrokenPipeError where nobody reads standard
@@ -172,7 +174,7 @@ class Screen:
         self._erase()
         with self._dropping():
             if self._console is None:
-                self._err.write(text + "\n")
+                self._err.write((with_level(text) if self._is_journal else text) + "\n")
                 self._err.flush()
                 return
             from rich.text import Text
