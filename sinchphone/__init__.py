@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from sinchphone.audio.frame import Frame
     from sinchphone.audio.quality import QualityReport
+    from sinchphone.engine.accounts import create_user
     from sinchphone.engine.calls.call import Call
     from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
     from sinchphone.engine.calls.details import CallDetails
@@ -82,7 +83,7 @@ if TYPE_CHECKING:
     from sinchphone.protocol.call.states import Cause, EndedBy, State
     from sinchphone.protocol.mxp.message import CallFailure
     from sinchphone.protocol.webpush.subscription import PushSubscription
-    from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
+    from sinchphone.signaling.dialect import Domain, IdentityKind, Instance, Recipient
     from sinchphone.signaling.push.inbox import PushCounts
     from sinchphone.signaling.push.notification import CallNotification
 
@@ -121,6 +122,7 @@ __all__ = [
     "History",
     "IdentityKind",
     "IncomingCall",
+    "Instance",
     "InstantMessage",
     "Levels",
     "Local",
@@ -172,11 +174,13 @@ __all__ = [
     "Ticker",
     "TrunkOptions",
     "__version__",
+    "create_user",
 ]
 
 _HOMES = {
     "audio.frame": ("Frame",),
     "audio.quality": ("QualityReport",),
+    "engine.accounts": ("create_user",),
     "engine.calls.call": ("Call",),
     "engine.calls.call_events": (
         "CallEvent",
@@ -275,6 +279,7 @@ _HOMES = {
     "signaling.dialect": (
         "Domain",
         "IdentityKind",
+        "Instance",
         "Recipient",
     ),
     "signaling.push.inbox": ("PushCounts",),

@@ -13,7 +13,18 @@ PACKAGE: Final = Path(__file__).parent.parent / "sinchphone"
 REGISTERED: Final = {"callback", "command", "middleware", "setter"}  # decorators that hand a function to a framework
 #: what Python programs are offered, on the classes that ``sinchphone`` exports, beside what the command line uses
 OFFERED: Final = frozenset(
-    {"accepting_ms", "add_listener", "had_audio", "notifying_ms", "push_counts", "relay_push_notification", "remove_listener", "ringing_ms"}
+    {
+        "accepting_ms",
+        "add_listener",
+        "change_password",
+        "create_user",
+        "had_audio",
+        "notifying_ms",
+        "push_counts",
+        "relay_push_notification",
+        "remove_listener",
+        "ringing_ms",
+    }
 )
 #: what libraries call by name: asyncio's protocols, logging's handlers, aioice's connections, Typer's groups
 HOOKS: Final[frozenset[str]] = frozenset(

@@ -8,6 +8,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.engine.messages.recipients import Recipients, read_recipients
 from sinchphone.engine.messages.sent import SentMessage
 from sinchphone.errors import (
+    ConfigError,
     ForbiddenError,
     LocalProtocolError,
     NetworkError,
@@ -42,8 +44,8 @@ from sinchphone.protocol.mxp.fragments import parse_fragment
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.webpush.keys import write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
-from sinchphone.signaling.dialect import Domain
-from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore
+from sinchphone.signaling.dialect import Domain, Instance
+from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore, StoredInstance
 from sinchphone.signaling.push.inbox import PushCounts
 from sinchphone.tasks import start_task
 
@@ -65,6 +67,7 @@ class SinchClient:
         video: Callable[[], VideoChoice | None] | None = None,
         media: MediaThread | None = None,
         state_dir: Path | None = None,
+        session: Instance | None = None,
         relay_only: bool = False,
         ice_servers: tuple[IceServer, ...] = (),
         history: History | None = None,
@@ -74,11 +77,16 @@ class SinchClient:
         """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``video`` makes the pictures of an
         incoming call that offers any (default: they are refused, and the call has sound alone); ``media`` shares a media thread;
         ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps
-        the registered instance between runs (default: a new one each time); ``ice_servers`` are asked beside the platform's, and with
+        the registered instance between runs (default: a new one each time); ``session`` is one of before (``client.session``), taken up
+        without a proof as long as the platform knows it (else a new one is registered);
+        ``ice_servers`` are asked beside the platform's, and with
         ``relay_only`` calls go through TURN servers alone. Without ``takes_calls`` nobody can call this client: it
         doesn't count as reachable, and says nothing where it is called all the same, so that the user's other devices ring. Pushes for
         our calls show the ``display_name`` (default: the user id)."""
-        store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore()
+        if session is not None and (state_dir is not None or session.user_id != user_id):
+            raise ConfigError("a session is resumed by its own user, and not beside a state folder")
+        resumed = StoredInstance(session, time.time()) if session is not None else None
+        store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore(resumed)
         self.user_id = user_id
         self._undecodable = 0
         self._environment = environment
@@ -173,6 +181,18 @@ class SinchClient:
     def instance_id(self) -> str:
         """The id of this device on the platform."""
         return self._link.registration.instance.id
+
+    @property
+    def session(self) -> Instance:
+        """This device as it is registered: what resumes it in another program (``SinchClient(session=)``). Its secret signs its requests:
+        keep it like a password."""
+        return self._link.registration.instance
+
+    async def change_password(self, old: str | None, new: str) -> None:
+        """Another password for this user (``api="papi"``). Raises AuthenticationError for a wrong ``old`` one, ForbiddenError where users
+        have no passwords, PlatformError for one that isn't taken, NetworkError."""
+        self._check_started()
+        await self._link.dialect.change_password(old, new)
 
     @property
     def undecodable(self) -> int:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from sinchphone.errors import AuthenticationError, ConfigError, SinchphoneError
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 from sinchphone.signaling.api import Api
+from sinchphone.signaling.dialect import Recipient
 from sinchphone.signaling.ocra.learning.learned import LearnedNames
 
 CLOUD_HOST: Final = "ocra.api.sinch.com"  # routes to the nearest region
@@ -100,23 +101,28 @@ class Cloud:
         secret: str | None = None,
         token: str | None = None,
         token_source: Callable[[str], Awaitable[str]] | None = None,
+        password: str | None = None,
         caller_id: str | None = None,
         api: str = Api.OCRA,
         ca_file: Path | None = None,
         ocra_names: LearnedNames | None = None,
     ) -> None:
         """``host`` is a name, or an origin with its scheme (``https://host:port``); Sinch's own where it isn't given. Exactly one of
-        ``secret`` (the application's, base64), ``token`` and ``token_source`` (asked with the user id) proves who we are; a token is
-        a user ticket where ``api`` is papi. ``ca_file``: authorities to be trusted beside the system's (PEM). Raises ConfigError."""
-        if sum(proof is not None for proof in (secret, token, token_source)) != 1:
-            raise ConfigError("one of secret, token and token source is needed, and not two")
+        ``secret`` (the application's, base64), ``token``, ``token_source`` (asked with the user id) and ``password`` (the user's, where
+        ``api`` is papi) proves who we are; a token is a user ticket where ``api`` is papi. ``ca_file``: authorities to be trusted beside
+        the system's (PEM). Raises ConfigError."""
+        if sum(proof is not None for proof in (secret, token, token_source, password)) != 1:
+            raise ConfigError("one of secret, token, token source and password is needed, and not two")
         self._key = application_key
         self._caller_id = caller_id
         self._api = api_named(api)
+        if password is not None and self._api is not Api.PAPI:
+            raise ConfigError("users have passwords where api is papi only")
         self._base_url = base_url_of(host, self._api)
         self._secret = None if secret is None else decode_secret(secret)
         self._token = token
-        self._token_source = token_source
+        self._token_source = self._log_in if password is not None else token_source
+        self._password = password
         self._ca_file = ca_file
         self._ocra_names = ocra_names
 
@@ -172,3 +178,9 @@ class Cloud:
 
     async def close(self) -> None:
         """Nothing was taken."""
+
+    async def _log_in(self, user_id: str) -> str:
+        from sinchphone.signaling.papi.users import log_in
+
+        assert self._password is not None, "it is asked where there is one"
+        return await log_in(self._base_url, self._key, Recipient(user_id), self._password, ca_file=self._ca_file)

@@ -234,5 +234,8 @@ class Dialect(Protocol):
     async def report_messages(self, counts: MessageCounts) -> None:
         """Deliver counts of instant messages."""
 
+    async def change_password(self, old: str | None, new: str) -> None:
+        """Another password for the user. ForbiddenError where the dialect knows none; AuthenticationError for a wrong old one."""
+
     async def close(self) -> None:
         """Close connections."""

@@ -45,7 +45,7 @@ class InstanceKey:
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
     """An instance as it was registered. ``issued_at`` (registered or prolonged last, seconds since the epoch) and its expiry give
-    its lifetime; ``software`` says which program registered it."""
+    its lifetime; ``software`` says which program registered it, where that is known."""
 
     instance: Instance
     issued_at: float
@@ -82,8 +82,10 @@ class InstanceStore(Protocol):
 class MemoryInstanceStore:
     """Keeps instances as long as the object lives."""
 
-    def __init__(self) -> None:
-        self._device_id = str(uuid.uuid4())
+    def __init__(self, first: StoredInstance | None = None) -> None:
+        """``first`` is in the first slot that is claimed."""
+        self._first = first
+        self._device_id = str(uuid.uuid4()) if first is None else first.instance.device_id
         self._stored: dict[tuple[InstanceKey, int], StoredInstance] = {}
         self._claimed: set[tuple[InstanceKey, int]] = set()
 
@@ -91,6 +93,8 @@ class MemoryInstanceStore:
         """The first free slot of a user."""
         number = next(number for number in range(1, len(self._claimed) + 2) if (key, number) not in self._claimed)
         self._claimed.add((key, number))
+        if self._first is not None:
+            self._stored[key, number], self._first = self._first, None
         return _MemorySlot(_numbered(self._device_id, number), (key, number), self._stored, self._claimed)
 
 

@@ -182,6 +182,10 @@ class OcraDialect:
         """Deliver counts of instant messages."""
         await self._messages.report_messages(self._instance, counts)
 
+    async def change_password(self, old: str | None, new: str) -> None:
+        """There are no passwords."""
+        raise ForbiddenError("users have no passwords here", hint='Passwords are of the older REST API: api="papi".')
+
     async def close(self) -> None:
         """Let another process use the stored instance."""
         if self._slot is not None:

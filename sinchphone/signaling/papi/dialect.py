@@ -29,6 +29,7 @@ from sinchphone.signaling.dialect import (
     RemoteInstance,
     Transport,
 )
+from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
 from sinchphone.signaling.papi.calls import (
     DOMAINS,
@@ -164,6 +165,11 @@ class PapiDialect:
         """Deliver counts of instant messages."""
         await self._messages.report_messages(self._instance, counts)
 
+    async def change_password(self, old: str | None, new: str) -> None:
+        """Another password for the user."""
+        body = write_json({"newPassword": new} | ({"oldPassword": old} if old is not None else {}))
+        await self._requests.send_signed(PapiOperation.CHANGE_PASSWORD, self._instance, _ignore, body=body)
+
     async def close(self) -> None:
         """Let another process use the stored instance."""
         if self._slot is not None:
@@ -212,7 +218,7 @@ class PapiDialect:
         return self._registration(instance, await self._configuration(instance))
 
     async def _take_up(self, slot: Slot, stored: StoredInstance) -> Registration:
-        if stored.software != self._software_mark or is_prolonging_due(stored, self._wire.now, LIFETIME_S / 2):
+        if stored.software not in ("", self._software_mark) or is_prolonging_due(stored, self._wire.now, LIFETIME_S / 2):
             return await self._renew(slot, stored)
         try:
             configuration = await self._configuration(stored.instance)
