@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,12 @@ from sinchphone.engine.calls.call_audio import CallAudio, SoundChoice
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
 from sinchphone.engine.calls.call_pictures import CallPictures
 from sinchphone.engine.calls.call_ports import CallPorts, Told
-from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.calls.hold import Hold
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
 from sinchphone.engine.calls.monitor import watch
+from sinchphone.engine.calls.observed_call import MAX_UNREAD_EVENTS, ObservedCall
 from sinchphone.engine.calls.participant import CallParticipant, called
-from sinchphone.engine.event_log import EventLog
-from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
+from sinchphone.engine.listeners import ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.pictures import Pictures
@@ -47,7 +46,6 @@ BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
 BUSY_TONE_S: Final = 2.0
 _TONES: Final = {BUSY: Signal.BUSY, 600: Signal.BUSY, 503: Signal.CONGESTION, 504: Signal.CONGESTION}  # RFC 3261 21.5.4, 21.5.5, 21.6.1
 _SOUND: Final = "sound"  # the queue of what our own sound does; all others are named after devices
-MAX_UNREAD_EVENTS: Final = 256  # that a reader hasn't read yet; the oldest are forgotten
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +54,7 @@ Place = Callable[[Description], Awaitable[v.Placed]]
 SoundFactory: TypeAlias = "Callable[[Call], SoundChoice | Awaitable[SoundChoice]]"
 
 
-class Call:
+class Call(ObservedCall):
     """A call, from its first ring to its end. Orders never wait for the network."""
 
     def __init__(
@@ -83,6 +81,7 @@ class Call:
         places an outgoing call with the platform; ``monitored``: its quality is told once a second;
         ``renew_line`` is called when this machine's network may have changed; ``listening``, closed by the caller, has what its
         listeners do; ``make_sound``: of options that ``answer`` is given. Whoever makes a call also awaits its ``run``."""
+        super().__init__(listening or ListenerTasks())
         self.id = call_id
         self.outbound = machine.outbound
         self.peer = peer
@@ -92,7 +91,6 @@ class Call:
         self.local, self.remote = participants or (CallParticipant(domain=domain), called(domain, peer))
         self.muted = False
         self.rings = True  # False: nobody here is to hear that an incoming call rings
-        self.details = CallDetails(time.time())
         self._declined_busy = False
         self._machine = machine
         self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
@@ -102,12 +100,6 @@ class Call:
         self._place = place
         self._monitored = monitored
         self._renew_line = renew_line
-        self._history = [State.CREATED]
-        self._changed = asyncio.Event()
-        self._closed = asyncio.Event()
-        self._told = EventLog[CallEvent](MAX_UNREAD_EVENTS)
-        self._listeners = Listeners[State | CallEvent](listening or ListenerTasks())
-        self._warned: set[CallWarning] = set()
         self._carried: tuple[AudioLeg, bool] | None = None
         self._pictures = CallPictures(pictures, self._warn)
         self._early = False
@@ -127,11 +119,6 @@ class Call:
     def participants(self) -> tuple[CallParticipant, CallParticipant]:
         """Who calls, and who is called: ``local`` is us, ``remote`` the other side. The headers of the call are the caller's."""
         return (self.local, self.remote) if self.outbound else (self.remote, self.local)
-
-    @property
-    def state(self) -> State:
-        """The state it is in."""
-        return self._history[-1]
 
     async def answer(self, *, sound: "SoundChoice | SoundFactory | None" = None, video: bool = True) -> None:
         """Pick up an incoming call. ``sound`` (a Sound, SoundOptions, or a function, ``async`` or not, that is given the call and returns
@@ -291,56 +278,9 @@ class Call:
         """The peer sees us again. Raises LocalProtocolError where there are no pictures."""
         self._pictures.pause(False)
 
-    async def states(self) -> AsyncIterator[State]:
-        """Every state from the first on, as the call enters it; ends after ENDED."""
-        seen = 0
-        while True:
-            while seen < len(self._history):
-                seen += 1
-                yield self._history[seen - 1]
-            if self.state is State.ENDED:
-                return
-            self._changed.clear()
-            await self._changed.wait()
-
-    def events(self) -> AsyncIterator[CallEvent]:
-        """What happens in the call; ends when it is ``closed``. Any number of readers: each has every event from when it subscribed, the
-        first from the start of the call on."""
-        return self._told.read()
-
-    def add_listener(self, listener: Listener[State | CallEvent]) -> None:
-        """Call ``listener`` with each state that the call enters and with each event from now on; several in the order in which they were
-        added. It doesn't block; an ``async def`` may wait. What it raises is logged, and the others hear all the same."""
-        self._listeners.add(listener)
-
-    def remove_listener(self, listener: Listener[State | CallEvent]) -> None:
-        """Call it no more."""
-        self._listeners.remove(listener)
-
-    async def established(self) -> bool:
-        """Wait until sound flows; False where the call ended before. Cancelling is safe."""
-        return await self._reaches(State.ESTABLISHED)
-
-    async def ended(self) -> CallDetails:
-        """Wait for the end of the call; how it went. Cancelling is safe."""
-        async for _ in self.states():
-            pass
-        return self.details
-
-    async def closed(self) -> None:
-        """Wait until the call has also let go of its sound: recordings finished, devices closed."""
-        await self._closed.wait()
-
     async def stats(self) -> PortStats:
         """Counters of the leg that carries the sound."""
         return await self._ports.stats()
-
-    async def _reaches(self, wanted: State) -> bool:
-        """Whether the call was in that state, once it was or is over."""
-        async for state in self.states():
-            if state is wanted:
-                return True
-        return False
 
     # The shell around the machine
 
@@ -349,8 +289,7 @@ class Call:
         try:
             await self._driver.run(self._release)
         finally:
-            self._told.end()
-            self._closed.set()
+            self._tell_closed()
 
     async def _release(self) -> None:
         await self._audio.close()
@@ -408,20 +347,6 @@ class Call:
         if state is State.RINGING and self._wants_sound is None:
             signal = Signal.RINGBACK if self.outbound else Signal.RINGTONE
             self._driver.queue(_SOUND).put(partial(self._play, signal))
-
-    def _tell(self, state: State) -> None:
-        self._history.append(state)
-        self._changed.set()
-        self._listeners.tell(state)
-
-    def _tell_event(self, event: CallEvent) -> None:
-        self._told.put(event)
-        self._listeners.tell(event)
-
-    def _warn(self, warning: CallWarning) -> None:
-        if warning not in self._warned:  # each of several devices' ports may say it
-            self._warned.add(warning)
-            self._tell_event(warning)
 
     # Work that effects ask for
 
