@@ -83,10 +83,7 @@ class SinchClient:
         ``relay_only`` calls go through TURN servers alone. Without ``takes_calls`` nobody can call this client: it
         doesn't count as reachable, and says nothing where it is called all the same, so that the user's other devices ring. Pushes for
         our calls show the ``display_name`` (default: the user id)."""
-        if session is not None and (state_dir is not None or session.user_id != user_id):
-            raise ConfigError("a session is resumed by its own user, and not beside a state folder")
-        resumed = StoredInstance(session, time.time()) if session is not None else None
-        store: InstanceStore = FileInstanceStore(state_dir) if state_dir else MemoryInstanceStore(resumed)
+        store = _store_of(user_id, state_dir, session)
         self.user_id = user_id
         self._undecodable = 0
         self._environment = environment
@@ -408,3 +405,11 @@ class SinchClient:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _store_of(user_id: str, state_dir: Path | None, session: Instance | None) -> InstanceStore:
+    if session is not None and (state_dir is not None or session.user_id != user_id):
+        raise ConfigError("a session is resumed by its own user, and not beside a state folder")
+    if state_dir is not None:
+        return FileInstanceStore(state_dir)
+    return MemoryInstanceStore(StoredInstance(session, time.time()) if session is not None else None)
