@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 from aioice import stun
 
-from sinchphone.media.ice_servers import IceServer
+from sinchphone.media.ice_servers import IceServer, IceServerList
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import ice, seam, server_queries
 from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
@@ -153,6 +153,27 @@ async def test_a_server_that_never_answers_delays_only_the_end_and_not_for_long(
         await asyncio.wait_for(agent.complete.wait(), PATIENCE)
         assert 0.9 < time.monotonic() - started < 3
         assert agent.types == {"host", "srflx"}  # the one that answers isn't lost with the others
+
+
+async def test_servers_that_come_while_it_gathers_are_asked_and_nobody_waits_for_them() -> None:
+    coming = IceServerList()
+    async with (
+        a_stun_server() as url,
+        an_agent(PortOptions(loopback=True, more_servers=coming), "onea") as one,
+        an_agent(PortOptions(loopback=True, more_servers=coming), "twob") as two,
+    ):
+        await one.connection.gather_candidates()
+        await two.connection.gather_candidates()
+        one.knows(two, controlling=True)
+        two.knows(one, controlling=False)
+        for agent, other in ((one, two), (two, one)):
+            for candidate in other.found:
+                await agent.connection.add(f"candidate:{candidate.to_sdp()}")
+        await asyncio.wait_for(asyncio.gather(one.connection.connect(), two.connection.connect()), PATIENCE)
+        assert not one.complete.is_set()  # there may be more
+        coming.put((IceServer(urls=(url,)),))
+        await asyncio.wait_for(one.complete.wait(), PATIENCE)
+        assert one.types == {"host", "srflx"}
 
 
 async def test_with_relay_only_no_address_of_ours_is_given() -> None:
