@@ -78,7 +78,8 @@ class FakeCall:
         self.asked: list[tuple[Any, ...]] = []  # of its sound
         self.refuses_digits: SinchphoneError | None = None
         self.is_told_of_holds = True
-        self.rests = self.is_joined = self.has_video = False
+        self.rests = self.is_joined = self.has_video = self.video_offered = False
+        self.pictures = None
         self.told: Outbox[Any] = Outbox()
         self.packets = PortStats(codec="opus", packets_sent=50, packets_received=50)
         self.answers = asyncio.Event()
@@ -283,7 +284,7 @@ def client_class(platform: Platform) -> type[Any]:  # noqa: C901  # a class is i
             while True:
                 yield await self._events.get()
 
-        async def call_user(self, user: str, *, headers: Any = None, sound: Any = None) -> FakeCall:
+        async def call_user(self, user: str, *, headers: Any = None, sound: Any = None, video: Any = None) -> FakeCall:
             call = FakeCall(user, sound=sound)
             call.headers = headers
             return self._start(call, platform.outgoing)
