@@ -37,7 +37,7 @@ class Folder:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SINCH", "XDG_"))}
         self.environment = kept | {"HOME": str(folder), "PYTHONUNBUFFERED": "1", "SINCHPHONE_BACKGROUND": "false"}
         for program in HERE.glob("*.py"):
-            if program.name not in (Path(__file__).name, "conftest.py"):
+            if not program.name.startswith(("test_", "conftest")):
                 shutil.copy(program, folder)
         self.configure("")
 
@@ -63,16 +63,17 @@ class Folder:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         try:
             self.says(said, until)
             yield said
         finally:
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C: to what it started too
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
     def says(self, said: Path, words: str) -> None:
@@ -88,13 +89,13 @@ def _free_port() -> int:
         return port
 
 
-def _heard(recording: Path) -> Samples:
+def heard(recording: Path) -> Samples:
     with wave.open(str(recording)) as file:
-        stereo: Samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
-        return stereo[:, 1]
+        tracks: Samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
+        return tracks[:, -1]  # the far end
 
 
-def _has_tone(heard: Samples, hz: float) -> bool:
+def has_tone(heard: Samples, hz: float) -> bool:
     pieces = range(0, len(heard) - RATE // 5, RATE // 10)
     return any(goertzel.share(heard[at : at + RATE // 5], hz) > 0.9 for at in pieces)
 
@@ -109,9 +110,9 @@ def test_the_bot_greets_who_calls_and_says_back_what_it_hears(folder: Folder) ->
         done = folder.run(*PHONE, "call", "bot", "--tone", "1000", "--no-audio", "--record", "call.wav", "--max-duration", "5s")
         assert done.returncode == 0, done.stderr
         folder.says(said, "ada is gone: hung_up")
-    heard = _heard(folder.folder / "call.wav")
-    assert all(_has_tone(heard, hz) for hz in (440.0, 550.0, 660.0)), "the greeting"
-    assert _has_tone(heard, 1000.0), "what was said to it"
+    sound = heard(folder.folder / "call.wav")
+    assert all(has_tone(sound, hz) for hz in (440.0, 550.0, 660.0)), "the greeting"
+    assert has_tone(sound, 1000.0), "what was said to it"
 
 
 def test_the_tests_of_the_bot_pass_as_they_stand(folder: Folder) -> None:
@@ -140,7 +141,7 @@ def test_the_backend_routes_calls(folder: Folder) -> None:
 
         call = folder.run(*PHONE, "call", "+46850000000", "--no-audio", "--record", "support.wav", "--max-duration", "3s")
         assert call.returncode == 0, call.stderr
-        assert _has_tone(_heard(folder.folder / "support.wav"), 620.0), "the user of the support line"
+        assert has_tone(heard(folder.folder / "support.wav"), 620.0), "the user of the support line"
         folder.says(said, r"calls \+46850000000: connectMxp")
         folder.says(said, "dice: ANSWERED, CALLERHANGUP")
 
@@ -149,7 +150,7 @@ def test_the_backend_routes_calls(folder: Folder) -> None:
         folder.says(said, r"calls \+46900000000: hangup")
         folder.says(said, "dice: [A-Z]+, MANAGERHANGUP")
         if shutil.which("espeak-ng"):
-            assert dbfs(_heard(folder.folder / "refused.wav")) > -40.0, "the sentence that says why"
+            assert dbfs(heard(folder.folder / "refused.wav")) > -40.0, "the sentence that says why"
 
 
 def test_the_backend_believes_nobody_but_the_exchange(folder: Folder) -> None:
