@@ -5,10 +5,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from statistics import median
 
 import pytest
 
-from sinchphone.audio.frame import FRAME_SAMPLES
+from sinchphone.audio.frame import FRAME_SAMPLES, silence
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.port import CandidateFound, Connected, PortEvent, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
@@ -140,3 +141,34 @@ async def test_an_offer_of_sound_says_nothing_of_pictures() -> None:
         assert "video" not in (await port.offer()).sdp
     finally:
         await port.close()
+
+
+async def test_lips_and_voice_of_one_moment_are_due_within_80_ms() -> None:
+    """How late the sound is, by when a tone is heard that begins after 3 s; and how late pictures are due, once both were reported on."""
+    async with two_seers(seeing("VP8"), seeing("VP8")) as (caller, callee):
+        taken: dict[int, float] = {}
+        late: list[float] = []
+        said_at = heard_at = 0.0
+
+        def see(picture: Picture, at: float) -> None:
+            code = read_code(picture)
+            if code is not None and said_at:
+                late.append(at - taken[code.number])
+
+        callee.port.pictures.on_picture(see)
+        caller.port.pictures.describe(640, 360, RATE)
+        tone, began = Sine(400.0), time.monotonic()
+        for tick in range(round(3.8 * 50)):
+            now = time.monotonic()
+            said_at = said_at or (now if tick >= 150 else 0.0)
+            caller.port.leg.send(tone.pull() if said_at else silence())
+            callee.port.leg.send(silence())
+            caller.port.leg.pull(FRAME_SAMPLES)
+            sound = callee.port.leg.pull(FRAME_SAMPLES)
+            heard_at = heard_at or (now if abs(sound.astype(int)).max() > 1000 else 0.0)
+            if tick % 3 == 0:
+                taken[tick] = now
+                caller.port.pictures.send(await asyncio.to_thread(draw_code, PictureCode(tick, 1), 320, 180, now))
+            await asyncio.sleep(max(0.0, began + (tick + 1) / 50 - time.monotonic()))
+        assert heard_at and len(late) >= 3
+        assert abs(median(late) - (heard_at - said_at)) < 0.080
