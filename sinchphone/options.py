@@ -184,6 +184,9 @@ class Options:
     ring_timeout: float = key("60s", _ring_timeout, "how long an outgoing call rings; 60s at most")
     max_duration: float | None = key("", parse_duration, "how long a call may last, such as 30s or 10m; then it is hung up")
     color: Color = key("auto", member_of(Color), "colours: auto, always or never")
+    plain: bool = key(
+        False, read_flag, "whole lines alone, nothing redrawn: for screen readers and slow terminals", variable="SINCHPHONE_PLAIN"
+    )
     json: bool = key(False, read_flag, "one JSON object a line on standard output (sinchphone config schema)", variable="SINCHPHONE_JSON")
     dialplan: Mapping[str, str] = shared(GatewayOptions, "dialplan")
     audio: AudioOptions = field(default_factory=AudioOptions)

@@ -472,7 +472,7 @@ def test_an_option_that_sets_a_key_says_what_the_key_says() -> None:
         "audio.echo_cancel": PhoneFlags,
         "audio.noise_suppression": PhoneFlags, "max_duration": PhoneFlags, "ring_timeout": PhoneFlags, "caller_id": PhoneFlags,
         "exchange.host": ExchangeFlags, "exchange.port": ExchangeFlags, "exchange.tls": ExchangeFlags, "exchange.tls_port": ExchangeFlags,
-        "color": PhoneFlags, "json": PhoneFlags, "audio.gain_control": PhoneFlags, "audio.max_kbps": PhoneFlags,
+        "color": PhoneFlags, "plain": PhoneFlags, "json": PhoneFlags, "audio.gain_control": PhoneFlags, "audio.max_kbps": PhoneFlags,
     }  # fmt: skip
     for name, flags in named.items():
         [option] = get_type_hints(flags, include_extras=True)[name.rpartition(".")[2]].__metadata__

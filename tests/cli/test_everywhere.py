@@ -25,7 +25,7 @@ from sinchphone.errors import DeviceError
 from sinchphone.protocol.call.states import Cause, State
 
 LIMIT_S = 60.0
-FLAGS = ("-q", "-v", "--quiet", "--verbose", "--debug", "--profile=local", "--color=never")
+FLAGS = ("-q", "-v", "--quiet", "--verbose", "--debug", "--profile=local", "--color=never", "--plain")
 
 
 def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -19,6 +19,7 @@ from sinchphone.cli.terminal.output.results import CallEnded
 from sinchphone.cli.terminal.service import is_journal, with_level
 from sinchphone.cli.terminal.status_line import ERASE, Status, StatusLine
 from sinchphone.cli.terminal.streams import hush
+from sinchphone.cli.terminal.wrapping import wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -170,7 +171,7 @@ class Screen:
         self._calm()
 
     def _say(self, line: Line) -> None:
-        text = self._stamped(escape(line.text, line.limit))
+        text = wrapped(self._stamped(escape(line.text, line.limit)), self._err)
         self._erase()
         with self._dropping():
             if self._console is None:

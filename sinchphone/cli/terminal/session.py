@@ -196,7 +196,7 @@ def open_session(
         keep_stderr_to_ourselves()
     terminal = _is_terminal(sys.stderr)
     color = options.color is Color.ALWAYS or (options.color is Color.AUTO and terminal)
-    live = terminal and not in_ci() and os.environ.get("TERM") not in ("dumb", "")
+    live = terminal and not (in_ci() or options.plain) and os.environ.get("TERM") not in ("dumb", "")
     screen = Screen(None if machine else sys.stdout, sys.stderr, quiet=quiet or machine, verbose=verbose or debug, color=color, live=live)
     set_up_logging(screen, logging.DEBUG if debug else logging.INFO if verbose else None)
     return Session(

@@ -61,13 +61,14 @@ class CommonFlags:
     ] = None
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file in place of the usual ones.")] = None
     color: Annotated[str | None, option_of_key("color", "WHEN")] = None
+    plain: Annotated[bool, option_of_key("plain", None, "--plain")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and errors.")] = False
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
-        return {"profile": self.profile, "color": self.color}
+        return {"profile": self.profile, "color": self.color, "plain": self.plain or None}
 
     def load(self) -> Configuration:
         """The configuration with these options on top. Raises ConfigError."""

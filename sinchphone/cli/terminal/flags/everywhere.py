@@ -23,6 +23,7 @@ COMMON: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
     "profile": (("--profile",), True),
     "config": (("--config",), True),
     "color": (("--color",), True),
+    "plain": (("--plain",), False),
 }
 
 
