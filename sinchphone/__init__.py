@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.calls.hold import Held, Resumed
     from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered, StatsTaken
     from sinchphone.engine.calls.participant import CallParticipant
+    from sinchphone.engine.capabilities import Capabilities
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Cloud, Environment
     from sinchphone.engine.events import (
@@ -100,6 +101,7 @@ __all__ = [
     "CallNotification",
     "CallParticipant",
     "CallWarning",
+    "Capabilities",
     "Cause",
     "ClientEvent",
     "ClientFailed",
@@ -199,6 +201,7 @@ _HOMES = {
         "StatsTaken",
     ),
     "engine.calls.participant": ("CallParticipant",),
+    "engine.capabilities": ("Capabilities",),
     "engine.client": ("SinchClient",),
     "engine.environment": (
         "Cloud",

@@ -21,6 +21,7 @@ from sinchphone.engine.calls.call_audio import SoundChoice
 from sinchphone.engine.calls.call_servers import CallServers
 from sinchphone.engine.calls.invites import check_invite, domain_of, offers_video, session_key
 from sinchphone.engine.calls.participant import CallParticipant, called, caller_of
+from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, ClientWarning, IncomingCall
 from sinchphone.engine.history import History, past_call
@@ -69,6 +70,7 @@ class ActiveCalls:
         relay_only: bool,
         ice_servers: tuple[IceServer, ...],
         takes_calls: bool,
+        capabilities: Capabilities,
         display_name: str | None,
         history: History | None,
         tell: Callable[[ClientEvent], None],
@@ -85,6 +87,7 @@ class ActiveCalls:
         self._ice_servers = ice_servers
         self._warned_of_servers = False
         self._takes_calls = takes_calls
+        self._capabilities = capabilities
         self._display_name = display_name
         self._history = history
         self._tell = tell
@@ -127,6 +130,7 @@ class ActiveCalls:
     ) -> Call:
         """Begin a call; ``caller`` is the number shown. Raises LocalProtocolError for headers that can't be sent, DeviceError and
         AudioFileError; what the platform refuses ends the call."""
+        self._capabilities.check_call(video=video is not None, others=bool(self.all))
         check_public_headers(headers or {}, "call")
         choice = self._choose(sound)
         call_id, servers = self._link.dialect.new_call_id(), self._call_servers()
@@ -202,7 +206,8 @@ class ActiveCalls:
         channel = self._channel(call_id)
         channel.configure(key)
         offered = offers_video(message)
-        pictures = _pictures(self._make_video()) if offered else None
+        pictures = _pictures(self._make_video()) if offered and self._capabilities.video else None
+        second = bool(self.all) and not self._capabilities.multi_call
         call = Call(
             CallMachine(self._me(None), invite=message),
             call_id=call_id,
@@ -222,7 +227,10 @@ class ActiveCalls:
         )
         call.video_offered = offered
         self._start(call, servers)
-        self._tell(IncomingCall(call=call))
+        if second:
+            self._notes.append(start_task(call.decline(busy=True), name=f"busy {call.id}"))
+        else:
+            self._tell(IncomingCall(call=call))
 
     # Both
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from sinchphone.engine.active_calls import CLOSE_S, ActiveCalls
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.call_audio import SoundChoice
+from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.events import ClientEvent, ClientFailed, IncomingCall, Ready
@@ -73,17 +74,18 @@ class SinchClient:
         history: History | None = None,
         takes_calls: bool = True,
         display_name: str | None = None,
+        capabilities: Capabilities | None = None,
     ) -> None:
         """``sound`` makes the sound of a call that is given none (default: silent, no devices); ``video`` makes the pictures of an
         incoming call that offers any (default: they are refused, and the call has sound alone); ``media`` shares a media thread;
-        ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps
-        the registered instance between runs (default: a new one each time); ``session`` is one of before (``client.session``), taken up
-        without a proof as long as the platform knows it (else a new one is registered);
-        ``ice_servers`` are asked beside the platform's, and with
-        ``relay_only`` calls go through TURN servers alone. Without ``takes_calls`` nobody can call this client: it
-        doesn't count as reachable, and says nothing where it is called all the same, so that the user's other devices ring. Pushes for
-        our calls show the ``display_name`` (default: the user id)."""
-        store = _store_of(user_id, state_dir, session)
+        ``history``, opened and closed by the caller, keeps what was (default: nothing does); ``state_dir`` keeps the registered instance
+        between runs (default: a new one each time); ``session`` is one of before (``client.session``), taken up without a proof as long
+        as the platform knows it (else a new one is registered); ``ice_servers`` are asked beside the platform's, and with ``relay_only``
+        calls go through TURN servers alone. Without ``takes_calls`` nobody can call this client: it doesn't count as reachable, and says
+        nothing where it is called all the same, so that the user's other devices ring. Pushes for our calls show the ``display_name``
+        (default: the user id). ``capabilities``: what it is for (default: all of it)."""
+        can = self._capabilities = capabilities or Capabilities()
+        called, store = takes_calls and can.calling, _store_of(user_id, state_dir, session)
         self.user_id = user_id
         self._undecodable = 0
         self._environment = environment
@@ -95,7 +97,7 @@ class SinchClient:
         self._failure: SinchphoneError | None = None  # why it can't go on
         self._entered = False
         self._closing = False
-        self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._tell, takes_calls=takes_calls)
+        self._link = Link(environment, user_id, store, on_frame=self._take_frame, tell=self._tell, takes_calls=called, capabilities=can)
         self._messenger = Messenger(self._link, user_id, tell=self._tell, history=history)
         self._group: GroupCall | None = None
         self._push = ManagedPush(self._link, busy=lambda: bool(self._calls.all), tell=self._tell)
@@ -110,7 +112,8 @@ class SinchClient:
             video=video or (lambda: None),
             relay_only=relay_only,
             ice_servers=ice_servers,
-            takes_calls=takes_calls,
+            takes_calls=called,
+            capabilities=can,
             display_name=display_name,
             history=history,
             tell=self._tell,
@@ -291,6 +294,7 @@ class SinchClient:
         24 KiB in UTF-8, to oneself), NotFoundError where one of them is unknown (nobody gets it then), ForbiddenError where the
         platform has no messages, NetworkError and PlatformError where it failed for everybody.
         """
+        self._capabilities.check_message()
         await self._get_ready()
         return await self._messenger.send(read_recipients(recipients), text, headers or {})
 
@@ -344,6 +348,8 @@ class SinchClient:
         """One pub/sub payload. Whatever it is, it harms nobody."""
         try:
             fragment = parse_fragment(payload)
+            if fragment.transport_id is not None and not self._capabilities.messaging:
+                return
             if fragment.transport_id is not None:
                 self._messenger.feed(fragment, self._now())
             else:

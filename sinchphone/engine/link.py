@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import aiohttp
 
+from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, Reconnected, Reconnecting
 from sinchphone.errors import NetworkError, PlatformError
@@ -51,6 +52,7 @@ class Link:
         store: InstanceStore,
         *,
         takes_calls: bool = True,
+        capabilities: Capabilities | None = None,
         on_frame: Callable[[object], None],
         tell: Callable[[ClientEvent], None],
     ) -> None:
@@ -61,6 +63,7 @@ class Link:
         self._user_id = user_id
         self._store = store
         self._takes_calls = takes_calls
+        self._can = capabilities or Capabilities()
         self._on_frame = on_frame
         self._tell = tell
         self._trouble = asyncio.Event()
@@ -98,6 +101,8 @@ class Link:
                 ticket=prove,
                 store=self._store,
                 takes_calls=self._takes_calls,
+                calling=self._can.calling,
+                messaging=self._can.messaging,
             )
             return dialect
         dialect = OcraDialect(

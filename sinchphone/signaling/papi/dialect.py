@@ -41,12 +41,11 @@ from sinchphone.signaling.papi.calls import (
 )
 from sinchphone.signaling.papi.names import API_ROOT, PapiOperation
 from sinchphone.signaling.papi.registration import (
-    CAPABILITIES,
     LIFETIME_S,
-    OUTGOING_CAPABILITIES,
     PapiConfiguration,
     PapiInstance,
     PapiInstanceRequest,
+    capabilities_of,
     read_configuration,
     read_instance,
     read_timestamp,
@@ -79,6 +78,8 @@ class PapiDialect:
         ticket: Callable[[], Awaitable[str]],
         store: InstanceStore,
         takes_calls: bool = True,
+        calling: bool = True,
+        messaging: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._wire = RestRequests(session, base_url, clock=clock)
@@ -88,7 +89,7 @@ class PapiDialect:
         self._ticket = ticket
         self._store = store
         self._software = this_software()
-        self._capabilities = CAPABILITIES if takes_calls else OUTGOING_CAPABILITIES
+        self._capabilities = capabilities_of(online=takes_calls, calling=calling, messaging=messaging)
         self._sub_instance = str(secrets.randbits(32))
         self._slot: Slot | None = None
         self._stored: StoredInstance | None = None

@@ -11,11 +11,15 @@ from sinchphone.signaling.dialect import Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.wire import read_time
 
-CAPABILITIES = ("online", "im", "voip", "p2p", "srtp")  # of an instance that takes calls and messages (SDK 1.4.12)
-OUTGOING_CAPABILITIES = ("im", "voip", "p2p", "srtp")  # of one that keeps no active connection: it can call, and not be called
+_ONLINE, _MESSAGING, _CALLING = ("online",), ("im",), ("voip", "p2p", "srtp")  # of an instance's services (SDK 1.4.12), in this order
 LIFETIME_S = 31_536_000  # of an instance (SDK 1.4.12)
 
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
+
+
+def capabilities_of(*, online: bool, calling: bool, messaging: bool) -> tuple[str, ...]:
+    """What an instance registers with; ``online`` is one that keeps an active connection: else it can call, and not be called."""
+    return (*(_ONLINE if online else ()), *(_MESSAGING if messaging else ()), *(_CALLING if calling else ()))
 
 
 @dataclass(frozen=True, slots=True)
