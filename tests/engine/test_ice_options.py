@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sinchphone.engine.active_calls import ActiveCalls
+from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.listeners import ListenerTasks
 from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.port import PortOptions
@@ -30,6 +31,7 @@ def options(*, ours: bool, theirs: bool) -> PortOptions:
         relay_only=ours,
         ice_servers=(OWN,),
         takes_calls=True,
+        capabilities=Capabilities(),
         history=None,
         tell=lambda event: None,
         listening=ListenerTasks(),
