@@ -236,6 +236,28 @@ def test_sound_is_played_said_recorded_and_held_on_command(sinchphone: Run, plat
     ]
 
 
+@pytest.mark.parametrize("able", [True, False])
+def test_a_call_is_transferred_where_calls_can_be(sinchphone: Run, platform: Any, program: Program, able: bool) -> None:
+    handed_on: list[str] = []
+
+    async def transfer(to: str) -> None:
+        handed_on.append(to)
+
+    async def caller(call: Any) -> None:
+        if able:
+            call.transfer = transfer
+        await program.rings(call)
+        program.say("answer")
+        await until(lambda: call.state is State.ESTABLISHED)
+        program.say("transfer", to="carol", id="t")
+        program.say("quit")
+
+    platform.incoming.append(("ada", caller))
+    told = answers(sinchphone("listen", "--for", "20s", "--no-audio", "--control", str(program.fifo), "--json"))
+    assert told["t"]["event"] == ("control.done" if able else "control.failed")
+    assert handed_on == (["carol"] if able else [])
+
+
 def test_commands_are_answered_for_people_too(sinchphone: Run, platform: Any, program: Program) -> None:
     async def caller(call: Any) -> None:
         await program.rings(call)

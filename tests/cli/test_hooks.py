@@ -117,6 +117,27 @@ def test_where_a_hook_fails_the_call_is_taken_as_it_would_be(
     assert ran.events[-1]["calls"][0]["answered"]
 
 
+def test_a_hook_redirects(sinchphone: Run, platform: Any, hook: Callable[..., str]) -> None:
+    handed_on: list[str] = []
+
+    async def caller(call: Any) -> None:
+        async def transfer(to: str) -> None:
+            handed_on.append(to)
+            call.end(Cause.HUNG_UP, EndedBy.PEER)
+
+        async def established() -> bool:
+            await until(lambda: call.state is State.ESTABLISHED)
+            return True
+
+        call.transfer, call.established = transfer, established
+        await rings(call)
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--once", "--for", "20s", "--no-audio", "--on", saying(hook, "redirect carol"), "--json")
+    assert ran.code == 0
+    assert handed_on == ["carol"]
+
+
 def test_nothing_is_answered_before_the_hook_has_said(sinchphone: Run, platform: Any, hook: Callable[..., str]) -> None:
     platform.incoming.append(("ada", rings))
     code = "import time; time.sleep(0.5); print('decline')"

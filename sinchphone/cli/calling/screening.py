@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, assert_never
 
+from sinchphone.cli.calling.steering import CanTransfer
 from sinchphone.cli.control import commands as k
 from sinchphone.cli.hooks.hooks import Choice, Decision, Hooks
 from sinchphone.cli.terminal.output.events import CallIncoming, Warned
@@ -56,6 +57,17 @@ class Screening:
         self._pending.pop(call.id, None)
         self.welcome.discard(call.id)
 
+    async def _redirect(self, call: "Call", user: str) -> bool:
+        """Answer and transfer it. Whether that could be begun."""
+        if not isinstance(call, CanTransfer) or self._steering.waits(call.id):
+            why = "you are in a call" if self._steering.waits(call.id) else "this version can't transfer calls"
+            self._session.tell(Warned(message=f"the call isn't redirected, {why}: it rings on", hint=None))
+            return False
+        await self._steering.perform(k.PickUpCall(call_id=call.id))
+        if await call.established():
+            await self._steering.perform(k.TransferCall(to=user, call_id=call.id))
+        return True
+
     async def _decide(self, call: "Call", decision: Decision) -> bool:
         """Whether the call was dealt with."""
         match decision.choice:
@@ -68,8 +80,7 @@ class Screening:
             case Choice.IGNORE:
                 await call.sound.signal(None)
             case Choice.REDIRECT:
-                self._session.tell(Warned(message="this version can't redirect calls: it rings on", hint=None))
-                return False
+                return await self._redirect(call, decision.user or "")
             case _:
                 assert_never(decision.choice)
         return True

@@ -1,7 +1,7 @@
 """Does to the calls that go on what programs want of them: commands of ``--control``."""
 
 import asyncio
-from typing import TYPE_CHECKING, assert_never, cast
+from typing import TYPE_CHECKING, Protocol, assert_never, cast, runtime_checkable
 
 from sinchphone.cli.calling.call_session import CallSession
 from sinchphone.cli.control import commands as k
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from sinchphone.cli.terminal.session import Session
     from sinchphone.engine.calls.call import Call
     from sinchphone.media.sound import RecordLayout
+
+
+@runtime_checkable
+class CanTransfer(Protocol):
+    """A call that can be handed on."""
+
+    async def transfer(self, to: str) -> None:
+        """Have the peer talk with somebody else. Raises SinchphoneError."""
 
 
 class Steering:
@@ -65,16 +73,14 @@ class Steering:
                 await self._decline(talk, call, busy=busy)
             case k.HangUpCall():
                 await self._hang_up(talk, call)
-            case k.PlayFile(path=path, stop=stop):
-                await _play(call, path, stop=stop)
-            case k.SpeakText(text=text, locale=locale):
-                _check_whole(await call.say(text, locale))
-            case k.RecordCall():
-                await _record(call, command)
+            case k.PlayFile() | k.SpeakText() | k.RecordCall() | k.ChangeDevice():
+                await _perform_sound(command, call)
             case k.HoldCall(on=on, music=music):
                 await (call.hold(music=music) if on else call.resume())
-            case k.ChangeDevice(input=microphone, output=loudspeaker):
-                await _change_device(call, microphone, loudspeaker)
+            case k.TransferCall(to=to):
+                if not isinstance(call, CanTransfer):
+                    raise LocalProtocolError("this version can't transfer calls")
+                await call.transfer(to)
             case k.SendDigits(digits=digits):
                 await call.dtmf(digits)
             case k.MuteCall(on=on):
@@ -116,6 +122,20 @@ class Steering:
             await call.decline()
         else:
             await talk.hang_up(Order.DECLINED if _rings(call) else Order.CONTROL)
+
+
+async def _perform_sound(command: "k.SoundCommand", call: "Call") -> None:
+    match command:
+        case k.PlayFile(path=path, stop=stop):
+            await _play(call, path, stop=stop)
+        case k.SpeakText(text=text, locale=locale):
+            _check_whole(await call.say(text, locale))
+        case k.RecordCall():
+            await _record(call, command)
+        case k.ChangeDevice(input=microphone, output=loudspeaker):
+            await _change_device(call, microphone, loudspeaker)
+        case _:
+            assert_never(command)
 
 
 async def _play(call: "Call", path: str | None, *, stop: bool) -> None:

@@ -108,6 +108,15 @@ class HoldCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferCall:
+    """Have the other side talk with somebody else, and leave: a user id, +number or SIP address."""
+
+    NAME: ClassVar[str] = "transfer"
+    to: Name
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeDevice:
     """Another microphone (``input``) or loudspeaker (``output``): an index or part of its name."""
 
@@ -142,8 +151,9 @@ class QuitPhone:
     NAME: ClassVar[str] = "quit"
 
 
+SoundCommand: TypeAlias = PlayFile | SpeakText | RecordCall | ChangeDevice
 CallCommand: TypeAlias = (  # what is done to a call
-    PickUpCall | DeclineCall | HangUpCall | PlayFile | SpeakText | RecordCall | SendDigits | MuteCall | HoldCall | ChangeDevice
+    PickUpCall | DeclineCall | HangUpCall | SendDigits | MuteCall | HoldCall | TransferCall | SoundCommand
 )
 Command: TypeAlias = CallCommand | SendText | QuitPhone
 COMMANDS: Final[Mapping[str, type[Any]]] = {kind.NAME: kind for kind in typing.get_args(Command)}

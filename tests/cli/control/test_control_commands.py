@@ -40,6 +40,7 @@ def refusal(raw: bytes) -> RefusedLine:
         ({"command": "say", "text": "hello", "locale": "sv"}, k.SpeakText(text="hello", locale="sv")),
         ({"command": "record", "path": "a.wav", "layout": "far", "force": True}, k.RecordCall(path="a.wav", layout="far", force=True)),
         ({"command": "hold", "music": False}, k.HoldCall(music=False)),
+        ({"command": "transfer", "to": "bob"}, k.TransferCall(to="bob")),
         ({"command": "device", "input": "USB"}, k.ChangeDevice(input="USB")),
         ({"command": "mute"}, k.MuteCall(on=True)),
         ({"command": "mute", "on": False}, k.MuteCall(on=False)),
