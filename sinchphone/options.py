@@ -232,8 +232,8 @@ _TABLES: Final = """
 """
 
 
-def example() -> str:
-    """A configuration file with every key commented out at its default: config.example.toml."""
+def example(chosen: Mapping[str, str] | None = None) -> str:
+    """A configuration file with every key commented out at its default (config.example.toml), but for those that were ``chosen``."""
     import json
 
     parts = ["# sinchphone: every key with its default. Precedence: flag, environment, ./sinchphone.toml, this file.\n"]
@@ -244,7 +244,9 @@ def example() -> str:
             parts.append(f"\n[{table}]\n")
             section = table
         also = f" ({one.variable})" if one.variable else ""
-        parts.append(f"\n# {one.help}{also}\n# {name} = {json.dumps(one.example)}\n")
+        value = (chosen or {}).get(one.name)
+        line = f"# {name} = {json.dumps(one.example)}" if value is None else f"{name} = {json.dumps(value)}"
+        parts.append(f"\n# {one.help}{also}\n{line}\n")
     parts.append(_TABLES)
     parts.append('\n# Profiles override the keys above: profile = "work", or --profile work.\n# [profiles.work]\n# environment = "cloud"\n')
     return "".join(parts)

@@ -1,10 +1,12 @@
 """``config path|show|init|schema``: where configuration is, what is in force and why, a first file, the schema of ``--json``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sinchphone.cli.commands.config_questions import ask_at_terminal, asked
 from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.escape import escape
@@ -62,13 +64,18 @@ def show(context: typer.Context, flags: CommonFlags) -> ExitCode:
 def init(
     context: typer.Context, flags: CommonFlags, force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False
 ) -> ExitCode:
-    """Write a first configuration file: every key, commented out, with its default."""
+    """Write a first configuration file: every key with its default, commented out, but for what you answer at a terminal."""
     file = flags.config or user_file()
+    chosen = {}
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        if _is_there(file) and not force:
+            raise ConfigError(f"{file} exists already", hint="--force overwrites it")
+        chosen = asked(ask_at_terminal, lambda problem: typer.echo(problem, err=True))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w" if force else "x", encoding="utf-8") as opened:
             file.chmod(FILE_MODE)
-            opened.write(example())
+            opened.write(example(chosen))
     except FileExistsError as error:
         raise ConfigError(f"{file} exists already", hint="--force overwrites it") from error
     except OSError as error:
