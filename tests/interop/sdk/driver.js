@@ -52,7 +52,7 @@ class PeerConnection extends wrtc.RTCPeerConnection {
   }
 
   addStream(stream) {
-    stream.getTracks().forEach((track) => this.addTrack(track, stream));
+    this.addTrack(microphone.track(), stream); // a source of wrtc's feeds the last connection that its track was added to, and no other
   }
 
   dispatchEvent(event) {
@@ -84,23 +84,27 @@ for (const name of ['log', 'info', 'debug', 'warn', 'error']) {
 const RATE = 48000;
 const FRAME = 480; // 10 ms
 
-/** A microphone that hears one tone. */
+/** A microphone that hears one tone, with a track for each connection. */
 const microphone = {
-  source: new wrtc.nonstandard.RTCAudioSource(),
+  sources: [],
   hz: 0,
   said: 0,
   start() {
-    this.stream = new wrtc.MediaStream([this.source.createTrack()]);
+    this.stream = new wrtc.MediaStream([this.track()]);
     let due = Date.now();
     setInterval(() => {
       for (; due <= Date.now(); due += 10) this.say();
     }, 10);
   },
+  track() {
+    this.sources.push(new wrtc.nonstandard.RTCAudioSource());
+    return this.sources[this.sources.length - 1].createTrack();
+  },
   say() {
     const samples = new Int16Array(FRAME);
     if (this.hz) for (let i = 0; i < FRAME; i++) samples[i] = 8000 * Math.sin((2 * Math.PI * this.hz * (this.said + i)) / RATE);
     this.said += FRAME;
-    this.source.onData({ samples, sampleRate: RATE, bitsPerSample: 16, channelCount: 1, numberOfFrames: FRAME });
+    for (const source of this.sources) source.onData({ samples, sampleRate: RATE, bitsPerSample: 16, channelCount: 1, numberOfFrames: FRAME });
   },
 };
 microphone.start();
