@@ -11,6 +11,7 @@ from sinchphone.audio.quality import QualityWarning
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
 from sinchphone.cli.terminal.output.listings import (
@@ -69,9 +70,9 @@ EVENTS: list[e.Event] = [
     e.CallEstablished(call_id="1", setup_ms=500, codec="opus", pair="host"),
     e.CallEstablished(call_id="1", setup_ms=None, codec=None, pair=None),
     e.CallMuted(call_id="1", muted=True),
-    e.VideoPaused(call_id="1", paused=True),
-    e.VideoCamera(call_id="1", camera="cam", running=False),
-    e.VideoSeen(call_id="1", pictures=3, recognised=2),
+    v.VideoPaused(call_id="1", paused=True),
+    v.VideoCamera(call_id="1", camera="cam", running=False),
+    v.VideoSeen(call_id="1", pictures=3, recognised=2),
     e.CallHeld(call_id="1", by="us", agreed=False),
     e.CallHeld(call_id="1", by="peer", agreed=True),
     e.CallResumed(call_id="1", by="us", agreed=True),

@@ -10,6 +10,7 @@ from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.keys import Dropped, Pressed
 from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, KeyHints, hints_of_waiting
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import State
@@ -135,7 +136,7 @@ class CallKeys:
                 await (self._call.resume() if self._call.held_by_us else self._call.hold())
             case "v" if self._call.has_video:
                 (self._call.resume_video if self._call.video_paused else self._call.pause_video)()
-                self._session.tell(e.VideoPaused(call_id=self._call.id, paused=self._call.video_paused))
+                self._session.tell(v.VideoPaused(call_id=self._call.id, paused=self._call.video_paused))
             case "p":
                 self._talk.seeing.toggle_self()
             case "r":

@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output import video_events as v
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.session import Session
@@ -36,10 +37,10 @@ class Seeing:
             match event:
                 case p.CameraStarted(name=name):
                     self.camera = name
-                    self._session.tell(e.VideoCamera(call_id=call_id, camera=name, running=True))
+                    self._session.tell(v.VideoCamera(call_id=call_id, camera=name, running=True))
                 case p.CameraStopped(name=name):
                     self.camera = None
-                    self._session.tell(e.VideoCamera(call_id=call_id, camera=name, running=False))
+                    self._session.tell(v.VideoCamera(call_id=call_id, camera=name, running=False))
                 case p.PicturesFinished(path=path):
                     self._session.note(f"{path} was shown to its end; its last picture stays")
                 case p.PictureWarning(message=message, hint=hint):
@@ -48,7 +49,7 @@ class Seeing:
                     assert_never(event)
         if self._call.has_video:
             counts = pictures.counts()
-            self._session.tell(e.VideoSeen(call_id=call_id, pictures=counts.seen, recognised=counts.recognised))
+            self._session.tell(v.VideoSeen(call_id=call_id, pictures=counts.seen, recognised=counts.recognised))
 
     async def show(self) -> None:
         """See them in the terminal, once there is sound, until cancelled."""

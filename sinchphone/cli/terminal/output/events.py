@@ -42,6 +42,7 @@ from sinchphone.cli.terminal.output.results import (
     Via,
     Warned,
 )
+from sinchphone.cli.terminal.output.video_events import VideoCamera, VideoPaused, VideoSeen
 from sinchphone.options import Place
 from sinchphone.signaling.dialect import Domain
 
@@ -233,36 +234,6 @@ class CallEstablished:
     codec: str | None
     pair: PairKind | None
     video_codec: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoPaused:
-    """What the peer sees of us was switched: black, or the picture again."""
-
-    NAME: ClassVar[str] = "video.paused"
-    call_id: str
-    paused: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoCamera:
-    """A camera runs from now on, or no more."""
-
-    NAME: ClassVar[str] = "video.camera"
-    call_id: str
-    camera: str
-    running: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoSeen:
-    """At the end of a call with pictures: how many of the peer's were seen, and of them those of a test picture (``--video-test``) that
-    could be read."""
-
-    NAME: ClassVar[str] = "video.seen"
-    call_id: str
-    pictures: int
-    recognised: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from sinchphone.cli.terminal.output import control_events as k
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import exchange_events as x
 from sinchphone.cli.terminal.output import lines
+from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE, Line, hint_lines, named
 from sinchphone.cli.terminal.status_line import clock
 from sinchphone.options import Place
@@ -179,9 +180,9 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.CallRinging: lambda event: [Line("ringing")],
     e.CallAnswered: _answered,
     e.CallEstablished: _established,
-    e.VideoPaused: lambda event: [Line("the picture is paused" if event.paused else "they see you again")],
-    e.VideoCamera: lambda event: [Line(f"the camera {event.camera} {'runs' if event.running else 'is off'}")],
-    e.VideoSeen: lambda event: [Line(f"{event.pictures} pictures seen, test pictures among them: {event.recognised}", detail=True)],
+    v.VideoPaused: lambda event: [Line("the picture is paused" if event.paused else "they see you again")],
+    v.VideoCamera: lambda event: [Line(f"the camera {event.camera} {'runs' if event.running else 'is off'}")],
+    v.VideoSeen: lambda event: [Line(f"{event.pictures} pictures seen, test pictures among them: {event.recognised}", detail=True)],
     e.CallMuted: lambda event: [Line("muted" if event.muted else "not muted any more")],
     e.CallHeld: lambda event: [Line(_held(event))],
     e.CallResumed: lambda event: [Line(_resumed(event))],
