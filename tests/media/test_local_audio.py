@@ -724,6 +724,32 @@ async def test_the_person_moves_the_call_from_device_to_device_even_to_one_just_
     assert told(await all_events(audio))[:3] == [headset, IN_USE, STOPPED]
 
 
+async def test_a_call_that_rests_lets_go_of_its_devices_and_takes_them_again(cards: list[FakeStream], media: MediaThread) -> None:
+    audio, leg = await connected(SoundOptions(), media)
+    assert running(cards) == ["microphone", "speaker"]
+    await audio.rest(True)
+    await audio.rest(True)
+    assert running(cards) == []
+    sent = len(leg.sent)
+    await until(lambda: len(leg.sent) > sent + 5)  # silence, by the clock
+    assert running(cards) == [], "nobody opens them meanwhile"
+    await audio.rest(False)
+    assert running(cards) == ["microphone", "speaker"]
+    await audio.close()
+    assert running(cards) == []
+
+
+async def test_a_call_that_rests_before_its_answer_opens_no_device_until_it_may(cards: list[FakeStream], media: MediaThread) -> None:
+    audio = LocalAudio(SoundOptions(), media)
+    await audio.open()
+    await audio.rest(True)
+    await audio.connect(FakeLeg())
+    assert running(cards) == []
+    await audio.rest(False)
+    assert running(cards) == ["microphone", "speaker"]
+    await audio.close()
+
+
 async def test_where_there_is_no_other_device_the_call_stays_where_it_is(cards: list[FakeStream], media: MediaThread) -> None:
     FakeStream.refusing = {"ringer"}
     audio = LocalAudio(SoundOptions(), media)
