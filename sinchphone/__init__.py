@@ -62,6 +62,7 @@ if TYPE_CHECKING:
         PlatformError,
         RemoteProtocolError,
         SinchphoneError,
+        TransferError,
     )
     from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
     from sinchphone.local import Local
@@ -174,6 +175,7 @@ __all__ = [
     "State",
     "StatsTaken",
     "Ticker",
+    "TransferError",
     "TrunkOptions",
     "__version__",
     "create_user",
@@ -248,6 +250,7 @@ _HOMES = {
         "PlatformError",
         "RemoteProtocolError",
         "SinchphoneError",
+        "TransferError",
     ),
     "gateway.options": (
         "BackendOptions",

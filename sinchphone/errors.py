@@ -91,6 +91,14 @@ class PlatformError(SinchphoneError):
         self.code = code
 
 
+class TransferError(SinchphoneError):
+    """A call wasn't transferred, and goes on. ``status``: why, in SIP's numbers."""
+
+    def __init__(self, message: str, *, hint: str = "", status: int) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
 class MediaError(SinchphoneError):
     """No sound could be carried."""
 

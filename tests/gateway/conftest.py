@@ -48,6 +48,7 @@ class FakeLeg:
         self.forwards_as: str | None = None
         self.takes_digits = True
         self.refuses_reoffers = False
+        self.transfer_fails: Failure | None = None
         self._stubborn = stubborn
         self._events = Outbox[LegEvent]()
         self._over = asyncio.Event()
@@ -120,6 +121,13 @@ class FakeLeg:
         if self.refuses_reoffers:
             raise MediaError("not now")
         return "v=0 agreed"
+
+    async def transfer(self, to: str) -> Failure | None:
+        self.note("transfer", to)
+        return self.transfer_fails
+
+    async def tell_transfer(self, news: Any) -> None:
+        self.note("transfer told", news.status)
 
     async def refuse_reoffer(self, failure: Failure) -> None:
         self.note("reoffer refused", failure.status)

@@ -9,6 +9,7 @@ from sinchphone.engine.calls.hold import Held, Resumed
 from sinchphone.exchange.tls import Issued
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
+from sinchphone.tasks import start_task
 from tests.peers.peerkit.baresip import Certificates, phone
 from tests.peers.peerkit.deployment import USERS, deployed
 from tests.peers.peerkit.linphone import linphone
@@ -214,3 +215,22 @@ async def test_linphone_calls_a_user(tmp_path: Path, media: MediaThread) -> None
         await talk.ended()
         await lin.quit()
         assert lin.hears(USER_HZ) > ENOUGH
+
+
+async def test_a_user_transfers_a_phone_to_another_user(tmp_path: Path, media: MediaThread) -> None:
+    async with (
+        deployed(media, tmp_path / "exchange") as exchange,
+        phone(tmp_path / "desk", "desk", hz=PHONE_HZ, registrar=f"{exchange.at};transport=udp", password=USERS["desk"]) as desk,
+    ):
+        alice, bob = await exchange.user("alice", USER_HZ), await exchange.user("bob", 620.0)
+        await desk.dial(f"sip:alice@{exchange.at}")
+        talk = await alice.answers()
+        await talk.reaches(State.ESTABLISHED)
+        await desk.event("CALL_ESTABLISHED")
+        transferring = start_task(talk.call.transfer("bob"), name="transfer")
+        other = await bob.answers()
+        await other.reaches(State.ESTABLISHED)
+        await other.mouth.hears(PHONE_HZ)
+        await asyncio.wait_for(transferring, 20)
+        assert (await talk.ended()).cause is Cause.HUNG_UP
+        await other.hang_up()

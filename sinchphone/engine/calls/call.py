@@ -5,8 +5,6 @@
     user's orders, port events --> MachineDriver --> effects --> queues: one per device (port), one for the sound
 """
 
-import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,11 +17,13 @@ from sinchphone.engine.calls.call_audio import CallAudio, SoundChoice
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
 from sinchphone.engine.calls.call_pictures import CallPictures
 from sinchphone.engine.calls.call_ports import CallPorts, Told
+from sinchphone.engine.calls.end_tone import sound_the_end
 from sinchphone.engine.calls.hold import Hold
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
 from sinchphone.engine.calls.monitor import watch
 from sinchphone.engine.calls.observed_call import MAX_UNREAD_EVENTS, ObservedCall
 from sinchphone.engine.calls.participant import CallParticipant, called
+from sinchphone.engine.calls.transfer import Transfer
 from sinchphone.engine.listeners import ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
@@ -32,7 +32,7 @@ from sinchphone.media.port import PortOptions, Ports, PortStats
 from sinchphone.media.sound import AudioLeg, Levels, RecordFinished, RecordLayout, Signal, Sound, SoundOptions
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
-from sinchphone.protocol.call.states import Cause, EndedBy, State
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.call.vocabulary import Input
 from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.jsep import Description
@@ -43,8 +43,6 @@ __all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "Dig
 
 BUSY_CODES: Final = (486, 600)  # RFC 3261 21.4.24, 21.6.1
 BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
-BUSY_TONE_S: Final = 2.0
-_TONES: Final = {BUSY: Signal.BUSY, 600: Signal.BUSY, 503: Signal.CONGESTION, 504: Signal.CONGESTION}  # RFC 3261 21.5.4, 21.5.5, 21.6.1
 _SOUND: Final = "sound"  # the queue of what our own sound does; all others are named after devices
 
 _log = logging.getLogger(__name__)
@@ -95,6 +93,7 @@ class Call(ObservedCall):
         self._machine = machine
         self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
         self._audio = CallAudio(sound, self._tell_event, make_sound)
+        self._transfer = Transfer(self._driver)
         self._hold = Hold(self._driver, self._audio.leg, self._tell_event)
         self._ports = CallPorts(self._driver, ports, port_options, tell=self._hear_port)
         self._place = place
@@ -222,10 +221,17 @@ class Call(ObservedCall):
         """Take the peer back from hold; Resumed says whether it was told. Does nothing where we don't hold."""
         self._hold.order(False)
 
+    async def transfer(self, to: str) -> None:
+        """Have the peer call ``to`` (user, number, SIP address) instead of us, by itself and with its own rights, and hang up when that is
+        answered. SIP phones take it (REFER). Raises TransferError where it comes to nothing, LocalProtocolError before established."""
+        if self.state is not State.ESTABLISHED:
+            raise LocalProtocolError("a call can be transferred while it is established only")
+        await self._transfer.ask(to)
+        await self.hang_up()
+
     async def join(self, other: "Call") -> None:
-        """Let this call's peer, the other's and the person here hear each other, from here, until ``part`` or the end of one of the two;
-        neither is held then. The person hears through this call's devices. Raises LocalProtocolError unless both are established and
-        neither is joined."""
+        """Let both calls' peers and the person here hear each other, until ``part`` or the end of one; neither is held then. The person
+        hears through this call's devices. Raises LocalProtocolError unless both are established and neither is joined."""
         if self.state is not State.ESTABLISHED or other.state is not State.ESTABLISHED:
             raise LocalProtocolError("only two calls that are established can be joined")
         await self._audio.join(other._audio)
@@ -295,19 +301,10 @@ class Call(ObservedCall):
         await self._audio.close()
         await self._ports.close()
         try:
-            await self._sound_the_end()
+            await sound_the_end(self.details, self.sound, outbound=self.outbound)
         finally:
             await self._pictures.close()
             await self.sound.close()
-
-    async def _sound_the_end(self) -> None:
-        """The caller hears why there is no call: the callee is busy, or there is no way there (all lines in use, an overload)."""
-        details = self.details
-        refused = self.outbound and details.ended_by in (EndedBy.PEER, EndedBy.PLATFORM) and details.established_at is None
-        tone = _TONES.get(details.failure.code or 0) if refused and details.failure is not None else None
-        with contextlib.suppress(SinchphoneError):
-            if await self.sound.signal(tone):
-                await asyncio.sleep(BUSY_TONE_S)
 
     def _perform(self, effect: MediaEffect) -> None:
         match effect:
@@ -328,11 +325,14 @@ class Call(ObservedCall):
             case v.CarrySound(peer, early):
                 self._wants_sound, self._early = peer, early
                 self._driver.queue(peer).put(partial(self._carry_sound, peer))
+            case v.ClientEventHeard(body):
+                self._transfer.heard(body)
             case v.Entered(state):
                 self._enter(state)
             case v.Ended(cause, by, failure):
                 self.details = replace(self.details, cause=cause, ended_by=by, failure=failure, ended_at=time.time())
                 self._tell(State.ENDED)
+                self._transfer.ended()
             case _:
                 assert_never(effect)
 
@@ -365,11 +365,7 @@ class Call(ObservedCall):
             await self._carry_sound(peer)
 
     async def _describe_again(self, peer: str, theirs: Description | None, direction: str | None) -> None:
-        done = await self._ports.describe_again(peer, theirs, direction)
-        if theirs is not None and theirs.type == "answer":
-            self._hold.settled(agreed=done)
-        elif theirs is None and not done:
-            self._hold.settled(agreed=False)
+        self._hold.described(theirs, done=await self._ports.describe_again(peer, theirs, direction))
 
     async def _carry_sound(self, peer: str) -> None:
         port = self._ports.of(peer)

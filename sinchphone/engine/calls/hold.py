@@ -21,6 +21,7 @@ from sinchphone.audio.tones.signals import HOLD, Loop, render
 from sinchphone.engine.calls.machine_driver import MachineDriver
 from sinchphone.media.legs.call_leg import CallLeg
 from sinchphone.protocol.call.vocabulary import Redirect
+from sinchphone.protocol.jsep import Description
 
 ANSWER_S: Final = 5.0  # for the peer to answer our offer: as long as its own media may take, and through pub/sub
 _ORDERS: Final = "hold"  # the queue of what is ordered here
@@ -69,10 +70,13 @@ class Hold:
         self._apply()
         self._driver.queue(_ORDERS).put(partial(self._offer, held))
 
-    def settled(self, *, agreed: bool) -> None:
-        """Our offer was answered, or couldn't be made."""
-        self._agreed = agreed
-        self._settled.set()
+    def described(self, theirs: Description | None, *, done: bool) -> None:
+        """A later description was dealt with: an answer of the peer to our offer, or our offer, which could be made or not."""
+        if theirs is not None and theirs.type == "answer":
+            self._agreed = done
+            self._settled.set()
+        elif theirs is None and not done:
+            self._settled.set()
 
     def redirected(self, direction: str) -> None:
         """That direction is agreed on now, seen from here: we always want to be heard, if only with music."""

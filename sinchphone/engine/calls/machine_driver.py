@@ -37,6 +37,7 @@ MediaEffect: TypeAlias = (
     | v.Renegotiate
     | v.DropPeer
     | v.CarrySound
+    | v.ClientEventHeard
     | v.Entered
     | v.Ended
 )

@@ -19,6 +19,7 @@ from sinchphone.gateway.bridging.hold import HoldNews, hears, offer_hold
 from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses, SignalledDigits
 from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import Candidates, LocalEnd, offered_anew, renewed
+from sinchphone.gateway.bridging.transfer import transfer
 from sinchphone.gateway.legs.leg import (
     Answered,
     BranchRings,
@@ -30,6 +31,7 @@ from sinchphone.gateway.legs.leg import (
     OutgoingLeg,
     Reoffered,
     Ringing,
+    TransferAsked,
     Trickled,
 )
 from sinchphone.gateway.legs.reasons import failure_of_error
@@ -131,6 +133,8 @@ class RelayBridge:
                 await self._relay.add_candidate(side, candidate, branch=branch)
             case Reoffered(sdp=sdp):
                 await self._renew(side, leg, sdp)
+            case TransferAsked(to=to):
+                self._lifetime.spawn(transfer(leg, self._leg_of(_other(side)), to), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):
                 self._signalled[side].signalled(digit, duration_ms)
             case Ringing() | BranchRings() | Early() | Answered() | Gone():  # the call's, not its media's
@@ -267,6 +271,7 @@ class LocalBridge:
         self._lifetime.spawn(self._pass_digits(), "digits")
         self._lifetime.spawn(self._hold_news.run(), "hold")
         self._caller.holds = self._hold_news.changed
+        self._caller.other = self._leg
         self._hold_news.changed(held=not hears(self._caller.port.direction))
 
     async def take(self, event: LegEvent) -> None:
@@ -280,6 +285,8 @@ class LocalBridge:
                 await self._take_candidate(candidate, branch)
             case Reoffered(sdp=sdp):
                 await self._renew(sdp)
+            case TransferAsked(to=to):
+                self._lifetime.spawn(transfer(self._leg, self._caller.caller, to), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):
                 await self._pass_back(media.PortDigitHeard(digit=digit, duration_ms=duration_ms), DigitPath.SIGNALING)
             case Ringing() | BranchRings() | Early() | Answered() | Gone():

@@ -12,6 +12,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.bridging.hold import HoldNews, hears, offer_hold, wanted
 from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses
 from sinchphone.gateway.bridging.lifetime import CallLifetime
+from sinchphone.gateway.bridging.transfer import transfer
 from sinchphone.gateway.legs.leg import (
     Answered,
     BranchRings,
@@ -23,6 +24,7 @@ from sinchphone.gateway.legs.leg import (
     LegEvent,
     Reoffered,
     Ringing,
+    TransferAsked,
     Trickled,
 )
 from sinchphone.gateway.legs.reasons import failure_of_error
@@ -78,6 +80,7 @@ class LocalEnd:
         self._connected = asyncio.Event()
         self._previewed = self._picked_up = False
         self.hold_news = HoldNews(self._tell_hold)  # for the caller
+        self.other: Leg | None = None  # who talks with the caller; None: an end of ours
         self.holds: Callable[..., None] | None = None  # is told whether the caller holds
 
     @property
@@ -148,6 +151,8 @@ class LocalEnd:
                 await self.port.accept(Description("answer", sdp))
             case Reoffered(sdp=sdp):
                 await self._renew(sdp)
+            case TransferAsked(to=to):
+                self._lifetime.spawn(transfer(self.caller, self.other, to), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):
                 self._note_digit(media.PortDigitHeard(digit=digit, duration_ms=duration_ms), DigitPath.SIGNALING)
             case Answered() | Ringing() | BranchRings() | Early() | Gone():  # the call's, not its media's

@@ -15,6 +15,7 @@ from typing import Protocol, TypeAlias
 
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.relay.relay import MediaTransport
+from sinchphone.protocol.call.transfer_events import TransferNews
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sip.uri import SipAddress
 
@@ -73,6 +74,13 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransferAsked:
+    """This side wants the other one to call ``to`` instead: a user, a number or a SIP address. To be told what comes of it."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
     """The other side ended the call: gave up, refused, left or vanished. The last event, exactly once. ``moved``: whom it wants to be
     called instead."""
@@ -81,7 +89,7 @@ class Gone:
     moved: tuple[SipAddress, ...] = ()
 
 
-LegEvent: TypeAlias = Ringing | BranchRings | Early | Answered | Trickled | Reoffered | DigitPressed | Gone
+LegEvent: TypeAlias = Ringing | BranchRings | Early | Answered | Trickled | Reoffered | DigitPressed | TransferAsked | Gone
 
 
 class Leg(Protocol):
@@ -127,6 +135,12 @@ class Leg(Protocol):
 
     async def reoffer(self, sdp: str) -> str:
         """Offer the other side a change of ours, once it is answered; its answer. Raises MediaError where it refuses, or doesn't answer."""
+
+    async def transfer(self, to: str) -> Failure | None:
+        """Have this side call ``to`` instead, by itself and with its own rights; why it didn't."""
+
+    async def tell_transfer(self, news: TransferNews) -> None:
+        """How the transfer goes that this side has asked for."""
 
     async def refuse_reoffer(self, failure: Failure) -> None:
         """What it offered anew can't be had; the call goes on as before."""

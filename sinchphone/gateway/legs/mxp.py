@@ -30,13 +30,14 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
-from sinchphone.gateway.legs.leg import Answered, BranchRings, Gone, LegEvent, Reoffered, Ringing, Trickled
+from sinchphone.gateway.legs.leg import Answered, BranchRings, Gone, LegEvent, Reoffered, Ringing, TransferAsked, Trickled
 from sinchphone.gateway.legs.reasons import CLOSING, DECLINED, ELSEWHERE, as_told, failure_of_error, failure_of_mxp, is_denial
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, State
+from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish, decode_transfer, encode_transfer
 from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.jsep import Candidate, Description, encode_description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, parse_fragment
@@ -124,6 +125,14 @@ class _MxpLeg:
         finally:
             self._asked = None
 
+    async def transfer(self, to: str) -> Failure | None:
+        """Users' clients call nobody on another's word."""
+        return Failure(501, "a user can't be transferred")
+
+    async def tell_transfer(self, news: TransferNews) -> None:
+        """A client event."""
+        self._driver.put(v.TellClientEvent(encode_transfer(news)))
+
     async def refuse_reoffer(self, failure: Failure) -> None:
         """MXP has no word for that: the user hears nothing, and the path stays as it is."""
         if self._again is not None and not self._again.done():
@@ -193,6 +202,10 @@ class _MxpLeg:
                 self._events.put(Trickled(candidate=candidate, branch=self._branch(device) if self._driver.machine.outbound else ""))
             case v.Renegotiate(device, theirs, _):
                 self._renegotiate(device, theirs)
+            case v.ClientEventHeard(body):
+                asked = decode_transfer(body)
+                if isinstance(asked, TransferWish):
+                    self._events.put(TransferAsked(to=asked.to))
             case v.CarrySound(device, early):
                 self._choose(device, early=early)
             case v.Entered(state):

@@ -19,11 +19,12 @@ from sinchphone.gateway.sip.calls import SipCall, SipError, SipTarget
 from sinchphone.gateway.sip.network.hop import Transport as SipTransport
 from sinchphone.gateway.trunk.metering import CallMeter
 from sinchphone.media.outbox import Outbox
+from sinchphone.protocol.call.transfer_events import TransferNews
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sdp import read_session
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS
-from sinchphone.protocol.sip.uri import SipAddress, SipUri
+from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri
 
 MAX_REASON_CHARACTERS: Final = 120
 UNFIT: Final = (488, 606)  # what a peer says of a description that it can't use (RFC 3261 21.4.26, 21.6.4)
@@ -94,6 +95,30 @@ class _SipLeg:
             return await self._call.reoffer(sdp)
         except SipError as error:
             raise MediaError(str(error)) from error
+
+    async def transfer(self, to: str) -> Failure | None:
+        """REFER: the phone calls there itself. What is no SIP address is somebody at the host that the phone knows us by."""
+        if self._call is None:
+            return Failure(481, "the call hasn't begun")
+        target = to if to.startswith(("sip:", "sips:")) else f"sip:{to}" if "@" in to else f"sip:{to}@{self._our_authority}"
+        try:
+            uri = parse_uri(target)
+            if not uri.is_sip or "?" in target:
+                return Failure(400, "that is no SIP address")
+            await self._call.refer(str(uri))
+        except RemoteProtocolError as error:
+            return Failure(400, str(error))
+        except SipError as error:
+            return Failure(error.status, str(error), "sip")
+        return None
+
+    async def tell_transfer(self, news: TransferNews) -> None:
+        """SIP phones ask us for none."""
+
+    @property
+    def _our_authority(self) -> str:
+        """The host, and port, under which the other side called us, or was called by us."""
+        raise NotImplementedError
 
     async def refuse_reoffer(self, failure: Failure) -> None:
         """488, or what it is."""
@@ -176,6 +201,10 @@ class SipIncomingLeg(_SipLeg):
         """Carry the leg until it is over. Cancelling it hangs up."""
         await self._carry(self._call)
 
+    @property
+    def _our_authority(self) -> str:
+        return self._call.target.authority
+
     async def ring(self) -> None:
         """180."""
         await self._call.ring()
@@ -257,6 +286,10 @@ class SipOutgoingLeg(_SipLeg):
         """Where its answers come from; before one came, where a phone registered from."""
         hop = (self._call.heard_from if self._call is not None else None) or self._invitation.target.hop
         return hop.host if hop is not None else None
+
+    @property
+    def _our_authority(self) -> str:
+        return self._invitation.caller.uri.authority
 
     @property
     def forwards_as(self) -> str | None:

@@ -35,6 +35,7 @@ __all__ = [
     "SipTarget",
 ]
 
+REFER_SECONDS: Final = 80.0  # for the other side's call to be answered
 MAX_EVENTS: Final = 256  # not yet read: more means that nobody reads
 
 
@@ -83,6 +84,7 @@ class SipCall:
         self._events: asyncio.Queue[SipEvent | None] = asyncio.Queue()
         self._is_over = False
         self._reoffer: asyncio.Future[str | None] | None = None
+        self._referred: asyncio.Future[tuple[int, str]] | None = None
 
     @property
     def id(self) -> str:
@@ -179,6 +181,27 @@ class SipCall:
         """A digit in an INFO (``application/dtmf-relay``), for peers without telephone-events."""
         self._order(v.SendDigit(digit, duration_ms))
 
+    async def refer(self, target: str) -> None:
+        """Ask the other side to call that URI instead; returns when it's answered there. Raises SipError where it isn't."""
+        if self._is_over or self._referred is not None:
+            raise SipError("the call is over, or another transfer under way", status=481 if self._is_over else 491)
+        waiting = self._referred = asyncio.get_running_loop().create_future()
+        try:
+            self._order(v.SendRefer(target))
+            async with asyncio.timeout(REFER_SECONDS):
+                status, reason = await waiting
+        except TimeoutError as error:
+            raise SipError("the other side doesn't say what came of the transfer", status=408) from error
+        finally:
+            self._referred = None
+        if status >= 300:
+            raise SipError(reason or f"SIP {status}", status=status)
+
+    def settle_refer(self, status: int, reason: str) -> None:
+        """For the agent: what came of the transfer."""
+        if self._referred is not None and not self._referred.done():
+            self._referred.set_result((status, reason))
+
     async def probe(self, doubt: str) -> None:
         """Ask whether the other side is still there; where it isn't, the call ends. Doesn't wait for the answer."""
         self._order(v.DialogProbe(doubt))
@@ -194,6 +217,7 @@ class SipCall:
             self._is_over = True
             self._events.put_nowait(None)
             self.settle(None, 487)
+            self.settle_refer(202, "")  # it has left, for the other call as it seems
 
     def settle(self, sdp: str | None, status: int) -> None:
         """For the agent: a change was answered or refused."""

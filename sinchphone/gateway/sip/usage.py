@@ -115,6 +115,8 @@ class Usage:
                 self.call.notify(event)
             case v.ReofferDone(sdp, status):
                 self.call.settle(sdp, status)
+            case v.ReferDone(status, reason):
+                self.call.settle_refer(status, reason)
             case v.DigitDone():
                 pass
             case _:

@@ -226,8 +226,6 @@ class CallMachine:
         cancel = self._peers.message(Method.CANCEL, tuple(filter(None, channels)), failure=reason, headers=headers)
         return [cancel, *self._part(told)]
 
-    # Incoming
-
     def _greet(self, _: v.Greet, now: float) -> list[Effect]:
         if self._invite is None:
             raise LocalProtocolError("an outgoing call can't be greeted")
@@ -302,18 +300,21 @@ class CallMachine:
         failure = CallFailure(None, "the caller did not confirm the answer")
         return [self._leave(failure), *self._end(Cause.FAILURE, EndedBy.TIME, failure)]
 
-    # Both: media
-
     def _trickle(self, event: v.LocalCandidate, now: float) -> list[Effect]:
         return self._peers.trickle(event.peer, event.candidate)
 
     def _on_peer_event(self, message: Message, now: float) -> list[Effect]:
         if message.body_type != BodyType.SDP:
-            return []
+            heard = message.body_type == BodyType.CLIENT_EVENT and message.sender.instance_id == self.winner
+            return [v.ClientEventHeard(message.body)] if heard else []
         if self.winner not in (None, message.sender.instance_id):
             raise RemoteProtocolError("a device that the call is not with")
         body = decode_sdp_body(message.body)
         return self._peers.meet(message.sender).learn(message, body, later=self.phase in _SOUNDING)
+
+    def _tell_client_event(self, event: v.TellClientEvent, now: float) -> list[Effect]:
+        peer = self._peers.get(self.winner or "")
+        return [self._peers.tell(peer.client, Method.PEER_EVENT, BodyType.CLIENT_EVENT, event.body)] if peer is not None else []
 
     def _restart(self, event: v.PathFailing, now: float) -> list[Effect]:
         return [v.Renegotiate(event.peer)] if event.peer == self.winner else []
@@ -362,8 +363,6 @@ class CallMachine:
 
     def _go_inactive(self, _: v.Elapsed, now: float) -> list[Effect]:
         return [self._leave(VANISHED, {"failureterm": YES}), *self._end(Cause.INACTIVE, EndedBy.MEDIA)]
-
-    # Both: ending
 
     def _hang_up(self, event: v.HangUp, now: float) -> list[Effect]:
         failed = event.failure is not None and event.failure.code is not None  # else it is a word to say goodbye with
@@ -463,6 +462,7 @@ TABLE: Final = _rows(
     (_WITH_PEERS, v.MediaLost, _M._note_media_failed),
     (_SOUNDING, v.PathFailing, _M._restart),
     (_SOUNDING, v.DescribedAgain, _M._describe_again),
+    (_SOUNDING, v.TellClientEvent, _M._tell_client_event),
     (_SOUNDING, v.Redirect, lambda call, event, _: [v.Renegotiate(call.winner or "", direction=event.direction)]),
     ((Phase.TALKING,), v.MediaFailed, _M._fade),
     ((Phase.TALKING,), v.MediaLost, _M._fade),

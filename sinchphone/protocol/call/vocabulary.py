@@ -57,6 +57,13 @@ class Redirect:
     direction: str
 
 
+@dataclass(frozen=True, slots=True)
+class TellClientEvent:
+    """While sound flows: tell the peer that client event."""
+
+    body: str
+
+
 # Inputs: work that an effect asked for is done
 
 
@@ -163,6 +170,7 @@ Input: TypeAlias = (
     | Preview
     | HangUp
     | Redirect
+    | TellClientEvent
     | OfferReady
     | AnswerReady
     | Placed
@@ -243,6 +251,13 @@ class CarrySound:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientEventHeard:
+    """The peer that the call is with has told that client event."""
+
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """Publish the message on each of the channels."""
 
@@ -267,7 +282,18 @@ class Ended:
 
 
 Effect: TypeAlias = (
-    MakeOffer | PlaceCall | MakeAnswer | ApplyAnswer | AddCandidate | Renegotiate | DropPeer | CarrySound | Send | Entered | Ended
+    MakeOffer
+    | PlaceCall
+    | MakeAnswer
+    | ApplyAnswer
+    | AddCandidate
+    | Renegotiate
+    | DropPeer
+    | CarrySound
+    | ClientEventHeard
+    | Send
+    | Entered
+    | Ended
 )
 
 

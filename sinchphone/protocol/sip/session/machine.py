@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response, respond
-from sinchphone.protocol.sip.session import callee, caller, middle
+from sinchphone.protocol.sip.session import callee, caller, middle, transfer
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.state import ALLOW, Pending, SessionOptions, SessionState
 from sinchphone.protocol.sip.session.vocabulary import Effect, Input, SipPhase
@@ -53,6 +53,7 @@ TABLE: Final[dict[tuple[SipPhase, type], Row]] = {
     (SipPhase.TALKING, v.RefuseReoffer): middle.refuse_change,
     (SipPhase.TALKING, v.SendDigit): middle.send_digit,
     (SipPhase.TALKING, v.DialogProbe): middle.probe,
+    (SipPhase.TALKING, v.SendRefer): transfer.refer,
     (SipPhase.LEAVING, v.GotAck): middle.left_after_all,
 }
 
@@ -63,6 +64,7 @@ RESPONSES: Final[dict[str, OnResponse]] = {
     "refresh": middle.refresh_response,
     "info": middle.digit_response,
     "probe": middle.probe_response,
+    "refer": transfer.refer_response,
     "bye": middle.bye_response,
     "stray bye": middle.quiet_response,  # of another branch of a fork
 }
@@ -73,6 +75,7 @@ REQUESTS: Final[dict[str, OnRequest]] = {
     "UPDATE": middle.on_update,
     "INFO": middle.on_info,
     "OPTIONS": middle.on_options,
+    "NOTIFY": transfer.on_notify,
     "PRACK": callee.on_prack,
 }
 
@@ -181,3 +184,5 @@ class SipSession(SessionState):
             self.effect(v.ReofferDone(None, 481))
         elif isinstance(event, v.SendDigit):
             self.effect(v.DigitDone(481))
+        elif isinstance(event, v.SendRefer):
+            self.effect(v.ReferDone(481, "the call isn't established"))

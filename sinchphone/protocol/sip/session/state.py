@@ -14,7 +14,7 @@ from sinchphone.protocol.sip.session.vocabulary import Effect, SipEvent, SipPhas
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, quoted
 
-ALLOW: Final = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS"
+ALLOW: Final = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, NOTIFY"
 SUPPORTED: Final = "100rel, timer"
 REMIND_SECONDS: Final = 60.0  # a proxy forgets an INVITE after 3 minutes without a provisional response (RFC 3261 13.3.1.1)
 MAX_REASON_CHARACTERS: Final = 128
@@ -107,6 +107,7 @@ class SessionState:
         self.retries = 0
         self.doubt = ""  # whether the peer is still there
         self.unreachable = 0  # questions about that in a row which the network didn't take
+        self.refer_cseq: int | None = None  # of our REFER, until it is known what came of it
         self.is_told = False  # the last event is out
         # of a caller
         self.target = SipUri("sip", None, "invalid")

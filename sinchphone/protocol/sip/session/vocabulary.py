@@ -173,8 +173,26 @@ class DialogProbe:
     doubt: str
 
 
+@dataclass(frozen=True, slots=True)
+class SendRefer:
+    """Ask the other side to call that URI (REFER). ``ReferDone`` tells what came of it."""
+
+    target: str
+
+
 Order: TypeAlias = (
-    SipDial | SipRing | SendEarly | SipAnswer | SipRefuse | SipHangUp | Reoffer | AnswerReoffer | RefuseReoffer | SendDigit | DialogProbe
+    SipDial
+    | SipRing
+    | SendEarly
+    | SipAnswer
+    | SipRefuse
+    | SipHangUp
+    | Reoffer
+    | AnswerReoffer
+    | RefuseReoffer
+    | SendDigit
+    | DialogProbe
+    | SendRefer
 )
 
 
@@ -282,4 +300,12 @@ class DigitDone:
     status: int
 
 
-Effect: TypeAlias = SendRequest | SendAck | CancelRequest | Reply | Notify | ReofferDone | DigitDone
+@dataclass(frozen=True, slots=True)
+class ReferDone:
+    """What came of our REFER: the status of the other side's call, or its refusal."""
+
+    status: int
+    reason: str
+
+
+Effect: TypeAlias = SendRequest | SendAck | CancelRequest | Reply | Notify | ReofferDone | DigitDone | ReferDone
