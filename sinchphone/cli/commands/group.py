@@ -44,11 +44,11 @@ async def _be_in(session: Session, name: str, flags: SoundFlags) -> ExitCode:
     sound = sound_options(flags, session.options)
     with Keys(session.stdin) as keys:
         session.terminal_users.append(keys)
-        async with open_phone(session, sound=lambda: sound) as phone, asyncio.TaskGroup() as tasks:
-            follower = tasks.create_task(follow(session, phone, _decline), name="client events")
+        async with open_phone(session, sound=lambda: sound) as phone, asyncio.TaskGroup() as task_group:
+            follower = task_group.create_task(follow(session, phone, _decline), name="client events")
             joined = await phone.client.call_group(name)
             seat = _Seat(session, phone, joined, keys)
-            events = tasks.create_task(seat.follow_events(), name="group events")
+            events = task_group.create_task(seat.follow_events(), name="group events")
             order = await seat.stay(session.options.max_duration)
             await joined.leave()
             await events

@@ -27,6 +27,10 @@ from sinchphone.cli.terminal.output.results import (
     CallEnded,
     Delivery,
     Measure,
+    MessageDelivered,
+    MessageFailed,
+    MessageReceived,
+    MessageSent,
     MessageStatus,
     Outcome,
     PipeDirection,
@@ -50,6 +54,10 @@ __all__ = [
     "CallEnded",
     "Delivery",
     "Measure",
+    "MessageDelivered",
+    "MessageFailed",
+    "MessageReceived",
+    "MessageSent",
     "MessageStatus",
     "Outcome",
     "PipeDirection",
@@ -376,50 +384,6 @@ class CheckFinished:
     packets_received: Count | None
     delay_ms: Milliseconds | None
     level_dbfs: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageSent:
-    """A message left: ``via`` is instant or sms. ``elsewhere``: another device of ours sent it."""
-
-    NAME: ClassVar[str] = "message.sent"
-    message_id: str
-    recipients: list[str]
-    via: Via
-    elsewhere: bool
-    text: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageDelivered:
-    """The recipient has the message, on one device at least. At most once for each recipient."""
-
-    NAME: ClassVar[str] = "message.delivered"
-    message_id: str
-    recipient: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageFailed:
-    """The message couldn't be sent to that recipient, or wasn't delivered."""
-
-    NAME: ClassVar[str] = "message.failed"
-    message_id: str | None
-    recipient: str
-    reason: str
-    hint: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageReceived:
-    """Somebody wrote."""
-
-    NAME: ClassVar[str] = "message.received"
-    message_id: str
-    sender: str
-    recipients: list[str]
-    text: str
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 Event: TypeAlias = (
