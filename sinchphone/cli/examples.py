@@ -18,6 +18,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "call-phone": ("sinchphone call-phone '+46 70 000 00 00'", "sinchphone call-phone +46700000000 --dtmf '1w2#'"),
     "call-sip": ("sinchphone call-sip alice@pbx.example", "sinchphone call-sip sips:alice@pbx.example --header x-desk=7"),
     "conference": ("sinchphone conference standup", "sinchphone conference standup --no-mic"),
+    "group": ("sinchphone group standup",),
     "send-message": ("sinchphone send-message bob 'Back at three'", "sinchphone send-message bob carol 'Lunch?' --wait sent"),
     "listen": (
         "sinchphone listen",

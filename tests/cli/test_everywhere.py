@@ -101,6 +101,7 @@ ENDLESS = (
     "sinchphone exchange",
     "sinchphone exchange --memory --port 0",
     "sinchphone listen --allow 'ada*' --for 8h --json",
+    "sinchphone group standup",
 )
 LINES = sorted({line for lines in EXAMPLES.values() for line in lines} - set(ENDLESS))
 # What a machine without a sound card, an exchange that runs, or that file makes of them.
