@@ -97,6 +97,8 @@ PHASES = {
     "test_two_networks.py": Phase.WAITING,
     "test_webrtc_codecs.py": Phase.WAITING,
     "test_conference.py": Phase.SOUNDING,
+    "test_groups.py": Phase.SOUNDING,  # six legs in one process
+    "test_sdk_groups.py": Phase.SOUNDING,  # twelve, and two Nodes
     "test_devices_and_terminals.py": Phase.SOUNDING,
     "test_pulse_devices.py": Phase.SOUNDING,
     "test_server_devices.py": Phase.SOUNDING,
