@@ -32,6 +32,7 @@ ROOT: Final = Path(__file__).parents[3]
 PICTURE: Final = ROOT / "sinchphone" / "docs" / "call.svg"
 COLUMNS, ROWS = 108, 12
 TALK_S, LIMIT_S = 4.0, 60.0
+_TITLE: Final = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")  # and notifications: nothing of them is on the screen
 _SEQUENCE: Final = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])")
 
 
@@ -47,7 +48,9 @@ class Terminal:
         """Take what a program wrote."""
         at = 0
         while at < len(text):
-            if sequence := _SEQUENCE.match(text, at):
+            if told := _TITLE.match(text, at):
+                at = told.end()
+            elif sequence := _SEQUENCE.match(text, at):
                 self._obey(sequence[1], sequence[2])
                 at = sequence.end()
             else:
@@ -64,7 +67,7 @@ class Terminal:
             if what == "J":
                 del self.lines[self._row + 1 :]
         else:
-            assert what in "hl", f"a sequence that this terminal doesn't know: {numbers}{what}"
+            assert what in "hlt", f"a sequence that this terminal doesn't know: {numbers}{what}"
 
     def _write(self, character: str) -> None:
         if character == "\r":
