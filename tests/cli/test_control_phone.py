@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sinchphone.cli.terminal.session import Session
+from sinchphone.errors import TransferError
 from sinchphone.protocol.call.states import State
 
 Run = Callable[..., Any]
@@ -237,15 +238,16 @@ def test_sound_is_played_said_recorded_and_held_on_command(sinchphone: Run, plat
 
 
 @pytest.mark.parametrize("able", [True, False])
-def test_a_call_is_transferred_where_calls_can_be(sinchphone: Run, platform: Any, program: Program, able: bool) -> None:
+def test_a_call_is_transferred_where_its_peer_takes_that(sinchphone: Run, platform: Any, program: Program, able: bool) -> None:
     handed_on: list[str] = []
 
     async def transfer(to: str) -> None:
+        if not able:
+            raise TransferError("users aren't transferred", status=501)
         handed_on.append(to)
 
     async def caller(call: Any) -> None:
-        if able:
-            call.transfer = transfer
+        call.transfer = transfer
         await program.rings(call)
         program.say("answer")
         await until(lambda: call.state is State.ESTABLISHED)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.events import InstantMessage
+from sinchphone.errors import TransferError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 
 Run = Callable[..., Any]
@@ -136,6 +137,24 @@ def test_a_hook_redirects(sinchphone: Run, platform: Any, hook: Callable[..., st
     ran = sinchphone("listen", "--once", "--for", "20s", "--no-audio", "--on", saying(hook, "redirect carol"), "--json")
     assert ran.code == 0
     assert handed_on == ["carol"]
+
+
+def test_who_cannot_be_transferred_is_hung_up_on_with_a_warning(sinchphone: Run, platform: Any, hook: Callable[..., str]) -> None:
+    async def caller(call: Any) -> None:
+        async def transfer(to: str) -> None:
+            raise TransferError("users aren't transferred", status=501)
+
+        async def established() -> bool:
+            await until(lambda: call.state is State.ESTABLISHED)
+            return True
+
+        call.transfer, call.established = transfer, established
+        await rings(call)
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--once", "--for", "20s", "--no-audio", "--on", saying(hook, "redirect carol"), "--json")
+    assert ran.code == 0
+    assert any("redirected to carol: users aren't" in event["message"] for event in ran.events if event["event"] == "warning")
 
 
 def test_nothing_is_answered_before_the_hook_has_said(sinchphone: Run, platform: Any, hook: Callable[..., str]) -> None:

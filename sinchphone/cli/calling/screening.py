@@ -3,11 +3,10 @@
 import asyncio
 from typing import TYPE_CHECKING, assert_never
 
-from sinchphone.cli.calling.steering import CanTransfer
 from sinchphone.cli.control import commands as k
 from sinchphone.cli.hooks.hooks import Choice, Decision, Hooks
 from sinchphone.cli.terminal.output.events import CallIncoming, Warned
-from sinchphone.errors import SinchphoneError
+from sinchphone.errors import SinchphoneError, TransferError
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -58,14 +57,17 @@ class Screening:
         self.welcome.discard(call.id)
 
     async def _redirect(self, call: "Call", user: str) -> bool:
-        """Answer and transfer it. Whether that could be begun."""
-        if not isinstance(call, CanTransfer) or self._steering.waits(call.id):
-            why = "you are in a call" if self._steering.waits(call.id) else "this version can't transfer calls"
-            self._session.tell(Warned(message=f"the call isn't redirected, {why}: it rings on", hint=None))
+        """Answer and transfer it, which SIP phones take; who can't be transferred is hung up on. Whether that could be begun."""
+        if self._steering.waits(call.id):
+            self._session.tell(Warned(message="the call isn't redirected, you are in a call: it rings on", hint=None))
             return False
         await self._steering.perform(k.PickUpCall(call_id=call.id))
         if await call.established():
-            await self._steering.perform(k.TransferCall(to=user, call_id=call.id))
+            try:
+                await self._steering.perform(k.TransferCall(to=user, call_id=call.id))
+            except TransferError as error:
+                self._session.tell(Warned(message=f"the call wasn't redirected to {user}: {error}", hint=None))
+                await call.hang_up()
         return True
 
     async def _decide(self, call: "Call", decision: Decision) -> bool:

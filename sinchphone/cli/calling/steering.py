@@ -1,7 +1,7 @@
 """Does to the calls that go on what programs want of them: commands of ``--control``."""
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, assert_never, cast, runtime_checkable
+from typing import TYPE_CHECKING, assert_never, cast
 
 from sinchphone.cli.calling.call_session import CallSession
 from sinchphone.cli.control import commands as k
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from sinchphone.cli.terminal.session import Session
     from sinchphone.engine.calls.call import Call
     from sinchphone.media.sound import RecordLayout
-
-
-@runtime_checkable
-class CanTransfer(Protocol):
-    """A call that can be handed on."""
-
-    async def transfer(self, to: str) -> None:
-        """Have the peer talk with somebody else. Raises SinchphoneError."""
 
 
 class Steering:
@@ -78,8 +70,6 @@ class Steering:
             case k.HoldCall(on=on, music=music):
                 await (call.hold(music=music) if on else call.resume())
             case k.TransferCall(to=to):
-                if not isinstance(call, CanTransfer):
-                    raise LocalProtocolError("this version can't transfer calls")
                 await call.transfer(to)
             case k.SendDigits(digits=digits):
                 await call.dtmf(digits)
