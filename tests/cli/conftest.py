@@ -314,7 +314,7 @@ def client_class(platform: Platform) -> type[Any]:  # noqa: C901  # a class is i
             platform.numbers.append((number, caller_id))
             return self._start(FakeCall(number, domain=Domain.PSTN, sound=sound), platform.outgoing)
 
-        async def call_sip(self, uri: str, *, headers: Any = None, sound: Any = None) -> FakeCall:
+        async def call_sip(self, uri: str, *, headers: Any = None, sound: Any = None, video: Any = None) -> FakeCall:
             return self._place(uri, Domain.SIP, headers, sound)
 
         async def call_conference(self, room: str, *, headers: Any = None, sound: Any = None) -> FakeCall:

@@ -50,7 +50,7 @@ async def test_a_number_of_the_trunk_is_shown_as_it_is(exchange: Any, carrier: A
 
 async def test_attack_a_user_does_not_show_another_users_name_as_caller_id(exchange: Any) -> None:
     desk, mallory = await exchange.phone("desk"), await exchange.terminal("mallory")
-    await mallory._call(Domain.SIP, f"desk@{exchange.at}", None, None, "bob")
+    await mallory._calls.place(Domain.SIP, f"desk@{exchange.at}", None, None, "bob")
     shown = (await desk.next_call()).sip.remote
     assert (shown.uri.user, shown.name) == ("mallory", "mallory")
 

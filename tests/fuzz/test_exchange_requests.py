@@ -216,6 +216,9 @@ def test_any_body_of_the_current_dialect(target: Target, operation: Any, body: b
     still_serves(target)
 
 
+ANSWERS = {*range(200, 500), 501}  # 501: what the exchange says it hasn't
+
+
 @settings(max_examples=80, deadline=None, derandomize=True, database=None)  # passwords are hashed slowly, on purpose
 @given(operation=st.sampled_from(sorted(PAPI)), body=bodies(), part=segments)
 def test_any_body_of_the_older_dialect(target: Target, operation: Any, body: bytes, part: str) -> None:
@@ -225,8 +228,8 @@ def test_any_body_of_the_older_dialect(target: Target, operation: Any, body: byt
         path = path.replace(f"{{{name}}}", "data" if name == "domain" else part.replace("{", "").replace("}", "") or "x")
     ticket = sign_user_ticket("acme", SECRET, "bob", created_at=time.time())
     for authorization in ("application acme", f"user {ticket}"):
-        assert target.ask(endpoint.verb, path, body, Authorization=authorization) < 500
-    assert target.ask_signed(endpoint.verb, path, body, "instance") < 500
+        assert target.ask(endpoint.verb, path, body, Authorization=authorization) in ANSWERS
+    assert target.ask_signed(endpoint.verb, path, body, "instance") in ANSWERS
     still_serves(target)
 
 

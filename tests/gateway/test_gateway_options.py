@@ -12,7 +12,7 @@ from sinchphone.gateway.sip.calls import Refused, SipCall, SipEnded, SipTarget
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 
-LEAVES = ("sinchphone.errors", "sinchphone.schema", "sinchphone.hosts", "sinchphone.protocol.phone_numbers")
+LEAVES = ("sinchphone.errors", "sinchphone.quick_dataclass", "sinchphone.schema", "sinchphone.hosts", "sinchphone.protocol.phone_numbers")
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 
 

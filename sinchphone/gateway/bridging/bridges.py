@@ -272,7 +272,7 @@ class LocalBridge:
         self._lifetime.spawn(self._hold_news.run(), "hold")
         self._caller.holds = self._hold_news.changed
         self._caller.other = self._leg
-        self._hold_news.changed(held=not hears(self._caller.port.direction))
+        self._hold_news.changed(held=not self._caller.hears)
 
     async def take(self, event: LegEvent) -> None:
         """What the caller's leg says is for its port."""
@@ -330,7 +330,7 @@ class LocalBridge:
             if sdp is None:
                 self._told = await offered_anew(self._port, self._leg)
             else:
-                self._told = await renewed(self._port, sdp, held=not hears(self._caller.port.direction))
+                self._told = await renewed(self._port, sdp, held=not self._caller.hears)
                 await self._leg.answer_reoffer(self._told)
         except MediaError as error:
             await self._leg.refuse_reoffer(failure_of_error(error))

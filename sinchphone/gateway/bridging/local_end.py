@@ -176,9 +176,14 @@ class LocalEnd:
         self._description = await offer_hold(self.port, self.caller, held=held)
         self._tell_holding()
 
+    @property
+    def hears(self) -> bool:
+        """Whether the caller wants to hear, as agreed last; before that it does."""
+        return not self._connected.is_set() or hears(self.port.direction)
+
     def _tell_holding(self) -> None:
         if self.holds is not None:
-            self.holds(held=not hears(self.port.direction))
+            self.holds(held=not self.hears)
 
     def _note_digit(self, heard: media.PortDigitHeard, path: DigitPath) -> None:
         if self._presses.counts(heard.digit, path, heard.duration_ms, time.monotonic()) and not self.digits.full():
