@@ -23,7 +23,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 TESTS = Path(__file__).parent.parent.resolve()
-PROCESSES_PER_CORE = 2  # and one: in the first phase, two cores are half idle with five
+PROCESSES_PER_CORE = 3  # and one: in the first phase, two cores are half idle with five
 MOST_PROCESSES = 12
 
 
