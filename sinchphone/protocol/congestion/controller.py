@@ -153,7 +153,9 @@ class CongestionController:
             episode.cut *= 1 - _CUT * since
         self._note_congested(now)
         self._capacity = max(FLOOR, episode.capacity)
-        if now - episode.begun_at > _PATIENCE and sample.queue > episode.queue - _GONE * min(episode.drained, episode.queue):
+        long = sample.queue > episode.queue - _GONE * min(episode.drained, episode.queue)
+        goes = sample.growth <= -_GROWTH and now >= self._others_until  # it grew before we sent less: ours, however long it still is
+        if now - episode.begun_at > _PATIENCE and long and not goes:
             return self._give_way(sample, now)
         self._budget = episode.cut * self._capacity * (_SHARE - min(_MOST_DRAIN, sample.queue / _DRAIN * _MOST_DRAIN))
         return False

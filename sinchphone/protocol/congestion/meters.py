@@ -104,9 +104,14 @@ class ArrivalMeter:
 
     def _lost(self) -> float:
         """The share of the last second's packets that are missing, but for those that may only have been overtaken."""
-        until = self._arrived[-1].sent_at
-        recent = [each for each in self._sent.packets if until - _WINDOW - _REORDERED < each.sent_at <= until - _REORDERED]
-        return sum(packet.missing for packet in recent) / len(recent) if recent else 0.0
+        until = self._arrived[-1].sent_at - _REORDERED
+        missing = count = 0
+        for packet in reversed(self._sent.packets):
+            if packet.sent_at <= until - _WINDOW:
+                break
+            if packet.sent_at <= until:
+                missing, count = missing + packet.missing, count + 1
+        return missing / count if count else 0.0
 
     def _delivered(self) -> float | None:
         times = sorted(packet.arrived_at or 0.0 for packet in self._arrived)
