@@ -45,9 +45,13 @@ class Ours:
             self.seen.append(event)
 
     async def talks_to(self, users: set[str]) -> None:
-        async with asyncio.timeout(2 * PATIENCE_S):
-            while {call.peer for call in self.group.calls if call.state is State.ESTABLISHED} != users:
-                await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(2 * PATIENCE_S):
+                while {call.peer for call in self.group.calls if call.state is State.ESTABLISHED} != users:
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            calls = {call.peer: (call.state.name, call.outbound) for call in self.group.calls}
+            raise AssertionError(f"{self._user} talks to {calls}, not to {users}") from None
 
     def share(self, hz: float) -> float:
         """The most of the tone that the last second of one of its calls has."""
@@ -75,7 +79,7 @@ async def join_official(town: Town, user: str) -> Sdk:
     sdk.do("tone", hz=TONES[user])
     sdk.do("callGroup", name=GROUP)
     await sdk.told("groupMedia")
-    await asyncio.sleep(0.5)  # it subscribes after it has announced itself
+    await sdk.told("groupSubscribed")  # it announces itself first, and whoever joins in between is not seen
     return sdk
 
 

@@ -212,6 +212,10 @@ const commands = {
       calls.set(call.callId, call);
       tell(event, { call: call.callId, peer: peer(call) });
     };
+    const subscribe = client.mxp.subscribeNotificationChannel; // once it has announced itself; who comes before it is through isn't seen
+    client.mxp.subscribeNotificationChannel = function (channel) {
+      return subscribe.call(this, channel).then(() => tell('groupSubscribed'));
+    };
     client.getCallClient().callGroup(name).addEventListener({
       onGroupLocalMediaAdded: () => tell('groupMedia'),
       onGroupRemoteCallAdded: say('groupAdded'),
