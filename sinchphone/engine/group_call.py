@@ -23,12 +23,12 @@ from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.link import Link
 from sinchphone.errors import LocalProtocolError, NetworkError, SinchphoneError
 from sinchphone.protocol.call.states import State
+from sinchphone.protocol.group_name import GROUP_RULE, is_group_name
 from sinchphone.protocol.user_id import is_user_id
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, SubscriptionResumed
 from sinchphone.tasks import start_task
 
-MAX_NAME_CHARACTERS: Final = 64
 MAX_OTHERS: Final = 15  # everybody sends to each of them; the exchange lets a user have 16 calls
 NEWCOMER_S: Final = 15.0  # so long members may call a newcomer, who doesn't know them
 JOIN_S: Final = 15.0
@@ -70,8 +70,8 @@ class GroupCall:
 
     def __init__(self, name: str, user_id: str, link: Link, place: Callable[[str], Awaitable[Call]]) -> None:
         """``place`` calls a user. Raises LocalProtocolError for a name that can't be one."""
-        if not 0 < len(name) <= MAX_NAME_CHARACTERS or not name.isprintable() or set(name) & set(",/\\*:. "):
-            raise LocalProtocolError(f"a group's name has 1 to {MAX_NAME_CHARACTERS} characters, without spaces and , . : * / \\")
+        if not is_group_name(name):
+            raise LocalProtocolError(f"a group's name has {GROUP_RULE}")
         self.name = name
         self._user_id = user_id
         self._link = link

@@ -36,3 +36,10 @@ async def test_a_command_in_a_group_tells_who_comes_and_goes_and_leaves_when_it_
 @pytest.mark.parametrize("option", [("--record", "a.wav"), ("--dtmf", "1"), ("--play", "-")])
 def test_what_is_for_a_single_call_is_refused(platform: Any, sinchphone: Any, option: tuple[str, ...]) -> None:
     assert sinchphone("group", "standup", *option).code == 2
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a,b", "x" * 65, "a.b"])
+def test_what_cannot_be_a_groups_name_is_a_usage_error(platform: Any, sinchphone: Any, name: str) -> None:
+    ran = sinchphone("group", name, "--no-audio")
+    assert ran.code == 2
+    assert "a group's name has 1 to 64 characters" in ran.err

@@ -16,6 +16,7 @@ from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.protocol.group_name import GROUP_RULE, is_group_name
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def group(
     """Be in a group: everybody who gives the same name calls everybody else. At a terminal: m mutes, q leaves."""
     if flags.record or flags.dtmf or flags.control or flags.hangup_after_play or flags.reads_standard_input:
         raise typer.BadParameter("--record, --dtmf, --control, --hangup-after-play and standard input are for a single call")
+    if not is_group_name(name):
+        raise typer.BadParameter(f"a group's name has {GROUP_RULE}", param_hint="NAME")
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, lambda session: _be_in(session, name, flags))
 
