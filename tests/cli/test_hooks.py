@@ -258,6 +258,8 @@ def test_the_file_that_the_user_names_is_trusted(sinchphone: Run, platform: Any,
     ("options", "words"),
     [
         (("--on", "incoming"), "must be EVENT=CMD"),
+        (("--on", "incoming="), "must be EVENT=CMD"),
+        (("--on", "established= "), "must be EVENT=CMD"),
         (("--on", "arrival=true"), "must be EVENT=CMD"),
         (("--on", "ended='"), "quotes"),
         (("--on", "ended="), ""),

@@ -54,7 +54,7 @@ def read_hooks(written: list[str]) -> dict[str, str]:
     hooks: dict[str, str] = {}
     for one in written:
         event, equals, command = one.partition("=")
-        if not equals or event not in known:
+        if not equals or event not in known or not command.strip():
             raise typer.BadParameter(f"must be EVENT=CMD, with an event of {', '.join(known)}", param_hint="--on")
         if f"hooks.{event}" in hooks:
             raise typer.BadParameter(f"two programs for {event}: one can run the other", param_hint="--on")
