@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import logging
-import secrets
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
 from aiohttp import web
 
-from sinchphone.errors import ConfigError, NetworkError, RemoteProtocolError
+from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.access.admission import check_host
 from sinchphone.exchange.access.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
@@ -21,7 +19,6 @@ from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.calls.usage import UsageRecords
-from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.control import ControlRoutes, Hosting, HostUse
@@ -33,9 +30,12 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.listening import listen
+from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.management.sms_routes import SmsInboxRoutes
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
+from sinchphone.exchange.middlewares import Route, cors, errors_as_json
 from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi.routes import PapiRoutes
@@ -47,15 +47,12 @@ from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.push.sender_key import SenderKey
 from sinchphone.exchange.push.service import PushService
 from sinchphone.exchange.push.service_routes import PushRoutes
-from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.sms.inbox import SmsInbox
+from sinchphone.exchange.sms.routes import SmsRoutes
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
 from sinchphone.hosts import join_host
 from sinchphone.media.thread import MediaThread
-from sinchphone.signaling.fields import write_json
-from sinchphone.signaling.papi.names import API_ROOT
-from sinchphone.signaling.refusals import write_error
-from sinchphone.signaling.wire import CORS_HEADERS, ErrorCode
 
 MAX_CHALLENGE_CHARACTERS = 128
 
@@ -65,8 +62,6 @@ _REPLACED_SECONDS = 2.0  # for another process to take the port
 _REPLACED_PAUSE_SECONDS = 0.02
 _ESCAPED = 3  # characters that a byte of a message takes in a URL, at most
 _MAX_HEADER_BYTES = 16 * 1024
-
-_logger = logging.getLogger(__name__)
 
 
 class Exchange:
@@ -101,6 +96,7 @@ class Exchange:
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
         self._parties = CallParties(self._store)
         self._usage = UsageRecords(self._store)
+        self.sms = SmsInbox(self._store)
         self.rooms = Rooms(media) if media is not None else None
         self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
         ours = (Attendants(media, self.rooms),) if media is not None and self.rooms is not None else ()
@@ -190,6 +186,7 @@ class Exchange:
         await self._transports.recall()
         await self._parties.recall(now)
         await self._usage.recall(now)
+        await self.sms.recall(now)
         await self._postbox.recall(now)
 
     async def close(self, *, replaced: bool = False) -> None:
@@ -242,7 +239,7 @@ class Exchange:
 
     def _application(self) -> web.Application:
         application = web.Application(
-            middlewares=[self._counted, self._when_ready, _cors, _errors_as_json, self._asked_by_name],
+            middlewares=[self._counted, self._when_ready, cors, errors_as_json, self._asked_by_name],
             client_max_size=self._options.body_bytes,
         )
         application.router.add_get("/", self._identify)
@@ -253,6 +250,9 @@ class Exchange:
         PushRoutes(self._push_service, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls, self._pushes).add_to(application.router)
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
+        access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
+        SmsRoutes(self.sms, self.directory, body_bytes=self._options.body_bytes).add_to(application.router)
+        SmsInboxRoutes(self.sms, access).add_to(application.router)
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
         self._control.add_to(application.router)
         if self.rooms is not None:
@@ -262,7 +262,7 @@ class Exchange:
         return application
 
     @web.middleware
-    async def _when_ready(self, request: web.Request, handler: "_Route") -> web.StreamResponse:
+    async def _when_ready(self, request: web.Request, handler: Route) -> web.StreamResponse:
         """Requests that come while we still read what we knew wait a moment. Those that come when another process has the store aren't
         served any more."""
         await self._ready.wait()
@@ -272,7 +272,7 @@ class Exchange:
         return await handler(request)
 
     @web.middleware
-    async def _counted(self, request: web.Request, handler: "_Route") -> web.StreamResponse:
+    async def _counted(self, request: web.Request, handler: Route) -> web.StreamResponse:
         """A connection that is being served makes room for no other as long as there are idle ones."""
         transport = request.transport
         self._guard.began(request)
@@ -282,7 +282,7 @@ class Exchange:
             self._guard.ended(transport)
 
     @web.middleware
-    async def _asked_by_name(self, request: web.Request, handler: "_Route") -> web.StreamResponse:
+    async def _asked_by_name(self, request: web.Request, handler: Route) -> web.StreamResponse:
         """Raises RefusedError where the request is for another host."""
         check_host(request, self._options.host)
         return await handler(request)
@@ -318,51 +318,3 @@ async def _until_somebody_listens(host: str, port: int) -> None:
                 else:
                     writer.close()
                     return
-
-
-_Route: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@web.middleware
-async def _cors(request: web.Request, handler: _Route) -> web.StreamResponse:
-    """Lets browser clients from anywhere in: what counts is the signature, not where a page came from."""
-    response = _preflight() if request.method == "OPTIONS" else await handler(request)
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    response.headers["Access-Control-Expose-Headers"] = "Date"
-    return response
-
-
-def _preflight() -> web.Response:
-    allowed = {"Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE", "Access-Control-Allow-Headers": CORS_HEADERS}
-    return web.Response(status=204, headers={**allowed, "Access-Control-Max-Age": "86400"})
-
-
-@web.middleware
-async def _errors_as_json(request: web.Request, handler: _Route) -> web.StreamResponse:
-    """Every refusal as ``{code, message, reference}``; the reference is also in our log."""
-    try:
-        return await handler(request)
-    except RefusedError as refusal:
-        answer = _refused(request, refusal.status, refusal.code, str(refusal))
-        if refusal.retry_s is not None:
-            answer.headers["Retry-After"] = str(refusal.retry_s)
-        return answer
-    except RemoteProtocolError as error:
-        return _refused(request, 400, ErrorCode.INVALID_PARAMETERS, str(error))
-    except StoreError as error:
-        return _refused(request, 503, ErrorCode.INTERNAL, str(error))
-    except web.HTTPException as error:
-        code = ErrorCode.NOT_FOUND if error.status == 404 else ErrorCode.INVALID_REQUEST
-        return _refused(request, error.status, code, error.reason)
-    except Exception:
-        _logger.exception("a request could not be served")
-        return _refused(request, 500, ErrorCode.INTERNAL, "the exchange failed; its log says why")
-
-
-def _refused(request: web.Request, status: int, code: ErrorCode, message: str) -> web.Response:
-    """The older dialect and the calling API call the number ``errorCode``."""
-    reference = secrets.token_hex(8)
-    _logger.debug("refused with %d (%d), reference %s", status, code, reference)
-    legacy = request.rel_url.raw_path.startswith((f"{API_ROOT}/", f"{CALLING_ROOT}/"))
-    body = write_json({"errorCode": int(code), "message": message, "reference": reference}) if legacy else None
-    return web.Response(body=body or write_error(code, message, reference), status=status, content_type="application/json")

@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     application TEXT, call_id TEXT, channels TEXT, until REAL, PRIMARY KEY (application, call_id));
 CREATE TABLE IF NOT EXISTS usage (
     application TEXT, user_id TEXT, day INTEGER, calls INTEGER, seconds REAL, cost REAL, PRIMARY KEY (application, user_id));
+CREATE TABLE IF NOT EXISTS text_messages (
+    application TEXT, id TEXT, batch TEXT, sender TEXT, number TEXT, text TEXT, at REAL, PRIMARY KEY (application, id));
 CREATE TABLE IF NOT EXISTS timetokens (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL);
 """
 

@@ -32,6 +32,23 @@ def check_host(request: web.Request, listening: str) -> None:
         raise forbidden("Host: that is not a name of this exchange")
 
 
+def check_own_host(request: web.Request, listening: str) -> None:
+    """Wherever the exchange listens: a name that its owner may point here (DNS rebinding) is refused, an address can't be. Raises
+    RefusedError where the request is for neither an address, nor a name of this machine."""
+    host = _host_of(f"//{request.host}")
+    if host is None or not (_is_address(host) or is_loopback(host) or host.lower() in (listening.lower(), socket.gethostname().lower())):
+        raise forbidden("Host: that is not a name of this exchange")
+
+
+def check_own_page(request: web.Request) -> None:
+    """Raises RefusedError for a request that a browser sends for any page but one of this exchange (Fetch, Sec-Fetch-Site)."""
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.lower() not in (f"http://{request.host}".lower(), f"https://{request.host}".lower()):
+        raise forbidden("Origin: this is for no page from elsewhere")
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise forbidden("Sec-Fetch-Site: this is for no page from elsewhere")
+
+
 def check_origin(request: web.Request) -> None:
     """For what the application's key alone allows, which any page may know. Raises RefusedError for a page from elsewhere."""
     origin = request.headers.get("Origin")
@@ -40,6 +57,14 @@ def check_origin(request: web.Request) -> None:
     page, host = _host_of(origin), _host_of(f"//{request.host}")
     if page is None or not (is_loopback(page) or page == host):
         raise forbidden("Origin: pages from elsewhere don't make users here, nor log them in")
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(unbracketed(host).partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _host_of(text: str) -> str | None:

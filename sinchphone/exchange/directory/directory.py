@@ -56,6 +56,10 @@ class Directory:
         """The application of that key, if it's served here."""
         return self._applications.get(key)
 
+    def applications(self) -> list[Application]:
+        """All applications that are served here."""
+        return list(self._applications.values())
+
     def application_of(self, subscribe_key: str) -> Application | None:
         """The application whose broadcast network has that key."""
         return self._by_broadcast_key.get(subscribe_key)

@@ -91,6 +91,12 @@ def exchange_proof(secret: bytes, challenge: str, address: str) -> str:
     return _derive(secret, "exchange proof", challenge, address).hex()
 
 
+def management_token(secret: bytes) -> str:
+    """What stands for the application's secret where a request can't be signed: on the inspector's page, in the SMS API. Who learns it
+    looks into the exchange, and can't sign anything."""
+    return _derive(secret, "management token").hex()
+
+
 def _derive(secret: bytes, *labels: str) -> bytes:
     """HMAC-SHA256 over the labels as JSON, so that no two lists of labels give the same text."""
     return hmac.digest(secret, json.dumps(labels).encode(), hashlib.sha256)

@@ -1,0 +1,51 @@
+"""The SMS inbox over HTTP: ``GET``, ``DELETE /__sinchphone/sms``, where ``?number=+46…`` chooses."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.sms.inbox import SmsInbox, TextMessage
+from sinchphone.signaling.fields import write_json
+from sinchphone.signaling.wire import write_time
+
+SMS_PATH: Final = f"{MANAGEMENT_PATH}/sms"
+
+
+class SmsInboxRoutes:
+    """The routes of one exchange."""
+
+    def __init__(self, inbox: SmsInbox, access: ManagementAccess) -> None:
+        self._inbox = inbox
+        self._access = access
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add the routes."""
+        router.add_get(SMS_PATH, self._list)
+        router.add_delete(SMS_PATH, self._clear)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        application, _ = await self._access.receive(request)
+        number = request.query.get("number") or None
+        return _json({"messages": [text_members(one) for one in self._inbox.messages(application.key, number)]})
+
+    async def _clear(self, request: web.Request) -> web.Response:
+        application, _ = await self._access.receive(request)
+        return _json({"cleared": self._inbox.clear(application.key)})
+
+
+def text_members(message: TextMessage) -> dict[str, Any]:
+    """A text message as JSON."""
+    return {
+        "id": message.id,
+        "batchId": message.batch,
+        "from": message.sender,
+        "to": message.number,
+        "text": message.text,
+        "at": write_time(message.at),
+    }
+
+
+def _json(members: dict[str, Any]) -> web.Response:
+    return web.Response(body=write_json(members), content_type="application/json")

@@ -1,0 +1,81 @@
+"""The text messages that an exchange took for phone numbers: simulated, so that nobody's phone gets them; kept, so that one can look.
+
+::
+
+    deliver(sender, number, text) -> newest last, a thousand an application -> messages(number), clear()
+"""
+
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from sinchphone.exchange.store import Store, StoreError
+
+MAX_MESSAGES: Final = 1_000  # an application
+MAX_TEXT_CHARACTERS: Final = 4_000
+KEPT_SECONDS: Final = 7 * 86_400.0
+_COLUMNS: Final = "application, id, batch, sender, number, text, at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextMessage:
+    """One text for one number (+E164). ``sender`` is what the phone would show; ``batch`` is common to all that were sent together;
+    ``at`` in seconds since the epoch."""
+
+    id: str
+    batch: str
+    sender: str | None
+    number: str
+    text: str = field(repr=False)
+    at: float
+
+
+class SmsInbox:
+    """The text messages of all applications of an exchange. ``now`` is wall clock time [s since the epoch]."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._messages: dict[str, deque[TextMessage]] = {}  # by application key, newest last
+
+    async def recall(self, now: float) -> None:
+        """Know again what came before this exchange started. Raises StoreError."""
+        self._store.write("DELETE FROM text_messages WHERE at < ?", now - KEPT_SECONDS)
+        try:
+            for key, *row in await self._store.read(f"SELECT {_COLUMNS} FROM text_messages ORDER BY at, rowid"):  # noqa: S608 - ours
+                one, batch, sender, number, text, at = row
+                if float(at) >= now - KEPT_SECONDS:
+                    self._add(str(key), TextMessage(id=one, batch=batch, sender=sender, number=number, text=text, at=float(at)))
+        except (TypeError, ValueError) as error:
+            raise StoreError("the exchange's store has text messages that can't be read", hint="Delete it.") from error
+
+    def deliver(self, application: str, *, sender: str | None, number: str, text: str, now: float, batch: str | None = None) -> TextMessage:
+        """Keep a text for a number (+E164) of whom the application with that key writes to; the oldest makes room. What is longer than
+        ``MAX_TEXT_CHARACTERS`` is cut."""
+        name = secrets.token_hex(13)
+        message = TextMessage(id=name, batch=batch or name, sender=sender, number=number, text=text[:MAX_TEXT_CHARACTERS], at=now)
+        self._add(application, message)
+        sql = f"INSERT OR REPLACE INTO text_messages ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - ours
+        self._store.write(sql, application, message.id, message.batch, sender, number, message.text, now)
+        return message
+
+    def messages(self, application: str, number: str | None = None) -> list[TextMessage]:
+        """The application's, oldest first; with ``number``, those for it."""
+        kept = self._messages.get(application, ())
+        return [one for one in kept if number is None or one.number == number]
+
+    def batch(self, application: str, batch: str) -> list[TextMessage]:
+        """Those that were sent together under that name; none where it's unknown."""
+        return [one for one in self._messages.get(application, ()) if one.batch == batch]
+
+    def clear(self, application: str) -> int:
+        """Forget the application's; how many they were."""
+        gone = self._messages.pop(application, deque())
+        self._store.write("DELETE FROM text_messages WHERE application = ?", application)
+        return len(gone)
+
+    def _add(self, application: str, message: TextMessage) -> None:
+        kept = self._messages.setdefault(application, deque())
+        kept.append(message)
+        while len(kept) > MAX_MESSAGES:
+            self._store.write("DELETE FROM text_messages WHERE application = ? AND id = ?", application, kept.popleft().id)
