@@ -8,7 +8,7 @@ from pathlib import Path
 from sinchphone.errors import ConfigError
 from sinchphone.protocol.webpush.contact import check_subject
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.schema import key, read_host, read_hosts_and_networks, read_ice_urls, read_port, read_seconds, read_text
+from sinchphone.schema import key, read_flag, read_host, read_hosts_and_networks, read_ice_urls, read_port, read_seconds, read_text
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
@@ -81,6 +81,7 @@ class ExchangeOptions:
         secret=True,
     )
     ice_seconds: int = key(3600, read_seconds, "how long such a name is good for new relays; calls may last longer")
+    ice_relay_only: bool = key(False, read_flag, "tell phones to call through those TURN servers only", trusted_only=True)
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
     store: Path | None = None  # the database of users and kept messages; without one they last as long as the exchange
     certificate: Certificate | None = None  # listens with TLS too

@@ -29,6 +29,20 @@ async def test_nothing_configured_leads_to_the_local_exchange(tmp_path: Path) ->
     await environment.close()
 
 
+async def test_the_local_exchange_is_told_all_that_its_section_says(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[exchange]\nport = 0\npush_contact = "mailto:ada@example.org"\nice_servers = ["turn:turn.example.org"]\nice_relay_only = true\n'
+    )
+    options = load(file=file, environ={"SINCHPHONE_ICE_SECRET": "north"}).options
+    environment = open_environment(replace(options, state_dir=tmp_path))
+    assert isinstance(environment, Local)
+    told = environment._options
+    assert (told.push_contact, told.ice_servers) == ("mailto:ada@example.org", ("turn:turn.example.org",))
+    assert (told.ice_relay_only, told.ice_secret) == (True, "north")
+    await environment.close()
+
+
 @pytest.mark.parametrize("proof", [{"token": "a.b.c"}, {"token_url": "https://example.org/token"}])
 def test_a_key_and_a_proof_lead_to_the_cloud(proof: dict[str, str]) -> None:
     options = Options(environment=Place.CLOUD, application_key="key", caller_id="+14155550123", host="http://127.0.0.1:4600", **proof)  # type: ignore[arg-type]

@@ -9,9 +9,15 @@ from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.call_events import CallWarning
 from sinchphone.engine.client import SinchClient
 from sinchphone.errors import DeviceError, LocalProtocolError
+from sinchphone.gateway.sip.calls import SipAnswered, SipTarget
 from sinchphone.media.local_video.local_video import LocalVideo
 from sinchphone.media.pictures import PictureOptions
 from sinchphone.protocol.call.states import State
+from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sip.digest import Credentials
+from sinchphone.protocol.sip.uri import parse_address, parse_uri
+from sinchphone.tasks import start_task
+from tests.e2e.conftest import PhoneCall
 
 PATIENCE_S = 20.0
 
@@ -88,6 +94,66 @@ async def test_a_camera_that_was_named_and_is_missing_is_told_before_the_call(li
     ada = await lines.phone("ada")
     with pytest.raises(DeviceError):
         await ada.call_user("bob", video=PictureOptions(camera="no such camera"))
+
+
+VIDEO_OFFER = "m=video 50000 RTP/AVP 96 97\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 H264/90000\r\na=sendrecv\r\n"
+
+
+async def test_a_sip_phone_is_offered_no_pictures_and_who_called_it_is_told_once(sip_exchange: Any, steps: Any) -> None:
+    exchange = await sip_exchange()
+    bob, alice = await exchange.phone(), await exchange.terminal("alice")
+    call = await alice.call_sip(bob.address(), video=showing(1))
+    rung = await bob.next_call()
+    assert "m=audio" in rung.sip.offer and "m=video" not in rung.sip.offer
+    await bob.answer(rung)
+    await steps.reach(call, State.ESTABLISHED)
+    assert not call.has_video
+    warnings = [event.message for event in await told_until_the_end(call) if isinstance(event, CallWarning)]
+    assert warnings == ["the other side takes no pictures"]
+
+
+async def test_pictures_that_a_sip_phone_offers_are_refused_with_port_0_and_the_sound_is_heard(sip_exchange: Any, steps: Any) -> None:
+    exchange = await sip_exchange("desk")
+    ear, sound = exchange.lines.ear()
+    alice = await exchange.terminal("alice", video=lambda: showing(2), sound=lambda: sound)
+    phone = await exchange.phone("desk")
+    port = phone._port()
+    offer = (await port.offer()).sdp + VIDEO_OFFER
+    called = parse_uri(f"sip:alice@{exchange.at}")
+    desk = parse_address("sip:desk@127.0.0.1")
+    made = phone.agent.invite(SipTarget(called), caller=desk, offer=offer, credentials=Credentials("desk", "desk"))
+    answer = start_task(answer_to(made), name="answer")
+    taken = await steps.next_call(alice)
+    assert not taken.video_offered
+    await taken.answer()
+    async with asyncio.timeout(PATIENCE_S):
+        sound_of, _, pictures = (await answer).partition("m=video")
+    assert pictures.split()[0] == "0" and "m=audio 0" not in sound_of
+    await port.accept(Description("answer", sound_of))
+    await phone.listen(PhoneCall(made, port), 440.0)
+    await steps.reach(taken, State.ESTABLISHED)
+    await ear.hears(440.0)
+    assert not taken.has_video
+
+
+async def answer_to(made: Any) -> str:
+    async for event in made.events():
+        if isinstance(event, SipAnswered):
+            return event.sdp
+    raise AssertionError("the call ended")
+
+
+async def told_until_the_end(call: Call) -> list[Any]:
+    """What was told of a call that is hung up half a second later."""
+    hanging_up = start_task(hang_up_later(call), name="hang up")
+    told = [event async for event in call.events()]
+    await hanging_up
+    return told
+
+
+async def hang_up_later(call: Call) -> None:
+    await asyncio.sleep(0.5)
+    await call.hang_up()
 
 
 async def first_warning(call: Call) -> Any:

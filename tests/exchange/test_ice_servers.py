@@ -44,6 +44,12 @@ async def test_a_phone_asks_and_is_told(start_exchange: StartExchange, phone: Ma
     assert relay["urls"] == list(URLS[1:])
     assert relay["username"].endswith(":ada")
     assert (await ada.ask(OcraOperation.GET_FEATURES)).body["WebRtc.UseTurn"] is True
+    assert ada.config["iceTransportPolicy"] == "all"
+
+
+async def test_a_phone_is_told_to_call_by_relays_only(start_exchange: StartExchange, phone: MakePhone) -> None:
+    exchange = await start_exchange(ice_servers=URLS, ice_secret="north", ice_relay_only=True)
+    assert (await phone("ada", url=exchange.url).registered()).config["iceTransportPolicy"] == "relay"
 
 
 @pytest.mark.parametrize("odd", ['{"urls": 7}', '{"urls": ["a"], "validUntil": "soon"}', '{"urls": ["a"], "username": []}'])

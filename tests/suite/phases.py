@@ -52,6 +52,7 @@ PHASES = {
     "test_blocks.py": Phase.WAITING,
     "test_call_waiting.py": Phase.WAITING,
     "test_callback_configuration.py": Phase.WAITING,
+    "test_chromium_pictures.py": Phase.WAITING,
     "test_cli_commands.py": Phase.WAITING,
     "test_cli_process.py": Phase.WAITING,
     "test_conference_rest.py": Phase.WAITING,

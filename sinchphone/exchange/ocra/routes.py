@@ -115,7 +115,8 @@ class OcraRoutes:
         own = device.application.transport_channel(device.user_id)
         profile = Profile(identity.broadcast_channel, identity.signal_channel, identity.mxp_key, own)
         service = f"{'wss' if request.secure else 'ws'}://{origin_of(request)}{SERVICE_PATH}"
-        return InstanceConfiguration(pubsub, profile, push=PushConfig(await self._pushes.public_key(), service))
+        push = PushConfig(await self._pushes.public_key(), service)
+        return InstanceConfiguration(pubsub, profile, relay_only=self._options.ice_relay_only, push=push)
 
     async def _prolong_instance(self, request: web.Request) -> web.Response:
         received, now = await receive(request, self._options.body_bytes), time.time()
