@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     )
     from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
     from sinchphone.local import Local
+    from sinchphone.media.options import RecordLayout
     from sinchphone.media.pictures import PictureOptions
     from sinchphone.media.port import PortStats
     from sinchphone.media.sound import (
@@ -159,6 +160,7 @@ __all__ = [
     "Reconnected",
     "Reconnecting",
     "RecordFinished",
+    "RecordLayout",
     "RecordStarted",
     "RemoteCallAdded",
     "RemoteCallRemoved",
@@ -259,6 +261,7 @@ _HOMES = {
         "TrunkOptions",
     ),
     "local": ("Local",),
+    "media.options": ("RecordLayout",),
     "media.pictures": ("PictureOptions",),
     "media.port": ("PortStats",),
     "media.sound": (

@@ -1,5 +1,6 @@
 """What can be configured of sound devices, of what is done to the microphone's sound, and of cameras. Imports no library of theirs."""
 
+from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.quick_dataclass import quick_dataclass
@@ -7,6 +8,16 @@ from sinchphone.schema import key, one_of, read_flag, read_text
 
 EchoCancel: TypeAlias = Literal["auto", "on", "off"]
 NoiseSuppression: TypeAlias = Literal["off", "low", "high"]
+
+
+class RecordLayout(StrEnum):
+    """What a recording's tracks hold."""
+
+    STEREO = "stereo"  # near end left, far end right
+    MIXED = "mixed"  # one track: both added
+    NEAR = "near"
+    FAR = "far"
+
 
 _LEAST_KBPS: Final = 20  # of speech with its headers
 _MOST_KBPS: Final = 1000

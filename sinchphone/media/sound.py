@@ -11,11 +11,11 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from sinchphone.audio.activity import Activity
 from sinchphone.audio.frame import Frame, Samples
-from sinchphone.media.options import AudioOptions
+from sinchphone.media.options import AudioOptions, RecordLayout
 from sinchphone.quick_dataclass import quick_dataclass
 
 
@@ -52,8 +52,6 @@ class Party(Protocol):
 CALL: Final = "{call}"  # in the paths of SoundOptions
 MAX_NAME_CHARACTERS: Final = 64
 
-RecordLayout: TypeAlias = Literal["stereo", "mixed", "near", "far"]
-
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
@@ -73,7 +71,7 @@ class SoundOptions(AudioOptions):
     play: tuple[str, ...] = ()  # files, one after the other from the answer on; "-" reads standard input
     tone_hz: float | None = None
     record: str | None = None  # .wav, .ogg or .flac
-    record_layout: RecordLayout = "stereo"  # near left, far right; or one track: both added, or one side alone
+    record_layout: RecordLayout = RecordLayout.STEREO
     force: bool = False  # overwrite an existing recording or file
     devices: bool = True  # False: no sound card is touched
     microphone: bool = True

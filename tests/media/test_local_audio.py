@@ -22,12 +22,12 @@ from sinchphone.media.local_audio.devices import SoundDevice
 from sinchphone.media.local_audio.files import AudioWriter
 from sinchphone.media.local_audio.local_audio import LocalAudio
 from sinchphone.media.local_audio.recorder import Recorder
+from sinchphone.media.options import RecordLayout
 from sinchphone.media.sound import (
     DevicesChanged,
     PlayFinished,
     PlayStarted,
     RecordFinished,
-    RecordLayout,
     RecordStarted,
     Signal,
     SoundEvent,
@@ -889,7 +889,9 @@ async def test_a_waiting_call_is_heard_over_the_call_and_not_by_the_peer(cards: 
     await audio.close()
 
 
-@pytest.mark.parametrize(("layout", "near", "far"), [("mixed", 0.5, 0.5), ("near", 1.0, 0.0), ("far", 0.0, 1.0)])
+@pytest.mark.parametrize(
+    ("layout", "near", "far"), [(RecordLayout.MIXED, 0.5, 0.5), (RecordLayout.NEAR, 1.0, 0.0), (RecordLayout.FAR, 0.0, 1.0)]
+)
 async def test_one_track_holds_both_sides_or_one(layout: RecordLayout, near: float, far: float, tmp_path: Path, media: MediaThread) -> None:
     path = tmp_path / "call.wav"
     options = SoundOptions(tone_hz=440, record=str(path), record_layout=layout, devices=False)

@@ -15,6 +15,7 @@ from sinchphone.cli.calling.pipe_offsets import PipeOffsets
 from sinchphone.cli.calling.seeing import Seeing
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
+from sinchphone.cli.terminal.flags.commands import VideoWindow
 from sinchphone.cli.terminal.keys import Keys, Pressed
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.session import Session
@@ -58,7 +59,7 @@ class Wishes:
     probe: Probe | None = None
     probe_seconds: float = 0.0
     screened: asyncio.Event | None = None  # before which no call is answered after a delay
-    video_window: str = "auto"
+    video_window: VideoWindow = VideoWindow.AUTO
 
 
 class CallSession:
@@ -287,9 +288,9 @@ class CallSession:
                 case c.DigitHeard(digit=digit, duration_ms=duration_ms):
                     self._session.tell(e.DigitReceived(call_id=call_id, digit=digit, duration_ms=duration_ms))
                 case h.Held(by_us=by_us, agreed=agreed):
-                    self._session.tell(e.CallHeld(call_id=call_id, by="us" if by_us else "peer", agreed=agreed))
+                    self._session.tell(e.CallHeld(call_id=call_id, by=e.HeldBy.US if by_us else e.HeldBy.PEER, agreed=agreed))
                 case h.Resumed(by_us=by_us, agreed=agreed):
-                    self._session.tell(e.CallResumed(call_id=call_id, by="us" if by_us else "peer", agreed=agreed))
+                    self._session.tell(e.CallResumed(call_id=call_id, by=e.HeldBy.US if by_us else e.HeldBy.PEER, agreed=agreed))
                 case c.CallWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case _:

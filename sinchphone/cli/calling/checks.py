@@ -15,7 +15,7 @@ from sinchphone.cli.calling.cloud_checks import check_cloud
 from sinchphone.cli.calling.finding import Finding
 from sinchphone.cli.calling.network_checks import NETWORK_CHECKS, check_network
 from sinchphone.cli.calling.phone import Phone, open_environment, open_phone
-from sinchphone.cli.terminal.output.listings import DoctorChecked
+from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import secret_source
@@ -54,7 +54,7 @@ async def run_checks(session: Session) -> AsyncIterator[DoctorChecked]:
         async with asyncio.timeout(LIMIT_S * 2), open_phone(session) as phone:
             place = "the local exchange" if phone.place is Place.LOCAL else "the platform"
             took = f"registered as {phone.client.user_id} in {time.monotonic() - began:.1f} s"
-            yield _told(platform_check, Finding("ok", f"{place} is reached, {took}; pub/sub answers"))
+            yield _told(platform_check, Finding(CheckResult.OK, f"{place} is reached, {took}; pub/sub answers"))
             platform_check = ""
             async for name, finding in check_network(session.options, phone.client):
                 yield _told(name, finding)
@@ -63,8 +63,8 @@ async def run_checks(session: Session) -> AsyncIterator[DoctorChecked]:
         yield _told(platform_check or "call", _problem(error))
         if platform_check:
             for name in NETWORK_CHECKS:
-                yield _told(name, Finding("skipped", "no platform to name servers"))
-            yield _told("call", Finding("skipped", "no platform, no call"))
+                yield _told(name, Finding(CheckResult.SKIPPED, "no platform to name servers"))
+            yield _told("call", Finding(CheckResult.SKIPPED, "no platform, no call"))
 
 
 async def cloud_checks(session: Session) -> AsyncIterator[DoctorChecked]:
@@ -88,9 +88,9 @@ def _told(name: str, finding: Finding) -> DoctorChecked:
 def _problem(error: BaseException) -> Finding:
     root = root_of(error)
     if isinstance(root, TimeoutError):
-        return Finding("problem", f"no end within {LIMIT_S:g} s", "check the network; try it again with -v")
+        return Finding(CheckResult.PROBLEM, f"no end within {LIMIT_S:g} s", "check the network; try it again with -v")
     problem = problem_of(root)
-    return Finding("problem", problem.message, problem.hint)
+    return Finding(CheckResult.PROBLEM, problem.message, problem.hint)
 
 
 async def _versions() -> Finding:
@@ -103,40 +103,44 @@ async def _versions() -> Finding:
     found = [of(package) for package in ("sinchphone", *_LIBRARIES)]
     missing = [one for one in found if one.endswith("missing")]
     text = f"{', '.join(found)}, Python {platform.python_version()}, {platform.system()}"
-    return Finding("problem" if missing else "ok", text, "install sinchphone again" if missing else None)
+    return Finding(CheckResult.PROBLEM if missing else CheckResult.OK, text, "install sinchphone again" if missing else None)
 
 
 async def _configuration(session: Session) -> Finding:
     files = ", ".join(map(str, session.configuration.files)) or "no file"
     options = session.options
     user = f"{user_of(options)} ({session.configuration.source('user')})"
-    return Finding("ok", f"{files}; environment {options.environment} ({session.configuration.source('environment')}), user {user}")
+    return Finding(
+        CheckResult.OK, f"{files}; environment {options.environment} ({session.configuration.source('environment')}), user {user}"
+    )
 
 
 async def _secret(session: Session) -> Finding:
     """Its form and its file's mode are checked where it's read, for the token."""
     options = session.options
     if options.environment is Place.LOCAL:
-        return Finding("skipped", "the local exchange makes its own")
+        return Finding(CheckResult.SKIPPED, "the local exchange makes its own")
     named = next((name for name in ("token", "token_url") if getattr(options, name) is not None), None)
     source = named or await asyncio.to_thread(secret_source, options)
     if source is None:
-        return Finding("problem", "nothing proves who you are", "SINCH_APPLICATION_SECRET, secret_file, secret_command or token_url")
-    return Finding("ok", f"from {source}")
+        return Finding(
+            CheckResult.PROBLEM, "nothing proves who you are", "SINCH_APPLICATION_SECRET, secret_file, secret_command or token_url"
+        )
+    return Finding(CheckResult.OK, f"from {source}")
 
 
 async def _state(session: Session) -> Finding:
     folder = session.options.state_path
     if not folder.exists():
-        return Finding("ok", f"{folder} will be made when something is kept")
+        return Finding(CheckResult.OK, f"{folder} will be made when something is kept")
     if not os.access(folder, os.W_OK | os.X_OK):
-        return Finding("problem", f"{folder} can't be written", f"chown it to yourself and: chmod 700 {folder}")
+        return Finding(CheckResult.PROBLEM, f"{folder} can't be written", f"chown it to yourself and: chmod 700 {folder}")
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
-        return Finding("problem", f"{folder}: {free // 1_000_000} MB are free", "make room on the disk")
+        return Finding(CheckResult.PROBLEM, f"{folder}: {free // 1_000_000} MB are free", "make room on the disk")
     if os.name == "posix" and stat.S_IMODE(folder.stat().st_mode) & 0o077:
-        return Finding("warning", f"{folder} can be entered by others", f"chmod 700 {folder}")
-    return Finding("ok", f"{folder}, {free / 1e9:.1f} GB free")
+        return Finding(CheckResult.WARNING, f"{folder} can be entered by others", f"chmod 700 {folder}")
+    return Finding(CheckResult.OK, f"{folder}, {free / 1e9:.1f} GB free")
 
 
 async def _clock(session: Session) -> Finding:
@@ -145,12 +149,14 @@ async def _clock(session: Session) -> Finding:
 
     options = session.options
     if options.environment is Place.LOCAL:
-        return Finding("skipped", "the local exchange has this machine's clock")
+        return Finding(CheckResult.SKIPPED, "the local exchange has this machine's clock")
     ahead = await ask_clock(base_url_of(options.host, options.api), ca_file=options.ca_file)
     words = f"{abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} the platform's"
     if abs(ahead) < CLOCK_WARNING_S:
-        return Finding("ok", "as the platform's")
-    return Finding("problem" if abs(ahead) > CLOCK_PROBLEM_S else "warning", words, "set the clock: timedatectl set-ntp true")
+        return Finding(CheckResult.OK, "as the platform's")
+    return Finding(
+        CheckResult.PROBLEM if abs(ahead) > CLOCK_PROBLEM_S else CheckResult.WARNING, words, "set the clock: timedatectl set-ntp true"
+    )
 
 
 async def _token(session: Session) -> Finding:
@@ -159,7 +165,7 @@ async def _token(session: Session) -> Finding:
         token = await environment.token(user_of(session.options))
     finally:
         await environment.close()
-    return Finding("ok", f"made for {user_of(session.options)}, {len(token)} characters; the platform's check of it is next")
+    return Finding(CheckResult.OK, f"made for {user_of(session.options)}, {len(token)} characters; the platform's check of it is next")
 
 
 async def _sound() -> Finding:
@@ -170,15 +176,15 @@ async def _sound() -> Finding:
     microphones, loudspeakers = (sum(bool(getattr(one, way)) for one in found) for way in ("inputs", "outputs"))
     if not microphones or not loudspeakers:
         lacking = "no sound device" if not found else "no microphone" if not microphones else "no loudspeaker"
-        return Finding("warning", lacking, "connect one, or start the sound server; calls work without, see --play and --record")
+        return Finding(CheckResult.WARNING, lacking, "connect one, or start the sound server; calls work without, see --play and --record")
     words = f"microphones {microphones}, loudspeakers {loudspeakers}"
-    return Finding("ok", words) if is_available() else Finding("warning", f"{words}, no echo cancelling", MISSING_HINT)
+    return Finding(CheckResult.OK, words) if is_available() else Finding(CheckResult.WARNING, f"{words}, no echo cancelling", MISSING_HINT)
 
 
 async def _call(phone: Phone) -> Finding:
     """A call to echo: whether sound comes back, how late, and how much of it gets lost."""
     if phone.place is not Place.LOCAL:
-        return Finding("skipped", "nobody answers by itself there: sinchphone call somebody")
+        return Finding(CheckResult.SKIPPED, "nobody answers by itself there: sinchphone call somebody")
     from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe
     from sinchphone.media.ticker import Ticker
     from sinchphone.protocol.call.states import State
@@ -190,7 +196,9 @@ async def _call(phone: Phone) -> Finding:
             break
     if call.state is State.ENDED:
         reason = str(call.details.error or call.details.cause)
-        return Finding("problem", f"the call to echo ended: {reason}", "a firewall may keep UDP out; sinchphone call echo -v says more")
+        return Finding(
+            CheckResult.PROBLEM, f"the call to echo ended: {reason}", "a firewall may keep UDP out; sinchphone call echo -v says more"
+        )
     probe.begin()
     await asyncio.sleep(CHECK_SECONDS)
     finding = await _heard(call, probe.heard().delay_ms)
@@ -206,6 +214,6 @@ async def _heard(call: "Call", delay_ms: int | None) -> Finding:
     how = f"{details.codec or 'no codec'}, {details.pair or 'no path'}, set up in {(details.establishing_ms or 0) / 1000:.2f} s"
     if delay_ms is None:
         words = "only silence came back" if stats.packets_received else "no packet of sound came back"
-        return Finding("problem", f"{words} ({how})", "a firewall may keep UDP out")
+        return Finding(CheckResult.PROBLEM, f"{words} ({how})", "a firewall may keep UDP out")
     words = f"the echo came back after {delay_ms} ms, {100 * loss:.1f} % lost ({how})"
-    return Finding("warning", words, "the network loses packets") if loss > MAX_LOSS else Finding("ok", words)
+    return Finding(CheckResult.WARNING, words, "the network loses packets") if loss > MAX_LOSS else Finding(CheckResult.OK, words)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sinchphone.cli.addressing.recent import user_of
 from sinchphone.cli.calling.finding import Finding
 from sinchphone.cli.calling.phone import open_environment
+from sinchphone.cli.terminal.output.listings import CheckResult
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import read_beside
@@ -40,7 +41,7 @@ async def check_cloud(session: Session) -> AsyncIterator[tuple[str, Finding]]:
     async with walk.stack:
         for name, step in zip(CLOUD_CHECKS, steps, strict=True):
             if failed:
-                yield name, Finding("skipped", f"needs {failed}")
+                yield name, Finding(CheckResult.SKIPPED, f"needs {failed}")
                 continue
             try:
                 async with asyncio.timeout(STEP_SECONDS):
@@ -48,16 +49,16 @@ async def check_cloud(session: Session) -> AsyncIterator[tuple[str, Finding]]:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
                 finding = _problem(error)
             yield name, finding
-            failed = name if finding.result == "problem" else ""
+            failed = name if finding.result is CheckResult.PROBLEM else ""
 
 
 def _problem(error: Exception) -> Finding:
     root = root_of(error)
     if isinstance(root, TimeoutError):
-        return Finding("problem", f"no answer within {STEP_SECONDS:g} s", "check the network; try it again with -v")
+        return Finding(CheckResult.PROBLEM, f"no answer within {STEP_SECONDS:g} s", "check the network; try it again with -v")
     problem = problem_of(root)
     hint = _LEARN if isinstance(root, NotFoundError) else problem.hint
-    return Finding("problem", problem.message, hint)
+    return Finding(CheckResult.PROBLEM, problem.message, hint)
 
 
 class _Walk:
@@ -74,21 +75,21 @@ class _Walk:
 
         options = self._session.options
         if options.api is not Api.OCRA:
-            return Finding("ok", "the older dialect's, which the official client proves")
+            return Finding(CheckResult.OK, "the older dialect's, which the official client proves")
         learned = LearnedNames.read(options.state_path)
         if learned is None:
-            return Finding("warning", "ours: nobody could see the cloud's own", _LEARN)
-        return Finding("ok", f"learned: operations {len(learned.operations)}")
+            return Finding(CheckResult.WARNING, "ours: nobody could see the cloud's own", _LEARN)
+        return Finding(CheckResult.OK, f"learned: operations {len(learned.operations)}")
 
     async def credentials(self) -> Finding:
         self._environment = environment = await read_beside(partial(open_environment, self._session.options))
         self.stack.push_async_callback(environment.close)
-        return Finding("ok", f"application {environment.application_key}, user {user_of(self._session.options)}")
+        return Finding(CheckResult.OK, f"application {environment.application_key}, user {user_of(self._session.options)}")
 
     async def token(self) -> Finding:
         assert self._environment is not None, "a step before"
         token = await self._environment.token(user_of(self._session.options))
-        return Finding("ok", f"made, {len(token)} characters")
+        return Finding(CheckResult.OK, f"made, {len(token)} characters")
 
     async def register(self) -> Finding:
         from sinchphone.engine.link import Link
@@ -101,7 +102,7 @@ class _Walk:
         self._link = link
         self.stack.push_async_callback(link.close)
         policy = ", calls by relays only" if registration.relay_only else ""
-        return Finding("ok", f"instance {registration.instance.id}, pub/sub at {registration.pubsub.origin}{policy}")
+        return Finding(CheckResult.OK, f"instance {registration.instance.id}, pub/sub at {registration.pubsub.origin}{policy}")
 
     async def pubsub(self) -> Finding:
         assert self._link is not None, "a step before"
@@ -117,12 +118,12 @@ class _Walk:
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await asyncio.gather(running, ready, return_exceptions=True)
-        return Finding("ok", "both networks are subscribed")
+        return Finding(CheckResult.OK, "both networks are subscribed")
 
     async def ice_servers(self) -> Finding:
         assert self._link is not None, "a step before"
         try:
             servers = await self._link.dialect.ice_servers()
         except NotFoundError as error:
-            return Finding("warning", f"none: {error}", _LEARN)
-        return Finding("ok", f"the platform names {len(servers)}")
+            return Finding(CheckResult.WARNING, f"none: {error}", _LEARN)
+        return Finding(CheckResult.OK, f"the platform names {len(servers)}")

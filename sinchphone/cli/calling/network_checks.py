@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.calling.finding import Finding
+from sinchphone.cli.terminal.output.listings import CheckResult
 from sinchphone.errors import NotFoundError, SinchphoneError
 from sinchphone.options import Options, Place
 
@@ -23,12 +24,12 @@ async def check_network(options: Options, client: "SinchClient") -> AsyncIterato
     except NotFoundError:
         servers = ()
     except SinchphoneError as error:
-        yield servers_check, Finding("warning", f"the platform names no STUN and TURN servers: {error}", error.hint or _MORE)
-        yield nat_check, Finding("skipped", "no STUN server to ask")
+        yield servers_check, Finding(CheckResult.WARNING, f"the platform names no STUN and TURN servers: {error}", error.hint or _MORE)
+        yield nat_check, Finding(CheckResult.SKIPPED, "no STUN server to ask")
         return
     if not servers:
-        yield servers_check, Finding("skipped", "neither the platform nor [ice] names any")
-        yield nat_check, Finding("skipped", "no STUN server to ask")
+        yield servers_check, Finding(CheckResult.SKIPPED, "neither the platform nor [ice] names any")
+        yield nat_check, Finding(CheckResult.SKIPPED, "no STUN server to ask")
         return
     from sinchphone.media.webrtc.nat_probe import probe_network
 
@@ -43,13 +44,15 @@ def servers_finding(report: "NetworkReport") -> Finding:
     kinds = {True: "TURN", False: "STUN"}
     words = [f"{kinds[one.server.relay]} {one.server.name} {one.why_not or f'in {1000 * one.took_s:.0f} ms'}" for one in report.servers]
     if not words:
-        return Finding("problem", "none of their URLs can be read", _MORE)
+        return Finding(CheckResult.PROBLEM, "none of their URLs can be read", _MORE)
     relays = [one for one in report.servers if one.server.relay]
     if relays and all(one.why_not for one in relays):
         hint = "calls fail where a firewall needs a relay; look at the servers, their credentials and ca_file"
-        return Finding("problem", "; ".join(words), f"{hint}: {_MORE}")
+        return Finding(CheckResult.PROBLEM, "; ".join(words), f"{hint}: {_MORE}")
     failed = any(one.why_not for one in report.servers)
-    return Finding("warning", "; ".join(words), f"the others do: {_MORE}") if failed else Finding("ok", "; ".join(words))
+    return (
+        Finding(CheckResult.WARNING, "; ".join(words), f"the others do: {_MORE}") if failed else Finding(CheckResult.OK, "; ".join(words))
+    )
 
 
 def nat_finding(report: "NetworkReport") -> Finding:
@@ -60,16 +63,16 @@ def nat_finding(report: "NetworkReport") -> Finding:
     words = f"{report.nat.value}, seen as {', '.join(report.seen_as)}" if report.seen_as else report.nat.value
     match report.nat:
         case NatKind.UNTRIED:
-            return Finding("skipped", "no server that is asked over UDP")
+            return Finding(CheckResult.SKIPPED, "no server that is asked over UDP")
         case NatKind.BLOCKED:
             return _by_need(f"{words}, or none of the servers answers", relayed, "let UDP out, or name a TURN server over TCP or TLS")
         case NatKind.SYMMETRIC:
             return _by_need(words, relayed, "calls to others behind such a NAT need a TURN server")
         case NatKind.NONE | NatKind.SAME_MAPPING | NatKind.UNKNOWN:
-            return Finding("ok", words)
+            return Finding(CheckResult.OK, words)
 
 
 def _by_need(words: str, relayed: bool, hint: str) -> Finding:
     if relayed:
-        return Finding("ok", f"{words}; calls go through a TURN server")
-    return Finding("warning", words, f"{hint}: {_MORE}")
+        return Finding(CheckResult.OK, f"{words}; calls go through a TURN server")
+    return Finding(CheckResult.WARNING, words, f"{hint}: {_MORE}")

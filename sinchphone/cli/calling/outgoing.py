@@ -17,7 +17,7 @@ from sinchphone.cli.calling.terminal_calls import TerminalCalls
 from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.hooks.hooks import open_hooks
-from sinchphone.cli.terminal.flags.commands import CallFlags, VideoFlags
+from sinchphone.cli.terminal.flags.commands import CallFlags, VideoFlags, VideoWindow
 from sinchphone.cli.terminal.keys import Keys
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.run import run
@@ -90,7 +90,7 @@ async def _prepare(session: Session, destination: Destination, flags: CallFlags,
     options = session.options
     warning = await missing_devices(flags, options, destination)
     if warning is None:
-        window = flags.video_window if isinstance(flags, VideoFlags) else "none"
+        window = flags.video_window if isinstance(flags, VideoFlags) else VideoWindow.NONE
         wishes = Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play, requests_of(flags), video_window=window)
         return wishes, sound_options(flags, options)
     from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe

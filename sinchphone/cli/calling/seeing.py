@@ -4,6 +4,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, assert_never
 
+from sinchphone.cli.terminal.flags.commands import VideoWindow
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import video_events as v
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class Seeing:
     """Of one call; does nothing in one without pictures."""
 
-    def __init__(self, session: "Session", call: "Call", how: str) -> None:
+    def __init__(self, session: "Session", call: "Call", how: VideoWindow) -> None:
         """``how``: as ``--video-window``."""
         self.camera: str | None = None  # that runs
         self._session = session
@@ -56,7 +57,7 @@ class Seeing:
         if not await self._call.established():
             return
         pictures = self._call.pictures
-        if pictures is None or not self._call.has_video or self._how == "none" or not self._session.interactive:
+        if pictures is None or not self._call.has_video or self._how is VideoWindow.NONE or not self._session.interactive:
             return
         window = await asyncio.to_thread(self._open, pictures)
         if window is None:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.outcomes import Requests
@@ -14,7 +14,7 @@ from sinchphone.options import Options, Place
 
 if TYPE_CHECKING:
     from sinchphone.media.pictures import PictureOptions
-    from sinchphone.media.sound import RecordLayout, SoundOptions
+    from sinchphone.media.sound import SoundOptions
 
 
 def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
@@ -27,7 +27,7 @@ def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
         play=tuple(flags.play or ()),
         tone_hz=flags.tone,
         record=flags.record,
-        record_layout=cast("RecordLayout", flags.record_layout),
+        record_layout=flags.record_layout,
         pipe_in=flags.pipe_in and claim(flags.pipe_in, "read", inherited=True),
         pipe_out=flags.pipe_out and claim(flags.pipe_out, "write", inherited=True),
         force=flags.force,

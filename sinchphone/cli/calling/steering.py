@@ -1,7 +1,7 @@
 """Does to the calls that go on what programs want of them: commands of ``--control``."""
 
 import asyncio
-from typing import TYPE_CHECKING, assert_never, cast
+from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.calling.call_session import CallSession
 from sinchphone.cli.control import commands as k
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from sinchphone.cli.calling.phone import Phone
     from sinchphone.cli.terminal.session import Session
     from sinchphone.engine.calls.call import Call
-    from sinchphone.media.sound import RecordLayout
 
 
 class Steering:
@@ -143,7 +142,7 @@ async def _record(call: "Call", command: k.RecordCall) -> None:
     if (command.path is None) is not command.stop:
         raise LocalProtocolError("record needs a path, or stop")
     if command.path is not None:
-        await call.record(command.path, layout=cast("RecordLayout", command.layout), force=command.force)
+        await call.record(command.path, layout=command.layout, force=command.force)
         return
     finished = await call.stop_recording()
     if finished is None:

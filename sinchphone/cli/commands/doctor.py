@@ -9,7 +9,7 @@ import typer
 from sinchphone.cli.calling.checks import cloud_checks, run_checks
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import UserJsonFlags, with_flags
-from sinchphone.cli.terminal.output.listings import DoctorChecked
+from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.quick_dataclass import quick_dataclass
@@ -46,4 +46,4 @@ async def _examine(session: Session, checks: Callable[[Session], AsyncIterator[D
     async for checked in checks(session):
         session.tell(checked)
         found.append(checked.result)
-    return ExitCode.UNWELL if "problem" in found else ExitCode.OK
+    return ExitCode.UNWELL if CheckResult.PROBLEM in found else ExitCode.OK

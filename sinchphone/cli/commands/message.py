@@ -59,7 +59,7 @@ def send_message(
         raise typer.BadParameter('who gets it, and what does it say? sinchphone send-message alice "on my way"', param_hint="TO... TEXT")
     configuration = flags.load()
     recipients = [_addressed(word.strip(), configuration.options) for word in words[:-1]]
-    post = Post(*_sorted(recipients), _text(words[-1]), read_headers(flags.header or []), Wait(flags.wait), _timeout(flags.timeout))
+    post = Post(*_sorted(recipients), _text(words[-1]), read_headers(flags.header or []), flags.wait, _timeout(flags.timeout))
     session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     return run(session, lambda session: _send(session, post))
 

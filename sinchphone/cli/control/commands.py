@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeAlias, Union
 
 from sinchphone.cli.terminal.output.events import Digits
 from sinchphone.cli.terminal.output.listings import Bounds
+from sinchphone.media.options import RecordLayout
 
 MAX_ID_CHARACTERS: Final = 128
 _MAX_WHOLE: Final = 2**53  # what every reader of JSON can hold (RFC 8259 6)
@@ -28,7 +29,7 @@ _ENVELOPE: Final = ("command", "id")
 RequestId: TypeAlias = str | int | None
 Name: TypeAlias = Annotated[str, Bounds(pattern=r"^[^\x00]{1,4096}$")]  # of a file, a device, somebody
 Text: TypeAlias = Annotated[str, Bounds(pattern=r"^[^\x00]")]
-Layout: TypeAlias = Annotated[str, Bounds(words=("stereo", "mixed", "near", "far"))]
+Layout: TypeAlias = Annotated[str, Bounds(words=tuple(map(str, RecordLayout)))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ class RecordCall:
 
     NAME: ClassVar[str] = "record"
     path: Name | None = None
-    layout: Layout = "stereo"
+    layout: Layout = RecordLayout.STEREO.value
     force: bool = False
     stop: bool = False
     call_id: str | None = None

@@ -27,9 +27,10 @@ from sinchphone.engine.calls.transfer import Transfer
 from sinchphone.engine.listeners import ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
+from sinchphone.media.options import RecordLayout
 from sinchphone.media.pictures import Pictures
 from sinchphone.media.port import PortOptions, Ports, PortStats
-from sinchphone.media.sound import AudioLeg, Levels, RecordFinished, RecordLayout, Signal, Sound, SoundOptions
+from sinchphone.media.sound import AudioLeg, Levels, RecordFinished, Signal, Sound, SoundOptions
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, State
@@ -191,11 +192,12 @@ class Call(ObservedCall):
         """End what plays, and what waits to be played; the near sound is heard again. May be called at any time."""
         self._audio.stop_playing()
 
-    async def record(self, path: str | Path, *, layout: RecordLayout = "stereo", force: bool = False) -> None:
+    async def record(self, path: str | Path, *, layout: RecordLayout | str = RecordLayout.STEREO, force: bool = False) -> None:
         """Record both sides to a file (.wav, .ogg or .flac) from now on, or from established on: near left and far right, or one track
         as ``layout`` says. Returns when the file is made; ``stop_recording`` or the end of the call (before ``closed``) gives it its name.
         ``events`` tells RecordStarted and RecordFinished. Raises AudioFileError for a name that can't be used, or is taken and not
-        ``force``; LocalProtocolError while another recording of ``record`` runs, and once the call is over."""
+        ``force``; ValueError for a layout that isn't one; LocalProtocolError while another recording of ``record`` runs, and once the call
+        is over."""
         await self._audio.record(str(path), layout=layout, force=force)
 
     async def stop_recording(self) -> RecordFinished | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVarTuple
 from sinchphone.errors import AudioFileError, LocalProtocolError
 from sinchphone.media.legs.call_leg import CallLeg, FrameSource
 from sinchphone.media.legs.three_way import three_way
+from sinchphone.media.options import RecordLayout
 from sinchphone.media.sound import (
     HasDevices,
     Levels,
@@ -25,7 +26,6 @@ from sinchphone.media.sound import (
     PlayFinished,
     PlayStarted,
     RecordFinished,
-    RecordLayout,
     RecordStarted,
     Sound,
     SoundEvent,
@@ -199,7 +199,7 @@ class CallAudio:
         for play in self._plays:
             play.end(None)
 
-    async def record(self, path: str, *, layout: RecordLayout = "stereo", force: bool = False) -> None:
+    async def record(self, path: str, *, layout: RecordLayout | str = RecordLayout.STEREO, force: bool = False) -> None:
         """See ``Call.record``."""
         from sinchphone.media.local_audio.recorder import Recorder
 
@@ -207,7 +207,8 @@ class CallAudio:
         if self._recorder is not None:
             raise LocalProtocolError("this call is being recorded already", hint="Stop that recording first.")
         loop = asyncio.get_running_loop()
-        recorder = self._recorder = Recorder(path, lambda event: _soon(loop, self._note_recording, event), layout=layout, force=force)
+        tracks = RecordLayout(layout)
+        recorder = self._recorder = Recorder(path, lambda event: _soon(loop, self._note_recording, event), layout=tracks, force=force)
         try:
             await asyncio.to_thread(recorder.open)
         except BaseException:

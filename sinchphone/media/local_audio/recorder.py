@@ -20,7 +20,8 @@ from sinchphone.audio.mix import added
 from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_audio.files import AudioWriter, check_recording
-from sinchphone.media.sound import RecordFinished, RecordLayout, RecordStarted, SoundEvent, SoundWarning
+from sinchphone.media.options import RecordLayout
+from sinchphone.media.sound import RecordFinished, RecordStarted, SoundEvent, SoundWarning
 
 CLOSE_SECONDS: Final = 3.0  # how long a person waits after Ctrl-C
 _QUEUE_BLOCKS: Final = 500  # ten seconds of 20 ms blocks
@@ -29,19 +30,22 @@ _QUEUE_BLOCKS: Final = 500  # ten seconds of 20 ms blocks
 def laid_out(block: Stereo, layout: RecordLayout) -> Stereo:
     """The columns that are written: both sides, one of them, or their sum (clipped where both shout)."""
     match layout:
-        case "stereo":
+        case RecordLayout.STEREO:
             return block
-        case "mixed":
+        case RecordLayout.MIXED:
             return added(block[:, TrackSide.NEAR], block[:, TrackSide.FAR])[:, np.newaxis]
-        case "near" | "far":
-            side = TrackSide.NEAR if layout == "near" else TrackSide.FAR
-            return block[:, side : side + 1]
+        case RecordLayout.NEAR:
+            return block[:, TrackSide.NEAR : TrackSide.NEAR + 1]
+        case RecordLayout.FAR:
+            return block[:, TrackSide.FAR : TrackSide.FAR + 1]
 
 
 class Recorder:
     """One recording. ``open`` and ``close`` block on the disk, the others don't; ``report`` is called from any thread."""
 
-    def __init__(self, path: str, report: Callable[[SoundEvent], None], *, layout: RecordLayout = "stereo", force: bool = False) -> None:
+    def __init__(
+        self, path: str, report: Callable[[SoundEvent], None], *, layout: RecordLayout = RecordLayout.STEREO, force: bool = False
+    ) -> None:
         self._path = Path(path)
         self._name = path
         self._layout = layout
@@ -58,7 +62,7 @@ class Recorder:
     def open(self) -> None:
         """Checks the name and makes the temporary file beside it. Raises AudioFileError."""
         check_recording(self._path, force=self._force)
-        self._writer = AudioWriter(self._part, self._path.suffix, name=self._path, channels=2 if self._layout == "stereo" else 1)
+        self._writer = AudioWriter(self._part, self._path.suffix, name=self._path, channels=2 if self._layout is RecordLayout.STEREO else 1)
 
     def start(self, now: float) -> None:
         """The time line of the recording begins."""

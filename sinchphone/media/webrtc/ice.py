@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sinchphone.errors import RELAY_ONLY
 from sinchphone.media.port import PortOptions
 from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
@@ -113,6 +114,7 @@ class IceConnection(seam.Connection):
         self._listener = listener
         self._gathering: asyncio.Task[None] | None = None
         self._gathered = False
+        self.why_nowhere = ""  # it may use relays alone, and has none
         self.gathered_from: tuple[str, ...] = ()  # this machine's addresses when the sockets were opened, loopback left out
         self._asking: set[asyncio.Task[None]] = set()  # consent checks, and names of candidates
         self._unnamed = 0  # candidates whose names are being looked up
@@ -179,6 +181,7 @@ class IceConnection(seam.Connection):
             self._listener.no_relay(why_none)
         if self._options.relay_only and not self._local_candidates:
             self._check_list_done = True  # there is nowhere to go from: connect() fails at once
+            self.why_nowhere = f"{RELAY_ONLY}, and none {'gave an address' if why_none else 'is known'}"
         if self._early_checks_done and not self._check_list_done:
             self._check_list_maybe_fail()
         self._progress.set()

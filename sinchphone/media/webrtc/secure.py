@@ -219,6 +219,8 @@ async def _find_pair(ice: IceConnection, remote: RemoteAudio, *, controlling: bo
     try:
         await ice.connect()
     except ConnectionError as error:
+        if ice.why_nowhere:
+            raise MediaError(ice.why_nowhere) from error
         raise MediaError("no path to the peer was found (ICE)", hint="A firewall may block UDP; a TURN server would help.") from error
 
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -15,7 +16,7 @@ from sinchphone.cli.addressing.recent import past_of
 from sinchphone.cli.commands.history.choosing import ChoiceFlags
 from sinchphone.cli.commands.history.show import entry_of
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.flags.common import option_of_words, with_flags
 from sinchphone.cli.terminal.output.listings import HistoryEntry
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
@@ -29,17 +30,18 @@ COLUMNS: Final = (
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what spreadsheets run
 
 
-def _format(value: str | None) -> str | None:
-    if value not in (None, "json", "csv"):
-        raise typer.BadParameter("must be json or csv")
-    return value
+class ExportFormat(StrEnum):
+    """In which form the history is written."""
+
+    JSON = "json"
+    CSV = "csv"
 
 
 @quick_dataclass(frozen=True, kw_only=True)
 class ExportFlags(ChoiceFlags):
     """Options of ``history export``."""
 
-    format: Annotated[str | None, typer.Option(metavar="FORMAT", callback=_format, help="json or csv; else the file's name tells.")] = None
+    format: Annotated[ExportFormat | None, option_of_words(ExportFormat, "FORMAT", "json or csv; else the file's name tells.")] = None
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False
 
 
@@ -54,8 +56,8 @@ def export(
     flags: ExportFlags,
 ) -> ExitCode:
     """Write calls and messages to a file for its owner's eyes only: sinchphone history export calls.csv"""
-    form = flags.format or Path(file).suffix.lower().removeprefix(".")
-    if form not in ("json", "csv"):
+    form = flags.format or next((one for one in ExportFormat if Path(file).suffix.lower() == f".{one}"), None)
+    if form is None:
         raise typer.BadParameter("say which: --format json or --format csv, or name it .json or .csv", param_hint="FILE")
     configuration = flags.load()
     if file == "-" and configuration.options.json:
@@ -63,7 +65,7 @@ def export(
     session = open_session(configuration, quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     is_meant = flags.chooser(session.options)
     entries = (entry_of(past) for past in past_of(session.options, since=flags.since_at) if is_meant(past))
-    text = as_csv(entries) if form == "csv" else as_json(entries)
+    text = as_csv(entries) if form is ExportFormat.CSV else as_json(entries)
     return run_at_once(session, lambda session: _print_or_write(session, file, text, force=flags.force))
 
 

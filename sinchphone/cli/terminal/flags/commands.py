@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from sinchphone.cli.addressing import proposals
-from sinchphone.cli.terminal.flags.common import JsonFlags, check_key, option_of_key
+from sinchphone.cli.terminal.flags.common import JsonFlags, check_key, option_of_key, option_of_words
 from sinchphone.cli.terminal.flags.shared_streams import check_readers, reads
+from sinchphone.media.options import RecordLayout
 from sinchphone.options import HooksSection
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import parse_duration
@@ -62,16 +63,12 @@ def read_hooks(written: list[str]) -> dict[str, str]:
     return hooks
 
 
-def _layout(value: str) -> str:
-    if value not in ("stereo", "mixed", "near", "far"):
-        raise typer.BadParameter("must be stereo, mixed, near or far")
-    return value
+class VideoWindow(StrEnum):
+    """How the pictures of a call are seen in the terminal."""
 
-
-def _window(value: str) -> str:
-    if value not in ("auto", "blocks", "none"):
-        raise typer.BadParameter("must be auto, blocks or none")
-    return value
+    AUTO = "auto"  # as well as it can show them
+    BLOCKS = "blocks"
+    NONE = "none"
 
 
 def seconds(value: str | None) -> float | None:
@@ -90,9 +87,9 @@ class SoundFlags(JsonFlags):
     hangup_after_play: Annotated[bool, typer.Option("--hangup-after-play", help="Hang up when everything was played.")] = False
     tone: Annotated[float | None, typer.Option(metavar="HZ", min=20, max=20_000, help="Send a tone.")] = None
     record: Annotated[str | None, typer.Option(metavar="FILE", help="Record to .wav, .ogg or .flac: near end left, far end right.")] = None
-    record_layout: Annotated[
-        str, typer.Option(metavar="HOW", callback=_layout, help="stereo, or one track: mixed, near or far.", show_default=False)
-    ] = "stereo"
+    record_layout: Annotated[RecordLayout, option_of_words(RecordLayout, "HOW", "stereo, or one track: mixed, near or far.")] = (
+        RecordLayout.STEREO
+    )
     pipe_in: Annotated[
         str | None, typer.Option(metavar="PATH", help="Say raw 48 kHz mono 16-bit sound from a file, a FIFO or fd:N as it arrives.")
     ] = None
@@ -138,7 +135,7 @@ class SoundFlags(JsonFlags):
         check_readers(
             [*(("--play", path) for path in self.play or ()), ("--pipe-in", self.pipe_in or ""), ("--control", self.control or "")]
         )
-        if self.record_layout != "stereo" and self.record is None:
+        if self.record_layout is not RecordLayout.STEREO and self.record is None:
             raise typer.BadParameter("--record-layout needs --record")
 
     def keys(self) -> dict[str, Any]:
@@ -176,9 +173,9 @@ class VideoFlags(SoundFlags):
         str | None, typer.Option(metavar="FILE", help="Show a file in place of the camera, or a pipe as it arrives; - is standard input.")
     ] = None
     video_test: Annotated[bool, typer.Option("--video-test", help="Show a moving test picture in place of the camera.")] = False
-    video_window: Annotated[
-        str, typer.Option(metavar="HOW", callback=_window, help="See them in the terminal: auto, blocks or none.", show_default=False)
-    ] = "auto"
+    video_window: Annotated[VideoWindow, option_of_words(VideoWindow, "HOW", "See them in the terminal: auto, blocks or none.")] = (
+        VideoWindow.AUTO
+    )
 
     def __post_init__(self) -> None:
         """Raises BadParameter."""
@@ -187,7 +184,7 @@ class VideoFlags(SoundFlags):
         given = [name for name, value in named.items() if value is not None]
         if len(given) > 1:
             raise typer.BadParameter(f"{' and '.join(given)} exclude each other")
-        given += ["--video-window"] if self.video_window != "auto" else []
+        given += ["--video-window"] if self.video_window is not VideoWindow.AUTO else []
         if given and not self.video:
             raise typer.BadParameter(f"{given[0]} needs --video")
         check_readers(
@@ -284,12 +281,6 @@ class Wait(StrEnum):
     NONE = "none"
 
 
-def _wait(value: str) -> str:
-    if value not in list(Wait):
-        raise typer.BadParameter("must be sent, delivered or none")
-    return value
-
-
 @quick_dataclass(frozen=True, kw_only=True)
 class MessageFlags(JsonFlags):
     """Options of ``send-message``."""
@@ -300,8 +291,8 @@ class MessageFlags(JsonFlags):
     ] = None
     header: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A header for the recipients; again for more.")] = None
     wait: Annotated[
-        str, typer.Option(metavar="WHAT", callback=_wait, help="delivered, sent, or none: what has to come before it ends with 0.")
-    ] = Wait.DELIVERED.value
+        Wait, option_of_words(Wait, "WHAT", "delivered, sent, or none: what has to come before it ends with 0.", shows_default=True)
+    ] = Wait.DELIVERED
     timeout: Annotated[
         str | None, typer.Option(metavar="TIME", callback=_duration, help="Wait no longer than that for all of it.  [default: 15s]")
     ] = None

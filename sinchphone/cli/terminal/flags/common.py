@@ -5,6 +5,7 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +16,7 @@ from sinchphone.cli.terminal.flags.everywhere import refuse_json
 from sinchphone.config import Configuration, load
 from sinchphone.options import KEYS
 from sinchphone.quick_dataclass import quick_dataclass
+from sinchphone.schema import member_of
 
 Returned = TypeVar("Returned")
 
@@ -45,6 +47,19 @@ def option_of_key(name: str, metavar: str | None = None, *names: str, shows_defa
     default = f"  [default: {known.example}]" if shows_default else ""
     words = f"{known.help[0].upper()}{known.help[1:]}.{default}"
     return typer.Option(*names, metavar=metavar, callback=_as(name), help=words, show_default=False, autocompletion=complete)
+
+
+def option_of_words(kind: type[StrEnum], metavar: str, words: str, *, shows_default: bool = False) -> Any:
+    """The option whose value is a member of ``kind``, which the command line names by its word."""
+    read = member_of(kind)
+
+    def parse(value: Any) -> Any:
+        try:
+            return read(value)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return typer.Option(metavar=metavar, parser=parse, help=words, show_default=shows_default)
 
 
 @quick_dataclass(frozen=True, kw_only=True)

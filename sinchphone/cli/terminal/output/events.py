@@ -5,7 +5,8 @@ these classes (``event_schema``): what a value may be stands in its type here.
 """
 
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
@@ -78,7 +79,6 @@ Percent: TypeAlias = Annotated[float, Bounds(minimum=0, maximum=100)]
 Score: TypeAlias = Annotated[float, Bounds(minimum=1, maximum=4.5)]
 Digit: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-D]$")]
 Digits: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-DwW]+$")]
-Side: TypeAlias = Literal["us", "peer"]
 PairKind: TypeAlias = Annotated[str, Bounds(words=("host", "srflx", "prflx", "relay"))]
 QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
     "HighRemoteInboundRtt",
@@ -253,6 +253,13 @@ class CallMuted:
     muted: bool
 
 
+class HeldBy(StrEnum):
+    """Who holds a call."""
+
+    US = "us"
+    PEER = "peer"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHeld:
     """A call is on hold from now on: ``by`` us, or the peer, who doesn't hear us. ``agreed``: the other side was told and goes along; where
@@ -260,7 +267,7 @@ class CallHeld:
 
     NAME: ClassVar[str] = "call.held"
     call_id: str
-    by: Side
+    by: HeldBy
     agreed: bool
 
 
@@ -270,7 +277,7 @@ class CallResumed:
 
     NAME: ClassVar[str] = "call.resumed"
     call_id: str
-    by: Side
+    by: HeldBy
     agreed: bool
 
 

@@ -11,6 +11,7 @@ from sinchphone.cli.explanations import WHOSE
 from sinchphone.cli.terminal.escape import MAX_TEXT
 from sinchphone.cli.terminal.output.listings import (
     CameraFound,
+    CheckResult,
     ContactListed,
     DeviceFound,
     DeviceLevel,
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
 _UNNAMED: Final = (Cause.TIMEOUT, Cause.NO_ANSWER, Cause.INACTIVE, Cause.FAILURE)  # whose words don't say who ended it
+_CHECK_STYLES: Final = {
+    CheckResult.OK: "green",
+    CheckResult.WARNING: "yellow",
+    CheckResult.PROBLEM: "bold red",
+    CheckResult.SKIPPED: "dim",
+}
 _BUSY_STATUSES: Final = (486, 600)  # of SIP
 
 
@@ -144,9 +151,8 @@ def _level(dbfs: float | None) -> str:
 
 
 def _checked(event: DoctorChecked) -> list[Line]:
-    style = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped": "dim"}[event.result]
     hint = [Line(f"{'':24}hint: {event.hint}", result=True)] if event.hint else []
-    return [Line(f"{event.result:<8}  {event.id:<13} {event.summary}", style, result=True), *hint]
+    return [Line(f"{event.result:<8}  {event.id:<13} {event.summary}", _CHECK_STYLES[event.result], result=True), *hint]
 
 
 def _device(event: DeviceFound) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from sinchphone.cli.addressing.destination import Kind
 
@@ -20,7 +20,15 @@ class Bounds:
 Count: TypeAlias = Annotated[int, Bounds(minimum=0)]
 Milliseconds: TypeAlias = Annotated[int, Bounds(minimum=0)]
 Instant: TypeAlias = Annotated[str, Bounds(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-CheckResult: TypeAlias = Literal["ok", "warning", "problem", "skipped"]
+
+
+class CheckResult(StrEnum):
+    """What a check of ``doctor`` came to."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+    SKIPPED = "skipped"
 
 
 class PastKind(StrEnum):

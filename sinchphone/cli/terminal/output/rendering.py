@@ -152,13 +152,13 @@ def _heard(event: e.CheckFinished) -> str:
 
 
 def _held(event: e.CallHeld) -> str:
-    if event.by == "peer":
+    if event.by is e.HeldBy.PEER:
         return "they put you on hold"
     return "on hold" if event.agreed else "on hold; the other side could not be told, and hears nothing of you"
 
 
 def _resumed(event: e.CallResumed) -> str:
-    if event.by == "peer":
+    if event.by is e.HeldBy.PEER:
         return "they are back"
     return "not on hold any more" if event.agreed else "not on hold any more; the other side could not be told"
 
