@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from sinchphone.protocol.congestion.allocation import Demand, allocate
-from sinchphone.protocol.congestion.controller import CongestionController
+from sinchphone.protocol.congestion.controller import UNTOLD, CongestionController
 from sinchphone.protocol.congestion.history import SentPackets
 from sinchphone.protocol.congestion.meters import ArrivalMeter, ReportMeter
 from sinchphone.protocol.rtp.packet import ReportBlock, pad_packet, padding_bytes
@@ -30,7 +30,7 @@ _FEEDBACK_BYTES: Final = 120  # of one packet of feedback, about
 _FEEDBACK_SHARE: Final = 0.05  # of what comes may be spent on it (RFC 3550 6.2), within
 _FEEDBACK_SECONDS: Final = 0.1, 0.4  # between two
 _EAGER: Final = 20  # feedback packets at first: nothing is known of the path, and its queue is filled soon
-_FIRST: Final = 44_000.0  # [bit/s] until the first feedback comes
+_UNTOLD_SECONDS: Final = 3.0  # after which a peer that has told nothing isn't waited for
 _MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on others
 _MARGIN: Final = 1.15  # over what a stream has spent
 _PEAK_SECONDS: Final = 10.0  # in which half of a peak is forgotten: pauses in what people say are shorter
@@ -58,6 +58,8 @@ class PathControl:
         self._numbered = SentPackets()
         self._arrival_meter = ArrivalMeter(self._numbered)
         self._fed_back_at: float | None = None
+        self._begun_at: float | None = None  # sending
+        self._told = False  # something of the path
         self._arrivals = Arrivals()
         self._octets = 0  # of packets that came since our feedback,
         self._told_at = 0.0  # and when it was
@@ -72,8 +74,12 @@ class PathControl:
 
     def share(self, ssrc: int) -> float:
         """What a stream that has told its demand may send [bit/s], headers included: sound first, pictures what is left."""
-        first = _FIRST if self._extension is not None and self._fed_back_at is None else math.inf
-        return allocate(min(self._controller.budget, first, _MEAN * self._most), self._demands).get(ssrc, 0.0)
+        budget = max(self._controller.budget, UNTOLD) if self._is_untold() else self._controller.budget
+        return allocate(min(budget, _MEAN * self._most), self._demands).get(ssrc, 0.0)
+
+    def _is_untold(self) -> bool:
+        """Whether the peer has told nothing of what was sent for so long that it won't do so soon."""
+        return not self._told and self._begun_at is not None and self._clock() - self._begun_at > _UNTOLD_SECONDS
 
     def left_for(self, ssrc: int) -> float:
         """What a stream of pictures may send [bit/s], headers included: those before it count with what they have spent lately, not with
@@ -125,6 +131,7 @@ class PathControl:
     def send(self, packet: bytes) -> bool:
         """Send an RTP packet; whether it went out."""
         now, ssrc = self._clock(), int.from_bytes(packet[8:12], "big")
+        self._begun_at = now if self._begun_at is None else self._begun_at
         if ssrc not in self._by_ssrc:
             sent = SentPackets()
             self._by_ssrc[ssrc] = sent, ReportMeter(sent)
@@ -159,7 +166,10 @@ class PathControl:
         """The peer tells when numbered packets came."""
         self._fed_back_at = now = self._clock()
         sample = self._arrival_meter.feedback(feedback.by_number)
-        if sample is not None and self._controller.judge(sample, now):
+        if sample is None:
+            return
+        self._told = True
+        if self._controller.judge(sample, now):
             self._arrival_meter.rebase()
 
     def reported(self, block: ReportBlock, round_trip_ms: float | None) -> None:
@@ -171,5 +181,6 @@ class PathControl:
         sample = meter.report(block.highest_sequence, block.fraction_lost / 256, round_trip, now)
         if sample is None or (self._fed_back_at is not None and now - self._fed_back_at < _FEEDBACK_FRESH):
             return
+        self._told = True
         if self._controller.judge(sample, now):
             meter.rebase()

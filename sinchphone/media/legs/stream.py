@@ -141,6 +141,7 @@ class Stream:
     def report(self) -> bytes:
         """The RTCP packet for this moment (RFC 3550 6.4)."""
         self._inbound.expire()
+        self._outbound.follow_path()  # a peer that never tells anything isn't waited for
         return encode_report(RtcpReport(self._outbound.ssrc, self._outbound.report(self._wall()), self._inbound.report()), self._cname)
 
     def next_report_s(self, mean: float = _REPORT_SECONDS) -> float:

@@ -16,7 +16,9 @@ from typing import Final
 from sinchphone.protocol.congestion.meters import PathSample
 
 FLOOR: Final = 18_000.0  # [bit/s] speech needs as much, headers included: less is no call
-_UNTRIED: Final = 58_000.0  # [bit/s] before anything is known: what libwebrtc sends at any time
+DRAINING_FLOOR: Final = 15_000.0  # [bit/s] while a queue is: in packets of 60 ms
+_FIRST: Final = 44_000.0  # [bit/s] until something is told of the path: a queue of a second fills unseen
+UNTOLD: Final = 58_000.0  # [bit/s] where nobody tells anything, or that wasn't tried: what libwebrtc sends at any time
 _BEST_SOUND: Final = 80_000.0  # [bit/s] of one stream, without copies,
 _BEST_COPIED: Final = 115_000.0  # [bit/s] with one: where the link is fast enough nothing else is asked
 
@@ -72,7 +74,7 @@ class CongestionController:
     """Of one path, whatever streams share it. All times in seconds of one clock, all rates in bit/s with headers."""
 
     def __init__(self) -> None:
-        self._budget = _UNTRIED
+        self._budget = _FIRST
         self._proven = 0.0  # so much was carried when a queue had gone
         self._capacity: float | None = None  # where a queue began
         self._carried: list[tuple[float, PathSample]] = []  # when, and what was sent without a queue
@@ -92,7 +94,7 @@ class CongestionController:
     @property
     def budget(self) -> float:
         """What may be sent in all."""
-        return max(self._budget, self._floor)
+        return max(self._budget, DRAINING_FLOOR if self._episode is not None and self._floor == FLOOR else self._floor)
 
     @property
     def steady(self) -> float:
@@ -100,8 +102,8 @@ class CongestionController:
         return self.budget if self._capacity is None else max(self._budget, _SHARE * self._capacity, self._floor)
 
     def congested_since(self, moment: float) -> bool:
-        """Whether a queue of ours stood there after ``moment``: what got lost then fell out of it."""
-        return self._congested_at >= moment
+        """Whether a queue of ours stood there after ``moment``, or still does: what got lost then fell out of it."""
+        return self._congested_at >= moment or (self._episode is not None and self._congested_at >= self._episode.begun_at)
 
     def judge(self, sample: PathSample, now: float) -> bool:
         """Take a look at the path; whether its queue turned out not to be ours (the delay of now is its least from now on)."""
@@ -197,10 +199,10 @@ class CongestionController:
             return
         self._full_at = None
         self._carried.append((now, sample))
+        if sample.delay > _EMPTY:
+            return
         if self._capacity is None:
             self._budget = max(self._proven, self._limit(sample, now))
-        elif sample.delay > _EMPTY:
-            return
         elif self._probe_until is not None:
             self._judge_probe(sample, now)
         elif self._budget < _SHARE * self._capacity:
@@ -212,7 +214,9 @@ class CongestionController:
         """So far is a rise believed: in steps, and not beyond the link."""
         carried = max(each.sent for _, each in self._carried)
         if sample.link is None:
-            return max(_BEST_SOUND if now - self._carried[0][0] >= _UNTRIED_SECONDS else _UNTRIED, _BEYOND_UNKNOWN * carried)
+            if sample.sent > _USED * self._budget:
+                return max(self._budget, _BEYOND_UNKNOWN * carried)
+            return _BEST_SOUND if now - self._carried[0][0] >= _UNTRIED_SECONDS else UNTOLD
         usual = _BEST_COPIED if math.isinf(self._congested_at) else _BEST_SOUND
         bounded = min(max(_BEYOND * carried, usual), _SHARE * sample.link)
         return bounded if sample.link > _BUSY * carried else carried  # a slower link was only busy when it was measured

@@ -17,6 +17,11 @@ _SLOWEST: Final = 0.9  # of what arrives: a link that is slower was only busy wh
 _CHANGED: Final = 0.1  # of the time that it takes
 _KNOWN_REPORTS: Final = 30  # whose delays are remembered
 _LOSSY: Final = 0.02
+_DOUBTED: Final = 3  # first reports may tell of a queue that stood there before them: where a packet and the report of it took
+_LONG: Final = 0.1  # [s] or longer, so many were
+_OVERFLOWN: Final = 0.15  # lost, or it took
+_RISEN: Final = 0.040  # [s] longer than the one before
+_SHORTEST: Final = 0.1  # [s] that a rate is taken of
 _VAGUE: Final = 0.040  # [s] that a report may be late itself, or the packets lost that would have been newer
 
 
@@ -133,6 +138,7 @@ class ReportMeter:
         self._transits: deque[float] = deque(maxlen=_KNOWN_REPORTS)
         self._round_trips: deque[float] = deque(maxlen=_KNOWN_REPORTS)
         self._last: tuple[int, float] | None = None  # number of the newest packet, when it was reported
+        self._doubted = True  # whether the fastest transit of them was without a queue
 
     def report(self, highest: int, loss: float, round_trip: float | None, now: float) -> PathSample | None:
         """A report came; ``None`` where it says nothing of the packets that are known."""
@@ -140,25 +146,50 @@ class ReportMeter:
         if packet is None:
             return None
         before = self._transits[-1] if self._transits else None
-        self._transits.append(now - packet.sent_at)
+        transit = now - packet.sent_at
+        self._transits.append(transit)
         if round_trip is not None:
             self._round_trips.append(round_trip)
-        waits = [max(0.0, transit - min(self._transits)) for transit in (before, self._transits[-1]) if transit is not None]
-        also = max([waits[0] if len(waits) > 1 else 0.0, self._round_trips[-1] - min(self._round_trips) if self._round_trips else 0.0])
+        least, usual = self._bases(loss)
+        wait, earlier = transit - least, 0.0 if before is None else max(0.0, before - least)
+        also = max(earlier, self._round_trips[-1] - min(self._round_trips) if self._round_trips else 0.0)
         last, self._last = self._last, (packet.number, now)
         seconds = now - last[1] if last is not None else 0.0
-        octets = self._sent.size_between(last[0], packet.number) if last is not None else 0
-        rate = octets * 8 / seconds if seconds > 0 else None
+        rate = self._rate(packet, last, transit, now)
         return PathSample(
-            queue=max(0.0, (waits[-1] if loss > _LOSSY else min(waits[-1], also)) - _VAGUE),
-            delay=max(0.0, waits[-1] - _VAGUE),
-            growth=(waits[-1] - waits[0]) / seconds if seconds > 0 else 0.0,
+            queue=max(0.0, (wait if loss > _LOSSY else min(wait, also)) - _VAGUE),
+            delay=max(0.0, transit - usual - _VAGUE),
+            growth=(transit - before) / seconds if before is not None and seconds > 0 else 0.0,
             loss=loss,
             sent=self._sent.rate(now),
             delivered=None if rate is None else rate * (1 - loss),
         )
 
+    def _bases(self, loss: float) -> tuple[float, float]:
+        """What a packet takes without the queue that surely stands there, and without the one that perhaps does [s].
+
+        The first reports may have been preceded by a queue already; that one fell out of it, or waits longer and longer, gives it away.
+        """
+        least = min(self._transits)
+        if not self._doubted:
+            return least, least
+        first = len(self._transits) <= _DOUBTED
+        risen = len(self._transits) > 1 and self._transits[-1] - self._transits[-2] > _RISEN
+        known = min(least, _LONG)
+        return known if loss > _OVERFLOWN or (first and risen) else least, known if first else least
+
+    def _rate(self, packet: SentPacket, last: tuple[int, float] | None, transit: float, now: float) -> float | None:
+        """Of the packets that left the path or fell out of it, from the newest of the report before to ``packet`` [bit/s]."""
+        if last is not None:
+            octets, seconds = self._sent.size_between(last[0], packet.number), now - last[1]
+        else:
+            first = self._sent.packets[0]
+            octets = first.size + self._sent.size_between(first.number, packet.number)
+            seconds = packet.sent_at - first.sent_at + max(0.0, transit - _LONG)
+        return octets * 8 / seconds if seconds > _SHORTEST else None
+
     def rebase(self) -> None:
         """The queue that stands now is none of ours."""
+        self._doubted = False
         self._transits = deque(list(self._transits)[-1:], maxlen=_KNOWN_REPORTS)
         self._round_trips = deque(list(self._round_trips)[-1:], maxlen=_KNOWN_REPORTS)

@@ -285,9 +285,25 @@ def test_a_bit_rate_that_the_peer_limits_is_kept_to() -> None:
     octets = []
     for limit in (12_000, None):
         wire, tone = LossyWire(Agreement(OPUS, 96, {}, opus=OpusWishes(fec=True, max_bitrate=limit))), Sine(500)
-        wire.each(100, lambda _, wire=wire, tone=tone: wire.out.send(tone.pull()))  # type: ignore[misc]
-        octets.append(sum(len(packet.payload) for packet in wire.sent[50:]))
+        wire.each(200, lambda _, wire=wire, tone=tone: wire.out.send(tone.pull()))  # type: ignore[misc]
+        wire.out.follow_path()
+        wire.each(50, lambda _, wire=wire, tone=tone: wire.out.send(tone.pull()))  # type: ignore[misc]
+        octets.append(sum(len(packet.payload) for packet in wire.sent[200:]))
     assert octets[0] * 8 < 15_000 < 36_000 < octets[1] * 8
+
+
+def test_a_peer_that_tells_nothing_of_the_path_is_not_waited_for() -> None:
+    wire = LossyWire(Agreement(OPUS, 96, {}, opus=OpusWishes(fec=False, max_bitrate=None)))
+    bitrates = []
+    for _ in range(2):
+        wire.talk(160)
+        wire.out.follow_path()
+        bitrates.append(wire.out._setting.bitrate)
+    assert bitrates == [38_000, 38_000]
+    wire = LossyWire(Agreement(OPUS, 96, {}, opus=OpusWishes(fec=False, max_bitrate=None)))
+    wire.talk(100)
+    wire.out.follow_path()
+    assert wire.out._setting.bitrate == 24_000
 
 
 def test_after_a_hold_the_loss_is_still_known() -> None:

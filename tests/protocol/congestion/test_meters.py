@@ -82,6 +82,32 @@ def test_one_late_report_is_no_queue_but_a_lossy_one_is() -> None:
     assert reports.second(queue=0.2, loss=0.1) > 0.1
 
 
+def test_a_queue_that_stood_there_before_the_first_report_is_seen_where_packets_fall_out_of_it() -> None:
+    reports = Reports()
+    assert reports.second(queue=0.3, loss=0.3) > 0.1
+    assert reports.second(queue=0.3, loss=0.3) > 0.1
+    assert reports.second() == 0.0
+
+
+def test_a_queue_that_stood_there_before_the_first_report_is_seen_where_it_grows() -> None:
+    reports = Reports()
+    reports.second(queue=0.2)
+    assert reports.second(queue=0.3, round_trip=0.34) > 0.1
+
+
+def test_a_long_way_is_no_queue() -> None:
+    reports = Reports()
+    assert [reports.second(queue=0.5, round_trip=0.54) for _ in range(5)] == [0.0] * 5
+    assert reports.second(queue=0.8, round_trip=0.84) > 0.2
+
+
+def test_after_a_rebase_loss_on_a_long_way_is_no_queue() -> None:
+    reports = Reports()
+    assert reports.second(queue=0.3, loss=0.3) > 0.1
+    reports.meter.rebase()
+    assert [reports.second(queue=0.3, loss=0.3) for _ in range(5)] == [0.0] * 5
+
+
 def test_reports_tell_the_rate_that_arrives() -> None:
     reports = Reports()
     reports.second()
