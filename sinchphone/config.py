@@ -37,6 +37,7 @@ _SECRET_KEYS: Final = (
     "trunk.password",
     "ice.credential",
     "exchange.ice_secret",
+    "exchange.application_secret",
 )
 _QUOTED: Final = (  # compiled when a file is read; each closed or open to the end: nothing is looked at twice
     r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' r"'''.*?(?:'''|\Z)|" r'"(?:\\.|[^"\\\n])*+"?|' r"'[^'\n]*+'?|#[^\n]*+"

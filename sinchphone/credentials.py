@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sinchphone.errors import ConfigError
+from sinchphone.exchange.directory.credentials import ApplicationCredentials
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.options import Options, narrowed
+from sinchphone.protocol.auth import decode_secret
 from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
@@ -86,6 +88,21 @@ def read_ice_servers(options: Options) -> "tuple[IceServer, ...]":
         lacking = "password" if credential is None else "user name"
         raise ConfigError(f"the ICE servers have no {lacking}", hint="ice.username, and ice.credential_file or SINCHPHONE_ICE_CREDENTIAL")
     return (IceServer(urls=ice.servers, username=ice.username, credential=credential),)
+
+
+def read_local_application(options: Options) -> ApplicationCredentials | None:
+    """The pair that the local application was given: exchange.application_key with its secret from exchange.application_secret_file or the
+    environment. None where it has the one that is made at first use. Raises ConfigError."""
+    section = options.exchange
+    given = _secret_of("exchange.application_secret", None, section.application_secret_file) or section.application_secret
+    if section.application_key is None and given is None:
+        return None
+    if section.application_key is None or given is None:
+        lacking = "key" if section.application_key is None else "secret"
+        hint = "exchange.application_key or SINCHPHONE_EXCHANGE_KEY, with exchange.application_secret_file or SINCHPHONE_EXCHANGE_SECRET"
+        raise ConfigError(f"the local application that was given has no {lacking}", hint=hint)
+    decode_secret(given)
+    return ApplicationCredentials(section.application_key, given)
 
 
 def read_exchange(options: Options, **more: Any) -> ExchangeOptions:

@@ -4,6 +4,7 @@ A key that a room owns stands in the room's options dataclass and nowhere else; 
 needs (where a password is found, whether to listen at all), and ``KEYS``, all of them by their dotted names.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field, fields, replace
 from enum import StrEnum
@@ -38,6 +39,7 @@ from sinchphone.signaling.api import Api
 
 MAX_RING_SECONDS: Final = 60.0
 MAX_HOOK_SECONDS: Final = 60.0
+_APPLICATION_KEY: Final = "[A-Za-z0-9_-]{1,64}"
 
 Room = TypeVar("Room")
 
@@ -71,6 +73,13 @@ def _ring_timeout(value: object) -> float:
     return duration
 
 
+def read_application_key(value: object) -> str:
+    """A key for the local application: it stands in paths, and before a colon."""
+    if not re.fullmatch(_APPLICATION_KEY, read_text(value)):
+        raise ValueError("must be a key: up to 64 letters, digits, hyphens and underscores")
+    return read_text(value)
+
+
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeSection(ExchangeOptions):
     """[exchange]: where the embedded exchange listens."""
@@ -89,6 +98,17 @@ class ExchangeSection(ExchangeOptions):
     )
     ice_secret_command: str | None = key("", read_text, "a command that prints ice_secret", trusted_only=True)
     ice_secret_file: Path | None = key("", read_path, "a file with ice_secret, for its owner's eyes only", trusted_only=True)
+    application_key: str | None = key(
+        "",
+        read_application_key,
+        "a key of your own for the local application, in place of the one that is made at first use",
+        variable="SINCHPHONE_EXCHANGE_KEY",
+        trusted_only=True,
+    )
+    application_secret: str | None = key(
+        "", read_text, "the secret that goes with it, base64 (environment only)", variable="SINCHPHONE_EXCHANGE_SECRET", secret=True
+    )
+    application_secret_file: Path | None = key("", read_path, "a file with that secret, for its owner's eyes only", trusted_only=True)
     keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only")
 
 

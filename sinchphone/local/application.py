@@ -16,9 +16,9 @@ CALLER_ID: Final = "+14155550100"  # 555-0100 to 555-0199 are nobody's: reserved
 class LocalApplication:
     """The part of ``engine.environment.Environment`` that is the same wherever the local exchange runs."""
 
-    def __init__(self, folder: Path, api: str) -> None:
-        """``folder`` keeps the key and secret, made at first use. Raises ConfigError where they can't be kept."""
-        self.credentials: ApplicationCredentials = local_credentials(folder)
+    def __init__(self, folder: Path, api: str, given: ApplicationCredentials | None = None) -> None:
+        """``folder`` keeps the key and secret, made at first use, unless a pair is ``given``. Raises ConfigError where it can't."""
+        self.credentials: ApplicationCredentials = given or local_credentials(folder)
         self._api = api_named(api)
 
     @property

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from sinchphone.errors import LocalProtocolError, NetworkError, PlatformError
+from sinchphone.exchange.directory.credentials import ApplicationCredentials
 from sinchphone.exchange.listening import PortTakenError
 from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions, HostKind
 from sinchphone.folders import state_folder
@@ -29,7 +30,9 @@ from sinchphone.local.background.launch import Launch, LaunchError
 from sinchphone.local.background.settings import HostSettings, Started
 from sinchphone.local.configured_gateway import ConfiguredGateway
 from sinchphone.local.host_control import HostControl, InUseError
+from sinchphone.local.management import ExchangeManagement
 from sinchphone.local.probe import ExchangeProbe, Found, HostAnswer, release_of
+from sinchphone.local.signed_requests import SignedRequests
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.signaling.api import Api
@@ -76,15 +79,17 @@ class Local(LocalApplication):
         keep: bool = True,
         background: HostSettings | None = None,
         launch: Launch | None = None,
+        application: ApplicationCredentials | None = None,
     ) -> None:
         """``state_dir`` keeps the application's key and secret and, with ``keep``, the users and what waits for them; the platform's
         state folder if not given. ``exchange`` has all of an exchange's options, ``host`` and ``port`` among them. ``gateway`` says
         what can be called beside users while this process hosts, its sound in ``media``; ``backend``, or its URL, is asked where calls
         go, in place of that of ``gateway`` (its events are signed with ``application_key`` and ``secret``);
         with ``sip_port`` it listens for phones there (0: a free port). ``api`` is the dialect that clients speak. With ``background`` a
-        process of its own hosts; ``launch`` is one that is starting already. Raises ConfigError where the credentials can't be kept."""
+        process of its own hosts; ``launch`` is one that is starting already. ``application`` is a key and secret of your own. Raises
+        ConfigError where the credentials can't be kept."""
         folder = state_dir or state_folder()
-        super().__init__(folder, api)
+        super().__init__(folder, api, application)
         self._folder = folder
         self._keep = keep
         known = {self.credentials.key: self.credentials.secret}
@@ -112,6 +117,11 @@ class Local(LocalApplication):
         if self._url.endswith(":0"):
             raise LocalProtocolError("the local exchange has no address before it's open", hint="Use it inside its async with.")
         return self._url
+
+    @property
+    def management(self) -> ExchangeManagement:
+        """What can be asked of the exchange and told to it, with port 0 only once it's open. Raises LocalProtocolError before."""
+        return ExchangeManagement(SignedRequests(self.url, self.credentials))
 
     @property
     def hosting(self) -> bool:

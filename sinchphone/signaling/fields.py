@@ -124,9 +124,9 @@ class Record:
         """An object; an empty one where it's absent."""
         return self.record(name) if self.has(name) else Record({}, self._path_of(name))
 
-    def records(self, name: str) -> list["Record"]:
+    def records(self, name: str, *, limit: int = MAX_MEMBERS) -> list["Record"]:
         """A list of objects; empty where it's absent."""
-        return [Record(value, f"{self._path_of(name)}[{index}]") for index, value in enumerate(self._list(name))]
+        return [Record(value, f"{self._path_of(name)}[{index}]") for index, value in enumerate(self._list(name, limit))]
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; empty where it's absent."""
@@ -147,12 +147,12 @@ class Record:
         """The member as it came, None where it's absent."""
         return self._members.get(name)
 
-    def _list(self, name: str) -> list[object]:
+    def _list(self, name: str, limit: int = MAX_MEMBERS) -> list[object]:
         value = self._members.get(name)
         if value is None:
             return []
-        if not isinstance(value, list) or len(value) > MAX_MEMBERS:
-            raise self.odd(name, f"a list of at most {MAX_MEMBERS}")
+        if not isinstance(value, list) or len(value) > limit:
+            raise self.odd(name, f"a list of at most {limit}")
         return value
 
     def odd(self, name: str, expected: str) -> RemoteProtocolError:

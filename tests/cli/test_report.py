@@ -13,7 +13,7 @@ from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
-from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped
+from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped, TextListed
 from sinchphone.cli.terminal.output.listings import (
     CameraFound,
     CheckResult,
@@ -129,6 +129,7 @@ EVENTS: list[e.Event] = [
     e.CheckFinished(call_id="1", echo=True, sound=True, packets_received=99, delay_ms=100, level_dbfs=-14.0),
     e.MessageSent(message_id="m", recipients=["bob", "+46700000001"], via=Via.INSTANT, elsewhere=False),
     e.MessageSent(message_id="m", recipients=["bob"], via=Via.INSTANT, elsewhere=True, text="on my way"),
+    e.MessageSent(message_id="m", recipients=["+46700000001"], via=Via.SMS, elsewhere=False, text="hi", simulated=True),
     e.MessageDelivered(message_id="m", recipient="bob"),
     e.MessageFailed(message_id=None, recipient="bob", reason="no network", hint=None),
     e.MessageReceived(message_id="m", sender="bob", recipients=["ada"], text="tea?", headers={"k": "v"}),
@@ -186,6 +187,7 @@ EVENTS: list[e.Event] = [
     ControlClosed(reason="standard input: nobody writes to it any more", lines=3),
     ExchangeStopped(calls=None),
     ExchangeStopped(calls=1),
+    TextListed(id="1", sender=None, number="+46700000001", text="your code\nis 0042", at="2026-11-21T09:00:00.000Z"),
     e.Result(
         ok=False,
         exit_code=6,

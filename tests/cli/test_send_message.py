@@ -232,7 +232,10 @@ def test_refusals_of_the_sms_api_have_their_exit_codes(sinchphone: Any, platform
     assert len(sms.requests) == 1, "an SMS is never sent twice by itself"
 
 
-def test_without_an_sms_api_a_number_is_refused_clearly(sinchphone: Any, platform: Any) -> None:
+def test_without_an_sms_api_a_number_is_refused_clearly_in_the_cloud(
+    sinchphone: Any, platform: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SINCH_APPLICATION_KEY", "key")
     ran = sinchphone("send-message", "--user", "ada", "bob", "+46700000001", "hi")
     assert ran.code == 14
     assert "SMS API" in ran.err and "[sms]" in ran.err

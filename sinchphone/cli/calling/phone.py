@@ -10,7 +10,15 @@ from sinchphone.cli.addressing.recent import history_of, user_of
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground
 from sinchphone.cli.terminal.session import Session
-from sinchphone.credentials import read_beside, read_exchange, read_gateway, read_ice_servers, read_password, read_secret
+from sinchphone.credentials import (
+    read_beside,
+    read_exchange,
+    read_gateway,
+    read_ice_servers,
+    read_local_application,
+    read_password,
+    read_secret,
+)
 from sinchphone.errors import ConfigError
 from sinchphone.options import Options, Place
 from sinchphone.signaling.api import Api
@@ -69,7 +77,11 @@ def begin_host(options: Options) -> EarlyHost:
     if options.environment is Place.CLOUD or not where.background or not is_possible(where.port):
         return EarlyHost()
     settings = HostSettings(
-        folder=options.state_path, exchange=read_exchange(options), gateway=read_gateway(options), keep=where.keep
+        folder=options.state_path,
+        exchange=read_exchange(options),
+        gateway=read_gateway(options),
+        keep=where.keep,
+        application=read_local_application(options),
     ).without_listening()
     return EarlyHost(settings, Launch.begin(settings))
 
@@ -88,6 +100,7 @@ def _local(options: Options, media: "MediaThread | None", early: EarlyHost) -> "
         keep=where.keep,
         background=early.settings,
         launch=early.launch,
+        application=early.settings.application if early.settings is not None else read_local_application(options),
     )
 
 

@@ -1,7 +1,9 @@
-"""Text messages to phone numbers: what must be configured for them, and one sent and followed."""
+"""Text messages to phone numbers: by the SMS API that is configured, else simulated by the local exchange; one sent and followed."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +16,7 @@ from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import read_sms_token
 from sinchphone.errors import ConfigError, NetworkError
-from sinchphone.options import Options
+from sinchphone.options import Options, Place
 
 if TYPE_CHECKING:
     from sinchphone.signaling.sms import DeliveryReport, SmsApi
@@ -35,11 +37,14 @@ class SmsAccess:
     ca_file: Path | None = None
 
 
-def check_sms(options: Options) -> SmsAccess:
-    """What is configured. Raises ConfigError where phone numbers can't be written to."""
+def check_sms(options: Options) -> SmsAccess | None:
+    """What is configured; None where nothing is and the local exchange keeps what is written. Raises ConfigError where phone numbers can't
+    be written to."""
     from sinchphone.signaling.sms import base_url_of
 
     section = options.sms
+    if section.service_plan_id is None and options.environment is Place.LOCAL:
+        return None
     if section.service_plan_id is None:
         raise ConfigError(
             "messages to phone numbers need Sinch's SMS API, and none is configured",
@@ -55,18 +60,37 @@ def check_sms(options: Options) -> SmsAccess:
     return SmsAccess(base_url, section.service_plan_id, token, section.sender, options.ca_file)
 
 
-async def text_numbers(session: Session, access: SmsAccess, numbers: tuple[str, ...], text: str, *, wait: Wait, wait_s: float) -> ExitCode:
-    """Send one text to the numbers and, where that's wanted, wait until the phones have it, ``wait_s`` at most."""
+@contextlib.asynccontextmanager
+async def _api(session: Session, access: SmsAccess | None) -> "AsyncIterator[SmsApi]":
+    """Sinch's, or that of the local exchange."""
+    from sinchphone.cli.calling.managed_exchange import managed_exchange
     from sinchphone.signaling.sms import SmsApi
 
-    async with SmsApi.open(access.base_url, access.service_plan_id, access.token, ca_file=access.ca_file) as api:
+    if access is not None:
+        async with SmsApi.open(access.base_url, access.service_plan_id, access.token, ca_file=access.ca_file) as api:
+            yield api
+        return
+    async with managed_exchange(session) as exchange, exchange.sms_api() as api:
+        yield api
+
+
+async def text_numbers(
+    session: Session, access: SmsAccess | None, numbers: tuple[str, ...], text: str, *, wait: Wait, wait_s: float
+) -> ExitCode:
+    """Send one text to the numbers and, where that's wanted, wait until the phones have it, ``wait_s`` at most. Without ``access`` the
+    local exchange keeps it, and nobody's phone gets it."""
+    sender = access.sender if access is not None else session.options.sms.sender
+    async with _api(session, access) as api:
         try:
             async with asyncio.timeout(wait_s):
-                batch = await api.send(numbers, text, sender=access.sender)
+                batch = await api.send(numbers, text, sender=sender)
         except TimeoutError as error:
             hint = "it may have been sent all the same: look before you send it again"
             raise NetworkError(f"the SMS API gave no answer within {wait_s:.0f} s", hint=hint) from error
-        session.tell(e.MessageSent(message_id=batch, recipients=list(numbers), via=e.Via.SMS, elsewhere=False, text=text))
+        simulated = access is None
+        session.tell(
+            e.MessageSent(message_id=batch, recipients=list(numbers), via=e.Via.SMS, elsewhere=False, text=text, simulated=simulated)
+        )
         statuses: dict[str, e.Delivery] = dict.fromkeys(numbers, e.Delivery.SENT)
         try:
             if wait is Wait.DELIVERED:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from sinchphone.cli.commands import exchange_hosts
+from sinchphone.cli.commands.management import sms
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import ExchangeFlags
@@ -34,6 +35,7 @@ def add_to(app: typer.Typer, name: str) -> None:
     group = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False)
     group.callback()(with_flags(exchange))
     exchange_hosts.add_to(group)
+    sms.add_to(group)
     app.add_typer(group, name=name)
 
 
@@ -51,7 +53,7 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
 
 
 async def _host(session: Session) -> ExitCode:
-    from sinchphone.credentials import read_beside, read_exchange, read_gateway
+    from sinchphone.credentials import read_beside, read_exchange, read_gateway, read_local_application
     from sinchphone.exchange.control import Hosting
     from sinchphone.exchange.directory.credentials import local_credentials
     from sinchphone.exchange.options import HostKind
@@ -62,7 +64,7 @@ async def _host(session: Session) -> ExitCode:
     from sinchphone.media.thread import MediaThread
 
     chosen, folder = session.options.exchange, session.options.state_path
-    credentials, issued = local_credentials(folder), _issue(session)
+    credentials, issued = read_local_application(session.options) or local_credentials(folder), _issue(session)
     options = read_exchange(
         session.options,
         applications={credentials.key: credentials.secret},

@@ -48,11 +48,13 @@ def _open(flags: HostFlags) -> Session:
 
 async def _find(session: Session) -> "tuple[ExchangeProbe, HostAnswer | None]":
     """Where the exchange should be, and who answers there; nobody where nobody listens. Raises NetworkError for anybody else."""
+    from sinchphone.credentials import read_local_application
     from sinchphone.exchange.directory.credentials import local_credentials
     from sinchphone.local.probe import ExchangeProbe, Found
 
     where = session.options.exchange
-    probe = ExchangeProbe(local_credentials(session.options.state_path), where.host, where.port)
+    credentials = read_local_application(session.options) or local_credentials(session.options.state_path)
+    probe = ExchangeProbe(credentials, where.host, where.port)
     answer = await probe.ask(_ASK_SECONDS)
     match answer.found:
         case Found.OURS:

@@ -53,7 +53,7 @@ def send_message(
     """Send a message: sinchphone send-message alice bob "on my way".
 
     Exit 0 when everybody has it, 7 where somebody is unknown (nobody gets it then), 15 when it wasn't delivered to all in time.
-    A phone number gets an SMS where [sms] is configured.
+    A phone number gets an SMS where [sms] is configured; else the local exchange keeps it (sinchphone exchange sms).
     """
     if len(words) < 2:
         raise typer.BadParameter('who gets it, and what does it say? sinchphone send-message alice "on my way"', param_hint="TO... TEXT")
@@ -126,13 +126,13 @@ async def _send(session: Session, post: Post) -> ExitCode:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + post.timeout
     _check(post)
-    sms = await read_beside(partial(check_sms, session.options)) if post.numbers else None
+    access = await read_beside(partial(check_sms, session.options)) if post.numbers else None
     codes = [ExitCode.OK]
     if post.users:
         codes.append(await _send_instantly(session, post, post.timeout))
-    if sms is not None:
+    if post.numbers:
         wait_s = max(0.5, deadline - loop.time())
-        codes.append(await text_numbers(session, sms, post.numbers, post.text, wait=post.wait, wait_s=wait_s))
+        codes.append(await text_numbers(session, access, post.numbers, post.text, wait=post.wait, wait_s=wait_s))
     return max(codes)
 
 

@@ -52,7 +52,8 @@ async def host(told: str, descriptors: list[int], answer: Callable[[str], None])
     """Serve at listening sockets what JSON says. ``answer`` takes one line about how the start went."""
     try:
         settings = HostSettings.read(told)
-        credentials = local_credentials(settings.folder)  # makes the folder
+        settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        credentials = settings.application or local_credentials(settings.folder)
         log = _open_log(settings.folder)
         await _serve(settings, credentials, [socket.socket(fileno=one) for one in descriptors], log, answer)
     except SinchphoneError as error:

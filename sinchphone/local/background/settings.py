@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from sinchphone.errors import ConfigError, MediaError, NetworkError, SinchphoneError
+from sinchphone.exchange.directory.credentials import ApplicationCredentials
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, TrunkOptions
 from sinchphone.schema import read_keys, write_keys
@@ -21,13 +22,14 @@ _ERRORS: Final[Mapping[str, type[SinchphoneError]]] = {one.__name__: one for one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSettings:
-    """Where and what to host, without SIP. ``folder`` has the application and, with ``keep``, the users and what waits for them. The
-    process ends when nobody has used the exchange for ``idle_seconds``."""
+    """Where and what to host, without SIP. ``folder`` has the application, unless another ``application`` is given, and, with ``keep``, the
+    users and what waits for them. The process ends when nobody has used the exchange for ``idle_seconds``."""
 
     folder: Path
     exchange: ExchangeOptions = field(default_factory=ExchangeOptions)
     gateway: GatewayOptions = field(default_factory=GatewayOptions)
     keep: bool = True
+    application: ApplicationCredentials | None = None
     idle_seconds: float = IDLE_SECONDS
 
     def without_listening(self) -> Self:
@@ -38,14 +40,17 @@ class HostSettings:
 
     def write(self) -> str:
         """As JSON."""
-        return json.dumps({**self._configuration(), "folder": str(self.folder.absolute()), "idle_seconds": self.idle_seconds})
+        given = self.application
+        application = {"application": {"key": given.key, "secret": given.secret}} if given is not None else {}
+        told = {**self._configuration(), **application, "folder": str(self.folder.absolute()), "idle_seconds": self.idle_seconds}
+        return json.dumps(told)
 
     @classmethod
     def read(cls, text: str) -> Self:
         """From JSON. Raises ConfigError."""
         try:
             told = json.loads(text)
-            gateway = told["gateway"]
+            gateway, application = told["gateway"], told.get("application")
             return cls(
                 folder=Path(told["folder"]),
                 exchange=read_keys(ExchangeOptions, told["exchange"]),
@@ -55,6 +60,7 @@ class HostSettings:
                     dialplan=gateway["dialplan"],
                 ),
                 keep=told["keep"],
+                application=ApplicationCredentials(application["key"], application["secret"]) if application else None,
                 idle_seconds=told["idle_seconds"],
             )
         except (ValueError, TypeError, KeyError) as error:

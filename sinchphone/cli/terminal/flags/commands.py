@@ -308,10 +308,13 @@ class HostFlags(JsonFlags):
 
     host: Annotated[str | None, option_of_key("exchange.host", "ADDRESS", shows_default=True)] = None
     port: Annotated[int | None, option_of_key("exchange.port", "PORT", "--port", shows_default=True)] = None
+    application_key: Annotated[str | None, option_of_key("exchange.application_key", "KEY")] = None
+    application_secret_file: Annotated[str | None, option_of_key("exchange.application_secret_file", "FILE")] = None
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
-        return {**super().keys(), "exchange.host": self.host, "exchange.port": self.port}
+        pair = {"exchange.application_key": self.application_key, "exchange.application_secret_file": self.application_secret_file}
+        return {**super().keys(), "exchange.host": self.host, "exchange.port": self.port, **pair}
 
 
 @quick_dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,18 @@ class ExchangeStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextListed:
+    """A text message to a phone number, which the local exchange kept: nobody's phone got it. ``at`` is a time in ISO 8601."""
+
+    NAME: ClassVar[str] = "exchange.sms"
+    id: str
+    sender: str | None
+    number: str
+    text: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeStopped:
     """The exchange in the background was told to end, and ended with so many ``calls``; ``null`` where none ran."""
 

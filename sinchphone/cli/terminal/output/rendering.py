@@ -4,6 +4,7 @@ What came from elsewhere is escaped by whoever writes the lines (``screen``).
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from sinchphone.cli.terminal.output import control_events as k
@@ -79,7 +80,10 @@ def _answered(event: e.CallAnswered) -> list[Line]:
 def _sent(event: e.MessageSent) -> list[Line]:
     if event.elsewhere:
         return _written_by(f"you to {', '.join(event.recipients)}, on another device", event.text or "")
-    return [Line(f"sent to {', '.join(event.recipients)}{' by SMS' if event.via == 'sms' else ''}")]
+    head = f"sent to {', '.join(event.recipients)}{' by SMS' if event.via == 'sms' else ''}"
+    if event.simulated:
+        return [Line(f"{head}, simulated: nobody's phone gets it, sinchphone exchange sms shows it", always=True)]
+    return [Line(head)]
 
 
 def _not_delivered(event: e.MessageFailed) -> list[Line]:
@@ -107,6 +111,11 @@ def _exchange_stopped(event: x.ExchangeStopped) -> list[Line]:
     if event.calls is None:
         return [Line("no exchange runs in the background", result=True)]
     return [Line(f"stopped{f', calls that it ended: {event.calls}' if event.calls else ''}", result=True)]
+
+
+def _text(event: x.TextListed) -> list[Line]:
+    at = datetime.fromisoformat(event.at).astimezone()
+    return _written_by(f"{at:%Y-%m-%d %H:%M:%S}  {event.sender or '-'} -> {event.number}", event.text)
 
 
 def _written_by(sender: str, text: str) -> list[Line]:
@@ -205,4 +214,5 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     x.ExchangeBackground: _background,
     x.ExchangeStatus: _exchange_status,
     x.ExchangeStopped: _exchange_stopped,
+    x.TextListed: _text,
 }

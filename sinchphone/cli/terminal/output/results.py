@@ -106,7 +106,8 @@ class PipeEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
-    """A message left: ``via`` is instant or sms. ``elsewhere``: another device of ours sent it."""
+    """A message left: ``via`` is instant or sms. ``elsewhere``: another device of ours sent it. ``simulated``: the local exchange keeps it,
+    and nobody's phone gets it (``exchange sms``)."""
 
     NAME: ClassVar[str] = "message.sent"
     message_id: str
@@ -114,6 +115,7 @@ class MessageSent:
     via: Via
     elsewhere: bool
     text: str | None = None
+    simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

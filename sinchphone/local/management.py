@@ -1,0 +1,59 @@
+"""What a program asks of its own exchange, and tells it, beside calling: the text messages that came, and more under ``/__sinchphone``."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from sinchphone.errors import PlatformError, RemoteProtocolError
+from sinchphone.exchange.directory.identity import management_token
+from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.sms.inbox import MAX_MESSAGES, MAX_TEXT_CHARACTERS, TextMessage
+from sinchphone.local.signed_requests import SignedRequests
+from sinchphone.protocol.auth import decode_secret
+from sinchphone.signaling.fields import Record
+from sinchphone.signaling.sms import SmsApi
+
+_SMS: Final = f"{MANAGEMENT_PATH}/sms"
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeManagement:
+    """Asks one exchange. Methods raise NetworkError and PlatformError, and are safe to cancel."""
+
+    requests: SignedRequests
+
+    @property
+    def token(self) -> str:
+        """What stands for the application's secret where a request can't be signed."""
+        return management_token(decode_secret(self.requests.credentials.secret))
+
+    @contextlib.asynccontextmanager
+    async def sms_api(self) -> AsyncIterator[SmsApi]:
+        """The exchange's SMS API: it takes texts for numbers and keeps them, and nobody's phone gets any."""
+        async with SmsApi.open(self.requests.url, self.requests.credentials.key, self.token) as api:
+            yield api
+
+    async def texts(self, number: str | None = None) -> list[TextMessage]:
+        """The text messages that came for that number, or for all, oldest first."""
+        body = await self.requests.ask("GET", _SMS, query=f"number={quote(number, safe='')}" if number else "")
+        try:
+            return [_text(one) for one in Record.parse(body).records("messages", limit=MAX_MESSAGES)]
+        except RemoteProtocolError as error:
+            raise PlatformError(f"the exchange's text messages can't be read: {error}") from error
+
+    async def clear_texts(self) -> int:
+        """Have them forgotten; how many they were."""
+        return int(Record.parse(await self.requests.ask("DELETE", _SMS)).number("cleared"))
+
+
+def _text(told: Record) -> TextMessage:
+    return TextMessage(
+        id=told.token("id"),
+        batch=told.token("batchId"),
+        sender=told.optional_text("from"),
+        number=told.text("to"),
+        text=told.text("text", limit=MAX_TEXT_CHARACTERS),
+        at=told.time("at"),
+    )
