@@ -8,7 +8,8 @@
     two calls between the same two      -> the one of whose user id is the lesser stays
 
 The channel is pub/sub's, with a name that the application makes up: whoever knows it is in the group. A newcomer isn't told who is there:
-for a while after it joined, whoever calls it is of the group.
+for a while after it joined, whoever calls it is of the group. A call that fails is placed again by who placed it; one that is hung up or
+declined isn't.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from sinchphone.engine.calls.call import Call
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.link import Link
 from sinchphone.errors import LocalProtocolError, NetworkError, SinchphoneError
-from sinchphone.protocol.call.states import State
+from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.group_name import GROUP_RULE, is_group_name
 from sinchphone.protocol.user_id import is_user_id
 from sinchphone.signaling.dialect import Domain
@@ -34,6 +35,8 @@ NEWCOMER_S: Final = 15.0  # so long members may call a newcomer, who doesn't kno
 JOIN_S: Final = 15.0
 LEAVE_S: Final = 3.0  # for the calls to end
 RETRY_S: Final = 1.0
+MAX_TRIES: Final = 4  # of calling one member
+AGAIN_S: Final = 1.0  # before the second; twice as long before each further one
 REPEATED_S: Final = 10.0  # an announcement may come twice
 MAX_REMEMBERED: Final = 256
 MAX_UNREAD_EVENTS: Final = 256
@@ -78,7 +81,7 @@ class GroupCall:
         self._place = place
         self._calls: dict[str, Call] = {}  # by the other's user id
         self._placing: set[str] = set()  # whom we are about to call
-        self._announced: set[str] = set()
+        self._known: set[str] = set()  # who announced themselves, or called when we were new
         self._events = EventLog[GroupEvent](MAX_UNREAD_EVENTS)
         self._channel: asyncio.Task[None] | None = None
         self._following: set[asyncio.Task[None]] = set()  # one for each call, to its end
@@ -135,7 +138,7 @@ class GroupCall:
         if self._left or call.domain is not Domain.MXP:
             return False
         is_new = asyncio.get_running_loop().time() - self._joined_at < NEWCOMER_S
-        if call.peer not in self._calls and call.peer not in self._announced and not is_new:
+        if call.peer not in self._calls and call.peer not in self._known and not is_new:
             return False
         self._spawn(self._take(call), f"group call {call.id}")
         return True
@@ -149,6 +152,7 @@ class GroupCall:
         if other is None and len(self._calls) >= MAX_OTHERS:
             await call.decline(busy=True)
             return
+        self._remember(call.peer)
         self._placing.discard(call.peer)
         self._calls[call.peer] = call
         if other is not None:
@@ -189,27 +193,45 @@ class GroupCall:
         there = self._calls.get(payload)
         if payload in self._placing or (there is None and len(self._calls) + len(self._placing) >= MAX_OTHERS):
             return
-        if len(self._announced) < MAX_REMEMBERED:
-            self._announced.add(payload)
+        self._remember(payload)
         if there is None or _is_old(there):  # who comes again has lost the call
             self._placing.add(payload)
             self._spawn(self._call(payload, there), f"group {self.name} calls")
 
+    def _remember(self, user_id: str) -> None:
+        if len(self._known) < MAX_REMEMBERED:
+            self._known.add(user_id)
+
     async def _call(self, user_id: str, lost: Call | None) -> None:
+        """Call a member, and again while the call fails and nobody else has one with it."""
         if lost is not None:
             await lost.hang_up()
+        for tries in range(MAX_TRIES):
+            if tries:
+                await asyncio.sleep(AGAIN_S * 2 ** (tries - 1))
+                if user_id in self._calls or user_id in self._placing:  # they called meanwhile, or announced themselves again
+                    return
+            self._placing.add(user_id)
+            if not await self._call_once(user_id):
+                return
+        _log.warning("a member of group %s can't be called", self.name)
+
+    async def _call_once(self, user_id: str) -> bool:
+        """Whether it failed and may be tried again."""
         try:
             call = await self._place(user_id)
         except SinchphoneError as error:
             self._placing.discard(user_id)
-            _log.warning("a member of group %s can't be called: %s", self.name, error)
-            return
+            _log.info("a call of group %s can't be placed: %s", self.name, error)
+            return isinstance(error, NetworkError)
         if user_id not in self._placing:  # we took theirs meanwhile
             await call.hang_up()
-            return
+            return False
         self._placing.discard(user_id)
         self._calls[user_id] = call
         await self._follow_call(call)
+        _log.info("a call of group %s ended: %s by %s", self.name, call.details.cause, call.details.ended_by)
+        return _has_failed(call)
 
     async def _follow_call(self, call: Call) -> None:
         was_added = False
@@ -231,6 +253,10 @@ class GroupCall:
         self._following.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("%s failed", task.get_name(), exc_info=error)
+
+
+def _has_failed(call: Call) -> bool:
+    return call.details.ended_by is not EndedBy.US and call.details.cause in (Cause.FAILURE, Cause.TIMEOUT, Cause.NO_ANSWER, Cause.INACTIVE)
 
 
 def _is_old(call: Call) -> bool:

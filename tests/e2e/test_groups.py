@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from sinchphone.engine.calls.call import Call
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.engine.group_call import GroupCall, LocalMediaAdded, RemoteCallAdded, RemoteCallRemoved
-from sinchphone.errors import LocalProtocolError
+from sinchphone.errors import LocalProtocolError, NetworkError
+from sinchphone.media.sound import SoundOptions
 from sinchphone.protocol.call.states import State
 
 TONES = {"alice": 440.0, "bob": 620.0, "carol": 850.0}
@@ -60,6 +62,18 @@ class Member:
                 await asyncio.sleep(0.1)
 
 
+class Unlucky(Member):
+    """One whose microphone can't be opened for its first two calls."""
+
+    failures = 2
+
+    def _sound(self) -> Any:
+        if self.failures:
+            self.failures -= 1
+            return SoundOptions(input="nothing of that name")
+        return super()._sound()
+
+
 async def test_three_in_a_group_hear_each_other_and_learn_who_leaves(lines: Any) -> None:
     members = [await Member(lines, user).open() for user in TONES]
     for member in members:
@@ -103,6 +117,41 @@ async def test_somebody_who_comes_back_is_called_again(lines: Any) -> None:
     await alice.together_with()
     await bob.join()
     await alice.together_with("bob")
+
+
+async def test_a_call_that_fails_is_placed_again(lines: Any) -> None:
+    alice, bob = await Member(lines, "alice").open(), await Unlucky(lines, "bob").open()
+    await alice.join()
+    await bob.join()
+    await alice.together_with("bob")
+    await bob.together_with("alice")
+
+
+async def test_a_call_that_cannot_be_placed_is_placed_again(lines: Any) -> None:
+    alice, bob = await Member(lines, "alice").open(), await Member(lines, "bob").open()
+    await alice.join()
+    place, failures = alice.group._place, iter([NetworkError("gone"), NetworkError("gone")])
+
+    async def failing(user: str) -> Call:
+        for failure in failures:
+            raise failure
+        return await place(user)
+
+    alice.group._place = failing
+    await bob.join()
+    await alice.together_with("bob")
+
+
+async def test_a_call_that_is_hung_up_is_not_placed_again(lines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinchphone.engine.group_call.AGAIN_S", 0.05)
+    alice, bob = await Member(lines, "alice").open(), await Member(lines, "bob").open()
+    await alice.join()
+    await bob.join()
+    await bob.together_with("alice")
+    await bob.group.calls[0].hang_up()
+    await alice.together_with()
+    await asyncio.sleep(0.5)
+    await alice.together_with()
 
 
 async def test_a_call_from_somebody_else_is_an_ordinary_one(lines: Any, steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:

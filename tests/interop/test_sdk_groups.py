@@ -51,7 +51,8 @@ class Ours:
                     await asyncio.sleep(0.1)
         except TimeoutError:
             calls = {call.peer: (call.state.name, call.outbound) for call in self.group.calls}
-            raise AssertionError(f"{self._user} talks to {calls}, not to {users}") from None
+            lost = [(event.call.peer, event.call.details) for event in self.seen if isinstance(event, RemoteCallRemoved)]
+            raise AssertionError(f"{self._user} talks to {calls}, not to {users}; lost: {lost}") from None
 
     def share(self, hz: float) -> float:
         """The most of the tone that the last second of one of its calls has."""
