@@ -46,7 +46,7 @@ class Ours:
 
     async def talks_to(self, users: set[str]) -> None:
         try:
-            async with asyncio.timeout(2 * PATIENCE_S):
+            async with asyncio.timeout(4 * PATIENCE_S):
                 while {call.peer for call in self.group.calls if call.state is State.ESTABLISHED} != users:
                     await asyncio.sleep(0.1)
         except TimeoutError:
