@@ -32,6 +32,7 @@ from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.listening import listen
 from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.management.sms_routes import SmsInboxRoutes
+from sinchphone.exchange.management.users_routes import UsersRoutes
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
@@ -253,6 +254,7 @@ class Exchange:
         access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
         SmsRoutes(self.sms, self.directory, body_bytes=self._options.body_bytes).add_to(application.router)
         SmsInboxRoutes(self.sms, access).add_to(application.router)
+        UsersRoutes(self.directory, self._accounts, access).add_to(application.router)
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
         self._control.add_to(application.router)
         if self.rooms is not None:

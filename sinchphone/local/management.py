@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 from urllib.parse import quote
 
 from sinchphone.errors import PlatformError, RemoteProtocolError
@@ -16,6 +16,28 @@ from sinchphone.signaling.fields import Record
 from sinchphone.signaling.sms import SmsApi
 
 _SMS: Final = f"{MANAGEMENT_PATH}/sms"
+_USERS: Final = f"{MANAGEMENT_PATH}/users"
+_MOST_USERS: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUser:
+    """A user of an exchange. ``account``: was made, and doesn't come by tokens alone; so many ``devices``, some ``listening``."""
+
+    user_id: str
+    email: str | None
+    number: str | None
+    account: bool
+    devices: int
+    listening: int
+
+    @classmethod
+    def read(cls, told: Record) -> Self:
+        """Raises RemoteProtocolError."""
+        devices = told.records("devices")
+        listening = sum(one.flag("listening", default=False) for one in devices)
+        names = told.optional_text("email"), told.optional_text("number")
+        return cls(told.text("userId"), *names, told.flag("account", default=False), len(devices), listening)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +68,26 @@ class ExchangeManagement:
     async def clear_texts(self) -> int:
         """Have them forgotten; how many they were."""
         return int(Record.parse(await self.requests.ask("DELETE", _SMS)).number("cleared"))
+
+    async def users(self) -> list[KnownUser]:
+        """Everybody whom the exchange knows."""
+        body = await self.requests.ask("GET", _USERS)
+        try:
+            return [KnownUser.read(one) for one in Record.parse(body).records("users", limit=_MOST_USERS)]
+        except RemoteProtocolError as error:
+            raise PlatformError(f"the exchange's users can't be read: {error}") from error
+
+    async def add_user(
+        self, user_id: str, *, email: str | None = None, number: str | None = None, password: str | None = None
+    ) -> KnownUser:
+        """A new user, found by e-mail address and number too; without ``password`` they come by tokens alone. Raises PlatformError, and
+        ConflictError where there's one of such a name."""
+        members = {"userId": user_id, "email": email, "number": number, "password": password}
+        return KnownUser.read(Record.parse(await self.requests.ask("POST", _USERS, members)))
+
+    async def remove_user(self, user_id: str) -> None:
+        """Have a user forgotten, with devices and password. Raises NotFoundError."""
+        await self.requests.ask("DELETE", f"{_USERS}/{quote(user_id, safe='')}")
 
 
 def _text(told: Record) -> TextMessage:

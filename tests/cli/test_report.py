@@ -13,7 +13,7 @@ from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
-from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped, TextListed
+from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped, TextListed, UserListed
 from sinchphone.cli.terminal.output.listings import (
     CameraFound,
     CheckResult,
@@ -187,6 +187,7 @@ EVENTS: list[e.Event] = [
     ControlClosed(reason="standard input: nobody writes to it any more", lines=3),
     ExchangeStopped(calls=None),
     ExchangeStopped(calls=1),
+    UserListed(user_id="ada", email="ada@example.org", number=None, account=True, devices=1, listening=0),
     TextListed(id="1", sender=None, number="+46700000001", text="your code\nis 0042", at="2026-11-21T09:00:00.000Z"),
     e.Result(
         ok=False,

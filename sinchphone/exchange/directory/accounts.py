@@ -86,20 +86,29 @@ class Accounts:
         return name.identity if name.kind is IdentityKind.USERNAME and name.identity in application.users else None
 
     async def create(
-        self, application: Application, identities: tuple[Recipient, ...], password: str, profile: dict[str, Any], now: float
+        self,
+        application: Application,
+        identities: tuple[Recipient, ...],
+        password: str,
+        profile: dict[str, Any],
+        now: float,
+        *,
+        vouched: bool = False,
     ) -> Account:
-        """A new user. The user id is the user name, or else the first of the identities. Raises RefusedError."""
+        """A new user. The user id is the user name, or else the first of the identities. ``vouched``: whoever has the application's secret
+        asks, also for a user who has come with tokens only. Raises RefusedError."""
         _check_password(password)
         user_id = _user_id(identities)
-        self._check_free(application, user_id, identities)
+        self._check_free(application, user_id, identities, vouched)
         hashed = await self._hash(partial(hash_password, password))
-        self._check_free(application, user_id, identities)  # somebody may have been faster
+        self._check_free(application, user_id, identities, vouched)  # somebody may have been faster
         self._directory.enroll(application, user_id, now)
         account = Account(application, user_id, hashed, identities, _checked(profile))
         self._add(account, now)
         self._keep(account)
-        application.unproved.add(user_id)
-        self._store.write("INSERT OR REPLACE INTO taken_names (application, user_id) VALUES (?, ?)", application.key, user_id)
+        if not vouched:
+            application.unproved.add(user_id)
+            self._store.write("INSERT OR REPLACE INTO taken_names (application, user_id) VALUES (?, ?)", application.key, user_id)
         for name in identities:
             sql = "INSERT OR REPLACE INTO identities (application, kind, endpoint, user_id) VALUES (?, ?, ?, ?)"
             self._store.write(sql, application.key, str(name.kind), name.identity, user_id)
@@ -163,9 +172,10 @@ class Accounts:
         finally:
             self._waiting -= 1
 
-    def _check_free(self, application: Application, user_id: str, identities: tuple[Recipient, ...]) -> None:
-        taken = user_id in application.users or any(self.resolve(application, name) is not None for name in identities)
-        if taken:
+    def _check_free(self, application: Application, user_id: str, identities: tuple[Recipient, ...], vouched: bool) -> None:
+        known = application.accounts if vouched else application.users
+        owners = {self.resolve(application, name) for name in identities} - {None, *((user_id,) if vouched else ())}
+        if user_id in known or owners:
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "there is such a user already")
 
     def _is_there(self, application: Application, user_id: str) -> bool:

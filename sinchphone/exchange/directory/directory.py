@@ -11,7 +11,7 @@ from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.identity import Network, device_identity, network, renewed
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, UnknownKeyError
-from sinchphone.exchange.refusals import forbidden, invalid, too_many
+from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
 from sinchphone.exchange.store import Store
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
@@ -152,6 +152,12 @@ class Directory:
         if user_id not in application.users:
             self._make_room_for_user(application, now)
             application.enroll(user_id)
+
+    def forget_user(self, application: Application, user_id: str) -> None:
+        """A user and the devices aren't known any more; whoever has a token may come again. Raises RefusedError for somebody unknown."""
+        if user_id not in application.users:
+            raise not_found("there is no such user here")
+        self._forget_user(application, user_id)
 
     def saw(self, application: Application, user_id: str, now: float) -> None:
         """A user who has an account was there."""

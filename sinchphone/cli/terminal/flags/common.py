@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -85,9 +85,9 @@ class CommonFlags:
         """The configuration's keys that these options set."""
         return {"profile": self.profile, "color": self.color, "plain": self.plain or None}
 
-    def load(self) -> Configuration:
-        """The configuration with these options on top. Raises ConfigError."""
-        return load(self.keys(), file=self.config)
+    def load(self, more: Mapping[str, Any] | None = None) -> Configuration:
+        """The configuration with these options on top, and ``more`` that one command has. Raises ConfigError."""
+        return load({**self.keys(), **(more or {})}, file=self.config)
 
 
 @quick_dataclass(frozen=True, kw_only=True)

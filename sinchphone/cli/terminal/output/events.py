@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Final, TypeAlias
 
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
-from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped, TextListed
+from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped, TextListed, UserListed
 from sinchphone.cli.terminal.output.listings import (
     Bounds,
     CameraFound,
@@ -445,6 +445,7 @@ Event: TypeAlias = (
     | ExchangeStatus
     | ExchangeStopped
     | TextListed
+    | UserListed
     | DeviceFound
     | CameraFound
     | DeviceLevel

@@ -45,6 +45,20 @@ class TextListed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserListed:
+    """A user of the local exchange. ``account``: was made with a password or by ``exchange users add``, and doesn't come by tokens alone;
+    of the ``devices``, so many are ``listening``."""
+
+    NAME: ClassVar[str] = "exchange.user"
+    user_id: str
+    email: str | None
+    number: str | None
+    account: bool
+    devices: int
+    listening: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeStopped:
     """The exchange in the background was told to end, and ended with so many ``calls``; ``null`` where none ran."""
 

@@ -118,6 +118,12 @@ def _text(event: x.TextListed) -> list[Line]:
     return _written_by(f"{at:%Y-%m-%d %H:%M:%S}  {event.sender or '-'} -> {event.number}", event.text)
 
 
+def _user(event: x.UserListed) -> list[Line]:
+    names = [name for name in (event.email, event.number) if name]
+    used = f"{event.devices} device{'' if event.devices == 1 else 's'}, {event.listening} listening"
+    return [Line("  ".join([event.user_id, *names, f"({used})"]), result=True)]
+
+
 def _written_by(sender: str, text: str) -> list[Line]:
     """A message, with its own lines below each other. Each line's beginning is ours: no text can look like another sender's."""
     first, *more = text.split("\n")
@@ -215,4 +221,5 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     x.ExchangeStatus: _exchange_status,
     x.ExchangeStopped: _exchange_stopped,
     x.TextListed: _text,
+    x.UserListed: _user,
 }

@@ -1,0 +1,44 @@
+"""``exchange users``: made, listed and removed from a shell."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_exchange(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A state folder of its own, and a port that nobody else's exchange has."""
+    monkeypatch.setenv("SINCHPHONE_CONFIG", str(tmp_path / "config.toml"))
+    (tmp_path / "config.toml").write_text(f'user = "bob"\nstate_dir = "{tmp_path}/state"\n[exchange]\nport = 0\n')
+
+
+def test_a_user_with_names_is_made_listed_and_removed(sinchphone: Any) -> None:
+    names = ("--email", "ada@example.org", "--number", "+46 70 000 00 01")
+    made = sinchphone("exchange", "users", "add", "ada", "--password-command", "echo correct-horse", *names)
+    assert (made.code, made.out) == (0, "ada  ada@example.org  +46700000001  (0 devices, 0 listening)\n")
+    assert "correct-horse" not in made.out + made.err
+    assert sinchphone("exchange", "users", "add", "ada").code == 13
+    listed = sinchphone("exchange", "users", "list", "--json").events[:-1]
+    assert [(one["user_id"], one["email"], one["number"], one["account"]) for one in listed] == [
+        ("ada", "ada@example.org", "+46700000001", True)
+    ]
+    assert sinchphone("exchange", "users", "remove", "ada").code == 0
+    assert sinchphone("exchange", "users", "list").out == ""
+    assert sinchphone("exchange", "users", "remove", "ada").code == 7
+
+
+@pytest.mark.parametrize(
+    "arguments", [("add",), ("remove",), ("add", "ada", "--number", "0700000001"), ("add", "ada", "--password-command", "'")]
+)
+def test_a_command_line_that_makes_no_sense_exits_with_2(sinchphone: Any, arguments: tuple[str, ...]) -> None:
+    assert sinchphone("exchange", "users", *arguments).code in (2, 14)
+
+
+def test_a_password_command_that_fails_makes_nobody(sinchphone: Any) -> None:
+    assert sinchphone("exchange", "users", "add", "ada", "--password-command", "false").code == 14
+    assert sinchphone("exchange", "users", "list").out == ""
+
+
+def test_who_hasnt_said_what_gets_the_help(sinchphone: Any) -> None:
+    assert "add" in sinchphone("exchange", "users").out
