@@ -1,4 +1,4 @@
-"""The one picture format inside the phone: I420, 8 bits a sample, ITU-R BT.601 in its limited range; and what it looks like in RGB."""
+"""The one picture format inside the phone: I420, 8 bits a sample, ITU-R BT.601 in its limited range; and RGB for those who show it."""
 
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -55,11 +55,3 @@ def black(width: int, height: int, taken_at: float = 0.0) -> Picture:
 def even(side: int) -> int:
     """A side that chroma can have half of."""
     return max(2, side // 2 * 2)
-
-
-def to_colours(brightness: Plane, blue: Plane, red: Plane) -> Colours:
-    """RGB of three planes of the same size."""
-    luma = 1.164 * (brightness.astype(np.float32) - 16)
-    blues, reds = blue.astype(np.float32) - 128, red.astype(np.float32) - 128
-    colours = np.stack([luma + 1.596 * reds, luma - 0.392 * blues - 0.813 * reds, luma + 2.017 * blues], axis=2)
-    return np.clip(colours + 0.5, 0, 255).astype(np.uint8)

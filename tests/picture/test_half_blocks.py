@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sinchphone.picture.frame import Colours
-from sinchphone.picture.half_blocks import ColourDepth, HalfBlocks
+from sinchphone.picture.graphics.half_blocks import ColourDepth, HalfBlocks
 
 TOKEN = re.compile(r"\x1b\[([0-9;]*)([A-Za-z])|(.)|(\r)", re.DOTALL)
 

@@ -9,6 +9,7 @@ from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import video_events as v
 
 if TYPE_CHECKING:
+    from sinchphone.cli.terminal.keys import Keys
     from sinchphone.cli.terminal.session import Session
     from sinchphone.cli.terminal.video.window import PictureWindow
     from sinchphone.engine.calls.call import Call
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 class Seeing:
     """Of one call; does nothing in one without pictures."""
 
-    def __init__(self, session: "Session", call: "Call", how: VideoWindow) -> None:
+    def __init__(self, session: "Session", call: "Call", keys: "Keys", how: VideoWindow) -> None:
         """``how``: as ``--video-window``."""
         self.camera: str | None = None  # that runs
         self._session = session
         self._call = call
+        self._keys = keys
         self._how = how
         self._window: PictureWindow | None = None
 
@@ -59,7 +61,7 @@ class Seeing:
         pictures = self._call.pictures
         if pictures is None or not self._call.has_video or self._how is VideoWindow.NONE or not self._session.interactive:
             return
-        window = await asyncio.to_thread(self._open, pictures)
+        window = await self._open(pictures)
         if window is None:
             self._session.note("this terminal has too few colours for pictures (COLORTERM, TERM); --video-window none says nothing of it")
             return
@@ -79,12 +81,18 @@ class Seeing:
         """Whether there is a window."""
         return self._window is not None
 
-    def _open(self, pictures: "Pictures") -> "PictureWindow | None":
-        from sinchphone.cli.terminal.video.window import PictureWindow, colour_depth
+    async def _open(self, pictures: "Pictures") -> "PictureWindow | None":
+        from sinchphone.cli.terminal.video import protocols
 
-        depth = colour_depth(os.environ)
-        if depth is None:
+        screen, how = self._session.screen, self._how
+        answers = protocols.Answers()
+        if how is not VideoWindow.BLOCKS:
+            answers = await protocols.ask(self._keys, screen, os.environ)
+        drawing = await asyncio.to_thread(protocols.choose, how, answers, os.environ)
+        if drawing is None:
             return None
-        window = PictureWindow(self._session.screen, depth)
+        from sinchphone.cli.terminal.video.window import PictureWindow
+
+        window = PictureWindow(screen, drawing, remote=protocols.is_remote(os.environ), cell=answers.cell)
         pictures.view(window)
         return window

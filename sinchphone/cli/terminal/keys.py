@@ -9,6 +9,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TextIO, TypeAlias
@@ -43,6 +44,7 @@ class Keys:
         self._dropped = 0
         self._keyboard: PosixKeyboard | WindowsKeyboard | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._answered: Callable[[], object] = lambda: None
 
     @property
     def usable(self) -> bool:
@@ -90,6 +92,24 @@ class Keys:
             return Dropped(count)
         return await self._waiting.get()
 
+    async def ask(self, send: Callable[[], object], is_last: Callable[[str], bool], seconds: float) -> list[str]:
+        """What the terminal replies to what ``send`` writes to it, up to the last reply, or for that long at most. Where no key can come
+        nothing is asked. No reply is ever a key. Cancelling is safe."""
+        if not self.usable:
+            return []
+        replies: list[str] = []
+        answered = asyncio.Event()
+        self._parser.replies, self._answered = replies, lambda: answered.set() if any(map(is_last, replies)) else None
+        try:
+            send()
+            async with asyncio.timeout(seconds):
+                await answered.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._parser.replies, self._answered = None, lambda: None
+        return replies
+
     def forget(self) -> None:
         """Drop what was pressed before anybody asked."""
         self._dropped = 0
@@ -98,6 +118,7 @@ class Keys:
 
     def _read(self, raw: bytes) -> None:
         self._put(self._parser.feed(raw, time.monotonic()))
+        self._answered()
 
     def _expire(self) -> None:
         self._put(self._parser.expire(time.monotonic()))

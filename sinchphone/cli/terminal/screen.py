@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sinchphone.cli.terminal.output.events import Event
+    from sinchphone.picture.graphics.drawing import Cell
 
 _LEAST_COLUMNS, _LEAST_ROWS = 16, 4  # of a picture
 
@@ -115,14 +116,33 @@ class Screen:
         columns, rows = self._status_line.room()
         return (columns, rows) if columns >= _LEAST_COLUMNS and rows >= _LEAST_ROWS else None
 
-    def draw_picture(self, rows: int, text: str) -> bool:
-        """Draw what changed of a picture, above the status line; whether that was done. A terminal that takes nothing now is left alone."""
+    def cell(self) -> "Cell | None":
+        """How large a cell of the terminal is, where it says so."""
+        return None if self._status_line is None else self._status_line.cell()
+
+    def ask(self, question: str) -> None:
+        """Write what the terminal replies to, if it is ours."""
+        if self._status_line is not None and self._is_ours():
+            with self._dropping():
+                self._err.write(question)
+                self._err.flush()
+
+    def begin_picture(self, rows: int, clear: str) -> bool:
+        """Have room for a picture of so many rows above the status line; whether it may be drawn now, by ``write_picture``, which is to
+        follow. A terminal that takes nothing now is left alone. ``clear``: what takes the picture away, beside erasing its cells."""
         line, status = self._status_line, self._status
         if line is None or status is None or not self._is_ours() or not _takes_more(self._err):
             return False
         with self._dropping():
-            line.draw_picture(rows, text, status)
-        return True
+            line.make_room(rows, clear, status)
+        return self._status_line is not None and line.begin_picture()
+
+    def write_picture(self, rows: int, text: str) -> None:
+        """Draw what changed of a picture. In a thread: a slow terminal holds up nobody else."""
+        line = self._status_line
+        if line is not None:
+            with self._dropping():
+                line.write_picture(rows, text)
 
     def _is_ours(self) -> bool:
         try:
@@ -144,7 +164,7 @@ class Screen:
             self._calm()
         except RuntimeError:  # a signal came amid a write to the same stream, which is full of it
             with contextlib.suppress(OSError):
-                os.write(self._err.fileno(), ERASE.encode())
+                os.write(self._err.fileno(), (ERASE if self._status_line is None else self._status_line.erasure).encode())
 
     def reclaim(self) -> None:
         """Others have written meanwhile."""

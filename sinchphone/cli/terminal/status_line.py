@@ -7,12 +7,17 @@ from the cursor on takes away all rows that the line has become.
 import itertools
 import math
 import os
+import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.statistics_panel import Panel, panel_lines
+
+if TYPE_CHECKING:
+    from sinchphone.picture.graphics.drawing import Cell
 
 MAX_OTHER_CELLS: Final = 20
 MAX_WAITING_NAME: Final = 12  # cells of the name of who waits
@@ -25,6 +30,8 @@ _NO_WRAP, _WRAP = "\x1b[?7l", "\x1b[?7h"  # a name may be wider than we think: t
 _ERASE_BELOW: Final = "\x1b[J"
 _ERASE_ROW: Final = "\x1b[K"
 ERASE: Final = f"\r{_ERASE_BELOW}{_SHOW_CURSOR}"  # takes the line away and gives the cursor back
+_END_STRING: Final = "\x1b\\"
+_PICTURE_SECONDS: Final = 1.0  # that a picture which is being written is waited for
 _USUAL_COLUMNS: Final = 80
 _ROWS_LEFT: Final = 4  # beside a picture: the status line, and what is told last
 
@@ -189,18 +196,34 @@ class StatusLine:
         self._ascii_only = not _takes_blocks(stream)
         self._drawn: str | None = None
         self.picture_rows = 0  # above the line, that a picture stands in
+        self._clear = ""  # what takes it away beside erasing its rows
+        self._writing = threading.Lock()  # of a picture, in a thread: nothing else is written meanwhile
 
-    def draw_picture(self, rows: int, text: str, status: Status) -> None:
-        """Write ``text`` at the first of ``rows`` rows above the line, which it leaves again; they are made where there are others."""
+    def make_room(self, rows: int, clear: str, status: Status) -> None:
+        """Have ``rows`` rows above the line for a picture, and the line below it."""
         if self.picture_rows != rows:
             self.erase()
             self._write("\n" * rows)
             self.picture_rows = rows
+        self._clear = clear
         self.draw(status)
-        self._write(f"\x1b[{rows}A\r{_NO_WRAP}{text}{_WRAP}\x1b[{rows}B\r")
+
+    def begin_picture(self) -> bool:
+        """Whether a picture may be written now; then ``write_picture`` is to follow. All others wait for it."""
+        return self._writing.acquire(blocking=False)
+
+    def write_picture(self, rows: int, text: str) -> None:
+        """Write ``text`` at the first of the rows above the line, which it leaves again, in one piece. In any thread."""
+        writing = self._writing
+        try:
+            self._write(f"\x1b[{rows}A\r{_NO_WRAP}{text}{_WRAP}\x1b[{rows}B\r")
+        finally:
+            writing.release()
 
     def draw(self, status: Status) -> None:
-        """Show ``status``."""
+        """Show ``status``, unless a picture is being written: then the next one is."""
+        if self._writing.locked():
+            return
         columns = self._columns() - 1
         panel = panel_lines(status.panel, ascii_only=self._ascii_only) if status.panel is not None else []
         rows = [cut_to(row, columns, mark="") for row in panel] + [status_text(status, columns, ascii_only=self._ascii_only)]
@@ -214,13 +237,22 @@ class StatusLine:
     def erase(self) -> None:
         """Take it away and give the cursor back. May be called twice."""
         if self._drawn is not None or self.picture_rows:
-            up = f"\x1b[{self.picture_rows}A" if self.picture_rows else ""
-            self._drawn, self.picture_rows = None, 0
-            self._write(up + ERASE)
+            rows, clear = self.picture_rows, self._clear
+            self.forget()
+            if self._writing.acquire(timeout=_PICTURE_SECONDS):
+                self._writing.release()
+            else:
+                self._writing = threading.Lock()  # the terminal takes nothing, or the picture was given up
+            self._write((f"{clear}\x1b[{rows}A" if rows else "") + ERASE)
+
+    @property
+    def erasure(self) -> str:
+        """What takes it away amid a write that was broken off."""
+        return (f"{_END_STRING}{self._clear}" if self._clear else "") + ERASE
 
     def forget(self) -> None:
         """It's no longer on the screen, or the screen no longer ours: draw it anew next time, and erase nothing."""
-        self._drawn, self.picture_rows = None, 0
+        self._drawn, self.picture_rows, self._clear = None, 0, ""
 
     def _write(self, text: str) -> None:
         self._stream.write(text)
@@ -234,11 +266,29 @@ class StatusLine:
             return 0, 0
         return size.columns - 1, size.lines - _ROWS_LEFT
 
+    def cell(self) -> "Cell | None":
+        """How large a cell is, where the terminal says so."""
+        return _cell_of(self._stream)
+
     def _columns(self) -> int:
         try:
             return os.get_terminal_size(self._stream.fileno()).columns or _USUAL_COLUMNS
         except (OSError, ValueError):  # not a terminal, as in tests
             return _USUAL_COLUMNS
+
+
+def _cell_of(stream: TextIO) -> "Cell | None":
+    from sinchphone.picture.graphics.drawing import cell_of
+
+    try:
+        import fcntl  # not on Windows
+        import termios
+
+        size = fcntl.ioctl(stream.fileno(), termios.TIOCGWINSZ, bytes(8))
+    except (ImportError, OSError, ValueError):
+        return None
+    rows, columns, width, height = struct.unpack("HHHH", size)
+    return cell_of(columns, rows, width, height)
 
 
 def _takes_blocks(stream: TextIO) -> bool:

@@ -67,6 +67,9 @@ class VideoWindow(StrEnum):
     """How the pictures of a call are seen in the terminal."""
 
     AUTO = "auto"  # as well as it can show them
+    KITTY = "kitty"
+    ITERM2 = "iterm2"
+    SIXEL = "sixel"
     BLOCKS = "blocks"
     NONE = "none"
 
@@ -173,7 +176,7 @@ class VideoFlags(SoundFlags):
         str | None, typer.Option(metavar="FILE", help="Show a file in place of the camera, or a pipe as it arrives; - is standard input.")
     ] = None
     video_test: Annotated[bool, typer.Option("--video-test", help="Show a moving test picture in place of the camera.")] = False
-    video_window: Annotated[VideoWindow, option_of_words(VideoWindow, "HOW", "See them in the terminal: auto, blocks or none.")] = (
+    video_window: Annotated[VideoWindow, option_of_words(VideoWindow, "HOW", "See them: auto, kitty, iterm2, sixel, blocks or none.")] = (
         VideoWindow.AUTO
     )
 

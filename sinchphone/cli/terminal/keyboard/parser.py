@@ -14,7 +14,8 @@ versions, cursor positions). All of them are control functions of ECMA-48 (5th e
 
 CAN and SUB break any of them off, and ESC begins the next. A read may end anywhere, so the state is kept over reads. It is bounded:
 nothing but pasted text is stored, of that at most ``MAX_PASTE``, and what is unfinished is given up after a silence or at the latest
-after a time that is fixed for each kind, so that nobody who pressed Esc is left without keys.
+after a time that is fixed for each kind, so that nobody who pressed Esc is left without keys. Only whoever has asked the terminal something
+has its replies kept (``replies``), the beginning of each.
 """
 
 import codecs
@@ -23,6 +24,8 @@ from enum import Enum, auto
 from typing import Final, TypeAlias
 
 MAX_PASTE: Final = 4_096  # characters that are kept of one paste
+_MAX_REPLY: Final = 256  # characters that are kept of a reply,
+_MAX_REPLIES: Final = 32  # and replies
 _MAX_PARAMETERS: Final = 8  # characters that are kept of a sequence's parameters: what we know of is shorter
 _PASTE_END: Final = "\x1b[201~"
 _ESC: Final = "\x1b"
@@ -93,6 +96,8 @@ class KeyParser:
     """
 
     def __init__(self) -> None:
+        self.replies: list[str] | None = None  # whole control functions, in their 7-bit form, while it is a list
+        self._reply = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._is_broken = False  # amid a character whose bytes are no UTF-8
         self._state = _State.GROUND
@@ -116,12 +121,20 @@ class KeyParser:
         """The presses that ``raw`` completes, in order."""
         pressed: list[Press] = []
         for character in self._decoder.decode(raw):
-            before = self._state
-            self._take(self._read(character), pressed)
+            before, one = self._state, self._read(character)
+            self._take(one, pressed)
             if before is _State.GROUND:
                 self._began_at = now
+            if self.replies is not None:
+                self._keep_reply(one, self.replies, begins=before is _State.GROUND)
         self._heard_at = now
         return pressed
+
+    def _keep_reply(self, one: str, replies: list[str], *, begins: bool) -> None:
+        one = f"{_ESC}{chr(ord(one) - 0x40)}" if "\x80" <= one <= "\x9f" else one
+        self._reply = (one if begins else self._reply + one)[:_MAX_REPLY]
+        if self._state is _State.GROUND and not (begins and len(one) == 1) and len(replies) < _MAX_REPLIES:
+            replies.append(self._reply)
 
     def _read(self, character: str) -> str:
         """A byte that is no UTF-8: a C1 control is meant as one, unless it's what is left of a broken character."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinchphone.picture.frame import Colours
+from sinchphone.picture.graphics.drawing import Cell, fitted_cells
 
 _UPPER_HALF: Final = "\N{UPPER HALF BLOCK}"
 _RESET: Final = "\x1b[0m"
@@ -32,7 +33,7 @@ class ColourDepth(Enum):
 
 
 class HalfBlocks:
-    """What stands on a terminal, and what makes it another picture."""
+    """What stands on a terminal, and what makes it another picture. Implements drawing.Drawing."""
 
     def __init__(self, depth: ColourDepth) -> None:
         self._depth = depth
@@ -42,9 +43,21 @@ class HalfBlocks:
         """It's no longer there: the next picture is written whole."""
         self._shown = None
 
-    def draw(self, colours: Colours) -> str:
+    @property
+    def clear(self) -> str:
+        """The cells are the picture."""
+        return ""
+
+    def fit(self, width: int, height: int, columns: int, rows: int, cell: Cell) -> tuple[int, int]:
+        return fitted_cells(width, height, columns, rows, cell)
+
+    def samples(self, width: int, height: int, columns: int, rows: int, cell: Cell) -> tuple[int, int]:
+        """Two of each cell."""
+        return columns, 2 * rows
+
+    def draw(self, colours: Colours, columns: int = 0, rows: int = 0) -> str:
         """What to write where the cursor stands at the first cell, and stands again afterwards; the rows below it are there already.
-        ``colours`` has two rows for each row of cells; an odd last one is left out."""
+        ``colours`` has two rows for each row of cells, which says how many there are; an odd last one is left out."""
         rows = colours.shape[0] // 2
         pairs = colours[: 2 * rows].reshape(rows, 2, colours.shape[1], 3)
         cells = np.concatenate([pairs[:, 0], pairs[:, 1]], axis=2)
