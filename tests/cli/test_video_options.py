@@ -39,7 +39,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (("call-user", "bob", "--video-test"), "needs --video"),
         (("call-user", "bob", "--video-window", "none"), "needs --video"),
         (("call-user", "bob", "--video", "--video-test", "--video-play", "a.mkv"), "exclude"),
-        (("call-user", "bob", "--video", "--video-window", "big"), "auto, blocks, none"),
+        (("call-user", "bob", "--video", "--video-window", "big"), "auto, kitty, iterm2, sixel, blocks, none"),
         (("conference", "standup", "--video"), "--video"),
         (("call-phone", "+46700000000", "--video"), "--video"),
     ],

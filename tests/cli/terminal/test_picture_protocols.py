@@ -27,7 +27,7 @@ TRUE = {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
 class Typed(Keys):
     """A keyboard whose terminal replies what the test says."""
 
-    usable = True  # type: ignore[assignment]
+    usable = True
 
     def __init__(self) -> None:
         super().__init__(None)
