@@ -52,6 +52,9 @@ from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
+from sinchphone.exchange.voice_api.backend_requests import BackendRequests
+from sinchphone.exchange.voice_api.calls import API_ROOT as CALLING_ROOT
+from sinchphone.exchange.voice_api.calls import CallRoutes, add_the_rest
 from sinchphone.hosts import join_host
 from sinchphone.media.thread import MediaThread
 
@@ -260,7 +263,10 @@ class Exchange:
         if self.rooms is not None:
             ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         if self._gateway is not None:
+            requests = BackendRequests(verifier, body_bytes=self._options.body_bytes)
+            CallRoutes(self._gateway, requests).add_to(application.router)
             ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+        add_the_rest(application.router)
         return application
 
     @web.middleware

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sinchphone.exchange.conference.rooms import Rooms
+from sinchphone.gateway.call_records import CallRecords
 from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.legs.outgoing import OutgoingLegs
@@ -24,4 +25,5 @@ class GatewayContext:
     legs: OutgoingLegs
     announcements: Announcements
     backends: Backends
+    records: CallRecords
     default_application: str

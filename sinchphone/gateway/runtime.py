@@ -19,8 +19,10 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.gateway.call_control import CallControl
+from sinchphone.gateway.call_records import CallRecords
 from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.callbacks.backends import Backends
+from sinchphone.gateway.callouts.backend_calls import GatewayCalls
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.outgoing import OutgoingLegs
 from sinchphone.gateway.media_backends import MediaBackends
@@ -39,8 +41,11 @@ from sinchphone.media.thread import MediaThread
 class GatewayRuntime:
     """A gateway that runs. ``open_runtime`` makes it, ``close`` ends it."""
 
-    def __init__(self, context: GatewayContext, control: CallControl, agents: SipAgents, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, context: GatewayContext, control: CallControl, backend_calls: GatewayCalls, agents: SipAgents, stack: AsyncExitStack
+    ) -> None:
         self.context = context
+        self.backend_calls = backend_calls
         self._control = control
         self._agents = agents
         self._stack = stack
@@ -93,7 +98,7 @@ async def open_runtime(
         stack.push_async_callback(announcements.close)
         backends = Backends(options.backend, applications, addresses)
         stack.push_async_callback(backends.close)
-        await backends.open()
+        backends.connect()
         trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None
         metering = Metering(options.trunk, usage) if options.trunk is not None else None
         registrar = Registrar(options.sip.users if options.sip is not None else {})
@@ -112,11 +117,14 @@ async def open_runtime(
             ),
             announcements=announcements,
             backends=backends,
+            records=CallRecords(),
             default_application=next(iter(applications), ""),
         )
         control = CallControl(context)
         ready.set_result(control)
-        return GatewayRuntime(context, control, agents, stack.pop_all())
+        calls_of_backends = GatewayCalls(context)
+        stack.push_async_callback(calls_of_backends.close)
+        return GatewayRuntime(context, control, calls_of_backends, agents, stack.pop_all())
 
 
 def _keep_trunk(trunk: Trunk, listening: SipSide | None, stack: AsyncExitStack) -> TrunkAddresses:

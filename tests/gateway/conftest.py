@@ -13,6 +13,7 @@ from sinchphone.errors import MediaError
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.gateway.bridging.b2bua import B2buaCall
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
+from sinchphone.gateway.call_records import CallRecords
 from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, LegEvent
@@ -258,6 +259,7 @@ class Call:
             legs=made,
             announcements=nobody,
             backends=Backends(None, {}, AddressPolicy(listens_on="127.0.0.1")),
+            records=CallRecords(),
             default_application="acme",
         )
         dialling = Dialling(source=Source.PHONE, caller=self.caller.caller, dialled=self.caller.dialled)

@@ -1,4 +1,4 @@
-"""The REST API of conferences (Sinch Voice REST, conferences); of the rest of that API it says that it isn't here.
+"""The REST API of conferences (Sinch Voice REST, conferences).
 
 ::
 
@@ -15,17 +15,13 @@ from sinchphone.exchange.conference.rooms import ParticipantStatus, Rooms
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
-from sinchphone.exchange.refusals import RefusedError, invalid
+from sinchphone.exchange.refusals import invalid
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.wire import ErrorCode
 
 API_ROOT: Final = "/calling/v1"
 _CONFERENCE: Final = f"{API_ROOT}/conferences/id/{{conference}}"
 _PARTICIPANT: Final = f"{_CONFERENCE}/{{call}}"
 _MUSIC: Final = ("music1", "music2", "music3")
-_MISSING: Final = (
-    "the calling API has conferences only on this exchange: GET and DELETE conferences/id/{id}, PATCH and DELETE one participant"
-)
 
 _Serve: TypeAlias = Callable[[Application, str, str, bytes], Awaitable[bytes]]  # the conference, the call, the body; the answer
 
@@ -40,12 +36,11 @@ class ConferenceRoutes:
         self._body_bytes = body_bytes
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Add the routes of conferences, and one for all that isn't there."""
+        """Add the routes."""
         router.add_get(_CONFERENCE, self._route(self._list, once=False))
         router.add_delete(_CONFERENCE, self._route(self._kick_all, once=True))
         router.add_patch(_PARTICIPANT, self._route(self._command, once=True))
         router.add_delete(_PARTICIPANT, self._route(self._kick, once=True))
-        router.add_route("*", f"{API_ROOT}/{{rest:.*}}", _refuse)
 
     def _route(self, serve: _Serve, *, once: bool) -> Callable[[web.Request], Awaitable[web.Response]]:
         """``once``: a signed request isn't served twice."""
@@ -86,10 +81,6 @@ class ConferenceRoutes:
             case _:
                 raise asked.odd("command", "mute, unmute, onhold or resume")
         return write_json({})
-
-
-async def _refuse(request: web.Request) -> web.Response:
-    raise RefusedError(501, ErrorCode.NOT_THERE, _MISSING)
 
 
 def _wants_ringing(asked: Record) -> bool:

@@ -1,12 +1,13 @@
 """Which rooms there are and who is in them. A room opens with its first participant and closes with its last."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from sinchphone.audio.frame import silence
+from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.talkers import TALKERS
 from sinchphone.audio.tones.signals import Loop, signal_source
 from sinchphone.errors import LocalProtocolError, MediaError
@@ -68,6 +69,13 @@ class RoomSeat:
     def hold(self, music: Loop | None) -> None:
         """Hear ``music`` and be heard by nobody, until ``None``."""
         self._seat.hold = music
+
+    async def announce(self, samples: Samples) -> None:
+        """Let them hear that in place of the room, once, and wait until it's over; nobody hears them meanwhile."""
+        if len(samples):
+            held, self._seat.hold = self._seat.hold, Loop(samples)
+            await asyncio.sleep(len(samples) / RATE)
+            self._seat.hold = held
 
     @property
     def participant_status(self) -> ParticipantStatus:

@@ -16,6 +16,7 @@ from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Answerer, Destinations
 from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.rooms import Rooms
+from sinchphone.exchange.destinations.backend_calls import BackendCalls
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.pubsub.broker import Broker
@@ -47,7 +48,7 @@ class CallbackUrls:
     fallback: str
 
 
-class Gateway(Destinations, Protocol):
+class Gateway(Destinations, BackendCalls, Protocol):
     """Joins calls to the telephone network. ``close`` it after the last call."""
 
     @property

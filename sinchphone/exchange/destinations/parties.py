@@ -87,6 +87,11 @@ class Speaker:
             self._unsaid.clear()
         self._unsaid.append(Recording(samples))
 
+    @property
+    def speaks(self) -> bool:
+        """Whether there is anything left to say."""
+        return any(not one.finished for one in tuple(self._unsaid))
+
     def tick(self, far: Frame) -> Frame:
         """The next 20 ms of what there is to say, or silence."""
         try:

@@ -2,8 +2,9 @@
 
 from contextlib import suppress
 
-from sinchphone.audio.frame import FRAME_SAMPLES
+from sinchphone.audio.frame import FRAME_SAMPLES, Samples
 from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.exchange.destinations.parties import Speaker
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread
@@ -17,6 +18,11 @@ class AudioBridge:
         self._clock = FrameClock(self._tick)
         self._legs: tuple[AudioLeg, AudioLeg] | None = None
         self._fill = (True, True)
+        self._speakers = (Speaker(), Speaker())
+
+    def say(self, samples: Samples, *, to_one: bool) -> None:
+        """Let one of the two hear that in place of the other. Any thread."""
+        self._speakers[0 if to_one else 1].say(samples)
 
     async def join(self, one: AudioLeg, other: AudioLeg, *, fill: tuple[bool, bool] = (True, True)) -> None:
         """Carry sound both ways from now on. ``fill``: whether each gets silence where the other one's stream is missing, or nothing."""
@@ -41,7 +47,12 @@ class AudioBridge:
             return
         one, other = self._legs
         said, answered = one.pull(FRAME_SAMPLES), other.pull(FRAME_SAMPLES)
-        if self._fill[1] or not one.is_missing():
+        to_one, to_other = self._speakers
+        if to_other.speaks:
+            other.send(to_other.tick(said))
+        elif self._fill[1] or not one.is_missing():
             other.send(said)
-        if self._fill[0] or not other.is_missing():
+        if to_one.speaks:
+            one.send(to_one.tick(answered))
+        elif self._fill[0] or not other.is_missing():
             one.send(answered)

@@ -7,26 +7,52 @@
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Final
 
 from sinchphone.errors import MediaError
+from sinchphone.exchange.conference.rooms import RoomSeat
+from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge, RelayBridge
 from sinchphone.gateway.bridging.forking import Forking
 from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.ivr import Ivr, attend, enter_room
 from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS, CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.bridging.steering import Steering
 from sinchphone.gateway.call_facts import Failure
+from sinchphone.gateway.call_records import CallRecord
 from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
 from sinchphone.gateway.callbacks.dice import disconnected_event
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
 from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, CallEnding, failure_of_error
-from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, Terms, ToAttendant, ToRoom, incoming_event, raises_ace
+from sinchphone.gateway.local_channel.legs import MemoryLegEnd
+from sinchphone.gateway.routing.routing import (
+    Dialling,
+    Refuse,
+    Route,
+    Terms,
+    ToAttendant,
+    ToRoom,
+    incoming_event,
+    raises_ace,
+)
 from sinchphone.media.port import MediaPort
 from sinchphone.protocol.callbacks.events import Reason
-from sinchphone.protocol.callbacks.svaml import ConnectConf, ConnectMxp, ConnectSip, Continue, Hangup
+from sinchphone.protocol.callbacks.svaml import (
+    ConnectConf,
+    ConnectMxp,
+    ConnectSip,
+    Continue,
+    Hangup,
+    Instruction,
+    PlayFiles,
+    Say,
+    Svaml,
+)
+from sinchphone.signaling.wire import ErrorCode
 
 MAX_HELD_EVENTS: Final = 64  # of the caller, before anybody has its media
 
@@ -37,15 +63,28 @@ class B2buaCall:
     """One call. ``run`` it once; cancelling ends the call."""
 
     def __init__(
-        self, context: GatewayContext, caller: IncomingLeg, call: Dialling, application: str, session: BackendSession | None
+        self,
+        context: GatewayContext,
+        caller: IncomingLeg,
+        call: Dialling,
+        application: str,
+        session: BackendSession | None,
+        *,
+        route: Route | None = None,
     ) -> None:
-        """``session`` is the call's conversation with the developer's backend, where there is one."""
+        """``session`` is the call's conversation with the developer's backend, where there is one; ``route``: where it goes, where that
+        is decided already."""
         self.lifetime = CallLifetime(caller)
         self.caller = caller
         self._context = context
         self._dialling = call
         self._application = application
         self._session = session
+        self._decided = route
+        self._record: CallRecord | None = None
+        self._steering = Steering(self._hang_up, self.lifetime.spawn)
+        self._bridge: Bridge | None = None  # once somebody has answered
+        self._seat: RoomSeat | None = None
         self._caller_media: CallerMedia | None = None
         self._held: list[LegEvent] = []
         self._local_end: LocalEnd | None = None
@@ -54,12 +93,72 @@ class B2buaCall:
 
     async def run(self) -> None:
         """From the caller's first sign to the last goodbye."""
+        if self._decided is None:  # else it is a part of another call
+            self._record = self._began()
         try:
             await self.lifetime.run(caller=self._read_caller(), connect=self._connect())
         finally:
+            ending, talked_s = self.lifetime.ending, self.lifetime.talked_seconds
+            event = disconnected_event(self._dialling, ending, talked_s, self._set_headers)
+            if self._record is not None:
+                self._context.records.ended(self._record, event)
             if self._session is not None and self._terms.callbacks:
-                ending, talked_s = self.lifetime.ending, self.lifetime.talked_seconds
-                self._session.disconnected(disconnected_event(self._dialling, ending, talked_s, self._set_headers))
+                self._session.disconnected(event)
+
+    def _began(self) -> CallRecord:
+        event = incoming_event(self._dialling)
+        record = CallRecord(
+            id=self.caller.id,
+            application=self._application,
+            to=event.to,
+            domain=event.domain,
+            began_at=time.time(),
+            call=self,
+        )
+        self._context.records.began(record)
+        return record
+
+    # What the backend tells it by REST
+
+    @property
+    def talked_seconds(self) -> float | None:
+        """Since the answer; ``None`` where there was none."""
+        return self.lifetime.talked_seconds
+
+    def update(self, answer: Svaml) -> None:
+        """Carry out instructions, then hang up or go on. Raises RefusedError where nobody would hear them."""
+        if answer.instructions:
+            self.announce((), caller=True, called=False)
+        self._steering.update(answer, self._carry_out_over_talk)
+
+    def announce(self, words: tuple[Say | PlayFiles, ...], *, caller: bool, called: bool) -> None:
+        """Say something to one side or both, over their talk. Raises RefusedError where nobody would hear it."""
+        if isinstance(self._bridge, RelayBridge):
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "the sound of this call passes through: nothing can be said in it")
+        self.lifetime.spawn(self._announce(words, caller=caller, called=called), "announcement")
+
+    def _hang_up(self) -> None:
+        self.lifetime.end(CallEnding("exchange", DECLINED, Reason.MANAGER_HANGUP))
+
+    async def _carry_out(self, instructions: tuple[Instruction, ...]) -> None:
+        await self._steering.carry_out(instructions, (await self._ivr()).carry_out)
+
+    async def _announce(self, words: tuple[Say | PlayFiles, ...], *, caller: bool, called: bool) -> None:
+        for one in words:
+            samples = await self._context.announcements.render(one)
+            if isinstance(self._bridge, LocalBridge):
+                await self._bridge.announce(samples, caller=caller, called=called)
+            elif self._seat is not None:
+                await self._seat.announce(samples)
+            else:
+                await (await self._terminated()).interject(samples)
+
+    async def _carry_out_over_talk(self, instructions: tuple[Instruction, ...]) -> None:
+        for instruction in instructions:
+            if isinstance(instruction, Say | PlayFiles):
+                await self._announce((instruction,), caller=True, called=False)
+            else:
+                await (await self._ivr()).carry_out((instruction,))
 
     # The caller
 
@@ -95,6 +194,9 @@ class B2buaCall:
         return self._local_end
 
     def _port_for(self, leg: Leg) -> MediaPort:
+        if isinstance(leg, MemoryLegEnd):
+            self._context.media.start()
+            return leg.port
         return self._context.media_backends.at(leg.media_host).port(leg.id, leg.transport, signalled_from=leg.signalled_from)
 
     # Where to
@@ -107,13 +209,15 @@ class B2buaCall:
         self._terms = route.terms
         self.lifetime.max_seconds = route.terms.max_duration_s or MAX_CALL_SECONDS
         if isinstance(route, ToRoom):
-            await enter_room(self.lifetime, await self._terminated(), self._context.rooms, self._application, route.room)
+            await self._enter(route.room)
         elif isinstance(route, ToAttendant):
             await self._attend(route)
         else:
             await self._ring(route)
 
     async def _route(self) -> Route:
+        if self._decided is not None:
+            return self._decided
         if self._session is None:
             return self._context.routes.by_plan(self._dialling)
         try:
@@ -121,7 +225,7 @@ class B2buaCall:
         except CallbackError as error:
             return await self._apologise(error)
         if answer.instructions:
-            await (await self._ivr()).carry_out(answer.instructions)
+            await self._carry_out(answer.instructions)
         if isinstance(answer.action, ConnectMxp | ConnectSip):
             self._set_headers = answer.action.headers
         return self._context.routes.by_action(answer.action, self._dialling)
@@ -150,7 +254,8 @@ class B2buaCall:
         for leg in legs:  # before anything is awaited
             self.lifetime.take_over(leg)
         asks = self._session is not None and raises_ace(route)
-        end = await self._terminated() if asks or self._local_end is not None or self.caller.offer is None else None
+        is_ours = isinstance(self.caller, MemoryLegEnd) or self.caller.offer is None
+        end = await self._terminated() if asks or self._local_end is not None or is_ours else None
 
         def bridge(leg: OutgoingLeg) -> Bridge:
             if end is None:
@@ -163,6 +268,7 @@ class B2buaCall:
         async def on_answer(taken: Bridge) -> bool:
             if asks and not await self._ask_after_answer(taken):
                 return False
+            self._bridge = taken
             if self._terms.dtmf:
                 self.lifetime.spawn(self._dial_on(taken), "digits")
             return True
@@ -173,6 +279,9 @@ class B2buaCall:
         if end is None:
             await self._give(forking)
         await forking.ring(self._terms.ring_s)
+
+    async def _enter(self, room: str) -> None:
+        self._seat = await enter_room(self.lifetime, await self._terminated(), self._context.rooms, self._application, room)
 
     async def _dial_on(self, bridge: Bridge) -> None:
         """Digits that are sent once the call is answered (connectPstn, dtmf)."""
@@ -185,16 +294,19 @@ class B2buaCall:
         """ACE: whether the two are to be connected."""
         if self._session is None:
             return True
-        answer = await self._session.answered()
+        return await self._act(await self._session.answered(), bridge)
+
+    async def _act(self, answer: Svaml, bridge: Bridge | None) -> bool:
+        """Carry out an answer to ACE; whether the call goes on as it would have."""
         if answer.instructions:
-            await (await self._ivr()).carry_out(answer.instructions)
+            await self._carry_out(answer.instructions)
         match answer.action:
             case Hangup():
                 self.lifetime.end(CallEnding("exchange", DECLINED, Reason.MANAGER_HANGUP))
             case ConnectConf(room):
                 if isinstance(bridge, LocalBridge):
                     await bridge.enter(self._context.rooms, self._application, room)
-                await enter_room(self.lifetime, await self._terminated(), self._context.rooms, self._application, room)
+                await self._enter(room)
             case Continue():
                 return True
             case _:

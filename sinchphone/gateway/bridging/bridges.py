@@ -6,12 +6,14 @@
     LocalBridge   caller's port <-> AudioBridge <-> another port for the called side          (announcements came before, or may come)
 """
 
+import asyncio
 import time
 from collections import defaultdict
 from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol, assert_never
 
+from sinchphone.audio.frame import RATE, Samples
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.rooms import Participant, Rooms
 from sinchphone.gateway.bridging.audio_bridge import AudioBridge
@@ -297,6 +299,14 @@ class LocalBridge:
     async def dtmf(self, digits: str) -> None:
         """As telephone-events."""
         await self._port.dtmf(digits)
+
+    async def announce(self, samples: Samples, *, caller: bool, called: bool) -> None:
+        """Let one side or both hear that in place of the other one, and wait until it is said."""
+        if caller:
+            self._audio_bridge.say(samples, to_one=True)
+        if called:
+            self._audio_bridge.say(samples, to_one=False)
+        await asyncio.sleep(len(samples) / RATE)
 
     async def enter(self, rooms: Rooms, application: str, room: str) -> None:
         """Give the called side a place in a room, instead of joining it to the caller. Raises RefusedError."""

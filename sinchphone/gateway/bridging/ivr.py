@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
+from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms, RoomSeat
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
 from sinchphone.exchange.destinations.parties import Speaker
@@ -96,8 +96,8 @@ class _AttendedCall:
         self._lifetime.end(CallEnding("called"))
 
 
-async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, application: str, room: str) -> None:
-    """Give the caller a place in a room. Raises RefusedError where there is none, MediaError where no sound comes."""
+async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, application: str, room: str) -> RoomSeat:
+    """Give the caller a place in a room, which is returned. Raises RefusedError where there is none, MediaError where no sound comes."""
     caller = lifetime.caller
 
     async def kick() -> None:
@@ -110,6 +110,7 @@ async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, applic
     await end.heard()
     await end.quiet()
     await taken.sound.connect(end.port.leg)
+    return taken
 
 
 class Ivr:

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Final, assert_never
 
-from sinchphone.audio.frame import Frame
+from sinchphone.audio.frame import RATE, Frame, Samples
 from sinchphone.audio.tones.signals import signal_source
 from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.exchange.destinations.parties import Recording, Sequence, Silence
 from sinchphone.gateway.bridging.hold import HoldNews, hears, offer_hold, wanted
 from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses
 from sinchphone.gateway.bridging.lifetime import CallLifetime
@@ -72,6 +73,7 @@ class LocalEnd:
         self.port = port
         self._media = media_thread
         self._sound: Ticker | None = None
+        self._party: Party | None = None  # whom the caller listens to
         self.digits: asyncio.Queue[media.PortDigitHeard] = asyncio.Queue(MAX_UNHEARD_DIGITS)
         self._lifetime = lifetime
         self._description = ""
@@ -128,11 +130,19 @@ class LocalEnd:
     async def listen(self, party: Party) -> None:
         """Let the caller hear and talk to that party from now on, and nobody else."""
         await self.quiet()
+        self._party = party
         self._sound = Ticker(party, self._media)
         await self._sound.connect(self.port.leg)
 
+    async def interject(self, samples: Samples) -> None:
+        """Let the caller hear that in place of whom they listen to, and wait until it is said."""
+        party = self._party
+        await self.listen(Sequence(Recording(samples), party if party is not None else Silence()))
+        await asyncio.sleep(len(samples) / RATE)
+
     async def quiet(self) -> None:
         """Nobody talks to the caller any more."""
+        self._party = None
         sound, self._sound = self._sound, None
         if sound is not None:
             await sound.close()

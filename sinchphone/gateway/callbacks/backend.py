@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import aiohttp
 from yarl import URL
@@ -77,8 +77,8 @@ class Backend:
         """The callbacks of one call. ``headers``: more HTTP headers to send with each."""
         return BackendSession(self, facts, headers or {}, self._now)
 
-    async def open(self) -> None:
-        """Be ready to post."""
+    def connect(self) -> None:
+        """Be ready to post. In the running loop."""
         if self._http is None:
             timeout = aiohttp.ClientTimeout(total=self._answer_seconds)
             self._http = self._addresses.session(
@@ -100,7 +100,7 @@ class Backend:
             await http.close()
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        self.connect()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -161,10 +161,20 @@ class Backend:
             raise CallbackError(f"can't be reached{why}", hint=tls.hint if tls is not None else "") from error
 
 
+class Asked(Protocol):
+    """Who answers a call's events."""
+
+    async def ask(self, body: bytes, event: Event, headers: Mapping[str, str]) -> Svaml:
+        """The answer to an event. Raises CallbackError."""
+
+    def say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
+        """Post a DiCE; nobody waits for the answer."""
+
+
 class BackendSession:
     """One call's conversation with the backend: remembers its cookies."""
 
-    def __init__(self, backend: Backend, facts: CallFacts, headers: Mapping[str, str], now: Callable[[], float]) -> None:
+    def __init__(self, backend: Asked, facts: CallFacts, headers: Mapping[str, str], now: Callable[[], float]) -> None:
         self.cookies: dict[str, str] = {}
         self._backend = backend
         self._facts = facts

@@ -1,7 +1,9 @@
 """The backends of an exchange's applications: each has its own URLs, which may be set while calls go on."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.access.address_policy import AddressPolicy
@@ -10,6 +12,9 @@ from sinchphone.gateway.callbacks.backend import Backend
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.schema import read_full_url
+from sinchphone.tasks import start_task
+
+MAX_OTHERS: Final = 64  # URLs of callouts that are kept connected
 
 
 class Backends:
@@ -18,14 +23,33 @@ class Backends:
     def __init__(self, options: BackendOptions | None, applications: Mapping[str, str], addresses: AddressPolicy) -> None:
         """All begin with the configured URLs, if there are any. ``applications``: secrets by key; ``addresses``: where those that are set
         later may lead."""
-        self._all = {
-            key: Backend(options or BackendOptions(), key, decode_secret(secret), addresses) for key, secret in applications.items()
-        }
+        self._options = options or BackendOptions()
+        self._addresses = addresses
+        self._secrets = {key: decode_secret(secret) for key, secret in applications.items()}
+        self._all = {key: Backend(self._options, key, secret, addresses) for key, secret in self._secrets.items()}
+        self._others: OrderedDict[tuple[str, str], Backend] = OrderedDict()  # URLs of single callouts
 
     def of(self, application: str) -> Backend | None:
         """The one to ask about its calls, where it has one."""
         backend = self._all.get(application)
         return backend if backend is not None and backend.options.url else None
+
+    def at(self, application: str, url: str) -> Backend:
+        """One that is asked at another URL, for a single call. Raises ConfigError for what is no URL."""
+        try:
+            read_full_url(url)
+        except ValueError as error:
+            raise ConfigError(f"the URL {error}") from error
+        where = application, url
+        if where not in self._others:
+            while len(self._others) >= MAX_OTHERS:
+                _, oldest = self._others.popitem(last=False)
+                start_task(oldest.close(), name="close a callout's backend")
+            options = replace(self._options, url=url, fallback=None)
+            self._others[where] = Backend(options, application, self._secrets[application], self._addresses)
+            self._others[where].connect()
+        self._others.move_to_end(where)
+        return self._others[where]
 
     def urls(self, application: str) -> CallbackUrls:
         """Where an application's events are posted; empty texts where nowhere."""
@@ -45,12 +69,12 @@ class Backends:
         backend = self._all[application]
         backend.options = replace(backend.options, url=urls.primary, fallback=urls.fallback or None)
 
-    async def open(self) -> None:
+    def connect(self) -> None:
         """Be ready to post."""
         for backend in self._all.values():
-            await backend.open()
+            backend.connect()
 
     async def close(self) -> None:
         """Wait a moment for the last events. May be called twice."""
-        for backend in self._all.values():
+        for backend in (*self._all.values(), *self._others.values()):
             await backend.close()

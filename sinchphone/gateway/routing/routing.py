@@ -41,6 +41,7 @@ class Source(Enum):
     PHONE = "phone"  # a SIP phone that proved to be a user
     TRUNK = "trunk"
     PEER = "peer"  # a PBX or proxy at a trusted address
+    PLATFORM = "platform"  # the exchange itself, asked to by a backend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +275,7 @@ class Routes:
 
     def _caller_id(self, call: Dialling) -> str | None:
         """What the called side is shown. A SIP phone has no number of its own: it shows the trunk's, or one that nobody has."""
-        if call.caller.caller_id or call.source is Source.USER:
+        if call.caller.caller_id or call.source in (Source.USER, Source.PLATFORM):
             return call.caller.caller_id
         return self._trunk.options.caller_id if self._trunk else NOBODYS_NUMBER
 

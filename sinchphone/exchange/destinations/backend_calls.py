@@ -1,0 +1,78 @@
+"""What a backend may have a gateway do with calls (Sinch Voice REST, callouts and calls)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol, TypeAlias
+
+from sinchphone.protocol.callbacks.events import CallDomain, CallResult, Identity, Reason
+from sinchphone.protocol.callbacks.svaml import Event, PlayFiles, Say, Svaml
+
+
+class CallLeg(Enum):
+    """Who is to hear something."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerUrl:
+    """Where the answer to an event of one callout is asked for, in place of the application's backend."""
+
+    url: str
+
+
+EventAnswer: TypeAlias = Svaml | AnswerUrl  # an answer in advance, or whom to ask
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callout:
+    """A call that a backend has the exchange make. ``destination`` is ``None`` where the answer to ICE says where it goes.
+
+    ``script`` is carried out when it is answered, unless ACE is asked and says otherwise; ``None``: what ACE says. ``answers`` are what
+    is known in advance of the answers to its events; ``asks`` which events the backend is told of beside those. ``headers`` go along with
+    each callback. ``shown`` is the number that the called side sees.
+    """
+
+    destination: Identity | None
+    shown: str | None
+    custom: str = ""
+    dtmf: str = ""
+    max_duration_s: int | None = None
+    script: Svaml | None = None
+    asks: frozenset[Event] = frozenset()
+    answers: Mapping[Event, EventAnswer] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallInformation:
+    """A call, as its backend may know it. ``began_at`` in seconds since the epoch."""
+
+    id: str
+    to: Identity
+    domain: CallDomain
+    custom: str
+    began_at: float
+    duration_s: int
+    is_over: bool
+    result: CallResult
+    reason: Reason
+
+
+class BackendCalls(Protocol):
+    """The calls of a gateway, for the backends of its applications. ``application`` is a key. Methods raise RefusedError."""
+
+    def call_out(self, application: str, callout: Callout) -> str:
+        """Make a call; its id. Returns at once."""
+
+    def call(self, application: str, call_id: str) -> CallInformation:
+        """What is known of a call that goes on, or is over since a while."""
+
+    def update_call(self, application: str, call_id: str, answer: Svaml) -> None:
+        """Have instructions carried out in a call, then hang up or go on."""
+
+    def announce(self, application: str, call_id: str, words: tuple[Say | PlayFiles, ...], leg: CallLeg) -> None:
+        """Say something in a call."""

@@ -1,0 +1,54 @@
+"""What a backend tells a call that goes on (Sinch Voice REST, PATCH calls): instructions in place of those that are being carried out, or
+over the talk; then the end, or on as before.
+
+::
+
+    PATCH -> Steering.update -> the instructions that run are broken off -> the new ones -> hang up, or what the call would have done next
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+
+from sinchphone.protocol.callbacks.svaml import Action, Continue, Hangup, Instruction, Svaml
+from sinchphone.tasks import start_task
+
+CarryOut: TypeAlias = Callable[[tuple[Instruction, ...]], Coroutine[Any, Any, None]]
+
+
+class Steering:
+    """The instructions of one call, one after the other."""
+
+    def __init__(self, hang_up: Callable[[], None], spawn: Callable[[Coroutine[Any, Any, None], str], None]) -> None:
+        """``hang_up`` ends the call for its backend; ``spawn`` has something done beside the call."""
+        self._hang_up = hang_up
+        self._spawn = spawn
+        self._running: asyncio.Task[None] | None = None
+        self._update: Svaml | None = None
+
+    async def carry_out(self, instructions: tuple[Instruction, ...], carry_out: CarryOut, *, then: Action | None = None) -> None:
+        """Until they are carried out, or those that took their place; ``then`` the call is over where that is hangup. Raises what
+        ``carry_out`` does."""
+        action = then or Continue()
+        while True:
+            running = self._running = start_task(carry_out(instructions), name="instructions")
+            try:
+                await asyncio.wait([running])
+            finally:
+                self._running = None
+                running.cancel()
+            update, self._update = self._update, None
+            if update is None:
+                await running
+                break
+            instructions, action = update.instructions, update.action
+        if isinstance(action, Hangup):
+            self._hang_up()
+
+    def update(self, answer: Svaml, carry_out: CarryOut) -> None:
+        """Do that in place of what is being carried out at present, or by ``carry_out`` where that is nothing."""
+        if self._running is not None:
+            self._update = answer
+            self._running.cancel()
+        else:
+            self._spawn(self.carry_out(answer.instructions, carry_out, then=answer.action), "update")

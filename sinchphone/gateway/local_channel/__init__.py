@@ -1,0 +1,1 @@
+"""Calls between two ends inside the gateway: legs and ports that are joined in memory, without packets."""
