@@ -53,7 +53,6 @@ from sinchphone.exchange.sms.routes import SmsRoutes
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
 from sinchphone.exchange.voice_api.backend_requests import BackendRequests
-from sinchphone.exchange.voice_api.calls import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.voice_api.calls import CallRoutes, add_the_rest
 from sinchphone.hosts import join_host
 from sinchphone.media.thread import MediaThread

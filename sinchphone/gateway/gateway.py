@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Answerer
-from sinchphone.exchange.destinations.backend_calls import CallInformation, CallLeg, Callout
+from sinchphone.exchange.destinations.backend_calls import BackendCalls
 from sinchphone.exchange.destinations.gateway import CallbackUrls, GatewayParts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.options import Certificate
@@ -20,7 +20,6 @@ from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.options import GatewayOptions
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Source, ToAttendant, ToRoom, ToUser
 from sinchphone.gateway.runtime import GatewayRuntime, open_runtime
-from sinchphone.protocol.callbacks.svaml import PlayFiles, Say, Svaml
 from sinchphone.signaling.dialect import CallRequest, Domain
 
 
@@ -62,6 +61,11 @@ class Gateway:
         """Where phones register over TLS."""
         return self._runtime.sip_tls_address
 
+    @property
+    def backend_calls(self) -> BackendCalls:
+        """The calls that backends have it make, ask about and steer."""
+        return self._runtime.backend_calls
+
     def callback_urls(self, application: str) -> CallbackUrls:
         """Where the events of an application's calls are posted."""
         return self._backends.urls(application)
@@ -69,22 +73,6 @@ class Gateway:
     def set_callback_urls(self, application: str, urls: CallbackUrls) -> None:
         """From now on they're posted there. Raises ConfigError for what is no URL."""
         self._backends.set_urls(application, urls)
-
-    def call_out(self, application: str, callout: Callout) -> str:
-        """Make a call; its id. Raises RefusedError."""
-        return self._runtime.backend_calls.call_out(application, callout)
-
-    def call(self, application: str, call_id: str) -> CallInformation:
-        """What is known of a call. Raises RefusedError."""
-        return self._runtime.backend_calls.call(application, call_id)
-
-    def update_call(self, application: str, call_id: str, answer: Svaml) -> None:
-        """Have instructions carried out in a call. Raises RefusedError."""
-        self._runtime.backend_calls.update_call(application, call_id, answer)
-
-    def announce(self, application: str, call_id: str, words: tuple[Say | PlayFiles, ...], leg: CallLeg) -> None:
-        """Say something in a call. Raises RefusedError."""
-        self._runtime.backend_calls.announce(application, call_id, words, leg)
 
     async def close(self) -> None:
         """Free everything; users' calls are over by then. May be called twice."""

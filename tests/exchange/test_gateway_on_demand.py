@@ -7,6 +7,7 @@ import pytest
 
 from sinchphone.errors import MediaError
 from sinchphone.exchange.calls.line import Answerer, CallLine
+from sinchphone.exchange.destinations.backend_calls import BackendCalls
 from sinchphone.exchange.destinations.gateway import CallbackUrls, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.refusals import RefusedError
@@ -22,6 +23,10 @@ class Gateway:
     """Takes every call."""
 
     sip_address = sip_tls_address = None
+
+    @property
+    def backend_calls(self) -> BackendCalls:
+        raise NotImplementedError
 
     def __init__(self) -> None:
         self.closed = 0

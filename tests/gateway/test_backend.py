@@ -118,7 +118,7 @@ async def test_attack_a_url_that_is_set_later_leads_no_further_inside_than_the_e
     secrets = {"acme": base64.b64encode(SECRET).decode()}
     for listens_on, asked in (("0.0.0.0", False), ("127.0.0.1", True)):
         backends = Backends(None, secrets, AddressPolicy(listens_on=listens_on))
-        await backends.open()
+        backends.connect()
         backends.set_urls("acme", CallbackUrls(served.url.replace("127.0.0.1", "localhost"), served.url))
         backend = backends.of("acme")
         assert backend is not None

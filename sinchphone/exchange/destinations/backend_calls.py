@@ -9,7 +9,7 @@ from sinchphone.protocol.callbacks.events import CallDomain, CallResult, Identit
 from sinchphone.protocol.callbacks.svaml import Event, PlayFiles, Say, Svaml
 
 
-class CallLeg(Enum):
+class LegOfCall(Enum):
     """Who is to hear something."""
 
     CALLER = "caller"
@@ -74,5 +74,5 @@ class BackendCalls(Protocol):
     def update_call(self, application: str, call_id: str, answer: Svaml) -> None:
         """Have instructions carried out in a call, then hang up or go on."""
 
-    def announce(self, application: str, call_id: str, words: tuple[Say | PlayFiles, ...], leg: CallLeg) -> None:
+    def announce(self, application: str, call_id: str, words: tuple[Say | PlayFiles, ...], leg: LegOfCall) -> None:
         """Say something in a call."""

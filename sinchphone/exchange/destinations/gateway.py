@@ -48,7 +48,7 @@ class CallbackUrls:
     fallback: str
 
 
-class Gateway(Destinations, BackendCalls, Protocol):
+class Gateway(Destinations, Protocol):
     """Joins calls to the telephone network. ``close`` it after the last call."""
 
     @property
@@ -58,6 +58,10 @@ class Gateway(Destinations, BackendCalls, Protocol):
     @property
     def sip_tls_address(self) -> str | None:
         """Where phones register over TLS."""
+
+    @property
+    def backend_calls(self) -> BackendCalls:
+        """The calls that backends have it make, ask about and steer."""
 
     def callback_urls(self, application: str) -> CallbackUrls:
         """Where the events of its calls are posted. ``application``: the key of one that is there."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from aiohttp import web
 
-from sinchphone.exchange.destinations.backend_calls import CallInformation, CallLeg
+from sinchphone.exchange.destinations.backend_calls import BackendCalls, CallInformation, LegOfCall
 from sinchphone.exchange.destinations.gateway import GatewayOnDemand
 from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.exchange.voice_api.backend_requests import BackendRequest, BackendRequests
@@ -23,7 +23,7 @@ from sinchphone.signaling.wire import ErrorCode, write_time
 API_ROOT: Final = "/calling/v1"
 _CALL: Final = f"{API_ROOT}/calls/id/{{call}}"
 _FREE: Final = {"currencyId": "USD", "amount": 0}  # calls of this exchange cost nothing
-_MISSING: Final = "the calling API has callouts, calls and conferences on this exchange, and nothing else"
+_MISSING: Final = "this exchange has nothing of the calling API there"
 
 
 class CallRoutes:
@@ -40,29 +40,32 @@ class CallRoutes:
         router.add_patch(_CALL, self._requests.route(self._update))
         router.add_patch(f"{_CALL}/leg/{{leg}}", self._requests.route(self._announce))
 
+    async def _calls(self) -> BackendCalls:
+        return (await self._gateway.ready()).backend_calls
+
     async def _call_out(self, request: BackendRequest) -> Mapping[str, object]:
         callout = read_callout(request.body, request.headers)
-        gateway = await self._gateway.ready()
-        return {"callId": gateway.call_out(request.application.key, callout)}
+        calls = await self._calls()
+        return {"callId": calls.call_out(request.application.key, callout)}
 
     async def _tell(self, request: BackendRequest) -> Mapping[str, object]:
-        gateway = await self._gateway.ready()
-        return _members(gateway.call(request.application.key, request.named["call"]))
+        calls = await self._calls()
+        return _members(calls.call(request.application.key, request.named["call"]))
 
     async def _update(self, request: BackendRequest) -> Mapping[str, object]:
-        gateway, call = await self._gateway.ready(), request.named["call"]
-        gateway.call(request.application.key, call)  # who asks about another's call learns nothing of the body
-        gateway.update_call(request.application.key, call, read_update(request.body))
+        calls, call = await self._calls(), request.named["call"]
+        calls.call(request.application.key, call)  # who asks about another's call learns nothing of the body
+        calls.update_call(request.application.key, call, read_update(request.body))
         return {}
 
     async def _announce(self, request: BackendRequest) -> Mapping[str, object]:
-        gateway, call = await self._gateway.ready(), request.named["call"]
-        gateway.call(request.application.key, call)
+        calls, call = await self._calls(), request.named["call"]
+        calls.call(request.application.key, call)
         try:
-            leg = CallLeg(request.named["leg"].lower())
+            leg = LegOfCall(request.named["leg"].lower())
         except ValueError as error:
             raise invalid("leg: it should be caller, callee or both") from error
-        gateway.announce(request.application.key, call, read_announcement(request.body), leg)
+        calls.announce(request.application.key, call, read_announcement(request.body), leg)
         return {}
 
 

@@ -17,10 +17,10 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge, RelayBridge
 from sinchphone.gateway.bridging.forking import Forking
 from sinchphone.gateway.bridging.forwarding import Forwarding
+from sinchphone.gateway.bridging.instructions import Instructions
 from sinchphone.gateway.bridging.ivr import Ivr, attend, enter_room
 from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS, CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
-from sinchphone.gateway.bridging.steering import Steering
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.call_records import CallRecord
 from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
@@ -82,7 +82,7 @@ class B2buaCall:
         self._session = session
         self._decided = route
         self._record: CallRecord | None = None
-        self._steering = Steering(self._hang_up, self.lifetime.spawn)
+        self._steering = Instructions(self._hang_up, self.lifetime.spawn)
         self._bridge: Bridge | None = None  # once somebody has answered
         self._seat: RoomSeat | None = None
         self._caller_media: CallerMedia | None = None

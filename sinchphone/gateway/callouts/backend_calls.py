@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Final
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.destinations.backend_calls import AnswerUrl, CallInformation, CallLeg, Callout
+from sinchphone.exchange.destinations.backend_calls import AnswerUrl, CallInformation, Callout, LegOfCall
 from sinchphone.exchange.refusals import invalid, not_found, too_many
 from sinchphone.gateway.call_records import CallRecord, SteeredCall
 from sinchphone.gateway.callbacks.backend import Backend, BackendSession
@@ -83,9 +83,9 @@ class GatewayCalls:
         """Have instructions carried out in a call. Raises RefusedError."""
         self._live(application, call_id).update(answer)
 
-    def announce(self, application: str, call_id: str, words: tuple[Say | PlayFiles, ...], leg: CallLeg) -> None:
+    def announce(self, application: str, call_id: str, words: tuple[Say | PlayFiles, ...], leg: LegOfCall) -> None:
         """Say something in a call. Raises RefusedError."""
-        caller, called = leg is not CallLeg.CALLEE, leg is not CallLeg.CALLER
+        caller, called = leg is not LegOfCall.CALLEE, leg is not LegOfCall.CALLER
         self._live(application, call_id).announce(words, caller=caller, called=called)
 
     async def close(self) -> None:

@@ -69,7 +69,9 @@ class Developer:
     session: aiohttp.ClientSession
     backend: Backend
 
-    async def ask(self, verb: str, path: str, body: Any = None, *, key: str = "acme", headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    async def ask(
+        self, verb: str, path: str, body: Any = None, *, key: str = "acme", headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
         """A signed request."""
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         stamp = write_time(time.time())

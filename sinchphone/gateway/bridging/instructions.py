@@ -3,7 +3,7 @@ over the talk; then the end, or on as before.
 
 ::
 
-    PATCH -> Steering.update -> the instructions that run are broken off -> the new ones -> hang up, or what the call would have done next
+    PATCH -> update -> the instructions that run are broken off -> the new ones -> hang up, or what the call would have done next
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from sinchphone.tasks import start_task
 CarryOut: TypeAlias = Callable[[tuple[Instruction, ...]], Coroutine[Any, Any, None]]
 
 
-class Steering:
+class Instructions:
     """The instructions of one call, one after the other."""
 
     def __init__(self, hang_up: Callable[[], None], spawn: Callable[[Coroutine[Any, Any, None], str], None]) -> None:
