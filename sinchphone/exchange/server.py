@@ -26,11 +26,16 @@ from sinchphone.exchange.destinations.attendants import Attendants
 from sinchphone.exchange.destinations.configuration_api import ConfigurationRoutes
 from sinchphone.exchange.destinations.gateway import Gateway, GatewayFactory, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.accounts import Accounts
+from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.listening import listen
 from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.management.faults import Faults
+from sinchphone.exchange.management.faults_routes import FaultsRoutes
+from sinchphone.exchange.management.health import HEALTH_PATHS, HealthRoutes
+from sinchphone.exchange.management.reset import ResetRoute
 from sinchphone.exchange.management.sms_routes import SmsInboxRoutes
 from sinchphone.exchange.management.users_routes import UsersRoutes
 from sinchphone.exchange.messages.postbox import Postbox
@@ -100,6 +105,7 @@ class Exchange:
         self._parties = CallParties(self._store)
         self._usage = UsageRecords(self._store)
         self.sms = SmsInbox(self._store)
+        self._faults = FaultsRoutes(Faults())
         self.rooms = Rooms(media) if media is not None else None
         self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
         ours = (Attendants(media, self.rooms),) if media is not None and self.rooms is not None else ()
@@ -242,7 +248,7 @@ class Exchange:
 
     def _application(self) -> web.Application:
         application = web.Application(
-            middlewares=[self._counted, self._when_ready, cors, errors_as_json, self._asked_by_name],
+            middlewares=[self._counted, self._when_ready, cors, errors_as_json, self._asked_by_name, self._faulty],
             client_max_size=self._options.body_bytes,
         )
         application.router.add_get("/", self._identify)
@@ -253,10 +259,9 @@ class Exchange:
         PushRoutes(self._push_service, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls, self._pushes).add_to(application.router)
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
-        access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
         SmsRoutes(self.sms, self.directory, body_bytes=self._options.body_bytes).add_to(application.router)
-        SmsInboxRoutes(self.sms, access).add_to(application.router)
-        UsersRoutes(self.directory, self._accounts, access).add_to(application.router)
+        HealthRoutes(lambda: self._ready.is_set() and not self._leaving).add_to(application.router)
+        self._add_management(application.router, verifier)
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
         self._control.add_to(application.router)
         if self.rooms is not None:
@@ -268,15 +273,45 @@ class Exchange:
         add_the_rest(application.router)
         return application
 
+    def _add_management(self, router: web.UrlDispatcher, verifier: Verifier) -> None:
+        access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
+        SmsInboxRoutes(self.sms, access).add_to(router)
+        UsersRoutes(self.directory, self._accounts, access).add_to(router)
+        self._faults.add_to(router, access)
+        ResetRoute(access, (self._end_calls, self._forget)).add_to(router)
+
+    async def _end_calls(self, application: Application) -> None:
+        if self.rooms is not None:
+            await self.rooms.empty(application.key)
+        await self._calls.end_all(application, _CLOSE_SECONDS)
+
+    async def _forget(self, application: Application) -> None:
+        """Everything that came to be since the application was first served."""
+        for user_id in tuple(application.users):
+            self.directory.forget_user(application, user_id)
+        self._postbox.clear(application)
+        self._transports.clear(application)
+        self._usage.clear(application.key)
+        self.sms.clear(application.key)
+        self._faults.clear()
+        await self._store.settle()
+
     @web.middleware
     async def _when_ready(self, request: web.Request, handler: Route) -> web.StreamResponse:
         """Requests that come while we still read what we knew wait a moment. Those that come when another process has the store aren't
         served any more."""
+        if request.path in HEALTH_PATHS:
+            return await handler(request)
         await self._ready.wait()
         if self._leaving:
             await self._closing.wait()
             raise web.HTTPServiceUnavailable
         return await handler(request)
+
+    @web.middleware
+    async def _faulty(self, request: web.Request, handler: Route) -> web.StreamResponse:
+        """Innermost, so that a fault that was asked for is answered as one of the platform's would be."""
+        return await self._faults.around(request, handler)
 
     @web.middleware
     async def _counted(self, request: web.Request, handler: Route) -> web.StreamResponse:

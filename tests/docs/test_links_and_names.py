@@ -62,6 +62,10 @@ def _options(command: Any) -> set[str]:
     return {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help", "-h"}
 
 
+def _all_of(command: Any) -> list[Any]:
+    return [command, *(one for inner in getattr(command, "commands", {}).values() for one in _all_of(inner))]
+
+
 def _options_with_values(command: Any) -> set[str]:
     """Of a group that does something itself (``history --with WHO``)."""
     return {name for parameter in command.params if not getattr(parameter, "is_flag", True) for name in parameter.opts}
@@ -81,8 +85,7 @@ def test_a_command_that_is_named_exists_with_its_options(command: str) -> None:
 
 
 def test_an_option_that_is_named_alone_exists() -> None:
-    nested = [command for group in GROUP.commands.values() for command in getattr(group, "commands", {}).values()]
-    known = set[str]().union(*map(_options, [GROUP, *GROUP.commands.values(), *nested])) | {"--install-completion"} | FOREIGN_OPTIONS
+    known = set[str]().union(*map(_options, _all_of(GROUP))) | {"--install-completion"} | FOREIGN_OPTIONS
     for page in PAGES:
         if page.parent.name != ".github":
             named = {code.split()[0].partition("=")[0] for code in _inline(page) if re.match(r"--?[a-z]", code)}

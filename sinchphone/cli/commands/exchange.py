@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from sinchphone.cli.commands import exchange_hosts
-from sinchphone.cli.commands.management import sms, users
+from sinchphone.cli.commands.management import reset, sms, users
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import ExchangeFlags
@@ -37,6 +37,7 @@ def add_to(app: typer.Typer, name: str) -> None:
     exchange_hosts.add_to(group)
     sms.add_to(group)
     users.add_to(group)
+    reset.add_to(group)
     app.add_typer(group, name=name)
 
 

@@ -130,6 +130,20 @@ class Calls:
         if call is not None and call.caller.instance_id == device.instance_id:
             self._close(key)
 
+    async def end_all(self, application: Application, seconds: float) -> None:
+        """End the application's calls: both ends are told. Waits at most ``seconds`` for the goodbyes of the exchange's own ends."""
+        keys = [key for key in self._open if key[0] == application.key]
+        leaving = [call.task for call in map(self._open.__getitem__, keys) if call.watch is None]
+        for task in leaving:
+            task.cancel()
+        for key in keys:
+            watch = self._open[key].watch if key in self._open else None
+            if watch is not None:
+                watch.hang_up()
+                self._close(key)
+        if leaving:
+            await asyncio.wait(leaving, timeout=seconds)
+
     async def close(self, seconds: float) -> None:
         """End all relaying, and the calls that the exchange itself has an end in; wait at most ``seconds`` for their goodbyes."""
         tasks = tuple(self._tasks)

@@ -57,6 +57,12 @@ class UsageRecords:
         """What that user has used on that day."""
         return self._used.get(payer, DayUsage()) if day == self._day else DayUsage()
 
+    def clear(self, application: str) -> None:
+        """Forget what an application's users have used."""
+        self._used = {payer: usage for payer, usage in self._used.items() if payer.application != application}
+        if self._store is not None:
+            self._store.write("DELETE FROM usage WHERE application = ?", application)
+
     def note(self, payer: Payer, day: int, usage: DayUsage) -> None:
         """That is what the user has used on that day now. A day before the present one isn't noted any more."""
         if day < self._day:

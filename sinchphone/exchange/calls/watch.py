@@ -119,6 +119,19 @@ class CallWatch:
         self.ends.is_over = True
         self._bell.set()
 
+    def hang_up(self) -> None:
+        """Have both ends learn that the call is over, whose ``end`` follows."""
+        self._read_all()
+        winner = self.ends.winner
+        if not self.ends.is_answered or winner is None:
+            self._cancel()
+            exchange = Client("", "exchange", self._placement.signal_channel)
+            cancel = Message(Method.CANCEL, exchange, headers={"to": self._caller.client.instance_id})
+            post_message(self._broker, self._poll.subscribe_key, self._caller.client.channel, cancel, self._placement)
+            return
+        for gone, left in ((self._caller.client, winner), (winner, self._caller.client)):
+            post_message(self._broker, self._poll.subscribe_key, left.channel, departure_of(gone, left), self._placement)
+
     def _read_all(self) -> None:
         while posted := self._broker.since(self._poll.subscribe_key, self._poll.channels, self._token):
             for one in posted:

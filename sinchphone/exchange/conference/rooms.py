@@ -192,6 +192,12 @@ class Rooms:
         for seat in list(self._seats(application, room_id).values()):
             await seat.kick()
 
+    async def empty(self, application: str) -> None:
+        """End the calls of all who are in a room of the application."""
+        for owner, room_id in list(self._rooms):
+            if owner == application:
+                await self.kick_all(owner, room_id)
+
     def _seats(self, application: str, room_id: str) -> dict[str, RoomSeat]:
         found = self._rooms.get((application, room_id))
         if found is None:

@@ -83,6 +83,14 @@ class Postbox:
                 self._take(*user, Kept(posted, _transport_id(frame) or ""))
         return tokens[-1]
 
+    def clear(self, application: Application) -> None:
+        """Forget what waits for the application's users."""
+        for key in [key for key in self._mailboxes if key[0] == application.key]:
+            del self._mailboxes[key]
+        application.delivered.clear()
+        for table in ("messages", "mailboxes"):
+            self._store.write(f"DELETE FROM {table} WHERE application = ?", application.key)  # noqa: S608 - ours
+
     def begin(self, device: Device, now: float) -> int:
         """A device starts to poll: the token that it's given."""
         present = self._broker.tokens.present(now)

@@ -64,6 +64,14 @@ class Transports:
             await self._store.settle()
         return Transport(identifier, key, participants)
 
+    def clear(self, application: Application) -> None:
+        """Forget the application's transports."""
+        for key in [key for key in self._transports if key[0] == application.key]:
+            del self._transports[key]
+        for key in [key for key in self._opened if key[0] == application.key]:
+            del self._opened[key]
+        self._store.write("DELETE FROM transports WHERE application = ?", application.key)
+
     def find(self, reader: Device, identifier: str) -> Transport:
         """A transport that the reader's user is part of, with everybody in it. Raises RefusedError."""
         application = reader.application
