@@ -42,3 +42,11 @@ def test_a_password_command_that_fails_makes_nobody(sinchphone: Any) -> None:
 
 def test_who_hasnt_said_what_gets_the_help(sinchphone: Any) -> None:
     assert "add" in sinchphone("exchange", "users").out
+
+
+def test_a_reset_leaves_nobody_and_no_texts(sinchphone: Any) -> None:
+    sinchphone("exchange", "users", "add", "ada")
+    sinchphone("send-message", "+46700000001", "hi")
+    done = sinchphone("exchange", "reset")
+    assert done.code == 0 and "as new" in done.err
+    assert sinchphone("exchange", "users", "list").out == sinchphone("exchange", "sms").out == ""
