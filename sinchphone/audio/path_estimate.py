@@ -27,6 +27,11 @@ _PEAK: Final = 0.010  # [s] above the target makes a peak; two of them within th
 _PEAK_APART: Final = 15  # packets between two peaks, else they are one
 _MAX_PEAK: Final = 0.250
 
+_CALM: Final = 50  # frames since the last late one: then a queue is over,
+_QUEUE_LEAST: Final = 12  # that delayed so many in a row: one alone is forgotten sooner than the others,
+_QUEUE_MOST: Final = 0.5  # of them in time at the most: packets of 60 ms are in steps
+_QUEUES_APART: Final = 10.0  # [s] what comes back sooner is remembered
+
 _LOSSY: Final = 0.01  # share of lost frames from which on waiting for redundancy pays
 _REDUNDANCY_WAIT: Final = 0.012  # [s] on top of it, until the packet with the copy is surely there; 22 ms sound no better
 _REDUNDANCY_FRESH: Final = 5.0  # [s] a copy seen is taken as a habit
@@ -55,6 +60,7 @@ class PathEstimate:
         self._last: tuple[int, float] | None = None  # position and transit of the packet before
         self._steps: deque[int] = deque([1], maxlen=_STEP)  # frames between two packets
         self._review_at = 0.0
+        self._forgot_at = -math.inf  # a queue
         self._loss = 0.0  # smoothed share of frames that were not there in time
         self._redundancy = 0.0  # [s] how far back a copy reaches
         self._redundancy_at = 0.0
@@ -81,6 +87,7 @@ class PathEstimate:
         self._last = (position, transit)
         if now >= self._review_at or len(self._excess) < _KNOWN:
             self._review_at = now + _REVIEW
+            self._forget_queue(now)
             self.target = min(self._wanted(now), _MAX_TARGET)
 
     def received(self) -> None:
@@ -121,6 +128,19 @@ class PathEstimate:
         jump = abs(transit - before)
         self.jitter = jump / 16 if self.jitter is None else self.jitter + (jump - self.jitter) / 16
         return position > last and before - transit > _BURST * (position - last) / RATE
+
+    def _forget_queue(self, now: float) -> None:
+        """A queue that stood there once, and is gone, says little of what comes: unlike jitter, nor like stalls that come back."""
+        if len(self._excess) < _CALM + _QUEUE_LEAST or now - self._forgot_at < _QUEUES_APART:
+            return
+        level = max(islice(reversed(self._excess), _CALM)) + _PEAK
+        if level - _PEAK > max(islice(reversed(self._excess), _CALM // 2)) + _PEAK:  # it still goes
+            return
+        late = [index for index, excess in enumerate(self._excess) if excess > level]
+        if len(late) < max(_QUEUE_LEAST, _QUEUE_MOST * (late[-1] - late[0] + 1) if late else 0):
+            return
+        self._forgot_at = now
+        self._excess = deque((e for index, e in enumerate(self._excess) if not late[0] <= index <= late[-1]), maxlen=_HISTORY)
 
     def _note_transit(self, slot: int, transit: float) -> None:
         while self._slots and self._slots[0][0] <= slot - _SLOTS:

@@ -84,7 +84,7 @@ def _likeness_needed(off: float) -> float:
     """The likeness that makes a cut inaudible, or worth its price where the delay is far ``off`` [s]."""
     if off < 0.020:
         return _INAUDIBLE
-    return 0.75 if off < 0.060 else 0.5
+    return 0.75 if off < 0.060 else 0.65
 
 
 def _coarse(signal: _Signal, most: int) -> tuple[int, float]:

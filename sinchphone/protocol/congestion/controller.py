@@ -207,8 +207,11 @@ class CongestionController:
             self._judge_probe(sample, now)
         elif self._budget < _SHARE * self._capacity:
             self._budget = min(_SHARE * self._capacity, self._budget * (1 + _RISE * since))
-        elif now >= self._probe_at and sample.sent > _USED * self._budget and _is_faster(sample.link, self._capacity):
-            self._probe(now)
+        elif now >= self._probe_at and sample.sent > _USED * self._budget:
+            if _is_faster(sample.link, self._capacity):
+                self._probe(now)
+            elif sample.link is not None and sample.link > self._capacity:
+                self._capacity, self._probe_at = sample.link, now + self._wait
 
     def _limit(self, sample: PathSample, now: float) -> float:
         """So far is a rise believed: in steps, and not beyond the link."""

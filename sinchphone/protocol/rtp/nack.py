@@ -71,6 +71,7 @@ class Missing:
         self._highest: int | None = None
         self._requests: dict[int, _Request] = {}
         self._found: dict[int, _Request] = {}  # whose sound came by another way before them
+        self._answers: dict[int, int] = {}  # that may still come, for packets that have come
         self._overtaken: deque[tuple[float, float]] = deque(maxlen=_MAX_REQUESTS)  # when one came by itself, and how late
 
     @property
@@ -101,14 +102,28 @@ class Missing:
             else:
                 self._requests.clear()
                 self._found.clear()
+                self._answers.clear()
             self._highest = sequence
             return False
         request = self._requests.pop(sequence, None) or self._found.pop(sequence, None)
+        if request is None:
+            return self._comes_again(sequence)
         least = _FIRST_ROUND_TRIP if self._shortest is None else self._shortest  # one report that was late says little of an answer
-        again = request is not None and request.tries > 0 and now - request.asked_at >= _SURELY_OURS * least
-        if request is not None and not again:
+        again = request.tries > 0 and now - request.asked_at >= _SURELY_OURS * least
+        if request.tries > again:
+            self._answers[sequence] = request.tries - again
+            if len(self._answers) > _MAX_REQUESTS:
+                del self._answers[next(iter(self._answers))]
+        if not again:
             self._overtaken.append((now, now - request.missed_at))
         return again
+
+    def _comes_again(self, sequence: int) -> bool:
+        """Whether a packet that has come already is one more answer to our requests."""
+        left = self._answers.pop(sequence, 0)
+        if left > 1:
+            self._answers[sequence] = left - 1
+        return left > 0
 
     def found(self, sequence: int) -> bool:
         """What the packet held came by another way: no need to ask for it. Whether it was missing."""
@@ -132,7 +147,8 @@ class Missing:
                 del self._requests[sequence]
             elif request.tries < _TRIES and now >= request.next_at and self._expected_round_trip <= MAX_ROUND_TRIP:
                 wait = max(_LEAST_WAIT, 1.25 * self._expected_round_trip)
-                self._requests[sequence] = _Request(request.missed_at, request.tries + 1, now, now + wait)
+                asked_at = request.asked_at if request.tries else now
+                self._requests[sequence] = _Request(request.missed_at, request.tries + 1, asked_at, now + wait)
                 due.append(sequence)
         return tuple(due)
 
@@ -145,7 +161,7 @@ class Missing:
 class _Request:
     missed_at: float
     tries: int = 0
-    asked_at: float = 0.0
+    asked_at: float = 0.0  # for the first time
     next_at: float = 0.0
 
 

@@ -176,6 +176,38 @@ def test_one_peak_alone_is_not_paid_for() -> None:
     assert buffer.target < 0.012
 
 
+def fed(buffer: JitterBuffer, waits: list[float], begun: int = 0) -> JitterBuffer:
+    """A packet each 20 ms that has waited so long in a queue."""
+    for i, wait in enumerate(waits, begun):
+        buffer.push(packet(i), i * FRAME_S + wait)
+        buffer.pull(i * FRAME_S + wait + 0.001)
+    return buffer
+
+
+QUEUE = [0.3 * min(i, 60 - i) / 30 for i in range(60)]  # fills and empties again
+
+
+def test_a_queue_that_is_gone_is_forgotten_a_second_later() -> None:
+    buffer = fed(JitterBuffer(), [0.0] * 100 + QUEUE)
+    assert buffer.target > 0.2
+    fed(buffer, [0.0] * 80, 160)
+    assert buffer.target < 0.030
+
+
+def test_a_queue_that_comes_back_is_remembered() -> None:
+    buffer = fed(JitterBuffer(), ([0.0] * 100 + QUEUE) * 3)
+    fed(buffer, [0.0] * 80, 480)
+    assert buffer.target > 0.2
+
+
+def test_the_end_of_a_queue_is_not_taken_for_what_comes_after_it() -> None:
+    emptying = [0.3 - 0.002 * i for i in range(100)]
+    buffer = fed(JitterBuffer(), [0.0] * 100 + emptying)
+    assert buffer.target > 0.2
+    fed(buffer, [0.1 - 0.002 * i for i in range(50)] + [0.0] * 80, 200)
+    assert buffer.target < 0.030
+
+
 def test_a_burst_after_one_stall_counts_as_one_late_packet() -> None:
     buffer = running(100)
     for i in range(100, 115):

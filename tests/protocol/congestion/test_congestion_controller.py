@@ -95,6 +95,15 @@ def test_a_queue_of_ours_does_not_stand_for_two_seconds_and_the_path_is_used(cap
     assert mean(path.queues[100:]) < 0.03
 
 
+def test_a_link_that_was_taken_for_a_little_slower_is_used_all_the_same() -> None:
+    path = Path(24_000).go(20.0)
+    path.controller._capacity = 22_000.0
+    path.controller._budget = 0.92 * 22_000
+    path.go(10.0)
+    assert path.rates[-1] == pytest.approx(0.92 * 24_000, rel=0.01)
+    assert path.longest() < 2
+
+
 def test_a_path_that_narrows_in_mid_call_is_followed_at_once() -> None:
     path = Path(200_000, wanted=120_000).go(20)
     path.capacity = 50_000

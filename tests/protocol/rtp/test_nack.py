@@ -155,3 +155,32 @@ def test_a_packet_whose_copy_came_first_tells_all_the_same_that_it_was_overtaken
     missing.arrived(1, 0.045)
     missing.arrived(4, 0.1)
     assert missing.due(0.1) == ()
+
+
+def test_an_answer_that_comes_after_the_second_request_is_no_packet_that_was_overtaken() -> None:
+    missing = Missing()
+    missing.round_trip = 0.040
+    arrive(missing, (1, 0.0), (3, 0.040))
+    assert missing.due(0.040) == (2,)
+    assert missing.due(0.095) == (2,)
+    assert missing.arrived(2, 0.105)
+    arrive(missing, (5, 0.120))
+    assert missing.due(0.120) == (4,)  # at once: nothing is known to come late
+
+
+def test_an_answer_that_comes_twice_is_one_of_ours_both_times() -> None:
+    missing = Missing()
+    missing.round_trip = 0.040
+    arrive(missing, (1, 0.0), (3, 0.040))
+    missing.due(0.040)
+    missing.due(0.095)
+    assert [missing.arrived(2, 0.105), missing.arrived(2, 0.140)] == [True, True]
+    assert not missing.arrived(4, 0.060)
+
+
+def test_an_answer_to_what_was_only_overtaken_is_one_of_ours() -> None:
+    missing = Missing()
+    missing.round_trip = 0.040
+    arrive(missing, (1, 0.0), (3, 0.040))
+    missing.due(0.040)
+    assert [missing.arrived(2, 0.045), missing.arrived(2, 0.085)] == [False, True]
