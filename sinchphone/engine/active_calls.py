@@ -134,7 +134,7 @@ class ActiveCalls:
         check_public_headers(headers or {}, "call")
         choice = self._choose(sound)
         call_id, servers = self._link.dialect.new_call_id(), self._call_servers()
-        chosen, pictures = self._sound(choice, call_id), _pictures(video)
+        chosen, pictures = self._sound(choice, call_id), _pictures(video, call_id)
         if pictures is not None:
             await pictures.open()
         await chosen.open()
@@ -206,7 +206,7 @@ class ActiveCalls:
         channel = self._channel(call_id)
         channel.configure(key)
         offered = offers_video(message)
-        pictures = _pictures(self._make_video()) if offered and self._capabilities.video else None
+        pictures = _pictures(self._make_video(), call_id) if offered and self._capabilities.video else None
         second = bool(self.all) and not self._capabilities.multi_call
         call = Call(
             CallMachine(self._me(None), invite=message),
@@ -338,11 +338,11 @@ class ActiveCalls:
         return LocalAudio(choice.of_call(call_id), self._media) if isinstance(choice, SoundOptions) else choice
 
 
-def _pictures(choice: VideoChoice | None) -> Pictures | None:
+def _pictures(choice: VideoChoice | None, call_id: str) -> Pictures | None:
     if isinstance(choice, PictureOptions):
         from sinchphone.media.local_video.local_video import LocalVideo
 
-        return LocalVideo(choice)
+        return LocalVideo(choice.of_call(call_id))
     return choice
 
 

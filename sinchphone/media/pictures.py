@@ -1,12 +1,12 @@
 """Pictures of one call at this end, as the engine sees them: where ours come from, and who sees the peer's. Imports no picture library."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from sinchphone.media.options import VideoOptions
 from sinchphone.media.picture_leg import PictureLeg
-from sinchphone.media.sound import Descriptor
+from sinchphone.media.sound import CALL, Descriptor, RecordFinished, RecordStarted, Tap, file_name_of
 from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:  # a call without pictures loads nothing of them
@@ -23,6 +23,12 @@ class PictureOptions(VideoOptions):
     test: bool = False
     test_source: int = 1  # which test picture: 0 to 255
     sends: bool = True  # False: only see the peer
+    record: str | None = None  # .mkv or .mp4: what is seen of the peer, and both sides' sound
+    force: bool = False  # overwrite an existing recording
+
+    def of_call(self, call_id: str) -> "PictureOptions":
+        """Those of one call: in the recording's path ``{call}`` stands for its id, as far as a file's name can have it."""
+        return replace(self, record=self.record and self.record.replace(CALL, file_name_of(call_id)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +61,7 @@ class PictureWarning:
     hint: str
 
 
-PictureEvent: TypeAlias = CameraStarted | CameraStopped | PicturesFinished | PictureWarning
+PictureEvent: TypeAlias = CameraStarted | CameraStopped | PicturesFinished | RecordStarted | RecordFinished | PictureWarning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +91,10 @@ class Pictures(Protocol):
     async def connect(self, leg: PictureLeg) -> None:
         """The call was answered with pictures: show the peer's, open the camera and send its."""
 
+    @property
+    def tap(self) -> Tap | None:
+        """Who is to hear both sides' sound from ``connect`` on, until ``close``."""
+
     def view(self, viewer: Viewer | None) -> None:
         """Who looks at them from now on."""
 
@@ -98,7 +108,7 @@ class Pictures(Protocol):
         """What happens; ends when it's closed. One reader."""
 
     async def close(self) -> None:
-        """Close the camera, finish files. May be called twice."""
+        """Close the camera, finish the recording: within three seconds. May be called twice."""
 
 
 VideoChoice: TypeAlias = PictureOptions | Pictures

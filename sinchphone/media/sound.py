@@ -32,6 +32,19 @@ class AudioLeg(Protocol):
         """Whether the peer ought to send, and nothing comes, or nothing ever came. Any thread."""
 
 
+class Tap(Protocol):
+    """Hears both sides of a call. Media thread; none of these blocks. ``now`` is the time at which the last sample was heard."""
+
+    def near(self, samples: Samples, now: float) -> None:
+        """What was sent to the peer."""
+
+    def far(self, samples: Samples, now: float) -> None:
+        """What was heard from the peer."""
+
+    def flush(self, now: float) -> None:
+        """All until ``now`` was given."""
+
+
 class Signal(Enum):
     """The sounds that tell a person how a call is going."""
 

@@ -1,10 +1,15 @@
 """Video calls between two phones: what one end shows is recognised at the other, and whoever wants no pictures has none."""
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 
+from sinchphone.audio.frame import RATE
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.call_events import CallWarning
 from sinchphone.engine.client import SinchClient
@@ -12,6 +17,8 @@ from sinchphone.errors import DeviceError, LocalProtocolError
 from sinchphone.gateway.sip.calls import SipAnswered, SipTarget
 from sinchphone.media.local_video.local_video import LocalVideo
 from sinchphone.media.pictures import PictureOptions
+from sinchphone.picture.bar_code import read_code
+from sinchphone.picture.frame import Picture
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials
@@ -44,9 +51,12 @@ async def talking(steps: Any, ada: SinchClient, bob: SinchClient, **options: Any
     return placed, taken
 
 
-async def test_both_see_each_other_and_a_pause_is_black(lines: Any, steps: Any) -> None:
-    ada, bob = await lines.phone("ada"), await lines.phone("bob", video=lambda: showing(2))
-    placed, taken = await talking(steps, ada, bob, video=showing(1))
+async def test_both_see_each_other_and_a_pause_is_black(lines: Any, steps: Any, tmp_path: Path) -> None:
+    """And a recording has what was seen, with the sound of both."""
+    (_, adas_sound), (_, bobs_sound) = lines.ear(440.0), lines.ear(620.0)
+    ada, bob = await lines.phone("ada"), await lines.phone("bob", video=lambda: showing(2), sound=lambda: bobs_sound)
+    recording = tmp_path / "{call}.mkv"
+    placed, taken = await talking(steps, ada, bob, video=replace(showing(1), record=str(recording)), sound=adas_sound)
     assert taken.video_offered and placed.has_video and taken.has_video
     assert placed.details.video_codec == taken.details.video_codec == "VP8"
     await asyncio.gather(sees(placed, 5), sees(taken, 5))
@@ -60,6 +70,18 @@ async def test_both_see_each_other_and_a_pause_is_black(lines: Any, steps: Any) 
     assert after.recognised == before.recognised and after.seen > before.seen
     placed.resume_video()
     await sees(taken, 3)
+    await placed.hang_up()
+    await steps.end_of(placed)
+    await placed.closed()
+    (made,) = tmp_path.iterdir()
+    with av.open(str(made)) as container:
+        codes = [read_code(Picture(frame.to_ndarray().astype(np.uint8))) for frame in container.decode(video=0)]
+    with av.open(str(made)) as container:
+        sound = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)[:, -RATE:]
+    assert {code.source for code in codes if code is not None} == {2} and sum(code is not None for code in codes) >= 5
+    for side, hz in enumerate((440.0, 620.0)):
+        spectrum = np.abs(np.fft.rfft(sound[side]))
+        assert abs(np.argmax(spectrum) * RATE / sound.shape[1] - hz) < 10
 
 
 async def test_who_wants_no_pictures_gets_none_and_the_caller_is_told_once(lines: Any, steps: Any) -> None:

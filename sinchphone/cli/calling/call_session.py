@@ -86,7 +86,7 @@ class CallSession:
         self._dialled = asyncio.Event()
         self._dialler = Dialler(session, call, wishes.requests.dtmf, self._dialling_over)
         self._call_keys = CallKeys(session, self, self._dialler)
-        self.seeing = Seeing(session, call, keys, wishes.video_window)
+        self.seeing = Seeing(session, call, keys, wishes.video_window, self._outcomes)
         self._scores = Scores()
         self._told_stats: e.Stats | None = None
 

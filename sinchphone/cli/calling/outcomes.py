@@ -26,6 +26,7 @@ class Requests:
 
     play: Sequence[str] = ()
     record: str | None = None
+    video_record: str | None = None
     pipe_in: str | None = None
     pipe_out: str | None = None
     dtmf: str | None = None
@@ -38,6 +39,8 @@ class Outcomes:
         self._requests = requests
         self._played: list[str | None] = []  # of the files that are over, in order: why they failed
         self._recorded: str | None = None
+        self._seen: str | None = None  # the recording of pictures
+        self._seen_failure: str | None = "there were no pictures"
         self._record_failure: str | None = "it is not in its place"
         self._piped: dict[RequestKind, tuple[int, str | None]] = {}  # bytes, and why no more
         self._digits_sent = False
@@ -58,6 +61,10 @@ class Outcomes:
                 pass
             case _:
                 assert_never(event)
+
+    def recorded_pictures(self, path: str, failure: str | None) -> None:
+        """The recording of pictures is in its place."""
+        self._seen, self._seen_failure = path, failure
 
     def digits_over(self, failure: str | None) -> None:
         """The digits were sent, or refused."""
@@ -92,6 +99,8 @@ class Outcomes:
             told.append(self._told(call_id, RequestKind.DTMF, asked.dtmf, over, self._digits_failure, end))
         if asked.record is not None:
             told.append(self._told(call_id, RequestKind.RECORD, self._recorded or asked.record, True, self._record_failure, end))
+        if asked.video_record is not None:
+            told.append(self._told(call_id, RequestKind.VIDEO_RECORD, self._seen or asked.video_record, True, self._seen_failure, end))
         for kind, path in ((RequestKind.PIPE_IN, asked.pipe_in), (RequestKind.PIPE_OUT, asked.pipe_out)):
             if path is not None:
                 count, failure = self._piped.get(kind, (0, None))
@@ -114,6 +123,7 @@ def words_of(one: RequestOutcome) -> str:
         RequestKind.PLAY: "was not played to its end",
         RequestKind.DTMF: "was not dialled",
         RequestKind.RECORD: "was not recorded as a whole",
+        RequestKind.VIDEO_RECORD: "was not recorded as a whole",
         RequestKind.PIPE_IN: "was not heard",
         RequestKind.PIPE_OUT: "did not get all that was heard",
     }

@@ -9,6 +9,7 @@ from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import video_events as v
 
 if TYPE_CHECKING:
+    from sinchphone.cli.calling.outcomes import Outcomes
     from sinchphone.cli.terminal.keys import Keys
     from sinchphone.cli.terminal.session import Session
     from sinchphone.cli.terminal.video.window import PictureWindow
@@ -19,18 +20,20 @@ if TYPE_CHECKING:
 class Seeing:
     """Of one call; does nothing in one without pictures."""
 
-    def __init__(self, session: "Session", call: "Call", keys: "Keys", how: VideoWindow) -> None:
+    def __init__(self, session: "Session", call: "Call", keys: "Keys", how: VideoWindow, outcomes: "Outcomes") -> None:
         """``how``: as ``--video-window``."""
         self.camera: str | None = None  # that runs
         self._session = session
         self._call = call
         self._keys = keys
         self._how = how
+        self._outcomes = outcomes
         self._window: PictureWindow | None = None
 
     async def follow(self) -> None:
         """Tell what happens, up to the end of the call's pictures."""
         from sinchphone.media import pictures as p
+        from sinchphone.media.sound import RecordFinished, RecordStarted
 
         pictures = self._call.pictures
         if pictures is None:
@@ -46,6 +49,11 @@ class Seeing:
                     self._session.tell(v.VideoCamera(call_id=call_id, camera=name, running=False))
                 case p.PicturesFinished(path=path):
                     self._session.note(f"{path} was shown to its end; its last picture stays")
+                case RecordStarted(path=path):
+                    self._session.tell(e.RecordStarted(call_id=call_id, path=path))
+                case RecordFinished(path=path, seconds=seconds, failure=failure):
+                    self._outcomes.recorded_pictures(path, failure)
+                    self._session.tell(e.RecordFinished(call_id=call_id, path=path, duration_s=round(seconds, 3)))
                 case p.PictureWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case _:

@@ -44,6 +44,10 @@ def check_files(flags: SoundFlags) -> None:
         files.check(path)
     if flags.record is not None:
         files.check_recording(Path(flags.record), force=flags.force)
+    if isinstance(flags, VideoFlags) and flags.video_record is not None:
+        from sinchphone.media.local_video.recorder import check_picture_recording
+
+        check_picture_recording(Path(flags.video_record), force=flags.force)
     pipes.check_paths(flags.pipe_in, flags.pipe_out, force=flags.force)
 
 
@@ -65,12 +69,14 @@ def picture_options(flags: SoundFlags, options: Options) -> "PictureOptions | No
 
     played = flags.video_play
     source = claim(played, "read", inherited=True) if played is not None and played.startswith("fd:") else played
-    return PictureOptions(camera=options.video.camera, play=source, test=flags.video_test)
+    return PictureOptions(camera=options.video.camera, play=source, test=flags.video_test, record=flags.video_record, force=flags.force)
 
 
 def requests_of(flags: SoundFlags) -> Requests:
     """What was asked for, each of which has an outcome."""
-    return Requests(play=tuple(flags.play or ()), record=flags.record, pipe_in=flags.pipe_in, pipe_out=flags.pipe_out, dtmf=flags.dtmf)
+    seen = flags.video_record if isinstance(flags, VideoFlags) else None
+    played = tuple(flags.play or ())
+    return Requests(play=played, record=flags.record, video_record=seen, pipe_in=flags.pipe_in, pipe_out=flags.pipe_out, dtmf=flags.dtmf)
 
 
 async def missing_devices(flags: SoundFlags, options: Options, destination: Destination) -> Warned | None:

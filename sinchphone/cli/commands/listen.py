@@ -40,6 +40,7 @@ SLEEP_AFTER_S: Final = 2.0  # with --push: without a call for so long, nothing i
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
+    from sinchphone.media.pictures import PictureOptions
     from sinchphone.media.sound import SoundOptions
 
 
@@ -291,8 +292,9 @@ async def take_calls(
             sound = share_output(sound_options(flags, session.options))
             await asyncio.to_thread(check_named, sound)
             answers = keys.expected or flags.auto_answer is not None or stream is not None or hooks.decides
-            video, sounds = picture_options(flags, session.options), sounds_of_calls(sound, session.recordings)
-            async with open_phone(session, sound=sounds if answers else None, video=lambda: video) as phone:
+            sounds = sounds_of_calls(sound, session.recordings)
+            videos = pictures_of_calls(picture_options(flags, session.options), session.recordings)
+            async with open_phone(session, sound=sounds if answers else None, video=videos) as phone:
                 listener = _Listener(session, phone, duty, flags, keys, hooks)
                 session.screen.show_times()
                 if answers:
@@ -327,20 +329,27 @@ def _tell_readiness(session: Session, phone: Phone, *, answers: bool) -> None:
 
 
 def sounds_of_calls(options: "SoundOptions", recorded: list[str]) -> "Callable[[], SoundOptions]":
-    """The sound of each call: the first that is recorded goes to the file that was named, later ones to ``name-2.wav``, ``name-3.wav``,
-    as far as these are free; where ``{call}`` is in the name, each has its own. ``recorded`` grows with each."""
+    """The sound of each call, with a recording of its own; ``recorded`` grows with each."""
+    return lambda: replace(options, record=_record_of_call(options.record, recorded, force=options.force))
 
+
+def pictures_of_calls(options: "PictureOptions | None", recorded: list[str]) -> "Callable[[], PictureOptions | None]":
+    """The pictures of each call, in the same way."""
+    return lambda: options and replace(options, record=_record_of_call(options.record, recorded, force=options.force))
+
+
+def _record_of_call(path: str | None, recorded: list[str], *, force: bool) -> str | None:
+    """Where the next call is recorded: the first goes to the file that was named, later ones to ``name-2.wav``, ``name-3.wav``, as far as
+    these are free; where ``{call}`` is in the name, each has its own."""
     from sinchphone.media.sound import CALL
 
-    def sound() -> "SoundOptions":
-        if options.record is None or not recorded or CALL in options.record:
-            return options
-        number = len(recorded) + 1
-        while not options.force and Path(numbered(options.record, number)).exists():
-            number += 1
-        return replace(options, record=numbered(options.record, number))
-
-    return sound
+    before = 0 if path is None else sum(Path(one).suffix == Path(path).suffix for one in recorded)
+    if path is None or not before or CALL in path:
+        return path
+    number = before + 1
+    while not force and Path(numbered(path, number)).exists():
+        number += 1
+    return numbered(path, number)
 
 
 def numbered(path: str, number: int) -> str:

@@ -381,7 +381,7 @@ class Call(ObservedCall):
         await self.sound.connect(self._audio.leg, early=early)
 
     async def _connect_pictures(self) -> None:
-        await self._pictures.connect(self._ports.winner, self.details.video_codec)
+        await self._pictures.connect(self._ports.winner, self.details.video_codec, self._audio.leg)
 
     async def _play(self, signal: Signal) -> None:
         if self._wants_sound is None and self.state is State.RINGING and (self.outbound or self.rings):

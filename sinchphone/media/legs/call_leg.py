@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.audio.level import Meter
 from sinchphone.media.legs.three_way import MixSide
-from sinchphone.media.sound import AudioLeg
+from sinchphone.media.sound import AudioLeg, Tap
 
 _HEARD_BLOCKS: Final = 200  # of the loudspeaker, 10 ms and more each, until the next frame is sent
 
@@ -36,19 +36,6 @@ class FrameSource(Protocol):
 
     def next_frame(self) -> Frame:
         """The next 20 ms. Media thread; doesn't block."""
-
-
-class Tap(Protocol):
-    """Hears both sides of a call. Media thread; none of these blocks. ``now`` is the time at which the last sample was heard."""
-
-    def near(self, samples: Samples, now: float) -> None:
-        """What was sent to the peer."""
-
-    def far(self, samples: Samples, now: float) -> None:
-        """What was heard from the peer."""
-
-    def flush(self, now: float) -> None:
-        """All until ``now`` was given."""
 
 
 class CallLeg:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sinchphone.errors import AudioFileError, DeviceError, SinchphoneError
 from sinchphone.media.local_video.sources import BarCodeSource, FileSource, PictureSource
@@ -28,8 +28,12 @@ from sinchphone.media.pictures import (
     PictureWarning,
     Viewer,
 )
+from sinchphone.media.sound import Tap
 from sinchphone.picture.bar_code import read_code
 from sinchphone.picture.frame import Picture, black
+
+if TYPE_CHECKING:  # its codecs are loaded for a recording alone
+    from sinchphone.media.local_video.recorder import PictureRecorder
 
 _STILL_SECONDS: Final = 0.5  # between two pictures of what doesn't move: paused, or after the end of a file
 _CLOSE_SECONDS: Final = 1.0
@@ -51,10 +55,13 @@ class LocalVideo:
         self._source: PictureSource | None = None
         self._make: Callable[[], PictureSource] | None = None
         self._seen = self._recognised = 0
+        self._recorder = None if options.record is None else _recorder(options.record, self._events.put, force=options.force)
 
     async def open(self) -> None:
-        """Raises DeviceError where a camera that was named isn't there, AudioFileError where the file isn't. No camera at all is none: one
-        PictureWarning says so, and the peer's pictures are seen."""
+        """Raises DeviceError where a camera that was named isn't there, AudioFileError where the file isn't, or no recording can be. No
+        camera at all is none: one PictureWarning says so, and the peer's pictures are seen."""
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.open)
         if not self._options.sends:
             return
         try:
@@ -68,11 +75,18 @@ class LocalVideo:
         """Show and send from now on; ``leg`` may be another one than before."""
         if self._leg is not None:
             self._leg.on_picture(None)
+        if self._recorder is not None and self._leg is None:
+            self._recorder.start(time.monotonic())
         self._leg = leg
         leg.on_picture(self._show)
         if self._make is not None and self._thread is None and not self._ended:
             self._thread = threading.Thread(target=self._send_all, args=(self._make,), name="pictures", daemon=True)
             self._thread.start()
+
+    @property
+    def tap(self) -> Tap | None:
+        """Who is to hear both sides' sound from ``connect`` on: the recording."""
+        return self._recorder
 
     def view(self, viewer: Viewer | None) -> None:
         """Who looks at them from now on."""
@@ -105,6 +119,8 @@ class LocalVideo:
             source.close()
         if thread is not None:
             await asyncio.to_thread(thread.join, _CLOSE_SECONDS)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
         self._events.end()
 
     def _find(self) -> Callable[[], PictureSource]:
@@ -124,6 +140,8 @@ class LocalVideo:
         self._seen += 1
         if self._options.test and read_code(picture) is not None:
             self._recognised += 1
+        if self._recorder is not None:
+            self._recorder.show(picture, at)
         viewer = self._viewer
         if viewer is not None:
             viewer.far(picture, at)
@@ -179,6 +197,12 @@ class LocalVideo:
             leg.send(picture)
         if viewer is not None:
             viewer.near(picture)
+
+
+def _recorder(path: str, report: Callable[[PictureEvent], None], *, force: bool) -> "PictureRecorder":
+    from sinchphone.media.local_video.recorder import PictureRecorder
+
+    return PictureRecorder(path, report, force=force)
 
 
 def check_pictures(path: str) -> None:

@@ -176,6 +176,9 @@ class VideoFlags(SoundFlags):
         str | None, typer.Option(metavar="FILE", help="Show a file in place of the camera, or a pipe as it arrives; - is standard input.")
     ] = None
     video_test: Annotated[bool, typer.Option("--video-test", help="Show a moving test picture in place of the camera.")] = False
+    video_record: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Record what is seen of the peer, and both sides' sound, to .mkv or .mp4.")
+    ] = None
     video_window: Annotated[VideoWindow, option_of_words(VideoWindow, "HOW", "See them: auto, kitty, iterm2, sixel, blocks or none.")] = (
         VideoWindow.AUTO
     )
@@ -187,6 +190,7 @@ class VideoFlags(SoundFlags):
         given = [name for name, value in named.items() if value is not None]
         if len(given) > 1:
             raise typer.BadParameter(f"{' and '.join(given)} exclude each other")
+        given += ["--video-record"] if self.video_record is not None else []
         given += ["--video-window"] if self.video_window is not VideoWindow.AUTO else []
         if given and not self.video:
             raise typer.BadParameter(f"{given[0]} needs --video")

@@ -183,6 +183,7 @@ class RequestKind(StrEnum):
     PLAY = "play"
     DTMF = "dtmf"
     RECORD = "record"
+    VIDEO_RECORD = "video_record"
     PIPE_IN = "pipe_in"
     PIPE_OUT = "pipe_out"
 
