@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
     from sinchphone.engine.calls.details import CallDetails
     from sinchphone.engine.calls.hold import Held, Resumed
-    from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered, StatsTaken
+    from sinchphone.engine.calls.media.monitor import QualityRecovered, QualityTriggered, StatsTaken
     from sinchphone.engine.calls.participant import CallParticipant
     from sinchphone.engine.capabilities import Capabilities
     from sinchphone.engine.client import SinchClient
@@ -199,7 +199,7 @@ _HOMES = {
         "Held",
         "Resumed",
     ),
-    "engine.calls.monitor": (
+    "engine.calls.media.monitor": (
         "QualityRecovered",
         "QualityTriggered",
         "StatsTaken",

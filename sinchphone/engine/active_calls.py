@@ -17,9 +17,9 @@ from functools import partial
 from typing import Final
 
 from sinchphone.engine.calls.call import Call
-from sinchphone.engine.calls.call_audio import SoundChoice
-from sinchphone.engine.calls.call_servers import CallServers
 from sinchphone.engine.calls.invites import check_invite, domain_of, offers_video, session_key
+from sinchphone.engine.calls.media.audio import SoundChoice
+from sinchphone.engine.calls.media.servers import CallServers
 from sinchphone.engine.calls.participant import CallParticipant, called, caller_of
 from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.environment import Environment

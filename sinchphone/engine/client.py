@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from sinchphone.engine.active_calls import CLOSE_S, ActiveCalls
 from sinchphone.engine.calls.call import Call
-from sinchphone.engine.calls.call_audio import SoundChoice
+from sinchphone.engine.calls.media.audio import SoundChoice
 from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.event_log import EventLog

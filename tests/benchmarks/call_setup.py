@@ -32,7 +32,7 @@ from sinchphone.local import Local
 from sinchphone.media.port import CandidateFound, Connected, FirstPacket, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.media.webrtc.ice import IceConnection
+from sinchphone.media.webrtc.ice.agent import IceConnection
 from sinchphone.protocol.call.states import State
 from sinchphone.tasks import start_task
 

@@ -30,7 +30,7 @@ from sinchphone.engine.events import (
 )
 from sinchphone.engine.messages.sent import SentMessage
 from sinchphone.errors import SinchphoneError
-from sinchphone.media.local_audio import devices
+from sinchphone.media.local_audio.devices import sound_cards as devices
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import Levels, RecordFinished, Signal, SoundEvent

@@ -13,7 +13,7 @@ from sinchphone.cli.terminal import run as cli_run
 from sinchphone.cli.terminal import session as cli_session
 from sinchphone.engine.calls.call import DigitHeard
 from sinchphone.errors import AudioFileError, AuthenticationError, DeviceError, ForbiddenError, MediaError, NetworkError
-from sinchphone.media.local_audio import devices
+from sinchphone.media.local_audio.devices import sound_cards as devices
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import (
     Descriptor,
@@ -499,7 +499,7 @@ def no_card(platform: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         raise DeviceError("there is no PortAudio library", hint="apt-get install libportaudio2")
 
     monkeypatch.setattr(devices, "list_devices", refuse)
-    monkeypatch.setattr("sinchphone.cli.calling.selfcheck.CHECK_SECONDS", 0.2)
+    monkeypatch.setattr("sinchphone.cli.calling.media.selfcheck.CHECK_SECONDS", 0.2)
 
 
 @pytest.mark.usefixtures("no_card")

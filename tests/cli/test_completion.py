@@ -20,7 +20,7 @@ from sinchphone.config import load
 from sinchphone.engine.history import History
 from sinchphone.engine.past import PastCall
 from sinchphone.exchange.destinations.dialplan import plan_for
-from sinchphone.media.local_audio import devices
+from sinchphone.media.local_audio.devices import sound_cards as devices
 from sinchphone.signaling.dialect import Domain
 
 LIMIT_S = 30.0

@@ -11,7 +11,7 @@ from sinchphone.audio.frame import Samples
 from sinchphone.cli import signals
 from sinchphone.cli.commands import devices_try
 from sinchphone.cli.terminal.session import Session
-from sinchphone.media.local_audio import devices
+from sinchphone.media.local_audio.devices import sound_cards as devices
 
 played: list[Samples] = []
 LOUD = (np.sin(np.arange(4800) / 10) * 8000).astype(np.int16)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.media.local_audio import devices
+from sinchphone.media.local_audio.devices import sound_cards as devices
 from sinchphone.signaling.http.platform_clock import ask_clock
 
 CHECKS = ["versions", "configuration", "secret", "state", "clock", "token", "sound", "platform", "ice-servers", "nat", "call"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.cli.calling.cloud_checks import CLOUD_CHECKS
+from sinchphone.cli.doctor.cloud_checks import CLOUD_CHECKS
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 

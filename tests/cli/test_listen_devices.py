@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.media.local_audio import devices
+from sinchphone.media.local_audio.devices import sound_cards as devices
 
 Run = Callable[..., Any]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sinchphone.cli.calling.network_checks import nat_finding, servers_finding
-from sinchphone.media.webrtc.nat_probe import NatKind, NetworkReport, ServerReport
-from sinchphone.media.webrtc.servers import Server
+from sinchphone.cli.doctor.network_checks import nat_finding, servers_finding
+from sinchphone.media.webrtc.ice.nat_probe import NatKind, NetworkReport, ServerReport
+from sinchphone.media.webrtc.ice.servers import Server
 
 STUN = Server("s.example", 3478, relay=False)
 TURN = Server("t.example", 5349, True, "tcp", True, "ada", "hush-hush")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, silence
-from sinchphone.cli.calling.selfcheck import EchoProbe, Heard
+from sinchphone.cli.calling.media.selfcheck import EchoProbe, Heard
 
 
 def talk(probe: EchoProbe, *, delay_frames: int = 0, gain: float = 1.0, noise: float = 0.0, other: Frame | None = None) -> Heard:

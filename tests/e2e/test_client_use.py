@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.calls.monitor import StatsTaken
+from sinchphone.engine.calls.media.monitor import StatsTaken
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.engine.history import History

@@ -10,7 +10,7 @@ import pytest
 from sinchphone.audio.tones.signals import HOLD
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.hold import Held, HoldEvent, Resumed
-from sinchphone.engine.calls.monitor import QualityTriggered
+from sinchphone.engine.calls.media.monitor import QualityTriggered
 from sinchphone.errors import LocalProtocolError
 from sinchphone.gateway.sip.calls import SipReoffered
 from sinchphone.protocol.call.states import State

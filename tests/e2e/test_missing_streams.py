@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.audio.frame import silence
 from sinchphone.engine.calls.call import Call, CallEvent, CallWarning
-from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered, StatsTaken
+from sinchphone.engine.calls.media.monitor import QualityRecovered, QualityTriggered, StatsTaken
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description
 from sinchphone.tasks import start_task

@@ -12,7 +12,7 @@ from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
-from sinchphone.media.webrtc.ice import IceConnection
+from sinchphone.media.webrtc.ice.agent import IceConnection
 from sinchphone.protocol.call.states import State
 
 

@@ -11,7 +11,7 @@ from sinchphone.audio.tones.goertzel import share
 
 LIST = """
 import json
-from sinchphone.media.local_audio.devices import list_devices
+from sinchphone.media.local_audio.devices.sound_cards import list_devices
 print(json.dumps([[one.name, one.node, one.host, one.inputs > 0, one.worn] for one in list_devices() if one.node]))
 """
 # Plays 1000 Hz to the device that is named, and hears another, until a line comes.
@@ -20,7 +20,7 @@ import json, sys, time
 import numpy as np
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
-from sinchphone.media.local_audio.devices import Direction, Loudspeaker, Microphone, find_device
+from sinchphone.media.local_audio.devices.sound_cards import Direction, Loudspeaker, Microphone, find_device
 heard, tone = [], Sine(1000)
 speaker = Loudspeaker(find_device(sys.argv[1] or None, Direction.OUTPUT), tone.pull, lambda: None, 0.04)
 microphone = Microphone(find_device(sys.argv[2] or None, Direction.INPUT), heard.append, lambda: None, 0.04)

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from sinchphone.engine.calls import call_servers
-from sinchphone.engine.calls.call_servers import CallServers
+from sinchphone.engine.calls.media import servers as call_servers
+from sinchphone.engine.calls.media.servers import CallServers
 from sinchphone.errors import NetworkError, NotFoundError, SinchphoneError
 from sinchphone.media.ice_servers import IceServer, IceServerList
 from sinchphone.signaling.dialect import OfferedIceServer

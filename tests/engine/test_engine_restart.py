@@ -9,7 +9,7 @@ import pytest
 
 from sinchphone.audio import quality
 from sinchphone.engine.calls.call import Call, CallWarning
-from sinchphone.engine.calls.monitor import QualityRecovered, QualityTriggered
+from sinchphone.engine.calls.media.monitor import QualityRecovered, QualityTriggered
 from sinchphone.errors import MediaError
 from sinchphone.media.port import Connected, Moved, PortOptions, PortStats, PortWarning, RestartWanted
 from sinchphone.media.sound import Levels

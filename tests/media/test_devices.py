@@ -13,8 +13,8 @@ from sinchphone.audio.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import DeviceError
-from sinchphone.media.local_audio import devices
-from sinchphone.media.local_audio.devices import Direction, Loudspeaker, Microphone, SoundDevice, find_device, list_devices
+from sinchphone.media.local_audio.devices import sound_cards as devices
+from sinchphone.media.local_audio.devices.sound_cards import Direction, Loudspeaker, Microphone, SoundDevice, find_device, list_devices
 
 
 class PortAudioError(Exception):

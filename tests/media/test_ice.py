@@ -12,10 +12,12 @@ from aioice import stun
 
 from sinchphone.media.ice_servers import IceServer, IceServerList
 from sinchphone.media.port import PortOptions
-from sinchphone.media.webrtc import ice, seam, server_queries
-from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
-from sinchphone.media.webrtc.resolver import resolve
-from sinchphone.media.webrtc.servers import MAX_SERVERS, Server, parse_servers
+from sinchphone.media.webrtc import seam
+from sinchphone.media.webrtc.ice import agent as ice
+from sinchphone.media.webrtc.ice import server_queries
+from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener
+from sinchphone.media.webrtc.ice.resolver import resolve
+from sinchphone.media.webrtc.ice.servers import MAX_SERVERS, Server, parse_servers
 from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)

@@ -16,9 +16,10 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Loop, Sine
 from sinchphone.errors import AudioFileError, DeviceError, LocalProtocolError
-from sinchphone.media.local_audio import devices, upkeep
 from sinchphone.media.local_audio.audio_io import AudioIo
-from sinchphone.media.local_audio.devices import SoundDevice
+from sinchphone.media.local_audio.devices import sound_cards as devices
+from sinchphone.media.local_audio.devices import upkeep
+from sinchphone.media.local_audio.devices.sound_cards import SoundDevice
 from sinchphone.media.local_audio.files import AudioWriter
 from sinchphone.media.local_audio.local_audio import LocalAudio
 from sinchphone.media.local_audio.recorder import Recorder
@@ -107,8 +108,8 @@ def cards(monkeypatch: pytest.MonkeyPatch) -> list[FakeStream]:
     monkeypatch.setattr(devices, "look_aside", lambda: FakeStream.plugged)
     for name, seconds in (("REOPEN_SECONDS", (0.02, 0.02)), ("LOOK_SECONDS", 0.02), ("STEADY_SECONDS", 0.06), ("WATCH_SECONDS", 0.03)):
         monkeypatch.setattr(upkeep, name, seconds)
-    monkeypatch.setattr("sinchphone.media.local_audio.streams.Microphone", FakeStream)
-    monkeypatch.setattr("sinchphone.media.local_audio.streams.Loudspeaker", FakeStream)
+    monkeypatch.setattr("sinchphone.media.local_audio.devices.streams.Microphone", FakeStream)
+    monkeypatch.setattr("sinchphone.media.local_audio.devices.streams.Loudspeaker", FakeStream)
     return FakeStream.opened
 
 

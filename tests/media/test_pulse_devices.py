@@ -55,7 +55,7 @@ asyncio.run(main(SoundOptions(**json.loads(sys.argv[1]), echo_cancel="off")))  #
 
 LIST = """
 import json
-from sinchphone.media.local_audio.devices import list_devices
+from sinchphone.media.local_audio.devices.sound_cards import list_devices
 print(json.dumps([(device.name, device.inputs > 0, device.outputs > 0) for device in list_devices()]))
 """
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from sinchphone.media.local_audio import devices, sound_server
-from sinchphone.media.local_audio.devices import Direction, SoundDevice, find_device
-from sinchphone.media.local_audio.sound_server import ServerDevice, SoundServer, led_to, read_server
+from sinchphone.media.local_audio.devices import sound_cards as devices
+from sinchphone.media.local_audio.devices import sound_server
+from sinchphone.media.local_audio.devices.sound_cards import Direction, SoundDevice, find_device
+from sinchphone.media.local_audio.devices.sound_server import ServerDevice, SoundServer, led_to, read_server
 from sinchphone.media.local_audio.voice import make_voice
 from sinchphone.media.options import AudioOptions
 

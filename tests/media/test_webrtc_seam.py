@@ -14,7 +14,9 @@ from packaging.requirements import Requirement
 import sinchphone
 from sinchphone.media.port import PortOptions
 from sinchphone.media.rtp import secure as sdes
-from sinchphone.media.webrtc import ice, seam, secure, server_queries, turn
+from sinchphone.media.webrtc import seam, secure
+from sinchphone.media.webrtc.ice import agent as ice
+from sinchphone.media.webrtc.ice import server_queries, turn
 from sinchphone.media.webrtc.secure import DtlsCertificate, DtlsIdentity
 
 PACKAGE = Path(sinchphone.__file__).parent

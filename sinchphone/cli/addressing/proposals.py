@@ -119,7 +119,7 @@ def _accounts(options: "Options") -> Iterator[tuple[str, str]]:
 
 def _devices(use: str) -> Source:
     def devices(options: "Options") -> Iterator[tuple[str, str]]:
-        from sinchphone.media.local_audio.devices import list_devices
+        from sinchphone.media.local_audio.devices.sound_cards import list_devices
 
         found = [device for device in list_devices() if (device.inputs if use == "input" else device.outputs)]
         for device in found:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
 from sinchphone.cli.calling.call_keys import CallKeys
 from sinchphone.cli.calling.dialling import Dialler
+from sinchphone.cli.calling.media.pipe_offsets import PipeOffsets
+from sinchphone.cli.calling.media.seeing import Seeing
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
-from sinchphone.cli.calling.pipe_offsets import PipeOffsets
-from sinchphone.cli.calling.seeing import Seeing
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal.flags.commands import VideoWindow
@@ -27,7 +27,7 @@ from sinchphone.protocol.call.states import Cause, State
 if TYPE_CHECKING:
     from sinchphone.cli.calling.terminal_calls import TerminalCalls
     from sinchphone.engine.calls.call import Call
-    from sinchphone.engine.calls.monitor import StatsTaken
+    from sinchphone.engine.calls.media.monitor import StatsTaken
     from sinchphone.media.port import PortStats
     from sinchphone.media.sound import SoundEvent
 
@@ -266,7 +266,7 @@ class CallSession:
     async def _follow_events(self) -> None:
         from sinchphone.engine.calls import call as c
         from sinchphone.engine.calls import hold as h
-        from sinchphone.engine.calls import monitor as m
+        from sinchphone.engine.calls.media import monitor as m
 
         call_id = self._call.id
         async for event in self._call.events():

@@ -10,8 +10,8 @@ import typer
 from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.call_session import CallSession, Wishes
+from sinchphone.cli.calling.media.sounds import check_files, missing_devices, picture_options, requests_of, sound_options
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
-from sinchphone.cli.calling.sounds import check_files, missing_devices, picture_options, requests_of, sound_options
 from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.terminal_calls import TerminalCalls
 from sinchphone.cli.control.stream import ControlStream, open_stream
@@ -93,7 +93,7 @@ async def _prepare(session: Session, destination: Destination, flags: CallFlags,
         window = flags.video_window if isinstance(flags, VideoFlags) else VideoWindow.NONE
         wishes = Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play, requests_of(flags), video_window=window)
         return wishes, sound_options(flags, options)
-    from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe
+    from sinchphone.cli.calling.media.selfcheck import CHECK_SECONDS, EchoProbe
     from sinchphone.media.ticker import Ticker
 
     session.tell(warning)

@@ -52,7 +52,7 @@ async def _list_cameras(session: Session) -> None:
 
 
 async def _list(session: Session) -> ExitCode:
-    from sinchphone.media.local_audio.devices import list_devices
+    from sinchphone.media.local_audio.devices.sound_cards import list_devices
     from sinchphone.media.local_audio.voice import MISSING_HINT, is_available
 
     found = await asyncio.to_thread(list_devices)

@@ -61,7 +61,7 @@ def _open(flags: DeviceFlags) -> Session:
 @contextlib.contextmanager
 def _microphone(session: Session, heard: "deque[Samples]") -> Iterator[str]:
     """What it captures goes to ``heard`` while inside. Gives its name. Blocks while it's opened; raises DeviceError."""
-    from sinchphone.media.local_audio import devices
+    from sinchphone.media.local_audio.devices import sound_cards as devices
 
     found = devices.find_device(session.options.audio.input, devices.Direction.INPUT)
     stream = devices.Microphone(found, heard.append, lambda: None)
@@ -76,7 +76,7 @@ async def _test(session: Session) -> ExitCode:
     import numpy as np
 
     from sinchphone.audio.level import dbfs
-    from sinchphone.media.local_audio import devices
+    from sinchphone.media.local_audio.devices import sound_cards as devices
 
     loudspeaker = await asyncio.to_thread(devices.find_device, session.options.audio.output, devices.Direction.OUTPUT)
     heard: deque[Samples] = deque()
@@ -97,7 +97,7 @@ async def _test(session: Session) -> ExitCode:
 async def _play(session: Session, device: Any, samples: "Samples") -> None:
     import numpy as np
 
-    from sinchphone.media.local_audio import devices
+    from sinchphone.media.local_audio.devices import sound_cards as devices
 
     at = 0
 

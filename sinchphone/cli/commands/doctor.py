@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sinchphone.cli.calling.checks import cloud_checks, run_checks
+from sinchphone.cli.doctor.checks import cloud_checks, run_checks
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import UserJsonFlags, with_flags
 from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked

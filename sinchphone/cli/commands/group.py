@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, assert_never
 import typer
 
 from sinchphone.cli.calling.call_session import CallSession, Wishes
+from sinchphone.cli.calling.media.sounds import sound_options
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
-from sinchphone.cli.calling.sounds import sound_options
 from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import SoundFlags

@@ -14,9 +14,9 @@ import typer.core
 
 from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.calling.call_session import CallSession, Wishes
+from sinchphone.cli.calling.media.sounds import check_files, picture_options, requests_of, share_output, sound_options
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.screening import Screening
-from sinchphone.cli.calling.sounds import check_files, picture_options, requests_of, share_output, sound_options
 from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.terminal_calls import MOST, TerminalCalls
 from sinchphone.cli.calling.waiting import WaitingCall
@@ -283,7 +283,7 @@ async def take_calls(
 ) -> ExitCode:
     """Take calls until that is done. ``begin`` is told when the phone is registered; keys come from ``stdin``, commands from ``stream``.
     Raises NotFoundError where no call came in the duty's patience."""
-    from sinchphone.media.local_audio.streams import check_named
+    from sinchphone.media.local_audio.devices.streams import check_named
 
     async with open_hooks(session) as hooks:
         with Keys(stdin) as keys:

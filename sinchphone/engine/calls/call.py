@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
-from sinchphone.engine.calls.call_audio import CallAudio, SoundChoice
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
-from sinchphone.engine.calls.call_pictures import CallPictures
-from sinchphone.engine.calls.call_ports import CallPorts, Told
-from sinchphone.engine.calls.end_tone import sound_the_end
 from sinchphone.engine.calls.hold import Hold
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
-from sinchphone.engine.calls.monitor import watch
+from sinchphone.engine.calls.media.audio import CallAudio, SoundChoice
+from sinchphone.engine.calls.media.end_tone import sound_the_end
+from sinchphone.engine.calls.media.monitor import watch
+from sinchphone.engine.calls.media.pictures import CallPictures
+from sinchphone.engine.calls.media.ports import CallPorts, Told
 from sinchphone.engine.calls.observed_call import MAX_UNREAD_EVENTS, ObservedCall
 from sinchphone.engine.calls.participant import CallParticipant, called
 from sinchphone.engine.calls.transfer import Transfer

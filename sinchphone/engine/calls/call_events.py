@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sinchphone.engine.calls.call_audio import AudioEvent
 from sinchphone.engine.calls.hold import HoldEvent
-from sinchphone.engine.calls.monitor import MonitorEvent
+from sinchphone.engine.calls.media.audio import AudioEvent
+from sinchphone.engine.calls.media.monitor import MonitorEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

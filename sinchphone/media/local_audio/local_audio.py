@@ -19,12 +19,12 @@ from sinchphone.audio.tones.signals import Sine, signal_source
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.local_audio.audio_io import AudioIo
-from sinchphone.media.local_audio.devices import Direction
+from sinchphone.media.local_audio.devices.sound_cards import Direction
+from sinchphone.media.local_audio.devices.streams import Streams
+from sinchphone.media.local_audio.devices.upkeep import Upkeep
 from sinchphone.media.local_audio.pipes import PipeIn, PipeOut
 from sinchphone.media.local_audio.player import Player
 from sinchphone.media.local_audio.recorder import Recorder
-from sinchphone.media.local_audio.streams import Streams
-from sinchphone.media.local_audio.upkeep import Upkeep
 from sinchphone.media.local_audio.voice import make_voice
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent, SoundOptions, Volume

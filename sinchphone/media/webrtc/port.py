@@ -39,10 +39,10 @@ from sinchphone.media.port import (
 )
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.formats import agree
-from sinchphone.media.webrtc.ice import usable_addresses
-from sinchphone.media.webrtc.ice_restart import IceRestarts, RestartTerms
-from sinchphone.media.webrtc.path_life import PathLife, PathState, waking_time
-from sinchphone.media.webrtc.path_watch import PathWatch
+from sinchphone.media.webrtc.ice.agent import usable_addresses
+from sinchphone.media.webrtc.ice.path_life import PathLife, PathState, waking_time
+from sinchphone.media.webrtc.ice.path_watch import PathWatch
+from sinchphone.media.webrtc.ice.restart import IceRestarts, RestartTerms
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, answering_setup, read_description, write_answer, write_offer
 from sinchphone.media.webrtc.secure import DtlsIdentity, PathListener, SecurePath
 from sinchphone.protocol.jsep import Candidate, Description

@@ -17,7 +17,7 @@ from sinchphone.errors import MediaError
 from sinchphone.media import srtp_library
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.ice import IceConnection, IceCredentials, IceListener
+from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, RemoteAudio
 from sinchphone.protocol.rtp.packet import is_rtcp
 from sinchphone.tasks import start_task

@@ -8,7 +8,10 @@ import pytest
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.port import CandidateFound, Moved, PortLost, PortOptions, RestartWanted
-from sinchphone.media.webrtc import ice, ice_restart, path_watch, port, secure
+from sinchphone.media.webrtc import port, secure
+from sinchphone.media.webrtc.ice import agent as ice
+from sinchphone.media.webrtc.ice import path_watch
+from sinchphone.media.webrtc.ice import restart as ice_restart
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.tasks import start_task

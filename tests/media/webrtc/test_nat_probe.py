@@ -13,8 +13,8 @@ from aioice import stun
 
 from sinchphone.exchange.tls import issue
 from sinchphone.media.ice_servers import IceServer
-from sinchphone.media.webrtc import nat_probe
-from sinchphone.media.webrtc.nat_probe import NatKind, probe_network
+from sinchphone.media.webrtc.ice import nat_probe
+from sinchphone.media.webrtc.ice.nat_probe import NatKind, probe_network
 from tests.media.webrtc import coturn
 from tests.media.webrtc.coturn import PASSWORD, USER, a_turn_server
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinchphone.media.port import PortLost
-from sinchphone.media.webrtc import path_life, path_watch
+from sinchphone.media.webrtc.ice import path_life, path_watch
 from sinchphone.media.webrtc.port import WebRtcPort
 from tests.media.webrtc.webrtc_parties import Party, a_call, hear, share_of
 

@@ -1,7 +1,7 @@
 """How long a peer is waited for, on a clock that is set by hand."""
 
 from sinchphone.media.port import PortOptions
-from sinchphone.media.webrtc.path_life import CONSENT_SECONDS, PathLife, PathState
+from sinchphone.media.webrtc.ice.path_life import CONSENT_SECONDS, PathLife, PathState
 
 PATIENCE = PortOptions().lost_after_s
 

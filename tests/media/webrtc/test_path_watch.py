@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.media.webrtc.path_watch import ADDRESSES_SECONDS, CONSENT_SECONDS, MAX_ATTEMPTS, PAUSE_SECONDS, YIELD_SECONDS, PathWatch
+from sinchphone.media.webrtc.ice.path_watch import ADDRESSES_SECONDS, CONSENT_SECONDS, MAX_ATTEMPTS, PAUSE_SECONDS, YIELD_SECONDS, PathWatch
 
 HOME = ("192.0.2.1",)
 AWAY = ("198.51.100.1",)

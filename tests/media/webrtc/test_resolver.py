@@ -18,9 +18,9 @@ import dns.rrset
 import pytest
 
 from sinchphone.media.port import CandidateFound, Connected, PortFailed, PortOptions
-from sinchphone.media.webrtc import resolver as names
+from sinchphone.media.webrtc.ice import resolver as names
+from sinchphone.media.webrtc.ice.resolver import is_local_name, resolve_local
 from sinchphone.media.webrtc.port import WebRtcPort
-from sinchphone.media.webrtc.resolver import is_local_name, resolve_local
 from sinchphone.protocol.jsep import Candidate
 from tests.media.webrtc.webrtc_parties import HERE, a_party
 

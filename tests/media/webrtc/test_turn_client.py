@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from aioice import stun
 
-from sinchphone.media.webrtc import seam, turn
+from sinchphone.media.webrtc import seam
+from sinchphone.media.webrtc.ice import turn
 from tests.media.webrtc.turn_stub import RELAYED, TurnStub, an_allocation, until
 
 ONE, OTHER = ("203.0.113.1", 1000), ("203.0.113.2", 1000)

@@ -10,8 +10,8 @@ from aioice import stun
 from aioice.turn import make_integrity_key
 
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.servers import Server
-from sinchphone.media.webrtc.turn import Allocation, allocate
+from sinchphone.media.webrtc.ice.servers import Server
+from sinchphone.media.webrtc.ice.turn import Allocation, allocate
 
 RELAYED = ("192.0.2.50", 50_000)
 MAPPED = ("198.51.100.7", 40_000)

@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
-from sinchphone.cli.calling.finding import Finding
+from sinchphone.cli.doctor.finding import Finding
 from sinchphone.cli.terminal.output.listings import CheckResult
 from sinchphone.errors import NotFoundError, SinchphoneError
 from sinchphone.options import Options, Place
 
 if TYPE_CHECKING:
     from sinchphone.engine.client import SinchClient
-    from sinchphone.media.webrtc.nat_probe import NetworkReport
+    from sinchphone.media.webrtc.ice.nat_probe import NetworkReport
 
 NETWORK_CHECKS: Final = ("ice-servers", "nat")
 _MORE: Final = "sinchphone help networks"
@@ -31,7 +31,7 @@ async def check_network(options: Options, client: "SinchClient") -> AsyncIterato
         yield servers_check, Finding(CheckResult.SKIPPED, "neither the platform nor [ice] names any")
         yield nat_check, Finding(CheckResult.SKIPPED, "no STUN server to ask")
         return
-    from sinchphone.media.webrtc.nat_probe import probe_network
+    from sinchphone.media.webrtc.ice.nat_probe import probe_network
 
     ca_file = options.ca_file if options.environment is Place.CLOUD else None
     report = await probe_network(servers, ca_file)
@@ -57,7 +57,7 @@ def servers_finding(report: "NetworkReport") -> Finding:
 
 def nat_finding(report: "NetworkReport") -> Finding:
     """What kind of NAT there is, and whether it needs a relay that isn't there."""
-    from sinchphone.media.webrtc.nat_probe import NatKind
+    from sinchphone.media.webrtc.ice.nat_probe import NatKind
 
     relayed = any(one.server.relay and not one.why_not for one in report.servers)
     words = f"{report.nat.value}, seen as {', '.join(report.seen_as)}" if report.seen_as else report.nat.value

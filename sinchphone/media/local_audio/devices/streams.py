@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from sinchphone.errors import DeviceError
-from sinchphone.media.local_audio import devices
 from sinchphone.media.local_audio.audio_io import AudioIo
-from sinchphone.media.local_audio.devices import Direction, Loudspeaker, Microphone, NoLibraryError, SoundDevice
+from sinchphone.media.local_audio.devices import sound_cards as devices
+from sinchphone.media.local_audio.devices.sound_cards import Direction, Loudspeaker, Microphone, NoLibraryError, SoundDevice
 from sinchphone.media.sound import DevicesChanged, SoundOptions, SoundWarning
 
 _PARTS: Final = {Direction.INPUT: "microphone", Direction.OUTPUT: "loudspeaker"}

@@ -11,10 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.addressing.recent import user_of
-from sinchphone.cli.calling.cloud_checks import check_cloud
-from sinchphone.cli.calling.finding import Finding
-from sinchphone.cli.calling.network_checks import NETWORK_CHECKS, check_network
 from sinchphone.cli.calling.phone import Phone, open_environment, open_phone
+from sinchphone.cli.doctor.cloud_checks import check_cloud
+from sinchphone.cli.doctor.finding import Finding
+from sinchphone.cli.doctor.network_checks import NETWORK_CHECKS, check_network
 from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
@@ -169,7 +169,7 @@ async def _token(session: Session) -> Finding:
 
 
 async def _sound() -> Finding:
-    from sinchphone.media.local_audio.devices import list_devices
+    from sinchphone.media.local_audio.devices.sound_cards import list_devices
     from sinchphone.media.local_audio.voice import MISSING_HINT, is_available
 
     found = await asyncio.to_thread(list_devices)
@@ -185,7 +185,7 @@ async def _call(phone: Phone) -> Finding:
     """A call to echo: whether sound comes back, how late, and how much of it gets lost."""
     if phone.place is not Place.LOCAL:
         return Finding(CheckResult.SKIPPED, "nobody answers by itself there: sinchphone call somebody")
-    from sinchphone.cli.calling.selfcheck import CHECK_SECONDS, EchoProbe
+    from sinchphone.cli.calling.media.selfcheck import CHECK_SECONDS, EchoProbe
     from sinchphone.media.ticker import Ticker
     from sinchphone.protocol.call.states import State
 

@@ -84,7 +84,7 @@ async def missing_devices(flags: SoundFlags, options: Options, destination: Dest
     local exchange answers itself would talk to nobody for ever. ``None`` for any other call."""
     if not flags.say_nothing_of_sound or options.max_duration is not None or not _answered_by_exchange(options, destination):
         return None
-    from sinchphone.media.local_audio.devices import list_devices
+    from sinchphone.media.local_audio.devices.sound_cards import list_devices
 
     try:
         devices = await asyncio.to_thread(list_devices)

@@ -19,9 +19,9 @@ from sinchphone.errors import ConfigError
 from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.resolver import resolve
-from sinchphone.media.webrtc.servers import Server, parse_servers, unusable_urls
-from sinchphone.media.webrtc.turn import allocate
+from sinchphone.media.webrtc.ice.resolver import resolve
+from sinchphone.media.webrtc.ice.servers import Server, parse_servers, unusable_urls
+from sinchphone.media.webrtc.ice.turn import allocate
 from sinchphone.tasks import start_task
 from sinchphone.tls import client_context, why_tls_failed
 

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.addressing.recent import user_of
-from sinchphone.cli.calling.finding import Finding
 from sinchphone.cli.calling.phone import open_environment
+from sinchphone.cli.doctor.finding import Finding
 from sinchphone.cli.terminal.output.listings import CheckResult
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session

@@ -17,10 +17,10 @@ from typing import Any, Final
 from sinchphone.errors import ConfigError
 from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.resolver import resolve
-from sinchphone.media.webrtc.server_queries import why_no_relay
-from sinchphone.media.webrtc.servers import Server, parse_servers
-from sinchphone.media.webrtc.turn import allocate
+from sinchphone.media.webrtc.ice.resolver import resolve
+from sinchphone.media.webrtc.ice.server_queries import why_no_relay
+from sinchphone.media.webrtc.ice.servers import Server, parse_servers
+from sinchphone.media.webrtc.ice.turn import allocate
 from sinchphone.tls import client_context
 
 PROBE_SECONDS: Final = 4.0  # for one server

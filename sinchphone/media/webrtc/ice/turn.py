@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.servers import Server
+from sinchphone.media.webrtc.ice.servers import Server
 from sinchphone.tasks import start_task
 
 LIFETIME_SECONDS: Final = 600  # asked for; the server says how long it gives

@@ -21,8 +21,8 @@ from sinchphone.errors import RELAY_ONLY
 from sinchphone.media.port import PortOptions
 from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.resolver import is_local_name, resolve_local
-from sinchphone.media.webrtc.server_queries import COMPONENT, ServerQueries, preference_of
+from sinchphone.media.webrtc.ice.resolver import is_local_name, resolve_local
+from sinchphone.media.webrtc.ice.server_queries import COMPONENT, ServerQueries, preference_of
 from sinchphone.tasks import start_task
 
 CHECK_SECONDS: Final = 0.02  # between two checks (Ta, RFC 8445 14.2: 5 ms or more)

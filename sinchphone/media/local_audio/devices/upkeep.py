@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Final
 
 from sinchphone.errors import DeviceError
-from sinchphone.media.local_audio.devices import Direction, Loudspeaker, Microphone
-from sinchphone.media.local_audio.streams import Streams
+from sinchphone.media.local_audio.devices.sound_cards import Direction, Loudspeaker, Microphone
+from sinchphone.media.local_audio.devices.streams import Streams
 from sinchphone.media.sound import DevicesChanged, SoundEvent, SoundWarning
 
 REOPEN_SECONDS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)  # pauses before streams are opened again: a sound server restarts in about one second

@@ -20,7 +20,7 @@ from typing import Final
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.webrtc import seam
-from sinchphone.media.webrtc.ice import IceConnection
+from sinchphone.media.webrtc.ice.agent import IceConnection
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, write_again, write_answer
 from sinchphone.media.webrtc.secure import SecurePath, renewed
 from sinchphone.protocol.sdp import SENDRECV

@@ -27,10 +27,10 @@ import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.errors import DeviceError
-from sinchphone.media.local_audio.sound_server import ALSA_NAME, ask_server, led_to
+from sinchphone.media.local_audio.devices.sound_server import ALSA_NAME, ask_server, led_to
 
 if TYPE_CHECKING:
-    from sinchphone.media.local_audio.rates import RateConverter
+    from sinchphone.media.local_audio.devices.rates import RateConverter
 
 BLOCK_SAMPLES: Final = 480
 LOW_LATENCY: Final = "low"
@@ -43,7 +43,7 @@ Latency: TypeAlias = float | str
 
 _LOOK: Final = """
 import dataclasses, json
-from sinchphone.media.local_audio.devices import list_devices
+from sinchphone.media.local_audio.devices.sound_cards import list_devices
 print(json.dumps([dataclasses.asdict(device) for device in list_devices()]))
 """
 
@@ -319,7 +319,7 @@ class Microphone(_Stream):
     def _convert_at(self, rate: int) -> None:
         self._converter = None
         if rate != RATE:
-            from sinchphone.media.local_audio.rates import RateConverter
+            from sinchphone.media.local_audio.devices.rates import RateConverter
 
             self._converter = RateConverter(rate, RATE)
 
@@ -342,7 +342,7 @@ class Loudspeaker(_Stream):
     def _convert_at(self, rate: int) -> None:
         self._pull = self._render
         if rate != RATE:
-            from sinchphone.media.local_audio.rates import ConvertedSource
+            from sinchphone.media.local_audio.devices.rates import ConvertedSource
 
             self._pull = ConvertedSource(self._render, RATE, rate).pull
 

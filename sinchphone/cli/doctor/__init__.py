@@ -1,0 +1,1 @@
+"""What ``doctor`` checks, here and on the way to the platform, and what it finds."""
