@@ -312,9 +312,19 @@ def in_ci(environ: Mapping[str, str] = os.environ) -> bool:
 
 def wants_json(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> bool:
     """Whether even a command line that can't be read is to be answered in JSON."""
-    if "--json" in arguments:
-        return True
+    return "--json" in arguments or bool(_in_any_case("json", environ))
+
+
+def wants_no_color(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether even a command line that can't be read is to be answered without colours."""
+    named = [after for word, after in zip(arguments, [*arguments[1:], ""], strict=True) if word == "--color"]
+    named += [word.removeprefix("--color=") for word in arguments if word.startswith("--color=")]
+    return (named[-1] if named else _in_any_case("color", environ)) == Color.NEVER
+
+
+def _in_any_case(name: str, environ: Mapping[str, str]) -> object:
+    """An option's value, as far as the configuration can be read."""
     try:
-        return load(environ=environ).options.json
+        return getattr(load(environ=environ).options, name)
     except ConfigError:
-        return False
+        return None

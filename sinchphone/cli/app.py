@@ -96,6 +96,7 @@ def root(
     ] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Read this configuration file.")] = None,
     color: Annotated[str | None, typer.Option(metavar="WHEN", callback=_check_color, help="Colours: auto, always or never.")] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Whole lines alone, nothing redrawn: for screen readers.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks, and what happens inside.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and errors.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
@@ -107,8 +108,8 @@ def root(
 
     Pages about everything else: sinchphone help
     """
-    given = {"profile": profile, "config": config, "color": color, "debug": debug, "quiet": quiet, "verbose": verbose, "json": json}
-    context.obj = {name: value for name, value in given.items() if value}
+    given = {"profile": profile, "config": config, "color": color, "plain": plain, "debug": debug, "quiet": quiet, "verbose": verbose}
+    context.obj = {name: value for name, value in (given | {"json": json}).items() if value}
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -73,9 +73,9 @@ def _prepare_completion(arguments: Sequence[str]) -> None:
 
 def _refuse(error: BaseException, code: "ExitCode", arguments: Sequence[str]) -> int:
     from sinchphone.cli.terminal.run import refuse
-    from sinchphone.config import wants_json
+    from sinchphone.config import wants_json, wants_no_color
 
-    return refuse(error, code, json=wants_json(arguments))
+    return refuse(error, code, json=wants_json(arguments), color=not wants_no_color(arguments))
 
 
 def _sentence(message: str) -> str:

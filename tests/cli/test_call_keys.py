@@ -9,6 +9,7 @@ import pytest
 
 from sinchphone.cli.calling import outgoing as call_command
 from sinchphone.cli.terminal.output.events import Stats
+from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.statistics_panel import Panel, panel_lines, sparkline
 from sinchphone.cli.terminal.status_line import Status
@@ -75,7 +76,9 @@ def test_volume_ends_somewhere() -> None:
     assert quietest == Volume(QUIETEST_DB, QUIETEST_DB)
 
 
-def test_help_names_what_works_now(platform: Any, sinchphone: Run, notes: list[str]) -> None:
+def test_help_names_what_works_now(platform: Any, sinchphone: Run, notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Screen, "is_live", True)
+
     async def script(call: Any) -> None:
         await asyncio.sleep(0.05)
         press("?")
@@ -185,8 +188,22 @@ def test_the_panel_has_codec_path_rates_losses_delays_and_a_line_of_scores() -> 
     assert sparkline((1.0, 4.5), ascii_only=True).isascii()
 
 
+def test_without_a_status_line_keys_are_told_once_and_statistics_when_asked_for(platform: Any, sinchphone: Run, notes: list[str]) -> None:
+    async def script(call: Any) -> None:
+        call.enter(State.RINGING, State.ANSWERED, State.ESTABLISHED)
+        await until(lambda: "q hang up   m mute   ? help" in notes)
+        press("s", "s")
+        await until(lambda: notes.count("statistics: none yet") == 2)
+        call.end(Cause.HUNG_UP, "peer")
+
+    platform.outgoing = script
+    sinchphone("call-user", "bob")
+    assert notes.count("q hang up   m mute   ? help") == 1
+
+
 def test_the_panel_is_drawn_while_it_is_asked_for(platform: Any, sinchphone: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Status] = []
+    monkeypatch.setattr(Screen, "is_live", True)
     monkeypatch.setattr(Session, "draw", lambda self, status: shown.append(status))
 
     async def script(call: Any) -> None:

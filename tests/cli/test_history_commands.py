@@ -98,12 +98,12 @@ def test_the_cause_is_told_in_words_and_the_peer_by_name(note: Note, sinchphone:
     sinchphone("contacts", "add", "mum", MUM)
     shown = [line.split("  ", 1)[1] for line in sinchphone("history", "--user", "ada").out.splitlines()]
     assert shown == [
-        "call     -> bob  you hung up, 1:05",
+        "call     -> bob             you hung up, 1:05",
         f"call     -> mum ({MUM})  busy",
-        "call     <- carol  missed, they gave up",
+        "call     <- carol           missed, they gave up",
         "call     -> dan@pbx.example  failed: Service Unavailable",
-        "call     -> daily  you hung up, 0:05",
-        "call     <- carol  missed, busy",
+        "call     -> daily           you hung up, 0:05",
+        "call     <- carol           missed, busy",
     ]
 
 

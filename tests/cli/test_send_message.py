@@ -286,7 +286,7 @@ def test_history_knows_calls_and_filters_them(sinchphone: Any, platform: Any) ->
     ):
         assert [one["id"] for one in sinchphone("history", "--user", "ada", "--json", *arguments).events[:-1]] == ids, arguments
     shown = sinchphone("history", "--user", "ada").out.splitlines()
-    assert shown[0].endswith("<- bob  missed, they gave up") and shown[1].endswith("-> carol  you hung up, 1:05")
+    assert shown[0].endswith("<- bob             missed, they gave up") and shown[1].endswith("-> carol           you hung up, 1:05")
     assert sinchphone("history", "--user", "somebody-else").out == ""
 
 

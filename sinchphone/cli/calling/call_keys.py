@@ -11,6 +11,7 @@ from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.keys import Dropped, Pressed
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import video_events as v
+from sinchphone.cli.terminal.statistics_panel import panel_lines
 from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, KeyHints, hints_of_waiting
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import State
@@ -130,6 +131,14 @@ class CallKeys:
             case _ if self._established:
                 await self._obey_established(key)
 
+    def _show_statistics(self) -> None:
+        """Above the status line until the next time, or once where there is none."""
+        if self._session.screen.is_live:
+            self.shows_statistics = not self.shows_statistics
+        else:
+            for line in panel_lines(self._talk.statistics()):
+                self._session.note(line)
+
     async def _obey_established(self, key: str) -> None:
         match key:
             case "h":
@@ -142,7 +151,7 @@ class CallKeys:
             case "r":
                 await self._record()
             case "s":
-                self.shows_statistics = not self.shows_statistics
+                self._show_statistics()
             case "+" | "=":
                 self._turn(loudspeaker_db=STEP_DB)
             case "-":

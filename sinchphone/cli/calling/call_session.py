@@ -20,7 +20,7 @@ from sinchphone.cli.terminal.keys import Keys, Pressed
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.statistics_panel import Panel, Scores
-from sinchphone.cli.terminal.status_line import KEYS_RINGING, Status
+from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, KeyHints, Status
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import Cause, State
 
@@ -92,8 +92,8 @@ class CallSession:
 
     async def run(self) -> Ending:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
-        if self._keys.usable and not self._call.outbound and self._wishes.answer_after != 0:
-            self._session.note(KEYS_RINGING.full)
+        if not self._call.outbound and self._wishes.answer_after != 0:
+            self._tell_keys(KEYS_RINGING)
         with self._session.stop.taken():
             async with asyncio.TaskGroup() as group:
                 to_the_end = {
@@ -170,12 +170,18 @@ class CallSession:
                         video_codec=details.video_codec,
                     )
                 )
+                self._tell_keys(KEYS_IN_CALL)
             case State.ENDED:
                 self.tell_end()
             case State.CREATED:
                 pass  # call.outgoing or call.incoming said it
             case _:
                 assert_never(state)
+
+    def _tell_keys(self, hints: KeyHints) -> None:
+        """Once, where no status line names them all the time."""
+        if self._keys.usable and not self._session.screen.is_live:
+            self._session.note(hints.full)
 
     def tell_end(self) -> None:
         """The call is over: tell how, and set ``ending``."""
@@ -415,7 +421,11 @@ class CallSession:
         return f"{'with' if self._call.is_joined else 'held:'} {other.call.peer}" if other is not None else ""
 
     def _panel(self) -> Panel | None:
-        return Panel(self._told_stats, self._call.details.pair, self._scores.seen()) if self._call_keys.shows_statistics else None
+        return self.statistics() if self._call_keys.shows_statistics else None
+
+    def statistics(self) -> Panel:
+        """What is known now."""
+        return Panel(self._told_stats, self._call.details.pair, self._scores.seen())
 
 
 def _ms_between(start: float, end: float | None) -> int | None:

@@ -35,7 +35,7 @@ class WaitingCall:
         call.rings = False
         first.waiting = call
         self._watch = start_task(self._wait(), name="waiting call")
-        if keys.usable:
+        if keys.usable and not session.screen.is_live:
             session.note(KEYS_WAITING.full)
 
     @property

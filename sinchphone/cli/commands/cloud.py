@@ -31,7 +31,9 @@ def learn(
     package: Annotated[Path, typer.Argument(metavar="PATH", help="sinch-rtc as npm publishes it (.tgz), or its unpacked folder.")],
     flags: CommonFlags,
 ) -> ExitCode:
-    """Take verbs, paths and names of Sinch's REST operations out of its JavaScript client, which you have; nothing of it is run.
+    """Learn Sinch's REST operations from its client.
+
+    Verbs, paths and names are taken out of its JavaScript client, which you have; nothing of it is run.
 
     From then on they are used with the cloud in place of ours. Printed: what was found, what wasn't, and what differs.
     """

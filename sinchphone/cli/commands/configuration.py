@@ -64,7 +64,10 @@ def show(context: typer.Context, flags: CommonFlags) -> ExitCode:
 def init(
     context: typer.Context, flags: CommonFlags, force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False
 ) -> ExitCode:
-    """Write a first configuration file: every key with its default, commented out, but for what you answer at a terminal."""
+    """Write a first configuration file.
+
+    Every key with its default, commented out, but for what you answer at a terminal.
+    """
     file = flags.config or user_file()
     chosen = {}
     if sys.stdin.isatty() and sys.stderr.isatty():
@@ -85,6 +88,9 @@ def init(
 
 
 def schema() -> ExitCode:
-    """Print the JSON Schema of every line that --json writes; its $defs.control is that of what --control reads."""
+    """Print the JSON Schema of what --json writes.
+
+    Of every line; its $defs.control is that of what --control reads.
+    """
     typer.echo(schema_text().rstrip("\n"))
     return ExitCode.OK

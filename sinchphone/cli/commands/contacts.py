@@ -57,7 +57,7 @@ def add(
         ),
     ] = None,
 ) -> ExitCode:
-    """Keep a contact: sinchphone contacts add mum +46700000000 --user mum
+    """Keep a contact, of a number, an address or a user.
 
     call @mum dials DEST, or the user where there is no DEST; send-message @mum writes to the user.
     """

@@ -10,6 +10,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import JsonFlags, with_flags
 from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
 from sinchphone.cli.terminal.output.events import Warned
+from sinchphone.cli.terminal.output.lines import Line, hint_lines
 from sinchphone.cli.terminal.output.listings import CameraFound, DeviceFound
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
@@ -48,7 +49,7 @@ async def _list_cameras(session: Session) -> None:
         for one in await asyncio.to_thread(list_cameras):
             session.tell(CameraFound(index=one.index, name=one.name))
     except DeviceError as error:
-        session.note(f"{error}: {error.hint}" if error.hint else str(error))
+        session.screen.write([Line(str(error)), *hint_lines(error.hint)])
 
 
 async def _list(session: Session) -> ExitCode:

@@ -29,7 +29,10 @@ def add_to(exchange: typer.Typer) -> None:
 
 
 def status(context: typer.Context, flags: HostFlags) -> ExitCode:
-    """Say who hosts the local exchange, and for how many calls and phones. Exit code 7 where nobody does."""
+    """Say who hosts the local exchange.
+
+    And for how many calls and phones. Exit code 7 where nobody does.
+    """
     return run(_open(flags), _status)
 
 

@@ -1,6 +1,7 @@
 """``help TOPIC``: the pages of ``sinchphone/docs``, on a terminal as Rich sets them, elsewhere as the text that they are."""
 
 import difflib
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.charset import in_ascii, takes_drawing
 from sinchphone.cli.terminal.flags.common import option_of_key
 from sinchphone.errors import TopicError
-from sinchphone.options import Color
+from sinchphone.options import KEYS, Color
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -21,6 +23,23 @@ if TYPE_CHECKING:
 MAX_WIDTH: Final = 110  # columns: longer lines of prose are hard to read
 _COMMENT: Final = re.compile(r"^<!--.*?-->\n", re.MULTILINE | re.DOTALL)  # says how a block is tested
 _RELATIVE_LINK: Final = re.compile(r"!?\[([^\]]+)\]\((?!https?://)[^)]+\)")  # leads nowhere on a terminal
+
+
+# Rich's own have black behind code, which is hard to look at on a light terminal, and colours that can't be read on it.
+_STYLES: Final = {
+    "markdown.code": "bold",
+    "markdown.code_block": "none",
+    "markdown.block_quote": "italic",
+    "markdown.list": "none",
+    "markdown.item.number": "bold",
+    "markdown.h2": "bold underline",
+    "markdown.h3": "bold",
+    "markdown.h4": "italic",
+    "markdown.link": "underline",
+    "markdown.link_url": "underline",
+    "markdown.table.border": "none",
+    "markdown.table.header": "bold",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +85,16 @@ def show(
     context: typer.Context,
     topic: Annotated[str | None, typer.Argument(metavar="[TOPIC]", autocompletion=_complete, show_default=False)] = None,
     color: Annotated[str | None, option_of_key("color", "WHEN")] = None,
+    plain: Annotated[bool, option_of_key("plain", None, "--plain")] = False,
 ) -> ExitCode:
-    """Show the page about TOPIC: set for reading on a terminal, as plain Markdown in a pipe. Without TOPIC, list them.
+    """Show the page about TOPIC: set for reading on a terminal, as Markdown in a pipe and with --plain. Without TOPIC, list them.
 
     The name of a command shows its --help.
     """
     if topic is None:
         _list_topics()
     elif topic in topics():
-        _print(read_page(topic), Color(color or context.obj.get("color") or Color.AUTO))
+        _print(read_page(topic), Color(color or context.obj.get("color") or _color()), plain=plain or _is_plain(context))
     else:
         typer.echo(_help_of_command(context, topic))
     return ExitCode.OK
@@ -102,9 +122,19 @@ def _unknown(word: str, known: list[str]) -> TopicError:
     return TopicError(f'there is no topic "{word}"', hint=f"{meant}sinchphone help lists the topics")
 
 
-def _print(page: Page, color: Color) -> None:
+def _color() -> Color:
+    """As NO_COLOR, FORCE_COLOR and TERM say (no configuration is read for a page)."""
+    return Color.NEVER if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else Color.AUTO
+
+
+def _is_plain(context: typer.Context) -> bool:
+    named = os.environ.get(KEYS["plain"].variable or "")
+    return bool(context.obj.get("plain")) or bool(named and KEYS["plain"].read(named))
+
+
+def _print(page: Page, color: Color, *, plain: bool) -> None:
     terminal = sys.stdout.isatty()
-    if color is Color.ALWAYS or terminal:
+    if (color is Color.ALWAYS or terminal) and not plain:
         _render(page, color=color is not Color.NEVER)
     else:
         typer.echo(page.text.rstrip("\n"))
@@ -113,7 +143,22 @@ def _print(page: Page, color: Color) -> None:
 def _render(page: Page, *, color: bool) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.syntax import ANSISyntaxTheme
+    from rich.theme import Theme
 
-    console = Console(force_terminal=True, color_system="auto" if color else None, highlight=False)
+    draws = takes_drawing(sys.stdout)
+
+    class Ours(Console):
+        """Draws boxes and rules with what can be shown."""
+
+        @property
+        def encoding(self) -> str:
+            return "utf-8" if draws else "ascii"
+
+    console = Ours(force_terminal=True, color_system="auto" if color else None, highlight=False, theme=Theme(_STYLES))
     text = _RELATIVE_LINK.sub(r"\1", page.text)
-    console.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False), width=min(console.width, MAX_WIDTH))
+    with console.capture() as captured:
+        page_set = Markdown(text, hyperlinks=False)
+        page_set.code_theme = ANSISyntaxTheme({})  # type: ignore[assignment]  # Syntax takes one, and no colour of a theme suits all
+        console.print(page_set, width=min(console.width, MAX_WIDTH))
+    typer.echo(captured.get() if draws else in_ascii(captured.get()), nl=False, color=True)

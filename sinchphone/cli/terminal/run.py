@@ -160,8 +160,8 @@ def problem_of(error: BaseException) -> Problem:
     return Problem(message=f"a bug in sinchphone: {type(error).__name__}: {error}", hint=hint_of_code(ExitCode.BUG))
 
 
-def refuse(error: BaseException, code: ExitCode, *, json: bool, hint: str | None = None) -> ExitCode:
-    """Say why a command doesn't even start, in text and, where it was asked for, as the result in JSON."""
+def refuse(error: BaseException, code: ExitCode, *, json: bool, hint: str | None = None, color: bool = False) -> ExitCode:
+    """Say why a command doesn't even start, in text, on a terminal in ``color``, and, where it was asked for, as the result in JSON."""
     problem = problem_of(error)
     result = Result(
         ok=False, exit_code=int(code), calls=[], recordings=[], error=Problem(message=problem.message, hint=problem.hint or hint)
@@ -172,7 +172,7 @@ def refuse(error: BaseException, code: ExitCode, *, json: bool, hint: str | None
         with writing.going_on():
             if isinstance(error, signals.Signalled):
                 writing.free()
-            Screen(None, sys.stderr).tell(result)
+            Screen(None, sys.stderr, color=color and sys.stderr.isatty()).tell(result)
             if json:
                 Report(sys.stdout).tell(result)
     except StuckError:

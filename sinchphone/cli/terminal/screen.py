@@ -8,42 +8,54 @@ import os
 import select
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 from sinchphone.cli.terminal.attention import Attention
+from sinchphone.cli.terminal.charset import in_ascii, takes_drawing
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.keyboard.posix import in_foreground
 from sinchphone.cli.terminal.output.lines import Line, lines
 from sinchphone.cli.terminal.output.results import CallEnded
+from sinchphone.cli.terminal.palette import Palette
 from sinchphone.cli.terminal.service import is_journal, with_level
 from sinchphone.cli.terminal.status_line import ERASE, Status, StatusLine
 from sinchphone.cli.terminal.streams import hush
 from sinchphone.cli.terminal.wrapping import wrapped
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from sinchphone.cli.terminal.output.events import Event
     from sinchphone.picture.graphics.drawing import Cell
 
 _LEAST_COLUMNS, _LEAST_ROWS = 16, 4  # of a picture
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a screen writes. ``watched``: standard error is a terminal that somebody looks at, or listens to; ``live``: a line may be
+    redrawn there too; ``plain``: only whole lines are written."""
+
+    quiet: bool = False
+    verbose: bool = False
+    color: bool = False  # of standard error
+    color_results: bool = False  # of standard output
+    watched: bool = False
+    live: bool = False
+    plain: bool = False
+
+
 class Screen:
     """Writes events for a person."""
 
-    def __init__(
-        self, out: TextIO | None, err: TextIO, *, quiet: bool = False, verbose: bool = False, color: bool = False, live: bool = False
-    ) -> None:
-        """``out`` is ``None`` where standard output carries JSON; ``live``: standard error is a terminal on which a line may be redrawn."""
+    def __init__(self, out: TextIO | None, err: TextIO, **manner: bool) -> None:
+        """``out`` is ``None`` where standard output carries JSON; ``manner``: fields of Manner."""
         self._out = out
         self._err = err
-        self._quiet = quiet
-        self._verbose = verbose
-        self._console = _console(err) if color else None
-        self._status_line = StatusLine(err) if live and not quiet else None
-        self._attention = Attention(err) if live and not quiet else None
+        self._manner = how = Manner(**manner)
+        self._palette = Palette()
+        self._watched = (how.live or how.watched) and not how.quiet
+        self._status_line = StatusLine(err) if how.live and not how.quiet else None
+        self._attention = Attention(err) if self._watched else None
         self._timed = False
         self._status: Status | None = None  # that was drawn last
         self._is_journal = is_journal(err)
@@ -59,7 +71,7 @@ class Screen:
 
     def show_times(self) -> None:
         """From now on each line on a terminal begins with the time of day: somebody may read it hours later."""
-        self._timed = self._status_line is not None
+        self._timed = self._watched
 
     def _call_attention(self, event: "Event") -> None:
         """A call that comes in rings on the terminal, too."""
@@ -72,22 +84,32 @@ class Screen:
                 case "call.answered" | "call.ended":
                     self._attention.over(getattr(event, "call_id", ""))
 
-    def _stamped(self, text: str) -> str:
-        return f"{time.strftime('%H:%M:%S')} {text}" if self._timed else text
-
     def write(self, wanted: Iterable[Line]) -> None:
         """Write those lines that the verbosity lets through."""
         for line in wanted:
             if line.result:
-                self._print(escape(line.text, line.limit))
-            elif line.always or not (self._quiet or (line.detail and not self._verbose)):
+                self._print(line)
+            elif line.always or not (self._manner.quiet or (line.detail and not self._manner.verbose)):
                 self._say(line)
 
-    def _print(self, text: str) -> None:
+    def _print(self, line: Line) -> None:
         if self._out is not None:
             self._erase()
-            self._out.write(self._stamped(text) + "\n")
+            self._out.write(self._set(line, self._out, color=self._manner.color_results) + "\n")
             self._out.flush()
+
+    def _set(self, line: Line, stream: TextIO, *, color: bool) -> str:
+        """A line as it's written there: harmless, in lines of whole words, with signs that can be shown, in colour."""
+        stamp = time.strftime("%H:%M:%S ") if self._timed else ""
+        text = stamp + escape(line.text, line.limit)
+        if not (line.whole or self._manner.plain):
+            text = wrapped(text, stream, len(stamp) + line.hanging or None)
+        if not takes_drawing(stream):
+            text = in_ascii(text)
+        if not color:
+            return text
+        end = len(stamp) + line.styled if line.styled else len(text)
+        return self._palette.painted(text[:end], line.style) + text[end:]
 
     def note(self, text: str) -> None:
         """Write a remark of ours to standard error."""
@@ -103,6 +125,11 @@ class Screen:
             return
         with self._dropping():
             self._status_line.draw(status)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a status line."""
+        return self._status_line is not None
 
     @property
     def picture_rows(self) -> int:
@@ -178,7 +205,7 @@ class Screen:
             yield
         except OSError:
             hush(self._err)
-            self._console = self._status_line = self._attention = None
+            self._status_line = self._attention = None
 
     def _calm(self) -> None:
         if self._attention is not None:
@@ -191,16 +218,11 @@ class Screen:
         self._calm()
 
     def _say(self, line: Line) -> None:
-        text = wrapped(self._stamped(escape(line.text, line.limit)), self._err)
         self._erase()
         with self._dropping():
-            if self._console is None:
-                self._err.write((with_level(text) if self._is_journal else text) + "\n")
-                self._err.flush()
-                return
-            from rich.text import Text
-
-            self._console.print(Text(text, style=line.style), soft_wrap=True)
+            text = self._set(line, self._err, color=self._manner.color)
+            self._err.write((with_level(text) if self._is_journal else text) + "\n")
+            self._err.flush()
 
 
 def _takes_more(stream: TextIO) -> bool:
@@ -209,15 +231,3 @@ def _takes_more(stream: TextIO) -> bool:
         return bool(select.select([], [stream.fileno()], [], 0)[1])
     except (OSError, ValueError):  # no file, as in tests
         return True
-
-
-def _console(stream: TextIO) -> "Console":
-    from rich.console import Console
-
-    class Ours(Console):
-        """Leaves it to us what happens when nobody reads; Rich would end the program."""
-
-        def on_broken_pipe(self) -> None:
-            raise BrokenPipeError
-
-    return Ours(file=stream, force_terminal=True, no_color=False, highlight=False, markup=False, emoji=False)

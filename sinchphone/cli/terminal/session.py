@@ -137,7 +137,7 @@ class Session:
     def print(self, text: str, *, limit: int = MAX_TEXT) -> None:
         """A line of the result that is no event, of at most ``limit`` characters."""
         with self._pipe():
-            self.screen.write([Line(text, result=True, limit=limit)])
+            self.screen.write([Line(text, result=True, limit=limit, whole=True)])
 
     def draw(self, status: Status) -> None:
         """Redraw the status line."""
@@ -196,8 +196,18 @@ def open_session(
         keep_stderr_to_ourselves()
     terminal = _is_terminal(sys.stderr)
     color = options.color is Color.ALWAYS or (options.color is Color.AUTO and terminal)
-    live = terminal and not (in_ci() or options.plain) and os.environ.get("TERM") not in ("dumb", "")
-    screen = Screen(None if machine else sys.stdout, sys.stderr, quiet=quiet or machine, verbose=verbose or debug, color=color, live=live)
+    watched = terminal and not in_ci() and os.environ.get("TERM") not in ("dumb", "")
+    screen = Screen(
+        None if machine else sys.stdout,
+        sys.stderr,
+        quiet=quiet or machine,
+        verbose=verbose or debug,
+        color=color,
+        color_results=options.color is not Color.NEVER and _is_terminal(sys.stdout),
+        watched=watched,
+        live=watched and not options.plain,
+        plain=options.plain,
+    )
     set_up_logging(screen, logging.DEBUG if debug else logging.INFO if verbose else None)
     return Session(
         configuration,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TextIO
 
+from sinchphone.cli.terminal.charset import takes_drawing
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.statistics_panel import Panel, panel_lines
 
@@ -141,7 +142,7 @@ def _written(status: Status, detail: _Detail, *, ascii_only: bool) -> str:
         near = "MUTED" if status.muted else meter(status.near_dbfs, detail.meter_cells, ascii_only=ascii_only)
         far = meter(status.far_dbfs, detail.meter_cells, ascii_only=ascii_only)
         parts += [status.hold or " ".join(part for part in (near and f"you {near}" if far else near, far and f"far {far}") if part)]
-    facts = [escape(status.codec)] if status.codec and detail.codec else []
+    facts = [escape(status.codec)] if status.codec and detail.codec and talks else []
     facts += [f"loss {status.lost_percent:.1f} %"] if status.lost_percent is not None and detail.loss else []
     facts += [f"{status.round_trip_ms:.0f} ms"] if status.round_trip_ms is not None and detail.round_trip else []
     if status.camera is not None:
@@ -193,7 +194,7 @@ class StatusLine:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._ascii_only = not _takes_blocks(stream)
+        self._ascii_only = not takes_drawing(stream)
         self._drawn: str | None = None
         self.picture_rows = 0  # above the line, that a picture stands in
         self._clear = ""  # what takes it away beside erasing its rows
@@ -289,12 +290,3 @@ def _cell_of(stream: TextIO) -> "Cell | None":
         return None
     rows, columns, width, height = struct.unpack("HHHH", size)
     return cell_of(columns, rows, width, height)
-
-
-def _takes_blocks(stream: TextIO) -> bool:
-    """Whether the encoding of ``stream`` has what meters are made of."""
-    try:
-        f"{_METER_STEPS}…".encode(stream.encoding or "utf-8")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True

@@ -5,6 +5,7 @@ both talk for some seconds. What the two terminals show then is drawn by Rich.
 """
 
 import contextlib
+import copy
 import fcntl
 import importlib.util
 import io
@@ -100,13 +101,13 @@ def _colored(line: list[tuple[str, str]]) -> str:
 class Window:
     """A terminal with a program in it."""
 
-    def __init__(self, command: str, environment: dict[str, str]) -> None:
+    def __init__(self, command: str, environment: dict[str, str], columns: int = COLUMNS) -> None:
         self.terminal = Terminal()
         self.terminal.feed(f"\x1b[1m$ {command}\x1b[0m\r\n")
         self._pid, self._master = pty.fork()
         if not self._pid:
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
             os.execve(sys.executable, [sys.executable, "-m", *command.split()], environment)
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
 
     def press(self, key: str) -> None:
         """A key."""
@@ -130,6 +131,25 @@ class Window:
             assert time.monotonic() < limit, self.terminal.text
             self.read(0.05)
 
+    def wait_for_end(self) -> None:
+        """Until the program is over."""
+        limit = time.monotonic() + LIMIT_S
+        while time.monotonic() < limit:
+            if not select.select([self._master], [], [], 1.0)[0]:
+                continue
+            try:
+                self.terminal.feed(os.read(self._master, 65_536).decode(errors="replace"))
+            except OSError:  # the end, on Linux
+                return
+        raise AssertionError(self.terminal.text)
+
+    def kept(self) -> "Window":
+        """The same window, with what it shows now."""
+        kept = copy.copy(self)
+        kept.terminal = Terminal()
+        kept.terminal.lines = [list(line) for line in self.terminal.lines]
+        return kept
+
     def close(self) -> None:
         """The end."""
         with contextlib.suppress(ProcessLookupError):
@@ -139,7 +159,7 @@ class Window:
         os.waitpid(self._pid, 0)
 
 
-def _sound_lab() -> Any:
+def sound_lab() -> Any:
     """The tests' own PulseAudio."""
     spec = importlib.util.spec_from_file_location("sound_lab", ROOT / "tests" / "conftest.py")
     assert spec is not None and spec.loader is not None
@@ -150,8 +170,9 @@ def _sound_lab() -> Any:
 
 
 @contextlib.contextmanager
-def _window(command: str, environment: dict[str, str]) -> Iterator[Window]:
-    window = Window(command, environment)
+def in_window(command: str, environment: dict[str, str], columns: int = COLUMNS) -> Iterator[Window]:
+    """A program in a terminal, until the end."""
+    window = Window(command, environment, columns)
     try:
         yield window
     finally:
@@ -160,7 +181,7 @@ def _window(command: str, environment: dict[str, str]) -> Iterator[Window]:
 
 def call(folder: Path) -> tuple[Terminal, Terminal]:
     """What bob's and alice's terminals show while they talk."""
-    with _sound_lab().pulseaudio(folder) as lab, lab.mouth(440.0, "mouth"), lab.mouth(600.0, "mouth2"):
+    with sound_lab().pulseaudio(folder) as lab, lab.mouth(440.0, "mouth"), lab.mouth(600.0, "mouth2"):
         (folder / ".config" / "sinchphone").mkdir(parents=True)
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -170,9 +191,9 @@ def call(folder: Path) -> tuple[Terminal, Terminal]:
             name: value for name, value in lab.environment.items() if not name.startswith(("SINCH", "XDG_C", "XDG_S", "NO_COLOR", "CI"))
         }
         alice, bob = kept | named, kept | named | {"PULSE_SINK": "ear2", "PULSE_SOURCE": "mouth2.monitor"}
-        with _window("sinchphone listen --user bob", bob) as listening:
+        with in_window("sinchphone listen --user bob", bob) as listening:
             listening.wait_for("waiting for calls")
-            with _window("sinchphone call bob --user alice", alice) as calling:
+            with in_window("sinchphone call bob --user alice", alice) as calling:
                 listening.wait_for("alice calls")
                 listening.read(1.0)
                 listening.press("a")
@@ -181,9 +202,7 @@ def call(folder: Path) -> tuple[Terminal, Terminal]:
                 for _ in range(int(TALK_S / 0.2)):
                     calling.read(0.1)
                     listening.read(0.1)
-                shown = Terminal(), Terminal()
-                for terminal, window in zip(shown, (listening, calling), strict=True):
-                    terminal.lines = [list(line) for line in window.terminal.lines]
+                shown = listening.kept().terminal, calling.kept().terminal
                 calling.press("q")
                 calling.read(1.0)
     return shown

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.explanations import WHOSE
-from sinchphone.cli.terminal.escape import MAX_TEXT
+from sinchphone.cli.terminal.escape import MAX_TEXT, escape
 from sinchphone.cli.terminal.output.listings import (
     CameraFound,
     CheckResult,
@@ -23,7 +23,7 @@ from sinchphone.cli.terminal.output.listings import (
     PastKind,
 )
 from sinchphone.cli.terminal.output.results import CallEnded, PipeEnded, PipeStarted, RecordFinished, RecordStarted, Result, Warned
-from sinchphone.cli.terminal.status_line import clock, meter
+from sinchphone.cli.terminal.status_line import cells, clock, meter
 from sinchphone.protocol.call.states import Cause, EndedBy
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ _CHECK_STYLES: Final = {
     CheckResult.PROBLEM: "bold red",
     CheckResult.SKIPPED: "dim",
 }
+_DEVICES_FROM: Final = 5  # columns of a line about a device before its name
+_PEERS_FROM: Final = 33  # columns of a line of the history before the names,
+_PEER_CELLS: Final = 14  # and of the names, where they aren't longer
 _BUSY_STATUSES: Final = (486, 600)  # of SIP
 
 
@@ -46,10 +49,13 @@ class Line:
 
     text: str
     style: str = ""
+    styled: int = 0  # of so many characters at its beginning; 0: of all
     result: bool = False
     always: bool = False
     detail: bool = False  # with -v only
     limit: int = MAX_TEXT  # characters
+    whole: bool = False  # never broken into several
+    hanging: int = 0  # columns where its further lines begin; 0: a little in
 
 
 def _call_ended(event: CallEnded) -> list[Line]:
@@ -96,7 +102,8 @@ def _past(event: HistoryEntry) -> str:
     arrow = "->" if event.outbound else "<-"
     names = event.contacts or [None] * len(event.peers)
     at = datetime.fromisoformat(event.at).astimezone()
-    head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {', '.join(map(named, event.peers, names))}"
+    peers = ", ".join(map(named, event.peers, names))
+    head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {peers}{'':{max(0, _PEER_CELLS - cells(escape(peers)))}}"
     if event.kind is PastKind.MESSAGE:
         return f"{head}  {event.status}: {(event.text or '').replace(chr(10), ' ↵ ')}"
     length = "" if event.duration_ms is None else f", {clock(event.duration_ms / 1000)}"
@@ -151,8 +158,9 @@ def _level(dbfs: float | None) -> str:
 
 
 def _checked(event: DoctorChecked) -> list[Line]:
-    hint = [Line(f"{'':24}hint: {event.hint}", result=True)] if event.hint else []
-    return [Line(f"{event.result:<8}  {event.id:<13} {event.summary}", _CHECK_STYLES[event.result], result=True), *hint]
+    head = f"{event.result:<8}  {event.id:<13} "
+    hint = [Line(f"{'':{len(head)}}hint: {event.hint}", result=True)] if event.hint else []
+    return [Line(head + event.summary, _CHECK_STYLES[event.result], result=True, hanging=len(head), styled=len(event.result)), *hint]
 
 
 def _device(event: DeviceFound) -> str:
@@ -169,7 +177,7 @@ RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     PipeStarted: lambda event: [Line(f"{event.path}: this call from byte {event.offset_bytes} on", detail=True)],
     PipeEnded: lambda event: [Line(f"{event.path}: {event.bytes} bytes of this call from byte {event.offset_bytes} on", detail=True)],
     RecordFinished: lambda event: [Line(f"recorded {clock(event.duration_s)} to {event.path}")],
-    HistoryEntry: lambda event: [Line(_past(event), result=True, limit=MAX_MESSAGE)],
+    HistoryEntry: lambda event: [Line(_past(event), "bold" if event.missed else "", result=True, limit=MAX_MESSAGE, hanging=_PEERS_FROM)],
     HistoryDeleted: lambda event: [Line(_deleted(event), result=True)],
     ContactListed: lambda event: [Line(_contact(event), result=True)],
     Warned: _warning,
@@ -178,7 +186,9 @@ RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     DevicesTested: lambda event: [Line(_tested(event), result=True)],
     DeviceLevel: lambda event: [Line(_level(event.level_dbfs), result=True)],
     CameraFound: lambda event: [Line(f"{event.index:>3}  camera {event.name}", result=True)],
-    DeviceFound: lambda event: [Line(_device(event), result=True)],
+    DeviceFound: lambda event: [
+        Line(_device(event), "bold" if event.default_input or event.default_output else "", result=True, hanging=_DEVICES_FROM)
+    ],
     Result: _result,
 }
 
