@@ -15,6 +15,7 @@ from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.access.admission import check_host
 from sinchphone.exchange.access.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
+from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
@@ -53,6 +54,8 @@ from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.push.sender_key import SenderKey
 from sinchphone.exchange.push.service import PushService
 from sinchphone.exchange.push.service_routes import PushRoutes
+from sinchphone.exchange.recordings.recordings import Recordings
+from sinchphone.exchange.recordings.routes import RecordingRoutes
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
 from sinchphone.exchange.store import Store, StoreError
@@ -104,6 +107,7 @@ class Exchange:
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
         self._parties = CallParties(self._store)
         self._usage = UsageRecords(self._store)
+        self._recordings = Recordings(options.store.parent if options.store is not None else None)
         self.sms = SmsInbox(self._store)
         self._faults = FaultsRoutes(Faults())
         self.rooms = Rooms(media) if media is not None else None
@@ -128,6 +132,12 @@ class Exchange:
         """The base URL, such as ``http://127.0.0.1:4600``. Raises NetworkError before the start."""
         host = self._options.host
         return f"http://{join_host(host, self.port)}"
+
+    @property
+    def _url_for_clients(self) -> str:
+        """The same with an address that others can use, where it listens at all of this machine's."""
+        host = self._options.host
+        return f"http://{join_host(local_address() if host in EVERYWHERE else host, self.port)}"
 
     @property
     def port(self) -> int:
@@ -219,6 +229,7 @@ class Exchange:
         self.broker.wake_everybody()
         await runner.cleanup()
         await self._store.close()
+        self._recordings.close()
 
     async def _close_gateway(self) -> None:
         if self._gateway is not None:
@@ -237,6 +248,8 @@ class Exchange:
             media=self._media,
             addresses=self._addresses,
             usage=self._usage,
+            recordings=self._recordings,
+            url=self._url_for_clients,
         )
 
     async def __aenter__(self) -> Self:
@@ -264,6 +277,7 @@ class Exchange:
         self._add_management(application.router, verifier)
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
         self._control.add_to(application.router)
+        RecordingRoutes(self._recordings, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         if self.rooms is not None:
             ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         if self._gateway is not None:

@@ -8,6 +8,7 @@
 
 from collections import Counter
 from typing import Final
+from urllib.parse import quote
 
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.gateway.bridging.b2bua import B2buaCall
@@ -96,7 +97,10 @@ class CallControl:
 
     def _session(self, leg: IncomingLeg, application: str, user: str | None) -> BackendSession | None:
         backend = self._context.backends.of(application)
-        return backend.session(CallFacts(call_id=leg.id, application_key=application, user=user)) if backend is not None else None
+        if backend is None:
+            return None
+        url = f"{self._context.url}/calling/v1/calls/id/{quote(leg.id, safe='')}"
+        return backend.session(CallFacts(call_id=leg.id, application_key=application, user=user, resource_url=url))
 
 
 def _device(line: CallLine) -> str:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.conference.rooms import Rooms
+from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.gateway.call_records import CallRecords
 from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.callbacks.backends import Backends
@@ -15,7 +17,8 @@ from sinchphone.media.thread import MediaThread
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayContext:
-    """``default_application`` is the one that SIP callers belong to."""
+    """``default_application`` is the one that SIP callers belong to; ``url`` is where the exchange's REST APIs are; ``addresses`` says
+    where calls may be streamed to."""
 
     media: MediaThread
     media_backends: MediaBackends
@@ -27,3 +30,6 @@ class GatewayContext:
     backends: Backends
     records: CallRecords
     default_application: str
+    recordings: Recordings
+    addresses: AddressPolicy
+    url: str

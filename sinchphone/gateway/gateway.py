@@ -36,6 +36,8 @@ async def open_gateway(options: GatewayOptions, parts: GatewayParts, *, certific
         directory=parts.directory,
         addresses=parts.addresses,
         usage=parts.usage,
+        recordings=parts.recordings,
+        url=parts.url,
         certificate=certificate,
     )
     return Gateway(options, parts.calls, runtime)

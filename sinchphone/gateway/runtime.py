@@ -18,6 +18,7 @@ from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.gateway.call_control import CallControl
 from sinchphone.gateway.call_records import CallRecords
 from sinchphone.gateway.callbacks.announcements import Announcements
@@ -80,6 +81,8 @@ async def open_runtime(
     directory: Directory,
     addresses: AddressPolicy,
     usage: UsageRecords,
+    recordings: Recordings,
+    url: str,
     certificate: Certificate | None = None,
 ) -> GatewayRuntime:
     """A gateway that listens for phones, where that's wanted. ``applications`` as in ``ExchangeOptions``: the first is the one that SIP
@@ -119,6 +122,9 @@ async def open_runtime(
             backends=backends,
             records=CallRecords(),
             default_application=next(iter(applications), ""),
+            recordings=recordings,
+            addresses=addresses,
+            url=url,
         )
         control = CallControl(context)
         ready.set_result(control)

@@ -17,7 +17,8 @@ from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.protocol.callbacks.ssml import read_ssml
 from sinchphone.protocol.callbacks.svaml import Event, PlayFiles, Say, SetCookie, Svaml, SvamlError, cookie_bytes
 from sinchphone.protocol.callbacks.svaml_fields import MAX_COMPLAINTS
-from sinchphone.protocol.callbacks.svaml_reading import parse_svaml, read_prompts
+from sinchphone.protocol.callbacks.svaml_prompts import read_prompts
+from sinchphone.protocol.callbacks.svaml_reading import parse_svaml
 from sinchphone.signaling.dialect import Domain
 from tests.fuzz.edits import edited, edits, growth
 

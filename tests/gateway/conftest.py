@@ -261,6 +261,9 @@ class Call:
             backends=Backends(None, {}, AddressPolicy(listens_on="127.0.0.1")),
             records=CallRecords(),
             default_application="acme",
+            recordings=nobody,
+            addresses=nobody,
+            url="http://127.0.0.1:4600",
         )
         dialling = Dialling(source=Source.PHONE, caller=self.caller.caller, dialled=self.caller.dialled)
         self.conversation = B2buaCall(context, self.caller, dialling, "acme", session)

@@ -23,8 +23,11 @@ from sinchphone.protocol.callbacks.events import (
     Identity,
     IdentityType,
     IncomingCallEvent,
+    Notification,
+    NotificationType,
     Reason,
 )
+from sinchphone.protocol.callbacks.menu import MenuResult, MenuResultType
 from sinchphone.protocol.callbacks.svaml import ConnectMxp, Continue, Hangup, SetCookie, Svaml
 
 SECRET = b"s" * 16
@@ -156,7 +159,7 @@ async def test_the_fallback_is_not_asked_where_the_answer_can_not_be_carried_out
     primary, fallback = await developer(), await developer()
     primary.answers = [{"action": {"name": "connectPstn", "number": "0700"}}]
     async with backend_at(primary.url, fallback.url) as backend:
-        with pytest.raises(CallbackError, match=r"answer to ICE: action\.number is .*, but should be a phone number"):
+        with pytest.raises(CallbackError, match=r"^action\.number is .*, but should be a phone number.*answer to ICE"):
             await backend.session(FACTS).incoming(INCOMING)
     assert fallback.told == []
 
@@ -169,7 +172,7 @@ async def test_the_fallback_is_not_asked_where_the_answer_can_not_be_carried_out
         (lambda: web.Response(status=302, headers={"Location": "http://127.0.0.1:9/"}), "redirects"),
         (lambda: web.Response(body=b"x" * (MAX_ANSWER_BYTES + 1)), "64 KiB"),
         (lambda: web.Response(body=b"not JSON"), "JSON"),
-        (lambda: web.json_response({"action": {"name": "runMenu"}}), "not on this exchange"),
+        (lambda: web.json_response({"action": {"name": "connectAgent"}}), "not on this exchange"),
     ],
 )
 async def test_what_is_no_answer_to_ice_is_an_error_that_says_why(developer: Any, answer: Callable[[], web.Response], says: str) -> None:
@@ -193,7 +196,55 @@ async def test_a_call_goes_on_where_the_backend_gives_no_answer_to_ace(developer
     async with backend_at(served.url) as backend:
         session = backend.session(FACTS)
         assert [(await session.answered()).action for _ in range(3)] == [Hangup(), Continue(), Continue()]
-    assert [event["event"] for event in served.told] == ["ace"] * 3
+    assert [event["event"] for event in served.told if event["event"] != "notify"] == ["ace"] * 3
+
+
+async def test_an_answer_that_can_not_be_carried_out_is_told_as_a_calling_error(developer: Any) -> None:
+    served = await developer()
+    served.answers = [{"action": {"name": "connectPstn"}}, web.Response()]
+    async with backend_at(served.url) as backend:
+        await backend.session(FACTS).answered()
+    told = served.told[-1]
+    assert (told["event"], told["type"], told["errorCode"], told["callid"]) == ("notify", "callingerror", 40001, "call-1")
+    assert told["errorMsg"].startswith('action.name is "connectPstn"')
+
+
+async def test_a_menus_result_is_told_and_its_answer_read(developer: Any) -> None:
+    served = await developer()
+    async with backend_at(served.url) as backend:
+        served.answers = [{"action": {"name": "hangup"}}]
+        answer = await backend.session(FACTS).prompted(MenuResult("main", MenuResultType.RETURN, "sales", True))
+    assert answer == Svaml(Hangup())
+    assert served.told[0]["menuResult"] == {"menuId": "main", "type": "return", "value": "sales", "inputMethod": "dtmf"}
+
+
+async def test_events_that_nobody_waits_for_arrive_in_their_order_and_dice_last(developer: Any) -> None:
+    served = await developer()
+
+    async def slowly() -> web.Response:
+        await asyncio.sleep(0.1)
+        return web.Response()
+
+    served.answers = [slowly, web.Response()]
+    async with backend_at(served.url) as backend:
+        session = backend.session(FACTS)
+        session.notify(Notification(type=NotificationType.RECORDING_AVAILABLE, destination="http://127.0.0.1/x.mp3"))
+        session.left(MenuResult("main", MenuResultType.HANGUP))
+        session.disconnected(OVER)
+    assert [event["event"] for event in served.told] == ["notify", "pie", "dice"]
+    assert served.told[0]["destination"] == "http://127.0.0.1/x.mp3"
+    assert served.told[1]["menuResult"] == {"menuId": "main", "type": "hangup", "value": ""}
+
+
+async def test_what_a_backend_reports_of_a_call_goes_into_the_log(developer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    served = await developer()
+    status = {"name": "reportCallStatus", "value": "failure", "details": "no\x1b stock"}
+    served.goodbyes = [{"instructions": [status], "action": {"name": "hangup"}}]
+    with caplog.at_level("INFO"):
+        async with backend_at(served.url) as backend:
+            backend.session(FACTS).disconnected(OVER)
+    assert "call call-1: the backend reports failure" in caplog.text
+    assert "stock" in caplog.text and "\x1b" not in caplog.text
 
 
 async def test_cookies_come_back_in_the_later_events_of_their_call_alone(developer: Any) -> None:

@@ -229,7 +229,7 @@ def test_a_backend_connects_to_users_rooms_and_addresses() -> None:
     assert routes().by_action(svaml.ConnectMxp("ada", {"c": "d"}), call) == ToUser("ada", {"c": "d"})
     assert routes().by_action(svaml.ConnectMxp(), dialling("ada@127.0.0.1", headers={"a": "b"})) == ToUser("ada", {"a": "b"})
     assert routes().by_action(svaml.ConnectMxp("echo"), call) == ToAttendant(Plan())
-    assert routes().by_action(svaml.ConnectConf("standup", "ring"), call) == ToRoom("standup")
+    assert routes().by_action(svaml.ConnectConf("standup", "ring"), call) == ToRoom("standup", music="ring")
     action = svaml.ConnectSip("sip:ada@pbx.example", "100", "tls", 60, True, {"X-A": "1"})
     expected = ToSip("sip:ada@pbx.example", {"X-A": "1"}, "tls", "100", Terms(max_duration_s=60, callbacks=False))
     assert routes().by_action(action, call) == expected

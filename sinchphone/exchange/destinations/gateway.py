@@ -20,6 +20,7 @@ from sinchphone.exchange.destinations.backend_calls import BackendCalls
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.media.thread import MediaThread
 from sinchphone.signaling.dialect import CallRequest
@@ -28,7 +29,8 @@ from sinchphone.signaling.wire import ErrorCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayParts:
-    """What an exchange hands to its gateway. ``applications`` as in ``ExchangeOptions``: SIP callers belong to the first."""
+    """What an exchange hands to its gateway. ``applications`` as in ``ExchangeOptions``: SIP callers belong to the first; ``url`` is where
+    its REST APIs are."""
 
     applications: Mapping[str, str] = field(repr=False)
     calls: Calls
@@ -38,6 +40,8 @@ class GatewayParts:
     media: MediaThread
     addresses: AddressPolicy
     usage: UsageRecords
+    recordings: Recordings
+    url: str
 
 
 @dataclass(frozen=True, slots=True)

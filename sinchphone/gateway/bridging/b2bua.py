@@ -13,18 +13,20 @@ from typing import Final
 
 from sinchphone.errors import MediaError
 from sinchphone.exchange.conference.rooms import RoomSeat
+from sinchphone.exchange.recordings.routes import RECORDINGS_PATH
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge, RelayBridge
 from sinchphone.gateway.bridging.forking import Forking
 from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.instructions import Instructions
-from sinchphone.gateway.bridging.ivr import Ivr, attend, enter_room
 from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS, CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.bridging.own_ends import attend, enter_room
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.call_records import CallRecord
 from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
 from sinchphone.gateway.callbacks.dice import disconnected_event
+from sinchphone.gateway.callbacks.no_backend import NO_BACKEND
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
 from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, CallEnding, failure_of_error
@@ -39,12 +41,16 @@ from sinchphone.gateway.routing.routing import (
     incoming_event,
     raises_ace,
 )
+from sinchphone.gateway.svaml.recording import CallRecording, RecordingParts
+from sinchphone.gateway.svaml.script import ParkingOverError, Script, ScriptParts, say_to
 from sinchphone.media.port import MediaPort
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.callbacks.svaml import (
     ConnectConf,
     ConnectMxp,
+    ConnectPstn,
     ConnectSip,
+    ConnectStream,
     Continue,
     Hangup,
     Instruction,
@@ -90,11 +96,16 @@ class B2buaCall:
         self._local_end: LocalEnd | None = None
         self._terms = Terms()
         self._set_headers: Mapping[str, str] = {}  # by the backend
+        parts = RecordingParts(context.recordings, context.media, application, caller.id, self._address_of, session or NO_BACKEND)
+        self._recording = CallRecording(parts, self.lifetime.is_answered)
+        script = ScriptParts(self._terminated, self._steering.carry_out, context.announcements, session or NO_BACKEND, self._recording)
+        self._script = Script(script)
 
     async def run(self) -> None:
         """From the caller's first sign to the last goodbye."""
         if self._decided is None:  # else it is a part of another call
             self._record = self._began()
+        self.lifetime.keep(self._recording.stop)
         try:
             await self.lifetime.run(caller=self._read_caller(), connect=self._connect())
         finally:
@@ -126,7 +137,11 @@ class B2buaCall:
         return self.lifetime.talked_seconds
 
     def update(self, answer: Svaml) -> None:
-        """Carry out instructions, then hang up or go on. Raises RefusedError where nobody would hear them."""
+        """Carry out instructions, then hang up or go on; a parked call goes where it says. Raises RefusedError where nobody would hear
+        them."""
+        if self._script.is_parked:
+            self._script.change(answer)
+            return
         if answer.instructions:
             self.announce((), caller=True, called=False)
         self._steering.update(answer, self._carry_out_over_talk)
@@ -139,9 +154,6 @@ class B2buaCall:
 
     def _hang_up(self) -> None:
         self.lifetime.end(CallEnding("exchange", DECLINED, Reason.MANAGER_HANGUP))
-
-    async def _carry_out(self, instructions: tuple[Instruction, ...]) -> None:
-        await self._steering.carry_out(instructions, (await self._ivr()).carry_out)
 
     async def _announce(self, words: tuple[Say | PlayFiles, ...], *, caller: bool, called: bool) -> None:
         for one in words:
@@ -158,7 +170,7 @@ class B2buaCall:
             if isinstance(instruction, Say | PlayFiles):
                 await self._announce((instruction,), caller=True, called=False)
             else:
-                await (await self._ivr()).carry_out((instruction,))
+                await self._script.carry_out((instruction,))
 
     # The caller
 
@@ -209,7 +221,7 @@ class B2buaCall:
         self._terms = route.terms
         self.lifetime.max_seconds = route.terms.max_duration_s or MAX_CALL_SECONDS
         if isinstance(route, ToRoom):
-            await self._enter(route.room)
+            await self._enter(route)
         elif isinstance(route, ToAttendant):
             await self._attend(route)
         else:
@@ -221,26 +233,31 @@ class B2buaCall:
         if self._session is None:
             return self._context.routes.by_plan(self._dialling)
         try:
-            answer = await self._session.incoming(incoming_event(self._dialling))
+            return await self._followed(await self._script.run(await self._session.incoming(incoming_event(self._dialling))))
         except CallbackError as error:
             return await self._apologise(error)
-        if answer.instructions:
-            await self._carry_out(answer.instructions)
-        if isinstance(answer.action, ConnectMxp | ConnectSip):
-            self._set_headers = answer.action.headers
-        return self._context.routes.by_action(answer.action, self._dialling)
+        except ParkingOverError as error:
+            return Refuse(Failure(408, str(error)), Reason.TIMEOUT)
+
+    async def _followed(self, answer: Svaml) -> Route:
+        """Where an answer leads whose instructions, menus and parks are done."""
+        action = answer.action
+        if isinstance(action, ConnectMxp | ConnectSip | ConnectStream):
+            self._set_headers = action.headers
+        if isinstance(action, ConnectPstn | ConnectSip | ConnectConf) and action.recording is not None:
+            await self._recording.start(await self._terminated(), action.recording)
+        return self._context.routes.by_action(action, self._dialling)
 
     async def _apologise(self, error: CallbackError) -> Refuse:
         """The platform's rule: an error message is played to the caller, and the call is over."""
         _log.warning("call %s: %s", self.caller.id, error)
+        if self._session is not None:
+            self._session.complain(error)
         try:
-            await (await self._ivr()).apologise()
+            await say_to(await self._terminated(), await self._context.announcements.failure())
         except MediaError as silent:
             _log.info("call %s: no message could be played: %s", self.caller.id, silent)
         return Refuse(Failure(503, str(error)), Reason.CALLBACK_ERROR)
-
-    async def _ivr(self) -> Ivr:
-        return Ivr(await self._terminated(), self._context.announcements)
 
     async def _attend(self, route: ToAttendant) -> None:
         async def may_answer() -> bool:
@@ -280,8 +297,8 @@ class B2buaCall:
             await self._give(forking)
         await forking.ring(self._terms.ring_s)
 
-    async def _enter(self, room: str) -> None:
-        self._seat = await enter_room(self.lifetime, await self._terminated(), self._context.rooms, self._application, room)
+    async def _enter(self, route: ToRoom) -> None:
+        self._seat = await enter_room(self.lifetime, await self._terminated(), self._context.rooms, self._application, route.room)
 
     async def _dial_on(self, bridge: Bridge) -> None:
         """Digits that are sent once the call is answered (connectPstn, dtmf)."""
@@ -298,17 +315,24 @@ class B2buaCall:
 
     async def _act(self, answer: Svaml, bridge: Bridge | None) -> bool:
         """Carry out an answer to ACE; whether the call goes on as it would have."""
-        if answer.instructions:
-            await self._carry_out(answer.instructions)
+        try:
+            answer = await self._script.run(answer)
+        except CallbackError as error:
+            refusal = await self._apologise(error)
+            self.lifetime.end(CallEnding("exchange", refusal.failure, refusal.reason))
+            return False
         match answer.action:
             case Hangup():
                 self.lifetime.end(CallEnding("exchange", DECLINED, Reason.MANAGER_HANGUP))
-            case ConnectConf(room):
+            case ConnectConf(room, music, dtmf):
                 if isinstance(bridge, LocalBridge):
                     await bridge.enter(self._context.rooms, self._application, room)
-                await self._enter(room)
+                await self._enter(ToRoom(room, music=music, dtmf=dtmf))
             case Continue():
                 return True
             case _:
                 self.lifetime.end(CallEnding("exchange", BROKEN, Reason.INVALID_SVAML_ACTION))
         return False
+
+    def _address_of(self, recording: str) -> str:
+        return f"{self._context.url}{RECORDINGS_PATH}/{recording}"

@@ -39,6 +39,7 @@ from sinchphone.gateway.legs.leg import (
 from sinchphone.gateway.legs.reasons import failure_of_error
 from sinchphone.gateway.relay.relay import BranchCandidate, MediaTransport, Relay, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.gateway.relay.terminations import RenewablePort
+from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
 from sinchphone.media.thread import MediaThread
@@ -230,6 +231,7 @@ class LocalBridge:
         self._leg = leg
         self._caller = caller
         self._port = port
+        self.sound = TappedLeg(port.leg)  # of the called side
         self._audio_bridge = AudioBridge(media_thread)
         lifetime.keep(port.close)
         lifetime.keep(self._audio_bridge.close)
@@ -312,12 +314,12 @@ class LocalBridge:
         """Give the called side a place in a room, instead of joining it to the caller. Raises RefusedError."""
         taken = rooms.enter(application, room, Participant(self._leg.id, "", ""), self._leg.hang_up)
         self._lifetime.keep(taken.leave)
-        await taken.sound.connect(self._port.leg)
+        await taken.sound.connect(self.sound)
 
     async def _join_sound(self) -> None:
         transports = self._caller.caller.transport, self._leg.transport
         fill = transports[0] is not MediaTransport.WEBRTC, transports[1] is not MediaTransport.WEBRTC
-        await self._audio_bridge.join(self._caller.port.leg, self._port.leg, fill=fill)
+        await self._audio_bridge.join(self._caller.leg, self.sound, fill=fill)
 
     async def _accept(self, sdp: str, branch: str) -> None:
         """Over RTP the last answer counts, and one that can't be taken changes nothing; a WebRTC port takes one."""

@@ -38,6 +38,7 @@ class CallLifetime:
         self._running: dict[Leg, asyncio.Task[None]] = {}
         self._taken: set[OutgoingLeg] = set()
         self._answered_at: float | None = None
+        self.is_answered = asyncio.Event()
 
     @property
     def ending(self) -> CallEnding:
@@ -75,6 +76,7 @@ class CallLifetime:
         """The caller's call was answered: from now on it costs."""
         if self._answered_at is None:
             self._answered_at = time.monotonic()
+            self.is_answered.set()
             self.spawn(self._limit(), "limit")
 
     def end(self, ending: CallEnding) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Final, assert_never
 
@@ -33,6 +34,7 @@ from sinchphone.gateway.relay.description import with_candidates
 from sinchphone.gateway.relay.ends import GATHER_SECONDS
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.relay.terminations import RenewablePort
+from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
 from sinchphone.media.sound import Party
@@ -71,10 +73,12 @@ class LocalEnd:
 
     def __init__(self, lifetime: CallLifetime, port: MediaPort, media_thread: MediaThread) -> None:
         self.port = port
+        self.leg = TappedLeg(port.leg)  # where all sound of the caller passes
         self._media = media_thread
         self._sound: Ticker | None = None
         self._party: Party | None = None  # whom the caller listens to
         self.digits: asyncio.Queue[media.PortDigitHeard] = asyncio.Queue(MAX_UNHEARD_DIGITS)
+        self._put_back: deque[str] = deque(maxlen=MAX_UNHEARD_DIGITS)
         self._lifetime = lifetime
         self._description = ""
         self._presses = KeyPresses()
@@ -132,7 +136,7 @@ class LocalEnd:
         await self.quiet()
         self._party = party
         self._sound = Ticker(party, self._media)
-        await self._sound.connect(self.port.leg)
+        await self._sound.connect(self.leg)
 
     async def interject(self, samples: Samples) -> None:
         """Let the caller hear that in place of whom they listen to, and wait until it is said."""
@@ -221,7 +225,19 @@ class LocalEnd:
     async def heard_digits(self) -> AsyncIterator[str]:
         """The caller's digits, each as it comes."""
         while True:
-            yield (await self.digits.get()).digit
+            yield await self.next_digit()
+
+    async def next_digit(self) -> str:
+        """The caller's next digit. Cancelling it loses none."""
+        return self._put_back.popleft() if self._put_back else (await self.digits.get()).digit
+
+    def put_back(self, digits: Sequence[str]) -> None:
+        """They were not for whoever took them."""
+        self._put_back.extendleft(reversed(digits))
+
+    async def send_digits(self, digits: str) -> None:
+        """Send the caller digits, as telephone-events."""
+        await self.port.dtmf(digits)
 
 
 class _Ringback:

@@ -4,7 +4,8 @@
 
     BackendSession.incoming     ICE  -> primary URL, or the fallback where that fails -> Svaml, or CallbackError
     BackendSession.answered     ACE  -> Svaml; "continue" where the backend fails
-    BackendSession.disconnected DiCE -> nobody waits for it, but ``Backend.close`` does, for a moment
+    BackendSession.prompted     PIE  -> Svaml, or CallbackError
+    BackendSession.notify, left, disconnected   Notify, PIE "hangup", DiCE -> only ``Backend.close`` waits for them, for a moment
 
 Time and size limits are this exchange's own: the platform states none for v1 (its v2 waits 5 s as well).
 """
@@ -12,7 +13,7 @@ Time and size limits are this exchange's own: the platform states none for v1 (i
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Final, Protocol, Self
 
@@ -23,30 +24,51 @@ from sinchphone.errors import INSECURE, SinchphoneError
 from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.callbacks.events import (
+    AmdResult,
     CallFacts,
+    CallingErrorCode,
     DisconnectedCallEvent,
     IncomingCallEvent,
+    Notification,
+    NotificationType,
     sign_callback,
     write_ace,
     write_dice,
     write_ice,
+    write_notify,
+    write_pie,
     write_timestamp,
 )
-from sinchphone.protocol.callbacks.svaml import MAX_COOKIE_BYTES, Continue, Event, SetCookie, Svaml, SvamlError, cookie_bytes
+from sinchphone.protocol.callbacks.menu import MenuResult
+from sinchphone.protocol.callbacks.svaml import (
+    MAX_COOKIE_BYTES,
+    Continue,
+    Event,
+    ReportCallStatus,
+    SetCookie,
+    Svaml,
+    SvamlError,
+    cookie_bytes,
+)
+from sinchphone.protocol.callbacks.svaml_fields import describe
 from sinchphone.protocol.callbacks.svaml_reading import parse_svaml
 from sinchphone.tasks import start_task
 from sinchphone.tls import client_context, why_tls_failed
 
 ANSWER_SECONDS: Final = 5.0  # one URL's time to answer
 MAX_ANSWER_BYTES: Final = 64 * 1024
-GOODBYE_SECONDS: Final = 2.0  # how long the last DiCEs may take when the exchange closes
-MAX_PENDING_DICE: Final = 1_000
+GOODBYE_SECONDS: Final = 2.0  # how long the last events may take when the exchange closes
+MAX_PENDING_EVENTS: Final = 1_000  # that nobody waits for
 
 _log = logging.getLogger(__name__)
 
 
 class CallbackError(SinchphoneError):
     """The backend gave no answer that can be carried out: the caller hears an error message, DiCE says CALLBACKERROR."""
+
+
+class IllegalAnswerError(CallbackError):
+    """The backend answered, but not in SVAML that can be carried out. Its text begins with the offending value."""
 
 
 class Backend:
@@ -112,34 +134,31 @@ class Backend:
         The fallback is asked only where the primary can't be reached, takes too long or refuses. An answer that can't be carried out is
         an answer: it is explained, and not asked for elsewhere.
         """
-        failures: list[CallbackError] = []
-        for which, url in zip(("the backend", "its fallback"), self._urls(), strict=False):
-            try:
-                answer = await self._post(url, body, headers)
-            except CallbackError as error:
-                failures.append(CallbackError(f"{which} {error}", hint=error.hint))
-                continue
-            return _read(answer, event)
-        hint = next((one.hint for one in failures if one.hint), "check [backend] url and fallback, and the backend's own log")
-        raise CallbackError("; ".join(map(str, failures)), hint=hint)
+        return _read(await self.post(body, headers), event)
 
     def _urls(self) -> list[URL]:
         return [URL(url) for url in (self.options.url, self.options.fallback) if url]
 
-    def say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
-        """Post a DiCE; nobody waits for the answer. Where too many are under way it's dropped."""
-        if len(self._last_events) >= MAX_PENDING_DICE or self._http is None:
-            _log.warning("a DiCE was dropped: %d are under way", len(self._last_events))
+    def tell(self, told: Coroutine[None, None, None], name: str) -> None:
+        """Have an event posted that nobody waits for. Where too many are under way it's dropped."""
+        if len(self._last_events) >= MAX_PENDING_EVENTS or self._http is None:
+            told.close()
+            _log.warning("%s was dropped: %d events are under way", name, len(self._last_events))
             return
-        task = start_task(self._say_goodbye(body, headers), name="DiCE")
+        task = start_task(told, name=name)
         self._last_events.add(task)
         task.add_done_callback(self._last_events.discard)
 
-    async def _say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
-        try:
-            await self.ask(body, Event.DICE, headers)
-        except CallbackError as error:
-            _log.warning("DiCE: %s", error)
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """Post an event; what the first URL answers that answers at all. Raises CallbackError."""
+        failures: list[CallbackError] = []
+        for which, url in zip(("the backend", "its fallback"), self._urls(), strict=False):
+            try:
+                return await self._post(url, body, headers)
+            except CallbackError as error:
+                failures.append(CallbackError(f"{which} {error}", hint=error.hint))
+        hint = next((one.hint for one in failures if one.hint), "check [backend] url and fallback, and the backend's own log")
+        raise CallbackError("; ".join(map(str, failures)), hint=hint)
 
     async def _post(self, url: URL, body: bytes, headers: Mapping[str, str]) -> bytes:
         """One try. Redirects aren't followed: the signature covers the path, and the events are for this host. Raises CallbackError."""
@@ -181,30 +200,73 @@ class BackendSession:
         self._headers = headers
         self._now = now
         self._over = False
+        self._in_order = asyncio.Lock()  # events that nobody waits for arrive one after the other, DiCE last
 
     async def incoming(self, event: IncomingCallEvent) -> Svaml:
         """ICE: what to do with the call. Raises CallbackError."""
         return self._taken(await self._backend.ask(write_ice(self._facts, event, self.cookies, self._now()), Event.ICE, self._headers))
 
-    async def answered(self) -> Svaml:
+    async def answered(self, amd: AmdResult | None = None) -> Svaml:
         """ACE: what to do now that it was answered. Where the backend fails, the call is connected (the platform's rule)."""
+        body = write_ace(self._facts, self.cookies, self._now(), amd)
         try:
-            return self._taken(await self._backend.ask(write_ace(self._facts, self.cookies, self._now()), Event.ACE, self._headers))
+            return self._taken(await self._backend.ask(body, Event.ACE, self._headers))
         except CallbackError as error:
             _log.warning("ACE: %s; the call goes on", error)
+            self.complain(error)
             return Svaml(Continue())
+
+    async def prompted(self, result: MenuResult) -> Svaml:
+        """PIE: what to do now that a menu is done. Raises CallbackError."""
+        return self._taken(await self._backend.ask(write_pie(self._facts, result, self.cookies, self._now()), Event.PIE, self._headers))
+
+    def left(self, result: MenuResult) -> None:
+        """PIE whose answer is of no use: the caller hung up in a menu, or pressed keys in a room. Never waits."""
+        self._tell(write_pie(self._facts, result, self.cookies, self._now()), "PIE")
+
+    def notify(self, news: Notification) -> None:
+        """Notify: something happened. Never waits."""
+        self._tell(write_notify(self._facts, news, self.cookies, self._now()), "Notify")
+
+    def complain(self, error: CallbackError) -> None:
+        """Notify that an answer can't be carried out (``callingerror``); nothing where there was none."""
+        if isinstance(error, IllegalAnswerError):
+            what = CallingErrorCode.ILLEGAL_SVAML, str(error)
+            self.notify(Notification(type=NotificationType.CALLING_ERROR, error=what))
 
     def disconnected(self, event: DisconnectedCallEvent) -> None:
         """DiCE: the call is over. Only the first counts; never waits."""
         if not self._over:
             self._over = True
-            self._backend.say_goodbye(write_dice(self._facts, event, self.cookies, self._now()), self._headers)
+            self._backend.tell(self._say_goodbye(write_dice(self._facts, event, self.cookies, self._now())), "DiCE")
+
+    def _tell(self, body: bytes, name: str) -> None:
+        async def tell() -> None:
+            async with self._in_order:
+                try:
+                    await self._backend.post(body, self._headers)
+                except CallbackError as error:
+                    _log.warning("%s: %s", name, error)
+
+        self._backend.tell(tell(), name)
+
+    async def _say_goodbye(self, body: bytes) -> None:
+        async with self._in_order:
+            try:
+                answer = await self._backend.ask(body, Event.DICE, self._headers)
+            except CallbackError as error:
+                _log.warning("DiCE: %s", error)
+                return
+        for one in answer.instructions:
+            if isinstance(one, ReportCallStatus):
+                told = "success" if one.success else "failure"
+                _log.info("call %s: the backend reports %s, %s", self._facts.call_id, told, describe(one.details))
 
     def _taken(self, answer: Svaml) -> Svaml:
         """The answer; its cookies are kept. Raises CallbackError where they are too many by now."""
         cookies = self.cookies | {one.key: one.value for one in answer.instructions if isinstance(one, SetCookie)}
         if cookie_bytes(cookies) > MAX_COOKIE_BYTES:
-            raise CallbackError(f"the call's cookies have {cookie_bytes(cookies)} bytes: at most {MAX_COOKIE_BYTES} are kept")
+            raise IllegalAnswerError(f"the call's cookies have {cookie_bytes(cookies)} bytes: at most {MAX_COOKIE_BYTES} are kept")
         self.cookies = cookies
         return answer
 
@@ -213,7 +275,7 @@ def _read(answer: bytes, event: Event) -> Svaml:
     try:
         svaml = parse_svaml(answer, event)
     except SvamlError as error:
-        raise CallbackError(f"the backend's answer to {event.upper()}: {error}", hint=error.hint) from error
+        raise IllegalAnswerError(f"{error} (the backend's answer to {event.upper()})", hint=error.hint) from error
     for remark in svaml.remarks:
         _log.warning("the backend's answer to %s: %s", event.upper(), remark)
     return svaml

@@ -17,7 +17,7 @@ from sinchphone.gateway.legs.mxp import MxpOutgoingLeg
 from sinchphone.gateway.legs.reasons import CallRefusedError
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg, Srtp
 from sinchphone.gateway.options import TrunkOptions
-from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttendant, ToNumber, ToRoom, ToSip, ToUser
+from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, ToAttendant, ToNumber, ToRoom, ToSip, ToStream, ToUser
 from sinchphone.gateway.sip.calls import SipCall, SipTarget
 from sinchphone.gateway.sip.registrar import Contact, Registrar
 from sinchphone.gateway.sip_agents import TRUNK, SipAgents, SipSide
@@ -74,7 +74,7 @@ class OutgoingLegs:
                 return [await self._to_number(route, call, application)]
             case Refuse(failure):
                 raise CallRefusedError(failure)
-            case ToRoom() | ToAttendant():
+            case ToRoom() | ToAttendant() | ToStream():
                 raise CallRefusedError(Failure(500, "that is no line"))
             case _:
                 assert_never(route)

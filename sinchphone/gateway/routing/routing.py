@@ -67,12 +67,15 @@ class Dialling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a backend asked of a call. ``ring_s``: how long the called side may ring; ``dtmf`` is sent to it after the answer."""
+    """What a backend asked of a call. ``ring_s``: how long the called side may ring; ``dtmf`` is sent to it after the answer; ``amd``:
+    whether somebody listens to who answers; ``music`` is for a caller who is held."""
 
     max_duration_s: float | None = None
     ring_s: float | None = None
     dtmf: str = ""
     callbacks: bool = True  # False: no ACE, no DiCE
+    amd: svaml.Amd = svaml.Amd.OFF
+    music: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,12 @@ class ToNumber:
 
 @dataclass(frozen=True, slots=True)
 class ToRoom:
-    """A conference room."""
+    """A conference room. ``music`` is what the caller hears while nobody else is there; ``dtmf``: what becomes of their digits."""
 
     room: str
     terms: Terms = Terms()
+    music: str | None = None
+    dtmf: svaml.ConferenceDtmf = field(default_factory=svaml.ConferenceDtmf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,16 @@ class ToAttendant:
 
 
 @dataclass(frozen=True, slots=True)
+class ToStream:
+    """A WebSocket server that hears and says raw sound."""
+
+    url: str
+    sample_rate: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    terms: Terms = Terms()
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Nowhere. ``reason`` is what DiCE says."""
 
@@ -129,7 +144,7 @@ class Refuse:
     reason: Reason = Reason.GENERAL_ERROR
 
 
-Route: TypeAlias = ToUser | ToSip | ToNumber | ToRoom | ToAttendant | Refuse
+Route: TypeAlias = ToUser | ToSip | ToNumber | ToRoom | ToAttendant | ToStream | Refuse
 
 
 class Routes:
@@ -166,6 +181,7 @@ class Routes:
                     ring_s=action.dial_timeout_s,
                     dtmf=action.dtmf,
                     callbacks=not action.suppress_callbacks,
+                    amd=action.amd,
                 )
                 if number is None:
                     return _refuse(484, "connectPstn names no number, and none was dialled", Reason.INVALID_SVAML_ACTION)
@@ -173,16 +189,20 @@ class Routes:
             case svaml.ConnectMxp(user, headers):
                 named = user or _user_part(call.dialled.identity)
                 return _own(named) or ToUser(named, headers or call.headers)
-            case svaml.ConnectConf(room):
-                return ToRoom(room)
+            case svaml.ConnectConf(room, music, dtmf):
+                return ToRoom(room, music=music, dtmf=dtmf)
+            case svaml.ConnectStream(url, sample_rate, max_duration_s, headers):
+                return ToStream(url, sample_rate, headers or call.headers, Terms(max_duration_s=max_duration_s))
             case svaml.ConnectSip():
-                terms = Terms(max_duration_s=action.max_duration_s, callbacks=not action.suppress_callbacks)
+                terms = Terms(max_duration_s=action.max_duration_s, callbacks=not action.suppress_callbacks, music=action.music)
                 transport = _transport(action.transport)
                 return self._to_sip(ToSip(_with_scheme(action.address), action.headers, transport, action.caller_id, terms), call)
             case svaml.Hangup():
                 return _refuse(603, "the backend ended the call", Reason.MANAGER_HANGUP)
             case svaml.Continue():
                 return self.by_plan(call)
+            case svaml.RunMenu() | svaml.Park():  # of the call's own end
+                return _refuse(500, "a menu and a park lead nowhere", Reason.INVALID_SVAML_ACTION)
             case _:
                 assert_never(action)
 

@@ -3,7 +3,7 @@
 ::
 
     path, FIFO or "-" -> AudioReader.blocks() -> 48 kHz mono int16
-    48 kHz int16, one or two channels -> AudioWriter.write() -> .wav, .ogg (Opus) or .flac
+    48 kHz int16, one or two channels -> AudioWriter.write() -> .wav, .ogg (Opus), .flac or .mp3
 
 Everything here blocks on the disk: call it in a thread of its own (``media.player``, ``media.recorder``).
 """
@@ -12,7 +12,7 @@ import errno
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -275,23 +275,25 @@ class _Encoding:
 
 
 # 96 kbit/s keeps Opus from folding the two sides into one; rf64 lets a recording grow beyond 4 GiB (6.2 hours).
-_ENCODINGS: Final = {
+ENCODINGS: Final = {
     ".wav": _Encoding("wav", "pcm_s16le", {"rf64": "auto"}),
     ".flac": _Encoding("flac", "flac"),
     ".ogg": _Encoding("ogg", "libopus", {}, {"b": "96000", "application": "audio"}),
+    ".mp3": _Encoding("mp3", "libmp3lame", {}, {"b": "96000"}),
 }
+RECORDING_KINDS: Final = (".wav", ".ogg", ".flac")  # that people record to
 
 
-def check_recording(path: Path, *, force: bool) -> None:
+def check_recording(path: Path, *, force: bool, kinds: Container[str] = RECORDING_KINDS) -> None:
     """Raises AudioFileError where no recording can be put at ``path``: unknown ending, no such folder, or taken and not ``force``."""
     try:
-        _check_recording(path, force=force)
+        _check_recording(path, force, kinds)
     except OSError as error:  # a folder that may not be entered, a name that is too long
         raise _unwritable(path, error) from error
 
 
-def _check_recording(path: Path, *, force: bool) -> None:
-    if path.suffix.lower() not in _ENCODINGS:
+def _check_recording(path: Path, force: bool, kinds: Container[str]) -> None:
+    if path.suffix.lower() not in kinds:
         raise AudioFileError(f"{path}: a recording must end in .wav, .ogg or .flac", hint="Choose one of these endings.")
     if not path.parent.is_dir():
         raise AudioFileError(f"{path}: there is no folder {path.parent}", hint="Create it first.")
@@ -344,11 +346,11 @@ class _Disk:
 
 
 class AudioWriter:
-    """Encodes 48 kHz, stereo or mono, into ``file`` (a new one, made here); ``kind`` is .wav, .ogg or .flac. Raises AudioFileError,
+    """Encodes 48 kHz, stereo or mono, into ``file`` (a new one, made here); ``kind`` is one of ENCODINGS. Raises AudioFileError,
     which speaks of ``name`` where the file will get another name in the end."""
 
     def __init__(self, file: Path, kind: str, *, name: Path | None = None, channels: int = 2) -> None:
-        encoding = _ENCODINGS[kind.lower()]
+        encoding = ENCODINGS[kind.lower()]
         self._layout = "mono" if channels == 1 else "stereo"
         self._path = name or file
         self._written = 0

@@ -9,7 +9,7 @@
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.mix import added
 from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
-from sinchphone.media.local_audio.files import AudioWriter, check_recording
+from sinchphone.media.local_audio.files import RECORDING_KINDS, AudioWriter, check_recording
 from sinchphone.media.options import RecordLayout
 from sinchphone.media.sound import RecordFinished, RecordStarted, SoundEvent, SoundWarning
 
@@ -44,8 +44,11 @@ class Recorder:
     """One recording. ``open`` and ``close`` block on the disk, the others don't; ``report`` is called from any thread."""
 
     def __init__(
-        self, path: str, report: Callable[[SoundEvent], None], *, layout: RecordLayout = RecordLayout.STEREO, force: bool = False
+        self, path: str, report: Callable[[SoundEvent], None], *, layout: RecordLayout = RecordLayout.STEREO, force: bool = False,
+        kinds: Container[str] = RECORDING_KINDS,
     ) -> None:
+        """``kinds``: endings of files that it may write, of ``files.ENCODINGS``."""
+        self._kinds = kinds
         self._path = Path(path)
         self._name = path
         self._layout = layout
@@ -61,7 +64,7 @@ class Recorder:
 
     def open(self) -> None:
         """Checks the name and makes the temporary file beside it. Raises AudioFileError."""
-        check_recording(self._path, force=self._force)
+        check_recording(self._path, force=self._force, kinds=self._kinds)
         self._writer = AudioWriter(self._part, self._path.suffix, name=self._path, channels=2 if self._layout is RecordLayout.STEREO else 1)
 
     def start(self, now: float) -> None:
@@ -146,7 +149,7 @@ class Recorder:
     def _publish(self, seconds: float, failure: str | None) -> None:
         """Give the finished file its name, without overwriting one that has appeared meanwhile."""
         try:
-            check_recording(self._path, force=self._force)
+            check_recording(self._path, force=self._force, kinds=self._kinds)
             self._part.replace(self._path)
         except (AudioFileError, OSError) as error:
             raise AudioFileError(f"the recording can't be called {self._path}: {error}", hint=f"It stays in {self._part}.") from error

@@ -1,16 +1,18 @@
 """The events that a backend is told about a call, as JSON bodies with the platform's field names, and what signs them.
 
-Sinch Voice callbacks, v1: ICE (a call came in), ACE (it was answered), DiCE (it is over).
+Sinch Voice callbacks, v1: ICE (a call came in), ACE (it was answered), PIE (a menu is done), DiCE (it is over), Notify (what happened
+meanwhile).
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Final
 
 from sinchphone.protocol.auth import sign_request
+from sinchphone.protocol.callbacks.menu import MenuResult
 
 CONTENT_TYPE: Final = "application/json"
 PRIVATE: Final = "private"  # the caller id of somebody who shows none
@@ -75,12 +77,72 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:
-    """What all events of a call say. ``user`` is the user who called, ``None`` where that was a phone or a SIP address."""
+    """What all events of a call say. ``user`` is the user who called, ``None`` where that was a phone or a SIP address; ``resource_url``
+    is where the call is found in the REST API."""
 
     call_id: str
     application_key: str
     user: str | None = None
     custom: str = ""
+    resource_url: str = ""
+
+
+class AmdStatus(StrEnum):
+    """Who answered."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+    NOT_SURE = "notsure"
+    HANGUP = "hangup"  # gone before it was known
+    IN_PROGRESS = "inprogress"
+
+
+class AmdReason(StrEnum):
+    """Why that is thought."""
+
+    LONG_GREETING = "longgreeting"
+    INITIAL_SILENCE = "initialsilence"
+    GREETING = "greeting"
+    BEEP = "beep"
+    NONE = "n/a"
+
+
+@dataclass(frozen=True, slots=True)
+class AmdResult:
+    """What was found out about who answered, and how long that took [ms]."""
+
+    status: AmdStatus
+    reason: AmdReason = AmdReason.NONE
+    duration_ms: int = 0
+
+
+class NotificationType(StrEnum):
+    """What a Notify event tells. The platform's list is open: ``recording_started`` is this exchange's own."""
+
+    RECORDING_STARTED = "recording_started"
+    RECORDING_FINISHED = "recording_finished"
+    RECORDING_AVAILABLE = "recording_available"
+    AMD = "amd"
+    AMD_BEEP = "amd_beep"
+    CALLING_ERROR = "callingerror"
+
+
+class CallingErrorCode(IntEnum):
+    """Why a call's SVAML wasn't carried out."""
+
+    ILLEGAL_SVAML = 40001
+    INTERNAL = 50000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """A Notify event. ``destination`` is where a recording is; ``error`` what went wrong, and its number."""
+
+    type: NotificationType
+    destination: str | None = None
+    amd: AmdResult | None = None
+    error: tuple[CallingErrorCode, str] | None = None
+    conference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +171,8 @@ class DisconnectedCallEvent:
 
 def write_ice(facts: CallFacts, event: IncomingCallEvent, cookies: Mapping[str, str], now: float) -> bytes:
     """The body of an Incoming Call Event. ``now`` in seconds since the epoch."""
-    members = _common("ice", facts, cookies, now) | {
+    members = _common("ice", facts, cookies, now) | _resource(facts)
+    members |= {
         "userRate": _FREE,
         "cli": event.caller_id,
         "to": _identity(event.to),
@@ -122,9 +185,32 @@ def write_ice(facts: CallFacts, event: IncomingCallEvent, cookies: Mapping[str, 
     return _write(members)
 
 
-def write_ace(facts: CallFacts, cookies: Mapping[str, str], now: float) -> bytes:
-    """The body of an Answered Call Event."""
-    return _write(_common("ace", facts, cookies, now))
+def write_ace(facts: CallFacts, cookies: Mapping[str, str], now: float, amd: AmdResult | None = None) -> bytes:
+    """The body of an Answered Call Event. ``amd``: who answered, where that was asked for."""
+    members = _common("ace", facts, cookies, now) | _resource(facts)
+    return _write(members | ({} if amd is None else {"amd": _amd(amd)}))
+
+
+def write_pie(facts: CallFacts, result: MenuResult, cookies: Mapping[str, str], now: float) -> bytes:
+    """The body of a Prompt Input Event."""
+    members: dict[str, Any] = {"menuId": result.menu, "type": result.type, "value": result.value}
+    if result.digits_given:
+        members["inputMethod"] = "dtmf"
+    return _write(_common("pie", facts, cookies, now) | {"menuResult": members})
+
+
+def write_notify(facts: CallFacts, news: Notification, cookies: Mapping[str, str], now: float) -> bytes:
+    """The body of a Notify event."""
+    members = _common("notify", facts, cookies, now) | {"type": news.type}
+    if news.conference is not None:
+        members["conferenceId"] = news.conference
+    if news.destination is not None:
+        members["destination"] = news.destination
+    if news.amd is not None:
+        members["amd"] = _amd(news.amd)
+    if news.error is not None:
+        members |= {"errorCode": int(news.error[0]), "errorMsg": news.error[1]}
+    return _write(members)
 
 
 def write_dice(facts: CallFacts, event: DisconnectedCallEvent, cookies: Mapping[str, str], now: float) -> bytes:
@@ -167,6 +253,14 @@ def _common(name: str, facts: CallFacts, cookies: Mapping[str, str], now: float)
     if cookies:
         members["cookies"] = _pairs(cookies)
     return members
+
+
+def _resource(facts: CallFacts) -> dict[str, str]:
+    return {"callResourceUrl": facts.resource_url} if facts.resource_url else {}
+
+
+def _amd(amd: AmdResult) -> dict[str, object]:
+    return {"status": amd.status, "reason": amd.reason, "duration": amd.duration_ms}
 
 
 def _identity(identity: Identity) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
@@ -18,6 +18,8 @@ class Event(StrEnum):
     ACE = "ace"  # it was answered
     PIE = "pie"  # a menu heard something
     DICE = "dice"  # it is over
+    PATCH = "patch"  # none: the backend changes a call of its own accord
+    UNPARK = "unpark"  # the same, where the call is parked: what would have answered ICE
 
 
 # Prompts: what playFiles plays
@@ -86,7 +88,28 @@ class SetCookie:
     value: str
 
 
-Instruction: TypeAlias = AnswerCall | Say | PlayFiles | SendDtmf | SetCookie
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """Record the call. ``notifies``: whether the backend is told when the recording begins, ends and can be had."""
+
+    format: str = "mp3"
+    notifies: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """End the recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportCallStatus:
+    """What the backend thinks of a call that is over."""
+
+    success: bool
+    details: str = ""
+
+
+Instruction: TypeAlias = AnswerCall | Say | PlayFiles | SendDtmf | SetCookie | StartRecording | StopRecording | ReportCallStatus
 
 
 # Actions. ``None`` is "not given"; durations in seconds.
@@ -102,6 +125,14 @@ class Continue:
     """Go on as the call would have."""
 
 
+class Amd(Enum):
+    """Whether somebody listens to who answers, man or machine."""
+
+    OFF = "off"
+    SYNC = "sync"  # before the answer is told (ACE)
+    ASYNC = "async"  # meanwhile; told of as it's known (notify)
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectPstn:
     """Connect to a phone number; the dialled one where none is given. ``caller_id`` "private" withholds it."""
@@ -113,6 +144,8 @@ class ConnectPstn:
     dtmf: str = ""
     suppress_callbacks: bool = False
     locale: str | None = None
+    amd: Amd = Amd.OFF
+    recording: StartRecording | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +156,37 @@ class ConnectMxp:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class DtmfMode(Enum):
+    """What becomes of digits in a room."""
+
+    IGNORE = "ignore"
+    FORWARD = "forward"  # to all others in it
+    DETECT = "detect"  # to the backend
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceDtmf:
+    """What becomes of a participant's digits; where they are collected, how many, and for how long the next is waited for."""
+
+    mode: DtmfMode = DtmfMode.IGNORE
+    max_digits: int = 1
+    timeout_ms: int = 3000
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectConf:
     """Connect to a conference room. ``music`` is what somebody alone hears: ring, music1, music2 or music3."""
 
     room: str
     music: str | None = None
+    dtmf: ConferenceDtmf = field(default_factory=ConferenceDtmf)
+    recording: StartRecording | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectSip:
-    """Connect to a SIP address (``user@host``, perhaps with a scheme). ``transport``: udp, tcp or tls; None where the address decides."""
+    """Connect to a SIP address (``user@host``, perhaps with a scheme). ``transport``: udp, tcp or tls; None where the address decides.
+    ``music`` is what the caller hears while the called side holds the call."""
 
     address: str
     caller_id: str | None = None
@@ -141,9 +194,77 @@ class ConnectSip:
     max_duration_s: int | None = None
     suppress_callbacks: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    music: str | None = None
+    recording: StartRecording | None = None
 
 
-Action: TypeAlias = Hangup | Continue | ConnectPstn | ConnectMxp | ConnectConf | ConnectSip
+@dataclass(frozen=True, slots=True)
+class ConnectStream:
+    """Connect to a WebSocket server, which hears and says raw sound (16 bits, mono, ``sample_rate`` Hz)."""
+
+    url: str
+    sample_rate: int = 44_100
+    max_duration_s: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A menu is left with a value."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class GoTo:
+    """Another menu of the same answer follows."""
+
+    menu: str
+
+
+@dataclass(frozen=True, slots=True)
+class MenuOption:
+    """What becomes of digits."""
+
+    digits: str
+    leads_to: Return | GoTo
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """One menu. ``max_digits`` is ``None`` where its options decide; ``timeout_ms``: how long each digit is waited for."""
+
+    id: str
+    prompt: tuple[Prompt, ...] = ()
+    repeat_prompt: tuple[Prompt, ...] = ()
+    repeats: int = 0
+    max_digits: int | None = None
+    timeout_ms: int = 5000
+    options: tuple[MenuOption, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunMenu:
+    """Ask for digits: the result is a Prompt Input Event. ``barge``: a digit ends a prompt. ``first`` is one of ``menus``, as all that
+    their options lead to are."""
+
+    menus: Mapping[str, Menu]
+    first: str = "main"
+    barge: bool = True
+    locale: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Let the caller wait until the backend changes the call, or that time is over."""
+
+    intro: tuple[Prompt, ...] = ()
+    hold: tuple[Prompt, ...] = ()
+    max_duration_s: int = 600
+    locale: str | None = None
+
+
+Action: TypeAlias = Hangup | Continue | ConnectPstn | ConnectMxp | ConnectConf | ConnectSip | ConnectStream | RunMenu | Park
 
 
 @dataclass(frozen=True, slots=True)

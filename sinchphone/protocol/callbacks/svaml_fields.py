@@ -72,9 +72,9 @@ class Fields:
             present = name.lower() in self._members
             self._notes.complain(self.path_of(name), found or (describe(self.value(name)) if present else "absent"), expected)
 
-    def remark(self, name: str, expected: str) -> None:
-        """Remark on a member."""
-        self._notes.remark(self.path_of(name), describe(self.value(name)), expected)
+    def remark(self, name: str, expected: str, found: str | None = None) -> None:
+        """Remark on a member; ``found`` says it better than its value would, or says less."""
+        self._notes.remark(self.path_of(name), found or describe(self.value(name)), expected)
 
     def text(self, name: str, *, limit: int, required: bool = False) -> str | None:
         """A text of 1 to ``limit`` characters; None where it's absent or wrong."""

@@ -6,18 +6,25 @@ from hypothesis import strategies as st
 
 from sinchphone.protocol.auth import verify_request
 from sinchphone.protocol.callbacks.events import (
+    AmdReason,
+    AmdResult,
+    AmdStatus,
     CallDomain,
     CallFacts,
+    CallingErrorCode,
     CallResult,
     DisconnectedCallEvent,
     Identity,
     IdentityType,
     IncomingCallEvent,
+    Notification,
+    NotificationType,
     Reason,
     sign_callback,
     write_ace,
     write_dice,
     write_ice,
+    write_notify,
     write_timestamp,
 )
 
@@ -72,6 +79,29 @@ def test_an_incoming_call_has_the_platforms_fields() -> None:
         "rdnis": "",
         "callHeaders": [{"key": "X-A", "value": "1"}],
     }
+
+
+def test_events_say_where_the_call_is_found() -> None:
+    facts = CallFacts(call_id="c", application_key="k", resource_url="http://127.0.0.1:4600/calling/v1/calls/id/c")
+    to = Identity(IdentityType.USERNAME, "ada")
+    ice = json.loads(write_ice(facts, IncomingCallEvent(to=to, domain=CallDomain.MXP, origin=CallDomain.MXP), {}, NOW))
+    ace = json.loads(write_ace(facts, {}, NOW, AmdResult(AmdStatus.MACHINE, AmdReason.BEEP, 1500)))
+    assert ice["callResourceUrl"] == ace["callResourceUrl"] == facts.resource_url
+    assert ace["amd"] == {"status": "machine", "reason": "beep", "duration": 1500}
+
+
+def test_a_notification_has_what_belongs_to_its_kind() -> None:
+    error = Notification(type=NotificationType.CALLING_ERROR, error=(CallingErrorCode.ILLEGAL_SVAML, "action is absent"))
+    body = json.loads(write_notify(FACTS, error, {}, NOW))
+    assert (body["event"], body["type"], body["errorCode"], body["errorMsg"], body["user"]) == (
+        "notify",
+        "callingerror",
+        40001,
+        "action is absent",
+        "ada",
+    )
+    recording = Notification(type=NotificationType.RECORDING_AVAILABLE, destination="http://127.0.0.1/x.mp3")
+    assert json.loads(write_notify(FACTS, recording, {}, NOW))["destination"] == "http://127.0.0.1/x.mp3"
 
 
 def test_an_answered_call_brings_the_cookies_back() -> None:

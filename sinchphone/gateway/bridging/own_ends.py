@@ -1,27 +1,20 @@
-"""The exchange's own ends of calls: attendants, rooms, announcements."""
+"""The exchange's own ends of calls: attendants and rooms."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
 
-from sinchphone.audio.frame import RATE, Samples
 from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms, RoomSeat
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
-from sinchphone.exchange.destinations.parties import Speaker
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
-from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.legs.reasons import DECLINED, NO_ANSWER, CallEnding
 from sinchphone.gateway.routing.routing import Terms
 from sinchphone.media.sound import Party
 from sinchphone.protocol.callbacks.events import Reason
-from sinchphone.protocol.callbacks.svaml import AnswerCall, Instruction, PlayFiles, Say, SendDtmf, SetCookie
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.rtp.telephone_event import PAUSES
-
-_AFTER_WORDS_S: Final = 0.2  # on their way when the last is said
 
 MayAnswer = Callable[[], Awaitable[bool]]  # asks the backend; False: the call is over
 
@@ -46,6 +39,7 @@ class _AttendedCall:
         self._end = end
         self._party = party
         self._may_answer = may_answer
+        self._is_taken = True  # False: the backend has something else in mind
 
     async def give_up_after(self, seconds: float) -> None:
         """End the call where it isn't answered by then."""
@@ -63,7 +57,8 @@ class _AttendedCall:
     async def answer(self) -> None:
         """Pick up, unless the backend has it otherwise."""
         self._decided.set()
-        if await self._may_answer():
+        self._is_taken = await self._may_answer()
+        if self._is_taken:
             await self._end.pick_up()
 
     async def refuse(self, failure: CallFailure | None) -> None:
@@ -72,14 +67,16 @@ class _AttendedCall:
         self._lifetime.end(CallEnding("called", told))
 
     async def established(self) -> bool:
-        """Wait for sound; from then on the attendant is heard."""
+        """Wait for sound; from then on the attendant is heard, unless the backend has it otherwise."""
+        if not self._is_taken:
+            return False
         await self._end.heard()
         await self._end.listen(self._party)
         return True
 
     async def dtmf(self, digits: str) -> None:
         """Send them as telephone-events."""
-        await self._end.port.dtmf(digits)
+        await self._end.send_digits(digits)
 
     async def digits(self) -> AsyncIterator[str]:
         """What is dialled after the answer, then what the caller presses."""
@@ -109,40 +106,5 @@ async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, applic
     await end.pick_up()
     await end.heard()
     await end.quiet()
-    await taken.sound.connect(end.port.leg)
+    await taken.sound.connect(end.leg)
     return taken
-
-
-class Ivr:
-    """Carries out a backend's instructions and says things to a caller, before the call goes on."""
-
-    def __init__(self, end: LocalEnd, announcements: Announcements) -> None:
-        self._end = end
-        self._announcements = announcements
-
-    async def carry_out(self, instructions: tuple[Instruction, ...]) -> None:
-        """One after the other (SVAML). Raises MediaError where something can't be heard."""
-        for instruction in instructions:
-            match instruction:
-                case AnswerCall():
-                    await self._end.pick_up()
-                case Say() | PlayFiles():
-                    await self.say(await self._announcements.render(instruction))
-                case SendDtmf(digits):
-                    await self._end.preview()
-                    await self._end.port.dtmf(digits)
-                case SetCookie():
-                    pass  # the session with the backend has taken it
-
-    async def apologise(self) -> None:
-        """The platform's rule where the backend fails: the caller hears a message."""
-        await self.say(await self._announcements.failure())
-
-    async def say(self, samples: Samples) -> None:
-        """Say that, early where the call isn't answered, and wait until it is said."""
-        await self._end.preview()
-        speaker = Speaker()
-        speaker.say(samples)
-        await self._end.listen(speaker)
-        await asyncio.sleep(len(samples) / RATE + _AFTER_WORDS_S)
-        await self._end.quiet()
