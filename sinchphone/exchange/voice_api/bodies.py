@@ -13,8 +13,10 @@ from sinchphone.errors import DestinationError
 from sinchphone.exchange.destinations.backend_calls import AnswerUrl, Callout, EventAnswer
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid
 from sinchphone.protocol.callbacks.events import PRIVATE, Identity, IdentityType
-from sinchphone.protocol.callbacks.svaml import Continue, Event, Hangup, PlayFiles, Say, Svaml, SvamlError
-from sinchphone.protocol.callbacks.svaml_reading import MAX_CALL_SECONDS, MAX_SAY_CHARACTERS, read_svaml
+from sinchphone.protocol.callbacks.svaml import Continue, Event, PlayFiles, Say, Svaml, SvamlError
+from sinchphone.protocol.callbacks.svaml_actions import MAX_CALL_SECONDS
+from sinchphone.protocol.callbacks.svaml_instructions import MAX_SAY_CHARACTERS
+from sinchphone.protocol.callbacks.svaml_reading import read_svaml
 from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL, read_number
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.wire import ErrorCode
@@ -127,11 +129,8 @@ def _svaml(where: str, value: object, event: Event) -> Svaml:
 
 
 def read_update(body: bytes) -> Svaml:
-    """What is told to a call: instructions, and hangup or continue."""
-    answer = _svaml("the body", _with_action(body), Event.PIE)
-    if not isinstance(answer.action, Hangup | Continue):
-        raise invalid("action.name: a call that goes on is told hangup or continue")
-    return answer
+    """What is told to a call: instructions, and an action that fits what it does at present."""
+    return _svaml("the body", _with_action(body), Event.UPDATE)
 
 
 def read_announcement(body: bytes) -> tuple[Say | PlayFiles, ...]:

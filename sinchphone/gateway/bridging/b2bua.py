@@ -14,7 +14,7 @@ from typing import Final
 from sinchphone.errors import MediaError
 from sinchphone.exchange.conference.rooms import RoomSeat
 from sinchphone.exchange.recordings.routes import RECORDINGS_PATH
-from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge, RelayBridge
 from sinchphone.gateway.bridging.forking import Forking
 from sinchphone.gateway.bridging.forwarding import Forwarding
@@ -142,6 +142,8 @@ class B2buaCall:
         if self._script.is_parked:
             self._script.change(answer)
             return
+        if not isinstance(answer.action, Hangup | Continue):
+            raise invalid("action.name: a call that goes on is told hangup or continue; only one in a park is connected")
         if answer.instructions:
             self.announce((), caller=True, called=False)
         self._steering.update(answer, self._carry_out_over_talk)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from typing import Final, assert_never
 
@@ -231,9 +231,9 @@ class LocalEnd:
         """The caller's next digit. Cancelling it loses none."""
         return self._put_back.popleft() if self._put_back else (await self.digits.get()).digit
 
-    def put_back(self, digits: Sequence[str]) -> None:
+    def put_back(self, digits: Iterable[str]) -> None:
         """They were not for whoever took them."""
-        self._put_back.extendleft(reversed(digits))
+        self._put_back.extendleft(reversed(tuple(digits)))
 
     async def send_digits(self, digits: str) -> None:
         """Send the caller digits, as telephone-events."""

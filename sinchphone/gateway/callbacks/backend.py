@@ -186,8 +186,11 @@ class Asked(Protocol):
     async def ask(self, body: bytes, event: Event, headers: Mapping[str, str]) -> Svaml:
         """The answer to an event. Raises CallbackError."""
 
-    def say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
-        """Post a DiCE; nobody waits for the answer."""
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """Post an event whose answer means nothing. Raises CallbackError."""
+
+    def tell(self, told: Coroutine[None, None, None], name: str) -> None:
+        """Have an event posted that nobody waits for."""
 
 
 class BackendSession:

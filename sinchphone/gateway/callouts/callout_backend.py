@@ -1,6 +1,6 @@
 """Who answers the events of one callout: answers that were given in advance, URLs of its own, the application's backend, or nobody."""
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Final
 
 from sinchphone.gateway.callbacks.backend import Backend
@@ -31,7 +31,13 @@ class CalloutBackend:
         backend = answer or self._backend
         return await backend.ask(body, event, headers) if backend is not None else _BY_DEFAULT[event]
 
-    def say_goodbye(self, body: bytes, headers: Mapping[str, str]) -> None:
-        """Post a DiCE, where there is anybody."""
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> bytes:
+        """Post an event whose answer means nothing, where there is anybody. Raises CallbackError."""
+        return await self._backend.post(body, headers) if self._backend is not None else b""
+
+    def tell(self, told: Coroutine[None, None, None], name: str) -> None:
+        """Have an event posted that nobody waits for, where there is anybody."""
         if self._backend is not None:
-            self._backend.say_goodbye(body, headers)
+            self._backend.tell(told, name)
+        else:
+            told.close()

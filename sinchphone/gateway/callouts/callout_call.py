@@ -30,6 +30,7 @@ from sinchphone.gateway.routing.routing import (
     ToNumber,
     ToRoom,
     ToSip,
+    ToStream,
     ToUser,
     identity_of,
     incoming_event,
@@ -74,7 +75,7 @@ class CalloutCall(B2buaCall):
 
     async def _connect(self) -> None:
         route = await self._route()
-        if isinstance(route, ToRoom):
+        if isinstance(route, ToRoom | ToStream):
             route = Refuse(Failure(500, "a callout begins with a call to somebody, not with a room"), Reason.INVALID_SVAML_ACTION)
         if isinstance(route, Refuse):
             self.lifetime.end(CallEnding("exchange", route.failure, route.reason))

@@ -1,6 +1,6 @@
 """Whom a backend's SVAML speaks to: a caller, or who was called by the platform itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
 from sinchphone.gateway.svaml.tapped_leg import TappedLeg
@@ -31,7 +31,7 @@ class ScriptedEnd(Protocol):
     async def next_digit(self) -> str:
         """The next that it sends. Cancelling it loses none."""
 
-    def put_back(self, digits: Sequence[str]) -> None:
+    def put_back(self, digits: Iterable[str]) -> None:
         """They were not for whoever took them: they come again, before all others."""
 
     @property

@@ -44,7 +44,12 @@ class Recorder:
     """One recording. ``open`` and ``close`` block on the disk, the others don't; ``report`` is called from any thread."""
 
     def __init__(
-        self, path: str, report: Callable[[SoundEvent], None], *, layout: RecordLayout = RecordLayout.STEREO, force: bool = False,
+        self,
+        path: str,
+        report: Callable[[SoundEvent], None],
+        *,
+        layout: RecordLayout = RecordLayout.STEREO,
+        force: bool = False,
         kinds: Container[str] = RECORDING_KINDS,
     ) -> None:
         """``kinds``: endings of files that it may write, of ``files.ENCODINGS``."""

@@ -18,8 +18,7 @@ class Event(StrEnum):
     ACE = "ace"  # it was answered
     PIE = "pie"  # a menu heard something
     DICE = "dice"  # it is over
-    PATCH = "patch"  # none: the backend changes a call of its own accord
-    UNPARK = "unpark"  # the same, where the call is parked: what would have answered ICE
+    UPDATE = "update"  # none: the backend changes a call of its own accord, a parked one by what would have answered ICE
 
 
 # Prompts: what playFiles plays

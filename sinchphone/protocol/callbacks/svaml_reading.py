@@ -154,33 +154,32 @@ class _KnownInstruction:
     read: _ReadInstruction
 
 
-_ICE: Final = frozenset({Event.ICE, Event.UNPARK})
-_CHANGE: Final = frozenset({Event.PATCH, Event.UNPARK})
+_ICE: Final = frozenset({Event.ICE, Event.UPDATE})
 _ICE_PIE: Final = _ICE | {Event.PIE}
-_LIVE: Final = frozenset({Event.ICE, Event.ACE, Event.PIE, Event.UNPARK})
+_LIVE: Final = _ICE_PIE | {Event.ACE}
 _ACTIONS: Final = {
     one.name.lower(): one
     for one in (
-        _KnownAction("hangup", _LIVE | _CHANGE | {Event.DICE}, lambda _: Hangup()),
-        _KnownAction("continue", (_LIVE | _CHANGE) - {Event.ICE}, lambda _: Continue()),
+        _KnownAction("hangup", _LIVE | {Event.DICE}, lambda _: Hangup()),
+        _KnownAction("continue", _LIVE - {Event.ICE}, lambda _: Continue()),
         _KnownAction("connectPstn", _ICE_PIE, read_connect_pstn),
         _KnownAction("connectMxp", _ICE, read_connect_mxp),
         _KnownAction("connectConf", _LIVE, read_connect_conf),
         _KnownAction("connectSip", _ICE_PIE, read_connect_sip),
         _KnownAction("runMenu", _LIVE, read_run_menu),
-        _KnownAction("park", _ICE | _CHANGE, read_park),
+        _KnownAction("park", _ICE, read_park),
     )
 }
 _INSTRUCTIONS: Final = {
     one.name.lower(): one
     for one in (
         _KnownInstruction("answer", _ICE, lambda _: AnswerCall()),
-        _KnownInstruction("say", _LIVE | _CHANGE, read_say),
-        _KnownInstruction("playFiles", _LIVE | _CHANGE, read_play_files),
-        _KnownInstruction("sendDtmf", _ICE_PIE | _CHANGE, read_send_dtmf),
-        _KnownInstruction("setCookie", _LIVE | _CHANGE, read_set_cookie),
-        _KnownInstruction("startRecording", _LIVE | _CHANGE, read_start_recording),
-        _KnownInstruction("stopRecording", _LIVE | _CHANGE, lambda _: StopRecording()),
+        _KnownInstruction("say", _LIVE, read_say),
+        _KnownInstruction("playFiles", _LIVE, read_play_files),
+        _KnownInstruction("sendDtmf", _ICE_PIE, read_send_dtmf),
+        _KnownInstruction("setCookie", _LIVE, read_set_cookie),
+        _KnownInstruction("startRecording", _LIVE, read_start_recording),
+        _KnownInstruction("stopRecording", _LIVE, lambda _: StopRecording()),
         _KnownInstruction("reportCallStatus", frozenset({Event.DICE}), read_report_call_status),
     )
 }

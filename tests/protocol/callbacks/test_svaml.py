@@ -152,8 +152,7 @@ def test_an_answer_without_an_action_names_those_that_can_be() -> None:
         (Event.ACE, {"hangup", "continue", "connectConf", "runMenu"}),
         (Event.PIE, {"hangup", "continue", "connectPstn", "connectConf", "connectSip", "runMenu"}),
         (Event.DICE, {"hangup"}),
-        (Event.PATCH, {"hangup", "continue", "park"}),
-        (Event.UNPARK, {"hangup", "continue", "connectPstn", "connectMxp", "connectConf", "connectSip", "runMenu", "park"}),
+        (Event.UPDATE, {"hangup", "continue", "connectPstn", "connectMxp", "connectConf", "connectSip", "runMenu", "park"}),
     ],
 )
 def test_each_event_takes_its_own_actions(event: Event, names: set[str]) -> None:
@@ -181,7 +180,7 @@ def test_each_event_takes_its_own_actions(event: Event, names: set[str]) -> None
         (Event.ACE, {"say", "playFiles", "setCookie", "startRecording", "stopRecording"}),
         (Event.PIE, {"say", "playFiles", "sendDtmf", "setCookie", "startRecording", "stopRecording"}),
         (Event.DICE, {"reportCallStatus"}),
-        (Event.PATCH, {"say", "playFiles", "sendDtmf", "setCookie", "startRecording", "stopRecording"}),
+        (Event.UPDATE, {"say", "playFiles", "sendDtmf", "setCookie", "startRecording", "stopRecording"}),
     ],
 )
 def test_each_event_takes_its_own_instructions(event: Event, names: set[str]) -> None:
