@@ -1,7 +1,6 @@
 """Menus, parks and recordings of a developer's backend on real calls, with their sound."""
 
 import base64
-import json
 import stat
 import wave
 from collections.abc import AsyncIterator
@@ -159,14 +158,18 @@ async def test_a_call_is_recorded_from_its_answer_with_both_sides_in_step(town: 
     assert (await fetch(available["destination"], None))[1] == 401
 
 
+def authorization(local: Any) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{local.application_key}:{local.secret}'.encode()).decode()}"}
+
+
 async def change(local: Any, call_id: str, answer: dict[str, Any]) -> None:
-    await local._exchange.gateway.change_call(local.application_key, call_id, json.dumps(answer).encode())
+    url = f"{local.url}/calling/v1/calls/id/{call_id}"
+    async with aiohttp.ClientSession(headers=authorization(local)) as session, session.patch(url, json=answer) as done:
+        assert done.status == 200, await done.text()
 
 
 async def fetch(url: str, local: Any) -> tuple[bytes, int]:
-    credentials = base64.b64encode(f"{local.application_key}:{local.secret}".encode()).decode() if local is not None else ""
-    headers = {"Authorization": f"Basic {credentials}"} if local is not None else {}
-    async with aiohttp.ClientSession(headers=headers) as session, session.get(url) as answer:
+    async with aiohttp.ClientSession(headers=authorization(local) if local is not None else {}) as session, session.get(url) as answer:
         return await answer.read(), answer.status
 
 

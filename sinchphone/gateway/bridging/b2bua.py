@@ -21,7 +21,7 @@ from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.instructions import Instructions
 from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS, CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
-from sinchphone.gateway.bridging.own_ends import attend, enter_room
+from sinchphone.gateway.bridging.own_ends import attend, enter_room, stream_sound
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.call_records import CallRecord
 from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
@@ -38,11 +38,13 @@ from sinchphone.gateway.routing.routing import (
     Terms,
     ToAttendant,
     ToRoom,
+    ToStream,
     incoming_event,
     raises_ace,
 )
 from sinchphone.gateway.svaml.recording import CallRecording, RecordingParts
 from sinchphone.gateway.svaml.script import ParkingOverError, Script, ScriptParts, say_to
+from sinchphone.gateway.svaml.stream import Stream, StreamedCall
 from sinchphone.media.port import MediaPort
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.callbacks.svaml import (
@@ -226,6 +228,9 @@ class B2buaCall:
             await self._enter(route)
         elif isinstance(route, ToAttendant):
             await self._attend(route)
+        elif isinstance(route, ToStream):
+            stream = Stream(self._context.addresses, StreamedCall(self.caller.id, self._application), route)
+            await stream_sound(self.lifetime, await self._terminated(), stream)
         else:
             await self._ring(route)
 

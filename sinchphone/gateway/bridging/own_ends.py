@@ -11,6 +11,7 @@ from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.reasons import DECLINED, NO_ANSWER, CallEnding
 from sinchphone.gateway.routing.routing import Terms
+from sinchphone.gateway.svaml.stream import Stream
 from sinchphone.media.sound import Party
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.mxp.message import CallFailure
@@ -108,3 +109,16 @@ async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, applic
     await end.quiet()
     await taken.sound.connect(end.leg)
     return taken
+
+
+async def stream_sound(lifetime: CallLifetime, end: LocalEnd, stream: Stream) -> None:
+    """Let the caller talk with a developer's server, until it ends the call. Raises CallRefusedError, and MediaError where no sound
+    comes."""
+    lifetime.keep(stream.close)
+    await lifetime.caller.ring()
+    await end.ring()
+    await stream.open()
+    await end.pick_up()
+    await end.heard()
+    await end.listen(stream.sound)
+    lifetime.end(await stream.run())

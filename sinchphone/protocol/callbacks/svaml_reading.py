@@ -30,6 +30,7 @@ from sinchphone.protocol.callbacks.svaml_actions import (
     read_connect_mxp,
     read_connect_pstn,
     read_connect_sip,
+    read_connect_stream,
     read_park,
 )
 from sinchphone.protocol.callbacks.svaml_fields import Complaint, Fields, Notes, describe
@@ -105,7 +106,7 @@ def _name_of(fields: Fields, expected: str) -> str | None:
 
 def _why_not(fields: Fields, known: bool, event: Event) -> str:
     value = fields.value("name")
-    if str(value).lower() in ("connectagent", "connectstream"):
+    if str(value).lower() == "connectagent":
         return f"{describe(value)}, which is not on this exchange"
     return f"{describe(value)}, which is not an answer to {event.upper()}" if known else describe(value)
 
@@ -166,6 +167,7 @@ _ACTIONS: Final = {
         _KnownAction("connectMxp", _ICE, read_connect_mxp),
         _KnownAction("connectConf", _LIVE, read_connect_conf),
         _KnownAction("connectSip", _ICE_PIE, read_connect_sip),
+        _KnownAction("connectStream", _ICE, read_connect_stream),
         _KnownAction("runMenu", _LIVE, read_run_menu),
         _KnownAction("park", _ICE, read_park),
     )

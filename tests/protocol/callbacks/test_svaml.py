@@ -11,6 +11,7 @@ from sinchphone.protocol.callbacks.svaml import (
     ConnectMxp,
     ConnectPstn,
     ConnectSip,
+    ConnectStream,
     Continue,
     Event,
     Fetched,
@@ -37,6 +38,7 @@ from sinchphone.protocol.callbacks.svaml_fields import Complaint
 from sinchphone.protocol.callbacks.svaml_prompts import read_prompts
 from sinchphone.protocol.callbacks.svaml_reading import parse_svaml, read_svaml
 
+STREAM = {"name": "connectStream", "destination": {"type": "Websocket", "endpoint": "wss://example.org/sound"}}
 SIP = {"type": "sip", "endpoint": "46708000000@sip.example.com"}
 
 
@@ -148,11 +150,14 @@ def test_an_answer_without_an_action_names_those_that_can_be() -> None:
 @pytest.mark.parametrize(
     ("event", "names"),
     [
-        (Event.ICE, {"hangup", "connectPstn", "connectMxp", "connectConf", "connectSip", "runMenu", "park"}),
+        (Event.ICE, {"hangup", "connectPstn", "connectMxp", "connectConf", "connectSip", "connectStream", "runMenu", "park"}),
         (Event.ACE, {"hangup", "continue", "connectConf", "runMenu"}),
         (Event.PIE, {"hangup", "continue", "connectPstn", "connectConf", "connectSip", "runMenu"}),
         (Event.DICE, {"hangup"}),
-        (Event.UPDATE, {"hangup", "continue", "connectPstn", "connectMxp", "connectConf", "connectSip", "runMenu", "park"}),
+        (
+            Event.UPDATE,
+            {"hangup", "continue", "connectPstn", "connectMxp", "connectConf", "connectSip", "connectStream", "runMenu", "park"},
+        ),
     ],
 )
 def test_each_event_takes_its_own_actions(event: Event, names: set[str]) -> None:
@@ -163,6 +168,7 @@ def test_each_event_takes_its_own_actions(event: Event, names: set[str]) -> None
         "connectMxp": {},
         "connectConf": {"conferenceId": "r"},
         "connectSip": {"destination": {"type": "sip", "endpoint": "a@example.com"}},
+        "connectStream": {"destination": {"endpoint": "wss://example.org/sound"}},
         "runMenu": {"menus": [{"id": "main"}]},
         "park": {},
     }
@@ -180,7 +186,7 @@ def test_each_event_takes_its_own_actions(event: Event, names: set[str]) -> None
         (Event.ACE, {"say", "playFiles", "setCookie", "startRecording", "stopRecording"}),
         (Event.PIE, {"say", "playFiles", "sendDtmf", "setCookie", "startRecording", "stopRecording"}),
         (Event.DICE, {"reportCallStatus"}),
-        (Event.UPDATE, {"say", "playFiles", "sendDtmf", "setCookie", "startRecording", "stopRecording"}),
+        (Event.UPDATE, {"answer", "say", "playFiles", "sendDtmf", "setCookie", "startRecording", "stopRecording"}),
     ],
 )
 def test_each_event_takes_its_own_instructions(event: Event, names: set[str]) -> None:
@@ -227,6 +233,11 @@ def test_a_field_that_this_exchange_does_not_have_is_said_to_be_not_here(action:
         ({"name": "connectSip", "destination": {"type": "sip", "endpoint": "a"}}, "action.destination.endpoint"),
         ({"name": "connectSip", "destination": {"type": "sip", "endpoint": "a@b\r\nX: y"}}, "action.destination.endpoint"),
         ({"name": "connectMxp", "destination": {"type": "username"}}, "action.destination.endpoint"),
+        ({"name": "connectStream"}, "action.destination"),
+        ({"name": "connectStream", "destination": {"endpoint": "https://example.org"}}, "action.destination.endpoint"),
+        ({"name": "connectStream", "destination": {"endpoint": "wss://ada:secret@example.org"}}, "action.destination.endpoint"),
+        ({**STREAM, "streamingOptions": {"version": 2}}, "action.streamingOptions.version"),
+        ({**STREAM, "streamingOptions": {"sampleRate": 11025}}, "action.streamingOptions.sampleRate"),
         ({"name": "park", "holdPrompt": "music"}, "action.holdPrompt"),
         ({"name": "park", "maxDuration": 601}, "action.maxDuration"),
         ({"name": "runMenu"}, "action.menus"),
@@ -296,6 +307,13 @@ def test_a_menu_that_leads_nowhere_is_named_with_those_that_there_are() -> None:
     assert complaints({"name": "runMenu", "menus": menus}) == {
         "action.menus[0].options[0].action": '"menu(nowhere)" | menu(…) with the id of one of the menus "main", or return(…)'
     }
+
+
+def test_a_stream_is_read_with_its_rate_and_headers() -> None:
+    headers = [{"key": "foo", "value": "bar"}]
+    whole = {**STREAM, "streamingOptions": {"version": 1, "sampleRate": 16000}, "maxDuration": 60, "callHeaders": headers}
+    assert read(whole).action == ConnectStream("wss://example.org/sound", 16000, 60, {"foo": "bar"})
+    assert read(STREAM).action == ConnectStream("wss://example.org/sound", 44100)
 
 
 def test_a_park_is_read_with_its_prompts() -> None:
