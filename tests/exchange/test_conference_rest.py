@@ -140,7 +140,7 @@ async def test_a_room_of_any_name_is_found(backend: Backend) -> None:
         ("POST", "/calling/v1/callouts", {"method": "ttsCallout"}, 501, 50100, "nothing of the calling API"),
         ("GET", "/calling/v1/calls/id/1", None, 501, 50100, "nothing of the calling API"),
         ("PATCH", "/calling/v1/calls/id/1", {"action": {"name": "hangup"}}, 501, 50100, "nothing of the calling API"),
-        ("GET", "/calling/v1/recording", None, 501, 50100, "nothing of the calling API"),
+        ("GET", "/calling/v1/services", None, 501, 50100, "nothing of the calling API"),
     ],
 )
 async def test_what_cannot_be_done_is_said_with_the_platforms_numbers(

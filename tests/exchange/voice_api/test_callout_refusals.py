@@ -91,5 +91,5 @@ async def test_two_equal_callouts_of_one_moment_are_two_calls(developer: Any, mo
 
 
 async def test_what_the_api_has_not_says_so(developer: Any) -> None:
-    status, said = await developer.ask("GET", "/calling/v1/recording")
+    status, said = await developer.ask("GET", "/calling/v1/services")
     assert (status, said["errorCode"]) == (501, 50100)
