@@ -21,7 +21,7 @@ from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefu
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.reasons import BUSY, DECLINED, NO_ANSWER, CallEnding, CallRefusedError
 from sinchphone.gateway.routing.routing import ToStream
-from sinchphone.media.local_audio.rates import ConvertedSource, RateConverter
+from sinchphone.media.local_audio.devices.rates import ConvertedSource, RateConverter
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.callbacks.stream_messages import StreamCommand, read_command, write_connect
 from sinchphone.tls import client_context, why_tls_failed
