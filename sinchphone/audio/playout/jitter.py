@@ -96,6 +96,7 @@ class JitterBuffer:
         self._start_at = math.inf
         self._playing = False
         self._waited = 0  # samples made up at this position
+        self.least_delay = 0.0  # [s] that the sound is to have for something else's sake
         self._last: Packet | None = None  # pulled
         self._seen: deque[int] = deque(maxlen=_SEEN)  # where the packets of late were
         self._received = self._mended = self._late = self._doubled = self._stray = self._skipped = self._lost = self._resyncs = 0
@@ -106,8 +107,8 @@ class JitterBuffer:
 
     @property
     def target(self) -> float:
-        """The delay that the line asks for [s]."""
-        return self._line.target
+        """The delay that the line asks for, or what waits for the sound [s]."""
+        return max(self._line.target, self.least_delay)
 
     def delay(self, now: float) -> float:
         """How far the next sample is behind the fastest path [s]; 0 before the first packet."""
@@ -215,7 +216,7 @@ class JitterBuffer:
         self._line.restart(arrival.position, arrival.at)
         self._newest = arrival
         self._position = arrival.position
-        self._start_at = arrival.at + self._line.target
+        self._start_at = arrival.at + self.target
         self._playing = False
         self._waited = 0
         self._packets = {arrival.position: packet}
@@ -297,7 +298,7 @@ class JitterBuffer:
 
     def _catch_up(self, now: float, tolerance: float) -> None:
         """Far behind the line: go to where the target is, but not beyond the newest packet."""
-        behind = self.delay(now) - self._line.target
+        behind = self.delay(now) - self.target
         if behind > tolerance and self._packets:
             wanted = self._position + int(behind * RATE)
             self._skip_to(max((p for p in self._packets if p <= wanted), default=min(self._packets)))

@@ -128,6 +128,11 @@ class Receiver:
             at = self._buffer.fastest_arrival(timestamp)
         return None if at is None or delay is None else at + delay
 
+    def delay_at_least(self, seconds: float) -> None:
+        """Have the sound so late from now on, little by little: what belongs to it comes later. Any thread."""
+        with self._lock:
+            self._buffer.least_delay = seconds
+
     def stats(self) -> ReceiverStats:
         """Counters at this moment. Any thread."""
         with self._lock:

@@ -80,6 +80,15 @@ class Stream:
         """When sound that the peer took at that time of its own [s, NTP] is heard here; ``None`` while that isn't known."""
         return self._inbound.heard_at(ntp)
 
+    @property
+    def delay(self) -> float:
+        """How late the sound is heard after it could be [s]."""
+        return (self._inbound.receiver.stats().delay_ms or 0.0) / 1000
+
+    def delay_at_least(self, seconds: float) -> None:
+        """Have it so late from now on: the pictures are."""
+        self._inbound.receiver.delay_at_least(seconds)
+
     def expect(self, *, wanted: bool) -> None:
         """From now on the peer ought to send, or need not."""
         self._inbound.watch.expect(self._clock(), wanted=wanted)

@@ -12,11 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import PictureAgreement
 from sinchphone.media.video.codecs import VIDEO_CODECS, VideoDecoder
+from sinchphone.media.video.lip_sync import LipSync
 from sinchphone.picture.frame import RATE, Picture
 from sinchphone.protocol.rtp.nack import Missing, Nack
 from sinchphone.protocol.rtp.packet import Reception, ReportBlock, RtcpReport, RtpPacket
@@ -31,13 +32,27 @@ _FARTHEST: Final = 1.0  # [s] that a picture waits for its sound at most
 _EPOCH_TICKS: Final = float(1 << 32)
 
 
+class SoundClock(Protocol):
+    """The sound that the pictures belong to."""
+
+    def heard_at(self, ntp: float) -> float | None:
+        """When sound that was taken at that time of its sender [s] is heard here, on ``time.monotonic``."""
+
+    @property
+    def delay(self) -> float:
+        """How late it's heard after it could be [s]."""
+
+    def delay_at_least(self, seconds: float) -> None:
+        """Have it so late from now on."""
+
+
 class VideoReceiver:
-    """Of one leg. In the media loop only. ``heard_at`` tells when sound of that time at the sender (NTP, in seconds) is heard here."""
+    """Of one leg. In the media loop only."""
 
     def __init__(
         self,
         show: Callable[[Picture, float], None],
-        heard_at: Callable[[float], float | None],
+        sound: SoundClock,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -46,7 +61,8 @@ class VideoReceiver:
         self.pictures = 0  # decoded
         self.size: tuple[int, int] | None = None  # of the last one
         self._show = show
-        self._heard_at = heard_at
+        self._sound = sound
+        self._lips = LipSync()
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._terms: PictureAgreement | None = None
@@ -102,6 +118,8 @@ class VideoReceiver:
         """Give up what was waited for long enough; to be called now and then, where nothing comes too."""
         if self._assembler is not None:
             self._hand_over(self._assembler.expire(self._clock(), self._patience))
+            self._lips.expire(self._clock())
+            self._sound.delay_at_least(self._lips.delay)
 
     def wanted(self) -> Nack | None:
         """The packets to ask for at this moment."""
@@ -173,14 +191,17 @@ class VideoReceiver:
             self._fresh.notify_all()
 
     def _due(self, timestamp: int) -> float:
-        """When the frame's sound is heard; at once where that isn't known."""
+        """When the frame's sound is heard; at once where that isn't known. Sound that would be heard before is to wait."""
         now = self._clock()
         if self._sr is None:
             return now
         _, ntp, stamp, _ = self._sr
         taken = ntp + ((timestamp - stamp + 0x80000000) % 0x100000000 - 0x80000000) / RATE
-        at = self._heard_at(taken)
-        return now if at is None or at - now > _FARTHEST else max(now, at)
+        at = self._sound.heard_at(taken)
+        if at is None or abs(at - now) > _FARTHEST:
+            return now
+        self._lips.frame(now - at, self._sound.delay, now)
+        return max(now, at)
 
     def _spoilt(self) -> None:
         if self._assembler is not None:

@@ -10,26 +10,19 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from sinchphone.media.agreement import PictureAgreement
 from sinchphone.media.legs.path_control import PathControl
 from sinchphone.media.picture_leg import PictureLeg
 from sinchphone.media.port import PictureStats
-from sinchphone.media.video.receiver import VideoReceiver
+from sinchphone.media.video.receiver import SoundClock, VideoReceiver
 from sinchphone.media.video.sender import VideoSender
 from sinchphone.protocol.rtp.nack import decode_nacks, encode_nack
 from sinchphone.protocol.rtp.packet import RtcpReport, block_about, decode_packet, decode_reports, encode_report, ntp_time, round_trip_ms
 from sinchphone.protocol.rtp.video.feedback import KeyFrameRequest, MaximumBitrate, decode_picture_feedback, encode_pli
 
 _TEND_SECONDS: Final = 0.05
-
-
-class SoundClock(Protocol):
-    """The sound that the pictures belong to."""
-
-    def heard_at(self, ntp: float) -> float | None:
-        """When sound that was taken at that time of its sender [s] is heard here, on ``time.monotonic``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ class VideoStream:
         self._place = place
         self._wall = wall
         self._sender = VideoSender(place.ssrc, place.path, clock=clock)
-        self._receiver = VideoReceiver(leg.show, place.sound.heard_at, clock=clock)
+        self._receiver = VideoReceiver(leg.show, place.sound, clock=clock)
         self._terms: PictureAgreement | None = None
         self._fir: int | None = None  # the number of the last one
         self._tending: asyncio.TimerHandle | None = None

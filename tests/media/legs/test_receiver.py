@@ -165,6 +165,26 @@ def test_whenever_and_however_much_is_asked_for_a_good_line_goes_on_as_it_was(pa
     assert heard.stats.packets_late == 0
 
 
+def test_sound_that_is_to_be_late_becomes_so_little_by_little_and_back(packets: list[bytes]) -> None:
+    clock = [0.0]
+    receiver = Receiver(Decoder(), clock=lambda: clock[0])
+    delays = []
+    for i in range(900):
+        receiver.push(i, i * FRAME_SAMPLES, packets[i % len(packets)])
+        clock[0] += 0.0013
+        for _ in range(2):
+            receiver.pull(480)
+            clock[0] += 0.010
+        clock[0] -= 0.0013
+        delays.append(receiver.stats().delay_ms or 0.0)
+        receiver.delay_at_least(0.250 if 100 <= i < 500 else 0.0)
+    assert max(delays[50:100]) < 60
+    assert all(235 <= each <= 300 for each in delays[300:500])
+    assert max(delays[800:]) < 60
+    stats = receiver.stats()
+    assert stats.concealed_samples == stats.packets_late == stats.packets_skipped == 0
+
+
 def test_sound_that_is_always_ahead_when_a_packet_is_asked_for_is_left_out(packets: list[bytes]) -> None:
     clock = [0.0]
     receiver = Receiver(Decoder(), clock=lambda: clock[0])

@@ -22,6 +22,11 @@ AGREED = PictureAgreement("VP8", 96, frozenset({96}), sends=True, nack=True)
 class Silent:
     """No sound that pictures could wait for."""
 
+    delay = 0.0
+
+    def delay_at_least(self, seconds: float) -> None:
+        assert seconds == 0.0
+
     def heard_at(self, ntp: float) -> float | None:
         return None
 
