@@ -21,9 +21,10 @@ from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.callbacks.backend import Backend, CallbackError
 from sinchphone.gateway.options import BackendOptions
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import Refused, SipCall, SipTarget
 from sinchphone.gateway.sip.network.hop import Hop
+from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.protocol.callbacks.svaml import Event
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri

@@ -16,17 +16,19 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from sinchphone.engine.calls.call import Call
+from sinchphone.engine.calls.call import Call, Follow
 from sinchphone.engine.calls.invites import check_invite, domain_of, offers_video, session_key
 from sinchphone.engine.calls.media.audio import SoundChoice
 from sinchphone.engine.calls.media.servers import CallServers
 from sinchphone.engine.calls.participant import CallParticipant, called, caller_of
+from sinchphone.engine.calls.unheard import Unheard
 from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.environment import Environment
 from sinchphone.engine.events import ClientEvent, ClientWarning, IncomingCall
 from sinchphone.engine.history import History, past_call
 from sinchphone.engine.link import Link
 from sinchphone.engine.listeners import ListenerTasks
+from sinchphone.engine.transfers import NO_SUCH_CALL, Transfers
 from sinchphone.errors import AuthenticationError, RemoteProtocolError, SinchphoneError
 from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.pictures import CODECS as PICTURE_CODECS
@@ -37,6 +39,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.states import Cause, State
+from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.mxp.fragments import Fragment, Reassembler
 from sinchphone.protocol.mxp.message import Client, Message, decrypt
 from sinchphone.protocol.mxp.public_headers import check_public_headers, decode_public_headers
@@ -97,18 +100,22 @@ class ActiveCalls:
         self._calls: dict[str, tuple[Call, asyncio.Task[None]]] = {}  # in the order in which they began
         self._notes: deque[asyncio.Task[None]] = deque(maxlen=MAX_RECENT_CALLS)
         self._recent: deque[str] = deque(maxlen=MAX_RECENT_CALLS)
+        self._transfers = Transfers(self._place_unheard, lambda: self.all)
+        self._unheard: set[str] = set()  # calls that have the place of others' peers, or are to have it
         self._placed: set[str] = set()  # calls that the platform took, until they are reported
         self._invites = Reassembler()
 
     @property
     def all(self) -> tuple[Call, ...]:
         """Those that go on, from both sides, in the order in which they began."""
-        return tuple(call for call, _ in self._calls.values() if call.state is not State.ENDED)
+        there = tuple(call for call, _ in self._calls.values() if call.state is not State.ENDED)
+        return tuple(call for call in there if call.id not in self._unheard)
 
     async def close(self) -> None:
         """Hang up; wait for reports and recordings as long as CLOSE_S. No call comes any more."""
         self._closing = True
         await asyncio.sleep(0)  # a call that was just made begins, so that it can end
+        await self._transfers.close()
         tasks = [task for _, task in self._calls.values()]
         for task in tasks:
             task.cancel()
@@ -132,12 +139,32 @@ class ActiveCalls:
         AudioFileError; what the platform refuses ends the call."""
         self._capabilities.check_call(video=video is not None, others=bool(self.all))
         check_public_headers(headers or {}, "call")
-        choice = self._choose(sound)
-        call_id, servers = self._link.dialect.new_call_id(), self._call_servers()
+        choice, call_id = self._choose(sound), self._link.dialect.new_call_id()
         chosen, pictures = self._sound(choice, call_id), _pictures(video, call_id)
         if pictures is not None:
             await pictures.open()
         await chosen.open()
+        return self._place_call(call_id, domain, identity, headers, choice, chosen, pictures, caller)
+
+    async def _place_unheard(self, domain: Domain, identity: str, headers: Mapping[str, str], instead: Call) -> Call:
+        """A call that is to have the place of another one's peer."""
+        unheard, call_id = Unheard(), self._link.dialect.new_call_id()
+        return self._place_call(call_id, domain, identity, headers, unheard, unheard, None, instead=instead)
+
+    def _place_call(
+        self,
+        call_id: str,
+        domain: Domain,
+        identity: str,
+        headers: Mapping[str, str] | None,
+        choice: SoundChoice,
+        sound: Sound,
+        pictures: Pictures | None,
+        caller: str | None = None,
+        *,
+        instead: Call | None = None,
+    ) -> Call:
+        servers = self._call_servers()
         channel = self._channel(call_id)
         request = partial(CallRequest, call_id, domain, identity, caller_id=caller, headers=dict(headers or {}))
         call = Call(
@@ -148,17 +175,22 @@ class ActiveCalls:
             channel=channel,
             ports=self._media.ports,
             port_options=self._port_options(choice, servers, CODECS if domain is Domain.MXP else PHONE_CODECS, seen=pictures is not None),
-            sound=chosen,
+            sound=sound,
             pictures=pictures,
             headers=headers,
             participants=(self._us(caller, headers or {}), called(domain, identity)),
             place=lambda offer: self._place(channel, request(offer=offer)),
-            monitored=True,
+            monitored=instead is None,
             renew_line=partial(self._renew_path, servers),
             listening=self._listening,
+            follow=self._following(instead),
         )
-        self._start(call, servers)
+        self._start(call, servers, instead)
         return call
+
+    def _following(self, instead: Call | None) -> Follow:
+        """What goes where a call's peer sends us: that call does, or the one whose peer's place it has."""
+        return lambda call, wish: self._transfers.follow(instead or call, wish)
 
     async def _place(self, channel: MxpChannel, request: CallRequest) -> v.Placed:
         placement = await self._ask_to_place(request)
@@ -197,15 +229,18 @@ class ActiveCalls:
 
     def _take_invite(self, call_id: str, message: Message) -> None:
         check_invite(message, self._link.registration.address)
-        if not self._takes_calls:
+        headers = decode_public_headers(message.headers)
+        replaces = REPLACES_HEADER in headers
+        if not self._takes_calls and not replaces:
             return
         if self._closing or len(self._calls) >= MAX_CALLS:
             raise RemoteProtocolError("a call that can't be taken any more")
-        key, choice, caller, servers = session_key(message), self._choose(None), message.sender, self._call_servers()
-        domain, headers = domain_of(message), decode_public_headers(message.headers)
+        instead = self._transfers.replaced(headers)
+        key, caller, servers, domain = session_key(message), message.sender, self._call_servers(), domain_of(message)
+        choice = Unheard() if replaces else self._choose(None)
         channel = self._channel(call_id)
         channel.configure(key)
-        offered = offers_video(message)
+        offered = offers_video(message) and not replaces
         pictures = _pictures(self._make_video(), call_id) if offered and self._capabilities.video else None
         second = bool(self.all) and not self._capabilities.multi_call
         call = Call(
@@ -220,28 +255,36 @@ class ActiveCalls:
             pictures=pictures,
             headers=headers,
             participants=(self._us(None, {}), caller_of(message, domain, headers)),
-            monitored=True,
+            monitored=not replaces,
             renew_line=partial(self._renew_path, servers),
             listening=self._listening,
             make_sound=partial(self._sound, call_id=call_id),
+            follow=self._following(instead),
         )
         call.video_offered = offered
-        self._start(call, servers)
-        if second:
+        self._start(call, servers, instead or (call if replaces else None))
+        if instead is not None:
+            self._transfers.take(instead, call)
+        elif replaces:
+            self._notes.append(start_task(call.hang_up(NO_SUCH_CALL), name=f"refuse {call.id}"))
+        elif second:
             self._notes.append(start_task(call.decline(busy=True), name=f"busy {call.id}"))
         else:
             self._tell(IncomingCall(call=call))
 
     # Both
 
-    def _start(self, call: Call, servers: CallServers) -> None:
+    def _start(self, call: Call, servers: CallServers, instead: Call | None = None) -> None:
         self._recent.append(call.id)
+        if instead is not None:
+            self._unheard.add(call.id)
         task = start_task(self._drive(call, servers), name=f"call {call.id}")
         self._calls[call.id] = call, task
         task.add_done_callback(partial(self._forget, call))
 
     def _forget(self, call: Call, task: asyncio.Task[None]) -> None:
         self._calls.pop(call.id, None)
+        self._unheard.discard(call.id)
         if not task.cancelled() and (bug := task.exception()) is not None:
             _log.error("call %s ended by a bug in sinchphone", call.id, exc_info=bug)
             self._tell(
@@ -259,7 +302,7 @@ class ActiveCalls:
             await self._report(call)
 
     async def _note(self, call: Call) -> None:
-        if self._history is None:
+        if self._history is None or (call.id in self._unheard and not call.outbound):
             return
         await self._history.note_call(self._link.registration.instance.device_id, past_call(call))
 

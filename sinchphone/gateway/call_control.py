@@ -7,12 +7,14 @@
 """
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
 
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.gateway.bridging.b2bua import B2buaCall
-from sinchphone.gateway.call_facts import CallerName
+from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.callbacks.backend import BackendSession
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.caller_names import CallerNames, dialled_in
@@ -20,10 +22,12 @@ from sinchphone.gateway.legs.leg import IncomingLeg
 from sinchphone.gateway.legs.mxp import MxpIncomingLeg
 from sinchphone.gateway.legs.sip import SipIncomingLeg, transport_of
 from sinchphone.gateway.relay.relay import MediaTransport
-from sinchphone.gateway.routing.routing import Dialling, Source
+from sinchphone.gateway.routing.routing import Dialling, Source, ToUser
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip_agents import TRUNK, SipSide
+from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.callbacks.events import CallFacts
+from sinchphone.signaling.dialect import Domain
 
 MAX_CALLS: Final = 200  # at the same time
 MAX_CALLS_OF_ONE: Final = 16  # user's phones; trunks and proxies speak for many
@@ -42,8 +46,9 @@ class CallControl:
         """Carry a user's call to its end."""
         leg = MxpIncomingLeg(line)
         user = line.caller.user_id
-        call = Dialling(source=Source.USER, caller=leg.caller, dialled=leg.dialled, headers=leg.headers, device=_device(line), user=user)
-        await self._carry_leg(leg, call, line.application.key, user)
+        headers = _without_replaces(leg.headers)
+        call = Dialling(source=Source.USER, caller=leg.caller, dialled=leg.dialled, headers=headers, device=_device(line), user=user)
+        await self._carry_leg(leg, call, line.application.key, user, leg.headers.get(REPLACES_HEADER, ""))
 
     # SIP
 
@@ -59,6 +64,8 @@ class CallControl:
             await call.refuse(488, "Encrypted sound only")
         elif call.trunk == TRUNK and trunk is not None and not trunk.take():
             await call.refuse(503, "All lines are in use")
+        elif call.facts.replaces is not None and call.trunk == TRUNK:
+            await call.refuse(403, "Nobody outside takes calls over")
         else:
             await self._carry(call, side, who)
 
@@ -71,13 +78,17 @@ class CallControl:
                 source=source,
                 caller=leg.caller,
                 dialled=leg.dialled,
-                headers=leg.headers,
+                headers=_without_replaces(leg.headers),
                 max_forwards=call.facts.max_forwards,
                 diversions=call.facts.diversions,
                 device=call.facts.source.authority if call.facts.source is not None else "",
                 user=call.user or "",
             )
-            await self._carry_leg(leg, dialling, self._context.default_application, None)
+            replaces = self._context.open_calls.leg_id_of(call.facts.replaces) if call.facts.replaces is not None else ""
+            if replaces is None:
+                await call.refuse(481)
+                return
+            await self._carry_leg(leg, dialling, self._context.default_application, None, replaces)
         finally:
             self._open[who] -= 1
             self._open += Counter()  # forgets who has none
@@ -92,8 +103,24 @@ class CallControl:
 
     # All
 
-    async def _carry_leg(self, leg: IncomingLeg, call: Dialling, application: str, user: str | None) -> None:
+    async def _carry_leg(self, leg: IncomingLeg, call: Dialling, application: str, user: str | None, replaces: str) -> None:
+        """``replaces``: the id of the leg in whose place it comes. A call between users isn't ours: the called user's phone knows it."""
+        if replaces:
+            await self._replace(leg, call, application, replaces)
+            return
         await B2buaCall(self._context, leg, call, application, self._session(leg, application, user)).run()
+
+    async def _replace(self, leg: IncomingLeg, call: Dialling, application: str, replaces: str) -> None:
+        replaced = self._context.open_calls.find(replaces, application)
+        if replaced is not None:
+            await replaced.call.replace(replaced.side, leg)
+            return
+        route = self._context.routes.by_plan(call)
+        if isinstance(route, ToUser):
+            named = replace(call, dialled=Dialled(Domain.MXP, route.user), headers={**call.headers, REPLACES_HEADER: replaces})
+        else:  # nobody is called anew for it
+            named = replace(call, dialled=Dialled(Domain.MXP, ""))
+        await B2buaCall(self._context, leg, named, application, None).run()
 
     def _session(self, leg: IncomingLeg, application: str, user: str | None) -> BackendSession | None:
         backend = self._context.backends.of(application)
@@ -101,6 +128,11 @@ class CallControl:
             return None
         url = f"{self._context.url}/calling/v1/calls/id/{quote(leg.id, safe='')}"
         return backend.session(CallFacts(call_id=leg.id, application_key=application, user=user, resource_url=url))
+
+
+def _without_replaces(headers: Mapping[str, str]) -> dict[str, str]:
+    """What a call says to the called side; which call it replaces is between it and us."""
+    return {name: value for name, value in headers.items() if name.lower() != REPLACES_HEADER}
 
 
 def _device(line: CallLine) -> str:

@@ -10,6 +10,7 @@ from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.legs.outgoing import OutgoingLegs
 from sinchphone.gateway.media_backends import MediaBackends
+from sinchphone.gateway.open_calls import OpenCalls
 from sinchphone.gateway.routing.routing import Routes
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.media.thread import MediaThread
@@ -33,3 +34,4 @@ class GatewayContext:
     recordings: Recordings
     addresses: AddressPolicy
     url: str
+    open_calls: OpenCalls

@@ -20,6 +20,7 @@ from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.options import GatewayOptions
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Source, ToAttendant, ToRoom, ToUser
 from sinchphone.gateway.runtime import GatewayRuntime, open_runtime
+from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.signaling.dialect import CallRequest, Domain
 
 
@@ -82,6 +83,10 @@ class Gateway:
 
     async def find(self, application: Application, request: CallRequest) -> Answerer | None:
         """Who answers a user's call; ``None`` where the exchange carries it itself. Raises RefusedError."""
+        replaces = request.headers.get(REPLACES_HEADER, "")
+        if replaces:  # of a call that doesn't go through here the exchange knows
+            ours = self._runtime.context.open_calls.find(replaces, application.key)
+            return self._runtime.answer if ours is not None else None
         call = Dialling(
             source=Source.USER,
             caller=CallerName(Domain.MXP, "", request.caller_id or None),

@@ -27,6 +27,7 @@ from sinchphone.gateway.callouts.backend_calls import GatewayCalls
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.outgoing import OutgoingLegs
 from sinchphone.gateway.media_backends import MediaBackends
+from sinchphone.gateway.open_calls import OpenCalls
 from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.gateway.routing.routing import Routes
 from sinchphone.gateway.sip.calls import SipCall
@@ -125,6 +126,7 @@ async def open_runtime(
             recordings=recordings,
             addresses=addresses,
             url=url,
+            open_calls=OpenCalls(agents.call_of),
         )
         control = CallControl(context)
         ready.set_result(control)

@@ -9,11 +9,13 @@ from sinchphone.exchange.access.local_addresses import EVERYWHERE, address_towar
 from sinchphone.exchange.options import Certificate
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import SipSettings
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import SipCall
+from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.hosts import join_host, unbracketed
+from sinchphone.protocol.sip.replaces import ReplacedDialog
 
 TRUNK: Final = "trunk"  # who calls without a password, and from where: the carrier,
 PEER: Final = "peer"  # a PBX or proxy at a trusted address
@@ -71,6 +73,10 @@ class SipAgents:
     def sip_tls_address(self) -> str | None:
         """Where phones register over TLS."""
         return self._address(self.listening.agent.tls_port) if self.listening is not None else None
+
+    def call_of(self, dialog: ReplacedDialog) -> SipCall | None:
+        """The call with that dialog, as its peer names it to others."""
+        return next((call for side in self._sides.values() if (call := side.agent.call_of(dialog)) is not None), None)
 
     def is_ours(self, host: str, port: int | None) -> bool:
         """Whether an address means us, at the ports that we really have."""

@@ -168,12 +168,16 @@ def test_of_two_calls_the_one_that_is_meant_must_be_said(sinchphone: Run, platfo
     assert [call["call_id"] for call in ran.events[-1]["calls"]] == ["call-carol", "call-ada"]
 
 
-def test_a_second_caller_is_answered_in_place_of_the_first(sinchphone: Run, platform: Any, program: Program) -> None:
+def test_a_second_caller_is_answered_and_the_first_one_held(sinchphone: Run, platform: Any, program: Program) -> None:
     async def second(call: Any) -> None:
         await program.rings(call)
         program.say("answer", id="switch", call_id=call.id)
-        await until(lambda: call.state is State.ESTABLISHED)
-        program.say("hangup", id="end")
+        first = platform.calls[0]
+        await until(lambda: call.state is State.ESTABLISHED and first.held_by_us)
+        assert (first.state, first.rests) == (State.ESTABLISHED, True)
+        program.say("hangup", id="end", call_id=call.id)
+        await until(lambda: not first.held_by_us)
+        program.say("hangup", id="last")
 
     async def first(call: Any) -> None:
         await program.rings(call)
@@ -185,8 +189,11 @@ def test_a_second_caller_is_answered_in_place_of_the_first(sinchphone: Run, plat
     ran = sinchphone("listen", "--for", "20s", "--count", "2", "--no-audio", "--control", str(program.fifo), "--json")
     assert ran.code == 0
     told = answers(ran)
-    assert told["switch"]["event"] == told["end"]["event"] == "control.done"
-    assert [call["reason"] for call in ran.events[-1]["calls"]] == ["you took another call", "ended by a command"]
+    assert told["switch"]["event"] == told["end"]["event"] == told["last"]["event"] == "control.done"
+    assert [(call["peer"], call["reason"]) for call in ran.events[-1]["calls"]] == [
+        ("carol", "ended by a command"),
+        ("ada", "ended by a command"),
+    ]
 
 
 def test_a_message_is_sent_and_its_id_told(sinchphone: Run, platform: Any, program: Program) -> None:

@@ -20,8 +20,9 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.engine.events import IncomingCall
 from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.gateway.sip import calls as sip
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import SipCall, SipTarget
+from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.local import Local
 from sinchphone.media import port as media_port
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions

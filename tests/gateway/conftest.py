@@ -18,6 +18,7 @@ from sinchphone.gateway.callbacks.backends import Backends
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, LegEvent
 from sinchphone.gateway.legs.reasons import CallEnding
+from sinchphone.gateway.open_calls import OpenCalls
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side
 from sinchphone.gateway.routing.routing import Dialling, Route, Source, ToUser
 from sinchphone.media.outbox import Outbox
@@ -123,8 +124,8 @@ class FakeLeg:
             raise MediaError("not now")
         return "v=0 agreed"
 
-    async def transfer(self, to: str) -> Failure | None:
-        self.note("transfer", to)
+    async def transfer(self, to: str, replaces: str = "") -> Failure | None:
+        self.note("transfer", to, *([replaces] if replaces else []))
         return self.transfer_fails
 
     async def tell_transfer(self, news: Any) -> None:
@@ -264,6 +265,7 @@ class Call:
             recordings=nobody,
             addresses=nobody,
             url="http://127.0.0.1:4600",
+            open_calls=OpenCalls(lambda _: None),
         )
         dialling = Dialling(source=Source.PHONE, caller=self.caller.caller, dialled=self.caller.dialled)
         self.conversation = B2buaCall(context, self.caller, dialling, "acme", session)

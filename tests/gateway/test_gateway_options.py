@@ -7,8 +7,9 @@ import pytest
 from sinchphone.errors import ConfigError
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import SipSettings
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import Refused, SipCall, SipEnded, SipTarget
+from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import SipAnswered, SipCall, SipTarget
+from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.sip.digest import Credentials

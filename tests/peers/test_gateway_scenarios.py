@@ -8,7 +8,7 @@ import pytest
 from sinchphone.engine.events import IncomingCall
 from sinchphone.gateway import sip_agents
 from sinchphone.gateway.options import TrunkOptions
-from sinchphone.gateway.sip.agent import SipOptions
+from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.sip.transactions import Timing

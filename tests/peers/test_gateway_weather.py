@@ -12,7 +12,7 @@ from sinchphone.engine.events import IncomingCall
 from sinchphone.gateway import media_backends, sip_agents
 from sinchphone.gateway.bridging import forking
 from sinchphone.gateway.options import TrunkOptions
-from sinchphone.gateway.sip.agent import SipOptions
+from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.media.port import RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State

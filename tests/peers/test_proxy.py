@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sinchphone.exchange.tls import Issued
-from sinchphone.gateway.sip.agent import TrunkPeer
 from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipEnded
+from sinchphone.gateway.sip.options import TrunkPeer
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri

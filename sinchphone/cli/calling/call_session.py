@@ -18,6 +18,7 @@ from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal.flags.commands import VideoWindow
 from sinchphone.cli.terminal.keys import Keys, Pressed
 from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.peer_events import CallTransferred
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.statistics_panel import Panel, Scores
 from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, KeyHints, Status
@@ -297,6 +298,8 @@ class CallSession:
                     self._session.tell(e.CallHeld(call_id=call_id, by=e.HeldBy.US if by_us else e.HeldBy.PEER, agreed=agreed))
                 case h.Resumed(by_us=by_us, agreed=agreed):
                     self._session.tell(e.CallResumed(call_id=call_id, by=e.HeldBy.US if by_us else e.HeldBy.PEER, agreed=agreed))
+                case c.Transferred(peer=peer, domain=domain):
+                    self._session.tell(CallTransferred(call_id=call_id, peer=peer, domain=domain))
                 case c.CallWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case _:

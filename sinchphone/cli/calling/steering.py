@@ -97,8 +97,8 @@ class Steering:
         _check_rings(call, "it can't be answered")
         if call is talk.call:
             await call.answer()
-        else:
-            await talk.hang_up(Order.SWITCHED)
+        elif talk.calls is not None and talk.calls.take_waiting is not None:
+            talk.calls.take_waiting()
 
     async def _decline(self, talk: CallSession, call: "Call", *, busy: bool) -> None:
         _check_rings(call, "it can't be declined: hangup ends it")

@@ -34,7 +34,7 @@ Layout: TypeAlias = Annotated[str, Bounds(words=tuple(map(str, RecordLayout)))]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickUpCall:
-    """Pick up an incoming call. One that waits while you talk to somebody else: hang up there, and answer here."""
+    """Pick up an incoming call. One that waits while you talk to somebody else: put that call on hold, and answer here."""
 
     NAME: ClassVar[str] = "answer"
     call_id: str | None = None

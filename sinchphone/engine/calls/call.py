@@ -5,55 +5,61 @@
     user's orders, port events --> MachineDriver --> effects --> queues: one per device (port), one for the sound
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Final, TypeAlias, assert_never
 
-from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
+from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent, Transferred
+from sinchphone.engine.calls.followed import ROOM
 from sinchphone.engine.calls.hold import Hold
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
-from sinchphone.engine.calls.media.audio import CallAudio, SoundChoice
+from sinchphone.engine.calls.media.audio import SoundChoice
 from sinchphone.engine.calls.media.end_tone import sound_the_end
 from sinchphone.engine.calls.media.monitor import watch
 from sinchphone.engine.calls.media.pictures import CallPictures
 from sinchphone.engine.calls.media.ports import CallPorts, Told
-from sinchphone.engine.calls.observed_call import MAX_UNREAD_EVENTS, ObservedCall
+from sinchphone.engine.calls.observed_call import MAX_UNREAD_EVENTS
 from sinchphone.engine.calls.participant import CallParticipant, called
+from sinchphone.engine.calls.sounding_call import SoundingCall
+from sinchphone.engine.calls.succession import Succession
 from sinchphone.engine.calls.transfer import Transfer
 from sinchphone.engine.listeners import ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
-from sinchphone.media.options import RecordLayout
 from sinchphone.media.pictures import Pictures
 from sinchphone.media.port import PortOptions, Ports, PortStats
-from sinchphone.media.sound import AudioLeg, Levels, RecordFinished, Signal, Sound, SoundOptions
+from sinchphone.media.sound import AudioLeg, Signal, Sound, SoundOptions
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
-from sinchphone.protocol.call.states import Cause, State
+from sinchphone.protocol.call.states import Cause, EndedBy, State
+from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish, decode_transfer, encode_transfer
 from sinchphone.protocol.call.vocabulary import Input
 from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
 
-__all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent"]
+__all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent", "Transferred"]
 
 BUSY_CODES: Final = (486, 600)  # RFC 3261 21.4.24, 21.6.1
 BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
 _SOUND: Final = "sound"  # the queue of what our own sound does; all others are named after devices
 
+NOT_HERE: Final = TransferNews(501, "this phone calls nobody on another's word")
+
 _log = logging.getLogger(__name__)
 
 
 Place = Callable[[Description], Awaitable[v.Placed]]
+Follow = Callable[["Call", TransferWish], None]
 SoundFactory: TypeAlias = "Callable[[Call], SoundChoice | Awaitable[SoundChoice]]"
 
 
-class Call(ObservedCall):
+class Call(SoundingCall):
     """A call, from its first ring to its end. Orders never wait for the network."""
 
     def __init__(
@@ -75,12 +81,14 @@ class Call(ObservedCall):
         renew_line: Callable[[], None] | None = None,
         listening: ListenerTasks | None = None,
         make_sound: Callable[[SoundOptions], Sound] | None = None,
+        follow: Follow | None = None,
     ) -> None:
         """``pictures``: what is shown and seen at this end, where the call has any; ``participants``: us and the other side; ``place``
         places an outgoing call with the platform; ``monitored``: its quality is told once a second;
         ``renew_line`` is called when this machine's network may have changed; ``listening``, closed by the caller, has what its
-        listeners do; ``make_sound``: of options that ``answer`` is given. Whoever makes a call also awaits its ``run``."""
-        super().__init__(listening or ListenerTasks())
+        listeners do; ``make_sound``: of options that ``answer`` is given; ``follow`` goes where the peer sends us (None: nobody does).
+        Whoever makes a call also awaits its ``run``."""
+        super().__init__(listening or ListenerTasks(), sound, make_sound)
         self.id = call_id
         self.outbound = machine.outbound
         self.peer = peer
@@ -88,13 +96,13 @@ class Call(ObservedCall):
         self.headers = dict(headers or {})
         self.video_offered = False  # the peer's offer has pictures, whether they are taken or not
         self.local, self.remote = participants or (CallParticipant(domain=domain), called(domain, peer))
-        self.muted = False
         self.rings = True  # False: nobody here is to hear that an incoming call rings
         self._declined_busy = False
         self._machine = machine
         self._driver = MachineDriver(machine, channel, name=f"call {call_id}", perform=self._perform, failed=self._note_failure)
-        self._audio = CallAudio(sound, self._tell_event, make_sound)
         self._transfer = Transfer(self._driver)
+        self._follow = follow
+        self._succession = Succession[Call]()
         self._hold = Hold(self._driver, self._audio.leg, self._tell_event)
         self._ports = CallPorts(self._driver, ports, port_options, tell=self._hear_port)
         self._place = place
@@ -102,18 +110,13 @@ class Call(ObservedCall):
         self._renew_line = renew_line
         self._carried: tuple[AudioLeg, bool] | None = None
         self._pictures = CallPictures(pictures, self._warn)
-        self._early = False
+        self._early = self._released = False
         self._wants_sound: str | None = None
 
     def __repr__(self) -> str:
         return f"<Call {self.id} {self.state.value}>"
 
     # What a user of the call sees
-
-    @property
-    def sound(self) -> Sound:
-        """What it is joined to at this end."""
-        return self._audio.sound
 
     @property
     def participants(self) -> tuple[CallParticipant, CallParticipant]:
@@ -143,6 +146,7 @@ class Call(ObservedCall):
     async def hang_up(self, reason: CallFailure | None = None) -> None:
         """End the call: cancel, decline or leave, whichever fits; the peer learns the ``reason``. May be called at any time, more than
         once."""
+        await self._succession.give_up()
         self._driver.put(v.HangUp(reason))
 
     async def decline(self, *, busy: bool = False) -> None:
@@ -166,52 +170,6 @@ class Call(ObservedCall):
         await port.dtmf(wanted)
         self._tell_event(DigitsSent(digits=wanted))
 
-    def mute(self, muted: bool) -> None:
-        """While muted the peer hears silence."""
-        self.muted = muted
-        self._audio.mute(muted)
-
-    def levels(self) -> Levels:
-        """How loud both directions are now; the near sound is what is sent, whether it's said or played."""
-        return self._audio.levels()
-
-    async def play(self, path: str | Path) -> bool:
-        """Play a sound file to the peer in place of the near sound, after those asked for before; begins when the call is established.
-        Any format that PyAV opens. Returns when it was played: True at its end; False where ``stop_playing`` or the end of the call came
-        first. Cancelling stops it. ``events`` tells PlayStarted and PlayFinished. Raises AudioFileError for a file that can't be read,
-        LocalProtocolError once the call is over."""
-        return await self._audio.play(str(path))
-
-    async def say(self, text: str, locale: str | None = None) -> bool:
-        """Speak a text of 1 to 4096 characters to the peer, with eSpeak NG, as ``play`` plays a file. ``locale`` chooses the voice:
-        ``sv``, ``en-GB``; English where there is none for it. Returns and raises as ``play`` does, and MediaError where this machine has
-        no eSpeak NG, or it fails."""
-        return await self._audio.say(text, locale)
-
-    def stop_playing(self) -> None:
-        """End what plays, and what waits to be played; the near sound is heard again. May be called at any time."""
-        self._audio.stop_playing()
-
-    async def record(self, path: str | Path, *, layout: RecordLayout | str = RecordLayout.STEREO, force: bool = False) -> None:
-        """Record both sides to a file (.wav, .ogg or .flac) from now on, or from established on: near left and far right, or one track
-        as ``layout`` says. Returns when the file is made; ``stop_recording`` or the end of the call (before ``closed``) gives it its name.
-        ``events`` tells RecordStarted and RecordFinished. Raises AudioFileError for a name that can't be used, or is taken and not
-        ``force``; ValueError for a layout that isn't one; LocalProtocolError while another recording of ``record`` runs, and once the call
-        is over."""
-        await self._audio.record(str(path), layout=layout, force=force)
-
-    async def stop_recording(self) -> RecordFinished | None:
-        """Finish the recording that ``record`` began, within about three seconds: its path and seconds, and why it isn't complete, if so.
-        None where there is none, or it isn't in its place yet. Cancelling is safe."""
-        return await self._audio.stop_recording()
-
-    async def set_device(self, *, microphone: int | str | None = None, loudspeaker: int | str | None = None) -> None:
-        """Another microphone, another loudspeaker, from now on: an index or part of its name, as in SoundOptions; ``None`` leaves it as it
-        is. Returns when it is open; DevicesChanged among the sound's events says which. Raises DeviceError where there is none such or
-        it can't be opened: what was used goes on; LocalProtocolError where the call has no devices, or no microphone since something
-        else speaks."""
-        await self._audio.set_device(microphone, loudspeaker)
-
     async def hold(self, *, music: bool = True) -> None:
         """Put the peer on hold, at once: it hears music or silence, nothing that is said here, and isn't heard here; Held says whether it
         was told. A room gets silence in any case. Raises LocalProtocolError while the call isn't established."""
@@ -223,13 +181,22 @@ class Call(ObservedCall):
         """Take the peer back from hold; Resumed says whether it was told. Does nothing where we don't hold."""
         self._hold.order(False)
 
-    async def transfer(self, to: str) -> None:
-        """Have the peer call ``to`` (user, number, SIP address) instead of us, by itself and with its own rights, and hang up when that is
-        answered. SIP phones take it (REFER). Raises TransferError where it comes to nothing, LocalProtocolError before established."""
-        if self.state is not State.ESTABLISHED:
-            raise LocalProtocolError("a call can be transferred while it is established only")
-        await self._transfer.ask(to)
+    async def transfer(self, to: "str | Call") -> None:
+        """Have the peer call ``to`` (user, number, SIP address, ``conf:ROOM``) instead of us, by itself and with its own rights, and hang
+        up when that is answered. ``to`` another call: the peers of both talk with each other, and we leave both. Sinchphones and SIP
+        phones take it (REFER). Raises TransferError where it comes to nothing, LocalProtocolError before established."""
+        other = to if isinstance(to, Call) else None
+        if self.state is not State.ESTABLISHED or (other is not None and (other is self or other.state is not State.ESTABLISHED)):
+            raise LocalProtocolError("a call can be transferred while it is established only, and to another one that is")
+        if other is None:
+            await self._transfer.ask(str(to))
+        elif other.domain is Domain.CONFERENCE:
+            await self._transfer.ask(f"{ROOM}{other.peer}")
+        else:
+            await self._transfer.ask(other.peer, other.wire_id)
         await self.hang_up()
+        if other is not None:
+            await other.hang_up()
 
     async def join(self, other: "Call") -> None:
         """Let both calls' peers and the person here hear each other, until ``part`` or the end of one; neither is held then. The person
@@ -239,19 +206,6 @@ class Call(ObservedCall):
         await self._audio.join(other._audio)
         await self.resume()
         await other.resume()
-
-    async def part(self) -> None:
-        """Both calls are apart again, and neither is held. Does nothing where none is joined."""
-        await self._audio.part()
-
-    async def rest(self, resting: bool) -> None:
-        """Let go of this call's sound devices, for the sake of another call, or take them again; what is played goes on."""
-        await self._audio.rest(resting)
-
-    @property
-    def is_joined(self) -> bool:
-        """Whether another call is joined to this one."""
-        return self._audio.is_joined
 
     @property
     def held_by_us(self) -> bool:
@@ -290,16 +244,87 @@ class Call(ObservedCall):
         """Counters of the leg that carries the sound."""
         return await self._ports.stats()
 
+    # Somebody else in the peer's place
+
+    @property
+    def wire_id(self) -> str:
+        """The id of the conversation with whom it is now: another one once somebody else has the peer's place."""
+        current = self._succession.current
+        return self.id if current is None else current.wire_id
+
+    @property
+    def succession(self) -> "Succession[Call]":
+        """The calls that take the peer's place."""
+        return self._succession
+
+    def tell_transfer(self, news: TransferNews) -> None:
+        """Tell the peer how it goes that it sends us to somebody else."""
+        self._driver.put(v.TellClientEvent(encode_transfer(news)))
+
+    def go_on_with(self, other: "Call", peer: str, domain: Domain, remote: CallParticipant) -> Callable[[], None]:
+        """From now on ``other``, which is established and unheard, is this call's way, and its peer this call's, known as these say. What
+        leaves the one before."""
+        before, hold = self._driver, self._hold
+        self._driver, self._machine, self._ports = other._driver, other._machine, other._ports
+        self._hold, self._transfer = other._hold, other._transfer
+        self.peer, self.domain, self.remote = peer, domain, remote
+        self.details = replace(self.details, codec=other.details.codec, pair=other.details.pair)
+        self._audio.leg.carry(other._audio.leg)
+        other.add_listener(self._hear_successor)
+        self._succession.take(other)
+        if self._monitored:
+            self._driver.start(self._monitor())
+        self._tell_event(Transferred(peer=peer, domain=domain))
+        hold.hand_over(self._hold)
+        return lambda: before.put(v.HangUp())
+
+    def _hear_successor(self, event: "State | CallEvent") -> None:
+        if not isinstance(event, State):
+            self._tell_event(event)
+
     # The shell around the machine
 
     async def run(self) -> None:
         """Drive the call to its end. Cancelling hangs up."""
+        driver, ports = self._driver, self._ports
         try:
-            await self._driver.run(self._release)
+            await driver.run(partial(self._release_first, ports))
+            if self.state is not State.ENDED:
+                await self._outlast(driver)
         finally:
+            if self.state is not State.ENDED:
+                self._end(v.Ended(Cause.HUNG_UP, EndedBy.US))
+            await asyncio.shield(self._release())
             self._tell_closed()
 
+    async def _outlast(self, first: MachineDriver) -> None:
+        """Our first peer is gone; others may have its place, or be about to."""
+        last = await self._succession.outlast()
+        if last is None:
+            assert first.ended is not None, "it's over"
+            self._end(first.ended)
+        else:
+            details = last.details
+            self.details = replace(self.details, error=details.error)
+            self._end(v.Ended(details.cause or Cause.FAILURE, details.ended_by or EndedBy.US, details.failure))
+
+    async def _release_first(self, ports: CallPorts) -> None:
+        """What the way to the first peer has used, and all of it where nobody has that one's place."""
+        await (self._release() if self.state is State.ENDED else ports.close())
+
+    def _note_end(self, how: v.Ended) -> None:
+        if not self._succession.goes_on:
+            self._end(how)
+
+    def _end(self, how: v.Ended) -> None:
+        self.details = replace(self.details, cause=how.cause, ended_by=how.by, failure=how.failure, ended_at=time.time())
+        self._tell(State.ENDED)
+        self._transfer.ended()
+
     async def _release(self) -> None:
+        if self._released:
+            return
+        self._released = True
         await self._audio.close()
         await self._ports.close()
         try:
@@ -328,15 +353,22 @@ class Call(ObservedCall):
                 self._wants_sound, self._early = peer, early
                 self._driver.queue(peer).put(partial(self._carry_sound, peer))
             case v.ClientEventHeard(body):
-                self._transfer.heard(body)
+                self._hear_client_event(body)
             case v.Entered(state):
                 self._enter(state)
-            case v.Ended(cause, by, failure):
-                self.details = replace(self.details, cause=cause, ended_by=by, failure=failure, ended_at=time.time())
-                self._tell(State.ENDED)
-                self._transfer.ended()
+            case v.Ended():
+                self._note_end(effect)
             case _:
                 assert_never(effect)
+
+    def _hear_client_event(self, body: str) -> None:
+        match decode_transfer(body):
+            case TransferNews() as news:
+                self._transfer.heard(news)
+            case TransferWish() as wish if self._follow is not None and self.state is State.ESTABLISHED:
+                self._follow(self, wish)
+            case TransferWish():
+                self.tell_transfer(NOT_HERE)
 
     def _enter(self, state: State) -> None:
         self.details = self.details.entered(state, time.time())
@@ -388,7 +420,10 @@ class Call(ObservedCall):
             await self.sound.signal(signal)
 
     async def _monitor(self) -> None:
+        driver = self._driver
         async for event in watch(self.stats, self.levels, lambda: self.muted, lambda: self.held_by_us or self.held_by_peer):
+            if driver is not self._driver:
+                return
             self._tell_event(event)
 
     # What comes in

@@ -6,6 +6,7 @@ from typing import TypeAlias
 from sinchphone.engine.calls.hold import HoldEvent
 from sinchphone.engine.calls.media.audio import AudioEvent
 from sinchphone.engine.calls.media.monitor import MonitorEvent
+from sinchphone.signaling.dialect import Domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,4 +32,12 @@ class CallWarning:
     hint: str = ""
 
 
-CallEvent: TypeAlias = DigitsSent | DigitHeard | CallWarning | HoldEvent | MonitorEvent | AudioEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transferred:
+    """The call goes on with somebody else, whom its ``peer`` names now: they were put in each other's place by the one before."""
+
+    peer: str
+    domain: Domain
+
+
+CallEvent: TypeAlias = Transferred | DigitsSent | DigitHeard | CallWarning | HoldEvent | MonitorEvent | AudioEvent

@@ -70,6 +70,14 @@ class Hold:
         self._apply()
         self._driver.queue(_ORDERS).put(partial(self._offer, held))
 
+    def hand_over(self, to: "Hold") -> None:
+        """Somebody else has the peer's place, who holds nobody yet: held by us they are as the peer was."""
+        if self.by_us:
+            self._leg.hold(None)
+            to.order(True, music=self._music)
+        if self.by_peer:
+            self._tell(Resumed(by_us=False))
+
     def described(self, theirs: Description | None, *, done: bool) -> None:
         """A later description was dealt with: an answer of the peer to our offer, or our offer, which could be made or not."""
         if theirs is not None and theirs.type == "answer":

@@ -5,12 +5,11 @@ from typing import Final
 
 from sinchphone.engine.calls.machine_driver import MachineDriver
 from sinchphone.errors import LocalProtocolError, TransferError
-from sinchphone.protocol.call.transfer_events import MAX_TO, TransferNews, TransferWish, decode_transfer, encode_transfer
+from sinchphone.protocol.call.transfer_events import MAX_TO, TransferNews, TransferWish, encode_transfer
 from sinchphone.protocol.call.vocabulary import TellClientEvent
 
 TAKEN_S: Final = 5.0  # for the other side to say that it has begun
 OVER_S: Final = 90.0  # for the new call to be answered
-NOT_HERE: Final = TransferNews(501, "this phone calls nobody on another's word")
 
 
 class Transfer:
@@ -20,37 +19,36 @@ class Transfer:
         self._driver = driver
         self._news: asyncio.Queue[TransferNews | None] | None = None
 
-    async def ask(self, to: str) -> None:
-        """Have the peer call ``to``; returns when that was answered, or the peer has left for it. Raises TransferError and
-        LocalProtocolError."""
+    async def ask(self, to: str, replaces: str = "") -> None:
+        """Have the peer call ``to``, in place of our call there of that id; returns when that was answered, or the peer has left for it.
+        Raises TransferError and LocalProtocolError."""
         if not 0 < len(to) <= MAX_TO or not to.isprintable():
             raise LocalProtocolError("a transfer leads to a user, a number or a SIP address")
         if self._news is not None:
             raise LocalProtocolError("another transfer of this call is under way")
         news = self._news = asyncio.Queue()
+        told, limit = TransferNews(0), TAKEN_S
         try:
-            self._driver.put(TellClientEvent(encode_transfer(TransferWish(to))))
-            limit = TAKEN_S
-            while True:
+            self._driver.put(TellClientEvent(encode_transfer(TransferWish(to, replaces))))
+            while told.status < 200:
                 async with asyncio.timeout(limit):
-                    told = await news.get()
-                if told is None or 200 <= told.status < 300:
+                    heard = await news.get()
+                if heard is None:
                     return
-                if told.status >= 300:
-                    raise TransferError(f"{to} was not reached: {told.reason or told.status}", status=told.status)
-                limit = OVER_S
+                told, limit = heard, OVER_S
         except TimeoutError as error:
-            raise TransferError("the other side doesn't transfer calls, or says nothing of it", status=408) from error
+            if told.status == 0:
+                raise TransferError("the other side takes no transfers", status=501) from error
+            raise TransferError("the other side doesn't say what came of the transfer", status=408) from error
         finally:
             self._news = None
+        if told.status >= 300:
+            raise TransferError(f"{to} was not reached: {told.reason or told.status}", status=told.status)
 
-    def heard(self, body: str) -> None:
-        """A client event of the peer."""
-        match decode_transfer(body):
-            case TransferNews() as news if self._news is not None:
-                self._news.put_nowait(news)
-            case TransferWish():
-                self._driver.put(TellClientEvent(encode_transfer(NOT_HERE)))
+    def heard(self, news: TransferNews) -> None:
+        """What the peer tells of it."""
+        if self._news is not None:
+            self._news.put_nowait(news)
 
     def ended(self) -> None:
         """The call is over: the peer has left, for the other call as it seems."""

@@ -29,6 +29,7 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
+from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.mxp.message import Client
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.wire import ErrorCode
@@ -52,8 +53,18 @@ class _OpenCall:
     relay: SignalForwarder | None = None
     watch: CallWatch | None = None
     callee: str = ""
+    callees: tuple[Device, ...] = ()
     wakeup: Wakeup | None = None
     waking: "asyncio.Task[None] | None" = None
+
+    def devices_of(self, user_id: str) -> list[Device]:
+        """Those that this call between users, which was answered, is with at that user's end."""
+        if self.watch is None or not self.watch.ends.is_answered or self.watch.ends.winner is None:
+            return []
+        winner = self.watch.ends.winner.instance_id.partition(":")[0]
+        called = [device for device in self.callees if device.instance_id == winner]
+        ends = [*([self.caller.device] if self.caller.device is not None else []), *called]
+        return [device for device in ends if device.user_id == user_id]
 
     def rings_at(self, callee: str, caller: str) -> bool:
         """Whether that user's call is one to another that nobody has answered."""
@@ -216,12 +227,23 @@ class Calls:
         task.add_done_callback(lambda _: watching.cancel())
         return placement
 
+    def _called(self, caller: Caller, request: CallRequest, now: float, besides: str) -> list[Device]:
+        """Whom a call is for. One that takes the place of another is for the device that has that one. Raises RefusedError."""
+        replaces = request.headers.get(REPLACES_HEADER)
+        if replaces is None:
+            return self._ringing(caller.application, request.identity, now, besides)
+        replaced = self._open.get((caller.application.key, replaces))
+        devices = replaced.devices_of(request.identity) if replaced is not None else []
+        if not devices:
+            raise not_found("there is no such call to be replaced")
+        return devices
+
     def _ringing(self, application: Application, user_id: str, now: float, besides: str) -> list[Device]:
         reachable = self._directory.reachable(application, user_id, now)
         return [device for device in reachable if device.takes_calls and device.instance_id != besides]
 
     def _place_to_user(self, caller: Caller, request: CallRequest, now: float, no_media: bool, besides: str = "") -> Placement:
-        callees = self._ringing(caller.application, request.identity, now, besides or caller.instance_id)
+        callees = self._called(caller, request, now, besides or caller.instance_id)
         if not callees:
             raise not_found(_why_nobody(caller, request.identity))
         placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.shown_capabilities) for device in callees))
@@ -239,7 +261,7 @@ class Calls:
         task = self._spawn(relay.run(), f"relay {request.call_id}")
         wakeup = self._wakeup(caller, request, placement, invites)
         waking = self._spawn(wakeup.run(), f"wake for {request.call_id}") if wakeup is not None else None
-        opened = _OpenCall(caller, now, task, relay, watch, request.identity, wakeup, waking)
+        opened = _OpenCall(caller, now, task, relay, watch, request.identity, tuple(callees), wakeup, waking)
         call = self._open[caller.application.key, request.call_id] = opened
         to_callees = {callee.identity.signal_channel: [caller.instance_id] for callee in callees}
         to_caller = {caller.client.channel: [callee.instance_id for callee in callees]}

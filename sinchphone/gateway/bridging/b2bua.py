@@ -22,6 +22,7 @@ from sinchphone.gateway.bridging.instructions import Instructions
 from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS, CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.bridging.own_ends import attend, enter_room, stream_sound
+from sinchphone.gateway.bridging.replacing import ReplaceableSides
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.call_records import CallRecord
 from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
@@ -31,6 +32,7 @@ from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
 from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, CallEnding, failure_of_error
 from sinchphone.gateway.local_channel.legs import MemoryLegEnd
+from sinchphone.gateway.relay.relay import Side
 from sinchphone.gateway.routing.routing import (
     Dialling,
     Refuse,
@@ -82,7 +84,8 @@ class B2buaCall:
     ) -> None:
         """``session`` is the call's conversation with the developer's backend, where there is one; ``route``: where it goes, where that
         is decided already."""
-        self.lifetime = CallLifetime(caller)
+        self.lifetime = CallLifetime(caller, context.open_calls.leg_id_of)
+        self._sides = ReplaceableSides(self.lifetime, context.open_calls, application)
         self.caller = caller
         self._context = context
         self._dialling = call
@@ -111,6 +114,7 @@ class B2buaCall:
         try:
             await self.lifetime.run(caller=self._read_caller(), connect=self._connect())
         finally:
+            self._sides.close()
             ending, talked_s = self.lifetime.ending, self.lifetime.talked_seconds
             event = disconnected_event(self._dialling, ending, talked_s, self._set_headers)
             if self._record is not None:
@@ -180,6 +184,8 @@ class B2buaCall:
 
     async def _read_caller(self) -> None:
         async for event in self.caller.events():
+            if self._sides.is_replaced(Side.CALLER, self.caller):
+                return
             if isinstance(event, Gone):
                 self.lifetime.end(CallEnding("caller", event.failure))
             elif self._caller_media is not None:
@@ -295,6 +301,7 @@ class B2buaCall:
             self._bridge = taken
             if self._terms.dtmf:
                 self.lifetime.spawn(self._dial_on(taken), "digits")
+            self._sides.talk(taken, forking.let_go)
             return True
 
         forwarding = Forwarding(self._context, self._application, by_backend=self._session is not None)

@@ -28,6 +28,7 @@ from sinchphone.gateway.legs.leg import (
     DigitPressed,
     Early,
     Gone,
+    IncomingLeg,
     Leg,
     LegEvent,
     OutgoingLeg,
@@ -50,6 +51,10 @@ MAX_HELD_CANDIDATES: Final = 64  # for one branch
 
 class Bridge(CallerMedia, Protocol):
     """The media between the caller and one called side. Methods raise MediaError."""
+
+    @property
+    def leg(self) -> OutgoingLeg:
+        """The called side."""
 
     async def offer(self) -> str:
         """The offer for the called side."""
@@ -78,7 +83,8 @@ class RelayBridge:
 
     def __init__(self, lifetime: CallLifetime, leg: OutgoingLeg, relay: Relay) -> None:
         self._lifetime = lifetime
-        self._leg = leg
+        self.leg = leg
+        self._legs: dict[Side, Leg] = {Side.CALLER: lifetime.caller, Side.CALLED: leg}
         self._relay = relay
         lifetime.keep(relay.delete)  # at once: a call that is over before it rings makes no offer
         self._told = {Side.CALLER: "", Side.CALLED: ""}  # our last description for each side
@@ -93,7 +99,7 @@ class RelayBridge:
             self._lifetime.spawn(self._hold_news[side].run(), "hold")
         assert self._lifetime.caller.offer is not None, "who waits for our offer has a port of ours"
         self._told[Side.CALLED] = await self._relay.offer(
-            self._lifetime.caller.offer, self._leg.transport, signalled_from=self._leg.signalled_from
+            self._lifetime.caller.offer, self.leg.transport, signalled_from=self.leg.signalled_from
         )
         return self._told[Side.CALLED]
 
@@ -103,13 +109,13 @@ class RelayBridge:
 
     async def early(self, sdp: str) -> None:
         """Told to the caller as early media."""
-        self._told[Side.CALLER] = await self._relay.answer(sdp, signalled_from=self._leg.signalled_from)
+        self._told[Side.CALLER] = await self._relay.answer(sdp, signalled_from=self.leg.signalled_from)
         await self._lifetime.caller.early(self._told[Side.CALLER])
 
     async def answer(self, sdp: str | None, branch: str) -> None:
         """The caller's description is made, and kept for ``join``."""
         if sdp is not None:
-            self._told[Side.CALLER] = await self._relay.answer(sdp, branch=branch, signalled_from=self._leg.signalled_from)
+            self._told[Side.CALLER] = await self._relay.answer(sdp, branch=branch, signalled_from=self.leg.signalled_from)
         elif not self._told[Side.CALLER]:
             raise MediaError("the called side answered without a description")
 
@@ -120,11 +126,28 @@ class RelayBridge:
 
     async def take(self, event: LegEvent) -> None:
         """What the caller's leg says."""
-        await self._take(Side.CALLER, self._lifetime.caller, event)
+        if self._legs[Side.CALLER] is self._lifetime.caller:
+            await self._take(Side.CALLER, self._lifetime.caller, event)
 
     async def take_called(self, event: LegEvent) -> None:
         """What the called leg says."""
-        await self._take(Side.CALLED, self._leg, event)
+        if self._legs[Side.CALLED] is self.leg:
+            await self._take(Side.CALLED, self.leg, event)
+
+    async def replace(self, side: Side, by: IncomingLeg) -> None:
+        """Answer ``by``, whom the other side hears from now on in place of that one; nobody holds there any more. Raises MediaError and
+        LocalProtocolError: then nothing has changed."""
+        assert by.offer is not None, "who waits for our offer isn't taken"
+        given = await self._relay.replace(side, by.offer, by.transport, signalled_from=by.signalled_from)
+        self._legs[side], self._told[side] = by, given
+        await by.answer(given)
+        self._hold_news[side].forget()
+        for one in Side:
+            self._hold_news[_other(one)].changed(held=not self._relay.hears(one))
+
+    async def take_replacing(self, side: Side, event: LegEvent) -> None:
+        """What a leg says that has taken that side's place."""
+        await self._take(side, self._legs[side], event)
 
     async def dtmf(self, digits: str) -> None:
         """As telephone-events."""
@@ -136,8 +159,8 @@ class RelayBridge:
                 await self._relay.add_candidate(side, candidate, branch=branch)
             case Reoffered(sdp=sdp):
                 await self._renew(side, leg, sdp)
-            case TransferAsked(to=to):
-                self._lifetime.spawn(transfer(leg, self._leg_of(_other(side)), to), "transfer")
+            case TransferAsked():
+                self._lifetime.spawn(transfer(leg, self._leg_of(_other(side)), event, self._lifetime.leg_id_of), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):
                 self._signalled[side].signalled(digit, duration_ms)
             case Ringing() | BranchRings() | Early() | Answered() | Gone():  # the call's, not its media's
@@ -209,14 +232,14 @@ class RelayBridge:
                 case SideSilent(side, silent_s):
                     await self._leg_of(side).media_silent(silent_s)
                 case BranchCandidate(branch, candidate):
-                    await self._leg.trickle(candidate, branch=branch)
+                    await self.leg.trickle(candidate, branch=branch)
                 case SideDigitHeard(side, digit, duration_ms, passed):
                     self._signalled[side].heard(digit, duration_ms)
                     if not passed:
                         await self._send_digit(_other(side), digit, duration_ms)
 
     def _leg_of(self, side: Side) -> Leg:
-        return self._lifetime.caller if side is Side.CALLER else self._leg
+        return self._legs[side]
 
 
 def _other(side: Side) -> Side:
@@ -228,7 +251,7 @@ class LocalBridge:
 
     def __init__(self, lifetime: CallLifetime, leg: OutgoingLeg, caller: LocalEnd, port: MediaPort, media_thread: MediaThread) -> None:
         self._lifetime = lifetime
-        self._leg = leg
+        self.leg = leg
         self._caller = caller
         self._port = port
         self.sound = TappedLeg(port.leg)  # of the called side
@@ -246,7 +269,7 @@ class LocalBridge:
         """The other port's, with all candidates: legacy clients learn them nowhere else."""
         self._lifetime.spawn(self._watch(), "other port")
         self._told = (await self._port.offer()).sdp
-        if self._leg.transport is MediaTransport.WEBRTC:
+        if self.leg.transport is MediaTransport.WEBRTC:
             self._told = await self._candidates.complete(self._told)
         return self._told
 
@@ -275,7 +298,7 @@ class LocalBridge:
         self._lifetime.spawn(self._pass_digits(), "digits")
         self._lifetime.spawn(self._hold_news.run(), "hold")
         self._caller.holds = self._hold_news.changed
-        self._caller.other = self._leg
+        self._caller.other = self.leg
         self._hold_news.changed(held=not self._caller.hears)
 
     async def take(self, event: LegEvent) -> None:
@@ -289,8 +312,8 @@ class LocalBridge:
                 await self._take_candidate(candidate, branch)
             case Reoffered(sdp=sdp):
                 await self._renew(sdp)
-            case TransferAsked(to=to):
-                self._lifetime.spawn(transfer(self._leg, self._caller.caller, to), "transfer")
+            case TransferAsked():
+                self._lifetime.spawn(transfer(self.leg, self._caller.caller, event, self._lifetime.leg_id_of), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):
                 await self._pass_back(media.PortDigitHeard(digit=digit, duration_ms=duration_ms), DigitPath.SIGNALING)
             case Ringing() | BranchRings() | Early() | Answered() | Gone():
@@ -312,20 +335,20 @@ class LocalBridge:
 
     async def enter(self, rooms: Rooms, application: str, room: str) -> None:
         """Give the called side a place in a room, instead of joining it to the caller. Raises RefusedError."""
-        taken = rooms.enter(application, room, Participant(self._leg.id, "", ""), self._leg.hang_up)
+        taken = rooms.enter(application, room, Participant(self.leg.id, "", ""), self.leg.hang_up)
         self._lifetime.keep(taken.leave)
         await taken.sound.connect(self.sound)
 
     async def _join_sound(self) -> None:
-        transports = self._caller.caller.transport, self._leg.transport
+        transports = self._caller.caller.transport, self.leg.transport
         fill = transports[0] is not MediaTransport.WEBRTC, transports[1] is not MediaTransport.WEBRTC
         await self._audio_bridge.join(self._caller.leg, self.sound, fill=fill)
 
     async def _accept(self, sdp: str, branch: str) -> None:
         """Over RTP the last answer counts, and one that can't be taken changes nothing; a WebRTC port takes one."""
-        if self._branch is None or self._leg.transport is not MediaTransport.WEBRTC:
-            if self._leg.signalled_from is not None and isinstance(self._port, RenewablePort):
-                await self._port.trust_source(self._leg.signalled_from)
+        if self._branch is None or self.leg.transport is not MediaTransport.WEBRTC:
+            if self.leg.signalled_from is not None and isinstance(self._port, RenewablePort):
+                await self._port.trust_source(self.leg.signalled_from)
             await self._port.accept(Description("answer", sdp))
             self._branch = branch
             for candidate in self._held.pop(branch, []):
@@ -340,22 +363,22 @@ class LocalBridge:
     async def _renew(self, sdp: str | None) -> None:
         try:
             if sdp is None:
-                self._told = await offered_anew(self._port, self._leg)
+                self._told = await offered_anew(self._port, self.leg)
             else:
                 self._told = await renewed(self._port, sdp, held=not self._caller.hears)
-                await self._leg.answer_reoffer(self._told)
+                await self.leg.answer_reoffer(self._told)
         except MediaError as error:
-            await self._leg.refuse_reoffer(failure_of_error(error))
+            await self.leg.refuse_reoffer(failure_of_error(error))
         else:
             self._caller.hold_news.changed(held=not hears(self._port.direction))
 
     async def _tell_hold(self, held: bool) -> None:
-        self._told = await offer_hold(self._port, self._leg, held=held)
+        self._told = await offer_hold(self._port, self.leg, held=held)
         self._caller.hold_news.changed(held=not hears(self._port.direction))
 
     async def _pass_digits(self) -> None:
         while True:
-            await _pass_digit(await self._caller.digits.get(), self._port, self._leg)
+            await _pass_digit(await self._caller.digits.get(), self._port, self.leg)
 
     async def _pass_back(self, heard: media.PortDigitHeard, path: DigitPath) -> None:
         if self._presses.counts(heard.digit, path, heard.duration_ms, time.monotonic()):
@@ -365,13 +388,13 @@ class LocalBridge:
         async for event in self._port.events():
             match event:
                 case media.Connected(codec=codec):
-                    await self._leg.media_connected(codec)
+                    await self.leg.media_connected(codec)
                 case media.PortFailed(reason=reason):
-                    await self._leg.media_failed(reason)
+                    await self.leg.media_failed(reason)
                 case media.PortLost():
-                    await self._leg.media_failed("nothing came any more")
+                    await self.leg.media_failed("nothing came any more")
                 case media.PortSilent(silent_s):
-                    await self._leg.media_silent(silent_s)
+                    await self.leg.media_silent(silent_s)
                 case media.CandidateFound(candidate=candidate):
                     self._candidates.take(candidate)
                 case media.PortDigitHeard():

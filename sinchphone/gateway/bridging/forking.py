@@ -18,7 +18,7 @@ from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
-from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, LegEvent, OutgoingLeg, Ringing
+from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, Leg, LegEvent, OutgoingLeg, Ringing
 from sinchphone.gateway.legs.reasons import ELSEWHERE, NO_ANSWER, CallEnding, failure_of_error
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.sip.uri import SipAddress
@@ -218,6 +218,10 @@ class Forking:
         for other in others:
             self._bridges[other] = self._make_bridge(other)
             self._call(other)
+
+    def let_go(self, leg: Leg) -> None:
+        """Somebody else has the place of the leg that took the call: its end is nothing to the call any more."""
+        self._open -= {one for one in self._open if one is leg}
 
     def _gone(self, leg: OutgoingLeg, failure: Failure | None) -> None:
         """A leg is over."""

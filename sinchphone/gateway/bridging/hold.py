@@ -39,6 +39,10 @@ class HoldNews:
         self.held = held
         self._news.set()
 
+    def forget(self) -> None:
+        """Somebody else is there, who wasn't told of any hold."""
+        self._told = False
+
     async def run(self) -> None:
         """As long as the call lasts. A side that refuses is asked no more until there is other news."""
         while True:

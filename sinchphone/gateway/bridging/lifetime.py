@@ -11,6 +11,7 @@ from sinchphone.errors import NoPortError, SinchphoneError
 from sinchphone.gateway.legs.leg import IncomingLeg, Leg, LegEvent, OutgoingLeg
 from sinchphone.gateway.legs.reasons import BROKEN, CLOSING, TOO_LONG, CallEnding, failure_of_error
 from sinchphone.protocol.callbacks.events import Reason
+from sinchphone.protocol.sip.replaces import ReplacedDialog
 
 GOODBYE_SECONDS: Final = 1.0  # for the last messages of both legs
 MAX_CALL_SECONDS: Final = 14_400.0  # Sinch Voice, maxDuration
@@ -28,8 +29,10 @@ class CallerMedia(Protocol):
 class CallLifetime:
     """One call as its parts share it. ``run`` it once; cancelling ends the call."""
 
-    def __init__(self, caller: IncomingLeg) -> None:
+    def __init__(self, caller: IncomingLeg, leg_id_of: Callable[[ReplacedDialog], str | None] = lambda _: None) -> None:
+        """``leg_id_of``: the leg that has a dialog, which a side wants to be replaced."""
         self.caller = caller
+        self.leg_id_of = leg_id_of
         self.max_seconds = MAX_CALL_SECONDS  # from the answer on; counts at the answer
         self._over: asyncio.Future[CallEnding] = asyncio.get_running_loop().create_future()
         self._group = asyncio.TaskGroup()
@@ -60,6 +63,11 @@ class CallLifetime:
         """Run it beside, hang it up when the call ends, and release it at last."""
         self.take_over(leg)
         self._run_leg(leg)
+
+    async def carry(self, leg: Leg) -> None:
+        """Run a leg that has come later beside, until it is over, and hang it up when the call ends."""
+        self._run_leg(leg)
+        await asyncio.wait({self._running[leg]})
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Have that done beside; cancelled with the call, and an error of it ends the call."""

@@ -165,8 +165,8 @@ class LocalEnd:
                 await self.port.accept(Description("answer", sdp))
             case Reoffered(sdp=sdp):
                 await self._renew(sdp)
-            case TransferAsked(to=to):
-                self._lifetime.spawn(transfer(self.caller, self.other, to), "transfer")
+            case TransferAsked():
+                self._lifetime.spawn(transfer(self.caller, self.other, event, self._lifetime.leg_id_of), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):
                 self._note_digit(media.PortDigitHeard(digit=digit, duration_ms=duration_ms), DigitPath.SIGNALING)
             case Answered() | Ringing() | BranchRings() | Early() | Gone():  # the call's, not its media's

@@ -17,6 +17,7 @@ from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.protocol.call.transfer_events import TransferNews
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.uri import SipAddress
 
 # What legs tell
@@ -75,9 +76,11 @@ class DigitPressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferAsked:
-    """This side wants the other one to call ``to`` instead: a user, a number or a SIP address. To be told what comes of it."""
+    """This side wants the other one to call ``to`` instead: a user, a number or a SIP address. To be told what comes of it. ``replaces``:
+    in the place of the call that it has there, by its leg's id or as a dialog of its own with us."""
 
     to: str
+    replaces: str | ReplacedDialog = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +139,8 @@ class Leg(Protocol):
     async def reoffer(self, sdp: str) -> str:
         """Offer the other side a change of ours, once it is answered; its answer. Raises MediaError where it refuses, or doesn't answer."""
 
-    async def transfer(self, to: str) -> Failure | None:
-        """Have this side call ``to`` instead, by itself and with its own rights; why it didn't."""
+    async def transfer(self, to: str, replaces: str = "") -> Failure | None:
+        """Have this side call ``to`` instead, by itself and with its own rights, in place of the call ``replaces``; why it didn't."""
 
     async def tell_transfer(self, news: TransferNews) -> None:
         """How the transfer goes that this side has asked for."""

@@ -21,7 +21,8 @@ from functools import partial
 from typing import Final, assert_never
 
 from sinchphone.engine.calls.machine_driver import MachineDriver, MediaEffect
-from sinchphone.errors import MediaError, RemoteProtocolError, SinchphoneError
+from sinchphone.engine.calls.transfer import Transfer
+from sinchphone.errors import LocalProtocolError, MediaError, RemoteProtocolError, SinchphoneError, TransferError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.delivery import Caller
 from sinchphone.exchange.calls.line import CallLine, post
@@ -68,6 +69,7 @@ class _MxpLeg:
         self._driver = MachineDriver(
             machine, channel, name=f"leg {call_id}", perform=self._perform, failed=self._note_failure, closing_reason=as_told(CLOSING)
         )
+        self._transfer = Transfer(self._driver)
         self._description: asyncio.Future[Description] = asyncio.get_running_loop().create_future()  # ours; the first one counts
         self._branches: dict[str, str] = {}  # by device
         self._chosen: str | None = None  # the device that the call is with
@@ -125,9 +127,15 @@ class _MxpLeg:
         finally:
             self._asked = None
 
-    async def transfer(self, to: str) -> Failure | None:
-        """Users' clients call nobody on another's word."""
-        return Failure(501, "a user can't be transferred")
+    async def transfer(self, to: str, replaces: str = "") -> Failure | None:
+        """A client event. Users of clients that know of none don't take it."""
+        try:
+            await self._transfer.ask(to, replaces)
+        except TransferError as error:
+            return Failure(error.status, str(error))
+        except LocalProtocolError as error:
+            return Failure(491, str(error))
+        return None
 
     async def tell_transfer(self, news: TransferNews) -> None:
         """A client event."""
@@ -174,6 +182,7 @@ class _MxpLeg:
             self._end(self._refused or failure)
 
     def _end(self, failure: Failure | None) -> None:
+        self._transfer.ended()
         self._events.put(Gone(failure=failure))
         self._events.end()
 
@@ -203,9 +212,7 @@ class _MxpLeg:
             case v.Renegotiate(device, theirs, _):
                 self._renegotiate(device, theirs)
             case v.ClientEventHeard(body):
-                asked = decode_transfer(body)
-                if isinstance(asked, TransferWish):
-                    self._events.put(TransferAsked(to=asked.to))
+                self._hear_client_event(body)
             case v.CarrySound(device, early):
                 self._choose(device, early=early)
             case v.Entered(state):
@@ -214,6 +221,13 @@ class _MxpLeg:
                 pass
             case _:
                 assert_never(effect)
+
+    def _hear_client_event(self, body: str) -> None:
+        match decode_transfer(body):
+            case TransferWish(to, replaces):
+                self._events.put(TransferAsked(to=to, replaces=replaces))
+            case TransferNews() as news:
+                self._transfer.heard(news)
 
     async def _offer(self) -> v.Input:
         return v.OfferReady(await asyncio.shield(self._description))

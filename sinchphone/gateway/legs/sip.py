@@ -4,9 +4,10 @@ import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
+from urllib.parse import quote
 
 from sinchphone.errors import MediaError, RemoteProtocolError, SinchphoneError
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
@@ -24,12 +25,19 @@ from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sdp import read_session
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS
+from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri
 
 MAX_REASON_CHARACTERS: Final = 120
 UNFIT: Final = (488, 606)  # what a peer says of a description that it can't use (RFC 3261 21.4.26, 21.6.4)
 UNAVAILABLE: Final = 503  # with Retry-After, who hears it asks us for nothing any more (RFC 3261 16.7, 21.5.4)
+OF_LEG: Final = "sinchphone-leg"  # in place of tags
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]")
+
+
+def dialog_of_leg(leg_id: str) -> ReplacedDialog:
+    """A call of ours that isn't one of SIP, as a phone may name it to be replaced."""
+    return ReplacedDialog(leg_id, OF_LEG, OF_LEG)
 
 
 def transport_of(sdp: str | None) -> MediaTransport:
@@ -96,8 +104,9 @@ class _SipLeg:
         except SipError as error:
             raise MediaError(str(error)) from error
 
-    async def transfer(self, to: str) -> Failure | None:
-        """REFER: the phone calls there itself. What is no SIP address is somebody at the host that the phone knows us by."""
+    async def transfer(self, to: str, replaces: str = "") -> Failure | None:
+        """REFER: the phone calls there itself. What is no SIP address is somebody at the host that the phone knows us by; what is to be
+        replaced is a call of ours, and told so as a dialog."""
         if self._call is None:
             return Failure(481, "the call hasn't begun")
         target = to if to.startswith(("sip:", "sips:")) else f"sip:{to}" if "@" in to else f"sip:{to}@{self._our_authority}"
@@ -105,6 +114,8 @@ class _SipLeg:
             uri = parse_uri(target)
             if not uri.is_sip or "?" in target:
                 return Failure(400, "that is no SIP address")
+            if replaces:
+                uri = replace(parse_uri(f"sip:{quote(uri.user or '')}@{self._our_authority}"), headers=dialog_of_leg(replaces).in_uri())
             await self._call.refer(str(uri))
         except RemoteProtocolError as error:
             return Failure(400, str(error))
@@ -113,7 +124,14 @@ class _SipLeg:
         return None
 
     async def tell_transfer(self, news: TransferNews) -> None:
-        """SIP phones ask us for none."""
+        """NOTIFY."""
+        if self._call is not None:
+            await self._call.tell_refer(news.status, _phrase(news.reason))
+
+    @property
+    def sip_call(self) -> SipCall | None:
+        """The call, once there is one."""
+        return self._call
 
     @property
     def _our_authority(self) -> str:
@@ -163,6 +181,8 @@ class _SipLeg:
                 return told.Reoffered(sdp=sdp)
             case sip.SipDigitHeard(digit, duration_ms):
                 return told.DigitPressed(digit=digit, duration_ms=duration_ms)
+            case sip.SipReferred(target, replaces):
+                return told.TransferAsked(to=self._somebody(target), replaces=replaces or "")
             case sip.Refused(error=SinchphoneError() as error):
                 return Gone(failure=self._given_up or failure_of_error(error))
             case sip.Refused(status, reason, moved=moved, retry_after_s=retry_after_s, headers=headers):
@@ -171,6 +191,13 @@ class _SipLeg:
                 return Gone(failure=self._given_up or refused, moved=() if self._given_up else moved)
             case sip.SipEnded(reason, status):
                 return Gone(failure=self._given_up or self._failure(status, reason))
+
+    def _somebody(self, target: SipUri) -> str:
+        """Whom a phone names: who is at the host that it knows us by is one of ours, or a number."""
+        ours = target.authority == self._our_authority or target.host == parse_uri(f"sip:{self._our_authority}").host
+        if target.scheme == "tel" or ours:
+            return target.number or target.subscriber
+        return str(replace(target, parameters=()))
 
     def _failure(self, status: int | None, reason: str) -> Failure | None:
         """Of a call that ended: hanging up is none, nor is a caller who gave up. Who says in mid-call that time ran out has lost somebody:

@@ -68,7 +68,7 @@ class MemoryLegEnd:
         """There is nothing to agree on: who is held hears what comes."""
         return DESCRIPTION
 
-    async def transfer(self, to: str) -> Failure | None:
+    async def transfer(self, to: str, replaces: str = "") -> Failure | None:
         """Nobody is there to call on another's word."""
         return _NO_TRANSFER
 

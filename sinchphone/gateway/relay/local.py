@@ -168,6 +168,27 @@ class LocalRelay:
         self._proposed = None
         await self._join(caller, called)
 
+    async def replace(self, side: Side, offer: str, transport: MediaTransport, *, signalled_from: str | None = None) -> str:
+        """Answer the offer of somebody who takes that side's place: with an end of their own, joined to the other one."""
+        caller, called = self._both()
+        old, other = (caller, called) if side is Side.CALLER else (called, caller)
+        if transport is not MediaTransport.WEBRTC:
+            check_address(offer)
+        self._transports[side], self._signalled_from[side] = transport, signalled_from
+        end = self._end(side, CODECS)
+        try:
+            given = await end.answer(offer, other.codec)
+        except MediaError:
+            self._drop(end)
+            raise
+        if side is Side.CALLER:
+            self._caller = caller = end
+        else:
+            self._called = self._branches[""] = called = end
+        await self._join(caller, called)
+        self._drop(old)
+        return given
+
     async def renew(self, side: Side, offer: str) -> str:
         """Answer a new offer of a side; the other one hears what it sends from then on, or silence."""
         caller, called = self._both()
@@ -303,6 +324,9 @@ class LocalRelay:
     def _retire(self, end: End) -> None:
         """Close the end of a branch that gave up; should it answer all the same, it gets another one."""
         self._branches.pop(end.branch, None)
+        self._drop(end)
+
+    def _drop(self, end: End) -> None:
         if end in self._ends:
             self._ends.remove(end)
             retiring = start_task(end.close(), name="relay-retire")

@@ -100,6 +100,10 @@ class Relay(Protocol):
         Several devices of one WebRTC offer: only the one that takes the call here, those that just ring in ``ringing``.
         """
 
+    async def replace(self, side: Side, offer: str, transport: MediaTransport, *, signalled_from: str | None = None) -> str:
+        """Answer the offer of somebody who takes that side's place from now on; the other side isn't asked, and stays as it is. Raises
+        MediaError, or LocalProtocolError before both were answered: then nothing has changed."""
+
     async def renew(self, side: Side, offer: str) -> str:
         """Answer a new offer of a side (hold, resume, another address, an ICE restart) without asking the other one, which stays as it is.
 

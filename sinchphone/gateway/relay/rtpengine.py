@@ -152,6 +152,10 @@ class RtpengineRelay:
         self._branch, self._tags[Side.CALLED] = branch, f"{Side.CALLED}-{branch}"
         return await self._answer(Side.CALLED, with_candidates(answer, early, complete=False) if early else answer)
 
+    async def replace(self, side: Side, offer: str, transport: MediaTransport, *, signalled_from: str | None = None) -> str:
+        """Raises MediaError: rtpengine's calls have the two sides that they began with."""
+        raise MediaError("nobody can take the place of a side whose sound goes through rtpengine")
+
     async def renew(self, side: Side, offer: str, *, ours: str | None = None) -> str:
         """Answer a new offer of a side in the name of the other one, with what that agreed to before; ``ours``: the direction, seen from
         us, where the other one is a port of ours.

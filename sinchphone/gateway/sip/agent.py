@@ -14,18 +14,17 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Container, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias
 
-from sinchphone.errors import SinchphoneError
-from sinchphone.exchange.options import Certificate
+from sinchphone.errors import RemoteProtocolError, SinchphoneError
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts, SipTarget
-from sinchphone.gateway.sip.limits import Admission, SourceLimits, Sources
+from sinchphone.gateway.sip.limits import Admission, Sources
 from sinchphone.gateway.sip.network.hop import Hop, Transport, TransportError
 from sinchphone.gateway.sip.network.resolve import Resolver
 from sinchphone.gateway.sip.network.transport import TransportOptions
+from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.sip.registration import SipRegistration
 from sinchphone.gateway.sip.usage import Usage
@@ -36,12 +35,12 @@ from sinchphone.protocol.sip.bodies import ACCEPTED, SDP
 from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
 from sinchphone.protocol.sip.diversion import count_diversions
 from sinchphone.protocol.sip.message import MAX_FORWARDS, HeaderLines, Request, respond
+from sinchphone.protocol.sip.replaces import ReplacedDialog, parse_replaces
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.machine import SipSession
 from sinchphone.protocol.sip.session.middle import abilities
 from sinchphone.protocol.sip.session.state import ALLOW, SessionOptions
 from sinchphone.protocol.sip.session.timer import MIN_SECONDS, read_session_expires
-from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, clean
 from sinchphone.tasks import start_task
 
@@ -50,55 +49,13 @@ InviteRouter: TypeAlias = Callable[[SipCall], Awaitable[None]]
 _logger = logging.getLogger(__name__)
 
 
-EXTENSIONS: Final = frozenset({"100rel", "timer"})  # that may be required of us
-KNOWN_METHODS: Final = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE", "INFO", "OPTIONS", "REGISTER"})
-OTHER_METHODS: Final = frozenset({"SUBSCRIBE", "NOTIFY", "REFER", "MESSAGE", "PUBLISH"})  # known, but not done here
+EXTENSIONS: Final = frozenset({"100rel", "timer", "replaces"})  # that may be required of us
+KNOWN_METHODS: Final = frozenset({"INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE", "INFO", "OPTIONS", "REGISTER", "NOTIFY"})
+OTHER_METHODS: Final = frozenset({"SUBSCRIBE", "REFER", "MESSAGE", "PUBLISH"})  # known, but not done outside of a call
 RETRY_SECONDS: Final = 5
 _GOODBYE_SECONDS: Final = 1.0  # for BYEs to be answered at the end
 _MAX_HEADERS: Final = 64  # x-... of an INVITE
 _MAX_HEADER_CHARACTERS: Final = 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrunkPeer:
-    """Who may call us without a password: a carrier's or PBX's addresses (numeric).
-
-    ``names``: what else it is called in URIs. ``transports``: by which it calls; over UDP anybody can write its address as the source.
-    ``encrypted``: it says that the sound is encrypted, so nobody who offers plain RTP is that one.
-    """
-
-    name: str
-    hosts: Container[str]
-    names: frozenset[str] = frozenset()
-    transports: frozenset[Transport] = frozenset(get_args(Transport))
-    encrypted: bool = False
-
-    def is_source(self, hop: Hop) -> bool:
-        """Whether what comes from there is this peer's."""
-        return hop.host in self.hosts and hop.transport in self.transports
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SipOptions:
-    """What a user agent can be told. Port 0 takes a free one."""
-
-    host: str = "127.0.0.1"
-    port: int = SIP_PORT
-    public_address: str | None = None  # an address or name by which others than this machine reach us, where that isn't ``host``
-    tls_port: int | None = None  # with ``certificate``; None: the port after ``port``
-    certificate: Certificate | None = None
-    ca_files: tuple[Path, ...] = ()  # authorities of other servers' certificates (PEM), beside the system's
-    realm: str = "sinchphone"
-    algorithms: tuple[str, ...] = ("MD5",)  # that we challenge with, most wanted first; SHA-256 stops phones that only know MD5
-    domains: frozenset[str] = frozenset()  # what we are called in URIs, besides our addresses and the realm
-    trunks: tuple[TrunkPeer, ...] = ()
-    open: bool = False  # takes calls from anybody without a password: for tests on loopback
-    calls: int = 200  # open at the same time
-    ring_seconds: float = 180.0
-    session_seconds: int = 1800  # RFC 4028; 0: no session timers
-    nonce_seconds: float = 300.0
-    limits: SourceLimits = field(default_factory=SourceLimits)
-    timing: Timing = field(default_factory=Timing)
 
 
 class SipAgent:
@@ -200,6 +157,12 @@ class SipAgent:
             return self._wire.local_address(Hop("udp", uri.host, self.port))[0] == uri.host
         except TransportError:
             return False
+
+    def call_of(self, dialog: ReplacedDialog) -> SipCall | None:
+        """The call with that dialog, as its peer names it to others: our tag is ``to_tag``."""
+        usage = self._usages.get((dialog.call_id, dialog.to_tag))
+        known = usage is not None and usage.session.dialog is not None and usage.session.dialog.remote_tag == dialog.from_tag
+        return usage.call if usage is not None and known and not usage.call.is_over else None
 
     def invite(
         self,
@@ -364,6 +327,10 @@ class SipAgent:
         seconds, _ = read_session_expires(request)
         if not request.contacts or not request.contacts[0].uri.is_sip:
             return 400, ()
+        try:
+            _replaced(request)
+        except RemoteProtocolError:
+            return 400, ()
         if request.has_unknown_body:
             return 415, (("Accept", ACCEPTED),)
         accepts = request.tokens("Accept")
@@ -386,6 +353,7 @@ class SipAgent:
             trunk=peer.name if peer is not None else None,
             encrypted=peer is not None and peer.encrypted,
             offer=request.sdp,
+            replaces=_replaced(request),
             headers=_private_headers(request),
             diversions=count_diversions(request),
             source=hop,
@@ -460,6 +428,14 @@ def _fault(request: Request) -> tuple[int, HeaderLines] | None:
     if request.values("Content-Encoding") and request.tokens("Content-Encoding") != {"identity"}:
         return 415, (("Accept-Encoding", "identity"),)
     return None
+
+
+def _replaced(request: Request) -> ReplacedDialog | None:
+    """Which call an INVITE takes the place of. Raises RemoteProtocolError for what can't be read, and for two of them (RFC 3891 3)."""
+    named = request.all("Replaces")
+    if len(named) > 1:
+        raise RemoteProtocolError("an INVITE can't replace two calls")
+    return parse_replaces(named[0]) if named else None
 
 
 def _private_headers(request: Request) -> Mapping[str, str]:

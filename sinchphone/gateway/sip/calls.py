@@ -8,6 +8,7 @@ from typing import Final
 from sinchphone.errors import SinchphoneError
 from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.protocol.sip.message import MAX_FORWARDS
+from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.vocabulary import (
     Refused,
@@ -16,6 +17,7 @@ from sinchphone.protocol.sip.session.vocabulary import (
     SipEarly,
     SipEnded,
     SipEvent,
+    SipReferred,
     SipReoffered,
     SipRinging,
 )
@@ -30,6 +32,7 @@ __all__ = [
     "SipEnded",
     "SipError",
     "SipEvent",
+    "SipReferred",
     "SipReoffered",
     "SipRinging",
     "SipTarget",
@@ -66,6 +69,7 @@ class SipCallFacts:
     user: str | None = None  # who proved to be calling
     trunk: str | None = None  # the trunk that the call came from or goes to
     offer: str | None = None
+    replaces: ReplacedDialog | None = None  # the call that it takes the place of
     headers: Mapping[str, str]  # x-... only
     source: Hop | None = None  # where the INVITE came from
     encrypted: bool = False  # the sound must be: plain RTP is to be refused
@@ -196,6 +200,10 @@ class SipCall:
             self._referred = None
         if status >= 300:
             raise SipError(reason or f"SIP {status}", status=status)
+
+    async def tell_refer(self, status: int, reason: str = "") -> None:
+        """How the call goes that a SipReferred asked for; from 200 on that's the last word."""
+        self._order(v.ReferNews(status, reason))
 
     def settle_refer(self, status: int, reason: str) -> None:
         """For the agent: what came of the transfer."""

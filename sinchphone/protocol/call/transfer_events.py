@@ -2,8 +2,11 @@
 
 ::
 
-    {"name": "Transfer", "to": "+46…"}                              call that one instead
+    {"name": "Transfer", "to": "+46…", "replaces": ""}              call that one instead; in place of the sender's call of that id with it
     {"name": "Transferred", "status": 100, "reason": ""}            it's under way; a final status of SIP follows
+
+Who is told so calls by itself. Its call names the one that it replaces in a public header, which the exchange and the called user's phone
+know: they put it in the place of that call, without ringing, or refuse it. A call's id is known to its two ends and the exchange alone.
 """
 
 import json
@@ -11,15 +14,18 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 MAX_TO: Final = 256
+MAX_REPLACES: Final = 64  # characters of a call's id
+REPLACES_HEADER: Final = "x-sinchphone-replaces"
 _MAX_BODY: Final = 2_048
 _ASK, _TELL = "Transfer", "Transferred"
 
 
 @dataclass(frozen=True, slots=True)
 class TransferWish:
-    """The peer is to call that user, number or SIP address instead."""
+    """The peer is to call that user, number or SIP address instead; in place of that call with it, where there is one."""
 
     to: str
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +42,8 @@ TransferEvent: TypeAlias = TransferWish | TransferNews
 def encode_transfer(event: TransferEvent) -> str:
     """As the body of a client event."""
     match event:
-        case TransferWish(to):
-            return json.dumps({"name": _ASK, "to": to})
+        case TransferWish(to, replaces):
+            return json.dumps({"name": _ASK, "to": to, **({"replaces": replaces} if replaces else {})})
         case TransferNews(status, reason):
             return json.dumps({"name": _TELL, "status": status, "reason": reason[:MAX_TO]})
 
@@ -51,8 +57,10 @@ def decode_transfer(body: str) -> TransferEvent | None:
     except (ValueError, RecursionError):
         return None
     match read:
-        case {"name": "Transfer", "to": str(to)} if 0 < len(to) <= MAX_TO and to.isprintable():
-            return TransferWish(to)
+        case {"name": "Transfer", "to": str(to), **more} if 0 < len(to) <= MAX_TO and to.isprintable():
+            replaces = more.get("replaces", "")
+            if isinstance(replaces, str) and len(replaces) <= MAX_REPLACES and replaces.isprintable():
+                return TransferWish(to, replaces)
         case {"name": "Transferred", "status": int(status), **more} if 100 <= status < 700:
             reason = more.get("reason")
             return TransferNews(status, reason[:MAX_TO] if isinstance(reason, str) else "")

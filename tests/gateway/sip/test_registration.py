@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from sinchphone.gateway.options import TrunkOptions
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip.network.resolve import Resolver
+from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.sip.registration import SipRegistration, _granted
 from sinchphone.gateway.trunk.trunk import Trunk

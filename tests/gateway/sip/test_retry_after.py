@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import Refused, SipCall, SipTarget
 from sinchphone.gateway.sip.network.hop import Hop, TransportError
 from sinchphone.gateway.sip.network.rests import MAX_REST_SECONDS, MAX_SERVERS, Rests
+from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.tasks import start_task

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sinchphone.exchange.tls import issue
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import (
     Refused,
     SipAnswered,
@@ -23,6 +23,7 @@ from sinchphone.gateway.sip.calls import (
     SipRinging,
     SipTarget,
 )
+from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.transactions import Timing

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import Refused, SipCall, SipTarget
+from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import SipUri, parse_address, parse_uri

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions, TrunkPeer
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import Refused, SipAnswered, SipCall, SipEnded, SipTarget
 from sinchphone.gateway.sip.limits import SourceLimits
+from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.protocol.sip.digest import Answering, Credentials
 from sinchphone.protocol.sip.message import Request, Response, read_message

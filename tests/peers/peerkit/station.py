@@ -11,7 +11,7 @@ import numpy as np
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples
 from sinchphone.audio.tones import goertzel
 from sinchphone.errors import MediaError
-from sinchphone.gateway.sip.agent import SipAgent, SipOptions
+from sinchphone.gateway.sip.agent import SipAgent
 from sinchphone.gateway.sip.calls import (
     Refused,
     SipAnswered,
@@ -25,6 +25,7 @@ from sinchphone.gateway.sip.calls import (
     SipTarget,
 )
 from sinchphone.gateway.sip.network.resolve import Resolver
+from sinchphone.gateway.sip.options import SipOptions
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.media import port as media_port
 from sinchphone.media.port import RtpPassingPort, RtpPortOptions

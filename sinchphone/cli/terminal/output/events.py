@@ -24,6 +24,7 @@ from sinchphone.cli.terminal.output.listings import (
     HistoryEntry,
     Milliseconds,
 )
+from sinchphone.cli.terminal.output.peer_events import CallTransferred
 from sinchphone.cli.terminal.output.results import (
     CallEnded,
     Delivery,
@@ -415,6 +416,7 @@ Event: TypeAlias = (
     | VideoSeen
     | CallHeld
     | CallResumed
+    | CallTransferred
     | DigitsSent
     | DigitReceived
     | CallEnded

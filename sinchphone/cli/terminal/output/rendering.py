@@ -11,6 +11,7 @@ from sinchphone.cli.terminal.output import control_events as k
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import exchange_events as x
 from sinchphone.cli.terminal.output import lines
+from sinchphone.cli.terminal.output import peer_events as p
 from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE, Line, hint_lines, named
 from sinchphone.cli.terminal.status_line import clock
@@ -201,6 +202,7 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.CallMuted: lambda event: [Line("muted" if event.muted else "not muted any more")],
     e.CallHeld: lambda event: [Line(_held(event))],
     e.CallResumed: lambda event: [Line(_resumed(event))],
+    p.CallTransferred: lambda event: [Line(f"you talk with {event.peer} now: the call was transferred", "green")],
     e.DigitsSent: lambda event: [Line(f"dialled {event.digits}")],
     e.DigitReceived: lambda event: [Line(f"the other side dialled {event.digit}")],
     e.PlayStarted: lambda event: [Line(f"playing {_source(event.path)}")],

@@ -6,6 +6,7 @@ from typing import Final
 from sinchphone.protocol.sip.bodies import SDP
 from sinchphone.protocol.sip.dialog import Dialog
 from sinchphone.protocol.sip.message import HeaderLines, Request, respond
+from sinchphone.protocol.sip.session import transfer
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.state import ALLOW, REMIND_SECONDS, SUPPORTED, SessionState
 from sinchphone.protocol.sip.session.timer import TooSmall
@@ -70,6 +71,7 @@ def confirmed(session: SessionState, event: v.GotAck) -> None:
     session.repeated = None
     session.enter(SipPhase.TALKING)
     session.retry_at = session.now if session.proposal is not None else None
+    transfer.refer_now(session)
     if not done.asks:
         return
     if (sdp := event.request.sdp) is None:

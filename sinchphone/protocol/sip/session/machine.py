@@ -54,6 +54,8 @@ TABLE: Final[dict[tuple[SipPhase, type], Row]] = {
     (SipPhase.TALKING, v.SendDigit): middle.send_digit,
     (SipPhase.TALKING, v.DialogProbe): middle.probe,
     (SipPhase.TALKING, v.SendRefer): transfer.refer,
+    (SipPhase.ACCEPTED, v.SendRefer): transfer.refer_later,
+    (SipPhase.TALKING, v.ReferNews): transfer.tell_refer,
     (SipPhase.LEAVING, v.GotAck): middle.left_after_all,
 }
 
@@ -65,6 +67,7 @@ RESPONSES: Final[dict[str, OnResponse]] = {
     "info": middle.digit_response,
     "probe": middle.probe_response,
     "refer": transfer.refer_response,
+    "notify": transfer.notify_response,
     "bye": middle.bye_response,
     "stray bye": middle.quiet_response,  # of another branch of a fork
 }
@@ -76,6 +79,7 @@ REQUESTS: Final[dict[str, OnRequest]] = {
     "INFO": middle.on_info,
     "OPTIONS": middle.on_options,
     "NOTIFY": transfer.on_notify,
+    "REFER": transfer.on_refer,
     "PRACK": callee.on_prack,
 }
 
@@ -86,6 +90,7 @@ CLOCKS: Final[tuple[Callable[[SessionState], None], ...]] = (
     middle.end_proposal,
     middle.retry_change,
     middle.keep_alive,
+    transfer.end_referral,
     middle.end_phase,
 )
 

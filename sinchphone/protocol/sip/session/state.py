@@ -14,8 +14,8 @@ from sinchphone.protocol.sip.session.vocabulary import Effect, SipEvent, SipPhas
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, quoted
 
-ALLOW: Final = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, NOTIFY"
-SUPPORTED: Final = "100rel, timer"
+ALLOW: Final = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, NOTIFY, REFER"
+SUPPORTED: Final = "100rel, timer, replaces"
 REMIND_SECONDS: Final = 60.0  # a proxy forgets an INVITE after 3 minutes without a provisional response (RFC 3261 13.3.1.1)
 MAX_REASON_CHARACTERS: Final = 128
 ELSEWHERE: Final = "Call completed elsewhere"  # the words of RFC 3326 4.1
@@ -80,6 +80,24 @@ class Proposal:
     request: Request | None = None
 
 
+@dataclass(slots=True)
+class Referral:
+    """The peer's REFER that isn't settled. ``event`` names the subscription that it made; without one it isn't told anything (RFC 4488)."""
+
+    event: str | None
+    until: float
+
+
+@dataclass(slots=True)
+class Transfers:
+    """What either side wants the other one to do about calling somebody else."""
+
+    cseq: int | None = None  # of our REFER, until it is known what came of it
+    wanted: v.SendRefer | None = None  # ours, that waits for the ACK
+    referral: Referral | None = None  # what the peer's REFER asked for, until it knows what came of it
+    referrals: int = 0
+
+
 class SessionState:
     """The state of one session. Effects are gathered in the order in which they are to be performed."""
 
@@ -107,7 +125,7 @@ class SessionState:
         self.retries = 0
         self.doubt = ""  # whether the peer is still there
         self.unreachable = 0  # questions about that in a row which the network didn't take
-        self.refer_cseq: int | None = None  # of our REFER, until it is known what came of it
+        self.transfers = Transfers()
         self.is_told = False  # the last event is out
         # of a caller
         self.target = SipUri("sip", None, "invalid")
@@ -145,6 +163,7 @@ class SessionState:
             due.append(self.proposal.until)
         if self.phase is SipPhase.TALKING:
             due += [None if self.is_changing else self.timer.refresh_at, self.timer.ends_at]
+            due.append(self.transfers.referral.until if self.transfers.referral is not None else None)
         return min((one for one in due if one is not None), default=None)
 
     @property
@@ -181,6 +200,9 @@ class SessionState:
         if self.is_told:
             return
         self.is_told = isinstance(event, v.Refused | v.SipEnded)
+        if self.is_told and self.transfers.wanted is not None:
+            self.transfers.wanted = None
+            self.effect(v.ReferDone(481, "the call is over"))
         self.effect(v.Notify(event))
 
     def reply(self, key: str, response: Response) -> None:

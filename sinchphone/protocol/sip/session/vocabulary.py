@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.sip.message import Request, Response
+from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 
 
@@ -82,6 +83,14 @@ class SipDigitHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class SipReferred:
+    """The other side wants its peer to call that address instead (REFER), in the place of the call that it names: ``ReferNews`` answers."""
+
+    target: SipUri
+    replaces: ReplacedDialog | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SipEnded:
     """The call is over. ``status`` is the number that says why, where there is one (a Reason header's, 487 of a CANCEL, 408)."""
 
@@ -89,7 +98,7 @@ class SipEnded:
     status: int | None = None
 
 
-SipEvent: TypeAlias = SipRinging | SipEarly | SipAnswered | Refused | SipReoffered | SipDigitHeard | SipEnded
+SipEvent: TypeAlias = SipRinging | SipEarly | SipAnswered | Refused | SipReoffered | SipDigitHeard | SipReferred | SipEnded
 
 
 # Orders of the user.
@@ -175,9 +184,17 @@ class DialogProbe:
 
 @dataclass(frozen=True, slots=True)
 class SendRefer:
-    """Ask the other side to call that URI (REFER). ``ReferDone`` tells what came of it."""
+    """Ask the other side to call that URI (REFER), once it has acknowledged our answer. ``ReferDone`` tells what came of it."""
 
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferNews:
+    """How the call goes that the other side has asked for: the last one has a status of 200 and more (RFC 3515 2.4.5)."""
+
+    status: int
+    reason: str = ""
 
 
 Order: TypeAlias = (
@@ -193,6 +210,7 @@ Order: TypeAlias = (
     | SendDigit
     | DialogProbe
     | SendRefer
+    | ReferNews
 )
 
 

@@ -757,7 +757,7 @@ def test_digits_come_and_go_as_info() -> None:
 def test_options_and_unknown_methods_in_a_call() -> None:
     caller = talking()
     assert only(caller.receive("OPTIONS", number=1), v.Reply).response.status == 200
-    assert only(caller.receive("REFER", number=2), v.Reply).response.status == 405
+    assert only(caller.receive("MESSAGE", number=2), v.Reply).response.status == 405
 
 
 # Session timers.

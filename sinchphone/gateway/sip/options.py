@@ -1,0 +1,54 @@
+"""What a SIP user agent can be told, and who may call it without a password."""
+
+from collections.abc import Container
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from sinchphone.exchange.options import Certificate
+from sinchphone.gateway.sip.limits import SourceLimits
+from sinchphone.gateway.sip.network.hop import Hop, Transport
+from sinchphone.hosts import SIP_PORT
+from sinchphone.protocol.sip.transactions import Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrunkPeer:
+    """Who may call us without a password: a carrier's or PBX's addresses (numeric).
+
+    ``names``: what else it is called in URIs. ``transports``: by which it calls; over UDP anybody can write its address as the source.
+    ``encrypted``: it says that the sound is encrypted, so nobody who offers plain RTP is that one.
+    """
+
+    name: str
+    hosts: Container[str]
+    names: frozenset[str] = frozenset()
+    transports: frozenset[Transport] = frozenset(get_args(Transport))
+    encrypted: bool = False
+
+    def is_source(self, hop: Hop) -> bool:
+        """Whether what comes from there is this peer's."""
+        return hop.host in self.hosts and hop.transport in self.transports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipOptions:
+    """What a user agent can be told. Port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = SIP_PORT
+    public_address: str | None = None  # an address or name by which others than this machine reach us, where that isn't ``host``
+    tls_port: int | None = None  # with ``certificate``; None: the port after ``port``
+    certificate: Certificate | None = None
+    ca_files: tuple[Path, ...] = ()  # authorities of other servers' certificates (PEM), beside the system's
+    realm: str = "sinchphone"
+    algorithms: tuple[str, ...] = ("MD5",)  # that we challenge with, most wanted first; SHA-256 stops phones that only know MD5
+    domains: frozenset[str] = frozenset()  # what we are called in URIs, besides our addresses and the realm
+    trunks: tuple[TrunkPeer, ...] = ()
+    open: bool = False  # takes calls from anybody without a password: for tests on loopback
+    calls: int = 200  # open at the same time
+    ring_seconds: float = 180.0
+    session_seconds: int = 1800  # RFC 4028; 0: no session timers
+    nonce_seconds: float = 300.0
+    limits: SourceLimits = field(default_factory=SourceLimits)
+    timing: Timing = field(default_factory=Timing)
