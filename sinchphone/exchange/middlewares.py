@@ -12,6 +12,7 @@ from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.management.access import is_management
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store import StoreError
+from sinchphone.exchange.verifications.routes import VERIFICATION_ROOT
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.papi.names import API_ROOT
 from sinchphone.signaling.refusals import write_error
@@ -62,9 +63,9 @@ async def errors_as_json(request: web.Request, handler: Route) -> web.StreamResp
 
 
 def _refused(request: web.Request, status: int, code: ErrorCode, message: str) -> web.Response:
-    """The older dialect and the calling API call the number ``errorCode``."""
+    """The older dialect, the calling and the verification API call the number ``errorCode``."""
     reference = secrets.token_hex(8)
     _logger.debug("refused with %d (%d), reference %s", status, code, reference)
-    legacy = request.rel_url.raw_path.startswith((f"{API_ROOT}/", f"{CALLING_ROOT}/"))
+    legacy = request.rel_url.raw_path.startswith((f"{API_ROOT}/", f"{CALLING_ROOT}/", f"{VERIFICATION_ROOT}/"))
     body = write_json({"errorCode": int(code), "message": message, "reference": reference}) if legacy else None
     return web.Response(body=body or write_error(code, message, reference), status=status, content_type="application/json")

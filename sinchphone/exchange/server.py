@@ -60,6 +60,8 @@ from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
+from sinchphone.exchange.verifications.routes import VerificationRoutes
+from sinchphone.exchange.verifications.service import VerificationService
 from sinchphone.exchange.voice_api.backend_requests import BackendRequests
 from sinchphone.exchange.voice_api.calls import CallRoutes, add_the_rest
 from sinchphone.hosts import join_host
@@ -284,6 +286,8 @@ class Exchange:
             requests = BackendRequests(verifier, body_bytes=self._options.body_bytes)
             CallRoutes(self._gateway, requests).add_to(application.router)
             ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+        verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway)
+        VerificationRoutes(verifications, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         add_the_rest(application.router)
         return application
 

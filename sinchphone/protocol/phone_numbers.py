@@ -10,6 +10,7 @@ libphonenumber is loaded when a number is read, not before.
 
 import re
 import unicodedata
+from enum import Enum
 from typing import Final
 from urllib.parse import unquote
 
@@ -214,6 +215,40 @@ def _is_national(number: str, digits: str) -> bool:
 
     match = phonenumbers.is_number_match(number, digits)
     return match in (phonenumbers.MatchType.NSN_MATCH, phonenumbers.MatchType.EXACT_MATCH)
+
+
+def country_of(number: str) -> str | None:
+    """The country of a number (E.164) as ISO 3166-1 has it (``SE``); ``None`` where it isn't of one."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse(number)
+    except phonenumbers.NumberParseException:
+        return None
+    region = phonenumbers.region_code_for_number(parsed)
+    return region or next((one for one in phonenumbers.region_codes_for_country_code(parsed.country_code or 0) if one != "001"), None)
+
+
+class NumberKind(Enum):
+    """What a number is, as far as its country's plan says it."""
+
+    UNKNOWN = "Unknown"
+    FIXED = "Fixed"
+    MOBILE = "Mobile"
+    OTHER = "Other"
+
+
+def kind_of(number: str) -> NumberKind:
+    """What a number (E.164) is."""
+    import phonenumbers
+
+    try:
+        kind = phonenumbers.number_type(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return NumberKind.UNKNOWN
+    types = phonenumbers.PhoneNumberType
+    known = {types.FIXED_LINE: NumberKind.FIXED, types.MOBILE: NumberKind.MOBILE, types.UNKNOWN: NumberKind.UNKNOWN}
+    return known.get(kind, NumberKind.UNKNOWN if kind == types.FIXED_LINE_OR_MOBILE else NumberKind.OTHER)
 
 
 def prefix_reading(prefix: str) -> str:

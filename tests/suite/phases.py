@@ -45,7 +45,7 @@ PHASES = {
     "interop": Phase.WAITING,
     "peers": Phase.WAITING,
     "relay": Phase.WAITING,
-    "voice_api": Phase.WAITING,
+    "backend_apis": Phase.WAITING,
     "webrtc": Phase.WAITING,
     "test_asking_too_often.py": Phase.WAITING,
     "test_b2bua.py": Phase.WAITING,

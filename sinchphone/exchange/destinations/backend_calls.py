@@ -1,7 +1,7 @@
 """What a backend may have a gateway do with calls (Sinch Voice REST, callouts and calls)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Protocol, TypeAlias
 
@@ -33,7 +33,8 @@ class Callout:
 
     ``script`` is carried out when it is answered, unless ACE is asked and says otherwise; ``None``: what ACE says. ``answers`` are what
     is known in advance of the answers to its events; ``asks`` which events the backend is told of beside those. ``headers`` go along with
-    each callback. ``shown`` is the number that the called side sees.
+    each callback. ``shown`` is the number that the called side sees; ``ring_s``: how long it may ring. ``spelt`` is said letter by letter,
+    twice, before the script's end; ``hear`` is told of each key that is pressed, and says whether that is enough.
     """
 
     destination: Identity | None
@@ -45,6 +46,13 @@ class Callout:
     asks: frozenset[Event] = frozenset()
     answers: Mapping[Event, EventAnswer] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    ring_s: float | None = None
+    spelt: str = field(default="", repr=False)
+    hear: Callable[[str], Awaitable[bool]] | None = None
+
+    def to(self, destination: Identity) -> "Callout":
+        """The same to somebody."""
+        return replace(self, destination=destination)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +81,9 @@ class BackendCalls(Protocol):
 
     def update_call(self, application: str, call_id: str, answer: Svaml) -> None:
         """Have instructions carried out in a call, then hang up or go on."""
+
+    async def post_event(self, application: str, body: bytes) -> bytes | None:
+        """Post an event to the application's backend; what it answers, ``None`` where there is none. Raises SinchphoneError."""
 
     def announce(self, application: str, call_id: str, words: tuple[Say | PlayFiles, ...], leg: LegOfCall) -> None:
         """Say something in a call."""

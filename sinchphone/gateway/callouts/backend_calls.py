@@ -88,6 +88,11 @@ class GatewayCalls:
         caller, called = leg is not LegOfCall.CALLEE, leg is not LegOfCall.CALLER
         self._live(application, call_id).announce(words, caller=caller, called=called)
 
+    async def post_event(self, application: str, body: bytes) -> bytes | None:
+        """Post an event to the application's backend; what it answers, ``None`` where there is none. Raises CallbackError."""
+        backend = self._context.backends.of(application)
+        return await backend.post(body, {}) if backend is not None else None
+
     async def close(self) -> None:
         """End all callouts."""
         tasks = tuple(self._tasks)

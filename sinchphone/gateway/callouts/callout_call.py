@@ -6,13 +6,19 @@
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
+from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.exchange.destinations.backend_calls import Callout
 from sinchphone.exchange.destinations.parties import Silence
+from sinchphone.exchange.destinations.prompts import spell_digit
 from sinchphone.gateway.bridging.b2bua import B2buaCall
 from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS
+from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.call_records import CallRecord
 from sinchphone.gateway.callbacks.backend import BackendSession
@@ -91,12 +97,25 @@ class CalloutCall(B2buaCall):
         await end.heard()
         if asks and not await self._ask_after_answer(None):
             return
+        if wanted.hear is not None:
+            self.lifetime.spawn(self._hear(end, wanted.hear), "keys")
+        if wanted.spelt and wanted.script is not None:
+            await self._carry_out(wanted.script.instructions)
+            await end.interject(await asyncio.to_thread(_spelt, wanted.spelt))
+            self._hang_up()
+            return
         if wanted.script is None or await self._act(wanted.script, None):
             await end.listen(Silence())
 
+    async def _hear(self, end: LocalEnd, hear: Callable[[str], Awaitable[bool]]) -> None:
+        async for digit in end.heard_digits():
+            if await hear(digit):
+                self._hang_up()
+                return
+
     async def _call(self, caller: LocalCaller, route: ToUser | ToSip | ToNumber | ToAttendant) -> None:
         """The call to them."""
-        terms = Terms(ring_s=route.terms.ring_s, dtmf=route.terms.dtmf + self._callout.dtmf, callbacks=False)
+        terms = Terms(ring_s=self._callout.ring_s or route.terms.ring_s, dtmf=route.terms.dtmf + self._callout.dtmf, callbacks=False)
         await B2buaCall(self._context, caller, self._dialling, self._application, None, route=replace(route, terms=terms)).run()
 
     async def _route(self) -> Route:
@@ -109,6 +128,14 @@ class CalloutCall(B2buaCall):
                 self._record.to, self._record.domain = identity_of(self._dialling), incoming_event(self._dialling).domain
             return route
         return self._context.routes.by_action(_action(self._callout.destination), self._dialling)
+
+
+def _spelt(text: str) -> Samples:
+    """Twice, with pauses."""
+    pause = silence(RATE // 4)
+    once = [part for character in text for part in (spell_digit(character), pause)]
+    words: Samples = np.concatenate([silence(RATE // 2), *once, silence(RATE), *once])
+    return words
 
 
 def _action(to: Identity | None) -> Action:

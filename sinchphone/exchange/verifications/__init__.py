@@ -1,0 +1,1 @@
+"""Verification of phone numbers (Sinch Verification, v1): codes by text message and call, flash calls."""
