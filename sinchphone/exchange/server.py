@@ -62,8 +62,10 @@ from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
 from sinchphone.exchange.verifications.routes import VerificationRoutes
 from sinchphone.exchange.verifications.service import VerificationService
+from sinchphone.exchange.voice_api.assigned_numbers import AssignedNumbers
 from sinchphone.exchange.voice_api.backend_requests import BackendRequests
 from sinchphone.exchange.voice_api.calls import CallRoutes, add_the_rest
+from sinchphone.exchange.voice_api.numbers import NumberRoutes
 from sinchphone.hosts import join_host
 from sinchphone.media.thread import MediaThread
 
@@ -117,6 +119,7 @@ class Exchange:
         ours = (Attendants(media, self.rooms),) if media is not None and self.rooms is not None else ()
         everywhere = (*destinations, *([self._gateway] if self._gateway else []), *ours)
         self._addresses = AddressPolicy(listens_on=options.host, inner_hosts=options.inner_hosts)
+        self._numbers = AssignedNumbers()
         self._push_service = PushService()
         key = SenderKey(options.store.parent if options.store is not None else None)
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
@@ -282,8 +285,9 @@ class Exchange:
         RecordingRoutes(self._recordings, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         if self.rooms is not None:
             ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+        requests = BackendRequests(verifier, body_bytes=self._options.body_bytes)
+        NumberRoutes(self._numbers, requests).add_to(application.router)
         if self._gateway is not None:
-            requests = BackendRequests(verifier, body_bytes=self._options.body_bytes)
             CallRoutes(self._gateway, requests).add_to(application.router)
             ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway)

@@ -17,7 +17,7 @@ from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.refusals import forbidden, invalid
 from sinchphone.signaling.fields import Record, write_json
 
-_CALLBACKS: Final = "/v1/configuration/callbacks/applications/{application}"
+_CALLBACKS: Final = tuple(f"{root}/configuration/callbacks/applications/{{application}}" for root in ("/v1", "/calling/v1"))
 
 
 class ConfigurationRoutes:
@@ -30,9 +30,10 @@ class ConfigurationRoutes:
         self._body_bytes = body_bytes
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Add the two routes."""
-        router.add_get(_CALLBACKS, self._read)
-        router.add_post(_CALLBACKS, self._set)
+        """Add the routes, as the SDKs send them and beside the rest of the calling API."""
+        for path in _CALLBACKS:
+            router.add_get(path, self._read)
+            router.add_post(path, self._set)
 
     async def _read(self, request: web.Request) -> web.Response:
         application, _ = await self._asked(request, once=False)

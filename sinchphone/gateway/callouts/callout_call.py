@@ -100,7 +100,7 @@ class CalloutCall(B2buaCall):
         if wanted.hear is not None:
             self.lifetime.spawn(self._hear(end, wanted.hear), "keys")
         if wanted.spelt and wanted.script is not None:
-            await self._carry_out(wanted.script.instructions)
+            await self._script.run(wanted.script)
             await end.interject(await asyncio.to_thread(_spelt, wanted.spelt))
             self._hang_up()
             return

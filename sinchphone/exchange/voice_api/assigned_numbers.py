@@ -1,0 +1,48 @@
+"""Which phone numbers are an application's: who calls one of them from outside reaches its backend (pure)."""
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import Final
+
+from sinchphone.exchange.refusals import forbidden, too_many
+
+MAX_ASSIGNED: Final = 10_000  # of an application
+
+
+class Capability(Enum):
+    """What a number is for."""
+
+    VOICE = "voice"
+    SMS = "sms"
+
+
+class AssignedNumbers:
+    """By number and capability. A number is of one application for one capability."""
+
+    def __init__(self) -> None:
+        self._owners: dict[tuple[str, Capability], str] = {}
+
+    def of(self, application: str) -> Iterator[tuple[str, Capability]]:
+        """An application's, in the order in which they were assigned."""
+        return (number for number, owner in self._owners.items() if owner == application)
+
+    def owner(self, number: str, capability: Capability) -> str | None:
+        """Whose a number is."""
+        return self._owners.get((number, capability))
+
+    def assign(self, application: str, numbers: Iterable[str], capability: Capability) -> None:
+        """Make them an application's, all or none. Raises RefusedError where one is another's."""
+        wanted = [(number, capability) for number in numbers]
+        if any(self._owners.get(one, application) != application for one in wanted):
+            raise forbidden("numbers: one is another application's")
+        if sum(owner == application for owner in self._owners.values()) + len(wanted) > MAX_ASSIGNED:
+            raise too_many(f"an application has {MAX_ASSIGNED} numbers at most")
+        self._owners.update(dict.fromkeys(wanted, application))
+
+    def unassign(self, application: str, number: str, capability: Capability | None) -> bool:
+        """Whether it was the application's; for ``None`` for anything."""
+        wanted = [(number, one) for one in Capability if capability in (None, one)]
+        gone = [one for one in wanted if self._owners.get(one) == application]
+        for one in gone:
+            del self._owners[one]
+        return bool(gone)
