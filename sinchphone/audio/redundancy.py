@@ -50,7 +50,7 @@ _MAX_HOLD: Final = 120.0
 
 _FRAMES_PER_SECOND: Final = 50
 _MAX_FRAMES: Final = 3  # in a packet: 60 ms, as long as Opus' frames for speech get (RFC 6716 2.1.4)
-_LEAST_COPIED: Final = 24_000  # [bit/s] that a copy isn't worth: below, in-band FEC and one good encoding sound better
+_LEAST_COPIED: Final = 20_000  # [bit/s] that a copy isn't worth: below, in-band FEC and one good encoding sound better
 _LEAST: Final = (20_000, 16_000, 8_000)  # [bit/s] with one frame in a packet, two, three; below, headers are saved first
 _ROOMY: Final = 1.3  # of it must fit for shorter packets,
 _ROOMY_SECONDS: Final = 5.0  # for so long: a queue that is being drained asks for few bits for a moment
@@ -60,13 +60,14 @@ _STEP: Final = 1_000  # [bit/s] between two bit rates
 
 @dataclass(frozen=True, slots=True)
 class RedundancySetting:
-    """How to send: Opus bit rate [bit/s], packets before it that each one repeats, the loss for in-band FEC [%], 0 for none, and frames of
-    20 ms in a packet."""
+    """How to send: Opus bit rate [bit/s], packets before it that each one repeats, the loss for in-band FEC [%], 0 for none, frames of
+    20 ms in a packet, and whether nothing is sent while nobody speaks (DTX)."""
 
     bitrate: int
     copies: int = 0
     fec_percent: int = 0
     frames: int = 1
+    dtx: bool = False
 
 
 @dataclass(slots=True)
@@ -100,13 +101,22 @@ class _Retreat:
 class RedundancyController:
     """One sender's. Shares are of 1, times in seconds of one clock.
 
-    ``fec``, ``red``, ``max_bitrate`` and ``max_frames`` (in a packet): what the peer takes. ``header_bytes``: of each packet.
+    ``fec``, ``red``, ``max_bitrate`` and ``max_frames`` (in a packet): what the peer takes; ``dtx``: it wants no silence. ``header_bytes``:
+    of each packet.
     """
 
     def __init__(
-        self, *, fec: bool, red: bool, max_bitrate: int | None = None, max_frames: int = 1, header_bytes: int = HEADER_BYTES
+        self,
+        *,
+        fec: bool,
+        red: bool,
+        dtx: bool = False,
+        max_bitrate: int | None = None,
+        max_frames: int = 1,
+        header_bytes: int = HEADER_BYTES,
     ) -> None:
         self._fec = fec
+        self._dtx = dtx
         self._red = red
         self._max_bitrate = max_bitrate or BITRATE
         self._max_frames = min(max_frames, _MAX_FRAMES)
@@ -139,7 +149,7 @@ class RedundancyController:
         copies = next((count for count in range(self._copies, 0, -1) if self._bitrate(count) >= self._least_copied), 0)
         percent = min(_FEC_PERCENT[-1], max(_FEC_PERCENT[0], round(120 * self._loss))) if self._protects and not copies else 0
         bitrate = max(_LEAST[-1], self._bitrate(copies, 1 if copies else self._frames))
-        return RedundancySetting(bitrate, copies, percent, 1 if copies else self._frames)
+        return RedundancySetting(bitrate, copies, percent, 1 if copies else self._frames, self._dtx)
 
     @property
     def wanted(self) -> float:

@@ -18,6 +18,7 @@ class OpusWishes:
 
     fec: bool  # it makes use of forward error correction
     max_bitrate: int | None  # [bit/s]
+    dtx: bool = False  # nothing is to be sent while nobody speaks
 
     @classmethod
     def read(cls, parameters: str) -> "OpusWishes":
@@ -26,7 +27,7 @@ class OpusWishes:
         values = {name.lower(): value for name, _, value in pairs}
         text = values.get("maxaveragebitrate", "")
         rate = int(text) if _BITRATE.fullmatch(text) else 0
-        return cls(values.get("useinbandfec") == "1", rate if 6_000 <= rate <= 510_000 else None)
+        return cls(values.get("useinbandfec") == "1", rate if 6_000 <= rate <= 510_000 else None, values.get("usedtx") == "1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,11 @@ def test_a_browsers_offer_is_read() -> None:
     assert [each.split()[1] for each in audio.candidates] == ["1", "1"]
 
 
+@pytest.mark.parametrize(("parameters", "wanted"), [("usedtx=1", True), ("minptime=10; UseDtx=1", True), ("usedtx=0", False), ("", False)])
+def test_a_peer_that_wants_no_silence_says_so(parameters: str, wanted: bool) -> None:
+    assert OpusWishes.read(parameters).dtx is wanted
+
+
 URI = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 
 

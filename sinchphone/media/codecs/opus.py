@@ -27,11 +27,13 @@ _SET_BITRATE: Final = 4002
 _SET_COMPLEXITY: Final = 4010
 _SET_INBAND_FEC: Final = 4012
 _SET_PACKET_LOSS_PERCENT: Final = 4014
+_SET_DTX: Final = 4016
 
 _SONAMES: Final = ("libopus.so.0", "libopus.0.dylib", "libopus-0.dll", "opus.dll")
 
 _MAX_PACKET_BYTES: Final = 1275  # one Opus frame, RFC 6716 section 3.4
 _MAX_PACKET_SAMPLES: Final = 5760  # 120 ms, RFC 6716 section 3.4 [R5]
+_NEEDLESS_BYTES: Final = 2
 _STEP_SAMPLES: Final = 120  # libopus conceals in steps of 2.5 ms
 _SILK_MILLISECONDS: Final = (10, 20, 40, 60)  # RFC 6716 table 2, configurations 0 to 11
 _HYBRID_MILLISECONDS: Final = (10, 20)  # configurations 12 to 15
@@ -65,6 +67,11 @@ def has_fec(payload: bytes) -> bool:
     return bool(mid or side)
 
 
+def is_needless(payload: bytes) -> bool:
+    """Whether an encoder with DTX means that this packet need not be sent (RFC 7587 3.1.3)."""
+    return len(payload) <= _NEEDLESS_BYTES
+
+
 class Encoder:
     """Frames of 5 to 60 ms to Opus packets: mono, 48 kHz, tuned for speech. One thread at a time.
 
@@ -91,8 +98,9 @@ class Encoder:
         return self._packet.raw[:size]
 
     def adapt(self, setting: RedundancySetting) -> None:
-        """Bit rate and forward error correction from the next frame on. Raises MediaError."""
+        """Bit rate, forward error correction and silence suppression from the next frame on. Raises MediaError."""
         self.set_bitrate(setting.bitrate)
+        self.set_dtx(setting.dtx)
         self.set_fec(setting.fec_percent > 0)
         self.set_loss(setting.fec_percent)
 
@@ -107,6 +115,10 @@ class Encoder:
     def set_loss(self, percent: int) -> None:
         """The loss to prepare for, 0 to 100 percent; what is beyond is clipped."""
         self._set(_SET_PACKET_LOSS_PERCENT, min(100, max(0, percent)))
+
+    def set_dtx(self, enabled: bool) -> None:
+        """Make packets that need not be sent of most frames in which nobody speaks."""
+        self._set(_SET_DTX, int(enabled))
 
     def _set(self, request: int, value: int) -> None:
         _check(_library().opus_encoder_ctl(self._encoder, request, ctypes.c_int32(value)))

@@ -21,9 +21,10 @@ from sinchphone.audio.redundancy import HEADER_BYTES, RedundancyController
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement, OpusWishes, RepairTerms
 from sinchphone.media.codecs.choice import new_encoder
-from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame, Encoder
+from sinchphone.media.codecs.codec import OPUS, CodecFormat, DecodedFrame, EncodedFrame, Encoder
+from sinchphone.media.codecs.opus import is_needless
 from sinchphone.media.legs.packet_time import USUAL_MS, Packetizer, fits, most_frames, packet_ms
-from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl
+from sinchphone.media.legs.path_control import PathControl
 from sinchphone.media.legs.repair import Copies, Resends
 from sinchphone.media.legs.shared_encoding import encoded
 from sinchphone.protocol.congestion.allocation import Demand, Priority
@@ -93,7 +94,7 @@ class Outbound:
     def send(self, frame: Frame) -> None:
         """Send the next 20 ms, in as many packets as that makes; nothing happens before ``start``.
 
-        The marker bit is set after a pause only: without silence suppression it is zero (RFC 3551 4.1).
+        The marker bit is set after a pause only (RFC 3551 4.1): there is none in what is said unless the peer wants silence suppressed.
         """
         if self._agreement is None or self._encoder is None:
             return
@@ -113,6 +114,9 @@ class Outbound:
             payload = encoded(encoder, sound, agreement.codec, self._setting)
         except MediaError:
             self.faults += 1
+            return
+        if self._setting.dtx and is_needless(payload):
+            self._mark = True  # the next packet is the first after a pause (RFC 3551 4.1)
             return
         payload_type, red = agreement.payload_type, agreement.repair.red
         redundant = self._copies.wrap(timestamp, payload, self._setting.copies)
@@ -199,8 +203,7 @@ class Outbound:
         self._redundancy.requested(first, now)
         self.follow_path()
         for packet in packets:
-            if len(packet) + BELOW_BYTES <= self._path.room:
-                self._path.send(packet)
+            self._path.resend(packet)
 
     def report(self, now_epoch: float) -> SenderInfo | None:
         """What a sender report says now; ``None`` before the first packet."""
@@ -217,6 +220,7 @@ class Outbound:
             opus, self._terms = agreement.opus, terms
             self._redundancy = RedundancyController(
                 fec=opus.fec,
+                dtx=opus.dtx and agreement.codec == OPUS,
                 red=agreement.repair.red is not None,
                 max_bitrate=opus.max_bitrate,
                 max_frames=most_frames(agreement.codec, agreement.packet_times),

@@ -34,6 +34,7 @@ _UNTOLD_SECONDS: Final = 3.0  # after which a peer that has told nothing isn't w
 _MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on others
 _MARGIN: Final = 1.15  # over what a stream has spent
 _PEAK_SECONDS: Final = 10.0  # in which half of a peak is forgotten: pauses in what people say are shorter
+_RESENT_SECONDS: Final = 2.0  # in which what is sent again is counted: as much will be
 _PADDED: Final = 5  # packets of a second, at most
 _ROOMY: Final = 1 << 20
 _NUMBERS: Final = 1 << 16
@@ -47,6 +48,7 @@ class PathControl:
     ) -> None:
         self._most = math.inf if max_kbps is None else 1000.0 * max_kbps
         self._spent: deque[tuple[float, int]] = deque()  # when, and bytes, of the last second's packets
+        self._resent: deque[tuple[float, int]] = deque()  # when, and bytes, of the last packets that were sent again
         self._transmit = transmit
         self._clock = clock
         self._controller = CongestionController()
@@ -75,7 +77,21 @@ class PathControl:
     def share(self, ssrc: int) -> float:
         """What a stream that has told its demand may send [bit/s], headers included: sound first, pictures what is left."""
         budget = max(self._controller.budget, UNTOLD) if self._is_untold() else self._controller.budget
-        return allocate(min(budget, _MEAN * self._most), self._demands).get(ssrc, 0.0)
+        return allocate(min(budget - self._resent_rate(), _MEAN * self._most), self._demands).get(ssrc, 0.0)
+
+    def _resent_rate(self) -> float:
+        """What was sent again lately [bit/s]."""
+        since = self._clock() - _RESENT_SECONDS
+        while self._resent and self._resent[0][0] <= since:
+            self._resent.popleft()
+        return sum(size for _, size in self._resent) * 8 / _RESENT_SECONDS
+
+    def resend(self, packet: bytes) -> None:
+        """Send an RTP packet that was sent before, if there is room for it."""
+        size = len(packet) + BELOW_BYTES
+        if size <= self.room:
+            self._resent.append((self._clock(), size))
+            self.send(packet)
 
     def _is_untold(self) -> bool:
         """Whether the peer has told nothing of what was sent for so long that it won't do so soon."""

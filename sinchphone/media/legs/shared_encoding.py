@@ -19,7 +19,7 @@ from sinchphone.media.codecs.codec import CodecFormat, Encoder
 
 _UNUSED: Final = 50  # frames, after which an encoder that nobody asked for goes
 
-_Terms: TypeAlias = tuple[str, int, int]  # codec, bit rate, loss for in-band FEC
+_Terms: TypeAlias = tuple[str, int, int, bool]  # codec, bit rate, loss for in-band FEC, silence suppression
 
 
 class SharedFrame(np.ndarray[Any, np.dtype[np.int16]]):
@@ -49,7 +49,7 @@ class SharedEncoders:
 
     def encode(self, frame: SharedFrame, codec: CodecFormat, setting: RedundancySetting) -> bytes:
         """The payload for the newest frame. Raises MediaError."""
-        terms = codec.name, setting.bitrate, setting.fec_percent
+        terms = codec.name, setting.bitrate, setting.fec_percent, setting.dtx
         found = self._encodings.get(terms)
         if found is None:
             encoder = new_encoder(codec)

@@ -56,6 +56,7 @@ _WAIT, _MOST_WAIT, _WAIT_FACTOR = 2.5, 5.0, 1.6  # [s] before the next probe, lo
 _MORE: Final = 1.2  # of what was sent before is enough more to tell:
 _SATURATED: Final = 0.3  # of the rise, if no more than that arrives, and more is lost than before, the path is full
 _FULL_SECONDS: Final = 1.0  # of that, until it's believed
+_LOSSLESS: Final = 0.02
 _USED: Final = 0.85  # of the budget, else a rise says nothing
 
 
@@ -210,7 +211,7 @@ class CongestionController:
         elif now >= self._probe_at and sample.sent > _USED * self._budget:
             if _is_faster(sample.link, self._capacity):
                 self._probe(now)
-            elif sample.link is not None and sample.link > self._capacity:
+            elif sample.link is not None and sample.link > self._capacity and sample.loss < _LOSSLESS:
                 self._capacity, self._probe_at = sample.link, now + self._wait
 
     def _limit(self, sample: PathSample, now: float) -> float:

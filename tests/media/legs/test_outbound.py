@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -12,7 +13,7 @@ from sinchphone.media.codecs.codec import OPUS, PCMA, PCMU, CodecFormat, Decoded
 from sinchphone.media.codecs.opus import packet_samples
 from sinchphone.media.legs.outbound import Outbound
 from sinchphone.media.legs.path_control import PathControl
-from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, decode_packet
+from sinchphone.protocol.rtp.packet import ReportBlock, RtpPacket, decode_packet, encode_packet
 from sinchphone.protocol.rtp.red import Block, decode_red
 from sinchphone.protocol.rtp.telephone_event import EventPacket
 
@@ -306,6 +307,32 @@ def test_a_peer_that_tells_nothing_of_the_path_is_not_waited_for() -> None:
     assert wire.out._setting.bitrate == 24_000
 
 
+def spoken(*, dtx: bool) -> list[RtpPacket]:
+    """What goes out of a second of speech, two of silence, and one of speech."""
+    wire, tone = LossyWire(Agreement(OPUS, 96, {}, opus=OpusWishes(fec=True, max_bitrate=None, dtx=dtx))), Sine(500)
+    for seconds, sound in ((1, tone.pull), (2, silence), (1, tone.pull)):
+        wire.each(50 * seconds, lambda _, sound=sound: wire.out.send(sound()))  # type: ignore[misc]
+    return wire.sent
+
+
+def test_a_peer_that_wants_no_silence_gets_none_and_can_tell_where_it_was() -> None:
+    packets = spoken(dtx=True)
+    assert 100 < len(packets) < 150
+    times = [(packet.timestamp - packets[0].timestamp) & 0xFFFFFFFF for packet in packets]
+    assert times[-1] == 199 * 960
+    assert steps([packet.sequence for packet in packets], 1 << 16) == [1] * (len(packets) - 1)
+    after_a_gap = [now.marker for before, now in pairwise(packets) if (now.timestamp - before.timestamp) & 0xFFFFFFFF > 960]
+    assert after_a_gap
+    assert all(after_a_gap)
+    assert sum(packet.marker for packet in packets[1:]) == len(after_a_gap)
+
+
+def test_anybody_else_gets_packets_of_silence_too() -> None:
+    packets = spoken(dtx=False)
+    assert len(packets) == 200
+    assert not any(packet.marker for packet in packets)
+
+
 def test_after_a_hold_the_loss_is_still_known() -> None:
     wire = LossyWire()
     wire.lose(0.08)
@@ -349,6 +376,17 @@ def test_packets_that_are_asked_for_are_sent_again_as_they_were_but_for_digits()
     assert wire.out.packets == counted
     wire.talk(1)
     assert (wire.sent[-1].sequence - before[-1].sequence) % (1 << 16) == 1
+
+
+def test_what_is_sent_again_is_left_out_of_what_may_be_sent_anew() -> None:
+    wire = LossyWire()
+    wire.talk(10)
+    before = wire.path.share(7)
+    for packet in wire.sent[:5]:
+        wire.path.resend(encode_packet(packet))
+    assert 500 < before - wire.path.share(7) < 5_000
+    wire.now += 2.5
+    assert wire.path.share(7) == pytest.approx(before)
 
 
 @pytest.mark.parametrize("repair", [RepairTerms(RED), RepairTerms()])
