@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 from sinchphone.errors import PlatformError, RemoteProtocolError
@@ -18,6 +18,7 @@ from sinchphone.signaling.sms import SmsApi
 _SMS: Final = f"{MANAGEMENT_PATH}/sms"
 _USERS: Final = f"{MANAGEMENT_PATH}/users"
 _MOST_USERS: Final = 100_000
+_FAULTS: Final = f"{MANAGEMENT_PATH}/faults"
 _RESET_SECONDS: Final = 15.0
 
 
@@ -93,6 +94,27 @@ class ExchangeManagement:
     async def reset(self) -> None:
         """Have the exchange be as if it had just been started for the first time: calls end, users and all that came are forgotten."""
         await self.requests.ask("POST", f"{MANAGEMENT_PATH}/reset", {}, seconds=_RESET_SECONDS)
+
+    async def add_fault(
+        self,
+        path: str,
+        *,
+        method: str = "",
+        status: int | None = None,
+        body: Any = None,
+        delay: float = 0.0,
+        drop: bool = False,
+        times: int | None = 1,
+    ) -> str:
+        """Have requests whose path fits (``*`` is anything) answered with ``status`` (and ``body``, JSON), ``delay`` seconds later, or
+        their connections dropped, so many ``times``; None: until ``clear_faults``. Its id."""
+        members = {"path": path, "method": method or None, "status": status, "body": body, "delayMs": round(delay * 1000) or None}
+        told = await self.requests.ask("POST", _FAULTS, {**members, "drop": drop or None, "times": times})
+        return Record.parse(told).token("id")
+
+    async def clear_faults(self) -> int:
+        """Have all requests served as ever; how many faults were left."""
+        return int(Record.parse(await self.requests.ask("DELETE", _FAULTS)).number("removed"))
 
 
 def _text(told: Record) -> TextMessage:

@@ -15,7 +15,7 @@ from tests.docs.dockit.pages import DIRECTIONS, Block, blocks
 from tests.docs.dockit.shell import Shell, conversation, far_level, fits
 
 BLOCKS = list(blocks())
-NOT_RUN = ("text", "json", "toml", "kamailio")
+NOT_RUN = ("text", "json", "toml", "kamailio", "dockerfile", "yaml")  # the last two: test_recipes
 INSIDE = """
 import asyncio
 from sinchphone import *

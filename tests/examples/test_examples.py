@@ -127,6 +127,12 @@ def test_the_tests_of_the_backend_pass_as_they_stand(folder: Folder) -> None:
     assert re.search(r"\b2 passed", done.stdout)
 
 
+def test_the_tests_with_fixtures_pass_as_they_stand(folder: Folder) -> None:
+    done = folder.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "fixtures_in_ci.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\b4 passed", done.stdout)
+
+
 def test_the_backend_routes_calls(folder: Folder) -> None:
     folder.configure(f'[backend]\nurl = "http://127.0.0.1:{folder.backend_port}/voice"\n')
     with ExitStack() as stack:

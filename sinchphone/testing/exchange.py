@@ -1,0 +1,106 @@
+"""An exchange of a test's own: on a free port, with nobody in it, gone with the test."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from sinchphone.engine.client import SinchClient
+from sinchphone.exchange.directory.credentials import ApplicationCredentials
+from sinchphone.exchange.sms.inbox import TextMessage
+from sinchphone.local.environment import Local
+from sinchphone.media.thread import MediaThread
+from sinchphone.testing.loop_thread import LoopThread
+from sinchphone.testing.phone import CallingPhone
+
+_LOOK_S = 0.05
+
+
+class OwnExchange:
+    """What ``sinchphone_exchange`` gives. Everything is asked over HTTP, as from any other process."""
+
+    def __init__(self, folder: Path, thread: LoopThread, media: MediaThread, seconds: float, backend: str | None = None) -> None:
+        """``backend``: the URL that is asked where calls go; ``seconds``: how long assertions wait, where they aren't told."""
+        self._folder = folder
+        self._thread = thread
+        self._media = media
+        self._seconds = seconds
+        self._hosted = Local(folder, port=0, media=media, backend=backend, keep=False)
+        self._phones: list[CallingPhone] = []
+
+    def open(self) -> "OwnExchange":
+        """Host it."""
+        self._thread.run(self._hosted.open())
+        return self
+
+    def close(self) -> None:
+        """End its phones and itself."""
+        for phone in reversed(self._phones):
+            phone.close()
+        self._thread.run(self._hosted.close())
+
+    @property
+    def url(self) -> str:
+        """Where its REST APIs are."""
+        return self._hosted.url
+
+    @property
+    def application_key(self) -> str:
+        """Of the one application that it serves."""
+        return self._hosted.application_key
+
+    @property
+    def secret(self) -> str:
+        """That application's secret (base64)."""
+        return self._hosted.secret
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of a program that uses Sinch, in the names of Sinch's own tools, with the exchange in place of the platform."""
+        return {
+            "SINCH_APPLICATION_KEY": self.application_key,
+            "SINCH_APPLICATION_SECRET": self.secret,
+            "SINCH_SERVICE_PLAN_ID": self.application_key,
+            "SINCH_SMS_TOKEN": self.secret,
+            "SINCHPHONE_HOST": self.url,
+        }
+
+    def local(self) -> Local:
+        """An environment for clients of your own, in the loop of an ``async`` test: ``async with exchange.local() as local``."""
+        credentials = ApplicationCredentials(self.application_key, self.secret)
+        return Local(self._folder, port=int(self.url.rpartition(":")[2]), application=credentials)
+
+    def phone(self, user_id: str) -> CallingPhone:
+        """A registered phone of that user."""
+        phone = CallingPhone(SinchClient(user_id, self._hosted, media=self._media), self._thread, self._seconds)
+        self._phones.append(phone.open())
+        return phone
+
+    def texts(self, number: str | None = None) -> list[TextMessage]:
+        """The text messages that came for that number, or for all, oldest first."""
+        return self._thread.run(self._hosted.management.texts(number))
+
+    def expect_text(self, number: str, within: float | None = None) -> TextMessage:
+        """The newest text message for that number, as soon as there is one. Raises AssertionError where none comes."""
+        seconds = self._seconds if within is None else within
+        deadline = time.monotonic() + seconds
+        while not (found := self.texts(number)):
+            if time.monotonic() >= deadline:
+                raise AssertionError(f"no text message came for {number} within {seconds:g} s")
+            time.sleep(_LOOK_S)
+        return found[-1]
+
+    def add_user(self, user_id: str, *, email: str | None = None, number: str | None = None, password: str | None = None) -> None:
+        """A user with more names, and a password where one is wanted."""
+        self._thread.run(self._hosted.management.add_user(user_id, email=email, number=number, password=password))
+
+    def add_fault(self, path: str, **fault: Any) -> str:
+        """Have requests fail: ``status``, ``body``, ``delay`` [s], ``drop``, ``method``, ``times`` (1; None: until ``clear_faults``)."""
+        return self._thread.run(self._hosted.management.add_fault(path, **fault))
+
+    def clear_faults(self) -> int:
+        """Have all requests served as ever; how many faults were left."""
+        return self._thread.run(self._hosted.management.clear_faults())
+
+    def reset(self) -> None:
+        """As if it had just been started: calls end, users and all that came are forgotten."""
+        self._thread.run(self._hosted.management.reset())

@@ -1,0 +1,35 @@
+"""An event loop in a thread of its own, so that tests need no loop, and may have any: exchange, phones and backend run there."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+PATIENCE_S: Final = 60.0  # for what comes to an end by itself: starts, ends, requests
+
+Result = TypeVar("Result")
+
+
+class LoopThread:
+    """A loop that runs until ``close``."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="sinchphone fixtures", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, Result], seconds: float = PATIENCE_S) -> Result:
+        """What ``work`` returns or raises. Raises TimeoutError when it takes longer than that; it's cancelled then, and where the test is
+        interrupted."""
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        try:
+            return future.result(seconds)
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """End it."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(PATIENCE_S)
+        self.loop.close()
