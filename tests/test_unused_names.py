@@ -10,14 +10,17 @@ from typing import Final, TypeAlias
 import sinchphone
 
 PACKAGE: Final = Path(__file__).parent.parent / "sinchphone"
-REGISTERED: Final = {"callback", "command", "middleware", "setter"}  # decorators that hand a function to a framework
-#: what Python programs are offered, on the classes that ``sinchphone`` exports, beside what the command line uses
+REGISTERED: Final = {"callback", "command", "fixture", "middleware", "setter"}  # decorators that hand a function to a framework
+#: what Python programs are offered, on the classes that ``sinchphone`` exports, beside what the command line uses; and what tests are
 OFFERED: Final = frozenset(
     {
         "accepting_ms",
         "add_listener",
         "change_password",
         "create_user",
+        "expect_call",
+        "expect_message",
+        "expect_text",
         "had_audio",
         "notifying_ms",
         "push_counts",
@@ -26,7 +29,7 @@ OFFERED: Final = frozenset(
         "ringing_ms",
     }
 )
-#: what libraries call by name: asyncio's protocols, logging's handlers, aioice's connections, Typer's groups
+#: what libraries call by name: asyncio's protocols, logging's handlers, aioice's connections, Typer's groups, pytest's plugins
 HOOKS: Final[frozenset[str]] = frozenset(
     {
         "connection_lost",
@@ -40,6 +43,7 @@ HOOKS: Final[frozenset[str]] = frozenset(
         "emit",
         "format_commands",
         "format_completion",
+        "pytest_addoption",
         "protocol_lost",
     }
 )
