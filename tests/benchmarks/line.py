@@ -34,6 +34,7 @@ class Condition:
     both_ways: bool = False  # reports, and the other direction, are lost as well: not what makes the connection (DTLS, STUN)
     ppm: float = 0.0  # so much slower is the speaker's clock
     material: str = "speech"
+    busy_s: float = 0.0  # so long at a time the receiver's program (its event loop, its page) does something else
 
     def packets(self, seed: int) -> list[tuple[bool, float]]:
         """Whether it's lost, and how much longer it takes [s], for each packet by its number."""
@@ -83,6 +84,7 @@ MORE = (
     Condition("hand-overs of 1 s", outages=((9.0, 1.0), (21.0, 1.0))),
     Condition("15 % both ways, reports too", loss=0.15, both_ways=True),
     Condition("clocks 200 ppm apart, 3 minutes", ppm=200.0),
+    Condition("receiver busy for 100 ms at a time", busy_s=0.1),
     Condition("music", material="music"),
     Condition("music, 10 %", loss=0.10, material="music"),
     Condition("two talkers, 10 %", loss=0.10, material="two talkers"),

@@ -20,7 +20,7 @@ Delays are one way, from the moment 20 ms of sound are handed over, at once, to 
 20 ms. (Of Chromium, from its fake capture to its playback, between two worklets that are alike.) Of baresip, which plays through a sound
 server, no delay is told. A call during which others took the CPU is made again. The relay and all peers have a high priority.
 
-Not measured: a receiver that is busy for 100 ms at a time (a program that is stopped stops the player that measures it).
+A receiver that is busy for 100 ms at a time: its program's own loop is (Python's, the page's), twice a second, and the player goes on.
 """
 
 import argparse
@@ -41,7 +41,7 @@ import quality_baresip as baresip
 import quality_rows as rows
 import speech
 from line import ALL, Condition, named
-from quality_calls import BARESIP, LIBWEBRTC, NO_OTHER_CLOCK, OURS, SYSTEMS, Bench, Job, available
+from quality_calls import BARESIP, LIBWEBRTC, OURS, SYSTEMS, Bench, Job, available, can_take
 
 PROJECT = Path(__file__).parents[2]
 FIRST_SEED = {"tuning": 1, "report": 1001}  # patterns of loss of one set are not in the other
@@ -80,7 +80,7 @@ class Run:
         """All systems over one line; first the calls, then, when nobody is disturbed by it, the judgement."""
         condition = named(key.line)
         bench = self._bench(condition)
-        jobs = [Job(system, condition, key.seed) for system in self._systems if not (condition.ppm and system in NO_OTHER_CLOCK)]
+        jobs = [Job(system, condition, key.seed) for system in self._systems if can_take(system, condition)]
         with ThreadPoolExecutor(self._at_once) as pool:
             judgements = list(pool.map(bench.call, jobs))
         return rows.Row(key, {job.system: judge() for job, judge in zip(jobs, judgements, strict=True)})
@@ -105,7 +105,7 @@ def version() -> str:
 def measure(given: argparse.Namespace, keys: list[rows.Key], kept: rows.Rows) -> None:
     """What isn't kept yet, until the time is over."""
     systems = list(available(given.systems.split(";")))
-    todo = [key for key in keys if not kept.has(key, [each for each in systems if not (named(key.line).ppm and each in NO_OTHER_CLOCK)])]
+    todo = [key for key in keys if not kept.has(key, [each for each in systems if can_take(each, named(key.line))])]
     limit = time.monotonic() + 60 * given.minutes
     with Run(systems, given.sentences, given.set, given.at_once) as run:
         for count, key in enumerate(todo, 1):

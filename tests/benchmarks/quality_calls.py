@@ -30,6 +30,7 @@ from tests.suite import guests
 STOCK, LIBWEBRTC, CHROMIUM, BARESIP = "stock aiortc", "libwebrtc M152", "Chromium", "baresip"
 OURS_EQUAL, OURS = "ours, 32 kbit/s", "ours, redundancy on"
 SYSTEMS = (STOCK, LIBWEBRTC, CHROMIUM, BARESIP, OURS_EQUAL, OURS)
+NEVER_BUSY = (BARESIP,)  # it has no program that could be
 EQUAL_BITRATE = 32_000  # libwebrtc's, of mono speech
 NO_OTHER_CLOCK = (CHROMIUM, BARESIP)  # their speaker's clock can't be made slower
 REAL_TIME = ("chrt", "--rr", "1")  # every peer's priority: others on the machine shouldn't be heard
@@ -155,6 +156,8 @@ class Bench:
             one.do("offer")
             other.do("answer", sdp=_terms(job.system, one.told("sdp")))
             one.do("accept", sdp=_terms(job.system, other.told("sdp")))
+            if job.condition.busy_s:
+                other.do("busy", seconds=str(job.condition.busy_s))
             one.told("said", self._said.seconds + PATIENCE_S)
             time.sleep(AFTER_S)
             for end in ends:
@@ -193,6 +196,11 @@ def _terms(system: str, sdp: str) -> str:
     lines = [line for line in sdp.splitlines() if not line.startswith(("a=rtcp-fb", "a=rtpmap:63", "a=fmtp:63"))]
     limited = [line.removesuffix(" 63") if line.startswith("m=") else line for line in lines]
     return "".join(f"{line};maxaveragebitrate={EQUAL_BITRATE}\r\n" if line.startswith("a=fmtp:111") else f"{line}\r\n" for line in limited)
+
+
+def can_take(system: str, condition: Condition) -> bool:
+    """Whether such a line can be made for that system."""
+    return not (condition.ppm and system in NO_OTHER_CLOCK) and not (condition.busy_s and system in NEVER_BUSY)
 
 
 def available(systems: list[str]) -> Iterator[str]:

@@ -172,6 +172,8 @@ def serve(heard: Path, said_file: Path) -> None:
                         browser.evaluate(f"accept({json.dumps(order['sdp'])})")
                         speak(browser, len(said) / RATE)
                         tell(said=1000 * time.monotonic())
+                    case "busy":
+                        browser.evaluate(f"beBusy({1000 * float(order['seconds'])})")
                     case "end":
                         said_at, heard_at, sound = times(browser, said)
                         sound.tofile(heard)

@@ -9,6 +9,7 @@ usage: python quality_peer.py ours|stock HEARD.raw SAID.raw [PPM]     so much sl
     {"do": "accept", "sdp": answer}
                                       -> {"said_at": ms}   the first sample of SAID was handed over, {"said": ms} the last
                                       -> {"heard_at": ms}  the first sample of HEARD was played
+    {"do": "busy", "seconds": "0.1"}                       from now on this program's own loop is, for so long, twice a second
     {"do": "end"}                     -> {"ended": …}      HEARD is written
 
 20 ms are handed over at a time, when the first of them are due; a player asks for 10 ms by the clock, as a sound card does.
@@ -37,6 +38,7 @@ from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 
 BLOCK = 480
+BUSY_EVERY_S = 0.5
 
 
 def tell(**what: Any) -> None:
@@ -227,9 +229,19 @@ class StockEnd:
         return pulled
 
 
+async def be_busy(seconds: float) -> None:
+    """Do something else in this loop, again and again."""
+    while True:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pass
+        await asyncio.sleep(BUSY_EVERY_S - seconds)
+
+
 async def serve(kind: str, heard: Path, said: Path, slower: float) -> None:
     """Until the end."""
     voice = Voice(np.fromfile(said, np.int16))
+    tasks: list[asyncio.Task[None]] = []
     async with MediaThread() as media:
         end: OurEnd | StockEnd = OurEnd(voice, media, slower) if kind == "ours" else StockEnd(voice, slower)
         while line := await asyncio.to_thread(sys.stdin.readline):
@@ -241,7 +253,11 @@ async def serve(kind: str, heard: Path, said: Path, slower: float) -> None:
                     tell(sdp=await end.answer(order["sdp"]))
                 case "accept":
                     await end.accept(order["sdp"])
+                case "busy":
+                    tasks.append(start_task(be_busy(float(order["seconds"])), name="busy"))
                 case "end":
+                    for task in tasks:
+                        task.cancel()
                     sound, ended = await end.end()
                     sound.tofile(heard)
                     tell(ended=ended)

@@ -21,6 +21,7 @@ from sinchphone.tasks import start_task
 RATE = 48_000
 FRAME = 960  # handed over at once, as everybody else does
 BLOCK = 480
+BUSY_EVERY_S = 0.5
 
 
 def tell(**what: Any) -> None:
@@ -67,6 +68,16 @@ class End:
                 await self.describe(await self._connection.create_answer())
             case "accept":
                 await self._remote("answer", order["sdp"])
+            case "busy":
+                self._start(self._be_busy(float(order["seconds"])))
+
+    async def _be_busy(self, seconds: float) -> None:
+        """Do something else in this loop, again and again."""
+        while True:
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                pass
+            await asyncio.sleep(BUSY_EVERY_S - seconds)
 
     async def _remote(self, kind: str, sdp: str) -> None:
         await self._connection.set_remote_description(webrtc.RTCSessionDescriptionInit(type=kind, sdp=sdp))
