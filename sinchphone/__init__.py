@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sinchphone.audio.quality import QualityReport
     from sinchphone.engine.accounts import create_user
     from sinchphone.engine.calls.call import Call
-    from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent
+    from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent, Transferred
     from sinchphone.engine.calls.details import CallDetails
     from sinchphone.engine.calls.hold import Held, Resumed
     from sinchphone.engine.calls.media.monitor import QualityRecovered, QualityTriggered, StatsTaken
@@ -178,6 +178,7 @@ __all__ = [
     "StatsTaken",
     "Ticker",
     "TransferError",
+    "Transferred",
     "TrunkOptions",
     "__version__",
     "create_user",
@@ -193,6 +194,7 @@ _HOMES = {
         "CallWarning",
         "DigitHeard",
         "DigitsSent",
+        "Transferred",
     ),
     "engine.calls.details": ("CallDetails",),
     "engine.calls.hold": (

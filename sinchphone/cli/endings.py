@@ -30,9 +30,11 @@ class Order(Enum):
     BUSY = "declined, busy in another call"
     SWITCHED = "you took another call"
     CONTROL = "ended by a command"
+    TRANSFERRED = "you transferred the call"
 
 
 _BUSY: Final = (486, 600)  # of SIP
+_OURS_IN_ANY_CASE: Final = (Order.INTERRUPT, Order.TERMINATE, Order.TRANSFERRED)  # whoever leaves first
 _CODES: Final = {
     Order.KEY: ExitCode.OK,
     Order.TERMINATE: ExitCode.TERMINATED,
@@ -46,6 +48,7 @@ _CODES: Final = {
     Order.BUSY: ExitCode.OK,
     Order.SWITCHED: ExitCode.OK,
     Order.CONTROL: ExitCode.OK,
+    Order.TRANSFERRED: ExitCode.OK,
 }
 
 
@@ -73,6 +76,7 @@ NEXT_STEPS: Final = {
     Order.BUSY: None,
     Order.SWITCHED: None,
     Order.CONTROL: None,
+    Order.TRANSFERRED: None,
 }
 
 
@@ -85,7 +89,7 @@ def code_of_order(order: Order, *, established: bool, interactive: bool) -> Exit
 
 def describe(details: "CallDetails", *, peer: str, domain: Domain, outbound: bool, order: Order | None, interactive: bool) -> Ending:
     """How a call ended, and what to do next. ``order``: what we wanted, if anything; it counts unless the other side was first."""
-    ours = order if details.ended_by == EndedBy.US or order in (Order.INTERRUPT, Order.TERMINATE) else None
+    ours = order if details.ended_by == EndedBy.US or order in _OURS_IN_ANY_CASE else None
     if ours is not None:
         code = code_of_order(ours, established=details.established_at is not None, interactive=interactive)
         return Ending(code, _our_words(ours, details), NEXT_STEPS[ours])

@@ -244,6 +244,39 @@ def test_sound_is_played_said_recorded_and_held_on_command(sinchphone: Run, plat
     ]
 
 
+def test_two_calls_are_joined_on_command_and_both_left(sinchphone: Run, platform: Any, program: Program) -> None:
+    joined: list[Any] = []
+
+    async def second(call: Any) -> None:
+        await program.rings(call)
+        program.say("answer", call_id=call.id)
+        await until(lambda: call.state is State.ESTABLISHED)
+        program.say("transfer", id="neither", call_id="call-ada")
+        program.say("transfer", id="both", call_id="call-ada", to="bob", to_call="call-carol")
+        program.say("transfer", id="none", call_id="call-ada", to_call="call-nobody")
+        program.say("transfer", id="join", call_id="call-ada", to_call="call-carol")
+
+    async def first(call: Any) -> None:
+        async def transfer(to: Any) -> None:
+            joined.append(to.id)
+            await call.hang_up()
+            await to.hang_up()
+
+        call.transfer = transfer
+        await program.rings(call)
+        program.say("answer")
+        await until(lambda: call.state is State.ESTABLISHED)
+        platform.ring("carol", second)
+
+    platform.incoming.append(("ada", first))
+    ran = sinchphone("listen", "--for", "20s", "--count", "2", "--no-audio", "--control", str(program.fifo), "--json")
+    told = answers(ran)
+    assert joined == ["call-carol"]
+    assert [told[name]["event"].partition(".")[2] for name in ("neither", "both", "none", "join")] == ["failed", "failed", "failed", "done"]
+    assert {call["reason"] for call in ran.events[-1]["calls"]} == {"you transferred the call"}
+    assert ran.code == 0
+
+
 @pytest.mark.parametrize("able", [True, False])
 def test_a_call_is_transferred_where_its_peer_takes_that(sinchphone: Run, platform: Any, program: Program, able: bool) -> None:
     handed_on: list[str] = []

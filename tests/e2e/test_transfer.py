@@ -2,14 +2,15 @@
 call goes on where that failed."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from sinchphone.errors import TransferError
-from sinchphone.gateway.sip.calls import SipReferred
+from sinchphone.gateway.sip.calls import SipAnswered, SipEnded, SipReferred
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.sip.replaces import ReplacedDialog
+from sinchphone.protocol.sip.replaces import ReplacedDialog, parse_replaces
 from sinchphone.tasks import start_task
 
 LIMIT_S = 20.0
@@ -59,11 +60,10 @@ async def test_a_phone_that_reaches_the_other_one_is_hung_up_on(sip_exchange: An
     await steps.end_of(at_carol)
 
 
-async def transfers(there: Any, to: str, replaces: ReplacedDialog | None = None) -> Any:
-    """What the phone is told of it at last."""
-    target = f"{to}?{replaces.in_uri()}" if replaces is not None else to
+async def transfers(there: Any, to: str) -> None:
+    """Returns when the phone is told that it came to it."""
     async with asyncio.timeout(LIMIT_S):
-        return await there.sip.refer(target)
+        await there.sip.refer(to)
 
 
 async def test_a_phone_transfers_a_user_and_hears_that_it_came_to_it(sip_exchange: Any, steps: Any, lines: Any) -> None:
@@ -80,3 +80,113 @@ async def test_a_phone_transfers_a_user_and_hears_that_it_came_to_it(sip_exchang
     await there.sip.hang_up()
     await call.hang_up()
     await steps.end_of(at_carol)
+
+
+def dialog_of(phone: Any, call: Any) -> str:
+    """A call of a test's phone, as the exchange knows it: its own tag is the first one."""
+    session = next(one.session for one in phone.agent._usages.values() if one.call is call.sip)
+    return str(ReplacedDialog(session.call_id, session.dialog.remote_tag, session.tag))
+
+
+@dataclass
+class Desk:
+    """The desk's phone talks with alice and with carol, at terminals, who say a tone each."""
+
+    street: Any
+    phone: Any
+    calls: list[Any]
+    theirs: list[Any]
+    ears: list[Any]
+
+
+@pytest.fixture
+async def desk(sip_exchange: Any, steps: Any, lines: Any) -> Desk:
+    street = await sip_exchange("desk", "lab")
+    made = Desk(street, await street.phone(), [], [], [])
+    for name, tone_hz in (("alice", DESK_HZ), ("carol", CAROL_HZ)):
+        client = await street.terminal(name)
+        made.calls.append(await made.phone.dial(f"sip:{name}@{street.at}", "sip:desk@127.0.0.1", "desk"))
+        call = await steps.next_call(client)
+        ear, sound = lines.ear(tone_hz)
+        await call.answer(sound=sound)
+        await steps.reach(call, State.ESTABLISHED)
+        await made.calls[-1].until(SipAnswered)
+        made.theirs.append(call)
+        made.ears.append(ear)
+    return made
+
+
+async def test_a_phone_lets_the_two_talk_with_each_other_whom_it_talks_with(desk: Desk, steps: Any) -> None:
+    alice, carol = desk.theirs
+    async with asyncio.timeout(LIMIT_S):
+        replaces = parse_replaces(dialog_of(desk.phone, desk.calls[1])).in_uri()
+        await desk.calls[0].sip.refer(f"sip:carol@{desk.street.at}?{replaces}")
+    await desk.calls[1].over()
+    assert (alice.state, alice.peer, carol.state) == (State.ESTABLISHED, "carol", State.ESTABLISHED)
+    await desk.ears[0].hears(CAROL_HZ)
+    await desk.ears[1].hears(DESK_HZ)
+    await carol.hang_up()
+    await steps.end_of(alice)
+
+
+async def test_a_phone_takes_over_a_call_that_another_one_has(desk: Desk, steps: Any) -> None:
+    lab = await desk.street.phone()
+    named = {"Replaces": dialog_of(desk.phone, desk.calls[0])}
+    taken = await lab.dial(f"sip:alice@{desk.street.at}", "sip:lab@127.0.0.1", "lab", headers=named)
+    await taken.until(SipAnswered)
+    ear = await lab.listen(taken, 1000.0)
+    assert isinstance(await desk.calls[0].over(), SipEnded)
+    alice = desk.theirs[0]
+    assert alice.state is State.ESTABLISHED
+    await ear.hears(DESK_HZ)
+    await desk.ears[0].hears(1000.0)
+    await alice.hang_up()
+    await taken.over()
+
+
+@pytest.mark.parametrize(("named", "status"), [("x;to-tag=1;from-tag=2", 481), ("x", 400)])
+async def test_a_call_that_is_not_there_is_not_taken_over(desk: Desk, named: str, status: int) -> None:
+    lab = await desk.street.phone()
+    refused = await (await lab.dial(f"sip:alice@{desk.street.at}", "sip:lab@127.0.0.1", "lab", headers={"Replaces": named})).over()
+    assert refused.status == status
+    assert desk.theirs[0].state is State.ESTABLISHED
+
+
+@pytest.mark.parametrize("first", ["phone", "user"])
+async def test_a_user_lets_a_user_and_a_phone_talk_with_each_other(sip_exchange: Any, steps: Any, lines: Any, first: str) -> None:
+    """Whichever of the two is sent to the other one."""
+    street = await sip_exchange("desk")
+    desk, alice, bob = await street.phone(), await street.terminal("alice"), await street.terminal("bob")
+    there = await desk.dial(f"sip:alice@{street.at}", "sip:desk@127.0.0.1", "desk")
+    with_desk = await steps.next_call(alice)
+    await with_desk.answer()
+    await steps.reach(with_desk, State.ESTABLISHED)
+    await there.until(SipAnswered)
+    with_bob = await alice.call_user("bob")
+    at_bob = await steps.next_call(bob)
+    ear, sound = lines.ear(CAROL_HZ)
+    await at_bob.answer(sound=sound)
+    await steps.reach(with_bob, State.ESTABLISHED)
+    await with_desk.hold()
+    at_desk = there
+    if first == "user":
+        await with_bob.transfer(with_desk)
+    else:
+        asking = start_task(with_desk.transfer(with_bob), name="asking")
+        asked = await there.until(SipReferred)
+        assert asked.replaces is not None
+        target = f"sip:{asked.target.user}@{street.at}"
+        at_desk = await desk.dial(target, "sip:desk@127.0.0.1", "desk", headers={"Replaces": str(asked.replaces)})
+        await at_desk.until(SipAnswered)
+        await there.sip.tell_refer(200)
+        await asking
+        await there.over()
+    desk_ear = await desk.listen(at_desk, DESK_HZ)
+    await ear.hears(DESK_HZ)
+    await desk_ear.hears(CAROL_HZ)
+    await steps.end_of(with_bob)
+    await steps.end_of(with_desk)
+    assert at_bob.state is State.ESTABLISHED
+    assert not at_bob.held_by_peer
+    await at_bob.hang_up()
+    await at_desk.over()

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final, assert_never
 
 from sinchphone.cli.calling.dialling import DIGITS, Dialler
+from sinchphone.cli.calling.transferring import TransferKeys
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.keys import Dropped, Pressed
@@ -35,10 +36,13 @@ class CallKeys:
         self._call = talk.call
         self._dialler = dialler
         self._records = False
+        self.transfers = TransferKeys(session, talk)
 
     @property
     def hints(self) -> KeyHints:
         """For the status line."""
+        if self.transfers.typed is not None:
+            return self.transfers.hints
         if self._talk.waiting is not None:
             return hints_of_waiting(self._talk.waiting.peer)
         return KEYS_RINGING if self._rings_here else KEYS_IN_CALL
@@ -59,6 +63,7 @@ class CallKeys:
         ways = [*waits, "q hang up", "m unmute" if self._call.muted else "m mute"]
         if self._established:
             ways += ["h resume" if self._call.held_by_us else "h hold", "r stop recording" if self._records else "r record"]
+            ways += [] if self._talk.other_keys() else ["t transfer"]
             ways += ["s no statistics" if self.shows_statistics else "s statistics"]
             if self._call.has_video:
                 ways.append("v show the picture" if self._call.video_paused else "v pause the picture")
@@ -75,6 +80,8 @@ class CallKeys:
     async def take(self, pressed: Pressed) -> None:
         """A key, or a paste."""
         match pressed:
+            case str() | Paste() if self.transfers.typed is not None:
+                self.transfers.take(pressed)
             case str():
                 await self._obey(pressed)
             case Paste() if self._call.details.established_at is not None:
@@ -150,6 +157,8 @@ class CallKeys:
                 self._talk.seeing.toggle_self()
             case "r":
                 await self._record()
+            case "t":
+                self.transfers.begin()
             case "s":
                 self._show_statistics()
             case "+" | "=":

@@ -13,6 +13,7 @@ from sinchphone.cli.calling.dialling import Dialler
 from sinchphone.cli.calling.media.pipe_offsets import PipeOffsets
 from sinchphone.cli.calling.media.seeing import Seeing
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
+from sinchphone.cli.calling.transferring import TransferKeys
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal.flags.commands import VideoWindow
@@ -373,6 +374,11 @@ class CallSession:
     async def take(self, pressed: Pressed) -> None:
         """A key, or a paste, while this call is in front."""
         await self._call_keys.take(pressed)
+
+    @property
+    def transfers(self) -> TransferKeys:
+        """Where to this call is to be transferred by keys."""
+        return self._call_keys.transfers
 
     def other_keys(self) -> list[str]:
         """What keys do about another call, each in a few words."""

@@ -16,7 +16,9 @@ from sinchphone.cli.terminal.output.events import Outcome, RequestKind, RequestO
 if TYPE_CHECKING:
     from sinchphone.media.sound import SoundEvent
 
-ENDS_OF_THE_USER: Final = frozenset({Order.KEY, Order.INTERRUPT, Order.TIME_UP, Order.DECLINED, Order.SWITCHED, Order.CONTROL})
+ENDS_OF_THE_USER: Final = frozenset(
+    {Order.KEY, Order.INTERRUPT, Order.TIME_UP, Order.DECLINED, Order.SWITCHED, Order.CONTROL, Order.TRANSFERRED}
+)
 _NOTHING_CAME: Final = "no sound came from it"
 
 

@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.calling.call_session import CallSession
+from sinchphone.cli.calling.transferring import transfer
 from sinchphone.cli.control import commands as k
 from sinchphone.cli.control.control import Control, Performed
 from sinchphone.cli.control.stream import ControlStream
@@ -68,8 +69,8 @@ class Steering:
                 await _perform_sound(command, call)
             case k.HoldCall(on=on, music=music):
                 await (call.hold(music=music) if on else call.resume())
-            case k.TransferCall(to=to):
-                await call.transfer(to)
+            case k.TransferCall(to=to, to_call=to_call):
+                await self._transfer(talk, call, to, to_call)
             case k.SendDigits(digits=digits):
                 await call.dtmf(digits)
             case k.MuteCall(on=on):
@@ -77,6 +78,11 @@ class Steering:
                 self._session.tell(CallMuted(call_id=call.id, muted=on))
             case _:
                 assert_never(command)
+
+    async def _transfer(self, talk: CallSession, call: "Call", to: str | None, to_call: str | None) -> None:
+        if (to is None) is (to_call is None) or call is not talk.call:
+            raise LocalProtocolError("transfer needs a call that talks, and either to, or to_call")
+        await transfer(talk, to if to is not None else self._find(to_call)[0])
 
     def _find(self, call_id: str | None) -> tuple[CallSession, "Call"]:
         """The call of that id, or the only one; with the call in which it is told, or beside which it waits."""

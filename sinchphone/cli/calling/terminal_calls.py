@@ -4,6 +4,7 @@
 
     a, Tab   a call waits: the one in front is held, the other answered        Tab   two calls: the other one is in front
     j        both joined, or apart again                                       l     a list of them
+    t        the two others talk with each other, and we leave
 """
 
 import asyncio
@@ -79,7 +80,7 @@ class TerminalCalls:
         other = self.other(talk)
         if other is None or talk.call.state is not State.ESTABLISHED:
             return []
-        return [f"Tab {other.call.peer}", "j part" if talk.call.is_joined else "j join all three", "l list"]
+        return [f"Tab {other.call.peer}", "j part" if talk.call.is_joined else "j join all three", "t join both and leave", "l list"]
 
     async def _read(self) -> None:
         while True:
@@ -98,6 +99,8 @@ class TerminalCalls:
 
     async def _obey(self, front: CallSession, pressed: Pressed) -> bool:
         """Whether the key is about more than the call in front."""
+        if front.transfers.typed is not None:
+            return False
         other = self.other(front)
         match pressed:
             case "a" | "\t" if front.waiting is not None and self.take_waiting is not None:
@@ -106,6 +109,8 @@ class TerminalCalls:
                 await self.switch(front, other)
             case "j" if other is not None and front.call.state is State.ESTABLISHED:
                 await self._join(front, other)
+            case "t" if other is not None and front.call.state is State.ESTABLISHED:
+                front.transfers.join(other)
             case "l":
                 self._list()
             case _:

@@ -110,10 +110,12 @@ class HoldCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferCall:
-    """Have the other side talk with somebody else, and leave: a user id, +number or SIP address."""
+    """Have the other side talk with somebody else, and leave: a user id, +number, SIP address or ``conf:ROOM``; or with the other side of
+    another call of yours (``to_call``, its id), and leave both."""
 
     NAME: ClassVar[str] = "transfer"
-    to: Name
+    to: Name | None = None
+    to_call: str | None = None
     call_id: str | None = None
 
 
