@@ -82,6 +82,7 @@ PHASES = {
     "test_local_audio.py": Phase.WAITING,
     "test_lost_messages.py": Phase.WAITING,
     "test_narrowing.py": Phase.WAITING,
+    "test_terminal_screens.py": Phase.WAITING,
     "test_open_calls.py": Phase.WAITING,
     "test_outcomes.py": Phase.WAITING,
     "test_outgoing_commands.py": Phase.WAITING,

@@ -40,7 +40,10 @@ _SEQUENCE: Final = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])")
 class Terminal:
     """As much of a terminal as the phone's screen needs: lines, colours, erasing, and the cursor going up."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int = 0) -> None:
+        """``columns``: where a line is broken, unless the program asks for the contrary."""
+        self._columns = columns
+        self._breaks = columns > 0
         self.lines: list[list[tuple[str, str]]] = [[]]
         self._row = self._column = 0
         self._style = ""
@@ -67,6 +70,8 @@ class Terminal:
             del self.lines[self._row][0 if numbers == "2" else self._column :]
             if what == "J":
                 del self.lines[self._row + 1 :]
+        elif numbers == "?7":
+            self._breaks = what == "h" and self._columns > 0
         else:
             assert what in "hlt", f"a sequence that this terminal doesn't know: {numbers}{what}"
 
@@ -78,6 +83,9 @@ class Terminal:
             if self._row == len(self.lines):
                 self.lines.append([])
         elif character.isprintable():
+            if self._breaks and self._column == self._columns:
+                self._write("\n")
+                self._column = 0
             line = self.lines[self._row]
             line += [(" ", "")] * (self._column - len(line))
             line[self._column : self._column + 1] = [(character, self._style)]
@@ -102,7 +110,7 @@ class Window:
     """A terminal with a program in it."""
 
     def __init__(self, command: str, environment: dict[str, str], columns: int = COLUMNS) -> None:
-        self.terminal = Terminal()
+        self.terminal = Terminal(columns)
         self.terminal.feed(f"\x1b[1m$ {command}\x1b[0m\r\n")
         self._pid, self._master = pty.fork()
         if not self._pid:

@@ -132,13 +132,13 @@ def history(lab: Lab, look: Look) -> list[Window]:
         f"sinchphone call busy {quick}",
         f"sinchphone call conf:standup {quick}",
         f"sinchphone call nobody {quick}",
-        "sinchphone send-message bob Lunch-at-noon? --user alice --wait sent",
     ):
         lab.shown(command, look)
     with lab.window("sinchphone listen --user alice --no-audio", look) as listening:
         listening.wait_for("waiting for calls")
         lab.shown("sinchphone call alice --user bob --no-audio --ring-timeout 1s", look)
         listening.wait_for("gave up")
+    lab.shown("sinchphone send-message bob Lunch-at-noon? --user alice --wait sent", look)
     return [lab.shown("sinchphone history --user alice", look)]
 
 
@@ -187,7 +187,10 @@ PICTURES: Final = {
 def laboratory(folder: Path) -> Iterator[Lab]:
     """Sound, an exchange, a home."""
     with sound_lab().pulseaudio(folder) as lab, lab.mouth(440.0, "mouth"), lab.mouth(600.0, "mouth2"):
-        yield Lab(home(folder, lab.environment))
+        made = Lab(home(folder, lab.environment))
+        with made.window("sinchphone exchange", Look()) as exchange:
+            exchange.wait_for("application key")
+            yield made
 
 
 def home(folder: Path, environment: dict[str, str]) -> dict[str, str]:
