@@ -44,6 +44,7 @@ from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.middlewares import Route, cors, errors_as_json
 from sinchphone.exchange.ocra.routes import OcraRoutes
+from sinchphone.exchange.openapi import route as openapi
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi.routes import PapiRoutes
 from sinchphone.exchange.pubnub.rights import ChannelRights
@@ -278,6 +279,7 @@ class Exchange:
         OcraRoutes(*people, self._calls, self._pushes).add_to(application.router)
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
         SmsRoutes(self.sms, self.directory, body_bytes=self._options.body_bytes).add_to(application.router)
+        openapi.add_to(application.router)
         HealthRoutes(lambda: self._ready.is_set() and not self._leaving).add_to(application.router)
         self._add_management(application.router, verifier)
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
