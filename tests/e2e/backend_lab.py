@@ -3,7 +3,7 @@
 import asyncio
 import json
 import wave
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,12 @@ class Backend:
                 self.changed.clear()
                 await self.changed.wait()
         return found[-1]
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(LIMIT_S):
+            while not is_so():
+                self.changed.clear()
+                await self.changed.wait()
 
     def tone(self, folder: Path, hz: float, seconds: float = 3.0) -> str:
         """The URL of a file with that tone."""

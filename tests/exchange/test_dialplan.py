@@ -46,6 +46,8 @@ def test_any_other_number_rings_then_says_what_was_called_then_echoes() -> None:
         ("07", Plan(ring_s=1.0, recordings=("digit",), voice=Voice.SILENCE, repeats_digit=True)),
         ("08", Plan(ring_s=1.0, recordings=("bad-line",), voice=Voice.BAD_ECHO)),
         ("09", Plan(Verdict.FAIL, failure=(404, "this number is not allocated"))),
+        ("11", Plan(ring_s=1.0, recordings=("machine",), beeps=True, voice=Voice.SILENCE, talk_s=35.0)),
+        ("12", Plan(ring_s=1.0, recordings=("hello",), voice=Voice.SILENCE, talk_s=35.0)),
     ],
 )
 def test_numbers_that_nobody_has_behave_by_their_ending_in_every_area(area: str, ending: str, plan: Plan) -> None:

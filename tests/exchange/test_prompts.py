@@ -9,7 +9,8 @@ from sinchphone.errors import AudioFileError
 from sinchphone.exchange.destinations import prompts
 from sinchphone.exchange.destinations.prompts import load, spell_digit, spell_number
 
-NAMES = ("connected", "speech", "called", "echo", "digit", "pressed", "bad-line", "error", "plus", "star", "hash", *"0123456789abcd")
+RECORDINGS = ("connected", "speech", "called", "echo", "digit", "pressed", "bad-line", "error", "machine", "hello")
+NAMES = (*RECORDINGS, "plus", "star", "hash", *"0123456789abcd")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
 from sinchphone.audio.tones.signals import Loop, Sine
+from sinchphone.errors import MediaError
 from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.conference.rooms import Participant, Rooms, RoomSeat
 from sinchphone.exchange.refusals import RefusedError
@@ -300,7 +301,7 @@ async def test_the_sound_runs_by_the_clock_of_the_media_thread(rooms: Rooms) -> 
             await asyncio.sleep(0.05)
     seats[0].mute(True)
     assert rooms.participants("acme", "tea")[0].muted
-    rooms.hold("acme", "tea", "call-b", True, ringing=True)
+    rooms.hold("acme", "tea", "call-b", True, music_name="ring")
     async with asyncio.timeout(20):
         while not bob.hears(425.0):
             await asyncio.sleep(0.05)
@@ -311,6 +312,23 @@ async def test_the_sound_runs_by_the_clock_of_the_media_thread(rooms: Rooms) -> 
     await asyncio.sleep(0.1)
     assert (len(alice.heard), len(bob.heard)) == heard
     assert sum(len(frame) for frame in alice.heard) > RATE / 4
+
+
+async def test_digits_reach_all_others_who_take_them(rooms: Rooms) -> None:
+    told: list[str] = []
+
+    async def take(digit: str) -> None:
+        told.append(digit)
+
+    async def refuse(digit: str) -> None:
+        raise MediaError("no digits")
+
+    alice, bob, carol = (enter(rooms, name) for name in "abc")
+    alice.takes_digit, bob.takes_digit, carol.takes_digit = take, take, refuse
+    await rooms.pass_digit("acme", "tea", alice.participant.id, "5")
+    assert told == ["5"]
+    await rooms.pass_digit("acme", "elsewhere", alice.participant.id, "5")
+    assert told == ["5"]
 
 
 async def test_a_stopped_media_thread_doesnt_keep_anybody_from_leaving(rooms: Rooms, media: MediaThread) -> None:

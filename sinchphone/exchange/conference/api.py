@@ -15,13 +15,12 @@ from sinchphone.exchange.conference.rooms import ParticipantStatus, Rooms
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
-from sinchphone.exchange.refusals import invalid
+from sinchphone.protocol.callbacks.svaml_actions import MUSIC
 from sinchphone.signaling.fields import Record, write_json
 
 API_ROOT: Final = "/calling/v1"
 _CONFERENCE: Final = f"{API_ROOT}/conferences/id/{{conference}}"
 _PARTICIPANT: Final = f"{_CONFERENCE}/{{call}}"
-_MUSIC: Final = ("music1", "music2", "music3")
 
 _Serve: TypeAlias = Callable[[Application, str, str, bytes], Awaitable[bytes]]  # the conference, the call, the body; the answer
 
@@ -75,7 +74,7 @@ class ConferenceRoutes:
             case "unmute":
                 self._rooms.mute(*where, muted=False)
             case "onhold":
-                self._rooms.hold(*where, held=True, ringing=_wants_ringing(asked))
+                self._rooms.hold(*where, held=True, music_name=_music(asked))
             case "resume":
                 self._rooms.hold(*where, held=False)
             case _:
@@ -83,14 +82,12 @@ class ConferenceRoutes:
         return write_json({})
 
 
-def _wants_ringing(asked: Record) -> bool:
-    """Whether a participant on hold hears a ringing tone; silence otherwise. Music isn't there."""
-    music = asked.optional_text("moh", limit=32)
-    if music in _MUSIC:
-        raise invalid("moh: this exchange has no music: only ring, or nothing for silence")
-    if music not in (None, "ring"):
-        raise asked.odd("moh", "ring, music1, music2 or music3")
-    return music == "ring"
+def _music(asked: Record) -> str | None:
+    """What a participant on hold hears; silence where that isn't said."""
+    name = asked.optional_text("moh", limit=32)
+    if name not in (None, *MUSIC):
+        raise asked.odd("moh", ", ".join(MUSIC))
+    return name
 
 
 def _members(status: ParticipantStatus) -> dict[str, object]:

@@ -32,6 +32,7 @@ class Seat:
     """One participant's place. The flags may be set in any thread and count from the next tick on.
 
     ``muted``: nobody hears them. ``hold``: they hear that in place of the room, and nobody hears them. ``deaf``: they hear silence.
+    ``alone``: they hear that as long as nobody else is there.
     """
 
     def __init__(self, name: str) -> None:
@@ -39,6 +40,7 @@ class Seat:
         self.muted = False
         self.deaf = False
         self.hold: Loop | None = None
+        self.alone: Loop | None = None
         self.said: deque[Samples] = deque(maxlen=_METERED)
         self.heard: deque[Samples] = deque(maxlen=_METERED)
 
@@ -87,7 +89,7 @@ class Room:
         heard = self._mixer.mix(self._listen())
         for_all = self._alike.frame(heard[_LISTENERS])
         for seat, leg in self._legs.items():
-            frame = _played_to(seat, heard.get(seat.name, for_all))
+            frame = _played_to(seat, heard.get(seat.name, for_all), alone=len(self._legs) == 1)
             seat.heard.append(frame)
             leg.send(frame)
 
@@ -126,8 +128,8 @@ def _faded(voice: Frame, *, comes: bool, goes: bool) -> Frame:
     return faded
 
 
-def _played_to(seat: Seat, mixed: Frame) -> Frame:
-    hold = seat.hold  # read once: another thread may change it
+def _played_to(seat: Seat, mixed: Frame, *, alone: bool) -> Frame:
+    hold = seat.hold or (seat.alone if alone else None)  # read once: another thread may change it
     if hold is not None:
         return hold.pull(FRAME_SAMPLES)
     return silence() if seat.deaf else mixed

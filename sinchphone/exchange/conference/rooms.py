@@ -9,7 +9,8 @@ from typing import Final
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.talkers import TALKERS
-from sinchphone.audio.tones.signals import Loop, signal_source
+from sinchphone.audio.tones.music import music
+from sinchphone.audio.tones.signals import Loop
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_many
@@ -25,6 +26,7 @@ ROOMS: Final = 100
 REMOVED: Final = CallFailure(None, "removed from the conference")  # what a participant is told who is hung up on
 
 Kick = Callable[[], Awaitable[None]]
+TakeDigit = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class RoomSeat:
     def __init__(self, participant: Participant, room: Room, media: MediaThread, kick: Kick, empty: Callable[[], None]) -> None:
         self.participant = participant
         self.kick = kick
+        self.takes_digit: TakeDigit | None = None  # who tells the participant what another one pressed
         self._since = time.monotonic()
         self._seat = Seat(participant.id)
         self._empty = empty
@@ -69,6 +72,10 @@ class RoomSeat:
     def hold(self, music: Loop | None) -> None:
         """Hear ``music`` and be heard by nobody, until ``None``."""
         self._seat.hold = music
+
+    def play_alone(self, name: str | None) -> None:
+        """What they hear as long as nobody else is there: ``ring``, or a piece of music by its name; ``None``: nothing."""
+        self._seat.alone = music(name) if name is not None else None
 
     async def announce(self, samples: Samples) -> None:
         """Let them hear that in place of the room, once, and wait until it's over; nobody hears them meanwhile."""
@@ -178,10 +185,16 @@ class Rooms:
         """Whether the others hear a participant."""
         self._seat(application, room_id, participant_id).mute(muted)
 
-    def hold(self, application: str, room_id: str, participant_id: str, held: bool, *, ringing: bool = False) -> None:
-        """On hold a participant is neither heard nor hears the room, but silence, or a ringing tone."""
-        music = (signal_source("ringback") if ringing else Loop(silence())) if held else None
-        self._seat(application, room_id, participant_id).hold(music)
+    def hold(self, application: str, room_id: str, participant_id: str, held: bool, *, music_name: str | None = None) -> None:
+        """On hold a participant is neither heard nor hears the room, but silence, a ringing tone (``ring``) or a piece of music."""
+        heard = (music(music_name) if music_name is not None else Loop(silence())) if held else None
+        self._seat(application, room_id, participant_id).hold(heard)
+
+    async def pass_digit(self, application: str, room_id: str, participant_id: str, digit: str) -> None:
+        """Tell all others what a participant pressed, as far as they take digits; returns when they were told."""
+        found = self._rooms.get((application, room_id))
+        others = [seat for one, seat in (found[1] if found is not None else {}).items() if one != participant_id]
+        await asyncio.gather(*(seat.takes_digit(digit) for seat in others if seat.takes_digit is not None), return_exceptions=True)
 
     async def kick(self, application: str, room_id: str, participant_id: str) -> None:
         """End a participant's call."""

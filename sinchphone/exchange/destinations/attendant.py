@@ -53,6 +53,7 @@ async def take_seat(line: CallLine, rooms: Rooms, media: MediaThread) -> None:
     seat = rooms.enter(line.application.key, request.identity, Participant(request.call_id, who, request.caller_id or who), kick)
     try:
         call, channel = _call(line, seat.sound, media)
+        seat.takes_digit = call.dtmf
         await _carry(line, call, channel, _welcome(call))
     finally:
         await seat.leave()

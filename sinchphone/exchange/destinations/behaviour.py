@@ -14,7 +14,8 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.frame import RATE, Samples, silence
+from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.destinations.dialplan import DIGIT_WAIT_S, TONE_HZ, Plan, Verdict, Voice
 from sinchphone.exchange.destinations.parties import BadLine, Echo, Recording, Sequence, Silence, Speaker, Tone
@@ -23,6 +24,8 @@ from sinchphone.media.sound import Party
 from sinchphone.protocol.mxp.message import CallFailure
 
 BUSY: Final = CallFailure(486, "Busy here", "exchange")  # RFC 3261 21.4.24
+BEEP_HZ: Final = 1000.0
+BEEP_S: Final = 0.5
 _AFTER_LAST_WORD_S: Final = 0.3
 _BEFORE_DIGITS_S: Final = 0.5  # the other side has its ears open by then
 
@@ -69,6 +72,8 @@ def prepare(plan: Plan) -> Act:
     words = [load(name) for name in plan.recordings]
     if plan.number is not None:
         words.append(spell_number(plan.number))
+    if plan.beeps:
+        words += [silence(RATE // 4), Sine(BEEP_HZ).pull(round(BEEP_S * RATE))]
     said = np.concatenate(words) if words else np.zeros(0, dtype=np.int16)
     words_s = len(said) / RATE
     if plan.repeats_digit:

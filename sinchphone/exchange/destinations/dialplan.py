@@ -28,6 +28,8 @@ A number that ends in, whatever its area:
 07  answers, waits for a digit (30 s at most), says it back, hangs up
 08  a bad line: echoes with a tenth of the sound missing, and noise
 09  is not allocated: the call fails as 404
+11  an answering machine: a greeting, a beep, then it listens for half a minute and hangs up
+12  a person: says hello, listens, hangs up after half a minute
 ==  =====================================================================================
 """
 
@@ -46,6 +48,7 @@ TONE_HZ: Final = 440.0
 MAX_DURATION_S: Final = 3600.0
 SUBSCRIBER_RING_S: Final = 2.0
 DIGIT_WAIT_S: Final = 30.0
+MESSAGE_S: Final = 35.0  # of a machine's call, from the answer
 _DURATION: Final = re.compile(r"(\d{1,5}(?:\.\d{1,3})?)(ms|s|m)")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _SIMULATED: Final = re.compile(r"\+1[2-9]\d\d55501(\d\d)", re.ASCII)
@@ -75,7 +78,8 @@ class Plan:
     """How one call is answered.
 
     ``number`` is spelt out after the recordings; ``talk_s`` counts from the answer; ``digits`` are sent after it. With ``repeats_digit`` a
-    digit is waited for, said back, and the call is over. ``failure`` is what FAIL tells: a SIP status and words.
+    digit is waited for, said back, and the call is over. ``beeps``: a tone follows the recordings. ``failure`` is what FAIL tells: a SIP
+    status and words.
     """
 
     verdict: Verdict = Verdict.ANSWER
@@ -87,6 +91,7 @@ class Plan:
     ends_after_recordings: bool = False
     digits: str = ""
     repeats_digit: bool = False
+    beeps: bool = False
     failure: tuple[int, str] | None = None
 
 
@@ -109,6 +114,8 @@ _SUBSCRIBERS: Final = {
     "07": Plan(ring_s=1.0, recordings=("digit",), voice=Voice.SILENCE, repeats_digit=True),
     "08": Plan(ring_s=1.0, recordings=("bad-line",), voice=Voice.BAD_ECHO),
     "09": Plan(Verdict.FAIL, failure=(404, "this number is not allocated")),
+    "11": Plan(ring_s=1.0, recordings=("machine",), beeps=True, voice=Voice.SILENCE, talk_s=MESSAGE_S),
+    "12": Plan(ring_s=1.0, recordings=("hello",), voice=Voice.SILENCE, talk_s=MESSAGE_S),
 }
 
 

@@ -13,6 +13,8 @@ They were spoken by eSpeak NG (``espeak-ng -v en-gb -s 155 -p 45 -w NAME.wav TEX
 - pressed: You pressed
 - bad-line: You are on a bad line. Speak now.
 - error: We are sorry. The application behind this number did not answer. Goodbye.
+- machine: Please leave a message after the tone. (12 kbit/s, as the next one)
+- hello: Hello?
 - plus, 0 to 9: plus, zero, one, two, three, four, five, six, seven, eight, nine
 - star, hash, a to d: star, hash, A, B, C, D
 """

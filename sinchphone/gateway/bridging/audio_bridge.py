@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Samples
+from sinchphone.audio.tones.signals import Loop
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.destinations.parties import Speaker
 from sinchphone.media.clock import FrameClock
@@ -19,10 +20,15 @@ class AudioBridge:
         self._legs: tuple[AudioLeg, AudioLeg] | None = None
         self._fill = (True, True)
         self._speakers = (Speaker(), Speaker())
+        self._music: Loop | None = None  # for the one, in place of the other
 
     def say(self, samples: Samples, *, to_one: bool) -> None:
         """Let one of the two hear that in place of the other. Any thread."""
         self._speakers[0 if to_one else 1].say(samples)
+
+    def play_to_one(self, music: Loop | None) -> None:
+        """Let the first of the two hear that in place of the other, until ``None``. Any thread."""
+        self._music = music
 
     async def join(self, one: AudioLeg, other: AudioLeg, *, fill: tuple[bool, bool] = (True, True)) -> None:
         """Carry sound both ways from now on. ``fill``: whether each gets silence where the other one's stream is missing, or nothing."""
@@ -52,7 +58,10 @@ class AudioBridge:
             other.send(to_other.tick(said))
         elif self._fill[1] or not one.is_missing():
             other.send(said)
+        music = self._music  # read once: another thread may change it
         if to_one.speaks:
             one.send(to_one.tick(answered))
+        elif music is not None:
+            one.send(music.pull())
         elif self._fill[0] or not other.is_missing():
             one.send(answered)

@@ -6,9 +6,12 @@
                                                                        -> forking: legs and bridges         media freed, DiCE
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import MediaError
@@ -44,12 +47,16 @@ from sinchphone.gateway.routing.routing import (
     incoming_event,
     raises_ace,
 )
+from sinchphone.gateway.svaml.amd import BEEP_WAIT_SECONDS, AnswerListener, OverheardParty, PartyLeg, detect
 from sinchphone.gateway.svaml.recording import CallRecording, RecordingParts
 from sinchphone.gateway.svaml.script import ParkingOverError, Script, ScriptParts, say_to
 from sinchphone.gateway.svaml.stream import Stream, StreamedCall
+from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media.port import MediaPort
-from sinchphone.protocol.callbacks.events import Reason
+from sinchphone.media.sound import AudioLeg, Party
+from sinchphone.protocol.callbacks.events import AmdReason, AmdResult, AmdStatus, Notification, NotificationType, Reason
 from sinchphone.protocol.callbacks.svaml import (
+    Amd,
     ConnectConf,
     ConnectMxp,
     ConnectPstn,
@@ -273,8 +280,11 @@ class B2buaCall:
         return Refuse(Failure(503, str(error)), Reason.CALLBACK_ERROR)
 
     async def _attend(self, route: ToAttendant) -> None:
-        async def may_answer() -> bool:
-            return not raises_ace(route) or await self._ask_after_answer(None)
+        async def may_answer(party: Party) -> Party | None:
+            if not raises_ace(route):
+                return party
+            answering = self._overheard(party)
+            return answering if await self._ask_after_answer(None, await self._detected(PartyLeg(answering))) else None
 
         await attend(self.lifetime, await self._terminated(), route.plan, self._terms, may_answer)
 
@@ -285,7 +295,8 @@ class B2buaCall:
             self.lifetime.take_over(leg)
         asks = self._session is not None and raises_ace(route)
         is_ours = isinstance(self.caller, MemoryLegEnd) or self.caller.offer is None
-        end = await self._terminated() if asks or self._local_end is not None or is_ours else None
+        is_heard = asks or self._terms.music is not None or is_ours
+        end = await self._terminated() if is_heard or self._local_end is not None else None
 
         def bridge(leg: OutgoingLeg) -> Bridge:
             if end is None:
@@ -293,10 +304,11 @@ class B2buaCall:
                 backend = self._context.media_backends.at(leg.media_host or caller.media_host)
                 relay = backend.relay(leg.id, caller.transport, signalled_from=caller.signalled_from)
                 return RelayBridge(self.lifetime, leg, relay)
-            return LocalBridge(self.lifetime, leg, end, self._port_for(leg), self._context.media)
+            return LocalBridge(self.lifetime, leg, end, self._port_for(leg), self._context.media, self._terms.music)
 
         async def on_answer(taken: Bridge) -> bool:
-            if asks and not await self._ask_after_answer(taken):
+            who = await self._detected(taken.sound) if asks and isinstance(taken, LocalBridge) else None
+            if asks and not await self._ask_after_answer(taken, who):
                 return False
             self._bridge = taken
             if self._terms.dtmf:
@@ -312,7 +324,8 @@ class B2buaCall:
         await forking.ring(self._terms.ring_s)
 
     async def _enter(self, route: ToRoom) -> None:
-        self._seat = await enter_room(self.lifetime, await self._terminated(), self._context.rooms, self._application, route.room)
+        tell = (self._session or NO_BACKEND).left
+        self._seat = await enter_room(self.lifetime, await self._terminated(), self._context.rooms, self._application, route, tell)
 
     async def _dial_on(self, bridge: Bridge) -> None:
         """Digits that are sent once the call is answered (connectPstn, dtmf)."""
@@ -321,11 +334,40 @@ class B2buaCall:
         except MediaError as error:
             _log.warning("call %s: the digits after the answer were not sent: %s", self.caller.id, error)
 
-    async def _ask_after_answer(self, bridge: Bridge | None) -> bool:
-        """ACE: whether the two are to be connected."""
+    async def _ask_after_answer(self, bridge: Bridge | None, amd: AmdResult | None = None) -> bool:
+        """ACE: whether the two are to be connected. ``amd``: who answered, where that was asked for."""
         if self._session is None:
             return True
-        return await self._act(await self._session.answered(), bridge)
+        return await self._act(await self._session.answered(amd), bridge)
+
+    def _overheard(self, party: Party) -> Party:
+        """A party of ours, listened to while the call goes on where that's wanted."""
+        if self._terms.amd is not Amd.ASYNC or self._session is None:
+            return party
+        listener = AnswerListener()
+        self.lifetime.spawn(self._tell_who_answered(listener), "amd")
+        return OverheardParty(party, listener)
+
+    async def _detected(self, called: AudioLeg) -> AmdResult | None:
+        """Who answered, where that's wanted before the backend is asked; that it's being found out, where it's wanted later."""
+        if self._session is None or self._terms.amd is Amd.OFF:
+            return None
+        if self._terms.amd is Amd.SYNC:
+            return await detect(called, self._context.media)
+        if isinstance(called, TappedLeg):
+            listener = AnswerListener()
+            called.add(listener)
+            self.lifetime.spawn(self._tell_who_answered(listener), "amd")
+        return AmdResult(AmdStatus.IN_PROGRESS)
+
+    async def _tell_who_answered(self, listener: AnswerListener) -> None:
+        backend = self._session or NO_BACKEND
+        found = await listener.result
+        backend.notify(Notification(type=NotificationType.AMD, amd=found))
+        if found.status is AmdStatus.MACHINE:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(listener.beep.wait(), BEEP_WAIT_SECONDS)
+                backend.notify(Notification(type=NotificationType.AMD_BEEP, amd=replace(found, reason=AmdReason.BEEP)))
 
     async def _act(self, answer: Svaml, bridge: Bridge | None) -> bool:
         """Carry out an answer to ACE; whether the call goes on as it would have."""

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final, Protocol, assert_never
 
 from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.tones.music import music
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.conference.rooms import Participant, Rooms
 from sinchphone.gateway.bridging.audio_bridge import AudioBridge
@@ -249,12 +250,22 @@ def _other(side: Side) -> Side:
 class LocalBridge:
     """Joins the sound of the caller's port to that of another one."""
 
-    def __init__(self, lifetime: CallLifetime, leg: OutgoingLeg, caller: LocalEnd, port: MediaPort, media_thread: MediaThread) -> None:
+    def __init__(
+        self,
+        lifetime: CallLifetime,
+        leg: OutgoingLeg,
+        caller: LocalEnd,
+        port: MediaPort,
+        media_thread: MediaThread,
+        music_name: str | None = None,
+    ) -> None:
+        """``music_name``: what the caller hears while the called side holds."""
         self._lifetime = lifetime
         self.leg = leg
         self._caller = caller
         self._port = port
         self.sound = TappedLeg(port.leg)  # of the called side
+        self._music_name = music_name
         self._audio_bridge = AudioBridge(media_thread)
         lifetime.keep(port.close)
         lifetime.keep(self._audio_bridge.close)
@@ -370,11 +381,18 @@ class LocalBridge:
         except MediaError as error:
             await self.leg.refuse_reoffer(failure_of_error(error))
         else:
-            self._caller.hold_news.changed(held=not hears(self._port.direction))
+            self._note_hold()
 
     async def _tell_hold(self, held: bool) -> None:
         self._told = await offer_hold(self._port, self.leg, held=held)
-        self._caller.hold_news.changed(held=not hears(self._port.direction))
+        self._note_hold()
+
+    def _note_hold(self) -> None:
+        """The called side holds the caller, or doesn't any more."""
+        held = not hears(self._port.direction)
+        self._caller.hold_news.changed(held=held)
+        if self._music_name is not None:
+            self._audio_bridge.play_to_one(music(self._music_name) if held else None)
 
     async def _pass_digits(self) -> None:
         while True:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms, RoomSeat
 from sinchphone.exchange.destinations.behaviour import behave, prepare
@@ -10,14 +11,20 @@ from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.reasons import DECLINED, NO_ANSWER, CallEnding
-from sinchphone.gateway.routing.routing import Terms
+from sinchphone.gateway.routing.routing import Terms, ToRoom
 from sinchphone.gateway.svaml.stream import Stream
 from sinchphone.media.sound import Party
 from sinchphone.protocol.callbacks.events import Reason
+from sinchphone.protocol.callbacks.menu import MenuResult, MenuResultType
+from sinchphone.protocol.callbacks.svaml import DtmfMode
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.rtp.telephone_event import PAUSES
 
-MayAnswer = Callable[[], Awaitable[bool]]  # asks the backend; False: the call is over
+# asks the backend about the party that answers; what the caller is to talk with then, or None: the call isn't with the party any more
+MayAnswer = Callable[[Party], Awaitable[Party | None]]
+
+
+TellDigits = Callable[[MenuResult], None]  # of a room; never waits
 
 
 async def attend(lifetime: CallLifetime, end: LocalEnd, plan: Plan, terms: Terms, may_answer: MayAnswer) -> None:
@@ -58,8 +65,10 @@ class _AttendedCall:
     async def answer(self) -> None:
         """Pick up, unless the backend has it otherwise."""
         self._decided.set()
-        self._is_taken = await self._may_answer()
-        if self._is_taken:
+        party = await self._may_answer(self._party)
+        self._is_taken = party is not None
+        if party is not None:
+            self._party = party
             await self._end.pick_up()
 
     async def refuse(self, failure: CallFailure | None) -> None:
@@ -94,21 +103,46 @@ class _AttendedCall:
         self._lifetime.end(CallEnding("called"))
 
 
-async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, application: str, room: str) -> RoomSeat:
-    """Give the caller a place in a room, which is returned. Raises RefusedError where there is none, MediaError where no sound comes."""
+async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, application: str, route: ToRoom, tell: TellDigits) -> RoomSeat:
+    """Give the caller a place in a room, which is returned; ``tell`` is told digits where the route has them detected. Raises RefusedError
+    where there is none, MediaError where no sound comes."""
     caller = lifetime.caller
 
     async def kick() -> None:
         lifetime.end(CallEnding("exchange", Failure(603, REMOVED.message), Reason.MANAGER_HANGUP))
 
     name = caller.caller
-    taken = rooms.enter(application, room, Participant(caller.id, name.identity, name.caller_id or name.identity), kick)
+    taken = rooms.enter(application, route.room, Participant(caller.id, name.identity, name.caller_id or name.identity), kick)
     lifetime.keep(taken.leave)
+    taken.play_alone(route.music)
+    taken.takes_digit = end.send_digits
     await end.pick_up()
     await end.heard()
     await end.quiet()
     await taken.sound.connect(end.leg)
+    match route.dtmf.mode:
+        case DtmfMode.FORWARD:
+            lifetime.spawn(_forward_digits(end, rooms, application, route.room), "digits")
+        case DtmfMode.DETECT:
+            lifetime.spawn(_collect_digits(end, route, tell), "digits")
+        case DtmfMode.IGNORE:
+            pass
     return taken
+
+
+async def _forward_digits(end: LocalEnd, rooms: Rooms, application: str, room: str) -> None:
+    async for digit in end.heard_digits():
+        await rooms.pass_digit(application, room, end.caller.id, digit)
+
+
+async def _collect_digits(end: LocalEnd, route: ToRoom, tell: TellDigits) -> None:
+    """So many at a time, or what there is when no other comes for so long."""
+    while True:
+        digits = await end.next_digit()
+        with suppress(TimeoutError):
+            while len(digits) < route.dtmf.max_digits:
+                digits += await asyncio.wait_for(end.next_digit(), route.dtmf.timeout_ms / 1000)
+        tell(MenuResult(route.room, MenuResultType.SEQUENCE, digits, digits_given=True))
 
 
 async def stream_sound(lifetime: CallLifetime, end: LocalEnd, stream: Stream) -> None:

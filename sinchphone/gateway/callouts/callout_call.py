@@ -95,7 +95,7 @@ class CalloutCall(B2buaCall):
         await self._answered.wait()
         await end.pick_up()
         await end.heard()
-        if asks and not await self._ask_after_answer(None):
+        if asks and not await self._ask_after_answer(None, await self._detected(end.leg)):
             return
         if wanted.hear is not None:
             self.lifetime.spawn(self._hear(end, wanted.hear), "keys")

@@ -89,8 +89,6 @@ def read_conference_dtmf(fields: Fields) -> ConferenceDtmf:
         options.whole("maxDigits", 1, 64) or given.max_digits,
         options.whole("timeoutMills", 1, 600_000) or given.timeout_ms,
     )
-    if read.mode is not DtmfMode.IGNORE:
-        options.odd("mode", "ignore", f'"{read.mode.value}", which is not on this exchange')
     options.finish()
     return read
 
@@ -150,7 +148,6 @@ def _amd(fields: Fields) -> Amd:
     options.finish()
     if not wanted:
         return Amd.OFF
-    fields.odd("amd", "absent", "answering machine detection, which is not on this exchange")
     return Amd.ASYNC if beside else Amd.SYNC
 
 

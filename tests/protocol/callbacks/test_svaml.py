@@ -6,13 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.protocol.callbacks.svaml import (
+    Amd,
     AnswerCall,
+    ConferenceDtmf,
     ConnectConf,
     ConnectMxp,
     ConnectPstn,
     ConnectSip,
     ConnectStream,
     Continue,
+    DtmfMode,
     Event,
     Fetched,
     GoTo,
@@ -213,15 +216,18 @@ def test_an_action_that_this_exchange_does_not_have_is_said_to_be_not_here() -> 
 
 
 @pytest.mark.parametrize(
-    ("action", "path"),
-    [
-        ({"name": "connectPstn", "amd": {"enabled": True}}, "action.amd"),
-        ({"name": "connectPstn", "amd": {}}, "action.amd"),
-        ({"name": "connectConf", "conferenceId": "r", "conferenceDtmfOptions": {"mode": "detect"}}, "action.conferenceDtmfOptions.mode"),
-    ],
+    ("amd", "read_as"),
+    [({"enabled": False}, Amd.OFF), ({"enabled": True}, Amd.SYNC), ({"enabled": True, "async": True}, Amd.ASYNC), ({}, Amd.SYNC)],
 )
-def test_a_field_that_this_exchange_does_not_have_is_said_to_be_not_here(action: object, path: str) -> None:
-    assert "not on this exchange" in complaints(action)[path]
+def test_who_answers_may_be_found_out_before_or_meanwhile(amd: dict[str, bool], read_as: Amd) -> None:
+    assert read({"name": "connectPstn", "amd": amd}).action == ConnectPstn(amd=read_as)
+
+
+def test_digits_in_a_room_are_ignored_forwarded_or_detected() -> None:
+    options = {"mode": "Detect", "maxDigits": 4, "timeoutMills": 500}
+    action = read({"name": "connectConf", "conferenceId": "r", "conferenceDtmfOptions": options}).action
+    assert action == ConnectConf("r", dtmf=ConferenceDtmf(DtmfMode.DETECT, 4, 500))
+    assert read({"name": "connectConf", "conferenceId": "r", "conferenceDtmfOptions": {}}).action == ConnectConf("r")
 
 
 @pytest.mark.parametrize(
