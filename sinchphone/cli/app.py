@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "history": Planned("sinchphone.cli.commands.history.show", "Past calls and messages; delete, export."),
     "contacts": Planned("sinchphone.cli.commands.contacts", "People and rooms by short names: call @mum."),
     "exchange": Planned("sinchphone.cli.commands.exchange", "Run the exchange for several terminals or for tests."),
+    "trace": Planned("sinchphone.cli.commands.management.trace", "What was said in a call, as a ladder or a file."),
     "devices": Planned("sinchphone.cli.commands.devices", "List the sound devices; test them, meter the microphone."),
     "doctor": Planned("sinchphone.cli.commands.doctor", "Check what works here; exit code 20 if something doesn't."),
     "cloud": Planned("sinchphone.cli.commands.cloud", "Learn Sinch's REST operations from a package you have."),

@@ -37,6 +37,12 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "exchange": ("sinchphone exchange", "sinchphone exchange --memory --port 0"),
     "exchange status": ("sinchphone exchange status", "sinchphone exchange status --json"),
     "exchange stop": ("sinchphone exchange stop",),
+    "trace": (
+        "sinchphone trace",
+        "sinchphone trace last",
+        "sinchphone trace last --bodies",
+        "sinchphone trace last --export call.pcapng",
+    ),
     "devices": ("sinchphone devices", "sinchphone devices --json"),
     "devices test": ("sinchphone devices test", "sinchphone devices test --input card --output card"),
     "devices meter": ("sinchphone devices meter",),

@@ -104,6 +104,7 @@ class ExchangeOptions:
     polls_per_owner: int = 128  # of one user, or one address of guests
     channels: int = 4_096  # that guests and users made up, an application and network
     channels_per_owner: int = 1_024
+    record: bool = True  # what happens, for the trace and the inspector
     poll_seconds: float = 280.0  # a little less than PubNub's SDKs wait (310 s)
     clock_skew_seconds: float = 300.0
 

@@ -5,6 +5,7 @@ import zlib
 
 from aiohttp import web
 
+from sinchphone.exchange.record.requests import note_body
 from sinchphone.exchange.refusals import RefusedError, invalid, too_large
 from sinchphone.signaling.wire import ErrorCode
 
@@ -23,7 +24,9 @@ async def read_body(request: web.Request, limit_bytes: int) -> bytes:
                     raise too_large(f"the body has more than {limit_bytes} bytes")
     except TimeoutError as error:
         raise RefusedError(408, ErrorCode.INVALID_REQUEST, f"the body didn't come within {BODY_SECONDS:g} s") from error
-    return bytes(body)
+    content = bytes(body)
+    note_body(request, content)
+    return content
 
 
 def unpack(body: bytes, content_encoding: str, limit_bytes: int) -> bytes:

@@ -38,6 +38,7 @@ from sinchphone.exchange.management.faults_routes import FaultsRoutes
 from sinchphone.exchange.management.health import HEALTH_PATHS, HealthRoutes
 from sinchphone.exchange.management.reset import ResetRoute
 from sinchphone.exchange.management.sms_routes import SmsInboxRoutes
+from sinchphone.exchange.management.trace_routes import TraceRoutes
 from sinchphone.exchange.management.users_routes import UsersRoutes
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.messages.senders import Senders
@@ -55,12 +56,15 @@ from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.push.sender_key import SenderKey
 from sinchphone.exchange.push.service import PushService
 from sinchphone.exchange.push.service_routes import PushRoutes
+from sinchphone.exchange.record.record import EventRecord
+from sinchphone.exchange.record.requests import recording
 from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.recordings.routes import RecordingRoutes
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
 from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
+from sinchphone.exchange.tracing.tracer import Tracer
 from sinchphone.exchange.verifications.routes import VerificationRoutes
 from sinchphone.exchange.verifications.service import VerificationService
 from sinchphone.exchange.voice_api.assigned_numbers import AssignedNumbers
@@ -105,10 +109,12 @@ class Exchange:
         self._leaving = False
         self._closing = asyncio.Event()
         self._store = Store(options.store)
-        self.broker = Broker(options)
+        self.record = EventRecord(is_on=options.record)
+        self.broker = Broker(options, self.record)
         self.directory = Directory(options, self.broker, self._store)
         self._accounts = Accounts(self.directory, self._store)
         self._transports = Transports(self.directory, self._accounts, self._store)
+        self.tracer = Tracer(self.record, self.directory, self._transports)
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
         self._parties = CallParties(self._store)
         self._usage = UsageRecords(self._store)
@@ -124,7 +130,7 @@ class Exchange:
         self._push_service = PushService()
         key = SenderKey(options.store.parent if options.store is not None else None)
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
-        self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties, self._pushes)
+        self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
 
@@ -233,6 +239,7 @@ class Exchange:
         await self._pushes.close()
         self._closing.set()
         self.broker.wake_everybody()
+        self.record.wake_followers()
         await runner.cleanup()
         await self._store.close()
         self._recordings.close()
@@ -256,6 +263,7 @@ class Exchange:
             usage=self._usage,
             recordings=self._recordings,
             url=self._url_for_clients,
+            record=self.record,
         )
 
     async def __aenter__(self) -> Self:
@@ -267,7 +275,7 @@ class Exchange:
 
     def _application(self) -> web.Application:
         application = web.Application(
-            middlewares=[self._counted, self._when_ready, cors, errors_as_json, self._asked_by_name, self._faulty],
+            middlewares=[self._counted, self._when_ready, cors, recording(self.record), errors_as_json, self._asked_by_name, self._faulty],
             client_max_size=self._options.body_bytes,
         )
         application.router.add_get("/", self._identify)
@@ -301,6 +309,7 @@ class Exchange:
         access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
         SmsInboxRoutes(self.sms, access).add_to(router)
         UsersRoutes(self.directory, self._accounts, access).add_to(router)
+        TraceRoutes(self.tracer, access, self._closing).add_to(router)
         self._faults.add_to(router, access)
         ResetRoute(access, (self._end_calls, self._forget)).add_to(router)
 
@@ -318,6 +327,7 @@ class Exchange:
         self._usage.clear(application.key)
         self.sms.clear(application.key)
         self._faults.clear()
+        self.record.clear(application.key)
         await self._store.settle()
 
     @web.middleware

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from sinchphone.exchange.calls.line import CallLine
+from sinchphone.exchange.record.record import sip_name
 from sinchphone.gateway.bridging.b2bua import B2buaCall
 from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.callbacks.backend import BackendSession
@@ -73,6 +74,9 @@ class CallControl:
         self._open[who] += 1
         try:
             leg = SipIncomingLeg(call, self._caller_of(call, side), dialled_in(call.target), media_host=side.media_host)
+            record, application = self._context.event_record, self._context.default_application
+            record.began(leg.id, application=application, caller=leg.caller.identity, callee=leg.dialled.identity)
+            record.link(sip_name(call.facts.call_id), leg.id)
             source = Source.TRUNK if call.trunk == TRUNK else Source.PHONE if call.user is not None else Source.PEER
             dialling = Dialling(
                 source=source,
@@ -88,7 +92,7 @@ class CallControl:
             if replaces is None:
                 await call.refuse(481)
                 return
-            await self._carry_leg(leg, dialling, self._context.default_application, None, replaces)
+            await self._carry_leg(leg, dialling, application, None, replaces)
         finally:
             self._open[who] -= 1
             self._open += Counter()  # forgets who has none

@@ -1,9 +1,10 @@
 """What all calls of a gateway use: complete when it is made, and nothing in it is replaced."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.conference.rooms import Rooms
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.gateway.call_records import CallRecords
 from sinchphone.gateway.callbacks.announcements import Announcements
@@ -35,3 +36,4 @@ class GatewayContext:
     addresses: AddressPolicy
     url: str
     open_calls: OpenCalls
+    event_record: EventRecord = field(default_factory=lambda: EventRecord(is_on=False))

@@ -39,6 +39,7 @@ async def open_gateway(options: GatewayOptions, parts: GatewayParts, *, certific
         usage=parts.usage,
         recordings=parts.recordings,
         url=parts.url,
+        record=parts.record,
         certificate=certificate,
     )
     return Gateway(options, parts.calls, runtime)

@@ -18,6 +18,7 @@ from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.gateway.call_control import CallControl
 from sinchphone.gateway.call_records import CallRecords
@@ -84,6 +85,7 @@ async def open_runtime(
     usage: UsageRecords,
     recordings: Recordings,
     url: str,
+    record: EventRecord,
     certificate: Certificate | None = None,
 ) -> GatewayRuntime:
     """A gateway that listens for phones, where that's wanted. ``applications`` as in ``ExchangeOptions``: the first is the one that SIP
@@ -100,17 +102,18 @@ async def open_runtime(
         await media_backends.start()
         announcements = Announcements(addresses, ca_file=options.backend.ca_file if options.backend is not None else None)
         stack.push_async_callback(announcements.close)
-        backends = Backends(options.backend, applications, addresses)
+        backends = Backends(options.backend, applications, addresses, record)
         stack.push_async_callback(backends.close)
         backends.connect()
         trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None
         metering = Metering(options.trunk, usage) if options.trunk is not None else None
         registrar = Registrar(options.sip.users if options.sip is not None else {})
-        agents = SipAgents(options.sip, trunk, registrar, take, certificate)
+        agents = SipAgents(options.sip, trunk, registrar, take, certificate, record)
         stack.push_async_callback(agents.close)
         await agents.start()
         addresses_of_trunk = _keep_trunk(trunk, agents.listening, stack) if trunk is not None else None
         context = GatewayContext(
+            event_record=record,
             media=media,
             media_backends=media_backends,
             rooms=rooms,

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from sinchphone.exchange.access.local_addresses import EVERYWHERE, address_towards, is_own_address, local_address
 from sinchphone.exchange.options import Certificate
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import SipSettings
 from sinchphone.gateway.sip.agent import SipAgent
@@ -37,9 +38,16 @@ class SipAgents:
     """The user agents of one gateway. ``start`` comes first, ``close`` last."""
 
     def __init__(
-        self, settings: SipSettings | None, trunk: Trunk | None, registrar: Registrar, take: TakeCall, certificate: Certificate | None
+        self,
+        settings: SipSettings | None,
+        trunk: Trunk | None,
+        registrar: Registrar,
+        take: TakeCall,
+        certificate: Certificate | None,
+        record: EventRecord | None = None,
     ) -> None:
         """Without ``settings`` nobody can call us; ``take`` gets who does all the same. Raises ConfigError."""
+        self._record = record
         self._listens = settings is not None
         self._settings = settings or SipSettings(port=0)
         self._trunk = trunk
@@ -102,7 +110,7 @@ class SipAgents:
         async def take(call: SipCall) -> None:
             await self._take(call, side)
 
-        agent = SipAgent(self._options(host), router=take, registrar=self._registrar)
+        agent = SipAgent(self._options(host), router=take, registrar=self._registrar, record=self._record)
         side = SipSide(agent=agent, name=self._name(host), media_host=host)
         return side
 

@@ -30,6 +30,7 @@ from sinchphone.cli.terminal.output.listings import (
 from sinchphone.cli.terminal.output.rendering import RENDERERS
 from sinchphone.cli.terminal.output.report import Report
 from sinchphone.cli.terminal.output.results import Delivery, Via
+from sinchphone.cli.terminal.output.trace_events import TraceCallListed, TraceEventTold
 from sinchphone.engine.calls.call_events import CallEvent
 from sinchphone.engine.events import ClientEvent
 from sinchphone.media.port import PortStats
@@ -187,6 +188,32 @@ EVENTS: list[e.Event] = [
     ControlClosed(reason="standard input: nobody writes to it any more", lines=3),
     ExchangeStopped(calls=None),
     ExchangeStopped(calls=1),
+    TraceCallListed(
+        call_id="1", caller="ada", callee="bob", began_at="2026-11-21T09:00:00.000Z", duration_ms=None, ending=None, left_out=3
+    ),
+    TraceCallListed(call_id="1", caller="ada", callee="bob", began_at="2026-11-21T09:00:00.000Z", duration_ms=9, ending="busy", left_out=0),
+    TraceEventTold(
+        number=7,
+        at="2026-11-21T09:00:00.000Z",
+        way="sip",
+        call_id="1",
+        source="exchange",
+        target="sip 192.0.2.1:5060",
+        summary="486 Busy Here (INVITE)",
+        failed=True,
+        body="SIP/2.0 486 Busy Here\r\n\r\n",
+    ),
+    TraceEventTold(
+        number=8,
+        at="2026-11-21T09:00:00.000Z",
+        way="call",
+        call_id=None,
+        source="exchange",
+        target="exchange",
+        summary="over",
+        failed=False,
+        body=None,
+    ),
     UserListed(user_id="ada", email="ada@example.org", number=None, account=True, devices=1, listening=0),
     TextListed(id="1", sender=None, number="+46700000001", text="your code\nis 0042", at="2026-11-21T09:00:00.000Z"),
     e.Result(

@@ -51,10 +51,11 @@ def exchange(context: typer.Context, flags: ExchangeFlags) -> ExitCode:
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
     if not (flags.quiet or flags.verbose or flags.debug):
         set_up_logging(session.screen, logging.WARNING)  # a backend's mistakes are explained to who runs the exchange
-    return run(session, _host)
+    return run(session, lambda session: _host(session, tells=not flags.quiet))
 
 
-async def _host(session: Session) -> ExitCode:
+async def _host(session: Session, *, tells: bool) -> ExitCode:
+    from sinchphone.cli.calling.event_lines import tell_events
     from sinchphone.credentials import read_beside, read_exchange, read_gateway, read_local_application
     from sinchphone.exchange.control import Hosting
     from sinchphone.exchange.directory.credentials import local_credentials
@@ -64,6 +65,7 @@ async def _host(session: Session) -> ExitCode:
     from sinchphone.local import ConfiguredGateway
     from sinchphone.local.probe import ExchangeProbe
     from sinchphone.media.thread import MediaThread
+    from sinchphone.tasks import start_task
 
     chosen, folder = session.options.exchange, session.options.state_path
     credentials, issued = read_local_application(session.options) or local_credentials(folder), _issue(session)
@@ -91,7 +93,11 @@ async def _host(session: Session) -> ExitCode:
         session.tell(_started(hosted, credentials.key, issued))
         session.note("Ctrl-C ends")
         with session.stop.taken():
+            telling = start_task(tell_events(session, hosted), name="events") if tells else None
             order = await session.stop.wait()
+            if telling is not None:
+                telling.cancel()
+                await asyncio.wait([telling])
     return ExitCode.TERMINATED if order is Order.TERMINATE else ExitCode.OK
 
 

@@ -28,6 +28,7 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.push.sender import PushSender
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
 from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.mxp.message import Client
@@ -82,8 +83,10 @@ class Calls:
         destinations: Sequence[Destinations] = (),
         parties: CallParties | None = None,
         pushes: PushSender | None = None,
+        record: EventRecord | None = None,
     ) -> None:
-        """``pushes`` wakes devices that sleep."""
+        """``pushes`` wakes devices that sleep; ``record`` is told which calls there are."""
+        self._record = record or EventRecord(is_on=False)
         self._options = options
         self._pushes = pushes
         self._parties = parties or CallParties()
@@ -218,6 +221,14 @@ class Calls:
             self._broker,
             subscribe_key,
             self._broker.tokens.present(now),
+            self._record,
+        )
+        self._record.began(
+            request.call_id,
+            application=caller.application.key,
+            caller=caller.client.user_id or caller.client.caller_id,
+            callee=request.identity,
+            keys=(placement.session_key,),
         )
         task = self._spawn(talk(answerer, line), f"answer {request.call_id}")
         self._open[key] = _OpenCall(caller, now, task)
@@ -255,6 +266,13 @@ class Calls:
             invites = [(callee, invite_frames(caller.client, callee, request, placement.session_key, no_media)) for callee in callees]
         except LocalProtocolError as error:
             raise invalid(f"the call can't be announced: {error}") from error
+        self._record.began(
+            request.call_id,
+            application=caller.application.key,
+            caller=caller.client.user_id or caller.client.caller_id,
+            callee=request.identity,
+            keys=(placement.session_key, *(callee.identity.mxp_key for callee in callees)),
+        )
         for callee, frames in invites:
             for frame in frames:
                 post_broadcast(self._broker, callee, frame, caller.instance_id)
@@ -302,6 +320,7 @@ class Calls:
         if call.waking is not None:
             call.waking.cancel()
         self._parties.end(*key, time.time())
+        self._record.ended(key[1])
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         task = start_task(work, name=name)

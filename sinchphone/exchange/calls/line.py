@@ -13,6 +13,7 @@ from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.pubsub.polling import messages
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
 from sinchphone.signaling.dialect import CallRequest
@@ -36,6 +37,7 @@ class CallLine:
     broker: Broker = field(repr=False)
     subscribe_key: str = field(repr=False)
     placed_at_token: int
+    record: EventRecord = field(default_factory=lambda: EventRecord(is_on=False), repr=False)
 
     async def publish(self, channel: str, frame: str) -> None:
         """Publish an MXP frame, as a rule on ``caller.channel``. Raises BrokerError."""

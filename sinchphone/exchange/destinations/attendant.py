@@ -86,7 +86,10 @@ async def _carry(line: CallLine, call: AttendedCall, channel: MxpChannel, attend
     """Carry the call to its end; ``attendance`` decides what becomes of it."""
     async with asyncio.TaskGroup() as group:
         running = group.create_task(call.run(), name=f"attended call {call.id}")
-        beside = [group.create_task(work, name=f"attend {call.id}") for work in (_feed(line, channel), attendance, _limit(call))]
+        beside = [
+            group.create_task(work, name=f"attend {call.id}")
+            for work in (_feed(line, channel), attendance, _limit(call), _note(line, call))
+        ]
         try:
             await asyncio.wait([running])
         except asyncio.CancelledError:
@@ -102,6 +105,13 @@ async def _feed(line: CallLine, channel: MxpChannel) -> None:
     async for payload in line.frames():
         with suppress(RemoteProtocolError):
             channel.feed(parse_fragment(payload))
+
+
+async def _note(line: CallLine, call: AttendedCall) -> None:
+    """For the record: that sound flows, and how."""
+    if await call.established():
+        how = ", ".join(filter(None, (call.details.codec, call.details.pair)))
+        line.record.note(call.id, "media", "exchange", "exchange", f"sound with the caller: {how}")
 
 
 async def _limit(call: AttendedCall) -> None:

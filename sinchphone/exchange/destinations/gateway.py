@@ -20,6 +20,7 @@ from sinchphone.exchange.destinations.backend_calls import BackendCalls
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.pubsub.broker import Broker
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.media.thread import MediaThread
@@ -42,6 +43,7 @@ class GatewayParts:
     usage: UsageRecords
     recordings: Recordings
     url: str
+    record: EventRecord
 
 
 @dataclass(frozen=True, slots=True)

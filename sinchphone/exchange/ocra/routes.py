@@ -21,6 +21,7 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.origin import origin_of
 from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.push.service import SERVICE_PATH
+from sinchphone.exchange.record.requests import note_call, note_user
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, unauthorized
 from sinchphone.exchange.request_bodies import unpack
 from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig, PushConfig
@@ -83,6 +84,7 @@ class OcraRoutes:
             user_id, instance_id = request.match_info["user"], request.match_info["instance"]
             once, now = operation in _ONCE, time.time()
             device = self._verifier.device(received, user_id, instance_id, now, once=once)
+            note_user(request, device.user_id)
             body = await serve(request, device, self._content(request, received))
             return _answer(operation, body)
 
@@ -95,6 +97,7 @@ class OcraRoutes:
         received, now = await receive(request, self._options.body_bytes), time.time()
         asked = read_instance_request(self._content(request, received))
         registrant = self._verifier.registrant(received, asked.user_id, now)
+        note_user(request, registrant.user_id)
         expire_at = _earliest(registrant.instance_expires_at, asked.expire_at)
         limited = registrant.instance_expires_at is not None
         device = self._directory.register(registrant.application, asked, expire_at=expire_at, limited=limited, now=now)
@@ -143,6 +146,7 @@ class OcraRoutes:
 
     async def _place_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
         asked, now = read_call_request(content), time.time()
+        note_call(request, asked.call_id)
         return write_placement(await self._calls.place(device, asked, now), now, asked.headers)
 
     async def _get_ice_servers(self, request: web.Request, device: Device, content: bytes) -> bytes:
@@ -166,6 +170,7 @@ class OcraRoutes:
         known = device.application.users.get(asked.user_id, {}).values()
         if not {*asked.instance_ids} <= {other.instance_id for other in known}:
             raise not_found("to: there is no such instance")
+        note_call(request, asked.call_id)
         await self._calls.wake(device, asked.call_id, asked.instance_ids, asked.display_name)
         return write_json({})
 
@@ -173,7 +178,9 @@ class OcraRoutes:
         return write_json({"CallReport.IncludeMxpEventLog": False, "WebRtc.UseTurn": bool(self._options.ice_servers)})
 
     async def _report_call(self, request: web.Request, device: Device, content: bytes) -> bytes:
-        self._calls.report(device, Record.parse(content).token("callId"))
+        call_id = Record.parse(content).token("callId")
+        note_call(request, call_id)
+        self._calls.report(device, call_id)
         return write_json({})
 
 

@@ -24,6 +24,7 @@ from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.papi import bodies
 from sinchphone.exchange.pubsub.origin import bare, origin_of
+from sinchphone.exchange.record.requests import note_call, note_user
 from sinchphone.exchange.refusals import RefusedError, not_found, too_many
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
@@ -126,6 +127,7 @@ class PapiRoutes:
             else:
                 device = self._verifier.signer(received, now, once=operation in _ONCE)
                 application = device.application
+                note_user(request, device.user_id)
             body = await serve(_Asked(request, received.body, application, device, now))
             return _answer(operation, body)
 
@@ -217,6 +219,7 @@ class PapiRoutes:
     async def _place_call(self, asked: _Asked) -> bytes:
         placed = bodies.read_call(asked.request.match_info["domain"], asked.body)
         request = placed.request
+        note_call(asked.request, request.call_id)
         if request.domain is Domain.MXP:
             callee = self._accounts.resolve(asked.application, placed.callee)
             request = replace(request, identity=callee or request.identity)
@@ -225,6 +228,7 @@ class PapiRoutes:
 
     async def _report_call(self, asked: _Asked) -> bytes:
         Record.parse(asked.body)
+        note_call(asked.request, asked.request.match_info["call"])
         self._calls.report(asked.signer, asked.request.match_info["call"])
         return write_json({})
 

@@ -16,6 +16,7 @@ from sinchphone.exchange.access.limits import Shares
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.channels import is_derived_channel
 from sinchphone.exchange.pubsub.timetokens import TimeTokens
+from sinchphone.exchange.record.record import EventRecord
 
 MAX_CHANNEL_CHARACTERS = 92  # PubNub's limit, of a channel and a user id
 MAX_CHANNELS = 100  # in one subscribe request
@@ -165,8 +166,10 @@ class _Network:
 class Broker:
     """All networks of an exchange. ``now`` is wall clock time [s since the epoch] throughout."""
 
-    def __init__(self, options: ExchangeOptions) -> None:
+    def __init__(self, options: ExchangeOptions, record: EventRecord | None = None) -> None:
+        """``record`` is told of all that is published."""
         self._options = options
+        self._record = record or EventRecord(is_on=False)
         self._networks: dict[str, _Network] = {}
         self.tokens = TimeTokens()
 
@@ -212,6 +215,7 @@ class Broker:
         network.keep(posted, _weight(payload, meta, size), now, self._options.history_per_channel, owner)
         network.forget(now - self._options.history_seconds, self._options.history_bytes)
         network.sweep(now)
+        self._record.published(subscribe_key, channel, payload, publisher=posted.publisher, owner=owner, size=size, now=now)
         for poll in (*network.channel(channel).polls, *network.watchers.get(channel, ())):
             poll.bell.set()
         return posted

@@ -91,7 +91,7 @@ class B2buaCall:
     ) -> None:
         """``session`` is the call's conversation with the developer's backend, where there is one; ``route``: where it goes, where that
         is decided already."""
-        self.lifetime = CallLifetime(caller, context.open_calls.leg_id_of)
+        self.lifetime = CallLifetime(caller, context.open_calls.leg_id_of, context.event_record)
         self._sides = ReplaceableSides(self.lifetime, context.open_calls, application)
         self.caller = caller
         self._context = context
@@ -126,6 +126,8 @@ class B2buaCall:
             event = disconnected_event(self._dialling, ending, talked_s, self._set_headers)
             if self._record is not None:
                 self._context.records.ended(self._record, event)
+            failure = ending.failure
+            self._context.event_record.ended(self.caller.id, failure.reason if failure is not None else "", is_failure=failure is not None)
             if self._session is not None and self._terms.callbacks:
                 self._session.disconnected(event)
 

@@ -227,6 +227,7 @@ class RelayBridge:
         async for event in self._relay.events():
             match event:
                 case SideConnected(side, codec):
+                    self._lifetime.note_sound(f"the {side.name.lower()} side", codec)
                     await self._leg_of(side).media_connected(codec)
                 case SideLost(side, reason):
                     await self._leg_of(side).media_failed(reason)
@@ -406,6 +407,7 @@ class LocalBridge:
         async for event in self._port.events():
             match event:
                 case media.Connected(codec=codec):
+                    self._lifetime.note_sound("the called side", codec)
                     await self.leg.media_connected(codec)
                 case media.PortFailed(reason=reason):
                     await self.leg.media_failed(reason)

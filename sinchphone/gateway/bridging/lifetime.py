@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, Protocol
 
 from sinchphone.errors import NoPortError, SinchphoneError
+from sinchphone.exchange.record.record import EventRecord, sip_name
 from sinchphone.gateway.legs.leg import IncomingLeg, Leg, LegEvent, OutgoingLeg
 from sinchphone.gateway.legs.reasons import BROKEN, CLOSING, TOO_LONG, CallEnding, failure_of_error
 from sinchphone.protocol.callbacks.events import Reason
@@ -29,8 +30,14 @@ class CallerMedia(Protocol):
 class CallLifetime:
     """One call as its parts share it. ``run`` it once; cancelling ends the call."""
 
-    def __init__(self, caller: IncomingLeg, leg_id_of: Callable[[ReplacedDialog], str | None] = lambda _: None) -> None:
-        """``leg_id_of``: the leg that has a dialog, which a side wants to be replaced."""
+    def __init__(
+        self,
+        caller: IncomingLeg,
+        leg_id_of: Callable[[ReplacedDialog], str | None] = lambda _: None,
+        record: EventRecord | None = None,
+    ) -> None:
+        """``leg_id_of``: the leg that has a dialog, which a side wants to be replaced; ``record`` is told what belongs to the call."""
+        self.record = record or EventRecord(is_on=False)
         self.caller = caller
         self.leg_id_of = leg_id_of
         self.max_seconds = MAX_CALL_SECONDS  # from the answer on; counts at the answer
@@ -53,10 +60,16 @@ class CallLifetime:
         """Since the answer; ``None`` where there was none."""
         return None if self._answered_at is None else time.monotonic() - self._answered_at
 
+    def note_sound(self, with_whom: str, what: str, *, is_failure: bool = False) -> None:
+        """For the record: how it stands with the sound of one side."""
+        self.record.note(self.caller.id, "media", "exchange", "exchange", f"sound with {with_whom}: {what}", is_failure=is_failure)
+
     def take_over(self, leg: OutgoingLeg) -> None:
         """What a leg was given when it was made (a line of a trunk) is freed, whatever happens to the call before it runs."""
         if leg not in self._taken:
             self._taken.add(leg)
+            for name in (leg.id, sip_name(leg.id)):
+                self.record.link(name, self.caller.id)
             self._stack.callback(leg.release)
 
     def run_leg(self, leg: OutgoingLeg) -> None:

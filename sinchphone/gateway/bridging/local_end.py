@@ -210,8 +210,10 @@ class LocalEnd:
                     self._candidates.take(candidate)
                 case media.Connected(codec=codec):
                     self._connected.set()
+                    self._lifetime.note_sound("the caller", codec)
                     await self.caller.media_connected(codec)
                 case media.PortFailed(reason=reason):
+                    self._lifetime.note_sound("the caller", reason, is_failure=True)
                     await self.caller.media_failed(reason)
                 case media.PortLost():
                     await self.caller.media_failed("nothing came any more")

@@ -22,6 +22,8 @@ from yarl import URL
 
 from sinchphone.errors import INSECURE, SinchphoneError
 from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
+from sinchphone.exchange.record.callbacks import CallbackTelling
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.callbacks.events import (
     AmdResult,
@@ -80,14 +82,16 @@ class Backend:
         application_key: str,
         secret: bytes,
         addresses: AddressPolicy,
+        record: EventRecord | None = None,
         *,
         answer_seconds: float = ANSWER_SECONDS,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Callbacks are signed with the application's key and secret. ``addresses`` says where they may go, beside the hosts that the
-        operator has named as the backend's."""
+        operator has named as the backend's; ``record`` is told what it is told, and what it answers."""
         self.options = options  # another one may be put here: it counts for all events from then on
         self._addresses = addresses.allowing(*(url.raw_host or "" for url in self._urls()))
+        self._record = record or EventRecord(is_on=False)
         self._key, self._secret = application_key, secret
         self._answer_seconds = answer_seconds
         self._now = now
@@ -165,11 +169,19 @@ class Backend:
         if self._http is None:
             raise CallbackError("can't be asked: the exchange is closing")
         signed = sign_callback(self._key, self._secret, url.raw_path, body, write_timestamp(self._now()))
+        with CallbackTelling(self._record, str(url), {**headers, **signed}, body) as told:
+            return await self._exchange(self._http, told, url, body, {**headers, **signed})
+
+    async def _exchange(
+        self, http: aiohttp.ClientSession, told: CallbackTelling, url: URL, body: bytes, headers: Mapping[str, str]
+    ) -> bytes:
         try:
-            async with self._http.post(url, data=body, headers={**headers, **signed}, allow_redirects=False, ssl=self._trust) as response:
+            async with http.post(url, data=body, headers=headers, allow_redirects=False, ssl=self._trust) as response:
+                told.status = response.status
                 if not 200 <= response.status <= 299:
                     raise CallbackError(_why_refused(response.status))
-                return await _limited(response.content)
+                told.answer = await _limited(response.content)
+                return told.answer
         except AddressRefusedError as error:
             raise CallbackError(f"can't be asked: {error}", hint=error.hint) from error
         except TimeoutError as error:

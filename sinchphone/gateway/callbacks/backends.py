@@ -8,6 +8,7 @@ from typing import Final
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.destinations.gateway import CallbackUrls
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.callbacks.backend import Backend
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.protocol.auth import decode_secret
@@ -20,13 +21,16 @@ MAX_OTHERS: Final = 64  # URLs of callouts that are kept connected
 class Backends:
     """By application key. ``close`` it after the last call."""
 
-    def __init__(self, options: BackendOptions | None, applications: Mapping[str, str], addresses: AddressPolicy) -> None:
+    def __init__(
+        self, options: BackendOptions | None, applications: Mapping[str, str], addresses: AddressPolicy, record: EventRecord | None = None
+    ) -> None:
         """All begin with the configured URLs, if there are any. ``applications``: secrets by key; ``addresses``: where those that are set
-        later may lead."""
+        later may lead; ``record`` is told what they are told."""
         self._options = options or BackendOptions()
         self._addresses = addresses
+        self._record = record
         self._secrets = {key: decode_secret(secret) for key, secret in applications.items()}
-        self._all = {key: Backend(self._options, key, secret, addresses) for key, secret in self._secrets.items()}
+        self._all = {key: Backend(self._options, key, secret, addresses, record) for key, secret in self._secrets.items()}
         self._others: OrderedDict[tuple[str, str], Backend] = OrderedDict()  # URLs of single callouts
 
     def of(self, application: str) -> Backend | None:
@@ -46,7 +50,7 @@ class Backends:
                 _, oldest = self._others.popitem(last=False)
                 start_task(oldest.close(), name="close a callout's backend")
             options = replace(self._options, url=url, fallback=None)
-            self._others[where] = Backend(options, application, self._secrets[application], self._addresses)
+            self._others[where] = Backend(options, application, self._secrets[application], self._addresses, self._record)
             self._others[where].connect()
         self._others.move_to_end(where)
         return self._others[where]

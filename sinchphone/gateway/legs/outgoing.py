@@ -197,6 +197,7 @@ def _leg(sip: SipSide, invitation: Invitation, over: Callable[[], object] = _not
             trunk=invitation.trunk,
             max_forwards=invitation.max_forwards,
             barred=invitation.barred,
+            call_id=invitation.call_id,
             may_follow=invitation.may_follow,
         )
 

@@ -279,6 +279,7 @@ class Invitation:
     barred: Container[str] = ()  # addresses that it may not lead to
     may_follow: Callable[[SipUri], bool] | None = None  # where a redirection may lead by itself; None: wherever the agent lets it
     user: str | None = None  # whose phone it is
+    call_id: str | None = None  # Call-ID: the leg's own id
 
 
 Invite = Callable[[Invitation, str], SipCall]  # with our offer
@@ -326,7 +327,7 @@ class SipOutgoingLeg(_SipLeg):
     async def start(self, offer: str) -> None:
         """INVITE."""
         if self._given_up is None and not self._started.done():
-            self._call = self._invite(self._invitation, offer)
+            self._call = self._invite(replace(self._invitation, call_id=self.id), offer)
             self._started.set_result(self._call)
 
     async def run(self) -> None:

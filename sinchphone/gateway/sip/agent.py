@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError, SinchphoneError
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts, SipTarget
 from sinchphone.gateway.sip.limits import Admission, Sources
 from sinchphone.gateway.sip.network.hop import Hop, Transport, TransportError
@@ -62,9 +63,15 @@ class SipAgent:
     """One user agent: sockets, transactions, dialogs and calls."""
 
     def __init__(
-        self, options: SipOptions, *, router: InviteRouter, registrar: Registrar | None = None, resolver: Resolver | None = None
+        self,
+        options: SipOptions,
+        *,
+        router: InviteRouter,
+        registrar: Registrar | None = None,
+        resolver: Resolver | None = None,
+        record: EventRecord | None = None,
     ) -> None:
-        """Raises ConfigError for options that can't be."""
+        """``record`` is told of every message. Raises ConfigError for options that can't be."""
         self.options = options
         self._router = router
         self._registrar = registrar
@@ -76,7 +83,7 @@ class SipAgent:
             ca_files=options.ca_files,
             public_address=options.public_address,
         )
-        self._wire = Wire(transports, self._arrived, self._admits, timing=options.timing)
+        self._wire = Wire(transports, self._arrived, self._admits, timing=options.timing, record=record)
         families = (6,) if ":" in options.host else (4,)
         self._resolver = resolver or Resolver(families=families)
         self._sources = Sources(options.limits, known=tuple(trunk.hosts for trunk in options.trunks))
@@ -177,16 +184,17 @@ class SipAgent:
         max_forwards: int = MAX_FORWARDS,
         may_follow: Callable[[SipUri], bool] | None = None,
         barred: Container[str] = (),
+        call_id: str | None = None,
     ) -> SipCall:
         """Call somebody; never waits and never raises because of the network: what happens comes as events.
 
         ``may_follow`` says where a redirection may lead; without it anywhere but to us and, from outside, to a trunk or trusted peer.
         ``max_forwards``: of a call that is passed on, one less than it came with, so that loops end. ``barred``: IP addresses that it may
-        not lead to, by any name.
+        not lead to, by any name. ``call_id``: the Call-ID, which nobody has used; a new one where it isn't said.
         """
         session = SipSession.outgoing(
             replace(self._session_options, may_follow=may_follow) if may_follow is not None else self._session_options,
-            call_id=secrets.token_hex(16),
+            call_id=call_id or secrets.token_hex(16),
             target=target.uri,
             caller=caller,
             offer=offer,

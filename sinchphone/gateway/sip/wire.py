@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.sip.network.hop import LONGEST_UDP_REQUEST_BYTES, Hop, TransportError
 from sinchphone.gateway.sip.network.rests import Rests
 from sinchphone.gateway.sip.network.transport import SipTransports, TransportOptions
@@ -118,9 +119,17 @@ class Attempt:
 class Wire:
     """Sockets and transactions of one agent."""
 
-    def __init__(self, options: TransportOptions, arrived: Arrival, admits: Admission, *, timing: Timing | None = None) -> None:
+    def __init__(
+        self,
+        options: TransportOptions,
+        arrived: Arrival,
+        admits: Admission,
+        *,
+        timing: Timing | None = None,
+        record: EventRecord | None = None,
+    ) -> None:
         """``arrived`` takes each new request; ``admits`` says whether a new one is to be looked at at all. Raises ConfigError."""
-        self._transports = SipTransports(options, self._receive)
+        self._transports = SipTransports(options, self._receive, record)
         self._layer: Layer[Hop] = Layer(timing)
         self._arrived = arrived
         self._admits = admits

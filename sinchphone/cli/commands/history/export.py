@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from enum import StrEnum
@@ -18,9 +17,9 @@ from sinchphone.cli.commands.history.show import entry_of
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.common import option_of_words, with_flags
 from sinchphone.cli.terminal.output.listings import HistoryEntry
+from sinchphone.cli.terminal.private_files import write_private
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.errors import OutputError
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -104,22 +103,9 @@ def _cell(value: object) -> object:
 
 def _print_or_write(session: Session, file: str, text: str, *, force: bool) -> ExitCode:
     if file != "-":
-        _write(Path(file), text, force=force)
+        write_private(Path(file), text.encode(), force=force)
         session.note(f"written to {file}")
         return ExitCode.OK
     for line in text.rstrip("\n").splitlines():
         session.print(line, limit=len(line))
     return ExitCode.OK
-
-
-def _write(file: Path, text: str, *, force: bool) -> None:
-    """Raises OutputError."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as opened:
-            file.chmod(0o600)
-            opened.write(text)
-    except FileExistsError as error:
-        raise OutputError(f"{file} exists already", hint="--force overwrites it") from error
-    except OSError as error:
-        raise OutputError(f"{file} can't be written: {error.strerror}", hint="check the folder, and the space on the disk") from error

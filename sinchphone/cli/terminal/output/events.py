@@ -48,6 +48,7 @@ from sinchphone.cli.terminal.output.results import (
     Via,
     Warned,
 )
+from sinchphone.cli.terminal.output.trace_events import TraceCallListed, TraceEventTold
 from sinchphone.cli.terminal.output.video_events import VideoCamera, VideoPaused, VideoSeen
 from sinchphone.options import Place
 from sinchphone.signaling.dialect import Domain
@@ -448,6 +449,8 @@ Event: TypeAlias = (
     | ExchangeStopped
     | TextListed
     | UserListed
+    | TraceCallListed
+    | TraceEventTold
     | DeviceFound
     | CameraFound
     | DeviceLevel

@@ -12,6 +12,7 @@ from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import exchange_events as x
 from sinchphone.cli.terminal.output import lines
 from sinchphone.cli.terminal.output import peer_events as p
+from sinchphone.cli.terminal.output import trace_events as t
 from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE, Line, hint_lines, named
 from sinchphone.cli.terminal.status_line import clock
@@ -125,6 +126,22 @@ def _user(event: x.UserListed) -> list[Line]:
     return [Line("  ".join([event.user_id, *names, f"({used})"]), result=True)]
 
 
+def _traced_call(event: t.TraceCallListed) -> list[Line]:
+    at = datetime.fromisoformat(event.began_at).astimezone()
+    length = "goes on" if event.duration_ms is None else clock(round(event.duration_ms / 1000))
+    ending = f"  {event.ending}" if event.ending else ""
+    left = [Line(f"events that are kept no more: {event.left_out}", "yellow")] if event.left_out else []
+    return [Line(f"{at:%Y-%m-%d %H:%M:%S}  {event.call_id}  {event.caller} -> {event.callee}  {length}{ending}", result=True), *left]
+
+
+def _traced_event(event: t.TraceEventTold) -> list[Line]:
+    at = datetime.fromisoformat(event.at).astimezone()
+    who = event.source if event.source == event.target else f"{event.source} → {event.target}"
+    first = f"{at:%H:%M:%S}.{at.microsecond // 1000:03}  {event.way:<8}  {who}  {event.summary}"
+    body = [Line(f"    {line}", "dim", detail=True) for line in (event.body or "").splitlines()]
+    return [Line(first, "yellow" if event.failed else ""), *body]
+
+
 def _written_by(sender: str, text: str) -> list[Line]:
     """A message, with its own lines below each other. Each line's beginning is ours: no text can look like another sender's."""
     first, *more = text.split("\n")
@@ -224,4 +241,6 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     x.ExchangeStopped: _exchange_stopped,
     x.TextListed: _text,
     x.UserListed: _user,
+    t.TraceCallListed: _traced_call,
+    t.TraceEventTold: _traced_event,
 }

@@ -19,6 +19,7 @@ from typing import Final
 
 from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.options import Certificate
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.tls import server_context
 from sinchphone.gateway.sip.network.datagrams import Datagrams
 from sinchphone.gateway.sip.network.hop import Failed, Hop, Received, TransportError
@@ -63,10 +64,11 @@ class TransportOptions:
 class SipTransports:
     """Every socket of one agent. ``received`` is called in the event loop with each whole message; it must not wait and not raise."""
 
-    def __init__(self, options: TransportOptions, received: Received) -> None:
-        """Raises ConfigError for certificates that can't be used."""
+    def __init__(self, options: TransportOptions, received: Received, record: EventRecord | None = None) -> None:
+        """``record`` is told of every message. Raises ConfigError for certificates that can't be used."""
         self._options = options
-        self._received = received
+        self._record = record or EventRecord(is_on=False)
+        self._received = received = self._recorded(received)
         limits = StreamLimits(
             framing=FramingLimits(header_bytes=options.header_bytes, body_bytes=options.body_bytes),
             connections=options.connections,
@@ -125,6 +127,7 @@ class SipTransports:
         ``failed`` is called later, at most once, where the network doesn't take it: no such connection any more, refused, not trusted,
         unreachable, too slow, or closed by the other side before anything came back. It may come after the transaction is over.
         """
+        self._record.sip(data, hop.transport, (hop.host, hop.port), self._own(hop), is_ours=True)
         try:
             family = _family(hop.host)
             if family is None:
@@ -162,6 +165,21 @@ class SipTransports:
             raise TransportError("SIP doesn't listen with that version of IP")
         port = (self._tls_port or self._port) if hop.transport == "tls" else self._port
         return (_local_address(family, hop.host) if ipaddress.ip_address(ours).is_unspecified else ours), port
+
+    def _recorded(self, received: Received) -> Received:
+        if not self._record.is_on:
+            return received
+
+        def record(data: bytes, hop: Hop) -> None:
+            if data.strip():  # no keep-alive
+                self._record.sip(data, hop.transport, (hop.host, hop.port), self._own(hop), is_ours=False)
+            received(data, hop)
+
+        return record
+
+    def _own(self, hop: Hop) -> tuple[str, int]:
+        """Where we listen."""
+        return self._options.hosts[0], (self._tls_port or self._port) if hop.transport == "tls" else self._port
 
     def _bind(self) -> "_Sockets":
         """Every socket, at ports that are free. Raises NetworkError."""

@@ -1,0 +1,1 @@
+"""The record as people read it: names for addresses, messages decrypted and put together, secrets as stars."""

@@ -1,0 +1,57 @@
+"""What a program reads of its own exchange's record: calls, their events, capture files."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from sinchphone.errors import PlatformError, RemoteProtocolError
+from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.tracing.summaries import CallSummary
+from sinchphone.local.signed_requests import SignedRequests
+from sinchphone.protocol.trace.event import TraceEvent
+
+Told = TypeVar("Told")
+
+_CALLS: Final = f"{MANAGEMENT_PATH}/trace/calls"
+_SECONDS: Final = 20.0  # a long call takes a while to be put together
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeTraces:
+    """Asks one exchange. Methods raise NetworkError and PlatformError, and are safe to cancel."""
+
+    requests: SignedRequests
+
+    async def calls(self) -> list[CallSummary]:
+        """The calls that the record has, the newest first."""
+        members = _object(await self.requests.ask("GET", _CALLS))
+        return [_read(CallSummary.from_json, one) for one in members.get("calls", [])]
+
+    async def call(self, name: str) -> tuple[CallSummary, list[TraceEvent]]:
+        """A call and its events. ``name``: its id, the beginning of it, or "last". Raises NotFoundError."""
+        members = _object(await self.requests.ask("GET", f"{_CALLS}/{quote(name, safe='')}", seconds=_SECONDS))
+        events = [_read(TraceEvent.from_json, one) for one in members.get("events", [])]
+        return _read(CallSummary.from_json, members.get("call")), events
+
+    async def capture(self, name: str) -> bytes:
+        """The same as a capture file (pcapng). Raises NotFoundError."""
+        return await self.requests.ask("GET", f"{_CALLS}/{quote(name, safe='')}/capture", seconds=_SECONDS)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        members = json.loads(body)
+    except ValueError as error:
+        raise PlatformError("the exchange's record can't be read") from error
+    if not isinstance(members, dict):
+        raise PlatformError("the exchange's record can't be read: it's no object")
+    return members
+
+
+def _read(read: Callable[[object], Told], value: object) -> Told:
+    try:
+        return read(value)
+    except RemoteProtocolError as error:
+        raise PlatformError(f"the exchange's record can't be read: {error}") from error
