@@ -35,6 +35,7 @@ _MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on
 _MARGIN: Final = 1.15  # over what a stream has spent
 _PEAK_SECONDS: Final = 10.0  # in which half of a peak is forgotten: pauses in what people say are shorter
 _RESENT_SECONDS: Final = 2.0  # in which what is sent again is counted: as much will be
+_FIRST_SECONDS: Final = 0.6  # in which the sound shows what it needs, and the peer how fast the path is
 _PADDED: Final = 5  # packets of a second, at most
 _ROOMY: Final = 1 << 20
 _NUMBERS: Final = 1 << 16
@@ -62,6 +63,7 @@ class PathControl:
         self._fed_back_at: float | None = None
         self._begun_at: float | None = None  # sending
         self._told = False  # something of the path
+        self._asked_at: float | None = None  # first for what is left
         self._arrivals = Arrivals()
         self._octets = 0  # of packets that came since our feedback,
         self._told_at = 0.0  # and when it was
@@ -99,8 +101,11 @@ class PathControl:
 
     def left_for(self, ssrc: int) -> float:
         """What a stream of pictures may send [bit/s], headers included: those before it count with what they have spent lately, not with
-        what they may. Else a silent sound would keep it from trying the path."""
+        what they may. Else a silent sound would keep it from trying the path. At first nothing is known of that, and nothing is left."""
         now = self._clock()
+        self._asked_at = now if self._asked_at is None else self._asked_at
+        if now - self._asked_at < _FIRST_SECONDS:
+            return 0.0
         demands = {
             stream: demand if stream == ssrc else replace(demand, most=min(demand.most, self._spending(stream, now)))
             for stream, demand in self._demands.items()

@@ -9,8 +9,8 @@ from typing import Final
 from sinchphone.media.legs.path_control import BELOW_BYTES
 
 _TICK_SECONDS: Final = 0.005
-_HASTE: Final = 1.6  # of the bit rate: what a frame is sent with, so that a large one doesn't delay those behind it for long
-_LEAST: Final = 64_000.0  # [bit/s] that a queue is emptied with
+_HASTE: Final = 1.2  # of the bit rate: what a frame is sent with, so that a large one doesn't delay those behind it for long
+_LEAST: Final = 24_000.0  # [bit/s] that a queue is emptied with
 _BEHIND_SECONDS: Final = 0.4  # of queue: no further picture is made meanwhile
 
 
@@ -48,13 +48,15 @@ class Pacer:
             self._at = self._clock() - _TICK_SECONDS
             self._pump()
 
-    def clear(self) -> None:
-        """Send nothing of what waits."""
+    def clear(self) -> list[bytes]:
+        """Send nothing of what waits: that."""
+        left = list(self._queue)
         self._queue.clear()
         self._queued, self._credit = 0, 0.0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        return left
 
     def _pump(self) -> None:
         now = self._clock()

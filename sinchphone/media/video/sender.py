@@ -34,8 +34,6 @@ _KEY_SECONDS: Final = 0.5  # between two key frames, however many ask
 _KEPT: Final = 600  # packets that can be sent again
 _FIRST_ROUND_TRIP: Final = 0.050  # [s] until it is known
 _EARLY: Final = 0.3  # of the time between two pictures: so much sooner one may come, and still be sent
-_START: Final = 50_000.0  # [bit/s] that are tried where no queue was seen
-_CALM_SECONDS: Final = 5.0  # for so long
 _USUAL_SOURCE: Final = (640, 360, 15.0)
 
 _log = logging.getLogger(__name__)
@@ -124,17 +122,25 @@ class VideoSender:
         )
         self._path.demand(self.ssrc, demand)
         share = self._path.left_for(self.ssrc)
-        if not self._path.is_congested(self._clock() - _CALM_SECONDS):
-            share = max(share, _START)
         share = share if self._limit is None else min(share, self._limit)
         setting = self._ladder.follow(share * _PAYLOAD_SHARE, self._clock())
         with self._fresh:
+            ended = setting is None and self.setting is not None
             self.setting = setting
+        if ended:  # what waits would stand before the sound
+            self._drop()
         self._pacer.pace(share)
+
+    def _drop(self) -> None:
+        """Send nothing of what waits; what was never sent leaves no gap."""
+        fresh = [number for number in map(_sequence_of, self._pacer.clear()) if number not in self._sent]
+        if fresh:
+            self._sequence = fresh[0]
+        self.request_key()
 
     def resend(self, sequences: Iterable[int]) -> None:
         """The peer misses these: those again that are still kept, each at most once in a round trip."""
-        if self._terms is None or not self._terms.nack:
+        if self._terms is None or not self._terms.nack or self.setting is None:
             return
         now = self._clock()
         wait = self.round_trip or _FIRST_ROUND_TRIP
@@ -207,10 +213,14 @@ class VideoSender:
         self._pacer.put(packets)
 
     def _send(self, packet: bytes) -> None:
-        sequence = int.from_bytes(packet[2:4], "big")
+        sequence = _sequence_of(packet)
         self._sent[sequence] = packet, self._clock()
         while len(self._sent) > _KEPT:
             self._sent.popitem(last=False)
         if self._path.send(packet):
             self.packets += 1
             self.octets += len(packet) - 12
+
+
+def _sequence_of(packet: bytes) -> int:
+    return int.from_bytes(packet[2:4], "big")

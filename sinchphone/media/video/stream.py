@@ -148,4 +148,5 @@ class VideoStream:
     def _tend(self) -> None:
         self._tending = asyncio.get_running_loop().call_later(_TEND_SECONDS, self._tend)
         self._receiver.tend()
+        self._sender.follow_path()
         self._ask()

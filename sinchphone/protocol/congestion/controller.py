@@ -220,7 +220,8 @@ class CongestionController:
         if sample.link is None:
             if sample.sent > _USED * self._budget:
                 return max(self._budget, _BEYOND_UNKNOWN * carried)
-            return _BEST_SOUND if now - self._carried[0][0] >= _UNTRIED_SECONDS else UNTOLD
+            untried = _BEST_SOUND if now - self._carried[0][0] >= _UNTRIED_SECONDS else UNTOLD
+            return max(untried, min(self._budget, carried))  # who has little to say for a while loses nothing of what was carried
         usual = _BEST_COPIED if math.isinf(self._congested_at) else _BEST_SOUND
         bounded = min(max(_BEYOND * carried, usual), _SHARE * sample.link)
         return bounded if sample.link > _BUSY * carried else carried  # a slower link was only busy when it was measured

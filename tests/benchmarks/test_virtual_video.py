@@ -1,0 +1,39 @@
+"""A video call on a virtual clock, over lines too narrow for it: the sound is as good as without pictures, which get smaller and fewer."""
+
+import pytest
+from line import Condition, narrow
+from test_virtual_call import babble
+from virtual_video import VirtualVideoCall
+
+SECONDS = 7
+
+
+@pytest.mark.parametrize(
+    ("kbps", "queue_s", "rates", "heights"),
+    [
+        (64, 0.3, (0.0, 1.0), (0, 0)),  # sound and nothing else
+        (128, 0.1, (3.0, 11.0), (90, 90)),
+        (1_000, 0.3, (7.0, 16.0), (180, 360)),
+    ],
+)
+def test_sound_comes_first_and_pictures_grow_with_what_it_leaves(
+    kbps: int, queue_s: float, rates: tuple[float, float], heights: tuple[int, int]
+) -> None:
+    line, sound = narrow(f"{kbps} kbit/s", kbps, queue_s), babble(SECONDS)
+    call, alone = VirtualVideoCall(line, sound).run(), VirtualVideoCall(line, sound, shows=False).run()
+    assert call.made_up(0.5, SECONDS - 0.5) <= alone.made_up(0.5, SECONDS - 0.5) + 0.02
+    assert call.queue(1, SECONDS) < 0.100
+    assert rates[0] <= call.rate(3, SECONDS - 0.5) <= rates[1]
+    tallest = max((setting.height for _, setting in call.settings if setting is not None), default=0)
+    assert heights[0] <= tallest <= heights[1]
+    assert all(setting is None or setting.bitrate < 1000 * kbps for _, setting in call.settings)
+    assert not call.seen or max(one.at - one.taken_at for one in call.seen) < 0.6
+
+
+def test_a_line_that_gets_narrow_costs_pictures_and_the_sound_is_back_soon() -> None:
+    call = VirtualVideoCall(Condition("narrows", kbps=((0.0, 1_000.0), (4.0, 150.0))), babble(9)).run()
+    assert call.made_up(0.5, 4.0) == 0.0
+    assert call.made_up(6.5, 8.5) < 0.02
+    before, after = call.setting_at(4.0), call.setting_at(6.5)
+    assert before is not None and before.height >= 180
+    assert after is None or after.bitrate < before.bitrate / 2
