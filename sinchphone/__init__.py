@@ -89,6 +89,13 @@ if TYPE_CHECKING:
     from sinchphone.signaling.dialect import Domain, IdentityKind, Instance, Recipient
     from sinchphone.signaling.push.inbox import PushCounts
     from sinchphone.signaling.push.notification import CallNotification
+    from sinchphone.signaling.verification import (
+        NumberVerification,
+        VerificationClient,
+        VerificationNews,
+        VerificationStatus,
+        WrongCodeError,
+    )
 
     __version__: str
 
@@ -141,6 +148,7 @@ __all__ = [
     "MessageSent",
     "NetworkError",
     "NotFoundError",
+    "NumberVerification",
     "Party",
     "PictureOptions",
     "PlatformError",
@@ -180,6 +188,10 @@ __all__ = [
     "TransferError",
     "Transferred",
     "TrunkOptions",
+    "VerificationClient",
+    "VerificationNews",
+    "VerificationStatus",
+    "WrongCodeError",
     "__version__",
     "create_user",
 ]
@@ -295,6 +307,13 @@ _HOMES = {
     ),
     "signaling.push.inbox": ("PushCounts",),
     "signaling.push.notification": ("CallNotification",),
+    "signaling.verification": (
+        "NumberVerification",
+        "VerificationClient",
+        "VerificationNews",
+        "VerificationStatus",
+        "WrongCodeError",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "devices": Planned("sinchphone.cli.commands.devices", "List the sound devices; test them, meter the microphone."),
     "doctor": Planned("sinchphone.cli.commands.doctor", "Check what works here; exit code 20 if something doesn't."),
     "cloud": Planned("sinchphone.cli.commands.cloud", "Learn Sinch's REST operations from a package you have."),
+    "verify": Planned("sinchphone.cli.commands.verify", "Verify a phone number by a code that is sent there."),
     "token": Planned("sinchphone.cli.commands.token", "Print a registration token for another client."),
     "config": Planned("sinchphone.cli.commands.configuration", "Where configuration is and what is in force."),
     "help": Planned("sinchphone.cli.commands.help", "Pages about everything that is no option."),

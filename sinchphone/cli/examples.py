@@ -26,6 +26,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "sinchphone listen --allow 'ada*' --for 8h --json",
     ),
     "push": ("sinchphone push --auto-answer payload.json",),
+    "verify": ("sinchphone verify +46700000001", "sinchphone verify +46700000001 --method callout"),
     "history": ("sinchphone history", "sinchphone history --missed --since 1d", "sinchphone history --with @mum --json"),
     "history delete": ("sinchphone history delete --with bob", "sinchphone history delete --older-than 90d"),
     "history export": ("sinchphone history export calls.csv", "sinchphone history export calls.json --since 30d"),
@@ -36,6 +37,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "contacts remove": ("sinchphone contacts remove mum",),
     "exchange": ("sinchphone exchange", "sinchphone exchange --memory --port 0"),
     "exchange status": ("sinchphone exchange status", "sinchphone exchange status --json"),
+    "exchange dial": (
+        "sinchphone exchange dial +46700000001 --from +46700000002",
+        "sinchphone exchange dial +46700000001 --from private --tone 440 --dtmf '1w2#' --for 10s",
+    ),
     "exchange stop": ("sinchphone exchange stop",),
     "trace": (
         "sinchphone trace",

@@ -175,6 +175,16 @@ def code_of_call(details: "CallDetails") -> ExitCode:
             return _code_of_failure(details)
 
 
+def code_of_simulated(failure: tuple[int, str] | None, *, answered: bool) -> ExitCode:
+    """The exit code of a simulated phone's call, by SIP's number where it failed."""
+    if failure is None:
+        return ExitCode.OK
+    code = _FAILURES.get(failure[0], ExitCode.PLATFORM)
+    if answered:  # whoever hangs up for the backend says 603 too
+        return ExitCode.OK if code is ExitCode.DECLINED else ExitCode.PLATFORM
+    return code
+
+
 def _code_of_failure(details: "CallDetails") -> ExitCode:
     code = details.failure.code if details.failure else None
     if details.ended_by == EndedBy.MEDIA or code == _ICE_FAILED:

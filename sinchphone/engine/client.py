@@ -18,7 +18,7 @@ from sinchphone.engine.active_calls import CLOSE_S, ActiveCalls
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.media.audio import SoundChoice
 from sinchphone.engine.capabilities import Capabilities
-from sinchphone.engine.environment import Environment
+from sinchphone.engine.environment import Environment, verification_url_of
 from sinchphone.engine.event_log import EventLog
 from sinchphone.engine.events import ClientEvent, ClientFailed, IncomingCall, Ready
 from sinchphone.engine.group_call import GroupCall
@@ -48,6 +48,7 @@ from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import Domain, Instance
 from sinchphone.signaling.instances import FileInstanceStore, InstanceStore, MemoryInstanceStore, StoredInstance
 from sinchphone.signaling.push.inbox import PushCounts
+from sinchphone.signaling.verification import VerificationClient
 from sinchphone.tasks import start_task
 
 MAX_UNREAD_EVENTS: Final = 1024
@@ -187,6 +188,16 @@ class SinchClient:
         """This device as it is registered: what resumes it in another program (``SinchClient(session=)``). Its secret signs its requests:
         keep it like a password."""
         return self._link.registration.instance
+
+    @property
+    def verification(self) -> VerificationClient:
+        """Verifies phone numbers for this application; the client need not be started for that."""
+        environment = self._environment
+
+        async def base_url() -> str:
+            return verification_url_of(await environment.open())
+
+        return VerificationClient(environment.application_key, base_url, ca_file=environment.ca_file)
 
     async def change_password(self, old: str | None, new: str) -> None:
         """Another password for this user (``api="papi"``). Raises AuthenticationError for a wrong ``old`` one, ForbiddenError where users

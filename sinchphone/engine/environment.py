@@ -12,6 +12,7 @@ from sinchphone.protocol.auth import decode_secret, sign_registration_token, sig
 from sinchphone.signaling.api import Api
 from sinchphone.signaling.dialect import Recipient
 from sinchphone.signaling.ocra.learning.learned import LearnedNames
+from sinchphone.signaling.verification import CLOUD_URL
 
 CLOUD_HOST: Final = "ocra.api.sinch.com"  # routes to the nearest region
 LEGACY_HOST: Final = "clientapi.sinch.com"  # the older dialect's, as Sinch's JavaScript documentation names it
@@ -31,6 +32,11 @@ def base_url_of(host: str | None, api: Api) -> str:
     """The base URL of a platform by its host or origin; Sinch's own for a dialect where none is given."""
     host = host or (CLOUD_HOST if api is Api.OCRA else LEGACY_HOST)
     return (host if "://" in host else f"https://{host}").rstrip("/")
+
+
+def verification_url_of(base_url: str) -> str:
+    """Where a platform verifies numbers: beside everything else, but Sinch's own has a host for it."""
+    return CLOUD_URL if base_url in (f"https://{CLOUD_HOST}", f"https://{LEGACY_HOST}") else base_url
 
 
 async def _ask(source: Callable[[str], Awaitable[str]], user_id: str) -> str:

@@ -37,6 +37,7 @@ from sinchphone.exchange.management.faults import Faults
 from sinchphone.exchange.management.faults_routes import FaultsRoutes
 from sinchphone.exchange.management.health import HEALTH_PATHS, HealthRoutes
 from sinchphone.exchange.management.reset import ResetRoute
+from sinchphone.exchange.management.simulated_calls_routes import SimulatedCallsRoutes
 from sinchphone.exchange.management.sms_routes import SmsInboxRoutes
 from sinchphone.exchange.management.trace_routes import TraceRoutes
 from sinchphone.exchange.management.users_routes import UsersRoutes
@@ -131,6 +132,7 @@ class Exchange:
         key = SenderKey(options.store.parent if options.store is not None else None)
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
         self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record)
+        self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
 
@@ -300,8 +302,7 @@ class Exchange:
         if self._gateway is not None:
             CallRoutes(self._gateway, requests).add_to(application.router)
             ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
-        verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway)
-        VerificationRoutes(verifications, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+        VerificationRoutes(self._verifications, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         add_the_rest(application.router)
         return application
 
@@ -311,11 +312,15 @@ class Exchange:
         UsersRoutes(self.directory, self._accounts, access).add_to(router)
         TraceRoutes(self.tracer, access, self._closing).add_to(router)
         self._faults.add_to(router, access)
+        if self._gateway is not None:
+            SimulatedCallsRoutes(self._gateway, self._accounts, access).add_to(router)
         ResetRoute(access, (self._end_calls, self._forget)).add_to(router)
 
     async def _end_calls(self, application: Application) -> None:
         if self.rooms is not None:
             await self.rooms.empty(application.key)
+        if self.gateway is not None:
+            await self.gateway.backend_calls.forget(application.key)
         await self._calls.end_all(application, _CLOSE_SECONDS)
 
     async def _forget(self, application: Application) -> None:
@@ -326,6 +331,8 @@ class Exchange:
         self._transports.clear(application)
         self._usage.clear(application.key)
         self.sms.clear(application.key)
+        self._numbers.forget(application.key)
+        self._verifications.kept.forget(application.key)
         self._faults.clear()
         self.record.clear(application.key)
         await self._store.settle()

@@ -86,9 +86,10 @@ class CallRecords:
         record = self._going_on.get(call_id) or self._ended.get(call_id)
         return record if record is not None and record.application == application else None
 
-    def going_on(self, application: str) -> int:
-        """How many calls of an application go on."""
-        return sum(record.application == application for record in self._going_on.values())
+    def forget(self, application: str) -> None:
+        """Forget the ended calls of an application."""
+        for call_id in [record.id for record in self._ended.values() if record.application == application]:
+            del self._ended[call_id]
 
     def _forget(self) -> None:
         oldest = self._now() - ENDED_SECONDS

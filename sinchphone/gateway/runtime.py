@@ -44,14 +44,14 @@ from sinchphone.media.thread import MediaThread
 class GatewayRuntime:
     """A gateway that runs. ``open_runtime`` makes it, ``close`` ends it."""
 
-    def __init__(
-        self, context: GatewayContext, control: CallControl, backend_calls: GatewayCalls, agents: SipAgents, stack: AsyncExitStack
-    ) -> None:
+    def __init__(self, context: GatewayContext, agents: SipAgents, stack: AsyncExitStack) -> None:
+        """What ``stack`` closes is this one's from now on."""
         self.context = context
-        self.backend_calls = backend_calls
-        self._control = control
+        self.control = CallControl(context)
+        self.backend_calls = GatewayCalls(context)
+        stack.push_async_callback(self.backend_calls.close)
         self._agents = agents
-        self._stack = stack
+        self._stack = stack.pop_all()
 
     @property
     def sip_address(self) -> str | None:
@@ -65,7 +65,7 @@ class GatewayRuntime:
 
     async def answer(self, line: CallLine) -> None:
         """Carry a user's call to its end."""
-        await self._control.answer(line)
+        await self.control.answer(line)
 
     async def close(self) -> None:
         """Free everything; calls are over by then. May be called twice."""
@@ -131,11 +131,9 @@ async def open_runtime(
             url=url,
             open_calls=OpenCalls(agents.call_of),
         )
-        control = CallControl(context)
-        ready.set_result(control)
-        calls_of_backends = GatewayCalls(context)
-        stack.push_async_callback(calls_of_backends.close)
-        return GatewayRuntime(context, control, calls_of_backends, agents, stack.pop_all())
+        runtime = GatewayRuntime(context, agents, stack)
+        ready.set_result(runtime.control)
+        return runtime
 
 
 def _keep_trunk(trunk: Trunk, listening: SipSide | None, stack: AsyncExitStack) -> TrunkAddresses:

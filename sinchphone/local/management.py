@@ -1,8 +1,10 @@
 """What a program asks of its own exchange, and tells it, beside calling: the text messages that came, and more under ``/__sinchphone``."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
 
@@ -11,6 +13,7 @@ from sinchphone.exchange.directory.identity import management_token
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.exchange.sms.inbox import MAX_MESSAGES, MAX_TEXT_CHARACTERS, TextMessage
 from sinchphone.local.signed_requests import SignedRequests
+from sinchphone.local.simulated_calls import SimulatedCall, read_sound_file
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.sms import SmsApi
@@ -90,6 +93,26 @@ class ExchangeManagement:
     async def remove_user(self, user_id: str) -> None:
         """Have a user forgotten, with devices and password. Raises NotFoundError."""
         await self.requests.ask("DELETE", f"{_USERS}/{quote(user_id, safe='')}")
+
+    async def dial(
+        self,
+        number: str,
+        caller: str,
+        *,
+        play: Path | None = None,
+        tone_hz: float | None = None,
+        digits: str = "",
+        talk_s: float | None = None,
+        ring_s: float | None = None,
+    ) -> SimulatedCall:
+        """Have a simulated phone with the number ``caller`` ("private" withholds it) call a number of the exchange's: the backend is asked,
+        or the dial plan, or the user who has it rings. After the answer it plays the file ``play``, then the tone or silence, and presses
+        ``digits``; it hangs up after ``talk_s``, or at the file's end where neither that nor a tone is given. Raises AudioFileError too."""
+        members: dict[str, Any] = {"to": number, "from": caller, "tone": tone_hz, "digits": digits or None, "seconds": talk_s}
+        members |= {"ringSeconds": ring_s, "endAfterSound": play is not None and talk_s is None and tone_hz is None}
+        if play is not None:
+            members["sound"] = await asyncio.to_thread(read_sound_file, play)
+        return await SimulatedCall.place(self.requests, members)
 
     async def reset(self) -> None:
         """Have the exchange be as if it had just been started for the first time: calls end, users and all that came are forgotten."""

@@ -13,7 +13,15 @@ from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
-from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped, TextListed, UserListed
+from sinchphone.cli.terminal.output.exchange_events import (
+    ExchangeBackground,
+    ExchangeStatus,
+    ExchangeStopped,
+    SimulatedCallTold,
+    TextListed,
+    UserListed,
+    VerificationTold,
+)
 from sinchphone.cli.terminal.output.listings import (
     CameraFound,
     CheckResult,
@@ -215,6 +223,10 @@ EVENTS: list[e.Event] = [
         body=None,
     ),
     UserListed(user_id="ada", email="ada@example.org", number=None, account=True, devices=1, listening=0),
+    SimulatedCallTold(id="1", state="ended", status=486, reason="Busy here", talked_s=None, digits="", heard_s=0.0),
+    SimulatedCallTold(id="1", state="ended", status=None, reason=None, talked_s=2.5, digits="12#", heard_s=1.5),
+    VerificationTold(id="1", number="+46700000001", method="sms", status="FAIL", reason="Expired"),
+    VerificationTold(id="1", number="+46700000001", method="callout", status="PENDING", reason=None),
     TextListed(id="1", sender=None, number="+46700000001", text="your code\nis 0042", at="2026-11-21T09:00:00.000Z"),
     e.Result(
         ok=False,

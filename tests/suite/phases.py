@@ -63,6 +63,7 @@ PHASES = {
     "test_conference_rest.py": Phase.WAITING,
     "test_control_phone.py": Phase.WAITING,
     "test_control_stream.py": Phase.WAITING,
+    "test_dial_and_verify.py": Phase.WAITING,
     "test_dialling_keys.py": Phase.WAITING,
     "test_doctor_cloud.py": Phase.WAITING,
     "test_exchange_sip.py": Phase.WAITING,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from sinchphone.cli.commands import exchange_hosts
-from sinchphone.cli.commands.management import reset, sms, users
+from sinchphone.cli.commands.management import dial, reset, sms, users
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import ExchangeFlags
@@ -36,6 +36,7 @@ def add_to(app: typer.Typer, name: str) -> None:
     group.callback()(with_flags(exchange))
     exchange_hosts.add_to(group)
     sms.add_to(group)
+    dial.add_to(group)
     users.add_to(group)
     reset.add_to(group)
     app.add_typer(group, name=name)

@@ -70,6 +70,44 @@ class CallInformation:
     reason: Reason
 
 
+class SimulatedCallState(Enum):
+    """How far a call of a simulated phone is."""
+
+    CALLING = "calling"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedCallWish:
+    """A call of a simulated phone to a number of the exchange's. It plays the file ``sound``, then ``tone_hz`` or silence, presses
+    ``digits`` after the answer, and hangs up ``talk_s`` after it, or at the file's end where ``ends_after_sound``. ``user``: whose number
+    that is, where no backend is asked. ``shown`` is the caller's number; ``None``: withheld."""
+
+    number: str
+    shown: str | None
+    user: str | None = None
+    sound: bytes = field(default=b"", repr=False)
+    tone_hz: float | None = None
+    digits: str = ""
+    talk_s: float | None = None
+    ring_s: float | None = None
+    ends_after_sound: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedCallStatus:
+    """What became of it so far. ``failure`` is SIP's number and words; ``digits`` and ``heard_s``: keys and seconds of sound that came."""
+
+    id: str
+    state: SimulatedCallState
+    failure: tuple[int, str] | None
+    talked_s: float | None
+    digits: str
+    heard_s: float
+
+
 class BackendCalls(Protocol):
     """The calls of a gateway, for the backends of its applications. ``application`` is a key. Methods raise RefusedError."""
 
@@ -87,3 +125,15 @@ class BackendCalls(Protocol):
 
     def announce(self, application: str, call_id: str, words: tuple[Say | PlayFiles, ...], leg: LegOfCall) -> None:
         """Say something in a call."""
+
+    async def simulate(self, application: str, wish: SimulatedCallWish) -> SimulatedCallStatus:
+        """Have a simulated phone call."""
+
+    def simulated(self, application: str, call_id: str) -> SimulatedCallStatus:
+        """What became of such a call; it's remembered for a while."""
+
+    async def hang_up_simulated(self, application: str, call_id: str) -> None:
+        """The simulated phone hangs up."""
+
+    async def forget(self, application: str) -> None:
+        """End an application's callouts and simulated calls, and forget all calls of it."""

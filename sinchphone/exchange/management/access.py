@@ -45,11 +45,11 @@ class ManagementAccess:
         check_own_host(request, self._listening)
         check_own_page(request)
 
-    async def receive(self, request: web.Request) -> tuple[Application, bytes]:
-        """Whose exchange it is, of that application's alone, and the body. What is signed and changes something is served once. Raises
-        RefusedError."""
+    async def receive(self, request: web.Request, *, body_bytes: int | None = None) -> tuple[Application, bytes]:
+        """Whose exchange it is, of that application's alone, and the body; ``body_bytes`` where it may be longer. What is signed and
+        changes something is served once. Raises RefusedError."""
         check_own_page(request)
-        received = await receive(request, self._body_bytes)
+        received = await receive(request, body_bytes or self._body_bytes)
         scheme, _, token = (received.authorization or "").strip().partition(" ")
         if scheme.lower() == _BEARER:
             self.check_page(request)

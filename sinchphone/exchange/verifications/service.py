@@ -31,12 +31,13 @@ from sinchphone.exchange.verifications.bodies import (
     request_event,
     result_event,
 )
-from sinchphone.exchange.verifications.verification import FailureReason, Verification, VerificationMethod, VerificationStatus
+from sinchphone.exchange.verifications.verification import FailureReason, Verification
 from sinchphone.exchange.verifications.verifications import Verifications
 from sinchphone.protocol.callbacks.events import Identity, IdentityType
 from sinchphone.protocol.callbacks.svaml import Hangup, Say, Svaml
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.fields import write_json
+from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.wire import ErrorCode
 
 SENDER: Final = "Sinchphone"

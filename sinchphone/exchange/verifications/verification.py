@@ -15,26 +15,9 @@ from enum import StrEnum
 from typing import Final
 
 from sinchphone.protocol.phone_numbers import is_same_number
+from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
 
 MAX_GUESSES: Final = 5  # wrong codes of one verification
-
-
-class VerificationMethod(StrEnum):
-    """How somebody proves that a number is theirs."""
-
-    SMS = "sms"
-    FLASH_CALL = "flashcall"
-    CALLOUT = "callout"
-
-
-class VerificationStatus(StrEnum):
-    """How it stands with one."""
-
-    PENDING = "PENDING"
-    SUCCESSFUL = "SUCCESSFUL"
-    FAIL = "FAIL"
-    DENIED = "DENIED"
-    ABORTED = "ABORTED"
 
 
 class FailureReason(StrEnum):

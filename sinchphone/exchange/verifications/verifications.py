@@ -3,7 +3,8 @@
 from collections import OrderedDict
 from typing import Final
 
-from sinchphone.exchange.verifications.verification import FailureReason, Verification, VerificationMethod, VerificationStatus
+from sinchphone.exchange.verifications.verification import FailureReason, Verification
+from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
 
 MAX_KEPT: Final = 1_000  # of an application
 
@@ -45,3 +46,7 @@ class Verifications:
         """The newest with that reference."""
         kept = reversed(self._kept.get(application, OrderedDict()).values())
         return next((one for one in kept if one.reference == reference), None)
+
+    def forget(self, application: str) -> None:
+        """An application has none any more."""
+        self._kept.pop(application, None)

@@ -26,10 +26,6 @@ class AssignedNumbers:
         """An application's, in the order in which they were assigned."""
         return (number for number, owner in self._owners.items() if owner == application)
 
-    def owner(self, number: str, capability: Capability) -> str | None:
-        """Whose a number is."""
-        return self._owners.get((number, capability))
-
     def assign(self, application: str, numbers: Iterable[str], capability: Capability) -> None:
         """Make them an application's, all or none. Raises RefusedError where one is another's."""
         wanted = [(number, capability) for number in numbers]
@@ -46,3 +42,8 @@ class AssignedNumbers:
         for one in gone:
             del self._owners[one]
         return bool(gone)
+
+    def forget(self, application: str) -> None:
+        """An application has no numbers any more."""
+        for one in [one for one, owner in self._owners.items() if owner == application]:
+            del self._owners[one]

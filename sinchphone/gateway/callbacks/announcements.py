@@ -77,6 +77,10 @@ class Announcements:
         """What a caller hears where the backend gave no answer."""
         return await asyncio.to_thread(load, "error")
 
+    async def decode(self, content: bytes) -> Samples:
+        """A sound file's sound. Raises MediaError, also for what is too long."""
+        return await asyncio.to_thread(_decode, content)
+
     async def close(self) -> None:
         """Close the connections. May be called twice."""
         http, self._http = self._http, None
@@ -90,7 +94,7 @@ class Announcements:
             case Ssml(text):
                 return await self._speech.speak(text, locale, ssml=True)
             case Fetched(url):
-                return await asyncio.to_thread(_decode, await self._fetched(url))
+                return await self.decode(await self._fetched(url))
 
     async def _fetched(self, url: str) -> bytes:
         content, fetched_at = self._files.get(url, (b"", float("-inf")))

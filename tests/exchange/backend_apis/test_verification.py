@@ -2,14 +2,9 @@
 
 import pytest
 
-from sinchphone.exchange.verifications.verification import (
-    MAX_GUESSES,
-    FailureReason,
-    Verification,
-    VerificationMethod,
-    VerificationStatus,
-)
+from sinchphone.exchange.verifications.verification import MAX_GUESSES, FailureReason, Verification
 from sinchphone.exchange.verifications.verifications import MAX_KEPT, Verifications
+from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
 
 NUMBER = "+46700000001"
 

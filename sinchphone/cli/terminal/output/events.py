@@ -9,7 +9,15 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, Final, TypeAlias
 
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
-from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground, ExchangeStatus, ExchangeStopped, TextListed, UserListed
+from sinchphone.cli.terminal.output.exchange_events import (
+    ExchangeBackground,
+    ExchangeStatus,
+    ExchangeStopped,
+    SimulatedCallTold,
+    TextListed,
+    UserListed,
+    VerificationTold,
+)
 from sinchphone.cli.terminal.output.listings import (
     Bounds,
     CameraFound,
@@ -451,6 +459,8 @@ Event: TypeAlias = (
     | UserListed
     | TraceCallListed
     | TraceEventTold
+    | SimulatedCallTold
+    | VerificationTold
     | DeviceFound
     | CameraFound
     | DeviceLevel

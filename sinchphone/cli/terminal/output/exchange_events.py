@@ -64,3 +64,30 @@ class ExchangeStopped:
 
     NAME: ClassVar[str] = "exchange.stopped"
     calls: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedCallTold:
+    """How far a simulated phone's call is: ``calling``, ``ringing``, ``answered``, ``ended``. ``status`` and ``reason``, SIP's number and
+    words, where it didn't come about or was broken off. ``digits`` came from the other side, and ``heard_s`` seconds of sound."""
+
+    NAME: ClassVar[str] = "exchange.call"
+    id: str
+    state: Literal["calling", "ringing", "answered", "ended"]
+    status: int | None
+    reason: str | None
+    talked_s: float | None
+    digits: str
+    heard_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationTold:
+    """How the verification of a number stands: ``PENDING`` when its code has gone out, ``SUCCESSFUL``, or why not."""
+
+    NAME: ClassVar[str] = "verification"
+    id: str
+    number: str
+    method: Literal["sms", "flashcall", "callout"]
+    status: Literal["PENDING", "SUCCESSFUL", "FAIL", "DENIED", "ABORTED", "ERROR"]
+    reason: str | None

@@ -142,6 +142,26 @@ def _traced_event(event: t.TraceEventTold) -> list[Line]:
     return [Line(first, "yellow" if event.failed else ""), *body]
 
 
+def _simulated_call(event: x.SimulatedCallTold) -> list[Line]:
+    if event.state != "ended":
+        return [Line(event.state)]
+    why = f": {event.reason} ({event.status})" if event.status is not None else ""
+    talked = f" after {clock(int(event.talked_s))}" if event.talked_s is not None else ""
+    heard = f", heard {event.heard_s:g} s of sound" if event.talked_s is not None else ""
+    keys = f", keys {event.digits}" if event.digits else ""
+    return [Line(f"ended{talked}{why}{heard}{keys}", result=True)]
+
+
+_SENT_BY: Final = {"sms": "a code was sent", "callout": "a call says the code", "flashcall": "a number calls, which is the code"}
+
+
+def _verification(event: x.VerificationTold) -> list[Line]:
+    if event.status == "PENDING":
+        return [Line(_SENT_BY[event.method])]
+    what = "is verified" if event.status == "SUCCESSFUL" else f"is not verified{f': {event.reason}' if event.reason else ''}"
+    return [Line(f"{event.number} {what}", result=True)]
+
+
 def _written_by(sender: str, text: str) -> list[Line]:
     """A message, with its own lines below each other. Each line's beginning is ours: no text can look like another sender's."""
     first, *more = text.split("\n")
@@ -243,4 +263,6 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     x.UserListed: _user,
     t.TraceCallListed: _traced_call,
     t.TraceEventTold: _traced_event,
+    x.SimulatedCallTold: _simulated_call,
+    x.VerificationTold: _verification,
 }

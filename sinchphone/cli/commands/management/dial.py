@@ -1,0 +1,86 @@
+"""``exchange dial``: a simulated phone calls a number of the local exchange's, as somebody outside would."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sinchphone.cli.calling.managed_exchange import managed_exchange
+from sinchphone.cli.exits import ExitCode, code_of_simulated
+from sinchphone.cli.terminal.flags.commands import HostFlags
+from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.output.exchange_events import SimulatedCallTold
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.protocol.phone_numbers import read_number
+from sinchphone.schema import parse_duration
+
+if TYPE_CHECKING:
+    from sinchphone.local.simulated_calls import SimulatedCallNews
+
+PRIVATE = "private"
+
+
+def add_to(exchange: typer.Typer) -> None:
+    """Add the command to the group."""
+    exchange.command("dial")(with_flags(dial))
+
+
+def dial(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(metavar="+NUMBER", help="The number of the exchange's that is called.")],
+    flags: HostFlags,
+    caller: Annotated[str, typer.Option("--from", metavar="+NUMBER", help="Who calls; private withholds the number.")],
+    play: Annotated[Path | None, typer.Option(metavar="FILE", help="Play a sound file after the answer.")] = None,
+    tone: Annotated[float | None, typer.Option(metavar="HZ", min=1, max=23_999, help="Say a tone, after the file.")] = None,
+    dtmf: Annotated[str, typer.Option(metavar="DIGITS", help="Press keys after the answer; w waits half a second.")] = "",
+    talk: Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Hang up so long after the answer.")] = None,
+    ring: Annotated[str | None, typer.Option("--ring-timeout", metavar="DURATION", help="Give up if nobody answers by then.")] = None,
+) -> ExitCode:
+    """Have a simulated phone call a number of the local exchange: sinchphone exchange dial +46700000001 --from +46700000002 --for 10s
+
+    The backend is asked (ICE, originationType pstn); without one the dial plan decides, or the user who has that number rings (exchange
+    users add --number). It ends with --for, at the file's end, by the other side, or with Ctrl-C.
+    """
+    members = {
+        "play": play,
+        "tone_hz": tone,
+        "digits": dtmf,
+        "talk_s": _seconds(talk, "--for") if talk is not None else None,
+        "ring_s": _seconds(ring, "--ring-timeout") if ring is not None else None,
+    }
+    shown = PRIVATE if caller.lower() == PRIVATE else read_number(caller)
+    called = read_number(number)
+    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return run(session, lambda session: _dial(session, called, shown, members))
+
+
+def _seconds(text: str, option: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+async def _dial(session: Session, number: str, shown: str, members: dict[str, Any]) -> ExitCode:
+    async with managed_exchange(session) as exchange:
+        call = await exchange.dial(number, shown, **members)
+        try:
+            async for news in call.states():
+                session.tell(_told(news))
+        except BaseException:
+            await call.hang_up()
+            raise
+        return code_of_simulated(call.news.failure, answered=call.news.talked_s is not None)
+
+
+def _told(news: "SimulatedCallNews") -> SimulatedCallTold:
+    return SimulatedCallTold(
+        id=news.id,
+        state=news.state.value,
+        status=news.failure[0] if news.failure is not None else None,
+        reason=news.failure[1] if news.failure is not None else None,
+        talked_s=news.talked_s,
+        digits=news.digits,
+        heard_s=news.heard_s,
+    )

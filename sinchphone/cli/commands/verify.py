@@ -1,0 +1,139 @@
+"""``verify``: whether a phone number is somebody's who is here, by a code that is sent there or a call."""
+
+import asyncio
+import sys
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from sinchphone.cli.calling.phone import begin_host, open_environment, tell_host_news
+from sinchphone.cli.exits import ExitCode
+from sinchphone.cli.terminal.flags.commands import HostFlags
+from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.output.exchange_events import VerificationTold
+from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.credentials import read_beside
+from sinchphone.protocol.phone_numbers import read_number
+
+if TYPE_CHECKING:
+    from sinchphone.signaling.verification import NumberVerification, VerificationNews
+
+METHODS: Final = ("sms", "flashcall", "callout")
+MAX_TRIES: Final = 5
+MAX_CODE_CHARACTERS: Final = 64
+_LOOK_SECONDS: Final = 0.5
+
+
+def add_to(app: typer.Typer, name: str) -> None:
+    """Add the command."""
+    app.command(name)(with_flags(verify))
+
+
+def verify(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(metavar="+NUMBER", help="The number.")],
+    flags: HostFlags,
+    method: Annotated[str, typer.Option(metavar="METHOD", help="How the code comes: sms, flashcall or callout.")] = METHODS[0],
+) -> ExitCode:
+    """Verify a phone number: a code goes there, and what is typed here (or comes on standard input) is compared with it.
+
+    On the local exchange text messages are in sinchphone exchange sms; a call rings the user who has the number, and says the code, or
+    comes from the number that is the code. Where nobody has it, the text messages say what would have been heard.
+    """
+    if method.lower() not in METHODS:
+        raise typer.BadParameter(f"it is one of {', '.join(METHODS)}", param_hint="--method")
+    verified = read_number(number)
+    session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
+    return run(session, lambda session: _verify(session, verified, method.lower()))
+
+
+async def _verify(session: Session, number: str, method: str) -> ExitCode:
+    from sinchphone.engine.environment import verification_url_of
+    from sinchphone.local import Local
+    from sinchphone.signaling.verification import VerificationClient
+
+    early = await read_beside(partial(begin_host, session.options))
+    environment = await read_beside(partial(open_environment, session.options, None, early))
+
+    async def base_url() -> str:
+        return verification_url_of(await environment.open())
+
+    try:
+        client = VerificationClient(environment.application_key, base_url, ca_file=environment.ca_file)
+        await environment.open()
+        if isinstance(environment, Local):
+            tell_host_news(session, environment)
+        one = await client.start(number, method)
+        session.tell(_told(one))
+        return await _try_codes(session, one)
+    finally:
+        await environment.close()
+
+
+async def _try_codes(session: Session, one: "NumberVerification") -> ExitCode:
+    """Until one is right, somebody confirms it in the call, or nothing is left to try."""
+    from sinchphone.signaling.verification import VerificationStatus, WrongCodeError
+
+    lines = _lines()
+    session.note("the number that calls:" if one.method == "flashcall" else "the code:")
+    for _ in range(MAX_TRIES):
+        code = await _next(lines, one)
+        news = await one.status()
+        if code and news.status is VerificationStatus.PENDING:
+            try:
+                news = await one.verify(code)
+            except WrongCodeError as error:
+                session.note(f"{error}")
+                continue
+        elif news.status is VerificationStatus.PENDING:
+            session.note("no code was given: the number is not verified")
+            return ExitCode.NOT_DONE
+        session.tell(_told(one, news))
+        return ExitCode.OK if news.status is VerificationStatus.SUCCESSFUL else ExitCode.NOT_DONE
+    session.tell(_told(one, await one.status()))
+    return ExitCode.NOT_DONE
+
+
+async def _next(lines: "asyncio.Queue[str]", one: "NumberVerification") -> str:
+    """What is typed next; an empty text where the verification ended meanwhile, or nothing comes any more."""
+    from sinchphone.signaling.verification import VerificationStatus
+
+    while True:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return await lines.get()
+        except TimeoutError:
+            if (await one.status()).status is not VerificationStatus.PENDING:
+                return ""
+
+
+def _lines() -> "asyncio.Queue[str]":
+    """The lines of standard input as they come; an empty one at its end. A thread waits for them, and the process doesn't wait for it."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        while sys.stdin is not None:
+            line = sys.stdin.readline(MAX_CODE_CHARACTERS + 1)
+            if loop.is_closed():
+                return
+            if line.strip() or not line:
+                loop.call_soon_threadsafe(lines.put_nowait, line.strip())
+            if not line:
+                return
+
+    threading.Thread(target=read, name="codes", daemon=True).start()
+    return lines
+
+
+def _told(one: "NumberVerification", news: "VerificationNews | None" = None) -> VerificationTold:
+    return VerificationTold(
+        id=one.id,
+        number=one.number,
+        method=one.method.value,
+        status=news.status.value if news is not None else "PENDING",
+        reason=news.reason if news is not None else None,
+    )

@@ -1,0 +1,120 @@
+"""Calls of simulated phones to numbers of the exchange, over HTTP.
+
+::
+
+    POST   /__sinchphone/calls {"to", "from", "sound" (base64), "tone", "digits", "seconds", "ringSeconds", "endAfterSound"} -> 201
+    GET    /__sinchphone/calls/{id} -> {"id", "state", "failure", "seconds", "digits", "heardSeconds"}
+    DELETE /__sinchphone/calls/{id} -> hung up
+"""
+
+import base64
+import re
+from typing import Any, Final
+
+from aiohttp import web
+
+from sinchphone.errors import DestinationError, RemoteProtocolError
+from sinchphone.exchange.destinations.backend_calls import BackendCalls, SimulatedCallStatus, SimulatedCallWish
+from sinchphone.exchange.destinations.gateway import GatewayOnDemand
+from sinchphone.exchange.directory.accounts import Accounts
+from sinchphone.exchange.directory.devices import Application
+from sinchphone.exchange.management.access import ManagementAccess
+from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.protocol.callbacks.events import PRIVATE
+from sinchphone.protocol.phone_numbers import read_number
+from sinchphone.signaling.dialect import IdentityKind, Recipient
+from sinchphone.signaling.fields import Record, write_json
+
+CALLS_PATH: Final = f"{MANAGEMENT_PATH}/calls"
+MAX_SOUND_BYTES: Final = 4 * 1024 * 1024
+MAX_SECONDS: Final = 14_400
+_BODY_BYTES: Final = 2 * MAX_SOUND_BYTES
+_DIGITS: Final = re.compile(r"[0-9*#A-DwW]{1,128}")
+
+
+class SimulatedCallsRoutes:
+    """The routes of one exchange."""
+
+    def __init__(self, gateway: GatewayOnDemand, accounts: Accounts, access: ManagementAccess) -> None:
+        self._gateway = gateway
+        self._accounts = accounts
+        self._access = access
+
+    def add_to(self, router: web.UrlDispatcher) -> None:
+        """Add the routes."""
+        router.add_post(CALLS_PATH, self._call)
+        router.add_get(f"{CALLS_PATH}/{{call}}", self._tell)
+        router.add_delete(f"{CALLS_PATH}/{{call}}", self._hang_up)
+
+    async def _calls(self) -> BackendCalls:
+        return (await self._gateway.ready()).backend_calls
+
+    async def _call(self, request: web.Request) -> web.Response:
+        application, body = await self._access.receive(request, body_bytes=_BODY_BYTES)
+        wish = self._read(application, body)
+        return _json(_members(await (await self._calls()).simulate(application.key, wish)), status=201)
+
+    async def _tell(self, request: web.Request) -> web.Response:
+        application, _ = await self._access.receive(request)
+        return _json(_members((await self._calls()).simulated(application.key, request.match_info["call"])))
+
+    async def _hang_up(self, request: web.Request) -> web.Response:
+        application, _ = await self._access.receive(request)
+        await (await self._calls()).hang_up_simulated(application.key, request.match_info["call"])
+        return _json({})
+
+    def _read(self, application: Application, body: bytes) -> SimulatedCallWish:
+        """Raises RemoteProtocolError."""
+        asked = Record.parse(body)
+        number = _number(asked.text("to", limit=64), "to")
+        shown = asked.text("from", limit=64)
+        digits = asked.optional_text("digits", limit=128) or ""
+        if digits and not _DIGITS.fullmatch(digits):
+            raise asked.odd("digits", "digits: 0-9, *, #, A-D, w and W")
+        return SimulatedCallWish(
+            number=number,
+            shown=None if shown.lower() == PRIVATE else _number(shown, "from"),
+            user=self._accounts.resolve(application, Recipient(number, IdentityKind.NUMBER)),
+            sound=_sound(asked),
+            tone_hz=asked.number("tone", low=1, high=23_999) if asked.has("tone") else None,
+            digits=digits,
+            talk_s=asked.number("seconds", low=0, high=MAX_SECONDS) if asked.has("seconds") else None,
+            ring_s=asked.number("ringSeconds", low=1, high=MAX_SECONDS) if asked.has("ringSeconds") else None,
+            ends_after_sound=asked.flag("endAfterSound", default=False),
+        )
+
+
+def _sound(asked: Record) -> bytes:
+    text = asked.value("sound")
+    if text is None:
+        return b""
+    try:
+        sound = base64.b64decode(text, validate=True) if isinstance(text, str) else None
+    except ValueError:
+        sound = None
+    if sound is None or len(sound) > MAX_SOUND_BYTES:
+        raise asked.odd("sound", f"a file of at most {MAX_SOUND_BYTES} bytes in base64")
+    return sound
+
+
+def _number(text: str, name: str) -> str:
+    try:
+        return read_number(text)
+    except DestinationError as error:
+        raise RemoteProtocolError(f"{name}: {error}") from error
+
+
+def _members(status: SimulatedCallStatus) -> dict[str, Any]:
+    failure = status.failure
+    return {
+        "id": status.id,
+        "state": status.state.value,
+        "failure": {"status": failure[0], "reason": failure[1]} if failure is not None else None,
+        "seconds": round(status.talked_s, 3) if status.talked_s is not None else None,
+        "digits": status.digits,
+        "heardSeconds": status.heard_s,
+    }
+
+
+def _json(members: dict[str, Any], status: int = 200) -> web.Response:
+    return web.Response(status=status, body=write_json(members), content_type="application/json")

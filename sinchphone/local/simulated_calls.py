@@ -1,0 +1,99 @@
+"""Calls of simulated phones to numbers of one's own exchange, for programs and commands."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from sinchphone.errors import AudioFileError, PlatformError, RemoteProtocolError
+from sinchphone.exchange.destinations.backend_calls import SimulatedCallState
+from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.local.signed_requests import SignedRequests
+from sinchphone.signaling.fields import Record
+
+MAX_SOUND_BYTES: Final = 4 * 1024 * 1024
+_CALLS: Final = f"{MANAGEMENT_PATH}/calls"
+_LOOK_SECONDS: Final = 0.1
+_UPLOAD_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedCallNews:
+    """How far a simulated phone's call is. ``failure`` is SIP's number and words, where it didn't come about or broke off; ``talked_s``
+    counts from the answer; ``digits`` are the keys that came, ``heard_s`` the seconds of sound."""
+
+    id: str
+    state: SimulatedCallState
+    failure: tuple[int, str] | None
+    talked_s: float | None
+    digits: str
+    heard_s: float
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """Raises PlatformError."""
+        try:
+            told = Record.parse(body)
+            failure = told.record("failure") if told.has("failure") else None
+            return cls(
+                id=told.token("id"),
+                state=SimulatedCallState(told.text("state", limit=32)),
+                failure=(int(failure.number("status")), failure.text("reason")) if failure is not None else None,
+                talked_s=told.number("seconds") if told.has("seconds") else None,
+                digits=told.optional_text("digits") or "",
+                heard_s=told.number("heardSeconds", default=0),
+            )
+        except (RemoteProtocolError, ValueError) as error:
+            raise PlatformError(f"what the exchange says of the call can't be read: {error}") from error
+
+
+class SimulatedCall:
+    """A call that a simulated phone makes. Methods raise NetworkError and PlatformError, and are safe to cancel."""
+
+    def __init__(self, requests: SignedRequests, news: SimulatedCallNews) -> None:
+        self.id = news.id
+        self.news = news  # the last
+        self._requests = requests
+        self._path = f"{_CALLS}/{quote(news.id, safe='')}"
+
+    @classmethod
+    async def place(cls, requests: SignedRequests, members: dict[str, Any]) -> Self:
+        """Have it made."""
+        return cls(requests, SimulatedCallNews.read(await requests.ask("POST", _CALLS, members, seconds=_UPLOAD_SECONDS)))
+
+    async def states(self) -> AsyncIterator[SimulatedCallNews]:
+        """How far it is, each time that this changes; the last says how it ended."""
+        told = None
+        while True:
+            if self.news.state is not told:
+                told = self.news.state
+                yield self.news
+            if told is SimulatedCallState.ENDED:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+            self.news = SimulatedCallNews.read(await self._requests.ask("GET", self._path))
+
+    async def ended(self) -> SimulatedCallNews:
+        """Wait until it is over; how it ended."""
+        async for news in self.states():
+            last = news
+        return last
+
+    async def hang_up(self) -> None:
+        """End it."""
+        await self._requests.ask("DELETE", self._path)
+
+
+def read_sound_file(path: Path) -> str:
+    """A sound file's content in base64. Raises AudioFileError."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SOUND_BYTES + 1)
+    except OSError as error:
+        raise AudioFileError(f"{path} can't be read: {error.strerror}") from error
+    if len(content) > MAX_SOUND_BYTES:
+        raise AudioFileError(f"{path} has more than {MAX_SOUND_BYTES // 1024 // 1024} MiB", hint="an .ogg file is smaller")
+    return base64.b64encode(content).decode()
