@@ -50,7 +50,7 @@ _MAX_HOLD: Final = 120.0
 
 _FRAMES_PER_SECOND: Final = 50
 _MAX_FRAMES: Final = 3  # in a packet: 60 ms, as long as Opus' frames for speech get (RFC 6716 2.1.4)
-_LEAST_COPIED: Final = 20_000  # [bit/s] that a copy isn't worth: below, in-band FEC and one good encoding sound better
+_LEAST_COPIED: Final = 22_000  # [bit/s] that a copy isn't worth: below, in-band FEC and one good encoding sound better
 _LEAST: Final = (20_000, 16_000, 8_000)  # [bit/s] with one frame in a packet, two, three; below, headers are saved first
 _ROOMY: Final = 1.3  # of it must fit for shorter packets,
 _ROOMY_SECONDS: Final = 5.0  # for so long: a queue that is being drained asks for few bits for a moment

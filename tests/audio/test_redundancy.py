@@ -137,10 +137,10 @@ def budgets(*kbps: float, red: bool = True, max_frames: int = 3, loss: float = 0
 
 
 def test_where_not_all_fits_copies_go_first_then_bits_then_headers() -> None:
-    settings = [budgets(kbps, loss=0.1) for kbps in (150, 80, 58, 50, 38, 27, 20)]
+    settings = [budgets(kbps, loss=0.1) for kbps in (150, 80, 64, 50, 38, 27, 20)]
     assert [setting.copies for setting in settings] == [1, 1, 0, 0, 0, 0, 0]
     assert [setting.frames for setting in settings] == [1, 1, 1, 1, 2, 2, 3]
-    assert [setting.bitrate for setting in settings[2:5]] == [38_000, 30_000, 28_000]
+    assert [setting.bitrate for setting in settings[2:5]] == [44_000, 30_000, 28_000]
     assert all(setting.fec_percent for setting in settings[2:])
 
 

@@ -34,7 +34,8 @@ _UNTOLD_SECONDS: Final = 3.0  # after which a peer that has told nothing isn't w
 _MEAN: Final = 0.88  # of a limit: Opus spends more on loud moments, and less on others
 _MARGIN: Final = 1.15  # over what a stream has spent
 _PEAK_SECONDS: Final = 10.0  # in which half of a peak is forgotten: pauses in what people say are shorter
-_RESENT_SECONDS: Final = 2.0  # in which what is sent again is counted: as much will be
+_RESENT_SECONDS: Final = 2.0  # in which what is sent again is counted: as much will be,
+_RESENT_MOST: Final = 0.15  # of the budget: more is asked for only where a queue of others is full
 _FIRST_SECONDS: Final = 0.6  # in which the sound shows what it needs, and the peer how fast the path is
 _PADDED: Final = 5  # packets of a second, at most
 _ROOMY: Final = 1 << 20
@@ -79,7 +80,8 @@ class PathControl:
     def share(self, ssrc: int) -> float:
         """What a stream that has told its demand may send [bit/s], headers included: sound first, pictures what is left."""
         budget = max(self._controller.budget, UNTOLD) if self._is_untold() else self._controller.budget
-        return allocate(min(budget - self._resent_rate(), _MEAN * self._most), self._demands).get(ssrc, 0.0)
+        again = min(self._resent_rate(), _RESENT_MOST * budget)
+        return allocate(min(budget - again, _MEAN * self._most), self._demands).get(ssrc, 0.0)
 
     def _resent_rate(self) -> float:
         """What was sent again lately [bit/s]."""
