@@ -32,7 +32,7 @@ from sinchphone.cli.terminal.output.listings import (
     HistoryEntry,
     Milliseconds,
 )
-from sinchphone.cli.terminal.output.peer_events import CallTransferred
+from sinchphone.cli.terminal.output.peer_events import CallTransferred, ConferenceMembers
 from sinchphone.cli.terminal.output.results import (
     CallEnded,
     Delivery,
@@ -426,6 +426,7 @@ Event: TypeAlias = (
     | CallHeld
     | CallResumed
     | CallTransferred
+    | ConferenceMembers
     | DigitsSent
     | DigitReceived
     | CallEnded

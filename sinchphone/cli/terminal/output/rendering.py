@@ -239,6 +239,7 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     e.CallMuted: lambda event: [Line("muted" if event.muted else "not muted any more")],
     e.CallHeld: lambda event: [Line(_held(event))],
     e.CallResumed: lambda event: [Line(_resumed(event))],
+    p.ConferenceMembers: _nothing,
     p.CallTransferred: lambda event: [Line(f"you talk with {event.peer} now: the call was transferred", "green")],
     e.DigitsSent: lambda event: [Line(f"dialled {event.digits}")],
     e.DigitReceived: lambda event: [Line(f"the other side dialled {event.digit}")],
