@@ -160,7 +160,8 @@ def relay(orders: Connection, condition: Condition, seed: int, host: str) -> Non
     line, waiting, last = Line(condition, seed), list[tuple[float, int, bytes]](), 0.0
     while True:
         pause = max(0.0, waiting[0][0] - time.monotonic()) if waiting else 0.5
-        ready: list[Any] = select.select([*doors, orders], [], [], min(pause, 0.5))[0]
+        watched: list[Any] = [*doors, orders]
+        ready = select.select(watched, [], [], min(pause, 0.5))[0]
         if orders in ready:
             ends = orders.recv()
             if ends is None:
