@@ -48,6 +48,7 @@ PHASES = {
     "backend_apis": Phase.WAITING,
     "webrtc": Phase.WAITING,
     "test_plugin.py": Phase.WAITING,
+    "test_simulated_line.py": Phase.WAITING,
     "test_recipes.py": Phase.WAITING,
     "test_exchange_users.py": Phase.WAITING,
     "test_exchange_sms.py": Phase.WAITING,

@@ -79,7 +79,10 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
     gateway = ConfiguredGateway(await read_beside(partial(read_gateway, session.options)), issued.certificate if issued else None)
     listening = await _claim(session, ExchangeProbe(credentials, chosen.host, chosen.port))
     hosting = Hosting(kind=HostKind.FOREGROUND)
-    async with MediaThread() as media, Exchange(options, media=media, gateway=gateway, hosting=hosting, listening=listening) as hosted:
+    async with (
+        MediaThread(options.simulated_line) as media,
+        Exchange(options, media=media, gateway=gateway, hosting=hosting, listening=listening) as hosted,
+    ):
         media.warm_up()
         if not is_loopback(chosen.host):
             session.tell(
