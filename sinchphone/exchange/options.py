@@ -47,6 +47,14 @@ class HostKind(Enum):
 
 
 @quick_dataclass(frozen=True, slots=True)
+class ApplicationCredentials:
+    """An application's key, and its secret in base64."""
+
+    key: str
+    secret: str = field(repr=False)
+
+
+@quick_dataclass(frozen=True, slots=True)
 class Certificate:
     """What a server shows: its certificate chain and the key, as files (PEM)."""
 

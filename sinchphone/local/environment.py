@@ -19,9 +19,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from sinchphone.errors import LocalProtocolError, NetworkError, PlatformError
-from sinchphone.exchange.directory.credentials import ApplicationCredentials
 from sinchphone.exchange.listening import PortTakenError
-from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions, HostKind
+from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ApplicationCredentials, ExchangeOptions, HostKind
 from sinchphone.folders import state_folder
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
 from sinchphone.hosts import join_host

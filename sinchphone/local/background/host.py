@@ -21,8 +21,8 @@ from typing import Final
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.control import Hosting
 from sinchphone.exchange.directory.credentials import FILE_NAME as CREDENTIALS_NAME
-from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
-from sinchphone.exchange.options import HostKind
+from sinchphone.exchange.directory.credentials import local_credentials
+from sinchphone.exchange.options import ApplicationCredentials, HostKind
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.store import FILE_NAME as STORE_NAME
 from sinchphone.local.background.settings import LOG_NAME, HostSettings, Started, write_failure, write_started
