@@ -301,7 +301,8 @@ class Exchange:
         NumberRoutes(self._numbers, requests).add_to(application.router)
         if self._gateway is not None:
             CallRoutes(self._gateway, requests).add_to(application.router)
-            ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+            self._configuration = ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes)
+            self._configuration.add_to(application.router)
         VerificationRoutes(self._verifications, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         add_the_rest(application.router)
         return application
@@ -333,6 +334,10 @@ class Exchange:
         self.sms.clear(application.key)
         self._numbers.forget(application.key)
         self._verifications.kept.forget(application.key)
+        for file in self._recordings.listed(application.key):
+            self._recordings.delete(file.name)
+        if self._gateway is not None:
+            await self._configuration.forget(application.key)
         self._faults.clear()
         self.record.clear(application.key)
         await self._store.settle()
