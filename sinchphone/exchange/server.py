@@ -36,6 +36,7 @@ from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.management.faults import Faults
 from sinchphone.exchange.management.faults_routes import FaultsRoutes
 from sinchphone.exchange.management.health import HEALTH_PATHS, HealthRoutes
+from sinchphone.exchange.management.inspector_routes import InspectorRoutes
 from sinchphone.exchange.management.reset import ResetRoute
 from sinchphone.exchange.management.simulated_calls_routes import SimulatedCallsRoutes
 from sinchphone.exchange.management.sms_routes import SmsInboxRoutes
@@ -311,6 +312,7 @@ class Exchange:
         access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
         SmsInboxRoutes(self.sms, access).add_to(router)
         UsersRoutes(self.directory, self._accounts, access).add_to(router)
+        InspectorRoutes(access, self.rooms, self._recordings).add_to(router)
         TraceRoutes(self.tracer, access, self._closing).add_to(router)
         self._faults.add_to(router, access)
         if self._gateway is not None:

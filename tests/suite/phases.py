@@ -60,6 +60,7 @@ PHASES = {
     "test_transfer_keys.py": Phase.WAITING,
     "test_room_screen.py": Phase.WAITING,
     "test_callback_configuration.py": Phase.WAITING,
+    "test_chromium_inspector.py": Phase.WAITING,
     "test_chromium_pictures.py": Phase.WAITING,
     "test_cli_commands.py": Phase.WAITING,
     "test_cli_process.py": Phase.WAITING,

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import typer
 
@@ -126,8 +127,27 @@ def _started(hosted: "Exchange", application_key: str, issued: "Issued | None") 
     authority, gateway = str(issued.authority) if issued else None, hosted.gateway
     sip, sip_tls = (gateway.sip_address, gateway.sip_tls_address) if gateway is not None else (None, None)
     return ExchangeStarted(
-        url=hosted.url, application_key=application_key, tls_url=hosted.tls_url, authority=authority, sip=sip, sip_tls=sip_tls
+        url=hosted.url,
+        application_key=application_key,
+        tls_url=hosted.tls_url,
+        authority=authority,
+        sip=sip,
+        sip_tls=sip_tls,
+        inspector=_inspector(hosted, application_key),
     )
+
+
+def _inspector(hosted: "Exchange", application_key: str) -> str | None:
+    """The page's address, with its token; this machine's own, wherever the exchange listens."""
+    from sinchphone.exchange.directory.identity import management_token
+    from sinchphone.exchange.management.inspector_routes import PAGE_PATH
+
+    application = hosted.directory.application(application_key)
+    host = urlsplit(hosted.url).hostname or ""
+    if application is None:
+        return None
+    reached = f"http://127.0.0.1:{hosted.port}" if is_everywhere(host) else hosted.url
+    return f"{reached}{PAGE_PATH}#{management_token(application.secret)}" if is_everywhere(host) or is_loopback(host) else None
 
 
 def _issue(session: Session) -> "Issued | None":

@@ -196,6 +196,10 @@ class Rooms:
         seats = self._rooms[application, room_id][1].values() if (application, room_id) in self._rooms else ()
         return RoomRoster(tuple(_member(seat.participant_status, is_us=seat is reader) for seat in seats), len(seats))
 
+    def open_rooms(self, application: str) -> dict[str, list[ParticipantStatus]]:
+        """The application's rooms that somebody is in, by their ids, with who is there."""
+        return {room: self.participants(application, room) for owner, room in self._rooms if owner == application}
+
     def mute(self, application: str, room_id: str, participant_id: str, muted: bool) -> None:
         """Whether the others hear a participant."""
         self._seat(application, room_id, participant_id).mute(muted)
