@@ -148,7 +148,10 @@ const SinchClient = load('sinch-rtc');
 const client = new SinchClient({
   applicationKey: options.applicationKey,
   capabilities: { messaging: true, calling: options.calling !== false, multiCall: Boolean(options.multiCall), video: Boolean(options.video) },
-  urlObj: Object.fromEntries(['base', 'user', 'calling', 'messaging', 'verification', 'portal', 'reporting', 'reporting_v2'].map((root) => [root, options.url + '/v1/'])),
+  urlObj: {
+    ...Object.fromEntries(['base', 'user', 'calling', 'messaging', 'portal', 'reporting', 'reporting_v2'].map((root) => [root, options.url + '/v1/'])),
+    verification: options.url + '/verification/v1/', // as its own host has it
+  },
   startActiveConnection: options.calling !== false,
   supportActiveConnection: true,
   progressTimeout: options.progressTimeout,
@@ -203,7 +206,21 @@ if (options.calling !== false) {
 
 const why = (error) => String((error && error.message) || (error && error.status) || error);
 
+const verifications = new Map();
+
 const commands = {
+  verify({ number, method }) {
+    const make = { sms: 'createSmsVerification', flashcall: 'createFlashCallVerification', callout: 'createCalloutVerification' }[method];
+    const verification = client[make](number, 'of mine');
+    verifications.set(method, verification);
+    const done = verification.initiate();
+    return method === 'callout'
+      ? (tell('initiated', { method }), done.then(() => tell('verified', { method })))
+      : done.then(() => tell('initiated', { method }));
+  },
+  report({ method, code }) {
+    return verifications.get(method).verify(code).then((answer) => tell('verified', { method, status: answer.status }));
+  },
   start: ({ credentials }) => client.start(credentials).then(() => tell('started', { user: client.user.userId })),
   create: ({ user }) => client.newUser(user).then((ticket) => tell('created', { ticket })),
   startNew: ({ user }) => client.newUser(user).then((ticket) => client.start(ticket)).then(() => tell('started', { user: client.user.userId })),
