@@ -8,7 +8,7 @@ from typing import Any
 
 from sinchphone.engine.events import IncomingCall
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.exchange.directory.credentials import ApplicationCredentials
+from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.local.management import ExchangeManagement
 from sinchphone.local.signed_requests import SignedRequests
 from tests.interop.conftest import APPLICATION, SECRET
