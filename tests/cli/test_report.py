@@ -22,6 +22,7 @@ from sinchphone.cli.terminal.output.exchange_events import (
     TextListed,
     UserListed,
     VerificationTold,
+    RecordingListed,
 )
 from sinchphone.cli.terminal.output.listings import (
     CameraFound,
@@ -226,6 +227,7 @@ EVENTS: list[e.Event] = [
         failed=False,
         body=None,
     ),
+    RecordingListed(name="20261129141500_key_call.mp3", path="/x/20261129141500_key_call.mp3", bytes=1000, at="2026-11-29T14:15:00.000Z"),
     UserListed(user_id="ada", email="ada@example.org", number=None, account=True, devices=1, listening=0),
     SimulatedCallTold(id="1", state="ended", status=486, reason="Busy here", talked_s=None, digits="", heard_s=0.0),
     SimulatedCallTold(id="1", state="ended", status=None, reason=None, talked_s=2.5, digits="12#", heard_s=1.5),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from sinchphone.cli.commands import exchange_hosts
-from sinchphone.cli.commands.management import dial, reset, sms, users
+from sinchphone.cli.commands.management import dial, recordings, reset, sms, users
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import ExchangeFlags
@@ -39,6 +39,7 @@ def add_to(app: typer.Typer, name: str) -> None:
     sms.add_to(group)
     dial.add_to(group)
     users.add_to(group)
+    recordings.add_to(group)
     reset.add_to(group)
     app.add_typer(group, name=name)
 

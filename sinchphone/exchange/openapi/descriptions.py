@@ -137,6 +137,9 @@ DESCRIPTIONS: Final[Mapping[str, Operation]] = {
     "GET /calling/v1/calls/id/{call}": Operation("A call."),
     "PATCH /calling/v1/calls/id/{call}": Operation("Steer a call.", _ref("Svaml")),
     "PATCH /calling/v1/calls/id/{call}/leg/{leg}": Operation("Steer one leg of a call.", _ref("Svaml")),
+    "GET /calling/v1/recording": Operation("The recordings of the application's calls."),
+    "GET /calling/v1/recording/{key}": Operation("A recording's sound."),
+    "DELETE /calling/v1/recording/{key}": Operation("Delete a recording."),
     "GET /calling/v1/conferences/id/{conference}": Operation("Who is in a conference."),
     "DELETE /calling/v1/conferences/id/{conference}": Operation("Send everybody home."),
     "PATCH /calling/v1/conferences/id/{conference}/{call}": Operation(

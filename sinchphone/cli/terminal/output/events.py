@@ -17,6 +17,7 @@ from sinchphone.cli.terminal.output.exchange_events import (
     TextListed,
     UserListed,
     VerificationTold,
+    RecordingListed,
 )
 from sinchphone.cli.terminal.output.listings import (
     Bounds,
@@ -457,6 +458,7 @@ Event: TypeAlias = (
     | ExchangeStatus
     | ExchangeStopped
     | TextListed
+    | RecordingListed
     | UserListed
     | TraceCallListed
     | TraceEventTold

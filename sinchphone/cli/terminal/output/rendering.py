@@ -261,6 +261,7 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     x.ExchangeStatus: _exchange_status,
     x.ExchangeStopped: _exchange_stopped,
     x.TextListed: _text,
+    x.RecordingListed: lambda event: [Line(f"{event.at}  {event.bytes / 1000:.0f} kB  {event.name}", result=True)],
     x.UserListed: _user,
     t.TraceCallListed: _traced_call,
     t.TraceEventTold: _traced_event,
