@@ -170,7 +170,9 @@ class B2buaCall:
         self.lifetime.spawn(self._announce(words, caller=caller, called=called), "announcement")
 
     def _hang_up(self) -> None:
-        self.lifetime.end(CallEnding("exchange", DECLINED, Reason.MANAGER_HANGUP))
+        """For the backend: a call that was answered just ends, another one is refused."""
+        failure = None if self.lifetime.is_answered.is_set() else DECLINED
+        self.lifetime.end(CallEnding("exchange", failure, Reason.MANAGER_HANGUP))
 
     async def _announce(self, words: tuple[Say | PlayFiles, ...], *, caller: bool, called: bool) -> None:
         for one in words:
@@ -234,6 +236,9 @@ class B2buaCall:
 
     async def _connect(self) -> None:
         route = await self._route()
+        if isinstance(route, Refuse) and route.reason is Reason.MANAGER_HANGUP:
+            self._hang_up()
+            return
         if isinstance(route, Refuse):
             self.lifetime.end(CallEnding("exchange", route.failure, route.reason))
             return
@@ -381,7 +386,7 @@ class B2buaCall:
             return False
         match answer.action:
             case Hangup():
-                self.lifetime.end(CallEnding("exchange", DECLINED, Reason.MANAGER_HANGUP))
+                self._hang_up()
             case ConnectConf(room, music, dtmf):
                 if isinstance(bridge, LocalBridge):
                     await bridge.enter(self._context.rooms, self._application, room)
