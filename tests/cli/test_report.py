@@ -18,11 +18,11 @@ from sinchphone.cli.terminal.output.exchange_events import (
     ExchangeBackground,
     ExchangeStatus,
     ExchangeStopped,
+    RecordingListed,
     SimulatedCallTold,
     TextListed,
     UserListed,
     VerificationTold,
-    RecordingListed,
 )
 from sinchphone.cli.terminal.output.listings import (
     CameraFound,
