@@ -94,6 +94,7 @@ PHASES = {
     "test_picture.py": Phase.WAITING,
     "test_pipes.py": Phase.WAITING,
     "test_pubsub.py": Phase.WAITING,
+    "test_real_terminals.py": Phase.WAITING,
     "test_registration.py": Phase.WAITING,
     "test_push_commands.py": Phase.WAITING,
     "test_push_sender.py": Phase.WAITING,
