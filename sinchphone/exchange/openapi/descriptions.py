@@ -165,9 +165,6 @@ DESCRIPTIONS: Final[Mapping[str, Operation]] = {
         f"GET {root}/configuration/callbacks/applications/{{application}}": Operation("Where the backend is.")
         for root in ("/v1", "/calling/v1")
     },
-    "GET /calling/v1/recording": Operation("The application's recordings."),
-    "GET /calling/v1/recording/{key}": Operation("A recording."),
-    "DELETE /calling/v1/recording/{key}": Operation("Delete a recording."),
     # Pub/sub
     "GET /publish/{rest}": Operation("Publish a frame (PubNub)."),
     "POST /publish/{rest}": Operation("Publish a frame (PubNub)."),
@@ -242,11 +239,6 @@ DESCRIPTIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /__sinchphone/calls/{call}": Operation("How far its call is."),
     "DELETE /__sinchphone/calls/{call}": Operation("Have it hang up."),
-    "GET /__sinchphone/trace/calls": Operation("The calls that the record has."),
-    "GET /__sinchphone/trace/calls/{call}": Operation("What happened in a call."),
-    "GET /__sinchphone/trace/calls/{call}/capture": Operation("That for Wireshark (pcapng)."),
-    "GET /__sinchphone/trace/others": Operation("What happened beside calls."),
-    "GET /__sinchphone/trace/live": Operation("What happens, a line each, for as long as somebody reads."),
     "GET /exchange": Operation("The process that hosts."),
     "POST /exchange/stop": Operation("End it.", _object("id", id=_TEXT, unused=_FLAG, replaced=_FLAG, asker=_TEXT)),
 }
