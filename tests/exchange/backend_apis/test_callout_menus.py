@@ -2,7 +2,7 @@
 
 from typing import Any
 
-PRESSES_123, TALKS = "+14155550105", "+14155550106"
+PRESSES_123, TALKS, MACHINE = "+14155550105", "+14155550106", "+14155550111"
 FROM = "+46700000001"
 
 
@@ -19,3 +19,11 @@ async def test_who_was_called_presses_keys_and_is_connected(developer: Any, acti
     assert (pie["callid"], pie["menuResult"]["type"], pie["menuResult"]["value"]) == (call, "sequence", "123")
     assert (said["result"], said["reason"]) == ("ANSWERED", "CALLEEHANGUP")
     assert backend.kinds(call) == ["ice", "ace", "pie"], "the rest is suppressed"
+
+
+async def test_who_answers_a_callout_is_told_with_the_answer(developer: Any, action: Any) -> None:
+    backend = await developer.use_backend()
+    backend.answers |= {"ice": action("connectPstn", number=MACHINE, cli=FROM, amd={"enabled": True}), "ace": action("hangup")}
+    await developer.call_out("customCallout", destination={"type": "number", "endpoint": MACHINE}, cli=FROM)
+    assert (await backend.heard("ace"))["amd"]["status"] == "machine"
+    assert (await backend.heard("dice"))["reason"] == "MANAGERHANGUP"
