@@ -158,6 +158,11 @@ class RedundancyController:
         return headers + (1 + self._copies) * min(self._max_bitrate, _COPIED_BITRATES[self._copies])
 
     @property
+    def is_short(self) -> bool:
+        """Whether copies are wanted that don't fit."""
+        return self.setting.copies < self._copies
+
+    @property
     def loss(self) -> float:
         """The share of packets that get lost, smoothed."""
         return self._loss

@@ -4,13 +4,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
-from weakref import WeakSet
 
 T = TypeVar("T")
 
 
 class EventLog(Generic[T]):
-    """Keeps what some reader has not had yet, at most the last ``limit`` events: an event may hold a whole call. For the loop's thread."""
+    """Keeps the last ``limit`` events. For the loop's thread."""
 
     def __init__(self, limit: int) -> None:
         self._kept: deque[T] = deque(maxlen=limit)
@@ -18,7 +17,6 @@ class EventLog(Generic[T]):
         self._read = 0  # of those that a reader had
         self._ended = False
         self._changed = asyncio.Event()
-        self._readers: WeakSet[EventReader[T]] = WeakSet()
 
     def put(self, event: T) -> None:
         """Tell one more."""
@@ -34,9 +32,7 @@ class EventLog(Generic[T]):
     def read(self) -> "EventReader[T]":
         """A reader, subscribed from now on. It begins with what no other has read yet, and misses what it leaves unread for too long:
         the oldest of more than ``limit`` events."""
-        reader = EventReader(self, self._read)
-        self._readers.add(reader)
-        return reader
+        return EventReader(self, self._read)
 
     async def after(self, at: int) -> tuple[T, int]:
         """The event number ``at``, or the oldest later one that is kept, and the number of the next; waits for it. Cancelling is safe.
@@ -51,12 +47,6 @@ class EventLog(Generic[T]):
                 raise StopAsyncIteration
             await self._changed.wait()
 
-    def forget(self) -> None:
-        """Let go of what every reader that is still there has had. Who comes later begins after it."""
-        needed = min((reader.at for reader in self._readers), default=self._read)
-        while self._kept and self._count - len(self._kept) < min(needed, self._read):
-            self._kept.popleft()
-
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
@@ -67,9 +57,8 @@ class EventReader(AsyncIterator[T]):
 
     def __init__(self, log: EventLog[T], at: int) -> None:
         self._log = log
-        self.at = at  # the number of its next event
+        self._at = at
 
     async def __anext__(self) -> T:
-        event, self.at = await self._log.after(self.at)
-        self._log.forget()
+        event, self._at = await self._log.after(self._at)
         return event

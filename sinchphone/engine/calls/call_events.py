@@ -6,7 +6,6 @@ from typing import TypeAlias
 from sinchphone.engine.calls.hold import HoldEvent
 from sinchphone.engine.calls.media.audio import AudioEvent
 from sinchphone.engine.calls.media.monitor import MonitorEvent
-from sinchphone.protocol.call.room_events import RoomMember
 from sinchphone.signaling.dialect import Domain
 
 
@@ -41,12 +40,4 @@ class Transferred:
     domain: Domain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoomChanged:
-    """Who is in the conference room now, who speaks and who is muted: ``count`` people, of whom a full room names some."""
-
-    members: tuple[RoomMember, ...]
-    count: int
-
-
-CallEvent: TypeAlias = Transferred | RoomChanged | DigitsSent | DigitHeard | CallWarning | HoldEvent | MonitorEvent | AudioEvent
+CallEvent: TypeAlias = Transferred | DigitsSent | DigitHeard | CallWarning | HoldEvent | MonitorEvent | AudioEvent

@@ -195,13 +195,18 @@ class Outbound:
         self._climb()
 
     def resend(self, sequences: Iterable[int]) -> None:
-        """The peer misses these packets: send those again that are still kept, but into no queue that they fell out of."""
+        """The peer misses these packets: send those again that are still kept, but into no queue that they fell out of.
+
+        Nor where the path is too narrow for copies: there forward error correction mends most of it, with half the delay.
+        """
         now = self._clock()
         if self._agreement is None or not self._agreement.repair.nack or self._path.is_congested(now):
             return
         packets, first = self._resends.answer(sequences)
         self._redundancy.requested(first, now)
         self.follow_path()
+        if self._path.is_told and self._setting.fec_percent and self._redundancy.is_short:
+            return
         for packet in packets:
             self._path.resend(packet)
 

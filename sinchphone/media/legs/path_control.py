@@ -97,6 +97,11 @@ class PathControl:
             self._resent.append((self._clock(), size))
             self.send(packet)
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the peer has told anything of what was sent: before, the share is small on any path."""
+        return self._told
+
     def _is_untold(self) -> bool:
         """Whether the peer has told nothing of what was sent for so long that it won't do so soon."""
         return not self._told and self._begun_at is not None and self._clock() - self._begun_at > _UNTOLD_SECONDS

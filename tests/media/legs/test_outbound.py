@@ -425,6 +425,18 @@ def test_on_a_narrow_path_a_packet_has_more_frames_and_their_time(kbps: float, f
     assert wire.out.timestamp == (wire.sent[-1].timestamp + 960 * frames) & 0xFFFFFFFF
 
 
+@pytest.mark.parametrize(("kbps", "again"), [(110, 1), (58, 0)])
+def test_where_copies_do_not_fit_neither_does_what_is_asked_for(kbps: float, again: int) -> None:
+    wire = LossyWire()
+    wire.lose(0.08)
+    wire.path._controller._budget = 1000.0 * kbps
+    wire.out.follow_path()
+    wire.talk(5)
+    count, last = len(wire.sent), wire.sent[-1].sequence
+    wire.out.resend([last])
+    assert [packet.sequence for packet in wire.sent[count:]] == [last] * again
+
+
 def test_a_digit_or_a_pause_leaves_no_frame_behind_that_would_come_later() -> None:
     wire = NarrowWire(35)
     wire.talk(3)
