@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sinchphone.audio.quality import QualityReport
     from sinchphone.engine.accounts import create_user
     from sinchphone.engine.calls.call import Call
-    from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent, Transferred
+    from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent, RoomChanged, Transferred
     from sinchphone.engine.calls.details import CallDetails
     from sinchphone.engine.calls.hold import Held, Resumed
     from sinchphone.engine.calls.media.monitor import QualityRecovered, QualityTriggered, StatsTaken
@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     )
     from sinchphone.media.thread import MediaThread
     from sinchphone.media.ticker import Ticker
+    from sinchphone.protocol.call.room_events import RoomMember
     from sinchphone.protocol.call.states import Cause, EndedBy, State
     from sinchphone.protocol.mxp.message import CallFailure
     from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -174,6 +175,8 @@ __all__ = [
     "RemoteCallRemoved",
     "RemoteProtocolError",
     "Resumed",
+    "RoomChanged",
+    "RoomMember",
     "SentMessage",
     "Signal",
     "SinchClient",
@@ -206,6 +209,7 @@ _HOMES = {
         "CallWarning",
         "DigitHeard",
         "DigitsSent",
+        "RoomChanged",
         "Transferred",
     ),
     "engine.calls.details": ("CallDetails",),
@@ -292,6 +296,7 @@ _HOMES = {
     ),
     "media.thread": ("MediaThread",),
     "media.ticker": ("Ticker",),
+    "protocol.call.room_events": ("RoomMember",),
     "protocol.call.states": (
         "Cause",
         "EndedBy",

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.directory.credentials import ApplicationCredentials
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ApplicationCredentials, ExchangeOptions
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.options import Options, narrowed
-from sinchphone.protocol.auth import decode_secret
 from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
@@ -101,6 +99,8 @@ def read_local_application(options: Options) -> ApplicationCredentials | None:
         lacking = "key" if section.application_key is None else "secret"
         hint = "exchange.application_key or SINCHPHONE_EXCHANGE_KEY, with exchange.application_secret_file or SINCHPHONE_EXCHANGE_SECRET"
         raise ConfigError(f"the local application that was given has no {lacking}", hint=hint)
+    from sinchphone.protocol.auth import decode_secret
+
     decode_secret(given)
     return ApplicationCredentials(section.application_key, given)
 

@@ -4,12 +4,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 
 
 class EventLog(Generic[T]):
-    """Keeps the last ``limit`` events. For the loop's thread."""
+    """Keeps what some reader has not had yet, at most the last ``limit`` events: an event may hold a whole call. For the loop's thread."""
 
     def __init__(self, limit: int) -> None:
         self._kept: deque[T] = deque(maxlen=limit)
@@ -17,6 +18,7 @@ class EventLog(Generic[T]):
         self._read = 0  # of those that a reader had
         self._ended = False
         self._changed = asyncio.Event()
+        self._readers: WeakSet[EventReader[T]] = WeakSet()
 
     def put(self, event: T) -> None:
         """Tell one more."""
@@ -32,7 +34,9 @@ class EventLog(Generic[T]):
     def read(self) -> "EventReader[T]":
         """A reader, subscribed from now on. It begins with what no other has read yet, and misses what it leaves unread for too long:
         the oldest of more than ``limit`` events."""
-        return EventReader(self, self._read)
+        reader = EventReader(self, self._read)
+        self._readers.add(reader)
+        return reader
 
     async def after(self, at: int) -> tuple[T, int]:
         """The event number ``at``, or the oldest later one that is kept, and the number of the next; waits for it. Cancelling is safe.
@@ -47,6 +51,12 @@ class EventLog(Generic[T]):
                 raise StopAsyncIteration
             await self._changed.wait()
 
+    def forget(self) -> None:
+        """Let go of what every reader that is still there has had. Who comes later begins after it."""
+        needed = min((reader.at for reader in self._readers), default=self._read)
+        while self._kept and self._count - len(self._kept) < min(needed, self._read):
+            self._kept.popleft()
+
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
@@ -57,8 +67,9 @@ class EventReader(AsyncIterator[T]):
 
     def __init__(self, log: EventLog[T], at: int) -> None:
         self._log = log
-        self._at = at
+        self.at = at  # the number of its next event
 
     async def __anext__(self) -> T:
-        event, self._at = await self._log.after(self._at)
+        event, self.at = await self._log.after(self.at)
+        self._log.forget()
         return event

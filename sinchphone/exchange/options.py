@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 
 from sinchphone.errors import ConfigError
+from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.protocol.webpush.contact import check_subject
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import key, read_flag, read_host, read_hosts_and_networks, read_ice_urls, read_port, read_seconds, read_text
@@ -30,12 +31,27 @@ def read_push_contact(value: object) -> str:
     return contact
 
 
+def read_line(value: object) -> str:
+    """Faults of a line, as they are written."""
+    written = read_text(value)
+    SimulatedLine.read(written)
+    return written
+
+
 class HostKind(Enum):
     """What kind of process hosts an exchange."""
 
     FOREGROUND = "foreground"  # ``sinchphone exchange``: nobody takes its place
     BACKGROUND = "background"  # started by a command that needed an exchange
     PROGRAM = "program"  # beside something else: it leaves the place to an exchange that is wanted for itself
+
+
+@quick_dataclass(frozen=True, slots=True)
+class ApplicationCredentials:
+    """An application's key, and its secret in base64."""
+
+    key: str
+    secret: str = field(repr=False)
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -80,6 +96,11 @@ class ExchangeOptions:
         variable="SINCHPHONE_ICE_SECRET",
         secret=True,
     )
+    line: str | None = key(
+        "",
+        read_line,
+        'a bad line for the sound that the exchange itself sends and takes: "loss=5%,jitter=40ms,delay=100ms"',
+    )
     ice_seconds: int = key(3600, read_seconds, "how long such a name is good for new relays; calls may last longer")
     ice_relay_only: bool = key(False, read_flag, "tell phones to call through those TURN servers only", trusted_only=True)
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -107,6 +128,11 @@ class ExchangeOptions:
     record: bool = True  # what happens, for the trace and the inspector
     poll_seconds: float = 280.0  # a little less than PubNub's SDKs wait (310 s)
     clock_skew_seconds: float = 300.0
+
+    @property
+    def simulated_line(self) -> SimulatedLine | None:
+        """What ``line`` says."""
+        return SimulatedLine.read(self.line) if self.line else None
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""

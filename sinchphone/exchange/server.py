@@ -36,6 +36,7 @@ from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.management.faults import Faults
 from sinchphone.exchange.management.faults_routes import FaultsRoutes
 from sinchphone.exchange.management.health import HEALTH_PATHS, HealthRoutes
+from sinchphone.exchange.management.inspector_routes import InspectorRoutes
 from sinchphone.exchange.management.reset import ResetRoute
 from sinchphone.exchange.management.simulated_calls_routes import SimulatedCallsRoutes
 from sinchphone.exchange.management.sms_routes import SmsInboxRoutes
@@ -301,7 +302,8 @@ class Exchange:
         NumberRoutes(self._numbers, requests).add_to(application.router)
         if self._gateway is not None:
             CallRoutes(self._gateway, requests).add_to(application.router)
-            ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+            self._configuration = ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes)
+            self._configuration.add_to(application.router)
         VerificationRoutes(self._verifications, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         add_the_rest(application.router)
         return application
@@ -310,6 +312,7 @@ class Exchange:
         access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
         SmsInboxRoutes(self.sms, access).add_to(router)
         UsersRoutes(self.directory, self._accounts, access).add_to(router)
+        InspectorRoutes(access, self.rooms, self._recordings).add_to(router)
         TraceRoutes(self.tracer, access, self._closing).add_to(router)
         self._faults.add_to(router, access)
         if self._gateway is not None:
@@ -333,6 +336,10 @@ class Exchange:
         self.sms.clear(application.key)
         self._numbers.forget(application.key)
         self._verifications.kept.forget(application.key)
+        for file in self._recordings.listed(application.key):
+            self._recordings.delete(file.name)
+        if self._gateway is not None:
+            await self._configuration.forget(application.key)
         self._faults.clear()
         self.record.clear(application.key)
         await self._store.settle()

@@ -97,9 +97,7 @@ async def open_runtime(
         await (await asyncio.shield(ready)).take(call, side)
 
     async with AsyncExitStack() as stack:
-        media_backends = MediaBackends(media, options.sip or SipSettings())
-        stack.push_async_callback(media_backends.close)
-        await media_backends.start()
+        media_backends = await _open_media_backends(options, media, stack)
         announcements = Announcements(addresses, ca_file=options.backend.ca_file if options.backend is not None else None)
         stack.push_async_callback(announcements.close)
         backends = Backends(options.backend, applications, addresses, record)
@@ -134,6 +132,13 @@ async def open_runtime(
         runtime = GatewayRuntime(context, agents, stack)
         ready.set_result(runtime.control)
         return runtime
+
+
+async def _open_media_backends(options: GatewayOptions, media: MediaThread, stack: AsyncExitStack) -> MediaBackends:
+    media_backends = MediaBackends(media, options.sip or SipSettings())
+    stack.push_async_callback(media_backends.close)
+    await media_backends.start()
+    return media_backends
 
 
 def _keep_trunk(trunk: Trunk, listening: SipSide | None, stack: AsyncExitStack) -> TrunkAddresses:

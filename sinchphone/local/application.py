@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from sinchphone.engine.environment import api_named
-from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
+from sinchphone.exchange.directory.credentials import local_credentials
+from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 from sinchphone.signaling.api import Api
 

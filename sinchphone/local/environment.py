@@ -19,9 +19,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from sinchphone.errors import LocalProtocolError, NetworkError, PlatformError
-from sinchphone.exchange.directory.credentials import ApplicationCredentials
 from sinchphone.exchange.listening import PortTakenError
-from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ExchangeOptions, HostKind
+from sinchphone.exchange.options import DEFAULT_HOST, DEFAULT_PORT, ApplicationCredentials, ExchangeOptions, HostKind
 from sinchphone.folders import state_folder
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
 from sinchphone.hosts import join_host
@@ -96,7 +95,7 @@ class Local(LocalApplication):
         self._options = replace(exchange or ExchangeOptions(host=host, port=port), applications=known)
         self._gateway = ConfiguredGateway(_listening(_asking(gateway or GatewayOptions(), backend), sip_port))
         self._url = f"http://{join_host(self._options.host, self._options.port)}"
-        self._media = media or MediaThread()
+        self._media = media or MediaThread(self._options.simulated_line)
         self._owns_media = media is None
         self._exchange: Exchange | None = None
         self._background = background

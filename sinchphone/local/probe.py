@@ -12,9 +12,8 @@ from typing import Any, Final
 import aiohttp
 
 from sinchphone.errors import NetworkError
-from sinchphone.exchange.directory.credentials import ApplicationCredentials
 from sinchphone.exchange.directory.identity import exchange_proof
-from sinchphone.exchange.options import SERVICE, HostKind
+from sinchphone.exchange.options import SERVICE, ApplicationCredentials, HostKind
 from sinchphone.exchange.pubsub.origin import addresses_of
 from sinchphone.hosts import join_host
 from sinchphone.protocol.auth import decode_secret

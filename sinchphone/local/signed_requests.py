@@ -9,7 +9,7 @@ import aiohttp
 from yarl import URL
 
 from sinchphone.errors import NetworkError, NotFoundError, PlatformError, RemoteProtocolError
-from sinchphone.exchange.directory.credentials import ApplicationCredentials
+from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.protocol.auth import decode_secret, sign_request
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, TIMESTAMP_HEADER, write_time

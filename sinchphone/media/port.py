@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.ice_servers import IceServer, IceServerList
 from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
 
@@ -30,6 +31,7 @@ class PortOptions:
     lost_after_s: float = 90.0  # nothing at all from the peer (RTP, RTCP, ICE consent) -> Lost; a laptop that slept a minute comes back
     max_kbps: int | None = None  # all that is sent, headers included
     codecs: tuple[str, ...] = ("opus",)  # names of media.codecs.codec.CODECS, in the order of our offers
+    line: SimulatedLine | None = None  # what happens to media packets both ways: a test of what the other side makes of it
     pictures: tuple[str, ...] = ()  # the same of media.video.codecs.VIDEO_CODECS; none: none are offered, and those offered are refused
 
 

@@ -38,7 +38,7 @@ _ABOVE: Final = 1.15  # of a step's bit rate, before one climbs to it again
 _CLOSE: Final = 0.15  # a bit rate that changes by less stays as it was: another encoder begins with a key frame
 _WAIT: Final = 3.0  # [s] between two rises,
 _LEAP: Final = 1.35  # or less where it rises by so much: at first, when nothing is known of the path
-_LEAP_WAIT: Final = 1.0
+_LEAP_WAIT: Final = 0.5
 
 
 class PictureLadder:

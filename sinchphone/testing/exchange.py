@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.exchange.directory.credentials import ApplicationCredentials
+from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.exchange.sms.inbox import TextMessage
 from sinchphone.local.environment import Local
 from sinchphone.media.thread import MediaThread

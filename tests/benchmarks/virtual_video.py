@@ -1,6 +1,8 @@
 """Half a video call on a virtual clock: our sound and our pictures over one line that loses and is narrow, and who hears and sees them.
 
 What the codecs do takes real time, and the clock stands still meanwhile: so the outcome is the line's and ours, not the machine's.
+
+usage: python tests/benchmarks/virtual_video.py        a table of lines, 20 s each, with the sound of a call without pictures beside it
 """
 
 import asyncio
@@ -11,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from line import DELAY_S, FRAME_S, Bottleneck, Condition
+from figures import table
+from line import CONDITIONS, DELAY_S, FRAME_S, Bottleneck, Condition, narrow
+from speech import speech
 from virtual_call import TERMS
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Samples
@@ -247,3 +251,29 @@ class VirtualVideoCall:
 def _number_of(picture: Picture) -> int | None:
     code = read_code(picture)
     return None if code is None else code.number
+
+
+def main() -> None:
+    """The table."""
+    seconds = 20
+    sound = speech(6, "report").sound[: seconds * 48_000]
+    wanted = ("clean", "5 %", "10 %", "10 % in bursts of 3", "jitter 40 ms", "64 kbit/s, queue 300 ms")
+    lines = [each for each in CONDITIONS if each.name in wanted]
+    lines += [narrow(f"{kbps} kbit/s", kbps) for kbps in (128, 300, 1_000)]
+    rows = {}
+    for line in lines:
+        call, alone = VirtualVideoCall(line, sound).run(), VirtualVideoCall(line, sound, shows=False).run()
+        setting = call.setting_at(seconds - 1)
+        delays = [one.at - one.taken_at for one in call.seen if one.at > seconds / 2]
+        rows[line.name] = (
+            f"{call.rate(seconds / 2, seconds - 0.5):.1f}",
+            "none" if setting is None else f"{setting.width}x{setting.height}",
+            f"{1000 * float(np.median(delays)):.0f}" if delays else "-",
+            f"{100 * call.made_up(2, seconds - 1):.2f}",
+            f"{100 * alone.made_up(2, seconds - 1):.2f}",
+        )
+    print(table("line", ("pictures/s", "size", "delay ms", "made up %", "alone %"), rows))
+
+
+if __name__ == "__main__":
+    main()

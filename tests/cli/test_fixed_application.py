@@ -10,7 +10,7 @@ import pytest
 from sinchphone.config import load
 from sinchphone.credentials import read_local_application
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.directory.credentials import ApplicationCredentials
+from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.local import Local
 from sinchphone.local.background.settings import HostSettings
 

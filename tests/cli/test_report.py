@@ -11,12 +11,14 @@ from sinchphone.audio.quality import QualityWarning
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output import peer_events as p
 from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.exchange_events import (
     ExchangeBackground,
     ExchangeStatus,
     ExchangeStopped,
+    RecordingListed,
     SimulatedCallTold,
     TextListed,
     UserListed,
@@ -44,6 +46,7 @@ from sinchphone.engine.events import ClientEvent
 from sinchphone.media.port import PortStats
 from sinchphone.options import Place
 from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.signaling.dialect import Domain
 
 SCHEMA = json.loads(schema_text())
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -87,6 +90,8 @@ EVENTS: list[e.Event] = [
     e.CallHeld(call_id="1", by=e.HeldBy.PEER, agreed=True),
     e.CallResumed(call_id="1", by=e.HeldBy.US, agreed=True),
     e.CallResumed(call_id="1", by=e.HeldBy.PEER, agreed=True),
+    p.CallTransferred(call_id="1", peer="carol", domain=Domain.MXP),
+    p.ConferenceMembers(call_id="1", members=[p.Member(name="bob", speaks=True, muted=False, on_hold=False, you=False)], count=1),
     e.DigitsSent(call_id="1", digits="1w2#"),
     e.DigitReceived(call_id="1", digit="*", duration_ms=120),
     ENDED,
@@ -222,6 +227,7 @@ EVENTS: list[e.Event] = [
         failed=False,
         body=None,
     ),
+    RecordingListed(name="20261129141500_key_call.mp3", path="/x/20261129141500_key_call.mp3", bytes=1000, at="2026-11-29T14:15:00.000Z"),
     UserListed(user_id="ada", email="ada@example.org", number=None, account=True, devices=1, listening=0),
     SimulatedCallTold(id="1", state="ended", status=486, reason="Busy here", talked_s=None, digits="", heard_s=0.0),
     SimulatedCallTold(id="1", state="ended", status=None, reason=None, talked_s=2.5, digits="12#", heard_s=1.5),

@@ -11,7 +11,8 @@ import pytest
 from sinchphone.engine.calls.call import DigitHeard
 from sinchphone.exchange.destinations import behaviour
 from sinchphone.exchange.destinations.prompts import spell_digit
-from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
+from sinchphone.exchange.directory.credentials import local_credentials
+from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret, verify_request

@@ -16,7 +16,7 @@ from sinchphone.audio.tones import goertzel
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call.states import State
+from sinchphone.protocol.call.states import Cause, State
 from tests.e2e.backend_lab import Backend, action, exchange_of, serving
 
 ECHO_NUMBER = "+14155550101"
@@ -58,7 +58,7 @@ async def test_three_menus_inside_each_other_take_digits_as_fast_as_they_come(
     pie = await backend.heard("pie")
     assert pie["menuResult"] == {"menuId": "three", "type": "return", "value": "deep", "inputMethod": "dtmf"}
     await ear.hears(1100.0)
-    await steps.end_of(call)
+    assert (await steps.end_of(call)).cause is Cause.HUNG_UP, "it was answered: nothing has failed"
     await backend.heard("dice")
     assert [event["event"] for event in backend.events] == ["ice", "pie", "dice"]
 

@@ -90,3 +90,45 @@ def test_the_systems_default_is_followed_while_sound_flows(any_lab: Any) -> None
             lab.control("set-default-sink", "ear2")
             assert until_heard(second, 1000)
             playing.communicate("\n", timeout=PATIENCE_S)
+
+
+# Hears the system's default, and says of each half a second which tone is in it, until nobody reads any more.
+HEAR = """
+import json, time
+import numpy as np
+from sinchphone.audio.tones.goertzel import share
+from sinchphone.media.local_audio.devices.sound_cards import Direction, Microphone, find_device
+heard = []
+microphone = Microphone(find_device(None, Direction.INPUT), heard.append, lambda: None, 0.04)
+microphone.open()
+while True:
+    time.sleep(0.2)
+    sound = np.concatenate(heard[-25:]) if len(heard) >= 25 else np.zeros(960)
+    print(json.dumps({str(hz): share(sound, hz) for hz in (440, 620)}), flush=True)
+"""
+
+
+def heard_by(hearing: Any, hz: int) -> bool:
+    """Whether that tone is what a microphone gives, soon."""
+    limit = time.monotonic() + PATIENCE_S
+    while time.monotonic() < limit:
+        if json.loads(hearing.stdout.readline())[str(hz)] > 0.9:
+            return True
+    return False
+
+
+def test_the_systems_default_microphone_is_followed_while_it_is_heard(any_lab: Any) -> None:
+    lab = any_lab
+    environment = {name: value for name, value in lab.environment.items() if name not in ("PULSE_SINK", "PULSE_SOURCE")}
+    lab.control("set-default-source", "mouth.monitor")
+    with lab.mouth(440), lab.mouth(620, "mouth2"):
+        command = [sys.executable, "-c", HEAR]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as hearing:
+            try:
+                assert heard_by(hearing, 440)
+                lab.control("set-default-source", "mouth2.monitor")
+                assert heard_by(hearing, 620)
+                lab.control("set-default-source", "mouth.monitor")
+                assert heard_by(hearing, 440)
+            finally:
+                hearing.kill()

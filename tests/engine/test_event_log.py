@@ -1,6 +1,8 @@
 """Any number of readers: each has every event in order from when it subscribed."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -90,3 +92,34 @@ async def test_a_reader_goes_on_after_it_waited_in_vain() -> None:
             await asyncio.wait_for(anext(reader), 0.01)
         log.put(event)
         assert await take(reader, 1) == [event]
+
+
+class Heavy:
+    """An event that holds a lot."""
+
+
+async def test_an_event_that_all_readers_had_is_let_go_of() -> None:
+    log = EventLog[Heavy](1_000)
+    quick, slow = log.read(), log.read()
+    told = Heavy()
+    kept = weakref.ref(told)
+    log.put(told)
+    del told
+    assert isinstance(await anext(quick), Heavy)
+    assert kept() is not None, "the other may still want it"
+    assert isinstance(await anext(slow), Heavy)
+    gc.collect()
+    assert kept() is None
+
+
+async def test_a_reader_that_is_gone_keeps_nothing() -> None:
+    log = EventLog[Heavy](1_000)
+    reader, gone = log.read(), log.read()
+    del gone
+    told = Heavy()
+    kept = weakref.ref(told)
+    log.put(told)
+    del told
+    await anext(reader)
+    gc.collect()
+    assert kept() is None

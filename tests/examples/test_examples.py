@@ -159,6 +159,23 @@ def test_the_backend_routes_calls(folder: Folder) -> None:
             assert dbfs(heard(folder.folder / "refused.wav")) > -40.0, "the sentence that says why"
 
 
+def test_the_reminder_is_heard_and_confirmed(folder: Folder) -> None:
+    with folder.running(*PHONE, "exchange", until="127.0.0.1"):
+        (stored,) = folder.folder.rglob("local-application.json")
+        application = json.loads(stored.read_text())
+        folder.environment |= {"SINCH_APPLICATION_KEY": application["key"], "SINCH_APPLICATION_SECRET": application["secret"]}
+        api, here = f"http://127.0.0.1:{folder.port}", f"http://127.0.0.1:{folder.backend_port}/voice"
+        where = ("--api", api, "--here", here, "--port", str(folder.backend_port))
+        words = "Your appointment is at nine. Press 1 to confirm."
+        done = folder.run(sys.executable, "reminder.py", "+14155550105", words, *where)
+        assert done.returncode == 0, done.stdout + done.stderr  # that number presses 1, 2 and 3
+        assert "confirmed" in done.stdout and "over: ANSWERED, MANAGERHANGUP" in done.stdout
+        assert folder.run(sys.executable, "reminder.py", "+14155550102", words, *where).returncode == 1, "busy"
+    if shutil.which("espeak-ng"):
+        (recording,) = folder.folder.rglob("recordings/*.wav")
+        assert dbfs(heard(recording)) > -40.0, "the words are heard"
+
+
 def test_the_backend_believes_nobody_but_the_exchange(folder: Folder) -> None:
     backend = [sys.executable, "routing_backend.py", "--port", str(folder.backend_port)]
     proof = {"SINCH_APPLICATION_KEY": "key", "SINCH_APPLICATION_SECRET": "c2VjcmV0"}

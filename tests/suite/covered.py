@@ -1,6 +1,7 @@
 """How much of the package is run by the tests that compute: counted in each process of a whole run, joined and printed at its end.
 
-Tests in real time and those that measure aren't traced: it would cost them a third of their time, and they'd fail for it.
+Tests in real time and those that measure aren't traced: it would cost them a third of their time, and they'd fail for it. Nor are those
+that try hundreds of inputs on the same lines: it doubles their time, and shows next to nothing that others don't.
 """
 
 import shutil
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import coverage
 import pytest
+from hypothesis import is_hypothesis_test
 
 from tests.suite.phases import Phase, phase_of
 
@@ -33,7 +35,7 @@ class CoverageOfProcess:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         """Count, or don't."""
-        wanted = phase_of(item.path) is Phase.COMPUTING
+        wanted = _is_worth_counting(item)
         if wanted != self._counts:
             self._counts = wanted
             (self._coverage.start if wanted else self._coverage.stop)()
@@ -43,6 +45,10 @@ class CoverageOfProcess:
         """Keep what was counted."""
         self._coverage.stop()
         self._coverage.save()
+
+
+def _is_worth_counting(item: pytest.Item) -> bool:
+    return phase_of(item.path) is Phase.COMPUTING and not is_hypothesis_test(getattr(item, "obj", None)) and "fuzz" not in item.path.parts
 
 
 class CoverageOfRun:

@@ -24,6 +24,8 @@ LIBWEBRTC_RELEASE: Final = "0.10.0"
 PUBNUB_RELEASE: Final = "10.8.0"
 PYWEBPUSH_RELEASE: Final = "2.5.0"  # brings http-ece
 WEB_PUSH_RELEASES: Final = {"web-push": "3.6.7", "web-push-testing": "1.2.2"}
+SINCH_NODE_RELEASE: Final = "1.4.0"  # of @sinch/sdk-core; later ones don't install
+SINCH_PYTHON_RELEASE: Final = "1.1.4"  # the last with voice v1 and verification
 WRTC_RELEASE: Final = "0.1.0"
 
 
@@ -97,12 +99,16 @@ LIBWEBRTC: Final = Guest(
 )
 PUBNUB: Final = Guest(f"pubnub-{PUBNUB_RELEASE}", _pip(f"pubnub=={PUBNUB_RELEASE}"))
 PYWEBPUSH: Final = Guest(f"pywebpush-{PYWEBPUSH_RELEASE}", _pip(f"pywebpush=={PYWEBPUSH_RELEASE}"))
+SINCH_NODE: Final = Guest(
+    f"sinch-node-{SINCH_NODE_RELEASE}", _npm(json.dumps({"private": True, "dependencies": {"@sinch/sdk-core": SINCH_NODE_RELEASE}}))
+)
+SINCH_PYTHON: Final = Guest(f"sinch-python-{SINCH_PYTHON_RELEASE}", _pip(f"sinch=={SINCH_PYTHON_RELEASE}"))
 WEB_PUSH: Final = Guest(
     f"web-push-{'-'.join(WEB_PUSH_RELEASES.values())}", _npm(json.dumps({"private": True, "dependencies": WEB_PUSH_RELEASES}))
 )
 WRTC: Final = Guest(f"wrtc-{WRTC_RELEASE}", _pip(f"wrtc=={WRTC_RELEASE}"))  # libwebrtc M152
 
-NEEDED: Final = {"interop": (SDK, PUBNUB, PYWEBPUSH, WEB_PUSH), "test_libwebrtc.py": (LIBWEBRTC,)}
+NEEDED: Final = {"interop": (SDK, PUBNUB, PYWEBPUSH, WEB_PUSH, SINCH_NODE, SINCH_PYTHON), "test_libwebrtc.py": (LIBWEBRTC,)}
 
 
 def needs_guests(path: PurePath) -> bool:

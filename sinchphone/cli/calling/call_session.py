@@ -13,13 +13,14 @@ from sinchphone.cli.calling.dialling import Dialler
 from sinchphone.cli.calling.media.pipe_offsets import PipeOffsets
 from sinchphone.cli.calling.media.seeing import Seeing
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
+from sinchphone.cli.calling.room_screen import RoomScreen
 from sinchphone.cli.calling.transferring import TransferKeys
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal.flags.commands import VideoWindow
 from sinchphone.cli.terminal.keys import Keys, Pressed
 from sinchphone.cli.terminal.output import events as e
-from sinchphone.cli.terminal.output.peer_events import CallTransferred
+from sinchphone.cli.terminal.output.peer_events import CallTransferred, ConferenceMembers, Member
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.statistics_panel import Panel, Scores
 from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, KeyHints, Status
@@ -29,6 +30,7 @@ from sinchphone.protocol.call.states import Cause, State
 if TYPE_CHECKING:
     from sinchphone.cli.calling.terminal_calls import TerminalCalls
     from sinchphone.engine.calls.call import Call
+    from sinchphone.engine.calls.call_events import RoomChanged, Transferred
     from sinchphone.engine.calls.media.monitor import StatsTaken
     from sinchphone.media.port import PortStats
     from sinchphone.media.sound import SoundEvent
@@ -90,6 +92,7 @@ class CallSession:
         self._call_keys = CallKeys(session, self, self._dialler)
         self.seeing = Seeing(session, call, keys, wishes.video_window, self._outcomes)
         self._scores = Scores()
+        self._room = RoomScreen()
         self._told_stats: e.Stats | None = None
 
     async def run(self) -> Ending:
@@ -299,12 +302,25 @@ class CallSession:
                     self._session.tell(e.CallHeld(call_id=call_id, by=e.HeldBy.US if by_us else e.HeldBy.PEER, agreed=agreed))
                 case h.Resumed(by_us=by_us, agreed=agreed):
                     self._session.tell(e.CallResumed(call_id=call_id, by=e.HeldBy.US if by_us else e.HeldBy.PEER, agreed=agreed))
-                case c.Transferred(peer=peer, domain=domain):
-                    self._session.tell(CallTransferred(call_id=call_id, peer=peer, domain=domain))
+                case c.Transferred() | c.RoomChanged():
+                    self._tell_peer(event)
                 case c.CallWarning(message=message, hint=hint):
                     self._session.tell(e.Warned(message=message, hint=hint or None))
                 case _:
                     self._tell_sound(event)
+
+    def _tell_peer(self, event: "Transferred | RoomChanged") -> None:
+        """Who the call is with."""
+        from sinchphone.engine.calls.call_events import Transferred
+
+        call_id = self._call.id
+        if isinstance(event, Transferred):
+            self._session.tell(CallTransferred(call_id=call_id, peer=event.peer, domain=event.domain))
+            return
+        there = [Member(name=one.name, speaks=one.speaks, muted=one.muted, on_hold=one.on_hold, you=one.is_us) for one in event.members]
+        self._session.tell(ConferenceMembers(call_id=call_id, members=there, count=event.count))
+        if said := self._room.take(there, event.count):
+            self._session.note(said)
 
     def _remind_of_mute(self, taken: "StatsTaken") -> None:
         """Once each time it is muted: people talk on and wonder why nobody answers."""
@@ -427,7 +443,9 @@ class CallSession:
     def _other(self) -> str:
         """The other call, for the status line."""
         other = self.calls.other(self) if self.calls is not None else None
-        return f"{'with' if self._call.is_joined else 'held:'} {other.call.peer}" if other is not None else ""
+        if other is None:
+            return self._room.status
+        return f"{'with' if self._call.is_joined else 'held:'} {other.call.peer}"
 
     def _panel(self) -> Panel | None:
         return self.statistics() if self._call_keys.shows_statistics else None

@@ -26,6 +26,15 @@ class DoctorFlags(UserJsonFlags):
 
     cloud: Annotated[bool, typer.Option("--cloud", help="Walk the start sequence with the cloud, step by step.")] = False
 
+    microphone: Annotated[
+        bool, typer.Option("--microphone", help="Play tones on the loudspeaker too, and listen for them with the microphone.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        """Raises BadParameter."""
+        if self.cloud and self.microphone:
+            raise typer.BadParameter("--cloud and --microphone exclude each other")
+
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
         return {**super().keys(), "environment": "cloud" if self.cloud else None}
@@ -36,9 +45,11 @@ def doctor(context: typer.Context, flags: DoctorFlags) -> ExitCode:
 
     One line a check, with a hint where something is to be done; exit code 20 when something is wrong. With --cloud only the start
     sequence with the cloud, which ends where a step fails: what the platform answered is told.
+
+    With --microphone tones are played on the loudspeaker, and listened for with the microphone.
     """
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
-    return run(session, partial(_examine, checks=cloud_checks if flags.cloud else run_checks))
+    return run(session, partial(_examine, checks=cloud_checks if flags.cloud else partial(run_checks, microphone=flags.microphone)))
 
 
 async def _examine(session: Session, checks: Callable[[Session], AsyncIterator[DoctorChecked]]) -> ExitCode:

@@ -6,11 +6,12 @@ import ipaddress
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import typer
 
 from sinchphone.cli.commands import exchange_hosts
-from sinchphone.cli.commands.management import dial, reset, sms, users
+from sinchphone.cli.commands.management import dial, recordings, reset, sms, users
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import ExchangeFlags
@@ -38,6 +39,7 @@ def add_to(app: typer.Typer, name: str) -> None:
     sms.add_to(group)
     dial.add_to(group)
     users.add_to(group)
+    recordings.add_to(group)
     reset.add_to(group)
     app.add_typer(group, name=name)
 
@@ -79,7 +81,10 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
     gateway = ConfiguredGateway(await read_beside(partial(read_gateway, session.options)), issued.certificate if issued else None)
     listening = await _claim(session, ExchangeProbe(credentials, chosen.host, chosen.port))
     hosting = Hosting(kind=HostKind.FOREGROUND)
-    async with MediaThread() as media, Exchange(options, media=media, gateway=gateway, hosting=hosting, listening=listening) as hosted:
+    async with (
+        MediaThread(options.simulated_line) as media,
+        Exchange(options, media=media, gateway=gateway, hosting=hosting, listening=listening) as hosted,
+    ):
         media.warm_up()
         if not is_loopback(chosen.host):
             session.tell(
@@ -123,8 +128,27 @@ def _started(hosted: "Exchange", application_key: str, issued: "Issued | None") 
     authority, gateway = str(issued.authority) if issued else None, hosted.gateway
     sip, sip_tls = (gateway.sip_address, gateway.sip_tls_address) if gateway is not None else (None, None)
     return ExchangeStarted(
-        url=hosted.url, application_key=application_key, tls_url=hosted.tls_url, authority=authority, sip=sip, sip_tls=sip_tls
+        url=hosted.url,
+        application_key=application_key,
+        tls_url=hosted.tls_url,
+        authority=authority,
+        sip=sip,
+        sip_tls=sip_tls,
+        inspector=_inspector(hosted, application_key),
     )
+
+
+def _inspector(hosted: "Exchange", application_key: str) -> str | None:
+    """The page's address, with its token; this machine's own, wherever the exchange listens."""
+    from sinchphone.exchange.directory.identity import management_token
+    from sinchphone.exchange.management.inspector_routes import PAGE_PATH
+
+    application = hosted.directory.application(application_key)
+    host = urlsplit(hosted.url).hostname or ""
+    if application is None:
+        return None
+    reached = f"http://127.0.0.1:{hosted.port}" if is_everywhere(host) else hosted.url
+    return f"{reached}{PAGE_PATH}#{management_token(application.secret)}" if is_everywhere(host) or is_loopback(host) else None
 
 
 def _issue(session: Session) -> "Issued | None":

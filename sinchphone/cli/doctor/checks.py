@@ -14,6 +14,7 @@ from sinchphone.cli.addressing.recent import user_of
 from sinchphone.cli.calling.phone import Phone, open_environment, open_phone
 from sinchphone.cli.doctor.cloud_checks import check_cloud
 from sinchphone.cli.doctor.finding import Finding
+from sinchphone.cli.doctor.microphone_loop import check_microphone
 from sinchphone.cli.doctor.network_checks import NETWORK_CHECKS, check_network
 from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
 from sinchphone.cli.terminal.run import problem_of, root_of
@@ -35,8 +36,9 @@ _LIBRARIES: Final = ("aiortc", "av", "cryptography", "sounddevice")
 Check = Callable[[], Awaitable[Finding]]
 
 
-async def run_checks(session: Session) -> AsyncIterator[DoctorChecked]:
-    """Every check, in the order in which one stands on another. Those that need the platform are skipped where it isn't reached."""
+async def run_checks(session: Session, *, microphone: bool = False) -> AsyncIterator[DoctorChecked]:
+    """Every check, in the order in which one stands on another, with ``microphone`` that of the microphone too. Those that need the
+    platform are skipped where it isn't reached."""
     checks: dict[str, Check] = {
         "versions": _versions,
         "configuration": lambda: _configuration(session),
@@ -45,6 +47,7 @@ async def run_checks(session: Session) -> AsyncIterator[DoctorChecked]:
         "clock": lambda: _clock(session),
         "token": lambda: _token(session),
         "sound": _sound,
+        **({"microphone": lambda: check_microphone(session)} if microphone else {}),
     }
     for name, check in checks.items():
         yield await _checked(name, check)

@@ -1,9 +1,10 @@
 """A call as those have it who answer by program: built-in users, simulated numbers, rooms. What people do is in ``engine.call``."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from sinchphone.engine.calls.call import BUSY, Call, DigitHeard
 from sinchphone.protocol.call import vocabulary as v
+from sinchphone.protocol.call.room_events import MutedHere, decode_room_event
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.mxp.message import CallFailure
 
@@ -12,6 +13,19 @@ _DECIDED = (BUSY, 600, 603)  # what people decide (RFC 3261 21.4.24, 21.6): MXP'
 
 class AttendedCall(Call):
     """An incoming call that an attendant has."""
+
+    heard_muted: Callable[[bool], None] | None = None  # is told when the caller says whether it's muted
+
+    def tell_client_event(self, body: str) -> None:
+        """Tell the caller something that MXP has no word for."""
+        self._driver.put(v.TellClientEvent(body))
+
+    def _hear_client_event(self, body: str) -> None:
+        event = decode_room_event(body)
+        if isinstance(event, MutedHere) and self.heard_muted is not None:
+            self.heard_muted(event.muted)
+        else:
+            super()._hear_client_event(body)
 
     async def ring(self) -> None:
         """Wait until the caller has been told that it rings, with our answer to its offer: the path is ready when it's picked up."""

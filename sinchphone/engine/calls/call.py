@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias, assert_never
 
-from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent, Transferred
+from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent, RoomChanged, Transferred
 from sinchphone.engine.calls.followed import ROOM
 from sinchphone.engine.calls.hold import Hold
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
@@ -35,6 +35,7 @@ from sinchphone.media.port import PortOptions, Ports, PortStats
 from sinchphone.media.sound import AudioLeg, Signal, Sound, SoundOptions
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.room_events import MutedHere, RoomEvent, RoomMember, RoomRoster, decode_room_event, encode_room_event
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish, decode_transfer, encode_transfer
 from sinchphone.protocol.call.vocabulary import Input
@@ -43,7 +44,7 @@ from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
 
-__all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent", "Transferred"]
+__all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent", "RoomChanged", "Transferred"]
 
 BUSY_CODES: Final = (486, 600)  # RFC 3261 21.4.24, 21.6.1
 BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
@@ -94,6 +95,7 @@ class Call(SoundingCall):
         self.peer = peer
         self.domain = domain
         self.headers = dict(headers or {})
+        self.room_members: tuple[RoomMember, ...] = ()  # of a conference, as the room told last
         self.video_offered = False  # the peer's offer has pictures, whether they are taken or not
         self.local, self.remote = participants or (CallParticipant(domain=domain), called(domain, peer))
         self.rings = True  # False: nobody here is to hear that an incoming call rings
@@ -117,6 +119,12 @@ class Call(SoundingCall):
         return f"<Call {self.id} {self.state.value}>"
 
     # What a user of the call sees
+
+    def mute(self, muted: bool) -> None:
+        """While muted the peer hears silence; a room is told."""
+        super().mute(muted)
+        if self.domain is Domain.CONFERENCE and self.state is State.ESTABLISHED:
+            self._driver.put(v.TellClientEvent(encode_room_event(MutedHere(muted))))
 
     @property
     def participants(self) -> tuple[CallParticipant, CallParticipant]:
@@ -369,6 +377,13 @@ class Call(SoundingCall):
                 self._follow(self, wish)
             case TransferWish():
                 self.tell_transfer(NOT_HERE)
+            case None:
+                self._hear_room_event(decode_room_event(body))
+
+    def _hear_room_event(self, event: RoomEvent | None) -> None:
+        if isinstance(event, RoomRoster) and self.domain is Domain.CONFERENCE:
+            self.room_members = event.members
+            self._tell_event(RoomChanged(members=event.members, count=event.count))
 
     def _enter(self, state: State) -> None:
         self.details = self.details.entered(state, time.time())

@@ -6,6 +6,7 @@ from typing import TypeAlias
 from sinchphone.engine.calls.hold import HoldEvent
 from sinchphone.engine.calls.media.audio import AudioEvent
 from sinchphone.engine.calls.media.monitor import MonitorEvent
+from sinchphone.protocol.call.room_events import RoomMember
 from sinchphone.signaling.dialect import Domain
 
 
@@ -40,4 +41,12 @@ class Transferred:
     domain: Domain
 
 
-CallEvent: TypeAlias = Transferred | DigitsSent | DigitHeard | CallWarning | HoldEvent | MonitorEvent | AudioEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomChanged:
+    """Who is in the conference room now, who speaks and who is muted: ``count`` people, of whom a full room names some."""
+
+    members: tuple[RoomMember, ...]
+    count: int
+
+
+CallEvent: TypeAlias = Transferred | RoomChanged | DigitsSent | DigitHeard | CallWarning | HoldEvent | MonitorEvent | AudioEvent

@@ -4,7 +4,7 @@ import asyncio
 from typing import Generic, Protocol, TypeVar
 
 
-class Following(Protocol):
+class Successor(Protocol):
     """A call as the one sees it whose peer's place it takes."""
 
     async def hang_up(self) -> None:
@@ -14,15 +14,15 @@ class Following(Protocol):
         """Wait until it's over."""
 
 
-FollowingT = TypeVar("FollowingT", bound=Following)
+SuccessorT = TypeVar("SuccessorT", bound=Successor)
 
 
-class Succession(Generic[FollowingT]):
+class Succession(Generic[SuccessorT]):
     """Of one call."""
 
     def __init__(self) -> None:
-        self.current: FollowingT | None = None  # whose peer it is with
-        self._expected: FollowingT | None = None
+        self.current: SuccessorT | None = None  # whose peer it is with
+        self._expected: SuccessorT | None = None
         self._settled = asyncio.Event()
 
     @property
@@ -35,11 +35,11 @@ class Succession(Generic[FollowingT]):
         """Whether one is being made."""
         return self._expected is not None
 
-    def expect(self, other: FollowingT) -> None:
+    def expect(self, other: SuccessorT) -> None:
         """That one is being made; ``take`` or ``drop`` follows."""
         self._expected = other
 
-    def take(self, other: FollowingT) -> None:
+    def take(self, other: SuccessorT) -> None:
         """That one has the peer's place."""
         self.current, self._expected = other, None
         self._settled.set()
@@ -54,7 +54,7 @@ class Succession(Generic[FollowingT]):
         if self._expected is not None:
             await self._expected.hang_up()
 
-    async def outlast(self) -> FollowingT | None:
+    async def outlast(self) -> SuccessorT | None:
         """Wait until nobody has the peer's place any more; who had it last, None where nobody ever had."""
         while True:
             if self._expected is not None:

@@ -38,7 +38,8 @@ class Transfer:
                 told, limit = heard, OVER_S
         except TimeoutError as error:
             if told.status == 0:
-                raise TransferError("the other side takes no transfers", status=501) from error
+                hint = "Sinchphones and SIP phones take them, official clients don't."
+                raise TransferError("the other side takes no transfers", status=501, hint=hint) from error
             raise TransferError("the other side doesn't say what came of the transfer", status=408) from error
         finally:
             self._news = None

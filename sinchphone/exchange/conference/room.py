@@ -6,6 +6,8 @@
                              + the tone of who just came, of who just went          └──> one mix, encoded once -> all others
 """
 
+import math
+import time
 from collections import deque
 from typing import Final
 
@@ -38,6 +40,7 @@ class Seat:
     def __init__(self, name: str) -> None:
         self.name = name
         self.muted = False
+        self.spoke_at = -math.inf  # monotonic time
         self.deaf = False
         self.hold: Loop | None = None
         self.alone: Loop | None = None
@@ -103,6 +106,9 @@ class Room:
                 voices[seat] = voice
         before = self._speaking
         self._speaking = self._talkers.choose({seat: dbfs(voice) for seat, voice in voices.items()})
+        now = time.monotonic()
+        for seat in self._speaking:
+            seat.spoke_at = now
         said: dict[str, Frame] = {_LISTENERS: silence()}
         for seat, voice in voices.items():
             if seat in self._speaking or seat in before:

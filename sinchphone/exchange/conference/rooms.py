@@ -17,12 +17,14 @@ from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_m
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.call.room_events import RoomMember, RoomRoster
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.signaling.wire import ErrorCode
 
 SEATS_PER_ROOM: Final = 100  # what one core decodes, mixes and sends within 20 ms, where a few speak
 ROOMS: Final = 100
+SPEAKS_SECONDS: Final = 1.5  # after the last frame: people breathe
 REMOVED: Final = CallFailure(None, "removed from the conference")  # what a participant is told who is hung up on
 
 Kick = Callable[[], Awaitable[None]]
@@ -44,8 +46,9 @@ class ParticipantStatus:
 
     participant: Participant
     seconds: float  # since they came
-    muted: bool
+    muted: bool  # by themselves or by others
     on_hold: bool
+    speaks: bool = False
 
 
 class RoomSeat:
@@ -56,6 +59,7 @@ class RoomSeat:
         self.kick = kick
         self.takes_digit: TakeDigit | None = None  # who tells the participant what another one pressed
         self._since = time.monotonic()
+        self._muted_self = False
         self._seat = Seat(participant.id)
         self._empty = empty
         self.sound = SeatSound(self._seat, room, media)
@@ -68,6 +72,10 @@ class RoomSeat:
     def mute(self, muted: bool) -> None:
         """While muted nobody hears them."""
         self._seat.muted = muted
+
+    def mute_self(self, muted: bool) -> None:
+        """They say that they are muted, or not any more."""
+        self._muted_self = muted
 
     def hold(self, music: Loop | None) -> None:
         """Hear ``music`` and be heard by nobody, until ``None``."""
@@ -87,7 +95,9 @@ class RoomSeat:
     @property
     def participant_status(self) -> ParticipantStatus:
         """How it stands with them now."""
-        return ParticipantStatus(self.participant, time.monotonic() - self._since, self._seat.muted, self._seat.hold is not None)
+        now, muted, held = time.monotonic(), self._seat.muted or self._muted_self, self._seat.hold is not None
+        speaks = not muted and not held and now - self._seat.spoke_at < SPEAKS_SECONDS
+        return ParticipantStatus(self.participant, now - self._since, muted, held, speaks)
 
 
 class SeatSound:
@@ -181,6 +191,15 @@ class Rooms:
         """Who is there, in the order in which they came."""
         return [seat.participant_status for seat in self._seats(application, room_id).values()]
 
+    def roster(self, application: str, room_id: str, reader: RoomSeat) -> RoomRoster:
+        """Who is there, for one of them; nobody once the room is closed."""
+        seats = self._rooms[application, room_id][1].values() if (application, room_id) in self._rooms else ()
+        return RoomRoster(tuple(_member(seat.participant_status, is_us=seat is reader) for seat in seats), len(seats))
+
+    def open_rooms(self, application: str) -> dict[str, list[ParticipantStatus]]:
+        """The application's rooms that somebody is in, by their ids, with who is there."""
+        return {room: self.participants(application, room) for owner, room in self._rooms if owner == application}
+
     def mute(self, application: str, room_id: str, participant_id: str, muted: bool) -> None:
         """Whether the others hear a participant."""
         self._seat(application, room_id, participant_id).mute(muted)
@@ -222,3 +241,8 @@ class Rooms:
         if seat is None:
             raise not_found("nobody of that call id is in the conference")
         return seat
+
+
+def _member(status: ParticipantStatus, *, is_us: bool) -> RoomMember:
+    named = status.participant.name or status.participant.cli
+    return RoomMember(name=named, speaks=status.speaks, muted=status.muted, on_hold=status.on_hold, is_us=is_us)

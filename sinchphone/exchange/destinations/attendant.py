@@ -9,14 +9,16 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from sinchphone.engine.calls.attended_call import AttendedCall
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
+from sinchphone.exchange.conference.roster import tell_roster
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
 from sinchphone.media.codecs.codec import CODECS
@@ -25,6 +27,7 @@ from sinchphone.media.sound import Sound
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.room_events import RoomRoster
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Message, Method, parse_fragment
 from sinchphone.signaling.channel import MxpChannel
@@ -54,14 +57,17 @@ async def take_seat(line: CallLine, rooms: Rooms, media: MediaThread) -> None:
     try:
         call, channel = _call(line, seat.sound, media)
         seat.takes_digit = call.dtmf
-        await _carry(line, call, channel, _welcome(call))
+        call.heard_muted = seat.mute_self
+        await _carry(line, call, channel, _welcome(call, partial(rooms.roster, line.application.key, request.identity, seat)))
     finally:
         await seat.leave()
 
 
-async def _welcome(call: AttendedCall) -> None:
+async def _welcome(call: AttendedCall, roster: Callable[[], RoomRoster]) -> None:
     await call.ring()
     await call.answer()
+    if await call.established():
+        await tell_roster(roster, call.tell_client_event)
 
 
 def _call(line: CallLine, sound: Sound, media: MediaThread) -> tuple[AttendedCall, MxpChannel]:

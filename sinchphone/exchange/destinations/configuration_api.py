@@ -28,6 +28,13 @@ class ConfigurationRoutes:
         self._gateway = gateway
         self._verifier = verifier
         self._body_bytes = body_bytes
+        self._configured: dict[str, CallbackUrls] = {}  # by application key: where they were before anybody set them
+
+    async def forget(self, application: str) -> None:
+        """Have the application's callbacks go where they went before they were set here."""
+        urls = self._configured.pop(application, None)
+        if urls is not None:
+            (await self._gateway.ready()).set_callback_urls(application, urls)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes, as the SDKs send them and beside the rest of the calling API."""
@@ -45,7 +52,10 @@ class ConfigurationRoutes:
         asked = Record.parse(body).record("url")
         urls = CallbackUrls(asked.optional_text("primary") or "", asked.optional_text("fallback") or "")
         try:
-            (await self._gateway.ready()).set_callback_urls(application, urls)
+            gateway = await self._gateway.ready()
+            before = gateway.callback_urls(application)
+            gateway.set_callback_urls(application, urls)
+            self._configured.setdefault(application, before)
         except ConfigError as error:
             raise invalid(str(error)) from error
         return _answer({})

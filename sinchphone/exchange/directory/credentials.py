@@ -7,24 +7,16 @@ import secrets
 import stat
 import time
 import uuid
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from sinchphone.errors import ConfigError
+from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.protocol.auth import decode_secret
 
 FILE_NAME = "local-application.json"
 SECRET_BYTES = 32
 _MAX_FILE_BYTES = 4096
 _EMPTY_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationCredentials:
-    """An application's key, and its secret in base64."""
-
-    key: str
-    secret: str = field(repr=False)
 
 
 def local_credentials(folder: Path) -> ApplicationCredentials:

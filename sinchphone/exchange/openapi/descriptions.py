@@ -125,6 +125,10 @@ DESCRIPTIONS: Final[Mapping[str, Operation]] = {
         "Place a call.", _object("callId destination sdp", callId=_TEXT, destination=_ENDPOINT, sdp=_ref("Sdp"), headers=_MAP, cli=_TEXT)
     ),
     "PUT /v1/calls/{domain}/id/{call}": Operation("Report a call that is over.", {"type": "object"}),
+    "GET /v1/configuration/user": Operation("A device's configuration."),
+    "GET /v1/instances/id/": Operation("The user's devices."),
+    "GET /v1/user/profile": Operation("The profile."),
+    "POST /v1/push/messages": Operation("Push about messages: not there.", {"type": "object"}),
     "POST /v1/transport": Operation("Find the recipients of messages, and their key.", _RECIPIENTS),
     "GET /v1/transport": Operation("The key of a message that came.", query=("transportId",)),
     "POST /v1/report/im": Operation("Report messages that came.", {"type": "object"}),
@@ -137,6 +141,9 @@ DESCRIPTIONS: Final[Mapping[str, Operation]] = {
     "GET /calling/v1/calls/id/{call}": Operation("A call."),
     "PATCH /calling/v1/calls/id/{call}": Operation("Steer a call.", _ref("Svaml")),
     "PATCH /calling/v1/calls/id/{call}/leg/{leg}": Operation("Steer one leg of a call.", _ref("Svaml")),
+    "GET /calling/v1/recording": Operation("The recordings of the application's calls."),
+    "GET /calling/v1/recording/{key}": Operation("A recording's sound."),
+    "DELETE /calling/v1/recording/{key}": Operation("Delete a recording."),
     "GET /calling/v1/conferences/id/{conference}": Operation("Who is in a conference."),
     "DELETE /calling/v1/conferences/id/{conference}": Operation("Send everybody home."),
     "PATCH /calling/v1/conferences/id/{conference}/{call}": Operation(
@@ -150,6 +157,24 @@ DESCRIPTIONS: Final[Mapping[str, Operation]] = {
         f"POST {root}/configuration/callbacks/applications/{{application}}": Operation("Where the backend is.", _CALLBACKS)
         for root in ("/v1", "/calling/v1")
     },
+    **{
+        f"GET {root}/query/number/{{number}}": Operation("What a number is.")
+        for root in ("/calling/v1", "/v1/calling", "/calling/v1/calling")
+    },
+    **{
+        f"GET {root}/configuration/callbacks/applications/{{application}}": Operation("Where the backend is.")
+        for root in ("/v1", "/calling/v1")
+    },
+    # Pub/sub
+    "GET /publish/{rest}": Operation("Publish a frame (PubNub)."),
+    "POST /publish/{rest}": Operation("Publish a frame (PubNub)."),
+    "GET /subscribe/{rest}": Operation("Wait for frames (PubNub 3.x)."),
+    "GET /v2/subscribe/{rest}": Operation("Wait for frames (PubNub, v2).", query=("tt", "uuid")),
+    "GET /v2/presence/{prefix}/{rest}": Operation("Leave channels, or stay (PubNub)."),
+    "GET /time/0": Operation("The present time token (PubNub)."),
+    "GET /push": Operation("The push service's WebSocket (autopush)."),
+    "POST /push/v2/{token}": Operation("Push to a device (W3C, RFC 8030)."),
+    "DELETE /push/m/{message}": Operation("Acknowledge a push."),
     # Verification
     "POST /verification/v1/verifications": Operation(
         "Verify a number.",
@@ -163,6 +188,9 @@ DESCRIPTIONS: Final[Mapping[str, Operation]] = {
     ),
     "PUT /verification/v1/verifications/id/{id}": Operation("Report a code.", _HANDED_OUT),
     "PUT /verification/v1/verifications/number/{number}": Operation("Report a code.", _HANDED_OUT),
+    "GET /verification/v1/verifications/id/{id}": Operation("What became of a verification."),
+    "GET /verification/v1/verifications/reference/{reference}": Operation("What became of a verification."),
+    "GET /verification/v1/verifications/{method}/number/{number}": Operation("What became of a verification."),
     # SMS
     "POST /xms/v1/{plan}/batches": Operation(
         "Send a text, which the exchange keeps.",
@@ -194,7 +222,23 @@ DESCRIPTIONS: Final[Mapping[str, Operation]] = {
     "POST /__sinchphone/faults": Operation("Have requests fail.", _ref("Fault"), status=201),
     "DELETE /__sinchphone/faults": Operation("End all faults."),
     "DELETE /__sinchphone/faults/{fault}": Operation("End a fault."),
+    "GET /__sinchphone/": Operation("The inspector's page."),
+    "GET /__sinchphone/page/{file}": Operation("A module of the page."),
+    "GET /__sinchphone/rooms": Operation("Conference rooms, and who is in them."),
+    "GET /__sinchphone/recordings": Operation("Recordings of calls."),
+    "GET /__sinchphone/recordings/{key}": Operation("A recording's sound."),
+    "DELETE /__sinchphone/recordings/{key}": Operation("Forget a recording."),
+    "GET /__sinchphone/trace/calls": Operation("The calls in the record."),
+    "GET /__sinchphone/trace/calls/{call}": Operation("What was said in a call."),
+    "GET /__sinchphone/trace/calls/{call}/capture": Operation("The same as a capture file (pcapng)."),
+    "GET /__sinchphone/trace/others": Operation("What was said in no call."),
+    "GET /__sinchphone/trace/live": Operation("What is said as it is said: server-sent events."),
     "POST /__sinchphone/reset": Operation("As if just started."),
+    "POST /__sinchphone/calls": Operation(
+        "Have a simulated phone call a number.", _object("to", to=_TEXT, **{"from": _NUMBER}, dtmf=_TEXT), status=201
+    ),
+    "GET /__sinchphone/calls/{call}": Operation("How far its call is."),
+    "DELETE /__sinchphone/calls/{call}": Operation("Have it hang up."),
     "GET /exchange": Operation("The process that hosts."),
     "POST /exchange/stop": Operation("End it.", _object("id", id=_TEXT, unused=_FLAG, replaced=_FLAG, asker=_TEXT)),
 }

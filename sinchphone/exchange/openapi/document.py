@@ -76,4 +76,4 @@ def _operation(method: str, path: str) -> dict[str, Any]:
 def _name(method: str, path: str) -> str:
     """As in ``getXmsV1PlanBatches``."""
     words = re.findall(r"[A-Za-z0-9]+", path)
-    return method.lower() + "".join(word[0].upper() + word[1:] for word in words)
+    return method.lower() + "".join(word[0].upper() + word[1:] for word in words) + ("Index" if path.endswith("/") else "")

@@ -74,6 +74,10 @@ class Recordings:
         """An application's recording of that name."""
         return next((path for path in self._files() if path.name == name and _is_of(application, name)), None)
 
+    def path(self, name: str) -> Path | None:
+        """Where the recording of that name is."""
+        return next((path for path in self._files() if path.name == name), None)
+
     def delete(self, name: str) -> bool:
         """Whether there was one of that name."""
         found = [path for path in self._files() if path.name == name]

@@ -22,7 +22,7 @@ from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge, RelayBridge
 from sinchphone.gateway.bridging.forking import Forking
 from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.instructions import Instructions
-from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS, CallerMedia, CallLifetime
+from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.bridging.own_ends import attend, enter_room, stream_sound
 from sinchphone.gateway.bridging.replacing import ReplaceableSides
@@ -170,7 +170,9 @@ class B2buaCall:
         self.lifetime.spawn(self._announce(words, caller=caller, called=called), "announcement")
 
     def _hang_up(self) -> None:
-        self.lifetime.end(CallEnding("exchange", DECLINED, Reason.MANAGER_HANGUP))
+        """For the backend: a call that was answered just ends, another one is refused."""
+        failure = None if self.lifetime.is_answered.is_set() else DECLINED
+        self.lifetime.end(CallEnding("exchange", failure, Reason.MANAGER_HANGUP))
 
     async def _announce(self, words: tuple[Say | PlayFiles, ...], *, caller: bool, called: bool) -> None:
         for one in words:
@@ -233,12 +235,18 @@ class B2buaCall:
     # Where to
 
     async def _connect(self) -> None:
-        route = await self._route()
+        await self._go(await self._route())
+
+    async def _go(self, route: Route) -> None:
+        """Connect the caller there; returns when they talk, or the call is over."""
+        if isinstance(route, Refuse) and route.reason is Reason.MANAGER_HANGUP:
+            self._hang_up()
+            return
         if isinstance(route, Refuse):
             self.lifetime.end(CallEnding("exchange", route.failure, route.reason))
             return
-        self._terms = route.terms
-        self.lifetime.max_seconds = route.terms.max_duration_s or MAX_CALL_SECONDS
+        self._terms = replace(route.terms, callbacks=route.terms.callbacks and self._terms.callbacks)
+        self.lifetime.max_seconds = route.terms.max_duration_s or self.lifetime.max_seconds
         if isinstance(route, ToRoom):
             await self._enter(route)
         elif isinstance(route, ToAttendant):
@@ -381,13 +389,15 @@ class B2buaCall:
             return False
         match answer.action:
             case Hangup():
-                self.lifetime.end(CallEnding("exchange", DECLINED, Reason.MANAGER_HANGUP))
+                self._hang_up()
             case ConnectConf(room, music, dtmf):
                 if isinstance(bridge, LocalBridge):
                     await bridge.enter(self._context.rooms, self._application, room)
                 await self._enter(ToRoom(room, music=music, dtmf=dtmf))
             case Continue():
                 return True
+            case ConnectPstn() | ConnectSip() if bridge is None:  # after a menu: who answered was asked, and is connected now
+                await self._go(await self._followed(answer))
             case _:
                 self.lifetime.end(CallEnding("exchange", BROKEN, Reason.INVALID_SVAML_ACTION))
         return False

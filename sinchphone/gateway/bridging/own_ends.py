@@ -3,13 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms, RoomSeat
+from sinchphone.exchange.conference.roster import tell_roster
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
+from sinchphone.gateway.legs.mxp import MxpIncomingLeg
 from sinchphone.gateway.legs.reasons import DECLINED, NO_ANSWER, CallEnding
 from sinchphone.gateway.routing.routing import Terms, ToRoom
 from sinchphone.gateway.svaml.stream import Stream
@@ -127,6 +130,8 @@ async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, applic
             lifetime.spawn(_collect_digits(end, route, tell), "digits")
         case DtmfMode.IGNORE:
             pass
+    if isinstance(caller, MxpIncomingLeg):  # phones have no word for it
+        lifetime.spawn(tell_roster(partial(rooms.roster, application, route.room, taken), caller.tell_client_event), "roster")
     return taken
 
 

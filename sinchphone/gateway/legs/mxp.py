@@ -139,7 +139,11 @@ class _MxpLeg:
 
     async def tell_transfer(self, news: TransferNews) -> None:
         """A client event."""
-        self._driver.put(v.TellClientEvent(encode_transfer(news)))
+        self.tell_client_event(encode_transfer(news))
+
+    def tell_client_event(self, body: str) -> None:
+        """Something that MXP has no word for."""
+        self._driver.put(v.TellClientEvent(body))
 
     async def refuse_reoffer(self, failure: Failure) -> None:
         """MXP has no word for that: the user hears nothing, and the path stays as it is."""

@@ -22,9 +22,6 @@ class ScriptedEnd(Protocol):
     async def listen(self, party: Party) -> None:
         """It hears and talks to that party from now on, and nobody else."""
 
-    async def quiet(self) -> None:
-        """Nobody talks to it any more."""
-
     async def send_digits(self, digits: str) -> None:
         """Send it digits; returns when they are sent."""
 

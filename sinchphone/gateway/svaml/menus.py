@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_never
 
+from sinchphone.exchange.destinations.parties import Silence
 from sinchphone.gateway.svaml.ends import ScriptedEnd
 from sinchphone.protocol.callbacks.menu import MenuEffect, MenuFinished, MenuMachine, MenuResult, PlayPrompt, StopPrompt
 from sinchphone.protocol.callbacks.svaml import Prompt, RunMenu
@@ -37,6 +38,7 @@ class MenuRun:
         """From its first prompt to what came of it; digits that were too many are put back. Raises MediaError."""
         try:
             await self._end.preview()
+            await self._end.listen(Silence())
             return await self._until_finished()
         finally:
             await self._stop_saying()
@@ -85,7 +87,7 @@ class MenuRun:
         if saying is not None:
             saying.cancel()
             await asyncio.gather(saying, return_exceptions=True)
-            await self._end.quiet()
+            await self._end.listen(Silence())
 
     def _put_back(self) -> None:
         unread, reading = self._machine.unread, self._reading

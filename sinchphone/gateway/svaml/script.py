@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeAlias, assert_never
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.errors import MediaError, SinchphoneError
-from sinchphone.exchange.destinations.parties import Speaker
+from sinchphone.exchange.destinations.parties import Silence, Speaker
 from sinchphone.gateway.callbacks.announcements import Announcements
 from sinchphone.gateway.svaml.ends import ScriptedEnd
 from sinchphone.gateway.svaml.menus import MenuRun
@@ -171,11 +171,12 @@ class Script:
             for task in (playing, changing):
                 task.cancel()
             await asyncio.gather(playing, changing, return_exceptions=True)
-            await end.quiet()
+            await end.listen(Silence())
 
     async def _play_parked(self, end: ScriptedEnd, parking: Park, over: asyncio.Event) -> None:
         """The first prompt once, the other one again and again; returns after one that ends when it's ``over``."""
         await end.preview()
+        await end.listen(Silence())
         if parking.intro:
             await self._say_prompts(end, parking.intro, parking.locale)
         held = await self._parts.announcements.render(PlayFiles(parking.hold, parking.locale)) if parking.hold else None
@@ -189,8 +190,7 @@ class Script:
 async def say_to(end: ScriptedEnd, samples: Samples, *, pause_s: float = _AFTER_WORDS_S) -> None:
     """Say that, early where the call isn't answered, and wait until it is said."""
     await end.preview()
-    speaker = Speaker()
+    speaker = Speaker()  # says silence from then on: who hears nothing at all thinks that the line is dead
     speaker.say(samples)
     await end.listen(speaker)
     await asyncio.sleep(len(samples) / RATE + pause_s)
-    await end.quiet()

@@ -21,8 +21,8 @@ from typing import Final
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.control import Hosting
 from sinchphone.exchange.directory.credentials import FILE_NAME as CREDENTIALS_NAME
-from sinchphone.exchange.directory.credentials import ApplicationCredentials, local_credentials
-from sinchphone.exchange.options import HostKind
+from sinchphone.exchange.directory.credentials import local_credentials
+from sinchphone.exchange.options import ApplicationCredentials, HostKind
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.store import FILE_NAME as STORE_NAME
 from sinchphone.local.background.settings import LOG_NAME, HostSettings, Started, write_failure, write_started
@@ -106,7 +106,7 @@ async def _serve(
         applications={credentials.key: credentials.secret},
         store=settings.folder / STORE_NAME if settings.keep else None,
     )
-    async with MediaThread() as media:
+    async with MediaThread(options.simulated_line) as media:
         exchange = Exchange(options, media=media, gateway=ConfiguredGateway(settings.gateway), hosting=hosting, listening=listening)
         await exchange.start()
         answer(write_started(Started(os.getpid(), log)))

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from sinchphone.errors import ConfigError, MediaError, NetworkError, SinchphoneError
-from sinchphone.exchange.directory.credentials import ApplicationCredentials
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ApplicationCredentials, ExchangeOptions
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, TrunkOptions
 from sinchphone.schema import read_keys, write_keys
 

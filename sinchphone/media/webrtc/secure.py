@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from sinchphone.errors import MediaError
 from sinchphone.media import srtp_library
 from sinchphone.media.port import PortOptions
+from sinchphone.media.simulated_line import LineSimulator
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, RemoteAudio
@@ -99,6 +100,7 @@ class SecurePath:
         self._dtls.on("statechange", self._state_changed)
         self._early: deque[bytes] = deque(maxlen=_MAX_EARLY)
         self._open = False
+        self._line = LineSimulator(options.line, asyncio.get_running_loop()) if options.line is not None else None
         self._old: dict[IceConnection, asyncio.Task[None]] = {}  # that are closed in a moment
         self.ice = self.another(identity.local, on_candidate)  # what packets are sent over
 
@@ -120,7 +122,7 @@ class SecurePath:
         await self._shake_hands(remote, "client" if active else "server")
         self._open = True
         while self._early:
-            self._receive(self._early.popleft())
+            self._take(self._early.popleft())
 
     async def move(self, ice: IceConnection, remote: RemoteAudio) -> None:
         """Find a pair on ``ice`` and send there from then on; what comes over the old one is taken for a moment longer.
@@ -149,7 +151,14 @@ class SecurePath:
             protected = session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet)
         except srtp_library.SrtpError:
             return False
-        return self.ice.send_media(protected)
+        if self._line is None:
+            return self.ice.send_media(protected)
+        self._line.carry(protected, self._send_late)
+        return True
+
+    def _send_late(self, protected: bytes) -> None:
+        if self._open:
+            self.ice.send_media(protected)
 
     async def close(self) -> None:
         """Say goodbye to the peer (DTLS close_notify) and close the sockets."""
@@ -173,6 +182,12 @@ class SecurePath:
             raise MediaError("the encryption with the peer could not be agreed on (DTLS)")
 
     def _receive(self, data: bytes) -> None:
+        if self._line is not None:
+            self._line.carry(data, self._take)
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
         session = self._dtls._rx_srtp
         if not self._open or session is None:
             self._early.append(data)

@@ -11,6 +11,8 @@ import pytest
 from sinchphone.exchange.directory.identity import management_token
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
+from sinchphone.gateway.options import BackendOptions, GatewayOptions
+from sinchphone.local import ConfiguredGateway
 from sinchphone.media.thread import MediaThread
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import SECRETS
@@ -107,3 +109,24 @@ async def test_it_is_ready_when_everything_listens_and_not_before(monkeypatch: p
 async def test_health_tells_no_page_of_another_name_anything(exchange: Exchange, http: aiohttp.ClientSession) -> None:
     async with http.get(f"{exchange.url}/health", headers={"Host": "evil.test"}) as answer:
         assert answer.status == 403
+
+
+async def test_after_a_reset_callbacks_go_where_they_were_configured_to_go_and_recordings_are_gone(
+    http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    gateway = ConfiguredGateway(GatewayOptions(backend=BackendOptions(url="http://127.0.0.1:3000/voice")))
+    options = ExchangeOptions(port=0, applications=SECRETS, store=tmp_path / "exchange.sqlite3")
+    with MediaThread() as media:
+        async with Exchange(options, media=media, gateway=gateway) as exchange:
+            path = f"{exchange.url}/v1/configuration/callbacks/applications/acme"
+            basic = aiohttp.BasicAuth("acme", SECRETS["acme"])
+            for url in ("http://127.0.0.1:3001/other", "http://127.0.0.1:3002/third"):
+                async with http.post(path, json={"url": {"primary": url}}, auth=basic) as answer:
+                    assert answer.status == 200
+            recordings = exchange._recordings
+            recordings.new("acme", "call-1", "call").write_bytes(b"RIFF")
+            recordings.new("globex", "call-2", "call").write_bytes(b"RIFF")
+            assert await reset(http, exchange) == 200
+            async with http.get(path, auth=basic) as answer:
+                assert (await answer.json())["url"]["primary"] == "http://127.0.0.1:3000/voice"
+            assert recordings.listed("acme") == [] and len(recordings.listed("globex")) == 1

@@ -3,7 +3,7 @@
 //
 //   node driver.js MODULES OPTIONS
 //
-// MODULES is the folder that the packages are installed in, OPTIONS is JSON: {url, applicationKey, port, calling, progressTimeout}.
+// MODULES is the folder that the packages are installed in, OPTIONS is JSON: {url, applicationKey, port, calling, progressTimeout, video}.
 
 'use strict';
 
@@ -46,12 +46,16 @@ http.Agent.super_ = http.Agent.super_ || require('events').EventEmitter; // node
 
 const wrtc = load('@roamhq/wrtc');
 
+const { Camera, Eye } = require('./pictures.js');
+const camera = options.video ? new Camera(wrtc, options.video) : null; // options.video: the number of its test pictures
+
 class PeerConnection extends wrtc.RTCPeerConnection {
   constructor(configuration) {
     super({ ...configuration, iceServers: [] }); // the package's own STUN servers are on the internet
   }
 
   addStream(stream) {
+    if (camera) this.addTrack(camera.video.createTrack(), stream);
     this.addTrack(microphone.track(), stream); // a source of wrtc's feeds the last connection that its track was added to, and no other
   }
 
@@ -143,8 +147,11 @@ const SinchClient = load('sinch-rtc');
 
 const client = new SinchClient({
   applicationKey: options.applicationKey,
-  capabilities: { messaging: true, calling: options.calling !== false, multiCall: Boolean(options.multiCall) },
-  urlObj: Object.fromEntries(['base', 'user', 'calling', 'messaging', 'verification', 'portal', 'reporting', 'reporting_v2'].map((root) => [root, options.url + '/v1/'])),
+  capabilities: { messaging: true, calling: options.calling !== false, multiCall: Boolean(options.multiCall), video: Boolean(options.video) },
+  urlObj: {
+    ...Object.fromEntries(['base', 'user', 'calling', 'messaging', 'portal', 'reporting', 'reporting_v2'].map((root) => [root, options.url + '/v1/'])),
+    verification: options.url + '/verification/v1/', // as its own host has it
+  },
   startActiveConnection: options.calling !== false,
   supportActiveConnection: true,
   progressTimeout: options.progressTimeout,
@@ -153,6 +160,12 @@ const client = new SinchClient({
 
 const calls = new Map();
 const ears = new Map();
+const eyes = new Map();
+
+function look(call) {
+  const [track] = calls.get(call).incomingStream ? calls.get(call).incomingStream.getVideoTracks() : [];
+  if (track && !eyes.has(call)) eyes.set(call, new Eye(wrtc, track));
+}
 
 function follow(call) {
   calls.set(call.callId, call);
@@ -193,7 +206,21 @@ if (options.calling !== false) {
 
 const why = (error) => String((error && error.message) || (error && error.status) || error);
 
+const verifications = new Map();
+
 const commands = {
+  verify({ number, method }) {
+    const make = { sms: 'createSmsVerification', flashcall: 'createFlashCallVerification', callout: 'createCalloutVerification' }[method];
+    const verification = client[make](number, 'of mine');
+    verifications.set(method, verification);
+    const done = verification.initiate();
+    return method === 'callout'
+      ? (tell('initiated', { method }), done.then(() => tell('verified', { method })))
+      : done.then(() => tell('initiated', { method }));
+  },
+  report({ method, code }) {
+    return verifications.get(method).verify(code).then((answer) => tell('verified', { method, status: answer.status }));
+  },
   start: ({ credentials }) => client.start(credentials).then(() => tell('started', { user: client.user.userId })),
   create: ({ user }) => client.newUser(user).then((ticket) => tell('created', { ticket })),
   startNew: ({ user }) => client.newUser(user).then((ticket) => client.start(ticket)).then(() => tell('started', { user: client.user.userId })),
@@ -227,6 +254,11 @@ const commands = {
   listen: ({ call, hz }) => {
     if (!ears.has(call) && calls.get(call).incomingStream) ears.set(call, new Ear(calls.get(call).incomingStream));
     setTimeout(() => tell('heard', { call, share: ears.has(call) ? ears.get(call).share(hz) : 0 }), 1500);
+  },
+  see: ({ call, source }) => {
+    look(call);
+    const eye = eyes.get(call);
+    setTimeout(() => tell('seen', { call, pictures: eye && eye.seen[source] ? eye.seen[source].size : 0, frames: eye ? eye.frames : 0 }), 500);
   },
   terminate: () => { client.terminate(); tell('terminated'); },
   exit: () => process.exit(0),

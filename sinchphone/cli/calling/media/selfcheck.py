@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Frame, silence
+from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Frame, Samples, silence
 from sinchphone.audio.level import amplitude, dbfs
 from sinchphone.audio.tones.goertzel import share
 
@@ -37,7 +37,7 @@ class EchoProbe:
     """A ``media.sound.Party``. ``begin`` is called once sound can flow; before that and after the pattern it sends silence."""
 
     def __init__(self) -> None:
-        self._frames = _pattern()
+        self._frames = _frames_of(check_pattern())
         self._begun = False
         self._sent = 0
         self._far: list[Frame] = []  # every frame since the start, at most CHECK_SECONDS
@@ -68,10 +68,14 @@ class EchoProbe:
         return Heard(False, sound, None, float(loudest) if sound else None)
 
 
-def _pattern() -> list[Frame]:
+def check_pattern() -> Samples:
+    """The tones, with the silence before them."""
     times = np.arange(_TONE_FRAMES * FRAME_SAMPLES) / RATE
     tones = [np.round(amplitude(LEVEL_DBFS) * np.sin(2 * np.pi * hz * times)).astype(np.int16) for hz in TONES_HZ]
-    sound = np.concatenate([silence(_LEAD_FRAMES * FRAME_SAMPLES), *tones])
+    return np.concatenate([silence(_LEAD_FRAMES * FRAME_SAMPLES), *tones])
+
+
+def _frames_of(sound: Samples) -> list[Frame]:
     return np.split(sound, len(sound) // FRAME_SAMPLES)
 
 

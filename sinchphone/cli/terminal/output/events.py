@@ -13,6 +13,7 @@ from sinchphone.cli.terminal.output.exchange_events import (
     ExchangeBackground,
     ExchangeStatus,
     ExchangeStopped,
+    RecordingListed,
     SimulatedCallTold,
     TextListed,
     UserListed,
@@ -32,7 +33,7 @@ from sinchphone.cli.terminal.output.listings import (
     HistoryEntry,
     Milliseconds,
 )
-from sinchphone.cli.terminal.output.peer_events import CallTransferred
+from sinchphone.cli.terminal.output.peer_events import CallTransferred, ConferenceMembers
 from sinchphone.cli.terminal.output.results import (
     CallEnded,
     Delivery,
@@ -426,6 +427,7 @@ Event: TypeAlias = (
     | CallHeld
     | CallResumed
     | CallTransferred
+    | ConferenceMembers
     | DigitsSent
     | DigitReceived
     | CallEnded
@@ -456,6 +458,7 @@ Event: TypeAlias = (
     | ExchangeStatus
     | ExchangeStopped
     | TextListed
+    | RecordingListed
     | UserListed
     | TraceCallListed
     | TraceEventTold

@@ -45,6 +45,17 @@ class TextListed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingListed:
+    """What a backend had recorded of a call; ``at`` is when it ended."""
+
+    NAME: ClassVar[str] = "exchange.recording"
+    name: str
+    path: str
+    bytes: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserListed:
     """A user of the local exchange. ``account``: was made with a password or by ``exchange users add``, and doesn't come by tokens alone;
     of the ``devices``, so many are ``listening``."""

@@ -74,7 +74,8 @@ def _exchange(event: ExchangeStarted) -> list[Line]:
     tls = [f"exchange {event.tls_url}"] if event.tls_url else []
     authority = [f"certificate authority {event.authority}"] if event.authority else []
     sip = [f"sip {address}" for address in (event.sip, event.sip_tls and f"{event.sip_tls} (TLS)") if address]
-    return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls, *authority, *sip)]
+    inspector = [f"inspector {event.inspector}"] if event.inspector else []
+    return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls, *authority, *sip, *inspector)]
 
 
 def _result(event: Result) -> list[Line]:

@@ -83,7 +83,8 @@ class ContactListed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeStarted:
     """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``; phones register at
-    ``sip`` (UDP and TCP) and at ``sip_tls``, where they can."""
+    ``sip`` (UDP and TCP) and at ``sip_tls``, where they can. ``inspector``: a page about what happens there, for a browser on this machine;
+    the token in its address is secret."""
 
     NAME: ClassVar[str] = "exchange.started"
     url: str
@@ -92,6 +93,7 @@ class ExchangeStarted:
     authority: str | None = None
     sip: str | None = None
     sip_tls: str | None = None
+    inspector: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

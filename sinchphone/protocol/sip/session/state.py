@@ -89,7 +89,7 @@ class Referral:
 
 
 @dataclass(slots=True)
-class Transfers:
+class SessionTransfers:
     """What either side wants the other one to do about calling somebody else."""
 
     cseq: int | None = None  # of our REFER, until it is known what came of it
@@ -125,7 +125,7 @@ class SessionState:
         self.retries = 0
         self.doubt = ""  # whether the peer is still there
         self.unreachable = 0  # questions about that in a row which the network didn't take
-        self.transfers = Transfers()
+        self.transfers = SessionTransfers()
         self.is_told = False  # the last event is out
         # of a caller
         self.target = SipUri("sip", None, "invalid")
