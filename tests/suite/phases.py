@@ -85,6 +85,7 @@ PHASES = {
     "test_job_control.py": Phase.WAITING,
     "test_keys.py": Phase.WAITING,
     "test_late_cancel.py": Phase.WAITING,
+    "test_listening_day.py": Phase.WAITING,
     "test_local.py": Phase.WAITING,
     "test_local_audio.py": Phase.WAITING,
     "test_lost_messages.py": Phase.WAITING,
