@@ -67,6 +67,8 @@ class CallControl:
             await call.refuse(503, "All lines are in use")
         elif call.facts.replaces is not None and call.trunk == TRUNK:
             await call.refuse(403, "Nobody outside takes calls over")
+        elif call.facts.replaces is not None and call.facts.replaces.early_only:
+            await call.refuse(486, "That call was answered")  # those that ring have no place to be taken (RFC 3891 3)
         else:
             await self._carry(call, side, who)
 

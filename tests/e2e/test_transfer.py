@@ -144,7 +144,7 @@ async def test_a_phone_takes_over_a_call_that_another_one_has(desk: Desk, steps:
     await taken.over()
 
 
-@pytest.mark.parametrize(("named", "status"), [("x;to-tag=1;from-tag=2", 481), ("x", 400)])
+@pytest.mark.parametrize(("named", "status"), [("x;to-tag=1;from-tag=2", 481), ("x;to-tag=1;from-tag=2;early-only", 486), ("x", 400)])
 async def test_a_call_that_is_not_there_is_not_taken_over(desk: Desk, named: str, status: int) -> None:
     lab = await desk.street.phone()
     refused = await (await lab.dial(f"sip:alice@{desk.street.at}", "sip:lab@127.0.0.1", "lab", headers={"Replaces": named})).over()

@@ -174,11 +174,13 @@ class LocalRelay:
         old, other = (caller, called) if side is Side.CALLER else (called, caller)
         if transport is not MediaTransport.WEBRTC:
             check_address(offer)
+        before = self._transports[side], self._signalled_from[side]
         self._transports[side], self._signalled_from[side] = transport, signalled_from
         end = self._end(side, CODECS)
         try:
             given = await end.answer(offer, other.codec)
         except MediaError:
+            self._transports[side], self._signalled_from[side] = before
             self._drop(end)
             raise
         if side is Side.CALLER:
