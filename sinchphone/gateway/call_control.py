@@ -63,12 +63,12 @@ class CallControl:
             await call.refuse(486, "Too many calls of yours")
         elif call.facts.encrypted and call.offer is not None and transport_of(call.offer) is MediaTransport.RTP:
             await call.refuse(488, "Encrypted sound only")
-        elif call.trunk == TRUNK and trunk is not None and not trunk.take():
-            await call.refuse(503, "All lines are in use")
         elif call.facts.replaces is not None and call.trunk == TRUNK:
             await call.refuse(403, "Nobody outside takes calls over")
         elif call.facts.replaces is not None and call.facts.replaces.early_only:
             await call.refuse(486, "That call was answered")  # those that ring have no place to be taken (RFC 3891 3)
+        elif call.trunk == TRUNK and trunk is not None and not trunk.take():
+            await call.refuse(503, "All lines are in use")
         else:
             await self._carry(call, side, who)
 

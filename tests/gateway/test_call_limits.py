@@ -10,6 +10,7 @@ from sinchphone.gateway.call_control import MAX_CALLS_OF_ONE, CallControl
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
 from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.gateway.sip_agents import SipSide
+from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 
@@ -53,3 +54,8 @@ async def test_many_people_behind_one_trusted_proxy_can_call_at_a_time() -> None
 @pytest.mark.parametrize("more", [1, 3])
 async def test_one_user_has_so_many_calls_and_no_more(more: int) -> None:
     assert await refusals(MAX_CALLS_OF_ONE + more, user="desk") == [486] * more
+
+
+@pytest.mark.parametrize(("trunk", "early", "statuses"), [("trunk", False, [403]), ("peer", True, [486]), ("peer", False, [])])
+async def test_call_hijack_nobody_over_the_trunk_takes_a_call_over(trunk: str, early: bool, statuses: list[int]) -> None:
+    assert await refusals(1, trunk=trunk, replaces=ReplacedDialog("call", "ours", "theirs", early)) == statuses
