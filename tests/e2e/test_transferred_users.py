@@ -162,6 +162,7 @@ async def test_who_was_transferred_can_be_transferred_again_and_transfer(three: 
         group.create_task(three.at_alice.transfer("carol"))
         at_carol = await three.carol_answers()
     await told(three.at_bob, Transferred)
+    await steps.reach(at_carol, State.ESTABLISHED)
     async with asyncio.TaskGroup() as group:
         group.create_task(at_carol.transfer("dave"))
         at_dave = await steps.next_call(dave)
