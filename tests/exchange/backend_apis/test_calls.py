@@ -119,3 +119,18 @@ async def test_what_is_no_svaml_for_a_call_is_refused_and_the_call_goes_on(devel
 async def test_a_leg_hears_words_and_nothing_else(developer: Any, leg: str, body: Any) -> None:
     status, said = await developer.ask("PATCH", path(await stays(developer), leg), body)
     assert (status, said["errorCode"] in (40001, 40002)) == (400, True)
+
+
+@pytest.mark.parametrize("early_s", [0.0, 0.02, 0.05, 0.09])
+async def test_hanging_up_while_the_other_side_does_is_no_fault_and_told_once(developer: Any, action: Any, early_s: float) -> None:
+    backend = await developer.use_backend()
+    backend.answers |= {"ice": action("connectPstn", number="+14155550121"), "ace": action("continue")}
+    call = await developer.call_out("customCallout", destination={"endpoint": "+14155550121"}, cli=FROM)
+    await backend.heard("ace")
+    await asyncio.sleep(0.1 - early_s)  # it hangs up a tenth of a second after the answer
+    asked = [developer.ask("PATCH", path(call), {"action": {"name": "hangup"}}) for _ in range(2)]
+    assert {status for status, _ in await asyncio.gather(*asked)} <= {200, 404}
+    assert (await developer.over(call))["result"] == "ANSWERED"
+    await backend.heard("dice")
+    await asyncio.sleep(0.1)
+    assert backend.kinds(call).count("dice") == 1
