@@ -37,3 +37,9 @@ def test_a_line_that_gets_narrow_costs_pictures_and_the_sound_is_back_soon() -> 
     before, after = call.setting_at(4.0), call.setting_at(6.5)
     assert before is not None and before.height >= 180
     assert after is None or after.bitrate < before.bitrate / 2
+
+
+def test_pictures_come_back_on_a_line_that_was_too_narrow_for_a_while() -> None:
+    call = VirtualVideoCall(Condition("dips", kbps=((0.0, 1_000.0), (2.0, 60.0), (4.0, 1_000.0))), babble(16)).run()
+    assert call.rate(14.0, 15.5) >= 4.0
+    assert call.made_up(5.0, 15.5) < 0.01

@@ -128,6 +128,11 @@ class PathControl:
         self._peaks[ssrc] = peak, now
         return peak
 
+    def may_carry(self, more: float) -> bool:
+        """Whether nothing is known of the link that says that so much more than now [bit/s] is too much."""
+        link = self._controller.link
+        return link is None or link > more + sum(self._spending(ssrc, self._clock()) for ssrc in self._demands)
+
     def steady_share(self, ssrc: int) -> float:
         """The same once the queue of now is gone."""
         return allocate(min(self._controller.steady, _MEAN * self._most), self._demands).get(ssrc, 0.0)

@@ -34,6 +34,9 @@ _KEY_SECONDS: Final = 0.5  # between two key frames, however many ask
 _KEPT: Final = 600  # packets that can be sent again
 _FIRST_ROUND_TRIP: Final = 0.050  # [s] until it is known
 _EARLY: Final = 0.3  # of the time between two pictures: so much sooner one may come, and still be sent
+_LEAST_SHARE: Final = LEAST_BITRATE / _PAYLOAD_SHARE
+_TRIAL_WAIT, _MOST_TRIAL_WAIT = 8.0, 64.0  # [s] without pictures before a trial
+_TRIAL_SEEN: Final = 0.5  # [s] after its beginning a queue may be its own
 _USUAL_SOURCE: Final = (640, 360, 15.0)
 
 _log = logging.getLogger(__name__)
@@ -54,6 +57,9 @@ class VideoSender:
         self._terms: PictureAgreement | None = None
         self._ladder = PictureLadder(*_USUAL_SOURCE)
         self.setting: PictureSetting | None = None
+        self._trial_at: float | None = None  # since when a little is tried
+        self._trial_wait = _TRIAL_WAIT
+        self._quiet_at = clock()  # the last moment with pictures, or a trial
         self._limit: int | None = None  # that the peer has asked for [bit/s]
         self._pacer = Pacer(self._send, clock=clock)
         self._sequence = secrets.randbits(15)  # the lower half: the first wrap comes late (RFC 3711 3.3.1)
@@ -117,11 +123,9 @@ class VideoSender:
         """What the path carries may have changed: send as much from now on, after the sound."""
         if self._terms is None:
             return
-        demand = Demand(
-            priority=Priority.PICTURES, least=LEAST_BITRATE / _PAYLOAD_SHARE, most=max(LEAST_BITRATE, self._ladder.most) / _PAYLOAD_SHARE
-        )
+        demand = Demand(priority=Priority.PICTURES, least=_LEAST_SHARE, most=max(LEAST_BITRATE, self._ladder.most) / _PAYLOAD_SHARE)
         self._path.demand(self.ssrc, demand)
-        share = self._path.left_for(self.ssrc)
+        share = self._tried(self._path.left_for(self.ssrc), self._clock())
         share = share if self._limit is None else min(share, self._limit)
         setting = self._ladder.follow(share * _PAYLOAD_SHARE, self._clock())
         with self._fresh:
@@ -130,6 +134,25 @@ class VideoSender:
         if ended:  # what waits would stand before the sound
             self._drop()
         self._pacer.pace(share)
+
+    def _tried(self, share: float, now: float) -> float:
+        """Where nothing is left a little is tried now and then, the rarer the oftener that makes a queue: else nobody would find out that a
+        path is wider again, since the sound alone doesn't fill what is believed of it."""
+        if self._trial_at is not None:
+            if self._path.is_congested(self._trial_at + _TRIAL_SEEN):
+                self._trial_at, self._quiet_at = None, now
+                self._trial_wait = min(_MOST_TRIAL_WAIT, 2 * self._trial_wait)
+            elif now - self._trial_at > _TRIAL_WAIT and share >= _LEAST_SHARE:
+                self._trial_at, self._trial_wait = None, _TRIAL_WAIT
+        elif share >= _LEAST_SHARE:
+            self._quiet_at = now
+        elif self._is_trial_due(now):
+            self._trial_at = now
+        return share if self._trial_at is None else max(share, _LEAST_SHARE)
+
+    def _is_trial_due(self, now: float) -> bool:
+        calm = now - self._quiet_at >= self._trial_wait and not self._path.is_congested(now - self._trial_wait)
+        return calm and self._path.may_carry(_LEAST_SHARE)
 
     def _drop(self) -> None:
         """Send nothing of what waits; what was never sent leaves no gap."""

@@ -75,6 +75,7 @@ class CongestionController:
     """Of one path, whatever streams share it. All times in seconds of one clock, all rates in bit/s with headers."""
 
     def __init__(self) -> None:
+        self.link: float | None = None  # how fast it looked last [bit/s]
         self._budget = _FIRST
         self._proven = 0.0  # so much was carried when a queue had gone
         self._capacity: float | None = None  # where a queue began
@@ -110,6 +111,7 @@ class CongestionController:
         """Take a look at the path; whether its queue turned out not to be ours (the delay of now is its least from now on)."""
         since = 0.0 if self._judged_at is None else min(1.0, now - self._judged_at)
         self._judged_at = now
+        self.link = sample.link
         is_congested = self._is_congested(sample) or (self._episode is not None and sample.queue > _EMPTY)
         self._note_others(sample, now, since, is_congested=is_congested)
         if is_congested:
