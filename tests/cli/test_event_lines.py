@@ -13,6 +13,7 @@ import pytest
 from sinchphone.cli.calling.event_lines import tell_events
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
+from sinchphone.tasks import start_task
 
 SECRET = "YWFhYWFhYWFhYWFhYWFhYQ=="
 
@@ -33,7 +34,7 @@ class Told:
 
 
 async def told(session: Told, hosted: Exchange, calls: int) -> None:
-    telling = asyncio.get_running_loop().create_task(tell_events(session, hosted))  # type: ignore[arg-type]
+    telling = start_task(tell_events(session, hosted), name="events")  # type: ignore[arg-type]
     await asyncio.sleep(0)
     for n in range(calls):
         hosted.record.began(f"c{n}", application="acme", caller="ada", callee="bob\x1b[2J")
