@@ -99,3 +99,10 @@ async def exchange_of(tmp_path_factory: Any, media: MediaThread, url: str) -> As
     gateway = GatewayOptions(backend=BackendOptions(url))
     async with Local(tmp_path_factory.mktemp("state"), port=0, media=media, gateway=gateway) as local:
         yield local
+
+
+async def hears(ear: Any, hz: float) -> None:
+    """Waits until a third of a second was that tone and little else: what is said once may have gaps, on a busy machine."""
+    async with asyncio.timeout(LIMIT_S):
+        while ear.share(hz, 0.3) < 0.9:
+            await asyncio.sleep(0.05)

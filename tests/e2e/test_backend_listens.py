@@ -12,7 +12,7 @@ from sinchphone.gateway.options import BackendOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import State
 from sinchphone.tasks import start_task
-from tests.e2e.backend_lab import Backend, action, exchange_of, serving
+from tests.e2e.backend_lab import Backend, action, exchange_of, hears, serving
 
 MACHINE, PERSON = "+14155550111", "+14155550112"
 LOW_NOTES_HZ = (110.0, 98.0, 130.81)  # of music2
@@ -72,7 +72,7 @@ async def test_who_is_alone_in_a_room_hears_music_and_digits_are_passed_to_the_o
 
     listening = start_task(listen(), name="listen")
     await steps.reach(second, State.ESTABLISHED)
-    await ear.hears(620.0)
+    await hears(ear, 620.0)
     await second.dtmf("57")
     await second.hang_up()
     await first.hang_up()
@@ -105,7 +105,7 @@ async def test_a_caller_whom_a_sip_phone_holds_hears_the_backends_music(sip_exch
     call = await alice.call_user("x", sound=sound)
     incoming = await bob.next_call()
     await bob.answer(incoming, 620.0)
-    await ear.hears(620.0)
+    await hears(ear, 620.0)
     await incoming.sip.reoffer((await incoming.port.reoffer(direction="sendonly")).sdp)
     await hears_music(ear)
     await call.hang_up()

@@ -13,7 +13,7 @@ from aiohttp import web
 from sinchphone.gateway.svaml import stream
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
-from tests.e2e.backend_lab import action, exchange_of, serving
+from tests.e2e.backend_lab import action, exchange_of, hears, serving
 
 LIMIT_S = 20.0
 RATE = 16_000
@@ -88,7 +88,7 @@ async def test_the_caller_talks_with_the_server_and_its_first_message_says_who_c
     ear, sound = town.ear(440.0)
     call = await alice.call_user("bot", sound=sound)
     await steps.reach(call, State.ESTABLISHED)
-    await ear.hears(440.0)
+    await hears(ear, 440.0)
     await call.hang_up()
     await steps.end_of(call)
     async with asyncio.timeout(LIMIT_S):
