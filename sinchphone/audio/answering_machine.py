@@ -2,7 +2,7 @@
 
 ::
 
-    far sound, 20 ms at a time -> AnsweringMachineDetector -> Verdict
+    far sound, 20 ms at a time -> AnsweringMachineDetector -> Detection
     a short word, then silence: somebody      a long greeting, or none at all: a machine      a steady tone: its beep
 """
 
@@ -25,7 +25,7 @@ _PURE: Final = 0.85  # share of the energy that is in one line and its neighbour
 _WINDOW: Final = np.hanning(FRAME_SAMPLES)
 
 
-class Verdict(Enum):
+class Detection(Enum):
     """Who it is."""
 
     HUMAN = "human"
@@ -58,23 +58,23 @@ class AnsweringMachineDetector:
         self._beep = BeepDetector()
         self._voice_s = self._silence_s = 0.0
 
-    def push(self, frame: Frame) -> Verdict | None:
+    def push(self, frame: Frame) -> Detection | None:
         """The next 20 ms; a verdict as soon as there is one, and NOT_SURE when it has taken too long."""
         self.seconds += FRAME_SECONDS
         if self._beep.push(frame):
-            return Verdict.BEEP
+            return Detection.BEEP
         if dbfs(frame) > VOICE_DBFS:
             self._voice_s += FRAME_SECONDS + (self._silence_s if self._voice_s else 0.0)  # pauses between words are a part of it
             self._silence_s = 0.0
         else:
             self._silence_s += FRAME_SECONDS
         if not self._voice_s and self._silence_s >= INITIAL_SILENCE_SECONDS:
-            return Verdict.INITIAL_SILENCE
+            return Detection.INITIAL_SILENCE
         if self._voice_s >= GREETING_SECONDS:
-            return Verdict.LONG_GREETING
+            return Detection.LONG_GREETING
         if self._voice_s and self._silence_s >= AFTER_GREETING_SECONDS:
-            return Verdict.HUMAN
-        return Verdict.NOT_SURE if self.seconds >= ANALYSIS_SECONDS else None
+            return Detection.HUMAN
+        return Detection.NOT_SURE if self.seconds >= ANALYSIS_SECONDS else None
 
 
 def _line(frame: Frame) -> int | None:

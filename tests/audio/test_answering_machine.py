@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sinchphone.audio.answering_machine import AnsweringMachineDetector, BeepDetector, Verdict
+from sinchphone.audio.answering_machine import AnsweringMachineDetector, BeepDetector, Detection
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.exchange.destinations.behaviour import prepare
@@ -12,7 +12,7 @@ from sinchphone.exchange.destinations.prompts import load
 from sinchphone.signaling.dialect import Domain
 
 
-def judge(samples: Samples) -> tuple[Verdict | None, float]:
+def judge(samples: Samples) -> tuple[Detection | None, float]:
     detector = AnsweringMachineDetector()
     for at in range(0, len(samples) - FRAME_SAMPLES + 1, FRAME_SAMPLES):
         verdict = detector.push(samples[at : at + FRAME_SAMPLES])
@@ -27,23 +27,23 @@ def quiet(seconds: float) -> Samples:
 
 def test_a_short_hello_and_silence_is_somebody() -> None:
     verdict, seconds = judge(np.concatenate([quiet(0.5), load("hello"), quiet(2)]))
-    assert verdict is Verdict.HUMAN and seconds < 3
+    assert verdict is Detection.HUMAN and seconds < 3
 
 
 @pytest.mark.parametrize("name", ["machine", "speech"])
 def test_a_long_greeting_is_a_machine(name: str) -> None:
     verdict, seconds = judge(np.concatenate([quiet(0.5), load(name)]))
-    assert verdict is Verdict.LONG_GREETING and seconds < 4
+    assert verdict is Detection.LONG_GREETING and seconds < 4
 
 
 def test_silence_at_the_beginning_is_told_as_that() -> None:
     verdict, seconds = judge(quiet(4))
-    assert verdict is Verdict.INITIAL_SILENCE and seconds == pytest.approx(2.5)
+    assert verdict is Detection.INITIAL_SILENCE and seconds == pytest.approx(2.5)
 
 
 def test_a_beep_at_once_is_a_machine() -> None:
     verdict, seconds = judge(np.concatenate([quiet(0.2), Sine(1000.0).pull(RATE)]))
-    assert verdict is Verdict.BEEP and seconds < 0.6
+    assert verdict is Detection.BEEP and seconds < 0.6
 
 
 def test_the_simulated_machine_beeps_after_its_greeting_and_nothing_of_the_greeting_is_a_beep() -> None:

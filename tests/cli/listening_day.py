@@ -246,11 +246,12 @@ def main(hours: int, port: int) -> None:
 
     def new_loop() -> JumpingLoop:
         loop = JumpingLoop()
-        loop.call_soon(lambda: seen.setdefault("caller", []).append(loop.create_task(call_all_day(hours, port, seen), name="alice")))
+        loop.call_soon(lambda: seen.setdefault("caller", []).append(start_task(call_all_day(hours, port, seen), name="alice")))
         return loop
 
     asyncio.events.new_event_loop = new_loop
     from sinchphone.cli.command_line import command_line
+    from sinchphone.tasks import start_task
 
     words = ["listen", "--user", "bob", "--json", "--no-audio", "--auto-answer", "0s", "--for", f"{hours}h"]
     written = io.StringIO()

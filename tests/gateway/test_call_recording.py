@@ -14,7 +14,7 @@ from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.gateway.legs.reasons import CallRefusedError
 from sinchphone.gateway.routing.routing import ToStream
 from sinchphone.gateway.svaml.recording import CallRecording, RecordingParts
-from sinchphone.gateway.svaml.stream import Stream, StreamedCall
+from sinchphone.gateway.svaml.stream import CallStream, StreamedCall
 from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.thread import MediaThread
@@ -148,7 +148,7 @@ async def test_a_backend_that_wants_to_hear_nothing_of_it_hears_nothing(tmp_path
     ],
 )
 async def test_attack_a_stream_leads_no_further_inside_than_the_exchange_lets(url: str) -> None:
-    stream = Stream(AddressPolicy(listens_on="0.0.0.0"), StreamedCall("call", "acme"), ToStream(url, 8000))
+    stream = CallStream(AddressPolicy(listens_on="0.0.0.0"), StreamedCall("call", "acme"), ToStream(url, 8000))
     try:
         with pytest.raises(CallRefusedError, match="can't be streamed") as refused:
             await stream.open()

@@ -6,7 +6,7 @@ words without anything that one of them would take for more than a letter are pr
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import typer
 
@@ -117,11 +117,11 @@ def _accounts(options: "Options") -> Iterator[tuple[str, str]]:
     return ((user, "you") for user in users_of(options, accounts(history_path(options))))
 
 
-def _devices(use: str) -> Source:
+def _devices(way: Literal["inputs", "outputs"]) -> Source:
     def devices(options: "Options") -> Iterator[tuple[str, str]]:
         from sinchphone.media.local_audio.devices.sound_cards import list_devices
 
-        found = [device for device in list_devices() if (device.inputs if use == "input" else device.outputs)]
+        found = [device for device in list_devices() if getattr(device, way)]
         for device in found:
             others = " ".join(other.name for other in found if other is not device).lower()
             word = next((word for word in device.name.split() if len(word) > 2 and word.lower() not in others), str(device.index))
@@ -150,5 +150,5 @@ complete_room = _completion(_rooms)
 complete_recipient = _completion(_contacts, lambda options: _recent(options, "mxp", "message"), lambda options: _recent(options, "pstn"))
 complete_peer = _completion(_contacts, lambda options: _recent(options, *_WORDS))
 complete_account = _completion(_accounts)
-complete_input = _completion(_devices("input"))
-complete_output = _completion(_devices("output"))
+complete_input = _completion(_devices("inputs"))
+complete_output = _completion(_devices("outputs"))

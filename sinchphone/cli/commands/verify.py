@@ -75,10 +75,10 @@ async def _verify(session: Session, number: str, method: str) -> ExitCode:
 
 async def _try_codes(session: Session, one: "NumberVerification") -> ExitCode:
     """Until one is right, somebody confirms it in the call, or nothing is left to try."""
-    from sinchphone.signaling.verification import VerificationStatus, WrongCodeError
+    from sinchphone.signaling.verification import VerificationMethod, VerificationStatus, WrongCodeError
 
     lines = _lines()
-    session.note("the number that calls:" if one.method == "flashcall" else "the code:")
+    session.note("the number that calls:" if one.method is VerificationMethod.FLASH_CALL else "the code:")
     for _ in range(MAX_TRIES):
         code = await _next(lines, one)
         news = await one.status()

@@ -50,7 +50,7 @@ from sinchphone.gateway.routing.routing import (
 from sinchphone.gateway.svaml.amd import BEEP_WAIT_SECONDS, AnswerListener, OverheardParty, PartyLeg, detect
 from sinchphone.gateway.svaml.recording import CallRecording, RecordingParts
 from sinchphone.gateway.svaml.script import ParkingOverError, Script, ScriptParts, say_to
-from sinchphone.gateway.svaml.stream import Stream, StreamedCall
+from sinchphone.gateway.svaml.stream import CallStream, StreamedCall
 from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media.port import MediaPort
 from sinchphone.media.sound import AudioLeg, Party
@@ -252,7 +252,7 @@ class B2buaCall:
         elif isinstance(route, ToAttendant):
             await self._attend(route)
         elif isinstance(route, ToStream):
-            stream = Stream(self._context.addresses, StreamedCall(self.caller.id, self._application), route)
+            stream = CallStream(self._context.addresses, StreamedCall(self.caller.id, self._application), route)
             await stream_sound(self.lifetime, await self._terminated(), stream)
         else:
             await self._ring(route)

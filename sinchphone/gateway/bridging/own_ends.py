@@ -15,7 +15,7 @@ from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.mxp import MxpIncomingLeg
 from sinchphone.gateway.legs.reasons import DECLINED, NO_ANSWER, CallEnding
 from sinchphone.gateway.routing.routing import Terms, ToRoom
-from sinchphone.gateway.svaml.stream import Stream
+from sinchphone.gateway.svaml.stream import CallStream
 from sinchphone.media.sound import Party
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.callbacks.menu import MenuResult, MenuResultType
@@ -150,7 +150,7 @@ async def _collect_digits(end: LocalEnd, route: ToRoom, tell: TellDigits) -> Non
         tell(MenuResult(route.room, MenuResultType.SEQUENCE, digits, digits_given=True))
 
 
-async def stream_sound(lifetime: CallLifetime, end: LocalEnd, stream: Stream) -> None:
+async def stream_sound(lifetime: CallLifetime, end: LocalEnd, stream: CallStream) -> None:
     """Let the caller talk with a developer's server, until it ends the call. Raises CallRefusedError, and MediaError where no sound
     comes."""
     lifetime.keep(stream.close)

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.answering_machine import AnsweringMachineDetector, BeepDetector, Verdict
+from sinchphone.audio.answering_machine import AnsweringMachineDetector, BeepDetector, Detection
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.media.sound import AudioLeg, Party
 from sinchphone.media.thread import MediaThread
@@ -20,11 +20,11 @@ from sinchphone.protocol.callbacks.events import AmdReason, AmdResult, AmdStatus
 
 BEEP_WAIT_SECONDS: Final = 60.0  # for a machine's beep
 _RESULTS: Final = {
-    Verdict.HUMAN: (AmdStatus.HUMAN, AmdReason.GREETING),
-    Verdict.LONG_GREETING: (AmdStatus.MACHINE, AmdReason.LONG_GREETING),
-    Verdict.INITIAL_SILENCE: (AmdStatus.MACHINE, AmdReason.INITIAL_SILENCE),
-    Verdict.BEEP: (AmdStatus.MACHINE, AmdReason.BEEP),
-    Verdict.NOT_SURE: (AmdStatus.NOT_SURE, AmdReason.NONE),
+    Detection.HUMAN: (AmdStatus.HUMAN, AmdReason.GREETING),
+    Detection.LONG_GREETING: (AmdStatus.MACHINE, AmdReason.LONG_GREETING),
+    Detection.INITIAL_SILENCE: (AmdStatus.MACHINE, AmdReason.INITIAL_SILENCE),
+    Detection.BEEP: (AmdStatus.MACHINE, AmdReason.BEEP),
+    Detection.NOT_SURE: (AmdStatus.NOT_SURE, AmdReason.NONE),
 }
 
 
@@ -65,7 +65,7 @@ class AnswerListener:
             self._detector = None
             status, reason = _RESULTS[verdict]
             self._loop.call_soon_threadsafe(self._tell, AmdResult(status, reason, round(detector.seconds * 1000)))
-            if verdict is Verdict.BEEP:
+            if verdict is Detection.BEEP:
                 self._loop.call_soon_threadsafe(self.beep.set)
 
     def _tell(self, result: AmdResult) -> None:

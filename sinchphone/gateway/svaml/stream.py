@@ -113,7 +113,7 @@ class StreamedCall:
     application: str
 
 
-class Stream:
+class CallStream:
     """One call's stream. ``open`` it first, ``close`` it last; cancelling is safe."""
 
     def __init__(self, addresses: AddressPolicy, call: StreamedCall, route: ToStream) -> None:
