@@ -244,6 +244,8 @@ def main(hours: int, port: int) -> None:
     count_tokens(seen)
     count_confirmations(seen)
 
+    from sinchphone.tasks import start_task
+
     def new_loop() -> JumpingLoop:
         loop = JumpingLoop()
         loop.call_soon(lambda: seen.setdefault("caller", []).append(start_task(call_all_day(hours, port, seen), name="alice")))
@@ -251,7 +253,6 @@ def main(hours: int, port: int) -> None:
 
     asyncio.events.new_event_loop = new_loop
     from sinchphone.cli.command_line import command_line
-    from sinchphone.tasks import start_task
 
     words = ["listen", "--user", "bob", "--json", "--no-audio", "--auto-answer", "0s", "--for", f"{hours}h"]
     written = io.StringIO()
