@@ -368,6 +368,7 @@ def test_nobody_who_answers_within_the_ring_timeout_is_no_answer(platform: Any, 
     platform.outgoing = ring
     ran = sinchphone("call", "bob", "--ring-timeout", "50ms")
     assert (ran.code, ran.out) == (5, "ended: nobody answered in time\n")
+    assert ran.err.endswith("hint: --ring-timeout 60s rings as long as anything may; sinchphone call --again calls once more\n")
 
 
 def test_the_ring_timeout_does_not_end_a_call_that_talks(platform: Any, sinchphone: Run) -> None:
@@ -672,6 +673,18 @@ def test_devices_lists_the_devices(platform: Any, sinchphone: Run) -> None:
     ran = sinchphone("devices")
     assert (ran.code, ran.out) == (0, "  0  card, ALSA (input and output, default input and output)\n")
     assert [event["event"] for event in sinchphone("devices", "--json").events] == ["device", "result"]
+
+
+@pytest.mark.parametrize("flag", ["-q", "--json"])
+def test_a_remark_about_cameras_is_left_out_with_its_hint(
+    platform: Any, sinchphone: Run, monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
+    def cameras() -> list[Any]:
+        raise DeviceError("cameras can't be read", hint="install what reads them")
+
+    monkeypatch.setattr("sinchphone.media.local_video.cameras.list_cameras", cameras)
+    assert "install what reads them" in sinchphone("devices").err
+    assert sinchphone("devices", flag).err == ""
 
 
 @pytest.mark.usefixtures("no_card")

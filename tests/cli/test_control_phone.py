@@ -300,6 +300,55 @@ def test_a_call_is_transferred_where_its_peer_takes_that(sinchphone: Run, platfo
     assert handed_on == (["carol"] if able else [])
 
 
+@pytest.mark.parametrize("last", ["quit", "hangup"])
+def test_a_transfer_that_is_under_way_keeps_nobody_from_hanging_up(sinchphone: Run, platform: Any, program: Program, last: str) -> None:
+    async def caller(call: Any) -> None:
+        asked = asyncio.Event()
+
+        async def transfer(to: str) -> None:
+            asked.set()
+            await call.ended()
+            raise TransferError(f"{to} was not reached: you hung up before that", status=487)
+
+        call.transfer = transfer
+        await program.rings(call)
+        program.say("answer")
+        await until(lambda: call.state is State.ESTABLISHED)
+        program.say("transfer", to="carol", id="t")
+        await asked.wait()
+        program.say(last, id="last")
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--once", "--for", "20s", "--no-audio", "--control", str(program.fifo), "--json")
+    assert ran.events[-1]["calls"][0]["reason"] == "ended by a command"
+    assert answers(ran)["last"]["event"] == "control.done"
+    assert answers(ran)["t"]["event"] == "control.failed"
+
+
+def test_a_transfer_dials_numbers_as_everybody_writes_them_and_none_that_calls_for_help(
+    sinchphone: Run, platform: Any, program: Program
+) -> None:
+    handed_on: list[str] = []
+
+    async def transfer(to: str) -> None:
+        handed_on.append(to)
+        raise TransferError("nobody is there", status=404)
+
+    async def caller(call: Any) -> None:
+        call.transfer = transfer
+        await program.rings(call)
+        program.say("answer")
+        await until(lambda: call.state is State.ESTABLISHED)
+        for to in ("112", " 9-1-1 ", "+112", "+46 (0)70-000 00 00", "123"):
+            program.say("transfer", to=to, id=to)
+        program.say("quit")
+
+    platform.incoming.append(("ada", caller))
+    told = answers(sinchphone("listen", "--for", "20s", "--no-audio", "--control", str(program.fifo), "--json"))
+    assert all("emergency" in told[to]["reason"] for to in ("112", " 9-1-1 ", "+112"))
+    assert handed_on == ["+46700000000", "123"]
+
+
 def test_commands_are_answered_for_people_too(sinchphone: Run, platform: Any, program: Program) -> None:
     async def caller(call: Any) -> None:
         await program.rings(call)

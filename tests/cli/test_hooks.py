@@ -157,6 +157,28 @@ def test_who_cannot_be_transferred_is_hung_up_on_with_a_warning(sinchphone: Run,
     assert any("redirected to carol: users aren't" in event["message"] for event in ran.events if event["event"] == "warning")
 
 
+def test_who_is_redirected_to_a_number_for_help_is_hung_up_on_with_a_warning(
+    sinchphone: Run, platform: Any, hook: Callable[..., str]
+) -> None:
+    handed_on: list[str] = []
+
+    async def caller(call: Any) -> None:
+        async def transfer(to: str) -> None:
+            handed_on.append(to)
+
+        async def established() -> bool:
+            await until(lambda: call.state is State.ESTABLISHED)
+            return True
+
+        call.transfer, call.established = transfer, established
+        await rings(call)
+
+    platform.incoming.append(("ada", caller))
+    ran = sinchphone("listen", "--once", "--for", "20s", "--no-audio", "--on", saying(hook, "redirect 112"), "--json")
+    assert (ran.code, handed_on) == (0, [])
+    assert any("redirected to 112: 112 is an emergency" in event["message"] for event in ran.events if event["event"] == "warning")
+
+
 def test_nothing_is_answered_before_the_hook_has_said(sinchphone: Run, platform: Any, hook: Callable[..., str]) -> None:
     platform.incoming.append(("ada", rings))
     code = "import time; time.sleep(0.5); print('decline')"

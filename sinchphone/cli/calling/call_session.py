@@ -338,8 +338,8 @@ class CallSession:
     # Orders
 
     async def hang_up(self, order: Order) -> None:
-        """End the call; the first order counts."""
-        if self.order is None:
+        """End the call; the first order counts, and a transfer that is under way is none that ended it."""
+        if self.order is None or (self.order is Order.TRANSFERRED and self._call.state is not State.ENDED):
             self.order = order
             await self._call.hang_up()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 from sinchphone.cli.control import commands as k
 from sinchphone.cli.hooks.hooks import Choice, Decision, Hooks
 from sinchphone.cli.terminal.output.events import CallIncoming, Warned
-from sinchphone.errors import SinchphoneError, TransferError
+from sinchphone.errors import DestinationError, SinchphoneError, TransferError
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Screening:
         if await call.established():
             try:
                 await self._steering.perform(k.TransferCall(to=user, call_id=call.id))
-            except TransferError as error:
+            except (DestinationError, TransferError) as error:
                 self._session.tell(Warned(message=f"the call wasn't redirected to {user}: {error}", hint=None))
                 await call.hang_up()
         return True

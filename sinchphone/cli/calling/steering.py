@@ -13,6 +13,7 @@ from sinchphone.cli.terminal.flags.shared_streams import reads
 from sinchphone.cli.terminal.output.events import CallMuted
 from sinchphone.errors import AudioFileError, LocalProtocolError
 from sinchphone.protocol.call.states import State
+from sinchphone.protocol.phone_numbers import bare_digits, looks_like_number, read_number, refuse_well_known_emergency
 
 if TYPE_CHECKING:
     from sinchphone.cli.calling.phone import Phone
@@ -82,7 +83,7 @@ class Steering:
     async def _transfer(self, talk: CallSession, call: "Call", to: str | None, to_call: str | None) -> None:
         if (to is None) is (to_call is None) or call is not talk.call:
             raise LocalProtocolError("transfer needs a call that talks, and either to, or to_call")
-        await transfer(talk, to if to is not None else self._find(to_call)[0])
+        await transfer(talk, _dialled(to) if to is not None else self._find(to_call)[0])
 
     def _find(self, call_id: str | None) -> tuple[CallSession, "Call"]:
         """The call of that id, or the only one; with the call in which it is told, or beside which it waits."""
@@ -117,6 +118,12 @@ class Steering:
             await call.decline()
         else:
             await talk.hang_up(Order.DECLINED if _rings(call) else Order.CONTROL)
+
+
+def _dialled(to: str) -> str:
+    """Where a transfer leads, a number as it's dialled. Raises DestinationError for one that nobody dials from here, such as 112."""
+    refuse_well_known_emergency(bare_digits(to) or "")
+    return read_number(to) if looks_like_number(to) else to
 
 
 async def _perform_sound(command: "k.SoundCommand", call: "Call") -> None:

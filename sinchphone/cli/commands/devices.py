@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 import typer
@@ -49,7 +50,7 @@ async def _list_cameras(session: Session) -> None:
         for one in await asyncio.to_thread(list_cameras):
             session.tell(CameraFound(index=one.index, name=one.name))
     except DeviceError as error:
-        session.screen.write([Line(str(error)), *hint_lines(error.hint)])
+        session.screen.write([Line(str(error)), *(replace(line, always=False) for line in hint_lines(error.hint))])
 
 
 async def _list(session: Session) -> ExitCode:

@@ -61,7 +61,8 @@ class Line:
 def _call_ended(event: CallEnded) -> list[Line]:
     if event.outbound and event.cause is Cause.FAILURE and event.duration_ms is None:
         return []  # the error that ends the command says it
-    as_asked = event.ended_by == EndedBy.US or event.cause in (Cause.HUNG_UP, Cause.OTHER_DEVICE_ANSWERED)
+    reached = event.answered or not event.outbound
+    as_asked = (event.ended_by == EndedBy.US and reached) or event.cause in (Cause.HUNG_UP, Cause.OTHER_DEVICE_ANSWERED)
     return [_ended(event), *(replace(line, always=not as_asked, detail=as_asked) for line in hint_lines(event.hint))]
 
 
