@@ -142,7 +142,7 @@ def test_text_says_a_line_a_check_with_its_hint_below(sinchphone: Any, cloud: An
     assert all("hint: " in lines[number + 1] for number, line in enumerate(lines) if line.startswith("problem"))
 
 
-def test_on_the_local_exchange_the_echo_comes_back(nobodys_machine: Path, free_port: int) -> None:
+def test_on_the_local_exchange_the_echo_comes_back_and_is_no_call_of_the_history(nobodys_machine: Path, free_port: int) -> None:
     Path("sinchphone.toml").write_text("")
     file = nobodys_machine / "c.toml"
     file.write_text(f"[exchange]\nport = {free_port}\n")
@@ -151,9 +151,12 @@ def test_on_the_local_exchange_the_echo_comes_back(nobodys_machine: Path, free_p
     command = [sys.executable, "-c", program, "doctor", "--user", "ada", *common]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        looked = [sys.executable, "-c", program, "history", "--user", "ada", *common]
+        past = subprocess.run(looked, capture_output=True, text=True, timeout=60, check=True)
     finally:
         subprocess.run([sys.executable, "-c", program, "exchange", "stop", *common], capture_output=True, timeout=60, check=False)
     found = {one["id"]: one for one in map(json.loads, done.stdout.splitlines()) if one["event"] == "doctor.check"}
     assert list(found) == CHECKS
     assert done.returncode == 0, found
     assert "the echo came back after" in found["call"]["summary"]
+    assert [json.loads(line)["event"] for line in past.stdout.splitlines()] == ["result"]

@@ -148,9 +148,10 @@ async def open_phone(
     *,
     sound: "Callable[[], SoundOptions | None] | None" = None,
     video: "Callable[[], PictureOptions | None] | None" = None,
+    is_noted: bool = True,
 ) -> AsyncIterator[Phone]:
     """A registered client. ``sound`` makes that of an incoming call; without it this command can't answer one, and nobody can call it.
-    ``video`` makes the pictures of one that offers any."""
+    ``video`` makes the pictures of one that offers any. ``is_noted``: the history tells of its calls."""
     options = session.options
     user = user_of(options)
     early = await read_beside(partial(begin_host, options))
@@ -165,7 +166,7 @@ async def open_phone(
         state = options.state_path / "instances"
         try:
             async with (
-                history_if_usable(session) as history,
+                history_if_usable(session) if is_noted else contextlib.nullcontext() as history,
                 SinchClient(
                     user,
                     environment,
