@@ -84,6 +84,8 @@ class Steering:
         if (to is None) is (to_call is None) or call is not talk.call:
             raise LocalProtocolError("transfer needs a call that talks, and either to, or to_call")
         await transfer(talk, _dialled(to) if to is not None else self._find(to_call)[0])
+        if talk.order is not Order.TRANSFERRED:
+            raise LocalProtocolError("the call was hung up before they talked: the other side may still go there")
 
     def _find(self, call_id: str | None) -> tuple[CallSession, "Call"]:
         """The call of that id, or the only one; with the call in which it is told, or beside which it waits."""

@@ -327,7 +327,7 @@ class Call(SoundingCall):
     def _end(self, how: v.Ended) -> None:
         self.details = replace(self.details, cause=how.cause, ended_by=how.by, failure=how.failure, ended_at=time.time())
         self._tell(State.ENDED)
-        self._transfer.ended(by_us=how.by is EndedBy.US)
+        self._transfer.ended()
 
     async def _release(self) -> None:
         if self._released:

@@ -51,7 +51,7 @@ class Transfer:
         if self._news is not None:
             self._news.put_nowait(news)
 
-    def ended(self, *, by_us: bool = False) -> None:
-        """The call is over: the peer has left, for the other call as it seems, unless it was us who hung up."""
+    def ended(self) -> None:
+        """The call is over: the peer has left, for the other call as it seems."""
         if self._news is not None:
-            self._news.put_nowait(TransferNews(487, "you hung up before that") if by_us else None)
+            self._news.put_nowait(None)
