@@ -38,6 +38,9 @@ class Phase(enum.IntEnum):
 
 WIDTHS = {Phase.SOUNDING: 2, Phase.MEASURING: 1}
 
+# One process runs the whole file: what all its tests look at takes long to make.
+TOGETHER = {"test_listening_day.py", "test_terminal_screens.py"}
+
 # Folders and files by name, wherever they stand; the innermost decides.
 PHASES = {
     "e2e": Phase.WAITING,
@@ -156,7 +159,8 @@ def hash_alike() -> None:
 
 
 class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """Hands out the tests one by one in the order of their collection, which is that of the phases."""
+    """Hands out the tests one by one (whole files of those that belong together) in the order of their collection, which is that of the
+    phases."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         super().__init__(config, log)
@@ -168,21 +172,31 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
             if not self._check_nodes_have_same_collection():
                 return
             self.collection = list(next(iter(self.registered_collections.values())))
-            self.workqueue.update((nodeid, {nodeid: False}) for nodeid in self.collection)  # type: ignore[attr-defined]
+            for nodeid in self.collection:  # type: ignore[attr-defined]
+                self.workqueue.setdefault(_scope(nodeid), {})[nodeid] = False
         self._feed_all()
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
-        del self.assigned_work[node][self.registered_collections[node][item_index]]
+        nodeid = self.registered_collections[node][item_index]
+        work = self.assigned_work[node]
+        del work[_scope(nodeid)][nodeid]
+        if not work[_scope(nodeid)]:
+            del work[_scope(nodeid)]
         self._feed_all()
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """A process has ended; if it crashed, the test that it ran then, and its next one is another's."""
-        crashed, *left = list(self.assigned_work.pop(node)) or [None]
-        for nodeid in left:
-            self.workqueue[nodeid] = {nodeid: False}
-            self.workqueue.move_to_end(nodeid, last=False)
+        """A process has ended; if it crashed, the test that it ran then, and its next ones are another's."""
+        in_hand = self._in_hand(node)
+        del self.assigned_work[node]
+        for nodeid in in_hand[1:]:
+            self.workqueue.setdefault(_scope(nodeid), {})[nodeid] = False
+            self.workqueue.move_to_end(_scope(nodeid), last=False)
         self._feed_all()
-        return crashed  # type: ignore[no-any-return]
+        return in_hand[0] if in_hand else None
+
+    def _in_hand(self, node: WorkerController) -> list[str]:
+        """The tests that a process has and hasn't ended, the one that it runs first."""
+        return [nodeid for unit in self.assigned_work[node].values() for nodeid in unit]
 
     def _feed_all(self) -> None:
         for node in self._open_nodes():
@@ -193,7 +207,7 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
         width = self._width_of_next()
         if node not in self._open_nodes()[:width]:
             node.shutdown()
-        elif len(self.assigned_work[node]) < 2 and (width == self._width or self._is_quiet()):
+        elif len(self._in_hand(node)) < 2 and (width == self._width or self._is_quiet()):
             self._width = width
             self._assign_work_unit(node)
             self._feed(node)
@@ -210,4 +224,10 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
 
     def _is_quiet(self) -> bool:
         """Whether nothing runs: what goes on has at most the test in hand that it can't start, what ends has none."""
-        return all(len(work) <= (not node.shutting_down) for node, work in self.assigned_work.items())
+        return all(len(self._in_hand(node)) <= (not node.shutting_down) for node in self.assigned_work)
+
+
+def _scope(nodeid: str) -> str:
+    """What is handed out at once: a test, or its file."""
+    file = nodeid.split("::")[0]
+    return file if PurePath(file).name in TOGETHER else nodeid

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.suite.phases import PHASES, WIDTHS, Phase, PhasedScheduling, may_be_tried_again, phase_of
+from tests.suite.phases import PHASES, TOGETHER, WIDTHS, Phase, PhasedScheduling, may_be_tried_again, phase_of
 
 TESTS = Path(__file__).parent.parent
 NAMES = {
@@ -18,6 +18,9 @@ NAMES = {
     Phase.SOUNDING: "tests/e2e/test_conference.py",
     Phase.MEASURING: "tests/benchmarks/test_speed.py",
 }
+
+
+TOGETHER_FILE = "tests/cli/test_listening_day.py"
 
 
 @dataclass(eq=False)
@@ -62,9 +65,11 @@ class Config:
 class Run:
     """A run of some tests of each phase."""
 
-    def __init__(self, processes: int, seed: int, **tests: int) -> None:
+    def __init__(self, processes: int, seed: int, *, together: int = 0, **tests: int) -> None:
         self.random = random.Random(seed)
-        self.names = [f"{NAMES[phase]}::test_{n}" for phase in Phase for n in range(tests.get(phase.name.lower(), 0))]
+        self.names = [f"{TOGETHER_FILE}::test_{n}" for n in range(together)]
+        self.names += [f"{NAMES[phase]}::test_{n}" for phase in Phase for n in range(tests.get(phase.name.lower(), 0))]
+        self.ran_in: dict[str, Process] = {}
         self.done: list[str] = []
         self.crashed: list[str] = []
         self.most = dict.fromkeys(Phase, 0)  # that ran beside each other, while one of the phase did
@@ -107,6 +112,7 @@ class Run:
         else:
             self.done.append(self.names[process.runs])
             index, process.runs = process.runs, None
+            self.ran_in[self.names[index]] = process
             self.scheduler.mark_test_complete(process, index)
 
     def note(self) -> None:
@@ -126,6 +132,28 @@ def test_every_test_runs_once_and_no_phase_has_more_beside_it_than_it_bears(seed
     assert run.most[Phase.WAITING] > 2
     assert run.most[Phase.SOUNDING] == WIDTHS[Phase.SOUNDING]
     assert run.most[Phase.MEASURING] == WIDTHS[Phase.MEASURING]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_file_whose_tests_belong_together_runs_in_one_process(seed: int) -> None:
+    run = Run(6, seed, together=9, waiting=20, computing=5, measuring=2)
+    run.until_the_end()
+    assert sorted(run.done) == sorted(run.names)
+    assert len({run.ran_in[name] for name in run.names if name.startswith(TOGETHER_FILE)}) == 1
+
+
+def test_where_a_process_crashes_in_such_a_file_another_has_the_rest_of_it() -> None:
+    culprit = f"{TOGETHER_FILE}::test_2"
+    run = Run(4, 3, together=6, waiting=10, measuring=3)
+    run.until_the_end(crash=culprit)
+    assert run.crashed == [culprit]
+    assert sorted([*run.done, culprit]) == sorted(run.names)
+    assert len({run.ran_in[f"{TOGETHER_FILE}::test_{n}"] for n in (3, 4, 5)}) == 1
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_each_file_that_belongs_together_is_there(name: str) -> None:
+    assert next(TESTS.rglob(name), None), f"no test file {name}"
 
 
 @pytest.mark.parametrize("tests", [{"measuring": 1}, {"measuring": 5}, {"waiting": 1}, {"sounding": 3, "measuring": 1}, {}], ids=str)

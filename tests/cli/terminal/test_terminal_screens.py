@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.skipif(shutil.which("tmux") is None, reason="needs the package tmux"), pytest.mark.xdist_group("tmux screens")]
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs the package tmux")
 
 WIDTHS = (80, 120)
 LIMIT_S = 60.0
