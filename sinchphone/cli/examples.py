@@ -41,6 +41,13 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "sinchphone exchange dial +46700000001 --from +46700000002",
         "sinchphone exchange dial +46700000001 --from private --tone 440 --dtmf '1w2#' --for 10s",
     ),
+    "exchange sms": ("sinchphone exchange sms", "sinchphone exchange sms +46700000001 --json"),
+    "exchange recordings": ("sinchphone exchange recordings",),
+    "exchange users": ("sinchphone exchange users list",),
+    "exchange users add": ("sinchphone exchange users add ada --number +46700000001 --email ada@example.com",),
+    "exchange users list": ("sinchphone exchange users list", "sinchphone exchange users list --json"),
+    "exchange users remove": ("sinchphone exchange users remove ada",),
+    "exchange reset": ("sinchphone exchange reset",),
     "exchange stop": ("sinchphone exchange stop",),
     "trace": (
         "sinchphone trace",

@@ -98,7 +98,7 @@ def test_help_names_the_keys_that_dial_and_other_keys_dial_nothing(platform: Any
 
     platform.outgoing = script
     ran = sinchphone("call", "bob")
-    assert "q hang up   m mute   h hold   r record   s statistics   0-9 * # dial   ? help" in ran.err
+    assert "q hang up   m mute   h hold   r record   t transfer   s statistics\n0-9 * # dial   ? help\n" in ran.err
     assert platform.calls[0].dialled == []
     assert "muted" in ran.err
 

@@ -105,7 +105,7 @@ ENDLESS = (
 )
 LINES = sorted({line for lines in EXAMPLES.values() for line in lines} - set(ENDLESS))
 # What a machine without a sound card, an exchange that runs, or that file makes of them.
-ALSO: dict[str, set[int]] = {"doctor": {20}, "devices": {11, 12}, "exchange": {7}, "push": {2}, "cloud": {14}}
+ALSO: dict[str, set[int]] = {"doctor": {20}, "devices": {11, 12}, "exchange": {7}, "push": {2}, "cloud": {14}, "trace": {7}, "verify": {12}}
 
 
 async def talk(call: Any) -> None:
@@ -119,6 +119,7 @@ def lived_in(platform: Any, sinchphone: Callable[..., Any], monkeypatch: pytest.
     """A phone with a contact, a past, and a platform where everybody answers, and one calls who listens."""
     monkeypatch.setenv("SINCH_USER_ID", "ada")
     monkeypatch.setenv("SINCHPHONE_BACKGROUND", "false")
+    Path("sinchphone.toml").write_text("[exchange]\nport = 0\n")
     platform.outgoing, platform.acknowledging = talk, ("bob", "carol")
     assert sinchphone("contacts", "add", "mum", "+46701234567").code == 0
 

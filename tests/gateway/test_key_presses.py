@@ -74,7 +74,7 @@ async def test_a_menu_hears_a_key_that_comes_in_two_ways_once() -> None:
     async def answer(offer: Description) -> Description:
         return Description("answer", "v=0")
 
-    port = SimpleNamespace(close=None, events=lambda: news, answer=answer)
+    port = SimpleNamespace(close=None, leg=None, events=lambda: news, answer=answer)
     caller = SimpleNamespace(offer="v=0", transport=MediaTransport.RTP)
     lifetime = SimpleNamespace(caller=caller, keep=lambda _: None, spawn=lambda work, _: tasks.append(start_task(work, name="work")))
     end = LocalEnd(cast(Any, lifetime), cast(Any, port), cast(Any, None))
