@@ -1,6 +1,7 @@
 """What every command takes, wherever it stands on the line; and the examples of its help."""
 
 import asyncio
+import io
 import itertools
 import shlex
 import signal
@@ -120,6 +121,7 @@ def lived_in(platform: Any, sinchphone: Callable[..., Any], monkeypatch: pytest.
     monkeypatch.setenv("SINCH_USER_ID", "ada")
     monkeypatch.setenv("SINCHPHONE_BACKGROUND", "false")
     Path("sinchphone.toml").write_text("[exchange]\nport = 0\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     platform.outgoing, platform.acknowledging = talk, ("bob", "carol")
     assert sinchphone("contacts", "add", "mum", "+46701234567").code == 0
 

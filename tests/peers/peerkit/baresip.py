@@ -84,14 +84,15 @@ class Baresip:
             await asyncio.sleep(0.2)
             await self.order("sndcode", "\x04")  # the key is let go
 
-    def recording(self) -> Path:
-        """What it heard in its longest stretch of talking (a hold begins another file); whole when the call is over."""
-        return max(self.folder.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_size)
+    def recording(self, *, last: bool = False) -> Path:
+        """What it heard in its longest stretch of talking (a hold begins another file), or in the last; whole when the call is over."""
+        files = [path for path in self.folder.glob("dump-*-dec.wav") if path.stat().st_size > 44]
+        return max(files, key=lambda path: path.stat().st_mtime if last else path.stat().st_size)
 
-    async def hears(self, hz: float) -> float:
-        """The tone's share of what it heard in the call that is over."""
+    async def hears(self, hz: float, *, last: bool = False) -> float:
+        """The tone's share of what it heard in the call that is over, the longest or the last."""
         await self.program.until(lambda: any(path.stat().st_size > 44 for path in self.folder.glob("dump-*-dec.wav")), "a recording")
-        return heard(self.recording(), hz)
+        return heard(self.recording(last=last), hz)
 
     async def _read(self) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
