@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sinchphone.errors import ConfigError
-from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.protocol.webpush.contact import check_subject
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import key, read_flag, read_host, read_hosts_and_networks, read_ice_urls, read_port, read_seconds, read_text
+
+if TYPE_CHECKING:
+    from sinchphone.media.simulated_line import SimulatedLine
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
@@ -34,6 +37,8 @@ def read_push_contact(value: object) -> str:
 def read_line(value: object) -> str:
     """Faults of a line, as they are written."""
     written = read_text(value)
+    from sinchphone.media.simulated_line import SimulatedLine
+
     SimulatedLine.read(written)
     return written
 
@@ -130,8 +135,10 @@ class ExchangeOptions:
     clock_skew_seconds: float = 300.0
 
     @property
-    def simulated_line(self) -> SimulatedLine | None:
+    def simulated_line(self) -> "SimulatedLine | None":
         """What ``line`` says."""
+        from sinchphone.media.simulated_line import SimulatedLine
+
         return SimulatedLine.read(self.line) if self.line else None
 
     def __post_init__(self) -> None:
