@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from sinchphone.hosts import unbracketed
 
-_ICE_URL: Final = re.compile(r"(stun|turns?):(\[[0-9a-fA-F:.]+\]|[^\s:?@\[\]/]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?", re.IGNORECASE)
+_ICE_URL: Final = r"(?i)(stun|turns?):(\[[0-9a-fA-F:.]+\]|[^\s:?@\[\]/]+)(?::(\d{1,5}))?(?:\?transport=(udp|tcp))?"
 _ICE_PORT: Final = 3478
 _ICE_TLS_PORT: Final = 5349
 
@@ -22,7 +22,7 @@ class IceUrl(NamedTuple):
 
 def parse_ice_url(url: str) -> IceUrl | None:
     """What a STUN or TURN URL names; None for what can't be read or isn't known here (STUN over TCP or TLS, TURN over DTLS)."""
-    match = _ICE_URL.fullmatch(url.strip())
+    match = re.fullmatch(_ICE_URL, url.strip())
     if match is None:
         return None
     scheme, host, transport = match[1].lower(), unbracketed(match[2]), (match[4] or "").lower()

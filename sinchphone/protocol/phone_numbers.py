@@ -19,7 +19,7 @@ from sinchphone.errors import DestinationError
 MIN_DIGITS: Final = 7  # nothing shorter leads abroad
 MAX_DIGITS: Final = 15
 INTERNATIONAL: Final = rf"[1-9][0-9]{{{MIN_DIGITS - 1},{MAX_DIGITS - 1}}}"  # without its plus, as a pattern
-E164: Final = re.compile(rf"\+{INTERNATIONAL}")
+E164: Final = rf"\+{INTERNATIONAL}"
 SHAPE: Final = f"a phone number is + and {MIN_DIGITS} to {MAX_DIGITS} digits (E.164)"
 MAX_WRITTEN_CHARACTERS: Final = 250  # what libphonenumber reads
 _GLOBAL: Final = r"\+[0-9]{3,15}"
@@ -33,7 +33,7 @@ _WELL_KNOWN_EMERGENCY: Final = frozenset({"000", "110", "111", "112", "119", "91
 
 def is_number(text: str) -> bool:
     """Whether that is a number as we pass it on: ``+``, its country, no separators."""
-    return E164.fullmatch(text) is not None
+    return re.fullmatch(E164, text) is not None
 
 
 def looks_like_number(text: str) -> bool:

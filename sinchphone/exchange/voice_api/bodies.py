@@ -178,7 +178,7 @@ def _number(endpoint: str) -> str:
         if "emergency" in str(error):
             raise forbidden(f"destination.endpoint: {error}") from error
         raise invalid(f"destination.endpoint: {error}") from error
-    assert E164.fullmatch(number), "that is what numbers are read as"
+    assert re.fullmatch(E164, number), "that is what numbers are read as"
     return number
 
 

@@ -33,6 +33,7 @@ MAX_CALL_HEADERS: Final = 32
 MAX_URL_CHARACTERS: Final = 2048
 
 DTMF: Final = re.compile(rf"[0-9#w]{{1,{MAX_DTMF_CHARACTERS}}}")
+_NUMBER: Final = re.compile(E164)
 _CALLER_ID: Final = re.compile(rf"private|\+?{INTERNATIONAL}", re.IGNORECASE)
 _SIP_CALLER: Final = re.compile(r"[A-Za-z0-9_.+~!*-]{1,64}")
 _SIP_ADDRESS: Final = re.compile(
@@ -54,7 +55,7 @@ def read_connect_pstn(fields: Fields) -> ConnectPstn:
     if fields.word("indications", _COUNTRIES):
         fields.remark("indications", "absent: callers hear this exchange's own ringing tone")
     return ConnectPstn(
-        number=fields.matching("number", E164, "a phone number such as +46700000000"),
+        number=fields.matching("number", _NUMBER, "a phone number such as +46700000000"),
         caller_id=_caller_id(fields),
         max_duration_s=fields.whole("maxDuration", 1, MAX_CALL_SECONDS),
         dial_timeout_s=fields.whole("dialTimeout", 1, MAX_CALL_SECONDS),
