@@ -66,7 +66,6 @@ PHASES = {
     "test_room_screen.py": Phase.WAITING,
     "test_callback_configuration.py": Phase.WAITING,
     "test_chromium_inspector.py": Phase.WAITING,
-    "test_chromium_pictures.py": Phase.WAITING,
     "test_cli_commands.py": Phase.WAITING,
     "test_cli_process.py": Phase.WAITING,
     "test_conference_rest.py": Phase.WAITING,
@@ -115,6 +114,7 @@ PHASES = {
     "test_streams.py": Phase.WAITING,
     "test_two_networks.py": Phase.WAITING,
     "test_webrtc_codecs.py": Phase.WAITING,
+    "test_chromium_pictures.py": Phase.SOUNDING,  # a browser that encodes, decodes and draws
     "test_conference.py": Phase.SOUNDING,
     "test_groups.py": Phase.SOUNDING,  # six legs in one process
     "test_sdk_groups.py": Phase.SOUNDING,  # twelve, and two Nodes
