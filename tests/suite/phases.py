@@ -38,6 +38,8 @@ class Phase(enum.IntEnum):
 
 WIDTHS = {Phase.SOUNDING: 2, Phase.MEASURING: 1}
 
+IN_HAND = {Phase.COMPUTING: 12}  # tests that a process has ready: it waits for none of many that are over at once
+
 # One process runs the whole file: what all its tests look at takes long to make.
 TOGETHER = {"test_listening_day.py", "test_terminal_screens.py"}
 
@@ -207,17 +209,21 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
         width = self._width_of_next()
         if node not in self._open_nodes()[:width]:
             node.shutdown()
-        elif len(self._in_hand(node)) < 2 and (width == self._width or self._is_quiet()):
+        elif len(self._in_hand(node)) < self._ready() and (width == self._width or self._is_quiet()):
             self._width = width
             self._assign_work_unit(node)
             self._feed(node)
 
     def _width_of_next(self) -> int:
         """How many processes the next test may have beside its own, and that; 0 when there's none."""
-        if not self.workqueue:
-            return 0
-        path = PurePath(next(iter(self.workqueue)).split("::")[0])
-        return WIDTHS.get(phase_of(path), self.numnodes)  # type: ignore[return-value]
+        return WIDTHS.get(self._next_phase(), int(self.numnodes)) if self.workqueue else 0
+
+    def _ready(self) -> int:
+        """How many tests a process has ready: two, since it runs one when it knows the next; more where they are short and many."""
+        return IN_HAND.get(self._next_phase(), 2) if len(self.workqueue) > 20 * self.numnodes else 2
+
+    def _next_phase(self) -> Phase:
+        return phase_of(PurePath(next(iter(self.workqueue)).split("::")[0]))
 
     def _open_nodes(self) -> list[WorkerController]:
         return [node for node in self.nodes if not node.shutting_down]

@@ -134,6 +134,15 @@ def test_every_test_runs_once_and_no_phase_has_more_beside_it_than_it_bears(seed
     assert run.most[Phase.MEASURING] == WIDTHS[Phase.MEASURING]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_many_short_ones_are_handed_out_some_at_a_time(seed: int) -> None:
+    run = Run(4, seed, waiting=20, computing=400, sounding=5, measuring=5)
+    run.until_the_end(crash=f"{NAMES[Phase.COMPUTING]}::test_30")
+    assert sorted([*run.done, *run.crashed]) == sorted(run.names)
+    assert run.most[Phase.SOUNDING] == WIDTHS[Phase.SOUNDING]
+    assert run.most[Phase.MEASURING] == WIDTHS[Phase.MEASURING]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_file_whose_tests_belong_together_runs_in_one_process(seed: int) -> None:
     run = Run(6, seed, together=9, waiting=20, computing=5, measuring=2)
