@@ -25,7 +25,7 @@ from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.tones.signals import Sine
 from tests.suite.covered import count_lines
 from tests.suite.guests import fetch_early, needs_guests
-from tests.suite.phases import PhasedScheduling, hash_alike, may_be_tried_again, phase_of, processes_for
+from tests.suite.phases import LONG, PhasedScheduling, hash_alike, may_be_tried_again, phase_of, processes_for
 from tests.suite.signals import reset_ignored_signals
 
 PATIENCE_SECONDS = 30.0
@@ -71,8 +71,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> PhasedSchedu
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """In the order of the phases; who waits for guests comes last in theirs. The only place where tests get other chances."""
-    items.sort(key=lambda item: (phase_of(item.path), needs_guests(item.path)))
+    """In the order of the phases; who waits for guests comes last in theirs, and what takes long first. The only place where tests get
+    other chances."""
+    items.sort(key=lambda item: (phase_of(item.path), needs_guests(item.path), item.path.name not in LONG))
     for item in items:
         if may_be_tried_again(item.path.relative_to(item.config.rootpath)):
             item.add_marker(pytest.mark.flaky(reruns=2))

@@ -43,6 +43,17 @@ IN_HAND = {Phase.COMPUTING: 12}  # tests that a process has ready: it waits for 
 # One process runs the whole file: what all its tests look at takes long to make.
 TOGETHER = {"test_listening_day.py", "test_terminal_screens.py"}
 
+# What has tests of half a minute and more is begun first in its phase: at its end the others would wait for them.
+LONG = {
+    "test_bridge_speed.py",
+    "test_house.py",
+    "test_official_sdk.py",
+    "test_outages.py",
+    "test_sdk_endings.py",
+    "test_unused_names.py",
+    "test_virtual_call.py",
+}
+
 # Folders and files by name, wherever they stand; the innermost decides.
 PHASES = {
     "e2e": Phase.WAITING,

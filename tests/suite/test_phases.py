@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.suite.phases import PHASES, TOGETHER, WIDTHS, Phase, PhasedScheduling, may_be_tried_again, phase_of
+from tests.suite.phases import LONG, PHASES, TOGETHER, WIDTHS, Phase, PhasedScheduling, may_be_tried_again, phase_of
 
 TESTS = Path(__file__).parent.parent
 NAMES = {
@@ -160,8 +160,8 @@ def test_where_a_process_crashes_in_such_a_file_another_has_the_rest_of_it() -> 
     assert len({run.ran_in[f"{TOGETHER_FILE}::test_{n}"] for n in (3, 4, 5)}) == 1
 
 
-@pytest.mark.parametrize("name", TOGETHER)
-def test_each_file_that_belongs_together_is_there(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(TOGETHER | LONG))
+def test_each_file_that_has_a_rule_is_there(name: str) -> None:
     assert next(TESTS.rglob(name), None), f"no test file {name}"
 
 
