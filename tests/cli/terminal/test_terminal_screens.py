@@ -116,6 +116,13 @@ def history(desk: Desk) -> None:
     desk.keep("history", "history")
 
 
+def show_all(desk: Desk) -> None:
+    """One after the other: the exchange ends with bob, who hosts it."""
+    talk_and_check(desk)
+    lists(desk)
+    history(desk)
+
+
 @pytest.fixture(scope="module")
 def desks() -> Iterator[dict[int, Desk]]:
     """Both widths, beside each other. Homes with short names: a path is never broken."""
@@ -129,10 +136,7 @@ def desks() -> Iterator[dict[int, Desk]]:
         made[columns] = Desk(folder, columns)
     try:
         with ThreadPoolExecutor() as pool:
-            for done in [pool.submit(work, desk) for desk in made.values() for work in (talk_and_check, lists)]:
-                done.result()
-        for desk in made.values():
-            history(desk)
+            list(pool.map(show_all, made.values()))
         yield made
     finally:
         for desk in made.values():
