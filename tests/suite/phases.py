@@ -138,6 +138,7 @@ PHASES = {
     "test_bridge_speed.py": Phase.MEASURING,
     "test_echo_loss.py": Phase.MEASURING,
     "test_emulator.py": Phase.MEASURING,
+    "test_fast_hands.py": Phase.MEASURING,
     "test_frame_clock.py": Phase.MEASURING,
     "test_media_thread.py": Phase.MEASURING,
     "test_room.py": Phase.MEASURING,
