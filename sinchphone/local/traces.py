@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from sinchphone.errors import PlatformError, RemoteProtocolError
+from sinchphone.errors import NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.exchange.tracing.summaries import CallSummary
 from sinchphone.local.signed_requests import SignedRequests
@@ -31,13 +31,19 @@ class ExchangeTraces:
 
     async def call(self, name: str) -> tuple[CallSummary, list[TraceEvent]]:
         """A call and its events. ``name``: its id, the beginning of it, or "last". Raises NotFoundError."""
-        members = _object(await self.requests.ask("GET", f"{_CALLS}/{quote(name, safe='')}", seconds=_SECONDS))
+        members = _object(await self._ask_about(name))
         events = [_read(TraceEvent.from_json, one) for one in members.get("events", [])]
         return _read(CallSummary.from_json, members.get("call")), events
 
     async def capture(self, name: str) -> bytes:
         """The same as a capture file (pcapng). Raises NotFoundError."""
-        return await self.requests.ask("GET", f"{_CALLS}/{quote(name, safe='')}/capture", seconds=_SECONDS)
+        return await self._ask_about(name, "/capture")
+
+    async def _ask_about(self, name: str, what: str = "") -> bytes:
+        try:
+            return await self.requests.ask("GET", f"{_CALLS}/{quote(name, safe='')}{what}", seconds=_SECONDS)
+        except NotFoundError as error:
+            raise NotFoundError(str(error), hint="sinchphone trace lists the calls that it has") from error
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -82,7 +82,8 @@ async def test_a_call_over_rest_messages_callbacks_and_sip_is_one_ladder(
         assert {json.loads(line)["event"] for line in told[1].splitlines()} == {"trace.call", "trace.event", "result"}
         for shown in (ladder[1], told[1], written.decode(errors="replace")):
             assert FAKE not in shown
-        assert (await run(tmp_path, free_port, "trace", "01UNKNOWN"))[0] == 7
+        unknown = await run(tmp_path, free_port, "trace", "01UNKNOWN")
+        assert unknown[0] == 7 and "sinchphone trace lists the calls" in unknown[2]
         assert (await run(tmp_path, free_port, "trace", "last", "--export", "call.pcapng"))[0] != 0
         assert (await run(tmp_path, free_port, "trace", "last", "--export", "call"))[0] == 2
         await lines.stack.aclose()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from sinchphone.cli.calling.managed_exchange import ASK_SECONDS, find_host
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import with_flags
@@ -17,7 +18,6 @@ from sinchphone.cli.terminal.session import Session, open_session
 if TYPE_CHECKING:
     from sinchphone.local.probe import ExchangeProbe, HostAnswer
 
-_ASK_SECONDS: Final = 3.0
 _STOP_SECONDS: Final = 10.0  # for its port to be free
 _PAUSE_SECONDS: Final = 0.05
 
@@ -49,29 +49,10 @@ def _open(flags: HostFlags) -> Session:
     return open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
 
 
-async def _find(session: Session) -> "tuple[ExchangeProbe, HostAnswer | None]":
-    """Where the exchange should be, and who answers there; nobody where nobody listens. Raises NetworkError for anybody else."""
-    from sinchphone.credentials import read_local_application
-    from sinchphone.exchange.directory.credentials import local_credentials
-    from sinchphone.local.probe import ExchangeProbe, Found
-
-    where = session.options.exchange
-    credentials = read_local_application(session.options) or local_credentials(session.options.state_path)
-    probe = ExchangeProbe(credentials, where.host, where.port)
-    answer = await probe.ask(_ASK_SECONDS)
-    match answer.found:
-        case Found.OURS:
-            return probe, answer
-        case Found.NOBODY:
-            return probe, None
-        case found:
-            raise probe.unusable(found)
-
-
 async def _status(session: Session) -> ExitCode:
     from sinchphone.local.host_control import HostControl
 
-    probe, answer = await _find(session)
+    probe, answer = await find_host(session)
     if answer is None:
         session.tell(ExchangeStatus(running=False, url=probe.url))
         return ExitCode.NOT_FOUND
@@ -98,7 +79,7 @@ async def _stop(session: Session, *, force: bool) -> ExitCode:
     from sinchphone.exchange.options import HostKind
     from sinchphone.local.host_control import HostControl, InUseError
 
-    probe, answer = await _find(session)
+    probe, answer = await find_host(session)
     if answer is None:
         session.tell(ExchangeStopped(calls=None))
         return ExitCode.OK
@@ -122,7 +103,7 @@ async def _until_gone(probe: "ExchangeProbe", answer: "HostAnswer") -> None:
 
     deadline = time.monotonic() + _STOP_SECONDS
     while time.monotonic() < deadline:
-        now = await probe.ask(_ASK_SECONDS)
+        now = await probe.ask(ASK_SECONDS)
         if now.found is not Found.SILENT and now.host_id != answer.host_id:
             return
         await asyncio.sleep(_PAUSE_SECONDS)

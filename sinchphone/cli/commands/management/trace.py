@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from sinchphone.cli.calling.managed_exchange import managed_exchange
+from sinchphone.cli.calling.managed_exchange import running_exchange
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.flags.commands import HostFlags
@@ -73,13 +73,12 @@ def trace(
     async def work(session: Session) -> ExitCode:
         from sinchphone.local.traces import ExchangeTraces
 
-        async with managed_exchange(session) as exchange:
-            traces = ExchangeTraces(exchange.requests)
-            if call is None:
-                return await _list(session, traces)
-            if form is not None and flags.export is not None:
-                return await _export(session, traces, call, form, Path(flags.export), force=flags.force)
-            return await _show(session, traces, call, bodies=flags.bodies)
+        traces = ExchangeTraces(await running_exchange(session))
+        if call is None:
+            return await _list(session, traces)
+        if form is not None and flags.export is not None:
+            return await _export(session, traces, call, form, Path(flags.export), force=flags.force)
+        return await _show(session, traces, call, bodies=flags.bodies)
 
     return run(session, work)
 
