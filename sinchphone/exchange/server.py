@@ -128,12 +128,12 @@ class Exchange:
         ours = (Attendants(media, self.rooms),) if media is not None and self.rooms is not None else ()
         everywhere = (*destinations, *([self._gateway] if self._gateway else []), *ours)
         self._addresses = AddressPolicy(listens_on=options.host, inner_hosts=options.inner_hosts)
-        self._numbers = AssignedNumbers()
+        self._numbers = AssignedNumbers(self._store)
         self._push_service = PushService()
         key = SenderKey(options.store.parent if options.store is not None else None)
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
         self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record)
-        self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway)
+        self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._store)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
 
@@ -221,6 +221,8 @@ class Exchange:
         await self._parties.recall(now)
         await self._usage.recall(now)
         await self.sms.recall(now)
+        await self._numbers.recall()
+        await self._verifications.kept.recall(now)
         await self._postbox.recall(now)
 
     async def close(self, *, replaced: bool = False) -> None:

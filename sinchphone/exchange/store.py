@@ -48,6 +48,10 @@ CREATE TABLE IF NOT EXISTS usage (
     application TEXT, user_id TEXT, day INTEGER, calls INTEGER, seconds REAL, cost REAL, PRIMARY KEY (application, user_id));
 CREATE TABLE IF NOT EXISTS text_messages (
     application TEXT, id TEXT, batch TEXT, sender TEXT, number TEXT, text TEXT, at REAL, PRIMARY KEY (application, id));
+CREATE TABLE IF NOT EXISTS assigned_numbers (
+    application TEXT, number TEXT, capability TEXT, PRIMARY KEY (number, capability));
+CREATE TABLE IF NOT EXISTS verifications (
+    application TEXT, id TEXT, members TEXT, at REAL, PRIMARY KEY (application, id));
 CREATE TABLE IF NOT EXISTS timetokens (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL);
 """
 

@@ -23,6 +23,7 @@ from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.refusals import RefusedError, forbidden, not_found, too_many
 from sinchphone.exchange.sms.inbox import SmsInbox
+from sinchphone.exchange.store import Store
 from sinchphone.exchange.verifications.bodies import (
     CODE_TYPES,
     ReportedCode,
@@ -54,9 +55,9 @@ _log = logging.getLogger(__name__)
 class VerificationService:
     """All verifications of one exchange."""
 
-    def __init__(self, inbox: SmsInbox, accounts: Accounts, calls: Calls, gateway: GatewayOnDemand | None) -> None:
+    def __init__(self, inbox: SmsInbox, accounts: Accounts, calls: Calls, gateway: GatewayOnDemand | None, store: Store) -> None:
         """Codes go to the ``inbox``; calls, where there is a ``gateway``, to users who have the number and can be reached."""
-        self.kept = Verifications()
+        self.kept = Verifications(store)
         self._inbox = inbox
         self._accounts = accounts
         self._calls = calls
@@ -93,6 +94,7 @@ class VerificationService:
             raise RefusedError(400, ErrorCode.INVALID_PARAMETERS, f"method: this verification is one by {one.method.value}")
         was = one.status
         right = one.guess(reported.code, reported.source, time.time())
+        self.kept.changed(one)
         if was is VerificationStatus.PENDING and one.status is not VerificationStatus.PENDING:
             await self._tell_result(application, one)
         if not right:
@@ -156,6 +158,7 @@ class VerificationService:
         async def hear(digit: str) -> bool:
             if digit != CONFIRMING_KEY or not one.confirm(time.time()):
                 return False
+            self.kept.changed(one)
             await self._tell_result(application, one)
             return True
 

@@ -1,37 +1,61 @@
 """All verifications of an exchange: by id, by number and method, by reference; the last thousand of an application."""
 
+import json
 from collections import OrderedDict
+from dataclasses import asdict
 from typing import Final
 
+from sinchphone.exchange.store import Store, StoreError
 from sinchphone.exchange.verifications.verification import FailureReason, Verification
 from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
 
 MAX_KEPT: Final = 1_000  # of an application
+KEPT_SECONDS: Final = 7 * 86_400.0  # while the exchange doesn't run
 
 
 class Verifications:
     """Keeps them; the oldest makes room."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._kept: dict[str, OrderedDict[str, Verification]] = {}  # by application, newest last
+
+    async def recall(self, now: float) -> None:
+        """Know again those from before this exchange started; ``now`` in seconds since the epoch. Raises StoreError."""
+        self._store.write("DELETE FROM verifications WHERE at < ?", now - KEPT_SECONDS)
+        try:
+            for members, at in await self._store.read("SELECT members, at FROM verifications ORDER BY at, rowid"):
+                if float(at) >= now - KEPT_SECONDS:
+                    one = _read(members)
+                    self._kept.setdefault(one.application, OrderedDict())[one.id] = one
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError("the exchange's store has verifications that can't be read", hint="Delete it.") from error
 
     def begin(self, verification: Verification) -> Verification | None:
         """Its code went out: the one before of the same number and method is void, and returned."""
-        kept = self._kept.setdefault(verification.application, OrderedDict())
         before = self.of_number(verification.application, verification.method, verification.number)
         if before is not None and before.status is VerificationStatus.PENDING:
             before.end(VerificationStatus.ABORTED, FailureReason.FAILED_PENDING)
+            self.changed(before)
         else:
             before = None
         self.keep(verification)
-        while len(kept) > MAX_KEPT:
-            kept.popitem(last=False)
         return before
 
     def keep(self, verification: Verification) -> None:
         """So that it is found."""
         kept = self._kept.setdefault(verification.application, OrderedDict())
         kept[verification.id] = verification
+        self.changed(verification)
+        while len(kept) > MAX_KEPT:
+            oldest, _ = kept.popitem(last=False)
+            self._store.write("DELETE FROM verifications WHERE application = ? AND id = ?", verification.application, oldest)
+
+    def changed(self, verification: Verification) -> None:
+        """Something of it is another one now."""
+        sql = "INSERT OR REPLACE INTO verifications (application, id, members, at) VALUES (?, ?, ?, ?)"
+        members = json.dumps(asdict(verification))
+        self._store.write(sql, verification.application, verification.id, members, verification.began_at)
 
     def of_id(self, application: str, verification_id: str) -> Verification | None:
         """The one with that id."""
@@ -50,3 +74,16 @@ class Verifications:
     def forget(self, application: str) -> None:
         """An application has none any more."""
         self._kept.pop(application, None)
+        self._store.write("DELETE FROM verifications WHERE application = ?", application)
+
+
+def _read(members: str) -> Verification:
+    """Raises what reading something else raises."""
+    known = json.loads(members)
+    method, status, reason = known.pop("method"), known.pop("status"), known.pop("reason")
+    return Verification(
+        **known,
+        method=VerificationMethod(method),
+        status=VerificationStatus(status),
+        reason=FailureReason(reason) if reason is not None else None,
+    )

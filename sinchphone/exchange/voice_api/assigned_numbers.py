@@ -1,10 +1,11 @@
-"""Which phone numbers are an application's: who calls one of them from outside reaches its backend (pure)."""
+"""Which phone numbers are an application's: who calls one of them from outside reaches its backend."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final
 
 from sinchphone.exchange.refusals import forbidden, too_many
+from sinchphone.exchange.store import Store, StoreError
 
 MAX_ASSIGNED: Final = 10_000  # of an application
 
@@ -19,8 +20,17 @@ class Capability(Enum):
 class AssignedNumbers:
     """By number and capability. A number is of one application for one capability."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._owners: dict[tuple[str, Capability], str] = {}
+
+    async def recall(self) -> None:
+        """Know again those from before this exchange started. Raises StoreError."""
+        rows = await self._store.read("SELECT number, capability, application FROM assigned_numbers ORDER BY rowid")
+        try:
+            self._owners |= {(str(number), Capability(capability)): str(application) for number, capability, application in rows}
+        except ValueError as error:
+            raise StoreError("the exchange's store has numbers that can't be read", hint="Delete it.") from error
 
     def of(self, application: str) -> Iterator[tuple[str, Capability]]:
         """An application's, in the order in which they were assigned."""
@@ -34,16 +44,22 @@ class AssignedNumbers:
         if sum(owner == application for owner in self._owners.values()) + len(wanted) > MAX_ASSIGNED:
             raise too_many(f"an application has {MAX_ASSIGNED} numbers at most")
         self._owners.update(dict.fromkeys(wanted, application))
+        for number, _ in wanted:
+            sql = "INSERT OR REPLACE INTO assigned_numbers (application, number, capability) VALUES (?, ?, ?)"
+            self._store.write(sql, application, number, capability.value)
 
     def unassign(self, application: str, number: str, capability: Capability | None) -> bool:
         """Whether it was the application's; for ``None`` for anything."""
         wanted = [(number, one) for one in Capability if capability in (None, one)]
         gone = [one for one in wanted if self._owners.get(one) == application]
-        for one in gone:
-            del self._owners[one]
+        self._remove(gone)
         return bool(gone)
 
     def forget(self, application: str) -> None:
         """An application has no numbers any more."""
-        for one in [one for one, owner in self._owners.items() if owner == application]:
+        self._remove([one for one, owner in self._owners.items() if owner == application])
+
+    def _remove(self, gone: list[tuple[str, Capability]]) -> None:
+        for one in gone:
             del self._owners[one]
+            self._store.write("DELETE FROM assigned_numbers WHERE number = ? AND capability = ?", one[0], one[1].value)

@@ -2,7 +2,7 @@
 
 ::
 
-    GET, POST, DELETE /v1/configuration/numbers     -> the numbers that calls and text messages come for, until the exchange ends
+    GET, POST, DELETE /v1/configuration/numbers     -> the numbers that calls and text messages come for
     GET               /v1/calling/query/number/{n}  -> its country, its kind, what a call to it would cost: nothing
 """
 
