@@ -13,9 +13,8 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sinchphone.errors import ConfigError
 from sinchphone.folders import config_folder
@@ -47,8 +46,7 @@ _BRACKETS: Final = r"[][{}]"
 _ILLEGAL_IN_USER_IDS: Final = r"[^A-Za-z0-9_=-]+"
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One value in force."""
 
     key: Key

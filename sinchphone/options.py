@@ -6,7 +6,7 @@ needs (where a password is found, whether to listen at all), and ``KEYS``, all o
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field, fields, replace
+from dataclasses import field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -234,7 +234,7 @@ def _keys_of(options: type[Any], prefix: str) -> Iterator[Key]:
     for one in fields(options):
         section, known = section_of(one), key_of(one)
         if known is not None:
-            yield replace(known, name=f"{prefix}{one.name}")
+            yield known._replace(name=f"{prefix}{one.name}")
         elif section is not None and not prefix:
             yield from _keys_of(section, f"{one.name}.")
 

@@ -12,10 +12,10 @@ import ipaddress
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from sinchphone.errors import ConfigError
@@ -31,8 +31,7 @@ _AMOUNT: Final = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One key of the configuration. ``example`` is its default as TOML spells it; an empty text means "not set"."""
 
     name: str  # dotted: "audio.input"

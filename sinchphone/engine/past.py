@@ -9,13 +9,14 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, TypeVar
 
 from sinchphone.database import connect, hint_of, in_transaction
 from sinchphone.errors import ConfigError
 from sinchphone.protocol.call.states import EndedBy
+from sinchphone.quick_dataclass import quick_dataclass
 
 BUSY: Final = "busy"  # beside the causes: declined because somebody was on the phone
 _NOT_MISSED: Final = ("other_device_answered", "denied")
@@ -43,7 +44,7 @@ MIGRATIONS: Final = (
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PastCall:
     """A call that's over. ``at`` is its start [s since the epoch]; ``duration_ms`` is ``None`` where sound never flowed; ``code`` and
     ``reason`` are what the peer, the platform or this end said of a failure."""
@@ -73,7 +74,7 @@ class PastCall:
         return (self.peer,)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PastMessage:
     """A message that was sent or received ``at`` [s since the epoch]. Recipients' receipts: delivered at, or ``None``."""
 

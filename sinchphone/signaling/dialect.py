@@ -1,12 +1,13 @@
 """What the engine asks of the platform, whichever REST dialect carries it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final, Protocol
 
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.webpush.subscription import PushSubscription
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 class Domain(StrEnum):
@@ -24,7 +25,7 @@ DISPLAY_NAME_HEADER: Final = "displayname"  # ours: how who calls wants to be ca
 MAX_DISPLAY_NAME_CHARACTERS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Instance:
     """A registered device of a user. ``secret`` signs its requests."""
 
@@ -35,7 +36,7 @@ class Instance:
     expire_at: float | None  # [s since the epoch]; None never expires
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PubSubConfig:
     """Where the two pub/sub networks are. ``origin`` is ``host`` or ``host:port``; ``signal_origin`` where the signal network has
     another one. Without ``broadcast_publish_key`` the platform has no instant messages."""
@@ -49,7 +50,7 @@ class PubSubConfig:
     signal_origin: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Profile:
     """An instance's channels and its MXP key (AES-128 or AES-256). ``transport_channel`` is the user's, common to all devices: it
     carries instant messages, on the broadcast network."""
@@ -60,7 +61,7 @@ class Profile:
     transport_channel: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PushConfig:
     """How the platform pushes (W3C): the public key that subscriptions are for, and the push service that it proposes (a WebSocket's
     URL), where it does."""
@@ -69,7 +70,7 @@ class PushConfig:
     service: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Registration:
     """What a registered instance knows about its platform. ``sub_instance`` is this run of the program, in a dialect that tells
     them apart."""
@@ -90,7 +91,7 @@ class Registration:
         return f"{self.instance.id}:{self.sub_instance}" if self.sub_instance else self.instance.id
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CallRequest:
     """A call to be placed. ``call_id`` is ours (the dialect makes it) and becomes the MXP session id."""
 
@@ -103,7 +104,7 @@ class CallRequest:
     display_name: str = ""  # of whoever calls; not sent by a client
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class OfferedIceServer:
     """A STUN or TURN server. ``valid_until`` in seconds since the epoch, None where its password doesn't expire."""
 
@@ -113,7 +114,7 @@ class OfferedIceServer:
     valid_until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RemoteInstance:
     """A device of the called user."""
 
@@ -121,7 +122,7 @@ class RemoteInstance:
     capabilities: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Placement:
     """The platform's answer to a CallRequest (CallInitiationResponse)."""
 
@@ -139,7 +140,7 @@ class IdentityKind(StrEnum):
     NUMBER = "number"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Recipient:
     """Somebody to write to."""
 
@@ -147,7 +148,7 @@ class Recipient:
     kind: IdentityKind = IdentityKind.USERNAME
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TransportParticipant:
     """A user who takes part in a transport; ``channel`` is common to all their devices."""
 
@@ -156,7 +157,7 @@ class TransportParticipant:
     instances: tuple[RemoteInstance, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Transport:
     """What carries instant messages among some users: a key (AES-128 or AES-256) and the channels."""
 
@@ -165,7 +166,7 @@ class Transport:
     participants: tuple[TransportParticipant, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MessageCounts:
     """How many instant messages there were since the last report."""
 
@@ -174,7 +175,7 @@ class MessageCounts:
     failed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CallReport:
     """How a call went, for the platform. Times in seconds since the epoch, ``None`` where it never came so far."""
 

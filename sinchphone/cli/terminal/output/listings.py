@@ -1,13 +1,14 @@
 """What commands list: the past, contacts, devices, an exchange's addresses. Facts as those of ``events``, of which they are part."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, ClassVar, TypeAlias
 
 from sinchphone.cli.addressing.destination import Kind
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """What a value may be, beyond its type, in the words of JSON Schema."""
 
@@ -38,7 +39,7 @@ class PastKind(StrEnum):
     MESSAGE = "message"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
     """A call or a message of the past. ``status`` is a call's cause, a message's delivered, sent, failed or received; ``code`` and
     ``reason`` are what was said of a failure. ``contacts`` are the names under which the peers are known here."""
@@ -60,7 +61,7 @@ class HistoryEntry:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryDeleted:
     """So many calls and messages were deleted from the history."""
 
@@ -69,7 +70,7 @@ class HistoryDeleted:
     messages: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ContactListed:
     """A contact: ``call @name`` dials ``identity``. ``user_id``: who they are on the platform, where that's known."""
 
@@ -80,7 +81,7 @@ class ContactListed:
     user_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeStarted:
     """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``; phones register at
     ``sip`` (UDP and TCP) and at ``sip_tls``, where they can. ``inspector``: a page about what happens there, for a browser on this machine;
@@ -96,7 +97,7 @@ class ExchangeStarted:
     inspector: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFound:
     """A sound device."""
 
@@ -111,7 +112,7 @@ class DeviceFound:
     headset: bool | None = None  # whether nobody but the wearer hears it, where the system knows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CameraFound:
     """A camera."""
 
@@ -120,7 +121,7 @@ class CameraFound:
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorChecked:
     """A check of ``doctor``: what was found, and what to do about it. ``skipped``: it doesn't apply here."""
 
@@ -131,7 +132,7 @@ class DoctorChecked:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesTested:
     """What the microphone heard was played on the loudspeaker; ``heard``: it was more than silence."""
 
@@ -142,7 +143,7 @@ class DevicesTested:
     heard: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceLevel:
     """How loud the microphone is; ``null`` is digital silence, or nothing that came."""
 

@@ -1,11 +1,12 @@
 """How a command and its calls went, and what every command may tell. Facts as those of ``events``, of which they are part."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, TypeAlias
 
 from sinchphone.cli.terminal.output.listings import Bounds, Count, Milliseconds
 from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.quick_dataclass import quick_dataclass
 
 SCHEMA: Final = "sinchphone.v1"
 SipStatus: TypeAlias = Annotated[int, Bounds(minimum=300, maximum=699)]
@@ -27,7 +28,7 @@ class Delivery(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SipFailure:
     """What the SIP side answered (RFC 3261 21), such as 486 Busy Here."""
 
@@ -35,7 +36,7 @@ class SipFailure:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words; ``sip``: the SIP side refused or ended it."""
 
@@ -54,7 +55,7 @@ class CallEnded:
     sip: SipFailure | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RecordStarted:
     """The recording runs."""
 
@@ -63,7 +64,7 @@ class RecordStarted:
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFinished:
     """The recording is complete and in its place."""
 
@@ -80,7 +81,7 @@ class PipeDirection(StrEnum):
     OUT = "out"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PipeStarted:
     """Sound of this call goes through a pipe, from its byte ``offset_bytes`` on: what came before was another call's."""
 
@@ -91,7 +92,7 @@ class PipeStarted:
     offset_bytes: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PipeEnded:
     """So many bytes of a pipe, from ``offset_bytes`` on, were this call's. ``reason``: why not all that was heard went through."""
 
@@ -104,7 +105,7 @@ class PipeEnded:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
     """A message left: ``via`` is instant or sms. ``elsewhere``: another device of ours sent it. ``simulated``: the local exchange keeps it,
     and nobody's phone gets it (``exchange sms``)."""
@@ -118,7 +119,7 @@ class MessageSent:
     simulated: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDelivered:
     """The recipient has the message, on one device at least. At most once for each recipient."""
 
@@ -127,7 +128,7 @@ class MessageDelivered:
     recipient: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFailed:
     """The message couldn't be sent to that recipient, or wasn't delivered."""
 
@@ -138,7 +139,7 @@ class MessageFailed:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived:
     """Somebody wrote."""
 
@@ -150,7 +151,7 @@ class MessageReceived:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MessageStatus:
     """What became of a message for one recipient: delivered, sent (not acknowledged in time, or not waited for) or failed."""
 
@@ -160,7 +161,7 @@ class MessageStatus:
     status: Delivery
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Warned:
     """Things go on, but not as asked."""
 
@@ -169,7 +170,7 @@ class Warned:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """What went wrong and what to do about it."""
 
@@ -196,7 +197,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOutcome:
     """What became of one thing that was asked for: ``name`` is the file, pipe or digits; ``reason`` why it wasn't done."""
 
@@ -207,7 +208,7 @@ class RequestOutcome:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """How the command went: the last line, exactly once."""
 
