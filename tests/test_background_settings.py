@@ -10,7 +10,7 @@ import pytest
 
 from sinchphone.errors import ConfigError, MediaError, NetworkError, SinchphoneError
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.store import StoreError
+from sinchphone.exchange.store.store import StoreError
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.local import Local
 from sinchphone.local.background import host, launch

@@ -11,7 +11,7 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.management.access import is_management
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.exchange.store import StoreError
+from sinchphone.exchange.store.store import StoreError
 from sinchphone.exchange.verifications.routes import VERIFICATION_ROOT
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.papi.names import API_ROOT

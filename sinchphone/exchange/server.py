@@ -64,7 +64,8 @@ from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.recordings.routes import RecordingRoutes
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.sqlite import SqliteStore
+from sinchphone.exchange.store.store import StoreError
 from sinchphone.exchange.tls import server_context
 from sinchphone.exchange.tracing.tracer import Tracer
 from sinchphone.exchange.verifications.routes import VerificationRoutes
@@ -110,7 +111,7 @@ class Exchange:
         self._ready = asyncio.Event()
         self._leaving = False
         self._closing = asyncio.Event()
-        self._store = Store(options.store)
+        self._store = SqliteStore(options.store)
         self.record = EventRecord(is_on=options.record)
         self.broker = Broker(options, self.record)
         self.directory = Directory(options, self.broker, self._store)

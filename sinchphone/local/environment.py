@@ -244,7 +244,7 @@ class Local(LocalApplication):
         """Host the exchange in this process; False where somebody else has the port."""
         from sinchphone.exchange.control import Hosting
         from sinchphone.exchange.server import Exchange
-        from sinchphone.exchange.store import FILE_NAME
+        from sinchphone.exchange.store.sqlite import FILE_NAME
 
         hosting = Hosting(kind=HostKind.PROGRAM, stop=self._leave)
         options = replace(self._options, store=self._folder / FILE_NAME if self._keep else None)

@@ -26,7 +26,7 @@ from sinchphone.engine.events import InstantMessage, MessageDelivered, MessageSe
 from sinchphone.engine.history import History
 from sinchphone.errors import AudioFileError, ConfigError
 from sinchphone.exchange.directory.credentials import local_credentials
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.options import Options, Place
 from sinchphone.signaling import instances
@@ -140,13 +140,13 @@ def test_completion_is_that_of_the_shell_that_was_named(shell: str) -> None:
 # The state folder
 
 
-async def _open(kind: type[History] | type[Store], path: Path) -> None:
-    store = History(path, "ada") if kind is History else Store(path)
+async def _open(kind: type[History] | type[SqliteStore], path: Path) -> None:
+    store = History(path, "ada") if kind is History else SqliteStore(path)
     await store.open()
     await store.close()
 
 
-@pytest.mark.parametrize("kind", [History, Store])
+@pytest.mark.parametrize("kind", [History, SqliteStore])
 async def test_a_damaged_database_is_to_be_moved_away(tmp_path: Path, kind: Any) -> None:
     path = tmp_path / "damaged.db"
     path.write_bytes(b"this is no database, and was none" * 100)

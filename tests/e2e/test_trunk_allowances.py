@@ -10,7 +10,7 @@ import pytest
 
 from sinchphone.cli.endings import describe
 from sinchphone.exchange.calls.usage import DayUsage, Payer, UsageRecords, day_of
-from sinchphone.exchange.store import FILE_NAME, Store
+from sinchphone.exchange.store.sqlite import FILE_NAME, SqliteStore
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
@@ -46,7 +46,7 @@ def exchange(tmp_path: Path, media: MediaThread, lines: Any, carrier: Any) -> Op
 
 async def use(folder: Path, application: str, user: str, seconds: float) -> None:
     """The user has talked so long today, before the exchange starts."""
-    store = Store(folder / FILE_NAME)
+    store = SqliteStore(folder / FILE_NAME)
     await store.open()
     UsageRecords(store).note(Payer(application, user), day_of(time.time()), DayUsage(1, seconds))
     await store.close()

@@ -11,7 +11,7 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encode_client, encrypt, split
 from sinchphone.signaling.dialect import CallRequest, Domain
@@ -27,7 +27,7 @@ class Town:
     def __init__(self) -> None:
         options = ExchangeOptions(applications={"acme": base64.b64encode(b"a" * 16).decode()}, open_calls_per_user=1)
         self.broker = Broker(options)
-        self.directory = Directory(options, self.broker, Store(None))
+        self.directory = Directory(options, self.broker, SqliteStore(None))
         self.calls = Calls(options, self.directory, self.broker)
 
     def register(self, user: str, now: float = NOW) -> Device:

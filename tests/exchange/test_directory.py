@@ -12,7 +12,7 @@ from sinchphone.exchange.directory.identity import device_identity, exchange_pro
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import AWAY_SECONDS, Broker
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.software import Software
@@ -28,7 +28,7 @@ class Town:
         secrets = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
         options = ExchangeOptions(applications=secrets, **limits)
         self.broker = Broker(options)
-        self.directory = Directory(options, self.broker, Store(None))
+        self.directory = Directory(options, self.broker, SqliteStore(None))
         self.acme, self.globex = self.application("acme"), self.application("globex")
 
     def application(self, key: str) -> Application:
@@ -125,7 +125,7 @@ def test_a_secret_that_is_none_or_is_used_twice_is_a_configuration_error() -> No
     for secrets in ({"a": "no base64!"}, {"a": "YQ==", "b": "YQ=="}):
         options = ExchangeOptions(applications=secrets)
         with pytest.raises(ConfigError):
-            Directory(options, Broker(options), Store(None))
+            Directory(options, Broker(options), SqliteStore(None))
 
 
 @pytest.mark.parametrize("limits", [{"port": 65_536}, {"port": -1}, {"body_bytes": 0}, {"polls": 0}, {"poll_seconds": 0.0}])

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.exchange.pubsub.timetokens import TICKS, TimeTokens
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.sqlite import SqliteStore
+from sinchphone.exchange.store.store import StoreError
+from sinchphone.exchange.store.tables import TIME_TOKENS, Row, Table
 from sinchphone.tasks import start_task
 
 HOUR = 3_600.0
@@ -108,10 +110,10 @@ async def test_a_full_disk_refuses_a_message_and_does_not_deliver_it(legacy: Any
     await ada.write_to("bob", text="the first one")
     _, token = await messages(bob, (await bob.poll())[1])
 
-    async def full(store: Store, sql: str, *values: Any) -> None:
+    async def full(store: SqliteStore, table: Table, *rows: Row) -> None:
         raise StoreError("the exchange can't keep this at the moment")
 
-    monkeypatch.setattr(Store, "keep", full)
+    monkeypatch.setattr(SqliteStore, "keep", full)
     with pytest.raises(AssertionError):
         await ada.write_to("bob", text="refused")
     monkeypatch.undo()
@@ -120,18 +122,17 @@ async def test_a_full_disk_refuses_a_message_and_does_not_deliver_it(legacy: Any
 
 
 async def test_a_change_that_failed_unseen_is_told_to_the_next_who_asks(tmp_path: Path) -> None:
-    store = Store(tmp_path / "x.sqlite3")
+    store = SqliteStore(tmp_path / "x.sqlite3")
     await store.open()
-    put = "INSERT INTO identities (application, kind, endpoint, user_id) VALUES ('acme', 'username', 'ada', ?)"
-    await store.keep(put, ["ada"])
-    store.write(put, "again")
+    store.put(TIME_TOKENS, 1, None)
     await asyncio.sleep(0.3)  # the thread has found out
-    await store.keep("INSERT INTO timetokens (id, mark) VALUES (?, ?)", [7, 7])  # no business of this one
+    await store.keep(TIME_TOKENS, (7, 7))  # no business of this one
     with pytest.raises(StoreError):
         await store.settle()
     await store.settle()
     with pytest.raises(StoreError):
-        await store.keep(put, ["once more"])
+        await store.keep(TIME_TOKENS, (8, 8), (9, None))
+    assert await store.read(TIME_TOKENS) == [(7, 7)]  # all or nothing
     await store.close()
 
 

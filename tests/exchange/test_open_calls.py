@@ -17,7 +17,7 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, Poll
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.protocol.call.endings import departure
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.jsep import Description
@@ -92,7 +92,7 @@ class Town:
     def __init__(self) -> None:
         options = ExchangeOptions(applications={"acme": base64.b64encode(b"a" * 16).decode()}, open_calls_per_user=2)
         self.broker = Broker(options)
-        self.directory = Directory(options, self.broker, Store(None))
+        self.directory = Directory(options, self.broker, SqliteStore(None))
         self.calls = Calls(options, self.directory, self.broker)
         self.placed = 0
 

@@ -14,7 +14,7 @@ from sinchphone.exchange.directory.directory import UNSEEN_SECONDS, UNUSED_SECON
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.ocra.registration import Software  # type: ignore[attr-defined]
 
@@ -27,8 +27,8 @@ class Town:
 
     def __init__(self, **options: Any) -> None:
         chosen = ExchangeOptions(applications={"acme": base64.b64encode(b"a" * 16).decode()}, **options)
-        self.directory = Directory(chosen, Broker(chosen), Store(None))
-        self.accounts = Accounts(self.directory, Store(None))
+        self.directory = Directory(chosen, Broker(chosen), SqliteStore(None))
+        self.accounts = Accounts(self.directory, SqliteStore(None))
         application = self.directory.application("acme")
         assert application is not None
         self.application = application

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.sqlite import SqliteStore
+from sinchphone.exchange.store.store import StoreError
+from sinchphone.exchange.store.tables import DEVICES, IDENTITIES, SEEN, TIME_TOKENS
 from sinchphone.tasks import start_task
 
-PUT = "INSERT INTO identities (application, kind, endpoint, user_id) VALUES (?, ?, ?, ?)"
 ALL = "SELECT endpoint FROM identities ORDER BY rowid"
+ADA, BOB = ("acme", "username", "ada", "ada"), ("acme", "username", "bob", "bob")
 
 
-async def opened(path: Path | None) -> Store:
-    store = Store(path)
+async def opened(path: Path | None) -> SqliteStore:
+    store = SqliteStore(path)
     await store.open()
     return store
 
@@ -22,7 +24,7 @@ async def opened(path: Path | None) -> Store:
 async def test_what_is_settled_is_there_when_the_store_is_opened_again(tmp_path: Path) -> None:
     store = await opened(tmp_path / "x.sqlite3")
     for number in range(100):
-        store.write(PUT, "acme", "username", f"user-{number}", "x")
+        store.put(IDENTITIES, "acme", "username", f"user-{number}", "x")
     await store.settle()
     with sqlite3.connect(tmp_path / "x.sqlite3") as other:  # as after a crash: nobody closed it
         assert [row[0] for row in other.execute(ALL)] == [f"user-{number}" for number in range(100)]
@@ -31,38 +33,64 @@ async def test_what_is_settled_is_there_when_the_store_is_opened_again(tmp_path:
 
 async def test_closing_writes_what_is_left(tmp_path: Path) -> None:
     store = await opened(tmp_path / "x.sqlite3")
-    store.write(PUT, "acme", "username", "ada", "ada")
+    store.put(IDENTITIES, *ADA)
     await store.close()
     again = await opened(tmp_path / "x.sqlite3")
-    assert await again.read(ALL) == [("ada",)]
+    assert await again.read(IDENTITIES) == [ADA]
     await again.close()
+
+
+async def test_a_row_takes_the_place_of_the_one_of_its_key_and_goes_with_its_parts(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "x.sqlite3")
+    device = ("acme", "phone-1", "ada", "d", 0, 0, "[]", "[]", None, 0)
+    store.put(DEVICES, *device)
+    store.put(SEEN, "acme", "phone-1", 7)
+    store.put(SEEN, "acme", "unknown", 7)
+    store.put(DEVICES, *device[:3], "e", *device[4:])
+    await store.settle()
+    assert [row[3] for row in await store.read(DEVICES)] == ["e"]
+    assert await store.read(SEEN) == [("acme", "phone-1", 7)]
+    store.drop(DEVICES, "acme", "phone-1")
+    await store.settle()
+    assert await store.read(SEEN) == []
+    await store.close()
+
+
+async def test_rows_are_dropped_by_any_of_their_columns(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "x.sqlite3")
+    for row in (ADA, BOB, ("globex", "username", "ada", "ada")):
+        store.put(IDENTITIES, *row)
+    store.drop_where(IDENTITIES, application="acme", user_id="ada")
+    await store.settle()
+    assert await store.read(IDENTITIES) == [BOB, ("globex", "username", "ada", "ada")]
+    await store.close()
 
 
 async def test_without_a_path_nothing_is_left(tmp_path: Path) -> None:
     store = await opened(None)
-    store.write(PUT, "acme", "username", "ada", "ada")
+    store.put(IDENTITIES, *ADA)
     await store.settle()
-    assert await store.read(ALL) == [("ada",)]
+    assert await store.read(IDENTITIES) == [ADA]
     await store.close()
     assert list(tmp_path.iterdir()) == []
 
 
 async def test_what_can_not_be_written_is_told_to_who_waits_for_it(tmp_path: Path) -> None:
     store = await opened(tmp_path / "x.sqlite3")
-    store.write(PUT, "acme", "username", "ada", "ada")
+    store.put(IDENTITIES, *ADA)
     await store.settle()
-    store.write(PUT, "acme", "username", "ada", "again")
+    store.put(TIME_TOKENS, 1, None)
     with pytest.raises(StoreError):
         await store.settle()
-    store.write(PUT, "acme", "username", "bob", "bob")
+    store.put(IDENTITIES, *BOB)
     await store.settle()  # the next ones are not harmed
-    assert await store.read(ALL) == [("ada",), ("bob",)]
+    assert await store.read(IDENTITIES) == [ADA, BOB]
     await store.close()
 
 
 async def test_who_gives_up_waiting_harms_nobody(tmp_path: Path) -> None:
     store = await opened(tmp_path / "x.sqlite3")
-    store.write(PUT, "acme", "username", "ada", "ada")
+    store.put(IDENTITIES, *ADA)
     waiting = start_task(store.settle(), name="settle")
     await asyncio.sleep(0)
     waiting.cancel()

@@ -7,7 +7,8 @@ import pytest
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.calls.usage import DAY_SECONDS, DayUsage, Payer, UsageRecords, day_of
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.sqlite import SqliteStore
+from sinchphone.exchange.store.tables import USAGE
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.trunk.allowances import MIN_SECONDS, CountedCall, TrunkAllowances
@@ -184,8 +185,8 @@ def test_prices_are_amounts(written: object) -> None:
     assert read_amounts({"+46": "0.02", "+1": 1, "+47": 0.5}) == {"+46": 0.02, "+1": 1.0, "+47": 0.5}
 
 
-async def kept(path: Path, now: float) -> tuple[Store, UsageRecords]:
-    store = Store(path)
+async def kept(path: Path, now: float) -> tuple[SqliteStore, UsageRecords]:
+    store = SqliteStore(path)
     await store.open()
     records = UsageRecords(store)
     await records.recall(now)
@@ -216,12 +217,12 @@ async def test_on_another_day_what_was_used_is_forgotten_in_memory_and_on_disk(t
     Days(records).talk(600, BOB, now=tomorrow)
     assert records.of(ADA, day_of(MORNING)) == DayUsage()
     await store.settle()
-    assert await store.read("SELECT user_id, calls FROM usage") == [("bob", 1)]
+    assert [(user, calls) for _, user, _, calls, *_ in await store.read(USAGE)] == [("bob", 1)]
     await store.close()
     store, records = await kept(tmp_path / "x.sqlite3", tomorrow + DAY_SECONDS)
     assert records.of(BOB, day_of(tomorrow)) == DayUsage()
     await store.settle()
-    assert await store.read("SELECT * FROM usage") == []
+    assert await store.read(USAGE) == []
     await store.close()
 
 

@@ -64,7 +64,7 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
     from sinchphone.exchange.directory.credentials import local_credentials
     from sinchphone.exchange.options import HostKind
     from sinchphone.exchange.server import Exchange
-    from sinchphone.exchange.store import FILE_NAME
+    from sinchphone.exchange.store.sqlite import FILE_NAME
     from sinchphone.local import ConfiguredGateway
     from sinchphone.local.probe import ExchangeProbe
     from sinchphone.media.thread import MediaThread

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.tables import SESSIONS
 
 AFTERWARDS_SECONDS: Final = 60.0  # goodbyes may cross, and be repeated
 _PRUNE_SECONDS: Final = 60.0
@@ -33,11 +34,11 @@ class CallParties:
     async def recall(self, now: float) -> None:
         """Know again the calls from before this exchange started. Raises StoreError."""
         assert self._store is not None, "there is something to be recalled"
-        self._store.write("DELETE FROM sessions WHERE until < ?", now)
         try:
-            for application, call_id, channels, until in await self._store.read(
-                "SELECT application, call_id, channels, until FROM sessions"
-            ):
+            for application, call_id, channels, until in await self._store.read(SESSIONS):
+                if until < now:
+                    self._store.drop(SESSIONS, application, call_id)
+                    continue
                 writers = {channel: frozenset(instances) for channel, instances in json.loads(channels).items()}
                 self._sessions[application, call_id] = _Session(writers, min(until, now + MAX_CALL_SECONDS))
         except (ValueError, AttributeError, TypeError) as error:
@@ -49,9 +50,7 @@ class CallParties:
         session = _Session({channel: frozenset(instances) for channel, instances in writers.items()}, now + MAX_CALL_SECONDS)
         self._sessions[application, call_id] = session
         if self._store is not None:
-            channels = json.dumps({channel: sorted(instances) for channel, instances in session.writers.items()})
-            sql = "INSERT OR REPLACE INTO sessions (application, call_id, channels, until) VALUES (?, ?, ?, ?)"
-            self._store.write(sql, application, call_id, channels, session.until)
+            self._store.put(SESSIONS, application, call_id, _written(session), session.until)
 
     def goes_on(self, application: str, call_id: str, now: float) -> bool:
         """Whether there is such a call, and nobody has said that it's over."""
@@ -65,8 +64,7 @@ class CallParties:
             return
         session.until = min(session.until, now + AFTERWARDS_SECONDS)
         if self._store is not None:
-            sql = "UPDATE sessions SET until = ? WHERE application = ? AND call_id = ?"
-            self._store.write(sql, session.until, application, call_id)
+            self._store.put(SESSIONS, application, call_id, _written(session), session.until)
 
     def may_publish(self, application: str, call_id: str, instance_id: str, channel: str, now: float) -> bool:
         """Whether a frame of that call, from that instance, belongs on that channel."""
@@ -79,5 +77,9 @@ class CallParties:
         self._pruned_at = now
         for key in [key for key, session in self._sessions.items() if session.until < now]:
             del self._sessions[key]
-        if self._store is not None:
-            self._store.write("DELETE FROM sessions WHERE until < ?", now)
+            if self._store is not None:
+                self._store.drop(SESSIONS, *key)
+
+
+def _written(session: _Session) -> str:
+    return json.dumps({channel: sorted(instances) for channel, instances in session.writers.items()})

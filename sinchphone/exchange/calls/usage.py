@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.tables import USAGE
 
 DAY_SECONDS: Final = 86_400
 
@@ -41,7 +42,7 @@ class UsageRecords:
     async def recall(self, now: float) -> None:
         """Know again what was used before this exchange started. Raises StoreError."""
         assert self._store is not None, "there is something to be recalled"
-        rows = await self._store.read("SELECT application, user_id, day, calls, seconds, cost FROM usage")
+        rows = await self._store.read(USAGE)
         self._day = day_of(now)
         try:
             self._used = {
@@ -51,7 +52,9 @@ class UsageRecords:
             }
         except (TypeError, ValueError) as error:
             raise StoreError("the exchange's store has calls that can't be counted", hint="Delete it.") from error
-        self._store.write("DELETE FROM usage WHERE day < ?", self._day)
+        for application, user, day, *_ in rows:
+            if day < self._day:
+                self._store.drop(USAGE, application, user)
 
     def of(self, payer: Payer, day: int) -> DayUsage:
         """What that user has used on that day."""
@@ -61,7 +64,7 @@ class UsageRecords:
         """Forget what an application's users have used."""
         self._used = {payer: usage for payer, usage in self._used.items() if payer.application != application}
         if self._store is not None:
-            self._store.write("DELETE FROM usage WHERE application = ?", application)
+            self._store.drop_where(USAGE, application=application)
 
     def note(self, payer: Payer, day: int, usage: DayUsage) -> None:
         """That is what the user has used on that day now. A day before the present one isn't noted any more."""
@@ -69,10 +72,10 @@ class UsageRecords:
             return
         if day > self._day:
             self._day = day
-            self._used.clear()
             if self._store is not None:
-                self._store.write("DELETE FROM usage WHERE day < ?", day)
+                for other in self._used:
+                    self._store.drop(USAGE, other.application, other.user)
+            self._used.clear()
         self._used[payer] = usage
         if self._store is not None:
-            sql = "INSERT OR REPLACE INTO usage (application, user_id, day, calls, seconds, cost) VALUES (?, ?, ?, ?, ?, ?)"
-            self._store.write(sql, payer.application, payer.user, day, usage.calls, usage.seconds, usage.cost)
+            self._store.put(USAGE, payer.application, payer.user, day, usage.calls, usage.seconds, usage.cost)

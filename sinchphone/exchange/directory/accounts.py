@@ -13,7 +13,8 @@ from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory, check_user_id
 from sinchphone.exchange.directory.passwords import hash_password, is_password
 from sinchphone.exchange.refusals import RefusedError, invalid, too_many, unauthorized
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TAKEN_NAMES
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.wire import ErrorCode
 
@@ -58,14 +59,14 @@ class Accounts:
         now = time.time()
         identities: dict[tuple[str, str], list[Recipient]] = {}
         try:
-            for key, kind, endpoint, user_id in await self._store.read("SELECT application, kind, endpoint, user_id FROM identities"):
+            for key, kind, endpoint, user_id in await self._store.read(IDENTITIES):
                 identities.setdefault((key, user_id), []).append(Recipient(endpoint, IdentityKind(kind)))
-            for key, user_id, password, profile in await self._store.read("SELECT application, user_id, password, profile FROM accounts"):
+            for key, user_id, password, profile in await self._store.read(ACCOUNTS):
                 application = self._directory.application(key)
                 if application is not None:
                     names = tuple(identities.get((key, user_id), ()))
                     self._add(Account(application, user_id, password, names, json.loads(profile)), now)
-            for key, user_id, proved_at in await self._store.read("SELECT application, user_id, proved_at FROM taken_names"):
+            for key, user_id, proved_at in await self._store.read(TAKEN_NAMES):
                 application = self._directory.application(key)
                 if application is not None and proved_at is not None:
                     application.proved_at[user_id] = float(proved_at)
@@ -108,10 +109,9 @@ class Accounts:
         self._keep(account)
         if not vouched:
             application.unproved.add(user_id)
-            self._store.write("INSERT OR REPLACE INTO taken_names (application, user_id) VALUES (?, ?)", application.key, user_id)
+            self._store.put(TAKEN_NAMES, application.key, user_id, None)
         for name in identities:
-            sql = "INSERT OR REPLACE INTO identities (application, kind, endpoint, user_id) VALUES (?, ?, ?, ?)"
-            self._store.write(sql, application.key, str(name.kind), name.identity, user_id)
+            self._store.put(IDENTITIES, application.key, str(name.kind), name.identity, user_id)
         await self._store.settle()
         return account
 
@@ -199,8 +199,7 @@ class Accounts:
         self._keep(account)
 
     def _keep(self, account: Account) -> None:
-        sql = "INSERT OR REPLACE INTO accounts (application, user_id, password, profile) VALUES (?, ?, ?, ?)"
-        self._store.write(sql, account.application.key, account.user_id, account.password, json.dumps(account.profile))
+        self._store.put(ACCOUNTS, account.application.key, account.user_id, account.password, json.dumps(account.profile))
 
 
 def _user_id(identities: tuple[Recipient, ...]) -> str:

@@ -12,7 +12,8 @@ from sinchphone.exchange.directory.identity import Network, device_identity, net
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, UnknownKeyError
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.store import Store
+from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TAKEN_NAMES
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
 from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -246,7 +247,7 @@ class Directory:
         del application.transport_channels[application.transport_channel(user_id)]
         self._forget_account(application, user_id)
         if application.proved_at.pop(user_id, None) is not None:
-            self._store.write("DELETE FROM taken_names WHERE application = ? AND user_id = ?", application.key, user_id)
+            self._store.drop(TAKEN_NAMES, application.key, user_id)
 
     def _prove(self, application: Application, user_id: str, now: float) -> None:
         """The application's backend vouches for a user, whose name somebody may have taken who knew the application's key alone."""
@@ -257,13 +258,13 @@ class Directory:
         devices = application.users[user_id]
         self._forget([devices.pop(device_id) for device_id in tuple(devices)])
         application.proved_at[user_id] = now
-        self._store.write("INSERT INTO taken_names (application, user_id, proved_at) VALUES (?, ?, ?)", application.key, user_id, now)
+        self._store.put(TAKEN_NAMES, application.key, user_id, now)
 
     def _forget_account(self, application: Application, user_id: str) -> None:
         application.unproved.discard(user_id)
         if application.accounts.pop(user_id, None) is not None:
-            for table in ("accounts", "identities", "taken_names"):
-                self._store.write(f"DELETE FROM {table} WHERE application = ? AND user_id = ?", application.key, user_id)  # noqa: S608
+            for table in (ACCOUNTS, IDENTITIES, TAKEN_NAMES):
+                self._store.drop_where(table, application=application.key, user_id=user_id)
 
     def _make_room_for_device(self, devices: dict[str, Device], now: float) -> None:
         """Devices that are gone make room; those that still listen don't."""

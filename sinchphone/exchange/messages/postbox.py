@@ -23,15 +23,11 @@ from sinchphone.exchange.messages.mailbox import Kept, Mailbox
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.pubsub.broker import MAX_MESSAGES, Broker, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.timetokens import TICKS
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.store import Store
+from sinchphone.exchange.store.tables import MAILBOXES, MESSAGES, SEEN, TIME_TOKENS, Row
 from sinchphone.protocol.mxp.message import parse_fragment
 
 KEPT_SECONDS: Final = 30 * 86_400.0
-_HIGHEST: Final = """SELECT max((SELECT ifnull(max(mark), 0) FROM timetokens), (SELECT ifnull(max(seen_up_to), 0) FROM devices),
-    (SELECT ifnull(max(token), 0) FROM messages), (SELECT ifnull(max(delivered_up_to), 0) FROM mailboxes))"""
-_KEEP: Final = "INSERT OR REPLACE INTO messages (application, user_id, token, transport_id, frame, publisher) VALUES (?, ?, ?, ?, ?, ?)"
-_DROP: Final = "DELETE FROM messages WHERE application = ? AND user_id = ? AND token = ?"
-_MOVE: Final = "UPDATE messages SET token = ? WHERE application = ? AND user_id = ? AND token = ?"
 
 
 class Postbox:
@@ -46,17 +42,20 @@ class Postbox:
 
     async def recall(self, now: float) -> None:
         """Know again what was kept before this exchange started. Raises StoreError."""
-        ((highest,),) = await self._store.read(_HIGHEST)
+        messages, mailboxes = await self._store.read(MESSAGES), await self._store.read(MAILBOXES)
+        marks = [mark for _, mark in await self._store.read(TIME_TOKENS)]
+        seen = [up_to for *_, up_to in await self._store.read(SEEN)]
+        highest = max((0, *marks, *seen, *(row[2] for row in messages), *(row[2] for row in mailboxes)))
         self._broker.tokens.go_on(highest, self._reserve)
         oldest = int((now - KEPT_SECONDS) * TICKS)
-        self._store.write("DELETE FROM messages WHERE token < ?", oldest)
-        for key, user_id, delivered_up_to in await self._store.read("SELECT application, user_id, delivered_up_to FROM mailboxes"):
+        for key, user_id, delivered_up_to in mailboxes:
             if (application := self._directory.application(key)) is not None:
                 application.delivered[user_id] = delivered_up_to
-        columns = "application, user_id, token, transport_id, frame, publisher"
-        for key, user_id, token, transport_id, frame, publisher in await self._store.read(f"SELECT {columns} FROM messages"):  # noqa: S608
+        for key, user_id, token, transport_id, frame, publisher in messages:
             application = self._directory.application(key)
-            if application is not None and token >= oldest:
+            if token < oldest:
+                self._store.drop(MESSAGES, key, user_id, token)
+            elif application is not None:
                 posted = Posted(token, application.transport_channel(user_id), frame, publisher)
                 self._mailbox(key, user_id).put(Kept(posted, transport_id))
 
@@ -75,7 +74,7 @@ class Postbox:
         if not self._broker.tokens.is_last(tokens[-1]):  # who has a later one would miss these
             before, tokens = tokens, [self._broker.tokens.next(time.time()) for _ in frames]
             if user is not None:
-                self._move(*user, before, tokens)
+                self._move(*user, before, tokens, frames, publisher)
         for token, frame, size in zip(tokens, frames, sizes, strict=True):
             message = partial(self._broker.publish, subscribe_key, channel, frame, size=size, publisher=publisher, meta=meta, owner=owner)
             posted = message(now=time.time(), token=token)
@@ -88,8 +87,8 @@ class Postbox:
         for key in [key for key in self._mailboxes if key[0] == application.key]:
             del self._mailboxes[key]
         application.delivered.clear()
-        for table in ("messages", "mailboxes"):
-            self._store.write(f"DELETE FROM {table} WHERE application = ?", application.key)  # noqa: S608 - ours
+        for table in (MESSAGES, MAILBOXES):
+            self._store.drop_where(table, application=application.key)
 
     def begin(self, device: Device, now: float) -> int:
         """A device starts to poll: the token that it's given."""
@@ -124,13 +123,11 @@ class Postbox:
         application, user_id = device.application, device.user_id
         if device.seen_up_to > application.delivered.get(user_id, 0):
             application.delivered[user_id] = device.seen_up_to
-            sql = "INSERT OR REPLACE INTO mailboxes (application, user_id, delivered_up_to) VALUES (?, ?, ?)"
-            self._store.write(sql, application.key, user_id, device.seen_up_to)
+            self._store.put(MAILBOXES, application.key, user_id, device.seen_up_to)
         devices = [other for other in application.users.get(user_id, {}).values() if not other.has_expired(now)]
         everybody = min((other.seen_up_to for other in devices), default=0)
-        if mailbox.drop_until(everybody):
-            sql = "DELETE FROM messages WHERE application = ? AND user_id = ? AND token <= ?"
-            self._store.write(sql, application.key, user_id, everybody)
+        for gone in mailbox.drop_until(everybody):
+            self._store.drop(MESSAGES, application.key, user_id, gone.token)
 
     def _addressee(self, subscribe_key: str, channel: str, frames: Sequence[object]) -> tuple[Application, str] | None:
         """Whose instant messages these are, if they are any that can be read."""
@@ -144,31 +141,36 @@ class Postbox:
     async def _make_safe(
         self, application: Application, user_id: str, tokens: Sequence[int], frames: Sequence[object], publisher: str
     ) -> None:
-        kept = [
-            (application.key, user_id, token, _transport_id(frame), frame, publisher) for token, frame in zip(tokens, frames, strict=True)
-        ]
+        kept = _rows(application, user_id, tokens, frames, publisher)
         try:
-            await self._store.keep(_KEEP, *kept)
+            await self._store.keep(MESSAGES, *kept)
         except asyncio.CancelledError:  # whoever publishes has gone, and won't be told that it was taken
             for token in tokens:
-                self._store.write(_DROP, application.key, user_id, token)
+                self._store.drop(MESSAGES, application.key, user_id, token)
             raise
 
-    def _move(self, application: Application, user_id: str, before: Sequence[int], after: Sequence[int]) -> None:
-        for old, new in zip(before, after, strict=True):
-            self._store.write(_MOVE, new, application.key, user_id, old)
+    def _move(
+        self, application: Application, user_id: str, before: Sequence[int], after: Sequence[int], frames: Sequence[object], publisher: str
+    ) -> None:
+        for old, row in zip(before, _rows(application, user_id, after, frames, publisher), strict=True):
+            self._store.drop(MESSAGES, application.key, user_id, old)
+            self._store.put(MESSAGES, *row)
 
     def _take(self, application: Application, user_id: str, kept: Kept) -> None:
         dropped = self._mailbox(application.key, user_id).put(kept)
         dropped += self._mailbox(application.key, user_id).drop_until(int((time.time() - KEPT_SECONDS) * TICKS))
         for gone in dropped:
-            self._store.write(_DROP, application.key, user_id, gone.token)
+            self._store.drop(MESSAGES, application.key, user_id, gone.token)
 
     def _mailbox(self, application_key: str, user_id: str) -> Mailbox:
         return self._mailboxes.setdefault((application_key, user_id), Mailbox())
 
     def _reserve(self, mark: int) -> None:
-        self._store.write("INSERT OR REPLACE INTO timetokens (id, mark) VALUES (1, ?)", mark)
+        self._store.put(TIME_TOKENS, 1, mark)
+
+
+def _rows(application: Application, user_id: str, tokens: Sequence[int], frames: Sequence[object], publisher: str) -> list[Row]:
+    return [(application.key, user_id, token, _transport_id(frame), frame, publisher) for token, frame in zip(tokens, frames, strict=True)]
 
 
 def _size(value: object) -> int:

@@ -11,7 +11,8 @@ from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import transport_identity
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.tables import TRANSPORTS
 from sinchphone.signaling.dialect import Recipient, RemoteInstance, Transport, TransportParticipant
 
 MAX_TRANSPORTS: Final = 2_000  # that one user opens
@@ -40,7 +41,7 @@ class Transports:
     async def recall(self) -> None:
         """Know again the transports from before this exchange started. Raises StoreError."""
         try:
-            for key, identifier, members, opened_by in await self._store.read("SELECT application, id, members, opened_by FROM transports"):
+            for key, identifier, members, opened_by in await self._store.read(TRANSPORTS):
                 application = self._directory.application(key)
                 if application is not None:
                     self._add(application, identifier, frozenset(json.loads(members)), opened_by)
@@ -59,8 +60,7 @@ class Transports:
         if len(found) == len(recipients) and (application.key, identifier) not in self._transports:
             self._check_room(application, user_id)
             self._add(application, identifier, members, user_id)
-            sql = "INSERT OR REPLACE INTO transports (application, id, members, opened_by) VALUES (?, ?, ?, ?)"
-            self._store.write(sql, application.key, identifier, json.dumps(sorted(members)), user_id)
+            self._store.put(TRANSPORTS, application.key, identifier, json.dumps(sorted(members)), user_id)
             await self._store.settle()
         return Transport(identifier, key, participants)
 
@@ -70,7 +70,7 @@ class Transports:
             del self._transports[key]
         for key in [key for key in self._opened if key[0] == application.key]:
             del self._opened[key]
-        self._store.write("DELETE FROM transports WHERE application = ?", application.key)
+        self._store.drop_where(TRANSPORTS, application=application.key)
 
     def find(self, reader: Device, identifier: str) -> Transport:
         """A transport that the reader's user is part of, with everybody in it. Raises RefusedError."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from sinchphone.database import hint_of
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.exchange.store import StoreError
+from sinchphone.exchange.store.store import StoreError
 from sinchphone.protocol.webpush.keys import RANDOM_KEY_BYTES, KeyPair, read_base64, write_base64
 
 FILE_NAME: Final = "push-key"

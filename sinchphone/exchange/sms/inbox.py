@@ -10,12 +10,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.tables import TEXT_MESSAGES
 
 MAX_MESSAGES: Final = 1_000  # an application
 MAX_TEXT_CHARACTERS: Final = 4_000
 KEPT_SECONDS: Final = 7 * 86_400.0
-_COLUMNS: Final = "application, id, batch, sender, number, text, at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,12 @@ class SmsInbox:
 
     async def recall(self, now: float) -> None:
         """Know again what came before this exchange started. Raises StoreError."""
-        self._store.write("DELETE FROM text_messages WHERE at < ?", now - KEPT_SECONDS)
         try:
-            for key, *row in await self._store.read(f"SELECT {_COLUMNS} FROM text_messages ORDER BY at, rowid"):  # noqa: S608 - ours
-                one, batch, sender, number, text, at = row
+            for key, one, batch, sender, number, text, at in sorted(await self._store.read(TEXT_MESSAGES), key=lambda row: float(row[-1])):
                 if float(at) >= now - KEPT_SECONDS:
                     self._add(str(key), TextMessage(id=one, batch=batch, sender=sender, number=number, text=text, at=float(at)))
+                else:
+                    self._store.drop(TEXT_MESSAGES, key, one)
         except (TypeError, ValueError) as error:
             raise StoreError("the exchange's store has text messages that can't be read", hint="Delete it.") from error
 
@@ -55,8 +55,7 @@ class SmsInbox:
         name = secrets.token_hex(13)
         message = TextMessage(id=name, batch=batch or name, sender=sender, number=number, text=text[:MAX_TEXT_CHARACTERS], at=now)
         self._add(application, message)
-        sql = f"INSERT OR REPLACE INTO text_messages ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - ours
-        self._store.write(sql, application, message.id, message.batch, sender, number, message.text, now)
+        self._store.put(TEXT_MESSAGES, application, message.id, message.batch, sender, number, message.text, now)
         return message
 
     def messages(self, application: str, number: str | None = None) -> list[TextMessage]:
@@ -71,11 +70,11 @@ class SmsInbox:
     def clear(self, application: str) -> int:
         """Forget the application's; how many they were."""
         gone = self._messages.pop(application, deque())
-        self._store.write("DELETE FROM text_messages WHERE application = ?", application)
+        self._store.drop_where(TEXT_MESSAGES, application=application)
         return len(gone)
 
     def _add(self, application: str, message: TextMessage) -> None:
         kept = self._messages.setdefault(application, deque())
         kept.append(message)
         while len(kept) > MAX_MESSAGES:
-            self._store.write("DELETE FROM text_messages WHERE application = ? AND id = ?", application, kept.popleft().id)
+            self._store.drop(TEXT_MESSAGES, application, kept.popleft().id)

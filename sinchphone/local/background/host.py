@@ -24,7 +24,7 @@ from sinchphone.exchange.directory.credentials import FILE_NAME as CREDENTIALS_N
 from sinchphone.exchange.directory.credentials import local_credentials
 from sinchphone.exchange.options import ApplicationCredentials, HostKind
 from sinchphone.exchange.server import Exchange
-from sinchphone.exchange.store import FILE_NAME as STORE_NAME
+from sinchphone.exchange.store.sqlite import FILE_NAME as STORE_NAME
 from sinchphone.local.background.settings import LOG_NAME, HostSettings, Started, write_failure, write_started
 from sinchphone.local.configured_gateway import ConfiguredGateway
 from sinchphone.media.thread import MediaThread

@@ -23,7 +23,8 @@ from sinchphone.exchange.push.sender import PushOutcome, PushSender
 from sinchphone.exchange.push.sender_key import SenderKey
 from sinchphone.exchange.push.service import PushService
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.sqlite import SqliteStore
+from sinchphone.exchange.store.store import StoreError
 from sinchphone.protocol.webpush.encryption import ReceiverKeys, decrypt_push
 from sinchphone.protocol.webpush.keys import KeyPair
 from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -58,7 +59,7 @@ class Town:
     def __init__(self, far: FarService, *, listens_on: str = "127.0.0.1", endpoint: str = "", folder: Path | None = None) -> None:
         self.far = far
         options = ExchangeOptions(applications={"acme": base64.b64encode(b"a" * 16).decode()})
-        self.directory = Directory(options, Broker(options), Store(None))
+        self.directory = Directory(options, Broker(options), SqliteStore(None))
         application = self.directory.application("acme")
         assert application is not None
         request = InstanceRequest("bob", "desk", ("p2p",), Software("", "", ""))

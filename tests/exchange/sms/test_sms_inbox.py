@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from sinchphone.exchange.sms.inbox import KEPT_SECONDS, MAX_MESSAGES, MAX_TEXT_CHARACTERS, SmsInbox
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.sqlite import SqliteStore
 
 ADA, BOB = "+46700000001", "+46700000002"
 NOW = 1_800_000_000.0
 
 
 def test_a_text_is_there_for_its_application_and_number_alone() -> None:
-    inbox = SmsInbox(Store(None))
+    inbox = SmsInbox(SqliteStore(None))
     told = inbox.deliver("acme", sender="Acme", number=ADA, text="your code is 0042", now=NOW)
     inbox.deliver("acme", sender=None, number=BOB, text="hi", now=NOW + 1)
     assert [(one.sender, one.number, one.text, one.at) for one in inbox.messages("acme", ADA)] == [("Acme", ADA, "your code is 0042", NOW)]
@@ -20,7 +20,7 @@ def test_a_text_is_there_for_its_application_and_number_alone() -> None:
 
 
 def test_the_oldest_makes_room_and_a_text_has_a_limit() -> None:
-    inbox = SmsInbox(Store(None))
+    inbox = SmsInbox(SqliteStore(None))
     for number in range(MAX_MESSAGES + 3):
         inbox.deliver("acme", sender=None, number=ADA, text=f"{number} " + "x" * MAX_TEXT_CHARACTERS, now=NOW)
     kept = inbox.messages("acme")
@@ -29,13 +29,13 @@ def test_the_oldest_makes_room_and_a_text_has_a_limit() -> None:
 
 
 def test_texts_are_not_written_where_the_object_is_shown() -> None:
-    inbox = SmsInbox(Store(None))
+    inbox = SmsInbox(SqliteStore(None))
     assert "0042" not in repr(inbox.deliver("acme", sender=None, number=ADA, text="your code is 0042", now=NOW))
 
 
 async def test_what_came_is_there_after_a_restart_until_it_is_cleared_or_too_old(tmp_path: Path) -> None:
-    async def opened(now: float) -> tuple[Store, SmsInbox]:
-        store = Store(tmp_path / "exchange.sqlite3")
+    async def opened(now: float) -> tuple[SqliteStore, SmsInbox]:
+        store = SqliteStore(tmp_path / "exchange.sqlite3")
         await store.open()
         inbox = SmsInbox(store)
         await inbox.recall(now)

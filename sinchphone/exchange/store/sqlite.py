@@ -2,7 +2,7 @@
 
 ::
 
-    write(change) -> queue -> thread: one transaction for all that wait -> settle() returns
+    put(row), drop(key) -> queue -> thread: one transaction for all that wait -> settle() returns
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from sinchphone.database import hint_of
-from sinchphone.errors import ConfigError
+from sinchphone.exchange.store.store import StoreError
+from sinchphone.exchange.store.tables import Row, Table
 
 FILE_NAME: Final = "exchange.sqlite3"
 _BUSY_SECONDS: Final = 5.0  # another exchange of this user may be writing
@@ -55,13 +56,7 @@ CREATE TABLE IF NOT EXISTS verifications (
 CREATE TABLE IF NOT EXISTS timetokens (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL);
 """
 
-Row: TypeAlias = tuple[Any, ...]
-
 _logger = logging.getLogger(__name__)
-
-
-class StoreError(ConfigError):
-    """The exchange can't keep what it must remember."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +87,7 @@ class _Settled:
 _Order: TypeAlias = _Change | _Settled | None
 
 
-class Store:
+class SqliteStore:
     """One file, or memory. ``open`` first; ``close`` writes what is left."""
 
     def __init__(self, path: Path | None) -> None:
@@ -111,27 +106,36 @@ class Store:
         self._thread = threading.Thread(target=self._work, args=(self._connection,), name="exchange store", daemon=True)
         self._thread.start()
 
-    async def read(self, sql: str) -> list[Row]:
-        """All rows of a query; for the start, before anything is written. Raises StoreError."""
+    async def read(self, table: Table) -> list[Row]:
+        """All rows of a table, in the order in which they first came; for the start, before anything is written. Raises StoreError."""
         if self._connection is None:
             raise StoreError("the exchange's store is not open")
-        connection = self._connection
+        connection, sql = self._connection, f"SELECT {', '.join(table.columns)} FROM {table.name} ORDER BY rowid"  # noqa: S608 - ours
         try:
             return await asyncio.to_thread(lambda: connection.execute(sql).fetchall())
         except sqlite3.Error as error:
             raise StoreError(f"{self._path} can't be read: {error}", hint=hint_of(error)) from error
 
-    def write(self, sql: str, *values: Any) -> None:
-        """Have a change written soon; changes are written in order."""
-        self._orders.put(_Change(sql, values))
+    def put(self, table: Table, *row: Any) -> None:
+        """Have a row written soon, in place of the one of that key; changes are written in order."""
+        self._orders.put(_written(table, row))
+
+    def drop(self, table: Table, *key: Any) -> None:
+        """Have the row of that key forgotten soon."""
+        self.drop_where(table, **dict(zip(table.key, key, strict=True)))
+
+    def drop_where(self, table: Table, **equal: Any) -> None:
+        """Have all rows forgotten whose columns are so."""
+        where = " AND ".join(f"{column} = ?" for column in equal)
+        self._orders.put(_Change(f"DELETE FROM {table.name} WHERE {where}", tuple(equal.values())))  # noqa: S608 - ours
+
+    async def keep(self, table: Table, *rows: Row) -> None:
+        """Write these rows, and return when all are written; where they can't be, none ever is. Raises StoreError."""
+        await self._settle(tuple(_written(table, row) for row in rows))
 
     async def settle(self) -> None:
         """Return when everything so far is written. Raises StoreError. Cancelling is safe."""
         await self._settle(())
-
-    async def keep(self, sql: str, *rows: Sequence[Any]) -> None:
-        """Make a change with each of the rows, and return when all are written; where they can't be, none ever is. Raises StoreError."""
-        await self._settle(tuple(_Change(sql, row) for row in rows))
 
     async def _settle(self, changes: tuple[_Change, ...]) -> None:
         if self._thread is None:
@@ -162,6 +166,18 @@ class Store:
                 untold = None if any(not order.changes for order in settled) else error or untold
                 if None in orders:
                     return
+
+
+def _written(table: Table, row: Row) -> _Change:
+    """The change that puts a row where one of that key may be."""
+    if table.is_part:
+        names, keys = (", ".join(f"{column} = ?" for column in table.values), " AND ".join(f"{column} = ?" for column in table.key))
+        count = len(table.key)
+        return _Change(f"UPDATE {table.name} SET {names} WHERE {keys}", (*row[count:], *row[:count]))  # noqa: S608 - ours
+    columns, marks = ", ".join(table.columns), ", ".join("?" for _ in table.columns)
+    news = ", ".join(f"{column} = excluded.{column}" for column in table.values)
+    sql = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {news}"  # noqa: S608 - ours
+    return _Change(sql, row)
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:

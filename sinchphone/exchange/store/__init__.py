@@ -1,0 +1,1 @@
+"""What an exchange remembers: one interface, and what keeps it."""

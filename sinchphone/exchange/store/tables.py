@@ -1,0 +1,42 @@
+"""The tables of what an exchange remembers, whoever keeps them: the columns of each row, and which of them say whose row it is."""
+
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a kind: first the columns of the key, then the others. ``is_part``: these are some columns of another table's rows, which
+    are written on their own and go with the row."""
+
+    name: str
+    key: tuple[str, ...]
+    values: tuple[str, ...]
+    is_part: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All, in the order of a row."""
+        return (*self.key, *self.values)
+
+
+_OF_DEVICE: Final = ("application", "instance_id")
+_OF_USER: Final = ("application", "user_id")
+
+DEVICES: Final = Table(
+    "devices", _OF_DEVICE, ("user_id", "device_id", "legacy", "generation", "capabilities", "software", "expire_at", "limited")
+)
+SEEN: Final = Table("devices", _OF_DEVICE, ("seen_up_to",), is_part=True)
+PUSH_SUBSCRIPTIONS: Final = Table("push_subscriptions", _OF_DEVICE, ("endpoint", "p256dh", "auth"))
+ACCOUNTS: Final = Table("accounts", _OF_USER, ("password", "profile"))
+TAKEN_NAMES: Final = Table("taken_names", _OF_USER, ("proved_at",))
+IDENTITIES: Final = Table("identities", ("application", "kind", "endpoint"), ("user_id",))
+TRANSPORTS: Final = Table("transports", ("application", "id"), ("members", "opened_by"))
+MESSAGES: Final = Table("messages", (*_OF_USER, "token"), ("transport_id", "frame", "publisher"))
+MAILBOXES: Final = Table("mailboxes", _OF_USER, ("delivered_up_to",))
+SESSIONS: Final = Table("sessions", ("application", "call_id"), ("channels", "until"))
+USAGE: Final = Table("usage", _OF_USER, ("day", "calls", "seconds", "cost"))
+TEXT_MESSAGES: Final = Table("text_messages", ("application", "id"), ("batch", "sender", "number", "text", "at"))
+TIME_TOKENS: Final = Table("timetokens", ("id",), ("mark",))
