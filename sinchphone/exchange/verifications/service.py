@@ -23,7 +23,7 @@ from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.refusals import RefusedError, forbidden, not_found, too_many
 from sinchphone.exchange.sms.inbox import SmsInbox
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.store import Store
 from sinchphone.exchange.verifications.bodies import (
     CODE_TYPES,
     ReportedCode,

@@ -5,7 +5,8 @@ from collections import OrderedDict
 from dataclasses import asdict
 from typing import Final
 
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.tables import VERIFICATIONS
 from sinchphone.exchange.verifications.verification import FailureReason, Verification
 from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
 
@@ -22,12 +23,13 @@ class Verifications:
 
     async def recall(self, now: float) -> None:
         """Know again those from before this exchange started; ``now`` in seconds since the epoch. Raises StoreError."""
-        self._store.write("DELETE FROM verifications WHERE at < ?", now - KEPT_SECONDS)
         try:
-            for members, at in await self._store.read("SELECT members, at FROM verifications ORDER BY at, rowid"):
+            for application, name, members, at in sorted(await self._store.read(VERIFICATIONS), key=lambda row: float(row[-1])):
                 if float(at) >= now - KEPT_SECONDS:
                     one = _read(members)
                     self._kept.setdefault(one.application, OrderedDict())[one.id] = one
+                else:
+                    self._store.drop(VERIFICATIONS, application, name)
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError("the exchange's store has verifications that can't be read", hint="Delete it.") from error
 
@@ -49,13 +51,12 @@ class Verifications:
         self.changed(verification)
         while len(kept) > MAX_KEPT:
             oldest, _ = kept.popitem(last=False)
-            self._store.write("DELETE FROM verifications WHERE application = ? AND id = ?", verification.application, oldest)
+            self._store.drop(VERIFICATIONS, verification.application, oldest)
 
     def changed(self, verification: Verification) -> None:
         """Something of it is another one now."""
-        sql = "INSERT OR REPLACE INTO verifications (application, id, members, at) VALUES (?, ?, ?, ?)"
         members = json.dumps(asdict(verification))
-        self._store.write(sql, verification.application, verification.id, members, verification.began_at)
+        self._store.put(VERIFICATIONS, verification.application, verification.id, members, verification.began_at)
 
     def of_id(self, application: str, verification_id: str) -> Verification | None:
         """The one with that id."""
@@ -74,7 +75,7 @@ class Verifications:
     def forget(self, application: str) -> None:
         """An application has none any more."""
         self._kept.pop(application, None)
-        self._store.write("DELETE FROM verifications WHERE application = ?", application)
+        self._store.drop_where(VERIFICATIONS, application=application)
 
 
 def _read(members: str) -> Verification:

@@ -5,7 +5,8 @@ from enum import Enum
 from typing import Final
 
 from sinchphone.exchange.refusals import forbidden, too_many
-from sinchphone.exchange.store import Store, StoreError
+from sinchphone.exchange.store.store import Store, StoreError
+from sinchphone.exchange.store.tables import ASSIGNED_NUMBERS
 
 MAX_ASSIGNED: Final = 10_000  # of an application
 
@@ -26,7 +27,7 @@ class AssignedNumbers:
 
     async def recall(self) -> None:
         """Know again those from before this exchange started. Raises StoreError."""
-        rows = await self._store.read("SELECT number, capability, application FROM assigned_numbers ORDER BY rowid")
+        rows = await self._store.read(ASSIGNED_NUMBERS)
         try:
             self._owners |= {(str(number), Capability(capability)): str(application) for number, capability, application in rows}
         except ValueError as error:
@@ -45,8 +46,7 @@ class AssignedNumbers:
             raise too_many(f"an application has {MAX_ASSIGNED} numbers at most")
         self._owners.update(dict.fromkeys(wanted, application))
         for number, _ in wanted:
-            sql = "INSERT OR REPLACE INTO assigned_numbers (application, number, capability) VALUES (?, ?, ?)"
-            self._store.write(sql, application, number, capability.value)
+            self._store.put(ASSIGNED_NUMBERS, number, capability.value, application)
 
     def unassign(self, application: str, number: str, capability: Capability | None) -> bool:
         """Whether it was the application's; for ``None`` for anything."""
@@ -62,4 +62,4 @@ class AssignedNumbers:
     def _remove(self, gone: list[tuple[str, Capability]]) -> None:
         for one in gone:
             del self._owners[one]
-            self._store.write("DELETE FROM assigned_numbers WHERE number = ? AND capability = ?", one[0], one[1].value)
+            self._store.drop(ASSIGNED_NUMBERS, one[0], one[1].value)

@@ -11,7 +11,10 @@ import pytest
 
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
-from sinchphone.exchange.store import FILE_NAME, Store, StoreError
+from sinchphone.exchange.store import tables
+from sinchphone.exchange.store.sqlite import FILE_NAME, SqliteStore
+from sinchphone.exchange.store.store import StoreError
+from sinchphone.exchange.store.tables import ASSIGNED_NUMBERS, Row, Table
 from tests.exchange.backend_apis.conftest import SECRETS, Backend, Developer
 
 VERIFICATIONS = "/verification/v1/verifications"
@@ -102,17 +105,17 @@ async def test_a_reset_forgets_them_for_good(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql",
+    ("table", "row"),
     [
-        "INSERT INTO verifications (application, id, members, at) VALUES ('acme', 'x', '{}', 9e15)",
-        "INSERT INTO verifications (application, id, members, at) VALUES ('acme', 'x', 'no JSON', 9e15)",
-        "INSERT INTO assigned_numbers (application, number, capability) VALUES ('acme', '+46700000001', 'fax')",
+        (tables.VERIFICATIONS, ("acme", "x", "{}", 9e15)),
+        (tables.VERIFICATIONS, ("acme", "x", "no JSON", 9e15)),
+        (ASSIGNED_NUMBERS, ("+46700000001", "fax", "acme")),
     ],
 )
-async def test_what_can_not_be_read_is_said_when_it_starts(start: Start, tmp_path: Path, sql: str) -> None:
-    store = Store(tmp_path / FILE_NAME)
+async def test_what_can_not_be_read_is_said_when_it_starts(start: Start, tmp_path: Path, table: Table, row: Row) -> None:
+    store = SqliteStore(tmp_path / FILE_NAME)
     await store.open()
-    store.write(sql)
+    store.put(table, *row)
     await store.close()
     with pytest.raises(StoreError, match="can't be read"):
         async with start():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sinchphone.exchange.store import Store
+from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.verifications.verification import MAX_GUESSES, FailureReason, Verification
 from sinchphone.exchange.verifications.verifications import MAX_KEPT, Verifications
 from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
@@ -57,7 +57,7 @@ def test_another_number_is_wrong(told: str) -> None:
 
 
 def test_a_new_code_makes_the_one_before_void_where_it_went_out() -> None:
-    kept = Verifications(Store(None))
+    kept = Verifications(SqliteStore(None))
     first, second = verification(name="first"), verification("1111", name="second")
     assert kept.begin(first) is None
     assert kept.begin(second) is first
@@ -67,7 +67,7 @@ def test_a_new_code_makes_the_one_before_void_where_it_went_out() -> None:
 
 
 def test_the_oldest_makes_room() -> None:
-    kept = Verifications(Store(None))
+    kept = Verifications(SqliteStore(None))
     for index in range(MAX_KEPT + 1):
         kept.begin(verification(name=str(index)))
     assert kept.of_id("acme", "0") is None
