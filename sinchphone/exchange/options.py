@@ -106,6 +106,9 @@ class ExchangeOptions:
         read_line,
         'a bad line for the sound that the exchange itself sends and takes: "loss=5%,jitter=40ms,delay=100ms"',
     )
+    trace_sound: bool = key(
+        False, read_flag, "keep the sound of calls that it carries, decrypted, for trace --export FILE.pcapng", trusted_only=True
+    )
     ice_seconds: int = key(3600, read_seconds, "how long such a name is good for new relays; calls may last longer")
     ice_relay_only: bool = key(False, read_flag, "tell phones to call through those TURN servers only", trusted_only=True)
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)

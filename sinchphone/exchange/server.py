@@ -112,7 +112,7 @@ class Exchange:
         self._leaving = False
         self._closing = asyncio.Event()
         self._store = SqliteStore(options.store)
-        self.record = EventRecord(is_on=options.record)
+        self.record = EventRecord(is_on=options.record, keeps_sound=options.trace_sound)
         self.broker = Broker(options, self.record)
         self.directory = Directory(options, self.broker, self._store)
         self._accounts = Accounts(self.directory, self._store)
@@ -126,7 +126,7 @@ class Exchange:
         self._faults = FaultsRoutes(Faults())
         self.rooms = Rooms(media) if media is not None else None
         self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
-        ours = (Attendants(media, self.rooms),) if media is not None and self.rooms is not None else ()
+        ours = (Attendants(media, self.rooms, options.simulated_line),) if media is not None and self.rooms is not None else ()
         everywhere = (*destinations, *([self._gateway] if self._gateway else []), *ours)
         self._addresses = AddressPolicy(listens_on=options.host, inner_hosts=options.inner_hosts)
         self._numbers = AssignedNumbers(self._store)
@@ -270,6 +270,7 @@ class Exchange:
             recordings=self._recordings,
             url=self._url_for_clients,
             record=self.record,
+            bad_line=self._options.simulated_line,
         )
 
     async def __aenter__(self) -> Self:

@@ -40,6 +40,7 @@ async def open_gateway(options: GatewayOptions, parts: GatewayParts, *, certific
         recordings=parts.recordings,
         url=parts.url,
         record=parts.record,
+        bad_line=parts.bad_line,
         certificate=certificate,
     )
     return Gateway(options, parts.calls, runtime)

@@ -1,14 +1,16 @@
 """What carries the gateway's sound, by the address of ours that its packets use: relays and ports, in this process or in rtpengine."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
+from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.options import SipSettings
 from sinchphone.gateway.relay.local import LocalOptions, LocalRelays
 from sinchphone.gateway.relay.relay import MediaTransport, Relay, Relays
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.gateway.relay.terminations import LocalTerminations, RtpengineTerminations, Terminations
 from sinchphone.media.port import MediaPort, RtpPortOptions
+from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 
 
@@ -34,9 +36,14 @@ class MediaBackend:
 class MediaBackends:
     """All of one gateway. ``start`` comes first, ``close`` last."""
 
-    def __init__(self, media: MediaThread, settings: SipSettings) -> None:
+    def __init__(
+        self, media: MediaThread, settings: SipSettings, record: EventRecord | None = None, bad_line: SimulatedLine | None = None
+    ) -> None:
+        """``record`` is told of packets, where it keeps them; ``bad_line``: what happens to them."""
         self._media = media
         self._settings = settings
+        self._record = record or EventRecord(is_on=False)
+        self._bad_line = bad_line
         self._rtpengine: RtpengineRelays | None = None
         if settings.media == "rtpengine":
             self._rtpengine = RtpengineRelays(
@@ -58,11 +65,11 @@ class MediaBackends:
 
     def _at(self, host: str) -> MediaBackend:
         if self._rtpengine is not None:
-            return MediaBackend(self._media, self._rtpengine, RtpengineTerminations(self._rtpengine, self._media))
+            return MediaBackend(self._media, self._rtpengine, RtpengineTerminations(self._rtpengine, self._media, self._record.tap))
         given = self._settings
         address = given.public_address or (local_address() if host in EVERYWHERE else None)
         rtp = RtpPortOptions(host=host, address=address, port_range=given.media_ports or (0, 0), lost_after_s=float(given.rtp_timeout))
-        options = replace(LocalOptions(), rtp=rtp)
+        options = LocalOptions(rtp=rtp, line=self._bad_line, tap=self._record.tap)
         return MediaBackend(self._media, LocalRelays(self._media, options), LocalTerminations(self._media, options))
 
     async def close(self) -> None:

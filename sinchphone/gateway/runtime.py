@@ -38,6 +38,7 @@ from sinchphone.gateway.trunk.metering import Metering
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.gateway.trunk.trunk_registration import TrunkRegistration
+from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 
 
@@ -86,6 +87,7 @@ async def open_runtime(
     recordings: Recordings,
     url: str,
     record: EventRecord,
+    bad_line: SimulatedLine | None = None,
     certificate: Certificate | None = None,
 ) -> GatewayRuntime:
     """A gateway that listens for phones, where that's wanted. ``applications`` as in ``ExchangeOptions``: the first is the one that SIP
@@ -97,12 +99,13 @@ async def open_runtime(
         await (await asyncio.shield(ready)).take(call, side)
 
     async with AsyncExitStack() as stack:
-        media_backends = await _open_media_backends(options, media, stack)
+        media_backends = await _open_media_backends(MediaBackends(media, options.sip or SipSettings(), record, bad_line), stack)
         announcements = Announcements(addresses, ca_file=options.backend.ca_file if options.backend is not None else None)
         stack.push_async_callback(announcements.close)
         backends = Backends(options.backend, applications, addresses, record)
         stack.push_async_callback(backends.close)
         backends.connect()
+        first = next(iter(applications), "")
         trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None
         metering = Metering(options.trunk, usage) if options.trunk is not None else None
         registrar = Registrar(options.sip.users if options.sip is not None else {})
@@ -117,13 +120,11 @@ async def open_runtime(
             rooms=rooms,
             trunk=trunk,
             routes=Routes(options, trunk, is_ours=agents.is_ours),
-            legs=OutgoingLegs(
-                calls, broker, directory, registrar, agents, next(iter(applications), ""), trunk, addresses_of_trunk, metering
-            ),
+            legs=OutgoingLegs(calls, broker, directory, registrar, agents, first, trunk, addresses_of_trunk, metering),
             announcements=announcements,
             backends=backends,
             records=CallRecords(),
-            default_application=next(iter(applications), ""),
+            default_application=first,
             recordings=recordings,
             addresses=addresses,
             url=url,
@@ -134,8 +135,7 @@ async def open_runtime(
         return runtime
 
 
-async def _open_media_backends(options: GatewayOptions, media: MediaThread, stack: AsyncExitStack) -> MediaBackends:
-    media_backends = MediaBackends(media, options.sip or SipSettings())
+async def _open_media_backends(media_backends: MediaBackends, stack: AsyncExitStack) -> MediaBackends:
     stack.push_async_callback(media_backends.close)
     await media_backends.start()
     return media_backends

@@ -95,7 +95,7 @@ class Local(LocalApplication):
         self._options = replace(exchange or ExchangeOptions(host=host, port=port), applications=known)
         self._gateway = ConfiguredGateway(_listening(_asking(gateway or GatewayOptions(), backend), sip_port))
         self._url = f"http://{join_host(self._options.host, self._options.port)}"
-        self._media = media or MediaThread(self._options.simulated_line)
+        self._media = media or MediaThread()
         self._owns_media = media is None
         self._exchange: Exchange | None = None
         self._background = background

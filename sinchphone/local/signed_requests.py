@@ -15,7 +15,8 @@ from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, TIMESTAMP_HEADER, write_time
 
 _SECONDS: Final = 5.0
-_MAX_BYTES: Final = 8 * 1024 * 1024
+MOST_BYTES: Final = 8 * 1024 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
 
 
 class ConflictError(PlatformError):
@@ -30,10 +31,17 @@ class SignedRequests:
     credentials: ApplicationCredentials
 
     async def ask(
-        self, method: str, path: str, members: dict[str, Any] | None = None, *, query: str = "", seconds: float = _SECONDS
+        self,
+        method: str,
+        path: str,
+        members: dict[str, Any] | None = None,
+        *,
+        query: str = "",
+        seconds: float = _SECONDS,
+        most_bytes: int = MOST_BYTES,
     ) -> bytes:
-        """The answer's body. Raises ConflictError, NotFoundError and PlatformError for what is refused, NetworkError where no answer
-        comes within ``seconds``. Cancelling is safe."""
+        """The answer's body. Raises ConflictError, NotFoundError and PlatformError for what is refused or longer than ``most_bytes``,
+        NetworkError where no answer comes within ``seconds``. Cancelling is safe."""
         body = write_json(members) if members is not None else None
         stamp, content_type = write_time(time.time()), JSON_CONTENT_TYPE if body is not None else ""
         signature = sign_request(method, path, body, content_type, stamp, decode_secret(self.credentials.secret))
@@ -45,7 +53,7 @@ class SignedRequests:
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), skip_auto_headers=["Content-Type"]) as session,
                 session.request(method, url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
-                content = await _read(answer.content)
+                content = await _read(answer.content, most_bytes)
         except (TimeoutError, aiohttp.ClientError) as error:
             raise NetworkError("the exchange doesn't answer") from error
         match answer.status:
@@ -59,11 +67,13 @@ class SignedRequests:
                 raise PlatformError(f"the exchange refuses: {_message_of(content)}", status=status)
 
 
-async def _read(content: aiohttp.StreamReader) -> bytes:
-    body = b""
-    while len(body) < _MAX_BYTES and (chunk := await content.read(_MAX_BYTES)):
+async def _read(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in content.iter_chunked(_CHUNK_BYTES):
         body += chunk
-    return body
+        if len(body) > most_bytes:
+            raise PlatformError(f"the exchange's answer has more than {most_bytes // 1024 // 1024} MiB")
+    return bytes(body)
 
 
 def _message_of(body: bytes) -> str:

@@ -74,7 +74,12 @@ class SimulatedCall:
             if told is SimulatedCallState.ENDED:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
-            self.news = SimulatedCallNews.read(await self._requests.ask("GET", self._path))
+            await self.look()
+
+    async def look(self) -> SimulatedCallNews:
+        """How far it is now."""
+        self.news = SimulatedCallNews.read(await self._requests.ask("GET", self._path))
+        return self.news
 
     async def ended(self) -> SimulatedCallNews:
         """Wait until it is over; how it ended."""

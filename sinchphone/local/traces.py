@@ -9,12 +9,13 @@ from urllib.parse import quote
 from sinchphone.errors import NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.exchange.tracing.summaries import CallSummary
-from sinchphone.local.signed_requests import SignedRequests
+from sinchphone.local.signed_requests import MOST_BYTES, SignedRequests
 from sinchphone.protocol.trace.event import TraceEvent
 
 Told = TypeVar("Told")
 
 _CALLS: Final = f"{MANAGEMENT_PATH}/trace/calls"
+_MOST_CAPTURE_BYTES: Final = 256 * 1024 * 1024  # all that a record may have, sound included, fits twice
 _SECONDS: Final = 20.0  # a long call takes a while to be put together
 
 
@@ -36,12 +37,12 @@ class ExchangeTraces:
         return _read(CallSummary.from_json, members.get("call")), events
 
     async def capture(self, name: str) -> bytes:
-        """The same as a capture file (pcapng). Raises NotFoundError."""
-        return await self._ask_about(name, "/capture")
+        """The same as a capture file (pcapng), with the sound where the exchange keeps it. Raises NotFoundError."""
+        return await self._ask_about(name, "/capture", most_bytes=_MOST_CAPTURE_BYTES)
 
-    async def _ask_about(self, name: str, what: str = "") -> bytes:
+    async def _ask_about(self, name: str, what: str = "", most_bytes: int = MOST_BYTES) -> bytes:
         try:
-            return await self.requests.ask("GET", f"{_CALLS}/{quote(name, safe='')}{what}", seconds=_SECONDS)
+            return await self.requests.ask("GET", f"{_CALLS}/{quote(name, safe='')}{what}", seconds=_SECONDS, most_bytes=most_bytes)
         except NotFoundError as error:
             raise NotFoundError(str(error), hint="sinchphone trace lists the calls that it has") from error
 

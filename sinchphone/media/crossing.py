@@ -4,7 +4,6 @@ import asyncio
 import importlib
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, TypeVarTuple
 
 from sinchphone.errors import LocalProtocolError, MediaError
@@ -13,7 +12,6 @@ from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.picture_leg import PictureLeg
 from sinchphone.media.port import PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
-from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
 
@@ -42,14 +40,12 @@ class MediaLoop(Protocol):
 class CrossingPorts:
     """Makes ports over WebRTC whose other half lives in the media thread."""
 
-    def __init__(self, media: MediaLoop, line: SimulatedLine | None = None) -> None:
-        """``line``: what happens to the packets of all of them."""
+    def __init__(self, media: MediaLoop) -> None:
         self._media = media
-        self._line = line
 
     def port(self, options: PortOptions) -> PassingPort:
         """A new port. Costs nothing yet: the libraries are imported by its first method."""
-        return _CrossingWebRtcPort(self._media, options if self._line is None else replace(options, line=self._line))
+        return _CrossingWebRtcPort(self._media, options)
 
 
 class CrossingRtpPorts:

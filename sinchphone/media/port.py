@@ -18,6 +18,13 @@ from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
 
 
+class PacketTap(Protocol):
+    """Is told of each RTP packet that a port sends or takes, in the clear: for a trace. ``source`` and ``target``: ``host:port``."""
+
+    def __call__(self, packet: bytes, source: str, target: str) -> None:
+        """In the media loop; it costs the call's sound what it takes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortOptions:
     """How a port reaches its peer."""
@@ -32,6 +39,7 @@ class PortOptions:
     max_kbps: int | None = None  # all that is sent, headers included
     codecs: tuple[str, ...] = ("opus",)  # names of media.codecs.codec.CODECS, in the order of our offers
     line: SimulatedLine | None = None  # what happens to media packets both ways: a test of what the other side makes of it
+    tap: "PacketTap | None" = None
     pictures: tuple[str, ...] = ()  # the same of media.video.codecs.VIDEO_CODECS; none: none are offered, and those offered are refused
 
 
@@ -46,6 +54,8 @@ class RtpPortOptions:
     signalled_from: str | None = None  # where the peer's signaling comes from: its sound may come from there too (a phone behind NAT)
     port_range: tuple[int, int] = (0, 0)  # first and last UDP port; (0, 0): whatever the system gives
     lost_after_s: float = 120.0  # nothing at all from the peer while it ought to send -> PortSilent; 0: never
+    line: SimulatedLine | None = None  # what happens to packets both ways
+    tap: "PacketTap | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,6 @@ from typing import Any, Final, Self, TypeVar, TypeVarTuple
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.crossing import WEBRTC_MODULE, CrossingPorts, CrossingRtpPorts
 from sinchphone.media.port import Ports, RtpPorts
-from sinchphone.media.simulated_line import SimulatedLine
 
 # How long another thread may keep the interpreter. A tick asks for it back some six times (after the wait, the encoder, the socket, …):
 # beside a busy main loop packets are some 100 ms late with the default of 5 ms, 5 with 1 ms, 3 with this (medians).
@@ -37,12 +36,11 @@ Arguments = TypeVarTuple("Arguments")
 class MediaThread:
     """A thread with an event loop. ``start`` and ``stop`` may be called again and again, in any thread but this one."""
 
-    def __init__(self, line: SimulatedLine | None = None) -> None:
-        """``line``: what happens to media packets of all its ports over WebRTC, both ways."""
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self.ports: Final[Ports] = CrossingPorts(self, line)
+        self.ports: Final[Ports] = CrossingPorts(self)
         self.rtp_ports: Final[RtpPorts] = CrossingRtpPorts(self)
 
     def start(self) -> Self:

@@ -9,6 +9,7 @@ from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.exchange.sms.inbox import TextMessage
 from sinchphone.local.environment import Local
 from sinchphone.media.thread import MediaThread
+from sinchphone.testing.dialled import DialledCall
 from sinchphone.testing.loop_thread import LoopThread
 from sinchphone.testing.phone import CallingPhone
 
@@ -74,6 +75,24 @@ class OwnExchange:
         phone = CallingPhone(SinchClient(user_id, self._hosted, media=self._media), self._thread, self._seconds)
         self._phones.append(phone.open())
         return phone
+
+    def dial(
+        self,
+        number: str,
+        caller: str,
+        *,
+        play: str | Path | None = None,
+        tone_hz: float | None = None,
+        digits: str = "",
+        talk_s: float | None = None,
+        ring_s: float | None = None,
+    ) -> DialledCall:
+        """Have a simulated phone with the number ``caller`` ("private" withholds it) call a number of the exchange's, as somebody outside
+        would: the backend is asked, or the user who has the number rings. After the answer it plays a file, then a tone or silence,
+        presses ``digits``, and hangs up after ``talk_s``, or at the file's end where neither that nor a tone is given."""
+        file = Path(play) if play is not None else None
+        wish = self._hosted.management.dial(number, caller, play=file, tone_hz=tone_hz, digits=digits, talk_s=talk_s, ring_s=ring_s)
+        return DialledCall(self._thread.run(wish), number, self._thread, self._seconds)
 
     def texts(self, number: str | None = None) -> list[TextMessage]:
         """The text messages that came for that number, or for all, oldest first."""

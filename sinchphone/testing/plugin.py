@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sinchphone.media.thread import MediaThread
     from sinchphone.testing.backend import AppBackend
+    from sinchphone.testing.dialled import DialledCall
     from sinchphone.testing.exchange import OwnExchange
     from sinchphone.testing.loop_thread import LoopThread
     from sinchphone.testing.phone import CallingPhone
@@ -90,3 +91,9 @@ def sinchphone_exchange(
 def sinchphone_client(sinchphone_exchange: "OwnExchange") -> "Callable[[str], CallingPhone]":
     """Makes registered phones of the exchange: ``ada = sinchphone_client("ada")``."""
     return sinchphone_exchange.phone
+
+
+@pytest.fixture
+def sinchphone_dial(sinchphone_exchange: "OwnExchange") -> "Callable[..., DialledCall]":
+    """Has a simulated phone call a number of the exchange's: ``call = sinchphone_dial("+46850000000", "+46700000002", tone_hz=440)``."""
+    return sinchphone_exchange.dial

@@ -3,6 +3,9 @@
 import asyncio
 import json
 import os
+import shutil
+import struct
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
 from sinchphone.local import Local
 from sinchphone.local.traces import ExchangeTraces
@@ -53,7 +57,8 @@ async def test_a_call_over_rest_messages_callbacks_and_sip_is_one_ladder(
     tmp_path: Path, media: MediaThread, lines: Any, steps: Any, backend: str, free_port: int
 ) -> None:
     gateway = GatewayOptions(sip=SipSettings(users={"bob": FAKE}), backend=BackendOptions(backend))
-    async with Local(tmp_path / "state", port=free_port, media=media, gateway=gateway, sip_port=0) as local:
+    exchange = ExchangeOptions(port=free_port, trace_sound=True)
+    async with Local(tmp_path / "state", exchange=exchange, media=media, gateway=gateway, sip_port=0) as local:
         town = type(lines)(local, media, lines.stack)
         phone = await town.sip_phone()
         registered = asyncio.Event()
@@ -62,6 +67,7 @@ async def test_a_call_over_rest_messages_callbacks_and_sip_is_one_ladder(
         call = await ada.call_user("robert")
         await phone.answer(await phone.next_call())
         await steps.reach(call, State.ESTABLISHED)
+        await sound_of_both_legs(local, call.id)
         await call.hang_up()
         await steps.end_of(call)
         summary, events = await ExchangeTraces(local.management.requests).call("last")
@@ -80,6 +86,7 @@ async def test_a_call_over_rest_messages_callbacks_and_sip_is_one_ladder(
         assert written.startswith(b"\x0a\x0d\x0d\x0a") and b"INVITE sip:" in written
         told = await run(tmp_path, free_port, "trace", "last", "--json")
         assert {json.loads(line)["event"] for line in told[1].splitlines()} == {"trace.call", "trace.event", "result"}
+        read_by_wireshark(tmp_path / "call.pcapng")
         for shown in (ladder[1], told[1], written.decode(errors="replace")):
             assert FAKE not in shown
         unknown = await run(tmp_path, free_port, "trace", "01UNKNOWN")
@@ -100,3 +107,30 @@ async def register(phone: Any, local: Local, registered: asyncio.Event, stack: A
     stack.callback(start_task(made.run(), name="register").cancel)
     async with asyncio.timeout(20):
         await registered.wait()
+
+
+async def sound_of_both_legs(local: Local, call_id: str) -> None:
+    """Until the capture has packets of the user's leg and of the phone's, there and back."""
+    async with asyncio.timeout(20):
+        while len(ways := _ways(await ExchangeTraces(local.management.requests).capture(call_id))) < 4:
+            await asyncio.sleep(0.1)
+    assert {(target, source) for source, target in ways} == ways
+
+
+def _ways(capture: bytes) -> set[tuple[bytes, bytes]]:
+    """From which port to which RTP goes: RTP (version 2) behind UDP in IPv4 headers, which SIP's text isn't."""
+    found, at = set(), 0
+    while at < len(capture):
+        kind, size = struct.unpack_from("<II", capture, at)
+        packet = capture[at + 28 : at + size]
+        if kind == 6 and packet[:1] == b"\x45" and packet[9] == 17 and packet[28] & 0xC0 == 0x80:
+            found.add((packet[20:22], packet[22:24]))
+        at += size
+    return found
+
+
+def read_by_wireshark(file: Path) -> None:
+    """Where it's there: it finds the phone's sound by itself, since SIP says where it goes."""
+    if shutil.which("tshark") is not None:
+        read = subprocess.run(["tshark", "-r", file, "-Y", "rtp"], capture_output=True, text=True, timeout=60, check=True)
+        assert "PT=" in read.stdout

@@ -47,3 +47,18 @@ def test_a_platform_that_fails_for_a_moment_costs_no_message(sinchphone_client: 
     sinchphone_exchange.add_fault("/publish/*", status=503, times=1)
     ada.send_message("bob", "are you there?")
     assert bob.expect_message().text == "are you there?"
+
+
+def test_a_phone_outside_reaches_the_support_line(sinchphone_client: Any, sinchphone_dial: Any, sinchphone_backend: Any) -> None:
+    sinchphone_backend.answers["ice"] = support_line
+    bob = sinchphone_client("bob")
+    call = sinchphone_dial("+46850000000", "+46700000002", tone_hz=440)
+    answered = bob.expect_call().answer()
+    call.answered()
+    answered.heard.tone(440)
+    answered.press("1")
+    call.heard_digits("1")
+    answered.hang_up()
+    call.ended()
+    assert sinchphone_backend.expect("ice")["originationType"] == "pstn"
+    sinchphone_dial("+46901234567", "private").ended()

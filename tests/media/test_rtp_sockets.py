@@ -8,6 +8,7 @@ import pytest
 from sinchphone.errors import MediaError
 from sinchphone.media.rtp.sockets import SocketPair
 from sinchphone.media.rtp.source_latch import Address
+from sinchphone.media.simulated_line import SimulatedLine
 
 PATIENCE = 10.0
 Datagram = tuple[bytes, Address, bool]
@@ -110,3 +111,35 @@ async def test_after_the_end_nothing_is_sent_and_the_ports_are_free() -> None:
     await asyncio.sleep(0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as again:
         again.bind(("127.0.0.1", pair.port))
+
+
+@pytest.mark.parametrize("bad_side", ["sender", "receiver"])
+async def test_a_bad_line_loses_datagrams_both_ways_and_the_sender_knows_nothing_of_it(bad_side: str) -> None:
+    arrived: asyncio.Queue[Datagram] = asyncio.Queue()
+    lost = SimulatedLine(loss=1.0)
+    sender = await SocketPair.open("127.0.0.1", (0, 0), ignore, lost if bad_side == "sender" else None)
+    receiver = await SocketPair.open(
+        "127.0.0.1", (0, 0), lambda *datagram: arrived.put_nowait(datagram), lost if bad_side == "receiver" else None
+    )
+    heard = await SocketPair.open("127.0.0.1", (0, 0), lambda *datagram: arrived.put_nowait(datagram))
+    good = await SocketPair.open("127.0.0.1", (0, 0), ignore)
+    for _ in range(20):
+        assert sender.send(b"lost", Address("127.0.0.1", receiver.port), control=False)
+    good.send(b"came", Address("127.0.0.1", heard.port), control=False)
+    assert (await asyncio.wait_for(arrived.get(), PATIENCE))[0] == b"came"
+    assert arrived.empty()
+    for pair in (sender, receiver, heard, good):
+        pair.close()
+
+
+async def test_a_late_line_brings_every_datagram_to_the_port_that_it_was_sent_to() -> None:
+    arrived: asyncio.Queue[Datagram] = asyncio.Queue()
+    sender = await SocketPair.open("127.0.0.1", (0, 0), ignore, SimulatedLine(delay_s=0.02, jitter_s=0.02))
+    receiver = await SocketPair.open("127.0.0.1", (0, 0), lambda *datagram: arrived.put_nowait(datagram))
+    for number in range(10):
+        assert sender.send(bytes([number]), Address("127.0.0.1", receiver.port + number % 2), control=bool(number % 2))
+    came = [await asyncio.wait_for(arrived.get(), PATIENCE) for _ in range(10)]
+    assert {(data[0], control) for data, _, control in came} == {(number, bool(number % 2)) for number in range(10)}
+    assert {source.port for _, source, _ in came} == {sender.port, sender.port + 1}
+    sender.close()
+    receiver.close()

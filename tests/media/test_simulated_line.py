@@ -10,6 +10,7 @@ import pytest
 from sinchphone import Call, Local, SinchClient, StatsTaken
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.media.simulated_line import LineSimulator, SimulatedLine
+from sinchphone.media.thread import MediaThread
 
 
 class FakeClock:
@@ -54,8 +55,13 @@ def test_what_is_no_line_is_refused(written: str) -> None:
 
 
 async def test_a_phone_loses_packets_of_the_exchanges_own_end_and_a_call_goes_on(tmp_path: Path) -> None:
+    """Also where it's hosted in the phone's own process, whose media thread it shares."""
     options = ExchangeOptions(port=0, line="loss=30%,jitter=20ms")
-    async with Local(tmp_path, exchange=options, keep=False) as local, SinchClient("ada", local) as ada:
+    async with (
+        MediaThread() as media,
+        Local(tmp_path, exchange=options, keep=False, media=media) as local,
+        SinchClient("ada", local, media=media) as ada,
+    ):
         call = await ada.call_user("tone")
         assert await asyncio.wait_for(call.established(), 30)
         async with asyncio.timeout(30):

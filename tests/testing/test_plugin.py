@@ -63,6 +63,21 @@ def test_calls(sinchphone_client, sinchphone_exchange):
     with pytest.raises(AssertionError, match="no text message came"):
         sinchphone_exchange.expect_text("+46700000001", within=0.1)
 
+def test_a_phone_outside_that_nobody_answers(sinchphone_dial):
+    busy = sinchphone_dial("+14155550102", "+46700000002")
+    with pytest.raises(AssertionError, match="was not answered: ended, 486 Busy"):
+        busy.answered()
+    assert busy.ended(486).heard_s == 0
+    with pytest.raises(AssertionError, match="ended otherwise than with 404: ended, 486"):
+        busy.ended(404)
+    digits = sinchphone_dial("+14155550105", "private").answered()
+    digits.heard_digits("123")
+    with pytest.raises(AssertionError, match="the digits 9 did not come from .*, but 123: answered"):
+        digits.heard_digits("9", within=0.1)
+    with pytest.raises(AssertionError, match="did not end: answered"):
+        digits.ended(within=0.1)
+    digits.hang_up()
+
 def test_another_exchange_knows_nobody(sinchphone_exchange):
     assert sinchphone_exchange.texts() == []
     sinchphone_exchange.add_user("ada", number="+46700000001")

@@ -82,7 +82,7 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
     listening = await _claim(session, ExchangeProbe(credentials, chosen.host, chosen.port))
     hosting = Hosting(kind=HostKind.FOREGROUND)
     async with (
-        MediaThread(options.simulated_line) as media,
+        MediaThread() as media,
         Exchange(options, media=media, gateway=gateway, hosting=hosting, listening=listening) as hosted,
     ):
         media.warm_up()

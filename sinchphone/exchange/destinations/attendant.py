@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -38,16 +39,17 @@ CLOSING: Final = CallFailure(503, "The exchange is closing", "exchange")
 TOO_LONG: Final = CallFailure(408, "The call has reached its maximum duration", "exchange")
 
 
-async def attend(line: CallLine, plan: Plan, media: MediaThread) -> None:
-    """Let an attendant have the call, until it is over. ``media`` runs. Cancelling it hangs up, and says why."""
+async def attend(line: CallLine, plan: Plan, media: MediaThread, port: PortOptions) -> None:
+    """Let an attendant have the call, until it is over. ``media`` runs; ``port``: how the caller is reached, in whatever codec. Cancelling
+    it hangs up, and says why."""
     act = await asyncio.to_thread(prepare, plan) if plan.recordings or plan.number else prepare(plan)
-    call, channel = _call(line, Ticker(act.party, media), media)
+    call, channel = _call(line, Ticker(act.party, media), media, port)
     await _carry(line, call, channel, behave(call, act))
 
 
-async def take_seat(line: CallLine, rooms: Rooms, media: MediaThread) -> None:
-    """Give the caller a place in the conference room that was asked for, until the call is over. ``media`` runs. Cancelling it hangs
-    up, and says why. Raises RefusedError where there is no place."""
+async def take_seat(line: CallLine, rooms: Rooms, media: MediaThread, port: PortOptions) -> None:
+    """Give the caller a place in the conference room that was asked for, until the call is over. As ``attend``. Raises RefusedError where
+    there is no place."""
     request, who = line.request, line.caller.user_id
 
     async def kick() -> None:
@@ -55,7 +57,7 @@ async def take_seat(line: CallLine, rooms: Rooms, media: MediaThread) -> None:
 
     seat = rooms.enter(line.application.key, request.identity, Participant(request.call_id, who, request.caller_id or who), kick)
     try:
-        call, channel = _call(line, seat.sound, media)
+        call, channel = _call(line, seat.sound, media, port)
         seat.takes_digit = call.dtmf
         call.heard_muted = seat.mute_self
         await _carry(line, call, channel, _welcome(call, partial(rooms.roster, line.application.key, request.identity, seat)))
@@ -70,7 +72,7 @@ async def _welcome(call: AttendedCall, roster: Callable[[], RoomRoster]) -> None
         await tell_roster(roster, call.tell_client_event)
 
 
-def _call(line: CallLine, sound: Sound, media: MediaThread) -> tuple[AttendedCall, MxpChannel]:
+def _call(line: CallLine, sound: Sound, media: MediaThread, port: PortOptions) -> tuple[AttendedCall, MxpChannel]:
     request = line.request
     channel = MxpChannel(request.call_id, line.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
     channel.configure(line.session_key)
@@ -82,7 +84,7 @@ def _call(line: CallLine, sound: Sound, media: MediaThread) -> tuple[AttendedCal
         domain=request.domain,
         channel=channel,
         ports=media.ports,
-        port_options=PortOptions(loopback=True, codecs=tuple(CODECS)),
+        port_options=replace(port, codecs=tuple(CODECS)),
         sound=sound,
     )
     return call, channel

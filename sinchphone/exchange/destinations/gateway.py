@@ -23,6 +23,7 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.refusals import RefusedError
+from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 from sinchphone.signaling.dialect import CallRequest
 from sinchphone.signaling.wire import ErrorCode
@@ -44,6 +45,7 @@ class GatewayParts:
     recordings: Recordings
     url: str
     record: EventRecord
+    bad_line: SimulatedLine | None = None  # for the sound that it carries
 
 
 @dataclass(frozen=True, slots=True)

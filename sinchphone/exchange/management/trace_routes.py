@@ -62,7 +62,8 @@ class TraceRoutes:
 
     async def _capture(self, request: web.Request) -> web.Response:
         application, call = await self._find(request)
-        file = await asyncio.to_thread(write_pcapng, self._tracer.events(application, call.id))
+        events, sound = self._tracer.events(application, call.id), self._tracer.sound(application, call.id)
+        file = await asyncio.to_thread(write_pcapng, events, sound)
         headers = {"Content-Disposition": 'attachment; filename="call.pcapng"'}
         return web.Response(body=file, content_type="application/vnd.tcpdump.pcap", headers=headers)
 

@@ -15,9 +15,13 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sinchphone.exchange.record.facts import MAX_BODY_BYTES, CallbackFact, Fact, Note, PublishedFact, RawHeaders, RestFact, SipFact
+
+if TYPE_CHECKING:
+    from sinchphone.exchange.record.sound import SoundRecord
+    from sinchphone.media.port import PacketTap
 
 _CALL_ID: Final = re.compile(rb"(?im)^(?:call-id|i)[ \t]*:[ \t]*(\S{1,256})")
 _INVITE: Final = b"INVITE "
@@ -105,9 +109,10 @@ class Follower:
 class EventRecord:
     """The record. It's used in the exchange's event loop only; nothing here waits, and nothing raises."""
 
-    def __init__(self, limits: RecordLimits | None = None, *, is_on: bool = True) -> None:
-        """``is_on``: whether anything is kept at all."""
+    def __init__(self, limits: RecordLimits | None = None, *, is_on: bool = True, keeps_sound: bool = False) -> None:
+        """``is_on``: whether anything is kept at all; ``keeps_sound``: packets of sound too."""
         self.is_on = is_on
+        self.sound = _sound_record() if is_on and keeps_sound else None
         self._limits = limits or RecordLimits()
         self._seq = 0
         self._calls: OrderedDict[str, RecordedCall] = OrderedDict()
@@ -213,6 +218,10 @@ class EventRecord:
             fact = Note(seq=self.tick(), at=time.time(), about=about, source=source, target=target, text=text, is_failure=is_failure)
             self._add(fact, call_id)
 
+    def tap(self, call_id: str) -> "PacketTap | None":
+        """What keeps the packets of a call's sound, in the media loop; ``None`` where nobody wants them."""
+        return self.sound.tap(call_id) if self.sound is not None else None
+
     # What readers ask
 
     def calls(self) -> list[RecordedCall]:
@@ -254,8 +263,11 @@ class EventRecord:
     def clear(self, application: str) -> None:
         """Forget an application's calls, and all that belongs to none."""
         for call in [call for call in self.calls() if call.application == application]:
-            for part in self.parts(call):
-                self._calls.pop(part.id, None)
+            parts = {part.id for part in self.parts(call)}
+            for part in parts:
+                self._calls.pop(part, None)
+            if self.sound is not None:
+                self.sound.forget(parts)
         self._strangers.clear()
         self._others.clear()
         self._weight = sum(call.weight for call in self._calls.values())
@@ -342,3 +354,9 @@ class EventRecord:
 def sip_name(call_id: str) -> str:
     """The name under which a SIP dialog is recorded: anybody chooses Call-IDs, so they can't be taken for ids of calls."""
     return f"sip {call_id}"
+
+
+def _sound_record() -> "SoundRecord":
+    from sinchphone.exchange.record.sound import SoundRecord
+
+    return SoundRecord()

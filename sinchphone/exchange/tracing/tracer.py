@@ -13,6 +13,7 @@ from sinchphone.exchange.tracing.names import Names
 from sinchphone.exchange.tracing.rendering import Renderer
 from sinchphone.exchange.tracing.summaries import CallSummary
 from sinchphone.protocol.trace.event import TraceEvent
+from sinchphone.protocol.trace.pcapng import SoundPacket
 
 LAST: Final = "last"  # the name of the call that began last
 
@@ -59,6 +60,13 @@ class Tracer:
             return []
         facts = [fact for part in self._record.parts(whole) for fact in part.facts()]
         return self._rendered(sorted(facts, key=lambda fact: fact.seq), whole.id)
+
+    def sound(self, application: Application, name: str) -> list[SoundPacket]:
+        """Packets of one call's sound, as far as the exchange carries it and was told to keep it, decrypted."""
+        whole = self._find(application, name)
+        if whole is None or self._record.sound is None:
+            return []
+        return self._record.sound.of({part.id for part in self._record.parts(whole)})
 
     def others(self, application: Application) -> list[TraceEvent]:
         """Events of no call."""

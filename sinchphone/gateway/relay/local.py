@@ -11,6 +11,7 @@ forked from the first; phones that answer one RTP offer share it, and the last o
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +29,7 @@ from sinchphone.media.port import (
     Connected,
     FirstPacket,
     Moved,
+    PacketTap,
     PassingPort,
     PortDigitHeard,
     PortEvent,
@@ -40,6 +42,7 @@ from sinchphone.media.port import (
     RestartWanted,
     RtpPortOptions,
 )
+from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.tasks import start_task
@@ -50,10 +53,18 @@ _MAX_EARLY: Final = 64  # candidates of a branch before its answer, and branches
 
 @dataclass(frozen=True, slots=True)
 class LocalOptions:
-    """How the ports of a relay are reached and reach their peers. Their codecs are the relay's business."""
+    """How the ports of a relay are reached and reach their peers. Their codecs are the relay's business. ``line``: what happens to their
+    packets; ``tap``: what is told of those of a call, by its id, where anybody wants to know."""
 
     webrtc: PortOptions = field(default_factory=partial(PortOptions, loopback=True))
     rtp: RtpPortOptions = field(default_factory=RtpPortOptions)
+    line: SimulatedLine | None = None
+    tap: Callable[[str], PacketTap | None] = lambda _: None
+
+    def of_call(self, call_id: str) -> "LocalOptions":
+        """The same for the ports of one call."""
+        tap = self.tap(call_id)
+        return replace(self, webrtc=replace(self.webrtc, line=self.line, tap=tap), rtp=replace(self.rtp, line=self.line, tap=tap))
 
 
 class LocalRelays:
@@ -66,7 +77,7 @@ class LocalRelays:
 
     def relay(self, call_id: str, caller: MediaTransport, *, signalled_from: str | None = None) -> "LocalRelay":
         """The media of a new call whose caller uses that transport."""
-        relay = LocalRelay(self._media, self._options, self._relays, caller, signalled_from)
+        relay = LocalRelay(self._media, self._options.of_call(call_id), self._relays, caller, signalled_from)
         self._relays.add(relay)
         return relay
 

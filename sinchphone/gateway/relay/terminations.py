@@ -6,7 +6,7 @@
     with rtpengine:   peer outside <-> rtpengine <-> RtpPort        descriptions go through rtpengine, sound comes over plain RTP
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
@@ -15,7 +15,7 @@ from sinchphone.gateway.relay.local import CODECS, LocalOptions
 from sinchphone.gateway.relay.relay import MediaTransport, Side
 from sinchphone.gateway.relay.rtpengine import RtpengineRelay, RtpengineRelays
 from sinchphone.media.picture_leg import PictureLeg
-from sinchphone.media.port import MediaPort, PortEvent, PortStats, RtpPortOptions
+from sinchphone.media.port import MediaPort, PacketTap, PortEvent, PortStats, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate, Description
@@ -57,23 +57,25 @@ class LocalTerminations:
 
     def port(self, call_id: str, transport: MediaTransport, *, signalled_from: str | None = None) -> MediaPort:
         """A new port; over WebRTC its candidates come as events."""
+        options = self._options.of_call(call_id)
         if transport is MediaTransport.WEBRTC:
-            return self._media.ports.port(replace(self._options.webrtc, codecs=CODECS))
+            return self._media.ports.port(replace(options.webrtc, codecs=CODECS))
         secured = transport is MediaTransport.SRTP
-        return self._media.rtp_ports.port(replace(self._options.rtp, codecs=CODECS, srtp=secured, signalled_from=signalled_from))
+        return self._media.rtp_ports.port(replace(options.rtp, codecs=CODECS, srtp=secured, signalled_from=signalled_from))
 
 
 class RtpengineTerminations:
-    """Implements Terminations with rtpengine between. ``inside`` is how rtpengine reaches this process."""
+    """Implements Terminations with rtpengine between. ``tap`` as in ``LocalOptions``: of what goes between rtpengine and this process."""
 
-    def __init__(self, relays: RtpengineRelays, media: MediaThread, inside: RtpPortOptions | None = None) -> None:
+    def __init__(self, relays: RtpengineRelays, media: MediaThread, tap: Callable[[str], PacketTap | None] = lambda _: None) -> None:
         self._relays = relays
         self._media = media
-        self._inside = inside or RtpPortOptions(codecs=CODECS)
+        self._tap = tap
 
     def port(self, call_id: str, transport: MediaTransport, *, signalled_from: str | None = None) -> MediaPort:
         """A new port; its descriptions carry rtpengine's candidates."""
-        return RtpenginePort(self._relays, self._media.rtp_ports.port(self._inside), call_id, transport)
+        inside = RtpPortOptions(codecs=CODECS, tap=self._tap(call_id))
+        return RtpenginePort(self._relays, self._media.rtp_ports.port(inside), call_id, transport)
 
 
 class RtpenginePort:

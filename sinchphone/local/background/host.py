@@ -106,7 +106,7 @@ async def _serve(
         applications={credentials.key: credentials.secret},
         store=settings.folder / STORE_NAME if settings.keep else None,
     )
-    async with MediaThread(options.simulated_line) as media:
+    async with MediaThread() as media:
         exchange = Exchange(options, media=media, gateway=ConfiguredGateway(settings.gateway), hosting=hosting, listening=listening)
         await exchange.start()
         answer(write_started(Started(os.getpid(), log)))

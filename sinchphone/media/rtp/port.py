@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError, MediaError, RemoteProtocolError
+from sinchphone.hosts import join_host
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes
 from sinchphone.media.codecs.choice import load_codecs
 from sinchphone.media.codecs.codec import CODECS, CodecFormat, DecodedFrame, EncodedFrame
@@ -214,7 +215,7 @@ class RtpPort:
         """What we say about ourselves. Opens the sockets the first time."""
         self._check_open()
         if self._sockets is None:
-            self._sockets = await SocketPair.open(self._options.host, self._options.port_range, self._received)
+            self._sockets = await SocketPair.open(self._options.host, self._options.port_range, self._received, self._options.line)
             self._check_open()
         return LocalCapabilities(
             address=self._address,
@@ -323,6 +324,7 @@ class RtpPort:
             source_latch.fix(source)
         self._heard_at = time.monotonic()
         if control or self._agreed.receives:
+            self._tell_tap(plain, source, is_ours=False)
             self._stream.take(plain, control)
 
     def _may_have_moved(self, source: Address, control: bool, to_control_port: bool) -> bool:
@@ -347,7 +349,16 @@ class RtpPort:
         apart = control and not self._agreed.remote.rtcp_mux
         to = (self._control_latch if apart else self._source_latch).destination
         data = packet if self._locker is None else self._locker.protect(packet, control=control)
-        return to is not None and data is not None and self._sockets.send(data, to, control=apart)
+        if to is None or data is None:
+            return False
+        self._tell_tap(packet, to, is_ours=True)
+        return self._sockets.send(data, to, control=apart)
+
+    def _tell_tap(self, packet: bytes, peer: Address, *, is_ours: bool) -> None:
+        tap = self._options.tap
+        if tap is not None and self._sockets is not None and not is_rtcp(packet):
+            here, there = join_host(self._address, self._sockets.port), join_host(peer.host, peer.port)
+            tap(packet, here if is_ours else there, there if is_ours else here)
 
 
 def _agreement(agreed: Agreed) -> Agreement:

@@ -1,15 +1,18 @@
-"""Two UDP sockets next to each other, for RTP and RTCP, out of a range of ports (RFC 3550 11)."""
+"""Two UDP sockets next to each other, for RTP and RTCP, out of a range of ports (RFC 3550 11); with a bad line where one is asked for."""
 
 import asyncio
 import random
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sinchphone.errors import NoPortError
 from sinchphone.media.priority import prioritise
 from sinchphone.media.rtp.source_latch import Address, plain_host
+
+if TYPE_CHECKING:
+    from sinchphone.media.simulated_line import LineSimulator, SimulatedLine
 
 _ATTEMPTS: Final = 64  # of the system's own choice: about every second port has its neighbour free and is even
 
@@ -19,18 +22,25 @@ Receive = Callable[[bytes, Address, bool], None]  # a datagram, where it came fr
 class SocketPair:
     """Both sockets. In the media loop only."""
 
-    def __init__(self, rtp: asyncio.DatagramTransport, rtcp: asyncio.DatagramTransport, port: int, ipv6: bool) -> None:
+    def __init__(
+        self, rtp: asyncio.DatagramTransport, rtcp: asyncio.DatagramTransport, port: int, ipv6: bool, line: "LineSimulator | None" = None
+    ) -> None:
         self.port: Final = port  # of RTP; RTCP's is the next
         self._rtp, self._rtcp = rtp, rtcp
         self._ipv6 = ipv6
+        self._line = line
 
     @classmethod
-    async def open(cls, host: str, port_range: tuple[int, int], receive: Receive) -> "SocketPair":
-        """Bind a pair on ``host``, the first port even. ``(0, 0)``: wherever the system likes. Raises MediaError where there is none."""
+    async def open(cls, host: str, port_range: tuple[int, int], receive: Receive, line: "SimulatedLine | None" = None) -> "SocketPair":
+        """Bind a pair on ``host``, the first port even. ``(0, 0)``: wherever the system likes. ``line``: what happens to datagrams, both
+        ways. Raises MediaError where there is none."""
         first, second = _bind_pair(host, port_range)
         port = first.getsockname()[1]
         ipv6 = first.family == socket.AF_INET6
         loop = asyncio.get_running_loop()
+        simulator = _simulator(line, loop) if line is not None else None
+        if simulator is not None:
+            receive = _over(simulator, receive)
         try:
             rtp, _ = await loop.create_datagram_endpoint(lambda: _Receiving(receive, control=False), sock=first)
         except BaseException:
@@ -43,10 +53,16 @@ class SocketPair:
             rtp.abort()
             second.close()
             raise
-        return cls(rtp, rtcp, port, ipv6)
+        return cls(rtp, rtcp, port, ipv6, simulator)
 
     def send(self, data: bytes, to: Address, *, control: bool) -> bool:
-        """Send a datagram from one of the two; whether that was possible."""
+        """Send a datagram from one of the two; whether that was possible: what a bad line loses was sent."""
+        if self._line is None:
+            return self._send(data, to, control)
+        self._line.carry(data, lambda late: self._send(late, to, control))
+        return True
+
+    def _send(self, data: bytes, to: Address, control: bool) -> bool:
         transport = self._rtcp if control else self._rtp
         if transport.is_closing():
             return False
@@ -73,6 +89,21 @@ class _Receiving(asyncio.DatagramProtocol):
 
     def error_received(self, exc: Exception) -> None:
         """A datagram of ours could not be delivered: the peer's port isn't open yet, or any more. That it is silent will show."""
+
+
+def _simulator(line: "SimulatedLine", loop: asyncio.AbstractEventLoop) -> "LineSimulator":
+    from sinchphone.media.simulated_line import LineSimulator
+
+    return LineSimulator(line, loop)
+
+
+def _over(line: "LineSimulator", receive: Receive) -> Receive:
+    """The same for what came over a bad line."""
+
+    def late(data: bytes, source: Address, control: bool) -> None:
+        line.carry(data, lambda packet: receive(packet, source, control))
+
+    return late
 
 
 def _bind_pair(host: str, port_range: tuple[int, int]) -> tuple[socket.socket, socket.socket]:

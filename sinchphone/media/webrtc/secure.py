@@ -151,6 +151,7 @@ class SecurePath:
             protected = session.protect_rtcp(packet) if is_rtcp(packet) else session.protect(packet)
         except srtp_library.SrtpError:
             return False
+        self._tell_tap(packet, is_ours=True)
         if self._line is None:
             return self.ice.send_media(protected)
         self._line.carry(protected, self._send_late)
@@ -197,7 +198,13 @@ class SecurePath:
             plain = session.unprotect_rtcp(data) if control else session.unprotect(data)
         except (srtp_library.SrtpError, ValueError):  # not from our peer, or an old packet again, or longer than the library takes
             return
+        self._tell_tap(plain, is_ours=False)
         self._listener.packet(plain, control)
+
+    def _tell_tap(self, packet: bytes, *, is_ours: bool) -> None:
+        if self._options.tap is not None and not is_rtcp(packet):
+            here, there = self.ice.addresses
+            self._options.tap(packet, here if is_ours else there, there if is_ours else here)
 
     def _state_changed(self) -> None:
         if self._open and self._dtls.state == "closed":

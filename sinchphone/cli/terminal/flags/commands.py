@@ -331,9 +331,11 @@ class ExchangeFlags(HostFlags):
     tls: Annotated[bool, option_of_key("exchange.tls", None, "--tls")] = False
     tls_port: Annotated[int | None, option_of_key("exchange.tls_port", "PORT", shows_default=True)] = None
     line: Annotated[str | None, option_of_key("exchange.line", "FAULTS", "--line")] = None
+    trace_sound: Annotated[bool, option_of_key("exchange.trace_sound", None, "--trace-sound")] = False
     memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
 
     def keys(self) -> dict[str, Any]:
         """The configuration's keys that these options set."""
         tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
-        return {**super().keys(), **tls, "exchange.line": self.line, "exchange.keep": False if self.memory else None}
+        sound = {"exchange.line": self.line, "exchange.trace_sound": self.trace_sound or None}
+        return {**super().keys(), **tls, **sound, "exchange.keep": False if self.memory else None}

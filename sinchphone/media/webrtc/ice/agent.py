@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sinchphone.errors import RELAY_ONLY
+from sinchphone.hosts import join_host
 from sinchphone.media.port import PortOptions
 from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
@@ -388,6 +389,14 @@ class IceConnection(seam.Connection):
             return False
         pair.protocol.transport.sendto(data, pair.remote_addr)
         return True
+
+    @property
+    def addresses(self) -> tuple[str, str]:
+        """Our address and the peer's in use, ``host:port``; empty where there is no pair."""
+        pair = self._nominated.get(COMPONENT)
+        if pair is None:
+            return "", ""
+        return join_host(pair.local_candidate.host, pair.local_candidate.port), join_host(*pair.remote_addr[:2])
 
     @property
     def pair_type(self) -> str:
