@@ -4,7 +4,7 @@
 
     POST  /calling/v1/callouts                     -> a call of the gateway   -> {"callId"}
     GET   /calling/v1/calls/id/{id}                -> what is known of a call
-    PATCH /calling/v1/calls/id/{id}                -> instructions, then hangup or continue
+    PATCH /calling/v1/calls/id/{id}                -> instructions, then hangup, continue or park
     PATCH /calling/v1/calls/id/{id}/leg/{leg}      -> something is said to the caller, the callee or both
 """
 

@@ -6,19 +6,18 @@
                                                                        -> forking: legs and bridges         media freed, DiCE
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import MediaError
-from sinchphone.exchange.conference.rooms import RoomSeat
 from sinchphone.exchange.recordings.routes import RECORDINGS_PATH
 from sinchphone.exchange.refusals import RefusedError, invalid
-from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge, RelayBridge
+from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge
+from sinchphone.gateway.bridging.connections.connection import CallerConnection
+from sinchphone.gateway.bridging.connections.relay_bridge import RelayBridge
 from sinchphone.gateway.bridging.forking import Forking
 from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.instructions import Instructions
@@ -33,7 +32,7 @@ from sinchphone.gateway.callbacks.dice import disconnected_event
 from sinchphone.gateway.callbacks.no_backend import NO_BACKEND
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
-from sinchphone.gateway.legs.reasons import BROKEN, DECLINED, CallEnding, failure_of_error
+from sinchphone.gateway.legs.reasons import DECLINED, CallEnding, failure_of_error
 from sinchphone.gateway.local_channel.legs import MemoryLegEnd
 from sinchphone.gateway.relay.relay import Side
 from sinchphone.gateway.routing.routing import (
@@ -47,16 +46,14 @@ from sinchphone.gateway.routing.routing import (
     incoming_event,
     raises_ace,
 )
-from sinchphone.gateway.svaml.amd import BEEP_WAIT_SECONDS, AnswerListener, OverheardParty, PartyLeg, detect
+from sinchphone.gateway.svaml.amd import AnswerDetection, PartyLeg
 from sinchphone.gateway.svaml.recording import CallRecording, RecordingParts
 from sinchphone.gateway.svaml.script import ParkingOverError, Script, ScriptParts, say_to
 from sinchphone.gateway.svaml.stream import CallStream, StreamedCall
-from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media.port import MediaPort
-from sinchphone.media.sound import AudioLeg, Party
-from sinchphone.protocol.callbacks.events import AmdReason, AmdResult, AmdStatus, Notification, NotificationType, Reason
+from sinchphone.media.sound import Party
+from sinchphone.protocol.callbacks.events import AmdResult, Reason
 from sinchphone.protocol.callbacks.svaml import (
-    Amd,
     ConnectConf,
     ConnectMxp,
     ConnectPstn,
@@ -65,6 +62,7 @@ from sinchphone.protocol.callbacks.svaml import (
     Continue,
     Hangup,
     Instruction,
+    Park,
     PlayFiles,
     Say,
     Svaml,
@@ -101,8 +99,8 @@ class B2buaCall:
         self._decided = route
         self._record: CallRecord | None = None
         self._steering = Instructions(self._hang_up, self.lifetime.spawn)
-        self._bridge: Bridge | None = None  # once somebody has answered
-        self._seat: RoomSeat | None = None
+        self._connection = CallerConnection(self.lifetime)
+        self._who_answers = AnswerDetection(context.media, session or NO_BACKEND, self._connection.spawn)
         self._caller_media: CallerMedia | None = None
         self._held: list[LegEvent] = []
         self._local_end: LocalEnd | None = None
@@ -157,17 +155,42 @@ class B2buaCall:
         if self._script.is_parked:
             self._script.change(answer)
             return
+        if isinstance(answer.action, Park):
+            self._check_parkable()
+            self._script.is_parked = True  # so far as a backend can tell: it may take the caller at once
+            self.lifetime.spawn(self._reconnect(answer), "park")
+            return
         if not isinstance(answer.action, Hangup | Continue):
-            raise invalid("action.name: a call that goes on is told hangup or continue; only one in a park is connected")
+            raise invalid("action.name: a call that goes on is told hangup, continue or park; only one in a park is connected")
         if answer.instructions:
             self.announce((), caller=True, called=False)
         self._steering.update(answer, self._carry_out_over_talk)
 
     def announce(self, words: tuple[Say | PlayFiles, ...], *, caller: bool, called: bool) -> None:
         """Say something to one side or both, over their talk. Raises RefusedError where nobody would hear it."""
-        if isinstance(self._bridge, RelayBridge):
+        if isinstance(self._connection.bridge, RelayBridge):
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "the sound of this call passes through: nothing can be said in it")
         self.lifetime.spawn(self._announce(words, caller=caller, called=called), "announcement")
+
+    def _check_parkable(self) -> None:
+        """Raises RefusedError where the caller can't be taken away from where they are."""
+        if isinstance(self._connection.bridge, RelayBridge):
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "the sound of this call passes through: it can't be parked")
+        if not self.lifetime.is_answered.is_set():
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "the call isn't answered yet: it can't be parked")
+
+    async def _reconnect(self, answer: Svaml) -> None:
+        """Take the caller away from whom they talk with, and carry that out in place of it."""
+        self._script.is_replaced = True  # nobody has left the menu that may be broken off
+        await self._connection.release()
+        self._script.is_replaced = False
+        self._sides.close()
+        self.lifetime.talks(None)
+        self._connection.spawn(self._connect_as(answer), "connect")
+
+    async def _connect_as(self, answer: Svaml) -> None:
+        if await self._act(answer, None):
+            await self._go(self._context.routes.by_plan(self._dialling))
 
     def _hang_up(self) -> None:
         """For the backend: a call that was answered just ends, another one is refused."""
@@ -177,10 +200,10 @@ class B2buaCall:
     async def _announce(self, words: tuple[Say | PlayFiles, ...], *, caller: bool, called: bool) -> None:
         for one in words:
             samples = await self._context.announcements.render(one)
-            if isinstance(self._bridge, LocalBridge):
-                await self._bridge.announce(samples, caller=caller, called=called)
-            elif self._seat is not None:
-                await self._seat.announce(samples)
+            if isinstance(self._connection.bridge, LocalBridge):
+                await self._connection.bridge.announce(samples, caller=caller, called=called)
+            elif self._connection.seat is not None:
+                await self._connection.seat.announce(samples)
             else:
                 await (await self._terminated()).interject(samples)
 
@@ -235,6 +258,7 @@ class B2buaCall:
     # Where to
 
     async def _connect(self) -> None:
+        self._connection.include()
         await self._go(await self._route())
 
     async def _go(self, route: Route) -> None:
@@ -246,14 +270,13 @@ class B2buaCall:
             self.lifetime.end(CallEnding("exchange", route.failure, route.reason))
             return
         self._terms = replace(route.terms, callbacks=route.terms.callbacks and self._terms.callbacks)
-        self.lifetime.max_seconds = route.terms.max_duration_s or self.lifetime.max_seconds
         if isinstance(route, ToRoom):
             await self._enter(route)
         elif isinstance(route, ToAttendant):
             await self._attend(route)
         elif isinstance(route, ToStream):
             stream = CallStream(self._context.addresses, StreamedCall(self.caller.id, self._application), route)
-            await stream_sound(self.lifetime, await self._terminated(), stream)
+            await stream_sound(self.lifetime, await self._terminated(), stream, route.terms.max_duration_s)
         else:
             await self._ring(route)
 
@@ -263,11 +286,19 @@ class B2buaCall:
         if self._session is None:
             return self._context.routes.by_plan(self._dialling)
         try:
-            return await self._followed(await self._script.run(await self._session.incoming(incoming_event(self._dialling))))
+            answer = await self._session.incoming(incoming_event(self._dialling))
+        except CallbackError as error:
+            return await self._apologise(error)
+        return await self._routed(answer)
+
+    async def _routed(self, answer: Svaml) -> Route:
+        """Where an answer leads, once its instructions, menus and parks are done."""
+        try:
+            return await self._followed(await self._script.run(answer))
         except CallbackError as error:
             return await self._apologise(error)
         except ParkingOverError as error:
-            return Refuse(Failure(408, str(error)), Reason.TIMEOUT)
+            return _unparked(error)
 
     async def _followed(self, answer: Svaml) -> Route:
         """Where an answer leads whose instructions, menus and parks are done."""
@@ -293,10 +324,14 @@ class B2buaCall:
         async def may_answer(party: Party) -> Party | None:
             if not raises_ace(route):
                 return party
-            answering = self._overheard(party)
-            return answering if await self._ask_after_answer(None, await self._detected(PartyLeg(answering))) else None
+            answering = self._who_answers.overheard(party, self._terms.amd)
+            who = await self._who_answers.who(PartyLeg(answering), self._terms.amd)
+            if not await self._ask_after_answer(None, who):
+                return None
+            self.lifetime.talks(self._terms.max_duration_s)
+            return answering
 
-        await attend(self.lifetime, await self._terminated(), route.plan, self._terms, may_answer)
+        await attend(self.lifetime, self._connection, await self._terminated(), route.plan, self._terms, may_answer)
 
     async def _ring(self, route: Route) -> None:
         """Call somebody. Where the backend will be asked at the answer the two don't share a relay: it may want to be heard."""
@@ -317,25 +352,30 @@ class B2buaCall:
             return LocalBridge(self.lifetime, leg, end, self._port_for(leg), self._context.media, self._terms.music)
 
         async def on_answer(taken: Bridge) -> bool:
-            who = await self._detected(taken.sound) if asks and isinstance(taken, LocalBridge) else None
+            self._connection.include()
+            if isinstance(taken, LocalBridge):
+                self._connection.keep(taken.part)
+            who = await self._who_answers.who(taken.sound, self._terms.amd) if asks and isinstance(taken, LocalBridge) else None
             if asks and not await self._ask_after_answer(taken, who):
                 return False
-            self._bridge = taken
+            self._connection.bridge = taken
+            self.lifetime.talks(self._terms.max_duration_s)
             if self._terms.dtmf:
-                self.lifetime.spawn(self._dial_on(taken), "digits")
+                self._connection.spawn(self._dial_on(taken), "digits")
             self._sides.talk(taken, forking.let_go)
             return True
 
         forwarding = Forwarding(self._context, self._application, by_backend=self._session is not None)
         forwarding.began(route, self._dialling, legs)
         forking = Forking(self.lifetime, legs, bridge, on_answer, forwarding, end)
+        self._connection.keep(forking.drop)
         if end is None:
             await self._give(forking)
         await forking.ring(self._terms.ring_s)
 
     async def _enter(self, route: ToRoom) -> None:
-        tell = (self._session or NO_BACKEND).left
-        self._seat = await enter_room(self.lifetime, await self._terminated(), self._context.rooms, self._application, route, tell)
+        tell, rooms = (self._session or NO_BACKEND).left, self._context.rooms
+        await enter_room(self.lifetime, self._connection, await self._terminated(), rooms, self._application, route, tell)
 
     async def _dial_on(self, bridge: Bridge) -> None:
         """Digits that are sent once the call is answered (connectPstn, dtmf)."""
@@ -350,57 +390,31 @@ class B2buaCall:
             return True
         return await self._act(await self._session.answered(amd), bridge)
 
-    def _overheard(self, party: Party) -> Party:
-        """A party of ours, listened to while the call goes on where that's wanted."""
-        if self._terms.amd is not Amd.ASYNC or self._session is None:
-            return party
-        listener = AnswerListener()
-        self.lifetime.spawn(self._tell_who_answered(listener), "amd")
-        return OverheardParty(party, listener)
-
-    async def _detected(self, called: AudioLeg) -> AmdResult | None:
-        """Who answered, where that's wanted before the backend is asked; that it's being found out, where it's wanted later."""
-        if self._session is None or self._terms.amd is Amd.OFF:
-            return None
-        if self._terms.amd is Amd.SYNC:
-            return await detect(called, self._context.media)
-        if isinstance(called, TappedLeg):
-            listener = AnswerListener()
-            called.add(listener)
-            self.lifetime.spawn(self._tell_who_answered(listener), "amd")
-        return AmdResult(AmdStatus.IN_PROGRESS)
-
-    async def _tell_who_answered(self, listener: AnswerListener) -> None:
-        backend = self._session or NO_BACKEND
-        found = await listener.result
-        backend.notify(Notification(type=NotificationType.AMD, amd=found))
-        if found.status is AmdStatus.MACHINE:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(listener.beep.wait(), BEEP_WAIT_SECONDS)
-                backend.notify(Notification(type=NotificationType.AMD_BEEP, amd=replace(found, reason=AmdReason.BEEP)))
-
     async def _act(self, answer: Svaml, bridge: Bridge | None) -> bool:
-        """Carry out an answer to ACE; whether the call goes on as it would have."""
+        """Carry out an answer to an event of a call that goes on; whether it goes on as it would have."""
         try:
             answer = await self._script.run(answer)
         except CallbackError as error:
-            refusal = await self._apologise(error)
-            self.lifetime.end(CallEnding("exchange", refusal.failure, refusal.reason))
+            await self._go(await self._apologise(error))
+            return False
+        except ParkingOverError as error:
+            await self._go(_unparked(error))
             return False
         match answer.action:
-            case Hangup():
-                self._hang_up()
-            case ConnectConf(room, music, dtmf):
-                if isinstance(bridge, LocalBridge):
-                    await bridge.enter(self._context.rooms, self._application, room)
-                await self._enter(ToRoom(room, music=music, dtmf=dtmf))
             case Continue():
                 return True
-            case ConnectPstn() | ConnectSip() if bridge is None:  # after a menu: who answered was asked, and is connected now
-                await self._go(await self._followed(answer))
+            case ConnectConf(room) if isinstance(bridge, LocalBridge):  # who was called goes there as well
+                await bridge.enter(self._context.rooms, self._application, room)
+            case ConnectPstn() | ConnectSip() | ConnectMxp() | ConnectStream():  # somebody else in place of who answered
+                await self._connection.release()
             case _:
-                self.lifetime.end(CallEnding("exchange", BROKEN, Reason.INVALID_SVAML_ACTION))
+                pass
+        await self._go(await self._followed(answer))
         return False
 
     def _address_of(self, recording: str) -> str:
         return f"{self._context.url}{RECORDINGS_PATH}/{recording}"
+
+
+def _unparked(error: ParkingOverError) -> Refuse:
+    return Refuse(Failure(408, str(error)), Reason.TIMEOUT)

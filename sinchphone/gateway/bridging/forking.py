@@ -60,6 +60,7 @@ class Forking:
         self._changed = asyncio.Event()  # a leg is over
         self._rang = False
         self._winner: OutgoingLeg | None = None
+        self._is_dropped = False
         self._decided = asyncio.Event()
 
     @property
@@ -161,7 +162,7 @@ class Forking:
     async def _answered(self, leg: OutgoingLeg, bridge: Bridge, event: Answered) -> None:
         if self._winner is leg:
             return
-        if self._winner is not None:
+        if self._winner is not None or self._is_dropped:
             await leg.hang_up(ELSEWHERE)
             return
         self._winner = leg
@@ -174,7 +175,9 @@ class Forking:
         self._lifetime.spawn(self._join(leg, bridge), "join")
 
     async def _end_when_used_up(self, leg: OutgoingLeg) -> None:
-        self._lifetime.end(CallEnding("time", await leg.used_up()))
+        failure = await leg.used_up()
+        if leg in self._open:
+            self._lifetime.end(CallEnding("time", failure))
 
     async def _join(self, leg: OutgoingLeg, bridge: Bridge) -> None:
         try:
@@ -222,6 +225,15 @@ class Forking:
     def let_go(self, leg: Leg) -> None:
         """Somebody else has the place of the leg that took the call: its end is nothing to the call any more."""
         self._open -= {one for one in self._open if one is leg}
+
+    async def drop(self) -> None:
+        """The caller goes elsewhere: hang up on all of them, whose ends are nothing to the call any more. May be called twice."""
+        self._is_dropped = True
+        self._decided.set()
+        legs, answered = self.legs, self._winner
+        self._open.clear()
+        for leg in legs:
+            await self._lifetime.dismiss(leg, None if leg is answered else ELSEWHERE)
 
     def _gone(self, leg: OutgoingLeg, failure: Failure | None) -> None:
         """A leg is over."""

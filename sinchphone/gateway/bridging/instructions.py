@@ -19,7 +19,7 @@ CarryOut: TypeAlias = Callable[[tuple[Instruction, ...]], Coroutine[Any, Any, No
 class Instructions:
     """The instructions of one call, one after the other."""
 
-    def __init__(self, hang_up: Callable[[], None], spawn: Callable[[Coroutine[Any, Any, None], str], None]) -> None:
+    def __init__(self, hang_up: Callable[[], None], spawn: Callable[[Coroutine[Any, Any, None], str], object]) -> None:
         """``hang_up`` ends the call for its backend; ``spawn`` has something done beside the call."""
         self._hang_up = hang_up
         self._spawn = spawn

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final, Protocol
 
 from sinchphone.errors import NoPortError, SinchphoneError
 from sinchphone.exchange.record.record import EventRecord, sip_name
+from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import IncomingLeg, Leg, LegEvent, OutgoingLeg
 from sinchphone.gateway.legs.reasons import BROKEN, CLOSING, TOO_LONG, CallEnding, failure_of_error
 from sinchphone.protocol.callbacks.events import Reason
@@ -41,6 +42,8 @@ class CallLifetime:
         self.caller = caller
         self.leg_id_of = leg_id_of
         self.max_seconds = MAX_CALL_SECONDS  # from the answer on; counts at the answer
+        self._talk: tuple[float, float] | None = None  # how long the present talk may last, and when it began
+        self._talk_changed = asyncio.Event()
         self._over: asyncio.Future[CallEnding] = asyncio.get_running_loop().create_future()
         self._group = asyncio.TaskGroup()
         self._stack = AsyncExitStack()
@@ -77,17 +80,27 @@ class CallLifetime:
         self.take_over(leg)
         self._run_leg(leg)
 
+    async def dismiss(self, leg: OutgoingLeg, failure: Failure | None) -> None:
+        """Hang up on it: the call goes on without it. What it was given when it was made is freed when it is over."""
+        await leg.hang_up(failure)
+        if leg in self._running:
+            self.spawn(self._free(leg), "freed")
+
+    async def _free(self, leg: OutgoingLeg) -> None:
+        await asyncio.wait({self._running[leg]})
+        leg.release()
+
     async def carry(self, leg: Leg) -> None:
         """Run a leg that has come later beside, until it is over, and hang it up when the call ends."""
         self._run_leg(leg)
         await asyncio.wait({self._running[leg]})
 
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Have that done beside; cancelled with the call, and an error of it ends the call."""
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None] | None":
+        """Have that done beside; cancelled with the call, and an error of it ends the call. ``None`` where that is over."""
         if self._over.done():
             work.close()
-            return
-        self._start(self._guard(work), name)
+            return None
+        return self._start(self._guard(work), name)
 
     def keep(self, close: Callable[[], Awaitable[object]]) -> None:
         """Call that when the call is over; what was kept last is closed first."""
@@ -99,6 +112,11 @@ class CallLifetime:
             self._answered_at = time.monotonic()
             self.is_answered.set()
             self.spawn(self._limit(), "limit")
+
+    def talks(self, max_seconds: float | None) -> None:
+        """The caller was connected: from now on they may talk so long, within what the whole call may take."""
+        self._talk = None if max_seconds is None else (max_seconds, time.monotonic())
+        self._talk_changed.set()
 
     def end(self, ending: CallEnding) -> None:
         """The call is over; the first word counts."""
@@ -153,5 +171,9 @@ class CallLifetime:
         self._running[leg] = self._start(self._guard(leg.run()), "leg")
 
     async def _limit(self) -> None:
-        await asyncio.sleep(min(self.max_seconds, MAX_CALL_SECONDS))
+        over_at = time.monotonic() + min(self.max_seconds, MAX_CALL_SECONDS)
+        while (left := min(over_at, sum(self._talk) if self._talk is not None else over_at) - time.monotonic()) > 0:
+            self._talk_changed.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._talk_changed.wait(), left)
         self.end(CallEnding("time", TOO_LONG, Reason.TIMEOUT))

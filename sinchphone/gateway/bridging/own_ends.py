@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 
-from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms, RoomSeat
+from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
 from sinchphone.exchange.conference.roster import tell_roster
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
+from sinchphone.gateway.bridging.connections.connection import CallerConnection
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
@@ -30,12 +31,14 @@ MayAnswer = Callable[[Party], Awaitable[Party | None]]
 TellDigits = Callable[[MenuResult], None]  # of a room; never waits
 
 
-async def attend(lifetime: CallLifetime, end: LocalEnd, plan: Plan, terms: Terms, may_answer: MayAnswer) -> None:
+async def attend(
+    lifetime: CallLifetime, connection: CallerConnection, end: LocalEnd, plan: Plan, terms: Terms, may_answer: MayAnswer
+) -> None:
     """Let an attendant have the call, until it is over. It rings no longer than ``terms`` let it, and hears their digits first."""
     act = await asyncio.to_thread(prepare, plan)
     call = _AttendedCall(lifetime, end, act.party, terms.dtmf, may_answer)
     if terms.ring_s is not None:
-        lifetime.spawn(call.give_up_after(terms.ring_s), "ring time")
+        connection.spawn(call.give_up_after(terms.ring_s), "ring time")
     await behave(call, act)
 
 
@@ -106,9 +109,11 @@ class _AttendedCall:
         self._lifetime.end(CallEnding("called"))
 
 
-async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, application: str, route: ToRoom, tell: TellDigits) -> RoomSeat:
-    """Give the caller a place in a room, which is returned; ``tell`` is told digits where the route has them detected. Raises RefusedError
-    where there is none, MediaError where no sound comes."""
+async def enter_room(
+    lifetime: CallLifetime, connection: CallerConnection, end: LocalEnd, rooms: Rooms, application: str, route: ToRoom, tell: TellDigits
+) -> None:
+    """Connect the caller to a room; ``tell`` is told digits where the route has them detected. Raises RefusedError where there is no place
+    in it, MediaError where no sound comes."""
     caller = lifetime.caller
 
     async def kick() -> None:
@@ -117,6 +122,7 @@ async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, applic
     name = caller.caller
     taken = rooms.enter(application, route.room, Participant(caller.id, name.identity, name.caller_id or name.identity), kick)
     lifetime.keep(taken.leave)
+    connection.keep(taken.leave)
     taken.play_alone(route.music)
     taken.takes_digit = end.send_digits
     await end.pick_up()
@@ -125,14 +131,14 @@ async def enter_room(lifetime: CallLifetime, end: LocalEnd, rooms: Rooms, applic
     await taken.sound.connect(end.leg)
     match route.dtmf.mode:
         case DtmfMode.FORWARD:
-            lifetime.spawn(_forward_digits(end, rooms, application, route.room), "digits")
+            connection.spawn(_forward_digits(end, rooms, application, route.room), "digits")
         case DtmfMode.DETECT:
-            lifetime.spawn(_collect_digits(end, route, tell), "digits")
+            connection.spawn(_collect_digits(end, route, tell), "digits")
         case DtmfMode.IGNORE:
             pass
     if isinstance(caller, MxpIncomingLeg):  # phones have no word for it
-        lifetime.spawn(tell_roster(partial(rooms.roster, application, route.room, taken), caller.tell_client_event), "roster")
-    return taken
+        connection.spawn(tell_roster(partial(rooms.roster, application, route.room, taken), caller.tell_client_event), "roster")
+    connection.seat = taken
 
 
 async def _forward_digits(end: LocalEnd, rooms: Rooms, application: str, room: str) -> None:
@@ -150,13 +156,14 @@ async def _collect_digits(end: LocalEnd, route: ToRoom, tell: TellDigits) -> Non
         tell(MenuResult(route.room, MenuResultType.SEQUENCE, digits, digits_given=True))
 
 
-async def stream_sound(lifetime: CallLifetime, end: LocalEnd, stream: CallStream) -> None:
-    """Let the caller talk with a developer's server, until it ends the call. Raises CallRefusedError, and MediaError where no sound
-    comes."""
+async def stream_sound(lifetime: CallLifetime, end: LocalEnd, stream: CallStream, max_seconds: float | None) -> None:
+    """Let the caller talk with a developer's server, until it ends the call, ``max_seconds`` at most. Raises CallRefusedError, and
+    MediaError where no sound comes."""
     lifetime.keep(stream.close)
     await lifetime.caller.ring()
     await end.ring()
     await stream.open()
+    lifetime.talks(max_seconds)
     await end.pick_up()
     await end.heard()
     await end.listen(stream.sound)

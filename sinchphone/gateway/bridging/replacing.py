@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from sinchphone.errors import LocalProtocolError, MediaError
-from sinchphone.gateway.bridging.bridges import Bridge, RelayBridge
+from sinchphone.gateway.bridging.bridges import Bridge
+from sinchphone.gateway.bridging.connections.relay_bridge import RelayBridge
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg

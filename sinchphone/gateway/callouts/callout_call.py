@@ -43,7 +43,7 @@ from sinchphone.gateway.routing.routing import (
     raises_ace,
 )
 from sinchphone.protocol.callbacks.events import PRIVATE, Identity, IdentityType, Reason
-from sinchphone.protocol.callbacks.svaml import Action, ConnectMxp, ConnectPstn, ConnectSip, Event
+from sinchphone.protocol.callbacks.svaml import Action, ConnectMxp, ConnectPstn, ConnectSip, Event, Svaml
 from sinchphone.signaling.dialect import Domain
 
 NOWHERE: Final = Dialled(Domain.PSTN, "")  # until ICE is answered
@@ -80,6 +80,7 @@ class CalloutCall(B2buaCall):
                 self._answered.set()
 
     async def _connect(self) -> None:
+        self._connection.include()
         route = await self._route()
         if isinstance(route, ToRoom | ToStream):
             route = Refuse(Failure(500, "a callout begins with a call to somebody, not with a room"), Reason.INVALID_SVAML_ACTION)
@@ -95,10 +96,10 @@ class CalloutCall(B2buaCall):
         await self._answered.wait()
         await end.pick_up()
         await end.heard()
-        if asks and not await self._ask_after_answer(None, await self._detected(end.leg)):
+        if asks and not await self._ask_after_answer(None, await self._who_answers.who(end.leg, self._terms.amd)):
             return
         if wanted.hear is not None:
-            self.lifetime.spawn(self._hear(end, wanted.hear), "keys")
+            self._connection.spawn(self._hear(end, wanted.hear), "keys")
         if wanted.spelt and wanted.script is not None:
             await self._script.run(wanted.script)
             await end.interject(await asyncio.to_thread(_spelt, wanted.spelt))
@@ -106,6 +107,10 @@ class CalloutCall(B2buaCall):
             return
         if wanted.script is None or await self._act(wanted.script, None):
             await end.listen(Silence())
+
+    async def _connect_as(self, answer: Svaml) -> None:
+        if await self._act(answer, None):
+            await (await self._terminated()).listen(Silence())
 
     async def _hear(self, end: LocalEnd, hear: Callable[[str], Awaitable[bool]]) -> None:
         async for digit in end.heard_digits():

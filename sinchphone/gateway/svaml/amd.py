@@ -7,16 +7,22 @@
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 
 from sinchphone.audio.answering_machine import AnsweringMachineDetector, BeepDetector, Detection
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
+from sinchphone.gateway.svaml.recording import Notified
+from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media.sound import AudioLeg, Party
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.callbacks.events import AmdReason, AmdResult, AmdStatus
+from sinchphone.protocol.callbacks.events import AmdReason, AmdResult, AmdStatus, Notification, NotificationType
+from sinchphone.protocol.callbacks.svaml import Amd
 
 BEEP_WAIT_SECONDS: Final = 60.0  # for a machine's beep
 _RESULTS: Final = {
@@ -103,6 +109,43 @@ class PartyLeg:
     def is_missing(self) -> bool:
         """It is there."""
         return False
+
+
+class AnswerDetection:
+    """Finds out who answers one call, as far as its backend wants to know."""
+
+    def __init__(self, media: MediaThread, backend: Notified, spawn: Callable[[Coroutine[Any, Any, None], str], object]) -> None:
+        """``spawn`` has something done beside the call."""
+        self._media = media
+        self._backend = backend
+        self._spawn = spawn
+
+    def overheard(self, party: Party, wanted: Amd) -> Party:
+        """A party of ours, listened to while the call goes on where that's wanted."""
+        return OverheardParty(party, self._listener()) if wanted is Amd.ASYNC else party
+
+    async def who(self, called: AudioLeg, wanted: Amd) -> AmdResult | None:
+        """Who answered, where that's wanted before the backend is asked; that it's being found out, where it's wanted later."""
+        if wanted is Amd.OFF:
+            return None
+        if wanted is Amd.SYNC:
+            return await detect(called, self._media)
+        if isinstance(called, TappedLeg):
+            called.add(self._listener())
+        return AmdResult(AmdStatus.IN_PROGRESS)
+
+    def _listener(self) -> AnswerListener:
+        listener = AnswerListener()
+        self._spawn(self._tell(listener), "amd")
+        return listener
+
+    async def _tell(self, listener: AnswerListener) -> None:
+        found = await listener.result
+        self._backend.notify(Notification(type=NotificationType.AMD, amd=found))
+        if found.status is AmdStatus.MACHINE:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(listener.beep.wait(), BEEP_WAIT_SECONDS)
+                self._backend.notify(Notification(type=NotificationType.AMD_BEEP, amd=replace(found, reason=AmdReason.BEEP)))
 
 
 async def detect(leg: AudioLeg, media: MediaThread) -> AmdResult:

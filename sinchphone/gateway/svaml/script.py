@@ -90,6 +90,7 @@ class Script:
         self._parts = parts
         self._changes: asyncio.Queue[Svaml] = asyncio.Queue()
         self.is_parked = False
+        self.is_replaced = False  # while it is broken off for something else to be carried out
 
     def change(self, answer: Svaml) -> None:
         """What is to become of a parked call: the parking ends at once."""
@@ -142,7 +143,8 @@ class Script:
             self._parts.backend.left(MenuResult(menu.menu, MenuResultType.ERROR))
             raise
         except asyncio.CancelledError:
-            self._parts.backend.left(MenuResult(menu.menu, MenuResultType.HANGUP))
+            if not self.is_replaced:
+                self._parts.backend.left(MenuResult(menu.menu, MenuResultType.HANGUP))
             raise
         return await self._parts.backend.prompted(result)
 

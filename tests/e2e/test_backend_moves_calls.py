@@ -1,0 +1,84 @@
+"""A backend moves a call that goes on: it is parked and taken elsewhere, or a menu after the answer leads to somebody else."""
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sinchphone.gateway.sip import calls as sip
+from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.call.states import State
+from tests.e2e.backend_lab import Backend, action, exchange_of, hears, serving
+
+ECHO_NUMBER = "+14155550101"
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[Backend]:
+    async with serving() as found:
+        yield found
+
+
+@pytest.fixture
+async def town(tmp_path_factory: Any, media: MediaThread, lines: Any, backend: Backend) -> AsyncIterator[Any]:
+    async with exchange_of(tmp_path_factory, media, backend.url) as local:
+        yield type(lines)(local, media, lines.stack)
+        await lines.stack.aclose()
+
+
+async def change(local: Any, call_id: str, answer: dict[str, Any]) -> None:
+    url = f"{local.url}/calling/v1/calls/id/{call_id}"
+    credentials = base64.b64encode(f"{local.application_key}:{local.secret}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.patch(url, json=answer) as done:
+        assert done.status == 200, await done.text()
+
+
+async def test_a_call_that_two_talk_in_is_parked_and_taken_elsewhere(town: Any, steps: Any, backend: Backend, tmp_path: Path) -> None:
+    desk = await town.sip_phone()
+    backend.answers |= {"ice": action("connectSip", destination={"endpoint": desk.address()}), "ace": action("continue")}
+    alice = await town.phone("alice")
+    ear, sound = town.ear(440.0)
+    call = await alice.call_user("support", sound=sound)
+    at_the_desk = await desk.next_call()
+    theirs = await desk.answer(at_the_desk, 620.0)
+    await hears(ear, 620.0)
+    await hears(theirs, 440.0)
+    await change(town.local, call.id, action("park", holdPrompt=backend.tone(tmp_path, 700.0)))
+    assert isinstance(await at_the_desk.over(), sip.SipEnded), "who was called is done with it"
+    await hears(ear, 700.0)
+    assert call.state is State.ESTABLISHED
+    await change(town.local, call.id, action("connectPstn", number=ECHO_NUMBER, cli="+14155550100"))
+    await hears(ear, 440.0)
+    await call.hang_up()
+    assert (await backend.heard("dice"))["reason"] == "CALLERHANGUP"
+    assert [event["event"] for event in backend.events] == ["ice", "ace", "ace", "dice"]
+
+
+async def test_a_menu_after_the_answer_leads_to_somebody_else(town: Any, steps: Any, backend: Backend, tmp_path: Path) -> None:
+    desk, other = await town.sip_phone(), await town.sip_phone()
+    menu = {"id": "main", "mainPrompt": backend.tone(tmp_path, 500.0), "options": [{"dtmf": "1", "action": "return(other)"}]}
+    backend.answers |= {
+        "ice": action("connectSip", {"name": "answer"}, destination={"endpoint": desk.address()}),
+        "ace": lambda _: action("runMenu", menus=[menu]) if len(backend.events) == 2 else action("continue"),
+        "pie": action("connectSip", destination={"endpoint": other.address("eve")}),
+    }
+    alice = await town.phone("alice")
+    ear, sound = town.ear(440.0)
+    call = await alice.call_user("support", sound=sound)
+    at_the_desk = await desk.next_call()
+    await desk.answer(at_the_desk, 620.0)
+    await hears(ear, 500.0)
+    await call.dtmf("1")
+    elsewhere = await other.next_call()
+    assert isinstance(await at_the_desk.over(), sip.SipEnded)
+    theirs = await other.answer(elsewhere, 800.0)
+    await hears(ear, 800.0)
+    await hears(theirs, 440.0)
+    await elsewhere.sip.hang_up()
+    await steps.end_of(call)
+    assert (await backend.heard("dice"))["reason"] == "CALLEEHANGUP"
+    assert [event["event"] for event in backend.events] == ["ice", "ace", "pie", "ace", "dice"]
