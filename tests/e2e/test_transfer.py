@@ -2,16 +2,20 @@
 call goes on where that failed."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sinchphone.errors import TransferError
+from sinchphone.gateway.options import BackendOptions
 from sinchphone.gateway.sip.calls import SipAnswered, SipEnded, SipReferred
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.sip.replaces import ReplacedDialog, parse_replaces
 from sinchphone.tasks import start_task
+from tests.e2e.backend_lab import Backend, action, serving, tone_file
 
 LIMIT_S = 20.0
 DESK_HZ, CAROL_HZ = 440.0, 700.0
@@ -99,9 +103,30 @@ class Desk:
     ears: list[Any]
 
 
+def heard_by_us(backend: Backend, prompt: str) -> Any:
+    """What a backend answers that has something said first: the sound of the call ends at the exchange from then on."""
+
+    def answer(event: dict[str, Any]) -> Any:
+        user = event["to"]["endpoint"].partition("@")[0]
+        say = {"name": "playFiles", "ids": [f"{backend.url.replace('/sinch', '/files/')}{prompt}"], "locale": "en-US"}
+        return action("connectMxp", say, destination={"type": "username", "endpoint": user})
+
+    return answer
+
+
 @pytest.fixture
-async def desk(sip_exchange: Any, steps: Any, lines: Any) -> Desk:
-    street = await sip_exchange("desk", "lab")
+async def desk(sip_exchange: Any, steps: Any, lines: Any, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
+    """With ``heard`` a backend has something said to the desk first."""
+    async with serving() as backend:
+        more = {}
+        if getattr(request, "param", "passes through") == "is heard":
+            backend.files["hello.wav"] = tone_file(tmp_path, 300.0, 0.1)
+            backend.answers["ice"] = heard_by_us(backend, "hello.wav")
+            more["backend"] = BackendOptions(backend.url)
+        yield await opened_desk(await sip_exchange("desk", "lab", **more), steps, lines)
+
+
+async def opened_desk(street: Any, steps: Any, lines: Any) -> Desk:
     made = Desk(street, await street.phone(), [], [], [])
     for name, tone_hz in (("alice", DESK_HZ), ("carol", CAROL_HZ)):
         client = await street.terminal(name)
@@ -116,6 +141,10 @@ async def desk(sip_exchange: Any, steps: Any, lines: Any) -> Desk:
     return made
 
 
+SOUND = pytest.mark.parametrize("desk", ["passes through", "is heard"], indirect=True)
+
+
+@SOUND
 async def test_a_phone_lets_the_two_talk_with_each_other_whom_it_talks_with(desk: Desk, steps: Any) -> None:
     alice, carol = desk.theirs
     async with asyncio.timeout(LIMIT_S):
@@ -129,6 +158,7 @@ async def test_a_phone_lets_the_two_talk_with_each_other_whom_it_talks_with(desk
     await steps.end_of(alice)
 
 
+@SOUND
 async def test_a_phone_takes_over_a_call_that_another_one_has(desk: Desk, steps: Any) -> None:
     lab = await desk.street.phone()
     named = {"Replaces": dialog_of(desk.phone, desk.calls[0])}

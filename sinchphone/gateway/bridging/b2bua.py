@@ -184,7 +184,7 @@ class B2buaCall:
         self._script.is_replaced = True  # nobody has left the menu that may be broken off
         await self._connection.release()
         self._script.is_replaced = False
-        self._sides.close()
+        await self._sides.part()
         self.lifetime.talks(None)
         self._connection.spawn(self._connect_as(answer), "connect")
 
@@ -349,7 +349,7 @@ class B2buaCall:
                 backend = self._context.media_backends.at(leg.media_host or caller.media_host)
                 relay = backend.relay(leg.id, caller.transport, signalled_from=caller.signalled_from)
                 return RelayBridge(self.lifetime, leg, relay)
-            return LocalBridge(self.lifetime, leg, end, self._port_for(leg), self._context.media, self._terms.music)
+            return LocalBridge(self.lifetime, leg, end, self._port_for, self._context.media, self._terms.music)
 
         async def on_answer(taken: Bridge) -> bool:
             self._connection.include()

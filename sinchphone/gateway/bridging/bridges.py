@@ -9,6 +9,7 @@
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol, assert_never
 
@@ -17,10 +18,11 @@ from sinchphone.audio.tones.music import music
 from sinchphone.errors import MediaError
 from sinchphone.exchange.conference.rooms import Participant, Rooms
 from sinchphone.gateway.bridging.audio_bridge import AudioBridge
-from sinchphone.gateway.bridging.hold import HoldNews, hears, offer_hold
+from sinchphone.gateway.bridging.connections.leg_port import LegPort, answered
+from sinchphone.gateway.bridging.hold import HoldNews
 from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses
 from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
-from sinchphone.gateway.bridging.local_end import Candidates, LocalEnd, offered_anew, renewed
+from sinchphone.gateway.bridging.local_end import LocalEnd
 from sinchphone.gateway.bridging.transfer import transfer
 from sinchphone.gateway.legs.leg import (
     Answered,
@@ -28,6 +30,7 @@ from sinchphone.gateway.legs.leg import (
     DigitPressed,
     Early,
     Gone,
+    IncomingLeg,
     Leg,
     LegEvent,
     OutgoingLeg,
@@ -36,8 +39,7 @@ from sinchphone.gateway.legs.leg import (
     TransferAsked,
     Trickled,
 )
-from sinchphone.gateway.legs.reasons import failure_of_error
-from sinchphone.gateway.relay.relay import MediaTransport
+from sinchphone.gateway.relay.relay import MediaTransport, Side
 from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media import port as media
@@ -73,6 +75,13 @@ class Bridge(CallerMedia, Protocol):
     async def take_called(self, event: LegEvent) -> None:
         """Something that the called leg said about media: a candidate, a new offer, a digit."""
 
+    async def replace(self, side: Side, by: IncomingLeg) -> None:
+        """Answer ``by``, whom the other side hears from now on in place of that one, and isn't asked; nobody holds there any more. Raises
+        MediaError, LocalProtocolError and CallRefusedError: then nothing has changed."""
+
+    async def take_replacing(self, side: Side, event: LegEvent) -> None:
+        """What a leg says that has taken that side's place."""
+
     async def dtmf(self, digits: str) -> None:
         """Send digits to the called side."""
 
@@ -85,35 +94,31 @@ class LocalBridge:
         lifetime: CallLifetime,
         leg: OutgoingLeg,
         caller: LocalEnd,
-        port: MediaPort,
+        port_for: Callable[[Leg], MediaPort],
         media_thread: MediaThread,
         music_name: str | None = None,
     ) -> None:
-        """``music_name``: what the caller hears while the called side holds."""
+        """``port_for`` makes ports for legs; ``music_name``: what the caller hears while the called side holds."""
         self._lifetime = lifetime
         self.leg = leg
         self._caller = caller
-        self._port = port
-        self.sound = TappedLeg(port.leg)  # of the called side
+        self._port_for = port_for
+        self._at = LegPort(lifetime, leg, port_for(leg), "the called side", self._pass_back)  # of the called side
+        self.sound = TappedLeg(self._at.port.leg)
         self._music_name = music_name
         self._audio_bridge = AudioBridge(media_thread)
-        lifetime.keep(port.close)
+        lifetime.keep(self._close)
         lifetime.keep(self._audio_bridge.close)
-        self._told = ""
         self._branch: str | None = None  # whose answer was taken
         self._held: dict[str, list[Candidate | None]] = defaultdict(list)
-        self._candidates = Candidates()  # of the other port
         self._hold_news = HoldNews(self._tell_hold)  # for the called side
         self._presses = KeyPresses()
         self._beside: list[asyncio.Task[None] | None] = []
 
     async def offer(self) -> str:
         """The other port's, with all candidates: legacy clients learn them nowhere else."""
-        self._lifetime.spawn(self._watch(), "other port")
-        self._told = (await self._port.offer()).sdp
-        if self.leg.transport is MediaTransport.WEBRTC:
-            self._told = await self._candidates.complete(self._told)
-        return self._told
+        self._at.watch()
+        return await self._at.complete((await self._at.port.offer()).sdp)
 
     async def ringing(self, sdp: str, branch: str) -> None:
         """Only the device that takes the call is connected."""
@@ -139,7 +144,7 @@ class LocalBridge:
         await self._join_sound()
         self._beside += [self._lifetime.spawn(self._pass_digits(), "digits"), self._lifetime.spawn(self._hold_news.run(), "hold")]
         self._caller.holds = self._hold_news.changed
-        self._caller.other = self.leg
+        self._caller.other = self._at.leg
         self._hold_news.changed(held=not self._caller.hears)
 
     async def part(self) -> None:
@@ -147,33 +152,69 @@ class LocalBridge:
         for task in filter(None, self._beside):
             task.cancel()
         await self._audio_bridge.close()
-        await self._port.close()
+        await self._at.close()
         self._caller.holds = self._caller.other = None
         self._caller.hold_news.changed(held=False)
 
     async def take(self, event: LegEvent) -> None:
         """What the caller's leg says is for its port."""
-        await self._caller.take(event)
+        if self._caller.caller is self._lifetime.caller:
+            await self._caller.take(event)
 
     async def take_called(self, event: LegEvent) -> None:
         """What the called leg says is for the other one."""
+        if self._at.leg is not self.leg:
+            return
+        if isinstance(event, Trickled):
+            await self._take_candidate(event.candidate, event.branch)
+        else:
+            await self._take(event)
+
+    async def replace(self, side: Side, by: IncomingLeg) -> None:
+        """At a port of their own."""
+        if side is Side.CALLER:
+            await self._caller.replace(by, self._port_for(by))
+        else:
+            taking = await answered(LegPort(self._lifetime, by, self._port_for(by), "the called side", self._pass_back), by)
+            before, self._at, self._presses = self._at, taking, KeyPresses()
+            self.sound.move(taking.port.leg)
+            self._caller.other = by
+            self._hold_news.forget()
+            self._note_hold()
+            await before.close()
+        self._hold_news.changed(held=not self._caller.hears)
+        await self._join_sound()
+
+    async def take_replacing(self, side: Side, event: LegEvent) -> None:
+        """As what the one before said."""
+        if side is Side.CALLER:
+            await self._caller.take(event)
+            return
         match event:
-            case Trickled(candidate=candidate, branch=branch):
-                await self._take_candidate(candidate, branch)
+            case Trickled(candidate=candidate):
+                await self._at.port.add_candidate(candidate)
+            case Answered(sdp=sdp) if sdp is not None:
+                await self._at.port.accept(Description("answer", sdp))
+            case _:
+                await self._take(event)
+
+    async def _take(self, event: LegEvent) -> None:
+        match event:
             case Reoffered(sdp=sdp):
-                await self._renew(sdp)
+                if await self._at.renew(sdp, held=not self._caller.hears):
+                    self._note_hold()
             case TransferAsked():
-                self._lifetime.spawn(transfer(self.leg, self._caller.caller, event, self._lifetime.leg_id_of), "transfer")
+                self._lifetime.spawn(transfer(self._at.leg, self._caller.caller, event, self._lifetime.leg_id_of), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):
                 await self._pass_back(media.PortDigitHeard(digit=digit, duration_ms=duration_ms), DigitPath.SIGNALING)
-            case Ringing() | BranchRings() | Early() | Answered() | Gone():
+            case Ringing() | BranchRings() | Early() | Answered() | Trickled() | Gone():
                 pass
             case _:
                 assert_never(event)
 
     async def dtmf(self, digits: str) -> None:
         """As telephone-events."""
-        await self._port.dtmf(digits)
+        await self._at.port.dtmf(digits)
 
     async def announce(self, samples: Samples, *, caller: bool, called: bool) -> None:
         """Let one side or both hear that in place of the other one, and wait until it is said."""
@@ -190,75 +231,47 @@ class LocalBridge:
         await taken.sound.connect(self.sound)
 
     async def _join_sound(self) -> None:
-        transports = self._caller.caller.transport, self.leg.transport
+        transports = self._caller.caller.transport, self._at.leg.transport
         fill = transports[0] is not MediaTransport.WEBRTC, transports[1] is not MediaTransport.WEBRTC
         await self._audio_bridge.join(self._caller.leg, self.sound, fill=fill)
 
     async def _accept(self, sdp: str, branch: str) -> None:
         """Over RTP the last answer counts, and one that can't be taken changes nothing; a WebRTC port takes one."""
         if self._branch is None or self.leg.transport is not MediaTransport.WEBRTC:
-            if self.leg.signalled_from is not None and isinstance(self._port, RenewablePort):
-                await self._port.trust_source(self.leg.signalled_from)
-            await self._port.accept(Description("answer", sdp))
+            if self.leg.signalled_from is not None and isinstance(self._at.port, RenewablePort):
+                await self._at.port.trust_source(self.leg.signalled_from)
+            await self._at.port.accept(Description("answer", sdp))
             self._branch = branch
             for candidate in self._held.pop(branch, []):
-                await self._port.add_candidate(candidate)
+                await self._at.port.add_candidate(candidate)
 
     async def _take_candidate(self, candidate: Candidate | None, branch: str) -> None:
         if branch == self._branch:
-            await self._port.add_candidate(candidate)
+            await self._at.port.add_candidate(candidate)
         elif self._branch is None and len(self._held[branch]) < MAX_HELD_CANDIDATES:
             self._held[branch].append(candidate)
 
-    async def _renew(self, sdp: str | None) -> None:
-        try:
-            if sdp is None:
-                self._told = await offered_anew(self._port, self.leg)
-            else:
-                self._told = await renewed(self._port, sdp, held=not self._caller.hears)
-                await self.leg.answer_reoffer(self._told)
-        except MediaError as error:
-            await self.leg.refuse_reoffer(failure_of_error(error))
-        else:
-            self._note_hold()
-
     async def _tell_hold(self, held: bool) -> None:
-        self._told = await offer_hold(self._port, self.leg, held=held)
+        await self._at.tell_hold(held)
         self._note_hold()
 
     def _note_hold(self) -> None:
         """The called side holds the caller, or doesn't any more."""
-        held = not hears(self._port.direction)
+        held = self._at.is_connected.is_set() and not self._at.hears
         self._caller.hold_news.changed(held=held)
         if self._music_name is not None:
             self._audio_bridge.play_to_one(music(self._music_name) if held else None)
 
     async def _pass_digits(self) -> None:
         while True:
-            await _pass_digit(await self._caller.digits.get(), self._port, self.leg)
+            await _pass_digit(await self._caller.digits.get(), self._at.port, self._at.leg)
 
     async def _pass_back(self, heard: media.PortDigitHeard, path: DigitPath) -> None:
         if self._presses.counts(heard.digit, path, heard.duration_ms, time.monotonic()):
             await _pass_digit(heard, self._caller.port, self._caller.caller)
 
-    async def _watch(self) -> None:
-        async for event in self._port.events():
-            match event:
-                case media.Connected(codec=codec):
-                    self._lifetime.note_sound("the called side", codec)
-                    await self.leg.media_connected(codec)
-                case media.PortFailed(reason=reason):
-                    await self.leg.media_failed(reason)
-                case media.PortLost():
-                    await self.leg.media_failed("nothing came any more")
-                case media.PortSilent(silent_s):
-                    await self.leg.media_silent(silent_s)
-                case media.CandidateFound(candidate=candidate):
-                    self._candidates.take(candidate)
-                case media.PortDigitHeard():
-                    await self._pass_back(event, DigitPath.MEDIA)
-                case media.FirstPacket():
-                    pass
+    async def _close(self) -> None:
+        await self._at.close()
 
 
 async def _pass_digit(heard: media.PortDigitHeard, port: MediaPort, leg: Leg) -> None:

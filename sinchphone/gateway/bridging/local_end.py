@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
 from typing import Final, assert_never
 
 from sinchphone.audio.frame import RATE, Frame, Samples
 from sinchphone.audio.tones.signals import signal_source
-from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.errors import MediaError
 from sinchphone.exchange.destinations.parties import Recording, Sequence, Silence
-from sinchphone.gateway.bridging.hold import HoldNews, hears, offer_hold, wanted
+from sinchphone.gateway.bridging.connections.leg_port import LegPort, answered
+from sinchphone.gateway.bridging.hold import HoldNews
 from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.transfer import transfer
@@ -29,50 +29,23 @@ from sinchphone.gateway.legs.leg import (
     TransferAsked,
     Trickled,
 )
-from sinchphone.gateway.legs.reasons import failure_of_error
-from sinchphone.gateway.relay.description import with_candidates
-from sinchphone.gateway.relay.ends import GATHER_SECONDS
-from sinchphone.gateway.relay.relay import MediaTransport
-from sinchphone.gateway.relay.terminations import RenewablePort
 from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
 from sinchphone.media.sound import Party
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.protocol.jsep import Description
 
 CONNECT_SECONDS: Final = 15.0  # from our description to sound
 MAX_UNHEARD_DIGITS: Final = 64
-
-
-class Candidates:
-    """Collects a port's own candidates: legacy clients want them in the description."""
-
-    def __init__(self) -> None:
-        self._found: list[str] = []
-        self._gathered = asyncio.Event()
-
-    def take(self, candidate: Candidate | None) -> None:
-        """One more; ``None`` ends them."""
-        if candidate is None:
-            self._gathered.set()
-        else:
-            self._found.append(candidate.candidate)
-
-    async def complete(self, sdp: str) -> str:
-        """The description with all candidates, once they are known."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GATHER_SECONDS):
-                await self._gathered.wait()
-        return with_candidates(sdp, self._found)
 
 
 class LocalEnd:
     """Takes the caller's offer (or makes one, for a caller who waits for it) and watches our port (implements ``lifetime.CallerMedia``)."""
 
     def __init__(self, lifetime: CallLifetime, port: MediaPort, media_thread: MediaThread) -> None:
-        self.port = port
+        self._at = LegPort(lifetime, lifetime.caller, port, "the caller", self._take_digit)
         self.leg = TappedLeg(port.leg)  # where all sound of the caller passes
         self._media = media_thread
         self._sound: Ticker | None = None
@@ -80,10 +53,9 @@ class LocalEnd:
         self.digits: asyncio.Queue[media.PortDigitHeard] = asyncio.Queue(MAX_UNHEARD_DIGITS)
         self._put_back: deque[str] = deque(maxlen=MAX_UNHEARD_DIGITS)
         self._lifetime = lifetime
+        self._caller: IncomingLeg = lifetime.caller
         self._description = ""
         self._presses = KeyPresses()
-        self._candidates = Candidates()
-        self._connected = asyncio.Event()
         self._previewed = self._picked_up = False
         self.hold_news = HoldNews(self._tell_hold)  # for the caller
         self.other: Leg | None = None  # who talks with the caller; None: an end of ours
@@ -92,17 +64,30 @@ class LocalEnd:
     @property
     def caller(self) -> IncomingLeg:
         """Who calls."""
-        return self._lifetime.caller
+        return self._caller
+
+    @property
+    def port(self) -> MediaPort:
+        """Where the caller's sound ends."""
+        return self._at.port
 
     async def open(self) -> None:
         """Make our description. Raises MediaError where the caller's offer has nothing that fits."""
-        self._lifetime.keep(self.port.close)
+        self._lifetime.keep(self._close)
         self._lifetime.keep(self.quiet)
-        self._lifetime.spawn(self._watch(), "local end")
+        self._at.watch()
         self._lifetime.spawn(self.hold_news.run(), "hold")
-        offer = self.caller.offer
-        made = await (self.port.offer() if offer is None else self.port.answer(Description("offer", offer)))
-        self._description = await self._candidates.complete(made.sdp) if self.caller.transport is MediaTransport.WEBRTC else made.sdp
+        self._description = await self._at.answer(self.caller.offer)
+
+    async def replace(self, by: IncomingLeg, port: MediaPort) -> None:
+        """Answer ``by``, whose sound ends at that port, and who has the caller's place from now on; it was told of no hold. Raises
+        MediaError: then nothing has changed."""
+        taking = await answered(LegPort(self._lifetime, by, port, "the caller", self._take_digit), by)
+        before, self._at, self._caller, self._presses = self._at, taking, by, KeyPresses()
+        self.leg.move(port.leg)
+        self.hold_news.forget()
+        self._tell_holding()
+        await before.close()
 
     async def preview(self) -> None:
         """Let the caller hear our end before the call is answered, and wait until it can be heard.
@@ -127,7 +112,7 @@ class LocalEnd:
         """Wait until sound flows. Raises MediaError where it doesn't in time."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self._connected.wait()
+                await self._at.is_connected.wait()
         except TimeoutError as error:
             raise MediaError("no sound could be connected in time") from error
 
@@ -168,61 +153,35 @@ class LocalEnd:
             case TransferAsked():
                 self._lifetime.spawn(transfer(self.caller, self.other, event, self._lifetime.leg_id_of), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):
-                self._note_digit(media.PortDigitHeard(digit=digit, duration_ms=duration_ms), DigitPath.SIGNALING)
+                await self._take_digit(media.PortDigitHeard(digit=digit, duration_ms=duration_ms), DigitPath.SIGNALING)
             case Answered() | Ringing() | BranchRings() | Early() | Gone():  # the call's, not its media's
                 pass
             case _:
                 assert_never(event)
 
     async def _renew(self, sdp: str | None) -> None:
-        try:
-            if sdp is None:
-                self._description = await offered_anew(self.port, self.caller)
-            else:
-                self._description = await renewed(self.port, sdp, held=self.hold_news.held)
-                await self.caller.answer_reoffer(self._description)
-        except MediaError as error:
-            await self.caller.refuse_reoffer(failure_of_error(error))
-        else:
+        if await self._at.renew(sdp, held=self.hold_news.held):
             self._tell_holding()
 
     async def _tell_hold(self, held: bool) -> None:
-        self._description = await offer_hold(self.port, self.caller, held=held)
+        await self._at.tell_hold(held)
         self._tell_holding()
 
     @property
     def hears(self) -> bool:
         """Whether the caller wants to hear, as agreed last; before that it does."""
-        return not self._connected.is_set() or hears(self.port.direction)
+        return not self._at.is_connected.is_set() or self._at.hears
 
     def _tell_holding(self) -> None:
         if self.holds is not None:
             self.holds(held=not self.hears)
 
-    def _note_digit(self, heard: media.PortDigitHeard, path: DigitPath) -> None:
+    async def _take_digit(self, heard: media.PortDigitHeard, path: DigitPath) -> None:
         if self._presses.counts(heard.digit, path, heard.duration_ms, time.monotonic()) and not self.digits.full():
             self.digits.put_nowait(heard)
 
-    async def _watch(self) -> None:
-        async for event in self.port.events():
-            match event:
-                case media.CandidateFound(candidate=candidate):
-                    self._candidates.take(candidate)
-                case media.Connected(codec=codec):
-                    self._connected.set()
-                    self._lifetime.note_sound("the caller", codec)
-                    await self.caller.media_connected(codec)
-                case media.PortFailed(reason=reason):
-                    self._lifetime.note_sound("the caller", reason, is_failure=True)
-                    await self.caller.media_failed(reason)
-                case media.PortLost():
-                    await self.caller.media_failed("nothing came any more")
-                case media.PortSilent(silent_s):
-                    await self.caller.media_silent(silent_s)
-                case media.PortDigitHeard():
-                    self._note_digit(event, DigitPath.MEDIA)
-                case media.FirstPacket():
-                    pass
+    async def _close(self) -> None:
+        await self._at.close()
 
     async def heard_digits(self) -> AsyncIterator[str]:
         """The caller's digits, each as it comes."""
@@ -251,37 +210,3 @@ class _Ringback:
     def tick(self, far: Frame) -> Frame:
         """The next 20 ms of it."""
         return self._tone.pull()
-
-
-async def renewed(port: MediaPort, sdp: str, *, held: bool) -> str:
-    """A port's answer to a new offer of its peer (hold, resume), who is ``held`` by the other side. Raises MediaError where it can't change
-    any more."""
-    offer = Description("offer", sdp)
-    try:
-        if isinstance(port, RenewablePort):
-            answer = await port.reanswer(offer, direction=wanted(held=held))
-        else:  # a WebRTC port takes later offers as the first one
-            answer = await port.answer(offer)
-    except LocalProtocolError as error:
-        raise MediaError("the sound of this call can't be changed now") from error
-    return answer.sdp
-
-
-async def offered_anew(port: MediaPort, leg: Leg) -> str:
-    """A new offer of a port to its peer, who asked for one and answers it in its ACK (RFC 3261 14.2): both hear each other again, unless
-    the answer says otherwise. Raises MediaError where it can't change any more, or no answer comes."""
-    if not isinstance(port, RenewablePort):
-        raise MediaError("the sound of this call can't be changed")
-    try:
-        offer = await port.reoffer()
-        try:
-            answer = await leg.answer_reoffer(offer.sdp, offered=False)
-            if answer is None:
-                raise MediaError("the other side didn't answer our offer")
-            await port.accept(Description("answer", answer))
-        except MediaError:
-            await port.withdraw()
-            raise
-    except LocalProtocolError as error:
-        raise MediaError("the sound of this call can't be changed now") from error
-    return offer.sdp

@@ -4,9 +4,7 @@ from collections.abc import Callable
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.bridging.bridges import Bridge
-from sinchphone.gateway.bridging.connections.relay_bridge import RelayBridge
 from sinchphone.gateway.bridging.lifetime import CallLifetime
-from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg
 from sinchphone.gateway.legs.reasons import CallEnding, CallRefusedError, failure_of_error
 from sinchphone.gateway.open_calls import OpenCalls, OpenLeg
@@ -27,12 +25,19 @@ class ReplaceableSides:
     def talk(self, bridge: Bridge, let_go: Callable[[Leg], None]) -> None:
         """Both talk, by that bridge. ``let_go``: a called leg's end is nothing to the call any more."""
         self._bridge, self._let_go = bridge, let_go
-        self._put(Side.CALLER, self._lifetime.caller)
+        self._put(Side.CALLER, self._open[Side.CALLER].leg if Side.CALLER in self._open else self._lifetime.caller)
         self._put(Side.CALLED, bridge.leg)
 
     def is_replaced(self, side: Side, leg: Leg) -> bool:
         """Whether somebody else has that leg's place."""
         return side in self._open and self._open[side].leg is not leg
+
+    async def part(self) -> None:
+        """The caller goes elsewhere: hang up on who has come in the called side's place, whose end is nothing to the call any more."""
+        self.close()
+        called = self._open.pop(Side.CALLED, None)
+        if called is not None and self._bridge is not None and called.leg is not self._bridge.leg:
+            await called.leg.hang_up()
 
     def close(self) -> None:
         """The call is over."""
@@ -46,9 +51,8 @@ class ReplaceableSides:
 
     async def _exchange(self, side: Side, by: IncomingLeg) -> None:
         old, bridge = self._open[side].leg, self._bridge
+        assert bridge is not None  # both talk
         try:
-            if not isinstance(bridge, RelayBridge) or by.offer is None:
-                raise CallRefusedError(Failure(501, "nobody can take the place of a side of that call"))
             await bridge.replace(side, by)
         except (MediaError, LocalProtocolError, CallRefusedError) as error:
             await by.hang_up(failure_of_error(error))
@@ -58,6 +62,8 @@ class ReplaceableSides:
             self._let_go(old)
         await old.hang_up()
         async for event in by.events():
+            if side not in self._open or self._open[side].leg is not by:
+                return
             if isinstance(event, Gone):
                 self._lifetime.end(CallEnding("caller" if side is Side.CALLER else "called", event.failure))
             else:

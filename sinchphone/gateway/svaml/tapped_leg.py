@@ -46,6 +46,10 @@ class TappedLeg:
         """As the leg's own."""
         return self._leg.is_missing()
 
+    def move(self, leg: AudioLeg) -> None:
+        """It is that leg's sound from now on, for the same listeners."""
+        self._leg = leg
+
     def add(self, listener: LegListener) -> None:
         """It hears everything from now on."""
         self._listeners = (*self._listeners, listener)

@@ -14,6 +14,7 @@ from sinchphone.gateway.bridging.hold import HoldNews
 from sinchphone.gateway.bridging.key_presses import SignalledDigits
 from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.transfer import transfer
+from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import (
     Answered,
     BranchRings,
@@ -29,7 +30,7 @@ from sinchphone.gateway.legs.leg import (
     TransferAsked,
     Trickled,
 )
-from sinchphone.gateway.legs.reasons import failure_of_error
+from sinchphone.gateway.legs.reasons import CallRefusedError, failure_of_error
 from sinchphone.gateway.relay.relay import BranchCandidate, Relay, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 
 
@@ -90,9 +91,9 @@ class RelayBridge:
             await self._take(Side.CALLED, self.leg, event)
 
     async def replace(self, side: Side, by: IncomingLeg) -> None:
-        """Answer ``by``, whom the other side hears from now on in place of that one; nobody holds there any more. Raises MediaError and
-        LocalProtocolError: then nothing has changed."""
-        assert by.offer is not None, "who waits for our offer isn't taken"
+        """Who waits for our offer isn't taken."""
+        if by.offer is None:
+            raise CallRefusedError(Failure(501, "who takes a call's place has to offer sound at once"))
         given = await self._relay.replace(side, by.offer, by.transport, signalled_from=by.signalled_from)
         self._legs[side], self._told[side] = by, given
         await by.answer(given)
