@@ -27,6 +27,7 @@ from sinchphone.schema import (
     parse_duration,
     read_command,
     read_flag,
+    read_host_and_port,
     read_hosts,
     read_ice_urls,
     read_path,
@@ -109,6 +110,12 @@ class ExchangeSection(ExchangeOptions):
         "", read_text, "the secret that goes with it, base64 (environment only)", variable="SINCHPHONE_EXCHANGE_SECRET", secret=True
     )
     application_secret_file: Path | None = key("", read_path, "a file with that secret, for its owner's eyes only", trusted_only=True)
+    metrics: tuple[str, int] | None = key(
+        "",
+        read_host_and_port,
+        "an address of its own for /health, /ready and Prometheus' /metrics, such as 127.0.0.1:9464 (sinchphone exchange)",
+        trusted_only=True,
+    )
     keep: bool = key(True, read_flag, "keep users and waiting messages in the state folder; false: in memory only")
 
 

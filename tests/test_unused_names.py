@@ -29,9 +29,11 @@ OFFERED: Final = frozenset(
         "ringing_ms",
     }
 )
-#: what libraries call by name: asyncio's protocols, logging's handlers, aioice's connections, Typer's groups, pytest's plugins
+#: what libraries call by name: asyncio's protocols, logging's handlers, aioice's connections, Typer's groups, pytest's plugins, Prometheus'
+#: collectors
 HOOKS: Final[frozenset[str]] = frozenset(
     {
+        "collect",
         "connection_lost",
         "connection_made",
         "data_received",

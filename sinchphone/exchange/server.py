@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +45,7 @@ from sinchphone.exchange.management.users_routes import UsersRoutes
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.messages.transports import Transports
+from sinchphone.exchange.metrics.readings import Readings
 from sinchphone.exchange.middlewares import Route, cors, errors_as_json
 from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.openapi import route as openapi
@@ -75,6 +76,7 @@ from sinchphone.exchange.voice_api.backend_requests import BackendRequests
 from sinchphone.exchange.voice_api.calls import CallRoutes, add_the_rest
 from sinchphone.exchange.voice_api.numbers import NumberRoutes
 from sinchphone.hosts import join_host
+from sinchphone.media.clock import Lateness
 from sinchphone.media.thread import MediaThread
 
 MAX_CHALLENGE_CHARACTERS = 128
@@ -165,6 +167,27 @@ class Exchange:
     def idle_seconds(self) -> float:
         """For how long nobody has used it; 0 while somebody waits for something or a call goes on."""
         return 0.0 if self._calls.going_on(time.time()) else self._guard.idle_seconds(time.monotonic())
+
+    def readings(self) -> Readings:
+        """How it stands now."""
+        connections = self._guard.connections
+        return Readings(
+            polls=self.broker.waiting_polls(),
+            waiting_frames=self._postbox.waiting_frames(),
+            devices=self.directory.device_count(),
+            connections=len(connections.idle) + len(connections.served),
+            rooms=len(self.rooms) if self.rooms is not None else 0,
+            participants=self.rooms.seats_taken if self.rooms is not None else 0,
+            calls=self.record.call_counts,
+            callbacks=self.record.callback_counts,
+            lateness=self._media.lateness if self._media is not None else Lateness(),
+        )
+
+    async def troubles(self) -> Mapping[str, str]:
+        """Why it can't serve at present, by what is in its way; empty where it can."""
+        if not self._ready.is_set() or self._leaving or self._runner is None:
+            return {"exchange": "it is about to leave" if self._ready.is_set() else "it isn't ready yet"}
+        return await self.gateway.troubles() if self.gateway is not None else {}
 
     @property
     def tls_url(self) -> str | None:

@@ -7,7 +7,7 @@
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Answerer
@@ -78,6 +78,11 @@ class Gateway:
     def set_callback_urls(self, application: str, urls: CallbackUrls) -> None:
         """From now on they're posted there. Raises ConfigError for what is no URL."""
         self._backends.set_urls(application, urls)
+
+    async def troubles(self) -> Mapping[str, str]:
+        """Whether what carries the sound is there."""
+        trouble = await self._runtime.context.media_backends.trouble()
+        return {} if trouble is None else {"relay": trouble}
 
     async def close(self) -> None:
         """Free everything; users' calls are over by then. May be called twice."""

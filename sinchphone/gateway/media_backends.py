@@ -1,7 +1,10 @@
 """What carries the gateway's sound, by the address of ours that its packets use: relays and ports, in this process or in rtpengine."""
 
+import asyncio
 from dataclasses import dataclass
+from typing import Final
 
+from sinchphone.errors import MediaError
 from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.options import SipSettings
@@ -12,6 +15,8 @@ from sinchphone.gateway.relay.terminations import LocalTerminations, RtpengineTe
 from sinchphone.media.port import MediaPort, RtpPortOptions
 from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
+
+LOOK_SECONDS: Final = 1.0  # for rtpengine to say that it's there
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,20 @@ class MediaBackends:
         """Raises MediaError where rtpengine is wanted and doesn't answer."""
         if self._rtpengine is not None:
             await self._rtpengine.start()
+
+    async def trouble(self) -> str | None:
+        """Why rtpengine can't carry sound now, where it's wanted."""
+        if self._rtpengine is None:
+            return None
+        host, port = self._rtpengine.link.address
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._rtpengine.link.request("ping")
+        except TimeoutError:
+            return f"rtpengine at {host}:{port} does not answer"
+        except MediaError as error:
+            return str(error)
+        return None
 
     def at(self, host: str | None) -> MediaBackend:
         """What carries the sound of a call whose RTP uses that address of ours; ``None``: where it has no RTP, or the configured one."""

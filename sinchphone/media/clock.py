@@ -5,8 +5,22 @@ from collections.abc import Callable
 from typing import Final
 
 from sinchphone.audio.frame import FRAME_SECONDS
+from sinchphone.histogram import Histogram
 
 CATCH_UP_FRAMES: Final = 5  # a stall of up to 100 ms is caught up; the peer's jitter buffer takes that much
+
+
+class Lateness:
+    """How late the ticks of several clocks came, and how many were left out. Counted in the media loop, read in any thread."""
+
+    def __init__(self) -> None:
+        self.seconds = Histogram((0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1, 0.25))
+        self.dropped = 0
+
+    def note(self, seconds: float, dropped: int) -> None:
+        """A clock was due so long ago, and leaves out so many ticks."""
+        self.seconds.note(seconds)
+        self.dropped += dropped
 
 
 class FrameClock:
@@ -16,10 +30,12 @@ class FrameClock:
     A ``tick`` that raises stops the clock.
     """
 
-    def __init__(self, tick: Callable[[], object]) -> None:
+    def __init__(self, tick: Callable[[], object], lateness: Lateness | None = None) -> None:
+        """``lateness`` is told how late it was."""
         self.ticks = 0
         self.dropped = 0
         self._tick = tick
+        self._lateness = lateness or Lateness()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -35,10 +51,13 @@ class FrameClock:
             self._timer = None
 
     def _due(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
-        missed = int((loop.time() - deadline) / FRAME_SECONDS)
+        late = max(0.0, loop.time() - deadline)
+        missed = int(late / FRAME_SECONDS)
         self._timer = loop.call_at(deadline + (1 + missed) * FRAME_SECONDS, self._due, loop, deadline + (1 + missed) * FRAME_SECONDS)
         timer = self._timer
-        self.dropped += max(0, missed - CATCH_UP_FRAMES)
+        dropped = max(0, missed - CATCH_UP_FRAMES)
+        self.dropped += dropped
+        self._lateness.note(late, dropped)
         try:
             for _ in range(1 + min(missed, CATCH_UP_FRAMES)):
                 if self._timer is not timer:  # stopped in a tick

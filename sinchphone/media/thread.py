@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, TypeVarTuple
 
 from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.media.clock import Lateness
 from sinchphone.media.crossing import WEBRTC_MODULE, CrossingPorts, CrossingRtpPorts
 from sinchphone.media.port import Ports, RtpPorts
 
@@ -42,6 +43,7 @@ class MediaThread:
         self._thread: threading.Thread | None = None
         self.ports: Final[Ports] = CrossingPorts(self)
         self.rtp_ports: Final[RtpPorts] = CrossingRtpPorts(self)
+        self.lateness: Final = Lateness()  # of what ticks in this thread
 
     def start(self) -> Self:
         """Start the thread, unless it runs."""

@@ -25,7 +25,7 @@ class Ticker:
         self.faults = 0
         self._party = party
         self._media = media
-        self._clock = FrameClock(self._exchange)
+        self._clock = FrameClock(self._exchange, media.lateness)
         self._leg: AudioLeg | None = None
         self._muted = self._early = False
         self._near = Meter()

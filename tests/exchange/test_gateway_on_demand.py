@@ -37,6 +37,9 @@ class Gateway:
     def callback_urls(self, application: str) -> CallbackUrls:
         return CallbackUrls("", "")
 
+    async def troubles(self) -> dict[str, str]:
+        return {}
+
     def set_callback_urls(self, application: str, urls: CallbackUrls) -> None:
         """Nobody is called back here."""
 

@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import ipaddress
 import logging
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -81,10 +82,11 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
     gateway = ConfiguredGateway(await read_beside(partial(read_gateway, session.options)), issued.certificate if issued else None)
     listening = await _claim(session, ExchangeProbe(credentials, chosen.host, chosen.port))
     hosting = Hosting(kind=HostKind.FOREGROUND)
-    async with (
-        MediaThread() as media,
-        Exchange(options, media=media, gateway=gateway, hosting=hosting, listening=listening) as hosted,
-    ):
+    async with AsyncExitStack() as stack:
+        media = await stack.enter_async_context(MediaThread())
+        hosted = Exchange(options, media=media, gateway=gateway, hosting=hosting, listening=listening)
+        metrics = await _measured(stack, chosen.metrics, hosted)
+        await stack.enter_async_context(hosted)
         media.warm_up()
         if not is_loopback(chosen.host):
             session.tell(
@@ -96,7 +98,7 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
         sip = session.options.sip
         if sip.enabled and not is_loopback(sip.host):
             session.tell(Warned(message=f"anybody who reaches {sip.host} can speak SIP to this exchange", hint="keep a firewall before it"))
-        session.tell(_started(hosted, credentials.key, issued))
+        session.tell(_started(hosted, credentials.key, issued, metrics))
         session.note("Ctrl-C ends")
         with session.stop.taken():
             telling = start_task(tell_events(session, hosted), name="events") if tells else None
@@ -105,6 +107,15 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
                 telling.cancel()
                 await asyncio.wait([telling])
     return ExitCode.TERMINATED if order is Order.TERMINATE else ExitCode.OK
+
+
+async def _measured(stack: AsyncExitStack, where: tuple[str, int] | None, exchange: "Exchange") -> str | None:
+    """Where the exchange is measured from now on, if anywhere. Raises ConfigError and NetworkError."""
+    if where is None:
+        return None
+    from sinchphone.exchange.metrics.server import MetricsServer
+
+    return (await stack.enter_async_context(MetricsServer(where, exchange))).url
 
 
 async def _claim(session: Session, probe: "ExchangeProbe") -> "list[socket.socket]":
@@ -124,7 +135,7 @@ async def _claim(session: Session, probe: "ExchangeProbe") -> "list[socket.socke
         await asyncio.sleep(_WAIT_SECONDS)
 
 
-def _started(hosted: "Exchange", application_key: str, issued: "Issued | None") -> ExchangeStarted:
+def _started(hosted: "Exchange", application_key: str, issued: "Issued | None", metrics: str | None) -> ExchangeStarted:
     authority, gateway = str(issued.authority) if issued else None, hosted.gateway
     sip, sip_tls = (gateway.sip_address, gateway.sip_tls_address) if gateway is not None else (None, None)
     return ExchangeStarted(
@@ -135,6 +146,7 @@ def _started(hosted: "Exchange", application_key: str, issued: "Issued | None") 
         sip=sip,
         sip_tls=sip_tls,
         inspector=_inspector(hosted, application_key),
+        metrics=metrics,
     )
 
 

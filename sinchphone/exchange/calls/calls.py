@@ -30,6 +30,7 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
+from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.mxp.message import Client
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
@@ -194,7 +195,7 @@ class Calls:
             unanswered = call.watch is not None and not call.watch.ends.is_answered
             gone = unanswered or self._broker.away_for(network.subscribe_key, channel, now) > LONGEST_ABSENCE_SECONDS
             if ended or age > MAX_CALL_SECONDS or (age > SETUP_SECONDS and gone):
-                self._close(key)
+                self._close(key, Cause.NO_ANSWER if unanswered else Cause.INACTIVE if gone else Cause.TIMEOUT)
 
     async def _answerer(self, application: Application, request: CallRequest) -> Answerer | None:
         try:
@@ -230,6 +231,7 @@ class Calls:
             callee=request.identity,
             keys=(placement.session_key,),
         )
+        self._record.call_counts.placed(request.call_id, request.domain.value, now)
         task = self._spawn(talk(answerer, line), f"answer {request.call_id}")
         self._open[key] = _OpenCall(caller, now, task)
         self._parties.begin(*key, {placement.signal_channel: [caller.instance_id]}, now)
@@ -261,7 +263,7 @@ class Calls:
         token = self._broker.tokens.present(now)
         relay = SignalForwarder(self._broker, caller, callees, request.call_id, placement.signal_channel, token)
         invited = ((callee.instance_id, callee.identity.signal_channel) for callee in callees)
-        watch = CallWatch(self._broker, caller, placement, invited, token)
+        watch = CallWatch(self._broker, caller, placement, invited, token, self._record.call_counts)
         try:
             invites = [(callee, invite_frames(caller.client, callee, request, placement.session_key, no_media)) for callee in callees]
         except LocalProtocolError as error:
@@ -273,6 +275,8 @@ class Calls:
             callee=request.identity,
             keys=(placement.session_key, *(callee.identity.mxp_key for callee in callees)),
         )
+        if caller.device is not None:  # else it's a part of a call of the gateway's
+            self._record.call_counts.placed(request.call_id, request.domain.value, now)
         for callee, frames in invites:
             for frame in frames:
                 post_broadcast(self._broker, callee, frame, caller.instance_id)
@@ -304,7 +308,8 @@ class Calls:
         if self._open.get(key) is call:
             self._close(key)
 
-    def _close(self, key: tuple[str, str]) -> None:
+    def _close(self, key: tuple[str, str], cause: Cause | None = None) -> None:
+        """``cause``: where its ends didn't say one; else somebody just ended it."""
         call = self._open[key]
         if call.relay is None:
             return  # an answerer knows by itself when its call is over
@@ -312,11 +317,13 @@ class Calls:
         if not call.relay.holds_back:
             call.task.cancel()
         if call.watch is not None:
-            call.watch.end()
+            call.watch.end(cause or (Cause.HUNG_UP if call.watch.ends.is_answered else Cause.CANCELED))
         self._forget(key)
 
     def _forget(self, key: tuple[str, str]) -> None:
         call = self._open.pop(key)
+        cause = call.watch.ends.cause if call.watch is not None else None
+        self._record.call_counts.over(key[1], cause or Cause.FAILURE)  # an end of the exchange's own has said more
         if call.waking is not None:
             call.waking.cancel()
         self._parties.end(*key, time.time())

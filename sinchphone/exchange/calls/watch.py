@@ -21,7 +21,9 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.delivery import Caller
 from sinchphone.exchange.calls.line import post
 from sinchphone.exchange.pubsub.broker import Broker, Poll
+from sinchphone.exchange.record.counts import CallCounts
 from sinchphone.protocol.call.endings import VANISHED, YES
+from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.mxp.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp.message import CallFailure, Client, Message, Method, decode_client, decrypt, encode_failure, encrypt, split
 from sinchphone.signaling.dialect import Placement
@@ -31,6 +33,7 @@ MAX_CALL_SECONDS: Final = 12 * 3600.0  # nobody holds a place among the open cal
 BROKEN_OFF_SECONDS: Final = 20.0  # an end that closed its connection and isn't back: killed. Clients try again every 15 s at least
 GONE_SECONDS: Final = 10.0  # a caller that listened and doesn't for so long while it rings: its page was closed, its program killed
 LOOK_SECONDS: Final = 1.0  # how often we look whether it listens
+_DEPARTURES: Final = {Method.LEAVE: Cause.HUNG_UP, Method.DENY: Cause.DENIED, Method.ERROR: Cause.FAILURE}
 _CALLER_VANISHED: Final = CallFailure(None, "the caller vanished", "exchange")
 
 
@@ -39,26 +42,38 @@ class CallEnds:
 
     def __init__(self, caller: str, devices: Iterable[str]) -> None:
         """Instance ids, of the caller and of the called user's devices."""
-        self.is_over = False
+        self.cause: Cause | None = None  # why it's over
+        self.rings = False  # a device has taken notice
         self.is_answered = False
         self._caller = _device(caller)
         self._devices = {_device(name) for name in devices}
         self.winner: Client | None = None  # the device that has the call
+
+    @property
+    def is_over(self) -> bool:
+        """Whether neither end has the call any more."""
+        return self.cause is not None
+
+    def end(self, cause: Cause) -> None:
+        """It's over; the first cause counts."""
+        self.cause = self.cause or cause
 
     def take(self, message: Message) -> None:
         """What one end says to the other. Never raises because of it."""
         sender = _device(message.sender.instance_id)
         if sender == self._caller:
             self._take_callers(message)
-        elif sender in self._devices and message.method in (Method.LEAVE, Method.DENY, Method.ERROR):
-            self._lose(sender)
+        elif sender in self._devices and message.method in _DEPARTURES:
+            self._lose(sender, _DEPARTURES[message.method])
+        elif sender in self._devices and message.method is Method.ACK:
+            self.rings = True
 
     def _take_callers(self, message: Message) -> None:
         match message.method:
             case Method.CANCEL | Method.LEAVE | Method.ERROR:
-                self.is_over = True
+                self.end(Cause.FAILURE if message.method is Method.ERROR else Cause.HUNG_UP if self.is_answered else Cause.CANCELED)
             case Method.DENY:  # sends one device away
-                self._lose(_device(message.addressee or ""))
+                self._lose(_device(message.addressee or ""), Cause.CANCELED)
             case Method.JOINED if not self.is_answered:
                 self.winner = _winner(message)
                 self.is_answered = self.winner is not None and _device(self.winner.instance_id) in self._devices
@@ -67,17 +82,27 @@ class CallEnds:
             case _:
                 assert_never(message.method)
 
-    def _lose(self, device: str) -> None:
+    def _lose(self, device: str, cause: Cause) -> None:
         self._devices.discard(device)
         if not self._devices or (self.is_answered and self.winner is not None and device == _device(self.winner.instance_id)):
-            self.is_over = True
+            self.end(cause)
 
 
 class CallWatch:
     """Follows one call from its placement on. ``devices``: the instance ids and signal channels of those that were invited."""
 
-    def __init__(self, broker: Broker, caller: Caller, placement: Placement, devices: Iterable[tuple[str, str]], token: int) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        caller: Caller,
+        placement: Placement,
+        devices: Iterable[tuple[str, str]],
+        token: int,
+        counts: CallCounts | None = None,
+    ) -> None:
+        """``counts`` learns when somebody rings, and answers."""
         known = tuple(devices)
+        self._counts = counts or CallCounts()
         self.ends = CallEnds(caller.client.instance_id, (name for name, _ in known))
         self._broker = broker
         self._caller = caller
@@ -97,26 +122,34 @@ class CallWatch:
             while not self.ends.is_over:
                 self._bell.clear()
                 self._read_all()
-                now = asyncio.get_running_loop().time()
-                if self.ends.is_over or now - started_at >= (MAX_CALL_SECONDS if self.ends.is_answered else RING_SECONDS):
-                    return
-                if not self.ends.is_answered and self._caller_is_gone(time.time()):
-                    self._cancel()
-                    return
-                if self.ends.winner is not None and self.ends.is_answered and self._part(self._caller.client, self.ends.winner):
+                self._look(asyncio.get_running_loop().time() - started_at)
+                if self.ends.is_over:
                     return
                 await self._rung(LOOK_SECONDS)
         finally:
             self._broker.unwatch(self._poll)
+
+    def _look(self, seconds: float) -> None:
+        """End a call that its ends say nothing of any more; it has gone on for so long."""
+        ends = self.ends
+        if ends.is_over:
+            return
+        if seconds >= (MAX_CALL_SECONDS if ends.is_answered else RING_SECONDS):
+            ends.end(Cause.NO_ANSWER if ends.rings and not ends.is_answered else Cause.TIMEOUT)
+        elif not ends.is_answered and self._caller_is_gone(time.time()):
+            self._cancel()
+            ends.end(Cause.INACTIVE)
+        elif ends.winner is not None and ends.is_answered and self._part(self._caller.client, ends.winner):
+            ends.end(Cause.INACTIVE)
 
     def has_ended(self) -> bool:
         """Whether the call is over by what was said until now."""
         self._read_all()
         return self.ends.is_over
 
-    def end(self) -> None:
-        """The call was closed: ``run`` returns."""
-        self.ends.is_over = True
+    def end(self, cause: Cause) -> None:
+        """The call was closed: ``run`` returns. Where its ends haven't said why, that's the cause."""
+        self.ends.end(cause)
         self._bell.set()
 
     def hang_up(self) -> None:
@@ -146,8 +179,15 @@ class CallWatch:
             text = self._reassembler.push(fragment, asyncio.get_running_loop().time())
             if text is not None:
                 self.ends.take(decrypt(text, self._placement.session_key))
+                self._count(time.time())
         except RemoteProtocolError:
             return  # nothing that an end of this call would understand
+
+    def _count(self, now: float) -> None:
+        if self.ends.is_answered:
+            self._counts.answered(self._placement.call_id, now)
+        elif self.ends.rings:
+            self._counts.rang(self._placement.call_id, now)
 
     def _caller_is_gone(self, now: float) -> bool:
         away = self._broker.away_for(self._poll.subscribe_key, self._caller.client.channel, now)

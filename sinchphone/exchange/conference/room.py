@@ -18,7 +18,7 @@ from sinchphone.audio.level import dbfs
 from sinchphone.audio.mix import Mixer, added
 from sinchphone.audio.talkers import TALKERS, Talkers
 from sinchphone.audio.tones.signals import JOINED, LEFT, Loop, render
-from sinchphone.media.clock import FrameClock
+from sinchphone.media.clock import FrameClock, Lateness
 from sinchphone.media.legs.shared_encoding import SharedEncoders
 from sinchphone.media.sound import AudioLeg, Levels
 
@@ -55,9 +55,9 @@ class Seat:
 class Room:
     """A room. ``join`` and ``leave`` are called in the media loop; the clock runs while somebody is there."""
 
-    def __init__(self, talkers: int = TALKERS) -> None:
-        """``talkers``: how many are heard at once."""
-        self._clock = FrameClock(self._tick)
+    def __init__(self, talkers: int = TALKERS, lateness: Lateness | None = None) -> None:
+        """``talkers``: how many are heard at once; ``lateness`` is told how late its ticks come."""
+        self._clock = FrameClock(self._tick, lateness)
         self._mixer: Mixer[str] = Mixer()
         self._talkers: Talkers[Seat] = Talkers(talkers)
         self._speaking: frozenset[Seat] = frozenset()

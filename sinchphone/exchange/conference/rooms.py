@@ -160,6 +160,11 @@ class Rooms:
     def __len__(self) -> int:
         return len(self._rooms)
 
+    @property
+    def seats_taken(self) -> int:
+        """How many participants all rooms have."""
+        return sum(len(seats) for _, seats in self._rooms.values())
+
     def check(self, application: str, room_id: str) -> None:
         """Whether one more could enter. Raises RefusedError that says why not."""
         if not 0 < len(room_id) <= MAX_ROOM_CHARACTERS or not room_id.isprintable():
@@ -174,7 +179,7 @@ class Rooms:
         """A seat in the room, which is opened if need be. ``kick`` ends the participant's call; whoever made that call then leaves."""
         self.check(application, room_id)
         key = application, room_id
-        room, seats = self._rooms.setdefault(key, (Room(self._talkers), {}))
+        room, seats = self._rooms.setdefault(key, (Room(self._talkers, self._media.lateness), {}))
         if participant.id in seats:
             raise RefusedError(409, ErrorCode.INVALID_REQUEST, "this call is in the room already")
 

@@ -9,6 +9,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -29,6 +30,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.room_events import RoomRoster
+from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Message, Method, parse_fragment
 from sinchphone.signaling.channel import MxpChannel
@@ -105,6 +107,7 @@ async def _carry(line: CallLine, call: AttendedCall, channel: MxpChannel, attend
             await asyncio.wait([running], timeout=GOODBYE_SECONDS)
             raise
         finally:
+            line.record.call_counts.over(call.id, call.details.cause or Cause.FAILURE)
             for task in beside:
                 task.cancel()
 
@@ -116,10 +119,15 @@ async def _feed(line: CallLine, channel: MxpChannel) -> None:
 
 
 async def _note(line: CallLine, call: AttendedCall) -> None:
-    """For the record: that sound flows, and how."""
-    if await call.established():
-        how = ", ".join(filter(None, (call.details.codec, call.details.pair)))
-        line.record.note(call.id, "media", "exchange", "exchange", f"sound with the caller: {how}")
+    """For the record: how far it got, that sound flows, and how."""
+    async for state in call.states():
+        if state is State.RINGING:
+            line.record.call_counts.rang(call.id, time.time())
+        elif state is State.ANSWERED:
+            line.record.call_counts.answered(call.id, time.time())
+        elif state is State.ESTABLISHED:
+            how = ", ".join(filter(None, (call.details.codec, call.details.pair)))
+            line.record.note(call.id, "media", "exchange", "exchange", f"sound with the caller: {how}")
 
 
 async def _limit(call: AttendedCall) -> None:

@@ -77,6 +77,9 @@ class Gateway(Destinations, Protocol):
     def set_callback_urls(self, application: str, urls: CallbackUrls) -> None:
         """From now on they're posted there, for as long as the exchange runs. Raises ConfigError for what is no URL."""
 
+    async def troubles(self) -> Mapping[str, str]:
+        """What it needs and doesn't reach at present, by name, and why."""
+
     async def close(self) -> None:
         """Free everything; calls are over by then. May be called twice."""
 

@@ -82,6 +82,10 @@ class Directory:
         """The device of that instance id, if it registered here."""
         return self._instances.get(instance_id)
 
+    def device_count(self) -> int:
+        """How many devices are registered."""
+        return len(self._instances)
+
     async def recall(self, now: float) -> None:
         """Know again who was known before this exchange started. Raises StoreError."""
         for device in await memory.read_devices(self._store, self._applications):

@@ -82,6 +82,10 @@ class Postbox:
                 self._take(*user, Kept(posted, _transport_id(frame) or ""))
         return tokens[-1]
 
+    def waiting_frames(self) -> int:
+        """How many frames of messages are kept."""
+        return sum(len(mailbox.frames) for mailbox in self._mailboxes.values())
+
     def clear(self, application: Application) -> None:
         """Forget what waits for the application's users."""
         for key in [key for key in self._mailboxes if key[0] == application.key]:

@@ -316,6 +316,10 @@ class Broker:
         kept = self._network(subscribe_key).channels.get(channel)
         return Counter(poll.listener for poll in kept.polls) if kept is not None else Counter()
 
+    def waiting_polls(self) -> int:
+        """How many long polls wait, without the exchange's own."""
+        return sum(len(network.polls) for network in self._networks.values())
+
     def wake_everybody(self) -> None:
         """Ring every bell: the exchange closes."""
         for network in self._networks.values():

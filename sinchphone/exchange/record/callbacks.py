@@ -25,6 +25,7 @@ class CallbackTelling:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._record.callback_counts.note(time.time() - self._began_at, failed=error is not None)
         if self._record.is_on:
             self._record.callback(
                 _call_id(self._body),

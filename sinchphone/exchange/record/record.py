@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from sinchphone.exchange.record.counts import CallbackCounts, CallCounts
 from sinchphone.exchange.record.facts import MAX_BODY_BYTES, CallbackFact, Fact, Note, PublishedFact, RawHeaders, RestFact, SipFact
 
 if TYPE_CHECKING:
@@ -110,9 +111,11 @@ class EventRecord:
     """The record. It's used in the exchange's event loop only; nothing here waits, and nothing raises."""
 
     def __init__(self, limits: RecordLimits | None = None, *, is_on: bool = True, keeps_sound: bool = False) -> None:
-        """``is_on``: whether anything is kept at all; ``keeps_sound``: packets of sound too."""
+        """``is_on``: whether anything is kept at all (it is counted in any case); ``keeps_sound``: packets of sound too."""
         self.is_on = is_on
         self.sound = _sound_record() if is_on and keeps_sound else None
+        self.call_counts = CallCounts()
+        self.callback_counts = CallbackCounts()
         self._limits = limits or RecordLimits()
         self._seq = 0
         self._calls: OrderedDict[str, RecordedCall] = OrderedDict()

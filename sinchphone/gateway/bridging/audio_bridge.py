@@ -16,7 +16,7 @@ class AudioBridge:
 
     def __init__(self, media: MediaThread) -> None:
         self._media = media
-        self._clock = FrameClock(self._tick)
+        self._clock = FrameClock(self._tick, media.lateness)
         self._legs: tuple[AudioLeg, AudioLeg] | None = None
         self._fill = (True, True)
         self._speakers = (Speaker(), Speaker())

@@ -28,7 +28,7 @@ from sinchphone.gateway.bridging.replacing import ReplaceableSides
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.call_records import CallRecord
 from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
-from sinchphone.gateway.callbacks.dice import disconnected_event
+from sinchphone.gateway.callbacks.dice import cause_of, disconnected_event
 from sinchphone.gateway.callbacks.no_backend import NO_BACKEND
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
@@ -113,8 +113,10 @@ class B2buaCall:
 
     async def run(self) -> None:
         """From the caller's first sign to the last goodbye."""
+        counts = self._context.event_record.call_counts
         if self._decided is None:  # else it is a part of another call
             self._record = self._began()
+            counts.placed(self.caller.id, self._dialling.dialled.domain.value, time.time())
         self.lifetime.keep(self._recording.stop)
         try:
             await self.lifetime.run(caller=self._read_caller(), connect=self._connect())
@@ -124,6 +126,7 @@ class B2buaCall:
             event = disconnected_event(self._dialling, ending, talked_s, self._set_headers)
             if self._record is not None:
                 self._context.records.ended(self._record, event)
+            counts.over(self.caller.id, cause_of(event))
             failure = ending.failure
             self._context.event_record.ended(self.caller.id, failure.reason if failure is not None else "", is_failure=failure is not None)
             if self._session is not None and self._terms.callbacks:

@@ -155,7 +155,7 @@ class Forking:
     async def _tell_ringing(self) -> None:
         if not self._rang and self._winner is None:
             self._rang = True
-            await self._lifetime.caller.ring()
+            await self._lifetime.ring()
             if self._end is not None:
                 await self._end.ring()
 

@@ -106,10 +106,16 @@ class CallLifetime:
         """Call that when the call is over; what was kept last is closed first."""
         self._stack.push_async_callback(close)
 
+    async def ring(self) -> None:
+        """Tell the caller that it rings."""
+        self.record.call_counts.rang(self.caller.id, time.time())
+        await self.caller.ring()
+
     def answered(self) -> None:
         """The caller's call was answered: from now on it costs."""
         if self._answered_at is None:
             self._answered_at = time.monotonic()
+            self.record.call_counts.answered(self.caller.id, time.time())
             self.is_answered.set()
             self.spawn(self._limit(), "limit")
 

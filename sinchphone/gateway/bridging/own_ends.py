@@ -65,7 +65,7 @@ class _AttendedCall:
 
     async def ring(self) -> None:
         """Tell the caller."""
-        await self._lifetime.caller.ring()
+        await self._lifetime.ring()
         await self._end.ring()
 
     async def answer(self) -> None:
@@ -160,7 +160,7 @@ async def stream_sound(lifetime: CallLifetime, end: LocalEnd, stream: CallStream
     """Let the caller talk with a developer's server, until it ends the call, ``max_seconds`` at most. Raises CallRefusedError, and
     MediaError where no sound comes."""
     lifetime.keep(stream.close)
-    await lifetime.caller.ring()
+    await lifetime.ring()
     await end.ring()
     await stream.open()
     lifetime.talks(max_seconds)

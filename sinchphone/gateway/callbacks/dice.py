@@ -5,12 +5,14 @@ from typing import Final
 
 from sinchphone.gateway.legs.reasons import CallEnding
 from sinchphone.gateway.routing.routing import Dialling, Source, identity_of
+from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.callbacks.events import PRIVATE, CallResult, DisconnectedCallEvent, Reason
 
 _BUSY: Final = (486, 600)
 _NO_ANSWER: Final = (408, 480)
 _UNKNOWN: Final = (404, 410, 604)
 _BLOCKED: Final = (401, 403, 407)
+_GOODBYES: Final = (Reason.CALLER_HANGUP, Reason.CALLEE_HANGUP, Reason.MANAGER_HANGUP)
 
 
 def disconnected_event(
@@ -28,6 +30,22 @@ def disconnected_event(
         duration_s=None if talked_s is None else round(talked_s),
         headers=headers or call.headers,
     )
+
+
+def cause_of(event: DisconnectedCallEvent) -> Cause:
+    """The same in the words for all calls of an exchange."""
+    if event.result is CallResult.ANSWERED:
+        lost = {Reason.TIMEOUT: Cause.TIMEOUT, Reason.NO_ANSWER: Cause.INACTIVE}
+        return Cause.HUNG_UP if event.reason in _GOODBYES else lost.get(event.reason, Cause.FAILURE)
+    match event.reason:
+        case Reason.CANCEL:
+            return Cause.CANCELED
+        case Reason.BUSY | Reason.CALLEE_HANGUP | Reason.MANAGER_HANGUP:
+            return Cause.DENIED
+        case Reason.NO_ANSWER | Reason.TIMEOUT:
+            return Cause.NO_ANSWER
+        case _:
+            return Cause.FAILURE
 
 
 def _reason(ending: CallEnding, *, answered: bool) -> Reason:

@@ -35,7 +35,7 @@ class PortBridge:
     def __init__(self, media: MediaThread) -> None:
         self._media = media
         self._directions: tuple[_Direction, ...] = ()
-        self._clock = FrameClock(self._tick)
+        self._clock = FrameClock(self._tick, media.lateness)
 
     async def join(
         self,

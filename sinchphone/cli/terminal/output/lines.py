@@ -76,7 +76,8 @@ def _exchange(event: ExchangeStarted) -> list[Line]:
     authority = [f"certificate authority {event.authority}"] if event.authority else []
     sip = [f"sip {address}" for address in (event.sip, event.sip_tls and f"{event.sip_tls} (TLS)") if address]
     inspector = [f"inspector {event.inspector}"] if event.inspector else []
-    return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls, *authority, *sip, *inspector)]
+    metrics = [f"metrics {event.metrics}/metrics"] if event.metrics else []
+    return [Line(text, result=True) for text in (f"exchange {event.url}", key, *tls, *authority, *sip, *inspector, *metrics)]
 
 
 def _result(event: Result) -> list[Line]:

@@ -85,7 +85,7 @@ class ContactListed:
 class ExchangeStarted:
     """The exchange answers at ``url``, and at ``tls_url`` to who trusts the certificate in the file ``authority``; phones register at
     ``sip`` (UDP and TCP) and at ``sip_tls``, where they can. ``inspector``: a page about what happens there, for a browser on this machine;
-    the token in its address is secret."""
+    the token in its address is secret. ``metrics``: where Prometheus reads, and whoever asks whether it's well."""
 
     NAME: ClassVar[str] = "exchange.started"
     url: str
@@ -95,6 +95,7 @@ class ExchangeStarted:
     sip: str | None = None
     sip_tls: str | None = None
     inspector: str | None = None
+    metrics: str | None = None
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
