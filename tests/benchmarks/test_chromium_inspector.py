@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ class Page:
             assert time.monotonic() < limit, (expression, self.evaluate("document.body.innerText"))
             time.sleep(0.05)
 
+    def fill(self, **fields: str | bool) -> None:
+        """Fill in the form, and send it."""
+        for name, value in fields.items():
+            field = f"document.querySelector('form [name={name}]')"
+            self.evaluate(f"{field}.checked = {str(value).lower()}" if isinstance(value, bool) else f"{field}.value = {value!r}")
+        self.evaluate("document.querySelector('form .primary').click()")
+
     def look(self, width: int, theme: str) -> None:
         self._browser.do("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 500)
         self._browser.do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
@@ -70,7 +78,7 @@ async def test_a_call_is_seen_as_it_is_made_and_hostile_names_are_but_texts(tmp_
                 await asyncio.to_thread(page.until, "document.getElementById('live').textContent === 'live'")
                 assert management.token not in page.evaluate("location.href")
                 call = await ada.call_user("echo")
-                await asyncio.to_thread(page.until, "document.body.innerText.includes('echo')")
+                await asyncio.to_thread(page.until, "document.querySelector('.list a')?.innerText.includes('echo')")
                 page.go(f"calls/{call.id}")
                 await asyncio.to_thread(page.until, "document.querySelectorAll('.arrow').length > 8")
                 before = page.evaluate("document.querySelectorAll('.arrow').length")
@@ -94,3 +102,46 @@ async def test_a_call_is_seen_as_it_is_made_and_hostile_names_are_but_texts(tmp_
                 page = Page(browser, management.requests.url)
                 await asyncio.to_thread(page.open, "0" * 64)
                 await asyncio.to_thread(page.until, "document.body.innerText.includes('needs the exchange')")
+
+
+def record_silence(folder: Path, name: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(folder / name), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16_000 * 60))
+
+
+async def test_recordings_play_on_when_others_come_and_faults_are_asked_for_and_ended(tmp_path: Path) -> None:
+    async with Local(tmp_path / "state", port=0) as local:
+        management, folder = local.management, tmp_path / "state" / "recordings"
+        record_silence(folder, f"20260101000000_{local.application_key}_one.wav")
+        with quality_chromium.Chromium(Path(os.devnull), tmp_path / "browser") as browser:
+            page = Page(browser, management.requests.url)
+            await asyncio.to_thread(page.open, management.token)
+            page.go("recordings")
+            await asyncio.to_thread(page.until, "document.querySelector('.card .primary') !== null")
+            page.evaluate("document.querySelector('.card .primary').click()")
+            await asyncio.to_thread(page.until, "document.querySelector('audio')?.currentTime > 0.05")
+            record_silence(folder, f"20260101000001_{local.application_key}_two.wav")
+            await asyncio.to_thread(page.until, "document.querySelectorAll('.card').length === 2")
+            assert page.evaluate("document.querySelectorAll('.card')[1].querySelector('audio').paused") is False
+            page.evaluate("document.querySelectorAll('.card')[0].querySelector(':scope > button').click()")
+            await asyncio.to_thread(page.until, "document.querySelectorAll('.card').length === 1")
+            assert [file.name[15:] for file in folder.iterdir()] == [f"{local.application_key}_one.wav"]
+            page.go("faults")
+            await asyncio.to_thread(page.until, "document.querySelector('form') !== null")
+            page.fill(path="nowhere", status="503", times="2")
+            await asyncio.to_thread(page.until, "document.querySelector('[role=alert]').innerText.includes('path')")
+            page.fill(path=f"/{HOSTILE.partition(chr(0x202E))[0]}")
+            await asyncio.to_thread(page.until, "document.querySelector('tbody tr')?.innerText.includes('onerror')")
+            assert page.evaluate("document.querySelector('[role=alert]').hidden")
+            assert page.evaluate("String(window.hacked)") == "undefined"
+            assert await management.clear_faults() == 1
+            await asyncio.to_thread(page.until, "document.querySelector('tbody tr') === null")
+            page.fill(path="/health", status="", delayMs="1", drop=True)
+            await asyncio.to_thread(page.until, "document.querySelector('tbody tr')?.innerText.includes('after 1 ms, dropped')")
+            page.evaluate("document.querySelector('tbody button').click()")
+            await asyncio.to_thread(page.until, "document.querySelector('tbody tr') === null")
+            assert await management.clear_faults() == 0

@@ -82,6 +82,19 @@ export function calls(view, [chosen]) {
   }
 
   let waiting = null;
+  let isDue = false; // more happened while we looked
+  let isStale = false; // the call that is shown
+  const look = async () => {
+    const again = isStale;
+    isDue = isStale = false;
+    try {
+      await listAll();
+      if (again) await show();
+    } catch {
+      // the exchange is gone, or the call is: what was seen stays, and the bar says so
+    }
+    if (!Number.isNaN(waiting)) waiting = isDue ? setTimeout(look, 250) : null;
+  };
   return {
     start: async () => {
       await listAll();
@@ -90,12 +103,13 @@ export function calls(view, [chosen]) {
     take: (event) => {
       const isOurs = event.call !== null && event.call === chosen;
       if (event.kind !== "call" && !isOurs) return;
-      waiting ??= setTimeout(async () => {
-        waiting = null;
-        await listAll();
-        if (isOurs || chosen) await show();
-      }, 250);
+      isStale ||= isOurs;
+      isDue = true;
+      waiting ??= setTimeout(look, 250);
     },
-    stop: () => clearTimeout(waiting),
+    stop: () => {
+      clearTimeout(waiting);
+      waiting = NaN; // no look follows
+    },
   };
 }

@@ -114,26 +114,35 @@ export function rooms(view) {
 export function recordings(view) {
   const body = page(view, "Recordings");
   const path = (key) => `/recordings/${encodeURIComponent(key)}`;
+  const urls = [];
+  const list = h("div", { class: "cards" });
+  let cards = new Map(); // what plays goes on playing when another one comes
   const play = async (key, place) => {
     const blob = await file(path(key));
-    place.replaceChildren(h("audio", { controls: true, src: URL.createObjectURL(blob) }));
+    urls.push(URL.createObjectURL(blob));
+    place.replaceChildren(h("audio", { controls: true, src: urls.at(-1) }));
     place.querySelector("audio").play().catch(() => {});
+  };
+  const card = (one) => {
+    const place = h("div", { class: "player" });
+    place.append(h("button", { type: "button", class: "primary", onclick: () => play(one.key, place) }, "▶ Play"));
+    return h("article", { class: "card" }, h("h2", {}, name(one.key)), h("p", { class: "dim" }, `${instant(one.at)} · ${Math.ceil(one.size / 1024)} KiB`), place,
+      h("button", { type: "button", onclick: () => drop(one.key) }, "Delete"));
   };
   const drop = async (key) => { await remove(path(key)); await watching.again(); };
   const watching = looking(
     async () => (await get("/recordings")).recordings,
-    (found) =>
-      body.replaceChildren(
-        found.length
-          ? h("div", { class: "cards" }, found.map((one) => {
-              const place = h("div", { class: "player" });
-              place.append(h("button", { type: "button", class: "primary", onclick: () => play(one.key, place) }, "▶ Play"));
-              return h("article", { class: "card" }, h("h2", {}, name(one.key)), h("p", { class: "dim" }, `${instant(one.at)} · ${Math.ceil(one.size / 1024)} KiB`), place,
-                h("button", { type: "button", onclick: () => drop(one.key) }, "Delete"));
-            }))
-          : empty("No recordings", "A backend makes them with ", h("code", {}, "startRecording"), " and ", h("code", {}, "record"), " in its SVAML.")),
+    (found) => {
+      const before = cards;
+      cards = new Map(found.map((one) => [one.key, before.get(one.key) ?? card(one)]));
+      for (const [key, gone] of before) if (!cards.has(key)) gone.remove();
+      [...cards.values()].forEach((one, at) => { if (list.children[at] !== one) list.insertBefore(one, list.children[at] ?? null); });
+      const none = empty("No recordings", "A backend makes them with ", h("code", {}, "startRecording"), " and ", h("code", {}, "record"), " in its SVAML.");
+      const shown = found.length ? list : none;
+      if (body.firstChild !== shown) body.replaceChildren(shown);
+    },
   );
-  return watching;
+  return { ...watching, stop: () => { watching.stop(); urls.forEach((url) => URL.revokeObjectURL(url)); } };
 }
 
 export function faults(view) {
