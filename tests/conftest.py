@@ -23,9 +23,10 @@ from hypothesis import HealthCheck, settings
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.tones.signals import Sine
+from tests.suite.bytecode import write_bytecode
 from tests.suite.covered import count_lines
 from tests.suite.guests import fetch_early, needs_guests
-from tests.suite.phases import LONG, PhasedScheduling, hash_alike, may_be_tried_again, phase_of, processes_for
+from tests.suite.phases import LONG, PhasedScheduling, cores, hash_alike, may_be_tried_again, phase_of, processes_for, step_back, tell
 from tests.suite.signals import reset_ignored_signals
 
 PATIENCE_SECONDS = 30.0
@@ -53,6 +54,7 @@ PIPEWIRE = ("dbus-run-session", "--", "sh", "-c", "pipewire & sleep 0.5; wireplu
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     reset_ignored_signals()
+    step_back(config)
     # Commands host their exchange themselves, where a test isn't about the process in the background: nothing is left behind.
     os.environ["SINCHPHONE_BACKGROUND"] = "false"
     count_lines(config)
@@ -64,6 +66,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return processes_for(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    write_bytecode(config.rootpath / "tests", cores())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    tell(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> PhasedScheduling:

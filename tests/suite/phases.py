@@ -8,6 +8,8 @@
     sounding    two                               sound servers and their devices, rooms that are mixed in real time
     measuring   one                               what compares times or CPU
 
+Beside those, processes of low priority run what computes in the time that the waiting phase leaves; they end with it.
+
 A process runs a test only when it knows the next one (or that there is none): at the end of a phase each keeps one in hand. Those
 that aren't needed for the next phase are shut down first, which lets go of theirs; then the next phase begins.
 """
@@ -15,6 +17,7 @@ that aren't needed for the next phase are shut down first, which lets go of thei
 import enum
 import os
 import random
+from collections import deque
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -25,6 +28,9 @@ from xdist.workermanage import WorkerController
 TESTS = Path(__file__).parent.parent.resolve()
 PROCESSES_PER_CORE = 3  # and one: in the first phase, two cores are half idle with five
 MOST_PROCESSES = 12
+MOST_IN_BACKGROUND = 8
+NICENESS = 10  # of those in the background
+IN_BACKGROUND = "in_background"  # in what a process is told
 
 
 class Phase(enum.IntEnum):
@@ -147,6 +153,9 @@ PHASES = {
 }
 
 
+_FOREGROUND = pytest.StashKey[int]()  # how many processes aren't in the background
+
+
 def may_be_tried_again(path: PurePath) -> bool:
     """Whether a stall of the machine may fail a test of that file, which then has two more tries (shown as reruns): where it waits, sounds
     or measures in real time. What computes has no such excuse."""
@@ -163,8 +172,27 @@ def processes_for(config: pytest.Config) -> int:
     whole = {(config.invocation_params.dir / each).resolve() for each in config.args} == {TESTS}
     if not whole or config.option.capture == "no" or config.option.collectonly:
         return 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(PROCESSES_PER_CORE * cores + 1, MOST_PROCESSES)
+    in_background = min(cores(), MOST_IN_BACKGROUND) if hasattr(os, "nice") else 0
+    config.stash[_FOREGROUND] = min(PROCESSES_PER_CORE * cores() + 1, MOST_PROCESSES)
+    return config.stash[_FOREGROUND] + in_background
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def tell(node: WorkerController) -> None:
+    """Tell a process that begins whether it is one in the background. Those are the last; who takes a crashed one's place is none."""
+    foreground = node.config.stash.get(_FOREGROUND, None)
+    number = int(node.gateway.id.removeprefix("gw"))
+    node.workerinput[IN_BACKGROUND] = foreground is not None and foreground <= number < node.config.option.numprocesses
+
+
+def step_back(config: pytest.Config) -> None:
+    """In a process in the background: others go first from here on."""
+    if getattr(config, "workerinput", {}).get(IN_BACKGROUND):
+        os.nice(NICENESS)
 
 
 def hash_alike() -> None:
@@ -179,6 +207,7 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         super().__init__(config, log)
         self._width = 0  # of the phase that runs
+        self._computing: deque[str] = deque()  # scopes in their order, for those in the background
 
     def schedule(self) -> None:
         """Called when all processes have collected, and for each that takes the place of one that crashed."""
@@ -188,6 +217,7 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
             self.collection = list(next(iter(self.registered_collections.values())))
             for nodeid in self.collection:  # type: ignore[attr-defined]
                 self.workqueue.setdefault(_scope(nodeid), {})[nodeid] = False
+            self._computing.extend(scope for scope in self.workqueue if _phase_of_scope(scope) is Phase.COMPUTING)
         self._feed_all()
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
@@ -219,10 +249,23 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
     def _feed(self, node: WorkerController) -> None:
         """Gives a process its next test, shuts it down if it isn't needed any more, or has it wait for the next phase."""
         width = self._width_of_next()
-        if node not in self._open_nodes()[:width]:
+        if _is_in_background(node):
+            self._feed_in_background(node)
+        elif node not in self._open_nodes()[:width]:
             node.shutdown()
         elif len(self._in_hand(node)) < self._ready() and (width == self._width or self._is_quiet()):
             self._width = width
+            self._assign_work_unit(node)
+            self._feed(node)
+
+    def _feed_in_background(self, node: WorkerController) -> None:
+        """Gives it what computes as long as there's something to wait for; then it has done its part."""
+        while self._computing and self._computing[0] not in self.workqueue:
+            self._computing.popleft()
+        if not self._computing or self._next_phase() is not Phase.WAITING:
+            node.shutdown()
+        elif len(self._in_hand(node)) < 2:
+            self.workqueue.move_to_end(self._computing.popleft(), last=False)
             self._assign_work_unit(node)
             self._feed(node)
 
@@ -235,7 +278,7 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
         return IN_HAND.get(self._next_phase(), 2) if len(self.workqueue) > 20 * self.numnodes else 2
 
     def _next_phase(self) -> Phase:
-        return phase_of(PurePath(next(iter(self.workqueue)).split("::")[0]))
+        return _phase_of_scope(next(iter(self.workqueue)))
 
     def _open_nodes(self) -> list[WorkerController]:
         return [node for node in self.nodes if not node.shutting_down]
@@ -243,6 +286,14 @@ class PhasedScheduling(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdi
     def _is_quiet(self) -> bool:
         """Whether nothing runs: what goes on has at most the test in hand that it can't start, what ends has none."""
         return all(len(self._in_hand(node)) <= (not node.shutting_down) for node in self.assigned_work)
+
+
+def _is_in_background(node: WorkerController) -> bool:
+    return bool(node.workerinput.get(IN_BACKGROUND))
+
+
+def _phase_of_scope(scope: str) -> Phase:
+    return phase_of(PurePath(scope.split("::")[0]))
 
 
 def _scope(nodeid: str) -> str:

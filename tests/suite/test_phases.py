@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.suite.phases import LONG, PHASES, TOGETHER, WIDTHS, Phase, PhasedScheduling, may_be_tried_again, phase_of
+from tests.suite.phases import IN_BACKGROUND, LONG, PHASES, TOGETHER, WIDTHS, Phase, PhasedScheduling, may_be_tried_again, phase_of
 
 TESTS = Path(__file__).parent.parent
 NAMES = {
@@ -31,6 +31,7 @@ class Process:
     runs: int | None = None
     shutting_down: bool = False
     gone: bool = False
+    workerinput: dict[str, object] = field(default_factory=dict)
 
     def send_runtest_some(self, indices: list[int]) -> None:
         assert not self.shutting_down
@@ -65,7 +66,7 @@ class Config:
 class Run:
     """A run of some tests of each phase."""
 
-    def __init__(self, processes: int, seed: int, *, together: int = 0, **tests: int) -> None:
+    def __init__(self, processes: int, seed: int, *, together: int = 0, in_background: int = 0, **tests: int) -> None:
         self.random = random.Random(seed)
         self.names = [f"{TOGETHER_FILE}::test_{n}" for n in range(together)]
         self.names += [f"{NAMES[phase]}::test_{n}" for phase in Phase for n in range(tests.get(phase.name.lower(), 0))]
@@ -75,10 +76,10 @@ class Run:
         self.most = dict.fromkeys(Phase, 0)  # that ran beside each other, while one of the phase did
         config: Any = Config(processes)
         self.scheduler = PhasedScheduling(config)
-        self.processes = [self.add() for _ in range(processes)]
+        self.processes = [self.add(in_background=n >= processes - in_background) for n in range(processes)]
 
-    def add(self) -> Process:
-        process: Any = Process()
+    def add(self, *, in_background: bool = False) -> Process:
+        process: Any = Process(workerinput={IN_BACKGROUND: in_background})
         self.scheduler.add_node(process)
         self.scheduler.add_node_collection(process, self.names)
         if self.scheduler.collection_is_completed:
@@ -141,6 +142,35 @@ def test_many_short_ones_are_handed_out_some_at_a_time(seed: int) -> None:
     assert sorted([*run.done, *run.crashed]) == sorted(run.names)
     assert run.most[Phase.SOUNDING] == WIDTHS[Phase.SOUNDING]
     assert run.most[Phase.MEASURING] == WIDTHS[Phase.MEASURING]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_in_the_background_runs_what_computes_while_others_wait(seed: int) -> None:
+    run = Run(6, seed, in_background=2, waiting=60, computing=50, sounding=10, measuring=10)
+    run.until_the_end()
+    assert sorted(run.done) == sorted(run.names)
+    background = run.processes[-2:]
+    phases = [phase_of(Path(name.split("::")[0])) for name in run.names if run.ran_in[name] in background]
+    assert set(phases) == {Phase.COMPUTING}
+    assert run.most[Phase.SOUNDING] == WIDTHS[Phase.SOUNDING]
+    assert run.most[Phase.MEASURING] == WIDTHS[Phase.MEASURING]
+
+
+@pytest.mark.parametrize("tests", [{"waiting": 9}, {"waiting": 9, "computing": 1}, {"computing": 9}, {"measuring": 3}, {}], ids=str)
+def test_few_tests_run_with_processes_in_the_background_too(tests: dict[str, int]) -> None:
+    run = Run(5, 1, in_background=2, **tests)
+    run.until_the_end()
+    assert sorted(run.done) == sorted(run.names)
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_beside_processes_in_the_background_one_that_crashes_is_replaced(phase: Phase) -> None:
+    culprit = f"{NAMES[phase]}::test_1"
+    run = Run(5, 3, in_background=2, waiting=20, computing=20, sounding=10, measuring=10)
+    run.until_the_end(crash=culprit)
+    assert run.crashed == [culprit]
+    assert sorted([*run.done, culprit]) == sorted(run.names)
+    assert run.most[Phase.MEASURING] == 1
 
 
 @pytest.mark.parametrize("seed", range(20))
