@@ -141,6 +141,7 @@ PHASES = {
     "test_pulse_devices.py": Phase.SOUNDING,
     "test_server_devices.py": Phase.SOUNDING,
     "test_lossy_call.py": Phase.SOUNDING,
+    "test_webrtc_port.py": Phase.SOUNDING,  # a stock aiortc takes a core
     "test_bridge_speed.py": Phase.MEASURING,
     "test_echo_loss.py": Phase.MEASURING,
     "test_emulator.py": Phase.MEASURING,
@@ -149,7 +150,6 @@ PHASES = {
     "test_media_thread.py": Phase.MEASURING,
     "test_room.py": Phase.MEASURING,
     "test_speed.py": Phase.MEASURING,
-    "test_webrtc_port.py": Phase.MEASURING,  # a stock aiortc takes a core
 }
 
 
