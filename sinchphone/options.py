@@ -60,6 +60,13 @@ class Color(StrEnum):
     NEVER = "never"
 
 
+class LogFormat(StrEnum):
+    """What standard error is written for."""
+
+    TEXT = "text"  # people
+    JSON = "json"  # programs that collect logs
+
+
 def _user_id(value: object) -> str:
     if not is_user_id(read_text(value)):
         raise ValueError(f"must have {USER_RULE}")
@@ -215,6 +222,12 @@ class Options:
         False, read_flag, "whole lines alone, nothing redrawn: for screen readers and slow terminals", variable="SINCHPHONE_PLAIN"
     )
     json: bool = key(False, read_flag, "one JSON object a line on standard output (sinchphone config schema)", variable="SINCHPHONE_JSON")
+    log_format: LogFormat = key(
+        "text",
+        member_of(LogFormat),
+        "what standard error is: text, or json, an object a line with the call that it's about",
+        variable="SINCHPHONE_LOG_FORMAT",
+    )
     dialplan: Mapping[str, str] = shared(GatewayOptions, "dialplan")
     audio: AudioOptions = field(default_factory=AudioOptions)
     video: VideoOptions = field(default_factory=VideoOptions)

@@ -59,6 +59,7 @@ from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.push.sender_key import SenderKey
 from sinchphone.exchange.push.service import PushService
 from sinchphone.exchange.push.service_routes import PushRoutes
+from sinchphone.exchange.record.current_call import current_call
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.record.requests import recording
 from sinchphone.exchange.recordings.recordings import Recordings
@@ -392,6 +393,7 @@ class Exchange:
     async def _counted(self, request: web.Request, handler: Route) -> web.StreamResponse:
         """A connection that is being served makes room for no other as long as there are idle ones."""
         transport = request.transport
+        current_call.set("")  # what the last request over this connection was about
         self._guard.began(request)
         try:
             return await handler(request)

@@ -7,7 +7,6 @@ import asyncio
 import glob
 import os
 import sys
-import traceback
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -139,8 +138,7 @@ def fail(session: Session, error: BaseException) -> ExitCode:
     root = root_of(error)
     session.problem = problem_of(root)
     if session.debug:
-        session.screen.close()
-        traceback.print_exception(error)
+        session.screen.show_traceback(error)
     return code_of_error(root)
 
 

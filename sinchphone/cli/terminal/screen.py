@@ -4,9 +4,11 @@ Progress, warnings and errors go to standard error, results to standard output.
 """
 
 import contextlib
+import logging
 import os
 import select
 import time
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
@@ -33,7 +35,7 @@ _LEAST_COLUMNS, _LEAST_ROWS = 16, 4  # of a picture
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How a screen writes. ``watched``: standard error is a terminal that somebody looks at, or listens to; ``live``: a line may be
-    redrawn there too; ``plain``: only whole lines are written."""
+    redrawn there too; ``plain``: only whole lines are written; ``structured``: JSON is, to standard error."""
 
     quiet: bool = False
     verbose: bool = False
@@ -42,6 +44,7 @@ class Manner:
     watched: bool = False
     live: bool = False
     plain: bool = False
+    structured: bool = False
 
 
 class Screen:
@@ -67,7 +70,16 @@ class Screen:
             return  # its hint would stand there without what it belongs to
         self._call_attention(event)
         written = lines(event)
+        if self._manner.structured:
+            written = self._in_one(written, getattr(event, "call_id", None))
         self.write([replace(line, result=False, always=True) for line in written] if aside else written)
+
+    def _in_one(self, written: Iterable[Line], call_id: str | None) -> list[Line]:
+        """The lines of an event as they are logged: what goes to standard error is one entry."""
+        shown = [line for line in written if not line.result and self._is_shown(line)]
+        text = "\n".join(line.text for line in shown)
+        logged = [Line(text, always=True, facts=(("call", call_id or ""),))] if shown else []
+        return [*(line for line in written if line.result), *logged]
 
     def show_times(self) -> None:
         """From now on each line on a terminal begins with the time of day: somebody may read it hours later."""
@@ -89,8 +101,33 @@ class Screen:
         for line in wanted:
             if line.result:
                 self._print(line)
-            elif line.always or not (self._manner.quiet or (line.detail and not self._manner.verbose)):
+            elif self._is_shown(line):
                 self._say(line)
+
+    def _is_shown(self, line: Line) -> bool:
+        return line.always or not (self._manner.quiet or (line.detail and not self._manner.verbose))
+
+    def log(self, record: logging.LogRecord, *, debug: bool) -> None:
+        """Write a log record, with ``debug`` its traceback too."""
+        text = record.getMessage()
+        if self._manner.structured:
+            from sinchphone.cli.terminal.output.structured import facts_of
+
+            self.write([Line(text, always=True, facts=tuple(facts_of(record, debug=debug).items()))])
+            return
+        self.write([Line(f"{record.levelname.lower()} {record.name}: {text}", "dim", always=True)])
+        if debug and record.exc_info and record.exc_info[1] is not None:
+            self.show_traceback(record.exc_info[1])
+
+    def show_traceback(self, error: BaseException) -> None:
+        """For who asked for what happens inside."""
+        if self._manner.structured:
+            from sinchphone.cli.terminal.output.structured import trace
+
+            self.write([Line(f"error: {type(error).__name__}", always=True, facts=(("error", trace(error)),))])
+            return
+        self.close()
+        traceback.print_exception(error)
 
     def _print(self, line: Line) -> None:
         if self._out is not None:
@@ -220,9 +257,16 @@ class Screen:
     def _say(self, line: Line) -> None:
         self._erase()
         with self._dropping():
-            text = self._set(line, self._err, color=self._manner.color)
-            self._err.write((with_level(text) if self._is_journal else text) + "\n")
+            text = self._object(line) if self._manner.structured else self._set(line, self._err, color=self._manner.color)
+            level = dict(line.facts).get("level", line.text)
+            self._err.write((with_level(text, level) if self._is_journal else text) + "\n")
             self._err.flush()
+
+    @staticmethod
+    def _object(line: Line) -> str:
+        from sinchphone.cli.terminal.output.structured import write_object
+
+        return write_object(line.text, dict(line.facts))
 
 
 def _takes_more(stream: TextIO) -> bool:

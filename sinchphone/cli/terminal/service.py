@@ -40,7 +40,7 @@ def is_journal(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get("JOURNAL_STREAM") == f"{seen.st_dev}:{seen.st_ino}"
 
 
-def with_level(text: str) -> str:
-    """The line with its level in front, as sd-daemon(3) writes it."""
-    word = text.partition(" ")[0].rstrip(":")
+def with_level(text: str, said: str = "") -> str:
+    """The line with its level in front, as sd-daemon(3) writes it. ``said``: what begins with its level, where the line doesn't."""
+    word = (said or text).partition(" ")[0].rstrip(":")
     return f"<{_LEVELS.get(word, _INFORMATION)}>{text}"

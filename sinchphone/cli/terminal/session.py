@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,7 +30,7 @@ from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
 from sinchphone.cli.terminal.streams import StuckError, Writing, hush, hush_stuck, keep_stderr_to_ourselves, unwritable
 from sinchphone.config import Configuration, in_ci
-from sinchphone.options import Color, Options
+from sinchphone.options import Color, LogFormat, Options
 
 if TYPE_CHECKING:
     import asyncio
@@ -195,8 +194,9 @@ def open_session(
     if not debug:
         keep_stderr_to_ourselves()
     terminal = _is_terminal(sys.stderr)
+    structured = options.log_format is LogFormat.JSON
     color = options.color is Color.ALWAYS or (options.color is Color.AUTO and terminal)
-    watched = terminal and not in_ci() and os.environ.get("TERM") not in ("dumb", "")
+    watched = terminal and not structured and not in_ci() and os.environ.get("TERM") not in ("dumb", "")
     screen = Screen(
         None if machine else sys.stdout,
         sys.stderr,
@@ -205,8 +205,9 @@ def open_session(
         color=color,
         color_results=options.color is not Color.NEVER and _is_terminal(sys.stdout),
         watched=watched,
-        live=watched and not options.plain,
+        live=watched and not (options.plain or structured),
         plain=options.plain,
+        structured=structured,
     )
     set_up_logging(screen, logging.DEBUG if debug else logging.INFO if verbose else None)
     return Session(
@@ -245,9 +246,8 @@ def _tell_of_thread(screen: Screen, failed: threading.ExceptHookArgs, *, debug: 
     screen.tell(
         Warned(message=f"a bug in sinchphone: {failed.exc_type.__name__} in {name}", hint=None if debug else "run it again with --debug")
     )
-    if debug:
-        screen.close()
-        traceback.print_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    if debug and failed.exc_value is not None:
+        screen.show_traceback(failed.exc_value)
 
 
 class _ScreenLog(logging.Handler):
@@ -260,8 +260,4 @@ class _ScreenLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        text = f"{record.levelname.lower()} {record.name}: {record.getMessage()}"
-        self._screen.write([Line(text, "dim", always=True)])
-        if self._debug and record.exc_info:
-            self._screen.close()
-            traceback.print_exception(record.exc_info[1])
+        self._screen.log(record, debug=self._debug)

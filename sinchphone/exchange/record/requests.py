@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from sinchphone.exchange.options import HOST_PATH, MANAGEMENT_PATH
+from sinchphone.exchange.record.current_call import current_call
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.hosts import join_host
 
@@ -24,6 +25,7 @@ def note_user(request: web.Request, user_id: str) -> None:
 def note_call(request: web.Request, call_id: str) -> None:
     """Which call a request is about."""
     request[_CALL] = call_id
+    current_call.set(call_id)
 
 
 def note_body(request: web.Request, body: bytes) -> None:

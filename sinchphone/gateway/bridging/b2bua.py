@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import MediaError
+from sinchphone.exchange.record.current_call import current_call
 from sinchphone.exchange.recordings.routes import RECORDINGS_PATH
 from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge
@@ -116,6 +117,7 @@ class B2buaCall:
         counts = self._context.event_record.call_counts
         if self._decided is None:  # else it is a part of another call
             self._record = self._began()
+            current_call.set(self.caller.id)
             counts.placed(self.caller.id, self._dialling.dialled.domain.value, time.time())
         self.lifetime.keep(self._recording.stop)
         try:

@@ -332,6 +332,7 @@ class ExchangeFlags(HostFlags):
     tls_port: Annotated[int | None, option_of_key("exchange.tls_port", "PORT", shows_default=True)] = None
     line: Annotated[str | None, option_of_key("exchange.line", "FAULTS", "--line")] = None
     trace_sound: Annotated[bool, option_of_key("exchange.trace_sound", None, "--trace-sound")] = False
+    log_format: Annotated[str | None, option_of_key("log_format", "FORMAT")] = None
     metrics: Annotated[str | None, option_of_key("exchange.metrics", "ADDRESS:PORT", "--metrics")] = None
     memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
 
@@ -339,5 +340,5 @@ class ExchangeFlags(HostFlags):
         """The configuration's keys that these options set."""
         tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
         sound = {"exchange.line": self.line, "exchange.trace_sound": self.trace_sound or None}
-        more = {"exchange.metrics": self.metrics, "exchange.keep": False if self.memory else None}
+        more = {"log_format": self.log_format, "exchange.metrics": self.metrics, "exchange.keep": False if self.memory else None}
         return {**super().keys(), **tls, **sound, **more}

@@ -56,6 +56,7 @@ class Line:
     limit: int = MAX_TEXT  # characters
     whole: bool = False  # never broken into several
     hanging: int = 0  # columns where its further lines begin; 0: a little in
+    facts: tuple[tuple[str, str], ...] = ()  # what a log in JSON says beside the text
 
 
 def _call_ended(event: CallEnded) -> list[Line]:
