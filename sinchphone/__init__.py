@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from sinchphone.protocol.call.room_events import RoomMember
     from sinchphone.protocol.call.states import Cause, EndedBy, State
     from sinchphone.protocol.mxp.message import CallFailure
+    from sinchphone.protocol.verification import VerificationStatus
     from sinchphone.protocol.webpush.subscription import PushSubscription
     from sinchphone.signaling.dialect import Domain, IdentityKind, Instance, Recipient
     from sinchphone.signaling.push.inbox import PushCounts
@@ -94,7 +95,6 @@ if TYPE_CHECKING:
         NumberVerification,
         VerificationClient,
         VerificationNews,
-        VerificationStatus,
         WrongCodeError,
     )
 
@@ -303,6 +303,7 @@ _HOMES = {
         "State",
     ),
     "protocol.mxp.message": ("CallFailure",),
+    "protocol.verification": ("VerificationStatus",),
     "protocol.webpush.subscription": ("PushSubscription",),
     "signaling.dialect": (
         "Domain",
@@ -316,7 +317,6 @@ _HOMES = {
         "NumberVerification",
         "VerificationClient",
         "VerificationNews",
-        "VerificationStatus",
         "WrongCodeError",
     ),
 }

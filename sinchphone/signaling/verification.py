@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from urllib.parse import quote
 import aiohttp
 
 from sinchphone.errors import AuthenticationError, ForbiddenError, NotFoundError, PlatformError, RemoteProtocolError
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, connector, request
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, TIMESTAMP_HEADER, write_time
@@ -25,25 +25,6 @@ CLOUD_URL: Final = "https://verification.api.sinch.com"
 TIMEOUT_S: Final = 15.0
 MAX_ANSWER_BYTES: Final = 64 * 1024
 _ROOT: Final = "/verification/v1/verifications"
-
-
-class VerificationMethod(StrEnum):
-    """How somebody proves that a number is theirs."""
-
-    SMS = "sms"
-    FLASH_CALL = "flashcall"
-    CALLOUT = "callout"
-
-
-class VerificationStatus(StrEnum):
-    """How it stands with a verification."""
-
-    PENDING = "PENDING"
-    SUCCESSFUL = "SUCCESSFUL"
-    FAIL = "FAIL"
-    DENIED = "DENIED"
-    ABORTED = "ABORTED"
-    ERROR = "ERROR"
 
 
 class WrongCodeError(PlatformError):

@@ -20,6 +20,7 @@ from sinchphone.cli.terminal.output.exchange_events import (
     ExchangeStopped,
     RecordingListed,
     SimulatedCallTold,
+    SimulatedState,
     TextListed,
     UserListed,
     VerificationTold,
@@ -46,6 +47,7 @@ from sinchphone.engine.events import ClientEvent
 from sinchphone.media.port import PortStats
 from sinchphone.options import Place
 from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.dialect import Domain
 
 SCHEMA = json.loads(schema_text())
@@ -229,10 +231,10 @@ EVENTS: list[e.Event] = [
     ),
     RecordingListed(name="20261129141500_key_call.mp3", path="/x/20261129141500_key_call.mp3", bytes=1000, at="2026-11-29T14:15:00.000Z"),
     UserListed(user_id="ada", email="ada@example.org", number=None, account=True, devices=1, listening=0),
-    SimulatedCallTold(id="1", state="ended", status=486, reason="Busy here", talked_s=None, digits="", heard_s=0.0),
-    SimulatedCallTold(id="1", state="ended", status=None, reason=None, talked_s=2.5, digits="12#", heard_s=1.5),
-    VerificationTold(id="1", number="+46700000001", method="sms", status="FAIL", reason="Expired"),
-    VerificationTold(id="1", number="+46700000001", method="callout", status="PENDING", reason=None),
+    SimulatedCallTold(id="1", state=SimulatedState.ENDED, status=486, reason="Busy here", talked_s=None, digits="", heard_s=0.0),
+    SimulatedCallTold(id="1", state=SimulatedState.ENDED, status=None, reason=None, talked_s=2.5, digits="12#", heard_s=1.5),
+    VerificationTold(id="1", number="+46700000001", method=VerificationMethod.SMS, status=VerificationStatus.FAIL, reason="Expired"),
+    VerificationTold(id="1", number="+46700000001", method=VerificationMethod.CALLOUT, status=VerificationStatus.PENDING, reason=None),
     TextListed(id="1", sender=None, number="+46700000001", text="your code\nis 0042", at="2026-11-21T09:00:00.000Z"),
     e.Result(
         ok=False,

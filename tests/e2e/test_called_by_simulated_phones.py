@@ -11,7 +11,8 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.errors import NotFoundError
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
-from sinchphone.signaling.verification import VerificationStatus, WrongCodeError
+from sinchphone.protocol.verification import VerificationStatus
+from sinchphone.signaling.verification import WrongCodeError
 
 ADA, FROM = "+46700000001", "+46700000002"
 LIMIT_S = 20.0

@@ -11,17 +11,17 @@ import typer
 from sinchphone.cli.calling.phone import begin_host, open_environment, tell_host_news
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import HostFlags
-from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.flags.common import option_of_words, with_flags
 from sinchphone.cli.terminal.output.exchange_events import VerificationTold
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.credentials import read_beside
 from sinchphone.protocol.phone_numbers import read_number
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 
 if TYPE_CHECKING:
     from sinchphone.signaling.verification import NumberVerification, VerificationNews
 
-METHODS: Final = ("sms", "flashcall", "callout")
 MAX_TRIES: Final = 5
 MAX_CODE_CHARACTERS: Final = 64
 _LOOK_SECONDS: Final = 0.5
@@ -36,21 +36,21 @@ def verify(
     context: typer.Context,
     number: Annotated[str, typer.Argument(metavar="+NUMBER", help="The number.")],
     flags: HostFlags,
-    method: Annotated[str, typer.Option(metavar="METHOD", help="How the code comes: sms, flashcall or callout.")] = METHODS[0],
+    method: Annotated[
+        VerificationMethod, option_of_words(VerificationMethod, "METHOD", "How the code comes: sms, flashcall or callout.")
+    ] = VerificationMethod.SMS,
 ) -> ExitCode:
     """Verify a phone number: a code goes there, and what is typed here (or comes on standard input) is compared with it.
 
     On the local exchange text messages are in sinchphone exchange sms; a call rings the user who has the number, and says the code, or
     comes from the number that is the code. Where nobody has it, the text messages say what would have been heard.
     """
-    if method.lower() not in METHODS:
-        raise typer.BadParameter(f"it is one of {', '.join(METHODS)}", param_hint="--method")
     verified = read_number(number)
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)
-    return run(session, lambda session: _verify(session, verified, method.lower()))
+    return run(session, lambda session: _verify(session, verified, method))
 
 
-async def _verify(session: Session, number: str, method: str) -> ExitCode:
+async def _verify(session: Session, number: str, method: VerificationMethod) -> ExitCode:
     from sinchphone.engine.environment import verification_url_of
     from sinchphone.local import Local
     from sinchphone.signaling.verification import VerificationClient
@@ -75,7 +75,7 @@ async def _verify(session: Session, number: str, method: str) -> ExitCode:
 
 async def _try_codes(session: Session, one: "NumberVerification") -> ExitCode:
     """Until one is right, somebody confirms it in the call, or nothing is left to try."""
-    from sinchphone.signaling.verification import VerificationMethod, VerificationStatus, WrongCodeError
+    from sinchphone.signaling.verification import WrongCodeError
 
     lines = _lines()
     session.note("the number that calls:" if one.method is VerificationMethod.FLASH_CALL else "the code:")
@@ -99,7 +99,6 @@ async def _try_codes(session: Session, one: "NumberVerification") -> ExitCode:
 
 async def _next(lines: "asyncio.Queue[str]", one: "NumberVerification") -> str:
     """What is typed next; an empty text where the verification ended meanwhile, or nothing comes any more."""
-    from sinchphone.signaling.verification import VerificationStatus
 
     while True:
         try:
@@ -133,7 +132,7 @@ def _told(one: "NumberVerification", news: "VerificationNews | None" = None) -> 
     return VerificationTold(
         id=one.id,
         number=one.number,
-        method=one.method.value,
-        status=news.status.value if news is not None else "PENDING",
+        method=one.method,
+        status=news.status if news is not None else VerificationStatus.PENDING,
         reason=news.reason if news is not None else None,
     )

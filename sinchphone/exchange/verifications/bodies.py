@@ -9,8 +9,8 @@ from sinchphone.errors import DestinationError, RemoteProtocolError
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.verifications.verification import Verification
 from sinchphone.protocol.phone_numbers import country_of, read_number
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.fields import Record
-from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.wire import ErrorCode, write_time
 
 MAX_CODE_CHARACTERS: Final = 64

@@ -36,9 +36,9 @@ from sinchphone.exchange.verifications.verification import FailureReason, Verifi
 from sinchphone.exchange.verifications.verifications import Verifications
 from sinchphone.protocol.callbacks.events import Identity, IdentityType
 from sinchphone.protocol.callbacks.svaml import Hangup, Say, Svaml
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.fields import write_json
-from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.wire import ErrorCode
 
 SENDER: Final = "Sinchphone"

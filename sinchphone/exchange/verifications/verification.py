@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from sinchphone.protocol.phone_numbers import is_same_number
-from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 
 MAX_GUESSES: Final = 5  # wrong codes of one verification
 

@@ -8,7 +8,7 @@ from typing import Final
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import VERIFICATIONS
 from sinchphone.exchange.verifications.verification import FailureReason, Verification
-from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 
 MAX_KEPT: Final = 1_000  # of an application
 KEPT_SECONDS: Final = 7 * 86_400.0  # while the exchange doesn't run

@@ -5,7 +5,7 @@ import pytest
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.verifications.verification import MAX_GUESSES, FailureReason, Verification
 from sinchphone.exchange.verifications.verifications import MAX_KEPT, Verifications
-from sinchphone.signaling.verification import VerificationMethod, VerificationStatus
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 
 NUMBER = "+46700000001"
 

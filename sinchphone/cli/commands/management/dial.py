@@ -9,7 +9,7 @@ from sinchphone.cli.calling.managed_exchange import managed_exchange
 from sinchphone.cli.exits import ExitCode, code_of_simulated
 from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import with_flags
-from sinchphone.cli.terminal.output.exchange_events import SimulatedCallTold
+from sinchphone.cli.terminal.output.exchange_events import SimulatedCallTold, SimulatedState
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.protocol.phone_numbers import read_number
@@ -77,7 +77,7 @@ async def _dial(session: Session, number: str, shown: str, members: dict[str, An
 def _told(news: "SimulatedCallNews") -> SimulatedCallTold:
     return SimulatedCallTold(
         id=news.id,
-        state=news.state.value,
+        state=SimulatedState(news.state.value),
         status=news.failure[0] if news.failure is not None else None,
         reason=news.failure[1] if news.failure is not None else None,
         talked_s=news.talked_s,

@@ -1,7 +1,10 @@
 """What commands tell about the exchange of this machine's user: events of ``--json`` as those in ``events`` are."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, Literal
+
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,15 @@ class ExchangeStopped:
     calls: int | None
 
 
+class SimulatedState(StrEnum):
+    """How far a call of a simulated phone is."""
+
+    CALLING = "calling"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCallTold:
     """How far a simulated phone's call is: ``calling``, ``ringing``, ``answered``, ``ended``. ``status`` and ``reason``, SIP's number and
@@ -84,7 +96,7 @@ class SimulatedCallTold:
 
     NAME: ClassVar[str] = "exchange.call"
     id: str
-    state: Literal["calling", "ringing", "answered", "ended"]
+    state: SimulatedState
     status: int | None
     reason: str | None
     talked_s: float | None
@@ -99,6 +111,6 @@ class VerificationTold:
     NAME: ClassVar[str] = "verification"
     id: str
     number: str
-    method: Literal["sms", "flashcall", "callout"]
-    status: Literal["PENDING", "SUCCESSFUL", "FAIL", "DENIED", "ABORTED", "ERROR"]
+    method: VerificationMethod
+    status: VerificationStatus
     reason: str | None

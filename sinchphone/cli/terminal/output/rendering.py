@@ -17,6 +17,7 @@ from sinchphone.cli.terminal.output import video_events as v
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE, Line, hint_lines, named
 from sinchphone.cli.terminal.status_line import clock
 from sinchphone.options import Place
+from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.dialect import Domain
 
 _QUALITY: Final[Mapping[e.QualityName, str]] = {
@@ -143,7 +144,7 @@ def _traced_event(event: t.TraceEventTold) -> list[Line]:
 
 
 def _simulated_call(event: x.SimulatedCallTold) -> list[Line]:
-    if event.state != "ended":
+    if event.state is not x.SimulatedState.ENDED:
         return [Line(event.state)]
     why = f": {event.reason} ({event.status})" if event.status is not None else ""
     talked = f" after {clock(int(event.talked_s))}" if event.talked_s is not None else ""
@@ -152,13 +153,18 @@ def _simulated_call(event: x.SimulatedCallTold) -> list[Line]:
     return [Line(f"ended{talked}{why}{heard}{keys}", result=True)]
 
 
-_SENT_BY: Final = {"sms": "a code was sent", "callout": "a call says the code", "flashcall": "a number calls, which is the code"}
+_SENT_BY: Final = {
+    VerificationMethod.SMS: "a code was sent",
+    VerificationMethod.CALLOUT: "a call says the code",
+    VerificationMethod.FLASH_CALL: "a number calls, which is the code",
+}
 
 
 def _verification(event: x.VerificationTold) -> list[Line]:
-    if event.status == "PENDING":
+    if event.status is VerificationStatus.PENDING:
         return [Line(_SENT_BY[event.method])]
-    what = "is verified" if event.status == "SUCCESSFUL" else f"is not verified{f': {event.reason}' if event.reason else ''}"
+    why = f": {event.reason}" if event.reason else ""
+    what = "is verified" if event.status is VerificationStatus.SUCCESSFUL else f"is not verified{why}"
     return [Line(f"{event.number} {what}", result=True)]
 
 
