@@ -8,22 +8,22 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from sinchphone.errors import MediaError
 from sinchphone.exchange.record.current_call import current_call
 from sinchphone.exchange.recordings.routes import RECORDINGS_PATH
 from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.gateway.bridging.bridges import Bridge, LocalBridge
+from sinchphone.gateway.bridging.connections.caller_side import CallerSide
 from sinchphone.gateway.bridging.connections.connection import CallerConnection
 from sinchphone.gateway.bridging.connections.relay_bridge import RelayBridge
 from sinchphone.gateway.bridging.forking import Forking
 from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.instructions import Instructions
-from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
-from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.bridging.lifetime import CallLifetime
 from sinchphone.gateway.bridging.own_ends import attend, enter_room, stream_sound
 from sinchphone.gateway.bridging.replacing import ReplaceableSides
 from sinchphone.gateway.call_facts import Failure
@@ -32,8 +32,8 @@ from sinchphone.gateway.callbacks.backend import BackendSession, CallbackError
 from sinchphone.gateway.callbacks.dice import cause_of, disconnected_event
 from sinchphone.gateway.callbacks.no_backend import NO_BACKEND
 from sinchphone.gateway.context import GatewayContext
-from sinchphone.gateway.legs.leg import Gone, IncomingLeg, Leg, LegEvent, OutgoingLeg, Reoffered
-from sinchphone.gateway.legs.reasons import DECLINED, CallEnding, failure_of_error
+from sinchphone.gateway.legs.leg import IncomingLeg, OutgoingLeg
+from sinchphone.gateway.legs.reasons import DECLINED, CallEnding
 from sinchphone.gateway.local_channel.legs import MemoryLegEnd
 from sinchphone.gateway.relay.relay import Side
 from sinchphone.gateway.routing.routing import (
@@ -51,7 +51,6 @@ from sinchphone.gateway.svaml.amd import AnswerDetection, PartyLeg
 from sinchphone.gateway.svaml.recording import CallRecording, RecordingParts
 from sinchphone.gateway.svaml.script import ParkingOverError, Script, ScriptParts, say_to
 from sinchphone.gateway.svaml.stream import CallStream, StreamedCall
-from sinchphone.media.port import MediaPort
 from sinchphone.media.sound import Party
 from sinchphone.protocol.callbacks.events import AmdResult, Reason
 from sinchphone.protocol.callbacks.svaml import (
@@ -70,9 +69,11 @@ from sinchphone.protocol.callbacks.svaml import (
 )
 from sinchphone.signaling.wire import ErrorCode
 
-MAX_HELD_EVENTS: Final = 64  # of the caller, before anybody has its media
+MAX_CONNECTIONS: Final = 100  # of one caller: answers that were given in advance may lead from one to the next without end
 
 _log = logging.getLogger(__name__)
+
+Go: TypeAlias = Callable[[Route], Awaitable[None]]  # connects the caller there
 
 
 class B2buaCall:
@@ -102,14 +103,14 @@ class B2buaCall:
         self._steering = Instructions(self._hang_up, self.lifetime.spawn)
         self._connection = CallerConnection(self.lifetime)
         self._who_answers = AnswerDetection(context.media, session or NO_BACKEND, self._connection.spawn)
-        self._caller_media: CallerMedia | None = None
-        self._held: list[LegEvent] = []
-        self._local_end: LocalEnd | None = None
+        self._side = CallerSide(context, self.lifetime)
         self._terms = Terms()
+        self._connections = 0
+        self._is_callback_error = False  # whatever ends the call then
         self._set_headers: Mapping[str, str] = {}  # by the backend
         parts = RecordingParts(context.recordings, context.media, application, caller.id, self._address_of, session or NO_BACKEND)
         self._recording = CallRecording(parts, self.lifetime.is_answered)
-        script = ScriptParts(self._terminated, self._steering.carry_out, context.announcements, session or NO_BACKEND, self._recording)
+        script = ScriptParts(self._side.end, self._steering.carry_out, context.announcements, session or NO_BACKEND, self._recording)
         self._script = Script(script)
 
     async def run(self) -> None:
@@ -125,6 +126,8 @@ class B2buaCall:
         finally:
             self._sides.close()
             ending, talked_s = self.lifetime.ending, self.lifetime.talked_seconds
+            if self._is_callback_error:
+                ending = replace(ending, reason=Reason.CALLBACK_ERROR)
             event = disconnected_event(self._dialling, ending, talked_s, self._set_headers)
             if self._record is not None:
                 self._context.records.ended(self._record, event)
@@ -194,7 +197,7 @@ class B2buaCall:
         self._connection.spawn(self._connect_as(answer), "connect")
 
     async def _connect_as(self, answer: Svaml) -> None:
-        if await self._act(answer, None):
+        if await self._act(answer, None, self._go):
             await self._go(self._context.routes.by_plan(self._dialling))
 
     def _hang_up(self) -> None:
@@ -210,7 +213,7 @@ class B2buaCall:
             elif self._connection.seat is not None:
                 await self._connection.seat.announce(samples)
             else:
-                await (await self._terminated()).interject(samples)
+                await (await self._side.end()).interject(samples)
 
     async def _carry_out_over_talk(self, instructions: tuple[Instruction, ...]) -> None:
         for instruction in instructions:
@@ -219,46 +222,8 @@ class B2buaCall:
             else:
                 await self._script.carry_out((instruction,))
 
-    # The caller
-
     async def _read_caller(self) -> None:
-        async for event in self.caller.events():
-            if self._sides.is_replaced(Side.CALLER, self.caller):
-                return
-            if isinstance(event, Gone):
-                self.lifetime.end(CallEnding("caller", event.failure))
-            elif self._caller_media is not None:
-                await self._take(self._caller_media, event)
-            elif isinstance(event, Reoffered):
-                await self.caller.refuse_reoffer(Failure(491, "not now"))
-            elif len(self._held) < MAX_HELD_EVENTS:
-                self._held.append(event)
-
-    async def _give(self, media: CallerMedia) -> None:
-        """From now on that has the caller's media."""
-        while self._held:
-            await self._take(media, self._held.pop(0))
-        self._caller_media = media
-
-    async def _take(self, media: CallerMedia, event: LegEvent) -> None:
-        try:
-            await media.take(event)
-        except MediaError as error:
-            self.lifetime.end(CallEnding("exchange", failure_of_error(error)))
-
-    async def _terminated(self) -> LocalEnd:
-        """The caller, whose media end here."""
-        if self._local_end is None:
-            self._local_end = LocalEnd(self.lifetime, self._port_for(self.caller), self._context.media)
-            await self._local_end.open()
-            await self._give(self._local_end)
-        return self._local_end
-
-    def _port_for(self, leg: Leg) -> MediaPort:
-        if isinstance(leg, MemoryLegEnd):
-            self._context.media.start()
-            return leg.port
-        return self._context.media_backends.at(leg.media_host).port(leg.id, leg.transport, signalled_from=leg.signalled_from)
+        await self._side.read(lambda: self._sides.is_replaced(Side.CALLER, self.caller))
 
     # Where to
 
@@ -267,23 +232,37 @@ class B2buaCall:
         await self._go(await self._route())
 
     async def _go(self, route: Route) -> None:
-        """Connect the caller there; returns when they talk, or the call is over."""
-        if isinstance(route, Refuse) and route.reason is Reason.MANAGER_HANGUP:
-            self._hang_up()
-            return
+        """Connect the caller there; returns when they talk, or the call is over. Whoever is asked on the way may send them elsewhere."""
+        following: Route | None = route
+        while following is not None:
+            following = await self._connect_to(following)
+
+    async def _connect_to(self, route: Route) -> Route | None:
+        """What the backend wants in place of it, where that is known before they talk."""
+        self._connections += 1
+        if self._connections > MAX_CONNECTIONS:
+            route = Refuse(Failure(482, "the backend's answers lead from one call to the next without end"), Reason.INVALID_SVAML_ACTION)
         if isinstance(route, Refuse):
-            self.lifetime.end(CallEnding("exchange", route.failure, route.reason))
-            return
+            self._refuse(route)
+            return None
         self._terms = replace(route.terms, callbacks=route.terms.callbacks and self._terms.callbacks)
-        if isinstance(route, ToRoom):
-            await self._enter(route)
-        elif isinstance(route, ToAttendant):
-            await self._attend(route)
-        elif isinstance(route, ToStream):
-            stream = CallStream(self._context.addresses, StreamedCall(self.caller.id, self._application), route)
-            await stream_sound(self.lifetime, await self._terminated(), stream, route.terms.max_duration_s)
+        match route:
+            case ToRoom():
+                await self._enter(route)
+            case ToAttendant():
+                return await self._attend(route)
+            case ToStream():
+                stream = CallStream(self._context.addresses, StreamedCall(self.caller.id, self._application), route)
+                await stream_sound(self.lifetime, await self._side.end(), stream, route.terms.max_duration_s)
+            case _:
+                await self._ring(route)
+        return None
+
+    def _refuse(self, route: Refuse) -> None:
+        if route.reason is Reason.MANAGER_HANGUP:
+            self._hang_up()
         else:
-            await self._ring(route)
+            self.lifetime.end(CallEnding("exchange", route.failure, route.reason))
 
     async def _route(self) -> Route:
         if self._decided is not None:
@@ -311,32 +290,39 @@ class B2buaCall:
         if isinstance(action, ConnectMxp | ConnectSip | ConnectStream):
             self._set_headers = action.headers
         if isinstance(action, ConnectPstn | ConnectSip | ConnectConf) and action.recording is not None:
-            await self._recording.start(await self._terminated(), action.recording)
+            await self._recording.start(await self._side.end(), action.recording)
         return self._context.routes.by_action(action, self._dialling)
 
     async def _apologise(self, error: CallbackError) -> Refuse:
         """The platform's rule: an error message is played to the caller, and the call is over."""
         _log.warning("call %s: %s", self.caller.id, error)
+        self._is_callback_error = True
         if self._session is not None:
             self._session.complain(error)
         try:
-            await say_to(await self._terminated(), await self._context.announcements.failure())
+            await say_to(await self._side.end(), await self._context.announcements.failure())
         except MediaError as silent:
             _log.info("call %s: no message could be played: %s", self.caller.id, silent)
         return Refuse(Failure(503, str(error)), Reason.CALLBACK_ERROR)
 
-    async def _attend(self, route: ToAttendant) -> None:
+    async def _attend(self, route: ToAttendant) -> Route | None:
+        following: list[Route] = []
+
+        async def go_later(route: Route) -> None:
+            following.append(route)
+
         async def may_answer(party: Party) -> Party | None:
             if not raises_ace(route):
                 return party
             answering = self._who_answers.overheard(party, self._terms.amd)
             who = await self._who_answers.who(PartyLeg(answering), self._terms.amd)
-            if not await self._ask_after_answer(None, who):
+            if not await self._ask_after_answer(None, who, go_later):
                 return None
             self.lifetime.talks(self._terms.max_duration_s)
             return answering
 
-        await attend(self.lifetime, self._connection, await self._terminated(), route.plan, self._terms, may_answer)
+        await attend(self.lifetime, self._connection, await self._side.end(), route.plan, self._terms, may_answer)
+        return following[0] if following else None
 
     async def _ring(self, route: Route) -> None:
         """Call somebody. Where the backend will be asked at the answer the two don't share a relay: it may want to be heard."""
@@ -346,7 +332,7 @@ class B2buaCall:
         asks = self._session is not None and raises_ace(route)
         is_ours = isinstance(self.caller, MemoryLegEnd) or self.caller.offer is None
         is_heard = asks or self._terms.music is not None or is_ours
-        end = await self._terminated() if is_heard or self._local_end is not None else None
+        end = await self._side.end() if is_heard or self._side.has_end else None
 
         def bridge(leg: OutgoingLeg) -> Bridge:
             if end is None:
@@ -354,7 +340,7 @@ class B2buaCall:
                 backend = self._context.media_backends.at(leg.media_host or caller.media_host)
                 relay = backend.relay(leg.id, caller.transport, signalled_from=caller.signalled_from)
                 return RelayBridge(self.lifetime, leg, relay)
-            return LocalBridge(self.lifetime, leg, end, self._port_for, self._context.media, self._terms.music)
+            return LocalBridge(self.lifetime, leg, end, self._side.port_for, self._context.media, self._terms.music)
 
         async def on_answer(taken: Bridge) -> bool:
             self._connection.include()
@@ -375,12 +361,12 @@ class B2buaCall:
         forking = Forking(self.lifetime, legs, bridge, on_answer, forwarding, end)
         self._connection.keep(forking.drop)
         if end is None:
-            await self._give(forking)
+            await self._side.give(forking)
         await forking.ring(self._terms.ring_s)
 
     async def _enter(self, route: ToRoom) -> None:
         tell, rooms = (self._session or NO_BACKEND).left, self._context.rooms
-        await enter_room(self.lifetime, self._connection, await self._terminated(), rooms, self._application, route, tell)
+        await enter_room(self.lifetime, self._connection, await self._side.end(), rooms, self._application, route, tell)
 
     async def _dial_on(self, bridge: Bridge) -> None:
         """Digits that are sent once the call is answered (connectPstn, dtmf)."""
@@ -389,21 +375,21 @@ class B2buaCall:
         except MediaError as error:
             _log.warning("call %s: the digits after the answer were not sent: %s", self.caller.id, error)
 
-    async def _ask_after_answer(self, bridge: Bridge | None, amd: AmdResult | None = None) -> bool:
+    async def _ask_after_answer(self, bridge: Bridge | None, amd: AmdResult | None = None, go: Go | None = None) -> bool:
         """ACE: whether the two are to be connected. ``amd``: who answered, where that was asked for."""
         if self._session is None:
             return True
-        return await self._act(await self._session.answered(amd), bridge)
+        return await self._act(await self._session.answered(amd), bridge, go or self._go)
 
-    async def _act(self, answer: Svaml, bridge: Bridge | None) -> bool:
+    async def _act(self, answer: Svaml, bridge: Bridge | None, go: Go) -> bool:
         """Carry out an answer to an event of a call that goes on; whether it goes on as it would have."""
         try:
             answer = await self._script.run(answer)
         except CallbackError as error:
-            await self._go(await self._apologise(error))
+            await go(await self._apologise(error))
             return False
         except ParkingOverError as error:
-            await self._go(_unparked(error))
+            await go(_unparked(error))
             return False
         match answer.action:
             case Continue():
@@ -414,7 +400,7 @@ class B2buaCall:
                 await self._connection.release()
             case _:
                 pass
-        await self._go(await self._followed(answer))
+        await go(await self._followed(answer))
         return False
 
     def _address_of(self, recording: str) -> str:

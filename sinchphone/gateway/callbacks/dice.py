@@ -74,5 +74,6 @@ def _result(ending: CallEnding, reason: Reason) -> CallResult:
         Reason.TIMEOUT: CallResult.NO_ANSWER,
         Reason.CANCEL: CallResult.NO_ANSWER,
         Reason.CALLEE_HANGUP: CallResult.BUSY,  # declined
+        Reason.CALLBACK_ERROR: CallResult.FAILED,
     }
     return results.get(reason, CallResult.FAILED if ending.failure is not None else CallResult.NONE)

@@ -43,7 +43,7 @@ from sinchphone.gateway.routing.routing import (
     raises_ace,
 )
 from sinchphone.protocol.callbacks.events import PRIVATE, Identity, IdentityType, Reason
-from sinchphone.protocol.callbacks.svaml import Action, ConnectMxp, ConnectPstn, ConnectSip, Event, Svaml
+from sinchphone.protocol.callbacks.svaml import Action, ConnectMxp, ConnectPstn, ConnectSip, Event, Park, RunMenu, Svaml
 from sinchphone.signaling.dialect import Domain
 
 NOWHERE: Final = Dialled(Domain.PSTN, "")  # until ICE is answered
@@ -65,6 +65,7 @@ class CalloutCall(B2buaCall):
         self._party = party
         self._callout = callout
         self._answered = asyncio.Event()
+        self._user: str | None = None  # who is called, where ICE names one
 
     def _began(self) -> CallRecord:
         record = super()._began()
@@ -91,7 +92,7 @@ class CalloutCall(B2buaCall):
         self._terms = replace(route.terms, callbacks=route.terms.callbacks and Event.DICE in wanted.asks)
         self.lifetime.max_seconds = wanted.max_duration_s or route.terms.max_duration_s or MAX_CALL_SECONDS
         asks = Event.ACE in wanted.asks and raises_ace(route)
-        end = await self._terminated()
+        end = await self._side.end()
         self._party.place(lambda caller: self._call(caller, route))
         await self._answered.wait()
         await end.pick_up()
@@ -105,12 +106,19 @@ class CalloutCall(B2buaCall):
             await end.interject(await asyncio.to_thread(_spelt, wanted.spelt))
             self._hang_up()
             return
-        if wanted.script is None or await self._act(wanted.script, None):
+        if wanted.script is None or await self._act(wanted.script, None, self._go):
             await end.listen(Silence())
 
+    async def _routed(self, answer: Svaml) -> Route:
+        """In answer to ICE. Nobody is there yet who could hear a menu."""
+        if isinstance(answer.action, RunMenu | Park):
+            return Refuse(Failure(500, "a callout begins with a call to somebody"), Reason.INVALID_SVAML_ACTION)
+        self._user = answer.action.user if isinstance(answer.action, ConnectMxp) else None
+        return await super()._routed(answer)
+
     async def _connect_as(self, answer: Svaml) -> None:
-        if await self._act(answer, None):
-            await (await self._terminated()).listen(Silence())
+        if await self._act(answer, None, self._go):
+            await (await self._side.end()).listen(Silence())
 
     async def _hear(self, end: LocalEnd, hear: Callable[[str], Awaitable[bool]]) -> None:
         async for digit in end.heard_digits():
@@ -127,7 +135,8 @@ class CalloutCall(B2buaCall):
         """Where to: as it was asked for, or as ICE is answered."""
         if Event.ICE in self._callout.asks:
             route = await super()._route()
-            self._party.dialled = _dialled(route, self._dialling.dialled)
+            before = Dialled(Domain.MXP, self._user) if self._user is not None else self._dialling.dialled
+            self._party.dialled = _dialled(route, before)
             self._dialling = replace(self._dialling, dialled=self._party.dialled)
             if self._record is not None:
                 self._record.to, self._record.domain = identity_of(self._dialling), incoming_event(self._dialling).domain
@@ -163,6 +172,6 @@ def _dialled(route: Route, before: Dialled) -> Dialled:
         case ToUser(user):
             return Dialled(Domain.MXP, user)
         case ToSip(uri):
-            return Dialled(Domain.SIP, uri)
+            return Dialled(Domain.SIP, uri.removeprefix("sip:"))
         case _:
             return before

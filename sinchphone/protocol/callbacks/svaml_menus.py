@@ -44,7 +44,7 @@ def _check_names(fields: Fields, menus: dict[str, Menu], first: str, leads: list
     """One menu must be called main (the platform's rule), and whatever is named must be there."""
     known = ", ".join(menus) or "none"
     if fields.has("menus") and MAIN not in menus:
-        fields.odd("menus", f'a list of menus, one with the id "{MAIN}"', f"one of the menus {describe(known)}")
+        fields.odd("menus", f'a list of menus, one with the id "{MAIN}"', f"a list of {describe(known)}")
     if first not in menus and first != MAIN:
         fields.odd("mainMenu", f"the id of one of the menus {describe(known)}")
     for path, name in leads:
