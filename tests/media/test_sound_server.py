@@ -127,5 +127,4 @@ def test_the_default_device_is_worn_as_the_servers_default_is(monkeypatch: pytes
     ("name", "worn", "made"), [("Headset", None, False), ("Headset", False, True), ("Speakers", True, False), ("Speakers", None, True)]
 )
 def test_what_the_server_knows_counts_more_than_the_name(monkeypatch: pytest.MonkeyPatch, name: str, worn: bool | None, made: bool) -> None:
-    pytest.importorskip("pywebrtc_audio")
     assert (make_voice(AudioOptions(), name, worn) is not None) is made

@@ -27,6 +27,7 @@ WEB_PUSH_RELEASES: Final = {"web-push": "3.6.7", "web-push-testing": "1.2.2"}
 SINCH_NODE_RELEASE: Final = "1.4.0"  # of @sinch/sdk-core; later ones don't install
 SINCH_PYTHON_RELEASE: Final = "1.1.4"  # the last with voice v1 and verification
 WRTC_RELEASE: Final = "0.1.0"
+LIVEKIT_RELEASE: Final = "1.2.1"
 
 
 class NotThereError(Exception):
@@ -107,6 +108,7 @@ WEB_PUSH: Final = Guest(
     f"web-push-{'-'.join(WEB_PUSH_RELEASES.values())}", _npm(json.dumps({"private": True, "dependencies": WEB_PUSH_RELEASES}))
 )
 WRTC: Final = Guest(f"wrtc-{WRTC_RELEASE}", _pip(f"wrtc=={WRTC_RELEASE}"))  # libwebrtc M152
+LIVEKIT: Final = Guest(f"livekit-{LIVEKIT_RELEASE}", _pip(f"livekit=={LIVEKIT_RELEASE}"))  # libwebrtc's processing of sound
 
 NEEDED: Final = {"interop": (SDK, PUBNUB, PYWEBPUSH, WEB_PUSH, SINCH_NODE, SINCH_PYTHON), "test_libwebrtc.py": (LIBWEBRTC,)}
 

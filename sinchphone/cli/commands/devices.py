@@ -73,9 +73,9 @@ async def _list(session: Session) -> ExitCode:
         )
     await _list_cameras(session)
     if is_available():
-        session.note("echo cancelling, noise suppression and gain control: there (pywebrtc-audio)")
+        session.note("echo cancelling, gain control, and noise suppression (by pywebrtc-audio): there")
     else:
-        session.tell(Warned(message="no echo cancelling and no noise suppression: pywebrtc-audio is missing", hint=MISSING_HINT))
+        session.tell(Warned(message="no noise suppression: pywebrtc-audio is missing", hint=MISSING_HINT))
     if not found:
         raise DeviceError(
             "there is no sound device", hint="connect one, or start the sound server; calls work without, see --play and --record"

@@ -181,7 +181,9 @@ async def _sound() -> Finding:
         lacking = "no sound device" if not found else "no microphone" if not microphones else "no loudspeaker"
         return Finding(CheckResult.WARNING, lacking, "connect one, or start the sound server; calls work without, see --play and --record")
     words = f"microphones {microphones}, loudspeakers {loudspeakers}"
-    return Finding(CheckResult.OK, words) if is_available() else Finding(CheckResult.WARNING, f"{words}, no echo cancelling", MISSING_HINT)
+    return (
+        Finding(CheckResult.OK, words) if is_available() else Finding(CheckResult.WARNING, f"{words}, no noise suppression", MISSING_HINT)
+    )
 
 
 async def _call(phone: Phone) -> Finding:

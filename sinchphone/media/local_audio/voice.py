@@ -3,61 +3,69 @@
 ::
 
     loudspeaker's thread: far(what it was given) -> queue ─┐
-    media loop:           near(what was captured) ─────────┴> WebRTC audio processing (AEC3, NS, AGC2) -> the same length
+    media loop:           near(what was captured) ─────────┴> blocks of 20 ms -> echo -> noise -> gain -> what is to be sent
 
-``pywebrtc-audio`` brings WebRTC's own modules and is imported here only. It finds the delay between what was played and its echo by
-itself (up to 400 ms), as long as that doesn't jump: so exactly one sample of what was played goes in for each that was captured.
+``pywebrtc-audio`` brings WebRTC's noise suppression and is imported here only; echo and gain are ours (``audio.echo``,
+``audio.gain_control``).
 """
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.errors import DeviceError
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.media.options import AudioOptions
 
-MISSING_HINT: Final = "Install it (pip install pywebrtc-audio), or use a headset."
+if TYPE_CHECKING:
+    from sinchphone.audio.echo.canceller import EchoCanceller
+    from sinchphone.audio.gain_control import GainControl
+
+MISSING_HINT: Final = "Install it: pip install pywebrtc-audio"
 _NOISE_LEVELS: Final = {"low": 0, "high": 2}  # WebRTC's suppression levels: 6 dB, 18 dB
-_MAX_GAIN_DB: Final = 18.0
-_MAX_AHEAD: Final = RATE * 6 // 100  # samples: beyond it what was played is older than any echo of it that is worth the wait
 _MAX_BLOCKS: Final = 64  # kept while nothing is captured
 _HEADSETS: Final = ("headset", "headphone", "earphone", "earbud", "airpods", "buds", "hands-free")
+
+NoiseSuppressor = Callable[[Samples], Samples]
 
 
 class VoiceProcessing:
     """One call's processing. ``far`` in the loudspeaker's thread, ``near`` in the media loop."""
 
-    def __init__(self, process: Callable[[Samples, Samples], Samples]) -> None:
-        """``process(captured, played)`` takes and gives the same number of samples."""
-        self._process = process
+    def __init__(
+        self,
+        *,
+        canceller: "EchoCanceller | None" = None,
+        quieter: NoiseSuppressor | None = None,
+        gain: "GainControl | None" = None,
+    ) -> None:
+        self._canceller, self._quieter, self._gain = canceller, quieter, gain
         self._played: deque[Samples] = deque(maxlen=_MAX_BLOCKS)
         self._rest = silence(0)
 
     def far(self, samples: Samples) -> None:
         """What the loudspeaker is given now."""
-        self._played.append(samples)
+        if self._canceller is not None:
+            self._played.append(samples)
 
     def near(self, samples: Samples) -> Samples:
-        """What was captured just now; what is to be sent in its place."""
-        if not len(samples):
-            return samples
-        return self._process(np.ascontiguousarray(samples), self._reference(len(samples)))
+        """What was captured just now; what is to be sent: whole frames, as far as they are full."""
+        waiting = np.concatenate([self._rest, samples])
+        whole = len(waiting) // FRAME_SAMPLES * FRAME_SAMPLES
+        self._rest = waiting[whole:]
+        return np.concatenate([silence(0), *(self._processed(frame) for frame in waiting[:whole].reshape(-1, FRAME_SAMPLES))])
 
-    def _reference(self, samples: int) -> Samples:
-        """The next ``samples`` that were played; silence where nothing was."""
-        played = [self._rest]
-        while self._played:
-            played.append(self._played.popleft())
-        waiting = np.concatenate(played)
-        if len(waiting) > _MAX_AHEAD:  # the loudspeaker began with a burst, or its clock is the faster one
-            waiting = waiting[-max(samples, _MAX_AHEAD // 2) :]
-        taken, self._rest = waiting[:samples], waiting[samples:]
-        if len(taken) < samples:
-            taken = np.concatenate([taken, silence(samples - len(taken))])
-        return np.ascontiguousarray(taken)
+    def _processed(self, frame: Samples) -> Samples:
+        holds = False
+        if self._canceller is not None:
+            while self._played:
+                self._canceller.play(self._played.popleft())
+            frame = self._canceller.capture(frame)
+            holds = self._canceller.is_echo
+        if self._quieter is not None:
+            frame = self._quieter(np.ascontiguousarray(frame))
+        return frame if self._gain is None else self._gain.push(frame, holds=holds)
 
 
 def is_headset(device: str) -> bool:
@@ -66,35 +74,43 @@ def is_headset(device: str) -> bool:
 
 
 def is_available() -> bool:
-    """Whether the library is there."""
+    """Whether the library that lowers noise is there."""
     return _module() is not None
 
 
 def make_voice(options: AudioOptions, loudspeaker: str | None, worn: bool | None = None) -> VoiceProcessing | None:
     """The processing for a loudspeaker of that name (``None``: there is none); ``None`` where nothing is to be done or can be. ``worn``:
-    whether it's a headset, where the system knows; else its name tells.
-
-    Raises DeviceError where echo is to be removed in any case and the library is missing.
-    """
+    whether it's a headset, where the system knows; else its name tells."""
     echoes = loudspeaker is not None and not (is_headset(loudspeaker) if worn is None else worn)
     removes = options.echo_cancel == "on" or (options.echo_cancel == "auto" and echoes)
-    if not (removes or options.noise_suppression != "off" or options.gain_control):
+    quieter = _noise_suppressor(options.noise_suppression, cuts_rumble=not removes)
+    if not (removes or quieter or options.gain_control):
         return None
-    module = _module()
-    if module is None:
-        if options.echo_cancel == "on":
-            raise DeviceError("echo can't be removed: pywebrtc-audio is missing", hint=MISSING_HINT)
-        return None
-    processor = module.AudioProcessor(
-        sample_rate=RATE,
-        echo_cancellation=removes,
-        high_pass_filter=True,
-        noise_suppression=options.noise_suppression != "off",
-        ns_level=_NOISE_LEVELS.get(options.noise_suppression, 0),
-        auto_gain_control=options.gain_control,
-        agc_max_gain_db=_MAX_GAIN_DB,
+    return VoiceProcessing(
+        canceller=_echo_canceller() if removes else None, quieter=quieter, gain=_gain_control() if options.gain_control else None
     )
-    return VoiceProcessing(processor.process)
+
+
+def _echo_canceller() -> "EchoCanceller":
+    from sinchphone.audio.echo.canceller import EchoCanceller
+
+    return EchoCanceller()
+
+
+def _gain_control() -> "GainControl":
+    from sinchphone.audio.gain_control import GainControl
+
+    return GainControl()
+
+
+def _noise_suppressor(how: str, *, cuts_rumble: bool) -> NoiseSuppressor | None:
+    """WebRTC's; ``None`` where it isn't wanted or the library is missing."""
+    module = _module() if how in _NOISE_LEVELS else None
+    if module is None:
+        return None
+    processor = module.AudioProcessor(sample_rate=RATE, noise_suppression=True, ns_level=_NOISE_LEVELS[how], high_pass_filter=cuts_rumble)
+    process: NoiseSuppressor = processor.process
+    return process
 
 
 def _module() -> Any:

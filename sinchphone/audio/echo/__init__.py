@@ -1,0 +1,1 @@
+"""Removing a loudspeaker's echo from what a microphone hears."""
