@@ -21,17 +21,18 @@ class _Step:
     bitrate: int  # from here on [bit/s]
     height: int
     rate: float
+    enough: int  # beyond which nothing gets better [bit/s]
 
 
 _STEPS: Final = (
-    _Step(16_000, 90, 5.0),
-    _Step(35_000, 90, 10.0),
-    _Step(70_000, 180, 7.5),
-    _Step(130_000, 180, 15.0),
-    _Step(260_000, 270, 15.0),
-    _Step(420_000, 360, 15.0),
-    _Step(750_000, 360, 30.0),
-    _Step(1_500_000, 720, 30.0),
+    _Step(16_000, 90, 5.0, 40_000),
+    _Step(35_000, 90, 10.0, 70_000),
+    _Step(60_000, 180, 7.5, 150_000),
+    _Step(80_000, 180, 15.0, 250_000),
+    _Step(115_000, 270, 15.0, 400_000),
+    _Step(155_000, 360, 15.0, 590_000),
+    _Step(750_000, 360, 30.0, 1_050_000),
+    _Step(1_500_000, 720, 30.0, 2_100_000),
 )
 LEAST_BITRATE: Final = _STEPS[0].bitrate
 _ABOVE: Final = 1.15  # of a step's bit rate, before one climbs to it again
@@ -55,8 +56,7 @@ class PictureLadder:
     def most(self) -> int:
         """The bit rate beyond which nothing gets better."""
         _, height, rate = self._source
-        larger = [step.bitrate for step in _STEPS if step.height >= height and step.rate >= rate]
-        return round(1.4 * min(larger, default=_STEPS[-1].bitrate))
+        return min((step.enough for step in _STEPS if step.height >= height and step.rate >= rate), default=_STEPS[-1].enough)
 
     def follow(self, bitrate: float, now: float) -> PictureSetting | None:
         """What to send where so much may be sent [bit/s]; ``None``: so little that no picture is."""

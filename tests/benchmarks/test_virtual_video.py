@@ -43,3 +43,16 @@ def test_pictures_come_back_on_a_line_that_was_too_narrow_for_a_while() -> None:
     call = VirtualVideoCall(Condition("dips", kbps=((0.0, 1_000.0), (2.0, 60.0), (4.0, 1_000.0))), babble(16)).run()
     assert call.rate(14.0, 15.5) >= 4.0
     assert call.made_up(5.0, 15.5) < 0.01
+
+
+def test_jitter_alone_keeps_no_picture_small() -> None:
+    call = VirtualVideoCall(Condition("jitter 40 ms", jitter_s=0.040), babble(12)).run()
+    setting = call.setting_at(11.9)
+    assert setting is not None and setting.height == 360
+    assert call.made_up(2.0, 11.5) < 0.01
+
+
+def test_lost_packets_are_sent_again_and_no_picture_stands_still() -> None:
+    call = VirtualVideoCall(Condition("10 % in bursts of 3", loss=0.10, burst=3), babble(9)).run()
+    assert call.rate(5.0, 8.5) > 14.0
+    assert call._viewer.stats().pictures_dropped <= 3

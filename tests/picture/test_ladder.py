@@ -11,9 +11,10 @@ from sinchphone.picture.ladder import LEAST_BITRATE, PictureLadder
     ("bitrate", "size", "rate"),
     [
         (20_000, (160, 90), 5.0),
-        (100_000, (320, 180), 7.5),
-        (200_000, (320, 180), 15.0),
-        (500_000, (640, 360), 15.0),
+        (70_000, (320, 180), 7.5),
+        (100_000, (320, 180), 15.0),
+        (130_000, (480, 270), 15.0),
+        (200_000, (640, 360), 15.0),
         (9e6, (640, 360), 15.0),
     ],
 )
@@ -31,11 +32,11 @@ def test_a_fall_counts_at_once_and_a_rise_after_a_while_and_little_changes_nothi
     ladder = PictureLadder(640, 360, 15.0)
     begun = ladder.follow(500_000, 0.0)
     assert ladder.follow(510_000, 10.0) is begun
-    fallen = ladder.follow(150_000, 10.1)
+    fallen = ladder.follow(100_000, 10.1)
     assert fallen is not None and fallen.height == 180
-    assert ladder.follow(190_000, 11.0) is fallen
-    risen = ladder.follow(190_000, 13.2)
-    assert risen is not None and risen.bitrate == 190_000
+    assert ladder.follow(125_000, 11.0) is fallen
+    risen = ladder.follow(125_000, 13.2)
+    assert risen is not None and risen.bitrate == 125_000
 
 
 @given(st.lists(st.tuples(st.floats(0, 5e6), st.floats(0, 5)), max_size=40), st.integers(16, 2000), st.integers(16, 2000))

@@ -16,9 +16,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from sinchphone.protocol.congestion.allocation import Demand, allocate
+from sinchphone.protocol.congestion.allocation import Demand, Priority, allocate
 from sinchphone.protocol.congestion.controller import UNTOLD, CongestionController
 from sinchphone.protocol.congestion.history import SentPackets
+from sinchphone.protocol.congestion.link_rate import FASTEST_TOLD
 from sinchphone.protocol.congestion.meters import ArrivalMeter, ReportMeter
 from sinchphone.protocol.rtp.packet import ReportBlock, pad_packet, padding_bytes
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES, Arrivals, TransportFeedback, number_packet, packet_number
@@ -76,6 +77,7 @@ class PathControl:
             self._demands.pop(ssrc, None)
         else:
             self._demands[ssrc] = demand
+        self._controller.has_pictures = any(each.priority == Priority.PICTURES for each in self._demands.values())
 
     def share(self, ssrc: int) -> float:
         """What a stream that has told its demand may send [bit/s], headers included: sound first, pictures what is left."""
@@ -132,6 +134,13 @@ class PathControl:
         """Whether nothing is known of the link that says that so much more than now [bit/s] is too much."""
         link = self._controller.link
         return link is None or link > more + sum(self._spending(ssrc, self._clock()) for ssrc in self._demands)
+
+    def haste(self, share: float, *, usual: float, most: float) -> float:
+        """How fast a burst of a stream with that share may go [bit/s]: so much above it, and more where link and share are both faster than
+        what could be told: hardly a queue grows behind it then."""
+        link = self._controller.link
+        fast = link is not None and math.isinf(link) and share > FASTEST_TOLD
+        return (most if fast else usual) * share
 
     def steady_share(self, ssrc: int) -> float:
         """The same once the queue of now is gone."""

@@ -39,7 +39,7 @@ def _vp8_options(bitrate: int) -> dict[str, str]:
     """As WebRTC sets them: constant bit rate within half a second, quick, nothing looked ahead at."""
     return {
         "deadline": "realtime",
-        "cpu-used": "-8",
+        "cpu-used": "-6",
         "lag-in-frames": "0",
         "minrate": str(bitrate),
         "maxrate": str(bitrate),
@@ -49,7 +49,7 @@ def _vp8_options(bitrate: int) -> dict[str, str]:
         "max-intra-rate": "400",  # percent of a usual frame
         "static-thresh": "1",
         "qmin": "2",
-        "qmax": "56",
+        "qmax": "63",
     }
 
 

@@ -9,7 +9,6 @@ from typing import Final
 from sinchphone.media.legs.path_control import BELOW_BYTES
 
 _TICK_SECONDS: Final = 0.005
-_HASTE: Final = 1.2  # of the bit rate: what a frame is sent with, so that a large one doesn't delay those behind it for long
 _LEAST: Final = 24_000.0  # [bit/s] that a queue is emptied with
 _BEHIND_SECONDS: Final = 0.4  # of queue: no further picture is made meanwhile
 
@@ -33,8 +32,8 @@ class Pacer:
         return self._queued * 8 / self._rate > _BEHIND_SECONDS
 
     def pace(self, bitrate: float) -> None:
-        """Send about so much from now on [bit/s]."""
-        self._rate = max(_LEAST, _HASTE * bitrate)
+        """Send so fast from now on [bit/s]."""
+        self._rate = max(_LEAST, bitrate)
 
     def put(self, packets: Iterable[bytes], *, first: bool = False) -> None:
         """Send those, after what waits, or before it."""

@@ -19,12 +19,15 @@ from sinchphone.media.agreement import PictureAgreement
 from sinchphone.media.video.codecs import VIDEO_CODECS, VideoDecoder
 from sinchphone.media.video.lip_sync import LipSync
 from sinchphone.picture.frame import RATE, Picture
-from sinchphone.protocol.rtp.nack import Missing, Nack
+from sinchphone.protocol.rtp.nack import PICTURE_PATIENCE, Missing, Nack
 from sinchphone.protocol.rtp.packet import Reception, ReportBlock, RtcpReport, RtpPacket
 from sinchphone.protocol.rtp.video.assembly import EncodedPicture, FrameAssembler
 
 _REORDER_SECONDS: Final = 0.06  # that a packet which was overtaken is waited for, where nobody can be asked for it again
-_NACK_SECONDS: Final = 0.25  # the same where somebody can
+_NACK_SECONDS: Final = 0.6  # the same where somebody can: a frame that waits is whole sooner than a key frame in its place,
+_KEY_ROUND_TRIPS: Final = 4.5  # unless it was asked for in vain so often; then whichever comes first is shown
+_LEAST_KEY_SECONDS: Final = 0.05
+_UNKNOWN_ROUND_TRIP: Final = 0.050  # [s]
 _ASK_SECONDS: Final = 0.5  # between two requests for a key frame
 _MAX_WAITING: Final = 30  # frames that the decoder hasn't taken: then it's too slow, and goes on at a key frame
 _SOURCE_SILENT_SECONDS: Final = 0.5  # another source is seen once the first has been quiet for that long
@@ -69,7 +72,7 @@ class VideoReceiver:
         self._assembler: FrameAssembler | None = None
         self._source: Reception | None = None
         self._seen_at = 0.0
-        self._missing = Missing()
+        self._missing = Missing(PICTURE_PATIENCE)
         self._asked_at = float("-inf")
         self._round_trip: float | None = None
         self._sr: tuple[int, float, int, float] | None = None  # source, NTP time [s], RTP time stamp, when it came
@@ -131,7 +134,10 @@ class VideoReceiver:
     def needs_key(self) -> int | None:
         """The source to ask for a key frame at this moment; it's asked again until one comes."""
         now = self._clock()
-        if self._source is None or self._assembler is None or not self._assembler.needs_key or now - self._asked_at < _ASK_SECONDS:
+        if self._source is None or self._assembler is None or now - self._asked_at < _ASK_SECONDS:
+            return None
+        round_trip = _UNKNOWN_ROUND_TRIP if self._round_trip is None else self._round_trip
+        if not self._assembler.needs_key and not self._assembler.is_stuck(now, _LEAST_KEY_SECONDS + _KEY_ROUND_TRIPS * round_trip):
             return None
         self._asked_at = now
         return self._source.ssrc
@@ -164,7 +170,7 @@ class VideoReceiver:
     def _patience(self) -> float:
         if self._terms is None or not self._terms.nack:
             return _REORDER_SECONDS
-        return _NACK_SECONDS if self._round_trip is None else max(_REORDER_SECONDS, min(_NACK_SECONDS, 0.03 + 2.5 * self._round_trip))
+        return _NACK_SECONDS
 
     def _select(self, ssrc: int, now: float) -> Reception | None:
         source = self._source
@@ -172,7 +178,7 @@ class VideoReceiver:
             if source is not None and now - self._seen_at < _SOURCE_SILENT_SECONDS:
                 return None
             self._source = source = Reception(ssrc, RATE)
-            self._missing = Missing()
+            self._missing = Missing(PICTURE_PATIENCE)
             self._missing.round_trip = self._round_trip
             if self._assembler is not None:
                 self._assembler.restart()

@@ -9,6 +9,7 @@
 
 import asyncio
 import logging
+import math
 import secrets
 import threading
 import time
@@ -31,8 +32,10 @@ from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES
 PAYLOAD_BYTES: Final = 1_100  # with all headers below 1,200: fits into any path (RFC 8831 5)
 _PAYLOAD_SHARE: Final = 1 - (BELOW_BYTES + 12 + EXTENSION_BYTES + 4) / 1_160 - 0.06  # of what may be sent; the rest is sent again
 _KEY_SECONDS: Final = 0.5  # between two key frames, however many ask
+_HASTE, _MOST_HASTE = 1.2, 2.0  # of the bit rate: what a frame is sent with, so that a large one doesn't delay those behind it for long
 _KEPT: Final = 600  # packets that can be sent again
 _FIRST_ROUND_TRIP: Final = 0.050  # [s] until it is known
+_AGAIN_SHARE: Final = 0.7  # of a round trip between two answers to requests for one packet: reports make it look longer than it is
 _EARLY: Final = 0.3  # of the time between two pictures: so much sooner one may come, and still be sent
 _LEAST_SHARE: Final = LEAST_BITRATE / _PAYLOAD_SHARE
 _TRIAL_WAIT, _MOST_TRIAL_WAIT = 8.0, 64.0  # [s] without pictures before a trial
@@ -64,7 +67,8 @@ class VideoSender:
         self._pacer = Pacer(self._send, clock=clock)
         self._sequence = secrets.randbits(15)  # the lower half: the first wrap comes late (RFC 3711 3.3.1)
         self._offset = secrets.randbits(32)
-        self._sent: OrderedDict[int, tuple[bytes, float]] = OrderedDict()  # by sequence number, and when it was sent last
+        self._sent: OrderedDict[int, bytes] = OrderedDict()  # by sequence number,
+        self._again_at: dict[int, float] = {}  # and when one was sent again last
         self._fresh = threading.Condition()  # of all that follows
         self._picture: Picture | None = None
         self._due_at = 0.0
@@ -133,7 +137,7 @@ class VideoSender:
             self.setting = setting
         if ended:  # what waits would stand before the sound
             self._drop()
-        self._pacer.pace(share)
+        self._pacer.pace(self._path.haste(share, usual=_HASTE, most=_MOST_HASTE))
 
     def _tried(self, share: float, now: float) -> float:
         """Where nothing is left a little is tried now and then, the rarer the oftener that makes a queue: else nobody would find out that a
@@ -162,18 +166,14 @@ class VideoSender:
         self.request_key()
 
     def resend(self, sequences: Iterable[int]) -> None:
-        """The peer misses these: those again that are still kept, each at most once in a round trip."""
+        """The peer misses these: those again that are still kept, each at most once in most of a round trip."""
         if self._terms is None or not self._terms.nack or self.setting is None:
             return
         now = self._clock()
-        wait = self.round_trip or _FIRST_ROUND_TRIP
-        again = []
-        for sequence in sequences:
-            packet, sent_at = self._sent.get(sequence, (b"", now))
-            if packet and now - sent_at >= wait:
-                self._sent[sequence] = packet, now
-                again.append(packet)
-        self._pacer.put(again, first=True)
+        wait = _AGAIN_SHARE * (self.round_trip or _FIRST_ROUND_TRIP)
+        due = [each for each in sequences if each in self._sent and now - self._again_at.get(each, -math.inf) >= wait]
+        self._again_at |= dict.fromkeys(due, now)
+        self._pacer.put([self._sent[each] for each in due], first=True)
 
     def report(self, now_epoch: float) -> SenderInfo | None:
         """What a sender report says now: time stamps are of the moment at which a picture was taken (RFC 3550 6.4.1)."""
@@ -237,9 +237,9 @@ class VideoSender:
 
     def _send(self, packet: bytes) -> None:
         sequence = _sequence_of(packet)
-        self._sent[sequence] = packet, self._clock()
+        self._sent[sequence] = packet
         while len(self._sent) > _KEPT:
-            self._sent.popitem(last=False)
+            self._again_at.pop(self._sent.popitem(last=False)[0], None)
         if self._path.send(packet):
             self.packets += 1
             self.octets += len(packet) - 12

@@ -18,11 +18,11 @@ from sinchphone.media.picture_leg import PictureLeg
 from sinchphone.media.port import PictureStats
 from sinchphone.media.video.receiver import SoundClock, VideoReceiver
 from sinchphone.media.video.sender import VideoSender
-from sinchphone.protocol.rtp.nack import decode_nacks, encode_nack
+from sinchphone.protocol.rtp.nack import MAX_NACKED, Nack, decode_nacks, encode_nack
 from sinchphone.protocol.rtp.packet import RtcpReport, block_about, decode_packet, decode_reports, encode_report, ntp_time, round_trip_ms
 from sinchphone.protocol.rtp.video.feedback import KeyFrameRequest, MaximumBitrate, decode_picture_feedback, encode_pli
 
-_TEND_SECONDS: Final = 0.05
+_TEND_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,9 @@ class VideoStream:
         """For packets that didn't come, or for a new beginning."""
         wanted = self._receiver.wanted()
         if wanted is not None:
-            self._place.transmit(encode_nack(self._place.ssrc, wanted, self._place.cname))
+            for at in range(0, len(wanted.sequences), MAX_NACKED):
+                part = Nack(wanted.ssrc, wanted.sequences[at : at + MAX_NACKED])
+                self._place.transmit(encode_nack(self._place.ssrc, part, self._place.cname))
         source = self._receiver.needs_key()
         if source is not None:
             self._place.transmit(encode_pli(self._place.ssrc, source, self._place.cname))

@@ -58,6 +58,8 @@ _SATURATED: Final = 0.3  # of the rise, if no more than that arrives, and more i
 _FULL_SECONDS: Final = 1.0  # of that, until it's believed
 _LOSSLESS: Final = 0.02
 _USED: Final = 0.85  # of the budget, else a rise says nothing
+_USED_BY_PICTURES: Final = 0.75  # the same for pictures, which leave room for peaks of the sound and for what is sent again
+_LEAST_PICTURES: Final = 50_000.0  # [bit/s] with sound
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class CongestionController:
 
     def __init__(self) -> None:
         self.link: float | None = None  # how fast it looked last [bit/s]
+        self.has_pictures = False  # they make use of whatever there is, and grow in steps: it's found out sooner what that is
         self._budget = _FIRST
         self._proven = 0.0  # so much was carried when a queue had gone
         self._capacity: float | None = None  # where a queue began
@@ -220,6 +223,8 @@ class CongestionController:
         """So far is a rise believed: in steps, and not beyond the link."""
         carried = max(each.sent for _, each in self._carried)
         if sample.link is None:
+            if self.has_pictures and carried > _LEAST_PICTURES:
+                return max(self._budget if sample.sent > _USED_BY_PICTURES * self._budget else 0.0, _BEYOND * carried)
             if sample.sent > _USED * self._budget:
                 return max(self._budget, _BEYOND_UNKNOWN * carried)
             untried = _BEST_SOUND if now - self._carried[0][0] >= _UNTRIED_SECONDS else UNTOLD

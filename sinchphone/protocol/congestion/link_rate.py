@@ -29,6 +29,7 @@ _KNOWN: Final = 5  # padded packets: the last ones count,
 _ENOUGH: Final = 3  # at least so many,
 _FRESH: Final = 12.0  # [s] for so long
 _RESOLUTION: Final = 0.0015  # [s] that a difference may be by chance
+FASTEST_TOLD: Final = 8 * _LEAST_PADDING / _RESOLUTION  # [bit/s]
 
 
 class LinkRate:

@@ -17,7 +17,8 @@ _MAX_ITEMS: Final = 32  # taken from one packet
 _SEQUENCES: Final = 1 << 16
 _PAST: Final = 0x8000  # a sequence number this far ahead or more is one from the past (RFC 3550 A.1)
 
-_MAX_GAP: Final = 25  # packets: half a second that is missing is an interruption, no loss to mend
+MAX_NACKED: Final = 25  # packets in one request
+_MAX_GAP: Final = 25  # packets of sound: half a second that is missing is an interruption, no loss to mend
 _MAX_REQUESTS: Final = 100  # packets that are waited for; more are missing in a flood of numbers only
 _TRIES: Final = 3
 _FIRST_ROUND_TRIP: Final = 0.050  # [s] until it is known
@@ -39,7 +40,7 @@ class Nack:
 
 def encode_nack(sender: int, nack: Nack, cname: str) -> bytes:
     """A compound packet: an empty receiver report, the sender's name, the request (RFC 4585 3.1). At most 25 packets are asked for."""
-    items = _pack(nack.sequences[:_MAX_GAP])
+    items = _pack(nack.sequences[:MAX_NACKED])
     body = struct.pack("!II", sender, nack.ssrc) + b"".join(_ITEM.pack(first, mask) for first, mask in items)
     head = struct.pack("!BBH", VERSION | _GENERIC_NACK, _RTPFB, len(body) // 4)
     return encode_report(RtcpReport(sender, None, ()), cname) + head + body
@@ -62,10 +63,25 @@ def decode_nacks(data: bytes) -> list[Nack]:
     return nacks
 
 
+@dataclass(frozen=True, slots=True)
+class RepairPatience:
+    """What is asked for: gaps of so many packets at most, so often, until it is too late [s], over paths with such a round trip [s]."""
+
+    gap: int
+    tries: int
+    forget: float
+    round_trip: float
+
+
+SOUND_PATIENCE: Final = RepairPatience(_MAX_GAP, _TRIES, _FORGET, MAX_ROUND_TRIP)
+PICTURE_PATIENCE: Final = RepairPatience(100, 10, 1.0, 0.400)  # nothing can be shown without it
+
+
 class Missing:
     """Which packets of one source didn't come, and when to ask for them (again). All times in seconds of one clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: RepairPatience = SOUND_PATIENCE) -> None:
+        self._terms = patience
         self._round_trip: float | None = None
         self._shortest: float | None = None
         self._highest: int | None = None
@@ -96,7 +112,7 @@ class Missing:
             return False
         ahead = (sequence - self._highest) % _SEQUENCES
         if 0 < ahead < _PAST:
-            if ahead <= _MAX_GAP and len(self._requests) < _MAX_REQUESTS:
+            if ahead <= self._terms.gap and len(self._requests) < _MAX_REQUESTS:
                 first = _Request(now, next_at=now + self._patience(now))
                 self._requests |= {(self._highest + step) % _SEQUENCES: first for step in range(1, ahead)}
             else:
@@ -143,9 +159,9 @@ class Missing:
         """The packets to ask for at this moment; counts as asked. Nothing where the path is too long for an answer in time."""
         due: list[int] = []
         for sequence, request in list(self._requests.items()):
-            if now - request.missed_at > _FORGET:
+            if now - request.missed_at > self._terms.forget:
                 del self._requests[sequence]
-            elif request.tries < _TRIES and now >= request.next_at and self._expected_round_trip <= MAX_ROUND_TRIP:
+            elif request.tries < self._terms.tries and now >= request.next_at and self._expected_round_trip <= self._terms.round_trip:
                 wait = max(_LEAST_WAIT, 1.25 * self._expected_round_trip)
                 asked_at = request.asked_at if request.tries else now
                 self._requests[sequence] = _Request(request.missed_at, request.tries + 1, asked_at, now + wait)

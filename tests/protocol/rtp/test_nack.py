@@ -6,7 +6,7 @@ from aiortc.rtp import RtcpPacket, RtcpRtpfbPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.protocol.rtp.nack import MAX_ROUND_TRIP, Missing, Nack, decode_nacks, encode_nack
+from sinchphone.protocol.rtp.nack import MAX_ROUND_TRIP, PICTURE_PATIENCE, Missing, Nack, decode_nacks, encode_nack
 from sinchphone.protocol.rtp.packet import decode_reports, is_rtcp
 
 FRAME_S = 0.020
@@ -184,3 +184,15 @@ def test_an_answer_to_what_was_only_overtaken_is_one_of_ours() -> None:
     arrive(missing, (1, 0.0), (3, 0.040))
     missing.due(0.040)
     assert [missing.arrived(2, 0.045), missing.arrived(2, 0.085)] == [False, True]
+
+
+def test_packets_of_pictures_are_asked_for_longer_and_in_larger_gaps_than_those_of_sound() -> None:
+    sound, pictures = Missing(), Missing(PICTURE_PATIENCE)
+    for missing in (sound, pictures):
+        missing.round_trip = 0.120
+        missing.arrived(10, 0.0)
+        missing.arrived(71, 0.0)
+    asked = [sum(len(missing.due(0.01 * step)) > 0 for step in range(150)) for missing in (sound, pictures)]
+    assert asked[0] == 0
+    assert 5 <= asked[1] <= 10
+    assert not len(pictures)

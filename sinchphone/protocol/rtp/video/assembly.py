@@ -70,7 +70,13 @@ class FrameAssembler:
         self.unreadable += part is None
         self._packets.setdefault(number, _Kept(part, packet.timestamp, packet.marker))
         frames = self._take()
+        if self._blocked_at is not None and self._skip_to_key(number):
+            frames += self._take()
         return frames + self.expire(now, patience)
+
+    def is_stuck(self, now: float, seconds: float) -> bool:
+        """Whether something is waited for longer than that."""
+        return self._blocked_at is not None and now - self._blocked_at >= seconds and self._has_gap()
 
     def expire(self, now: float, patience: float) -> list[EncodedPicture]:
         """Give a gap up that has been there for too long; the frames that become whole by that."""
@@ -161,6 +167,26 @@ class FrameAssembler:
             return None
         self.needs_key = False
         return EncodedPicture(data, kept[0].timestamp, is_key)
+
+    def _skip_to_key(self, number: int) -> bool:
+        """Give everything up before the frame which that packet belongs to, if it's a key frame and whole; whether that is so."""
+        timestamp = self._packets[number].timestamp
+        first = last = number
+        while (before := self._packets.get(first - 1)) is not None and before.timestamp == timestamp:
+            first -= 1
+        while not self._packets[last].marker:
+            following = self._packets.get(last + 1)
+            if following is None or following.timestamp != timestamp:
+                return False
+            last += 1
+        parts = [kept.part for at in range(first, last + 1) if (kept := self._packets[at]).part is not None]
+        if not parts or parts[0] is None or not parts[0].starts or not self._form.is_key(b"".join(part.data for part in parts if part)):
+            return False
+        skipped = {kept.timestamp for at, kept in self._packets.items() if at < first}
+        self.dropped += max(1, len(skipped))
+        self._packets = {at: kept for at, kept in self._packets.items() if at >= first}
+        self._next, self._whole, self._blocked_at = first, False, None
+        return True
 
     def _skip_gap(self) -> None:
         """Go on with the first packet after the gap: the frame that it belongs to is broken unless it begins there."""

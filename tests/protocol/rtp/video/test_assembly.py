@@ -86,10 +86,33 @@ def test_after_a_loss_nothing_comes_out_before_the_next_key_frame() -> None:
 
 def test_a_gap_is_given_up_although_no_further_packet_comes() -> None:
     assembler = FrameAssembler(VP8)
-    frames = packets_of(3, keys=(0, 2))
+    frames = packets_of(3)
     push_all(assembler, [*frames[0], *frames[1][1:], *frames[2]])
     assert assembler.expire(0.05, PATIENCE) == []
-    assert indexes(assembler.expire(0.2, PATIENCE)) == [2]
+    assert not assembler.needs_key
+    assert assembler.expire(0.2, PATIENCE) == []
+    assert assembler.needs_key
+
+
+@pytest.mark.parametrize("late", [0, 1, 2], ids=["its first packet comes last", "its middle", "its marker"])
+def test_a_whole_key_frame_after_a_gap_is_not_kept_waiting(late: int) -> None:
+    assembler = FrameAssembler(VP8)
+    frames = packets_of(4, keys=(0, 3))
+    key = [*frames[3][:late], *frames[3][late + 1 :], frames[3][late]]
+    pushed = push_all(assembler, [*frames[0], *frames[1][1:], *frames[2], *key])
+    assert indexes(pushed) == [0, 3]
+    assert assembler.dropped == 2
+    assert push_all(assembler, [frames[1][0]]) == []
+
+
+def test_what_is_stuck_for_long_is_told_before_it_is_given_up() -> None:
+    assembler = FrameAssembler(VP8)
+    frames = packets_of(3)
+    push_all(assembler, [*frames[0], *frames[1][1:], *frames[2]])
+    assert not assembler.is_stuck(0.05, 0.1)
+    assert assembler.is_stuck(0.15, 0.1)
+    assert indexes(assembler.push(frames[1][0], 0.16, 1.0)) == [1, 2]
+    assert not assembler.is_stuck(0.9, 0.1)
 
 
 def test_who_joins_in_the_middle_of_a_frame_waits_for_a_key_frame() -> None:
