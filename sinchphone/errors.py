@@ -60,6 +60,10 @@ class TopicError(SinchphoneError):
     """There is no page of help about that."""
 
 
+class UsageError(SinchphoneError):
+    """What a command was given can't be used, as only the exchange could tell."""
+
+
 class MessageError(SinchphoneError):
     """That message can't be sent."""
 

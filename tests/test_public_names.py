@@ -17,7 +17,7 @@ from sinchphone.engine.calls.call_events import CallEvent
 from sinchphone.engine.events import ClientEvent
 
 SOURCE: Final = Path(sinchphone.__file__)
-OF_THE_COMMAND_LINE: Final = {"ControlError", "TopicError", "OutputError"}  # no Python program meets them
+OF_THE_COMMAND_LINE: Final = {"ControlError", "TopicError", "UsageError", "OutputError"}  # no Python program meets them
 NARROWER: Final = {"NoPortError", "NoServerError"}  # of a MediaError and a NetworkError; the gateway's own business
 
 

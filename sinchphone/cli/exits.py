@@ -20,6 +20,7 @@ from sinchphone.errors import (
     PlatformError,
     RemoteProtocolError,
     TopicError,
+    UsageError,
 )
 from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
 
@@ -67,6 +68,7 @@ _ERRORS: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
     (DestinationError, ExitCode.USAGE),
     (MessageError, ExitCode.USAGE),
     (TopicError, ExitCode.USAGE),
+    (UsageError, ExitCode.USAGE),
     (ControlError, ExitCode.USAGE),
     (AuthenticationError, ExitCode.AUTHENTICATION),
     (ForbiddenError, ExitCode.FORBIDDEN),

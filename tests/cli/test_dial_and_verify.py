@@ -51,6 +51,7 @@ def test_programs_are_told_how_far_the_call_is(sinchphone: Any) -> None:
         (OURS, "--from", "me"),
         (OURS, "--from", FROM, "--for", "soon"),
         (OURS, "--from", FROM, "--tone", "0"),
+        (OURS, "--from", FROM, "--dtmf", "xyz"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_exits_with_2(sinchphone: Any, arguments: tuple[str, ...]) -> None:
@@ -59,6 +60,12 @@ def test_a_command_line_that_makes_no_sense_exits_with_2(sinchphone: Any, argume
 
 def test_a_file_that_is_not_there_is_a_matter_of_usage(sinchphone: Any, tmp_path: Path) -> None:
     assert sinchphone("exchange", "dial", OURS, "--from", FROM, "--play", str(tmp_path / "none.wav")).code == 2
+
+
+def test_a_file_that_is_no_sound_is_a_matter_of_usage_and_nobody_learns_where_the_exchange_had_it(sinchphone: Any, tmp_path: Path) -> None:
+    (tmp_path / "no.wav").write_text("no sound")
+    done = sinchphone("exchange", "dial", OURS, "--from", FROM, "--play", str(tmp_path / "no.wav"))
+    assert (done.code, "is not audio that can be played" in done.err, "fetched" in done.err) == (2, True, False), done.err
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:

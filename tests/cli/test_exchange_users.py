@@ -18,7 +18,9 @@ def test_a_user_with_names_is_made_listed_and_removed(sinchphone: Any) -> None:
     made = sinchphone("exchange", "users", "add", "ada", "--password-command", "echo correct-horse", *names)
     assert (made.code, made.out) == (0, "ada  ada@example.org  +46700000001  (0 devices, 0 listening)\n")
     assert "correct-horse" not in made.out + made.err
-    assert sinchphone("exchange", "users", "add", "ada").code == 13
+    for again in (("ada",), ("bob", "--number", "+46700000001"), ("bob", "--email", "ada@example.org")):
+        twice = sinchphone("exchange", "users", "add", *again)
+        assert (twice.code, f"a user {again[-1]} already" in twice.err, "users list" in twice.err) == (12, True, True), twice.err
     listed = sinchphone("exchange", "users", "list", "--json").events[:-1]
     assert [(one["user_id"], one["email"], one["number"], one["account"]) for one in listed] == [
         ("ada", "ada@example.org", "+46700000001", True)
@@ -29,7 +31,16 @@ def test_a_user_with_names_is_made_listed_and_removed(sinchphone: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("add",), ("remove",), ("add", "ada", "--number", "0700000001"), ("add", "ada", "--password-command", "'")]
+    "arguments",
+    [
+        ("add",),
+        ("remove",),
+        ("add", "ada", "--number", "0700000001"),
+        ("add", "ada", "--password-command", "'"),
+        ("add", "ada", "--email", "nonsense"),
+        ("add", ""),
+        ("add", "x" * 300),
+    ],
 )
 def test_a_command_line_that_makes_no_sense_exits_with_2(sinchphone: Any, arguments: tuple[str, ...]) -> None:
     assert sinchphone("exchange", "users", *arguments).code in (2, 14)

@@ -42,6 +42,7 @@ def test_the_numbers_are_those_that_were_promised_and_help_prints_them_all() -> 
         (errors.DestinationError(""), 2),
         (errors.AudioFileError(""), 2),
         (errors.TopicError(""), 2),
+        (errors.UsageError(""), 2),
         (errors.ControlError(""), 2),
         (errors.AuthenticationError(""), 4),
         (errors.NotFoundError(""), 7),

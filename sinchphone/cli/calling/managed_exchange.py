@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sinchphone.cli.calling.phone import begin_host, open_environment, tell_host_news
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import read_beside
-from sinchphone.errors import ConfigError, NotFoundError
+from sinchphone.errors import ConfigError, NotFoundError, PlatformError, UsageError
 from sinchphone.options import Place
 
 if TYPE_CHECKING:
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from sinchphone.local.probe import ExchangeProbe, HostAnswer
     from sinchphone.local.signed_requests import SignedRequests
 
+_BAD_REQUEST: Final = 400
 ASK_SECONDS: Final = 3.0  # for an exchange to say that it's ours
 
 
 @contextlib.asynccontextmanager
 async def managed_exchange(session: Session) -> "AsyncIterator[ExchangeManagement]":
-    """What runs, or is started, is asked inside. Raises ConfigError in the cloud, NetworkError where there's no exchange."""
+    """What runs, or is started, is asked inside. Raises ConfigError in the cloud, NetworkError where there's no exchange; what can't be asked
+    for becomes a UsageError."""
     from sinchphone.local import Local
 
     early = await read_beside(partial(begin_host, session.options))
@@ -32,6 +34,10 @@ async def managed_exchange(session: Session) -> "AsyncIterator[ExchangeManagemen
     try:
         tell_host_news(session, environment)
         yield environment.management
+    except PlatformError as error:
+        if error.status != _BAD_REQUEST:
+            raise
+        raise UsageError(str(error)) from error
     finally:
         await environment.close()
 

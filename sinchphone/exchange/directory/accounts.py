@@ -174,9 +174,12 @@ class Accounts:
 
     def _check_free(self, application: Application, user_id: str, identities: tuple[Recipient, ...], vouched: bool) -> None:
         known = application.accounts if vouched else application.users
-        owners = {self.resolve(application, name) for name in identities} - {None, *((user_id,) if vouched else ())}
-        if user_id in known or owners:
-            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "there is such a user already")
+        others = {None, *((user_id,) if vouched else ())}
+        taken = (
+            user_id if user_id in known else next((one.identity for one in identities if self.resolve(application, one) not in others), "")
+        )
+        if taken:
+            raise RefusedError(409, ErrorCode.INVALID_REQUEST, f"there is a user {taken} already")
 
     def _is_there(self, application: Application, user_id: str) -> bool:
         """Whether an account is still there: one that nobody used may have made room for another."""

@@ -20,7 +20,7 @@ import aiohttp
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.errors import INSECURE, MediaError
+from sinchphone.errors import INSECURE, AudioFileError, MediaError
 from sinchphone.exchange.access.address_policy import AddressPolicy, AddressRefusedError
 from sinchphone.exchange.destinations.prompts import load
 from sinchphone.media.local_audio.speech import Speech, read_sound
@@ -176,4 +176,7 @@ def _decode(content: bytes) -> Samples:
     with tempfile.TemporaryDirectory(prefix="sinchphone-") as folder:
         file = Path(folder) / "fetched"
         file.write_bytes(content)
-        return read_sound(file, MAX_SECONDS)
+        try:
+            return read_sound(file, MAX_SECONDS)
+        except AudioFileError as error:  # which says where we have put it
+            raise MediaError("the file is not audio that can be played", hint=error.hint) from error

@@ -7,7 +7,7 @@ import typer
 
 from sinchphone.cli.calling.managed_exchange import managed_exchange
 from sinchphone.cli.exits import ExitCode, code_of_simulated
-from sinchphone.cli.terminal.flags.commands import HostFlags
+from sinchphone.cli.terminal.flags.commands import HostFlags, check_digits
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.output.exchange_events import SimulatedCallTold, SimulatedState
 from sinchphone.cli.terminal.run import run
@@ -33,7 +33,9 @@ def dial(
     caller: Annotated[str, typer.Option("--from", metavar="+NUMBER", help="Who calls; private withholds the number.")],
     play: Annotated[Path | None, typer.Option(metavar="FILE", help="Play a sound file after the answer.")] = None,
     tone: Annotated[float | None, typer.Option(metavar="HZ", min=1, max=23_999, help="Say a tone, after the file.")] = None,
-    dtmf: Annotated[str, typer.Option(metavar="DIGITS", help="Press keys after the answer; w waits half a second.")] = "",
+    dtmf: Annotated[
+        str, typer.Option(metavar="DIGITS", callback=check_digits, help="Press keys after the answer; w waits half a second.")
+    ] = "",
     talk: Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Hang up so long after the answer.")] = None,
     ring: Annotated[str | None, typer.Option("--ring-timeout", metavar="DURATION", help="Give up if nobody answers by then.")] = None,
 ) -> ExitCode:

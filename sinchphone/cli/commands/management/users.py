@@ -9,6 +9,7 @@ from sinchphone.cli.calling.managed_exchange import managed_exchange
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import option_of_key, with_flags
+from sinchphone.cli.terminal.output.events import Problem
 from sinchphone.cli.terminal.output.exchange_events import UserListed
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
@@ -69,9 +70,15 @@ def _open(flags: HostFlags) -> Session:
 
 
 async def _add(session: Session, name: str, email: str | None, number: str | None) -> ExitCode:
+    from sinchphone.local.signed_requests import ConflictError
+
     password = await read_beside(partial(read_password, session.options))
     async with managed_exchange(session) as exchange:
-        session.tell(_listed(await exchange.add_user(name, email=email, number=number, password=password)))
+        try:
+            session.tell(_listed(await exchange.add_user(name, email=email, number=number, password=password)))
+        except ConflictError as error:
+            session.problem = Problem(message=str(error), hint="sinchphone exchange users list shows them, remove NAME forgets one")
+            return ExitCode.NOT_DONE
     return ExitCode.OK
 
 

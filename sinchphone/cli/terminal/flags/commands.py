@@ -15,9 +15,10 @@ from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import parse_duration
 
 
-def _digits(value: str | None) -> str | None:
-    if value is None:
-        return None
+def check_digits(value: str | None) -> str | None:
+    """Digits that can be dialled in a call. Raises BadParameter."""
+    if not value:
+        return value
     from sinchphone.errors import LocalProtocolError
     from sinchphone.protocol.digits import read_digits
 
@@ -110,7 +111,7 @@ class SoundFlags(JsonFlags):
     relay_only: Annotated[bool, option_of_key("ice.relay_only", None, "--relay-only")] = False
     max_duration: Annotated[str | None, option_of_key("max_duration", "TIME")] = None
     dtmf: Annotated[
-        str | None, typer.Option(metavar="DIGITS", callback=_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
+        str | None, typer.Option(metavar="DIGITS", callback=check_digits, help="Dial these after the answer: 1w2#; w waits 0.5 s, W 1 s.")
     ] = None
     on: Annotated[
         list[str] | None,
