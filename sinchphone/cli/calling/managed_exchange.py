@@ -22,8 +22,8 @@ ASK_SECONDS: Final = 3.0  # for an exchange to say that it's ours
 
 @contextlib.asynccontextmanager
 async def managed_exchange(session: Session) -> "AsyncIterator[ExchangeManagement]":
-    """What runs, or is started, is asked inside. Raises ConfigError in the cloud, NetworkError where there's no exchange; what can't be asked
-    for becomes a UsageError."""
+    """What runs, or is started, is asked inside. Raises ConfigError in the cloud, NetworkError where there's no exchange, and UsageError
+    where it can't take what it's asked."""
     from sinchphone.local import Local
 
     early = await read_beside(partial(begin_host, session.options))

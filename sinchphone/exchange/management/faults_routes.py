@@ -100,6 +100,8 @@ def read_fault(body: bytes) -> FaultRule:
     answer = asked.value("body")
     if answer is not None and (status is None or not isinstance(answer, dict | list) or not is_writable(answer)):
         raise asked.odd("body", "an object or a list, beside a status")
+    if answer is not None and status in _WITHOUT_BODY:
+        raise RemoteProtocolError(f"an answer with the status {status} has no body")
     rule = FaultRule(
         path=path,
         method=method,

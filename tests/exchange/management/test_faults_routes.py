@@ -74,6 +74,8 @@ async def test_a_published_frame_can_be_lost_although_it_is_said_to_be_sent(
         ({"path": "/v1", "drop": True, "method": "BREW"}, "method"),
         ({"path": "/v1", "drop": True, "body": []}, "body"),
         ({"path": "/v1", "status": 200, "body": "x"}, "body"),
+        ({"path": "/v1", "status": 204, "body": {}}, "body"),
+        ({"path": "/v1", "status": 304, "body": []}, "body"),
         ({"path": "/v1", "status": 200, "body": ["\ud800"]}, "body"),
         (b"[", "JSON"),
     ],
