@@ -299,18 +299,18 @@ class EventRecord:
         if not self.is_on:
             return
         group = self._known(name) if name is not None else None
+        weight = fact.weight
+        self._weight += weight
         if group is None:
             self._others.append(fact)
             while len(self._others) > self._limits.others:
                 self._weight -= self._others.popleft().weight
-        elif len(group.first) < self._limits.first_facts:
-            group.first.append(fact)
         else:
-            self._add_latest(group, fact)
-        weight = fact.weight
-        self._weight += weight
-        if group is not None:
             group.weight += weight
+            if len(group.first) < self._limits.first_facts:
+                group.first.append(fact)
+            else:
+                self._add_latest(group, fact)
         if self._weight > self._limits.bytes:
             self._slim()
         for follower in self._followers:
