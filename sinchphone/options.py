@@ -117,6 +117,11 @@ class ExchangeSection(ExchangeOptions):
         "", read_text, "the secret that goes with it, base64 (environment only)", variable="SINCHPHONE_EXCHANGE_SECRET", secret=True
     )
     application_secret_file: Path | None = key("", read_path, "a file with that secret, for its owner's eyes only", trusted_only=True)
+    drain: float = key(
+        "30s",
+        parse_duration,
+        "how long calls may go on after SIGTERM, while no new ones are taken (sinchphone exchange); 0s ends at once",
+    )
     metrics: tuple[str, int] | None = key(
         "",
         read_host_and_port,

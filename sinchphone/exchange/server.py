@@ -15,6 +15,7 @@ from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.access.admission import check_host
 from sinchphone.exchange.access.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
+from sinchphone.exchange.access.intake import WHY_CLOSED, Intake
 from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
@@ -82,6 +83,7 @@ from sinchphone.media.thread import MediaThread
 
 MAX_CHALLENGE_CHARACTERS = 128
 
+_DRAIN_PAUSE_SECONDS = 0.1  # between two looks whether calls are over
 _CLOSE_SECONDS = 1.0  # for requests that are being served
 _NEW_SECONDS = 10.0  # for a device that only calls to do so
 _REPLACED_SECONDS = 2.0  # for another process to take the port
@@ -114,10 +116,11 @@ class Exchange:
         self._ready = asyncio.Event()
         self._leaving = False
         self._closing = asyncio.Event()
+        self._intake = Intake()
         self._store = SqliteStore(options.store)
         self.record = EventRecord(is_on=options.record, keeps_sound=options.trace_sound)
         self.broker = Broker(options, self.record)
-        self.directory = Directory(options, self.broker, self._store)
+        self.directory = Directory(options, self.broker, self._store, self._intake)
         self._accounts = Accounts(self.directory, self._store)
         self._transports = Transports(self.directory, self._accounts, self._store)
         self.tracer = Tracer(self.record, self.directory, self._transports)
@@ -136,7 +139,7 @@ class Exchange:
         self._push_service = PushService()
         key = SenderKey(options.store.parent if options.store is not None else None)
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
-        self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record)
+        self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record, self._intake)
         self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._store)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
@@ -186,8 +189,10 @@ class Exchange:
 
     async def troubles(self) -> Mapping[str, str]:
         """Why it can't serve at present, by what is in its way; empty where it can."""
-        if not self._ready.is_set() or self._leaving or self._runner is None:
+        if not self._lives() or self._runner is None:
             return {"exchange": "it is about to leave" if self._ready.is_set() else "it isn't ready yet"}
+        if not self._intake.is_open:
+            return {"exchange": WHY_CLOSED}
         return await self.gateway.troubles() if self.gateway is not None else {}
 
     @property
@@ -249,6 +254,20 @@ class Exchange:
         await self._numbers.recall()
         await self._verifications.kept.recall(now)
         await self._postbox.recall(now)
+
+    def calls_going_on(self) -> int:
+        """How many calls aren't over, those too that only pass the gateway."""
+        return max(self._calls.going_on(time.time()), self.record.call_counts.going_on().total())
+
+    async def drain(self) -> None:
+        """Take no new call and no new device from now on, have those that poll come anew, over connections that may lead elsewhere, and
+        return once no call goes on. Cancelling it is safe: ``close`` follows in any case."""
+        self._intake.close()
+        self.broker.wake_everybody()
+        while True:
+            if not self.calls_going_on():
+                return
+            await asyncio.sleep(_DRAIN_PAUSE_SECONDS)
 
     async def close(self, *, replaced: bool = False) -> None:
         """Stop listening and end what runs; clients notice at once, or where it's ``replaced`` by another process as soon as that one
@@ -319,7 +338,7 @@ class Exchange:
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
         SmsRoutes(self.sms, self.directory, body_bytes=self._options.body_bytes).add_to(application.router)
         openapi.add_to(application.router)
-        HealthRoutes(lambda: self._ready.is_set() and not self._leaving).add_to(application.router)
+        HealthRoutes(self._lives, lambda: self._lives() and self._intake.is_open).add_to(application.router)
         self._add_management(application.router, verifier)
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
         self._control.add_to(application.router)
@@ -335,6 +354,9 @@ class Exchange:
         VerificationRoutes(self._verifications, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         add_the_rest(application.router)
         return application
+
+    def _lives(self) -> bool:
+        return self._ready.is_set() and not self._leaving
 
     def _add_management(self, router: web.UrlDispatcher, verifier: Verifier) -> None:
         access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
@@ -396,7 +418,10 @@ class Exchange:
         current_call.set("")  # what the last request over this connection was about
         self._guard.began(request)
         try:
-            return await handler(request)
+            response = await handler(request)
+            if not self._intake.is_open:
+                response.force_close()
+            return response
         finally:
             self._guard.ended(transport)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from sinchphone.exchange.access.address_policy import AddressPolicy
+from sinchphone.exchange.access.intake import Intake
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.recordings.recordings import Recordings
@@ -36,4 +37,5 @@ class GatewayContext:
     addresses: AddressPolicy
     url: str
     open_calls: OpenCalls
+    intake: Intake = field(default_factory=Intake)
     event_record: EventRecord = field(default_factory=lambda: EventRecord(is_on=False))

@@ -115,6 +115,7 @@ async def open_runtime(
         addresses_of_trunk = _keep_trunk(trunk, agents.listening, stack) if trunk is not None else None
         context = GatewayContext(
             event_record=record,
+            intake=calls.intake,
             media=media,
             media_backends=media_backends,
             rooms=rooms,

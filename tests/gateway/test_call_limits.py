@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from sinchphone.exchange.access.intake import Intake
+from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_control import MAX_CALLS_OF_ONE, CallControl
+from sinchphone.gateway.callouts.backend_calls import GatewayCalls
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
 from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.gateway.sip_agents import SipSide
@@ -18,8 +21,10 @@ from sinchphone.protocol.sip.uri import parse_address, parse_uri
 class OpenCalls(CallControl):
     """Calls stay open until the test is over."""
 
-    def __init__(self) -> None:
-        context: Any = SimpleNamespace(trunk=None)
+    def __init__(self, *, drains: bool = False) -> None:
+        context: Any = SimpleNamespace(trunk=None, intake=Intake())
+        if drains:
+            context.intake.close()
         super().__init__(context)
         self.talking = 0
 
@@ -28,9 +33,9 @@ class OpenCalls(CallControl):
         self.talking += 1
 
 
-async def refusals(count: int, **more: Any) -> list[int]:
-    """The statuses of those of so many calls from one address that are refused."""
-    control, orders = OpenCalls(), []  # type: ignore[var-annotated]
+async def refusals(count: int, *, drains: bool = False, **more: Any) -> list[int]:
+    """The statuses of those of so many calls from one address that are refused; ``drains``: the exchange is about to end."""
+    control, orders = OpenCalls(drains=drains), []  # type: ignore[var-annotated]
     nobody: Any = None
     for at in range(count):
         facts = SipCallFacts(
@@ -59,3 +64,18 @@ async def test_one_user_has_so_many_calls_and_no_more(more: int) -> None:
 @pytest.mark.parametrize(("trunk", "early", "statuses"), [("trunk", False, [403]), ("peer", True, [486]), ("peer", False, [])])
 async def test_call_hijack_nobody_over_the_trunk_takes_a_call_over(trunk: str, early: bool, statuses: list[int]) -> None:
     assert await refusals(1, trunk=trunk, replaces=ReplacedDialog("call", "ours", "theirs", early)) == statuses
+
+
+@pytest.mark.parametrize(("replaces", "statuses"), [(None, [503]), (ReplacedDialog("call", "ours", "theirs"), [])])
+async def test_an_exchange_that_is_about_to_end_takes_no_new_calls_but_those_that_go_on_with_another(
+    replaces: ReplacedDialog | None, statuses: list[int]
+) -> None:
+    assert await refusals(1, drains=True, user="desk", replaces=replaces) == statuses
+
+
+def test_an_exchange_that_is_about_to_end_makes_no_callouts() -> None:
+    context: Any = SimpleNamespace(intake=Intake())
+    context.intake.close()
+    wish: Any = None
+    with pytest.raises(RefusedError, match="takes no new calls"):
+        GatewayCalls(context).call_out("acme", wish)

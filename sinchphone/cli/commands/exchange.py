@@ -20,7 +20,9 @@ from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.output.events import Warned
 from sinchphone.cli.terminal.output.listings import ExchangeStarted
 from sinchphone.cli.terminal.run import run
+from sinchphone.cli.terminal.service import READY, STOPPING, notify
 from sinchphone.cli.terminal.session import Session, open_session, set_up_logging
+from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
     import socket
@@ -69,7 +71,6 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
     from sinchphone.local import ConfiguredGateway
     from sinchphone.local.probe import ExchangeProbe
     from sinchphone.media.thread import MediaThread
-    from sinchphone.tasks import start_task
 
     chosen, folder = session.options.exchange, session.options.state_path
     credentials, issued = read_local_application(session.options) or local_credentials(folder), _issue(session)
@@ -88,25 +89,47 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
         metrics = await _measured(stack, chosen.metrics, hosted)
         await stack.enter_async_context(hosted)
         media.warm_up()
-        if not is_loopback(chosen.host):
-            session.tell(
-                Warned(
-                    message=f"anybody who reaches {chosen.host} can talk to this exchange",
-                    hint="bind 127.0.0.1, or keep a firewall before it",
-                )
-            )
-        sip = session.options.sip
-        if sip.enabled and not is_loopback(sip.host):
-            session.tell(Warned(message=f"anybody who reaches {sip.host} can speak SIP to this exchange", hint="keep a firewall before it"))
+        _warn_of_reach(session)
         session.tell(_started(hosted, credentials.key, issued, metrics))
         session.note("Ctrl-C ends")
+        notify(READY)
         with session.stop.taken():
+            session.stop.more_seconds = chosen.drain
             telling = start_task(tell_events(session, hosted), name="events") if tells else None
             order = await session.stop.wait()
+            notify(STOPPING)
+            if order is Order.TERMINATE:
+                await _drain(session, hosted, chosen.drain)
             if telling is not None:
                 telling.cancel()
                 await asyncio.wait([telling])
     return ExitCode.TERMINATED if order is Order.TERMINATE else ExitCode.OK
+
+
+def _warn_of_reach(session: Session) -> None:
+    """Say who else can talk to it than programs of this machine."""
+    host, sip = session.options.exchange.host, session.options.sip
+    if not is_loopback(host):
+        hint = "bind 127.0.0.1, or keep a firewall before it"
+        session.tell(Warned(message=f"anybody who reaches {host} can talk to this exchange", hint=hint))
+    if sip.enabled and not is_loopback(sip.host):
+        session.tell(Warned(message=f"anybody who reaches {sip.host} can speak SIP to this exchange", hint="keep a firewall before it"))
+
+
+async def _drain(session: Session, hosted: "Exchange", seconds: float) -> None:
+    """Let calls go on to their end, for so long or until another signal comes; no new ones are taken."""
+    if not seconds:
+        return
+    calls = hosted.calls_going_on()
+    if calls:
+        session.note(f"takes no new calls; ends when {calls} {'call is' if calls == 1 else 'calls are'} over, in {seconds:g} s at most")
+    draining, pressed = start_task(hosted.drain(), name="drain"), start_task(session.stop.wait_again(), name="pressed")
+    try:
+        await asyncio.wait((draining, pressed), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (draining, pressed):
+            task.cancel()
+        await asyncio.wait((draining, pressed))
 
 
 async def _measured(stack: AsyncExitStack, where: tuple[str, int] | None, exchange: "Exchange") -> str | None:

@@ -93,7 +93,7 @@ def _take_signal(session: Session, task: "asyncio.Task[ExitCode]", order: Order)
 def _enforce(session: Session, task: "asyncio.Task[ExitCode]") -> None:
     """A call that was told has some seconds to end well; anything else ends now."""
     if session.stop.is_taken:
-        asyncio.get_running_loop().call_later(FAREWELL_S, task.cancel)
+        asyncio.get_running_loop().call_later(FAREWELL_S + session.stop.more_seconds, task.cancel)
     else:
         task.cancel()
 

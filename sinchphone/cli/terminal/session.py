@@ -44,15 +44,31 @@ class Stop:
 
     def __init__(self) -> None:
         self.order: Order | None = None
+        self.more_seconds = 0.0  # beyond what any command has, for who ends things well
         self._given: asyncio.Event | None = None  # made where a loop waits: most commands have none
+        self._pressed = False  # ordered again
+        self._again: asyncio.Event | None = None
         self._takers = 0
 
     def give(self, order: Order) -> None:
-        """Order the end; the first order counts."""
+        """Order the end; the first order counts, those after it only press."""
         if self.order is None:
             self.order = order
             if self._given is not None:
                 self._given.set()
+        else:
+            self._pressed = True
+            if self._again is not None:
+                self._again.set()
+
+    async def wait_again(self) -> None:
+        """After the order: wait for another one. Cancelling is safe."""
+        import asyncio
+
+        if self._again is None:
+            self._again = asyncio.Event()
+        if not self._pressed:
+            await self._again.wait()
 
     async def wait(self) -> Order:
         """Wait for the order. Cancelling is safe."""

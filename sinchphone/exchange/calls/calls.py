@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sinchphone.errors import LocalProtocolError, SinchphoneError
+from sinchphone.exchange.access.intake import Intake
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
 from sinchphone.exchange.calls.line import Answerer, CallLine, Destinations, talk
 from sinchphone.exchange.calls.parties import CallParties
@@ -85,8 +86,10 @@ class Calls:
         parties: CallParties | None = None,
         pushes: PushSender | None = None,
         record: EventRecord | None = None,
+        intake: Intake | None = None,
     ) -> None:
-        """``pushes`` wakes devices that sleep; ``record`` is told which calls there are."""
+        """``pushes`` wakes devices that sleep; ``record`` is told which calls there are; ``intake`` says whether new ones are taken."""
+        self.intake = intake or Intake()
         self._record = record or EventRecord(is_on=False)
         self._options = options
         self._pushes = pushes
@@ -168,6 +171,8 @@ class Calls:
             await asyncio.wait(tasks, timeout=seconds)
 
     def _check(self, caller: Device, request: CallRequest, now: float) -> None:
+        if REPLACES_HEADER not in request.headers:  # else it goes on with one that there is
+            self.intake.check()
         if len(request.call_id) > MAX_CALL_ID_CHARACTERS:
             raise invalid(f"callId has at most {MAX_CALL_ID_CHARACTERS} characters")
         key = (caller.application.key, request.call_id)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sinchphone.errors import ConfigError
+from sinchphone.exchange.access.intake import Intake
 from sinchphone.exchange.directory import memory
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.identity import Network, device_identity, network, renewed
@@ -40,13 +41,15 @@ class KeyHolder:
 class Directory:
     """Everybody whom an exchange has seen register. Applications don't see each other."""
 
-    def __init__(self, options: ExchangeOptions, broker: Broker, store: Store) -> None:
-        """Raises ConfigError for a secret that isn't base64, or that two applications share: they would be one."""
+    def __init__(self, options: ExchangeOptions, broker: Broker, store: Store, intake: Intake | None = None) -> None:
+        """``intake`` says whether devices are taken. Raises ConfigError for a secret that isn't base64, or that two applications share:
+        they would be one."""
         if len(set(options.applications.values())) < len(options.applications):
             raise ConfigError("two applications have the same secret", hint="Give each application a secret of its own.")
         self._options = options
         self._broker = broker
         self._store = store
+        self._intake = intake or Intake()
         self._instances: dict[str, Device] = {}
         self._by_channel: dict[str, Device] = {}  # broadcast and signal channels
         self._holders: dict[str, KeyHolder] = {}  # by subscribe key
@@ -121,6 +124,7 @@ class Directory:
         """A user's device, known from now on; it may have been before. ``limited``: its token says until when it may be. A password that
         somebody took the user's name with, before the user ever came with a token, is void, and so are its devices. Raises RefusedError
         where the ids or the limits don't allow it."""
+        self._intake.check()
         if not is_token_user_id(request.user_id):
             raise invalid(f"a user id, of a registration by token, has {TOKEN_RULE}")
         self._prove(application, request.user_id, now)
@@ -138,6 +142,7 @@ class Directory:
         self, application: Application, user_id: str, capabilities: tuple[str, ...], software: Software, expire_at: float, now: float
     ) -> Device:
         """A new instance of a user of the older dialect, which has no device ids. Raises RefusedError as ``register`` does."""
+        self._intake.check()
         check_user_id(user_id)
         device_id = str(uuid.uuid4())
         self._make_room(application, user_id, device_id, now)

@@ -1,4 +1,5 @@
-"""``GET /health`` and ``/ready``: 503 until everything listens, then 200, and 503 again once the exchange leaves its place."""
+"""``GET /health`` and ``/ready``: 503 until everything listens, then 200, and 503 again once the exchange leaves its place; ``/ready`` also
+from when it takes no new calls."""
 
 from collections.abc import Callable
 from importlib.metadata import version
@@ -15,8 +16,8 @@ HEALTH_PATHS: Final = ("/health", "/ready")
 class HealthRoutes:
     """The routes of one exchange; they are answered while other requests still wait for its start."""
 
-    def __init__(self, is_ready: Callable[[], bool]) -> None:
-        self._is_ready = is_ready
+    def __init__(self, lives: Callable[[], bool], is_ready: Callable[[], bool]) -> None:
+        self._states = dict(zip(HEALTH_PATHS, (lives, is_ready), strict=True))
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
@@ -24,6 +25,6 @@ class HealthRoutes:
             router.add_get(path, self._tell)
 
     async def _tell(self, request: web.Request) -> web.Response:
-        ready = self._is_ready()
-        members = {"service": SERVICE, "version": version("sinchphone"), "status": "ok" if ready else "starting"}
-        return web.Response(status=200 if ready else 503, body=write_json(members), content_type="application/json")
+        good = self._states[request.path]()
+        members = {"service": SERVICE, "version": version("sinchphone"), "status": "ok" if good else "starting"}
+        return web.Response(status=200 if good else 503, body=write_json(members), content_type="application/json")

@@ -50,6 +50,7 @@ class GatewayCalls:
 
     def call_out(self, application: str, callout: Callout) -> str:
         """Make a call; its id. Raises RefusedError."""
+        self._context.intake.check()
         if self._open[application] >= MAX_CALLOUTS:
             raise too_many(f"{MAX_CALLOUTS} callouts of this application go on already")
         call_id = str(uuid.uuid4())
@@ -112,6 +113,7 @@ class GatewayCalls:
 
     async def simulate(self, application: str, wish: SimulatedCallWish) -> SimulatedCallStatus:
         """Have a simulated phone call. Raises RefusedError."""
+        self._context.intake.check()
         if self._open[application] >= MAX_CALLOUTS:
             raise too_many(f"{MAX_CALLOUTS} calls of this application begin here already")
         try:

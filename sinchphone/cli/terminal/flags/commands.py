@@ -333,6 +333,7 @@ class ExchangeFlags(HostFlags):
     tls_port: Annotated[int | None, option_of_key("exchange.tls_port", "PORT", shows_default=True)] = None
     line: Annotated[str | None, option_of_key("exchange.line", "FAULTS", "--line")] = None
     trace_sound: Annotated[bool, option_of_key("exchange.trace_sound", None, "--trace-sound")] = False
+    drain: Annotated[str | None, option_of_key("exchange.drain", "TIME", shows_default=True)] = None
     log_format: Annotated[str | None, option_of_key("log_format", "FORMAT")] = None
     metrics: Annotated[str | None, option_of_key("exchange.metrics", "ADDRESS:PORT", "--metrics")] = None
     memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
@@ -341,5 +342,5 @@ class ExchangeFlags(HostFlags):
         """The configuration's keys that these options set."""
         tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
         sound = {"exchange.line": self.line, "exchange.trace_sound": self.trace_sound or None}
-        more = {"log_format": self.log_format, "exchange.metrics": self.metrics, "exchange.keep": False if self.memory else None}
-        return {**super().keys(), **tls, **sound, **more}
+        service = {"exchange.drain": self.drain, "exchange.metrics": self.metrics, "log_format": self.log_format}
+        return {**super().keys(), **tls, **sound, **service, "exchange.keep": False if self.memory else None}
