@@ -28,7 +28,6 @@ class Order(Enum):
     DECLINED = "declined"
     DENIED = "declined by --allow or --deny"
     BUSY = "declined, busy in another call"
-    SWITCHED = "you took another call"
     CONTROL = "ended by a command"
     TRANSFERRED = "you transferred the call"
 
@@ -46,7 +45,6 @@ _CODES: Final = {
     Order.DECLINED: ExitCode.OK,
     Order.DENIED: ExitCode.OK,
     Order.BUSY: ExitCode.OK,
-    Order.SWITCHED: ExitCode.OK,
     Order.CONTROL: ExitCode.OK,
     Order.TRANSFERRED: ExitCode.OK,
 }
@@ -74,7 +72,6 @@ NEXT_STEPS: Final = {
     Order.DECLINED: None,
     Order.DENIED: "--allow and --deny say whose calls are taken",
     Order.BUSY: None,
-    Order.SWITCHED: None,
     Order.CONTROL: None,
     Order.TRANSFERRED: None,
 }

@@ -116,8 +116,6 @@ class CallKeys:
         if waiting is None:
             return False
         match key:
-            case "a":
-                await self._talk.hang_up(Order.SWITCHED)
             case "x":
                 await waiting.decline()
             case "i":

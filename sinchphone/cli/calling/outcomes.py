@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sinchphone.media.sound import SoundEvent
 
 ENDS_OF_THE_USER: Final = frozenset(
-    {Order.KEY, Order.INTERRUPT, Order.TIME_UP, Order.DECLINED, Order.SWITCHED, Order.CONTROL, Order.TRANSFERRED}
+    {Order.KEY, Order.INTERRUPT, Order.TIME_UP, Order.DECLINED, Order.CONTROL, Order.TRANSFERRED}
 )
 _NOTHING_CAME: Final = "no sound came from it"
 

@@ -2,7 +2,7 @@
 
 ::
 
-    second call -> tone over the first -> a: hang up there, answer here    x: decline    i: no tone
+    second call -> tone over the first -> a: hold there, answer here    x: decline    i: no tone
                                        -> the first is over: it rings      it gives up: told
 """
 
@@ -51,7 +51,7 @@ class WaitingCall:
         if self.is_over:
             self._tell_end(self.call.details)
             return None
-        if aloud and self._first.order is not Order.SWITCHED:
+        if aloud:
             from sinchphone.media.sound import Signal
 
             self.call.rings = True

@@ -162,7 +162,7 @@ class _Listener:
 
     def _conversation(self, call: "Call") -> CallSession:
         """The call, where commands find it from now on."""
-        conversation = CallSession(self._session, call, self._wishes_of(call, self._talk), self._keys)
+        conversation = CallSession(self._session, call, self._wishes_of(call), self._keys)
         self.steering.follow(conversation)
         return conversation
 
@@ -227,10 +227,9 @@ class _Listener:
             self.steering.follow(conversation)
             await self._talk_to(conversation)
 
-    def _wishes_of(self, call: "Call", before: CallSession | None) -> Wishes:
-        """One for the sake of which the call before was hung up, or that a hook wants, is answered at once; others when no hook minds."""
-        switched = before is not None and before.order is Order.SWITCHED
-        if switched or call.id in self.screening.welcome:
+    def _wishes_of(self, call: "Call") -> Wishes:
+        """One that a hook wants is answered at once; others when no hook minds."""
+        if call.id in self.screening.welcome:
             return replace(self._wishes, answer_after=0.0)
         return replace(self._wishes, screened=self.screening.pending(call.id))
 
