@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent, RoomChanged, Transferred
     from sinchphone.engine.calls.details import CallDetails
     from sinchphone.engine.calls.hold import Held, Resumed
-    from sinchphone.engine.calls.media.monitor import QualityRecovered, QualityTriggered, StatsTaken
+    from sinchphone.engine.calls.media.monitor import MediaStream, QualityRecovered, QualityTriggered, StatsTaken
     from sinchphone.engine.calls.participant import CallParticipant
     from sinchphone.engine.capabilities import Capabilities
     from sinchphone.engine.client import SinchClient
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from sinchphone.signaling.dialect import Domain, IdentityKind, Instance, Recipient
     from sinchphone.signaling.push.inbox import PushCounts
     from sinchphone.signaling.push.notification import CallNotification
+    from sinchphone.signaling.sms import Delivery, DeliveryReport, SmsApi
     from sinchphone.signaling.verification import (
         NumberVerification,
         VerificationClient,
@@ -118,6 +119,8 @@ __all__ = [
     "ClientWarning",
     "Cloud",
     "ConfigError",
+    "Delivery",
+    "DeliveryReport",
     "DestinationError",
     "DeviceError",
     "DigitHeard",
@@ -141,6 +144,7 @@ __all__ = [
     "LocalMediaAdded",
     "LocalProtocolError",
     "MediaError",
+    "MediaStream",
     "MediaThread",
     "MessageDelivered",
     "MessageError",
@@ -182,6 +186,7 @@ __all__ = [
     "SinchClient",
     "SinchphoneError",
     "SipSettings",
+    "SmsApi",
     "Sound",
     "SoundOptions",
     "SoundWarning",
@@ -218,6 +223,7 @@ _HOMES = {
         "Resumed",
     ),
     "engine.calls.media.monitor": (
+        "MediaStream",
         "QualityRecovered",
         "QualityTriggered",
         "StatsTaken",
@@ -313,6 +319,11 @@ _HOMES = {
     ),
     "signaling.push.inbox": ("PushCounts",),
     "signaling.push.notification": ("CallNotification",),
+    "signaling.sms": (
+        "Delivery",
+        "DeliveryReport",
+        "SmsApi",
+    ),
     "signaling.verification": (
         "NumberVerification",
         "VerificationClient",

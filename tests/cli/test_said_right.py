@@ -215,7 +215,7 @@ def test_a_recording_is_for_its_owner_as_a_pipe_is(tmp_path: Path) -> None:
 
 def test_with_v_a_call_says_its_id_its_headers_and_its_set_up_time() -> None:
     incoming = lines(e.CallIncoming(call_id="c1", peer="bob", domain=Domain.MXP, headers={"x-topic": "tea"}))
-    established = lines(e.CallEstablished(call_id="c1", setup_ms=450, codec="opus", pair="host"))
+    established = lines(e.CallEstablished(call_id="c1", setup_ms=450, establishing_ms=450, codec="opus", pair="host"))
     outgoing = lines(e.CallOutgoing(call_id="c1", peer="bob", domain=Domain.MXP, user_id="ada", environment=Place.LOCAL, hosted_here=True))
     assert [line.text for line in incoming if line.detail] == ["call id c1", "header x-topic: tea"]
     assert [line.text for line in established if line.detail] == ["set up in 0.45 s"]

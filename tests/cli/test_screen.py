@@ -19,6 +19,7 @@ ENDED = e.CallEnded(
     ended_by=EndedBy.US,
     answered=True,
     setup_ms=300,
+    establishing_ms=300,
     duration_ms=5200,
     code=None,
     reason="you hung up",
@@ -42,7 +43,7 @@ def test_a_call_reads_like_this() -> None:
         e.CallProgressing(call_id="1"),
         e.CallRinging(call_id="1"),
         e.CallAnswered(call_id="1", after_ms=412),
-        e.CallEstablished(call_id="1", setup_ms=500, codec="opus", pair="host"),
+        e.CallEstablished(call_id="1", setup_ms=500, establishing_ms=500, codec="opus", pair="host"),
         ENDED,
         e.Result(ok=True, exit_code=0, calls=[], recordings=[], error=None),
     )
@@ -83,6 +84,7 @@ def test_a_call_that_never_was_has_no_duration() -> None:
         ended_by=EndedBy.PEER,
         answered=False,
         setup_ms=None,
+        establishing_ms=None,
         duration_ms=None,
         code=None,
         reason="bob declined",
@@ -95,7 +97,7 @@ def hostile_events() -> list[e.Event]:
     return [
         e.CallIncoming(call_id="1", peer=HOSTILE, domain="mxp", headers={}),  # type: ignore[arg-type]
         e.CallOutgoing(call_id="1", peer=HOSTILE, domain="mxp", user_id=HOSTILE, environment=Place.LOCAL, hosted_here=False),  # type: ignore[arg-type]
-        e.CallEstablished(call_id="1", setup_ms=1, codec=HOSTILE, pair=HOSTILE),
+        e.CallEstablished(call_id="1", setup_ms=1, establishing_ms=1, codec=HOSTILE, pair=HOSTILE),
         e.DigitReceived(call_id="1", digit=HOSTILE, duration_ms=100),
         e.CallEnded(
             call_id="1",
@@ -105,6 +107,7 @@ def hostile_events() -> list[e.Event]:
             ended_by=EndedBy.PEER,
             answered=False,
             setup_ms=None,
+            establishing_ms=None,
             duration_ms=None,
             code=None,
             reason=HOSTILE,

@@ -129,8 +129,7 @@ class CallKeys:
             case "q":
                 await self._talk.hang_up(Order.KEY)
             case "m":
-                self._call.mute(not self._call.muted)
-                self._session.tell(e.CallMuted(call_id=self._call.id, muted=self._call.muted))
+                self._talk.mute(not self._call.muted)
             case digit if digit in DIGITS and self._call.details.established_at is not None:
                 self._dialler.press(digit)
             case _ if self._established:

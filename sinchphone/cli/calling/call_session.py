@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
 from sinchphone.cli.calling.call_keys import CallKeys
 from sinchphone.cli.calling.dialling import Dialler
+from sinchphone.cli.calling.media.figures import lost_percent, ms_between, stats_event
 from sinchphone.cli.calling.media.pipe_offsets import PipeOffsets
 from sinchphone.cli.calling.media.seeing import Seeing
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
@@ -32,13 +33,11 @@ if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
     from sinchphone.engine.calls.call_events import RoomChanged, Transferred
     from sinchphone.engine.calls.media.monitor import StatsTaken
-    from sinchphone.media.port import PortStats
     from sinchphone.media.sound import SoundEvent
 
 FINISH_S: Final = 3.0  # for the call to let go of its files and devices
 REDRAW_S: Final = 0.2
 MUTED_SPEECH_S: Final = 1.5  # so much is said before a person who is muted is told
-_MS_PER_SAMPLE: Final = 1 / 48
 
 
 class Probe(Protocol):
@@ -59,6 +58,7 @@ class Wishes:
     max_duration: float | None = None
     answer_after: float | None = None
     hangup_after_play: bool = False
+    muted: bool = False  # from the start
     requests: Requests = field(default_factory=Requests)
     probe: Probe | None = None
     probe_seconds: float = 0.0
@@ -99,6 +99,8 @@ class CallSession:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
         if not self._call.outbound and self._wishes.answer_after != 0:
             self._tell_keys(KEYS_RINGING)
+        if self._wishes.muted:
+            self.mute(True)
         with self._session.stop.taken():
             async with asyncio.TaskGroup() as group:
                 to_the_end = {
@@ -142,6 +144,7 @@ class CallSession:
             *([self._limit_ringing(wishes.ring_timeout)] if wishes.ring_timeout is not None and self._call.outbound else []),
             *([self._limit_talking(wishes.max_duration)] if wishes.max_duration is not None else []),
             *([self._answer_after(wishes.answer_after)] if wishes.answer_after is not None else []),
+            *([self._say(wishes.requests.say)] if wishes.requests.say is not None else []),
             *([self._hang_up_after_play()] if wishes.hangup_after_play else []),
             *([self._run_probe(wishes.probe)] if wishes.probe is not None else []),
         ]
@@ -163,13 +166,14 @@ class CallSession:
                 if call.outbound:
                     self._session.tell(e.CallRinging(call_id=call.id))
             case State.ANSWERED:
-                self._session.tell(e.CallAnswered(call_id=call.id, after_ms=_ms_between(details.started_at, details.answered_at)))
+                self._session.tell(e.CallAnswered(call_id=call.id, after_ms=ms_between(details.started_at, details.answered_at)))
             case State.ESTABLISHED:
                 self._established.set()
                 self._session.tell(
                     e.CallEstablished(
                         call_id=call.id,
-                        setup_ms=details.establishing_ms,
+                        setup_ms=details.setup_ms,
+                        establishing_ms=details.establishing_ms,
                         codec=details.codec,
                         pair=details.pair,
                         video_codec=details.video_codec,
@@ -196,7 +200,7 @@ class CallSession:
             details, peer=call.peer, domain=call.domain, outbound=call.outbound, order=self.order, interactive=session.interactive
         )
         if self._taken is not None:
-            session.tell(_stats_event(call.id, self._taken))
+            session.tell(stats_event(call.id, self._taken))
         self._tell_check()
         if self._check is not None and self._check.packets_received == 0 and not self._check.sound:
             ending = Ending(ExitCode.MEDIA, ending.reason, "no packet of sound arrived: a firewall may keep it out")
@@ -209,7 +213,8 @@ class CallSession:
                 cause=details.cause,
                 ended_by=details.ended_by,
                 answered=details.answered_at is not None,
-                setup_ms=details.establishing_ms,
+                setup_ms=details.setup_ms,
+                establishing_ms=details.establishing_ms,
                 duration_ms=details.duration_ms if established else None,
                 code=details.failure.code if details.failure else None,
                 reason=ending.reason,
@@ -267,6 +272,16 @@ class CallSession:
             await self._dialled.wait()
         await self.hang_up(Order.PLAYED)
 
+    async def _say(self, text: str) -> None:
+        """Speak it once there is somebody to hear it; it counts as played, whatever became of it."""
+        await self._established.wait()
+        try:
+            self._outcomes.said(cut_short=not await self._call.say(text))
+        except SinchphoneError as error:
+            self._outcomes.said(str(error))
+            self._session.tell(e.Warned(message=f"nothing is said: {error}", hint=error.hint or None))
+        self._played.set()
+
     async def _dial(self) -> None:
         """Send what was asked for once there is somebody to hear it."""
         await self._established.wait()
@@ -286,14 +301,14 @@ class CallSession:
                     pass  # what was last was told with the end
                 case m.StatsTaken():
                     self._taken = event
-                    self._told_stats = _stats_event(call_id, event)
+                    self._told_stats = stats_event(call_id, event)
                     self._scores.add(self._told_stats.mos)
                     self._session.tell(self._told_stats)
                     self._remind_of_mute(event)
-                case m.QualityTriggered(name=name):
-                    self._session.tell(e.QualityTriggered(call_id=call_id, name=name))
-                case m.QualityRecovered(name=name):
-                    self._session.tell(e.QualityRecovered(call_id=call_id, name=name))
+                case m.QualityTriggered(name=name, stream=stream):
+                    self._session.tell(e.QualityTriggered(call_id=call_id, name=name, stream=stream.value))
+                case m.QualityRecovered(name=name, stream=stream):
+                    self._session.tell(e.QualityRecovered(call_id=call_id, name=name, stream=stream.value))
                 case c.DigitsSent(digits=digits):
                     self._session.tell(e.DigitsSent(call_id=call_id, digits=digits))
                 case c.DigitHeard(digit=digit, duration_ms=duration_ms):
@@ -342,6 +357,11 @@ class CallSession:
         if self.order is None or (self.order is Order.TRANSFERRED and self._call.state is not State.ENDED):
             self.order = order
             await self._call.hang_up()
+
+    def mute(self, muted: bool) -> None:
+        """Have the peer hear silence, or us again."""
+        self._call.mute(muted)
+        self._session.tell(e.CallMuted(call_id=self._call.id, muted=muted))
 
     async def _follow_stop(self) -> None:
         order = await self._session.stop.wait()
@@ -429,7 +449,7 @@ class CallSession:
             levels.far_dbfs,
             call.muted,
             call.details.codec,
-            _lost_percent(stats),
+            lost_percent(stats),
             stats.round_trip_ms if stats else None,
             self._dialler.shown,
             self._call_keys.hints if self._keys.usable else None,
@@ -453,43 +473,3 @@ class CallSession:
     def statistics(self) -> Panel:
         """What is known now."""
         return Panel(self._told_stats, self._call.details.pair, self._scores.seen())
-
-
-def _ms_between(start: float, end: float | None) -> int | None:
-    return None if end is None else round(1000 * (end - start))
-
-
-def _lost_percent(stats: "PortStats | None") -> float | None:
-    if stats is None or not stats.packets_received:
-        return None
-    return 100 * max(0, stats.packets_lost) / (stats.packets_received + max(0, stats.packets_lost))
-
-
-def _stats_event(call_id: str, taken: "StatsTaken") -> e.Stats:
-    stats, report = taken.stats, taken.report
-    return e.Stats(
-        call_id=call_id,
-        codec=stats.codec,
-        packets_sent=stats.packets_sent,
-        packets_received=stats.packets_received,
-        packets_lost=stats.packets_lost,
-        bytes_sent=stats.bytes_sent,
-        bytes_received=stats.bytes_received,
-        concealed_ms=round(stats.concealed_samples * _MS_PER_SAMPLE, 1),
-        jitter_ms=_rounded(stats.jitter_ms),
-        delay_ms=_rounded(stats.delay_ms),
-        round_trip_ms=_rounded(stats.round_trip_ms),
-        sent_kbps=_rounded(report.sent_kbps),
-        received_kbps=_rounded(report.received_kbps),
-        received_loss_percent=_rounded(report.received_loss_percent),
-        sent_loss_percent=_rounded(report.sent_loss_percent),
-        concealed_percent=_rounded(report.concealed_percent),
-        mos=_rounded(report.mos, 2),
-        mean_mos=_rounded(taken.mean_mos, 2),
-        near_dbfs=_rounded(taken.levels.near_dbfs),
-        far_dbfs=_rounded(taken.levels.far_dbfs),
-    )
-
-
-def _rounded(value: float | None, digits: int = 1) -> float | None:
-    return None if value is None or not math.isfinite(value) else round(value, digits)

@@ -16,9 +16,7 @@ from sinchphone.cli.terminal.output.events import Outcome, RequestKind, RequestO
 if TYPE_CHECKING:
     from sinchphone.media.sound import SoundEvent
 
-ENDS_OF_THE_USER: Final = frozenset(
-    {Order.KEY, Order.INTERRUPT, Order.TIME_UP, Order.DECLINED, Order.CONTROL, Order.TRANSFERRED}
-)
+ENDS_OF_THE_USER: Final = frozenset({Order.KEY, Order.INTERRUPT, Order.TIME_UP, Order.DECLINED, Order.CONTROL, Order.TRANSFERRED})
 _NOTHING_CAME: Final = "no sound came from it"
 
 
@@ -27,6 +25,7 @@ class Requests:
     """What was asked for. Paths as they were written; ``dtmf``: digits for after the answer."""
 
     play: Sequence[str] = ()
+    say: str | None = None
     record: str | None = None
     video_record: str | None = None
     pipe_in: str | None = None
@@ -45,6 +44,7 @@ class Outcomes:
         self._seen_failure: str | None = "there were no pictures"
         self._record_failure: str | None = "it is not in its place"
         self._piped: dict[RequestKind, tuple[int, str | None]] = {}  # bytes, and why no more
+        self._said: bool | str = False  # whether to its end, or why not
         self._digits_sent = False
         self._digits_failure: str | None = None
 
@@ -67,6 +67,10 @@ class Outcomes:
     def recorded_pictures(self, path: str, failure: str | None) -> None:
         """The recording of pictures is in its place."""
         self._seen, self._seen_failure = path, failure
+
+    def said(self, failure: str | None = None, *, cut_short: bool = False) -> None:
+        """The text was spoken, or not."""
+        self._said = failure or not cut_short
 
     def digits_over(self, failure: str | None) -> None:
         """The digits were sent, or refused."""
@@ -96,6 +100,9 @@ class Outcomes:
             self._told(call_id, RequestKind.PLAY, path, number < len(self._played), self._play_failure(number), end)
             for number, path in enumerate(asked.play)
         ]
+        if asked.say is not None:
+            failure = self._said if isinstance(self._said, str) else None
+            told.append(self._told(call_id, RequestKind.SAY, asked.say, self._said is not False, failure, end))
         if asked.dtmf is not None:
             over = self._digits_sent or self._digits_failure is not None
             told.append(self._told(call_id, RequestKind.DTMF, asked.dtmf, over, self._digits_failure, end))
@@ -123,11 +130,12 @@ def words_of(one: RequestOutcome) -> str:
     """What wasn't done, for a person."""
     verbs = {
         RequestKind.PLAY: "was not played to its end",
+        RequestKind.SAY: "was not said to its end",
         RequestKind.DTMF: "was not dialled",
         RequestKind.RECORD: "was not recorded as a whole",
         RequestKind.VIDEO_RECORD: "was not recorded as a whole",
         RequestKind.PIPE_IN: "was not heard",
         RequestKind.PIPE_OUT: "did not get all that was heard",
     }
-    name = "standard input" if one.name == "-" else one.name
+    name = "standard input" if one.name == "-" and one.kind is RequestKind.PLAY else "the text" if one.kind is RequestKind.SAY else one.name
     return f"{name} {verbs[one.kind]}: {one.reason}"

@@ -36,8 +36,8 @@ MAX_HEADER_BYTES = 1024  # the platform's limit of a call's headers together
 
 def place(choose: Callable[[Options], Destination], flags: CallFlags) -> ExitCode:
     """Call whom ``choose`` chooses and stay to the end. Raises what can be refused before anything is opened."""
-    if flags.hangup_after_play and not flags.play:
-        raise typer.BadParameter("--hangup-after-play needs --play")
+    if flags.hangup_after_play and not flags.play and flags.say is None:
+        raise typer.BadParameter("--hangup-after-play needs --play or --say")
     configuration = flags.load()
     destination = choose(configuration.options)
     video = isinstance(flags, VideoFlags) and flags.video
@@ -91,7 +91,14 @@ async def _prepare(session: Session, destination: Destination, flags: CallFlags,
     warning = await missing_devices(flags, options, destination)
     if warning is None:
         window = flags.video_window if isinstance(flags, VideoFlags) else VideoWindow.NONE
-        wishes = Wishes(options.ring_timeout, options.max_duration, None, flags.hangup_after_play, requests_of(flags), video_window=window)
+        wishes = Wishes(
+            ring_timeout=options.ring_timeout,
+            max_duration=options.max_duration,
+            hangup_after_play=flags.hangup_after_play,
+            muted=flags.mute,
+            requests=requests_of(flags),
+            video_window=window,
+        )
         return wishes, sound_options(flags, options)
     from sinchphone.cli.calling.media.selfcheck import CHECK_SECONDS, EchoProbe
     from sinchphone.media.ticker import Ticker

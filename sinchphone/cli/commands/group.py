@@ -35,8 +35,9 @@ def group(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The group's name, 1 to 64 characters without spaces.")],
 ) -> ExitCode:
     """Be in a group: everybody who gives the same name calls everybody else. At a terminal: m mutes, q leaves."""
-    if flags.record or flags.dtmf or flags.control or flags.hangup_after_play or flags.reads_standard_input:
-        raise typer.BadParameter("--record, --dtmf, --control, --hangup-after-play and standard input are for a single call")
+    single = flags.record, flags.say, flags.mute, flags.dtmf, flags.control, flags.hangup_after_play, flags.reads_standard_input
+    if any(single):
+        raise typer.BadParameter("--record, --say, --mute, --dtmf, --control, --hangup-after-play and standard input are for a single call")
     if not is_group_name(name):
         raise typer.BadParameter(f"a group's name has {GROUP_RULE}", param_hint="NAME")
     session = open_session(flags.load(), quiet=flags.quiet, verbose=flags.verbose, debug=flags.debug)

@@ -131,6 +131,7 @@ class _Listener:
             max_duration=session.options.max_duration,
             answer_after=seconds(flags.auto_answer),
             hangup_after_play=flags.hangup_after_play,
+            muted=flags.mute,
             requests=requests_of(flags),
             video_window=flags.video_window,
         )
@@ -184,6 +185,7 @@ class _Listener:
                 ended_by=EndedBy.US,
                 answered=False,
                 setup_ms=None,
+                establishing_ms=None,
                 duration_ms=None,
                 code=None,
                 reason=order.value,

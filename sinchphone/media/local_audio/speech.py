@@ -36,6 +36,16 @@ _VOICE: Final = "en-us"  # the platform's own default
 _WORDS_A_MINUTE: Final = "155"
 
 
+def check_speakable(text: str, program: str = PROGRAM) -> str:
+    """The path of what would speak it. Raises MediaError where nothing is there, or the text is none."""
+    path = shutil.which(program)
+    if path is None:
+        raise MediaError(f"this machine can't speak: {program} is not installed", hint="sudo apt install espeak-ng")
+    if not 0 < len(text) <= MAX_CHARACTERS:
+        raise MediaError(f"a text to be spoken has 1 to {MAX_CHARACTERS} characters")
+    return path
+
+
 class Speech:
     """Speaks texts, a few at a time."""
 
@@ -50,11 +60,7 @@ class Speech:
 
         Raises MediaError where this machine has no voice, or it fails, and for SSML that isn't read here (``protocol.ssml``).
         """
-        path = shutil.which(self._program)
-        if path is None:
-            raise MediaError(f"this machine can't speak: {self._program} is not installed", hint="sudo apt install espeak-ng")
-        if not 0 < len(text) <= MAX_CHARACTERS:
-            raise MediaError(f"a text to be spoken has 1 to {MAX_CHARACTERS} characters")
+        path = check_speakable(text, self._program)
         text = _harmless_ssml(text) if ssml else _CONTROLS.sub(" ", text)
         async with self._turns:
             for voice in voices(locale):

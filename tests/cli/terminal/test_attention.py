@@ -71,7 +71,14 @@ INCOMING = e.CallIncoming(call_id="1", peer="bob", domain=Domain.MXP, contact="B
 
 
 def ended(call_id: str, peer: str = "bob", **more: object) -> e.CallEnded:
-    told: dict[str, object] = {"outbound": False, "cause": Cause.CANCELED, "ended_by": EndedBy.PEER, "answered": False, "setup_ms": None}
+    told: dict[str, object] = {
+        "outbound": False,
+        "cause": Cause.CANCELED,
+        "ended_by": EndedBy.PEER,
+        "answered": False,
+        "setup_ms": None,
+        "establishing_ms": None,
+    }
     told |= {"duration_ms": None, "code": None, "reason": "", "hint": None} | more
     return e.CallEnded(call_id=call_id, peer=peer, **told)  # type: ignore[arg-type]
 

@@ -132,6 +132,7 @@ async def peer(one: SipAgent | int) -> AsyncIterator[Peer]:
         ("PRACK", {}, 481),
         ("MESSAGE", {}, 405),
         ("REFER", {}, 405),
+        ("REFER", {"Target_Dialog": "call;local-tag=a;remote-tag=b", "Refer_To": "<sip:carol@127.0.0.1>"}, 405),
         ("REGISTER", {}, 405),
         ("NEWMETHOD", {}, 501),
         ("INVITE", {"Contact": None}, 400),

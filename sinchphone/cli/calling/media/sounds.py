@@ -32,16 +32,20 @@ def sound_options(flags: SoundFlags, options: Options) -> "SoundOptions":
         pipe_out=flags.pipe_out and claim(flags.pipe_out, "write", inherited=True),
         force=flags.force,
         devices=not flags.no_audio,
-        microphone=not flags.no_mic,
+        microphone=not flags.no_mic and flags.say is None,
     )
 
 
 def check_files(flags: SoundFlags) -> None:
-    """What a call would find out too late, before anything is opened or started. Raises AudioFileError."""
+    """What a call would find out too late, before anything is opened or started. Raises AudioFileError and MediaError."""
     from sinchphone.media.local_audio import files, pipes
 
     for path in flags.play or ():
         files.check(path)
+    if flags.say is not None:
+        from sinchphone.media.local_audio.speech import check_speakable
+
+        check_speakable(flags.say)
     if flags.record is not None:
         files.check_recording(Path(flags.record), force=flags.force)
     if isinstance(flags, VideoFlags) and flags.video_record is not None:
@@ -76,7 +80,8 @@ def requests_of(flags: SoundFlags) -> Requests:
     """What was asked for, each of which has an outcome."""
     seen = flags.video_record if isinstance(flags, VideoFlags) else None
     played = tuple(flags.play or ())
-    return Requests(play=played, record=flags.record, video_record=seen, pipe_in=flags.pipe_in, pipe_out=flags.pipe_out, dtmf=flags.dtmf)
+    asked = Requests(play=played, say=flags.say, record=flags.record, video_record=seen, dtmf=flags.dtmf)
+    return replace(asked, pipe_in=flags.pipe_in, pipe_out=flags.pipe_out)
 
 
 async def missing_devices(flags: SoundFlags, options: Options, destination: Destination) -> Warned | None:

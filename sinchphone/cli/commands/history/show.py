@@ -11,7 +11,7 @@ from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.recent import past_of
 from sinchphone.cli.commands.history.choosing import ChoiceFlags
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.flags.common import option_of_number, with_flags
 from sinchphone.cli.terminal.flags.groups import CommandGroup, Planned
 from sinchphone.cli.terminal.output.listings import HistoryEntry, PastKind
 from sinchphone.cli.terminal.output.results import Delivery
@@ -25,7 +25,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 class HistoryFlags(ChoiceFlags):
     """Options of ``history``."""
 
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100_000, help="The last N only.")] = 100
+    limit: Annotated[int, option_of_number("N", "The last N only", 1, 100_000, whole=True, shows_default=True)] = 100
 
 
 class _Group(CommandGroup):

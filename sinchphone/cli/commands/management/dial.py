@@ -8,7 +8,7 @@ import typer
 from sinchphone.cli.calling.managed_exchange import managed_exchange
 from sinchphone.cli.exits import ExitCode, code_of_simulated
 from sinchphone.cli.terminal.flags.commands import HostFlags, check_digits
-from sinchphone.cli.terminal.flags.common import with_flags
+from sinchphone.cli.terminal.flags.common import option_of_number, with_flags
 from sinchphone.cli.terminal.output.exchange_events import SimulatedCallTold, SimulatedState
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
@@ -32,7 +32,7 @@ def dial(
     flags: HostFlags,
     caller: Annotated[str, typer.Option("--from", metavar="+NUMBER", help="Who calls; private withholds the number.")],
     play: Annotated[Path | None, typer.Option(metavar="FILE", help="Play a sound file after the answer.")] = None,
-    tone: Annotated[float | None, typer.Option(metavar="HZ", min=1, max=23_999, help="Say a tone, after the file.")] = None,
+    tone: Annotated[float | None, option_of_number("HZ", "Say a tone, after the file", 1, 23_999)] = None,
     dtmf: Annotated[
         str, typer.Option(metavar="DIGITS", callback=check_digits, help="Press keys after the answer; w waits half a second.")
     ] = "",

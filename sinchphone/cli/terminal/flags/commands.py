@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from sinchphone.cli.addressing import proposals
-from sinchphone.cli.terminal.flags.common import JsonFlags, check_key, option_of_key, option_of_words
+from sinchphone.cli.terminal.flags.common import JsonFlags, check_key, option_of_key, option_of_number, option_of_words
 from sinchphone.cli.terminal.flags.shared_streams import check_readers, reads
 from sinchphone.media.options import RecordLayout
 from sinchphone.options import HooksSection
@@ -89,7 +89,10 @@ class SoundFlags(JsonFlags):
         list[str] | None, typer.Option(metavar="FILE", help="Play a file from the answer on; again for more files, - is standard input.")
     ] = None
     hangup_after_play: Annotated[bool, typer.Option("--hangup-after-play", help="Hang up when everything was played.")] = False
-    tone: Annotated[float | None, typer.Option(metavar="HZ", min=20, max=20_000, help="Send a tone.")] = None
+    say: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Speak a text after the answer, in English (eSpeak NG), then silence.")
+    ] = None
+    tone: Annotated[float | None, option_of_number("HZ", "Send a tone", 20, 20_000)] = None
     record: Annotated[str | None, typer.Option(metavar="FILE", help="Record to .wav, .ogg or .flac: near end left, far end right.")] = None
     record_layout: Annotated[RecordLayout, option_of_words(RecordLayout, "HOW", "stereo, or one track: mixed, near or far.")] = (
         RecordLayout.STEREO
@@ -101,6 +104,7 @@ class SoundFlags(JsonFlags):
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recording or file.")] = False
     no_audio: Annotated[bool, typer.Option("--no-audio", help="Touch no sound card.")] = False
     no_mic: Annotated[bool, typer.Option("--no-mic", help="Send no microphone.")] = False
+    mute: Annotated[bool, typer.Option("--mute", help="Send silence until you unmute: m, or a command.")] = False
     input: Annotated[str | None, option_of_key("audio.input", "DEVICE", complete=proposals.complete_input)] = None
     output: Annotated[str | None, option_of_key("audio.output", "DEVICE", complete=proposals.complete_output)] = None
     ring: Annotated[str | None, option_of_key("audio.ring", "DEVICE", complete=proposals.complete_output)] = None
@@ -127,8 +131,10 @@ class SoundFlags(JsonFlags):
 
     def __post_init__(self) -> None:
         """Raises BadParameter."""
-        if sum(value is not None for value in (self.play or None, self.pipe_in, self.tone)) > 1:
-            raise typer.BadParameter("--play, --pipe-in and --tone exclude each other")
+        if sum(value is not None for value in (self.play or None, self.say, self.pipe_in, self.tone)) > 1:
+            raise typer.BadParameter("--play, --say, --pipe-in and --tone exclude each other")
+        if self.say is not None and not self.say.strip():
+            raise typer.BadParameter("there is nothing to say", param_hint="--say")
         for option, path in (("--record", self.record), ("--pipe-in", self.pipe_in), ("--pipe-out", self.pipe_out)):
             if path is not None and not path.strip():
                 raise typer.BadParameter("names no file", param_hint=option)
@@ -163,8 +169,9 @@ class SoundFlags(JsonFlags):
     @property
     def say_nothing_of_sound(self) -> bool:
         """Whether the person left it to us what the sound is made of and how long a call lasts."""
-        named = (self.play, self.pipe_in, self.pipe_out, self.tone, self.record, self.input, self.output, self.ring, self.max_duration)
-        return all(value is None for value in (*named, self.control)) and not (self.no_audio or self.no_mic)
+        said, kept = (self.play, self.say, self.pipe_in, self.tone), (self.pipe_out, self.record)
+        named = (*said, *kept, self.input, self.output, self.ring, self.max_duration, self.control)
+        return all(value is None for value in named) and not (self.no_audio or self.no_mic)
 
 
 @quick_dataclass(frozen=True, kw_only=True)
@@ -261,7 +268,7 @@ class ListenFlags(AnswerFlags):
     """Options of ``listen``."""
 
     once: Annotated[bool, typer.Option("--once", help="End after one call that was answered or declined here.")] = False
-    count: Annotated[int | None, typer.Option(metavar="N", min=1, help="End after N such calls.")] = None
+    count: Annotated[int | None, option_of_number("N", "End after N such calls", 1, whole=True)] = None
     for_: Annotated[
         str | None,
         typer.Option("--for", metavar="TIME", callback=_duration, help="End after so long: exit 0, or 124 with --once or --count unmet."),

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import math
 import typing
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -60,6 +61,25 @@ def option_of_words(kind: type[StrEnum], metavar: str, words: str, *, shows_defa
             raise typer.BadParameter(str(error)) from error
 
     return typer.Option(metavar=metavar, parser=parse, help=words, show_default=shows_default)
+
+
+def option_of_number(
+    metavar: str, words: str, lowest: int, highest: int | None = None, *, whole: bool = False, shows_default: bool = False
+) -> Any:
+    """The option whose value is a number in these bounds, a ``whole`` one or any."""
+    bounds = f"from {lowest} on" if highest is None else f"from {lowest} to {highest}"
+
+    def parse(value: Any) -> Any:
+        try:
+            read = int(value) if whole else float(value)
+        except ValueError:
+            read = None
+        if read is None or not lowest <= read <= (math.inf if highest is None else highest):  # nor NaN
+            raise typer.BadParameter(f'"{value}" is no {"whole " if whole else ""}number {bounds}')
+        return read
+
+    said = f"{words}, {bounds}." if highest is not None else f"{words}."
+    return typer.Option(metavar=metavar, parser=parse, help=said, show_default=shows_default)
 
 
 @quick_dataclass(frozen=True, kw_only=True)

@@ -91,6 +91,7 @@ Score: TypeAlias = Annotated[float, Bounds(minimum=1, maximum=4.5)]
 Digit: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-D]$")]
 Digits: TypeAlias = Annotated[str, Bounds(pattern="^[0-9*#A-DwW]+$")]
 PairKind: TypeAlias = Annotated[str, Bounds(words=("host", "srflx", "prflx", "relay"))]
+StreamKind: TypeAlias = Annotated[str, Bounds(words=("audio", "video"))]
 QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, since that needs numpy, and a test compares
     "HighRemoteInboundRtt",
     "HighInboundJitter",
@@ -245,11 +246,13 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEstablished:
-    """Sound flows, ``setup_ms`` after the start. ``video_codec``: that of pictures, ``None`` where there are none."""
+    """Sound flows, ``establishing_ms`` after the start; ``setup_ms`` is the start to progressing, as in Sinch's SDK. ``video_codec``: that
+    of pictures, ``None`` where there are none."""
 
     NAME: ClassVar[str] = "call.established"
     call_id: str
     setup_ms: Milliseconds | None
+    establishing_ms: Milliseconds | None
     codec: str | None
     pair: PairKind | None
     video_codec: str | None = None
@@ -364,11 +367,13 @@ class Stats:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityTriggered:
     """Something is wrong with a call's sound from now on. ``name`` is one of the Sinch SDK's call quality warnings (MissingMediaStream:
-    nothing has come for a second), or SilentInboundAudio (packets carry silence) or ClippedOutboundAudio (the microphone is too loud)."""
+    nothing has come for a second), or SilentInboundAudio (packets carry silence) or ClippedOutboundAudio (the microphone is too loud).
+    ``stream`` is what it is about; pictures aren't judged."""
 
     NAME: ClassVar[str] = "quality.trigger"
     call_id: str
     name: QualityName
+    stream: StreamKind = "audio"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,6 +383,7 @@ class QualityRecovered:
     NAME: ClassVar[str] = "quality.recover"
     call_id: str
     name: QualityName
+    stream: StreamKind = "audio"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

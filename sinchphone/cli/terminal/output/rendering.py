@@ -72,7 +72,7 @@ def _incoming(event: e.CallIncoming) -> list[Line]:
 
 
 def _established(event: e.CallEstablished) -> list[Line]:
-    setup = [] if event.setup_ms is None else [Line(f"set up in {event.setup_ms / 1000:.2f} s", detail=True)]
+    setup = [] if event.establishing_ms is None else [Line(f"set up in {event.establishing_ms / 1000:.2f} s", detail=True)]
     return [Line(f"connected ({_path(event)}), 0:00", "green"), *setup]
 
 

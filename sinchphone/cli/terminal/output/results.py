@@ -38,7 +38,8 @@ class SipFailure:
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
-    """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words; ``sip``: the SIP side refused or ended it."""
+    """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words; ``sip``: the SIP side refused or ended it. The
+    durations are as in call.established."""
 
     NAME: ClassVar[str] = "call.ended"
     call_id: str
@@ -48,6 +49,7 @@ class CallEnded:
     ended_by: EndedBy | None
     answered: bool
     setup_ms: Milliseconds | None
+    establishing_ms: Milliseconds | None
     duration_ms: Milliseconds | None  # None: sound never flowed
     code: int | None
     reason: str
@@ -182,6 +184,7 @@ class RequestKind(StrEnum):
     """What a command line can ask for in a call."""
 
     PLAY = "play"
+    SAY = "say"
     DTMF = "dtmf"
     RECORD = "record"
     VIDEO_RECORD = "video_record"

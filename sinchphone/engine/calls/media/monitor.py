@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypeAlias
 
 from sinchphone.audio.quality import Quality, QualityReport, Sample
@@ -24,11 +25,19 @@ class StatsTaken:
     mean_mos: float | None
 
 
+class MediaStream(StrEnum):
+    """What is transported of a call."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityTriggered:
-    """Something is wrong with the sound from now on: one of ``audio.quality.QualityWarning``."""
+    """Something is wrong with that stream from now on: one of ``audio.quality.QualityWarning``. Pictures aren't judged."""
 
     name: str
+    stream: MediaStream = MediaStream.AUDIO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +45,7 @@ class QualityRecovered:
     """It is over."""
 
     name: str
+    stream: MediaStream = MediaStream.AUDIO
 
 
 MonitorEvent: TypeAlias = StatsTaken | QualityTriggered | QualityRecovered
