@@ -102,9 +102,7 @@ async def open_runtime(
         media_backends = await _open_media_backends(MediaBackends(media, options.sip or SipSettings(), record, bad_line), stack)
         announcements = Announcements(addresses, ca_file=options.backend.ca_file if options.backend is not None else None)
         stack.push_async_callback(announcements.close)
-        backends = Backends(options.backend, applications, addresses, record)
-        stack.push_async_callback(backends.close)
-        backends.connect()
+        backends = _connected(Backends(options.backend, applications, addresses, record), stack)
         first = next(iter(applications), "")
         trunk = Trunk(options.trunk, is_this_machine=is_this_machine) if options.trunk is not None else None
         metering = Metering(options.trunk, usage) if options.trunk is not None else None
@@ -134,6 +132,12 @@ async def open_runtime(
         runtime = GatewayRuntime(context, agents, stack)
         ready.set_result(runtime.control)
         return runtime
+
+
+def _connected(backends: Backends, stack: AsyncExitStack) -> Backends:
+    stack.push_async_callback(backends.close)
+    backends.connect()
+    return backends
 
 
 async def _open_media_backends(media_backends: MediaBackends, stack: AsyncExitStack) -> MediaBackends:
