@@ -47,7 +47,7 @@ def document(routes: Iterable[tuple[str, str]], version: str) -> dict[str, Any]:
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "http://127.0.0.1:4600"}],
+        "servers": [{"url": "/"}],  # wherever the document came from
         "paths": paths,
         "components": {
             "securitySchemes": {scheme.value: dict(described) for scheme, described in _SCHEMES.items()},

@@ -99,6 +99,7 @@ SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 def test_every_route_is_in_the_served_document_with_its_parameters(served: Served) -> None:
     told = requests.get(f"{served.url}/openapi.json", timeout=30).json()
     assert set(told["paths"]) == set(DOCUMENT["paths"]) and len(told["paths"]) > 40
+    assert told["servers"] == [{"url": "/"}], "its port is that of whom it came from"
     for path, operations in told["paths"].items():
         for operation in operations.values():
             named = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"}
