@@ -15,6 +15,9 @@ from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Frame
 from sinchphone.audio.level import dbfs
 
 VOICE_DBFS: Final = -42.0
+_SILENCE_DBFS: Final = -70.0  # nothing at all, not even a line's noise
+_ABOVE_NOISE_DB: Final = 10.0
+_VOICE_AT_LEAST_DBFS: Final = -28.0  # so loud nobody's noise is, and somebody who speaks at once is heard
 INITIAL_SILENCE_SECONDS: Final = 2.5  # these four as open PBXs have them by default
 GREETING_SECONDS: Final = 1.5
 AFTER_GREETING_SECONDS: Final = 0.8
@@ -57,13 +60,14 @@ class AnsweringMachineDetector:
         self.seconds = 0.0  # heard so far
         self._beep = BeepDetector()
         self._voice_s = self._silence_s = 0.0
+        self._noise_dbfs = 0.0  # the least that was heard
 
     def push(self, frame: Frame) -> Detection | None:
         """The next 20 ms; a verdict as soon as there is one, and NOT_SURE when it has taken too long."""
         self.seconds += FRAME_SECONDS
         if self._beep.push(frame):
             return Detection.BEEP
-        if dbfs(frame) > VOICE_DBFS:
+        if self._is_voice(dbfs(frame)):
             self._voice_s += FRAME_SECONDS + (self._silence_s if self._voice_s else 0.0)  # pauses between words are a part of it
             self._silence_s = 0.0
         else:
@@ -75,6 +79,12 @@ class AnsweringMachineDetector:
         if self._voice_s and self._silence_s >= AFTER_GREETING_SECONDS:
             return Detection.HUMAN
         return Detection.NOT_SURE if self.seconds >= ANALYSIS_SECONDS else None
+
+    def _is_voice(self, level: float) -> bool:
+        """Whether that is louder than the line's own noise."""
+        if level > _SILENCE_DBFS:
+            self._noise_dbfs = min(self._noise_dbfs, level)
+        return level > max(VOICE_DBFS, min(self._noise_dbfs + _ABOVE_NOISE_DB, _VOICE_AT_LEAST_DBFS))
 
 
 def _line(frame: Frame) -> int | None:

@@ -59,3 +59,26 @@ def test_tones_that_no_machine_beeps_with_are_none(hz: float) -> None:
     beep = BeepDetector()
     tone = Sine(hz)
     assert not any(beep.push(tone.pull()) for _ in range(50))
+
+
+def noisy(samples: Samples, level_dbfs: float) -> Samples:
+    """With a line's noise, which has more low tones than high ones."""
+    noise = np.convolve(np.random.default_rng(1).standard_normal(len(samples)), np.ones(24), "same")
+    scaled = noise / np.sqrt((noise**2).mean()) * 32768 * 10 ** (level_dbfs / 20)
+    return np.clip(samples + scaled, -32768, 32767).astype(np.int16)
+
+
+@pytest.mark.parametrize("level_dbfs", [-60.0, -45.0, -40.0, -36.0])
+@pytest.mark.parametrize(("name", "verdict"), [("hello", Detection.HUMAN), ("machine", Detection.LONG_GREETING)])
+def test_a_lines_noise_is_no_greeting(name: str, verdict: Detection, level_dbfs: float) -> None:
+    heard = np.concatenate([quiet(0.5), load(name), quiet(3)])
+    assert judge(noisy(heard, level_dbfs))[0] is verdict
+
+
+def test_noise_alone_is_silence() -> None:
+    assert judge(noisy(quiet(4), -38.0))[0] is Detection.INITIAL_SILENCE
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("hello", Detection.HUMAN), ("machine", Detection.LONG_GREETING)])
+def test_who_speaks_at_once_is_heard_from_the_first_word_on(name: str, verdict: Detection) -> None:
+    assert judge(np.concatenate([load(name), quiet(3)]))[0] is verdict
