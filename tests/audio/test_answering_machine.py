@@ -65,7 +65,8 @@ def noisy(samples: Samples, level_dbfs: float) -> Samples:
     """With a line's noise, which has more low tones than high ones."""
     noise = np.convolve(np.random.default_rng(1).standard_normal(len(samples)), np.ones(24), "same")
     scaled = noise / np.sqrt((noise**2).mean()) * 32768 * 10 ** (level_dbfs / 20)
-    return np.clip(samples + scaled, -32768, 32767).astype(np.int16)
+    mixed: Samples = np.clip(samples + scaled, -32768, 32767).astype(np.int16)
+    return mixed
 
 
 @pytest.mark.parametrize("level_dbfs", [-60.0, -45.0, -40.0, -36.0])

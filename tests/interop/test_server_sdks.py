@@ -144,6 +144,7 @@ async def test_the_sdk_for_node_calls_out_and_steers_calls(place: Place) -> None
     assert (told["callId"], told["status"], told["to"], told["custom"]) == (call, "ONGOING", to, "mine")
     said = {"instructions": [{"name": "say", "text": "Hi", "locale": "en-US"}], "action": {"name": "continue"}}
     await sdk.does("voice.calls.manageWithCallLeg", {"callId": call, "callLeg": "callee", "manageWithCallLegRequestBody": said})
+    await sdk.does("voice.calls.update", {"callId": call, "updateCallRequestBody": action("park", holdPrompt="#tts[Please wait]")})
     await sdk.does("voice.calls.update", {"callId": call, "updateCallRequestBody": action("hangup")})
     headers, dice = await backend.heard("dice")
     assert json.loads(dice)["reason"] == "MANAGERHANGUP"
@@ -218,6 +219,7 @@ async def test_the_sdk_for_python_calls_out_steers_calls_and_has_numbers(place: 
     assert (told["call_id"], told["status"], told["to"], told["custom"]) == (call, "ONGOING", to, "mine")
     said = {"instructions": [{"name": "say", "text": "Hi"}], "action": {"name": "continue"}}
     await sdk.does("voice.calls.manage_with_call_leg", {"call_id": call, "call_leg": "callee", **said})
+    await sdk.does("voice.calls.update", {"call_id": call, "instructions": [], "action": {"name": "park", "locale": "en-US"}})
     await sdk.does("voice.calls.update", {"call_id": call, "instructions": [], "action": {"name": "hangup"}})
     await backend.heard("dice")
     assert (await sdk.does("voice.calls.get", {"call_id": call}))["reason"] == "MANAGERHANGUP"

@@ -1,4 +1,4 @@
-"""Which phone numbers are an application's: who calls one of them from outside reaches its backend."""
+"""Which phone numbers are an application's, as its backend has said: a list, kept for whoever asks."""
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
