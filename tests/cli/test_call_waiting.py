@@ -357,3 +357,19 @@ def test_a_call_that_gives_up_in_the_moment_when_the_first_ends_is_told(platform
     ran = sinchphone("listen", "--for", "1s", "--json")
     told = [event["peer"] for event in ran.events if event["event"] == "call.ended"]
     assert sorted(told) == ["bob", "carol"]
+
+
+def test_with_two_calls_each_line_about_a_hold_or_an_end_says_whose(platform: Any, sinchphone: Run) -> None:
+    async def script(first: Any) -> None:
+        second = await both_talk(platform, first)
+        second.end(Cause.HUNG_UP, "peer")
+        await until(lambda: not first.held_by_us)
+        first.end(Cause.HUNG_UP, "peer")
+
+    platform.incoming = [("bob", script)]
+    ran = sinchphone("listen", "--count", "2", "--for", "15s")
+    said = " ".join((ran.out + ran.err).split())
+    assert "bob is on hold" in said
+    assert "bob is not on hold any more" in said
+    assert "carol: ended after 0:00: carol hung up" in said
+    assert "bob: ended" not in said

@@ -72,6 +72,12 @@ def test_what_no_contact_can_be_is_refused_and_nothing_is_kept(sinchphone: Any, 
     assert sinchphone("contacts", "list", "--json").events[:-1] == []
 
 
+def test_a_contact_that_is_to_dial_another_contact_is_told_so(sinchphone: Any) -> None:
+    ran = sinchphone("contacts", "add", "mum", "@dad")
+    assert 'error: "@dad" is a contact' in ran.err
+    assert "not a SIP address" not in ran.err
+
+
 def test_names_that_differ_in_capitals_only_are_one(sinchphone: Any) -> None:
     assert sinchphone("contacts", "add", "Mum", MUM).code == 0
     again = sinchphone("contacts", "add", "mum", "--user", "other")

@@ -102,7 +102,7 @@ def test_the_cause_is_told_in_words_and_the_peer_by_name(note: Note, sinchphone:
         f"call     -> mum ({MUM})  busy",
         "call     <- carol           missed, they gave up",
         "call     -> dan@pbx.example  failed: Service Unavailable",
-        "call     -> daily           you hung up, 0:05",
+        "call     -> conf:daily      you hung up, 0:05",
         "call     <- carol           missed, busy",
     ]
 

@@ -74,7 +74,7 @@ def test_nothing_typed_cancels_and_a_refusal_is_said_and_the_call_goes_on(platfo
 
         call.transfer = transfer
         await established(call)
-        type_in("t", "x", "\x15", "\n", "t", "\x7f", "t", *"not a user!", "\n", "t", *"carol", "\n")
+        type_in("t", "x", "\x15", "\n", "t", "\x7f", "t", *"dora", "\x1b", "t", *"not a user!", "\n", "t", *"carol", "\n")
         await asyncio.sleep(0.1)
         assert call.state is State.ESTABLISHED
         type_in("m")

@@ -46,6 +46,8 @@ def read_destination(text: str) -> Destination:
     """The first rule that fits. Raises DestinationError."""
     written = text.strip()
     scheme, colon, rest = written.partition(":")
+    if written.startswith("@"):
+        raise DestinationError(f'"{written}" is a contact', hint="here a number, a user id, user@host or conf:ROOM is meant")
     if "@" in written or (colon and scheme.lower() in ("sip", "sips")):
         return Destination(Kind.SIP, sip_address(written))
     if colon and scheme.lower() == "conf":

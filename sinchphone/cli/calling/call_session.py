@@ -220,6 +220,7 @@ class CallSession:
                 reason=ending.reason,
                 hint=ending.hint,
                 sip=e.SipFailure(code=sip[0], reason=sip[1]) if sip else None,
+                beside=self.calls is not None and self.calls.count > 1,
             )
         )
         if call.outbound and details.cause is Cause.FAILURE and not established:
@@ -314,9 +315,9 @@ class CallSession:
                 case c.DigitHeard(digit=digit, duration_ms=duration_ms):
                     self._session.tell(e.DigitReceived(call_id=call_id, digit=digit, duration_ms=duration_ms))
                 case h.Held(by_us=by_us, agreed=agreed):
-                    self._session.tell(e.CallHeld(call_id=call_id, by=e.HeldBy.US if by_us else e.HeldBy.PEER, agreed=agreed))
+                    self._session.tell(e.CallHeld(call_id=call_id, peer=self._call.peer, by=e.HeldBy.of(by_us), agreed=agreed))
                 case h.Resumed(by_us=by_us, agreed=agreed):
-                    self._session.tell(e.CallResumed(call_id=call_id, by=e.HeldBy.US if by_us else e.HeldBy.PEER, agreed=agreed))
+                    self._session.tell(e.CallResumed(call_id=call_id, peer=self._call.peer, by=e.HeldBy.of(by_us), agreed=agreed))
                 case c.Transferred() | c.RoomChanged():
                     self._tell_peer(event)
                 case c.CallWarning(message=message, hint=hint):

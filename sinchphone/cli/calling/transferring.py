@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from sinchphone.cli.addressing.contacts import resolve
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.endings import Order
-from sinchphone.cli.terminal.keyboard.parser import Paste
+from sinchphone.cli.terminal.keyboard.parser import ESCAPE, Paste
 from sinchphone.cli.terminal.output import events as e
 from sinchphone.cli.terminal.status_line import KeyHints
 from sinchphone.errors import SinchphoneError, TransferError
@@ -59,7 +59,7 @@ class TransferKeys:
     def hints(self) -> KeyHints:
         """In place of the other keys'."""
         asked = f"transfer to: {self.typed}_"
-        return KeyHints(f"{asked}   Enter transfers, empty it cancels", f"{asked}   Enter", asked)
+        return KeyHints(f"{asked}   Enter transfers, Esc cancels", f"{asked}   Enter, Esc", asked)
 
     def begin(self) -> None:
         """Ask where to."""
@@ -77,6 +77,9 @@ class TransferKeys:
             case "\n":
                 self.typed = None
                 self._transfer_to(typed.strip())
+            case one if one == ESCAPE:
+                self.typed = None
+                self._transfer_to("")
             case one if one in _BACKSPACE:
                 self.typed = typed[:-1] if typed else None
             case one if one in _CLEARS:

@@ -87,8 +87,9 @@ def test_escape_and_the_rest_50_ms_later_are_one_sequence() -> None:
     assert pressed(b"\x1b[<0;13;7", b"m", apart=0.05) == []
 
 
-def test_escape_alone_is_no_key_and_keys_come_again_half_a_second_later() -> None:
-    assert pressed(b"\x1b", b"q", apart=0.6) == ["q"]
+def test_escape_alone_is_a_key_half_a_second_later() -> None:
+    assert pressed(b"\x1b", b"q", apart=0.6) == ["\x1b", "q"]
+    assert pressed(b"\x1b", b"\x1b", b"q", apart=0.4) == []
 
 
 @pytest.mark.parametrize("begun", [b"\x1b[", b"\x1bO", b"\x1b]", b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX", b"\x1b(", b"\x1b[M", b"\x9b1;"])

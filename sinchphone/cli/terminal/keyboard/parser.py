@@ -28,7 +28,8 @@ _MAX_REPLY: Final = 256  # characters that are kept of a reply,
 _MAX_REPLIES: Final = 32  # and replies
 _MAX_PARAMETERS: Final = 8  # characters that are kept of a sequence's parameters: what we know of is shorter
 _PASTE_END: Final = "\x1b[201~"
-_ESC: Final = "\x1b"
+ESCAPE: Final = "\x1b"  # the key, which is one when nothing follows
+_ESC: Final = ESCAPE
 _BEL: Final = "\x07"
 _ST: Final = "\x9c"
 _ESCAPED: Final = 0xDC00  # where Python's "surrogateescape" puts a byte that can't be decoded
@@ -45,7 +46,7 @@ class Paste:
 
 
 Press: TypeAlias = str | Paste
-"""One key: a character, ``"\\n"`` for Enter. Or a paste."""
+"""One key: a character, ``"\\n"`` for Enter, ``ESCAPE``. Or a paste."""
 
 
 class _State(Enum):
@@ -145,10 +146,12 @@ class KeyParser:
         return chr(byte) if byte < 0xA0 and not broken else _NOTHING
 
     def expire(self, now: float) -> list[Press]:
-        """Give up what is unfinished, if its time is over; a paste is taken as far as it came."""
+        """Give up what is unfinished, if its time is over; a paste is taken as far as it came, and ESC alone was the key."""
         pressed: list[Press] = []
         if self.deadline is not None and now >= self.deadline:
             self._decoder.reset()
+            if self._state is _State.ESCAPE:
+                pressed.append(ESCAPE)
             if self._state is _State.PASTE:
                 self._keep(self._tail)
                 self._end_paste(pressed)

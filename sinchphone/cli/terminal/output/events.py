@@ -6,7 +6,7 @@ these classes (``event_schema``): what a value may be stands in its type here.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final, TypeAlias
+from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.exchange_events import (
@@ -273,6 +273,11 @@ class HeldBy(StrEnum):
     US = "us"
     PEER = "peer"
 
+    @classmethod
+    def of(cls, by_us: bool) -> Self:
+        """Us, or the peer."""
+        return cls.US if by_us else cls.PEER
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallHeld:
@@ -281,6 +286,7 @@ class CallHeld:
 
     NAME: ClassVar[str] = "call.held"
     call_id: str
+    peer: str
     by: HeldBy
     agreed: bool
 
@@ -291,6 +297,7 @@ class CallResumed:
 
     NAME: ClassVar[str] = "call.resumed"
     call_id: str
+    peer: str
     by: HeldBy
     agreed: bool
 

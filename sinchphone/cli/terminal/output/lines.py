@@ -40,6 +40,7 @@ _CHECK_STYLES: Final = {
 _DEVICES_FROM: Final = 5  # columns of a line about a device before its name
 _PEERS_FROM: Final = 33  # columns of a line of the history before the names,
 _PEER_CELLS: Final = 14  # and of the names, where they aren't longer
+_CONFERENCE: Final = "conference"  # signaling.dialect.Domain, as it is noted
 _BUSY_STATUSES: Final = (486, 600)  # of SIP
 
 
@@ -91,8 +92,13 @@ def named(peer: str, contact: str | None) -> str:
     return peer if contact is None or contact == peer else f"{contact} ({peer})"
 
 
+def as_room(name: str) -> str:
+    """A room as it's dialled."""
+    return f"conf:{name}"
+
+
 def _contact(event: ContactListed) -> str:
-    dialled = f"conf:{event.identity}" if event.kind is Kind.CONFERENCE else event.identity
+    dialled = as_room(event.identity) if event.kind is Kind.CONFERENCE else event.identity
     user = f", user {event.user_id}" if event.user_id not in (None, event.identity) else ""
     return f"{event.name}  {dialled}{user}"
 
@@ -106,7 +112,8 @@ def _past(event: HistoryEntry) -> str:
     arrow = "->" if event.outbound else "<-"
     names = event.contacts or [None] * len(event.peers)
     at = datetime.fromisoformat(event.at).astimezone()
-    peers = ", ".join(map(named, event.peers, names))
+    shown = map(as_room, event.peers) if event.domain == _CONFERENCE else event.peers
+    peers = ", ".join(map(named, shown, names))
     head = f"{at:%Y-%m-%d %H:%M:%S}  {event.kind:<7}  {arrow} {peers}{'':{max(0, _PEER_CELLS - cells(escape(peers)))}}"
     if event.kind is PastKind.MESSAGE:
         return f"{head}  {event.status}: {(event.text or '').replace(chr(10), ' ↵ ')}"
@@ -147,9 +154,10 @@ def hint_lines(hint: str | None) -> list[Line]:
 def _ended(event: CallEnded) -> Line:
     whose = WHOSE[event.ended_by] if event.ended_by is not None and event.cause in _UNNAMED else None
     said = f"{event.reason} ({whose})" if whose else event.reason
+    which = f"{event.peer}: " if event.beside else ""
     if event.duration_ms is None:
-        return Line(f"ended: {said}", result=True)
-    return Line(f"ended after {clock(event.duration_ms / 1000)}: {said}", result=True)
+        return Line(f"{which}ended: {said}", result=True)
+    return Line(f"{which}ended after {clock(event.duration_ms / 1000)}: {said}", result=True)
 
 
 def _tested(event: DevicesTested) -> str:

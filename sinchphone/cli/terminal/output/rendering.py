@@ -212,14 +212,16 @@ def _heard(event: e.CheckFinished) -> str:
 
 def _held(event: e.CallHeld) -> str:
     if event.by is e.HeldBy.PEER:
-        return "they put you on hold"
-    return "on hold" if event.agreed else "on hold; the other side could not be told, and hears nothing of you"
+        return f"{event.peer} put you on hold"
+    on_hold = f"{event.peer} is on hold"
+    return on_hold if event.agreed else f"{on_hold}, could not be told, and hears nothing of you"
 
 
 def _resumed(event: e.CallResumed) -> str:
     if event.by is e.HeldBy.PEER:
-        return "they are back"
-    return "not on hold any more" if event.agreed else "not on hold any more; the other side could not be told"
+        return f"{event.peer} is back"
+    resumed = f"{event.peer} is not on hold any more"
+    return resumed if event.agreed else f"{resumed}, but could not be told"
 
 
 RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {

@@ -39,7 +39,7 @@ class SipFailure:
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded:
     """Over. ``cause`` is the Sinch SDK's, ``reason`` says it in words; ``sip``: the SIP side refused or ended it. The
-    durations are as in call.established."""
+    durations are as in call.established; ``beside``: another call of this command goes on."""
 
     NAME: ClassVar[str] = "call.ended"
     call_id: str
@@ -55,6 +55,7 @@ class CallEnded:
     reason: str
     hint: str | None
     sip: SipFailure | None = None
+    beside: bool = False
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
