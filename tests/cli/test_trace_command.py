@@ -31,6 +31,10 @@ def test_where_no_exchange_runs_none_is_started_and_the_hint_is_about_that(
     assert not Path("call.pcapng").exists()
 
 
+def test_a_call_of_no_name_is_a_matter_of_usage(sinchphone: Any, free_place: int) -> None:
+    assert sinchphone("trace", "").code == 2
+
+
 def test_in_the_cloud_there_is_no_trace(sinchphone: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SINCH_APPLICATION_KEY", "key")
     assert sinchphone("trace").code == 14

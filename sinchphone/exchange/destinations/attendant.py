@@ -37,7 +37,7 @@ from sinchphone.signaling.channel import MxpChannel
 
 MAX_CALL_SECONDS: Final = 14_400.0  # Sinch Voice, maxDuration
 GOODBYE_SECONDS: Final = 1.0  # for the last message
-CLOSING: Final = CallFailure(503, "The exchange is closing", "exchange")
+CLOSING: Final = CallFailure(503, "The exchange is closing, or was reset", "exchange")
 TOO_LONG: Final = CallFailure(408, "The call has reached its maximum duration", "exchange")
 
 

@@ -7,10 +7,12 @@ import pytest
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.description import direction
+from sinchphone.gateway.relay.local import LocalOptions
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.gateway.relay.terminations import LocalTerminations, RenewablePort, RtpengineTerminations, Terminations
 from sinchphone.media.port import MediaPort
+from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Description
 from tests.gateway.relay.relay_lab import PortPhone, RawPhone, opened_sockets, until, until_heard
@@ -56,6 +58,27 @@ async def test_the_room_and_its_peer_hear_each_other(
     await caller.accept(await called.answer(await caller.offer()))
     await until_heard(peer, ROOM_HZ)
     await until_heard(inside, PEER_HZ)
+
+
+@pytest.mark.parametrize("transport", list(MediaTransport), ids=lambda each: each.value)
+async def test_what_a_bad_line_loses_was_sent_and_a_tap_has_seen_it_in_the_clear(
+    media: MediaThread, stack: AsyncExitStack, transport: MediaTransport
+) -> None:
+    tapped: list[tuple[str, bytes, str, str]] = []
+    options = LocalOptions(line=SimulatedLine(loss=1.0), tap=lambda call: lambda *packet: tapped.append((call, *packet)))
+    inside = room(stack, media, LocalTerminations(media, options).port("call", transport))
+    if transport is MediaTransport.WEBRTC:
+        peer = PortPhone.webrtc(media, PEER_HZ)
+    else:
+        peer = PortPhone.rtp(media, PEER_HZ, srtp=transport is MediaTransport.SRTP)
+    stack.push_async_callback(peer.close)
+    await peer.accept(await inside.answer(await peer.offer()))
+    await until(lambda: len(tapped) >= 20)
+    sent, received = await inside.port.stats(), await peer.port.stats()
+    assert (sent.packets_sent >= 20, sent.packets_received, received.packets_received) == (True, 0, 0)
+    assert {(call, packet[0] & 0xC0) for call, packet, _, _ in tapped} == {("call", 0x80)}
+    assert len({source for _, _, source, _ in tapped}) == 1 and all(":" in target for _, _, _, target in tapped)
+    assert len({packet[2:4] for _, packet, _, _ in tapped}) == len(tapped), "numbered as RTP is"
 
 
 async def test_a_phone_that_holds_and_asks_for_our_offer_hears_the_room_again(

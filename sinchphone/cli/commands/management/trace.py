@@ -85,6 +85,8 @@ def trace(
 
 def _form(call: str | None, flags: TraceFlags) -> TraceFormat | None:
     """In which form a file is written, where one is. Raises BadParameter."""
+    if call is not None and not call:
+        raise typer.BadParameter("say which: its id, how it begins, or last", param_hint="CALL")
     if flags.export is None:
         return None
     if call is None:
