@@ -165,7 +165,7 @@ class Verifier:
         try:
             ahead_seconds = read_time(request.timestamp) - now
         except RemoteProtocolError as error:
-            raise unauthorized(f"timestamp: {error}") from error
+            raise unauthorized(f"timestamp: {error}", ErrorCode.NO_TIMESTAMP) from error
         if abs(ahead_seconds) > self._clock_skew_seconds:
             where = "in the future" if ahead_seconds > 0 else "in the past"
             raise unauthorized(f"timestamp: {abs(ahead_seconds):.0f} s {where}; check the clock", ErrorCode.CLOCK_DIFFERENCE)

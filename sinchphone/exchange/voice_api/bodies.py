@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from sinchphone.errors import DestinationError
 from sinchphone.exchange.destinations.backend_calls import AnswerUrl, Callout, EventAnswer
-from sinchphone.exchange.refusals import RefusedError, forbidden, invalid
+from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.protocol.callbacks.events import PRIVATE, Identity, IdentityType
 from sinchphone.protocol.callbacks.svaml import Continue, Event, PlayFiles, Say, Svaml, SvamlError
 from sinchphone.protocol.callbacks.svaml_actions import MAX_CALL_SECONDS
@@ -176,7 +176,7 @@ def _number(endpoint: str) -> str:
         number = read_number(written)
     except DestinationError as error:
         if "emergency" in str(error):
-            raise forbidden(f"destination.endpoint: {error}") from error
+            raise RefusedError(403, ErrorCode.DESTINATION_FORBIDDEN, f"destination.endpoint: {error}") from error
         raise invalid(f"destination.endpoint: {error}") from error
     assert re.fullmatch(E164, number), "that is what numbers are read as"
     return number

@@ -1,10 +1,15 @@
 """Callouts that can't be: each is refused as the platform words it, and nothing is called."""
 
+import base64
 import json
 import time
 from typing import Any
 
 import pytest
+
+from sinchphone.protocol.auth import sign_request
+from sinchphone.signaling.wire import write_time
+from tests.exchange.backend_apis.conftest import JSON, SECRETS
 
 NUMBER = {"type": "number", "endpoint": "+14155550120"}
 CALLOUTS = "/calling/v1/callouts"
@@ -75,8 +80,23 @@ async def test_what_is_wrong_is_named(developer: Any, body: Any, named: str) -> 
 
 async def test_help_is_not_called(developer: Any) -> None:
     status, said = await developer.ask("POST", CALLOUTS, tts(destination={"type": "number", "endpoint": "+46112"}))
-    assert status in (400, 403)
+    assert (status, said["errorCode"]) in ((400, 40001), (403, 40300))
     assert "emergency" in said["message"] or "short" in said["message"]
+
+
+async def test_help_in_a_form_that_can_be_called_is_a_forbidden_destination(developer: Any) -> None:
+    status, said = await developer.ask("POST", CALLOUTS, tts(destination={"type": "number", "endpoint": "112"}))
+    assert (status, said["errorCode"]) == (403, 40300)
+
+
+@pytest.mark.parametrize(("off_s", "code"), [(0.0, 40001), (-3600.0, 40107), (3600.0, 40107), (None, 40101)])
+async def test_a_time_that_is_off_or_none_is_told_from_a_wrong_signature(developer: Any, off_s: float | None, code: int) -> None:
+    stamp = "yesterday" if off_s is None else write_time(time.time() + off_s)
+    secret = base64.b64decode(SECRETS["acme"])
+    signature = sign_request("POST", CALLOUTS, b"{}", JSON, stamp, secret)
+    headers = {"x-timestamp": stamp, "Authorization": f"Application acme:{signature}"}
+    status, said = await developer.ask("POST", CALLOUTS, b"{}", headers=headers)
+    assert (status, said["errorCode"]) == (400 if code == 40001 else 401, code)
 
 
 async def test_a_body_too_large_is_refused(developer: Any) -> None:
