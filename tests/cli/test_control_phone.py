@@ -232,6 +232,7 @@ def test_sound_is_played_said_recorded_and_held_on_command(sinchphone: Run, plat
     platform.incoming.append(("ada", caller))
     told = answers(sinchphone("listen", "--for", "20s", "--no-audio", "--control", str(program.fifo), "--json"))
     failed = {name for name, answer in told.items() if answer["event"] == "control.failed"}
+    assert {told[name]["call_id"] for name in failed} == {"call-ada"}, "the only call is the one that was meant"
     assert failed == {"cut", "none", "stdin", "what", "which"}
     assert platform.calls[0].asked == [
         ("play", "a.wav"),
@@ -391,3 +392,10 @@ def test_a_control_stream_that_cannot_be_read_is_refused_first(sinchphone: Run, 
     assert ran.code == 2
     assert words in ran.err
     assert not platform.users
+
+
+def test_a_command_that_meets_no_call_names_none(sinchphone: Run, platform: Any, program: Program) -> None:
+    program.say("mute", id="early")
+    program.say("quit")
+    told = answers(sinchphone("listen", "--for", "20s", "--no-audio", "--control", str(program.fifo), "--json"))
+    assert (told["early"]["event"], told["early"]["call_id"]) == ("control.failed", None)

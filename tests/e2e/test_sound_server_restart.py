@@ -46,9 +46,10 @@ def a_call_is_heard(lab: Any, hz: float) -> bool:
             calling.terminate()
 
 
-def test_a_listening_phone_has_its_devices_again_when_the_sound_server_is_back(tmp_path: Path) -> None:
+def test_a_listening_phone_has_its_devices_again_when_a_sound_server_is_back_pulseaudio_or_pipewire(tmp_path: Path) -> None:
+    """PulseAudio goes and PipeWire comes in its place, goes too, and comes again."""
     kit = sound_lab()
-    if missing := kit.missing_package():
+    if missing := kit.missing_package() or kit.missing_of_pipewire():
         pytest.skip(f"needs the package {missing}")
     configured = tmp_path / ".config" / "sinchphone"
     configured.mkdir(parents=True)
@@ -70,14 +71,17 @@ def test_a_listening_phone_has_its_devices_again_when_the_sound_server_is_back(t
             listening.kill()
             raise
     try:
-        assert listening.poll() is None, "it goes on without a sound server"
-        with kit.pulseaudio(tmp_path) as lab:
-            assert a_call_is_heard(lab, 620.0)
-            assert listening.poll() is None
+        (tmp_path / "pulse.sock").unlink(missing_ok=True)
+        (tmp_path / "pulse.sock").symlink_to(tmp_path / "pulse" / "native")
+        for hz in (620.0, 500.0):
+            assert listening.poll() is None, "it goes on without a sound server"
+            with kit.pipewire(tmp_path) as lab:
+                assert a_call_is_heard(lab, hz)
+                assert listening.poll() is None
     finally:
         listening.terminate()
         listening.wait(PATIENCE_S)
         log.close()
     told = [json.loads(line)["event"] for line in (tmp_path / "listen.log").read_text().splitlines()]
-    assert told.count("call.established") == 2
+    assert told.count("call.established") == 3
     assert "client.failed" not in told

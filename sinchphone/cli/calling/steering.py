@@ -1,12 +1,13 @@
 """Does to the calls that go on what programs want of them: commands of ``--control``."""
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.calling.call_session import CallSession
 from sinchphone.cli.calling.transferring import transfer
 from sinchphone.cli.control import commands as k
-from sinchphone.cli.control.control import Control, Performed
+from sinchphone.cli.control.control import Control, Performed, named_call
 from sinchphone.cli.control.stream import ControlStream
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal.flags.shared_streams import reads
@@ -42,7 +43,7 @@ class Steering:
         """Do what ``stream`` says until the tasks are cancelled, of which there are none without a stream."""
         if stream is None:
             return []
-        return [group.create_task(Control(stream, self._session.tell, self.perform).run(), name="control")]
+        return [group.create_task(Control(stream, self._session.tell, self.perform, self._meets).run(), name="control")]
 
     async def perform(self, command: k.Command) -> Performed:
         """Do it. Raises SinchphoneError where it can't be done."""
@@ -57,6 +58,13 @@ class Steering:
                 talk, call = self._find(command.call_id)
                 await self._perform(command, talk, call)
                 return Performed(call.id)
+
+    def _meets(self, command: k.Command) -> str | None:
+        """The id of the call that a command names, or of the only one."""
+        if named_call(command) is None and not isinstance(command, k.SendText | k.QuitPhone):
+            with contextlib.suppress(LocalProtocolError):
+                return self._find(None)[1].id
+        return named_call(command)
 
     async def _perform(self, command: "k.CallCommand", talk: CallSession, call: "Call") -> None:
         match command:

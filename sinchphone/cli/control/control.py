@@ -29,13 +29,21 @@ class Performed:
 
 
 Perform = Callable[[Command], Awaitable[Performed]]
+Meets = Callable[[Command], str | None]  # the id of the call that a command is about, where that's known
 Tell = Callable[[ControlDone | ControlFailed | ControlClosed], None]
+
+
+def named_call(command: Command) -> str | None:
+    """The call that a command names."""
+    named: str | None = getattr(command, "call_id", None)
+    return named
 
 
 class Control:
     """Follows one stream. ``perform`` does a command or raises SinchphoneError, and doesn't wait before an order that must not wait."""
 
-    def __init__(self, stream: ControlStream, tell: Tell, perform: Perform) -> None:
+    def __init__(self, stream: ControlStream, tell: Tell, perform: Perform, meets: Meets = named_call) -> None:
+        self._meets = meets
         self._stream = stream
         self._tell = tell
         self._perform = perform
@@ -84,17 +92,17 @@ class Control:
 
     async def _obey(self, request: ControlRequest) -> None:
         command = request.command
+        about = self._meets(command)
         try:
             met = await self._perform(command)
             self._tell(ControlDone(id=request.id, command=command.NAME, call_id=met.call_id, message_id=met.message_id))
         except SinchphoneError as error:
-            self._fail(request, str(error), error.hint or None)
+            self._fail(request, about, str(error), error.hint or None)
         except asyncio.CancelledError:
-            self._fail(request, "the phone ended first", None)
+            self._fail(request, about, "the phone ended first", None)
             raise
         finally:
             self._under_way -= 1
 
-    def _fail(self, request: ControlRequest, reason: str, hint: str | None) -> None:
-        command = request.command
-        self._tell(ControlFailed(id=request.id, command=command.NAME, call_id=getattr(command, "call_id", None), reason=reason, hint=hint))
+    def _fail(self, request: ControlRequest, call_id: str | None, reason: str, hint: str | None) -> None:
+        self._tell(ControlFailed(id=request.id, command=request.command.NAME, call_id=call_id, reason=reason, hint=hint))

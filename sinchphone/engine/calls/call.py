@@ -123,8 +123,12 @@ class Call(SoundingCall):
     def mute(self, muted: bool) -> None:
         """While muted the peer hears silence; a room is told."""
         super().mute(muted)
-        if self.domain is Domain.CONFERENCE and self.state is State.ESTABLISHED:
-            self._driver.put(v.TellClientEvent(encode_room_event(MutedHere(muted))))
+        if self.state is State.ESTABLISHED:
+            self._tell_muted()
+
+    def _tell_muted(self) -> None:
+        if self.domain is Domain.CONFERENCE:
+            self._driver.put(v.TellClientEvent(encode_room_event(MutedHere(self.muted))))
 
     @property
     def participants(self) -> tuple[CallParticipant, CallParticipant]:
@@ -390,6 +394,8 @@ class Call(SoundingCall):
         self._tell(state)
         if state is State.ESTABLISHED:
             self._audio.begin()
+            if self.muted:
+                self._tell_muted()
             self._driver.queue(_SOUND).put(self._connect_pictures)
             if self._monitored:
                 self._driver.start(self._monitor())

@@ -96,6 +96,21 @@ def talk_and_check(desk: Desk) -> None:
     desk.keep("doctor", "doctor")
 
 
+def meet_in_a_room(desk: Desk) -> None:
+    """Carol and dora; carol is muted, and leaves."""
+    for name, muted in (("carol", " --mute"), ("dora", "")):
+        desk.start(name, f"sinchphone conference standup --user {name} --no-audio --tone 500{muted}")
+        desk.wait(name, r"0:0\d \| you")
+    desk.wait("dora", r"carol, muted(.|\n)*\| 2 here")
+    desk.keep("room", "dora")
+    desk.press("carol", "q")
+    desk.wait("carol", "OVER")
+    desk.wait("dora", r"\| 1 here")
+    desk.press("dora", "q")
+    desk.wait("dora", "OVER")
+    desk.keep("room left", "dora")
+
+
 def lists(desk: Desk) -> None:
     """What is over at once."""
     nobody = "sinchphone call nobody-of-that-long-name --user alice --no-audio"
@@ -119,6 +134,7 @@ def history(desk: Desk) -> None:
 def show_all(desk: Desk) -> None:
     """One after the other: the exchange ends with bob, who hosts it."""
     talk_and_check(desk)
+    meet_in_a_room(desk)
     lists(desk)
     history(desk)
 
@@ -177,6 +193,14 @@ def test_a_call_has_its_facts_in_one_line_and_more_of_them_where_there_is_room(d
     assert re.fullmatch(
         rf"{word}alice 0:\d\d \| you {bar} far {bar}\| {codec}loss \d+\.\d %(, \d+ ms)? \| q hang up   m mute   \? help", line
     )
+
+
+def test_a_room_says_who_is_there_who_is_muted_and_when_somebody_leaves(desk: Desk) -> None:
+    there = desk.seen["room"]
+    assert re.search(r"in the room: (dora \(you\); carol, muted|carol, muted; dora \(you\))", there)
+    assert re.match(r"standup 0:0\d \| .*2 here", last(there))
+    assert [line for line in desk.seen["room left"].splitlines() if line.startswith("in the room")][-1] == "in the room: dora (you)"
+    assert "ended after" in desk.seen["room left"]
 
 
 def test_statistics_stand_above_the_line_and_go_again(desk: Desk) -> None:

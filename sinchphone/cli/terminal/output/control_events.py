@@ -19,7 +19,8 @@ class ControlDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlFailed:
-    """A command was not done, and why. ``command`` is ``None`` where a line is no command."""
+    """A command was not done, and why. ``command`` is ``None`` where a line is no command; ``call_id`` is the call that was named, or the
+    only one, ``None`` where it isn't known which is meant."""
 
     NAME: ClassVar[str] = "control.failed"
     id: str | int | None
