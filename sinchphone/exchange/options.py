@@ -5,6 +5,7 @@ from dataclasses import field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from sinchphone.errors import ConfigError
 from sinchphone.protocol.webpush.contact import check_subject
@@ -43,6 +44,31 @@ def read_line(value: object) -> str:
     return written
 
 
+class StoreAddress(str):
+    """``redis://user:password@host:port/database``, or ``rediss:`` with TLS."""
+
+    __slots__ = ()
+
+    @property
+    def shown(self) -> str:
+        """Without user and password."""
+        parts = urlsplit(self)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def read_store(value: object) -> StoreAddress:
+    """Where a Redis database is."""
+    written = read_text(value)
+    try:
+        parts = urlsplit(written)
+        fits = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or (parts.path.strip("/") and not parts.path.strip("/").isdecimal()) or parts.query or parts.fragment:
+        raise ValueError("must be redis://host:port/database, or rediss: for TLS")
+    return StoreAddress(written)
+
+
 class HostKind(Enum):
     """What kind of process hosts an exchange."""
 
@@ -73,6 +99,13 @@ class ExchangeOptions:
 
     host: str = key(DEFAULT_HOST, read_host, "address of the embedded exchange", trusted_only=True)
     port: int = key(DEFAULT_PORT, read_port, "its port; 0: a free one", trusted_only=True, harmless=(0,))
+    store: Path | StoreAddress | None = key(  # or the database of users and kept messages; without one they last as long as the exchange
+        "",
+        read_store,
+        "redis://host:port/database that several exchange processes share, which are one exchange then; see sinchphone help growing",
+        variable="SINCHPHONE_EXCHANGE_STORE",
+        trusted_only=True,
+    )
     inner_hosts: tuple[str, ...] = key(
         [],
         read_hosts_and_networks,
@@ -112,7 +145,6 @@ class ExchangeOptions:
     ice_seconds: int = key(3600, read_seconds, "how long such a name is good for new relays; calls may last longer")
     ice_relay_only: bool = key(False, read_flag, "tell phones to call through those TURN servers only", trusted_only=True)
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
-    store: Path | None = None  # the database of users and kept messages; without one they last as long as the exchange
     certificate: Certificate | None = None  # listens with TLS too
     tls_port: int = key(DEFAULT_TLS_PORT, read_port, "its port with TLS", trusted_only=True, harmless=(0,))
     body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked

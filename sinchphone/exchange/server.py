@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,7 @@ from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
+from sinchphone.exchange.calls.shared_calls import SharedCalls
 from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
@@ -50,7 +52,7 @@ from sinchphone.exchange.metrics.readings import Readings
 from sinchphone.exchange.middlewares import Route, cors, errors_as_json
 from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.openapi import route as openapi
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.papi.routes import PapiRoutes
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubnub.routes import PubNubRoutes
@@ -65,10 +67,11 @@ from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.record.requests import recording
 from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.recordings.routes import RecordingRoutes
+from sinchphone.exchange.sharing import Sharing, shared_store, up_to_date
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
 from sinchphone.exchange.store.sqlite import SqliteStore
-from sinchphone.exchange.store.store import StoreError
+from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
 from sinchphone.exchange.tracing.tracer import Tracer
 from sinchphone.exchange.verifications.routes import VerificationRoutes
@@ -117,30 +120,37 @@ class Exchange:
         self._leaving = False
         self._closing = asyncio.Event()
         self._intake = Intake()
-        self._store = SqliteStore(options.store)
+        self._shared = shared_store(options) if isinstance(options.store, StoreAddress) else None
+        own = SqliteStore(None if isinstance(options.store, StoreAddress) else options.store)
+        self._own: Store = own  # what this process alone remembers, where others share the rest
+        folder = options.store.parent if isinstance(options.store, Path) else None
+        self._store: Store = self._shared or own
         self.record = EventRecord(is_on=options.record, keeps_sound=options.trace_sound)
-        self.broker = Broker(options, self.record)
+        self.broker = Broker(options, self.record, self._shared)
         self.directory = Directory(options, self.broker, self._store, self._intake)
         self._accounts = Accounts(self.directory, self._store)
         self._transports = Transports(self.directory, self._accounts, self._store)
         self.tracer = Tracer(self.record, self.directory, self._transports)
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
         self._parties = CallParties(self._store)
-        self._usage = UsageRecords(self._store)
-        self._recordings = Recordings(options.store.parent if options.store is not None else None)
-        self.sms = SmsInbox(self._store)
+        self._usage = UsageRecords(self._own)
+        self._recordings = Recordings(folder)
+        self.sms = SmsInbox(self._own)
         self._faults = FaultsRoutes(Faults())
-        self.rooms = Rooms(media) if media is not None else None
-        self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
+        self.rooms = Rooms(media) if media is not None and self._shared is None else None
+        self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None and self._shared is None else None
         ours = (Attendants(media, self.rooms, options.simulated_line),) if media is not None and self.rooms is not None else ()
         everywhere = (*destinations, *([self._gateway] if self._gateway else []), *ours)
         self._addresses = AddressPolicy(listens_on=options.host, inner_hosts=options.inner_hosts)
-        self._numbers = AssignedNumbers(self._store)
+        self._numbers = AssignedNumbers(self._own)
         self._push_service = PushService()
-        key = SenderKey(options.store.parent if options.store is not None else None)
+        key = SenderKey(folder)
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
-        self._calls = Calls(options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record, self._intake)
-        self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._store)
+        sharing = SharedCalls(self._shared, self.directory, self._shared.process) if self._shared is not None else None
+        self._calls = Calls(
+            options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record, self._intake, sharing
+        )
+        self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._own)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
 
@@ -223,6 +233,7 @@ class Exchange:
             await self._runner.cleanup()
             await self._close_gateway()
             await self._store.close()
+            await self._own.close()
             self._runner = None
             raise
         self._ready.set()
@@ -245,6 +256,8 @@ class Exchange:
         """Know what was known when the exchange ended last. Raises StoreError."""
         now = time.time()
         await self._store.open()
+        if self._shared is not None:
+            await self._own.open()
         await self.directory.recall(now)
         await self._accounts.recall()
         await self._transports.recall()
@@ -254,6 +267,8 @@ class Exchange:
         await self._numbers.recall()
         await self._verifications.kept.recall(now)
         await self._postbox.recall(now)
+        if self._shared is not None:
+            await Sharing(self._shared, self.broker, self.directory, self._rights, self._postbox, self._calls).start()
 
     def calls_going_on(self) -> int:
         """How many calls aren't over, those too that only pass the gateway."""
@@ -284,6 +299,9 @@ class Exchange:
         if replaced and where is not None:
             await _until_somebody_listens(*where)
         await self._calls.close(_CLOSE_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
+        with contextlib.suppress(StoreError):
+            await self._store.settle()
+            await self._store.catch_up()
         await self._close_gateway()
         await self._pushes.close()
         self._closing.set()
@@ -291,6 +309,7 @@ class Exchange:
         self.record.wake_followers()
         await runner.cleanup()
         await self._store.close()
+        await self._own.close()
         self._recordings.close()
 
     async def _close_gateway(self) -> None:
@@ -324,21 +343,33 @@ class Exchange:
         await self.close()
 
     def _application(self) -> web.Application:
+        shared = [up_to_date(self._shared)] if self._shared is not None else []
         application = web.Application(
-            middlewares=[self._counted, self._when_ready, cors, recording(self.record), errors_as_json, self._asked_by_name, self._faulty],
+            middlewares=[
+                self._counted,
+                self._when_ready,
+                cors,
+                recording(self.record),
+                errors_as_json,
+                self._asked_by_name,
+                *shared,
+                self._faulty,
+            ],
             client_max_size=self._options.body_bytes,
         )
         application.router.add_get("/", self._identify)
         verifier = Verifier(self.directory, self._options.clock_skew_seconds)
         people = (self._options, verifier, self.directory)
-        rights = ChannelRights(self.directory, self._parties, self._transports, Senders())
-        PubNubRoutes(self.broker, self.directory, self._postbox, rights, self._options, self._closing).add_to(application.router)
+        self._rights = ChannelRights(self.directory, self._parties, self._transports, Senders())
+        catch_up = self._shared.catch_up if self._shared is not None else None
+        polls = PubNubRoutes(self.broker, self.directory, self._postbox, self._rights, self._options, self._closing, catch_up)
+        polls.add_to(application.router)
         PushRoutes(self._push_service, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls, self._pushes).add_to(application.router)
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
         SmsRoutes(self.sms, self.directory, body_bytes=self._options.body_bytes).add_to(application.router)
         openapi.add_to(application.router)
-        HealthRoutes(self._lives, lambda: self._lives() and self._intake.is_open).add_to(application.router)
+        HealthRoutes(self._lives, self._is_ready).add_to(application.router)
         self._add_management(application.router, verifier)
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
         self._control.add_to(application.router)
@@ -357,6 +388,9 @@ class Exchange:
 
     def _lives(self) -> bool:
         return self._ready.is_set() and not self._leaving
+
+    def _is_ready(self) -> bool:
+        return self._lives() and self._intake.is_open and (self._shared is None or self._shared.is_reached)
 
     def _add_management(self, router: web.UrlDispatcher, verifier: Verifier) -> None:
         access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)

@@ -247,7 +247,7 @@ class Local(LocalApplication):
         from sinchphone.exchange.store.sqlite import FILE_NAME
 
         hosting = Hosting(kind=HostKind.PROGRAM, stop=self._leave)
-        options = replace(self._options, store=self._folder / FILE_NAME if self._keep else None)
+        options = replace(self._options, store=self._options.store or (self._folder / FILE_NAME if self._keep else None))
         exchange = Exchange(options, media=self._media, gateway=self._gateway, hosting=hosting, listening=listening)
         try:
             await exchange.start()

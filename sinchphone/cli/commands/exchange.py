@@ -77,7 +77,7 @@ async def _host(session: Session, *, tells: bool) -> ExitCode:
     options = read_exchange(
         session.options,
         applications={credentials.key: credentials.secret},
-        store=folder / FILE_NAME if chosen.keep else None,
+        store=chosen.store or (folder / FILE_NAME if chosen.keep else None),
         certificate=issued.certificate if issued and chosen.tls else None,
     )
     gateway = ConfiguredGateway(await read_beside(partial(read_gateway, session.options)), issued.certificate if issued else None)

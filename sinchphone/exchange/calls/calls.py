@@ -14,7 +14,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Collection, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sinchphone.errors import LocalProtocolError, SinchphoneError
@@ -22,6 +22,7 @@ from sinchphone.exchange.access.intake import Intake
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
 from sinchphone.exchange.calls.line import Answerer, CallLine, Destinations, talk
 from sinchphone.exchange.calls.parties import CallParties
+from sinchphone.exchange.calls.shared_calls import SharedCall, SharedCalls
 from sinchphone.exchange.calls.wakeups import Sleeper, Wakeup
 from sinchphone.exchange.calls.watch import LOOK_SECONDS, MAX_CALL_SECONDS, CallWatch, departure_of, has_broken_off, post_message
 from sinchphone.exchange.directory.devices import Application, Device
@@ -31,6 +32,7 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.refusals import RefusedError, forbidden, invalid, not_found, too_many
+from sinchphone.exchange.store.tables import Row
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.mxp.message import Client
@@ -52,13 +54,14 @@ class _OpenCall:
 
     caller: Caller
     placed_at: float
-    task: "asyncio.Task[None]"
+    task: "asyncio.Task[None] | None"  # none where another process follows it
     relay: SignalForwarder | None = None
     watch: CallWatch | None = None
     callee: str = ""
     callees: tuple[Device, ...] = ()
     wakeup: Wakeup | None = None
     waking: "asyncio.Task[None] | None" = None
+    shared: SharedCall | None = None
 
     def devices_of(self, user_id: str) -> list[Device]:
         """Those that this call between users, which was answered, is with at that user's end."""
@@ -87,8 +90,10 @@ class Calls:
         pushes: PushSender | None = None,
         record: EventRecord | None = None,
         intake: Intake | None = None,
+        sharing: SharedCalls | None = None,
     ) -> None:
-        """``pushes`` wakes devices that sleep; ``record`` is told which calls there are; ``intake`` says whether new ones are taken."""
+        """``pushes`` wakes devices that sleep; ``record`` is told which calls there are; ``intake`` says whether new ones are taken;
+        ``sharing``: the calls of all processes, where this exchange has several."""
         self.intake = intake or Intake()
         self._record = record or EventRecord(is_on=False)
         self._options = options
@@ -99,18 +104,20 @@ class Calls:
         self._destinations = destinations  # the first that knows who answers a call has it
         self._open: dict[tuple[str, str], _OpenCall] = {}  # by application key and call id
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sharing = sharing
 
     async def place(self, caller: Device, request: CallRequest, now: float, *, sub_instance: str = "", no_media: bool = False) -> Placement:
         """Set a call going. ``sub_instance`` is part of what a legacy caller is called. Raises RefusedError where that can't be."""
         self._check(caller, request, now)
         answerer = await self._answerer(caller.application, request)
-        self._check(caller, request, now)  # others may have called meanwhile
-        placing = Caller.of_device(caller, request, sub_instance)
-        if answerer is not None:
-            return self._place_to_answerer(placing, request, answerer, now)
-        if request.domain is not Domain.MXP:
-            raise not_found(f"there are no such {_DESTINATIONS[request.domain]} on this exchange")
-        return self._place_to_user(placing, request, now, no_media)
+        async with self._directory.exclusive(caller.application):
+            self._check(caller, request, now)  # others may have called meanwhile
+            placing = Caller.of_device(caller, request, sub_instance)
+            if answerer is not None:
+                return self._place_to_answerer(placing, request, answerer, now)
+            if request.domain is not Domain.MXP:
+                raise not_found(f"there are no such {_DESTINATIONS[request.domain]} on this exchange")
+            return self._place_to_user(placing, request, now, no_media)
 
     def invite(self, caller: Caller, request: CallRequest, now: float, *, besides: str = "") -> Placement:
         """Have all devices of the user ``request.identity`` ring ``besides`` that instance, for a caller who is no device;
@@ -122,9 +129,9 @@ class Calls:
         return bool(self._ringing(application, user_id, now, besides))
 
     def going_on(self, now: float) -> int:
-        """How many calls aren't over."""
+        """How many calls aren't over that this process follows."""
         self._close_stale(now)
-        return len(self._open)
+        return sum(call.task is not None for call in self._open.values())
 
     async def wake(self, caller: Device, call_id: str, instance_ids: Collection[str], display_name: str) -> None:
         """A caller asks for pushes to these devices of the user that it calls. Raises RefusedError where there is no such call, and where
@@ -148,10 +155,66 @@ class Calls:
         if call is not None and call.caller.instance_id == device.instance_id:
             self._close(key)
 
+    async def follow(self) -> None:
+        """Know the calls of the other processes, from now on. Raises StoreError."""
+        if self._sharing is not None:
+            await self._sharing.recall(self._know, self._lose)
+
+    def adopt(self, application: str, process: str) -> None:
+        """A process is gone: its calls are followed here."""
+        for key, call in [one for one in self._open.items() if one[0][0] == application]:
+            if call.task is None and call.shared is not None and call.shared.process == process and self._sharing is not None:
+                own = replace(call.shared, process=self._sharing.process)
+                self._sharing.keep(own)
+                self._enter(key, self._revived(own, is_ours=True))
+
+    def _know(self, row: Row) -> None:
+        """Another process placed a call, or knows more of it."""
+        assert self._sharing is not None, "somebody tells"
+        shared, key = self._sharing.read(row), (row[0], row[1])
+        if shared is None or shared.process == self._sharing.process:
+            return
+        before = self._open.get(key)
+        if before is not None and before.task is not None:
+            before.task.cancel()  # we were away for so long that somebody else follows it
+        self._open[key] = self._revived(shared, is_ours=False)
+
+    def _lose(self, gone: tuple[Any, ...]) -> None:
+        """Another process was told that a call is over."""
+        key = (gone[0], gone[1])
+        call = self._open.get(key)
+        if call is not None and call.task is None:
+            del self._open[key]
+        elif call is not None:
+            self._close(key)
+
+    def _revived(self, shared: SharedCall, *, is_ours: bool) -> _OpenCall:
+        known = (self._directory.device(name) for name in shared.callees)
+        callees = tuple(device for device in known if device is not None)
+        relay = SignalForwarder(
+            self._broker, shared.caller, callees, shared.placement.call_id, shared.placement.signal_channel, shared.token, is_taken_on=True
+        )
+        watch = self._watch(shared.caller, shared.placement, callees, shared.token)
+        if shared.winner is not None:
+            watch.ends.restore(shared.winner)
+        name = f"relay {shared.placement.call_id}"
+        task = self._spawn(relay.run(), name) if is_ours else None
+        return _OpenCall(shared.caller, shared.placed_at, task, relay, watch, shared.callee, callees, shared=shared)
+
+    def _watch(self, caller: Caller, placement: Placement, callees: Sequence[Device], token: int) -> CallWatch:
+        invited = ((callee.instance_id, callee.identity.signal_channel) for callee in callees)
+        key = (caller.application.key, placement.call_id)
+        return CallWatch(self._broker, caller, placement, invited, token, self._record.call_counts, lambda: self._answered(key))
+
+    def _answered(self, key: tuple[str, str]) -> None:
+        call = self._open.get(key)
+        if self._sharing is not None and call is not None and call.task is not None and call.shared is not None and call.watch is not None:
+            self._sharing.keep(replace(call.shared, winner=call.watch.ends.winner))
+
     async def end_all(self, application: Application, seconds: float) -> None:
         """End the application's calls: both ends are told. Waits at most ``seconds`` for the goodbyes of the exchange's own ends."""
         keys = [key for key in self._open if key[0] == application.key]
-        leaving = [call.task for call in map(self._open.__getitem__, keys) if call.watch is None]
+        leaving = [call.task for call in map(self._open.__getitem__, keys) if call.watch is None and call.task is not None]
         for task in leaving:
             task.cancel()
         for key in keys:
@@ -194,6 +257,8 @@ class Calls:
         """Close calls that have just ended, and those that must be over although nobody said so: set up long ago, and not answered or the
         caller is gone."""
         for key, call in list(self._open.items()):
+            if call.task is None:
+                continue
             network, channel = call.caller.application.signal, call.caller.client.channel
             age = now - call.placed_at
             ended = call.watch is not None and call.watch.has_ended()
@@ -267,8 +332,7 @@ class Calls:
         placement = _placement(request, tuple(RemoteInstance(device.instance_id, device.shown_capabilities) for device in callees))
         token = self._broker.tokens.present(now)
         relay = SignalForwarder(self._broker, caller, callees, request.call_id, placement.signal_channel, token)
-        invited = ((callee.instance_id, callee.identity.signal_channel) for callee in callees)
-        watch = CallWatch(self._broker, caller, placement, invited, token, self._record.call_counts)
+        watch = self._watch(caller, placement, callees, token)
         try:
             invites = [(callee, invite_frames(caller.client, callee, request, placement.session_key, no_media)) for callee in callees]
         except LocalProtocolError as error:
@@ -288,14 +352,31 @@ class Calls:
         task = self._spawn(relay.run(), f"relay {request.call_id}")
         wakeup = self._wakeup(caller, request, placement, invites)
         waking = self._spawn(wakeup.run(), f"wake for {request.call_id}") if wakeup is not None else None
-        opened = _OpenCall(caller, now, task, relay, watch, request.identity, tuple(callees), wakeup, waking)
-        call = self._open[caller.application.key, request.call_id] = opened
+        shared = self._shared(caller, request.identity, callees, placement, now, token)
+        call = _OpenCall(caller, now, task, relay, watch, request.identity, tuple(callees), wakeup, waking, shared)
         to_callees = {callee.identity.signal_channel: [caller.instance_id] for callee in callees}
         to_caller = {caller.client.channel: [callee.instance_id for callee in callees]}
         own = {placement.signal_channel: [caller.instance_id]}
         self._parties.begin(caller.application.key, request.call_id, {**to_callees, **to_caller, **own}, now)
-        self._spawn(self._follow(call, (caller.application.key, request.call_id)), f"watch {request.call_id}")
+        self._enter((caller.application.key, request.call_id), call)
         return placement
+
+    def _shared(
+        self, caller: Caller, callee: str, callees: Sequence[Device], placement: Placement, now: float, token: int
+    ) -> SharedCall | None:
+        """The call as the other processes know it."""
+        if self._sharing is None:
+            return None
+        names = tuple(device.instance_id for device in callees)
+        shared = SharedCall(
+            process=self._sharing.process, caller=caller, callee=callee, callees=names, placement=placement, placed_at=now, token=token
+        )
+        self._sharing.keep(shared)
+        return shared
+
+    def _enter(self, key: tuple[str, str], call: _OpenCall) -> None:
+        self._open[key] = call
+        self._spawn(self._follow(call, key), f"watch {key[1]}")
 
     def _wakeup(
         self, caller: Caller, request: CallRequest, placement: Placement, invites: Sequence[tuple[Device, list[str]]]
@@ -316,7 +397,10 @@ class Calls:
     def _close(self, key: tuple[str, str], cause: Cause | None = None) -> None:
         """``cause``: where its ends didn't say one; else somebody just ended it."""
         call = self._open[key]
-        if call.relay is None:
+        if call.relay is None or call.task is None:
+            if call.task is None and self._sharing is not None:
+                del self._open[key]
+                self._sharing.drop(*key)  # whoever follows it learns it so
             return  # an answerer knows by itself when its call is over
         call.relay.forward()  # a CANCEL just before must still get through
         if not call.relay.holds_back:
@@ -329,6 +413,8 @@ class Calls:
         call = self._open.pop(key)
         cause = call.watch.ends.cause if call.watch is not None else None
         self._record.call_counts.over(key[1], cause or Cause.FAILURE)  # an end of the exchange's own has said more
+        if self._sharing is not None and call.shared is not None:
+            self._sharing.drop(*key)
         if call.waking is not None:
             call.waking.cancel()
         self._parties.end(*key, time.time())

@@ -88,7 +88,18 @@ class SignalForwarder:
     it: there the frames wait until it listens.
     """
 
-    def __init__(self, broker: Broker, caller: Caller, callees: Sequence[Device], call_id: str, channel: str, token: int) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        caller: Caller,
+        callees: Sequence[Device],
+        call_id: str,
+        channel: str,
+        token: int,
+        *,
+        is_taken_on: bool = False,
+    ) -> None:
+        """``is_taken_on``: another process may have passed on some of it."""
         self._broker = broker
         self._caller = caller
         self._callees = [callee for callee in callees if not callee.legacy]
@@ -97,7 +108,8 @@ class SignalForwarder:
         self._came = asyncio.Event()
         self._call_id = call_id
         self._channel = channel
-        self._token = token
+        self._token = self._began_at = token
+        self._is_taken_on = is_taken_on
 
     async def run(self) -> None:
         """Pass on what comes, until calls are either up or given up."""
@@ -114,7 +126,7 @@ class SignalForwarder:
         """Pass on what came and wasn't yet."""
         for posted in self._broker.since(self._subscribe_key, (self._channel,), self._token):
             self._token = posted.token
-            if self._is_of_call(posted.payload):
+            if self._is_of_call(posted.payload) and not self._is_passed_on(posted.payload):
                 self._send(posted.payload)
 
     @property
@@ -125,6 +137,12 @@ class SignalForwarder:
     @property
     def _subscribe_key(self) -> str:
         return self._caller.application.signal.subscribe_key
+
+    def _is_passed_on(self, payload: object) -> bool:
+        if not self._is_taken_on:
+            return False
+        channels = tuple(callee.identity.signal_channel for callee in self._callees)
+        return any(payload == posted.payload for posted in self._broker.since(self._subscribe_key, channels, self._began_at))
 
     def _is_of_call(self, payload: object) -> bool:
         try:

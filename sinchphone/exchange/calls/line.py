@@ -65,7 +65,7 @@ class Destinations(Protocol):
 def post(broker: Broker, subscribe_key: str, channel: str, payload: object, publisher: str) -> None:
     """Publish from inside the exchange. Raises BrokerError."""
     size = len(json.dumps(payload, ensure_ascii=False).encode())
-    broker.publish(subscribe_key, channel, payload, size=size, publisher=publisher, now=time.time())
+    broker.post(subscribe_key, channel, payload, size=size, publisher=publisher, now=time.time())
 
 
 async def talk(answerer: Answerer, line: CallLine) -> None:

@@ -7,11 +7,11 @@ takes them from. It's kept beyond the end of the exchange, since calls go on whe
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS
 from sinchphone.exchange.store.store import Store, StoreError
-from sinchphone.exchange.store.tables import SESSIONS
+from sinchphone.exchange.store.tables import SESSIONS, Row
 
 AFTERWARDS_SECONDS: Final = 60.0  # goodbyes may cross, and be repeated
 _PRUNE_SECONDS: Final = 60.0
@@ -39,10 +39,18 @@ class CallParties:
                 if until < now:
                     self._store.drop(SESSIONS, application, call_id)
                     continue
-                writers = {channel: frozenset(instances) for channel, instances in json.loads(channels).items()}
-                self._sessions[application, call_id] = _Session(writers, min(until, now + MAX_CALL_SECONDS))
+                self._know((application, call_id, channels, min(until, now + MAX_CALL_SECONDS)))
         except (ValueError, AttributeError, TypeError) as error:
             raise StoreError("the exchange's store has calls that can't be read", hint="Delete it.") from error
+        self._store.follow(SESSIONS, self._know, self._lost)
+
+    def _lost(self, key: tuple[Any, ...]) -> None:
+        self._sessions.pop((key[0], key[1]), None)
+
+    def _know(self, row: Row) -> None:
+        application, call_id, channels, until = row
+        writers = {channel: frozenset(instances) for channel, instances in json.loads(channels).items()}
+        self._sessions[application, call_id] = _Session(writers, until)
 
     def begin(self, application: str, call_id: str, writers: Mapping[str, Iterable[str]], now: float) -> None:
         """A call is placed: on each channel those instances may publish its frames, until the call is over."""

@@ -14,7 +14,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, assert_never
 
 from sinchphone.errors import RemoteProtocolError
@@ -58,6 +58,10 @@ class CallEnds:
         """It's over; the first cause counts."""
         self.cause = self.cause or cause
 
+    def restore(self, winner: Client) -> None:
+        """That device has the call, by what is known from before."""
+        self.winner, self.is_answered = winner, True
+
     def take(self, message: Message) -> None:
         """What one end says to the other. Never raises because of it."""
         sender = _device(message.sender.instance_id)
@@ -99,8 +103,9 @@ class CallWatch:
         devices: Iterable[tuple[str, str]],
         token: int,
         counts: CallCounts | None = None,
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
-        """``counts`` learns when somebody rings, and answers."""
+        """``counts`` learns when somebody rings, and answers; ``answered`` is told when a device has the call."""
         known = tuple(devices)
         self._counts = counts or CallCounts()
         self.ends = CallEnds(caller.client.instance_id, (name for name, _ in known))
@@ -113,6 +118,7 @@ class CallWatch:
         self._poll = Poll(caller.application.signal.subscribe_key, tuple(dict.fromkeys(channels)), "exchange", self._bell)
         self._reassembler = Reassembler()
         self._was_listening = False
+        self._answered = answered
 
     async def run(self) -> None:
         """Returns when the call is over."""
@@ -178,8 +184,11 @@ class CallWatch:
                 return
             text = self._reassembler.push(fragment, asyncio.get_running_loop().time())
             if text is not None:
+                was_answered = self.ends.is_answered
                 self.ends.take(decrypt(text, self._placement.session_key))
                 self._count(time.time())
+                if self.ends.is_answered and not was_answered:
+                    self._answered()
         except RemoteProtocolError:
             return  # nothing that an end of this call would understand
 

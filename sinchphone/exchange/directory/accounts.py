@@ -14,7 +14,7 @@ from sinchphone.exchange.directory.directory import Directory, check_user_id
 from sinchphone.exchange.directory.passwords import hash_password, is_password
 from sinchphone.exchange.refusals import RefusedError, invalid, too_many, unauthorized
 from sinchphone.exchange.store.store import Store, StoreError
-from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TAKEN_NAMES
+from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TAKEN_NAMES, Row
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.wire import ErrorCode
 
@@ -56,24 +56,54 @@ class Accounts:
 
     async def recall(self) -> None:
         """Know again the accounts from before this exchange started. Raises StoreError."""
-        now = time.time()
-        identities: dict[tuple[str, str], list[Recipient]] = {}
         try:
-            for key, kind, endpoint, user_id in await self._store.read(IDENTITIES):
-                identities.setdefault((key, user_id), []).append(Recipient(endpoint, IdentityKind(kind)))
-            for key, user_id, password, profile in await self._store.read(ACCOUNTS):
-                application = self._directory.application(key)
-                if application is not None:
-                    names = tuple(identities.get((key, user_id), ()))
-                    self._add(Account(application, user_id, password, names, json.loads(profile)), now)
-            for key, user_id, proved_at in await self._store.read(TAKEN_NAMES):
-                application = self._directory.application(key)
-                if application is not None and proved_at is not None:
-                    application.proved_at[user_id] = float(proved_at)
-                elif application is not None:
-                    application.unproved.add(user_id)
+            for row in await self._store.read(ACCOUNTS):
+                self._know(row)
+            for row in await self._store.read(IDENTITIES):
+                self._know_name(row)
+            for row in await self._store.read(TAKEN_NAMES):
+                self._know_taken(row)
         except ValueError as error:
             raise StoreError("the exchange's store has accounts that can't be read", hint="Delete it.") from error
+        self._store.follow(ACCOUNTS, self._know, self._lost)
+        self._store.follow(IDENTITIES, self._know_name, lambda key: None)
+        self._store.follow(TAKEN_NAMES, self._know_taken, self._free)
+
+    def _know(self, row: Row) -> None:
+        key, user_id, password, profile = row
+        application, before = self._directory.application(key), self._accounts.get((key, user_id))
+        if application is not None:
+            names = before.identities if before is not None else ()
+            self._add(Account(application, user_id, password, names, json.loads(profile)), time.time())
+
+    def _know_name(self, row: Row) -> None:
+        key, kind, endpoint, user_id = row
+        account, name = self._accounts.get((key, user_id)), Recipient(endpoint, IdentityKind(kind))
+        if account is not None and name not in account.identities:
+            account = self._accounts[key, user_id] = replace(account, identities=(*account.identities, name))
+            self._names[key, name] = user_id
+
+    def _know_taken(self, row: Row) -> None:
+        key, user_id, proved_at = row
+        application = self._directory.application(key)
+        if application is not None and proved_at is not None:
+            application.proved_at[user_id] = float(proved_at)
+            application.unproved.discard(user_id)
+        elif application is not None:
+            application.unproved.add(user_id)
+
+    def _lost(self, key: tuple[Any, ...]) -> None:
+        """Another process forgot an account."""
+        application = self._directory.application(key[0])
+        if application is not None:
+            application.accounts.pop(key[1], None)
+            self._is_there(application, key[1])
+
+    def _free(self, key: tuple[Any, ...]) -> None:
+        application = self._directory.application(key[0])
+        if application is not None:
+            application.unproved.discard(key[1])
+            application.proved_at.pop(key[1], None)
 
     def account(self, application: Application, user_id: str) -> Account | None:
         """The account of a user who has one."""
@@ -102,16 +132,17 @@ class Accounts:
         user_id = _user_id(identities)
         self._check_free(application, user_id, identities, vouched)
         hashed = await self._hash(partial(hash_password, password))
-        self._check_free(application, user_id, identities, vouched)  # somebody may have been faster
-        self._directory.enroll(application, user_id, now)
-        account = Account(application, user_id, hashed, identities, _checked(profile))
-        self._add(account, now)
-        self._keep(account)
-        if not vouched:
-            application.unproved.add(user_id)
-            self._store.put(TAKEN_NAMES, application.key, user_id, None)
-        for name in identities:
-            self._store.put(IDENTITIES, application.key, str(name.kind), name.identity, user_id)
+        async with self._store.exclusive(application.key):
+            self._check_free(application, user_id, identities, vouched)  # somebody may have been faster
+            self._directory.enroll(application, user_id, now)
+            account = Account(application, user_id, hashed, identities, _checked(profile))
+            self._add(account, now)
+            self._keep(account)
+            if not vouched:
+                application.unproved.add(user_id)
+                self._store.put(TAKEN_NAMES, application.key, user_id, None)
+            for name in identities:
+                self._store.put(IDENTITIES, application.key, str(name.kind), name.identity, user_id)
         await self._store.settle()
         return account
 

@@ -3,7 +3,9 @@
 import logging
 import uuid
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.access.intake import Intake
@@ -14,7 +16,7 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, UnknownKeyError
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
 from sinchphone.exchange.store.store import Store
-from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TAKEN_NAMES
+from sinchphone.exchange.store.tables import ACCOUNTS, DEVICES, IDENTITIES, SEEN, TAKEN_NAMES, Row
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
 from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -96,6 +98,12 @@ class Directory:
                 memory.forget_device(self._store, device)
             else:
                 self._add_device(device)
+        self._store.follow(DEVICES, self._came, self._went)
+        self._store.follow(SEEN, self._saw, lambda key: None)
+
+    def exclusive(self, application: Application) -> AbstractAsyncContextManager[None]:
+        """Nobody else changes what depends on who is known; who leaves it has changed all that it did. Raises StoreError."""
+        return self._store.exclusive(application.key)
 
     def listener(self, subscribe_key: str, channels: Iterable[str]) -> Device | None:
         """The device that polls these channels for its user's instant messages: its own channel and the user's are among them."""
@@ -192,10 +200,47 @@ class Directory:
         """The device is about to listen: until then it counts as reachable for a moment."""
         self._broker.expect(device.application.broadcast.subscribe_key, device.identity.broadcast_channel, now)
 
+    def _came(self, row: Row) -> None:
+        """Another process registered a device, or changed what is known about it."""
+        application = self._applications.get(row[0])
+        if application is None:
+            return
+        device, known = memory.device_of(application, row), self._instances.get(row[1])
+        if known is not None and known.generation == device.generation:
+            known.capabilities, known.software = device.capabilities, device.software
+            known.expire_at, known.limited = device.expire_at, device.limited
+            device = known
+        elif known is not None:
+            device.push, device.seen_up_to, device.live_since = known.push, known.seen_up_to, known.live_since
+        self._add_device(device)
+
+    def _went(self, key: tuple[Any, ...]) -> None:
+        """Another process forgot a device, and its user where nothing else is known."""
+        device = self._instances.get(key[1])
+        if device is None:
+            return
+        application, user_id = device.application, device.user_id
+        application.users[user_id].pop(device.device_id, None)
+        self._remove(device)
+        if not application.users[user_id] and user_id not in application.accounts:
+            del application.users[user_id]
+            del application.transport_channels[application.transport_channel(user_id)]
+
+    def _saw(self, row: Row) -> None:
+        device = self._instances.get(row[1])
+        if device is not None:
+            device.seen_up_to = max(device.seen_up_to, int(row[2]))
+
+    def _remove(self, device: Device) -> None:
+        del self._instances[device.instance_id]
+        identity = device.identity
+        del self._by_channel[identity.broadcast_channel], self._by_channel[identity.signal_channel]
+        del self._holders[identity.broadcast.subscribe_key], self._holders[identity.signal.subscribe_key]
+
     def _add(self, key: str, secret: bytes) -> Application:
         application = Application(key, secret, network(secret, "broadcast"), network(secret, "signal"))
         for keys in (application.broadcast, application.signal):
-            self._broker.add_network(keys.subscribe_key, keys.publish_key)
+            self._broker.add_network(keys.subscribe_key, keys.publish_key, key)
             self._holders[keys.subscribe_key] = KeyHolder(application, keys.subscribe_key, None, keys)
         return application
 
@@ -287,10 +332,7 @@ class Directory:
 
     def _forget(self, devices: Iterable[Device]) -> None:
         for device in devices:
-            del self._instances[device.instance_id]
-            identity = device.identity
-            del self._by_channel[identity.broadcast_channel], self._by_channel[identity.signal_channel]
-            del self._holders[identity.broadcast.subscribe_key], self._holders[identity.signal.subscribe_key]
+            self._remove(device)
             memory.forget_device(self._store, device)
 
 

@@ -16,7 +16,7 @@ async def read_devices(store: Store, applications: Mapping[str, Application]) ->
     """All devices of these applications. Raises StoreError."""
     rows, pushes, seen = await store.read(DEVICES), await store.read(PUSH_SUBSCRIPTIONS), await store.read(SEEN)
     try:
-        devices = [_device(applications[row[0]], row) for row in rows if row[0] in applications]
+        devices = [device_of(applications[row[0]], row) for row in rows if row[0] in applications]
         woken = {(application, instance): PushSubscription(*push) for application, instance, *push in pushes}
         seen_up_to = {(application, instance): int(token) for application, instance, token in seen}
         for device in devices:
@@ -66,7 +66,7 @@ def forget_device(store: Store, device: Device) -> None:
         store.drop(table, device.application.key, device.instance_id)
 
 
-def _device(application: Application, row: Row) -> Device:
+def device_of(application: Application, row: Row) -> Device:
     """A device as ``write_device`` keeps it. Raises ValueError or TypeError for a row that is none."""
     _, _, user_id, device_id, legacy, generation, capabilities, software, expire_at, limited = row
     identity = device_identity(application.secret, user_id, device_id)

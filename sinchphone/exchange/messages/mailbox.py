@@ -40,7 +40,9 @@ class Mailbox:
     size_bytes: int = 0
 
     def put(self, kept: Kept) -> list[Kept]:
-        """Keep a frame; what had to make room for it."""
+        """Keep a frame, once; what had to make room for it."""
+        if self._has(kept.token):
+            return []
         insort(self.frames, kept, key=attrgetter("token"))
         self.counts[kept.transport_id] += 1
         self.size_bytes += kept.size_bytes
@@ -62,6 +64,15 @@ class Mailbox:
         dropped, self.frames = self.frames[:count], self.frames[count:]
         self._discount(dropped)
         return dropped
+
+    def drop(self, token: int) -> None:
+        """Forget the frame of that time token, if it's there."""
+        if self._has(token):
+            self._discount([self.frames.pop(bisect_right(self.frames, token, key=attrgetter("token")) - 1)])
+
+    def _has(self, token: int) -> bool:
+        place = bisect_right(self.frames, token, key=attrgetter("token"))
+        return place > 0 and self.frames[place - 1].token == token
 
     def _crowded(self, newest: str) -> str | None:
         """The transport that has to give up a frame, if one has."""

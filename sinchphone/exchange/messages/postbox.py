@@ -12,6 +12,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from sinchphone.exchange.messages.mailbox import Kept, Mailbox
 from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.pubsub.broker import MAX_MESSAGES, Broker, MessageTooLargeError, Posted
 from sinchphone.exchange.pubsub.timetokens import TICKS
+from sinchphone.exchange.store.feed import Feed, FeedMessage
 from sinchphone.exchange.store.store import Store
 from sinchphone.exchange.store.tables import MAILBOXES, MESSAGES, SEEN, TIME_TOKENS, Row
 from sinchphone.protocol.mxp.message import parse_fragment
@@ -43,10 +45,11 @@ class Postbox:
     async def recall(self, now: float) -> None:
         """Know again what was kept before this exchange started. Raises StoreError."""
         messages, mailboxes = await self._store.read(MESSAGES), await self._store.read(MAILBOXES)
-        marks = [mark for _, mark in await self._store.read(TIME_TOKENS)]
+        marks = [mark for _, mark in await self._store.read(TIME_TOKENS)] if self._broker.feed is None else []
         seen = [up_to for *_, up_to in await self._store.read(SEEN)]
         highest = max((0, *marks, *seen, *(row[2] for row in messages), *(row[2] for row in mailboxes)))
-        self._broker.tokens.go_on(highest, self._reserve)
+        if self._broker.feed is None:
+            self._broker.tokens.go_on(highest, self._reserve)
         oldest = int((now - KEPT_SECONDS) * TICKS)
         for key, user_id, delivered_up_to in mailboxes:
             if (application := self._directory.application(key)) is not None:
@@ -68,6 +71,8 @@ class Postbox:
         sizes = [about + _size(frame) for frame in frames]
         for size in sizes:
             self._broker.check_message(channel, size)
+        if (feed := self._broker.feed) is not None:
+            return await self._put_in_order(feed, subscribe_key, channel, frames, sizes, publisher=publisher, meta=meta, owner=owner)
         user, tokens = self._addressee(subscribe_key, channel, frames), [self._broker.tokens.next(time.time()) for _ in frames]
         if user is not None:
             await self._make_safe(*user, tokens, frames, publisher)
@@ -85,6 +90,45 @@ class Postbox:
     def waiting_frames(self) -> int:
         """How many frames of messages are kept."""
         return sum(len(mailbox.frames) for mailbox in self._mailboxes.values())
+
+    async def _put_in_order(
+        self, feed: Feed, subscribe_key: str, channel: str, frames: Sequence[object], sizes: Sequence[int], **about: Any
+    ) -> int:
+        """The messages have their place among those of all processes; the token of the last. Raises StoreError."""
+        user = self._addressee(subscribe_key, channel, frames)
+        messages = [
+            self._broker.message(subscribe_key, channel, frame, size=size, **about) for frame, size in zip(frames, sizes, strict=True)
+        ]
+        if user is not None:
+            messages = [replace(one, kept_for=user[1], transport_id=_transport_id(one.payload) or "") for one in messages]
+        return max(await feed.publish(messages))
+
+    def receive(self, message: FeedMessage, token: int, own: bool) -> None:
+        """A message that any process took has its place among the others. ``own``: this one took it."""
+        posted = Posted(token, message.channel, message.payload, message.publisher, message.meta)
+        self._broker.take(message.network, posted, size=message.size, now=time.time(), owner=message.owner)
+        application = self._directory.application(message.application)
+        if message.kept_for and application is not None:
+            dropped = self._mailbox(application.key, message.kept_for).put(Kept(posted, message.transport_id))
+            for gone in dropped if own else ():
+                self._store.drop(MESSAGES, application.key, message.kept_for, gone.token)
+
+    def follow(self) -> None:
+        """Know what other processes deliver."""
+
+        def delivered(row: Row) -> None:
+            key, user_id, token = row
+            if (application := self._directory.application(key)) is not None:
+                application.delivered[user_id] = max(token, application.delivered.get(user_id, 0))
+
+        def came(row: Row) -> None:
+            key, user_id, token, transport_id, frame, publisher = row
+            application = self._directory.application(key)
+            if application is not None:
+                self._mailbox(key, user_id).put(Kept(Posted(token, application.transport_channel(user_id), frame, publisher), transport_id))
+
+        self._store.follow(MAILBOXES, delivered, lambda key: None)
+        self._store.follow(MESSAGES, came, lambda key: self._mailbox(key[0], key[1]).drop(key[2]))
 
     def clear(self, application: Application) -> None:
         """Forget what waits for the application's users."""

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application, Device
@@ -12,7 +12,7 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import transport_identity
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
 from sinchphone.exchange.store.store import Store, StoreError
-from sinchphone.exchange.store.tables import TRANSPORTS
+from sinchphone.exchange.store.tables import TRANSPORTS, Row
 from sinchphone.signaling.dialect import Recipient, RemoteInstance, Transport, TransportParticipant
 
 MAX_TRANSPORTS: Final = 2_000  # that one user opens
@@ -42,11 +42,21 @@ class Transports:
         """Know again the transports from before this exchange started. Raises StoreError."""
         try:
             for key, identifier, members, opened_by in await self._store.read(TRANSPORTS):
-                application = self._directory.application(key)
-                if application is not None:
-                    self._add(application, identifier, frozenset(json.loads(members)), opened_by)
+                self._know((key, identifier, members, opened_by))
         except ValueError as error:
             raise StoreError("the exchange's store has transports that can't be read", hint="Delete it.") from error
+        self._store.follow(TRANSPORTS, self._know, self._went)
+
+    def _know(self, row: Row) -> None:
+        key, identifier, members, opened_by = row
+        application = self._directory.application(key)
+        if application is not None and (key, identifier) not in self._transports:
+            self._add(application, identifier, frozenset(json.loads(members)), opened_by)
+
+    def _went(self, key: tuple[Any, ...]) -> None:
+        gone = self._transports.pop((key[0], key[1]), None)
+        if gone is not None:
+            self._opened[key[0], gone.opened_by] -= 1
 
     async def open(self, sender: Device, recipients: Sequence[Recipient]) -> Transport:
         """The transport from the sender's user to the recipients. Those who don't exist are left out. Raises RefusedError."""

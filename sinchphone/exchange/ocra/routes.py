@@ -100,7 +100,8 @@ class OcraRoutes:
         note_user(request, registrant.user_id)
         expire_at = _earliest(registrant.instance_expires_at, asked.expire_at)
         limited = registrant.instance_expires_at is not None
-        device = self._directory.register(registrant.application, asked, expire_at=expire_at, limited=limited, now=now)
+        async with self._directory.exclusive(registrant.application):
+            device = self._directory.register(registrant.application, asked, expire_at=expire_at, limited=limited, now=now)
         instance = Instance(device.instance_id, device.identity.secret, device.user_id, device.device_id, expire_at)
         configuration = await self._configuration(request, device)
         return _answer(OcraOperation.CREATE_INSTANCE, write_created(instance, configuration, device.capabilities, device.software))
@@ -131,13 +132,17 @@ class OcraRoutes:
         if device.user_id != user_id:
             raise forbidden("path: the instance is another user's")
         check_limit(device, limited=registrant.instance_expires_at is not None)
-        device.expire_at = _earliest(registrant.instance_expires_at, read_prolong_request(self._content(request, received)))
-        self._directory.remember(device)
+        expire_at = _earliest(registrant.instance_expires_at, read_prolong_request(self._content(request, received)))
+        async with self._directory.exclusive(registrant.application):
+            device.expire_at = expire_at
+            self._directory.remember(device)
         return _answer(OcraOperation.PROLONG_INSTANCE, write_prolonged(device.instance_id, device.expire_at))
 
     async def _update_instance(self, request: web.Request, device: Device, content: bytes) -> bytes:
-        device.capabilities, device.software = read_update_request(content)
-        self._directory.remember(device)
+        capabilities, software = read_update_request(content)
+        async with self._directory.exclusive(device.application):
+            device.capabilities, device.software = capabilities, software
+            self._directory.remember(device)
         return write_json({})
 
     async def _get_config(self, request: web.Request, device: Device, content: bytes) -> bytes:

@@ -183,9 +183,10 @@ class PapiRoutes:
         registrant = self._verifier.ticket_holder(received, now)
         asked = bodies.read_instance(received.body)
         expire_at = now + asked.lifetime_seconds
-        device = self._directory.register_legacy(
-            registrant.application, registrant.user_id, asked.capabilities, asked.software, expire_at, now
-        )
+        async with self._directory.exclusive(registrant.application):
+            device = self._directory.register_legacy(
+                registrant.application, registrant.user_id, asked.capabilities, asked.software, expire_at, now
+            )
         return _answer(PapiOperation.CREATE_INSTANCE, bodies.write_instance(device))
 
     async def _renew_secret(self, request: web.Request) -> web.Response:
@@ -195,7 +196,8 @@ class PapiRoutes:
         if device is None or device.application is not registrant.application or device.user_id != registrant.user_id:
             raise not_found("the user has no such instance")
         asked = bodies.read_instance(received.body)
-        self._directory.renew(device, asked.capabilities, asked.software, now + asked.lifetime_seconds, now)
+        async with self._directory.exclusive(registrant.application):
+            self._directory.renew(device, asked.capabilities, asked.software, now + asked.lifetime_seconds, now)
         return _answer(PapiOperation.RENEW_SECRET, bodies.write_instance(device))
 
     async def _get_instances(self, asked: _Asked) -> bytes:

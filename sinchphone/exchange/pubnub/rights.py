@@ -66,6 +66,15 @@ class ChannelRights:
             raise ForbiddenChannelError(channel)
         return [payload]
 
+    def is_piece(self, holder: KeyHolder, channel: str, payload: object) -> bool:
+        """Whether it's one of several frames of an instant message to a user."""
+        if channel not in holder.application.transport_channels:
+            return False
+        try:
+            return parse_fragment(payload).count > 1
+        except RemoteProtocolError:
+            return False
+
     def _may_read(self, holder: KeyHolder, channel: str) -> bool:
         device = holder.device
         if device is None:

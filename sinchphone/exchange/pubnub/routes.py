@@ -4,9 +4,11 @@ Paths are read raw: a ``/`` inside a message travels as ``%2F`` and must not be 
 """
 
 import asyncio
+import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
 from urllib.parse import unquote_to_bytes
@@ -18,7 +20,8 @@ from sinchphone.exchange.directory.directory import Directory, KeyHolder
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubnub.rights import ChannelRights, ForbiddenChannelError
-from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted, TooManyPollsError
+from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted, TooManyPollsError, UnknownKeyError
+from sinchphone.exchange.pubsub.channels import is_derived_channel
 from sinchphone.exchange.pubsub.polling import wait_for_messages
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body, unpack
@@ -48,7 +51,10 @@ class PubNubRoutes:
         rights: ChannelRights,
         options: ExchangeOptions,
         closing: asyncio.Event,
+        catch_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """``catch_up``: know what other processes of this exchange did, where there are such."""
+        self._catch_up = catch_up
         self._broker = broker
         self._directory = directory
         self._postbox = postbox
@@ -68,7 +74,7 @@ class PubNubRoutes:
         router.add_get(f"/v2/presence/{{prefix:sub[-_]key}}/{rest}", self._answering(self._presence))
 
     async def _time(self, request: web.Request) -> web.Response:
-        return _json([self._broker.tokens.peek(time.time())])
+        return _json([self._broker.tokens.clock(time.time())])
 
     def _answering(self, serve: _Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
         """A route that gives ``serve`` the path's decoded segments and turns refusals into answers."""
@@ -83,6 +89,15 @@ class PubNubRoutes:
                 return _json({"message": str(refusal), "error": True, "service": "Access Manager", "status": status}, status=status)
 
         return answer
+
+    async def _holder(self, subscribe_key: str, publish_key: str | None = None) -> KeyHolder:
+        """Whose keys these are: another process may have given them just now. Raises UnknownKeyError."""
+        if self._catch_up is not None:
+            try:
+                return self._directory.holder(subscribe_key, publish_key)
+            except UnknownKeyError:
+                await self._catch_up()
+        return self._directory.holder(subscribe_key, publish_key)
 
     async def _publishing(self, request: web.Request) -> web.Response:
         try:
@@ -101,7 +116,7 @@ class PubNubRoutes:
                 message = ""
             case _:
                 raise InvalidRequestError("Invalid Path")
-        holder, now = self._directory.holder(subscribe_key, publish_key), time.time()
+        holder, now = await self._holder(subscribe_key, publish_key), time.time()
         owner = _owner(holder, request)
         if not self._publishers.take(owner, now):
             raise TooFastError("Too Many Messages: slow down")
@@ -111,11 +126,27 @@ class PubNubRoutes:
         if size > self._options.message_bytes:
             raise MessageTooLargeError("Message Too Large")
         publisher = request.query.get("uuid", "")
-        frames = self._rights.frames(holder, channel, _payload(message), now)
-        if not frames:
-            return _json([1, "Sent", self._present()])
-        token = await self._postbox.publish(holder.network, channel, frames, publisher=publisher, meta=_meta(request), owner=owner)
+        payload = _payload(message)
+        if self._catch_up is not None and is_derived_channel(channel):
+            await self._catch_up()  # another process may just have placed the call
+        async with self._in_turn(holder, channel, payload):
+            frames = self._rights.frames(holder, channel, payload, now)
+            if not frames:
+                return _json([1, "Sent", self._present()])
+            token = await self._postbox.publish(holder.network, channel, frames, publisher=publisher, meta=_meta(request), owner=owner)
         return _json([1, "Sent", str(token)])
+
+    @contextlib.asynccontextmanager
+    async def _in_turn(self, holder: KeyHolder, channel: str, payload: object) -> AsyncIterator[None]:
+        """The pieces of an instant message may come to several processes of this exchange: each has all of them, in one order."""
+        feed = self._broker.feed
+        if feed is None or not self._rights.is_piece(holder, channel, payload):
+            yield
+            return
+        async with self._directory.exclusive(holder.application):
+            own = replace(self._broker.message(holder.network, channel, payload, size=0, publisher=""), network=holder.keys.subscribe_key)
+            feed.post(replace(own, is_piece=True))
+            yield
 
     async def _posted_message(self, request: web.Request) -> str:
         limit = self._options.message_bytes
@@ -147,7 +178,7 @@ class PubNubRoutes:
 
     async def _poll(self, request: web.Request, subscribe_key: str, channels: str, since: int) -> tuple[tuple[Posted, ...], str]:
         """What came after ``since``, and the token that says so. Without a token the answer is the present one, at once."""
-        holder = self._directory.holder(subscribe_key)
+        holder = await self._holder(subscribe_key)
         names = tuple(channels.split(","))
         self._rights.check_reader(holder, names)
         listener = _listener(holder, request)
@@ -177,12 +208,12 @@ class PubNubRoutes:
         """``/v2/presence/sub-key/{subscribe key}/channel/{channels}/(leave|heartbeat)``"""
         match segments:
             case ["v2", "presence", _, subscribe_key, "channel", channels, "leave"]:
-                holder, names = self._directory.holder(subscribe_key), channels.split(",")
+                holder, names = await self._holder(subscribe_key), channels.split(",")
                 self._rights.check_reader(holder, names)
                 self._broker.leave(holder.network, names, _listener(holder, request))
                 return _json({"status": 200, "message": "OK", "action": "leave", "service": "Presence"})
             case ["v2", "presence", _, subscribe_key, "channel", _, "heartbeat"]:
-                self._directory.holder(subscribe_key)
+                await self._holder(subscribe_key)
                 return _json({"status": 200, "message": "OK", "service": "Presence"})
             case _:
                 raise InvalidRequestError("Invalid Path")

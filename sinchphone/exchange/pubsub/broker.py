@@ -15,8 +15,9 @@ from sinchphone.errors import ForbiddenError
 from sinchphone.exchange.access.limits import Shares
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.channels import is_derived_channel
-from sinchphone.exchange.pubsub.timetokens import TimeTokens
+from sinchphone.exchange.pubsub.timetokens import FeedTokens, TimeTokens
 from sinchphone.exchange.record.record import EventRecord
+from sinchphone.exchange.store.feed import Feed, FeedMessage
 
 MAX_CHANNEL_CHARACTERS = 92  # PubNub's limit, of a channel and a user id
 MAX_CHANNELS = 100  # in one subscribe request
@@ -61,6 +62,22 @@ class Posted:
     meta: Any = field(default=None, repr=False)
 
 
+class Attendance(Protocol):
+    """Who tells the other processes of this exchange at which channels somebody listens here."""
+
+    def began(self, application: str, network: str, channel: str) -> None:
+        """Somebody waits for the channel's messages."""
+
+    def expected(self, application: str, network: str, channel: str, now: float) -> None:
+        """Somebody is about to."""
+
+    def ended(self, application: str, network: str, channel: str, now: float, *, broke_off: bool) -> None:
+        """Nobody does any more; they may be back in a moment, or closed their connection."""
+
+    def left(self, application: str, network: str, channel: str, elsewhere: Iterable[str]) -> None:
+        """They said goodbye, also for these processes."""
+
+
 class Bell(Protocol):
     """What wakes a waiting poll (``asyncio.Event`` is one)."""
 
@@ -84,7 +101,7 @@ class Poll:
 class _Channel:
     """One channel's last messages and listeners."""
 
-    __slots__ = ("began_at", "broke_off_at", "heard_at", "listener", "polls", "posted")
+    __slots__ = ("began_at", "broke_off_at", "elsewhere", "heard_at", "listener", "polls", "posted")
 
     def __init__(self) -> None:
         self.posted: deque[Posted] = deque()
@@ -92,10 +109,16 @@ class _Channel:
         self.heard_at = float("-inf")  # when somebody last listened
         self.began_at = float("-inf")  # since when somebody does, without a long pause
         self.listener = ""  # the last one
+        self.elsewhere: dict[str, float] = {}  # by other process of this exchange: until when somebody listens there
         self.broke_off_at: float | None = None  # when the last one's connection was closed without an answer and without goodbye
 
     def is_listening(self, now: float) -> bool:
-        return bool(self.polls) or now - self.heard_at <= AWAY_SECONDS
+        return bool(self.polls) or now - self.last_heard_at <= AWAY_SECONDS
+
+    @property
+    def last_heard_at(self) -> float:
+        """When somebody last listened here or elsewhere; infinity while somebody does elsewhere."""
+        return max((self.heard_at, *self.elsewhere.values())) if self.elsewhere else self.heard_at
 
     def hear(self, now: float) -> None:
         if not self.is_listening(now):
@@ -110,8 +133,9 @@ class _Channel:
 class _Network:
     """The channels under one subscribe key, and what all their messages weigh."""
 
-    def __init__(self, publish_key: str, options: ExchangeOptions) -> None:
+    def __init__(self, publish_key: str, options: ExchangeOptions, application: str) -> None:
         self.publish_key = publish_key
+        self.application = application
         self.polls: Shares[Poll] = Shares(options.polls, options.polls_per_owner)
         self.made_up: Shares[str] = Shares(options.channels, options.channels_per_owner)  # channels that aren't of a device or a call
         self.channels: dict[str, _Channel] = {}
@@ -166,16 +190,18 @@ class _Network:
 class Broker:
     """All networks of an exchange. ``now`` is wall clock time [s since the epoch] throughout."""
 
-    def __init__(self, options: ExchangeOptions, record: EventRecord | None = None) -> None:
-        """``record`` is told of all that is published."""
+    def __init__(self, options: ExchangeOptions, record: EventRecord | None = None, feed: Feed | None = None) -> None:
+        """``record`` is told of all that is published; ``feed``: the messages of all processes, where this exchange has several."""
+        self.feed = feed
+        self.attendance: Attendance | None = None
         self._options = options
         self._record = record or EventRecord(is_on=False)
         self._networks: dict[str, _Network] = {}
-        self.tokens = TimeTokens()
+        self.tokens = TimeTokens() if feed is None else FeedTokens(lambda: feed.token, options.history_seconds)
 
-    def add_network(self, subscribe_key: str, publish_key: str) -> None:
-        """Serve a network."""
-        self._networks[subscribe_key] = _Network(publish_key, self._options)
+    def add_network(self, subscribe_key: str, publish_key: str, application: str = "") -> None:
+        """Serve a network of an application's."""
+        self._networks[subscribe_key] = _Network(publish_key, self._options, application)
 
     def check(self, subscribe_key: str, publish_key: str | None = None) -> None:
         """Raises UnknownKeyError unless there is such a network (and ``publish_key``, where given, is its)."""
@@ -209,16 +235,45 @@ class Broker:
 
         Raises UnknownKeyError, InvalidChannelError or MessageTooLargeError.
         """
-        network = self._network(subscribe_key)
+        self.check(subscribe_key)
         self.check_message(channel, size)
         posted = Posted(self.tokens.next(now) if token is None else token, channel, payload, publisher[:MAX_CHANNEL_CHARACTERS], meta)
+        self.take(subscribe_key, posted, size=size, now=now, owner=owner)
+        return posted
+
+    def post(self, subscribe_key: str, channel: str, payload: Any, *, size: int, publisher: str, now: float) -> None:
+        """Publish from inside the exchange: at once, or as soon as it has its place among the messages of all processes. Raises what
+        ``publish`` raises."""
+        if self.feed is None:
+            self.publish(subscribe_key, channel, payload, size=size, publisher=publisher, now=now)
+            return
+        self.check_message(channel, size)
+        self.feed.post(self.message(subscribe_key, channel, payload, size=size, publisher=publisher))
+
+    def message(
+        self, subscribe_key: str, channel: str, payload: Any, *, size: int, publisher: str, meta: Any = None, owner: str = ""
+    ) -> FeedMessage:
+        """A message for the feed. Raises UnknownKeyError."""
+        return FeedMessage(
+            application=self._network(subscribe_key).application,
+            network=subscribe_key,
+            channel=channel,
+            payload=payload,
+            size=size,
+            publisher=publisher[:MAX_CHANNEL_CHARACTERS],
+            meta=meta,
+            owner=owner,
+        )
+
+    def take(self, subscribe_key: str, posted: Posted, *, size: int, now: float, owner: str = "") -> None:
+        """A message has its place among the others: keep it, and wake who waits for it. Raises UnknownKeyError."""
+        network, channel, payload, meta = self._network(subscribe_key), posted.channel, posted.payload, posted.meta
         network.keep(posted, _weight(payload, meta, size), now, self._options.history_per_channel, owner)
         network.forget(now - self._options.history_seconds, self._options.history_bytes)
         network.sweep(now)
         self._record.published(subscribe_key, channel, payload, publisher=posted.publisher, owner=owner, size=size, now=now)
         for poll in (*network.channel(channel).polls, *network.watchers.get(channel, ())):
             poll.bell.set()
-        return posted
 
     def since(self, subscribe_key: str, channels: Iterable[str], token: int) -> tuple[Posted, ...]:
         """What was posted on the channels after ``token``, oldest first: at most ``MAX_MESSAGES``; ask again for the rest."""
@@ -247,16 +302,20 @@ class Broker:
             channel.hear(now)
             channel.polls.append(poll)
             channel.broke_off_at = None
+            if self.attendance is not None:
+                self.attendance.began(network.application, poll.subscribe_key, name)
 
     def end(self, poll: Poll, now: float, *, broke_off: bool = False) -> None:
         """A listener stops to wait; unless it has said goodbye it may be back in a moment. ``broke_off``: it closed its connection."""
         network = self._network(poll.subscribe_key)
         network.polls.remove(poll)
-        for channel in (network.channels.get(name) for name in poll.channels):
+        for name, channel in ((name, network.channels.get(name)) for name in poll.channels):
             if channel is not None and poll in channel.polls:
                 channel.polls.remove(poll)
                 channel.heard_at = now
                 channel.listener = poll.listener
+                if self.attendance is not None and not channel.polls:
+                    self.attendance.ended(network.application, poll.subscribe_key, name, now, broke_off=broke_off)
         if broke_off:  # what it listened to by other requests, which may just have been answered, is left alone too
             for channel in (each for one in self._networks.values() for each in one.channels.values()):
                 if not channel.polls and channel.listener == poll.listener:
@@ -279,7 +338,7 @@ class Broker:
     def away_for(self, subscribe_key: str, channel: str, now: float) -> float:
         """How long nobody has listened to that channel [s]: 0 while somebody does, infinity where nobody did or they said goodbye."""
         kept = self._network(subscribe_key).channels.get(channel)
-        return float("inf") if kept is None else 0.0 if kept.polls else max(0.0, now - kept.heard_at)
+        return float("inf") if kept is None else 0.0 if kept.polls else max(0.0, now - kept.last_heard_at)
 
     def broken_off_for(self, subscribe_key: str, channel: str, now: float) -> float:
         """How long ago the channel's last listener closed its connection while it waited, without goodbye, as the system does for a program
@@ -289,12 +348,18 @@ class Broker:
 
     def expect(self, subscribe_key: str, channel: str, now: float) -> None:
         """Somebody is about to listen: counts as listening for a moment."""
-        self._network(subscribe_key).channel(channel).hear(now)
+        network = self._network(subscribe_key)
+        network.channel(channel).hear(now)
+        if self.attendance is not None:
+            self.attendance.expected(network.application, subscribe_key, channel, now)
 
     def leave(self, subscribe_key: str, channels: Iterable[str], listener: str) -> None:
         """A listener says that it won't be back. Raises UnknownKeyError."""
-        kept = self._network(subscribe_key).channels
-        for channel in (kept[name] for name in set(channels) & kept.keys()):
+        network = self._network(subscribe_key)
+        for name in set(channels) & network.channels.keys():
+            channel = network.channels[name]
+            if self.attendance is not None:
+                self.attendance.left(network.application, subscribe_key, name, channel.elsewhere)
             for poll in channel.polls:
                 if poll.listener == listener:
                     poll.bell.set()
@@ -314,7 +379,38 @@ class Broker:
     def listeners(self, subscribe_key: str, channel: str) -> Counter[str]:
         """Who waits for the channel's messages at this moment, and how many times."""
         kept = self._network(subscribe_key).channels.get(channel)
-        return Counter(poll.listener for poll in kept.polls) if kept is not None else Counter()
+        if kept is None:
+            return Counter()
+        elsewhere = [f"another process {name}" for name, until in kept.elsewhere.items() if until == float("inf")]
+        return Counter((*(poll.listener for poll in kept.polls), *elsewhere))
+
+    def heard_elsewhere(self, subscribe_key: str, channel: str, process: str, until: float, *, broke_off: bool) -> None:
+        """Somebody listens at another process (infinity), or did until then."""
+        kept = self._network(subscribe_key).channel(channel)
+        kept.elsewhere[process] = until
+        if until == float("inf"):
+            kept.broke_off_at = None
+        elif broke_off and not kept.polls and kept.last_heard_at <= until:
+            kept.broke_off_at = until
+
+    def left_elsewhere(self, subscribe_key: str, channel: str, process: str) -> None:
+        """They won't be back."""
+        kept = self._network(subscribe_key).channels.get(channel)
+        if kept is not None:
+            kept.elsewhere.pop(process, None)
+
+    def is_polled(self, subscribe_key: str, channel: str) -> bool:
+        """Whether somebody waits for the channel's messages at this process."""
+        kept = self._network(subscribe_key).channels.get(channel)
+        return kept is not None and bool(kept.polls)
+
+    def dismiss(self, subscribe_key: str, channel: str) -> None:
+        """Whoever listens here said goodbye to another process: their polls are answered, and don't count."""
+        kept = self._network(subscribe_key).channels.get(channel)
+        if kept is not None:
+            for poll in kept.polls:
+                poll.bell.set()
+            kept.polls, kept.heard_at, kept.broke_off_at = [], float("-inf"), None
 
     def waiting_polls(self) -> int:
         """How many long polls wait, without the exchange's own."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 TICKS: Final = 10_000_000  # a second
+AHEAD_SECONDS: Final = 60.0  # one machine's clock of another's
 RESERVED_TICKS: Final = 5 * TICKS  # kept at a time
 
 
@@ -28,6 +29,10 @@ class TimeTokens:
     def peek(self, now: float) -> int:
         """What the present token would be; nothing is promised by it."""
         return max(self._last, int(now * TICKS))
+
+    def clock(self, now: float) -> int:
+        """The time, as tokens have it."""
+        return self.peek(now)
 
     def present(self, now: float) -> int:
         """The present token: all later ones of messages are higher."""
@@ -54,4 +59,30 @@ class TimeTokens:
         if self._reserve is not None and token > self._mark - RESERVED_TICKS // 2:
             self._mark = token + RESERVED_TICKS
             self._reserve(self._mark)
+        self._last = token
+
+
+class FeedTokens(TimeTokens):
+    """The tokens of an exchange of several processes: the server that puts messages in order makes them. The present one is that of the
+    last message which is known here."""
+
+    def __init__(self, known: Callable[[], int], history_seconds: float) -> None:
+        super().__init__()
+        self._known = known
+        self._history = int(history_seconds * TICKS)
+
+    def peek(self, now: float) -> int:
+        """The present token."""
+        return self._known()
+
+    def clock(self, now: float) -> int:
+        """The time, as tokens have it."""
+        return max(self._known(), int(now * TICKS))
+
+    def known(self, token: int, now: float) -> int:
+        """The token up to which a client has seen everything: another process may have given it, which is a little ahead of this one."""
+        return token if token <= max(self._known(), int((now + AHEAD_SECONDS) * TICKS)) else self._known() - self._history
+
+    def _hand_out(self, token: int) -> None:
+        """The server does."""
         self._last = token

@@ -12,13 +12,13 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from sinchphone.database import hint_of
-from sinchphone.exchange.store.store import StoreError
+from sinchphone.exchange.store.store import Changed, Gone, StoreError
 from sinchphone.exchange.store.tables import Row, Table
 
 FILE_NAME: Final = "exchange.sqlite3"
@@ -144,6 +144,16 @@ class SqliteStore:
         settled = _Settled(loop, loop.create_future(), changes)
         self._orders.put(settled)
         await settled.future
+
+    def exclusive(self, application: str) -> AbstractAsyncContextManager[None]:
+        """It's always our turn: nobody else writes here."""
+        return nullcontext()
+
+    async def catch_up(self) -> None:
+        """There is nothing that others change."""
+
+    def follow(self, table: Table, changed: Changed, gone: Gone) -> None:
+        """Nor anything to tell of it."""
 
     async def close(self) -> None:
         """Write what is left and close. May be called twice."""

@@ -1,6 +1,8 @@
 """What the rooms of an exchange ask of whoever keeps what it remembers."""
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeAlias
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.store.tables import Row, Table
@@ -8,6 +10,10 @@ from sinchphone.exchange.store.tables import Row, Table
 
 class StoreError(ConfigError):
     """The exchange can't keep what it must remember."""
+
+
+Changed: TypeAlias = Callable[[Row], None]
+Gone: TypeAlias = Callable[[tuple[Any, ...]], None]  # the key of a row
 
 
 class Store(Protocol):
@@ -33,6 +39,16 @@ class Store(Protocol):
 
     async def settle(self) -> None:
         """Return when everything so far is written. Raises StoreError. Cancelling is safe."""
+
+    def exclusive(self, application: str) -> AbstractAsyncContextManager[None]:
+        """Our turn to change what depends on what is there: all that other processes changed of that application is known then, and what
+        we change is written at the end. Raises StoreError."""
+
+    async def catch_up(self) -> None:
+        """Know all that other processes changed until now. Raises StoreError."""
+
+    def follow(self, table: Table, changed: Changed, gone: Gone) -> None:
+        """Tell what other processes change of a table."""
 
     async def close(self) -> None:
         """Write what is left and close. May be called twice."""

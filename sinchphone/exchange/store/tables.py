@@ -42,3 +42,20 @@ TEXT_MESSAGES: Final = Table("text_messages", ("application", "id"), ("batch", "
 ASSIGNED_NUMBERS: Final = Table("assigned_numbers", ("number", "capability"), ("application",))
 VERIFICATIONS: Final = Table("verifications", ("application", "id"), ("members", "at"))
 TIME_TOKENS: Final = Table("timetokens", ("id",), ("mark",))
+LISTENING: Final = Table("listening", ("application", "process", "network", "channel"), ("until", "broke_off"))
+CALLS: Final = Table("calls", ("application", "call_id"), ("process", "members"))
+
+SHARED: Final = (  # by several processes of one exchange
+    DEVICES,
+    SEEN,
+    PUSH_SUBSCRIPTIONS,
+    ACCOUNTS,
+    TAKEN_NAMES,
+    IDENTITIES,
+    TRANSPORTS,
+    MESSAGES,
+    MAILBOXES,
+    SESSIONS,
+    LISTENING,
+    CALLS,
+)

@@ -104,7 +104,7 @@ async def _serve(
     options = replace(
         settings.exchange,
         applications={credentials.key: credentials.secret},
-        store=settings.folder / STORE_NAME if settings.keep else None,
+        store=settings.exchange.store or (settings.folder / STORE_NAME if settings.keep else None),
     )
     async with MediaThread() as media:
         exchange = Exchange(options, media=media, gateway=ConfiguredGateway(settings.gateway), hosting=hosting, listening=listening)

@@ -343,6 +343,7 @@ class ExchangeFlags(HostFlags):
     drain: Annotated[str | None, option_of_key("exchange.drain", "TIME", shows_default=True)] = None
     log_format: Annotated[str | None, option_of_key("log_format", "FORMAT")] = None
     metrics: Annotated[str | None, option_of_key("exchange.metrics", "ADDRESS:PORT", "--metrics")] = None
+    store: Annotated[str | None, option_of_key("exchange.store", "URL", "--store")] = None
     memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
 
     def keys(self) -> dict[str, Any]:
@@ -350,4 +351,5 @@ class ExchangeFlags(HostFlags):
         tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
         sound = {"exchange.line": self.line, "exchange.trace_sound": self.trace_sound or None}
         service = {"exchange.drain": self.drain, "exchange.metrics": self.metrics, "log_format": self.log_format}
-        return {**super().keys(), **tls, **sound, **service, "exchange.keep": False if self.memory else None}
+        kept = {"exchange.keep": False if self.memory else None, "exchange.store": self.store}
+        return {**super().keys(), **tls, **sound, **service, **kept}

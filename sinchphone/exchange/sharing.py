@@ -1,0 +1,116 @@
+"""One of several processes that are one exchange: what comes from the others, and what one leaves behind.
+
+::
+
+    feed -> messages -> postbox, broker     rows -> directory, accounts, transports, parties, calls
+    a process is gone -> one of those left: nobody listens there any more, its calls are followed here
+"""
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from sinchphone.errors import SinchphoneError
+from sinchphone.exchange.calls.calls import Calls
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.management.health import HEALTH_PATHS
+from sinchphone.exchange.messages.postbox import Postbox
+from sinchphone.exchange.middlewares import Route
+from sinchphone.exchange.options import MANAGEMENT_PATH, ExchangeOptions, StoreAddress
+from sinchphone.exchange.pubnub.rights import ChannelRights
+from sinchphone.exchange.pubsub.attendance import SharedAttendance
+from sinchphone.exchange.pubsub.broker import Broker, BrokerError
+from sinchphone.exchange.refusals import RefusedError
+from sinchphone.exchange.store.feed import FeedMessage
+from sinchphone.exchange.store.redis.redis_store import RedisStore
+from sinchphone.exchange.store.store import StoreError
+from sinchphone.protocol.auth import decode_secret
+from sinchphone.signaling.wire import ErrorCode
+from sinchphone.tasks import start_task
+
+UNSHARED: Final = (  # what one process alone would remember
+    "/xms/", "/verification/", "/calling/", "/v1/calling/", "/v1/configuration/numbers", "/v1/configuration/callbacks", "/push",
+    f"{MANAGEMENT_PATH}/sms", f"{MANAGEMENT_PATH}/reset", f"{MANAGEMENT_PATH}/calls",
+)  # fmt: skip
+_NOT_SHARED: Final = "several processes are this exchange, and share users, calls and messages, but not this: see sinchphone help growing"
+_BY_THEMSELVES: Final = ("/v2/subscribe/", "/subscribe/", "/publish/", "/time/", *HEALTH_PATHS)  # these wait for others where it matters
+
+_logger = logging.getLogger(__name__)
+
+
+def shared_store(options: ExchangeOptions) -> RedisStore:
+    """What the processes of an exchange share. Raises ConfigError."""
+    assert isinstance(options.store, StoreAddress), "there is one"
+    secrets = {key: decode_secret(text) for key, text in options.applications.items()}
+    return RedisStore(options.store, secrets, options.history_seconds)
+
+
+def up_to_date(store: RedisStore) -> Middleware:
+    """Requests are served with all known that any process did before. What one process alone would remember isn't served."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Route) -> web.StreamResponse:
+        if request.path.startswith(UNSHARED) or (request.method != "GET" and request.path.endswith("/pushProfile")):
+            raise RefusedError(501, ErrorCode.NOT_THERE, _NOT_SHARED)
+        if not request.path.startswith(_BY_THEMSELVES):
+            await store.catch_up()
+        return await handler(request)
+
+    return middleware
+
+
+class Sharing:
+    """Of one process. ``start`` when the rooms have recalled what they knew."""
+
+    def __init__(
+        self, store: RedisStore, broker: Broker, directory: Directory, rights: ChannelRights, postbox: Postbox, calls: Calls
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._rights = rights
+        self._postbox = postbox
+        self._calls = calls
+        self._attendance = SharedAttendance(broker, store, store.process)
+        broker.attendance = self._attendance
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Know what the others know, and from now on all that comes. Raises StoreError."""
+        await self._attendance.recall()
+        self._postbox.follow()
+        await self._calls.follow()
+        self._store.receive(self._receive)
+        self._store.departures(self._departed)
+        self._store.start()
+
+    def _receive(self, message: FeedMessage, token: int, own: bool) -> None:
+        try:
+            if not message.is_piece:
+                self._postbox.receive(message, token, own)
+            elif not own:  # every process has the pieces of a message, whichever gets the last
+                self._rights.frames(self._directory.holder(message.network), message.channel, message.payload, time.time())
+        except BrokerError as error:
+            _logger.debug("a message of another process is of no use here: %s", error)
+
+    def _departed(self, application: str, process: str) -> None:
+        _logger.warning("another process of this exchange is gone (%s): its calls are followed here", process)
+        task = start_task(self._take_on(application, process), name=f"take on {process}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _take_on(self, application: str, process: str) -> None:
+        served = self._directory.application(application)
+        if served is None:
+            return
+        try:
+            await self._store.catch_up()
+            await self._attendance.bury(application, process, time.time())
+            self._calls.adopt(application, process)
+        except StoreError as error:
+            _logger.error("what a process left behind could not be taken on: %s", error)
+        except SinchphoneError:
+            _logger.exception("what a process left behind could not be taken on")

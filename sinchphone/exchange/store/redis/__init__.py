@@ -1,0 +1,1 @@
+"""What several processes remember together: Redis (from 7.0 on)."""

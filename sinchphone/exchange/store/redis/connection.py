@@ -1,0 +1,96 @@
+"""The connection to Redis: its address as it's written, and what is looked at before anything is written there."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from sinchphone.errors import ConfigError
+from sinchphone.exchange.options import StoreAddress
+from sinchphone.exchange.store.store import StoreError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+PREFIX: Final = "sinchphone"
+SCHEMA: Final = 1
+OLDEST: Final = (7, 0)
+_CONNECT_SECONDS: Final = 3.0
+_READ_SECONDS: Final = 5.0  # longer than any blocking read
+_HINT: Final = "Start it, or correct the address: redis://host:port/database"
+
+
+def connect(address: StoreAddress) -> "Redis":
+    """A client; it connects when it's used. Raises StoreError."""
+    try:
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError as error:
+        raise StoreError("a store on Redis needs the package redis", hint="Install sinchphone[redis].") from error
+    parts = urlsplit(address)
+    return Redis(
+        host=parts.hostname or "",
+        port=parts.port or 6379,
+        db=int(parts.path.strip("/") or 0),
+        username=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        ssl=parts.scheme == "rediss",
+        protocol=2,
+        decode_responses=True,
+        socket_connect_timeout=_CONNECT_SECONDS,
+        socket_timeout=_READ_SECONDS,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+async def check(client: "Redis", address: StoreAddress, secrets: Mapping[str, bytes]) -> None:
+    """Look whether the database is one that these applications can be kept in; only then say that it's ours. Raises StoreError."""
+    import redis.exceptions as refused
+
+    shown = address.shown
+    try:
+        await _look(client, shown, secrets)
+    except (refused.AuthenticationError, refused.NoPermissionError) as error:
+        raise StoreError(f"{shown}: user or password is wrong: {error}", hint="Write redis://user:password@host:port/database") from error
+    except (refused.ConnectionError, refused.TimeoutError, OSError) as error:
+        raise StoreError(f"{shown} can't be reached: {error}", hint=_HINT) from error
+    except refused.RedisError as error:
+        if "NOAUTH" in str(error) or "WRONGPASS" in str(error):
+            hint = "Write redis://user:password@host:port/database"
+            raise StoreError(f"{shown}: user or password is wrong: {error}", hint=hint) from error
+        raise StoreError(f"{shown} can't be used: {error}", hint=_HINT) from error
+
+
+async def _look(client: "Redis", shown: str, secrets: Mapping[str, bytes]) -> None:
+    server: dict[str, Any] = await client.info("server")
+    version = str(server.get("redis_version", "0"))
+    if tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:2]) < OLDEST:
+        raise StoreError(f"{shown} is Redis {version}", hint="An exchange needs Redis 7.0 or newer.")
+    size = await client.dbsize()  # before: another exchange may just be the first to write
+    schema: Any = await client.get(f"{PREFIX}:schema")
+    if schema is None and size:
+        hint = "Give the exchange a database of its own: redis://host:port/1"
+        raise StoreError(f"{shown}: the database isn't empty, and no exchange wrote what is there", hint=hint)
+    if schema is not None and schema != str(SCHEMA):
+        raise StoreError(f"{shown}: another version of sinchphone wrote it (schema {schema})", hint="Use the same version everywhere.")
+    for application, secret in secrets.items():
+        known = await client.get(f"{PREFIX}:{SCHEMA}:{{{application}}}:secret")
+        if known is not None and known != _fingerprint(secret):
+            hint = "All exchanges of one store need the same applications with the same secrets."
+            raise StoreError(f"{shown}: the application {application} has another secret there", hint=hint)
+    await client.set(f"{PREFIX}:schema", SCHEMA)
+    for application, secret in secrets.items():
+        await client.set(f"{PREFIX}:{SCHEMA}:{{{application}}}:secret", _fingerprint(secret))
+
+
+def check_names(applications: Iterable[str]) -> None:
+    """Raises ConfigError for an application key that can't be part of a key of Redis."""
+    for name in applications:
+        if "{" in name or "}" in name:
+            raise ConfigError("an application key with { or } can't be kept on Redis")
+
+
+def _fingerprint(secret: bytes) -> str:
+    return hashlib.sha256(b"sinchphone store\0" + secret).hexdigest()

@@ -1,0 +1,89 @@
+"""What must happen once happens once, at whichever processes it is tried at the same time."""
+
+import asyncio
+import base64
+import json
+import uuid
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from sinchphone.exchange.server import Exchange
+from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, split
+from tests.exchange.conftest import LegacyPhone, Phone
+from tests.exchange.shared.conftest import Join, RedisServer
+
+LIMIT = 3
+
+
+@pytest.fixture
+async def both(join: Join, redis: RedisServer) -> tuple[Exchange, Exchange]:
+    first, second = await asyncio.gather(*(join(redis.address, devices_per_user=LIMIT, users=4) for _ in range(2)))
+    return first, second
+
+
+async def test_a_limit_of_devices_holds_over_all_processes(both: Any, http: aiohttp.ClientSession) -> None:
+    phones = [Phone(http, both[number % 2].url, "ada", device=f"device-{number}") for number in range(2 * LIMIT)]
+    answers = await asyncio.gather(*(phone.send_registration(phone.token()) for phone in phones))
+    assert Counter(answer.status for answer in answers) == {200: LIMIT, 429: LIMIT}
+    for exchange in both:
+        await exchange._store.catch_up()
+        assert len(exchange.directory.application("acme").users["ada"]) == LIMIT
+
+
+async def test_a_call_id_is_taken_once(both: Any, http: aiohttp.ClientSession) -> None:
+    ada, bob = await Phone(http, both[0].url, "ada").registered(), await Phone(http, both[1].url, "bob").registered()
+    assert bob.instance
+    for number in range(5):
+        callers = (ada, replace(ada, url=both[1].url))
+        answers = await asyncio.gather(*(caller.call("bob", call_id=f"call-{number}") for caller in callers))
+        assert sorted(answer.status for answer in answers)[1:] in ([409], [429])
+
+
+async def test_a_name_is_taken_once(both: Any, http: aiohttp.ClientSession) -> None:
+    async def create(url: str, name: str) -> int:
+        phone = LegacyPhone(http, url, name)
+        identity = [{"type": "username", "endpoint": name}]
+        answer = await phone.as_application("POST", "/v1/users", {"identities": identity, "password": f"secret of {url}"})
+        return answer.status
+
+    answers = await asyncio.gather(*(create(exchange.url, "carol") for exchange in both))
+    assert sorted(answers) == [200, 409]
+
+
+async def test_a_row_that_several_change_at_once_ends_up_the_same_everywhere(both: Any, http: aiohttp.ClientSession) -> None:
+    ada = await Phone(http, both[0].url, "ada").registered()
+
+    async def update(exchange: Exchange, number: int) -> None:
+        phone = replace(ada, url=exchange.url)
+        assert (await phone.send_registration(phone.token(), capabilities=[f"can-{number}"])).status in (200, 201)
+
+    await asyncio.gather(*(update(exchange, number) for number in range(4) for exchange in both))
+    found = []
+    for exchange in both:
+        await exchange._store.catch_up()
+        found.append(exchange.directory.device(ada.instance).capabilities)
+    assert found[0] == found[1]
+
+
+async def test_messages_in_pieces_that_come_to_several_processes_are_passed_on_whole_and_once(
+    both: Any, http: aiohttp.ClientSession
+) -> None:
+    ada, bob = await LegacyPhone(http, both[0].url, "ada").started(), await LegacyPhone(http, both[1].url, "bob").started()
+    there = replace(ada, url=both[1].url)
+    transport = (await ada.ask("POST", "/v1/transport", [{"identity": "bob"}])).body
+    sender = Client("ada", f"{ada.instance}:1", ada.config["rtcProfile"]["transportChannel"])
+    message = Message(Method.INVITE, sender, BodyType.TEXT, json.dumps({"t": "long " * 800}))
+    payload = encrypt(message, base64.b64decode(transport["key"]), b"i" * 16)
+    frames = split(payload, str(uuid.uuid4()), "1", transport["transportId"])
+    assert len(frames) > 3
+    (channel,) = [participant["channel"] for participant in transport["participants"]]
+    answers = await asyncio.gather(*((ada, there)[number % 2].publish(channel, frame) for number, frame in enumerate(frames)))
+    assert [answer.status for answer in answers] == [200] * len(frames)
+    for exchange in both:
+        reader = replace(bob, url=exchange.url)
+        got, token = await reader.poll((await reader.poll())[1])
+        assert got == frames, token
