@@ -223,7 +223,7 @@ class CongestionController:
         """So far is a rise believed: in steps, and not beyond the link."""
         carried = max(each.sent for _, each in self._carried)
         if sample.link is None:
-            if self.has_pictures and carried > _LEAST_PICTURES:
+            if self.has_pictures and carried > _LEAST_PICTURES and self._fastest in (0.0, math.inf):  # it never looked slow
                 return max(self._budget if sample.sent > _USED_BY_PICTURES * self._budget else 0.0, _BEYOND * carried)
             if sample.sent > _USED * self._budget:
                 return max(self._budget, _BEYOND_UNKNOWN * carried)
