@@ -100,6 +100,13 @@ def test_a_file_that_is_named_exists(page: Path) -> None:
             assert (ROOT / code).exists() or (ROOT / "sinchphone" / code).exists(), code
 
 
+def test_a_topic_that_is_named_exists() -> None:
+    known = {*topics(), *GROUP.commands}
+    sources = (path for kind in ("*.md", "*.py") for path in (ROOT / "sinchphone").rglob(kind))
+    named = {topic for path in (*sources, README) for topic in re.findall(r"`sinchphone help ([a-z-]+)", path.read_text())}
+    assert len(named) > 10 and named <= known
+
+
 def test_a_line_of_json_on_a_page_is_one_that_the_schema_allows() -> None:
     whole = json.loads(schema_text())
     events, commands = Draft202012Validator(whole), Draft202012Validator({"$ref": "#/$defs/control", "$defs": whole["$defs"]})
