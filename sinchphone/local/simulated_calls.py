@@ -2,13 +2,14 @@
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
 
-from sinchphone.errors import AudioFileError, PlatformError, RemoteProtocolError
+from sinchphone.errors import AudioFileError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.exchange.destinations.backend_calls import SimulatedCallState
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.local.signed_requests import SignedRequests
@@ -77,8 +78,11 @@ class SimulatedCall:
             await self.look()
 
     async def look(self) -> SimulatedCallNews:
-        """How far it is now."""
-        self.news = SimulatedCallNews.read(await self._requests.ask("GET", self._path))
+        """How far it is now. Raises PlatformError too where the exchange has forgotten it."""
+        try:
+            self.news = SimulatedCallNews.read(await self._requests.ask("GET", self._path))
+        except NotFoundError as error:
+            raise PlatformError("the exchange knows nothing of this call any more", hint="it was reset, or started anew") from error
         return self.news
 
     async def ended(self) -> SimulatedCallNews:
@@ -88,8 +92,9 @@ class SimulatedCall:
         return last
 
     async def hang_up(self) -> None:
-        """End it."""
-        await self._requests.ask("DELETE", self._path)
+        """End it, where it isn't over."""
+        with contextlib.suppress(NotFoundError):
+            await self._requests.ask("DELETE", self._path)
 
 
 def read_sound_file(path: Path) -> str:

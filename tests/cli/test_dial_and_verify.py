@@ -1,7 +1,11 @@
 """``exchange dial`` and ``verify`` against the local exchange: what they say, and their exit codes."""
 
 import io
+import json
+import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +13,7 @@ import pytest
 
 from sinchphone.exchange.verifications import service
 
+LIMIT_S = 60.0
 OURS, FROM = "+46700000001", "+46700000002"
 
 
@@ -66,6 +71,27 @@ def test_a_file_that_is_no_sound_is_a_matter_of_usage_and_nobody_learns_where_th
     (tmp_path / "no.wav").write_text("no sound")
     done = sinchphone("exchange", "dial", OURS, "--from", FROM, "--play", str(tmp_path / "no.wav"))
     assert (done.code, "is not audio that can be played" in done.err, "fetched" in done.err) == (2, True, False), done.err
+
+
+@pytest.mark.parametrize(
+    ("number", "state", "order", "code"),
+    [("+14155550105", "answered", signal.SIGINT, 130), ("+14155550103", "ringing", signal.SIGTERM, 143)],
+)
+def test_an_order_to_end_hangs_up_and_says_how_the_call_was(number: str, state: str, order: signal.Signals, code: int) -> None:
+    command = [sys.executable, "-m", "sinchphone", "exchange", "dial", number, "--from", FROM, "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    watchdog = threading.Timer(LIMIT_S, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line).get("state") == state:
+                break
+        process.send_signal(order)
+        told = [json.loads(line) for line in process.stdout]
+        assert (process.wait(), [one.get("state") for one in told]) == (code, ["ended", None])
+    finally:
+        watchdog.cancel()
 
 
 def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.errors import NotFoundError
+from sinchphone.errors import NotFoundError, PlatformError
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.verification import VerificationStatus
@@ -38,6 +38,15 @@ async def test_the_user_who_has_the_number_is_called_and_both_hear_each_other(
         assert ended.failure is None
         assert ended.heard_s > 0.5
         await lines.stack.aclose()
+
+
+async def test_a_call_that_a_reset_ended_is_known_no_more(tmp_path: Path, media: MediaThread) -> None:
+    async with Local(tmp_path, port=0, media=media) as local:
+        call = await local.management.dial("+14155550101", "private")
+        await local.management.reset()
+        with pytest.raises(PlatformError, match="knows nothing of this call"):
+            await asyncio.wait_for(call.ended(), LIMIT_S)
+        await call.hang_up()
 
 
 async def test_a_number_is_verified_from_python(tmp_path: Path, media: MediaThread) -> None:

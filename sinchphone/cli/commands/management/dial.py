@@ -1,22 +1,26 @@
 """``exchange dial``: a simulated phone calls a number of the local exchange's, as somebody outside would."""
 
+import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sinchphone.cli.calling.managed_exchange import managed_exchange
+from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode, code_of_simulated
 from sinchphone.cli.terminal.flags.commands import HostFlags, check_digits
 from sinchphone.cli.terminal.flags.common import option_of_number, with_flags
 from sinchphone.cli.terminal.output.exchange_events import SimulatedCallTold, SimulatedState
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.phone_numbers import read_number
 from sinchphone.schema import parse_duration
 
 if TYPE_CHECKING:
-    from sinchphone.local.simulated_calls import SimulatedCallNews
+    from sinchphone.local.simulated_calls import SimulatedCall, SimulatedCallNews
 
 PRIVATE = "private"
 
@@ -66,14 +70,40 @@ def _seconds(text: str, option: str) -> float:
 
 async def _dial(session: Session, number: str, shown: str, members: dict[str, Any]) -> ExitCode:
     async with managed_exchange(session) as exchange:
-        call = await exchange.dial(number, shown, **members)
-        try:
-            async for news in call.states():
-                session.tell(_told(news))
-        except BaseException:
+        with session.stop.taken():
+            call = await exchange.dial(number, shown, **members)
+            order = await _follow(session, call)
+        answered = call.news.talked_s is not None
+        if order is not None:
+            return code_of_order(order, established=answered, interactive=session.interactive)
+        return code_of_simulated(call.news.failure, answered=answered)
+
+
+async def _follow(session: Session, call: "SimulatedCall") -> Order | None:
+    """Tell how far the call is until it's over, and hang up where that's ordered, which is then returned."""
+    from sinchphone.tasks import start_task
+
+    telling = start_task(_tell(session, call), name="tell of the call")
+    stopping = start_task(session.stop.wait(), name="wait for an order")
+    try:
+        await asyncio.wait([telling, stopping], return_when=asyncio.FIRST_COMPLETED)
+        order = session.stop.order if not telling.done() else None
+        if order is not None:
             await call.hang_up()
-            raise
-        return code_of_simulated(call.news.failure, answered=call.news.talked_s is not None)
+        await telling
+        return order
+    except BaseException:
+        with contextlib.suppress(SinchphoneError):
+            await call.hang_up()
+        raise
+    finally:
+        telling.cancel()
+        stopping.cancel()
+
+
+async def _tell(session: Session, call: "SimulatedCall") -> None:
+    async for news in call.states():
+        session.tell(_told(news))
 
 
 def _told(news: "SimulatedCallNews") -> SimulatedCallTold:
