@@ -10,7 +10,17 @@ from urllib.parse import urlsplit
 from sinchphone.errors import ConfigError
 from sinchphone.protocol.webpush.contact import check_subject
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.schema import key, read_flag, read_host, read_hosts_and_networks, read_ice_urls, read_port, read_seconds, read_text
+from sinchphone.schema import (
+    key,
+    read_flag,
+    read_host,
+    read_hosts_and_networks,
+    read_ice_urls,
+    read_limit,
+    read_port,
+    read_seconds,
+    read_text,
+)
 
 if TYPE_CHECKING:
     from sinchphone.media.simulated_line import SimulatedLine
@@ -151,17 +161,22 @@ class ExchangeOptions:
     message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)
     publishes_at_once: int = 1_000  # of one user, or one address of guests: the longest message to five has less
     publishes_a_second: int = 100  # and later
-    connections: int | None = None  # in all; half of what the process may open where it isn't said
+    connections: int | None = key(
+        "",
+        read_limit,
+        "how many may be connected; not said: half of what the process may open, 1000 at most",
+        trusted_only=True,
+    )
     new_users_at_once: int = 50  # from one address, with the application's key alone
     new_users_a_second: float = 0.2  # and later
-    users: int = 1_000  # an application
+    users: int = key(1_000, read_limit, "how many users the application may have", trusted_only=True)
     devices_per_user: int = 16
     open_calls_per_user: int = 16
     ringing_calls_per_pair: int = 4  # of one user at another: others get through
     history_per_channel: int = 256  # messages; the longest MXP message has less than 200 frames
     history_bytes: int = 16 * 1024 * 1024  # an application and network
     history_seconds: float = 600.0
-    polls: int = 2_000  # long polls that wait at the same time, an application and network
+    polls: int = key(2_000, read_limit, "how many long polls may wait: each device has two, and they are connections", trusted_only=True)
     polls_per_owner: int = 128  # of one user, or one address of guests
     channels: int = 4_096  # that guests and users made up, an application and network
     channels_per_owner: int = 1_024

@@ -6,6 +6,7 @@ A page from anywhere can have a browser send requests here. Under a name that it
 
 import ipaddress
 import socket
+from functools import lru_cache
 
 from aiohttp import web
 from yarl import URL
@@ -14,6 +15,7 @@ from sinchphone.exchange.refusals import forbidden
 from sinchphone.hosts import unbracketed
 
 
+@lru_cache(256)  # every request asks for the same few
 def is_loopback(host: str) -> bool:
     """Whether a host's name or address is this machine's own for itself alone."""
     name = unbracketed(host).partition("%")[0].rstrip(".").lower()

@@ -7,8 +7,9 @@ Networks (subscribe keys) know nothing of each other.
 import logging
 import sys
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Protocol
 
 from sinchphone.errors import ForbiddenError
@@ -124,6 +125,10 @@ class _Channel:
         if not self.is_listening(now):
             self.began_at = now
         self.heard_at = now
+
+    def after(self, token: int) -> Iterator[Posted]:
+        """What was posted after ``token``, the latest first: tokens rise, and most who ask have seen nearly all."""
+        return takewhile(lambda posted: posted.token > token, reversed(self.posted))
 
     def is_idle(self, now: float) -> bool:
         broke_off = self.broke_off_at is not None and now - self.broke_off_at <= BROKEN_SECONDS
@@ -278,7 +283,7 @@ class Broker:
     def since(self, subscribe_key: str, channels: Iterable[str], token: int) -> tuple[Posted, ...]:
         """What was posted on the channels after ``token``, oldest first: at most ``MAX_MESSAGES``; ask again for the rest."""
         kept = self._network(subscribe_key).channels
-        found = [posted for name in set(channels) & kept.keys() for posted in kept[name].posted if posted.token > token]
+        found = [posted for name in set(channels) & kept.keys() for posted in kept[name].after(token)]
         found.sort(key=lambda posted: posted.token)
         return tuple(found[:MAX_MESSAGES])
 
