@@ -57,7 +57,11 @@ async def _list(session: Session) -> ExitCode:
     from sinchphone.media.local_audio.devices.sound_cards import list_devices
     from sinchphone.media.local_audio.voice import MISSING_HINT, is_available
 
-    found = await asyncio.to_thread(list_devices)
+    try:
+        found = await asyncio.to_thread(list_devices)
+    except DeviceError:  # what is there besides is listed all the same
+        await _list_cameras(session)
+        raise
     for one in found:
         session.tell(
             DeviceFound(
