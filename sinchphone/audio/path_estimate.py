@@ -39,7 +39,8 @@ _REDUNDANCY_FRESH: Final = 5.0  # [s] a copy seen is taken as a habit
 _MENDS: Final = 50  # lost frames whose spares are remembered,
 _MENDS_FRESH: Final = 10.0  # [s] for so long
 _MENDS_KNOWN: Final = 3  # of them until it's known how long an answer takes; a copy always takes as long
-_MEND_QUANTILE: Final = 0.9
+_MEND_QUANTILE: Final = 0.75  # of them; what comes later is welcome, and heard from where it's still of use
+_MEND_HEADROOM: Final = 0.005  # [s] above that: one that is late by a moment costs little
 _MAX_MEND: Final = 0.130  # [s] a spare that takes longer isn't waited for
 
 _STEP: Final = 8  # packets that are all slower than the target: the path became longer, no need to wait for the quantile
@@ -164,10 +165,10 @@ class PathEstimate:
         return max(wanted, self._mending(now)) if self._loss > _LOSSY else wanted
 
     def _mending(self, now: float) -> float:
-        """Enough for the spares of nearly all lost frames that have one; 0 where there are few, or too late ones."""
+        """Enough for the spares of most lost frames that have one; 0 where there are few, or too late ones."""
         late = sorted(late for at, late in self._mends if now - at < _MENDS_FRESH and late <= _MAX_MEND)
         known = len(late) >= (_MENDS_KNOWN if self._copied_at == -math.inf else 1)
-        return _quantile(late, _MEND_QUANTILE) + _HEADROOM if known else 0.0
+        return _quantile(late, _MEND_QUANTILE) + _MEND_HEADROOM if known else 0.0
 
     def _peaks(self, wanted: float) -> float:
         """Enough for the second highest of the peaks that stand out above ``wanted``; 0 where there are no two."""

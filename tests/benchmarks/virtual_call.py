@@ -199,6 +199,12 @@ class _NoCodec:
     def recover(self, payload: bytes, samples: int) -> Samples:
         return np.zeros(samples, np.int16)
 
+    def note(self) -> bool:
+        return False
+
+    def go_back(self) -> None:
+        pass
+
     def encode(self, frame: Samples) -> bytes:
         frames = len(frame) // FRAME_SAMPLES
         return bytes([frames]) + b"x" * (frames * self._bytes - 1)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
+from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.errors import MediaError
 from sinchphone.media.codecs import opus
 from sinchphone.media.codecs.opus import Decoder, Encoder, has_fec, packet_samples
@@ -228,3 +229,26 @@ def test_a_libopus_that_only_pyav_knows_the_way_to_is_found_once_pyav_is_importe
     )
     assert done.returncode == 0, done.stderr
     assert {line.split()[-1] for line in done.stdout.splitlines() if "libopus.so" in line} == {str(library)}
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("bitrate", [16_000, 28_000, 40_000])
+def test_packets_of_any_length_and_bit_rate_carry_copies_of_all_the_sound_before_them(frames: int, bitrate: int) -> None:
+    """Left alone, Opus has no copies in packets of 40 and 60 ms from 24 kbit/s on: sound above 8 kHz is in frames of 20 ms."""
+    encoder, decoder, sound = Encoder(), Decoder(), syllables(60)
+    encoder.adapt(RedundancySetting(bitrate, fec_percent=25, frames=frames))
+    packets = [encoder.encode(sound[i : i + frames * FRAME_SAMPLES]) for i in range(0, len(sound), frames * FRAME_SAMPLES)]
+    assert sum(decoder.recoverable(packet) == frames * FRAME_SAMPLES for packet in packets[5:]) > 0.7 * len(packets[5:])
+
+
+def test_a_decoder_that_goes_back_decodes_as_if_nothing_had_been_made_up() -> None:
+    packets = encoded(syllables(60))
+    undisturbed, disturbed = Decoder(), Decoder()
+    expected = [undisturbed.decode(packet) for packet in packets]
+    for number, packet in enumerate(packets):
+        if number % 7 == 3:
+            assert disturbed.note()
+            disturbed.conceal(480)
+            disturbed.conceal(480)
+            disturbed.go_back()
+        assert np.array_equal(disturbed.decode(packet), expected[number])

@@ -3,6 +3,7 @@
 ::
 
     network -> push(packet, now) -> [ packets by time stamp ] -> pull(now) -> Packet | Lost | NotYet -> decode or conceal
+                                                                   | Late
                                                                      ^
                                              wait(samples): what the player made up while there was nothing
 
@@ -51,6 +52,14 @@ class Packet:
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """The next packet, in whose place something was made up until it came: that stands for its first ``stood`` samples."""
+
+    packet: Packet
+    stood: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The next ``samples`` are missing, at most a packet's length at a time. ``copy`` is the packet to rebuild them from; ``paused``: the
     sender sent nothing (DTX)."""
@@ -65,7 +74,7 @@ class NotYet:
     """There is nothing to play: before the first sound, or because the next packet is late, lost or was never sent."""
 
 
-Pulled: TypeAlias = Packet | Lost | NotYet
+Pulled: TypeAlias = Packet | Late | Lost | NotYet
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +156,7 @@ class JitterBuffer:
             self._place(packet, now)
 
     def pull(self, now: float) -> Pulled:
-        """What comes next: a packet (which leaves the buffer), a hole, or nothing yet.
+        """What comes next: a packet (which leaves the buffer), in time or late, a hole, or nothing yet.
 
         Packets and holes are taken as played from their start. What is played in place of nothing, ``wait`` must be told.
         """
@@ -163,7 +172,9 @@ class JitterBuffer:
         following = min(self._packets)
         if following > self._position:
             self._settle(following)
-        return self._take(following) if following == self._position else self._hole(following)
+        if following > self._position:
+            return self._hole(following)
+        return self._take_late(now) if self._waited else self._take(following)
 
     def wait(self, samples: int) -> None:
         """``samples`` were made up because there was nothing. They stand for what comes next should that turn out to be lost."""
@@ -263,6 +274,19 @@ class JitterBuffer:
         else:
             self._line.received()
         return packet
+
+    def _take_late(self, now: float) -> Late:
+        """What was made up makes all that follows late. A spare is played from where it's no later than it ought to be: one more is on
+        its way. The line's own packet is played whole: the target didn't allow for it."""
+        packet, waited = self._packets[self._position], self._waited
+        excess = round((self.delay(now) - self.target) * RATE) if packet.spare else 0
+        stood = max(0, min(waited, packet.samples, excess))
+        self._take(self._position)
+        if stood == packet.samples:
+            self._waited = waited - stood
+            self._mended -= packet.spare
+            self._lost += stood
+        return Late(packet, stood)
 
     def _settle(self, following: int) -> None:
         """There is a hole up to ``following``: what was made up while nobody knew stands for it."""

@@ -54,6 +54,7 @@ class AnyDecoder:
         self._codecs: Mapping[int, CodecFormat] = {}
         self._decoders: dict[str, Decoder] = {}
         self._last: Decoder | None = None
+        self._noted: Decoder | None = None
 
     def expect(self, codecs: Mapping[int, CodecFormat]) -> None:
         """The codecs that may come, by their payload types. Types of before keep their meaning until they get another one."""
@@ -91,6 +92,16 @@ class AnyDecoder:
         """The last ``samples`` before the packet. Raises MediaError."""
         decoder = self._decoder(payload)
         return self.conceal(samples) if decoder is None or decoder is not self._last else decoder.recover(payload[1:], samples)
+
+    def note(self) -> bool:
+        """Remember the state of the last one used; whether its codec can do that."""
+        self._noted = self._last if self._last is not None and self._last.note() else None
+        return self._noted is not None
+
+    def go_back(self) -> None:
+        """To the state that was noted last."""
+        if self._noted is not None:
+            self._noted.go_back()
 
     def _decoder(self, payload: bytes) -> Decoder | None:
         codec = self._codecs.get(payload[0]) if payload else None

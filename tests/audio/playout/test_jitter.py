@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sinchphone.audio.playout.jitter import MAX_PACKETS, JitterBuffer, Lost, NotYet, Packet
+from sinchphone.audio.playout.jitter import MAX_PACKETS, JitterBuffer, Late, Lost, NotYet, Packet
 
 FRAME = 960
 FRAME_S = 0.020
@@ -126,8 +126,39 @@ def test_a_late_packet_that_was_waited_for_is_played_whole() -> None:
     assert buffer.pull(0.22) == NotYet()
     buffer.wait(480)
     buffer.push(packet(10), 0.225)
-    assert played(buffer, 0.23) == 10
+    assert buffer.pull(0.23) == Late(packet(10), 0)
     assert buffer.stats().lost_samples == 0
+
+
+@pytest.mark.parametrize(("waited", "stood"), [(480, (480, 0)), (960, (960, 0)), (1440, (960, 480))])
+def test_a_spare_that_comes_late_is_heard_from_where_the_player_has_got_to(waited: int, stood: tuple[int, int]) -> None:
+    """So what comes after it is no later than before; its beginning is heard too where that's no later than it ought to be."""
+    buffer = running(10)
+    assert played(buffer, 0.2) == 9
+    for at in range(0, waited, 480):
+        assert buffer.pull(0.2201 + at / 48_000) == NotYet()
+        buffer.wait(480)
+    now = 0.2201 + waited / 48_000
+    buffer.push(packet(12), now)
+    buffer.push(spare(10), now)
+    buffer.push(spare(11), now)
+    target_before = buffer.target
+    buffer.least_delay = 0.0
+    heard = [buffer.pull(now), buffer.pull(now)]
+    assert target_before < 0.03
+    assert [each.stood if isinstance(each, Late) else 0 for each in heard] == list(stood)
+    assert buffer.stats().mended == sum(each < FRAME for each in stood)
+
+
+def test_a_spare_that_comes_late_is_heard_whole_where_the_sound_is_sooner_than_it_ought_to_be() -> None:
+    buffer = running(10)
+    buffer.least_delay = 0.1
+    assert played(buffer, 0.2) == 9
+    assert buffer.pull(0.22) == NotYet()
+    buffer.wait(480)
+    buffer.push(packet(11), 0.23)
+    buffer.push(spare(10), 0.23)
+    assert buffer.pull(0.23) == Late(spare(10), 0)
 
 
 def test_a_pause_of_the_sender_is_no_loss() -> None:
@@ -338,7 +369,7 @@ def test_any_packets_in_any_order_leave_the_buffer_bounded_and_no_packet_twice(s
             elif isinstance(result, Lost):
                 assert 0 < result.samples <= 960
             else:
-                pulled.append(result.payload)
+                pulled.append((result.packet if isinstance(result, Late) else result).payload)
         assert len(buffer) <= MAX_PACKETS
     assert len(pulled) == len(set(pulled)) <= pushed
 

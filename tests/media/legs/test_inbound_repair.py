@@ -40,6 +40,12 @@ class Counted:
     def conceal(self, samples: int) -> Samples:
         return np.full(samples, 7, np.int16)
 
+    def note(self) -> bool:
+        return False
+
+    def go_back(self) -> None:
+        raise AssertionError("nothing was noted")
+
     def recover(self, payload: bytes, samples: int) -> Samples:
         return np.full(samples, int(payload) - 1, np.int16)
 

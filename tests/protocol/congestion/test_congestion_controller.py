@@ -160,15 +160,17 @@ def test_steps_up_are_small_and_watched_where_nothing_tells_how_fast_the_link_is
         before = max(before, rate)
 
 
-def test_beside_others_who_keep_the_queue_full_we_take_a_share_and_lose_by_the_line() -> None:
-    path = Path(64_000, wanted=70_000)
+@pytest.mark.parametrize(("link", "loss", "share"), [(64_000, 0.2, 55_000), (50_000, 0.2, 45_000), (50_000, 0.5, 30_000)])
+def test_beside_others_who_keep_the_queue_full_we_take_a_share_and_lose_by_the_line(link: int, loss: float, share: float) -> None:
+    """Less than speech needs would only leave more to them; no more than most of the link, and little where half of it gets lost."""
+    path = Path(link, wanted=70_000)
     waits = itertools.cycle([0.30, 0.22, 0.28, 0.05, 0.31, 0.18, 0.30])
     for _ in range(200):
         path.now += STEP
         queue = next(waits)
-        told = PathSample(queue=queue, delay=queue, growth=0.0, loss=0.2, sent=path.controller.budget, delivered=20_000, link=64_000)
+        told = PathSample(queue=queue, delay=queue, growth=0.0, loss=loss, sent=path.controller.budget, delivered=20_000, link=link)
         path.controller.judge(told, path.now)
-    assert path.controller.budget == pytest.approx(0.6 * 64_000)
+    assert path.controller.budget == pytest.approx(share)
     assert not path.controller.congested_since(path.now - 5)
 
 
