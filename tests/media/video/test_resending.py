@@ -41,3 +41,29 @@ def test_a_request_is_answered_as_soon_as_it_comes_and_a_doubled_one_once_in_a_r
 
     sent = asyncio.run(ask())
     assert sent == [sent[0]] * 3  # at first, at the first request and at the third
+
+
+def test_attack_asking_for_everything_all_the_time_makes_no_queue_that_grows() -> None:
+    async def flood() -> tuple[int, int]:
+        clock, sent = Clock(), list[int]()
+
+        def transmit(packet: bytes) -> bool:
+            sent.append(int.from_bytes(packet[2:4], "big"))
+            return True
+
+        sender = VideoSender(SSRC, PathControl(transmit, clock=clock), clock=clock)
+        sender._terms, sender.setting = AGREED, PictureSetting(640, 360, 15.0, 500_000)
+        sender._pacer.pace(1e9)
+        for _ in range(50):
+            clock.now += 0.1
+            sender._packetize([b"\x90\x80" + bytes(1_000)] * 10, 0)
+        sender._pacer.pace(600_000.0)
+        sender.round_trip = 0.0005  # a peer on the same machine, or one that lies
+        before = len(sent)
+        for _ in range(1_000):
+            clock.now += 0.001
+            sender.resend(sent[:500])
+        return len(sent) - before, len(sender._pacer.clear())
+
+    again, queued = asyncio.run(flood())
+    assert again + queued <= 600
