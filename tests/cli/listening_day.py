@@ -19,11 +19,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 HOUR_S = 3600.0
 EVERY_S = HOUR_S
+REGISTERED_S = 8 * 3600
+ASKED_S = 2 * HOUR_S
 TALK_S = 5.0
 _BEGAN = time.time()
 
@@ -170,17 +173,30 @@ def replace_media() -> None:
     replaced.ports = property(lambda self: Ports(), lambda self, value: None)
 
 
-def count_tokens(seen: dict[str, Any]) -> None:
-    from sinchphone.local.application import LocalApplication
+def limit_registrations(seen: dict[str, Any]) -> None:
+    """They end after some hours, unless a new token prolongs them; the platform wants to be asked about them that often."""
+    from sinchphone.local import application
+    from sinchphone.protocol import auth
+    from sinchphone.signaling.ocra import dialect
 
-    made: Any = LocalApplication.token
+    limits: Any = auth
+    limits.MIN_INSTANCE_LIFETIME_SECONDS = REGISTERED_S
+    registration, signed, prolong = dialect._registration, auth.sign_registration_token, dialect.OcraDialect._prolong
 
-    async def token(self: Any, *arguments: Any) -> Any:
-        seen["tokens"] = seen.get("tokens", 0) + 1
-        return await made(self, *arguments)
+    def token(key: str, secret: bytes, user: str, *, issued_at: int, nonce: str) -> str:
+        seen["tokens"][user] = seen["tokens"].get(user, 0) + 1
+        return signed(key, secret, user, issued_at=issued_at, nonce=nonce, instance_expires_at=issued_at + REGISTERED_S)
 
-    replaced: Any = LocalApplication
-    replaced.token = token
+    async def prolonged(self: Any, stored: Any, configuration: Any) -> Any:
+        after = await prolong(self, stored, configuration)
+        seen["prolonged"] += after is not stored
+        return after
+
+    replaced: Any = dialect
+    replaced._registration = lambda *told: replace(registration(*told), config_refresh_s=ASKED_S)
+    replaced.OcraDialect._prolong = prolonged
+    signing: Any = application
+    signing.sign_registration_token = token
 
 
 def count_confirmations(seen: dict[str, Any]) -> None:
@@ -239,9 +255,9 @@ async def call_all_day(hours: int, port: int, seen: dict[str, Any]) -> None:
 
 def main(hours: int, port: int) -> None:
     """The day."""
-    seen: dict[str, Any] = {"answered": 0, "ends": [], "hours": [], "tokens": 0, "confirmed": 0}
+    seen: dict[str, Any] = {"answered": 0, "ends": [], "hours": [], "tokens": {}, "prolonged": 0, "confirmed": 0}
     replace_media()
-    count_tokens(seen)
+    limit_registrations(seen)
     count_confirmations(seen)
 
     from sinchphone.tasks import start_task

@@ -156,7 +156,7 @@ def test_both_calls_are_joined_by_a_key_and_parted_by_it_and_a_list_says_so(
     sinchphone("listen", "--count", "2", "--for", "15s")
     assert "* carol 0:00, joined" in notes
     assert "  bob 0:00, joined" in notes
-    assert "bob is on hold again" in notes
+    assert "carol and bob are parted again" in notes
 
 
 def test_a_third_caller_is_told_that_both_lines_are_busy(platform: Any, sinchphone: Run) -> None:

@@ -128,7 +128,7 @@ class TerminalCalls:
         if front.call.is_joined:
             await front.call.part()
             await self._to_back(other)
-            self._session.note(f"{other.call.peer} is on hold again")
+            self._session.note(f"{front.call.peer} and {other.call.peer} are parted again")
         else:
             await front.call.join(other.call)
             self._session.note(f"{front.call.peer} and {other.call.peer} are joined: all three hear each other")
