@@ -49,5 +49,7 @@ async def test_connections_notice_that_nobody_hears_them() -> None:
     connector = transport.connector()
     made = connector._socket_factory((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 1)))  # type: ignore[misc]
     assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == transport.UNHEARD_MS
+    assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) + made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) <= 30
     made.close()
     await connector.close()

@@ -16,6 +16,12 @@ from sinchphone.errors import INSECURE, NetworkError, SinchphoneError
 from sinchphone.tls import client_context, why_tls_failed
 
 UNHEARD_MS: Final = 3_000  # after which a connection is dead whose data nobody acknowledges: a call waits for its signaling
+OF_TCP: Final = {  # by the names that systems have for them
+    "TCP_USER_TIMEOUT": UNHEARD_MS,
+    "TCP_KEEPIDLE": 15,  # of a long poll [s]: after an address change nobody says that its answer can't come any more
+    "TCP_KEEPALIVE": 15,  # the same on macOS
+    "TCP_KEEPINTVL": 5,  # of two probes [s]: the second one finds a connection dead whose first nobody acknowledged
+}
 
 
 class OversizedAnswerError(SinchphoneError):
@@ -43,9 +49,11 @@ def connector(ca_file: Path | None = None) -> aiohttp.TCPConnector:
     def plain(address: aiohttp.AddrInfoType) -> socket.socket:
         family, kind, protocol, _, _ = address
         made = socket.socket(family, kind, protocol)
-        option = getattr(socket, "TCP_USER_TIMEOUT", None)
-        if option is not None:
-            made.setsockopt(socket.IPPROTO_TCP, option, UNHEARD_MS)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # an answer that is waited for says nothing: its way may be gone
+        for name, value in OF_TCP.items():
+            option = getattr(socket, name, None)
+            if option is not None:
+                made.setsockopt(socket.IPPROTO_TCP, option, value)
         return made
 
     return aiohttp.TCPConnector(socket_factory=plain, ssl=client_context(ca_file))
