@@ -31,8 +31,8 @@ from sinchphone.exchange.store.redis.changes import (
     write_message,
     write_put,
 )
+from sinchphone.exchange.store.redis.commit_queue import Bounds, CommitQueue, patiently
 from sinchphone.exchange.store.redis.connection import check, check_names, connect
-from sinchphone.exchange.store.redis.outbox import Bounds, Outbox, patiently
 from sinchphone.exchange.store.redis.scripts import BEAT
 from sinchphone.exchange.store.store import Changed, Gone, StoreError
 from sinchphone.exchange.store.tables import DEVICES, MESSAGES, SEEN, SHARED, Row, Table
@@ -65,7 +65,7 @@ class RedisStore:
         self._client: Redis = connect(address)
         self._reader: Redis = connect(address)
         bounds = Bounds(history_seconds, _MAX_FEED_BYTES)
-        self._boxes = {one: Outbox(self._client, one, self.process, bounds, self._lose) for one in applications}
+        self._boxes = {one: CommitQueue(self._client, one, self.process, bounds, self._lose) for one in applications}
         self._rows: dict[str, dict[Key, tuple[int, Row]]] = {name_of(table): {} for table in SHARED}
         self._followers: dict[str, tuple[Changed, Gone]] = {}
         self._receive: Receive = lambda message, token, own: None
@@ -194,7 +194,7 @@ class RedisStore:
 
     # What comes
 
-    async def _read_all(self, box: Outbox) -> None:
+    async def _read_all(self, box: CommitQueue) -> None:
         """All rows, and the messages of the feed so far."""
         seconds, micros = await self._client.time()
         await self._client.set(box.key("clock"), f"{seconds * 1_000_000 + micros}-0", nx=True)  # tokens are never 0
@@ -207,7 +207,7 @@ class RedisStore:
                 self._history.append((replace(read_message(change), kept_for=""), token_of(entry_id)))
         box.position.reach(clock)
 
-    async def _read_rows(self, box: Outbox) -> None:
+    async def _read_rows(self, box: CommitQueue) -> None:
         """What differs from what is known here, changes here."""
         for name, rows in self._rows.items():
             found = {key: value for key, value in rows.items() if key[0] == box.application}
@@ -293,7 +293,7 @@ class RedisStore:
                         self._departed(box.application, process)
             await asyncio.sleep(BEAT_SECONDS)
 
-    async def _beat(self, box: Outbox, *, leaving: bool = False) -> list[str]:
+    async def _beat(self, box: CommitQueue, *, leaving: bool = False) -> list[str]:
         beat = self._client.register_script(BEAT)
         found = await beat(keys=[box.key("alive")], args=[self.process, 0 if leaving else DEAD_SECONDS])
         return [str(one) for one in found]

@@ -71,7 +71,7 @@ class Position:
         await patiently(future)
 
 
-class Outbox:
+class CommitQueue:
     """Of one application. ``lost`` is called where a turn was over before its changes came through: what is known here is wrong then."""
 
     def __init__(self, client: "Redis", application: str, process: str, bounds: Bounds, lost: Callable[[], None]) -> None:
