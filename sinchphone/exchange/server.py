@@ -203,6 +203,8 @@ class Exchange:
             return {"exchange": "it is about to leave" if self._ready.is_set() else "it isn't ready yet"}
         if not self._intake.is_open:
             return {"exchange": WHY_CLOSED}
+        if not self._is_ready():
+            return {"store": "Redis can't be reached"}
         return await self.gateway.troubles() if self.gateway is not None else {}
 
     @property

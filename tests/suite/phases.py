@@ -94,6 +94,7 @@ PHASES = {
     "test_dialling_keys.py": Phase.WAITING,
     "test_doctor_cloud.py": Phase.WAITING,
     "test_exchange_sip.py": Phase.WAITING,
+    "test_growing.py": Phase.WAITING,
     "test_exchange_tls.py": Phase.WAITING,
     "test_exhaustion.py": Phase.WAITING,
     "test_gateway_on_demand.py": Phase.WAITING,
