@@ -3,14 +3,17 @@
 import asyncio
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sinchphone.credentials import read_exchange
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.options import StoreAddress, read_store
 from sinchphone.exchange.store.redis.connection import connect
 from sinchphone.exchange.store.store import StoreError
+from sinchphone.options import Options
 from tests.exchange.shared.conftest import Join, RedisServer
 
 
@@ -94,6 +97,23 @@ def test_what_is_no_address_is_refused_as_the_configuration_is_read(written: Any
 @pytest.mark.parametrize("written", ["redis://h", "rediss://user:word@h:6380/3", "redis://[::1]:6379"])
 def test_an_address_is_shown_without_its_password(written: str) -> None:
     assert "word" not in read_store(written).shown
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"backend": replace(Options().backend, url="http://127.0.0.1:3000")},
+        {"sip": replace(Options().sip, enabled=True)},
+        {"trunk": replace(Options().trunk, host="sip.example")},
+        {"dialplan": {"reception": "user:ada"}},
+    ],
+)
+def test_what_several_processes_do_not_share_is_refused_with_the_section_that_wants_it(more: dict[str, Any]) -> None:
+    options = replace(Options(), exchange=replace(Options().exchange, store=StoreAddress("redis://127.0.0.1")))
+    assert read_exchange(options).store == "redis://127.0.0.1"
+    (section,) = more
+    with pytest.raises(ConfigError, match=rf"\[{section}\] can't be served"):
+        read_exchange(replace(options, **more))
 
 
 async def test_an_application_key_that_would_break_the_slots_of_a_cluster(join: Join, redis: RedisServer) -> None:
