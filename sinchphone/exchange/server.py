@@ -120,6 +120,7 @@ class Exchange:
         self._leaving = False
         self._closing = asyncio.Event()
         self._intake = Intake()
+        self._draining = False
         self._shared = shared_store(options) if isinstance(options.store, StoreAddress) else None
         own = SqliteStore(None if isinstance(options.store, StoreAddress) else options.store)
         self._own: Store = own  # what this process alone remembers, where others share the rest
@@ -201,7 +202,7 @@ class Exchange:
         """Why it can't serve at present, by what is in its way; empty where it can."""
         if not self._lives() or self._runner is None:
             return {"exchange": "it is about to leave" if self._ready.is_set() else "it isn't ready yet"}
-        if not self._intake.is_open:
+        if self._draining:
             return {"exchange": WHY_CLOSED}
         if not self._is_ready():
             return {"store": "Redis can't be reached"}
@@ -276,9 +277,12 @@ class Exchange:
         """How many calls aren't over, those too that only pass the gateway."""
         return max(self._calls.going_on(time.time()), self.record.call_counts.going_on().total())
 
-    async def drain(self) -> None:
+    async def drain(self, notice_seconds: float = 0.0) -> None:
         """Take no new call and no new device from now on, have those that poll come anew, over connections that may lead elsewhere, and
-        return once no call goes on. Cancelling it is safe: ``close`` follows in any case."""
+        return once no call goes on. Before that it isn't ready for ``notice_seconds``, and serves all the same: a balancer in front of
+        several notices, and nobody is refused. Cancelling it is safe: ``close`` follows in any case."""
+        self._draining = True
+        await asyncio.sleep(notice_seconds)
         self._intake.close()
         self.broker.wake_everybody()
         while True:
@@ -392,7 +396,7 @@ class Exchange:
         return self._ready.is_set() and not self._leaving
 
     def _is_ready(self) -> bool:
-        return self._lives() and self._intake.is_open and (self._shared is None or self._shared.is_reached)
+        return self._lives() and not self._draining and (self._shared is None or self._shared.is_reached)
 
     def _add_management(self, router: web.UrlDispatcher, verifier: Verifier) -> None:
         access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)

@@ -55,6 +55,16 @@ async def test_without_calls_it_is_drained_at_once_and_not_ready(exchange: Excha
     assert statuses == [200, 503]
 
 
+async def test_a_balancer_notices_before_anybody_is_refused(exchange: Exchange, phone: MakePhone) -> None:
+    draining = start_task(exchange.drain(notice_seconds=LIMIT_S), name="drain")
+    await asyncio.sleep(0)
+    early = await phone("early").registered()
+    assert (await early.session.get(f"{exchange.url}/ready")).status == 503
+    assert (await early.call("nobody")).status == 404  # as ever
+    draining.cancel()
+    await asyncio.wait([draining])
+
+
 async def test_polls_are_answered_empty_once_and_over_connections_that_may_lead_elsewhere(exchange: Exchange, phone: MakePhone) -> None:
     bob, poll = await listening(phone("bob"))
     await until(lambda: exchange.readings().polls)

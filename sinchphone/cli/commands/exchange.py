@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sinchphone.exchange.tls import Issued
     from sinchphone.local.probe import ExchangeProbe
 
+_NOTICE_SECONDS: Final = 2.0  # for a balancer in front of several: it asks each a second or so, and twice
 _WAIT_SECONDS: Final = 0.5  # between two looks whether calls are over
 
 
@@ -123,7 +124,8 @@ async def _drain(session: Session, hosted: "Exchange", seconds: float) -> None:
     calls = hosted.calls_going_on()
     if calls:
         session.note(f"takes no new calls; ends when {calls} {'call is' if calls == 1 else 'calls are'} over, in {seconds:g} s at most")
-    draining, pressed = start_task(hosted.drain(), name="drain"), start_task(session.stop.wait_again(), name="pressed")
+    notice = _NOTICE_SECONDS if session.options.exchange.store is not None else 0.0
+    draining, pressed = start_task(hosted.drain(notice), name="drain"), start_task(session.stop.wait_again(), name="pressed")
     try:
         await asyncio.wait((draining, pressed), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
