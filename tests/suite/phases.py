@@ -81,6 +81,7 @@ PHASES = {
     "test_blocks.py": Phase.WAITING,
     "test_call_recording.py": Phase.WAITING,
     "test_call_waiting.py": Phase.WAITING,
+    "test_begun_calls.py": Phase.WAITING,
     "test_transfer_keys.py": Phase.WAITING,
     "test_room_screen.py": Phase.WAITING,
     "test_callback_configuration.py": Phase.WAITING,
