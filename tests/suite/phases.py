@@ -77,6 +77,8 @@ PHASES = {
     "test_exchange_sms.py": Phase.WAITING,
     "test_asking_too_often.py": Phase.WAITING,
     "test_b2bua.py": Phase.WAITING,
+    "test_behind_haproxy.py": Phase.WAITING,
+    "test_lost_redis.py": Phase.WAITING,
     "test_bad_input.py": Phase.WAITING,
     "test_blocks.py": Phase.WAITING,
     "test_call_recording.py": Phase.WAITING,
