@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Final
 
 from sinchphone.audio.activity import Activity
-from sinchphone.audio.emodel import mos
+from sinchphone.audio.emodel import RECOVERED_COSTS, mos
+from sinchphone.audio.frame import RATE
 
 ROUND_TRIP_MS: Final = 300.0
 JITTER_MS: Final = 30.0
@@ -64,11 +65,14 @@ class Sample:
     codec: str | None = None
     packets_received: int = 0
     packets_lost: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
+    line_bytes_sent: int = 0  # with all headers
+    line_bytes_received: int = 0
     concealed_samples: int = 0
     absent_samples: int = 0  # silence in place of sound that never came, which isn't among the concealed ones
     played_samples: int = 0  # with both
+    recovered_samples: int = 0  # from the codec's own, coarser copies
+    coded_bytes: int = 0  # of the packets that were decoded, but for those of pauses,
+    coded_samples: int = 0  # and the sound in them
     silent_s: float | None = None  # since the peer's last packet; None where none need come
     sent_loss_percent: float | None = None  # what the peer reports of our packets
     jitter_ms: float | None = None
@@ -102,6 +106,7 @@ class Quality:
     def __init__(self) -> None:
         self._began_at: float | None = None
         self._before: Sample | None = None
+        self._coded_kbps: float | None = None  # of what was decoded last
         self._last = QualityReport(
             sent_kbps=None, received_kbps=None, received_loss_percent=None, sent_loss_percent=None, concealed_percent=None, mos=None
         )
@@ -131,7 +136,9 @@ class Quality:
         before, self._before = self._before, sample
         missing = self.look(sample)
         if before is not None:
-            self._last = _compare(before, sample, missing=QualityWarning.MISSING_STREAM.value in self._active)
+            self._coded_kbps = _coded_kbps(before, sample) or self._coded_kbps
+            missing_stream = QualityWarning.MISSING_STREAM.value in self._active
+            self._last = _compare(before, sample, missing=missing_stream, coded_kbps=self._coded_kbps)
         if self._last.mos is not None:
             self._scores.append(self._last.mos)
         self._jitter_spell.append((sample.jitter_ms or 0) > JITTER_MS)
@@ -195,19 +202,20 @@ def _is_silent(activity: Activity | None) -> bool:
     return activity is not None and activity.silent_seconds >= SILENT_SECONDS
 
 
-def _compare(before: Sample, now: Sample, *, missing: bool) -> QualityReport:
+def _compare(before: Sample, now: Sample, *, missing: bool, coded_kbps: float | None) -> QualityReport:
     seconds = now.at - before.at
     received, lost = now.packets_received - before.packets_received, now.packets_lost - before.packets_lost
     played, concealed = now.played_samples - before.played_samples, now.concealed_samples - before.concealed_samples
     absent = now.absent_samples - before.absent_samples
     share = _share(concealed + absent, played) if played > 0 else None
+    worsened = concealed + round(RECOVERED_COSTS * (now.recovered_samples - before.recovered_samples))
     return QualityReport(
-        sent_kbps=_kbps(now.bytes_sent - before.bytes_sent, seconds),
-        received_kbps=_kbps(now.bytes_received - before.bytes_received, seconds),
+        sent_kbps=_kbps(now.line_bytes_sent - before.line_bytes_sent, seconds),
+        received_kbps=_kbps(now.line_bytes_received - before.line_bytes_received, seconds),
         received_loss_percent=100 * max(0, lost) / (received + max(0, lost)) if received > 0 else None,
         sent_loss_percent=now.sent_loss_percent,
         concealed_percent=100 * share if share is not None else None,
-        mos=None if before.held or now.held else _WORST if missing and not played else _score(now, concealed, absent, played),
+        mos=None if before.held or now.held else _WORST if missing and not played else _score(now, worsened, absent, played, coded_kbps),
     )
 
 
@@ -215,12 +223,19 @@ def _share(part: int, whole: int) -> float:
     return min(1.0, max(0.0, part / whole)) if whole > 0 else 0.0
 
 
-def _score(now: Sample, concealed: int, absent: int, played: int) -> float | None:
+def _score(now: Sample, worsened: int, absent: int, played: int, coded_kbps: float | None) -> float | None:
     """What there was to hear counts for its share of the time: G.107.1 knows lost packets, and no time without any."""
     if now.codec is None or played <= 0:
         return None
     gone = _share(absent, played)
-    return gone * _WORST + (1 - gone) * mos(now.codec, _share(concealed, played - absent), _one_way_ms(now))
+    heard = mos(now.codec, _share(worsened, played - absent), _one_way_ms(now), kbps=coded_kbps)
+    return gone * _WORST + (1 - gone) * heard
+
+
+def _coded_kbps(before: Sample, now: Sample) -> float | None:
+    """Of speech; ``None`` where there was none."""
+    samples = now.coded_samples - before.coded_samples
+    return _kbps(now.coded_bytes - before.coded_bytes, samples / RATE) if samples > 0 else None
 
 
 def _kbps(octets: int, seconds: float) -> float | None:

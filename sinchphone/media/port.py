@@ -178,11 +178,16 @@ class PortStats:
     packets_sent: int = 0
     packets_received: int = 0
     packets_lost: int = 0
-    bytes_sent: int = 0
+    bytes_sent: int = 0  # of payload
     bytes_received: int = 0
+    line_bytes_sent: int = 0  # of IPv4 packets: headers, and what was sent again
+    line_bytes_received: int = 0
     concealed_samples: int = 0
     absent_samples: int = 0  # silence in place of sound that never came
     played_samples: int = 0
+    recovered_samples: int = 0  # decoded from the codec's own, coarser copy
+    coded_bytes: int = 0  # of what was decoded, but for pauses,
+    coded_samples: int = 0  # and the sound in it
     silent_s: float | None = None  # since the peer's last packet of sound; None where it need not send: on hold, in a pause
     jitter_ms: float | None = None
     delay_ms: float | None = None  # of the jitter buffer

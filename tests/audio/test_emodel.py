@@ -32,3 +32,14 @@ def test_more_made_up_sound_is_never_better(codec: str, some: float, more: float
 def test_every_score_is_on_the_scale(codec: str, share: float, delay_ms: float) -> None:
     assert 1.0 <= mos(codec, share, delay_ms) <= 4.5
     assert 0.0 <= rating(codec, share, delay_ms) <= RO
+
+
+@given(st.floats(0, 200), st.floats(0, 200), SHARES)
+def test_fewer_bits_of_opus_are_never_better(some: float, more: float, share: float) -> None:
+    some, more = sorted((some, more))
+    assert mos("opus", share, 50, kbps=some) <= mos("opus", share, 50, kbps=more) + 1e-9
+
+
+def test_bits_tell_of_opus_alone() -> None:
+    assert mos("opus", 0, 50, kbps=12) < 3.5 < mos("opus", 0, 50, kbps=24) < mos("opus", 0, 50, kbps=45)
+    assert mos("PCMU", 0, 50, kbps=12) == mos("PCMU", 0, 50)

@@ -23,8 +23,8 @@ def second(n: int, **more: Any) -> Sample:
         "connected": True,
         "codec": "opus",
         "packets_received": 50 * n,
-        "bytes_sent": 6000 * n,
-        "bytes_received": 6000 * n,
+        "line_bytes_sent": 6000 * n,
+        "line_bytes_received": 6000 * n,
         "played_samples": 48_000 * n,
         "jitter_ms": 2.0,
         "delay_ms": 30.0,
@@ -218,3 +218,30 @@ def test_every_warning_that_begins_ends_at_most_once_before_it_begins_again(cour
             assert change.triggered == (change.name not in active)
             active ^= {change.name}
     assert active == quality.active
+
+
+def coded(n: int, kbps: float, *, seconds: int | None = None) -> Sample:
+    """As ``second``, and so many bits a second in what was decoded, in the first ``seconds`` at least."""
+    spoken = n if seconds is None else min(n, seconds)
+    return second(n, coded_bytes=round(125 * kbps * spoken), coded_samples=48_000 * spoken)
+
+
+def last_score(samples: list[Sample]) -> float:
+    quality = Quality()
+    for sample in samples:
+        quality.push(sample)
+    assert quality.report.mos is not None
+    return quality.report.mos
+
+
+def test_a_call_with_few_bits_scores_lower_and_keeps_its_score_in_a_pause() -> None:
+    rich, poor = (last_score([coded(n, kbps) for n in range(4)]) for kbps in (45.0, 14.0))
+    assert rich > poor + 0.5
+    assert last_score([coded(n, 14.0, seconds=3) for n in range(8)]) == pytest.approx(poor)
+
+
+def test_what_is_decoded_from_a_coarser_copy_costs_a_little() -> None:
+    whole, copied, made_up = (
+        last_score([second(n, **{key: 4_800 * n}) for n in range(4)]) for key in ("coded_bytes", "recovered_samples", "concealed_samples")
+    )
+    assert whole > copied > made_up

@@ -11,7 +11,7 @@ else what its receiver reports say must do.
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -61,6 +61,7 @@ class PathControl:
         self._extension: int | None = None  # under which packets are numbered
         self._number = 0  # of the next one
         self._numbered = SentPackets()
+        self._sent_bytes: Counter[int] = Counter()  # by SSRC
         self._arrival_meter = ArrivalMeter(self._numbered)
         self._fed_back_at: float | None = None
         self._begun_at: float | None = None  # sending
@@ -187,7 +188,14 @@ class PathControl:
             while self._spent and self._spent[0][0] <= now - 1.0:
                 self._spent.popleft()
             self._spent.append((now, len(packet) + BELOW_BYTES))
-        return self._transmit(packet)
+        if not self._transmit(packet):
+            return False
+        self._sent_bytes[ssrc] += len(packet) + BELOW_BYTES
+        return True
+
+    def sent_bytes(self, ssrc: int) -> int:
+        """Of a stream's packets, what was sent again and all headers with them (as of IPv4)."""
+        return self._sent_bytes[ssrc]
 
     def arrived(self, packet: bytes, sender: int, cname: str) -> None:
         """An RTP packet of the peer: tell it of this one and those before, now and then."""

@@ -37,6 +37,8 @@ _SHORTAGE: Final = 0.006  # [s] that it may be below: the target has 8 ms more t
 _IDLE_PACKETS: Final = 50  # in a row that were asked for while there were, whatever blocks a device asks in,
 _IDLE_SAMPLES: Final = 120  # or more still ahead: they can be left out
 _MAX_BLOCK: Final = 0.060  # [s] of a pull that is allowed for
+_FORGET_LARGEST: Final = 0.995  # a packet: it's half after three seconds
+_SPEECH_SHARE: Final = 0.5
 _LOUDEST_NOISE: Final = 0.01  # of full scale, -40 dBFS: comfort noise that is louder comforts nobody
 
 
@@ -52,6 +54,9 @@ class ReceiverStats:
     concealed_samples: int  # made up for what was lost or late; not what was rebuilt from a copy, nor a pause in which nothing was sent
     absent_samples: int  # silence in place of sound that never came: nothing is made up for so long
     played_samples: int  # handed out since the first sound, with the concealed and the absent ones
+    recovered_samples: int  # decoded from a codec's own copy in the next packet, which is coarser
+    coded_bytes: int  # of the packets that were decoded, but for those of pauses,
+    coded_samples: int  # and the sound in them
     delay_ms: float | None  # from the arrival over the fastest path to the pull
     target_ms: float
     jitter_ms: float | None  # RFC 3550 A.8
@@ -82,7 +87,8 @@ class Receiver:
         self._hushed = False  # and it's no longer made up
         self._noise = 0.0  # RMS of comfort noise [sample steps]
         self._random = np.random.default_rng()
-        self._bad = self._received = self._concealed = self._absent = self._played = 0
+        self._bad = self._received = self._concealed = self._absent = self._played = self._recovered = 0
+        self._coded = _CodedSpeech()
         self._delay: float | None = None
 
     def push(self, sequence: int, timestamp: int, payload: bytes, now: float | None = None, *, spare: bool = False) -> None:
@@ -149,6 +155,9 @@ class Receiver:
             concealed_samples=self._concealed,
             absent_samples=self._absent,
             played_samples=self._played,
+            recovered_samples=self._recovered,
+            coded_bytes=self._coded.bytes,
+            coded_samples=self._coded.samples,
             delay_ms=None if self._delay is None else self._delay * 1000,
             target_ms=buffer.target * 1000,
             jitter_ms=None if buffer.jitter is None else buffer.jitter * 1000,
@@ -218,6 +227,7 @@ class Receiver:
             with self._lock:
                 self._bad += 1
             return self._conceal(packet.samples)
+        self._coded.push(len(packet.payload), packet.samples)
         self._heard = True
         self._hushed = False
         self._made_up = 0
@@ -261,6 +271,7 @@ class Receiver:
             except MediaError:
                 return self._conceal(hole.samples)
             self._made_up = 0
+            self._recovered += len(sound)
             return sound
         return self._conceal(hole.samples, judged=not hole.paused)
 
@@ -304,3 +315,19 @@ class Receiver:
         self._hushed = True
         noise = self._noise * self._random.standard_normal(samples) if self._noise else 0.0
         return np.clip(sound * gain + noise, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+class _CodedSpeech:
+    """Counts packets that are as large as those of speech: with a variable bit rate pauses are much smaller."""
+
+    def __init__(self) -> None:
+        self.bytes = self.samples = 0
+        self._largest = 0.0  # bytes a sample, of late
+
+    def push(self, size: int, samples: int) -> None:
+        """A packet was decoded."""
+        rate = size / samples if samples else 0.0
+        self._largest = max(rate, _FORGET_LARGEST * self._largest)
+        if rate >= _SPEECH_SHARE * self._largest:
+            self.bytes += size
+            self.samples += samples

@@ -17,7 +17,7 @@ from sinchphone.media.legs.inbound import Inbound, Sink
 from sinchphone.media.legs.keypad import Keypad
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.outbound import Outbound
-from sinchphone.media.legs.path_control import PathControl
+from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl
 from sinchphone.media.port import FirstPacket, PortDigitHeard, PortEvent, PortStats
 from sinchphone.protocol.rtp.nack import decode_nacks, encode_nack
 from sinchphone.protocol.rtp.packet import RtcpReport, block_about, decode_reports, encode_bye, encode_report, ntp_time, round_trip_ms
@@ -57,6 +57,7 @@ class Stream:
         self._round_trip_ms: float | None = None
         self._sent_loss_percent: float | None = None
         self._heard = False
+        self._line_bytes = 0  # that came, with all headers
         leg.join(self._outbound, self._inbound)
 
     @property
@@ -112,6 +113,7 @@ class Stream:
                     self._outbound.resend(nack.sequences)
             self._take_feedback(data)
             return
+        self._line_bytes += len(data) + BELOW_BYTES
         self.path.arrived(data, self._outbound.ssrc, self._cname)
         if self._inbound.take(data):
             if not self._heard:
@@ -171,9 +173,14 @@ class Stream:
             packets_lost=self._inbound.lost,
             bytes_sent=self._outbound.octets,
             bytes_received=self._inbound.octets,
+            line_bytes_sent=self.path.sent_bytes(self._outbound.ssrc),
+            line_bytes_received=self._line_bytes,
             concealed_samples=played.concealed_samples,
             absent_samples=played.absent_samples,
             played_samples=played.played_samples,
+            recovered_samples=played.recovered_samples,
+            coded_bytes=played.coded_bytes,
+            coded_samples=played.coded_samples,
             silent_s=self._inbound.watch.silent_s(self._clock()),
             jitter_ms=self._inbound.jitter_ms,
             delay_ms=played.delay_ms,

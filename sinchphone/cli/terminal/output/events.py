@@ -345,7 +345,9 @@ class Stats:
     """A call's sound, every second and at its end: counters since its start, and what the last second was like.
 
     ``mos``: the score that people would give it, estimated by ITU-T G.107.1 (1.0, nothing came, to 4.5); ``mean_mos``: over the whole call.
-    ``concealed_percent``: of what was heard, made up or silence in place of sound. Levels in dBFS, ``None`` for digital silence.
+    ``concealed_percent``: of what was heard, made up or silence in place of sound. ``bytes_sent`` and ``bytes_received`` are the sound's
+    alone; ``sent_kbps`` and ``received_kbps`` all of it on the line: packets with their headers (as of IPv4), and what was sent again.
+    Levels in dBFS, ``None`` for digital silence.
     """
 
     NAME: ClassVar[str] = "stats"
