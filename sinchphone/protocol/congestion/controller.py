@@ -28,6 +28,8 @@ _GROWTH: Final = 0.05  # [s each second] by so much
 _LOSSY_QUEUE: Final = 0.030  # [s] that is one where packets get lost,
 _LOSS: Final = 0.05  # so many
 _EMPTY: Final = 0.020  # [s] that is none any more
+_DOUBTFUL: Final = 0.150  # [s] that may be one, and to be careful with where it grows,
+_SURGE: Final = 0.100  # [s each second] by so much
 
 _SHARE: Final = 0.92  # of the capacity: what is left drains what bursts leave
 _DRAIN: Final = 0.4  # [s] for a queue to go, if that takes no more than
@@ -171,7 +173,8 @@ class CongestionController:
         goes = sample.growth <= -_GROWTH and now >= self._others_until  # it grew before we sent less: ours, however long it still is
         if now - episode.begun_at > _PATIENCE and long and not goes:
             return self._give_way(sample, now)
-        self._budget = episode.cut * self._capacity * (_SHARE - min(_MOST_DRAIN, sample.queue / _DRAIN * _MOST_DRAIN))
+        depth = max(sample.queue, sample.delay)
+        self._budget = episode.cut * self._capacity * (_SHARE - min(_MOST_DRAIN, depth / _DRAIN * _MOST_DRAIN))
         return False
 
     def _measured(self, sample: PathSample, now: float) -> float:
@@ -212,6 +215,7 @@ class CongestionController:
         self._full_at = None
         self._carried.append((now, sample))
         if sample.delay > _EMPTY:
+            self._be_careful(sample)
             return
         if self._capacity is None:
             self._budget = max(self._proven, self._limit(sample, now))
@@ -224,6 +228,11 @@ class CongestionController:
                 self._probe(now)
             elif sample.link is not None and sample.link > self._capacity and sample.loss < _LOSSLESS:
                 self._capacity, self._probe_at = sample.link, now + self._wait
+
+    def _be_careful(self, sample: PathSample) -> None:
+        """One report alone tells of a long queue, and it takes another to believe it: until then no more than what comes through."""
+        if sample.delay > _DOUBTFUL and sample.growth > _SURGE and sample.delivered is not None:
+            self._budget = min(self._budget, max(FLOOR, _SHARE * sample.delivered))
 
     def _limit(self, sample: PathSample, now: float) -> float:
         """So far is a rise believed: in steps, and not beyond the link."""

@@ -160,6 +160,20 @@ def test_steps_up_are_small_and_watched_where_nothing_tells_how_fast_the_link_is
         before = max(before, rate)
 
 
+@pytest.mark.parametrize(("delay", "growth", "carried"), [(0.4, 0.3, 0.92 * 40_000), (0.4, 0.0, 58_000), (0.1, 0.3, 58_000)])
+def test_one_report_alone_of_a_long_queue_that_grows_is_reason_to_send_no_more_than_comes(
+    delay: float, growth: float, carried: float
+) -> None:
+    controller = CongestionController()
+    for second in range(1, 6):
+        clear = PathSample(queue=0.0, delay=0.0, growth=0.0, loss=0.0, sent=40_000, delivered=40_000)
+        controller.judge(clear, float(second))
+    controller.judge(PathSample(queue=0.015, delay=delay, growth=growth, loss=0.0, sent=58_000, delivered=40_000), 6.0)
+    before = controller.budget
+    assert before == pytest.approx(carried) if carried < 58_000 else before >= carried
+    assert not controller.congested_since(0.0)
+
+
 @pytest.mark.parametrize(("link", "loss", "share"), [(64_000, 0.2, 55_000), (50_000, 0.2, 45_000), (50_000, 0.5, 30_000)])
 def test_beside_others_who_keep_the_queue_full_we_take_a_share_and_lose_by_the_line(link: int, loss: float, share: float) -> None:
     """Less than speech needs would only leave more to them; no more than most of the link, and little where half of it gets lost."""
