@@ -46,10 +46,10 @@ def test_pictures_come_back_on_a_line_that_was_too_narrow_for_a_while() -> None:
 
 
 def test_jitter_alone_keeps_no_picture_small() -> None:
-    call = VirtualVideoCall(Condition("jitter 40 ms", jitter_s=0.040), babble(12)).run()
-    setting = call.setting_at(11.9)
+    call = VirtualVideoCall(Condition("jitter 40 ms", jitter_s=0.040), babble(8)).run()
+    setting = call.setting_at(7.9)
     assert setting is not None and setting.height == 360
-    assert call.made_up(2.0, 11.5) < 0.01
+    assert call.made_up(2.0, 7.5) < 0.01
 
 
 def test_lost_packets_are_sent_again_and_no_picture_stands_still() -> None:

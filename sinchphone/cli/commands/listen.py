@@ -294,7 +294,7 @@ async def take_calls(
             await asyncio.to_thread(check_named, sound)
             answers = keys.expected or flags.auto_answer is not None or stream is not None or hooks.decides
             sounds = sounds_of_calls(sound, session.recordings)
-            videos = pictures_of_calls(picture_options(flags, session.options), session.recordings)
+            videos = pictures_of_calls(await _checked_pictures(session, flags), session.recordings)
             async with open_phone(session, sound=sounds if answers else None, video=videos) as phone:
                 listener = _Listener(session, phone, duty, flags, keys, hooks)
                 session.screen.show_times()
@@ -309,6 +309,16 @@ async def take_calls(
     if told := missed_calls(listener.came_at, session.calls):
         session.note(told)
     return _outcome(session, listener, in_time=in_time)
+
+
+async def _checked_pictures(session: Session, flags: AnswerFlags) -> "PictureOptions | None":
+    """The pictures of calls. Raises DeviceError and AudioFileError for what isn't there."""
+    pictures = picture_options(flags, session.options)
+    if pictures is not None:
+        from sinchphone.media.local_video.local_video import check_source
+
+        await asyncio.to_thread(check_source, pictures)
+    return pictures
 
 
 def missed_calls(came_at: "Mapping[str, str]", ended: "Sequence[e.CallEnded]") -> str:

@@ -40,6 +40,30 @@ _CLOSE_SECONDS: Final = 1.0
 _PAUSED_SIZE: Final = (320, 180)
 
 
+def check_source(options: PictureOptions) -> None:
+    """What a call would find out too late; nothing is opened for long. Raises DeviceError where a camera that was named isn't there,
+    AudioFileError where the file isn't."""
+    try:
+        if options.sends:
+            _find(options)
+    except DeviceError:
+        if options.camera is not None:
+            raise
+
+
+def _find(options: PictureOptions) -> Callable[[], PictureSource]:
+    if options.test:
+        return lambda: BarCodeSource(options.test_source)
+    if options.play is not None:
+        path = options.play
+        if isinstance(path, str) and path != "-":
+            check_pictures(path)
+        return lambda: FileSource(path)
+    from sinchphone.media.local_video.cameras import find_camera
+
+    return find_camera(options.camera)
+
+
 class LocalVideo:
     """Implements media.pictures.Pictures. The source is opened at ``connect``, never before; ``open`` only looks whether it's there."""
 
@@ -65,7 +89,7 @@ class LocalVideo:
         if not self._options.sends:
             return
         try:
-            self._make = await asyncio.to_thread(self._find)
+            self._make = await asyncio.to_thread(_find, self._options)
         except DeviceError as error:
             if self._options.camera is not None:
                 raise
@@ -122,19 +146,6 @@ class LocalVideo:
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.close)
         self._events.end()
-
-    def _find(self) -> Callable[[], PictureSource]:
-        options = self._options
-        if options.test:
-            return lambda: BarCodeSource(options.test_source)
-        if options.play is not None:
-            path = options.play
-            if isinstance(path, str) and path != "-":
-                check_pictures(path)
-            return lambda: FileSource(path)
-        from sinchphone.media.local_video.cameras import find_camera
-
-        return find_camera(options.camera)
 
     def _show(self, picture: Picture, at: float) -> None:
         self._seen += 1
