@@ -1,5 +1,7 @@
 """The sockets that an exchange listens on. The port decides which of several processes is the exchange."""
 
+import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -8,6 +10,8 @@ from typing import Any, Final
 from sinchphone.errors import NetworkError
 
 _BACKLOG: Final = 128
+_REPLACED_SECONDS: Final = 2.0  # for another process to take the port
+_REPLACED_PAUSE_SECONDS: Final = 0.02
 
 
 class PortTakenError(NetworkError):
@@ -66,3 +70,17 @@ def _unable(error: OSError, where: str) -> NetworkError:
         case code:
             reason = os.strerror(code) if code and code > 0 else error.strerror
             return NetworkError(f"the exchange can't listen on {where}: {reason}", hint="Check the exchange's host and port.")
+
+
+async def until_somebody_listens(host: str, port: int) -> None:
+    """Return once another process has that port, or a moment has passed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REPLACED_SECONDS):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(host, port)
+                except OSError:
+                    await asyncio.sleep(_REPLACED_PAUSE_SECONDS)
+                else:
+                    writer.close()
+                    return

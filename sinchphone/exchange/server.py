@@ -34,7 +34,7 @@ from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.verification import Verifier
-from sinchphone.exchange.listening import listen
+from sinchphone.exchange.listening import listen, until_somebody_listens
 from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.management.faults import Faults
 from sinchphone.exchange.management.faults_routes import FaultsRoutes
@@ -89,8 +89,6 @@ MAX_CHALLENGE_CHARACTERS = 128
 _DRAIN_PAUSE_SECONDS = 0.1  # between two looks whether calls are over
 _CLOSE_SECONDS = 1.0  # for requests that are being served
 _NEW_SECONDS = 10.0  # for a device that only calls to do so
-_REPLACED_SECONDS = 2.0  # for another process to take the port
-_REPLACED_PAUSE_SECONDS = 0.02
 _ESCAPED = 3  # characters that a byte of a message takes in a URL, at most
 _MAX_HEADER_BYTES = 16 * 1024
 
@@ -303,7 +301,7 @@ class Exchange:
         for site in list(runner.sites):
             await site.stop()
         if replaced and where is not None:
-            await _until_somebody_listens(*where)
+            await until_somebody_listens(*where)
         await self._calls.close(_CLOSE_SECONDS)  # first: what its ends of calls say as they go still reaches the callers
         with contextlib.suppress(StoreError):
             await self._store.settle()
@@ -488,17 +486,3 @@ class Exchange:
         callers = [device for device in devices if not device.takes_calls]
         new = sum(abs(now - self.directory.began_to_listen(device)) < _NEW_SECONDS for device in callers)
         return HostUse(self._calls.going_on(now), len(callers), len(devices) - len(callers), new)
-
-
-async def _until_somebody_listens(host: str, port: int) -> None:
-    """Or a moment has passed."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_REPLACED_SECONDS):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection(host, port)
-                except OSError:
-                    await asyncio.sleep(_REPLACED_PAUSE_SECONDS)
-                else:
-                    writer.close()
-                    return
