@@ -8,9 +8,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sinchphone.gateway.options import BackendOptions
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.media.thread import MediaThread
-from sinchphone.protocol.call.states import State
+from sinchphone.protocol.call.states import Cause, State
 from tests.e2e.backend_lab import Backend, action, exchange_of, hears, serving
 
 ECHO_NUMBER = "+14155550101"
@@ -82,3 +83,39 @@ async def test_a_menu_after_the_answer_leads_to_somebody_else(town: Any, steps: 
     await steps.end_of(call)
     assert (await backend.heard("dice"))["reason"] == "CALLEEHANGUP"
     assert [event["event"] for event in backend.events] == ["ice", "ace", "pie", "ace", "dice"]
+
+
+async def test_a_phones_call_to_a_user_is_spoken_in_and_parked(sip_exchange: Any, steps: Any, backend: Backend, tmp_path: Path) -> None:
+    backend.answers["ice"] = action("connectMxp", destination={"endpoint": "bob"})
+    town = await sip_exchange("desk", backend=BackendOptions(backend.url))
+    _, bobs_sound = town.lines.ear(620.0)
+    bob, desk = await town.terminal("bob", sound=lambda: bobs_sound), await town.lines.sip_phone()
+    call = await desk.dial(f"sip:support@{town.at}", "sip:desk@127.0.0.1", "desk")
+    incoming = await steps.next_call(bob)
+    await incoming.answer()
+    await call.until(sip.SipAnswered)
+    ear = await desk.listen(call, 440.0)
+    await hears(ear, 620.0)
+    call_id = (await backend.heard("ice"))["callid"]
+    await change(town.local, call_id, action("continue", {"name": "playFiles", "ids": [backend.tone(tmp_path, 500.0)]}))
+    await hears(ear, 500.0)
+    await change(town.local, call_id, action("park", holdPrompt=backend.tone(tmp_path, 700.0)))
+    assert (await steps.end_of(incoming)).cause is Cause.HUNG_UP
+    await hears(ear, 700.0)
+    await change(town.local, call_id, action("hangup"))
+    await call.over()
+    assert (await backend.heard("dice"))["reason"] == "MANAGERHANGUP"
+
+
+async def test_a_call_between_users_is_hung_up_but_not_spoken_in(town: Any, steps: Any, backend: Backend) -> None:
+    backend.answers["ice"] = action("connectMxp", destination={"endpoint": "bob"})
+    alice, bob = await town.phone("alice"), await town.phone("bob")
+    call = await alice.call_user("x")
+    incoming = await steps.next_call(bob)
+    await incoming.answer()
+    await steps.reach(call, State.ESTABLISHED)
+    for answer in (action("park"), action("continue", {"name": "say", "text": "Hi"})):
+        with pytest.raises(AssertionError, match="passes through"):
+            await change(town.local, call.id, answer)
+    await change(town.local, call.id, action("hangup"))
+    await steps.end_of(incoming)

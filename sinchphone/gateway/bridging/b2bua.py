@@ -40,10 +40,12 @@ from sinchphone.gateway.routing.routing import (
     Dialling,
     Refuse,
     Route,
+    Source,
     Terms,
     ToAttendant,
     ToRoom,
     ToStream,
+    ToUser,
     incoming_event,
     raises_ace,
 )
@@ -325,13 +327,15 @@ class B2buaCall:
         return following[0] if following else None
 
     async def _ring(self, route: Route) -> None:
-        """Call somebody. Where the backend will be asked at the answer the two don't share a relay: it may want to be heard."""
+        """Call somebody. Where a backend may want to be heard the two don't share a relay: in all its calls but those of users to users
+        (Sinch Voice REST: only calls from or to telephones and SIP are steered)."""
         legs = await self._context.legs.legs(route, self._dialling, self._application)
         for leg in legs:  # before anything is awaited
             self.lifetime.take_over(leg)
         asks = self._session is not None and raises_ace(route)
         is_ours = isinstance(self.caller, MemoryLegEnd) or self.caller.offer is None
-        is_heard = asks or self._terms.music is not None or is_ours
+        is_steered = self._session is not None and not (self._dialling.source is Source.USER and isinstance(route, ToUser))
+        is_heard = is_steered or self._terms.music is not None or is_ours
         end = await self._side.end() if is_heard or self._side.has_end else None
 
         def bridge(leg: OutgoingLeg) -> Bridge:
