@@ -71,6 +71,7 @@ class AudioIo:
         self._pulling = threading.Lock()  # a stalled loudspeaker may come back while a tick pulls in its place
         self.has_microphone = False  # one is open, whether it gives anything or not
         self.voice: VoiceProcessing | None = None  # what is done to the microphone's sound; may be changed in any thread
+        self._used_voice: VoiceProcessing | None = None
         self._captured: deque[Samples] = deque(maxlen=_CAPTURE_BLOCKS)
         self._unsent = silence(0)
         self._heard: deque[tuple[float, Samples]] = deque(maxlen=_HEARD_BLOCKS)
@@ -138,6 +139,8 @@ class AudioIo:
         if self._near is not None:
             return
         voice = self.voice
+        if voice is not self._used_voice:  # which gives whole frames: a rest before them would make all of them later
+            self._used_voice, self._unsent = voice, silence(0)
         while self._captured:
             block = self._captured.popleft()
             self._unsent = np.concatenate([self._unsent, block if voice is None else voice.near(block)])
