@@ -12,6 +12,8 @@ import aiohttp
 import pytest
 
 from sinchphone.exchange.server import Exchange
+from sinchphone.exchange.store.feed import FeedMessage
+from sinchphone.exchange.store.tables import SEEN
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, split
 from tests.exchange.conftest import LegacyPhone, Phone
 from tests.exchange.shared.conftest import Join, RedisServer
@@ -52,6 +54,23 @@ async def test_a_name_is_taken_once(both: Any, http: aiohttp.ClientSession) -> N
 
     answers = await asyncio.gather(*(create(exchange.url, "carol") for exchange in both))
     assert sorted(answers) == [200, 409]
+
+
+async def test_what_is_posted_beside_turns_is_never_refused_for_one_that_is_over(both: Any) -> None:
+    """Each message of a call in progress that came in while somebody registered."""
+    store = both[0]._store
+    message = FeedMessage(application="acme", network="pubnub", channel="news", payload="hello", size=5)
+
+    async def take_turns() -> None:
+        for number in range(40):
+            async with store.exclusive("acme"):
+                store.put(SEEN, "acme", "ada", f"device-{number}", 0.0)
+
+    async def post() -> None:
+        for _ in range(200):
+            await store.publish([message])
+
+    await asyncio.gather(take_turns(), *(post() for _ in range(5)))
 
 
 async def test_a_row_that_several_change_at_once_ends_up_the_same_everywhere(both: Any, http: aiohttp.ClientSession) -> None:

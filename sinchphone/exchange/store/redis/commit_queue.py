@@ -8,6 +8,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 import random
@@ -43,7 +44,8 @@ class Bounds:
 @dataclass(frozen=True, slots=True)
 class _Pending:
     change: Change | None
-    future: "asyncio.Future[int] | None" = None
+    fence: str  # of the turn that it was changed in
+    future: "asyncio.Future[int]"
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class CommitQueue:
         """Commit a change soon; its time token."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
-        self._pending.append(_Pending(change, future))
+        self._pending.append(_Pending(change, self._fence, future))
         self._flush_soon()
         return future
 
@@ -107,7 +109,7 @@ class CommitQueue:
         """Return when everything so far is committed. Raises StoreError."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
-        self._pending.append(_Pending(None, future))
+        self._pending.append(_Pending(None, self._fence, future))
         self._flush_soon()
         await patiently(future)
 
@@ -123,11 +125,8 @@ class CommitQueue:
                 await self.position.reached(token_of(clock))
                 yield
             finally:
-                task = start_task(self._flush(release=True), name=f"commit {self.application}")
-                try:
-                    await patiently(asyncio.shield(task))
-                finally:
-                    self._fence = ""
+                self._fence = ""  # what is changed from here on doesn't belong to it
+                await patiently(asyncio.shield(start_task(self._release(fence), name=f"commit {self.application}")))
 
     async def clock(self) -> int:
         """The token of the last entry of the feed."""
@@ -155,24 +154,31 @@ class CommitQueue:
             with contextlib.suppress(StoreError):  # who waits is told
                 await self._flush()
 
-    async def _flush(self, *, release: bool = False) -> None:
-        """Send what is pending. Raises StoreError where our turn was over."""
+    async def _flush(self) -> None:
+        """Send what is pending, as far as it belongs together. Raises StoreError where its turn was over."""
         async with self._sending:
-            batch, fence = self._pending[:_MAX_BATCH], self._fence
-            if release:
-                batch = self._pending
-            self._pending = self._pending[len(batch) :]
-            if not batch and not release:
-                return
-            self._batches += 1
-            changes = [one.change for one in batch if one.change is not None]
-            outcome, ids = await self._sent(changes, fence, release=release)
-            tokens = iter(token_of(one) for one in ids.split())
-            error = None if outcome == "done" else StoreError("the exchange lost its turn at the store; try again")
-            for one in batch:
-                token = 0 if one.change is None or error is not None else next(tokens)
-                if one.future is not None and not one.future.done():
-                    one.future.set_exception(error) if error is not None else one.future.set_result(token)
+            if self._pending:
+                await self._send_first(self._pending[0].fence)
+
+    async def _release(self, fence: str) -> None:
+        """Send what was changed in a turn, and end it in the same step. Raises StoreError where it was over."""
+        async with self._sending:
+            while self._pending and self._pending[0].fence != fence:  # from before it
+                await self._send_first(self._pending[0].fence)
+            await self._send_first(fence, release=True)
+
+    async def _send_first(self, fence: str, *, release: bool = False) -> None:
+        batch = list(itertools.takewhile(lambda one: one.fence == fence, self._pending))[: None if release else _MAX_BATCH]
+        self._pending = self._pending[len(batch) :]
+        self._batches += 1
+        changes = [one.change for one in batch if one.change is not None]
+        outcome, ids = await self._sent(changes, fence, release=release)
+        tokens = iter(token_of(one) for one in ids.split())
+        error = None if outcome == "done" else StoreError("the exchange lost its turn at the store; try again")
+        for one in batch:
+            token = 0 if one.change is None or error is not None else next(tokens)
+            if not one.future.done():
+                one.future.set_exception(error) if error is not None else one.future.set_result(token)
         if error is not None:
             self._lost()
             raise error
