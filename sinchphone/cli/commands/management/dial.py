@@ -38,8 +38,8 @@ def dial(
     play: Annotated[Path | None, typer.Option(metavar="FILE", help="Play a sound file after the answer.")] = None,
     tone: Annotated[float | None, option_of_number("HZ", "Say a tone, after the file", 1, 23_999)] = None,
     dtmf: Annotated[
-        str, typer.Option(metavar="DIGITS", callback=check_digits, help="Press keys after the answer; w waits half a second.")
-    ] = "",
+        str | None, typer.Option(metavar="DIGITS", callback=check_digits, help="Press keys after the answer; w waits half a second.")
+    ] = None,
     talk: Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Hang up so long after the answer.")] = None,
     ring: Annotated[str | None, typer.Option("--ring-timeout", metavar="DURATION", help="Give up if nobody answers by then.")] = None,
 ) -> ExitCode:
@@ -51,7 +51,7 @@ def dial(
     members = {
         "play": play,
         "tone_hz": tone,
-        "digits": dtmf,
+        "digits": dtmf or "",
         "talk_s": _seconds(talk, "--for") if talk is not None else None,
         "ring_s": _seconds(ring, "--ring-timeout") if ring is not None else None,
     }

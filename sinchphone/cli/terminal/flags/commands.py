@@ -17,8 +17,8 @@ from sinchphone.schema import parse_duration
 
 def check_digits(value: str | None) -> str | None:
     """Digits that can be dialled in a call. Raises BadParameter."""
-    if not value:
-        return value
+    if value is None:
+        return None
     from sinchphone.errors import LocalProtocolError
     from sinchphone.protocol.digits import read_digits
 
