@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sinchphone.engine.capabilities import Capabilities
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Cloud, Environment
-    from sinchphone.engine.events import (
+    from sinchphone.engine.events.events import (
         ClientEvent,
         ClientFailed,
         ClientWarning,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         Reconnecting,
     )
     from sinchphone.engine.group_call import GroupCall, LocalMediaAdded, RemoteCallAdded, RemoteCallRemoved
-    from sinchphone.engine.history import History
+    from sinchphone.engine.history.history import History
     from sinchphone.engine.managed_push import PushResult
     from sinchphone.engine.messages.sent import SentMessage
     from sinchphone.errors import (
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
     from sinchphone.local import Local
     from sinchphone.media.options import RecordLayout
-    from sinchphone.media.pictures import PictureOptions
+    from sinchphone.media.pictures.pictures import PictureOptions
     from sinchphone.media.port import PortStats
     from sinchphone.media.sound import (
         Levels,
@@ -235,7 +235,7 @@ _HOMES = {
         "Cloud",
         "Environment",
     ),
-    "engine.events": (
+    "engine.events.events": (
         "ClientEvent",
         "ClientFailed",
         "ClientWarning",
@@ -258,7 +258,7 @@ _HOMES = {
         "RemoteCallAdded",
         "RemoteCallRemoved",
     ),
-    "engine.history": ("History",),
+    "engine.history.history": ("History",),
     "engine.managed_push": ("PushResult",),
     "engine.messages.sent": ("SentMessage",),
     "errors": (
@@ -286,7 +286,7 @@ _HOMES = {
     ),
     "local": ("Local",),
     "media.options": ("RecordLayout",),
-    "media.pictures": ("PictureOptions",),
+    "media.pictures.pictures": ("PictureOptions",),
     "media.port": ("PortStats",),
     "media.sound": (
         "Levels",

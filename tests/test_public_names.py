@@ -14,7 +14,7 @@ import pytest
 import sinchphone
 from sinchphone import errors
 from sinchphone.engine.calls.call_events import CallEvent
-from sinchphone.engine.events import ClientEvent
+from sinchphone.engine.events.events import ClientEvent
 
 SOURCE: Final = Path(sinchphone.__file__)
 OF_THE_COMMAND_LINE: Final = {"ControlError", "TopicError", "UsageError", "OutputError"}  # no Python program meets them

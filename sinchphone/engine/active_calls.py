@@ -24,15 +24,15 @@ from sinchphone.engine.calls.participant import CallParticipant, called, caller_
 from sinchphone.engine.calls.unheard import Unheard
 from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.environment import Environment
-from sinchphone.engine.events import ClientEvent, ClientWarning, IncomingCall
-from sinchphone.engine.history import History, past_call
+from sinchphone.engine.events.events import ClientEvent, ClientWarning, IncomingCall
+from sinchphone.engine.events.listeners import ListenerTasks
+from sinchphone.engine.history.history import History, past_call
 from sinchphone.engine.link import Link
-from sinchphone.engine.listeners import ListenerTasks
 from sinchphone.engine.transfers import NO_SUCH_CALL, Transfers
 from sinchphone.errors import AuthenticationError, RemoteProtocolError, SinchphoneError
 from sinchphone.media.ice_servers import IceServer
-from sinchphone.media.pictures import CODECS as PICTURE_CODECS
-from sinchphone.media.pictures import PictureOptions, Pictures, VideoChoice
+from sinchphone.media.pictures.pictures import CODECS as PICTURE_CODECS
+from sinchphone.media.pictures.pictures import PictureOptions, Pictures, VideoChoice
 from sinchphone.media.port import PortOptions
 from sinchphone.media.sound import Sound, SoundOptions
 from sinchphone.media.thread import MediaThread

@@ -19,12 +19,12 @@ from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.media.audio import SoundChoice
 from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.environment import Environment, verification_url_of
-from sinchphone.engine.event_log import EventLog
-from sinchphone.engine.events import ClientEvent, ClientFailed, IncomingCall, Ready
+from sinchphone.engine.events.event_log import EventLog
+from sinchphone.engine.events.events import ClientEvent, ClientFailed, IncomingCall, Ready
+from sinchphone.engine.events.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.engine.group_call import GroupCall
-from sinchphone.engine.history import History
+from sinchphone.engine.history.history import History
 from sinchphone.engine.link import Link
-from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.engine.managed_push import ManagedPush, PushResult
 from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.engine.messages.recipients import Recipients, read_recipients
@@ -39,7 +39,7 @@ from sinchphone.errors import (
     leaves,
 )
 from sinchphone.media.ice_servers import IceServer
-from sinchphone.media.pictures import VideoChoice
+from sinchphone.media.pictures.pictures import VideoChoice
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.mxp.fragments import parse_fragment
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from sinchphone.engine.calls.call import Call
-from sinchphone.engine.event_log import EventLog
+from sinchphone.engine.events.event_log import EventLog
 from sinchphone.engine.link import Link
 from sinchphone.errors import LocalProtocolError, NetworkError, SinchphoneError
 from sinchphone.protocol.call.states import Cause, EndedBy, State

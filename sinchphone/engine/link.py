@@ -16,7 +16,7 @@ import aiohttp
 
 from sinchphone.engine.capabilities import Capabilities
 from sinchphone.engine.environment import Environment
-from sinchphone.engine.events import ClientEvent, Reconnected, Reconnecting
+from sinchphone.engine.events.events import ClientEvent, Reconnected, Reconnecting
 from sinchphone.errors import NetworkError, PlatformError
 from sinchphone.signaling.api import Api
 from sinchphone.signaling.dialect import Dialect, Registration

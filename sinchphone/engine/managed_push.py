@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
-from sinchphone.engine.events import ClientEvent, ClientWarning, FellAsleep, PushDropped, PushReceived
+from sinchphone.engine.events.events import ClientEvent, ClientWarning, FellAsleep, PushDropped, PushReceived
 from sinchphone.engine.link import Link
 from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, SinchphoneError
 from sinchphone.protocol.webpush.subscription import PushSubscription

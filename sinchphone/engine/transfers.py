@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from sinchphone.engine.calls.call import Call
-from sinchphone.engine.calls.followed import destination_of, news_of
 from sinchphone.engine.calls.participant import called
+from sinchphone.engine.calls.transfers.followed import destination_of, news_of
 from sinchphone.errors import SinchphoneError, TransferError
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.call.transfer_events import REPLACES_HEADER, TransferNews, TransferWish

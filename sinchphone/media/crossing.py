@@ -10,7 +10,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description

@@ -11,7 +11,7 @@ from sinchphone.audio.tones.signals import Sine
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.call_events import CallEvent, DigitHeard
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import ClientEvent, IncomingCall, InstantMessage, MessageReceived
+from sinchphone.engine.events.events import ClientEvent, IncomingCall, InstantMessage, MessageReceived
 from sinchphone.media.local_audio.files import decode
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker

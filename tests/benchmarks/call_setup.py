@@ -27,7 +27,7 @@ from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.local import Local
 from sinchphone.media.port import CandidateFound, Connected, FirstPacket, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread

@@ -15,7 +15,7 @@ from pathlib import Path
 from figures import median, rounds, table
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.vocabulary import State  # type: ignore[attr-defined]

@@ -57,8 +57,8 @@ def _fill(environ: dict[str, str]) -> None:
 import asyncio, time
 from sinchphone.cli.addressing.recent import history_of
 from sinchphone.config import load
-from sinchphone.engine.history import History
-from sinchphone.engine.past import PastCall
+from sinchphone.engine.history.history import History
+from sinchphone.engine.history.past import PastCall
 
 async def main():
     async with History(*history_of(load().options)) as history:

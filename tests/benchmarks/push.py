@@ -13,7 +13,7 @@ from pathlib import Path
 from figures import median, percentile, rounds, table
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 

@@ -22,7 +22,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, Samples
 from sinchphone.media.agreement import PictureAgreement
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
-from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.video.stream import StreamPlace, VideoStream
 from sinchphone.picture.bar_code import PictureCode, draw_code, read_code
 from sinchphone.picture.frame import Picture

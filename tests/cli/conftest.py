@@ -18,7 +18,7 @@ from sinchphone.engine import client as engine_client
 from sinchphone.engine.calls.call import DigitsSent
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.calls.hold import Held, Resumed
-from sinchphone.engine.events import (
+from sinchphone.engine.events.events import (
     ClientEvent,
     IncomingCall,
     InstantMessage,

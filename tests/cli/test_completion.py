@@ -17,8 +17,8 @@ import pytest
 from sinchphone.cli.addressing.proposals import BUILT_IN_USERS
 from sinchphone.cli.addressing.recent import history_of
 from sinchphone.config import load
-from sinchphone.engine.history import History
-from sinchphone.engine.past import PastCall
+from sinchphone.engine.history.history import History
+from sinchphone.engine.history.past import PastCall
 from sinchphone.exchange.destinations.dialplan import plan_for
 from sinchphone.media.local_audio.devices import sound_cards as devices
 from sinchphone.signaling.dialect import Domain

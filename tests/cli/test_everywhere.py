@@ -20,8 +20,8 @@ from sinchphone.cli.addressing.recent import history_of
 from sinchphone.cli.app import whole_command
 from sinchphone.cli.examples import EXAMPLES
 from sinchphone.config import load
-from sinchphone.engine.history import History
-from sinchphone.engine.past import PastCall
+from sinchphone.engine.history.history import History
+from sinchphone.engine.history.past import PastCall
 from sinchphone.errors import DeviceError
 from sinchphone.protocol.call.states import Cause, State
 

@@ -15,9 +15,9 @@ import pytest
 
 from sinchphone.cli.addressing.recent import history_of
 from sinchphone.config import load
-from sinchphone.engine.events import InstantMessage
-from sinchphone.engine.history import History
-from sinchphone.engine.past import PastCall
+from sinchphone.engine.events.events import InstantMessage
+from sinchphone.engine.history.history import History
+from sinchphone.engine.history.past import PastCall
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 
 T0 = 1_700_000_000.0

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.events import InstantMessage
+from sinchphone.engine.events.events import InstantMessage
 from sinchphone.errors import TransferError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 

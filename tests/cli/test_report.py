@@ -43,7 +43,7 @@ from sinchphone.cli.terminal.output.report import Report
 from sinchphone.cli.terminal.output.results import Delivery, Via
 from sinchphone.cli.terminal.output.trace_events import TraceCallListed, TraceEventTold
 from sinchphone.engine.calls.call_events import CallEvent
-from sinchphone.engine.events import ClientEvent
+from sinchphone.engine.events.events import ClientEvent
 from sinchphone.media.port import PortStats
 from sinchphone.options import Place
 from sinchphone.protocol.call.states import Cause, EndedBy

@@ -22,8 +22,8 @@ from sinchphone.cli.terminal.session import Session
 from sinchphone.config import load, user_file
 from sinchphone.credentials import read_phones, read_secret
 from sinchphone.database import hint_of
-from sinchphone.engine.events import InstantMessage, MessageDelivered, MessageSent
-from sinchphone.engine.history import History
+from sinchphone.engine.events.events import InstantMessage, MessageDelivered, MessageSent
+from sinchphone.engine.history.history import History
 from sinchphone.errors import AudioFileError, ConfigError
 from sinchphone.exchange.directory.credentials import local_credentials
 from sinchphone.exchange.store.sqlite import SqliteStore

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.events import InstantMessage
+from sinchphone.engine.events.events import InstantMessage
 from sinchphone.errors import ForbiddenError, NetworkError, NotFoundError, PlatformError
 
 
@@ -266,8 +266,8 @@ def test_an_emergency_number_gets_no_message(sinchphone: Any, platform: Any, sms
 def test_history_knows_calls_and_filters_them(sinchphone: Any, platform: Any) -> None:
     from sinchphone.cli.addressing.recent import history_of
     from sinchphone.config import load
-    from sinchphone.engine.history import History
-    from sinchphone.engine.past import PastCall
+    from sinchphone.engine.history.history import History
+    from sinchphone.engine.history.past import PastCall
 
     async def note() -> None:
         async with History(*history_of(load({"user": "ada"}).options)) as history:

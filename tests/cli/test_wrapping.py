@@ -16,7 +16,7 @@ import pytest
 
 from sinchphone.cli.terminal.output.lines import Line, hint_lines
 from sinchphone.cli.terminal.screen import Screen
-from sinchphone.cli.terminal.wrapping import wrapped
+from sinchphone.cli.terminal.text.wrapping import wrapped
 
 HINT = "check the application key, its secret or token, and the user: sinchphone config show"
 LIMIT_S = 60.0

@@ -17,7 +17,7 @@ from sinchphone.audio.tones import goertzel
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.gateway.sip.agent import SipAgent

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.local import Local
 from sinchphone.signaling.http import transport
 

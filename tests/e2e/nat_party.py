@@ -20,7 +20,7 @@ from sinchphone.audio.tones.signals import Sine
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.environment import Cloud
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import ClientFailed, Reconnected, Reconnecting
+from sinchphone.engine.events.events import ClientFailed, Reconnected, Reconnecting
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
@@ -18,7 +18,7 @@ LISTENER = """
 import asyncio, sys
 from pathlib import Path
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.local import Local
 
 async def main():

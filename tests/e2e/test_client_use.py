@@ -8,9 +8,9 @@ import pytest
 
 from sinchphone.engine.calls.media.monitor import StatsTaken
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
-from sinchphone.engine.history import History
-from sinchphone.engine.past import PastCall, look_back
+from sinchphone.engine.events.events import IncomingCall
+from sinchphone.engine.history.history import History
+from sinchphone.engine.history.past import PastCall, look_back
 from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.tasks import start_task

@@ -7,7 +7,7 @@ import pytest
 
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.engine.group_call import GroupCall, LocalMediaAdded, RemoteCallAdded, RemoteCallRemoved
 from sinchphone.errors import LocalProtocolError, NetworkError
 from sinchphone.media.sound import SoundOptions

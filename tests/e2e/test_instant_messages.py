@@ -11,7 +11,7 @@ import pytest
 
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.environment import Cloud
-from sinchphone.engine.events import MessageDelivered, MessageReceived, MessageSent
+from sinchphone.engine.events.events import MessageDelivered, MessageReceived, MessageSent
 from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.errors import AuthenticationError, MessageError, NotFoundError, PlatformError
 from sinchphone.local import Local

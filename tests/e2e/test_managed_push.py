@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import ClientEvent, FellAsleep, IncomingCall, PushDropped, PushReceived
+from sinchphone.engine.events.events import ClientEvent, FellAsleep, IncomingCall, PushDropped, PushReceived
 from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.webpush.encryption import ReceiverKeys

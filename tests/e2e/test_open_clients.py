@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import ClientEvent, Ready
+from sinchphone.engine.events.events import ClientEvent, Ready
 from sinchphone.errors import LocalProtocolError
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.tasks import start_task

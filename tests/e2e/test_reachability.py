@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.errors import NotFoundError
 from sinchphone.local import Local
 from sinchphone.protocol.call.states import Cause, State

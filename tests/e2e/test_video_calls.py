@@ -16,7 +16,7 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.errors import DeviceError, LocalProtocolError
 from sinchphone.gateway.sip.calls import SipAnswered, SipTarget
 from sinchphone.media.local_video.local_video import LocalVideo
-from sinchphone.media.pictures import PictureOptions
+from sinchphone.media.pictures.pictures import PictureOptions
 from sinchphone.picture.bar_code import read_code
 from sinchphone.picture.frame import Picture
 from sinchphone.protocol.call.states import State

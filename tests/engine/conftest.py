@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.events import ClientEvent
-from sinchphone.engine.history import History
+from sinchphone.engine.events.events import ClientEvent
+from sinchphone.engine.history.history import History
 from sinchphone.engine.messages.messenger import Messenger
 from sinchphone.errors import NotFoundError, RemoteProtocolError, SinchphoneError
 from sinchphone.protocol.mxp.fragments import parse_fragment

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.calls import transfer as transfer_module
-from sinchphone.engine.calls.transfer import Transfer
+from sinchphone.engine.calls.transfers import transfer as transfer_module
+from sinchphone.engine.calls.transfers.transfer import Transfer
 from sinchphone.errors import LocalProtocolError, TransferError
 from sinchphone.protocol.call.transfer_events import TransferNews
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sinchphone.engine.event_log import EventLog
+from sinchphone.engine.events.event_log import EventLog
 from sinchphone.tasks import start_task
 
 

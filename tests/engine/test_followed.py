@@ -3,7 +3,7 @@
 import pytest
 
 from sinchphone.engine.calls.details import CallDetails
-from sinchphone.engine.calls.followed import REPLACED, destination_of, news_of
+from sinchphone.engine.calls.transfers.followed import REPLACED, destination_of, news_of
 from sinchphone.errors import ForbiddenError, NotFoundError, SinchphoneError, TransferError
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish

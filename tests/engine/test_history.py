@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.events import InstantMessage, MessageDelivered, MessageReceived, MessageSent
-from sinchphone.engine.history import History
-from sinchphone.engine.past import Past, PastCall, PastMessage, look_back
+from sinchphone.engine.events.events import InstantMessage, MessageDelivered, MessageReceived, MessageSent
+from sinchphone.engine.history.history import History
+from sinchphone.engine.history.past import Past, PastCall, PastMessage, look_back
 from sinchphone.errors import ConfigError
 
 CALL = PastCall("c1", True, "bob", "mxp", 100.0, True, 5200, "hung_up", "us")

@@ -8,7 +8,7 @@ import pytest
 
 from sinchphone.engine.active_calls import ActiveCalls
 from sinchphone.engine.capabilities import Capabilities
-from sinchphone.engine.listeners import ListenerTasks
+from sinchphone.engine.events.listeners import ListenerTasks
 from sinchphone.media.ice_servers import IceServer
 from sinchphone.media.port import PortOptions
 from sinchphone.media.sound import SoundOptions

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from sinchphone.engine.listeners import Listeners, ListenerTasks
+from sinchphone.engine.events.listeners import Listeners, ListenerTasks
 
 PATIENCE_S = 10.0
 

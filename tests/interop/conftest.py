@@ -21,7 +21,7 @@ from sinchphone.engine.calls.call import Call
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.environment import Cloud
-from sinchphone.engine.events import ClientEvent
+from sinchphone.engine.events.events import ClientEvent
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.tls import Issued, issue

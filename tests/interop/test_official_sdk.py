@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.events import IncomingCall, MessageDelivered, MessageReceived
+from sinchphone.engine.events.events import IncomingCall, MessageDelivered, MessageReceived
 from sinchphone.protocol.call.states import Cause, State
 
 pytestmark = pytest.mark.timeout(180)

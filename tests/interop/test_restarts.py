@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.states import State
 

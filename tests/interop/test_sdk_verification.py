@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.local.management import ExchangeManagement

@@ -7,9 +7,9 @@ import pytest
 
 from sinchphone.engine.calls.call import Call
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.media.local_video.local_video import LocalVideo
-from sinchphone.media.pictures import PictureOptions
+from sinchphone.media.pictures.pictures import PictureOptions
 from sinchphone.protocol.call.states import State
 from tests.interop.conftest import PATIENCE_S, OurExchange, Sdk, Town
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.gateway import sip_agents
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.gateway.sip.options import SipOptions

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.tones.goertzel import share
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.gateway import media_backends, sip_agents
 from sinchphone.gateway.bridging import forking
 from sinchphone.gateway.options import TrunkOptions

@@ -78,7 +78,7 @@ def _contact_names(options: "Options") -> Iterator[tuple[str, str]]:
 def _recent(options: "Options", *domains: str) -> Iterator[tuple[str, str]]:
     """Whom one called or was called by, and with "message" who wrote or was written to; the latest first."""
     from sinchphone.cli.addressing.recent import history_of
-    from sinchphone.engine.past import peers
+    from sinchphone.engine.history.past import peers
 
     found = dict.fromkeys(peers(*history_of(options), limit=MAX_RECENT))
     return ((peer, _WORDS[domain]) for peer, domain in found if domain in domains)
@@ -112,7 +112,7 @@ def _destinations(options: "Options") -> Iterator[tuple[str, str]]:
 def _accounts(options: "Options") -> Iterator[tuple[str, str]]:
     """Who one was on this machine, on this platform."""
     from sinchphone.cli.addressing.recent import history_path, users_of
-    from sinchphone.engine.past import accounts
+    from sinchphone.engine.history.past import accounts
 
     return ((user, "you") for user in users_of(options, accounts(history_path(options))))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from sinchphone.cli.addressing.destination import Destination, Kind, room, sip_address, user_id
-from sinchphone.engine.past import Past, PastCall, look_back
+from sinchphone.engine.history.past import Past, PastCall, look_back
 from sinchphone.errors import ConfigError, DestinationError, NotFoundError
 from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import read_number

@@ -26,7 +26,7 @@ from sinchphone.options import Options
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
-    from sinchphone.media.pictures import PictureOptions
+    from sinchphone.media.pictures.pictures import PictureOptions
     from sinchphone.media.sound import Sound, SoundOptions
 
 MAX_HEADERS = 50

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
     from sinchphone.engine.client import SinchClient
     from sinchphone.engine.environment import Environment
-    from sinchphone.engine.events import MessageEvent, PushEvent
-    from sinchphone.engine.history import History
+    from sinchphone.engine.events.events import MessageEvent, PushEvent
+    from sinchphone.engine.history.history import History
     from sinchphone.local.background.launch import Launch
     from sinchphone.local.background.settings import HostSettings
-    from sinchphone.media.pictures import PictureOptions
+    from sinchphone.media.pictures.pictures import PictureOptions
     from sinchphone.media.sound import SoundOptions
     from sinchphone.media.thread import MediaThread
 
@@ -211,7 +211,7 @@ def tell_host_news(session: Session, environment: "Environment") -> None:
 @contextlib.asynccontextmanager
 async def history_if_usable(session: Session) -> "AsyncIterator[History | None]":
     """The history; what is wrong with it keeps nobody from calling."""
-    from sinchphone.engine.history import History
+    from sinchphone.engine.history.history import History
 
     history = History(*history_of(session.options))
     try:
@@ -229,7 +229,7 @@ async def history_if_usable(session: Session) -> "AsyncIterator[History | None]"
 async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) -> None:
     """Tell what happens to the client until it fails: raises its error. Incoming calls go to ``on_call``; a command without
     it opened its client so that there are none."""
-    from sinchphone.engine import events as engine
+    from sinchphone.engine.events import events as engine
 
     async for event in phone.client.events():
         if on_call is None and session.calls:
@@ -267,7 +267,7 @@ async def follow(session: Session, phone: Phone, on_call: OnCall | None = None) 
 
 
 def _told_of_push(event: "PushEvent") -> e.Event:
-    from sinchphone.engine import events as engine
+    from sinchphone.engine.events import events as engine
 
     match event:
         case engine.FellAsleep():
@@ -282,7 +282,7 @@ def _told_of_push(event: "PushEvent") -> e.Event:
 
 def tell_message(session: Session, event: "MessageEvent", *, aside: bool = False) -> None:
     """Tell what happened to a message. ``aside``: the command is about something else, and yet nobody's message may be lost."""
-    from sinchphone.engine import events as engine
+    from sinchphone.engine.events import events as engine
 
     match event:
         case engine.MessageReceived(message=one):

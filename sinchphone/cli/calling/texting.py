@@ -109,7 +109,7 @@ async def text_numbers(
 
 async def _note(session: Session, batch: str, text: str, statuses: dict[str, e.Delivery]) -> None:
     """Remember it in the history, where there's a user to remember it for."""
-    from sinchphone.engine.events import InstantMessage
+    from sinchphone.engine.events.events import InstantMessage
 
     user = session.options.user
     if user is None:

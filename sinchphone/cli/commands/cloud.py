@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.flags.common import CommonFlags, with_flags
+from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.errors import ConfigError
 
 _WORDS = {"found": "found", "missing": "not found", "differs": "differs from ours"}

@@ -9,8 +9,8 @@ import typer
 from sinchphone.cli.commands.config_questions import ask_at_terminal, asked
 from sinchphone.cli.control.schema import schema_text
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.flags.common import CommonFlags, with_flags
+from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.config import config_files, user_file
 from sinchphone.credentials import secret_source
 from sinchphone.errors import ConfigError

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.charset import in_ascii, takes_drawing
 from sinchphone.cli.terminal.flags.common import option_of_key
+from sinchphone.cli.terminal.text.charset import in_ascii, takes_drawing
 from sinchphone.errors import TopicError
 from sinchphone.options import KEYS, Color
 

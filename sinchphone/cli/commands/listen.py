@@ -40,7 +40,7 @@ SLEEP_AFTER_S: Final = 2.0  # with --push: without a call for so long, nothing i
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
-    from sinchphone.media.pictures import PictureOptions
+    from sinchphone.media.pictures.pictures import PictureOptions
     from sinchphone.media.sound import SoundOptions
 
 

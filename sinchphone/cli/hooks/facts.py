@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE
 from sinchphone.cli.terminal.output.results import SCHEMA
+from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.options import KEYS
 
 if TYPE_CHECKING:

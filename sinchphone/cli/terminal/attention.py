@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from typing import Final, TextIO
 
-from sinchphone.cli.terminal.escape import escape
+from sinchphone.cli.terminal.text.escape import escape
 
 _MAX_NAME: Final = 60
 _BELL, _ESC, _ST = "\x07", "\x1b", "\x1b\\"

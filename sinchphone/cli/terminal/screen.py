@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 from sinchphone.cli.terminal.attention import Attention
-from sinchphone.cli.terminal.charset import in_ascii, takes_drawing
-from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.keyboard.posix import in_foreground
 from sinchphone.cli.terminal.output.lines import Line, lines
 from sinchphone.cli.terminal.output.results import CallEnded
-from sinchphone.cli.terminal.palette import Palette
 from sinchphone.cli.terminal.service import is_journal, with_level
 from sinchphone.cli.terminal.status_line import ERASE, Status, StatusLine
 from sinchphone.cli.terminal.streams import hush
-from sinchphone.cli.terminal.wrapping import wrapped
+from sinchphone.cli.terminal.text.charset import in_ascii, takes_drawing
+from sinchphone.cli.terminal.text.escape import escape
+from sinchphone.cli.terminal.text.palette import Palette
+from sinchphone.cli.terminal.text.wrapping import wrapped
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.output.events import Event

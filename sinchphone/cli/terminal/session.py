@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.escape import MAX_TEXT
 from sinchphone.cli.terminal.output.lines import Line
 from sinchphone.cli.terminal.output.report import Report
 from sinchphone.cli.terminal.output.results import (
@@ -29,6 +28,7 @@ from sinchphone.cli.terminal.output.results import (
 from sinchphone.cli.terminal.screen import Screen
 from sinchphone.cli.terminal.status_line import Status
 from sinchphone.cli.terminal.streams import StuckError, Writing, hush, hush_stuck, keep_stderr_to_ourselves, unwritable
+from sinchphone.cli.terminal.text.escape import MAX_TEXT
 from sinchphone.config import Configuration, in_ci
 from sinchphone.options import Color, LogFormat, Options
 

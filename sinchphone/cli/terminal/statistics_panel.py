@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sinchphone.cli.terminal.escape import escape
+from sinchphone.cli.terminal.text.escape import escape
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.output.events import Stats

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TextIO
 
-from sinchphone.cli.terminal.charset import takes_drawing
-from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.statistics_panel import Panel, panel_lines
+from sinchphone.cli.terminal.text.charset import takes_drawing
+from sinchphone.cli.terminal.text.escape import escape
 
 if TYPE_CHECKING:
     from sinchphone.picture.graphics.drawing import Cell

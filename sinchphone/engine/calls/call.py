@@ -14,7 +14,6 @@ from functools import partial
 from typing import Final, TypeAlias, assert_never
 
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning, DigitHeard, DigitsSent, RoomChanged, Transferred
-from sinchphone.engine.calls.followed import ROOM
 from sinchphone.engine.calls.hold import Hold
 from sinchphone.engine.calls.machine_driver import Channel, MachineDriver, MediaEffect
 from sinchphone.engine.calls.media.audio import SoundChoice
@@ -25,12 +24,13 @@ from sinchphone.engine.calls.media.ports import CallPorts, Told
 from sinchphone.engine.calls.observed_call import MAX_UNREAD_EVENTS
 from sinchphone.engine.calls.participant import CallParticipant, called
 from sinchphone.engine.calls.sounding_call import SoundingCall
-from sinchphone.engine.calls.succession import Succession
-from sinchphone.engine.calls.transfer import Transfer
-from sinchphone.engine.listeners import ListenerTasks
+from sinchphone.engine.calls.transfers.followed import ROOM
+from sinchphone.engine.calls.transfers.succession import Succession
+from sinchphone.engine.calls.transfers.transfer import Transfer
+from sinchphone.engine.events.listeners import ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
-from sinchphone.media.pictures import Pictures
+from sinchphone.media.pictures.pictures import Pictures
 from sinchphone.media.port import PortOptions, Ports, PortStats
 from sinchphone.media.sound import AudioLeg, Signal, Sound, SoundOptions
 from sinchphone.protocol.call import vocabulary as v

@@ -7,8 +7,8 @@ from typing import Final
 
 from sinchphone.engine.calls.call_events import CallEvent, CallWarning
 from sinchphone.engine.calls.details import CallDetails
-from sinchphone.engine.event_log import EventLog
-from sinchphone.engine.listeners import Listener, Listeners, ListenerTasks
+from sinchphone.engine.events.event_log import EventLog
+from sinchphone.engine.events.listeners import Listener, Listeners, ListenerTasks
 from sinchphone.protocol.call.states import State
 
 MAX_UNREAD_EVENTS: Final = 256  # that a reader hasn't read yet; the oldest are forgotten

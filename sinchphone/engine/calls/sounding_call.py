@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sinchphone.engine.calls.media.audio import CallAudio
 from sinchphone.engine.calls.observed_call import ObservedCall
-from sinchphone.engine.listeners import ListenerTasks
+from sinchphone.engine.events.listeners import ListenerTasks
 from sinchphone.media.options import RecordLayout
 from sinchphone.media.sound import Levels, RecordFinished, Sound, SoundOptions
 

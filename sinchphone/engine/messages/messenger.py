@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from sinchphone.engine.events import (
+from sinchphone.engine.events.events import (
     ClientEvent,
     ClientWarning,
     InstantMessage,
@@ -28,7 +28,7 @@ from sinchphone.engine.events import (
     MessageReceived,
     MessageSent,
 )
-from sinchphone.engine.history import History
+from sinchphone.engine.history.history import History
 from sinchphone.engine.messages.sent import SentMessage
 from sinchphone.errors import (
     AuthenticationError,

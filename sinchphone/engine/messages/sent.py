@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 
-from sinchphone.engine.events import InstantMessage
+from sinchphone.engine.events.events import InstantMessage
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.mxp.instant import Tally
 

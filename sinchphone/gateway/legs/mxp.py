@@ -21,7 +21,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from sinchphone.engine.calls.machine_driver import MachineDriver, MediaEffect
-from sinchphone.engine.calls.transfer import Transfer
+from sinchphone.engine.calls.transfers.transfer import Transfer
 from sinchphone.errors import LocalProtocolError, MediaError, RemoteProtocolError, SinchphoneError, TransferError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.delivery import Caller

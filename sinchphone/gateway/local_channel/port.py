@@ -14,7 +14,7 @@ import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import Connected, MediaPort, PortDigitHeard, PortEvent, PortStats
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description

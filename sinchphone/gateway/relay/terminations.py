@@ -14,7 +14,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.gateway.relay.local import CODECS, LocalOptions
 from sinchphone.gateway.relay.relay import MediaTransport, Side
 from sinchphone.gateway.relay.rtpengine import RtpengineRelay, RtpengineRelays
-from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import MediaPort, PacketTap, PortEvent, PortStats, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from sinchphone.errors import AudioFileError, DeviceError, SinchphoneError
 from sinchphone.media.local_video.sources import BarCodeSource, FileSource, PictureSource
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.picture_leg import PictureLeg
-from sinchphone.media.pictures import (
+from sinchphone.media.pictures.picture_leg import PictureLeg
+from sinchphone.media.pictures.pictures import (
     CameraStarted,
     CameraStopped,
     PictureCounts,

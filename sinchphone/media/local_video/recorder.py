@@ -23,7 +23,7 @@ import numpy as np
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.twotrack import Stereo, TrackSide, TwoTrack
 from sinchphone.errors import AudioFileError
-from sinchphone.media.pictures import PictureWarning
+from sinchphone.media.pictures.pictures import PictureWarning
 from sinchphone.media.sound import RecordFinished, RecordStarted
 from sinchphone.picture.frame import Picture, black
 from sinchphone.picture.scale import fitted

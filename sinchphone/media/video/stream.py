@@ -14,7 +14,7 @@ from typing import Final
 
 from sinchphone.media.agreement import PictureAgreement
 from sinchphone.media.legs.path_control import PathControl
-from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import PictureStats
 from sinchphone.media.video.receiver import SoundClock, VideoReceiver
 from sinchphone.media.video.sender import VideoSender

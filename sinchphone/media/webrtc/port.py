@@ -23,7 +23,7 @@ from sinchphone.media.legs.inbound import Sink
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
 from sinchphone.media.outbox import Outbox
-from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import (
     CandidateFound,
     Connected,

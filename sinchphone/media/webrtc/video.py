@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from sinchphone.media.legs.stream import Stream
-from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.video.stream import StreamPlace, VideoStream
 from sinchphone.media.webrtc.sdp import LocalDescription
 

@@ -8,9 +8,9 @@ from typing import TextIO
 
 import pytest
 
-from sinchphone.cli.terminal.charset import DRAWN, in_ascii, takes_drawing
 from sinchphone.cli.terminal.output.lines import Line
 from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.text.charset import DRAWN, in_ascii, takes_drawing
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.cli.terminal.escape import escape
+from sinchphone.cli.terminal.text.escape import escape
 
 # Spelt out once more, independently of the code: what may never reach a terminal.
 HARMFUL = {

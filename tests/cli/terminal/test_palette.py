@@ -7,7 +7,7 @@ import pytest
 
 import sinchphone.cli
 from sinchphone.cli.terminal.output.lines import _CHECK_STYLES
-from sinchphone.cli.terminal.palette import SHADES, Background, Palette, background
+from sinchphone.cli.terminal.text.palette import SHADES, Background, Palette, background
 
 BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 BEHIND = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.engine.events import ClientWarning, MessageDelivered, MessageFailed, MessageReceived, MessageSent
+from sinchphone.engine.events.events import ClientWarning, MessageDelivered, MessageFailed, MessageReceived, MessageSent
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NetworkError, NotFoundError, PlatformError
 from sinchphone.protocol.mxp.fragments import parse_fragment, split
 from sinchphone.protocol.mxp.instant import write_receipt, write_text

@@ -10,7 +10,7 @@ import pytest
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_video.recorder import PictureRecorder, check_picture_recording
-from sinchphone.media.pictures import PictureWarning
+from sinchphone.media.pictures.pictures import PictureWarning
 from sinchphone.media.sound import RecordFinished, RecordStarted
 from sinchphone.picture.bar_code import PictureCode, draw_code, read_code
 from sinchphone.picture.frame import Picture

@@ -12,8 +12,8 @@ import pytest
 from sinchphone.errors import AudioFileError
 from sinchphone.media.local_video.local_video import LocalVideo
 from sinchphone.media.local_video.sources import BarCodeSource, FileSource
-from sinchphone.media.picture_leg import PictureLeg
-from sinchphone.media.pictures import PictureEvent, PictureOptions, PicturesFinished, PictureWarning
+from sinchphone.media.pictures.picture_leg import PictureLeg
+from sinchphone.media.pictures.pictures import PictureEvent, PictureOptions, PicturesFinished, PictureWarning
 from sinchphone.picture.bar_code import PictureCode, draw_code, read_code
 from sinchphone.picture.frame import Picture
 

@@ -8,7 +8,7 @@ import pytest
 
 from sinchphone.media.agreement import PictureAgreement
 from sinchphone.media.legs.path_control import PathControl
-from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.video.stream import StreamPlace, VideoStream
 from sinchphone.picture.bar_code import PictureCode, draw_code, read_code
 from sinchphone.picture.frame import Picture

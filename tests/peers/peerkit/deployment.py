@@ -11,7 +11,7 @@ from typing import Any
 from sinchphone.engine.calls.call import Call, DigitHeard
 from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.client import SinchClient
-from sinchphone.engine.events import IncomingCall
+from sinchphone.engine.events.events import IncomingCall
 from sinchphone.exchange.tls import Issued
 from sinchphone.gateway.options import GatewayOptions, SipSettings
 from sinchphone.gateway.relay.local import LocalRelays

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.cli.terminal.escape import escape
+from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.protocol.trace.event import TraceEvent, TraceKind
 from sinchphone.protocol.trace.ladder import cells, draw, participants
 

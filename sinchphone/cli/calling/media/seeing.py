@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sinchphone.cli.terminal.session import Session
     from sinchphone.cli.terminal.video.window import PictureWindow
     from sinchphone.engine.calls.call import Call
-    from sinchphone.media.pictures import Pictures
+    from sinchphone.media.pictures.pictures import Pictures
 
 
 class Seeing:
@@ -32,7 +32,7 @@ class Seeing:
 
     async def follow(self) -> None:
         """Tell what happens, up to the end of the call's pictures."""
-        from sinchphone.media import pictures as p
+        from sinchphone.media.pictures import pictures as p
         from sinchphone.media.sound import RecordFinished, RecordStarted
 
         pictures = self._call.pictures

@@ -13,7 +13,7 @@ from sinchphone.errors import DeviceError
 from sinchphone.options import Options, Place
 
 if TYPE_CHECKING:
-    from sinchphone.media.pictures import PictureOptions
+    from sinchphone.media.pictures.pictures import PictureOptions
     from sinchphone.media.sound import SoundOptions
 
 
@@ -69,7 +69,7 @@ def picture_options(flags: SoundFlags, options: Options) -> "PictureOptions | No
     if not isinstance(flags, VideoFlags) or not flags.video:
         return None
     from sinchphone.media.local_audio.descriptors import claim
-    from sinchphone.media.pictures import PictureOptions
+    from sinchphone.media.pictures.pictures import PictureOptions
 
     played = flags.video_play
     source = claim(played, "read", inherited=True) if played is not None and played.startswith("fd:") else played

@@ -12,7 +12,7 @@ import typer
 from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.proposals import complete_account, complete_peer
 from sinchphone.cli.terminal.flags.common import JsonFlags
-from sinchphone.engine.past import Past, PastCall
+from sinchphone.engine.history.past import Past, PastCall
 from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import is_same_number
 from sinchphone.quick_dataclass import quick_dataclass

@@ -13,7 +13,7 @@ from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.output.listings import HistoryDeleted
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.engine.past import Past, PastCall, forget
+from sinchphone.engine.history.past import Past, PastCall, forget
 from sinchphone.quick_dataclass import quick_dataclass
 
 

@@ -17,7 +17,7 @@ from sinchphone.cli.terminal.output.listings import HistoryEntry, PastKind
 from sinchphone.cli.terminal.output.results import Delivery
 from sinchphone.cli.terminal.run_at_once import run_at_once
 from sinchphone.cli.terminal.session import Session, open_session
-from sinchphone.engine.past import Past, PastCall, PastMessage
+from sinchphone.engine.history.past import Past, PastCall, PastMessage
 from sinchphone.quick_dataclass import quick_dataclass
 
 

@@ -11,7 +11,6 @@ import typer
 
 from sinchphone.cli.calling.managed_exchange import running_exchange
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.escape import escape
 from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import option_of_words, with_flags
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE
@@ -19,6 +18,7 @@ from sinchphone.cli.terminal.output.trace_events import TraceCallListed, TraceEv
 from sinchphone.cli.terminal.private_files import write_private
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
+from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.wire import write_time
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.explanations import WHOSE
-from sinchphone.cli.terminal.escape import MAX_TEXT, escape
 from sinchphone.cli.terminal.output.listings import (
     CameraFound,
     CheckResult,
@@ -24,6 +23,7 @@ from sinchphone.cli.terminal.output.listings import (
 )
 from sinchphone.cli.terminal.output.results import CallEnded, PipeEnded, PipeStarted, RecordFinished, RecordStarted, Result, Warned
 from sinchphone.cli.terminal.status_line import cells, clock, meter
+from sinchphone.cli.terminal.text.escape import MAX_TEXT, escape
 from sinchphone.protocol.call.states import Cause, EndedBy
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from functools import partial
 from sinchphone.engine.calls.call_events import CallWarning
 from sinchphone.errors import AudioFileError, DeviceError, LocalProtocolError
 from sinchphone.media.legs.call_leg import CallLeg
-from sinchphone.media.pictures import Pictures
+from sinchphone.media.pictures.pictures import Pictures
 from sinchphone.media.port import MediaPort
 
 

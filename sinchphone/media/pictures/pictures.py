@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from sinchphone.media.options import VideoOptions
-from sinchphone.media.picture_leg import PictureLeg
+from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.sound import CALL, Descriptor, RecordFinished, RecordStarted, Tap, file_name_of
 from sinchphone.quick_dataclass import quick_dataclass
 

@@ -20,8 +20,8 @@ from typing import Final, Self, TypeVar
 
 from sinchphone.database import connect, hint_of, in_transaction
 from sinchphone.engine.calls.call import Call
-from sinchphone.engine.events import InstantMessage
-from sinchphone.engine.past import BUSY, MIGRATIONS, PastCall, forget_receipts
+from sinchphone.engine.events.events import InstantMessage
+from sinchphone.engine.history.past import BUSY, MIGRATIONS, PastCall, forget_receipts
 from sinchphone.errors import ConfigError
 from sinchphone.protocol.call.states import Cause
 

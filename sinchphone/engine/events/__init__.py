@@ -1,0 +1,1 @@
+"""What a client tells, in order, to any number of readers and listeners."""

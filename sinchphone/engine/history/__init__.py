@@ -1,0 +1,1 @@
+"""Past calls and messages: kept, read and forgotten."""
