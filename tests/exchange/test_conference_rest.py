@@ -182,7 +182,7 @@ async def test_attack_without_proof_nothing_is_told_and_nobody_is_kicked(backend
         (401, 40108),
         (401, 40107),
         (401, 40101),
-        (401, 40108),
+        (401, 40101),
         (401, 40102),
     ]
     assert backend.kicked == []

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+from sinchphone.exchange.access.intake import Intake
 from sinchphone.gateway.call_control import CallControl
 from sinchphone.gateway.call_facts import CallerName, Dialled
 from sinchphone.gateway.legs.sip import SipIncomingLeg
@@ -33,7 +34,7 @@ def call(offer: str | None, *, encrypted: bool) -> tuple[SipCall, list[v.Order]]
 
 async def test_attack_plain_sound_in_the_name_of_a_trunk_that_encrypts_is_refused() -> None:
     nobody: Any = None
-    context: Any = SimpleNamespace(trunk=None)
+    context: Any = SimpleNamespace(trunk=None, intake=Intake())
     plain, orders = call(PLAIN, encrypted=True)
     await CallControl(context).take(plain, nobody)
     assert orders == [v.SipRefuse(488, "Encrypted sound only")]
