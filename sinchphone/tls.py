@@ -2,11 +2,11 @@
 
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sinchphone.errors import ConfigError
+from sinchphone.quick_dataclass import quick_dataclass
 
 _TRUST: Final = "where the issuer is an authority of your own, let ca_file name its certificate"
 _CLOCK: Final = "check this computer's clock"
@@ -42,7 +42,7 @@ _HANDSHAKES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TlsFailure:
     """Why there is no secure connection: what follows "no secure connection: ", and what to do."""
 

@@ -86,3 +86,60 @@ def test_help_names_the_same_arguments() -> None:
         (one.name, one.kind, one.annotation) for one in known.values()
     ]
     assert (quick["secret"].default, quick["name"].default) == ("s", inspect.Parameter.empty)
+
+
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    names: list[str] = field(default_factory=list)
+    count: int = field(init=False, default=3)
+    note: str = field(default="", compare=False)
+
+    def __repr__(self) -> str:
+        return "counted"
+
+
+class Undecorated(Counted):
+    pass
+
+
+@quick_dataclass(frozen=True, eq=False)
+class Alone:
+    name: str = "a"
+
+
+@quick_dataclass(frozen=True)
+class Empty:
+    pass
+
+
+def test_each_has_a_list_of_its_own_and_what_is_not_given_its_default() -> None:
+    assert Counted().names is not Counted().names
+    assert (Counted().count, Counted(note="x").note) == (3, "x")
+    with pytest.raises(TypeError, match="Counted"):
+        Counted(count=4)  # type: ignore[call-arg]
+
+
+def test_what_a_class_says_itself_stays_and_what_is_not_compared_makes_no_difference() -> None:
+    assert repr(Counted()) == "counted"
+    assert Counted(note="x") == Counted(note="y")
+    assert Counted() != Undecorated() and Undecorated(names=["a"]).names == ["a"]
+
+
+def test_without_comparing_each_is_itself_alone() -> None:
+    assert Alone() != Alone() and len({Alone(), Alone()}) == 2
+    assert Empty() == Empty() and hash(Empty()) == hash(Empty())
+
+
+def test_dataclasses_may_inherit_from_one_as_from_a_frozen_one() -> None:
+    @dataclass(frozen=True)
+    class Child(Quick):
+        more: int = 1
+
+    assert (Child("a", more=2).name, Child("a").more) == ("a", 1)
+    with pytest.raises(FrozenInstanceError):
+        Child("a").more = 2  # type: ignore[misc]
+    with pytest.raises(TypeError, match="frozen"):
+
+        @dataclass
+        class Open(Quick):  # type: ignore[misc]
+            pass

@@ -9,13 +9,13 @@ Everything is judged on levels, not on words: a radio counts as speech, a whispe
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Samples, silence
 from sinchphone.audio.level import FULL_SCALE, dbfs, power_to_dbfs
+from sinchphone.quick_dataclass import quick_dataclass
 
 SPEECH_OVER_NOISE_DB: Final = 9.0
 QUIET_DBFS: Final = -60.0  # below it nobody is understood: silence
@@ -27,7 +27,7 @@ _CLIP_SAMPLES: Final = 3  # at full scale in a row: one is a peak that fits, mor
 _CLIPPED: Final = int(FULL_SCALE) - 8
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Activity:
     """What was heard, at this moment. Levels in dBFS, ``-inf`` for digital silence."""
 

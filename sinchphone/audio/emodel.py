@@ -9,16 +9,17 @@ It is a planning model: no microphone, no loudspeaker and no room are in it. Eve
 """
 
 import math
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 RO: Final = 129.0  # G.107.1 7.1: the rating of a clean wideband line
 _NARROWBAND: Final = 1.29  # G.107.1 annex A: from the wideband scale to the one that the MOS formula takes
 _FREE_DELAY_MS: Final = 100.0  # G.107 7.4: up to here nobody notices
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Impairment:
     """What a codec costs: ``ie`` without loss, ``bpl`` how well it takes loss (higher is better), on the wideband scale."""
 

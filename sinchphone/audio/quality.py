@@ -8,7 +8,6 @@ a stream as missing after a second without a packet where one ought to come, wha
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +15,7 @@ from typing import Final
 from sinchphone.audio.activity import Activity
 from sinchphone.audio.emodel import RECOVERED_COSTS, mos
 from sinchphone.audio.frame import RATE
+from sinchphone.quick_dataclass import quick_dataclass
 
 ROUND_TRIP_MS: Final = 300.0
 JITTER_MS: Final = 30.0
@@ -46,7 +46,7 @@ class QualityWarning(StrEnum):
     CLIPPED_OUTBOUND = "ClippedOutboundAudio"  # the microphone is too loud: its peaks are cut off
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Change:
     """A warning begins (``triggered``) or is over."""
 
@@ -54,7 +54,7 @@ class Change:
     triggered: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """A call at one moment. Counters count from the call's start; ``None``: not known (yet)."""
 
@@ -87,7 +87,7 @@ class Sample:
         return self.muted or self.held
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class QualityReport:
     """The time between two samples. ``mos`` is an estimate (ITU-T G.107.1), 1.0 to 4.5; where nothing was to be heard of the peer it's 1.0.
     ``concealed_percent``: of what was heard, made up or silence in place of sound. ``None``: nothing to judge by."""

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final
 
+from sinchphone.quick_dataclass import quick_dataclass
+
 BITRATE: Final = 48_000  # [bit/s] unless the path is too narrow for it
 _COPIED_BITRATES: Final = (BITRATE, BITRATE, 40_000, 32_000)  # [bit/s] with no copy, one, …: all of them together stay below 150 kbit/s
 HEADER_BYTES: Final = 50  # IPv4, UDP, RTP, and the tag of SRTP
@@ -58,7 +60,7 @@ _RED_BYTES: Final = 5  # of headers for the first copy, 4 for each other (RFC 21
 _STEP: Final = 1_000  # [bit/s] between two bit rates
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RedundancySetting:
     """How to send: Opus bit rate [bit/s], packets before it that each one repeats, the loss for in-band FEC [%], 0 for none, frames of
     20 ms in a packet, and whether nothing is sent while nobody speaks (DTX)."""

@@ -1,6 +1,5 @@
 """Why a call ended, in words, and which exit code that is. ``Order`` is why *we* ended it."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -8,6 +7,7 @@ from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_
 from sinchphone.cli.explanations import explain
 from sinchphone.errors import INSECURE, RELAY_ONLY
 from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ _CODES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Ending:
     """The end of a call, for people and for shells."""
 

@@ -1,11 +1,10 @@
 """What a client is for, chosen when it's made: the platform and other clients see it where their protocol has words for it."""
 
-from dataclasses import dataclass
-
 from sinchphone.errors import LocalProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """As in Sinch's SDK 1.4. Without ``calling`` it makes and takes no calls, without ``messaging`` no messages; without ``video`` calls
     have sound alone, without ``multi_call`` there is one call at a time: a second caller meets busy."""

@@ -16,7 +16,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from sinchphone.engine.calls.call import Call
@@ -26,6 +25,7 @@ from sinchphone.errors import LocalProtocolError, NetworkError, SinchphoneError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.group_name import GROUP_RULE, is_group_name
 from sinchphone.protocol.user_id import is_user_id
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.pubsub.client import PayloadReceived, PubSub, SubscriptionResumed
 from sinchphone.tasks import start_task
@@ -44,21 +44,21 @@ MAX_UNREAD_EVENTS: Final = 256
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class LocalMediaAdded:
     """We are in the group: who is there calls us, with our sound."""
 
     group: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteCallAdded:
     """Sound flows to and from another one in the group."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteCallRemoved:
     """That one is gone."""
 

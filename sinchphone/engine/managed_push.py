@@ -10,13 +10,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 from sinchphone.engine.events.events import ClientEvent, ClientWarning, FellAsleep, PushDropped, PushReceived
 from sinchphone.engine.link import Link
 from sinchphone.errors import ForbiddenError, LocalProtocolError, NetworkError, SinchphoneError
 from sinchphone.protocol.webpush.subscription import PushSubscription
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import PushConfig
 from sinchphone.signaling.push.inbox import PushCounts, PushInbox, PushVerdict
 from sinchphone.signaling.push.notification import CallNotification
@@ -37,7 +37,7 @@ LOOK_S: Final = 0.2  # how often we look whether we may sleep
 _LINE: Final = "push"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PushResult:
     """What a payload that came elsewhere is worth. ``call`` is what it tells of, where it could be read."""
 

@@ -13,7 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.options import HOST_PATH, SERVICE, STOP_PATH, HostKind
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.wire import TIMESTAMP_HEADER, ErrorCode
 
@@ -33,7 +34,7 @@ _MAX_ASKED: Final = 1_000
 _MAX_BODY_BYTES: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class HostUse:
     """Who uses an exchange: ``calls`` that aren't over, ``callers``, devices that only call, and ``phones``, which wait. ``new_callers``
     are those callers that came a moment ago: they are about to call; who came earlier and doesn't call waits for messages."""
@@ -44,7 +45,7 @@ class HostUse:
     new_callers: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Hosting:
     """The process that hosts. ``settings`` tells configurations apart; ``stop`` ends the hosting soon, told whether another process takes
     its place: nobody can where there is none."""

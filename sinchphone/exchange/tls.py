@@ -11,7 +11,6 @@ import secrets
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.options import Certificate
+from sinchphone.quick_dataclass import quick_dataclass
 
 FOLDER: Final = "tls"
 AUTHORITY_DAYS: Final = 730
@@ -35,7 +35,7 @@ _EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - every address
 _LEEWAY: Final = datetime.timedelta(hours=1)  # for clocks that are slow
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Issued:
     """What an exchange shows, and the authority's certificate, which clients must trust. ``replaced``: why it's another one than before."""
 
@@ -44,7 +44,7 @@ class Issued:
     replaced: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Pair:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey

@@ -1,11 +1,12 @@
 """Who calls, whom they asked for, and why a call ends early: what every part of the gateway says about a call."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Failure:
     """Why a call ends early. ``status`` is SIP's number, ``reason`` a sentence: escape it before it's shown; ``domain`` who says so;
     ``retry_after_s`` when it may be tried again, where somebody said; ``headers`` of the SIP answer, x-... only."""
@@ -17,7 +18,7 @@ class Failure:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CallerName:
     """Who calls, as the called side may see it. ``domain`` says where the call comes from.
 
@@ -31,7 +32,7 @@ class CallerName:
     display_name: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Dialled:
     """What the caller asked for."""
 

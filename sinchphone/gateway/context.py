@@ -1,6 +1,6 @@
 """What all calls of a gateway use: complete when it is made, and nothing in it is replaced."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.access.intake import Intake
@@ -16,9 +16,10 @@ from sinchphone.gateway.open_calls import OpenCalls
 from sinchphone.gateway.routing.routing import Routes
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.media.thread import MediaThread
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayContext:
     """``default_application`` is the one that SIP callers belong to; ``url`` is where the exchange's REST APIs are; ``addresses`` says
     where calls may be streamed to."""

@@ -1,7 +1,6 @@
 """What carries the gateway's sound, by the address of ours that its packets use: relays and ports, in this process or in rtpengine."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.errors import MediaError
@@ -15,11 +14,12 @@ from sinchphone.gateway.relay.terminations import LocalTerminations, RtpengineTe
 from sinchphone.media.port import MediaPort, RtpPortOptions
 from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
+from sinchphone.quick_dataclass import quick_dataclass
 
 LOOK_SECONDS: Final = 1.0  # for rtpengine to say that it's there
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MediaBackend:
     """What carries sound at one address of ours."""
 

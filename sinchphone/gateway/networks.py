@@ -1,13 +1,13 @@
 """IP addresses and networks, as configuration names them. Pure."""
 
 import ipaddress
-from dataclasses import dataclass
 
 from sinchphone.hosts import unbracketed
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import read_network
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Networks:
     """Addresses and networks: ``"192.0.2.7" in Networks(("192.0.2.0/24",))``. Raises ConfigError for what is neither."""
 

@@ -1,7 +1,6 @@
 """The calls that go on, by their legs: whoever transfers a call names one of them, to be replaced by a new caller (RFC 3891)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from sinchphone.gateway.legs.leg import IncomingLeg, Leg
@@ -9,6 +8,7 @@ from sinchphone.gateway.legs.sip import OF_LEG, SipIncomingLeg, SipOutgoingLeg
 from sinchphone.gateway.relay.relay import Side
 from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.protocol.sip.replaces import ReplacedDialog
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 class ReplaceableCall(Protocol):
@@ -18,7 +18,7 @@ class ReplaceableCall(Protocol):
         """Put ``by`` in that side's place, which is hung up on; returns when ``by`` is over, who is refused where that can't be."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class OpenLeg:
     """One side of a call of an application."""
 

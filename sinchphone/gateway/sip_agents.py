@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from sinchphone.exchange.access.local_addresses import EVERYWHERE, address_towards, is_own_address, local_address
@@ -17,12 +17,13 @@ from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.hosts import join_host, unbracketed
 from sinchphone.protocol.sip.replaces import ReplacedDialog
+from sinchphone.quick_dataclass import quick_dataclass
 
 TRUNK: Final = "trunk"  # who calls without a password, and from where: the carrier,
 PEER: Final = "peer"  # a PBX or proxy at a trusted address
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SipSide:
     """One user agent, as a call uses it."""
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import importlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.exchange.destinations.dialplan import is_simulated
 from sinchphone.exchange.options import Certificate
 from sinchphone.gateway.options import GatewayOptions
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Domain
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _GATEWAY: Final = "sinchphone.gateway.gateway"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConfiguredGateway:
     """Implements ``exchange.destinations.gateway.GatewayFactory``. ``certificate``: for SIP over TLS."""
 

@@ -12,7 +12,7 @@ One in the background that has other settings, or is of an older version, is rep
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ from sinchphone.local.probe import ExchangeProbe, Found, HostAnswer, release_of
 from sinchphone.local.signed_requests import SignedRequests
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.api import Api
 from sinchphone.tasks import start_task
 
@@ -46,7 +47,7 @@ FIND_SECONDS: Final = 12.0  # how long somebody who holds the port may take to a
 _PAUSE_SECONDS: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class KeptHost:
     """An exchange in the background that should have been replaced is used as it is, because somebody calls: it's of an ``older`` version,
     or has other settings."""

@@ -1,16 +1,16 @@
 """Looks at the process that hosts our exchange, and tells it to end. Ask only where the exchange has proved that it's ours."""
 
-from dataclasses import dataclass
 from typing import Self
 
 from sinchphone.errors import NetworkError, PlatformError, RemoteProtocolError
 from sinchphone.exchange.options import HOST_PATH, STOP_PATH, HostKind
 from sinchphone.local.probe import ExchangeProbe, HostAnswer
 from sinchphone.local.signed_requests import ConflictError, SignedRequests
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class HostReport:
     """What a process says that hosts. ``calls`` that aren't over, ``callers`` that only call, ``phones`` that wait."""
 
@@ -39,7 +39,7 @@ class InUseError(NetworkError):
     """The exchange doesn't end: somebody calls, or it isn't for us to end."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class HostControl:
     """Speaks with the exchange that ``probe`` found."""
 

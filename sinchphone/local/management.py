@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from sinchphone.exchange.sms.inbox import MAX_MESSAGES, MAX_TEXT_CHARACTERS, Tex
 from sinchphone.local.signed_requests import SignedRequests
 from sinchphone.local.simulated_calls import SimulatedCall, read_sound_file
 from sinchphone.protocol.auth import decode_secret
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.sms import SmsApi
 
@@ -25,7 +25,7 @@ _FAULTS: Final = f"{MANAGEMENT_PATH}/faults"
 _RESET_SECONDS: Final = 15.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class KnownUser:
     """A user of an exchange. ``account``: was made, and doesn't come by tokens alone; so many ``devices``, some ``listening``."""
 
@@ -45,7 +45,7 @@ class KnownUser:
         return cls(told.text("userId"), *names, told.flag("account", default=False), len(devices), listening)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ExchangeManagement:
     """Asks one exchange. Methods raise NetworkError and PlatformError, and are safe to cancel."""
 

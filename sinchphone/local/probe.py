@@ -5,7 +5,7 @@ import json
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from sinchphone.exchange.options import SERVICE, ApplicationCredentials, HostKin
 from sinchphone.exchange.pubsub.origin import addresses_of
 from sinchphone.hosts import join_host
 from sinchphone.protocol.auth import decode_secret
+from sinchphone.quick_dataclass import quick_dataclass
 
 _MAX_ANSWER_BYTES: Final = 4096
 
@@ -31,7 +32,7 @@ class Found(Enum):
     ANOTHER_PROGRAM = "no exchange"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class HostAnswer:
     """Who answers, and what our exchange says of its process: ``exchange.control.Hosting``."""
 
@@ -42,7 +43,7 @@ class HostAnswer:
     host_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ExchangeProbe:
     """Asks at one place."""
 

@@ -2,7 +2,6 @@
 it's ours."""
 
 import time
-from dataclasses import dataclass
 from typing import Any, Final
 
 import aiohttp
@@ -11,6 +10,7 @@ from yarl import URL
 from sinchphone.errors import NetworkError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.protocol.auth import decode_secret, sign_request
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, TIMESTAMP_HEADER, write_time
 
@@ -23,7 +23,7 @@ class ConflictError(PlatformError):
     """The exchange won't, as things are (409)."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SignedRequests:
     """Asks the exchange at ``url``."""
 

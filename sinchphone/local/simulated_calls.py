@@ -4,7 +4,6 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from sinchphone.errors import AudioFileError, NotFoundError, PlatformError, Remo
 from sinchphone.exchange.destinations.backend_calls import SimulatedCallState
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.local.signed_requests import SignedRequests
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 
 MAX_SOUND_BYTES: Final = 4 * 1024 * 1024
@@ -21,7 +21,7 @@ _LOOK_SECONDS: Final = 0.1
 _UPLOAD_SECONDS: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCallNews:
     """How far a simulated phone's call is. ``failure`` is SIP's number and words, where it didn't come about or broke off; ``talked_s``
     counts from the answer; ``digits`` are the keys that came, ``heard_s`` the seconds of sound."""

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.exchange.tracing.summaries import CallSummary
 from sinchphone.local.signed_requests import MOST_BYTES, SignedRequests
 from sinchphone.protocol.trace.event import TraceEvent
+from sinchphone.quick_dataclass import quick_dataclass
 
 Told = TypeVar("Told")
 
@@ -19,7 +19,7 @@ _MOST_CAPTURE_BYTES: Final = 256 * 1024 * 1024  # all that a record may have, so
 _SECONDS: Final = 20.0  # a long call takes a while to be put together
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ExchangeTraces:
     """Asks one exchange. Methods raise NetworkError and PlatformError, and are safe to cancel."""
 

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sinchphone.media.codecs.codec import CodecFormat
 from sinchphone.protocol.sdp import ANY_LENGTH, PacketTimes
+from sinchphone.quick_dataclass import quick_dataclass
 
 COMFORT_NOISE: Final = 13  # RFC 3389, static for 8000 Hz; some phones send it without having offered it
 _BITRATE: Final = re.compile(r"[0-9]{4,6}")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class OpusWishes:
     """What a peer's decoder wants (RFC 7587 6.1)."""
 
@@ -30,7 +31,7 @@ class OpusWishes:
         return cls(values.get("useinbandfec") == "1", rate if 6_000 <= rate <= 510_000 else None, values.get("usedtx") == "1")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class EventFormat:
     """Digits as telephone-events (RFC 4733)."""
 
@@ -38,7 +39,7 @@ class EventFormat:
     clock_rate: int  # [Hz] of their durations
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RepairTerms:
     """How lost packets are made up for, beyond what the codec itself can do."""
 
@@ -47,7 +48,7 @@ class RepairTerms:
     nack: bool = False  # either side may ask for what it misses (RFC 4585 6.2.1)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Agreement:
     """Payload types are per direction: the peer's in what we send, ours in what comes."""
 
@@ -62,7 +63,7 @@ class Agreement:
     numbering: int | None = None  # the header extension of packets' numbers, whose arrival is told (draft-holmer-rmcat-transport-wide-cc)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PictureAgreement:
     """The codec of pictures (a name of ``VIDEO_CODECS``) and its payload types: the peer's in what we send, and those that may come."""
 

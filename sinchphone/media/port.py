@@ -6,7 +6,6 @@ as they are, sees a little more: ``PassingPort``.
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -16,6 +15,7 @@ from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 class PacketTap(Protocol):
@@ -25,7 +25,7 @@ class PacketTap(Protocol):
         """In the media loop; it costs the call's sound what it takes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PortOptions:
     """How a port reaches its peer."""
 
@@ -43,7 +43,7 @@ class PortOptions:
     pictures: tuple[str, ...] = ()  # the same of media.video.codecs.VIDEO_CODECS; none: none are offered, and those offered are refused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RtpPortOptions:
     """How a port over plain RTP or SDES-SRTP is reached and reaches its peer."""
 
@@ -58,14 +58,14 @@ class RtpPortOptions:
     tap: "PacketTap | None" = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateFound:
     """A local candidate for the peer; ``None`` means that there will be no more."""
 
     candidate: Candidate | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
     """ICE and DTLS are up. ``pair`` is the local candidate's type: host, srflx, prflx or relay."""
 
@@ -74,28 +74,28 @@ class Connected:
     pictures: str | None = None  # their codec, where any were agreed on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RestartWanted:
     """The path to the peer fails, or this machine has other addresses: now is the time for ``MediaPort.restart``."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Moved:
     """An ICE restart, ours or the peer's, led to another path; the sound went on. ``pair`` as in Connected."""
 
     pair: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Redirected:
     """Who hears whom has changed, by a later offer of ours or of the peer (hold, resume). ``direction`` is seen from here."""
 
     direction: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PortWarning:
     """Things go on, but somebody should know."""
 
@@ -103,33 +103,33 @@ class PortWarning:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class FirstPacket:
     """The first RTP packet of sound arrived."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PortFailed:
     """The peer can't be reached: ICE or DTLS did not come up."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PortLost:
     """Nothing has come from the peer for ``silent_s`` seconds, or it closed its side."""
 
     silent_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PortSilent:
     """Nothing has come over RTP for so long, though the peer ought to send. The port goes on, and says so again after as long."""
 
     silent_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PortDigitHeard:
     """The peer sent a digit: one of ``0-9 * # A-D``. ``in_band``: it is in the sound, since telephone-events (RFC 4733) weren't agreed."""
 
@@ -153,7 +153,7 @@ PortEvent: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PictureStats:
     """Counters of a leg's pictures, since its start. Sizes are width and height."""
 
@@ -170,7 +170,7 @@ class PictureStats:
     received_size: tuple[int, int] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PortStats:
     """Counters of one leg, since its start. ``None``: not known (yet)."""
 

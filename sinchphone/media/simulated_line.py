@@ -7,10 +7,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 from typing import Final, Protocol, Self
 
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import parse_duration
 
 MAX_DELAY_S: Final = 2.0
@@ -25,7 +25,7 @@ class Clock(Protocol):
         """Call back in so many seconds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedLine:
     """What a line does to each packet: it's lost with a probability of ``loss`` (0 to 1), takes ``delay_s`` longer, and up to ``jitter_s``
     more, evenly distributed, so that packets overtake each other."""

@@ -9,7 +9,7 @@
 import hashlib
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
@@ -66,7 +66,7 @@ CALL: Final = "{call}"  # in the paths of SoundOptions
 MAX_NAME_CHARACTERS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Descriptor:
     """An open file descriptor of this process, and how the person named it (``fd:N``)."""
 
@@ -110,14 +110,14 @@ def file_name_of(call_id: str) -> str:
     return plain if plain and plain == call_id else f"{plain}-{hashlib.sha256(call_id.encode(errors='surrogatepass')).hexdigest()[:12]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PlayStarted:
     """A file begins to play to the peer."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PlayFinished:
     """A file was played to its end; ``last`` when no other follows. ``failure``: why there was nothing to be heard of it."""
 
@@ -126,14 +126,14 @@ class PlayFinished:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RecordStarted:
     """The recording runs."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFinished:
     """The recording is in its place. ``failure``: why it isn't complete."""
 
@@ -142,7 +142,7 @@ class RecordFinished:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PipeStarted:
     """The sound of a call goes through a pipe from now on, in a plain file from the byte ``offset`` on (``None`` in any other)."""
 
@@ -151,7 +151,7 @@ class PipeStarted:
     offset: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PipeEnded:
     """A pipe is closed. ``outward``: what was heard went out through it. ``failure``: why not all of it."""
 
@@ -161,7 +161,7 @@ class PipeEnded:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SoundWarning:
     """The call goes on, but not as asked."""
 
@@ -169,7 +169,7 @@ class SoundWarning:
     hint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesChanged:
     """Sound goes through these devices from now on, after one had stopped, gone or come. ``None``: there is none."""
 
@@ -181,7 +181,7 @@ PipeEvent: TypeAlias = PipeStarted | PipeEnded
 SoundEvent: TypeAlias = PlayStarted | PlayFinished | RecordStarted | RecordFinished | PipeEvent | DevicesChanged | SoundWarning
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
     """Loudness of the last tenth of a second [dBFS], -inf for digital silence; and what both directions are like over time.
 
@@ -224,7 +224,7 @@ LOUDEST_DB: Final = 18.0
 QUIETEST_DB: Final = -42.0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Volume:
     """How much louder than they come sounds are played, and what the microphone hears is sent [dB]."""
 

@@ -3,12 +3,12 @@
 Whoever sees such a picture at the other end knows whose it is and which one, so that frames can be counted and pictures told apart.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from sinchphone.picture.frame import Picture, black, even
+from sinchphone.quick_dataclass import quick_dataclass
 
 _COLUMNS, _ROWS = 16, 3  # of blocks: 32 bits of what it says, 16 that check it
 _SHARE: Final = 0.375  # of the height
@@ -18,7 +18,7 @@ _POLYNOMIAL: Final = 0x1021  # CRC-16/CCITT
 _NUMBERS: Final = 1 << 24
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PictureCode:
     """Which picture of which source (0 to 255); numbers begin again after 2^24."""
 

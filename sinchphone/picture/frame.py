@@ -1,10 +1,11 @@
 """The one picture format inside the phone: I420, 8 bits a sample, ITU-R BT.601 in its limited range; and RGB for those who show it."""
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 RATE: Final = 90_000  # [Hz] of time stamps in RTP (RFC 3551 5)
 MAX_SIDE: Final = 4096
@@ -13,7 +14,7 @@ Plane: TypeAlias = NDArray[np.uint8]
 Colours: TypeAlias = NDArray[np.uint8]  # rows, columns, red green blue
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """``planes`` has ``width`` columns and ``height * 3 / 2`` rows: brightness, then blue and red difference at half the size each. Both
     sides are even. ``taken_at``: when a camera saw it [s], of the clock of whoever made it."""

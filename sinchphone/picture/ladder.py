@@ -1,12 +1,13 @@
 """How large and how many pictures a bit rate pays for. Fewer details before fewer movements, and neither beyond what there is."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from sinchphone.picture.frame import even
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PictureSetting:
     """What is sent: the sides of the picture, pictures a second, and bits a second for the encoder."""
 
@@ -16,7 +17,7 @@ class PictureSetting:
     bitrate: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Step:
     bitrate: int  # from here on [bit/s]
     height: int

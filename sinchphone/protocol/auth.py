@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import json
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ import jwt
 
 from sinchphone.errors import AuthenticationError, ConfigError, LocalProtocolError
 from sinchphone.protocol.user_id import TOKEN_RULE, is_token_user_id, is_user_id
+from sinchphone.quick_dataclass import quick_dataclass
 
 MIN_TOKEN_LIFETIME_SECONDS = 60  # Sinch user authorisation: exp - iat
 MIN_INSTANCE_LIFETIME_SECONDS = 48 * 3600  # the same, for sinch:rtc:instance:exp
@@ -34,7 +34,7 @@ _LAST_SECOND = 253402300799  # of the year 9999
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RegistrationClaims:
     """What a registration token says. Times in seconds since the epoch."""
 
@@ -45,7 +45,7 @@ class RegistrationClaims:
     instance_expires_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TicketClaims:
     """What a user ticket says. Times in seconds since the epoch."""
 

@@ -1,15 +1,15 @@
 """Session descriptions and ICE candidates as they travel in MXP bodies and REST."""
 
 import json
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_SDP_BYTES = 64 * 1024  # a browser's offer with video is about 6 kB
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Description:
     """An offer or an answer."""
 
@@ -17,7 +17,7 @@ class Description:
     sdp: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Candidate:
     """One trickled ICE candidate; ``candidate`` begins with ``candidate:`` (RFC 8839), empty means "no more"."""
 

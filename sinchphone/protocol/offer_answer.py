@@ -8,12 +8,13 @@ An answer takes one encoding and its telephone-events, so that a peer can't chan
 refused with port 0. Payload numbers are per direction: we send the peer's and receive ours.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol import sdp
 from sinchphone.protocol.sdp import RECVONLY, SENDONLY, SENDRECV, TELEPHONE_EVENT, Crypto, Format, Section, SessionDescription
+from sinchphone.quick_dataclass import quick_dataclass
 
 DIGITS: Final = "0-15"  # the events of RFC 4733 3.2 that we know: 0-9 * # A-D
 KNOWN: Final = {  # what we offer, under these numbers
@@ -25,7 +26,7 @@ KNOWN: Final = {  # what we offer, under these numbers
 _EVENTS: Final = {8000: Format(101, TELEPHONE_EVENT, 8000, 1, DIGITS), 48000: Format(100, TELEPHONE_EVENT, 48000, 1, DIGITS)}
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class LocalCapabilities:
     """What we say about ourselves.
 
@@ -45,7 +46,7 @@ class LocalCapabilities:
     rtcp_mux: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Agreed:
     """What both sides take. ``sends`` and ``receives`` are ours; a peer on hold doesn't receive, so we don't send."""
 

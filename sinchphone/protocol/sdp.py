@@ -10,10 +10,11 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_SDP_BYTES: Final = 64 * 1024
 MAX_SECTIONS: Final = 16
@@ -53,7 +54,7 @@ Block: TypeAlias = list[Line]
 Attributes: TypeAlias = tuple[tuple[str, str], ...]  # names and values of ``a=`` lines
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Format:
     """A payload number and what it stands for; ``name`` as its registration spells it (PCMU, PCMA, G722, opus, telephone-event)."""
 
@@ -73,7 +74,7 @@ class Format:
         return (self.name.lower(), self.clock_rate, self.channels) == (other.name.lower(), other.clock_rate, other.channels)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Crypto:
     """One SDES line (RFC 4568 9.1): the suite and the key with which its sender protects what it sends."""
 
@@ -85,7 +86,7 @@ class Crypto:
         return f"{self.tag} {self.suite} inline:{base64.b64encode(self.key).decode()}"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PacketTimes:
     """How much sound somebody wants in a packet, and how much they take at most [ms]; ``None`` where they don't say (RFC 8866 6.4)."""
 
@@ -102,7 +103,7 @@ class PacketTimes:
 ANY_LENGTH: Final = PacketTimes()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Section:
     """One ``m=`` section. ``address`` is its own or the session's, empty where neither has one that can be read; ``attributes`` are its
     own, in order."""
@@ -191,7 +192,7 @@ class Section:
         return self.port if self.rtcp_mux else min(self.port + 1, 65535)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SessionDescription:
     """A whole description. ``session_id`` and ``version`` are those of ``o=``; a version that stays means that nothing changed.
 

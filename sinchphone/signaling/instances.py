@@ -19,11 +19,11 @@ import re
 import sys
 import tempfile
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from sinchphone.errors import ConfigError, RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Instance
 from sinchphone.signaling.fields import Record, write_json
 
@@ -33,7 +33,7 @@ MAX_FILE_BYTES = 64 * 1024
 _DEVICE_ID = re.compile(r"[A-Za-z0-9._-]{8,100}")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class InstanceKey:
     """Whose instances: a user of an application on a platform (its base URL)."""
 
@@ -42,7 +42,7 @@ class InstanceKey:
     user_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StoredInstance:
     """An instance as it was registered. ``issued_at`` (registered or prolonged last, seconds since the epoch) and its expiry give
     its lifetime; ``software`` says which program registered it, where that is known."""

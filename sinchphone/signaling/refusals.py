@@ -1,13 +1,12 @@
 """Bodies of answers that refuse, in both dialects."""
 
-from dataclasses import dataclass
-
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.wire import ErrorCode
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Refusal:
     """ModelError: why a request was refused. The message comes from the other side and may be empty."""
 

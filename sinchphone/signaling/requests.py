@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from sinchphone.errors import (
     SinchphoneError,
 )
 from sinchphone.protocol.auth import sign_request
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Instance
 from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, request
 from sinchphone.signaling.pubsub.backoff import Backoff
@@ -38,7 +39,7 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Ask:
     """One request. ``what`` is what an error message calls it; ``path`` and ``query`` are percent-encoded, the query isn't signed."""
 

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,7 @@ import aiohttp
 
 from sinchphone.errors import AuthenticationError, ForbiddenError, MessageError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.protocol.phone_numbers import is_number
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, connector, request
 
@@ -32,7 +32,7 @@ class Delivery(Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DeliveryReport:
     """What became of a text message at one number; ``reason`` is the API's word."""
 

@@ -2,12 +2,13 @@
 
 import importlib.metadata
 import platform
-from dataclasses import dataclass
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 PLATFORM = "js"  # the identifiers are ios, android, js and test; we speak the JavaScript client's dialect
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Software:
     """Which program on which machine (InstanceVersionData)."""
 

@@ -8,7 +8,6 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
@@ -17,6 +16,7 @@ import aiohttp
 
 from sinchphone.errors import AuthenticationError, ForbiddenError, NotFoundError, PlatformError, RemoteProtocolError
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, connector, request
 from sinchphone.signaling.wire import AUTHORIZATION_HEADER, JSON_CONTENT_TYPE, TIMESTAMP_HEADER, write_time
@@ -31,7 +31,7 @@ class WrongCodeError(PlatformError):
     """The code is not the right one, or comes too late."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class VerificationNews:
     """How it stands; ``reason`` is the platform's word where it failed."""
 

@@ -1,11 +1,11 @@
 """What both REST dialects have in common on the wire: headers, error codes, endpoints, times. The client and the exchange read it."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, IntEnum
 from urllib.parse import quote
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 TIMESTAMP_HEADER = "x-timestamp"  # ISO 8601 UTC, as in the classic Sinch signature scheme
 AUTHORIZATION_HEADER = "Authorization"
@@ -53,7 +53,7 @@ class ErrorCode(IntEnum):
     NOT_THERE = 50100  # ours
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where an operation is found. Any of ``statuses`` means success; the exchange answers the first one."""
 

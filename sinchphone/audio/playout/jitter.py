@@ -16,11 +16,11 @@ of the line it tells only how long a hole takes to be filled.
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from sinchphone.audio.frame import RATE
 from sinchphone.audio.path_estimate import PathEstimate
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_PACKETS: Final = 256  # 5 s of 20 ms packets; nobody wants to hear what is older
 
@@ -35,7 +35,7 @@ _MAX_STRAY: Final = 1.0  # [s] that a time stamp may be off the arrival, in eith
 _SEEN: Final = 64  # packets that a spare may be a double of: no one is sent again after more than a second
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Packet:
     """One RTP packet of sound: sequence number (16 bits), time stamp (32 bits, 48 kHz), and whatever it carries.
 
@@ -51,7 +51,7 @@ class Packet:
     spare: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Late:
     """The next packet, in whose place something was made up until it came: that stands for its first ``stood`` samples."""
 
@@ -59,7 +59,7 @@ class Late:
     stood: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Lost:
     """The next ``samples`` are missing, at most a packet's length at a time. ``copy`` is the packet to rebuild them from; ``paused``: the
     sender sent nothing (DTX)."""
@@ -69,7 +69,7 @@ class Lost:
     paused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class NotYet:
     """There is nothing to play: before the first sound, or because the next packet is late, lost or was never sent."""
 
@@ -77,7 +77,7 @@ class NotYet:
 Pulled: TypeAlias = Packet | Late | Lost | NotYet
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class JitterStats:
     """Counters since the start, and the line as it is now [s]."""
 
@@ -338,7 +338,7 @@ class JitterBuffer:
         self._waited = 0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Arrival:
     """A packet's place in the stream: both counters unwrapped, and when it came."""
 

@@ -4,13 +4,13 @@ The period is where the block resembles itself best. Leaving one out, or playing
 changes how long the sound lasts and nothing else. It takes about 0.1 ms for 20 ms of sound.
 """
 
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sinchphone.audio.frame import Samples
+from sinchphone.quick_dataclass import quick_dataclass
 
 _Signal: TypeAlias = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ _INAUDIBLE: Final = 0.9  # likeness
 _QUIET_RMS: Final = 60.0  # of 32768, -55 dBFS: any cut will do
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Period:
     """How long a period is [samples], how alike two of them are (1 for the same), and how loud the block is (RMS)."""
 

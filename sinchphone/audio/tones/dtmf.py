@@ -7,7 +7,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.level import FULL_SCALE, mean_square, power_to_dbfs
+from sinchphone.quick_dataclass import quick_dataclass
 
 ROWS: Final = (697.0, 770.0, 852.0, 941.0)  # [Hz]
 COLUMNS: Final = (1209.0, 1336.0, 1477.0, 1633.0)
@@ -32,7 +32,7 @@ _TOLERANCE: Final = 0.025  # Q.24: 1.5 % off must be taken, 3.5 % must not
 _GRID: Final = np.arange(-0.045, 0.0451, 0.005)  # how far off a tone is looked for
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ToneDigit:
     """A digit that has ended. ``at`` counts samples from the first that was pushed to its beginning, within some 5 ms."""
 

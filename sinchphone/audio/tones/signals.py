@@ -6,7 +6,6 @@ country. ``signal_source`` renders one period of it and repeats that for ever.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
 from sinchphone.audio.level import amplitude
+from sinchphone.quick_dataclass import quick_dataclass
 
 TONE_DBFS: Final = -20.0
 WAITING_DBFS: Final = -26.0  # the nominal level of speech
@@ -39,7 +39,7 @@ class Sine:
         return wave
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Segment:
     """``hertz`` sound together for ``seconds``; none is a pause. With ``fade_seconds`` they die away like a struck bell."""
 
@@ -48,7 +48,7 @@ class Segment:
     fade_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TonePlan:
     """The segments of one period, repeated for ever. Every frequency sounds at ``level_dbfs`` (E.180: each within 6 dB of the others)."""
 

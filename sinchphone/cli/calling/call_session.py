@@ -5,7 +5,7 @@ import contextlib
 import math
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
 from sinchphone.cli.calling.call_keys import CallKeys
@@ -27,6 +27,7 @@ from sinchphone.cli.terminal.statistics_panel import Panel, Scores
 from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, KeyHints, Status
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import Cause, State
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.cli.calling.terminal_calls import TerminalCalls
@@ -50,7 +51,7 @@ class Probe(Protocol):
         """Whether the echo and whether any sound came back, how late [ms] and how loud [dBFS]."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Wishes:
     """What is to be done in a call. Times in seconds."""
 

@@ -6,12 +6,13 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from sinchphone.cli.endings import Ending, Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.output.events import Outcome, RequestKind, RequestOutcome
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.media.sound import SoundEvent
@@ -20,7 +21,7 @@ ENDS_OF_THE_USER: Final = frozenset({Order.KEY, Order.INTERRUPT, Order.TIME_UP, 
 _NOTHING_CAME: Final = "no sound came from it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
     """What was asked for. Paths as they were written; ``dtmf``: digits for after the answer."""
 

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
@@ -21,6 +20,7 @@ from sinchphone.credentials import (
 )
 from sinchphone.errors import ConfigError
 from sinchphone.options import Options, Place
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.api import Api
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 OnCall = Callable[["Call"], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Phone:
     """A registered client and where it is registered."""
 
@@ -59,7 +59,7 @@ def open_environment(options: Options, media: "MediaThread | None" = None, early
     return _cloud(options) if options.environment is Place.CLOUD else _local(options, media, early or EarlyHost())
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class EarlyHost:
     """A process in the background that hosts the exchange: what it's told, and its start where nobody hosted then."""
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import read_sms_token
 from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.options import Options, Place
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.signaling.sms import DeliveryReport, SmsApi
@@ -26,7 +27,7 @@ DEVICE: Final = "sms"  # what the history calls the SMS API
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SmsAccess:
     """How the SMS API is reached."""
 

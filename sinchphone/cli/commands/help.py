@@ -5,7 +5,6 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -16,6 +15,7 @@ from sinchphone.cli.terminal.flags.common import option_of_key
 from sinchphone.cli.terminal.text.charset import in_ascii, takes_drawing
 from sinchphone.errors import TopicError
 from sinchphone.options import KEYS, Color
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -42,7 +42,7 @@ _STYLES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Page:
     """A topic's page, in Markdown: a heading, a paragraph that says in one line what it's about, and the rest."""
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import sys
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +24,7 @@ from sinchphone.credentials import read_beside
 from sinchphone.errors import DestinationError, MessageError, NetworkError
 from sinchphone.options import Options
 from sinchphone.protocol.phone_numbers import MIN_DIGITS, bare_digits, looks_like_number, proposal, read_number
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.engine.messages.sent import SentMessage
@@ -72,7 +72,7 @@ def _timeout(written: str | None) -> float:
     return timeout
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Post:
     """What is to be sent, to whom, and what is waited for. ``timeout`` in seconds, for everything together."""
 

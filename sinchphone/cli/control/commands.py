@@ -13,12 +13,13 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeAlias, Union
 
 from sinchphone.cli.terminal.output.events import Digits
 from sinchphone.cli.terminal.output.listings import Bounds
 from sinchphone.media.options import RecordLayout
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_ID_CHARACTERS: Final = 128
 _MAX_WHOLE: Final = 2**53  # what every reader of JSON can hold (RFC 8259 6)
@@ -32,7 +33,7 @@ Text: TypeAlias = Annotated[str, Bounds(pattern=r"^[^\x00]")]
 Layout: TypeAlias = Annotated[str, Bounds(words=tuple(map(str, RecordLayout)))]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PickUpCall:
     """Pick up an incoming call. One that waits while you talk to somebody else: put that call on hold, and answer here."""
 
@@ -40,7 +41,7 @@ class PickUpCall:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DeclineCall:
     """Refuse an incoming call on all your devices; as ``busy`` on this one only."""
 
@@ -49,7 +50,7 @@ class DeclineCall:
     busy: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class HangUpCall:
     """End a call, whatever it is at."""
 
@@ -57,7 +58,7 @@ class HangUpCall:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SendDigits:
     """Send digits (``0-9 * # A-D``; ``w`` waits half a second, ``W`` one). Done when they are sent."""
 
@@ -66,7 +67,7 @@ class SendDigits:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PlayFile:
     """Play a sound file to the other side, after those asked for before; done when it was played. ``stop`` ends what is played or said."""
 
@@ -76,7 +77,7 @@ class PlayFile:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SpeakText:
     """Say a text to the other side, as ``play`` plays a file; needs espeak-ng. ``locale`` chooses the voice: ``sv``, ``en-GB``."""
 
@@ -86,7 +87,7 @@ class SpeakText:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCall:
     """Record both sides to a file (.wav, .ogg, .flac) from now on; ``stop`` finishes it. At the call's end it's finished in any case."""
 
@@ -98,7 +99,7 @@ class RecordCall:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class HoldCall:
     """Put the other side on hold: it hears music, or silence. ``on`` false takes it back."""
 
@@ -108,7 +109,7 @@ class HoldCall:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TransferCall:
     """Have the other side talk with somebody else, and leave: a user id, +number, SIP address or ``conf:ROOM``; or with the other side of
     another call of yours (``to_call``, its id), and leave both."""
@@ -119,7 +120,7 @@ class TransferCall:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeDevice:
     """Another microphone (``input``) or loudspeaker (``output``): an index or part of its name."""
 
@@ -129,7 +130,7 @@ class ChangeDevice:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MuteCall:
     """Let the other side hear silence, or with ``on`` false hear you again."""
 
@@ -138,7 +139,7 @@ class MuteCall:
     call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SendText:
     """Send an instant message; done when the platform has it. ``to``: user ids, e-mail addresses or numbers of users."""
 
@@ -147,7 +148,7 @@ class SendText:
     text: Text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class QuitPhone:
     """Hang up, and end the command."""
 
@@ -162,7 +163,7 @@ Command: TypeAlias = CallCommand | SendText | QuitPhone
 COMMANDS: Final[Mapping[str, type[Any]]] = {kind.NAME: kind for kind in typing.get_args(Command)}
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ControlRequest:
     """A command, and the id under which whoever gave it wants to be answered."""
 

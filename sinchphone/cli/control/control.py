@@ -7,7 +7,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.cli.control.commands import Command, ControlRequest, RefusedLine, read_request
@@ -15,12 +14,13 @@ from sinchphone.cli.control.lines import MAX_LINE_BYTES
 from sinchphone.cli.control.stream import ControlStream
 from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
 from sinchphone.errors import SinchphoneError
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_UNDER_WAY: Final = 64  # commands that aren't done yet
 MAX_REFUSED: Final = 100  # lines in succession that are no commands: then nobody is there who speaks to us
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Performed:
     """What a command met: the call, and the message that it sent."""
 

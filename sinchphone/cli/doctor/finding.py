@@ -1,11 +1,10 @@
 """What one check of the doctor's says."""
 
-from dataclasses import dataclass
-
 from sinchphone.cli.terminal.output.listings import CheckResult
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Finding:
     """What a check found."""
 

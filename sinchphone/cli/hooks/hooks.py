@@ -13,7 +13,6 @@ import shlex
 import shutil
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ from sinchphone.cli.terminal.output import events as e
 from sinchphone.errors import ControlError
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.protocol.user_id import is_user_id
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Choice(StrEnum):
     REDIRECT = "redirect"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Decision:
     """What it decided; ``user`` to whom a call is redirected."""
 

@@ -10,18 +10,18 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TextIO, TypeAlias
 
 from sinchphone.cli.terminal.keyboard.parser import KeyParser, Press
 from sinchphone.cli.terminal.keyboard.posix import PosixKeyboard, terminal_of
 from sinchphone.cli.terminal.keyboard.windows import Console, WindowsKeyboard, console_of
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_WAITING: Final = 1_024  # presses nobody has taken yet
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Dropped:
     """Presses that came faster than they were taken, beyond what waits."""
 

@@ -10,7 +10,7 @@ import select
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from sinchphone.cli.terminal.attention import Attention
@@ -24,6 +24,7 @@ from sinchphone.cli.terminal.text.charset import in_ascii, takes_drawing
 from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.cli.terminal.text.palette import Palette
 from sinchphone.cli.terminal.text.wrapping import wrapped
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.output.events import Event
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _LEAST_COLUMNS, _LEAST_ROWS = 16, 4  # of a picture
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
     """How a screen writes. ``watched``: standard error is a terminal that somebody looks at, or listens to; ``live``: a line may be
     redrawn there too; ``plain``: only whole lines are written; ``structured``: JSON is, to standard error."""

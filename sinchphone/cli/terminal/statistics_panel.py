@@ -3,10 +3,10 @@
 import math
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.terminal.text.escape import escape
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.output.events import Stats
@@ -23,7 +23,7 @@ _PATHS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Panel:
     """What it shows."""
 

@@ -10,12 +10,13 @@ import os
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TextIO
 
 from sinchphone.cli.terminal.statistics_panel import Panel, panel_lines
 from sinchphone.cli.terminal.text.charset import takes_drawing
 from sinchphone.cli.terminal.text.escape import escape
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.picture.graphics.drawing import Cell
@@ -37,7 +38,7 @@ _USUAL_COLUMNS: Final = 80
 _ROWS_LEFT: Final = 4  # beside a picture: the status line, and what is told last
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class KeyHints:
     """What keys do now, in three lengths."""
 
@@ -57,7 +58,7 @@ def hints_of_waiting(peer: str) -> KeyHints:
     return KeyHints(named + KEYS_WAITING.full, named + KEYS_WAITING.short, named + KEYS_WAITING.letters)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Status:
     """What the status line of a running call shows. Levels in dBFS, ``-inf`` for silence."""
 
@@ -91,7 +92,7 @@ class Status:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Detail:
     """How much of a status is written."""
 

@@ -1,23 +1,23 @@
 """What a call tells its user while it lasts, beside its states."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from sinchphone.engine.calls.hold import HoldEvent
 from sinchphone.engine.calls.media.audio import AudioEvent
 from sinchphone.engine.calls.media.monitor import MonitorEvent
 from sinchphone.protocol.call.room_events import RoomMember
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DigitsSent:
     """The peer was sent these digits, pauses included."""
 
     digits: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DigitHeard:
     """The peer sent a digit: one of ``0-9 * # A-D``."""
 
@@ -25,7 +25,7 @@ class DigitHeard:
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallWarning:
     """Something about the sound's way is not as it should be, and the call goes on."""
 
@@ -33,7 +33,7 @@ class CallWarning:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Transferred:
     """The call goes on with somebody else, whom its ``peer`` names now: they were put in each other's place by the one before."""
 
@@ -41,7 +41,7 @@ class Transferred:
     domain: Domain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RoomChanged:
     """Who is in the conference room now, who speaks and who is muted: ``count`` people, of whom a full room names some."""
 

@@ -1,13 +1,14 @@
 """What is known about a call, as it stands or as it ended."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.mxp.message import CallFailure
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CallDetails:
     """Points in time are seconds since the epoch, ``None`` where the call never came so far."""
 

@@ -12,7 +12,6 @@ later offers (MXP leaves them open) isn't told, but hears music or silence all t
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -22,6 +21,7 @@ from sinchphone.engine.calls.machine_driver import MachineDriver
 from sinchphone.media.legs.call_leg import CallLeg
 from sinchphone.protocol.call.vocabulary import Redirect
 from sinchphone.protocol.jsep import Description
+from sinchphone.quick_dataclass import quick_dataclass
 
 ANSWER_S: Final = 5.0  # for the peer to answer our offer: as long as its own media may take, and through pub/sub
 _ORDERS: Final = "hold"  # the queue of what is ordered here
@@ -29,7 +29,7 @@ _SENDRECV, _SENDONLY = "sendrecv", "sendonly"
 _DEAF: Final = ("recvonly", "inactive")  # agreed directions in which the peer doesn't hear us
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """The call is on hold from now on, ``by_us`` or by the peer. ``agreed``: the other side was told and goes along; where it wasn't, it
     hears music or silence all the same, and we don't hear it."""
@@ -38,7 +38,7 @@ class Held:
     agreed: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
     """That hold is over. ``agreed``: the other side was told and goes along."""
 

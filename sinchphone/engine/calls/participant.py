@@ -1,13 +1,14 @@
 """Who takes part in a call, as far as that is known here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sinchphone.protocol.mxp.message import Message
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import DISPLAY_NAME_HEADER, MAX_DISPLAY_NAME_CHARACTERS, Domain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallParticipant:
     """One side of a call. ``None`` is what isn't known, or isn't there: a phone has no user id. What the other side says of itself is as
     it came: escape it before it's shown."""

@@ -1,15 +1,16 @@
 """What a client tells its user."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from sinchphone.engine.calls.call import Call
 from sinchphone.errors import SinchphoneError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.push.notification import CallNotification
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """The client is registered and can make and take calls."""
 
@@ -17,26 +18,26 @@ class Ready:
     instance_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Reconnecting:
     """The platform went away; calls that talk go on, and the client keeps trying."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Reconnected:
     """The platform is back and knows the client."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingCall:
     """Somebody calls."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class InstantMessage:
     """A message as it was written. What came from the other side is as it came: escape it before it's shown. ``at`` is when it was
     sent or received here, in seconds since the epoch."""
@@ -49,14 +50,14 @@ class InstantMessage:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MessageReceived:
     """Somebody wrote. It's acknowledged without our doing."""
 
     message: InstantMessage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MessageSent:
     """The platform has our message, for one recipient at least. ``elsewhere``: another device of ours sent it."""
 
@@ -64,7 +65,7 @@ class MessageSent:
     elsewhere: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDelivered:
     """A device of the recipient has the message. At most once for each recipient."""
 
@@ -72,7 +73,7 @@ class MessageDelivered:
     recipient: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFailed:
     """The message couldn't be handed to the platform for that recipient."""
 
@@ -81,12 +82,12 @@ class MessageFailed:
     error: SinchphoneError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class FellAsleep:
     """Nothing is subscribed any more: a push wakes this client."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PushReceived:
     """A push told of a call; its INVITE is on its way. ``woke``: the client slept."""
 
@@ -94,14 +95,14 @@ class PushReceived:
     woke: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PushDropped:
     """A push that is of no use: too late, repeated, or unreadable."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ClientWarning:
     """Something is not as it should be, and the client goes on."""
 
@@ -109,7 +110,7 @@ class ClientWarning:
     hint: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ClientFailed:
     """The client can't go on. The last event."""
 

@@ -14,7 +14,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Collection, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sinchphone.errors import LocalProtocolError, SinchphoneError
@@ -36,6 +36,7 @@ from sinchphone.exchange.store.tables import Row
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.mxp.message import Client
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
@@ -48,7 +49,7 @@ _DESTINATIONS = {Domain.PSTN: "phone numbers", Domain.SIP: "SIP addresses", Doma
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@quick_dataclass(frozen=True, eq=False, slots=True)
 class _OpenCall:
     """A call that isn't over, as far as we know. ``relay`` and ``watch`` are there in calls between users."""
 

@@ -5,7 +5,7 @@ import base64
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.line import post
@@ -15,6 +15,7 @@ from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.protocol.mxp.public_headers import encode_public_headers
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import DISPLAY_NAME_HEADER, DOMAIN_HEADER, MAX_DISPLAY_NAME_CHARACTERS, CallRequest, Domain
 
 LATE_SECONDS = 0.4  # after an INVITE a legacy client needs some 300 ms before a CANCEL is of use to it
@@ -23,7 +24,7 @@ MAX_HELD_FRAMES = 16  # of one call
 SETUP_SECONDS = 90.0  # after this nobody sends to a call's own channel any more (call setup takes 60 s at most)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class Caller:
     """Who calls: a user's device, or the gateway for somebody who has none.
 

@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeAlias
 
 from sinchphone.errors import SinchphoneError
@@ -16,13 +16,14 @@ from sinchphone.exchange.pubsub.polling import messages
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest
 from sinchphone.signaling.wire import ErrorCode
 
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class CallLine:
     """A call that the exchange itself answers: what was asked for, both ends, and the key of their messages.
 

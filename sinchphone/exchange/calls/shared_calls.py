@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, field
 from typing import Any
 
 from sinchphone.exchange.calls.delivery import Caller
@@ -10,10 +10,11 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.store.store import Changed, Gone, Store
 from sinchphone.exchange.store.tables import CALLS, Row
 from sinchphone.protocol.mxp.message import Client
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Placement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SharedCall:
     """One call: who follows it (``process``), its ends, and the time token from which on it's read. ``winner`` has it."""
 

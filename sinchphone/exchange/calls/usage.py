@@ -1,15 +1,15 @@
 """What each user has used up of a day's allowance, kept beyond the end of the exchange. Days are UTC's."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import USAGE
+from sinchphone.quick_dataclass import quick_dataclass
 
 DAY_SECONDS: Final = 86_400
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Payer:
     """A user of an application, whom calls are counted to."""
 
@@ -17,7 +17,7 @@ class Payer:
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DayUsage:
     """Of one user on one day. ``cost`` is in the currency of whoever counts it."""
 

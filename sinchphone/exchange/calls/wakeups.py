@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, post_broadcast
@@ -22,6 +21,7 @@ from sinchphone.exchange.push.sender import PushOutcome, PushSender
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_failure
 from sinchphone.protocol.webpush.keys import write_base64
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Placement
 from sinchphone.signaling.push.notification import CallNotification, write_content
 from sinchphone.signaling.wire import ErrorCode
@@ -33,7 +33,7 @@ LISTENS_S: Final = 0.02  # how often we look whether a device listens
 UNAVAILABLE: Final = 480  # RFC 3261 21.4.18
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Sleeper:
     """A device that sleeps, and the frames of its INVITE."""
 

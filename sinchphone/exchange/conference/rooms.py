@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.audio.frame import RATE, Samples, silence
@@ -20,6 +19,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.room_events import RoomMember, RoomRoster
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.wire import ErrorCode
 
 SEATS_PER_ROOM: Final = 100  # what one core decodes, mixes and sends within 20 ms, where a few speak
@@ -31,7 +31,7 @@ Kick = Callable[[], Awaitable[None]]
 TakeDigit = Callable[[str], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Participant:
     """Who is in a room: ``id`` is the call's, ``cli`` what the REST API shows of who it is (a number, or a user id)."""
 
@@ -40,7 +40,7 @@ class Participant:
     cli: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ParticipantStatus:
     """How it stands with a participant."""
 

@@ -1,12 +1,13 @@
 """What a backend may have a gateway do with calls (Sinch Voice REST, callouts and calls)."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Protocol, TypeAlias
 
 from sinchphone.protocol.callbacks.events import CallDomain, CallResult, Identity, Reason
 from sinchphone.protocol.callbacks.svaml import Event, PlayFiles, Say, Svaml
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 class LegOfCall(Enum):
@@ -17,7 +18,7 @@ class LegOfCall(Enum):
     BOTH = "both"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AnswerUrl:
     """Where the answer to an event of one callout is asked for, in place of the application's backend."""
 
@@ -27,7 +28,7 @@ class AnswerUrl:
 EventAnswer: TypeAlias = Svaml | AnswerUrl  # an answer in advance, or whom to ask
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Callout:
     """A call that a backend has the exchange make. ``destination`` is ``None`` where the answer to ICE says where it goes.
 
@@ -55,7 +56,7 @@ class Callout:
         return replace(self, destination=destination)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallInformation:
     """A call, as its backend may know it. ``began_at`` in seconds since the epoch."""
 
@@ -79,7 +80,7 @@ class SimulatedCallState(Enum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCallWish:
     """A call of a simulated phone to a number of the exchange's. It plays the file ``sound``, then ``tone_hz`` or silence, presses
     ``digits`` after the answer, and hangs up ``talk_s`` after it, or at the file's end where ``ends_after_sound``. ``user``: whose number
@@ -96,7 +97,7 @@ class SimulatedCallWish:
     ends_after_sound: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCallStatus:
     """What became of it so far. ``failure`` is SIP's number and words; ``digits`` and ``heard_s``: keys and seconds of sound that came."""
 

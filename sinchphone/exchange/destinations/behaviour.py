@@ -9,7 +9,6 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -22,6 +21,7 @@ from sinchphone.exchange.destinations.parties import BadLine, Echo, Recording, S
 from sinchphone.exchange.destinations.prompts import load, spell_digit, spell_number
 from sinchphone.media.sound import Party
 from sinchphone.protocol.mxp.message import CallFailure
+from sinchphone.quick_dataclass import quick_dataclass
 
 BUSY: Final = CallFailure(486, "Busy here", "exchange")  # RFC 3261 21.4.24
 BEEP_HZ: Final = 1000.0
@@ -57,7 +57,7 @@ class Attended(Protocol):
         """End the call."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Act:
     """A plan with its voice: ``party`` is the sound of our end, ``words_s`` how long its words last; ``speaker`` says more on demand."""
 

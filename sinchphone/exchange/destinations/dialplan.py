@@ -34,12 +34,12 @@ A number that ends in, whatever its area:
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from sinchphone.exchange.refusals import invalid, not_found
 from sinchphone.protocol.phone_numbers import SHAPE, is_number
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 TEST_NUMBER: Final = "+46000000000"
@@ -73,7 +73,7 @@ class Voice(Enum):
     BAD_ECHO = "bad echo"  # drop-outs and noise
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Plan:
     """How one call is answered.
 

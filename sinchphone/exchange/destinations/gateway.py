@@ -7,7 +7,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from sinchphone.errors import ConfigError, MediaError, NetworkError
@@ -25,11 +25,12 @@ from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest
 from sinchphone.signaling.wire import ErrorCode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayParts:
     """What an exchange hands to its gateway. ``applications`` as in ``ExchangeOptions``: SIP callers belong to the first; ``url`` is where
     its REST APIs are."""
@@ -48,7 +49,7 @@ class GatewayParts:
     bad_line: SimulatedLine | None = None  # for the sound that it carries
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CallbackUrls:
     """Where the events of an application's calls are posted; empty texts where nowhere. ``fallback`` is asked where ``primary`` fails."""
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from sinchphone.exchange.directory.passwords import hash_password, is_password
 from sinchphone.exchange.refusals import RefusedError, invalid, too_many, unauthorized
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TAKEN_NAMES, Row
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.wire import ErrorCode
 
@@ -29,7 +30,7 @@ _GUESSES_A_SECOND: Final = 0.05
 _KNOWN_SOURCES: Final = 8  # of one account: where it logged in last
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Account:
     """A user with a password. ``profile`` is what the user wants kept."""
 

@@ -4,7 +4,7 @@ import logging
 import uuid
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from sinchphone.errors import ConfigError
@@ -20,6 +20,7 @@ from sinchphone.exchange.store.tables import ACCOUNTS, DEVICES, IDENTITIES, SEEN
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
 from sinchphone.protocol.webpush.subscription import PushSubscription
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.ocra.registration import InstanceRequest
 from sinchphone.signaling.software import Software
 
@@ -29,7 +30,7 @@ UNUSED_SECONDS = 600.0  # an account that no device ever came with may make room
 UNSEEN_SECONDS = 30 * 86_400.0  # and one whose devices haven't come back
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class KeyHolder:
     """Whose pub/sub keys somebody uses: a device's own, or those that an application's guests share. ``network`` is the key by which
     the broker knows the network."""

@@ -10,12 +10,14 @@ import hmac
 import json
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 _TRANSPORT_ID_BYTES = 15  # 20 characters: they are on every frame
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Network:
     """One of an application's two pub/sub networks, by its keys."""
 
@@ -23,7 +25,7 @@ class Network:
     publish_key: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DeviceIdentity:
     """A registered device: its instance id, the secret that signs its requests, its MXP key (AES-256), its channels, and the keys by
     which the two networks know it: clients say nothing else about themselves there."""

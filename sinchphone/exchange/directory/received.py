@@ -1,14 +1,15 @@
 """Requests as they came: what a signature covers, and what says who signed."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from aiohttp import web
 
 from sinchphone.exchange.request_bodies import read_body
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.wire import TIMESTAMP_HEADER
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReceivedRequest:
     """What a signature covers and what says who signed, exactly as it came. ``path`` is percent-encoded, without the query."""
 

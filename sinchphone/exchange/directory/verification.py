@@ -3,7 +3,6 @@
 import base64
 import hmac
 import json
-from dataclasses import dataclass
 
 from sinchphone.errors import AuthenticationError, RemoteProtocolError
 from sinchphone.exchange.access.limits import Allowances
@@ -13,6 +12,7 @@ from sinchphone.exchange.directory.received import ReceivedRequest
 from sinchphone.exchange.directory.replay import Served
 from sinchphone.exchange.refusals import forbidden, too_many, unauthorized
 from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.ocra.names import BearerToken, InstanceSignature, read_authorization
 from sinchphone.signaling.wire import ErrorCode, read_time
 
@@ -22,7 +22,7 @@ REQUESTS_A_SECOND = 20.0  # and later
 _ISSUER = "//rtc.sinch.com/applications/"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Registrant:
     """A user who proved with a token who they are. ``instance_expires_at`` in seconds since the epoch."""
 

@@ -7,11 +7,12 @@
 
 import fnmatch
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from sinchphone.exchange.options import HOST_PATH, MANAGEMENT_PATH
 from sinchphone.exchange.refusals import too_many
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_RULES: Final = 100
 MAX_DELAY_SECONDS: Final = 60.0
@@ -19,7 +20,7 @@ MAX_TIMES: Final = 1_000_000
 _NEVER: Final = (HOST_PATH, MANAGEMENT_PATH)  # else nobody could end them
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRule:
     """What happens to requests whose path fits ``path`` (``*`` is anything, ``?`` a character, the query doesn't count), whatever their
     method where ``method`` is empty: after ``delay_seconds`` the connection is dropped, or ``status`` answered with ``body`` (JSON), or

@@ -7,13 +7,14 @@ from operator import attrgetter
 from typing import Final
 
 from sinchphone.exchange.pubsub.broker import Posted
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_FRAMES: Final = 2_000  # of one transport in a mailbox: who writes too much pushes out only their own
 MAX_MAILBOX_BYTES: Final = 16 * 1024 * 1024
 FRAME_OVERHEAD_BYTES: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Kept:
     """A frame of an instant message that waits for a user."""
 

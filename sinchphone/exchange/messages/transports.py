@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from sinchphone.exchange.directory.accounts import Accounts
@@ -13,13 +13,14 @@ from sinchphone.exchange.directory.identity import transport_identity
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import TRANSPORTS, Row
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Recipient, RemoteInstance, Transport, TransportParticipant
 
 MAX_TRANSPORTS: Final = 2_000  # that one user opens
 IM_CAPABILITIES: Final = ("im", "im.1")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Members:
     """The users of a transport, and who opened it."""
 

@@ -1,14 +1,14 @@
 """What an exchange is looked at for by who measures it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from sinchphone.exchange.record.counts import CallbackCounts, CallCounts
 from sinchphone.media.clock import Lateness
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
     """How an exchange stands now. ``waiting_frames``: of instant messages; ``devices``: that are registered; ``lateness``: of its own ends'
     sound, where it has any."""

@@ -2,9 +2,10 @@
 document all the same, with its path alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, TypeAlias
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -20,7 +21,7 @@ class AskedBy(Enum):
     MANAGEMENT = "managementToken"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Operation:
     """What is said of a route. ``asked_by``: where it isn't who asks all of its API."""
 

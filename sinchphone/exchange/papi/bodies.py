@@ -6,7 +6,7 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.directory.accounts import MAX_IDENTITIES, Account
 from sinchphone.exchange.directory.devices import Device
 from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Domain, IdentityKind, Placement, Recipient
 from sinchphone.signaling.fields import Record, is_writable, write_json
 from sinchphone.signaling.software import Software
@@ -26,7 +27,7 @@ NO_CALLER_ID: Final = "private"  # the SDK names no number when it calls one
 DOMAINS: Final = {"data": Domain.MXP, "pstn": Domain.PSTN, "sip": Domain.SIP, "conference": Domain.CONFERENCE}
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PapiInstanceBody:
     """A new instance, or a renewed one."""
 
@@ -35,7 +36,7 @@ class PapiInstanceBody:
     lifetime_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class UserRequest:
     """A new user."""
 
@@ -44,7 +45,7 @@ class UserRequest:
     profile: dict[str, Any] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PlacedCall:
     """A call to be placed: the request as any dialect has it, how the callee is named, and which run of the program calls."""
 

@@ -7,7 +7,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from aiohttp import web
@@ -27,6 +27,7 @@ from sinchphone.exchange.pubsub.origin import bare, origin_of
 from sinchphone.exchange.record.requests import note_call, note_user
 from sinchphone.exchange.refusals import RefusedError, not_found, too_many
 from sinchphone.protocol.auth import sign_user_ticket
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.papi.names import API_ROOT, OPERATIONS, PapiOperation
@@ -45,7 +46,7 @@ _ONCE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Asked:
     """A request whose sender is known: a device, or only its application."""
 

@@ -11,7 +11,6 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.parties import CallParties
@@ -22,6 +21,7 @@ from sinchphone.exchange.messages.transports import Transports
 from sinchphone.exchange.pubsub.broker import BrokerError, MessageTooLargeError
 from sinchphone.exchange.pubsub.channels import is_derived_channel
 from sinchphone.protocol.mxp.message import Fragment, parse_fragment
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 class ForbiddenChannelError(BrokerError):
@@ -32,7 +32,7 @@ class ForbiddenChannelError(BrokerError):
         self.channel = channel
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ChannelRights:
     """The rule above. ``now`` is wall clock time [s since the epoch]."""
 

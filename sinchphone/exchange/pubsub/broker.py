@@ -19,6 +19,7 @@ from sinchphone.exchange.pubsub.channels import is_derived_channel
 from sinchphone.exchange.pubsub.timetokens import FeedTokens, TimeTokens
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.store.feed import Feed, FeedMessage
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_CHANNEL_CHARACTERS = 92  # PubNub's limit, of a channel and a user id
 MAX_CHANNELS = 100  # in one subscribe request
@@ -52,7 +53,7 @@ class InvalidChannelError(BrokerError):
     """A channel or user id that can't be one."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Posted:
     """A published message. ``payload`` is a JSON value, and so is ``meta``, what the publisher says about it."""
 

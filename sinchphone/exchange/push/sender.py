@@ -13,7 +13,6 @@ import asyncio
 import logging
 import secrets
 import time
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -32,6 +31,7 @@ from sinchphone.protocol.webpush.keys import RANDOM_KEY_BYTES, KeyPair, read_poi
 from sinchphone.protocol.webpush.records import SALT_BYTES
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.protocol.webpush.vapid import write_vapid
+from sinchphone.quick_dataclass import quick_dataclass
 
 TRY_S: Final = 5.0  # for one answer
 TIME_S: Final = 20.0  # for all tries: a call rings for a minute
@@ -42,7 +42,7 @@ _SHOWN_BYTES: Final = 300  # of a push service's answer, in the log
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PushOutcome:
     """What became of a push: accepted by the push service, or the reason why not, for people."""
 
@@ -50,7 +50,7 @@ class PushOutcome:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
     retry_s: float | None = None

@@ -20,6 +20,7 @@ from sinchphone.exchange.access.limits import Allowances
 from sinchphone.protocol.webpush.encryption import CONTENT_ENCODING, MAX_BODY_BYTES
 from sinchphone.protocol.webpush.keys import write_base64
 from sinchphone.protocol.webpush.vapid import read_vapid
+from sinchphone.quick_dataclass import quick_dataclass
 
 SERVICE_PATH: Final = "/push"  # where agents connect
 ENDPOINT_PATH: Final = f"{SERVICE_PATH}/v2/"  # and where senders post
@@ -48,7 +49,7 @@ class PushRefusedError(SinchphoneError):
         self.retry_s = retry_s
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PushMessage:
     """What a sender posts: the headers that count, and the encrypted body."""
 
@@ -59,7 +60,7 @@ class PushMessage:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PushReceipt:
     """That a message was taken: its id, and for how long it's kept [s]."""
 
@@ -86,7 +87,7 @@ class PushAgent:
     waiting: dict[str, _Waiting] = field(default_factory=dict)  # by message id, oldest first
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Subscription:
     agent: PushAgent
     channel_id: str

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from sinchphone.exchange.record.counts import CallbackCounts, CallCounts
 from sinchphone.exchange.record.facts import MAX_BODY_BYTES, CallbackFact, Fact, Note, PublishedFact, RawHeaders, RestFact, SipFact
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.exchange.record.sound import SoundRecord
@@ -30,7 +31,7 @@ _FRAME: Final = "10 "  # how MXP frames begin: "10 <session> …"
 _MAX_FOLLOWED: Final = 2_000  # facts that wait for a reader who is slow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RecordLimits:
     """How much is kept. What is in calls' own first facts stays; then the latest."""
 

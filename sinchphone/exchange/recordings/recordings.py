@@ -10,12 +10,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from sinchphone.media.sound import file_name_of
+from sinchphone.quick_dataclass import quick_dataclass
 
 FOLDER: Final = "recordings"
 MAX_RECORDINGS: Final = 200
@@ -24,7 +24,7 @@ MAX_AGE_SECONDS: Final = 30 * 86_400.0
 _NAME: Final = re.compile(r"\d{14}_[A-Za-z0-9_-]{1,320}\.[a-z0-9]{1,8}")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RecordingFile:
     """A recording that is complete. ``made_at`` in seconds since the epoch: when it ended."""
 

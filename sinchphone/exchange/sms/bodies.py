@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from sinchphone.errors import RemoteProtocolError, SinchphoneError
 from sinchphone.exchange.sms.inbox import TextMessage
 from sinchphone.protocol.phone_numbers import is_number
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.wire import write_time
 
@@ -30,7 +31,7 @@ class XmsError(SinchphoneError):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TextBatch:
     """One text for several numbers (+E164), with its ``${parameters}`` as each number has them."""
 

@@ -7,18 +7,19 @@
 
 import secrets
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import TEXT_MESSAGES
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_MESSAGES: Final = 1_000  # an application
 MAX_TEXT_CHARACTERS: Final = 4_000
 KEPT_SECONDS: Final = 7 * 86_400.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TextMessage:
     """One text for one number (+E164). ``sender`` is what the phone would show; ``batch`` is common to all that were sent together;
     ``at`` in seconds since the epoch."""

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol, TypeAlias
 
+from sinchphone.quick_dataclass import quick_dataclass
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class FeedMessage:
     """A message on a channel of one of the application's networks. ``kept_for``: the user for whom it waits, of that transport.
     ``is_piece``: of an instant message that isn't whole yet; ``network`` is then the key of its sender."""

@@ -13,13 +13,13 @@ import sqlite3
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, closing, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from sinchphone.database import hint_of
 from sinchphone.exchange.store.store import Changed, Gone, StoreError
 from sinchphone.exchange.store.tables import Row, Table
+from sinchphone.quick_dataclass import quick_dataclass
 
 FILE_NAME: Final = "exchange.sqlite3"
 _BUSY_SECONDS: Final = 5.0  # another exchange of this user may be writing
@@ -59,13 +59,13 @@ CREATE TABLE IF NOT EXISTS timetokens (id INTEGER PRIMARY KEY, mark INTEGER NOT 
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Change:
     sql: str
     values: Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Settled:
     """A request to say when everything before it is written, and changes of its own with it."""
 

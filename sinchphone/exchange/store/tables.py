@@ -1,12 +1,13 @@
 """The tables of what an exchange remembers, whoever keeps them: the columns of each row, and which of them say whose row it is."""
 
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 Row: TypeAlias = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Table:
     """Rows of a kind: first the columns of the key, then the others. ``is_part``: these are some columns of another table's rows, which
     are written on their own and go with the row."""

@@ -1,12 +1,12 @@
 """One call in the list of calls."""
 
-from dataclasses import dataclass
 from typing import Any, Self
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallSummary:
     """``ended_at`` is ``None`` while the call goes on; ``left_out``: so many facts of it are kept no more."""
 

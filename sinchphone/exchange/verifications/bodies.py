@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from sinchphone.errors import DestinationError, RemoteProtocolError
@@ -10,6 +10,7 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.verifications.verification import Verification
 from sinchphone.protocol.phone_numbers import country_of, read_number
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.wire import ErrorCode, write_time
 
@@ -26,7 +27,7 @@ _SOURCES: Final = ("manual", "intercepted")
 _FREE: Final = {"currencyId": "USD", "amount": 0}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationWish:
     """A verification that is asked for. ``code``: the backend's own, where it has one."""
 
@@ -42,7 +43,7 @@ class VerificationWish:
     code: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReportedCode:
     """A code that somebody reports."""
 

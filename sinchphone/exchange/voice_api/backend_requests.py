@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from aiohttp import web
@@ -10,10 +10,11 @@ from aiohttp import web
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.received import receive
 from sinchphone.exchange.directory.verification import Verifier
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import write_json
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class BackendRequest:
     """A request that an application's backend has proved to send. ``named`` are the parts of its path."""
 

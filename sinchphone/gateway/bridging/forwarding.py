@@ -20,6 +20,7 @@ from sinchphone.gateway.legs.reasons import CallRefusedError
 from sinchphone.gateway.routing.routing import Dialling, Refuse, Route, Source, ToAttendant, ToNumber, ToRoom, ToSip, ToUser
 from sinchphone.protocol.sip.session.caller import wish
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 MAX_DIVERSIONS: Final = 5  # of one call, those before it came here included
@@ -28,7 +29,7 @@ MAX_CALLED: Final = 16  # users, numbers and addresses in one call: phones that 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Step:
     """Whom to call at the same time. ``call`` is what it has become when ``by`` sends it on; ``None``: nobody of ours."""
 

@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.gateway.call_facts import CallerName, Dialled
@@ -13,13 +12,14 @@ from sinchphone.gateway.sip_agents import TRUNK
 from sinchphone.hosts import join_host
 from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.sip.uri import SipUri
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 _WITHHELD: Final = ("anonymous", "unknown", "restricted", PRIVATE)
 _DIGITS: Final = re.compile(r"\+?[0-9*#]{1,32}", re.ASCII)  # as a carrier writes numbers of its own country
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CallerNames:
     """Names who calls over SIP, so that nobody from outside is taken for a user of the exchange."""
 

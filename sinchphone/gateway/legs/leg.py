@@ -10,7 +10,7 @@ Descriptions are SDP. What goes wrong is said in SIP's numbers throughout (RFC 3
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, TypeAlias
 
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
@@ -19,16 +19,17 @@ from sinchphone.protocol.call.transfer_events import TransferNews
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.uri import SipAddress
+from sinchphone.quick_dataclass import quick_dataclass
 
 # What legs tell
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Ringing:
     """The called side rings."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class BranchRings:
     """One of several devices rings, and this is its answer if it takes the call."""
 
@@ -36,14 +37,14 @@ class BranchRings:
     sdp: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Early:
     """The called side is to be heard before it answers."""
 
     sdp: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """The called side took the call. ``sdp`` is ``None`` where an early answer stands; ``branch`` which device it was."""
 
@@ -51,7 +52,7 @@ class Answered:
     branch: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Trickled:
     """A candidate of the other side; ``None`` ends them."""
 
@@ -59,14 +60,14 @@ class Trickled:
     branch: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Reoffered:
     """The other side offers anew (hold, resume, another address); ``None``: it wants an offer of ours. To be answered, or refused."""
 
     sdp: str | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DigitPressed:
     """The other side sent a digit by signaling (SIP INFO)."""
 
@@ -74,7 +75,7 @@ class DigitPressed:
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TransferAsked:
     """This side wants the other one to call ``to`` instead: a user, a number or a SIP address. To be told what comes of it. ``replaces``:
     in the place of the call that it has there, by its leg's id or as a dialog of its own with us."""
@@ -83,7 +84,7 @@ class TransferAsked:
     replaces: str | ReplacedDialog = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
     """The other side ended the call: gave up, refused, left or vanished. The last event, exactly once. ``moved``: whom it wants to be
     called instead."""

@@ -6,7 +6,6 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import (
@@ -25,6 +24,7 @@ from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.sip.session.state import ELSEWHERE as COMPLETED_ELSEWHERE
+from sinchphone.quick_dataclass import quick_dataclass
 
 BUSY: Final = Failure(486, "Busy here")
 DECLINED: Final = Failure(603, "Declined")
@@ -45,7 +45,7 @@ TOO_LONG: Final = Failure(408, "The call has reached its maximum duration")
 Who: TypeAlias = Literal["caller", "called", "exchange", "time"]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CallEnding:
     """How a bridged call ended. Without a ``failure`` somebody just hung up. ``reason``: what DiCE says, where that isn't obvious."""
 

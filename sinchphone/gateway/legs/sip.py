@@ -4,7 +4,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Final
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_REASON_CHARACTERS: Final = 120
 UNFIT: Final = (488, 606)  # what a peer says of a description that it can't use (RFC 3261 21.4.26, 21.6.4)
@@ -264,7 +265,7 @@ class Srtp(Enum):
     ALWAYS = "always"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
     """How a SIP call is to be made."""
 

@@ -13,7 +13,7 @@ forked from the first; phones that answer one RTP offer share it, and the last o
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Final, cast
 
@@ -45,13 +45,14 @@ from sinchphone.media.port import (
 from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 CODECS: Final = ("opus", "PCMU", "PCMA", "G722")
 _MAX_EARLY: Final = 64  # candidates of a branch before its answer, and branches
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class LocalOptions:
     """How the ports of a relay are reached and reach their peers. Their codecs are the relay's business. ``line``: what happens to their
     packets; ``tap``: what is told of those of a call, by its id, where anybody wants to know."""

@@ -10,11 +10,11 @@ their candidates: nothing is trickled out.
 """
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from sinchphone.protocol.jsep import Candidate
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 class Side(StrEnum):
@@ -32,7 +32,7 @@ class MediaTransport(StrEnum):
     SRTP = "srtp"  # RTP/SAVP with SDES keys (RFC 4568)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SideDigitHeard:
     """A side sent a digit, as a telephone-event (RFC 4733) or, where none were agreed, as sound: one of ``0-9 * # A-D``."""
 
@@ -42,7 +42,7 @@ class SideDigitHeard:
     passed: bool = True  # the other side takes telephone-events and gets it; where not, there is SIP INFO or the like
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SideConnected:
     """Media can flow to and from this side."""
 
@@ -50,7 +50,7 @@ class SideConnected:
     codec: str  # opus, PCMU, PCMA or G722
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SideLost:
     """Nothing has come from this side for too long, or it can't be reached."""
 
@@ -58,7 +58,7 @@ class SideLost:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class BranchCandidate:
     """A candidate of ours for one branch only, where a WebRTC offer forked: for that device, if it can be told. ``None`` ends them.
 
@@ -69,7 +69,7 @@ class BranchCandidate:
     candidate: Candidate | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SideSilent:
     """Nothing has come from a side over RTP for so long; said again after as long. Its signaling knows whether it's still there."""
 

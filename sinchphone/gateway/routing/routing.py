@@ -10,7 +10,7 @@ A call of a user to a user never comes here: the exchange's own calls carry it.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Final, TypeAlias, assert_never
 
@@ -27,6 +27,7 @@ from sinchphone.protocol.phone_numbers import SHAPE, is_number, subscriber, with
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 ROOM_PREFIXES: Final = ("conf:", "conf-", "room:")  # a phone can't dial a colon, and in a SIP address it would begin a password
@@ -44,7 +45,7 @@ class Source(Enum):
     PLATFORM = "platform"  # the exchange itself, asked to by a backend
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Dialling:
     """A call that wants to go somewhere. ``dialled``: SIP names ``user@host``, numbers and rooms themselves.
 
@@ -65,7 +66,7 @@ class Dialling:
     user: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What a backend asked of a call. ``ring_s``: how long the called side may ring; ``dtmf`` is sent to it after the answer; ``amd``:
     whether somebody listens to who answers; ``music`` is for a caller who is held."""
@@ -78,16 +79,19 @@ class Terms:
     music: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+PLAIN: Final = Terms()
+
+
+@quick_dataclass(frozen=True, slots=True)
 class ToUser:
     """A user: their MXP devices and the SIP phones registered under their name."""
 
     user: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    terms: Terms = Terms()
+    terms: Terms = PLAIN
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ToSip:
     """A SIP address. ``uri`` has its scheme; ``headers`` are private ones (X-…); ``transport`` is ``None`` where the address decides."""
 
@@ -95,48 +99,48 @@ class ToSip:
     headers: Mapping[str, str] = field(default_factory=dict)
     transport: SipTransport | None = None
     caller_id: str | None = None
-    terms: Terms = Terms()
+    terms: Terms = PLAIN
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ToNumber:
     """A phone number over the trunk: ``Trunk.place`` says how. ``caller_id`` "private" withholds it."""
 
     number: str
     caller_id: str | None
-    terms: Terms = Terms()
+    terms: Terms = PLAIN
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ToRoom:
     """A conference room. ``music`` is what the caller hears while nobody else is there; ``dtmf``: what becomes of their digits."""
 
     room: str
-    terms: Terms = Terms()
+    terms: Terms = PLAIN
     music: str | None = None
     dtmf: svaml.ConferenceDtmf = field(default_factory=svaml.ConferenceDtmf)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ToAttendant:
     """One of the exchange's own: a simulated subscriber (``number``), the echo."""
 
     plan: Plan
     number: str | None = None
-    terms: Terms = Terms()
+    terms: Terms = PLAIN
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ToStream:
     """A WebSocket server that hears and says raw sound."""
 
     url: str
     sample_rate: int
     headers: Mapping[str, str] = field(default_factory=dict)
-    terms: Terms = Terms()
+    terms: Terms = PLAIN
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Refuse:
     """Nowhere. ``reason`` is what DiCE says."""
 
@@ -206,7 +210,7 @@ class Routes:
             case _:
                 assert_never(action)
 
-    def to_number(self, number: str, caller_id: str | None, terms: Terms = Terms()) -> Route:
+    def to_number(self, number: str, caller_id: str | None, terms: Terms = PLAIN) -> Route:
         """A phone number: over the trunk, or a simulated subscriber. The numbers that nobody has are simulated in any case."""
         if not caller_id:
             return _refuse(403, NEEDS_CALLER_ID, Reason.BLOCKED)
@@ -369,7 +373,7 @@ def _own(name: str) -> Route | None:
     return None if plan is None else ToAttendant(plan)
 
 
-def _simulated(number: str, terms: Terms = Terms()) -> Route:
+def _simulated(number: str, terms: Terms = PLAIN) -> Route:
     try:
         plan = plan_for(Domain.PSTN, number)
     except RefusedError as refused:

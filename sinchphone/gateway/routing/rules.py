@@ -9,7 +9,6 @@ one of the exchange's own: ``echo``, ``tone``, ``speech``, ``busy``, ``decline``
 """
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -20,6 +19,7 @@ from sinchphone.gateway.options import GatewayOptions
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.protocol.user_id import is_user_id
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 MAX_PATTERN_CHARACTERS: Final = 128
@@ -32,7 +32,7 @@ _ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f]{{1,{MAX_ROOM_CHARACTERS}}}")
 _ADDRESS: Final = re.compile(r"[^\s\x00-\x1f\x7f<>\"@]{1,128}@[^\s\x00-\x1f\x7f<>\"@]{1,253}")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Target:
     """Where a rule leads, after its places are filled. ``kind``: user, room, number, sip, sips, refuse or attendant."""
 
@@ -40,7 +40,7 @@ class Target:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Rule:
     """One line of the dial plan."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.errors import SinchphoneError
@@ -22,6 +21,7 @@ from sinchphone.protocol.sip.session.vocabulary import (
     SipRinging,
 )
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
+from sinchphone.quick_dataclass import quick_dataclass
 
 __all__ = [
     "Refused",
@@ -50,7 +50,7 @@ class SipError(SinchphoneError):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipTarget:
     """Whom to call. ``hop``: where that phone registered from, which is the only way to one behind a NAT."""
 
@@ -58,7 +58,7 @@ class SipTarget:
     hop: Hop | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SipCallFacts:
     """What is known of a call from its start."""
 

@@ -2,11 +2,11 @@
 
 import ipaddress
 from collections.abc import Container
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 from sinchphone.exchange.access.limits import Allowances
+from sinchphone.quick_dataclass import quick_dataclass
 
 _IPV6_PREFIX: Final = 64  # what one subscriber has; less would give a scanner as many allowances as it likes
 
@@ -19,7 +19,7 @@ class Admission(Enum):
     IGNORE = auto()  # no answer at all: it would be one more packet for a flood, or for the victim of a forged source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLimits:
     """Limits for one source (an IPv4 address, an IPv6 /64). ``trusted`` sources (a proxy in front, the carrier) have none."""
 

@@ -1,7 +1,7 @@
 """What a SIP user agent can be told, and who may call it without a password."""
 
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import get_args
 
@@ -10,9 +10,10 @@ from sinchphone.gateway.sip.limits import SourceLimits
 from sinchphone.gateway.sip.network.hop import Hop, Transport
 from sinchphone.hosts import SIP_PORT
 from sinchphone.protocol.sip.transactions import Timing
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TrunkPeer:
     """Who may call us without a password: a carrier's or PBX's addresses (numeric).
 
@@ -31,7 +32,7 @@ class TrunkPeer:
         return hop.host in self.hosts and hop.transport in self.transports
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SipOptions:
     """What a user agent can be told. Port 0 takes a free one."""
 

@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.protocol.sip.bindings import BindingLimits, Bindings, RegisterRefusedError
 from sinchphone.protocol.sip.message import HeaderLines, Request
 from sinchphone.protocol.sip.uri import SipUri
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Contact:
     """One phone of a user: where it can be reached."""
 

@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
@@ -33,6 +33,7 @@ from sinchphone.protocol.sip.message import (
 )
 from sinchphone.protocol.sip.transactions import Timing, cancel
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
+from sinchphone.quick_dataclass import quick_dataclass
 
 WITH_CONTACT: Final = ("INVITE", "UPDATE", "REGISTER")
 _LONGEST_KEEP_ALIVE_BYTES: Final = 8
@@ -41,7 +42,7 @@ Arrival: TypeAlias = Callable[[str | None, Request, Hop], None]
 Admission: TypeAlias = Callable[[Request, Hop], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ResponseArrived:
     """A response came. ``hop``: from where; None for one that was made here (408, 503), of which ``trouble`` says why if that is known."""
 

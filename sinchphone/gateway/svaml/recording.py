@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -26,6 +25,7 @@ from sinchphone.media.sound import SoundEvent, SoundWarning
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.callbacks.events import Notification, NotificationType
 from sinchphone.protocol.callbacks.svaml import StartRecording
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 MAX_RECORDING_SECONDS: Final = 3600.0  # of one: with this exchange's limits of bytes a full disk is nobody's fault
@@ -40,7 +40,7 @@ class Notified(Protocol):
         """Never waits."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RecordingParts:
     """Where the recordings of one call go. ``address`` says where a file of that name can be fetched."""
 

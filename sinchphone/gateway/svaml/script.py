@@ -9,7 +9,6 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, assert_never
 
@@ -37,6 +36,7 @@ from sinchphone.protocol.callbacks.svaml import (
     StopRecording,
     Svaml,
 )
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 _AFTER_WORDS_S: Final = 0.2  # on their way when the last is said
@@ -71,7 +71,7 @@ class RecordsCall(Protocol):
         """No longer. May be called twice."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ScriptParts:
     """What the script of one call needs. ``end`` makes the end of ours when it is first needed; ``steer`` has instructions carried out,
     unless the backend breaks them off meanwhile."""

@@ -9,7 +9,6 @@
 import asyncio
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -24,6 +23,7 @@ from sinchphone.gateway.routing.routing import ToStream
 from sinchphone.media.local_audio.devices.rates import ConvertedSource, RateConverter
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.callbacks.stream_messages import StreamCommand, read_command, write_connect
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tls import client_context, why_tls_failed
 
 CONNECT_SECONDS: Final = 10.0
@@ -105,7 +105,7 @@ class StreamSound:
         return np.concatenate([*pieces, silence(missing)])
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StreamedCall:
     """Which call is streamed: what the server is told of it."""
 

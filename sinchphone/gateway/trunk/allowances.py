@@ -14,6 +14,7 @@ from sinchphone.exchange.calls.usage import DAY_SECONDS, DayUsage, Payer, UsageR
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.protocol.phone_numbers import prefix_reading, reading
+from sinchphone.quick_dataclass import quick_dataclass
 
 KEEP_SECONDS: Final = 60.0  # what runs is kept that often, so that a crash forgets little
 MIN_SECONDS: Final = 0.05  # less than that is nothing
@@ -21,7 +22,7 @@ _MINUTE: Final = 60.0
 _ANEW: Final = "from 00:00 UTC on there are new ones"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@quick_dataclass(frozen=True, slots=True, eq=False)
 class CountedCall:
     """A call that counts. ``price`` is of a second."""
 

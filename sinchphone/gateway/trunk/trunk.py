@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sinchphone.exchange.destinations.dialplan import is_simulated
@@ -19,12 +19,13 @@ from sinchphone.protocol.address_reach import ipv4_within
 from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading, without_separators
 from sinchphone.protocol.sip.uri import SipUri
+from sinchphone.quick_dataclass import quick_dataclass
 
 _LOCALHOST: Final = "localhost"
 NEEDS_CALLER_ID: Final = "a call to a phone number needs a caller id (cli)"  # the platform's rule
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TrunkCall:
     """A call that may go out. ``user`` is the number as the trunk wants it; ``caller_id`` is ``None`` where it's withheld."""
 
@@ -43,7 +44,7 @@ class TrunkCall:
         return f"sip:{self.user.replace('#', '%23')}@{bracketed(self.host)}{port}{transport}"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TrunkServers:
     """The addresses at which a trunk is reached: ``"192.0.2.7" in TrunkServers(trunk)``."""
 

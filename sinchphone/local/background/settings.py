@@ -4,13 +4,14 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 from sinchphone.errors import ConfigError, MediaError, NetworkError, SinchphoneError
 from sinchphone.exchange.options import ApplicationCredentials, ExchangeOptions
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, TrunkOptions
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import read_keys, write_keys
 
 IDLE_SECONDS: Final = 30.0
@@ -19,7 +20,7 @@ LOG_NAME: Final = "exchange.log"
 _ERRORS: Final[Mapping[str, type[SinchphoneError]]] = {one.__name__: one for one in (ConfigError, MediaError, NetworkError)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class HostSettings:
     """Where and what to host, without SIP. ``folder`` has the application, unless another ``application`` is given, and, with ``keep``, the
     users and what waits for them. The process ends when nobody has used the exchange for ``idle_seconds``."""
@@ -81,7 +82,7 @@ def _optional(kind: type[Any], written: Mapping[str, object] | None) -> Any:
     return None if written is None else read_keys(kind, written)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Started:
     """The process hosts. ``log``: its file, where it could be opened."""
 

@@ -1,15 +1,15 @@
 """The codecs of a leg: one table of what they are called and how they count, and what an encoder and a decoder do."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.redundancy import RedundancySetting
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CodecFormat:
     """One codec, as descriptions name it and RTP counts it."""
 
@@ -48,7 +48,7 @@ def codec_of(payload_type: int, encoding: str | None) -> CodecFormat | None:
     return _BY_ENCODING.get(plain.removesuffix("/1"))
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class EncodedFrame:
     """A packet of sound on its way through, as it came off the network; nobody looked into ``payload``."""
 
@@ -59,7 +59,7 @@ class EncodedFrame:
     marker: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DecodedFrame:
     """What a packet of sound held, on its way into another codec."""
 

@@ -12,7 +12,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -23,6 +22,7 @@ from sinchphone.audio.playout.jitter import JitterBuffer, Late, Lost, NotYet, Pa
 from sinchphone.audio.playout.stretch import adjust, trim
 from sinchphone.errors import MediaError
 from sinchphone.media.codecs.codec import Decoder
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_PAYLOAD_BYTES: Final = 1500  # an RTP packet fits into one datagram
 
@@ -42,7 +42,7 @@ _SPEECH_SHARE: Final = 0.5
 _LOUDEST_NOISE: Final = 0.01  # of full scale, -40 dBFS: comfort noise that is louder comforts nobody
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReceiverStats:
     """Counters since the start. ``None``: not known yet."""
 

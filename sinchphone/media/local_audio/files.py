@@ -14,7 +14,7 @@ import select
 import sys
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
@@ -30,6 +30,7 @@ from av.packet import Packet
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.twotrack import Stereo
 from sinchphone.errors import AudioFileError
+from sinchphone.quick_dataclass import quick_dataclass
 
 STANDARD_INPUT: Final = "-"
 STANDARD_INPUT_DESCRIPTOR = 0
@@ -266,7 +267,7 @@ def decode(path: str, *, max_seconds: float = 600.0) -> Samples:
     return np.concatenate(pieces)[: int(max_seconds * RATE)]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Encoding:
     container: str
     codec: str

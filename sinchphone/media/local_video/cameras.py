@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from sinchphone.errors import DeviceError, MediaError
 from sinchphone.media.local_video.sources import PictureSource
 from sinchphone.media.video.codecs import as_picture
 from sinchphone.picture.frame import Picture
+from sinchphone.quick_dataclass import quick_dataclass
 
 SIZE: Final = (640, 360)
 RATE: Final = 15.0
@@ -31,7 +31,7 @@ _FFMPEG_NAMES: Final = {"MJPEG": "mjpeg", "JPEG": "mjpeg"}
 _RAW: Final = {"YUYV": ("yuyv422", 2), "NV12": ("nv12", 0), "YUV420": ("yuv420p", 0)}  # FFmpeg's name, and bytes a sample where packed
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Camera:
     """One camera of this machine. ``address``: what opens it."""
 

@@ -1,7 +1,7 @@
 """Pictures of one call at this end, as the engine sees them: where ours come from, and who sees the peer's. Imports no picture library."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from sinchphone.media.options import VideoOptions
@@ -31,21 +31,21 @@ class PictureOptions(VideoOptions):
         return replace(self, record=self.record and self.record.replace(CALL, file_name_of(call_id)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CameraStarted:
     """A camera runs."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CameraStopped:
     """It runs no more."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PicturesFinished:
     """The file's pictures were all shown; the last one stays. ``failure``: why there were none of it."""
 
@@ -53,7 +53,7 @@ class PicturesFinished:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PictureWarning:
     """The call goes on, but without pictures of ours, or not as asked."""
 
@@ -64,7 +64,7 @@ class PictureWarning:
 PictureEvent: TypeAlias = CameraStarted | CameraStopped | PicturesFinished | RecordStarted | RecordFinished | PictureWarning
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PictureCounts:
     """What was seen of the peer: pictures, and of them those of a test picture that could be read."""
 

@@ -7,13 +7,14 @@ under SRTP that has stopped moves to any host, since its packets prove it by the
 """
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Final
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 _OPEN_SECONDS: Final = 5.0  # after a description; later, only the very address that it names
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Address:
     """Where a datagram comes from or goes to; ``host`` as ``plain_host`` writes it."""
 

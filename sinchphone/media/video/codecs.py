@@ -1,7 +1,6 @@
 """VP8 and H.264 by way of FFmpeg's libvpx and libx264: one picture in, one frame out. One thread at a time each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
@@ -17,13 +16,14 @@ from sinchphone.picture.ladder import PictureSetting
 from sinchphone.protocol.rtp.video.assembly import EncodedPicture, FrameFormat
 from sinchphone.protocol.rtp.video.h264 import cut_h264, is_h264_key, read_h264
 from sinchphone.protocol.rtp.video.vp8 import MAX_PICTURE_ID, cut_vp8, is_vp8_key, read_vp8
+from sinchphone.quick_dataclass import quick_dataclass
 
 _TIME_BASE: Final = Fraction(1, RATE)
 _KEY_APART: Final = 100_000  # pictures: a key frame comes when somebody asks for one
 _FORMAT: Final = "yuv420p"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class VideoCodec:
     """One codec: its frames in RTP, and what FFmpeg calls it."""
 

@@ -9,7 +9,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.media.agreement import PictureAgreement
@@ -21,11 +20,12 @@ from sinchphone.media.video.sender import VideoSender
 from sinchphone.protocol.rtp.nack import MAX_NACKED, Nack, decode_nacks, encode_nack
 from sinchphone.protocol.rtp.packet import RtcpReport, block_about, decode_packet, decode_reports, encode_report, ntp_time, round_trip_ms
 from sinchphone.protocol.rtp.video.feedback import KeyFrameRequest, MaximumBitrate, decode_picture_feedback, encode_pli
+from sinchphone.quick_dataclass import quick_dataclass
 
 _TEND_SECONDS: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StreamPlace:
     """Where a stream of pictures belongs."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.errors import MediaError
@@ -10,6 +9,7 @@ from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes, Repai
 from sinchphone.media.codecs.codec import CODECS, OPUS, CodecFormat, codec_of
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI, MAX_EXTENSION_ID
 from sinchphone.protocol.sdp import ANY_LENGTH, Attributes, PacketTimes, Section
+from sinchphone.quick_dataclass import quick_dataclass
 
 OUR_EVENTS: Final = {48_000: 110, 8_000: 126}  # clock rate to payload type, as browsers number them
 OUR_RED: Final = 63  # the same
@@ -21,7 +21,7 @@ _EVENT: Final = re.compile(r"telephone-event/(8000|48000)(/1)?")
 _RED: Final = "red/48000/2"  # of Opus, as browsers write it
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class OfferedCodec:
     """One codec that the peer takes, under its number for it."""
 
@@ -30,7 +30,7 @@ class OfferedCodec:
     parameters: str = ""  # of its fmtp line
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Redundancy:
     """Packets that carry copies of those before them (RFC 2198)."""
 
@@ -38,7 +38,7 @@ class Redundancy:
     of: frozenset[str]  # the payload types that are repeated; empty where that isn't said
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Formats:
     """What a peer takes, most wanted first."""
 
@@ -51,7 +51,7 @@ class Formats:
     numbering: int | None = None  # and the header extension that has it
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class WrittenFormats:
     """What a section of ours says about its formats: the numbers of its ``m=`` line, and its attributes."""
 

@@ -6,12 +6,12 @@ SSRC, without RTX.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.media.agreement import PictureAgreement
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI, MAX_EXTENSION_ID
 from sinchphone.protocol.sdp import Attributes, Format, Section, SessionDescription
+from sinchphone.quick_dataclass import quick_dataclass
 
 VIDEO: Final = "video"
 _RATE: Final = 90_000
@@ -22,7 +22,7 @@ _NACK, _TRANSPORT_CC = "nack", "transport-cc"
 _FEEDBACK: Final = (_NACK, "nack pli", "ccm fir")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RemotePictures:
     """What a peer's description says about the pictures that we take."""
 

@@ -8,7 +8,7 @@ RFC 8829 5.1.2 names: whether it's DTLS-SRTP is said by the fingerprint.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import MediaError, RemoteProtocolError
@@ -35,6 +35,7 @@ from sinchphone.protocol.sdp import (
     refused,
     write_session,
 )
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_CANDIDATES: Final = 64  # a phone with Wi-Fi, mobile data and a VPN trickles about 20
 _PROFILES: Final = (  # RFC 8829 5.1.2
@@ -55,7 +56,7 @@ _ICE_CHARACTERS: Final = re.compile(r"[A-Za-z0-9+/]{4,256}")
 _ANYWHERE: Final = "0.0.0.0"  # noqa: S104  no socket: candidates say where we are (RFC 8829 5.2.1)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Fingerprint:
     """The digest of a DTLS certificate (RFC 8122)."""
 
@@ -63,7 +64,7 @@ class Fingerprint:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RemoteAudio:
     """What a peer's description says about its sound."""
 
@@ -101,7 +102,7 @@ class RemoteAudio:
         return self.direction in ("sendrecv", "recvonly")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class LocalDescription:
     """What our descriptions say about us."""
 
@@ -276,7 +277,7 @@ def _one_of(words: tuple[str, ...], value: str) -> str | None:
     return value if value in words else None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Transport:
     """What a section of ours says about ICE, DTLS and RTCP."""
 

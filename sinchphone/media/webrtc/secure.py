@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from sinchphone.errors import MediaError
@@ -21,6 +21,7 @@ from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, RemoteAudio
 from sinchphone.protocol.rtp.packet import is_rtcp
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 # aiortc's own suites first (all for ECDSA), then the same for a DTLS server with an RSA certificate, as gateways have.
@@ -42,7 +43,7 @@ class DtlsCertificate(seam.RTCCertificate):
         return context
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DtlsIdentity:
     """Who we are in our descriptions; the forks of an offer share one."""
 
@@ -71,7 +72,7 @@ class DtlsIdentity:
         return cls(certificate, local)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PathListener:
     """Who is told what happens on a path. Called in the media loop; nothing here may raise."""
 

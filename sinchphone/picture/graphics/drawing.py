@@ -1,7 +1,8 @@
 """What draws pictures on a terminal, whatever it's made of; and how large the terminal's cells are."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:  # a terminal without pictures loads nothing of them
     from sinchphone.picture.frame import Colours
@@ -10,7 +11,7 @@ _LEAST_SIDE, _MOST_SIDE = 2.0, 200.0  # samples
 _FLATTEST, _TALLEST = 1.2, 2.8  # a cell's height by its width; terminals that make their pixels up say others
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Cell:
     """A cell's sides in samples of the terminal."""
 

@@ -4,11 +4,11 @@ A client of the 1.x generation knows LEAVE and CANCEL without a body only, and s
 (then it never ACKed) and that it has rung for as long as it does (45 s). Our own DENY says by ``deny=yes`` that a person declined.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Message, Method, decode_failure, encode_failure
+from sinchphone.quick_dataclass import quick_dataclass
 
 CLIENT_RINGS_S: Final = 44.0  # a 1.x client gives up 45 s after the INVITE, which we sent up to a second before
 BUSY: Final = CallFailure(486, "busy")  # RFC 3261 21.4.24
@@ -19,7 +19,7 @@ YES, NO = "yes", "no"
 _BODILESS: Final = (Method.LEAVE, Method.CANCEL)  # 1.x clients know 5_null and 7_null, and nothing for a failure in the body
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Goodbye:
     """Why somebody left. ``final``: a person decided, for all devices; ``only_this``: it says nothing about the user's other devices."""
 

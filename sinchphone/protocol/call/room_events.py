@@ -9,8 +9,9 @@ The room tells when something has changed, once a second at most. Of a full room
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_NAMED: Final = 24
 MAX_NAME: Final = 64  # characters
@@ -19,7 +20,7 @@ _MAX_BODY: Final = 16_384
 _ROSTER, _MUTED = "RoomMembers", "Muted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RoomMember:
     """Somebody in a room. ``name`` is a user id or a number, as the room knows it: escape it before it's shown. ``is_us``: this call."""
 
@@ -30,7 +31,7 @@ class RoomMember:
     is_us: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RoomRoster:
     """All of ``count`` people, or as many as are named."""
 
@@ -38,7 +39,7 @@ class RoomRoster:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MutedHere:
     """A participant says of itself whether it's muted."""
 

@@ -10,8 +10,9 @@ know: they put it in the place of that call, without ringing, or refuse it. A ca
 """
 
 import json
-from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_TO: Final = 256
 MAX_REPLACES: Final = 64  # characters of a call's id
@@ -20,7 +21,7 @@ _MAX_BODY: Final = 2_048
 _ASK, _TELL = "Transfer", "Transferred"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TransferWish:
     """The peer is to call that user, number or SIP address instead; in place of that call with it, where there is one."""
 
@@ -28,7 +29,7 @@ class TransferWish:
     replaces: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TransferNews:
     """How that goes, in SIP's numbers: below 200 it's under way."""
 

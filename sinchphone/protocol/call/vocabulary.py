@@ -1,42 +1,42 @@
 """What goes into a call machine and what comes out of it: states, causes, inputs, effects."""
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
 from sinchphone.protocol.call.states import Cause, EndedBy, State
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.mxp.message import CallFailure, Message
+from sinchphone.quick_dataclass import quick_dataclass
 
 # Inputs: the user's orders
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Dial:
     """Start an outgoing call."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Greet:
     """Start an incoming call: prepare our answer to its offer."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Answer:
     """Pick up an incoming call."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Ring:
     """Tell the caller of an incoming call that it rings, before our answer to its offer is ready: a gateway's may come late."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Preview:
     """Let the caller of an incoming call hear us before we pick up (early media), as soon as our answer to its offer is ready."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class HangUp:
     """End the call, in any state. Before the answer this cancels an outgoing call and denies an incoming one.
 
@@ -49,7 +49,7 @@ class HangUp:
     elsewhere: Cause | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Redirect:
     """While sound flows: offer the peer that ``direction`` of it, seen from here (sendonly puts it on hold, RFC 3264 8.4). A peer that
     knows of no later offers doesn't answer."""
@@ -57,7 +57,7 @@ class Redirect:
     direction: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TellClientEvent:
     """While sound flows: tell the peer that client event."""
 
@@ -67,21 +67,21 @@ class TellClientEvent:
 # Inputs: work that an effect asked for is done
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class OfferReady:
     """The media port made our offer."""
 
     offer: Description
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AnswerReady:
     """The media port took the caller's offer and made our answer."""
 
     answer: Description
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Placed:
     """The platform took the call. ``devices``: how many of the called user's it knows, ``None`` where it doesn't say (a gateway);
     ``pushed``: push notifications went out, so a device may take longer to wake up."""
@@ -91,7 +91,7 @@ class Placed:
     pushed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Failed:
     """What an effect asked for could not be done."""
 
@@ -102,7 +102,7 @@ class Failed:
 # Inputs: the media port's events. ``peer`` is the peer's instance id.
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class LocalCandidate:
     """A candidate of ours for that peer; ``None`` ends them."""
 
@@ -110,14 +110,14 @@ class LocalCandidate:
     candidate: Candidate | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MediaConnected:
     """Sound can flow to and from that peer."""
 
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MediaFailed:
     """That peer can't be reached."""
 
@@ -125,21 +125,21 @@ class MediaFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MediaLost:
     """That peer was reached and has vanished."""
 
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PathFailing:
     """The path to that peer fails, or there may be a better one."""
 
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DescribedAgain:
     """That peer's media port has a later offer, or the answer to one of the peer's."""
 
@@ -150,14 +150,14 @@ class DescribedAgain:
 # Inputs: the peer, and time
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Received:
     """A message of this call's MXP conversation."""
 
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Elapsed:
     """The machine's deadline has come."""
 
@@ -189,19 +189,19 @@ Input: TypeAlias = (
 # Effects
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MakeOffer:
     """Have the media port make an offer; then OfferReady or Failed."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PlaceCall:
     """Place the call with the platform; then Placed or Failed."""
 
     offer: Description
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MakeAnswer:
     """Have the media port answer the peer's offer; then AnswerReady or Failed."""
 
@@ -209,7 +209,7 @@ class MakeAnswer:
     offer: Description
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ApplyAnswer:
     """Give that peer's answer to its media port."""
 
@@ -217,7 +217,7 @@ class ApplyAnswer:
     answer: Description
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AddCandidate:
     """Give that peer's candidate to its media port; ``None`` ends them."""
 
@@ -225,7 +225,7 @@ class AddCandidate:
     candidate: Candidate | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Renegotiate:
     """Give that peer's later offer, or its answer to one of ours, to its media port; without one, have the port make an offer of that
     ``direction``, or one that restarts ICE. Then DescribedAgain where the port has something to say; the sound goes on either way."""
@@ -235,14 +235,14 @@ class Renegotiate:
     direction: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DropPeer:
     """Close that peer's media port."""
 
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CarrySound:
     """Join the user's sound to that peer; ``early``: before the answer (announcements, a far ringing tone)."""
 
@@ -250,14 +250,14 @@ class CarrySound:
     early: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ClientEventHeard:
     """The peer that the call is with has told that client event."""
 
     body: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Send:
     """Publish the message on each of the channels."""
 
@@ -265,14 +265,14 @@ class Send:
     channels: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Entered:
     """The call is in this state now."""
 
     state: State
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over. The last effect, exactly once."""
 

@@ -6,13 +6,14 @@ meanwhile).
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 from typing import Any, Final
 
 from sinchphone.protocol.auth import sign_request
 from sinchphone.protocol.callbacks.menu import MenuResult
+from sinchphone.quick_dataclass import quick_dataclass
 
 CONTENT_TYPE: Final = "application/json"
 PRIVATE: Final = "private"  # the caller id of somebody who shows none
@@ -67,7 +68,7 @@ class Reason(StrEnum):
     INVALID_SVAML_ACTION = "INVALIDSVAMLACTION"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Identity:
     """An end of a call."""
 
@@ -75,7 +76,7 @@ class Identity:
     endpoint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:
     """What all events of a call say. ``user`` is the user who called, ``None`` where that was a phone or a SIP address; ``resource_url``
     is where the call is found in the REST API."""
@@ -107,7 +108,7 @@ class AmdReason(StrEnum):
     NONE = "n/a"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AmdResult:
     """What was found out about who answered, and how long that took [ms]."""
 
@@ -134,7 +135,7 @@ class CallingErrorCode(IntEnum):
     INTERNAL = 50000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
     """A Notify event. ``destination`` is where a recording is; ``error`` what went wrong, and its number."""
 
@@ -145,7 +146,7 @@ class Notification:
     conference: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingCallEvent:
     """ICE. ``caller_id`` is what the called side would be shown; ``origin`` is where the call came from, ``domain`` where it goes."""
 
@@ -157,7 +158,7 @@ class IncomingCallEvent:
     redirected_from: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DisconnectedCallEvent:
     """DiCE. ``duration_s`` counts from the answer; ``None`` where there was none."""
 

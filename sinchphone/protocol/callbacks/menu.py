@@ -7,11 +7,11 @@
 A menu is done with a value (``return``), with digits (``sequence``), or without: after so many repeats ``timeout`` or ``invalidinput``.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from sinchphone.protocol.callbacks.svaml import GoTo, Menu, Prompt, Return, RunMenu
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_SEQUENCE_DIGITS: Final = 64  # where a menu names no number
 _END: Final = "#"  # ends what is entered, unless an option goes on with it
@@ -28,7 +28,7 @@ class MenuResultType(StrEnum):
     INVALID_INPUT = "invalidinput"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MenuResult:
     """What came of a menu. ``digits_given``: whether anybody pressed anything for it."""
 
@@ -38,19 +38,19 @@ class MenuResult:
     digits_given: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PlayPrompt:
     """Say these, and tell when they were said."""
 
     prompts: tuple[Prompt, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StopPrompt:
     """Be quiet at once: nobody waits for the end any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MenuFinished:
     """It is done. The last effect."""
 

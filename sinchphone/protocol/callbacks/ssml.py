@@ -10,13 +10,14 @@ element names, and hands that name to a shell: there is no such element here, no
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.callbacks.svaml_fields import describe
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_ELEMENTS: Final = 256
 MAX_DEPTH: Final = 16
@@ -38,7 +39,7 @@ _NUMBER: Final = re.compile(r"\d{1,3}")
 _GENDER: Final = re.compile("male|female|neutral")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Element:
     """``attributes``: what may stand there, and how its values look. ``spoken_as``: the name that eSpeak NG knows it by; without one it
     makes no difference, and only what is in it is spoken."""

@@ -1,12 +1,13 @@
 """SVAML: what a developer's backend answers to a call's events (Sinch Voice callbacks, v1). ``svaml_reading`` reads it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, StrEnum
 from typing import Final, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.callbacks.svaml_fields import Complaint
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_COOKIE_BYTES: Final = 1024  # of a session's cookies together, keys and values
 
@@ -24,21 +25,21 @@ class Event(StrEnum):
 # Prompts: what playFiles plays
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Spoken:
     """A text to be spoken: ``#tts[…]``."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Ssml:
     """A text with marks of speech: ``#ssml[<speak>…</speak>]``."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Fetched:
     """A sound file from the web: ``#href[…]``, or the bare URL."""
 
@@ -51,12 +52,12 @@ Prompt: TypeAlias = Spoken | Ssml | Fetched
 # Instructions
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AnswerCall:
     """Answer the caller now."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Say:
     """Say a text to the caller."""
 
@@ -64,7 +65,7 @@ class Say:
     locale: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PlayFiles:
     """Play prompts to the caller, one after the other."""
 
@@ -72,14 +73,14 @@ class PlayFiles:
     locale: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SendDtmf:
     """Send digits (``0-9 #``; ``w`` is a pause of half a second)."""
 
     digits: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SetCookie:
     """Send this along in the later events of the call."""
 
@@ -87,7 +88,7 @@ class SetCookie:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StartRecording:
     """Record the call. ``notifies``: whether the backend is told when the recording begins, ends and can be had."""
 
@@ -95,12 +96,12 @@ class StartRecording:
     notifies: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class StopRecording:
     """End the recording."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReportCallStatus:
     """What the backend thinks of a call that is over."""
 
@@ -114,12 +115,12 @@ Instruction: TypeAlias = AnswerCall | Say | PlayFiles | SendDtmf | SetCookie | S
 # Actions. ``None`` is "not given"; durations in seconds.
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Hangup:
     """End the call."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Continue:
     """Go on as the call would have."""
 
@@ -132,7 +133,7 @@ class Amd(Enum):
     ASYNC = "async"  # meanwhile; told of as it's known (notify)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConnectPstn:
     """Connect to a phone number; the dialled one where none is given. ``caller_id`` "private" withholds it."""
 
@@ -147,7 +148,7 @@ class ConnectPstn:
     recording: StartRecording | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConnectMxp:
     """Connect to a user; the dialled one where none is given."""
 
@@ -163,7 +164,7 @@ class DtmfMode(Enum):
     DETECT = "detect"  # to the backend
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConferenceDtmf:
     """What becomes of a participant's digits; where they are collected, how many, and for how long the next is waited for."""
 
@@ -172,7 +173,7 @@ class ConferenceDtmf:
     timeout_ms: int = 3000
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConnectConf:
     """Connect to a conference room. ``music`` is what somebody alone hears: ring, music1, music2 or music3."""
 
@@ -182,7 +183,7 @@ class ConnectConf:
     recording: StartRecording | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConnectSip:
     """Connect to a SIP address (``user@host``, perhaps with a scheme). ``transport``: udp, tcp or tls; None where the address decides.
     ``music`` is what the caller hears while the called side holds the call."""
@@ -197,7 +198,7 @@ class ConnectSip:
     recording: StartRecording | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ConnectStream:
     """Connect to a WebSocket server, which hears and says raw sound (16 bits, mono, ``sample_rate`` Hz)."""
 
@@ -207,21 +208,21 @@ class ConnectStream:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Return:
     """A menu is left with a value."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class GoTo:
     """Another menu of the same answer follows."""
 
     menu: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MenuOption:
     """What becomes of digits."""
 
@@ -229,7 +230,7 @@ class MenuOption:
     leads_to: Return | GoTo
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Menu:
     """One menu. ``max_digits`` is ``None`` where its options decide; ``timeout_ms``: how long each digit is waited for."""
 
@@ -242,7 +243,7 @@ class Menu:
     options: tuple[MenuOption, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RunMenu:
     """Ask for digits: the result is a Prompt Input Event. ``barge``: a digit ends a prompt. ``first`` is one of ``menus``, as all that
     their options lead to are."""
@@ -253,7 +254,7 @@ class RunMenu:
     locale: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Park:
     """Let the caller wait until the backend changes the call, or that time is over."""
 
@@ -266,7 +267,7 @@ class Park:
 Action: TypeAlias = Hangup | Continue | ConnectPstn | ConnectMxp | ConnectConf | ConnectSip | ConnectStream | RunMenu | Park
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Svaml:
     """An answer. The instructions are carried out in order, then the action. ``remarks`` say what was understood but has no effect."""
 

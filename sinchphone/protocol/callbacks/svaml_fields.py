@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from sinchphone.quick_dataclass import quick_dataclass
+
 MAX_SHOWN: Final = 40  # characters of a value in a complaint
 MAX_COMPLAINTS: Final = 50
 _DIGITS: Final = re.compile(r"\d{7,}")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Complaint:
     """What is wrong with one member. ``path`` is as in ``instructions[0].text``; numbers in ``found`` are shortened."""
 

@@ -8,7 +8,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from sinchphone.protocol.callbacks.svaml import (
@@ -43,6 +42,7 @@ from sinchphone.protocol.callbacks.svaml_instructions import (
 )
 from sinchphone.protocol.callbacks.svaml_menus import read_run_menu
 from sinchphone.protocol.callbacks.svaml_recording import read_start_recording
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_INSTRUCTIONS: Final = 32  # this exchange's own limit: the platform states none
 
@@ -141,14 +141,14 @@ _ReadAction: TypeAlias = Callable[[Fields], Action | None]
 _ReadInstruction: TypeAlias = Callable[[Fields], Instruction | None]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _KnownAction:
     name: str
     events: frozenset[Event]
     read: _ReadAction
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _KnownInstruction:
     name: str
     events: frozenset[Event]

@@ -7,10 +7,11 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from itertools import groupby
 from typing import Final
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 _NOTHING: Final = 0.0
 
@@ -22,7 +23,7 @@ class Priority(IntEnum):
     PICTURES = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
     """What one stream can make use of [bit/s], all headers included."""
 

@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.congestion.history import SentPacket, SentPackets
 from sinchphone.protocol.congestion.link_rate import LinkRate
 from sinchphone.protocol.congestion.queueing import QueueDelay
 from sinchphone.protocol.rtp.transport_feedback import WRAP_SECONDS
+from sinchphone.quick_dataclass import quick_dataclass
 
 _WINDOW: Final = 1.0  # [s] of arrivals that the rate is taken from
 _FEWEST: Final = 5  # packets, for a rate
@@ -25,7 +25,7 @@ _SHORTEST: Final = 0.1  # [s] that a rate is taken of
 _VAGUE: Final = 0.040  # [s] that a report may be late itself, or the packets lost that would have been newer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PathSample:
     """The path at one moment. Rates in bit/s with all headers, times in seconds, ``loss`` a share."""
 

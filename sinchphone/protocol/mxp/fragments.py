@@ -10,6 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, fields
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 VERSION = "10"
 SINGLE = "-"  # the tag of a message that fits into one frame
@@ -25,7 +26,7 @@ _FRAME = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Fragment:
     """One frame's content: piece ``index`` (from 0) of ``count``. ``transport_id`` marks instant messages, calls have none."""
 
@@ -89,7 +90,7 @@ def parse_fragment(frame: object) -> Fragment:
     return Fragment(match["session"], match["tag"], index, count, match["payload"], match["transport"])
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReassemblyLimits:
     """What unfinished messages may take. Bytes are characters of base64."""
 
@@ -122,7 +123,7 @@ class _Partial:
     size_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Complete:
     """What tells a late repetition from a new message: not every client is known to use a tag only once."""
 

@@ -9,12 +9,13 @@
 import json
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Generic, TypeVar
 
 from sinchphone.errors import MessageError, RemoteProtocolError
 from sinchphone.protocol.mxp.message import MAX_PAYLOAD_BYTES, BodyType, Client, Message, Method
 from sinchphone.protocol.mxp.public_headers import check_public_headers, decode_public_headers, encode_public_headers
+from sinchphone.quick_dataclass import quick_dataclass
 
 # Every character may have to be escaped twice (\\u0001 within JSON within JSON, 7 bytes) and base64 takes 4 bytes for 3: a text of
 # this size fits into an MXP payload, whatever is in it.
@@ -24,7 +25,7 @@ MAX_REMEMBERED: Final = 4096
 Key = TypeVar("Key", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Text:
     """What somebody wrote. It comes from the other side: escape it before it's shown."""
 

@@ -8,7 +8,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -25,6 +25,7 @@ from sinchphone.protocol.mxp.fragments import (
     parse_fragment,
     split,
 )
+from sinchphone.quick_dataclass import quick_dataclass
 
 __all__ = [
     "MAX_FAILURE_CHARACTERS",
@@ -91,7 +92,7 @@ class BodyType(StrEnum):
     MESSAGE = "message"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Client:
     """A device that speaks MXP; ``channel`` is where answers are published (MXP v10, ``fu fi fs fd fsi fc``)."""
 
@@ -103,7 +104,7 @@ class Client:
     caller_id: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Message:
     """One MXP message. ``headers`` are its name/value pairs (``nvps``), among them ``to``, ``key``, ``sdp``, ``ph``."""
 
@@ -131,7 +132,7 @@ class Message:
         return instance == own_instance and (not sub_instance or not own_sub_instance or sub_instance == own_sub_instance)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CallFailure:
     """Why a call failed, as told to the peer or by it. The text comes from the other side: escape it before it's shown."""
 

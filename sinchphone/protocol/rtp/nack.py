@@ -3,10 +3,10 @@
 import struct
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.rtp.packet import VERSION, RtcpReport, encode_report
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_ROUND_TRIP: Final = 0.100  # [s] over a longer path what is sent again comes too late for a conversation
 
@@ -30,7 +30,7 @@ _LONGEST_PATIENCE: Final = 0.080  # [s] within bounds: an answer must still come
 _SURELY_OURS: Final = 0.7  # of the round trip: what comes sooner after the request was only overtaken
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Nack:
     """Packets of one source that its receiver misses."""
 
@@ -63,7 +63,7 @@ def decode_nacks(data: bytes) -> list[Nack]:
     return nacks
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RepairPatience:
     """What is asked for: gaps of so many packets at most, so often, until it is too late [s], over paths with such a round trip [s]."""
 
@@ -173,7 +173,7 @@ class Missing:
         return _FIRST_ROUND_TRIP if self._round_trip is None else self._round_trip
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Request:
     missed_at: float
     tries: int = 0

@@ -2,8 +2,9 @@
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 HEADER: Final = struct.Struct("!BBHII")
 VERSION: Final = 0x80
@@ -20,7 +21,7 @@ _SENDER: Final = struct.Struct("!QIII")
 _NTP_EPOCH: Final = 2_208_988_800  # seconds from 1900 to 1970 (RFC 868)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RtpPacket:
     """An RTP packet without what nobody here needs: CSRCs, extensions, padding."""
 
@@ -32,7 +33,7 @@ class RtpPacket:
     marker: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReportBlock:
     """What a receiver says about one source (RFC 3550 6.4.1)."""
 
@@ -45,7 +46,7 @@ class ReportBlock:
     delay_since_last_sr: int  # [1/65536 s]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SenderInfo:
     """What a sender says about itself (RFC 3550 6.4.1)."""
 
@@ -55,7 +56,7 @@ class SenderInfo:
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RtcpReport:
     """A sender report, or a receiver report where ``sender`` is ``None``."""
 

@@ -2,10 +2,10 @@
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_BLOCKS: Final = 8  # taken from a peer; senders use one to three
 MAX_OFFSET: Final = (1 << 14) - 1  # [RTP ticks], RFC 2198 3
@@ -15,7 +15,7 @@ _FOLLOWS: Final = 0x80  # another header follows this one
 _HEADER: Final = struct.Struct("!I")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Block:
     """One encoding: its payload type, how long before the packet's own time stamp it begins [RTP ticks, 0 for the primary], its bytes."""
 

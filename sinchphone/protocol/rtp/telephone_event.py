@@ -12,10 +12,11 @@ times. So a digit is heard as long as one of its packets arrives.
 import struct
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 DIGITS: Final = "0123456789*#ABCD"  # in the order of their codes (RFC 4733 3.2)
 PAUSES: Final = {"w": 0.5, "W": 1.0}  # [s]
@@ -40,7 +41,7 @@ _BURST: Final = 24  # digits at once: what a stall of the network may hold up
 _PER_SECOND: Final = 15.0  # no keypad is faster (Q.24: 40 ms of tone, 40 ms of pause)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TelephoneEvent:
     """The payload of one packet. ``duration`` is in ticks of its payload type's clock."""
 
@@ -50,7 +51,7 @@ class TelephoneEvent:
     duration: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class EventPacket:
     """What to send now. ``timestamp`` is that of the event's beginning, the same in all its packets."""
 
@@ -59,7 +60,7 @@ class EventPacket:
     marker: bool
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Digit:
     """A digit that was heard: one of ``DIGITS``."""
 
@@ -89,7 +90,7 @@ def check_digits(digits: str) -> None:
         raise LocalProtocolError(f"more than {MAX_DIGITS} digits")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Step:
     """What one tick sends: nothing, or a packet of a digit that has lasted for so many ticks."""
 
@@ -158,7 +159,7 @@ def _pause(seconds: float) -> Iterator[_Step]:
         yield _Step(last=left == 0)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Sounding:
     """The event that goes on."""
 

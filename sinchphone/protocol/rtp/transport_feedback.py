@@ -6,10 +6,10 @@ when each one came, in RTCP packets of type 205/15.
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.rtp.packet import HEADER, VERSION, RtcpReport, encode_report
+from sinchphone.quick_dataclass import quick_dataclass
 
 EXTENSION_URI: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 EXTENSION_BYTES: Final = 8  # of a packet: the extension's header, the number, padding
@@ -69,7 +69,7 @@ def _elements(body: bytes, head: int) -> Iterator[tuple[int, bytes]]:
         position += head + size
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TransportFeedback:
     """What a receiver says of the packets from ``base`` on: when each came, in ticks of 250 us of its clock, ``None`` for not yet."""
 

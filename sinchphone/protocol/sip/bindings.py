@@ -1,19 +1,19 @@
 """Where a registrar's users are: the rules of REGISTER (RFC 3261 10.3), and which bindings are one phone's (RFC 5626 6)."""
 
 import re
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.sip.message import HeaderLines, Request
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_address
+from sinchphone.quick_dataclass import quick_dataclass
 
 SourceT = TypeVar("SourceT")
 _SECONDS: Final = re.compile(r"[0-9]{1,10}")
 _Q: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class BindingLimits:
     """How many phones of a user are remembered, and for how long [s]."""
 
@@ -23,7 +23,7 @@ class BindingLimits:
     usual_seconds: int = 3600
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Binding(Generic[SourceT]):
     """One Contact of a user. ``source`` is where its REGISTER came from; ``instance`` is the phone, whatever its address
     (``+sip.instance``), ``reg_id`` which of its ways to us; both are empty where it doesn't say."""

@@ -8,11 +8,11 @@
 
 import binascii
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.sip.uri import parse_parameters
+from sinchphone.quick_dataclass import quick_dataclass
 
 SDP: Final = "application/sdp"
 ACCEPTED: Final = f"{SDP}, multipart/mixed, multipart/alternative"  # as the Accept header of a refusal says it
@@ -24,7 +24,7 @@ _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _FOLDED: Final = re.compile(rb"\r?\n[ \t]+")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MessageBody:
     """What a body says. ``is_understood``: nothing in it has to be known that isn't."""
 

@@ -11,12 +11,13 @@ import hmac
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.sip.message import HeaderLines, Request, Response
 from sinchphone.protocol.sip.uri import SipUri, parse_uri, quoted, split_outside, unquoted
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_CHALLENGES: Final = 8
 MAX_TRIES: Final = 3  # a proxy or two and a server on the way, and a stale nonce
@@ -27,7 +28,7 @@ _COUNT: Final = re.compile(r"[0-9a-fA-F]{8}")
 _WINDOW: Final = 64  # of nonce counts: requests may overtake each other
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Credentials:
     """A name and its password."""
 
@@ -35,7 +36,7 @@ class Credentials:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Challenge:
     """What a server asks for."""
 
@@ -104,7 +105,7 @@ class Answering:
         return "Digest " + ", ".join(words)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Fault:
     """Why a request isn't let in. ``is_stale``: the password may be right, the nonce is too old. ``was_wrong``: somebody tried one."""
 
@@ -197,7 +198,7 @@ class Gate:
         return True
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Answered:
     username: str
     realm: str

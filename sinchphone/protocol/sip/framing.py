@@ -6,10 +6,10 @@
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 PONG: Final = b"\r\n"  # the answer to a ping
 _PING_BYTES: Final = b"\r\n\r\n"
@@ -19,7 +19,7 @@ _LENGTH: Final = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)",
 _DIGITS: Final = re.compile(rb"[0-9]{1,10}")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Ping:
     """A keep-alive between messages: answer it with PONG (RFC 5626 4.4.1)."""
 
@@ -27,7 +27,7 @@ class Ping:
 Framed: TypeAlias = bytes | Ping
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class FramingLimits:
     """What one message may have."""
 

@@ -2,7 +2,6 @@
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from sinchphone.errors import LocalProtocolError
@@ -20,12 +19,13 @@ from sinchphone.protocol.sip.transactions import (
     client_key,
     server_key,
 )
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_TRANSACTIONS: Final = 20_000
 HopT = TypeVar("HopT")  # where a message goes or came from: the shell's business
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Transmit(Generic[HopT]):
     """Send a message. ``key``: whose it is, to be told when it can't be sent."""
 
@@ -34,7 +34,7 @@ class Transmit(Generic[HopT]):
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Arrived(Generic[HopT]):
     """A new request. ``key`` is for the response; an ACK of a 2xx has none, and takes none."""
 
@@ -43,7 +43,7 @@ class Arrived(Generic[HopT]):
     hop: HopT
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Responded:
     """A response to a request of ours."""
 
@@ -51,21 +51,21 @@ class Responded:
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Unanswered:
     """A request of ours got no final response in time."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Unsent:
     """A request of ours couldn't be sent."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TransactionOver:
     """A transaction is over and forgotten."""
 

@@ -11,7 +11,7 @@ wants, once and readable: Via, From, To, Call-ID, CSeq; only then is it a ``Requ
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, Self, TypeAlias
 
@@ -32,6 +32,7 @@ from sinchphone.protocol.sip.uri import (
     split_host,
     split_outside,
 )
+from sinchphone.quick_dataclass import quick_dataclass
 
 HeaderLines: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -109,7 +110,7 @@ REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Via:
     """Where a response goes (RFC 3261 20.42, RFC 3581)."""
 
@@ -142,7 +143,7 @@ class Via:
         return replace(self, parameters=(*kept, ("received", host), *rport))
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CSeq:
     """A request's number in its dialog, and its method."""
 
@@ -150,7 +151,7 @@ class CSeq:
     method: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Fields:
     """What requests and responses share."""
 
@@ -268,7 +269,7 @@ class _Fields:
         return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape") + self.body
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Request(_Fields):
     """A request. ``uri`` is where it wants to go."""
 
@@ -279,7 +280,7 @@ class Request(_Fields):
         return self._lines(f"{self.method} {self.uri} SIP/2.0")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Response(_Fields):
     """A response. ``status`` is 100 to 699."""
 

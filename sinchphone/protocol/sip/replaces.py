@@ -6,18 +6,18 @@
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.sip.uri import SipUri, parse_parameters
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_CHARACTERS: Final = 512
 _CALL_ID: Final = re.compile(r"[^\s;,<>\"\x00-\x20\x7f]{1,256}")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReplacedDialog:
     """A dialog as the one who is asked to give it up sees it: ``to_tag`` is that one's own, ``from_tag`` its peer's."""
 

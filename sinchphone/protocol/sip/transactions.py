@@ -12,14 +12,14 @@ one; here the limits below end those too. What has no row is ignored.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from sinchphone.protocol.sip.message import MAX_FORWARDS, Request, Response
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """The times of RFC 3261 17.1.1.1 [s], and limits where it has none."""
 
@@ -79,26 +79,26 @@ class Do(StrEnum):
     UNREACHABLE = "tell that it couldn't be sent"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SendMessage:
     """Give this to the transport."""
 
     message: Request | Response
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Pass:
     """Give this to the user of the transaction."""
 
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TimedOut:
     """No response came in time: to be taken like a 408 (RFC 3261 8.1.3.1). Of a server: no ACK came."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Unreachable:
     """The transport couldn't send: to be taken like a 503."""
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote
@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.hosts import join_host
 from sinchphone.protocol.phone_numbers import global_number, subscriber
+from sinchphone.quick_dataclass import quick_dataclass
 
 Parameters: TypeAlias = tuple[tuple[str, str | None], ...]
 
@@ -25,7 +26,7 @@ _USER_SAFE: Final = "-_.!~*'()&=+$,;?/"  # unreserved and user-unreserved
 _PARAMETER_SAFE: Final = "-_.!~*'()[]/:&+$"  # unreserved and param-unreserved
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipUri:
     """A ``sip:``, ``sips:`` or ``tel:`` URI; any other scheme has its text in ``user``. ``host`` is without the brackets of IPv6."""
 
@@ -103,7 +104,7 @@ class SipUri:
         return all(mine[key] == theirs[key] for key in mine.keys() & theirs.keys())
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipAddress:
     """A name, a URI and the header's parameters, as in From, To, Contact and Route."""
 

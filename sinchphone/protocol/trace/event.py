@@ -1,11 +1,12 @@
 """What is told of one event: who said what to whom, when, by which way. It is what the exchange's trace is made of, also as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from enum import StrEnum
 from typing import Any, Self
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 class TraceKind(StrEnum):
@@ -19,7 +20,7 @@ class TraceKind(StrEnum):
     CALL = "call"  # what the exchange itself knows of the call's life
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """Between which addresses a message went. ``transport``: udp, tcp or tls, whose content is told decrypted."""
 
@@ -28,7 +29,7 @@ class Route:
     target: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TraceEvent:
     """One event. ``seq`` counts the exchange's events in the order in which they began; ``at`` [s since the epoch]; ``call`` is the id of
     the call that it belongs to. ``source`` and ``target`` are who people know: a user, ``exchange``, ``backend``, an address. What others

@@ -11,10 +11,11 @@ Addresses that nobody has (users behind HTTP, the backend) are left out in the s
 import ipaddress
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
 from sinchphone.protocol.trace.event import Route, TraceEvent, TraceKind
+from sinchphone.quick_dataclass import quick_dataclass
 
 _LINKTYPE_RAW: Final = 101
 _LINKTYPE_UPPER_PDU: Final = 252
@@ -34,7 +35,7 @@ _DISSECTORS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SoundPacket:
     """An RTP packet, decrypted: ``at`` [s since the epoch]; ``route`` says between which addresses it went."""
 

@@ -1,12 +1,13 @@
 """The content of a push message, which only the user agent can read (RFC 8291 over RFC 8188)."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.webpush.keys import POINT_BYTES, KeyPair, read_point
 from sinchphone.protocol.webpush.records import FIXED_HEADER_BYTES, TAG_BYTES, Content, derive, encrypt_records
 from sinchphone.protocol.webpush.subscription import PushSubscription
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_BODY_BYTES: Final = 4096  # what every push service takes (RFC 8030 7.2)
 MAX_PLAINTEXT_BYTES: Final = MAX_BODY_BYTES - FIXED_HEADER_BYTES - POINT_BYTES - TAG_BYTES - 1  # 3993: the delimiter counts too
@@ -15,7 +16,7 @@ CONTENT_ENCODING: Final = "aes128gcm"
 _SECRET_BYTES: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReceiverKeys:
     """What a user agent reads its pushes with."""
 

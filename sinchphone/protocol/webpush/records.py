@@ -6,7 +6,6 @@
     record:   plaintext | delimiter (1, or 2 in the last one) | zeros -- AES-128-GCM, nonce by its number -->
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 
 SALT_BYTES: Final = 16
 TAG_BYTES: Final = 16
@@ -28,7 +28,7 @@ _KEY_BYTES: Final = 16
 _NONCE_BYTES: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Content:
     """A body in that encoding, still encrypted."""
 

@@ -1,9 +1,11 @@
 """Where a device's pushes go."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PushSubscription:
     """Where pushes for a device go, and what they are encrypted for (W3C PushSubscription). ``endpoint`` is a secret of its own: who knows
     it can wake the device."""

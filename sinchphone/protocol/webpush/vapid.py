@@ -6,7 +6,6 @@
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.webpush.keys import POINT_BYTES, PRIVATE_BYTES, KeyPair, read_base64, read_point, write_base64
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_LIFETIME_S: Final = 86_400.0  # RFC 8292 2
 LIFETIME_S: Final = 12 * 3600.0  # what ours have: clocks may differ
@@ -24,7 +24,7 @@ LEEWAY_S: Final = 60.0
 MAX_AUTHORIZATION_CHARACTERS: Final = 2048
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Sender:
     """Who pushes: the public key, and how to reach the people behind it, where they say."""
 

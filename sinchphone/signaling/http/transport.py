@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from sinchphone.errors import INSECURE, NetworkError, SinchphoneError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tls import client_context, why_tls_failed
 
 UNHEARD_MS: Final = 3_000  # after which a connection is dead whose data nobody acknowledges: a call waits for its signaling
@@ -32,7 +33,7 @@ class OversizedAnswerError(SinchphoneError):
         self.beginning = beginning
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """What came back. ``took_s`` is the time from the request until the answer was complete."""
 

@@ -6,7 +6,6 @@ unknown members are ignored.
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
@@ -15,6 +14,7 @@ from sinchphone.protocol.sdp import read_session
 from sinchphone.protocol.webpush.encryption import MAX_PLAINTEXT_BYTES
 from sinchphone.protocol.webpush.keys import AUTH_BYTES, POINT_BYTES, read_base64, write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, OfferedIceServer, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import PUSH_TEMPLATE, Field
@@ -27,7 +27,7 @@ MAX_ENDPOINT_CHARACTERS = 2048
 DESTINATION_TYPES = {Domain.MXP: "userId", Domain.PSTN: "phonenumber", Domain.SIP: "sip", Domain.CONFERENCE: "conference"}
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PushRequest:
     """PushNotification: tell these instances of a user about a call. ``sinch`` is the payload's JSON text."""
 

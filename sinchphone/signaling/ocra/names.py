@@ -8,9 +8,9 @@ A signature covers the method, the body *as it was sent* (so a gzip body is hash
 ``auto_decompress=False`` to verify it), the Content-Type, the timestamp and the raw, percent-encoded path without its query.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.wire import Auth, Endpoint
 
 API_ROOT = "/ocra/v1"
@@ -94,14 +94,14 @@ PUSH_CAPABILITIES = ("push", "push.4")  # what comes with a push profile
 PUSH_TEMPLATE = "incoming_call"  # the older SDK's; the current one is unknown
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class BearerToken:
     """``Authorization: Bearer <registration JWT>``."""
 
     token: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class InstanceSignature:
     """``Authorization: Instance <instance id>:<base64 signature>``."""
 

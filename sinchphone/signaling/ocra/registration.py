@@ -6,11 +6,11 @@ unknown members are ignored.
 
 import base64
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.webpush.keys import POINT_BYTES, read_base64, write_base64
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig, PushConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import Field
@@ -22,7 +22,7 @@ _DAY_S = 86_400.0
 _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class InstanceRequest:
     """CreateInstanceRequest. ``expire_at`` in seconds since the epoch; None leaves it to the platform."""
 
@@ -33,7 +33,7 @@ class InstanceRequest:
     expire_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class InstanceConfiguration:
     """Config: where the pub/sub networks are, the instance's profile, and how often to ask again."""
 

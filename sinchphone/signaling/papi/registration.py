@@ -4,9 +4,10 @@
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Profile, PubSubConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.wire import read_time
@@ -22,7 +23,7 @@ def capabilities_of(*, online: bool, calling: bool, messaging: bool) -> tuple[st
     return (*(_ONLINE if online else ()), *(_MESSAGING if messaging else ()), *(_CALLING if calling else ()))
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PapiInstanceRequest:
     """What registers a device. ``sdk`` names the program, such as ``js/1.4.12``; ``instance_id`` where a known one is renewed."""
 
@@ -34,7 +35,7 @@ class PapiInstanceRequest:
     instance_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PapiInstance:
     """The answer: the instance's id and the secret that signs its requests."""
 
@@ -42,7 +43,7 @@ class PapiInstance:
     secret: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PapiConfiguration:
     """The networks and the instance's profile."""
 

@@ -4,9 +4,10 @@ import hashlib
 import json
 import re
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 
 MAX_MESSAGES = 10_000  # in one answer; a subscriber's queue at PubNub keeps 100
@@ -16,7 +17,7 @@ _TIMETOKEN = re.compile("[0-9]{1,20}")  # 17 digits: units of 100 ns since 1970
 _POSITION = re.compile(rb'\s*\{\s*"t"\s*:\s*\{\s*"t"\s*:\s*"([0-9]{1,20})"')
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class BrokerMessage:
     """One message of an answer; ``timetoken`` (when it was published) is empty where the broker doesn't say."""
 
@@ -26,7 +27,7 @@ class BrokerMessage:
     digest: bytes = field(repr=False)  # tells it from others
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SubscribeAnswer:
     """Where to go on from, and the messages; ``ignored`` counts what was no readable message."""
 

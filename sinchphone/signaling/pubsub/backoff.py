@@ -3,10 +3,11 @@
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Backoff:
     """``jitter`` gives numbers from 0 to 1: a delay is between half and all of the nominal one."""
 

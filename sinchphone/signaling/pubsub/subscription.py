@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sinchphone.errors import PlatformError, RemoteProtocolError, SinchphoneError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError
 from sinchphone.signaling.pubsub.answers import RecentMessages, SubscribeAnswer, read_subscribe_answer, skip_past
 from sinchphone.signaling.pubsub.backoff import Backoff
@@ -25,7 +26,7 @@ HOLLOW_POLL_S = 0.05  # a poll that is answered faster, without news, is not a l
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class PayloadReceived:
     """A message of a channel. ``payload`` is whatever JSON was published."""
 
@@ -34,14 +35,14 @@ class PayloadReceived:
     timetoken: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Interrupted:
     """The subscription doesn't work for now; it's tried again."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SubscriptionResumed:
     """The subscription works: what's published from now on (after an interruption: since it began) will be received."""
 

@@ -14,11 +14,12 @@ import binascii
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.webpush.encryption import MAX_PLAINTEXT_BYTES
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 from sinchphone.signaling.fields import Record
 
@@ -33,7 +34,7 @@ _OLD_HEAD_BYTES: Final = 24  # version 2, up to the caller's name
 _LOWER: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallNotification:
     """A call that a push tells of. What isn't ours came from the other side: escape it before it's shown."""
 

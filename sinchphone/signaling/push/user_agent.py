@@ -12,7 +12,7 @@ import json
 import secrets
 import uuid
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
 import aiohttp
@@ -21,6 +21,7 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.webpush.encryption import MAX_BODY_BYTES, ReceiverKeys, decrypt_push
 from sinchphone.protocol.webpush.keys import AUTH_BYTES, RANDOM_KEY_BYTES, KeyPair, read_base64, write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.pubsub.backoff import Backoff
 
@@ -31,26 +32,26 @@ MAX_FRAME_BYTES: Final = 16 * 1024
 _DELIVERED, _UNREADABLE = 100, 101  # codes of acknowledgements
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Subscribed:
     """Connected: pushes come, to this endpoint. Again after each interruption, perhaps with another endpoint."""
 
     subscription: PushSubscription
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Pushed:
     """A push came: its content."""
 
     content: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Unreadable:
     """A push came that isn't for us, was changed, or is too long."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Disconnected:
     """The push service is away; we try to get back."""
 

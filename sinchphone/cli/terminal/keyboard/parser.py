@@ -19,9 +19,10 @@ has its replies kept (``replies``), the beginning of each.
 """
 
 import codecs
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, TypeAlias
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_PASTE: Final = 4_096  # characters that are kept of one paste
 _MAX_REPLY: Final = 256  # characters that are kept of a reply,
@@ -37,7 +38,7 @@ _NOTHING: Final = "\ufffd"
 _BREAK_OFF: Final = "\x18\x1a"  # CAN, SUB
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Paste:
     """Text that was pasted, not typed. ``dropped``: how many characters more there were."""
 

@@ -4,7 +4,7 @@ Field names are those of the JSON: snake_case, durations in ``_ms`` or ``_s``, `
 these classes (``event_schema``): what a value may be stands in its type here.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
@@ -60,6 +60,7 @@ from sinchphone.cli.terminal.output.results import (
 from sinchphone.cli.terminal.output.trace_events import TraceCallListed, TraceEventTold
 from sinchphone.cli.terminal.output.video_events import VideoCamera, VideoPaused, VideoSeen
 from sinchphone.options import Place
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 __all__ = [
@@ -107,7 +108,7 @@ QUALITY_NAMES: Final = (  # as audio.quality.QualityWarning has them; repeated, 
 QualityName: TypeAlias = Annotated[str, Bounds(words=QUALITY_NAMES)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ClientReady:
     """Registered. ``hosted_here``: this process runs the local exchange; ``None`` in the cloud. ``again``: after an interruption."""
 
@@ -119,7 +120,7 @@ class ClientReady:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ClientReconnecting:
     """The platform went away; we try to get back."""
 
@@ -127,14 +128,14 @@ class ClientReconnecting:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ClientSleeping:
     """Nothing is subscribed any more: a push wakes us."""
 
     NAME: ClassVar[str] = "client.sleeping"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class GroupJoined:
     """We are in the group."""
 
@@ -143,7 +144,7 @@ class GroupJoined:
     user_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class GroupCallAdded:
     """Sound flows to and from another one in the group. ``outbound``: we called."""
 
@@ -154,7 +155,7 @@ class GroupCallAdded:
     outbound: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class GroupCallRemoved:
     """That one is gone; ``call.ended`` says more."""
 
@@ -164,7 +165,7 @@ class GroupCallRemoved:
     peer: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PushReceived:
     """A push tells of a call, which follows. ``woke``: we were asleep."""
 
@@ -175,7 +176,7 @@ class PushReceived:
     woke: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PushDropped:
     """A push that is of no use: it came too late, or again, or can't be read."""
 
@@ -183,7 +184,7 @@ class PushDropped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ClientFailed:
     """The client can't go on."""
 
@@ -192,7 +193,7 @@ class ClientFailed:
     hint: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallOutgoing:
     """A call is being placed. ``contact``: the name under which the peer is known here."""
 
@@ -206,7 +207,7 @@ class CallOutgoing:
     contact: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallIncoming:
     """Somebody calls. ``contact``: the name under which they are known here; ``video``: pictures are offered."""
 
@@ -219,7 +220,7 @@ class CallIncoming:
     video: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallProgressing:
     """The platform took the call."""
 
@@ -227,7 +228,7 @@ class CallProgressing:
     call_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallRinging:
     """It rings at the other end."""
 
@@ -235,7 +236,7 @@ class CallRinging:
     call_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered:
     """Picked up, ``after_ms`` after the start."""
 
@@ -244,7 +245,7 @@ class CallAnswered:
     after_ms: Milliseconds | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallEstablished:
     """Sound flows, ``establishing_ms`` after the start; ``setup_ms`` is the start to progressing, as in Sinch's SDK. ``video_codec``: that
     of pictures, ``None`` where there are none."""
@@ -258,7 +259,7 @@ class CallEstablished:
     video_codec: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallMuted:
     """Our microphone was switched."""
 
@@ -279,7 +280,7 @@ class HeldBy(StrEnum):
         return cls.US if by_us else cls.PEER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallHeld:
     """A call is on hold from now on: ``by`` us, or the peer, who doesn't hear us. ``agreed``: the other side was told and goes along; where
     not, it hears music or silence all the same."""
@@ -291,7 +292,7 @@ class CallHeld:
     agreed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallResumed:
     """That hold is over. ``agreed``: the other side was told and goes along."""
 
@@ -302,7 +303,7 @@ class CallResumed:
     agreed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DigitsSent:
     """Digits were dialled in the call; ``w`` and ``W`` are pauses."""
 
@@ -311,7 +312,7 @@ class DigitsSent:
     digits: Digits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DigitReceived:
     """The other side dialled a digit."""
 
@@ -321,7 +322,7 @@ class DigitReceived:
     duration_ms: Milliseconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PlayStarted:
     """A file begins to play to the peer."""
 
@@ -330,7 +331,7 @@ class PlayStarted:
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class PlayFinished:
     """A file was played to its end."""
 
@@ -340,7 +341,7 @@ class PlayFinished:
     last: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """A call's sound, every second and at its end: counters since its start, and what the last second was like.
 
@@ -373,7 +374,7 @@ class Stats:
     far_dbfs: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class QualityTriggered:
     """Something is wrong with a call's sound from now on. ``name`` is one of the Sinch SDK's call quality warnings (MissingMediaStream:
     nothing has come for a second), or SilentInboundAudio (packets carry silence) or ClippedOutboundAudio (the microphone is too loud).
@@ -385,7 +386,7 @@ class QualityTriggered:
     stream: StreamKind = "audio"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class QualityRecovered:
     """It is over."""
 
@@ -395,7 +396,7 @@ class QualityRecovered:
     stream: StreamKind = "audio"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class DevicesChanged:
     """Sound goes through these devices from now on, after one had stopped, gone or come. ``None``: there is none."""
 
@@ -405,7 +406,7 @@ class DevicesChanged:
     loudspeaker: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFinished:
     """The self-check of a call without a sound device: did our tones come back, and did any sound arrive at all? ``packets_received`` is
     ``None`` where the call ended before they were counted."""

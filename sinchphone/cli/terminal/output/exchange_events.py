@@ -1,13 +1,13 @@
 """What commands tell about the exchange of this machine's user: events of ``--json`` as those in ``events`` are."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Literal
 
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeBackground:
     """The local exchange runs in the background from now on, as the process ``pid``: it was started for this command, outlives it, and ends
     when nobody uses it. ``log``: its file."""
@@ -17,7 +17,7 @@ class ExchangeBackground:
     log: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeStatus:
     """Who hosts the local exchange; ``running`` is false, and all else ``null``, where nobody does. ``kind``: ``foreground``
     (``sinchphone exchange``), ``background``, or ``program``. ``calls`` aren't over, ``callers`` only call, ``phones`` wait."""
@@ -35,7 +35,7 @@ class ExchangeStatus:
     log: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TextListed:
     """A text message to a phone number, which the local exchange kept: nobody's phone got it. ``at`` is a time in ISO 8601."""
 
@@ -47,7 +47,7 @@ class TextListed:
     at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingListed:
     """What a backend had recorded of a call; ``at`` is when it ended."""
 
@@ -58,7 +58,7 @@ class RecordingListed:
     at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class UserListed:
     """A user of the local exchange. ``account``: was made with a password or by ``exchange users add``, and doesn't come by tokens alone;
     of the ``devices``, so many are ``listening``."""
@@ -72,7 +72,7 @@ class UserListed:
     listening: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeStopped:
     """The exchange in the background was told to end, and ended with so many ``calls``; ``null`` where none ran."""
 
@@ -89,7 +89,7 @@ class SimulatedState(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedCallTold:
     """How far a simulated phone's call is: ``calling``, ``ringing``, ``answered``, ``ended``. ``status`` and ``reason``, SIP's number and
     words, where it didn't come about or was broken off. ``digits`` came from the other side, and ``heard_s`` seconds of sound."""
@@ -104,7 +104,7 @@ class SimulatedCallTold:
     heard_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationTold:
     """How the verification of a number stands: ``PENDING`` when its code has gone out, ``SUCCESSFUL``, or why not."""
 

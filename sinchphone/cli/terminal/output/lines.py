@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,7 @@ from sinchphone.cli.terminal.output.results import CallEnded, PipeEnded, PipeSta
 from sinchphone.cli.terminal.status_line import cells, clock, meter
 from sinchphone.cli.terminal.text.escape import MAX_TEXT, escape
 from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.output.events import Event
@@ -44,7 +45,7 @@ _CONFERENCE: Final = "conference"  # signaling.dialect.Domain, as it is noted
 _BUSY_STATUSES: Final = (486, 600)  # of SIP
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Line:
     """A line to be written; ``result`` lines go to standard output, ``always`` lines are written under -q too."""
 

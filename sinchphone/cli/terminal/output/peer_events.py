@@ -1,13 +1,13 @@
 """Who a call is with, as events: somebody else has the place of the one before, or people come to a room and go."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from sinchphone.cli.terminal.output.listings import Count
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class CallTransferred:
     """The call goes on with somebody else: who was there has put the two in each other's place, and leaves."""
 
@@ -17,7 +17,7 @@ class CallTransferred:
     domain: Domain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """Somebody in a conference room: a user id or a number, as the room knows them. ``you``: this call."""
 
@@ -28,7 +28,7 @@ class Member:
     you: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class ConferenceMembers:
     """Who is in the room, who speaks and who is muted, whenever that changes, once a second at most. Of ``count`` people 24 are named."""
 

@@ -1,16 +1,16 @@
 """What the record of an exchange tells: events of ``--json`` as those in ``events`` are."""
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 from sinchphone.cli.terminal.output.listings import Count, Instant, Milliseconds
 from sinchphone.protocol.trace.event import TraceEvent
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.wire import write_time
 
 Way: TypeAlias = Literal["rest", "pubsub", "sip", "callback", "media", "call"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TraceCallListed:
     """A call that the record has; ``duration_ms`` is ``null`` while it goes on. ``left_out``: so many of its events are kept no more."""
 
@@ -24,7 +24,7 @@ class TraceCallListed:
     left_out: Count
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TraceEventTold:
     """Something happened inside the exchange: ``source`` said it to ``target``, which are users, ``exchange``, ``backend`` or addresses.
     ``number`` counts the exchange's events in the order in which they began; ``call_id`` is ``null`` where it belongs to no call, ``body``

@@ -1,10 +1,11 @@
 """What happens to the pictures of a call, as events."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
+from sinchphone.quick_dataclass import quick_dataclass
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPaused:
     """What the peer sees of us was switched: black, or the picture again."""
 
@@ -13,7 +14,7 @@ class VideoPaused:
     paused: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class VideoCamera:
     """A camera runs from now on, or no more."""
 
@@ -23,7 +24,7 @@ class VideoCamera:
     running: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSeen:
     """At the end of a call with pictures: how many of the peer's were seen, and of them those of a test picture (``--video-test``) that
     could be read."""

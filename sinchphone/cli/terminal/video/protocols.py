@@ -8,11 +8,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.terminal.flags.commands import VideoWindow
 from sinchphone.picture.graphics.drawing import Cell, plausible
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.keys import Keys
@@ -31,7 +32,7 @@ _LOCAL_SAMPLES, _REMOTE_SAMPLES = 640 * 360, 320 * 180
 _LOCAL_SIXELS, _REMOTE_SIXELS = (640, 360), (400, 240)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Answers:
     """What a terminal said of itself."""
 

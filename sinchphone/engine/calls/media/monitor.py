@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -10,12 +9,13 @@ from sinchphone.audio.quality import Quality, QualityReport, Sample
 from sinchphone.errors import SinchphoneError
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import Levels
+from sinchphone.quick_dataclass import quick_dataclass
 
 EVERY_S: Final = 1.0
 LOOKS: Final = 4  # at the peer's stream, in that time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class StatsTaken:
     """A second of the call: counters since its start, what this second was like, how loud it is now, the mean score so far."""
 
@@ -32,7 +32,7 @@ class MediaStream(StrEnum):
     VIDEO = "video"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class QualityTriggered:
     """Something is wrong with that stream from now on: one of ``audio.quality.QualityWarning``. Pictures aren't judged."""
 
@@ -40,7 +40,7 @@ class QualityTriggered:
     stream: MediaStream = MediaStream.AUDIO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class QualityRecovered:
     """It is over."""
 

@@ -20,6 +20,7 @@ from sinchphone.exchange.store.redis.changes import Change, token_of
 from sinchphone.exchange.store.redis.connection import PREFIX, SCHEMA
 from sinchphone.exchange.store.redis.scripts import ACQUIRE, COMMIT
 from sinchphone.exchange.store.store import StoreError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _MAX_BATCH: Final = 500
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Bounds:
     """Of an application's feed: how old its entries get, and how much they weigh in all."""
 
@@ -41,7 +42,7 @@ class Bounds:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Pending:
     change: Change | None
     fence: str  # of the turn that it was changed in

@@ -1,17 +1,17 @@
 """Where a SIP message goes or came from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import NetworkError
 from sinchphone.hosts import join_host
+from sinchphone.quick_dataclass import quick_dataclass
 
 Transport: TypeAlias = Literal["udp", "tcp", "tls"]
 LONGEST_UDP_REQUEST_BYTES: Final = 1300  # a longer request goes by TCP where the path's MTU is unknown (RFC 3261 18.1.1)
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Hop:
     """One neighbour on the wire. ``host`` is a numeric address (IPv6 without brackets).
 

@@ -14,7 +14,6 @@ import ipaddress
 import random
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import dns.asyncresolver
@@ -30,6 +29,7 @@ from dns.rdtypes.IN.SRV import SRV
 from sinchphone.errors import NetworkError, NoServerError
 from sinchphone.gateway.sip.network.hop import Hop, Transport
 from sinchphone.hosts import SIP_PORTS, unbracketed
+from sinchphone.quick_dataclass import quick_dataclass
 
 _SERVICES: Final[dict[str, Transport]] = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
 _PREFIXES: Final[dict[Transport, str]] = {"udp": "_sip._udp.", "tcp": "_sip._tcp.", "tls": "_sips._tcp."}
@@ -47,7 +47,7 @@ class Dns(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Server:
     name: str
     port: int

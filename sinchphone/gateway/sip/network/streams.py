@@ -15,12 +15,13 @@ import os
 import ssl
 from collections import Counter, deque
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeAlias, cast
 
 from sinchphone.errors import INSECURE, RemoteProtocolError
 from sinchphone.gateway.sip.network.hop import Failed, Hop, Received, TransportError
 from sinchphone.protocol.sip.framing import PONG, FramingLimits, Ping, StreamFramer
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 from sinchphone.tls import why_tls_failed
 
@@ -36,7 +37,7 @@ _REMEMBERED: Final = 1024  # senders, of what the peer hasn't reacted to
 _Waiting: TypeAlias = tuple[bytes, Failed | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
     """What the connections of an agent may be."""
 

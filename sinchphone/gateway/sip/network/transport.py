@@ -12,7 +12,6 @@ import ipaddress
 import os
 import socket
 import ssl
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -25,6 +24,7 @@ from sinchphone.gateway.sip.network.datagrams import Datagrams
 from sinchphone.gateway.sip.network.hop import Failed, Hop, Received, TransportError
 from sinchphone.gateway.sip.network.streams import StreamConnections, StreamLimits
 from sinchphone.protocol.sip.framing import FramingLimits
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tls import client_context
 
 _TRIES: Final = 20  # for a port that is free for UDP, TCP and TLS
@@ -32,7 +32,7 @@ _QUEUE_BYTES: Final = 1024 * 1024  # of datagrams that wait to be read: a flood 
 _DISCARD: Final = 9  # a port to ask the way to: nothing is sent there
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class TransportOptions:
     """Where an agent listens. Port 0 takes a free one (the same for UDP and TCP)."""
 
@@ -213,7 +213,7 @@ class SipTransports:
         self._servers.append(await loop.create_server(lambda: self._streams.accept(context), sock=bound))
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Sockets:
     datagram: list[socket.socket]
     stream: list[socket.socket]

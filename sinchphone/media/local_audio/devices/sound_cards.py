@@ -19,7 +19,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -28,6 +28,7 @@ import numpy as np
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.errors import DeviceError
 from sinchphone.media.local_audio.devices.sound_server import ALSA_NAME, ask_server, led_to
+from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.media.local_audio.devices.rates import RateConverter
@@ -63,7 +64,7 @@ class Direction(Enum):
     OUTPUT = "output"
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SoundDevice:
     """One sound device. ``index`` is valid until the next look at the devices; name and host (the system's sound interface) stay."""
 

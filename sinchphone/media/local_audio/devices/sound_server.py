@@ -15,8 +15,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
+
+from sinchphone.quick_dataclass import quick_dataclass
 
 ALSA_NAME: Final = "pulse"  # of the device of libasound2-plugins that leads to the server
 _ASK_SECONDS: Final = 3.0
@@ -29,7 +30,7 @@ _HEARD: Final = ("speaker", "speakers", "portable", "tv", "car", "hifi", "hdmi",
 Way: TypeAlias = Literal["input", "output"]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ServerDevice:
     """One sink or source. ``node`` is its name on the server; ``worn``: whether it's a headset, where the server knows."""
 
@@ -41,7 +42,7 @@ class ServerDevice:
     worn: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SoundServer:
     """A server that answered."""
 

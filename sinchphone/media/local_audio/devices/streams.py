@@ -7,7 +7,6 @@ call them in a thread that may wait. They may be called in several threads at on
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from sinchphone.errors import DeviceError
@@ -15,13 +14,14 @@ from sinchphone.media.local_audio.audio_io import AudioIo
 from sinchphone.media.local_audio.devices import sound_cards as devices
 from sinchphone.media.local_audio.devices.sound_cards import Direction, Loudspeaker, Microphone, NoLibraryError, SoundDevice
 from sinchphone.media.sound import DevicesChanged, SoundOptions, SoundWarning
+from sinchphone.quick_dataclass import quick_dataclass
 
 _PARTS: Final = {Direction.INPUT: "microphone", Direction.OUTPUT: "loudspeaker"}
 
 _Option: TypeAlias = int | str | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Opened:
     """A stream that runs, for what it was opened, and on what."""
 

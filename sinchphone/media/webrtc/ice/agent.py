@@ -14,7 +14,6 @@ import socket
 import struct
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sinchphone.errors import RELAY_ONLY
@@ -24,6 +23,7 @@ from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.resolver import is_local_name, resolve_local
 from sinchphone.media.webrtc.ice.server_queries import COMPONENT, ServerQueries, preference_of
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 CHECK_SECONDS: Final = 0.02  # between two checks (Ta, RFC 8445 14.2: 5 ms or more)
@@ -39,7 +39,7 @@ _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class IceListener:
     """Who is told what happens on one connection. Nothing here may raise."""
 
@@ -51,7 +51,7 @@ class IceListener:
     no_relay: Callable[[str], None]  # TURN servers were given, and none of them took us: why
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class IceCredentials:
     """What a peer's checks must prove to know (RFC 8445 5.3)."""
 

@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from sinchphone.media.webrtc.ice.resolver import resolve
 from sinchphone.media.webrtc.ice.server_queries import why_no_relay
 from sinchphone.media.webrtc.ice.servers import Server, parse_servers
 from sinchphone.media.webrtc.ice.turn import allocate
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tls import client_context
 
 PROBE_SECONDS: Final = 4.0  # for one server
@@ -40,7 +40,7 @@ class NatKind(Enum):
     UNTRIED = "not tried"  # there is no server that could tell
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ServerReport:
     """One server: empty ``why_not`` where it does what it's for, in ``took_s``."""
 
@@ -49,7 +49,7 @@ class ServerReport:
     took_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class NetworkReport:
     """What was found. ``seen_as``: this machine's addresses as servers see them."""
 
@@ -79,7 +79,7 @@ async def probe_network(servers: Iterable[IceServer], ca_file: Path | None = Non
     return NetworkReport((*plain, *reports), kind, tuple(addresses))
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class _Seen:
     """What one server sees of a socket: first asked where it is, then at its other address where it has one."""
 

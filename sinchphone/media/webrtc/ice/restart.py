@@ -24,6 +24,7 @@ from sinchphone.media.webrtc.ice.agent import IceConnection
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, write_again, write_answer
 from sinchphone.media.webrtc.secure import SecurePath, renewed
 from sinchphone.protocol.sdp import SENDRECV
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 ANSWER_SECONDS: Final = 10.0  # how long our offer waits: signaling that is away itself needs some seconds to come back
@@ -33,7 +34,7 @@ _UFRAG: Final = re.compile(r" ufrag (\S{1,256})")
 OnCandidate = Callable[[seam.Candidate | None, LocalDescription], None]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RestartTerms:
     """How the call began, which holds for all its descriptions."""
 

@@ -1,16 +1,17 @@
 """STUN and TURN URLs (RFC 7064, RFC 7065)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from sinchphone.ice_urls import parse_ice_url
 from sinchphone.media.ice_servers import IceServer
+from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_SERVERS: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Server:
     """One server to ask for candidates. ``transport`` and what follows are for TURN only."""
 

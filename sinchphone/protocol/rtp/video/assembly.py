@@ -12,6 +12,7 @@ from typing import Final
 
 from sinchphone.protocol.rtp.packet import RtpPacket
 from sinchphone.protocol.rtp.video.part import Part
+from sinchphone.quick_dataclass import quick_dataclass
 
 _SEQUENCES: Final = 1 << 16
 _HALF: Final = 0x8000
@@ -21,7 +22,7 @@ MAX_FRAME_BYTES: Final = 2_000_000
 _STRANGERS: Final = 2  # in a row make a new line of numbers
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class FrameFormat:
     """How one codec's frames are cut."""
 
@@ -29,7 +30,7 @@ class FrameFormat:
     is_key: Callable[[bytes], bool]
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class EncodedPicture:
     """One whole frame for the decoder. ``timestamp`` as in its packets [1/90000 s]."""
 

@@ -2,10 +2,10 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.rtp.packet import VERSION, RtcpReport, encode_report
+from sinchphone.quick_dataclass import quick_dataclass
 
 _PSFB: Final = 206
 _PLI, _FIR, _APPLICATION = 1, 4, 15
@@ -13,7 +13,7 @@ _REMB: Final = b"REMB"
 _MAX_ENTRIES: Final = 32  # taken from one packet
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class KeyFrameRequest:
     """A receiver needs a key frame of one source. ``number``: that of a FIR; the same one again is no new request (RFC 5104 4.3.1.2)."""
 
@@ -21,7 +21,7 @@ class KeyFrameRequest:
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class MaximumBitrate:
     """A receiver takes no more than that [bit/s] in all (draft-alvestrand-rmcat-remb-03)."""
 

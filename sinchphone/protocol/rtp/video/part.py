@@ -1,9 +1,9 @@
 """What one packet holds of a frame, whatever the codec."""
 
-from dataclasses import dataclass
+from sinchphone.quick_dataclass import quick_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Part:
     """Bytes for the decoder, to be joined to those of the frame's other packets; ``starts``: a frame may begin here."""
 

@@ -13,6 +13,7 @@ from sinchphone.protocol.sip.session.timer import SessionTimer
 from sinchphone.protocol.sip.session.vocabulary import Effect, SipEvent, SipPhase
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, quoted
+from sinchphone.quick_dataclass import quick_dataclass
 
 ALLOW: Final = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, NOTIFY, REFER"
 SUPPORTED: Final = "100rel, timer, replaces"
@@ -21,7 +22,7 @@ MAX_REASON_CHARACTERS: Final = 128
 ELSEWHERE: Final = "Call completed elsewhere"  # the words of RFC 3326 4.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
     """What sessions have in common. ``new_token`` makes 16 and more characters that can't be guessed; ``chance`` a number from 0 to 1."""
 

@@ -7,10 +7,10 @@
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.sip.message import HeaderLines, Request, Response
+from sinchphone.quick_dataclass import quick_dataclass
 
 MIN_SECONDS: Final = 90  # RFC 4028 4
 MAX_SECONDS: Final = 86_400
@@ -18,7 +18,7 @@ RETRY_SECONDS: Final = 5.0
 _EXPIRES: Final = re.compile(r"\s*([0-9]{1,9})\s*(?:;(.*))?")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class TooSmall:
     """The peer wants shorter sessions than we take: 422 with our Min-SE."""
 

@@ -1,6 +1,6 @@
 """What goes into and comes out of the machine of an INVITE session: orders, arrivals, effects and events."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -8,6 +8,7 @@ from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.sip.message import Request, Response
 from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
+from sinchphone.quick_dataclass import quick_dataclass
 
 
 class SipPhase(StrEnum):
@@ -27,7 +28,7 @@ class SipPhase(StrEnum):
 # Events: what the user of a session sees, in order. Exactly one Refused or Ended is the last.
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipRinging:
     """The other side is being alerted (180), or something like it (181, 182, 183 without sound)."""
 
@@ -35,7 +36,7 @@ class SipRinging:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipEarly:
     """The other side's description before the answer: sound may come (RFC 3960)."""
 
@@ -43,14 +44,14 @@ class SipEarly:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipAnswered:
     """The call is answered. Of an incoming call only where its INVITE had no offer: the answer to ours."""
 
     sdp: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Refused:
     """No call came of it: the final status, 408 where nobody answered in time, 503 where nobody could be reached.
 
@@ -67,14 +68,14 @@ class Refused:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipReoffered:
     """The other side wants to change the sound: answer or refuse it. Without SDP it asks for our offer."""
 
     sdp: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipDigitHeard:
     """A digit in an INFO: one of ``0-9 * # A-D``."""
 
@@ -82,7 +83,7 @@ class SipDigitHeard:
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipReferred:
     """The other side wants its peer to call that address instead (REFER), in the place of the call that it names: ``ReferNews`` answers."""
 
@@ -90,7 +91,7 @@ class SipReferred:
     replaces: ReplacedDialog | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipEnded:
     """The call is over. ``status`` is the number that says why, where there is one (a Reason header's, 487 of a CANCEL, 408)."""
 
@@ -104,31 +105,31 @@ SipEvent: TypeAlias = SipRinging | SipEarly | SipAnswered | Refused | SipReoffer
 # Orders of the user.
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipDial:
     """Send the INVITE."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipRing:
     """180."""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SendEarly:
     """183 with a description."""
 
     sdp: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipAnswer:
     """200 with a description."""
 
     sdp: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipRefuse:
     """A final response of 300 and more. ``retry_after_s``: when to ask again (RFC 3261 20.33)."""
 
@@ -137,7 +138,7 @@ class SipRefuse:
     retry_after_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipHangUp:
     """CANCEL, BYE or a refusal, whichever fits. ``status`` is why, in SIP's numbers, where it isn't just a hang-up (RFC 3326)."""
 
@@ -145,28 +146,28 @@ class SipHangUp:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Reoffer:
     """Offer a change."""
 
     sdp: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class AnswerReoffer:
     """Answer the other side's offer, or give ours where it asked for one."""
 
     sdp: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class RefuseReoffer:
     """Refuse the other side's offer; the sound stays as it is."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SendDigit:
     """INFO with a digit."""
 
@@ -174,7 +175,7 @@ class SendDigit:
     duration_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DialogProbe:
     """Ask in the dialog whether the other side still knows the call, and end it where not. ``doubt``: why that is asked, for who reads why
     the call ended."""
@@ -182,14 +183,14 @@ class DialogProbe:
     doubt: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SendRefer:
     """Ask the other side to call that URI (REFER), once it has acknowledged our answer. ``ReferDone`` tells what came of it."""
 
     target: str
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReferNews:
     """How the call goes that the other side has asked for: the last one has a status of 200 and more (RFC 3515 2.4.5)."""
 
@@ -217,7 +218,7 @@ Order: TypeAlias = (
 # Arrivals.
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class GotResponse:
     """A response to the request of that number; what the transaction layer finds out is one too (408, 503)."""
 
@@ -225,7 +226,7 @@ class GotResponse:
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class GotRequest:
     """A new request in the dialog; ``key`` is for the reply. A CANCEL for the INVITE comes as ``GotCancel``."""
 
@@ -233,7 +234,7 @@ class GotRequest:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class GotCancel:
     """The INVITE with that key was cancelled (its CANCEL is answered already)."""
 
@@ -241,14 +242,14 @@ class GotCancel:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class GotAck:
     """The ACK of a 2xx."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SipElapsed:
     """The deadline is there."""
 
@@ -259,7 +260,7 @@ Input: TypeAlias = Order | GotResponse | GotRequest | GotCancel | GotAck | SipEl
 # Effects, to be performed in order.
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SendRequest:
     """Send a request through a client transaction; responses come back with its number. Via and Contact are still to be added.
 
@@ -272,7 +273,7 @@ class SendRequest:
     in_dialog: bool
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class SendAck:
     """Send the ACK of a 2xx: no transaction. Via is still to be added."""
 
@@ -280,7 +281,7 @@ class SendAck:
     next_uri: SipUri
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class CancelRequest:
     """Cancel the INVITE of that number."""
 
@@ -288,7 +289,7 @@ class CancelRequest:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Reply:
     """Answer a request. A 2xx to an INVITE is repeated by the session, so the same one may come several times."""
 
@@ -296,14 +297,14 @@ class Reply:
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Notify:
     """Tell the user."""
 
     event: SipEvent
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReofferDone:
     """Our change is answered (``sdp``) or refused (``status``). Also: what the ACK answered to an offer of ours that was asked for."""
 
@@ -311,14 +312,14 @@ class ReofferDone:
     status: int = 200
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class DigitDone:
     """Our INFO was answered."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class ReferDone:
     """What came of our REFER: the status of the other side's call, or its refusal."""
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from sinchphone.quick_dataclass import quick_dataclass
+
 MAX_NAMES: Final = 5_000  # of each kind
 _API: Final = re.compile(r"(?:^|/)apis/[^/]+\.[jt]s$")
 _MODEL: Final = re.compile(r"(?:^|/)models/[^/]+\.[jt]s$")
@@ -31,7 +33,7 @@ _VALUE: Final = re.compile(r"\w{1,80}['\"]?\s{0,4}:\s{0,4}['\"]([^'\"\\]{1,80})[
 _BASE: Final = re.compile(r"\b(?:BASE_PATH|OCRA_PATH)\s{0,4}=\s{0,4}[`'\"]([\w/:.-]{1,300})[`'\"]")
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class FoundOperation:
     """One operation: its path has ``{parameters}``; ``request`` and ``result`` are models."""
 

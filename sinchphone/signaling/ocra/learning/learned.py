@@ -9,11 +9,12 @@ import gzip
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from sinchphone.errors import ConfigError
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.ocra.learning.generated_code import FoundApi, FoundOperation
 from sinchphone.signaling.ocra.names import OPERATIONS, Field, OcraOperation
@@ -68,7 +69,7 @@ _REQUESTS: Final = (OcraOperation.PLACE_CALL, OcraOperation.REPORT_CALL)  # whos
 _DEPTH: Final = 6  # of the objects of an answer that have such members
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class LearnedNames:
     """``operations``: verb and path template. ``members``: by operation, ours -> theirs where they differ."""
 
@@ -127,7 +128,7 @@ class LearnedNames:
             raise ConfigError(f"{file} can't be used", hint="Learn it again (sinchphone cloud learn), or delete it.") from error
 
 
-@dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True, slots=True)
 class Lesson:
     """What came of a package: the names, and lines for people about what was found, not found, and differs."""
 
