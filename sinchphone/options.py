@@ -88,7 +88,7 @@ def read_application_key(value: object) -> str:
     return read_text(value)
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class ExchangeSection(ExchangeOptions):
     """[exchange]: where the embedded exchange listens."""
 
@@ -138,7 +138,7 @@ def _time_limit(value: object) -> float:
     return duration
 
 
-@quick_dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True)
 class HooksSection:
     """[hooks]: programs of the user's own that run when something happens."""
 
@@ -150,7 +150,7 @@ class HooksSection:
     time_limit: float = key("5s", _time_limit, "how long each may take; 60s at most")
 
 
-@quick_dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True)
 class IceSection:
     """[ice]: how calls get through networks that don't let them."""
 
@@ -166,7 +166,7 @@ class IceSection:
     relay_only: bool = key(False, read_flag, "call through TURN servers only, so that the other side never learns this machine's addresses")
 
 
-@quick_dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True)
 class SmsSection:
     """[sms]: Sinch's SMS API, which carries messages to phone numbers."""
 
@@ -179,7 +179,7 @@ class SmsSection:
     token_file: Path | None = key("", read_path, "a file with the API token, for its owner's eyes only", trusted_only=True)
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class SipSection(SipSettings):
     """[sip]: phones and PBXs that call the exchange, and how it calls them."""
 
@@ -187,7 +187,7 @@ class SipSection(SipSettings):
     users_file: Path | None = key("", read_path, "a file of phones, NAME:PASSWORD a line, for its owner's eyes only", trusted_only=True)
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class TrunkSection(TrunkOptions):
     """[trunk]: a SIP carrier or PBX that carries calls to phone numbers."""
 
@@ -195,7 +195,7 @@ class TrunkSection(TrunkOptions):
     password_file: Path | None = key("", read_path, "a file with its password, for its owner's eyes only", trusted_only=True)
 
 
-@quick_dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True)
 class Options:
     """Everything that can be configured, with its default."""
 

@@ -87,7 +87,7 @@ class HostKind(Enum):
     PROGRAM = "program"  # beside something else: it leaves the place to an exchange that is wanted for itself
 
 
-@quick_dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True)
 class ApplicationCredentials:
     """An application's key, and its secret in base64."""
 
@@ -95,7 +95,7 @@ class ApplicationCredentials:
     secret: str = field(repr=False)
 
 
-@quick_dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True)
 class Certificate:
     """What a server shows: its certificate chain and the key, as files (PEM)."""
 
@@ -103,7 +103,7 @@ class Certificate:
     key: Path
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class ExchangeOptions:
     """Options of one exchange. ``applications`` maps each application key to its secret (base64). Port 0 takes a free port."""
 

@@ -53,7 +53,7 @@ def _digests(value: object) -> tuple[str, ...]:
     return algorithms
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class SipSettings:
     """How the gateway speaks SIP.
 
@@ -107,7 +107,7 @@ class SipSettings:
         return bare in names and port in (None, self.port, *([self.tls_port] if self.tls else []))
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class TrunkOptions:
     """A SIP carrier or PBX; none without a ``host``.
 
@@ -180,7 +180,7 @@ def _is_address(host: str) -> bool:
     return True
 
 
-@quick_dataclass(frozen=True, slots=True)
+@quick_dataclass(frozen=True)
 class BackendOptions:
     """The developer's backend: where events are posted, and where else when that fails; none without a ``url``."""
 
@@ -191,7 +191,7 @@ class BackendOptions:
     )
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class GatewayOptions:
     """Everything about calls that don't stay between users. Without ``sip`` nobody can call over SIP; calls out need none.
 

@@ -45,7 +45,7 @@ def _country(value: object) -> str:
     return _DEFAULT_TONES
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class AudioOptions:
     """[audio]: the sound devices, by index or part of the name (not set is the system's default), and how they sound."""
 
@@ -69,7 +69,7 @@ class AudioOptions:
     tones: str = key(_DEFAULT_TONES, _country, "the country whose ringing and busy tones are heard")
 
 
-@quick_dataclass(frozen=True, slots=True, kw_only=True)
+@quick_dataclass(frozen=True, kw_only=True)
 class VideoOptions:
     """[video]: the camera, by index or part of the name (not set is the first one)."""
 

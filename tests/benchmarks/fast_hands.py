@@ -29,6 +29,10 @@ class Hands:
     anchor: float
     ms: dict[str, float]
 
+    def at_best(self, other: "Hands") -> "Hands":
+        """The least of both measurements."""
+        return Hands(min(self.anchor, other.anchor), {name: min(ms, other.ms[name]) for name, ms in self.ms.items()})
+
     def ratio(self, name: str) -> float:
         """Against the anchor."""
         return self.ms[name] / self.anchor

@@ -5,7 +5,6 @@
     look_back(path, account) -> entries, oldest first           forget(path, account, entries)
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
@@ -120,7 +119,7 @@ def peers(path: Path, account: str, *, limit: int) -> list[tuple[str, str]]:
         ]
         sql = "SELECT outbound, sender, recipients, at FROM messages WHERE account=? ORDER BY at DESC LIMIT ?"
         for outbound, sender, recipients, at in base.execute(sql, key):
-            found += [(float(at), str(peer), "message") for peer in (json.loads(recipients) if outbound else (sender,))]
+            found += [(float(at), str(peer), "message") for peer in (_recipients(recipients) if outbound else (sender,))]
         return [(peer, domain) for _, peer, domain in sorted(found, key=lambda one: -one[0])]
 
     return _with_file(path, work, [])
@@ -167,6 +166,13 @@ def read_entries(base: sqlite3.Connection, account: str, *, since: float, limit:
     return sorted([*calls, *messages], key=lambda past: past.at)
 
 
+def _recipients(written: str) -> list[str]:
+    import json  # where somebody has written a message
+
+    found: list[str] = json.loads(written)
+    return found
+
+
 def _message(
     base: sqlite3.Connection, account: str, message_id: str, outbound: int, sender: str, recipients: str, text: str, at: float
 ) -> PastMessage:
@@ -175,7 +181,7 @@ def _message(
     ).fetchall()
     delivered = {str(name): delivered_at for name, delivered_at, _ in rows}
     failed = tuple(str(name) for name, delivered_at, reason in rows if reason is not None and delivered_at is None)
-    return PastMessage(message_id, bool(outbound), sender, tuple(json.loads(recipients)), text, at, delivered, failed)
+    return PastMessage(message_id, bool(outbound), sender, tuple(_recipients(recipients)), text, at, delivered, failed)
 
 
 def _with_file(path: Path, work: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
