@@ -179,6 +179,7 @@ def test_on_a_clean_line_nothing_is_spent(sound: Samples) -> None:
     assert {setting for when, setting in told if when > LEARNT_S} == {"48k"}  # it begins with what every line carries
 
 
+@pytest.mark.timeout(400)  # in the background of a whole run it has what others leave
 @pytest.mark.skipif(not STATM.exists(), reason="needs /proc")
 def test_a_quarter_of_an_hour_of_a_bad_line_leaves_memory_as_it_was() -> None:
     """Everything but the codec, whose libopus has state of a fixed size: 45 000 packets with copies, requests and answers.
