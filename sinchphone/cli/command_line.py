@@ -18,7 +18,7 @@ _SHELL_IS_NAMED = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"  # Typer takes 
 
 
 def command_line(arguments: Sequence[str]) -> int:
-    """Run a command line; its exit code. Raises SystemExit only for shell completion."""
+    """Run a command line; its exit code."""
     import typer
 
     from sinchphone.cli.app import whole_command
@@ -47,7 +47,7 @@ def command_line(arguments: Sequence[str]) -> int:
         return _refuse(signal, code, arguments)
     except SystemExit as end:
         if not isinstance(end.__context__, BrokenPipeError):
-            raise
+            return int(end.code or 0)  # a shell was told what completes the word
         hush(sys.stdout)  # Typer has met a reader that went away (``config show | head``): no failure of ours
         return ExitCode.OK
     except Exception as error:  # noqa: BLE001 - a bug before or after a command's own work

@@ -14,10 +14,7 @@ GROUP: Any = whole_command()
 PROGRAM = """
 import json, sys
 from sinchphone.cli.command_line import command_line
-try:
-    command_line(sys.argv[1:])
-except SystemExit:
-    pass
+command_line(sys.argv[1:])
 print(json.dumps([name for name in sys.modules if name.startswith("sinchphone.cli.commands.")]))
 """
 
