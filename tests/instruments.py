@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.level import amplitude, power_to_dbfs
+from sinchphone.audio.levels.level import amplitude, power_to_dbfs
 from sinchphone.audio.tones.dtmf import COLUMNS, KEYS, ROWS
 from sinchphone.audio.tones.goertzel import tone_power
 

@@ -12,9 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from sinchphone.audio.activity import Activity
 from sinchphone.audio.emodel import RECOVERED_COSTS, mos
 from sinchphone.audio.frame import RATE
+from sinchphone.audio.levels.activity import Activity
 from sinchphone.quick_dataclass import quick_dataclass
 
 ROUND_TRIP_MS: Final = 300.0

@@ -23,7 +23,7 @@ from sinchphone.schema import (
 )
 
 if TYPE_CHECKING:
-    from sinchphone.media.simulated_line import SimulatedLine
+    from sinchphone.media.network.simulated_line import SimulatedLine
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4600
@@ -48,7 +48,7 @@ def read_push_contact(value: object) -> str:
 def read_line(value: object) -> str:
     """Faults of a line, as they are written."""
     written = read_text(value)
-    from sinchphone.media.simulated_line import SimulatedLine
+    from sinchphone.media.network.simulated_line import SimulatedLine
 
     SimulatedLine.read(written)
     return written
@@ -187,7 +187,7 @@ class ExchangeOptions:
     @property
     def simulated_line(self) -> "SimulatedLine | None":
         """What ``line`` says."""
-        from sinchphone.media.simulated_line import SimulatedLine
+        from sinchphone.media.network.simulated_line import SimulatedLine
 
         return SimulatedLine.read(self.line) if self.line else None
 

@@ -11,8 +11,8 @@ from sinchphone.gateway.relay.local import LocalOptions, LocalRelays
 from sinchphone.gateway.relay.relay import MediaTransport, Relay, Relays
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.gateway.relay.terminations import LocalTerminations, RtpengineTerminations, Terminations
+from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.port import MediaPort, RtpPortOptions
-from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 from sinchphone.quick_dataclass import quick_dataclass
 

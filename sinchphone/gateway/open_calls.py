@@ -7,7 +7,7 @@ from sinchphone.gateway.legs.leg import IncomingLeg, Leg
 from sinchphone.gateway.legs.sip import OF_LEG, SipIncomingLeg, SipOutgoingLeg
 from sinchphone.gateway.relay.relay import Side
 from sinchphone.gateway.sip.calls import SipCall
-from sinchphone.protocol.sip.replaces import ReplacedDialog
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.quick_dataclass import quick_dataclass
 
 

@@ -38,7 +38,7 @@ from sinchphone.gateway.trunk.metering import Metering
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.gateway.trunk.trunk_registration import TrunkRegistration
-from sinchphone.media.simulated_line import SimulatedLine
+from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 
 

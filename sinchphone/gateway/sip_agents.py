@@ -16,7 +16,7 @@ from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.hosts import join_host, unbracketed
-from sinchphone.protocol.sip.replaces import ReplacedDialog
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.quick_dataclass import quick_dataclass
 
 TRUNK: Final = "trunk"  # who calls without a password, and from where: the carrier,

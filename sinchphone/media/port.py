@@ -11,8 +11,8 @@ from typing import Protocol, TypeAlias
 
 from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
 from sinchphone.media.ice_servers import IceServer, IceServerList
+from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.pictures.picture_leg import PictureLeg
-from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.quick_dataclass import quick_dataclass

@@ -13,8 +13,8 @@ from dataclasses import replace
 from enum import Enum
 from typing import Final, Protocol, TypeAlias, runtime_checkable
 
-from sinchphone.audio.activity import Activity
 from sinchphone.audio.frame import Frame, Samples
+from sinchphone.audio.levels.activity import Activity
 from sinchphone.media.options import AudioOptions, RecordLayout
 from sinchphone.quick_dataclass import quick_dataclass
 

@@ -3,9 +3,9 @@
 import logging
 from contextlib import suppress
 
-from sinchphone.audio.activity import Listener
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, silence
-from sinchphone.audio.level import Meter
+from sinchphone.audio.levels.activity import Listener
+from sinchphone.audio.levels.level import Meter
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.outbox import Outbox

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.dtmf import Detector
 from sinchphone.audio.tones.goertzel import share
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, silence
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.mix import CEILING, Mixer
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine

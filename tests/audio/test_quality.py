@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.audio.activity import Activity, Listener
 from sinchphone.audio.frame import Samples
+from sinchphone.audio.levels.activity import Activity, Listener
 from sinchphone.audio.quality import Change, Quality, Sample
 
 LIVELY = Activity(-20, -60, True, 10, 0, 0, 0, 500, False)

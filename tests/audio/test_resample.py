@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.resample import Downsampler, Upsampler, Wave, to_samples
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine

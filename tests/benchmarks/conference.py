@@ -24,7 +24,7 @@ from figures import median, percentile, table
 from media_cpu import MAX_LINE_BYTES, PATIENCE_S, SETTLE_S, OurEnd
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame
-from sinchphone.audio.talkers import TALKERS
+from sinchphone.audio.levels.talkers import TALKERS
 from sinchphone.exchange.conference.room import Room
 from sinchphone.exchange.conference.rooms import Participant, Rooms
 from sinchphone.exchange.destinations.prompts import load

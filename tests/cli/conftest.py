@@ -358,7 +358,7 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Platform:
     made = Platform()
     monkeypatch.setattr(engine_client, "SinchClient", client_class(made))
     monkeypatch.setattr(phone, "open_environment", lambda *_: FakeEnvironment())
-    monkeypatch.setattr("sinchphone.cli.commands.token.open_environment", lambda *_: FakeEnvironment())
+    monkeypatch.setattr("sinchphone.cli.commands.setup.token.open_environment", lambda *_: FakeEnvironment())
     monkeypatch.setattr(MediaThread, "warm_up", lambda self: None)
     monkeypatch.setattr(devices, "list_devices", lambda: (devices.SoundDevice(0, "card", "ALSA", 1, 2, True, True),))
     return made

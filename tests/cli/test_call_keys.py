@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from sinchphone.cli.calling import outgoing as call_command
-from sinchphone.cli.terminal.output.events import Stats
-from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.output.events.events import Stats
+from sinchphone.cli.terminal.screen.screen import Screen
+from sinchphone.cli.terminal.screen.statistics_panel import Panel, panel_lines, sparkline
+from sinchphone.cli.terminal.screen.status_line import Status
 from sinchphone.cli.terminal.session import Session
-from sinchphone.cli.terminal.statistics_panel import Panel, panel_lines, sparkline
-from sinchphone.cli.terminal.status_line import Status
 from sinchphone.media.sound import LOUDEST_DB, QUIETEST_DB, Volume
 from sinchphone.protocol.call.states import Cause, State
 from tests.cli.test_call_waiting import FakeKeys, until

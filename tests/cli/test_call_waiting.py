@@ -6,12 +6,12 @@ from typing import Any, Self
 
 import pytest
 
-from sinchphone.audio.activity import Activity
+from sinchphone.audio.levels.activity import Activity
 from sinchphone.audio.quality import Quality
 from sinchphone.cli.calling import outgoing as call_command
 from sinchphone.cli.commands import listen as listen_command
+from sinchphone.cli.terminal.screen.status_line import KEYS_IN_CALL, KEYS_RINGING, hints_of_waiting
 from sinchphone.cli.terminal.session import Session
-from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, hints_of_waiting
 from sinchphone.engine.calls.media.monitor import StatsTaken
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import DevicesChanged, Levels, Signal

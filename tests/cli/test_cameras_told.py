@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.status_line import Status, status_text
+from sinchphone.cli.terminal.screen.status_line import Status, status_text
 from sinchphone.errors import DeviceError
 from sinchphone.media.local_audio.devices import sound_cards
 from sinchphone.media.local_video.cameras import Camera

@@ -47,7 +47,7 @@ def test_help_and_completion_of_a_name_import_no_command() -> None:
     assert loaded(_SINCHPHONE_COMPLETE="complete_bash", COMP_WORDS="sinchphone c", COMP_CWORD="1") == []
 
 
-@pytest.mark.parametrize(("arguments", "module"), [(("call-user", "--help"), "call"), (("token", "--help"), "token")])
+@pytest.mark.parametrize(("arguments", "module"), [(("call-user", "--help"), "call"), (("verify", "--help"), "verify")])
 def test_a_command_imports_no_other(arguments: tuple[str, ...], module: str) -> None:
     assert loaded(*arguments) == [module]
 

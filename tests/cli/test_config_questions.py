@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.cli.commands.config_questions import asked
+from sinchphone.cli.commands.setup.config_questions import asked
 from sinchphone.config import load, login_name
 from sinchphone.options import example
 

@@ -9,7 +9,7 @@ import pytest
 
 from sinchphone.audio.frame import Samples
 from sinchphone.cli import signals
-from sinchphone.cli.commands import devices_try
+from sinchphone.cli.commands.setup import devices_try
 from sinchphone.cli.terminal.session import Session
 from sinchphone.media.local_audio.devices import sound_cards as devices
 

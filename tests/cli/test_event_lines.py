@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.cli.calling.event_lines import tell_events
+from sinchphone.cli.commands.exchange.event_lines import tell_events
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.server import Exchange
 from sinchphone.tasks import start_task

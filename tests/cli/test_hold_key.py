@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sinchphone.cli.calling import outgoing as call_command
+from sinchphone.cli.terminal.screen.status_line import Status, status_text
 from sinchphone.cli.terminal.session import Session
-from sinchphone.cli.terminal.status_line import Status, status_text
 from sinchphone.engine.calls.hold import Held
 from sinchphone.protocol.call.states import Cause, State
 from tests.cli.test_call_waiting import FakeKeys, until

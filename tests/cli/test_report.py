@@ -10,11 +10,11 @@ from jsonschema import Draft202012Validator
 from sinchphone.audio.quality import QualityWarning
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.control.schema import schema_text
-from sinchphone.cli.terminal.output import events as e
-from sinchphone.cli.terminal.output import peer_events as p
-from sinchphone.cli.terminal.output import video_events as v
-from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
-from sinchphone.cli.terminal.output.exchange_events import (
+from sinchphone.cli.terminal.output.events import events as e
+from sinchphone.cli.terminal.output.events import peer as p
+from sinchphone.cli.terminal.output.events import video as v
+from sinchphone.cli.terminal.output.events.control import ControlClosed, ControlDone, ControlFailed
+from sinchphone.cli.terminal.output.events.exchange import (
     ExchangeBackground,
     ExchangeStatus,
     ExchangeStopped,
@@ -25,6 +25,7 @@ from sinchphone.cli.terminal.output.exchange_events import (
     UserListed,
     VerificationTold,
 )
+from sinchphone.cli.terminal.output.events.trace import TraceCallListed, TraceEventTold
 from sinchphone.cli.terminal.output.listings import (
     CameraFound,
     CheckResult,
@@ -41,7 +42,6 @@ from sinchphone.cli.terminal.output.listings import (
 from sinchphone.cli.terminal.output.rendering import RENDERERS
 from sinchphone.cli.terminal.output.report import Report
 from sinchphone.cli.terminal.output.results import Delivery, Via
-from sinchphone.cli.terminal.output.trace_events import TraceCallListed, TraceEventTold
 from sinchphone.engine.calls.call_events import CallEvent
 from sinchphone.engine.events.events import ClientEvent
 from sinchphone.media.port import PortStats

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from sinchphone.cli.calling import outgoing as call_command
+from sinchphone.cli.terminal.screen.status_line import Status, status_text
 from sinchphone.cli.terminal.session import Session
-from sinchphone.cli.terminal.status_line import Status, status_text
 from sinchphone.engine.calls.call import RoomChanged
 from sinchphone.protocol.call.room_events import RoomMember
 from sinchphone.protocol.call.states import Cause, State

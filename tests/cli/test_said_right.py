@@ -15,9 +15,9 @@ import pytest
 from sinchphone.cli.calling.phone import tell_message
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal import run as cli_run
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.output.lines import lines
-from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import load, user_file
 from sinchphone.credentials import read_phones, read_secret

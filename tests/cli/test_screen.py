@@ -2,11 +2,11 @@ import io
 
 import pytest
 
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.output.listings import DeviceFound
 from sinchphone.cli.terminal.output.results import Via
-from sinchphone.cli.terminal.screen import Screen
-from sinchphone.cli.terminal.status_line import Status
+from sinchphone.cli.terminal.screen.screen import Screen
+from sinchphone.cli.terminal.screen.status_line import Status
 from sinchphone.options import Place
 from sinchphone.protocol.call.states import EndedBy
 

@@ -14,7 +14,7 @@ import pytest
 
 from sinchphone.cli.commands.help import read_page
 from sinchphone.cli.terminal.output.lines import Line
-from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.cli.terminal.service import READY, STOPPING, notify, with_level
 
 LIMIT_S = 60.0

@@ -9,8 +9,8 @@ import pytest
 from sinchphone.cli.calling import outgoing as call_command
 from sinchphone.cli.commands import listen as listen_command
 from sinchphone.cli.terminal.keyboard.parser import Paste
+from sinchphone.cli.terminal.screen.status_line import Status, status_text
 from sinchphone.cli.terminal.session import Session
-from sinchphone.cli.terminal.status_line import Status, status_text
 from sinchphone.engine.calls.call import Transferred
 from sinchphone.errors import TransferError
 from sinchphone.protocol.call.states import Cause, State

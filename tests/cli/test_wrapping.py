@@ -15,7 +15,7 @@ from typing import TextIO
 import pytest
 
 from sinchphone.cli.terminal.output.lines import Line, hint_lines
-from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.cli.terminal.text.wrapping import wrapped
 
 HINT = "check the application key, its secret or token, and the user: sinchphone config show"

@@ -11,7 +11,7 @@ import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame
 from sinchphone.errors import MediaError
-from sinchphone.gateway.bridging import local_end
+from sinchphone.gateway.bridging.local_ends import local_end
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.media.thread import MediaThread

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.engine.client import SinchClient
 from sinchphone.errors import PlatformError
 from sinchphone.media.sound import SoundOptions

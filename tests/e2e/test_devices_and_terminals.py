@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 
 PATIENCE_S = 30.0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.engine.calls.call import Call
 from sinchphone.errors import AudioFileError, LocalProtocolError, MediaError
 from sinchphone.media.local_audio.files import decode

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sinchphone.audio.activity import Listener
+from sinchphone.audio.levels.activity import Listener
 from sinchphone.audio.tones.goertzel import share
 
 PAGE = Path(__file__).parents[2] / "sinchphone" / "docs" / "sound.md"

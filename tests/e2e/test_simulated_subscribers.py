@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error
 from sinchphone.engine.calls.call import DigitHeard
 from sinchphone.protocol.call.states import Cause, State

@@ -13,7 +13,7 @@ from sinchphone.errors import TransferError
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.gateway.sip.calls import SipAnswered, SipEnded, SipReferred
 from sinchphone.protocol.call.states import State
-from sinchphone.protocol.sip.replaces import ReplacedDialog, parse_replaces
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog, parse_replaces
 from sinchphone.tasks import start_task
 from tests.e2e.backend_lab import Backend, action, serving, tone_file
 

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones import goertzel
 
 HERE = Path(__file__).parent

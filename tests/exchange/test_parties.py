@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.exchange.destinations.parties import BadLine, Echo, Recording, Sequence, Silence, Speaker, Tone

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.errors import AudioFileError
 from sinchphone.exchange.destinations import prompts
 from sinchphone.exchange.destinations.prompts import load, spell_digit, spell_number

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import MediaError

@@ -13,7 +13,7 @@ from sinchphone.gateway.callouts.backend_calls import GatewayCalls
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
 from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.gateway.sip_agents import SipSide
-from sinchphone.protocol.sip.replaces import ReplacedDialog
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.uri import parse_address, parse_uri
 

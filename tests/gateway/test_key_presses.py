@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from sinchphone.gateway.bridging.key_presses import HOLD_SECONDS, TOLERANCE_SECONDS, DigitPath, KeyPresses, SignalledDigits
-from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.bridging.local_ends.local_end import LocalEnd
 from sinchphone.gateway.legs.leg import DigitPressed
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.outbox import Outbox

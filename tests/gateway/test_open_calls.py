@@ -5,7 +5,7 @@ from typing import Any
 from sinchphone.gateway.legs.sip import SipIncomingLeg, dialog_of_leg
 from sinchphone.gateway.open_calls import OpenCalls, OpenLeg
 from sinchphone.gateway.relay.relay import Side
-from sinchphone.protocol.sip.replaces import ReplacedDialog
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 
 
 class FakeLeg:

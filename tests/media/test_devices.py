@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import Samples
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import DeviceError

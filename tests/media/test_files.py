@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.audio.twotrack import Stereo

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import MediaError

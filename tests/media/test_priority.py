@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from sinchphone.media.priority import prioritise
+from sinchphone.media.network.priority import prioritise
 
 
 @pytest.mark.parametrize(

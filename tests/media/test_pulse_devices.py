@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 
 PATIENCE_SECONDS = 30.0

@@ -6,9 +6,9 @@ import socket
 import pytest
 
 from sinchphone.errors import MediaError
+from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.rtp.sockets import SocketPair
 from sinchphone.media.rtp.source_latch import Address
-from sinchphone.media.simulated_line import SimulatedLine
 
 PATIENCE = 10.0
 Datagram = tuple[bytes, Address, bool]

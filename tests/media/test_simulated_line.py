@@ -9,7 +9,7 @@ import pytest
 
 from sinchphone import Call, Local, SinchClient, StatsTaken
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.media.simulated_line import LineSimulator, SimulatedLine
+from sinchphone.media.network.simulated_line import LineSimulator, SimulatedLine
 from sinchphone.media.thread import MediaThread
 
 

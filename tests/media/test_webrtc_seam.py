@@ -56,7 +56,7 @@ def own_names(cls: type) -> set[str]:
 
 async def test_only_the_seam_imports_the_outside_libraries() -> None:
     knowing = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py") if imports(path) & OUTSIDE}
-    assert knowing == {"media/webrtc/seam.py", "media/srtp_library.py"}
+    assert knowing == {"media/webrtc/seam.py", "media/network/srtp_library.py"}
 
 
 def test_the_outside_libraries_have_bounds() -> None:

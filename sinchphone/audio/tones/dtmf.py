@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.audio.level import FULL_SCALE, mean_square, power_to_dbfs
+from sinchphone.audio.levels.level import FULL_SCALE, mean_square, power_to_dbfs
 from sinchphone.quick_dataclass import quick_dataclass
 
 ROWS: Final = (697.0, 770.0, 852.0, 941.0)  # [Hz]

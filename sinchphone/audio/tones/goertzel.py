@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.level import FULL_SCALE
+from sinchphone.audio.levels.level import FULL_SCALE
 
 
 def tone_power(samples: Samples, hz: float) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples
-from sinchphone.audio.level import amplitude
+from sinchphone.audio.levels.level import amplitude
 from sinchphone.quick_dataclass import quick_dataclass
 
 TONE_DBFS: Final = -20.0

@@ -8,23 +8,23 @@ from collections.abc import Coroutine
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
-from sinchphone.cli.calling.call_keys import CallKeys
-from sinchphone.cli.calling.dialling import Dialler
+from sinchphone.cli.calling.in_call.call_keys import CallKeys
+from sinchphone.cli.calling.in_call.dialling import Dialler
+from sinchphone.cli.calling.in_call.room_screen import RoomScreen
+from sinchphone.cli.calling.in_call.transferring import TransferKeys
 from sinchphone.cli.calling.media.figures import lost_percent, ms_between, stats_event
 from sinchphone.cli.calling.media.pipe_offsets import PipeOffsets
 from sinchphone.cli.calling.media.seeing import Seeing
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
-from sinchphone.cli.calling.room_screen import RoomScreen
-from sinchphone.cli.calling.transferring import TransferKeys
 from sinchphone.cli.endings import Ending, Order, describe
 from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal.flags.commands import VideoWindow
 from sinchphone.cli.terminal.keys import Keys, Pressed
-from sinchphone.cli.terminal.output import events as e
-from sinchphone.cli.terminal.output.peer_events import CallTransferred, ConferenceMembers, Member
+from sinchphone.cli.terminal.output.events import events as e
+from sinchphone.cli.terminal.output.events.peer import CallTransferred, ConferenceMembers, Member
+from sinchphone.cli.terminal.screen.statistics_panel import Panel, Scores
+from sinchphone.cli.terminal.screen.status_line import KEYS_IN_CALL, KEYS_RINGING, KeyHints, Status
 from sinchphone.cli.terminal.session import Session
-from sinchphone.cli.terminal.statistics_panel import Panel, Scores
-from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, KEYS_RINGING, KeyHints, Status
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.quick_dataclass import quick_dataclass

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from sinchphone.cli.endings import Ending, Order
 from sinchphone.cli.exits import ExitCode
-from sinchphone.cli.terminal.output.events import Outcome, RequestKind, RequestOutcome
+from sinchphone.cli.terminal.output.events.events import Outcome, RequestKind, RequestOutcome
 from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:

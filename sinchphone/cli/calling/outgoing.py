@@ -10,16 +10,16 @@ import typer
 from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.call_session import CallSession, Wishes
+from sinchphone.cli.calling.in_call.steering import Steering
 from sinchphone.cli.calling.media.sounds import check_files, missing_devices, picture_options, requests_of, sound_options
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
-from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.terminal_calls import TerminalCalls
 from sinchphone.cli.control.stream import ControlStream, open_stream
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.hooks.hooks import open_hooks
 from sinchphone.cli.terminal.flags.commands import CallFlags, VideoFlags, VideoWindow
 from sinchphone.cli.terminal.keys import Keys
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.options import Options

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.addressing.recent import history_of, user_of
-from sinchphone.cli.terminal.output import events as e
-from sinchphone.cli.terminal.output.exchange_events import ExchangeBackground
+from sinchphone.cli.terminal.output.events import events as e
+from sinchphone.cli.terminal.output.events.exchange import ExchangeBackground
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import (
     read_beside,

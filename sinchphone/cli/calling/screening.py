@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.control import commands as k
 from sinchphone.cli.hooks.hooks import Choice, Decision, Hooks
-from sinchphone.cli.terminal.output.events import CallIncoming, Warned
+from sinchphone.cli.terminal.output.events.events import CallIncoming, Warned
 from sinchphone.errors import DestinationError, SinchphoneError, TransferError
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
-    from sinchphone.cli.calling.steering import Steering
+    from sinchphone.cli.calling.in_call.steering import Steering
     from sinchphone.cli.terminal.session import Session
     from sinchphone.engine.calls.call import Call
 

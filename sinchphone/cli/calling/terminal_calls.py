@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.calling.call_session import CallSession
 from sinchphone.cli.terminal.keys import Keys, Pressed
-from sinchphone.cli.terminal.output.events import Warned
-from sinchphone.cli.terminal.status_line import clock
+from sinchphone.cli.terminal.output.events.events import Warned
+from sinchphone.cli.terminal.screen.status_line import clock
 from sinchphone.errors import SinchphoneError
 from sinchphone.protocol.call.states import State
 from sinchphone.tasks import start_task

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from sinchphone.cli.calling.phone import history_if_usable
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import Wait
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import read_sms_token
 from sinchphone.errors import ConfigError, NetworkError

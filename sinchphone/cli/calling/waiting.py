@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from sinchphone.cli.calling.call_session import CallSession, Wishes
 from sinchphone.cli.endings import Order
-from sinchphone.cli.terminal.status_line import KEYS_WAITING
+from sinchphone.cli.terminal.screen.status_line import KEYS_WAITING
 from sinchphone.protocol.call.states import EndedBy, State
 from sinchphone.tasks import start_task
 

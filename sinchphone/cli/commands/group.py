@@ -13,7 +13,7 @@ from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import SoundFlags
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.keys import Keys
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.protocol.group_name import GROUP_RULE, is_group_name

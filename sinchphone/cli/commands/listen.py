@@ -14,10 +14,10 @@ import typer.core
 
 from sinchphone.cli.addressing.contacts import contacts_of
 from sinchphone.cli.calling.call_session import CallSession, Wishes
+from sinchphone.cli.calling.in_call.steering import Steering
 from sinchphone.cli.calling.media.sounds import check_files, picture_options, requests_of, share_output, sound_options
 from sinchphone.cli.calling.phone import Phone, follow, open_phone
 from sinchphone.cli.calling.screening import Screening
-from sinchphone.cli.calling.steering import Steering
 from sinchphone.cli.calling.terminal_calls import MOST, TerminalCalls
 from sinchphone.cli.calling.waiting import WaitingCall
 from sinchphone.cli.control.stream import ControlStream, open_stream
@@ -27,7 +27,7 @@ from sinchphone.cli.hooks.hooks import Hooks, open_hooks
 from sinchphone.cli.terminal.flags.commands import AnswerFlags, ListenFlags, seconds
 from sinchphone.cli.terminal.flags.common import with_flags
 from sinchphone.cli.terminal.keys import Keys
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.output.rendering import place
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.service import READY, STOPPING, notify

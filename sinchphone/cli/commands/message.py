@@ -17,7 +17,7 @@ from sinchphone.cli.calling.texting import check_sms, text_numbers
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import MessageFlags, Wait, seconds
 from sinchphone.cli.terminal.flags.common import with_flags
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.credentials import read_beside

@@ -12,7 +12,7 @@ from sinchphone.cli.calling.phone import begin_host, open_environment, tell_host
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import HostFlags
 from sinchphone.cli.terminal.flags.common import option_of_words, with_flags
-from sinchphone.cli.terminal.output.exchange_events import VerificationTold
+from sinchphone.cli.terminal.output.events.exchange import VerificationTold
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.credentials import read_beside

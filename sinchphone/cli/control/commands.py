@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, ClassVar, Final, NoReturn, TypeAlias, Union
 
-from sinchphone.cli.terminal.output.events import Digits
+from sinchphone.cli.terminal.output.events.events import Digits
 from sinchphone.cli.terminal.output.listings import Bounds
 from sinchphone.media.options import RecordLayout
 from sinchphone.quick_dataclass import quick_dataclass

@@ -12,7 +12,7 @@ from typing import Final
 from sinchphone.cli.control.commands import Command, ControlRequest, RefusedLine, read_request
 from sinchphone.cli.control.lines import MAX_LINE_BYTES
 from sinchphone.cli.control.stream import ControlStream
-from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
+from sinchphone.cli.terminal.output.events.control import ControlClosed, ControlDone, ControlFailed
 from sinchphone.errors import SinchphoneError
 from sinchphone.quick_dataclass import quick_dataclass
 

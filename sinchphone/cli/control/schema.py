@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from sinchphone.cli.control.commands import COMMANDS, MAX_ENTRIES, MAX_ID_CHARACTERS
-from sinchphone.cli.terminal.output.event_schema import event_schema, rule_of
+from sinchphone.cli.terminal.output.events.schema import event_schema, rule_of
 
 
 def schema_text() -> str:

@@ -15,7 +15,7 @@ from sinchphone.cli.terminal.text.escape import escape
 from sinchphone.options import KEYS
 
 if TYPE_CHECKING:
-    from sinchphone.cli.terminal.output.events import Event
+    from sinchphone.cli.terminal.output.events.events import Event
 
 PREFIX: Final = "SINCHPHONE_"
 _SETTINGS: Final = frozenset(key.variable for key in KEYS.values() if key.variable) | {"SINCHPHONE_CONFIG"}

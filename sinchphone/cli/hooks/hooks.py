@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sinchphone.cli.endings import Order
 from sinchphone.cli.hooks.facts import as_json, environment_of, facts_of
 from sinchphone.cli.hooks.program import Program
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.errors import ControlError
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.protocol.user_id import is_user_id

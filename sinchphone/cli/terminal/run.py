@@ -17,9 +17,9 @@ from sinchphone.cli.endings import Order, code_of_order
 from sinchphone.cli.exits import ExitCode, code_of_error, hint_of_code
 from sinchphone.cli.terminal import gc_tuning
 from sinchphone.cli.terminal.jobs import job_control, release
-from sinchphone.cli.terminal.output.events import Problem, Result
+from sinchphone.cli.terminal.output.events.events import Problem, Result
 from sinchphone.cli.terminal.output.report import Report
-from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.cli.terminal.session import Session
 from sinchphone.cli.terminal.streams import StuckError, Writing, flush_and_leave, hush, hush_stuck, stdout_pipe
 from sinchphone.errors import SinchphoneError, leaves

@@ -25,8 +25,8 @@ from sinchphone.cli.terminal.output.results import (
     Result,
     Warned,
 )
-from sinchphone.cli.terminal.screen import Screen
-from sinchphone.cli.terminal.status_line import Status
+from sinchphone.cli.terminal.screen.screen import Screen
+from sinchphone.cli.terminal.screen.status_line import Status
 from sinchphone.cli.terminal.streams import StuckError, Writing, hush, hush_stuck, keep_stderr_to_ourselves, unwritable
 from sinchphone.cli.terminal.text.escape import MAX_TEXT
 from sinchphone.config import Configuration, in_ci
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from sinchphone.cli.terminal.jobs import TerminalUser
-    from sinchphone.cli.terminal.output.events import Event
+    from sinchphone.cli.terminal.output.events.events import Event
 
 
 class Stop:

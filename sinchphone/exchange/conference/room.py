@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
+from sinchphone.audio.levels.talkers import TALKERS, Talkers
 from sinchphone.audio.mix import Mixer, added
-from sinchphone.audio.talkers import TALKERS, Talkers
 from sinchphone.audio.tones.signals import JOINED, LEFT, Loop, render
 from sinchphone.media.clock import FrameClock, Lateness
 from sinchphone.media.legs.shared_encoding import SharedEncoders

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.audio.talkers import TALKERS
+from sinchphone.audio.levels.talkers import TALKERS
 from sinchphone.audio.tones.music import music
 from sinchphone.audio.tones.signals import Loop
 from sinchphone.errors import LocalProtocolError, MediaError

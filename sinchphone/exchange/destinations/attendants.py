@@ -15,7 +15,7 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.signaling.dialect import CallRequest, Domain
 
 if TYPE_CHECKING:
-    from sinchphone.media.simulated_line import SimulatedLine
+    from sinchphone.media.network.simulated_line import SimulatedLine
 
 _ATTENDANT: Final = "sinchphone.exchange.destinations.attendant"  # recordings and much else: a user's call to a user needs none of it
 

@@ -23,7 +23,7 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.refusals import RefusedError
-from sinchphone.media.simulated_line import SimulatedLine
+from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest

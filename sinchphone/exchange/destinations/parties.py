@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame, Samples, silence
-from sinchphone.audio.level import amplitude
+from sinchphone.audio.levels.level import amplitude
 from sinchphone.audio.tones.signals import TONE_DBFS, Loop, Sine
 from sinchphone.media.sound import Party
 

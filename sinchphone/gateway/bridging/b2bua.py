@@ -24,7 +24,7 @@ from sinchphone.gateway.bridging.forking import Forking
 from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.instructions import Instructions
 from sinchphone.gateway.bridging.lifetime import CallLifetime
-from sinchphone.gateway.bridging.own_ends import attend, enter_room, stream_sound
+from sinchphone.gateway.bridging.local_ends.services import attend, enter_room, stream_sound
 from sinchphone.gateway.bridging.replacing import ReplaceableSides
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.call_records import CallRecord

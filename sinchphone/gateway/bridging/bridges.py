@@ -17,12 +17,12 @@ from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.tones.music import music
 from sinchphone.errors import MediaError
 from sinchphone.exchange.conference.rooms import Participant, Rooms
-from sinchphone.gateway.bridging.audio_bridge import AudioBridge
 from sinchphone.gateway.bridging.connections.leg_port import LegPort, answered
 from sinchphone.gateway.bridging.hold import HoldNews
 from sinchphone.gateway.bridging.key_presses import DigitPath, KeyPresses
 from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
-from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.bridging.local_ends.audio_bridge import AudioBridge
+from sinchphone.gateway.bridging.local_ends.local_end import LocalEnd
 from sinchphone.gateway.bridging.transfer import transfer
 from sinchphone.gateway.legs.leg import (
     Answered,

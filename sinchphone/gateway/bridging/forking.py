@@ -16,7 +16,7 @@ from sinchphone.errors import MediaError, NoPortError, SinchphoneError
 from sinchphone.gateway.bridging.bridges import Bridge
 from sinchphone.gateway.bridging.forwarding import Forwarding
 from sinchphone.gateway.bridging.lifetime import CallLifetime
-from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.bridging.local_ends.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import Answered, BranchRings, Early, Gone, Leg, LegEvent, OutgoingLeg, Ringing
 from sinchphone.gateway.legs.reasons import ELSEWHERE, NO_ANSWER, CallEnding, failure_of_error

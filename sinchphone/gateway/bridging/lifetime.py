@@ -13,7 +13,7 @@ from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.legs.leg import IncomingLeg, Leg, LegEvent, OutgoingLeg
 from sinchphone.gateway.legs.reasons import BROKEN, CLOSING, TOO_LONG, CallEnding, failure_of_error
 from sinchphone.protocol.callbacks.events import Reason
-from sinchphone.protocol.sip.replaces import ReplacedDialog
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 
 GOODBYE_SECONDS: Final = 1.0  # for the last messages of both legs
 MAX_CALL_SECONDS: Final = 14_400.0  # Sinch Voice, maxDuration

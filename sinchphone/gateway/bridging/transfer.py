@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from sinchphone.gateway.legs.leg import Leg, TransferAsked
 from sinchphone.protocol.call.transfer_events import TransferNews
-from sinchphone.protocol.sip.replaces import ReplacedDialog
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 
 LegIdOf: TypeAlias = Callable[[ReplacedDialog], str | None]  # of the leg that has that dialog
 

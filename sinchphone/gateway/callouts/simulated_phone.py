@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
 from sinchphone.audio.frame import FRAME_SECONDS, RATE, Frame, Samples
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.exchange.destinations.backend_calls import SimulatedCallState, SimulatedCallStatus, SimulatedCallWish
 from sinchphone.exchange.destinations.parties import Recording, Sequence, Silence, Tone
 from sinchphone.gateway.call_facts import Failure

@@ -25,9 +25,9 @@ from sinchphone.gateway.trunk.metering import CallMeter, Metering
 from sinchphone.gateway.trunk.trunk import Trunk, TrunkServers
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
 from sinchphone.protocol.callbacks.events import PRIVATE
-from sinchphone.protocol.sip.asserted_identity import ANONYMOUS
 from sinchphone.protocol.sip.digest import Credentials
-from sinchphone.protocol.sip.diversion import write_diversions
+from sinchphone.protocol.sip.headers.asserted_identity import ANONYMOUS
+from sinchphone.protocol.sip.headers.diversion import write_diversions
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri, split_host
 from sinchphone.signaling.dialect import Domain
 

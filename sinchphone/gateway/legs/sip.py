@@ -24,8 +24,8 @@ from sinchphone.protocol.call.transfer_events import TransferNews
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sdp import read_session
 from sinchphone.protocol.sip.digest import Credentials
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.protocol.sip.message import MAX_FORWARDS
-from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_uri
 from sinchphone.quick_dataclass import quick_dataclass
 

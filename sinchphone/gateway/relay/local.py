@@ -23,6 +23,7 @@ from sinchphone.gateway.relay.description import check_address, codecs, with_pac
 from sinchphone.gateway.relay.ends import End
 from sinchphone.gateway.relay.port_bridge import PortBridge
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side
+from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import (
     CandidateFound,
@@ -42,7 +43,6 @@ from sinchphone.media.port import (
     RestartWanted,
     RtpPortOptions,
 )
-from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.quick_dataclass import quick_dataclass

@@ -31,12 +31,12 @@ from sinchphone.gateway.sip.registration import SipRegistration
 from sinchphone.gateway.sip.usage import Usage
 from sinchphone.gateway.sip.wire import Wire
 from sinchphone.hosts import SIP_PORT, SIPS_PORT
-from sinchphone.protocol.sip.asserted_identity import caller_by_network
 from sinchphone.protocol.sip.bodies import ACCEPTED, SDP
 from sinchphone.protocol.sip.digest import Credentials, Fault, Gate
-from sinchphone.protocol.sip.diversion import count_diversions
+from sinchphone.protocol.sip.headers.asserted_identity import caller_by_network
+from sinchphone.protocol.sip.headers.diversion import count_diversions
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog, parse_replaces
 from sinchphone.protocol.sip.message import MAX_FORWARDS, HeaderLines, Request, respond
-from sinchphone.protocol.sip.replaces import ReplacedDialog, parse_replaces
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.machine import SipSession
 from sinchphone.protocol.sip.session.middle import abilities

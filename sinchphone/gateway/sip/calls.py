@@ -6,8 +6,8 @@ from typing import Final
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.gateway.sip.network.hop import Hop
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.protocol.sip.message import MAX_FORWARDS
-from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.vocabulary import (
     Refused,

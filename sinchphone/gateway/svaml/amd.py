@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from sinchphone.audio.answering_machine import AnsweringMachineDetector, BeepDetector, Detection
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
+from sinchphone.audio.levels.answering_machine import AnsweringMachineDetector, BeepDetector, Detection
 from sinchphone.gateway.svaml.recording import Notified
 from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media.sound import AudioLeg, Party

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
-from sinchphone.audio.level import Meter
+from sinchphone.audio.levels.level import Meter
 from sinchphone.media.legs.three_way import MixSide
 from sinchphone.media.sound import AudioLeg, Tap
 

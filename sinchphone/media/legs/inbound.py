@@ -18,8 +18,8 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.media.agreement import COMFORT_NOISE, Agreement
 from sinchphone.media.codecs.choice import AnyDecoder, mark
 from sinchphone.media.codecs.codec import CodecFormat, EncodedFrame
+from sinchphone.media.legs.digits.tone_listener import ToneListener
 from sinchphone.media.legs.receiver import MAX_PAYLOAD_BYTES, Receiver
-from sinchphone.media.legs.tone_listener import ToneListener
 from sinchphone.protocol.rtp.nack import Missing, Nack
 from sinchphone.protocol.rtp.packet import Reception, ReportBlock, RtcpReport, RtpPacket, decode_packet
 from sinchphone.protocol.rtp.red import Block, decode_red

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.audio.level import FULL_SCALE
+from sinchphone.audio.levels.level import FULL_SCALE
 from sinchphone.audio.playout.jitter import JitterBuffer, Late, Lost, NotYet, Packet
 from sinchphone.audio.playout.stretch import adjust, trim
 from sinchphone.errors import MediaError

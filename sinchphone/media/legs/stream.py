@@ -13,8 +13,8 @@ from typing import Final
 
 from sinchphone.media.agreement import Agreement
 from sinchphone.media.codecs.codec import CodecFormat, DecodedFrame, EncodedFrame
+from sinchphone.media.legs.digits.keypad import Keypad
 from sinchphone.media.legs.inbound import Inbound, Sink
-from sinchphone.media.legs.keypad import Keypad
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.outbound import Outbound
 from sinchphone.media.legs.path_control import BELOW_BYTES, PathControl

@@ -20,9 +20,9 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from sinchphone.audio.activity import Listener
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
-from sinchphone.audio.level import Meter
+from sinchphone.audio.levels.activity import Listener
+from sinchphone.audio.levels.level import Meter
 from sinchphone.audio.mix import added, amplified
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.media.local_audio.voice import VoiceProcessing

@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.errors import MediaError, RemoteProtocolError
 from sinchphone.media.local_audio.files import AudioReader
 from sinchphone.protocol.callbacks.ssml import read_ssml

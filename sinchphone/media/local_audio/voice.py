@@ -20,7 +20,7 @@ from sinchphone.media.options import AudioOptions
 
 if TYPE_CHECKING:
     from sinchphone.audio.echo.canceller import EchoCanceller
-    from sinchphone.audio.gain_control import GainControl
+    from sinchphone.audio.levels.gain_control import GainControl
 
 MISSING_HINT: Final = "Install it: pip install pywebrtc-audio"
 _NOISE_LEVELS: Final = {"low": 0, "high": 2}  # WebRTC's suppression levels: 6 dB, 18 dB
@@ -98,7 +98,7 @@ def _echo_canceller() -> "EchoCanceller":
 
 
 def _gain_control() -> "GainControl":
-    from sinchphone.audio.gain_control import GainControl
+    from sinchphone.audio.levels.gain_control import GainControl
 
     return GainControl()
 

@@ -3,7 +3,7 @@
 import secrets
 from typing import Final
 
-from sinchphone.media import srtp_library
+from sinchphone.media.network import srtp_library
 from sinchphone.protocol.sdp import SUITE_KEY_BYTES, Crypto
 
 _PROFILES: Final = {

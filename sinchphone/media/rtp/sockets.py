@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from sinchphone.errors import NoPortError
-from sinchphone.media.priority import prioritise
+from sinchphone.media.network.priority import prioritise
 from sinchphone.media.rtp.source_latch import Address, plain_host
 
 if TYPE_CHECKING:
-    from sinchphone.media.simulated_line import LineSimulator, SimulatedLine
+    from sinchphone.media.network.simulated_line import LineSimulator, SimulatedLine
 
 _ATTEMPTS: Final = 64  # of the system's own choice: about every second port has its neighbour free and is even
 
@@ -92,7 +92,7 @@ class _Receiving(asyncio.DatagramProtocol):
 
 
 def _simulator(line: "SimulatedLine", loop: asyncio.AbstractEventLoop) -> "LineSimulator":
-    from sinchphone.media.simulated_line import LineSimulator
+    from sinchphone.media.network.simulated_line import LineSimulator
 
     return LineSimulator(line, loop)
 

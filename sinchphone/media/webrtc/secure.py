@@ -14,9 +14,9 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from sinchphone.errors import MediaError
-from sinchphone.media import srtp_library
+from sinchphone.media.network import srtp_library
+from sinchphone.media.network.simulated_line import LineSimulator
 from sinchphone.media.port import PortOptions
-from sinchphone.media.simulated_line import LineSimulator
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener
 from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, RemoteAudio

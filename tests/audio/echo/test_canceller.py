@@ -6,7 +6,7 @@ import pytest
 from sinchphone.audio.echo.canceller import EchoCanceller, HighPass
 from sinchphone.audio.echo.spectra import BLOCK
 from sinchphone.audio.frame import RATE, Samples
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.signals import Sine
 
 SECONDS = 4

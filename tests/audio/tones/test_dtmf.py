@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import RATE, Samples, silence
-from sinchphone.audio.level import amplitude
+from sinchphone.audio.levels.level import amplitude
 from sinchphone.audio.tones.dtmf import Detector
 from sinchphone.audio.tones.signals import Sine
 from tests.instruments import DTMF_HZ, tone_of

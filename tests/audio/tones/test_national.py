@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sinchphone.audio.frame import RATE
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.national import PLANS, plans_of
 from sinchphone.audio.tones.signals import EUROPEAN, UNITED_STATES, render

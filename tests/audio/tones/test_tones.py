@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE
-from sinchphone.audio.level import dbfs
+from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.goertzel import share
 from sinchphone.audio.tones.signals import EUROPEAN, JOINED, LEFT, UNITED_STATES, Loop, Sine, TonePlan, render, signal_source
 from sinchphone.media.sound import Signal

@@ -14,7 +14,7 @@ from sinchphone.cli.control.commands import Command, QuitPhone, SendDigits
 from sinchphone.cli.control.control import MAX_REFUSED, MAX_UNDER_WAY, Control, Performed
 from sinchphone.cli.control.lines import MAX_LINE_BYTES
 from sinchphone.cli.control.stream import ControlStream
-from sinchphone.cli.terminal.output.control_events import ControlClosed, ControlDone, ControlFailed
+from sinchphone.cli.terminal.output.events.control import ControlClosed, ControlDone, ControlFailed
 from sinchphone.errors import ControlError, LocalProtocolError
 
 PATIENCE_S = 20.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sinchphone.cli.hooks.facts import as_json, environment_of, facts_of
 from sinchphone.cli.hooks.hooks import Choice, Decision, read_decision
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.options import KEYS
 from sinchphone.signaling.dialect import Domain
 

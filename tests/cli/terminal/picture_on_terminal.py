@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # run as a program
 
 from sinchphone.cli.terminal.flags.commands import VideoWindow
 from sinchphone.cli.terminal.keys import Keys
-from sinchphone.cli.terminal.screen import Screen
-from sinchphone.cli.terminal.status_line import Status
+from sinchphone.cli.terminal.screen.screen import Screen
+from sinchphone.cli.terminal.screen.status_line import Status
 from sinchphone.cli.terminal.video import protocols
 from sinchphone.cli.terminal.video.window import PictureWindow
 from sinchphone.picture.bar_code import PictureCode, draw_code

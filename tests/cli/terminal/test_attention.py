@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 from sinchphone.cli.commands.listen import missed_calls
-from sinchphone.cli.terminal.attention import Attention, harmless
-from sinchphone.cli.terminal.output import events as e
-from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.output.events import events as e
+from sinchphone.cli.terminal.screen.attention import Attention, harmless
+from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.signaling.dialect import Domain
 

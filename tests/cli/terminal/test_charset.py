@@ -9,7 +9,7 @@ from typing import TextIO
 import pytest
 
 from sinchphone.cli.terminal.output.lines import Line
-from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.cli.terminal.text.charset import DRAWN, in_ascii, takes_drawing
 
 

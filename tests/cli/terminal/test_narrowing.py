@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux
 
 DRAWING = """
 import sys, time
-from sinchphone.cli.terminal.status_line import KEYS_IN_CALL, Status, StatusLine
+from sinchphone.cli.terminal.screen.status_line import KEYS_IN_CALL, Status, StatusLine
 for number in range(30):
     print("above", number, flush=True)
 line = StatusLine(sys.stderr)

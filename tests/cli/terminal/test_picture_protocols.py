@@ -8,7 +8,7 @@ import pytest
 
 from sinchphone.cli.terminal.flags.commands import VideoWindow
 from sinchphone.cli.terminal.keys import Keys
-from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.cli.terminal.video import protocols
 from sinchphone.cli.terminal.video.protocols import Answers, ask, choose, read_answers
 from sinchphone.picture.graphics.drawing import Cell

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sinchphone.cli.terminal.screen import Screen
-from sinchphone.cli.terminal.status_line import Status
+from sinchphone.cli.terminal.screen.screen import Screen
+from sinchphone.cli.terminal.screen.status_line import Status
 from sinchphone.cli.terminal.video.protocols import colour_depth
 from sinchphone.cli.terminal.video.window import PictureWindow
 from sinchphone.picture.bar_code import PictureCode, draw_code

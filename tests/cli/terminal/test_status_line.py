@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinchphone.cli.terminal.status_line import (
+from sinchphone.cli.terminal.screen.status_line import (
     KEYS_IN_CALL,
     KEYS_RINGING,
     KeyHints,

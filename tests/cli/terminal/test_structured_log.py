@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import pytest
 
+from sinchphone.cli.terminal.output.events.trace import TraceEventTold
 from sinchphone.cli.terminal.output.lines import Line
 from sinchphone.cli.terminal.output.results import Warned
 from sinchphone.cli.terminal.output.structured import level_of, write_object
-from sinchphone.cli.terminal.output.trace_events import TraceEventTold
-from sinchphone.cli.terminal.screen import Screen
+from sinchphone.cli.terminal.screen.screen import Screen
 from sinchphone.cli.terminal.session import set_up_logging
 from sinchphone.exchange.record.current_call import current_call
 

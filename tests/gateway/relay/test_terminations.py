@@ -11,8 +11,8 @@ from sinchphone.gateway.relay.local import LocalOptions
 from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.gateway.relay.terminations import LocalTerminations, RenewablePort, RtpengineTerminations, Terminations
+from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.port import MediaPort
-from sinchphone.media.simulated_line import SimulatedLine
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Description
 from tests.gateway.relay.relay_lab import PortPhone, RawPhone, opened_sockets, until, until_heard

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sinchphone.protocol.sip.asserted_identity import ANONYMOUS, caller_by_network
+from sinchphone.protocol.sip.headers.asserted_identity import ANONYMOUS, caller_by_network
 from sinchphone.protocol.sip.message import Request
 from sinchphone.protocol.sip.uri import parse_uri
 

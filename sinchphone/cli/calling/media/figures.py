@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Final
 
-from sinchphone.cli.terminal.output import events as e
+from sinchphone.cli.terminal.output.events import events as e
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.media.monitor import StatsTaken

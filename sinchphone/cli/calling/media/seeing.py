@@ -5,8 +5,8 @@ import os
 from typing import TYPE_CHECKING, assert_never
 
 from sinchphone.cli.terminal.flags.commands import VideoWindow
-from sinchphone.cli.terminal.output import events as e
-from sinchphone.cli.terminal.output import video_events as v
+from sinchphone.cli.terminal.output.events import events as e
+from sinchphone.cli.terminal.output.events import video as v
 
 if TYPE_CHECKING:
     from sinchphone.cli.calling.outcomes import Outcomes

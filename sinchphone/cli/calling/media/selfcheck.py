@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Frame, Samples, silence
-from sinchphone.audio.level import amplitude, dbfs
+from sinchphone.audio.levels.level import amplitude, dbfs
 from sinchphone.audio.tones.goertzel import share
 
 CHECK_SECONDS: Final = 5.0

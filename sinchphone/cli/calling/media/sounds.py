@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sinchphone.cli.addressing.destination import Destination, Kind
 from sinchphone.cli.calling.outcomes import Requests
 from sinchphone.cli.terminal.flags.commands import SoundFlags, VideoFlags
-from sinchphone.cli.terminal.output.events import Warned
+from sinchphone.cli.terminal.output.events.events import Warned
 from sinchphone.errors import DeviceError
 from sinchphone.options import Options, Place
 

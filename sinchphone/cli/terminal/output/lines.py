@@ -22,13 +22,13 @@ from sinchphone.cli.terminal.output.listings import (
     PastKind,
 )
 from sinchphone.cli.terminal.output.results import CallEnded, PipeEnded, PipeStarted, RecordFinished, RecordStarted, Result, Warned
-from sinchphone.cli.terminal.status_line import cells, clock, meter
+from sinchphone.cli.terminal.screen.status_line import cells, clock, meter
 from sinchphone.cli.terminal.text.escape import MAX_TEXT, escape
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
-    from sinchphone.cli.terminal.output.events import Event
+    from sinchphone.cli.terminal.output.events.events import Event
 
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
 _UNNAMED: Final = (Cause.TIMEOUT, Cause.NO_ANSWER, Cause.INACTIVE, Cause.FAILURE)  # whose words don't say who ended it

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sinchphone.cli.terminal.output import control_events as k
-from sinchphone.cli.terminal.output import events as e
-from sinchphone.cli.terminal.output import exchange_events as x
 from sinchphone.cli.terminal.output import lines
-from sinchphone.cli.terminal.output import peer_events as p
-from sinchphone.cli.terminal.output import trace_events as t
-from sinchphone.cli.terminal.output import video_events as v
+from sinchphone.cli.terminal.output.events import control as k
+from sinchphone.cli.terminal.output.events import events as e
+from sinchphone.cli.terminal.output.events import exchange as x
+from sinchphone.cli.terminal.output.events import peer as p
+from sinchphone.cli.terminal.output.events import trace as t
+from sinchphone.cli.terminal.output.events import video as v
 from sinchphone.cli.terminal.output.lines import MAX_MESSAGE, Line, hint_lines, named
-from sinchphone.cli.terminal.status_line import clock
+from sinchphone.cli.terminal.screen.status_line import clock
 from sinchphone.options import Place
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 from sinchphone.signaling.dialect import Domain

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from sinchphone.cli.terminal.output.results import SCHEMA, Result
 
 if TYPE_CHECKING:
-    from sinchphone.cli.terminal.output.events import Event
+    from sinchphone.cli.terminal.output.events.events import Event
 
 
 class Report:

@@ -17,7 +17,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.keys import Keys
-    from sinchphone.cli.terminal.screen import Screen
+    from sinchphone.cli.terminal.screen.screen import Screen
     from sinchphone.picture.graphics.drawing import Drawing
     from sinchphone.picture.graphics.half_blocks import ColourDepth
 

@@ -17,7 +17,7 @@ from sinchphone.picture.graphics.drawing import USUAL_CELL, Cell, Drawing
 from sinchphone.picture.scale import fitted, inset
 
 if TYPE_CHECKING:
-    from sinchphone.cli.terminal.screen import Screen
+    from sinchphone.cli.terminal.screen.screen import Screen
 
 _RATE: Final = 15.0  # pictures a second at most
 _SHARE: Final = 4.0  # of the time that a picture takes to be made: no more than so much of a core is spent

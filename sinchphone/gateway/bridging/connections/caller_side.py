@@ -10,7 +10,7 @@ from typing import Final
 
 from sinchphone.errors import MediaError
 from sinchphone.gateway.bridging.lifetime import CallerMedia, CallLifetime
-from sinchphone.gateway.bridging.local_end import LocalEnd
+from sinchphone.gateway.bridging.local_ends.local_end import LocalEnd
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.context import GatewayContext
 from sinchphone.gateway.legs.leg import Gone, Leg, LegEvent, Reoffered

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from sinchphone.errors import RELAY_ONLY
 from sinchphone.hosts import join_host
+from sinchphone.media.network.priority import prioritise
 from sinchphone.media.port import PortOptions
-from sinchphone.media.priority import prioritise
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.resolver import is_local_name, resolve_local
 from sinchphone.media.webrtc.ice.server_queries import COMPONENT, ServerQueries, preference_of

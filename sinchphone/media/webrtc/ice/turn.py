@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
-from sinchphone.media.priority import prioritise
+from sinchphone.media.network.priority import prioritise
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.servers import Server
 from sinchphone.tasks import start_task

@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from sinchphone.errors import SinchphoneError
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.protocol.sip.message import Request, Response
-from sinchphone.protocol.sip.replaces import ReplacedDialog
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
 from sinchphone.quick_dataclass import quick_dataclass
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.sip.headers.replaces import ReplacedDialog, parse_replaces, replaces_in
 from sinchphone.protocol.sip.message import Request, read_message, respond
-from sinchphone.protocol.sip.replaces import ReplacedDialog, parse_replaces, replaces_in
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.transfer import REFERRED_SECONDS
 from sinchphone.protocol.sip.session.vocabulary import Effect

@@ -1,0 +1,114 @@
+"""What a stream of sound is like over time: speech, silence, clipping, a microphone that is dead.
+
+::
+
+    samples -> 20 ms at a time -> level against the noise around it -> Activity          (any number of samples at a time)
+
+Everything is judged on levels, not on words: a radio counts as speech, a whisper below the noise doesn't.
+"""
+
+import math
+from collections import deque
+from typing import Final
+
+import numpy as np
+
+from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Samples, silence
+from sinchphone.audio.levels.level import FULL_SCALE, dbfs, power_to_dbfs
+from sinchphone.quick_dataclass import quick_dataclass
+
+SPEECH_OVER_NOISE_DB: Final = 9.0
+QUIET_DBFS: Final = -60.0  # below it nobody is understood: silence
+_HANGOVER_FRAMES: Final = 10  # speech lasts 200 ms beyond its last loud frame: the ends of words are soft
+_ONSET_FRAMES: Final = 3  # 60 ms: a click isn't speech
+_NOISE_RISE_DB: Final = 3.0  # a second, so that a new fan is noise after some seconds; downwards the noise is followed at once
+_WINDOW_SECONDS: Final = 20.0  # over which a level counts as constant (Sinch's quality warnings)
+_CLIP_SAMPLES: Final = 3  # at full scale in a row: one is a peak that fits, more are cut off
+_CLIPPED: Final = int(FULL_SCALE) - 8
+
+
+@quick_dataclass(frozen=True, slots=True)
+class Activity:
+    """What was heard, at this moment. Levels in dBFS, ``-inf`` for digital silence."""
+
+    level_dbfs: float  # of the last 20 ms
+    noise_dbfs: float  # the background, as far as it is known
+    speech: bool  # somebody speaks (or ended less than 200 ms ago)
+    speech_seconds: float  # since the beginning
+    silent_seconds: float  # since the last frame above QUIET_DBFS
+    zero_seconds: float  # since the last sample that wasn't exactly zero
+    clipped_frames: int  # of 20 ms, since the beginning
+    frames: int
+    constant: bool  # the level moved by less than 0.5 % of full scale for 20 s
+
+
+class Listener:
+    """Follows one stream. ``push`` in one thread; ``activity`` in any."""
+
+    def __init__(self) -> None:
+        self._rest = silence(0)
+        self._noise = math.inf  # [dBFS]
+        self._level = -math.inf
+        self._loud = self._hangover = 0  # frames in a row, frames left
+        self._speech = self._clipped = self._frames = 0
+        self._silent = self._zero = 0  # frames in a row
+        self._recent: deque[float] = deque(maxlen=round(_WINDOW_SECONDS / FRAME_SECONDS))  # root mean squares, 1.0 for full scale
+
+    def push(self, samples: Samples) -> None:
+        """The next samples of the stream."""
+        self._rest = np.concatenate([self._rest, samples])
+        while len(self._rest) >= FRAME_SAMPLES:
+            self._take(self._rest[:FRAME_SAMPLES])
+            self._rest = self._rest[FRAME_SAMPLES:]
+
+    @property
+    def activity(self) -> Activity:
+        """What was heard so far."""
+        return Activity(
+            level_dbfs=self._level,
+            noise_dbfs=self._noise if math.isfinite(self._noise) else -math.inf,
+            speech=self._hangover > 0,
+            speech_seconds=self._speech * FRAME_SECONDS,
+            silent_seconds=self._silent * FRAME_SECONDS,
+            zero_seconds=self._zero * FRAME_SECONDS,
+            clipped_frames=self._clipped,
+            frames=self._frames,
+            constant=self._is_constant(),
+        )
+
+    def _take(self, frame: Samples) -> None:
+        self._level = dbfs(frame)
+        self._frames += 1
+        self._recent.append(10 ** (self._level / 20))
+        self._clipped += _is_clipped(frame)
+        self._zero = 0 if frame.any() else self._zero + 1
+        self._silent = 0 if self._level > QUIET_DBFS else self._silent + 1
+        self._follow_noise()
+        self._follow_speech()
+
+    def _follow_noise(self) -> None:
+        floor = max(self._level, power_to_dbfs(1 / 12 / FULL_SCALE**2))
+        self._noise = min(floor, self._noise + _NOISE_RISE_DB * FRAME_SECONDS)
+
+    def _follow_speech(self) -> None:
+        loud = self._level > max(QUIET_DBFS, self._noise + SPEECH_OVER_NOISE_DB)
+        self._loud = self._loud + 1 if loud else 0
+        if self._loud >= _ONSET_FRAMES or (loud and self._hangover):
+            self._hangover = _HANGOVER_FRAMES
+        elif self._hangover:
+            self._hangover -= 1
+        self._speech += self._hangover > 0
+
+    def _is_constant(self) -> bool:
+        levels = list(self._recent)
+        return len(levels) == self._recent.maxlen and float(np.std(levels)) < 0.005
+
+
+def _is_clipped(frame: Samples) -> bool:
+    """Whether several samples in a row stand at full scale on the same side."""
+    if int(frame.max()) < _CLIPPED and int(frame.min()) > -_CLIPPED:
+        return False
+    for side in (frame >= _CLIPPED, frame <= -_CLIPPED):
+        if np.convolve(side, np.ones(_CLIP_SAMPLES, np.int8), "valid").max(initial=0) >= _CLIP_SAMPLES:
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""Running the exchange, and asking it."""

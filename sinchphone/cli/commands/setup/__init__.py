@@ -1,0 +1,1 @@
+"""What is arranged and checked before calls: configuration, credentials, devices."""

@@ -1,0 +1,1 @@
+"""Events as programs read them, each with its fields, and their JSON schema."""

@@ -1,0 +1,1 @@
+"""Digits of one leg: pressed and sent, and heard in the sound."""
