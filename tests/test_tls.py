@@ -258,6 +258,18 @@ def test_the_systems_authorities_stay_trusted_beside_a_ca_file(authority: Author
     assert len(client_context(authority.file).get_ca_certs()) == len(client_context().get_ca_certs()) + 1
 
 
+def test_the_systems_authorities_are_read_once_for_each_place_that_the_environment_names(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client_context() is client_context(None)
+    everybodys = client_context()
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    monkeypatch.setenv("SSL_CERT_DIR", str(authority.file.parent / "none"))
+    assert len(client_context().get_ca_certs()) == 1
+    monkeypatch.undo()
+    assert client_context() is everybodys
+
+
 def test_what_says_nothing_about_tls_has_no_reason() -> None:
     assert why_tls_failed(ConnectionRefusedError()) is None
     assert why_tls_failed(NetworkError("x")) is None

@@ -57,7 +57,8 @@ def connector(ca_file: Path | None = None) -> aiohttp.TCPConnector:
                 made.setsockopt(socket.IPPROTO_TCP, option, value)
         return made
 
-    return aiohttp.TCPConnector(socket_factory=plain, ssl=client_context(ca_file))
+    # Without files aiohttp's own context does: it has read the system's authorities too, and asks for TLS 1.2.
+    return aiohttp.TCPConnector(socket_factory=plain, ssl=client_context(ca_file) if ca_file else True)
 
 
 async def request(
