@@ -15,7 +15,7 @@ from sinchphone.gateway.sip.calls import SipAnswered, SipEnded, SipReferred
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.sip.headers.replaces import ReplacedDialog, parse_replaces
 from sinchphone.tasks import start_task
-from tests.e2e.backend_lab import Backend, action, serving, tone_file
+from tests.e2e.backend.backend_lab import Backend, action, serving, tone_file
 
 LIMIT_S = 20.0
 DESK_HZ, CAROL_HZ = 440.0, 700.0

@@ -1,7 +1,6 @@
 """What a backend is told of who answers, and of digits in rooms; music for who is alone there, or held."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,26 +8,12 @@ import pytest
 from sinchphone.audio.tones import goertzel
 from sinchphone.engine.calls.call import DigitHeard
 from sinchphone.gateway.options import BackendOptions
-from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import State
 from sinchphone.tasks import start_task
-from tests.e2e.backend_lab import Backend, action, exchange_of, hears, serving
+from tests.e2e.backend.backend_lab import Backend, action, hears
 
 MACHINE, PERSON = "+14155550111", "+14155550112"
 LOW_NOTES_HZ = (110.0, 98.0, 130.81)  # of music2
-
-
-@pytest.fixture
-async def backend() -> AsyncIterator[Backend]:
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def town(tmp_path_factory: Any, media: MediaThread, lines: Any, backend: Backend) -> AsyncIterator[Any]:
-    async with exchange_of(tmp_path_factory, media, backend.url) as local:
-        yield type(lines)(local, media, lines.stack)
-        await lines.stack.aclose()
 
 
 @pytest.mark.parametrize(("number", "status", "reason"), [(MACHINE, "machine", "longgreeting"), (PERSON, "human", "greeting")])

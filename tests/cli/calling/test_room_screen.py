@@ -12,7 +12,7 @@ from sinchphone.cli.terminal.session import Session
 from sinchphone.engine.calls.call import RoomChanged
 from sinchphone.protocol.call.room_events import RoomMember
 from sinchphone.protocol.call.states import Cause, State
-from tests.cli.test_call_waiting import FakeKeys, until
+from tests.cli.calling.test_call_waiting import FakeKeys, until
 
 ME = RoomMember(name="root", is_us=True)
 BOB = RoomMember(name="bob")

@@ -9,7 +9,7 @@ import pytest
 from sinchphone.cli.calling import outgoing as call_command
 from sinchphone.cli.terminal.session import Session
 from sinchphone.protocol.call.states import Cause, State
-from tests.cli.test_call_waiting import FakeKeys, until
+from tests.cli.calling.test_call_waiting import FakeKeys, until
 
 Run = Callable[..., Any]
 

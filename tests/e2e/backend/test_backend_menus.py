@@ -1,38 +1,21 @@
 """Menus, parks and recordings of a developer's backend on real calls, with their sound."""
 
-import base64
 import stat
 import wave
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
-import pytest
 
 from sinchphone.audio.frame import RATE
 from sinchphone.audio.tones import goertzel
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.gateway.sip import calls as sip
-from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
-from tests.e2e.backend_lab import Backend, action, exchange_of, hears, serving
+from tests.e2e.backend.backend_lab import Backend, action, authorization, change, hears
 
 ECHO_NUMBER = "+14155550101"
-
-
-@pytest.fixture
-async def backend() -> AsyncIterator[Backend]:
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def town(tmp_path_factory: Any, media: MediaThread, lines: Any, backend: Backend) -> AsyncIterator[Any]:
-    async with exchange_of(tmp_path_factory, media, backend.url) as local:
-        yield type(lines)(local, media, lines.stack)
-        await lines.stack.aclose()
 
 
 def option(digits: str, leads_to: str) -> dict[str, str]:
@@ -162,16 +145,6 @@ async def test_a_call_is_recorded_from_its_answer_with_both_sides_in_step(town: 
 def clearest(side: Any) -> float:
     """The tone's share in the quarter of a second that has most of it."""
     return max(goertzel.share(side[at : at + RATE // 4], 440.0) for at in range(0, len(side) - RATE // 4, RATE // 20))
-
-
-def authorization(local: Any) -> dict[str, str]:
-    return {"Authorization": f"Basic {base64.b64encode(f'{local.application_key}:{local.secret}'.encode()).decode()}"}
-
-
-async def change(local: Any, call_id: str, answer: dict[str, Any]) -> None:
-    url = f"{local.url}/calling/v1/calls/id/{call_id}"
-    async with aiohttp.ClientSession(headers=authorization(local)) as session, session.patch(url, json=answer) as done:
-        assert done.status == 200, await done.text()
 
 
 async def fetch(url: str, local: Any) -> tuple[bytes, int]:

@@ -1,6 +1,7 @@
 """A developer's backend as tests play it: answers events as a test says, keeps them, gives out files."""
 
 import asyncio
+import base64
 import json
 import wave
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from sinchphone.audio.frame import RATE
 from sinchphone.gateway.options import BackendOptions, GatewayOptions
@@ -99,6 +100,18 @@ async def exchange_of(tmp_path_factory: Any, media: MediaThread, url: str) -> As
     gateway = GatewayOptions(backend=BackendOptions(url))
     async with Local(tmp_path_factory.mktemp("state"), port=0, media=media, gateway=gateway) as local:
         yield local
+
+
+def authorization(local: Any) -> dict[str, str]:
+    """What a developer's requests carry."""
+    return {"Authorization": f"Basic {base64.b64encode(f'{local.application_key}:{local.secret}'.encode()).decode()}"}
+
+
+async def change(local: Any, call_id: str, answer: dict[str, Any]) -> None:
+    """Tell a call that goes on what comes next (Sinch Voice REST)."""
+    url = f"{local.url}/calling/v1/calls/id/{call_id}"
+    async with ClientSession(headers=authorization(local)) as session, session.patch(url, json=answer) as done:
+        assert done.status == 200, await done.text()
 
 
 async def hears(ear: Any, hz: float) -> None:

@@ -13,7 +13,7 @@ from aiohttp import web
 from sinchphone.gateway.svaml import stream
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
-from tests.e2e.backend_lab import action, exchange_of, hears, serving
+from tests.e2e.backend.backend_lab import action, exchange_of, hears, serving
 
 LIMIT_S = 20.0
 RATE = 16_000

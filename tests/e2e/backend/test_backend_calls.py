@@ -1,7 +1,6 @@
 """A developer's backend decides about calls: ICE, ACE and DiCE over HTTP, with the sound that follows."""
 
 import base64
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,9 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.auth import decode_secret, verify_request
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.tasks import start_task
-from tests.e2e.backend_lab import Backend, action, exchange_of, serving, tone_file
+from tests.e2e.backend.backend_lab import Backend, action, tone_file
 
 BOB = {"type": "username", "endpoint": "bob"}
-
-
-@pytest.fixture
-async def backend() -> AsyncIterator[Backend]:
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def town(tmp_path_factory: Any, media: MediaThread, lines: Any, backend: Backend) -> AsyncIterator[Any]:
-    async with exchange_of(tmp_path_factory, media, backend.url) as local:
-        yield type(lines)(local, media, lines.stack)
-        await lines.stack.aclose()
 
 
 async def test_a_backend_that_is_set_while_the_exchange_runs_is_asked_from_then_on(

@@ -21,7 +21,7 @@ from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettin
 from sinchphone.options import KEYS, Options, example
 from sinchphone.schema import parse_duration
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def write_user_file(text: str) -> None:

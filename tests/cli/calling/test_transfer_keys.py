@@ -15,7 +15,7 @@ from sinchphone.engine.calls.call import Transferred
 from sinchphone.errors import TransferError
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.signaling.dialect import Domain
-from tests.cli.test_call_waiting import FakeKeys, both_talk, until
+from tests.cli.calling.test_call_waiting import FakeKeys, both_talk, until
 
 Run = Callable[..., Any]
 

@@ -1,7 +1,7 @@
 """What a backend is told of menus on real calls: keys that are no option, keys in the sound, sound that fails."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,23 +19,10 @@ from sinchphone.media.ticker import Ticker
 from sinchphone.media.webrtc import formats
 from sinchphone.protocol.call.states import State
 from sinchphone.protocol.jsep import Description
-from tests.e2e.backend_lab import Backend, action, exchange_of, hears, serving
+from tests.e2e.backend.backend_lab import Backend, action, hears
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477)  # ITU-T Q.23
 PRESSED = np.arange(round(0.12 * RATE)) / RATE
-
-
-@pytest.fixture
-async def backend() -> AsyncIterator[Backend]:
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def town(tmp_path_factory: Any, media: MediaThread, lines: Any, backend: Backend) -> AsyncIterator[Any]:
-    async with exchange_of(tmp_path_factory, media, backend.url) as local:
-        yield type(lines)(local, media, lines.stack)
-        await lines.stack.aclose()
 
 
 class Keys:

@@ -1,41 +1,16 @@
 """A backend moves a call that goes on: it is parked and taken elsewhere, or a menu after the answer leads to somebody else."""
 
-import base64
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from sinchphone.gateway.options import BackendOptions
 from sinchphone.gateway.sip import calls as sip
-from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
-from tests.e2e.backend_lab import Backend, action, exchange_of, hears, serving
+from tests.e2e.backend.backend_lab import Backend, action, change, hears
 
 ECHO_NUMBER = "+14155550101"
-
-
-@pytest.fixture
-async def backend() -> AsyncIterator[Backend]:
-    async with serving() as found:
-        yield found
-
-
-@pytest.fixture
-async def town(tmp_path_factory: Any, media: MediaThread, lines: Any, backend: Backend) -> AsyncIterator[Any]:
-    async with exchange_of(tmp_path_factory, media, backend.url) as local:
-        yield type(lines)(local, media, lines.stack)
-        await lines.stack.aclose()
-
-
-async def change(local: Any, call_id: str, answer: dict[str, Any]) -> None:
-    url = f"{local.url}/calling/v1/calls/id/{call_id}"
-    credentials = base64.b64encode(f"{local.application_key}:{local.secret}".encode()).decode()
-    headers = {"Authorization": f"Basic {credentials}"}
-    async with aiohttp.ClientSession(headers=headers) as session, session.patch(url, json=answer) as done:
-        assert done.status == 200, await done.text()
 
 
 async def test_a_call_that_two_talk_in_is_parked_and_taken_elsewhere(town: Any, steps: Any, backend: Backend, tmp_path: Path) -> None:
