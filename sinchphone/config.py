@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sinchphone.errors import ConfigError
+from sinchphone.exchange.options import StoreAddress
 from sinchphone.folders import config_folder
 from sinchphone.options import KEYS, SECTIONS, Color, Options, Place
 from sinchphone.quick_dataclass import quick_dataclass
@@ -37,6 +38,7 @@ _SECRET_KEYS: Final = (
     "ice.credential",
     "exchange.ice_secret",
     "exchange.application_secret",
+    "exchange.store_password",
 )
 _QUOTED: Final = (  # compiled when a file is read; each closed or open to the end: nothing is looked at twice
     r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' r"'''.*?(?:'''|\Z)|" r'"(?:\\.|[^"\\\n])*+"?|' r"'[^'\n]*+'?|#[^\n]*+"
@@ -83,6 +85,8 @@ class Configuration:
 
 def _shown(value: object) -> str:
     """As TOML would have it, but without quotes around a single text."""
+    if isinstance(value, StoreAddress):
+        return value.shown
     if isinstance(value, dict):
         return "{ " + ", ".join(f'"{name}" = "{one}"' for name, one in value.items()) + " }" if value else "{}"
     if not isinstance(value, tuple):

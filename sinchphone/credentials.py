@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sinchphone.errors import ConfigError
-from sinchphone.exchange.options import ApplicationCredentials, ExchangeOptions
+from sinchphone.exchange.options import ApplicationCredentials, ExchangeOptions, StoreAddress
 from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
-from sinchphone.options import Options, narrowed
+from sinchphone.options import ExchangeSection, Options, narrowed
 from sinchphone.quick_dataclass import quick_dataclass
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def read_local_application(options: Options) -> ApplicationCredentials | None:
 
 
 def read_exchange(options: Options, **more: Any) -> ExchangeOptions:
-    """What the embedded exchange is told, with ``more`` that no key holds. Reads the secret of its TURN servers. Raises ConfigError."""
+    """What the embedded exchange is told, with ``more`` that no key holds. Reads the secret of its TURN servers and the password of its
+    store. Raises ConfigError."""
     section = options.exchange
     alone = {"sip": options.sip.enabled, "trunk": options.trunk.host, "backend": options.backend.url, "dialplan": options.dialplan}
     if section.store is not None and any(alone.values()):
@@ -115,7 +116,19 @@ def read_exchange(options: Options, **more: Any) -> ExchangeOptions:
     secret = _secret_of("exchange.ice_secret", section.ice_secret_command, section.ice_secret_file) or section.ice_secret
     if section.ice_username is not None and secret is None:
         raise ConfigError("exchange.ice_username has no password", hint="exchange.ice_secret_file or SINCHPHONE_ICE_SECRET")
-    return narrowed(ExchangeOptions, section, ice_secret=secret, **more)
+    store = more.pop("store", section.store)
+    known = read_store_address(section, store) if isinstance(store, StoreAddress) else store
+    return narrowed(ExchangeOptions, section, ice_secret=secret, store=known, **more)
+
+
+def read_store_address(section: ExchangeSection, store: StoreAddress) -> StoreAddress:
+    """A store's address with its password from exchange.store_password_command or exchange.store_password_file, and with whom it trusts.
+    Raises ConfigError."""
+    if section.store_ca_file is not None and not store.has_tls:
+        raise ConfigError("exchange.store_ca_file is for TLS, and the store isn't reached so", hint="Write rediss://host:port/database.")
+    password = _secret_of("exchange.store_password", section.store_password_command, section.store_password_file)
+    trusting = StoreAddress(store, section.store_ca_file)
+    return trusting if password is None else trusting.with_password(password)
 
 
 def _secret_of(name: str, command: str | None, file: Path | None) -> str | None:

@@ -117,6 +117,11 @@ class ExchangeSection(ExchangeOptions):
         "", read_text, "the secret that goes with it, base64 (environment only)", variable="SINCHPHONE_EXCHANGE_SECRET", secret=True
     )
     application_secret_file: Path | None = key("", read_path, "a file with that secret, for its owner's eyes only", trusted_only=True)
+    store_password_command: str | None = key("", read_text, "a command that prints the password of the Redis in store", trusted_only=True)
+    store_password_file: Path | None = key("", read_path, "a file with that password, for its owner's eyes only", trusted_only=True)
+    store_ca_file: Path | None = key(
+        "", read_path, "authorities (PEM) to be trusted for rediss: in store, beside the system's", trusted_only=True
+    )
     drain: float = key(
         "30s",
         parse_duration,

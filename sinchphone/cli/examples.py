@@ -48,6 +48,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "exchange users list": ("sinchphone exchange users list", "sinchphone exchange users list --json"),
     "exchange users remove": ("sinchphone exchange users remove ada",),
     "exchange reset": ("sinchphone exchange reset",),
+    "exchange move": (
+        "sinchphone exchange move --to redis://127.0.0.1:6379/0",
+        "sinchphone exchange move --to rediss://exchange@redis.example/0 --store-password-file password --from exchange.sqlite3 --json",
+    ),
     "exchange stop": ("sinchphone exchange stop",),
     "trace": (
         "sinchphone trace",

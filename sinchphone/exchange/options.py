@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote, urlsplit
 
 from sinchphone.errors import ConfigError
 from sinchphone.protocol.webpush.contact import check_subject
@@ -55,15 +55,38 @@ def read_line(value: object) -> str:
 
 
 class StoreAddress(str):
-    """``redis://user:password@host:port/database``, or ``rediss:`` with TLS."""
+    """``redis://user:password@host:port/database``, or ``rediss:`` with TLS; ``ca_file``: authorities (PEM) to be trusted there beside the
+    system's."""
 
-    __slots__ = ()
+    ca_file: Path | None
+
+    def __new__(cls, written: str, ca_file: Path | None = None) -> Self:
+        """Both as they were read."""
+        made = super().__new__(cls, written)
+        made.ca_file = ca_file
+        return made
+
+    def __repr__(self) -> str:
+        return repr(self.shown)
 
     @property
     def shown(self) -> str:
         """Without user and password."""
         parts = urlsplit(self)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it's reached over TLS."""
+        return urlsplit(self).scheme == "rediss"
+
+    def with_password(self, password: str) -> Self:
+        """The same with a password, which was written elsewhere. Raises ConfigError where there is one already."""
+        parts = urlsplit(self)
+        if parts.password is not None:
+            raise ConfigError("exchange.store has a password already", hint="Write it as redis://user@host:port/database.")
+        user, _, where = parts.netloc.rpartition("@")
+        return type(self)(f"{parts.scheme}://{user}:{quote(password, safe='')}@{where}{parts.path}", self.ca_file)
 
 
 def read_store(value: object) -> StoreAddress:

@@ -16,6 +16,7 @@ from sinchphone.cli.terminal.output.events import video as v
 from sinchphone.cli.terminal.output.events.control import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.events.exchange import (
     ExchangeBackground,
+    ExchangeMoved,
     ExchangeStatus,
     ExchangeStopped,
     RecordingListed,
@@ -204,6 +205,7 @@ EVENTS: list[e.Event] = [
     ControlClosed(reason="standard input: nobody writes to it any more", lines=3),
     ExchangeStopped(calls=None),
     ExchangeStopped(calls=1),
+    ExchangeMoved(users=2, devices=3, message_frames=4, rows=12, known=0),
     TraceCallListed(
         call_id="1", caller="ada", callee="bob", began_at="2026-11-21T09:00:00.000Z", duration_ms=None, ending=None, left_out=3
     ),

@@ -190,6 +190,22 @@ def _written(table: Table, row: Row) -> _Change:
     return _Change(sql, row)
 
 
+def check_unused(path: Path) -> None:
+    """Raises StoreError where there is no database, or an exchange has it open: it would write on."""
+    if not path.is_file():
+        raise StoreError(f"there is no database {path}", hint="An exchange keeps it in its state folder: sinchphone config path.")
+    try:
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        hint = "End it: Ctrl-C, or sinchphone exchange stop for one in the background."
+        raise StoreError(f"{path} can't be had for ourselves, an exchange may use it: {error}", hint=hint) from error
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} can't be used: {error}", hint=hint_of(error)) from error
+
+
 def _connect(path: Path | None) -> sqlite3.Connection:
     """A connection to a database with our tables; the file is its owner's alone."""
     if path is not None:

@@ -58,7 +58,8 @@ class RedisServer:
             self.process = None
 
 
-def _need_redis() -> None:
+def need_redis() -> None:
+    """Skip where there is none."""
     if REDIS is None and not os.environ.get("SINCHPHONE_REQUIRE_PEERS"):
         pytest.skip("redis-server is not installed")
 
@@ -66,7 +67,7 @@ def _need_redis() -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One server for a file's tests; each finds it empty by ``redis``."""
-    _need_redis()
+    need_redis()
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
@@ -85,7 +86,7 @@ def redis(server: RedisServer) -> RedisServer:
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     """Makes servers that a test may kill, or that ask for a password."""
-    _need_redis()
+    need_redis()
     made: list[RedisServer] = []
 
     def make(password: str = "") -> RedisServer:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from sinchphone.cli.commands.exchange import hosts as exchange_hosts
-from sinchphone.cli.commands.exchange.management import dial, recordings, reset, sms, users
+from sinchphone.cli.commands.exchange.management import dial, move, recordings, reset, sms, users
 from sinchphone.cli.endings import Order
 from sinchphone.cli.exits import ExitCode
 from sinchphone.cli.terminal.flags.commands import ExchangeFlags
@@ -45,6 +45,7 @@ def add_to(app: typer.Typer, name: str) -> None:
     users.add_to(group)
     recordings.add_to(group)
     reset.add_to(group)
+    move.add_to(group)
     app.add_typer(group, name=name)
 
 

@@ -344,6 +344,8 @@ class ExchangeFlags(HostFlags):
     log_format: Annotated[str | None, option_of_key("log_format", "FORMAT")] = None
     metrics: Annotated[str | None, option_of_key("exchange.metrics", "ADDRESS:PORT", "--metrics")] = None
     store: Annotated[str | None, option_of_key("exchange.store", "URL", "--store")] = None
+    store_password_file: Annotated[str | None, option_of_key("exchange.store_password_file", "FILE")] = None
+    store_ca_file: Annotated[str | None, option_of_key("exchange.store_ca_file", "FILE")] = None
     memory: Annotated[bool, typer.Option("--memory", help="Forget users and waiting messages at the end.")] = False
 
     def keys(self) -> dict[str, Any]:
@@ -351,5 +353,23 @@ class ExchangeFlags(HostFlags):
         tls = {"exchange.tls": self.tls or None, "exchange.tls_port": self.tls_port}
         sound = {"exchange.line": self.line, "exchange.trace_sound": self.trace_sound or None}
         service = {"exchange.drain": self.drain, "exchange.metrics": self.metrics, "log_format": self.log_format}
-        kept = {"exchange.keep": False if self.memory else None, "exchange.store": self.store}
+        shared = {"exchange.store_password_file": self.store_password_file, "exchange.store_ca_file": self.store_ca_file}
+        kept = {"exchange.keep": False if self.memory else None, "exchange.store": self.store, **shared}
         return {**super().keys(), **tls, **sound, **service, **kept}
+
+
+@quick_dataclass(frozen=True, kw_only=True)
+class MoveFlags(JsonFlags):
+    """Options of ``exchange move``."""
+
+    to: Annotated[str | None, option_of_key("exchange.store", "URL", "--to")] = None
+    store_password_file: Annotated[str | None, option_of_key("exchange.store_password_file", "FILE")] = None
+    store_ca_file: Annotated[str | None, option_of_key("exchange.store_ca_file", "FILE")] = None
+    application_key: Annotated[str | None, option_of_key("exchange.application_key", "KEY")] = None
+    application_secret_file: Annotated[str | None, option_of_key("exchange.application_secret_file", "FILE")] = None
+
+    def keys(self) -> dict[str, Any]:
+        """The configuration's keys that these options set."""
+        pair = {"exchange.application_key": self.application_key, "exchange.application_secret_file": self.application_secret_file}
+        store = {"exchange.store_password_file": self.store_password_file, "exchange.store_ca_file": self.store_ca_file}
+        return {**super().keys(), **pair, **store, "exchange.store": self.to}

@@ -116,6 +116,11 @@ def _exchange_stopped(event: x.ExchangeStopped) -> list[Line]:
     return [Line(f"stopped{f', calls that it ended: {event.calls}' if event.calls else ''}", result=True)]
 
 
+def _exchange_moved(event: x.ExchangeMoved) -> list[Line]:
+    moved = f"moved: users {event.users}, devices {event.devices}, frames of messages that wait {event.message_frames}"
+    return [Line(f"{moved}; rows {event.rows}, known before {event.known}", result=True)]
+
+
 def _text(event: x.TextListed) -> list[Line]:
     at = datetime.fromisoformat(event.at).astimezone()
     return _written_by(f"{at:%Y-%m-%d %H:%M:%S}  {event.sender or '-'} -> {event.number}", event.text)
@@ -268,6 +273,7 @@ RENDERERS: Final[Mapping[type[e.Event], Callable[[Any], list[Line]]]] = {
     x.ExchangeBackground: _background,
     x.ExchangeStatus: _exchange_status,
     x.ExchangeStopped: _exchange_stopped,
+    x.ExchangeMoved: _exchange_moved,
     x.TextListed: _text,
     x.RecordingListed: lambda event: [Line(f"{event.at}  {event.bytes / 1000:.0f} kB  {event.name}", result=True)],
     x.UserListed: _user,

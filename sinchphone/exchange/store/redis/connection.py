@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.options import StoreAddress
 from sinchphone.exchange.store.store import StoreError
+from sinchphone.tls import client_context, why_tls_failed
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -35,7 +37,7 @@ def connect(address: StoreAddress) -> "Redis":
         db=int(parts.path.strip("/") or 0),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
-        ssl=parts.scheme == "rediss",
+        **(_tls(address.ca_file) if address.has_tls else {}),
         protocol=2,
         decode_responses=True,
         socket_connect_timeout=_CONNECT_SECONDS,
@@ -43,6 +45,19 @@ def connect(address: StoreAddress) -> "Redis":
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
     )
+
+
+def _tls(ca_file: Path | None) -> dict[str, Any]:
+    """Raises ConfigError for a file that can't be used."""
+    from ssl import TLSVersion
+
+    client_context(ca_file)
+    return {
+        "ssl": True,
+        "ssl_ca_certs": str(ca_file) if ca_file is not None else None,
+        "ssl_check_hostname": True,
+        "ssl_min_version": TLSVersion.TLSv1_2,
+    }
 
 
 async def check(client: "Redis", address: StoreAddress, secrets: Mapping[str, bytes]) -> None:
@@ -55,6 +70,9 @@ async def check(client: "Redis", address: StoreAddress, secrets: Mapping[str, by
     except (refused.AuthenticationError, refused.NoPermissionError) as error:
         raise StoreError(f"{shown}: user or password is wrong: {error}", hint="Write redis://user:password@host:port/database") from error
     except (refused.ConnectionError, refused.TimeoutError, OSError) as error:
+        if address.has_tls and (failure := why_tls_failed(error)) is not None:
+            hint = failure.hint.replace("ca_file", "exchange.store_ca_file")
+            raise StoreError(f"{shown} can't be reached: no secure connection: {failure.reason}", hint=hint) from error
         raise StoreError(f"{shown} can't be reached: {error}", hint=_HINT) from error
     except refused.RedisError as error:
         if "NOAUTH" in str(error) or "WRONGPASS" in str(error):

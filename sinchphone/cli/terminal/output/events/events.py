@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Final, Self, TypeAlias
 from sinchphone.cli.terminal.output.events.control import ControlClosed, ControlDone, ControlFailed
 from sinchphone.cli.terminal.output.events.exchange import (
     ExchangeBackground,
+    ExchangeMoved,
     ExchangeStatus,
     ExchangeStopped,
     RecordingListed,
@@ -473,6 +474,7 @@ Event: TypeAlias = (
     | ExchangeBackground
     | ExchangeStatus
     | ExchangeStopped
+    | ExchangeMoved
     | TextListed
     | RecordingListed
     | UserListed

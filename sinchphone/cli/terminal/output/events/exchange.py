@@ -80,6 +80,19 @@ class ExchangeStopped:
     calls: int | None
 
 
+@quick_dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeMoved:
+    """What an exchange remembered in a file is on Redis. New there: ``users``, ``devices`` and ``message_frames`` that wait, ``rows`` in
+    all; ``known`` rows had been there before."""
+
+    NAME: ClassVar[str] = "exchange.moved"
+    users: int
+    devices: int
+    message_frames: int
+    rows: int
+    known: int
+
+
 class SimulatedState(StrEnum):
     """How far a call of a simulated phone is."""
 
