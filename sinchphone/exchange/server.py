@@ -373,7 +373,7 @@ class Exchange:
         PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
         SmsRoutes(self.sms, self.directory, body_bytes=self._options.body_bytes).add_to(application.router)
         openapi.add_to(application.router)
-        HealthRoutes(self._lives, self._is_ready).add_to(application.router)
+        HealthRoutes(self._lives, self._is_ready, self.troubles).add_to(application.router)
         self._add_management(application.router, verifier)
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
         self._control.add_to(application.router)

@@ -10,7 +10,6 @@
 import asyncio
 import importlib
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.metadata import version
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -21,6 +20,7 @@ from aiohttp.typedefs import Handler
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.access.admission import check_host
 from sinchphone.exchange.listening import listen
+from sinchphone.exchange.management.health import troubles_in_time
 from sinchphone.exchange.metrics.readings import ReadExchange
 from sinchphone.exchange.options import SERVICE
 from sinchphone.exchange.refusals import RefusedError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from sinchphone.exchange.metrics.exposition import Exposition
 
 _EXPOSITION: Final = "sinchphone.exchange.metrics.exposition"  # its library isn't loaded where nobody measures
-_READY_SECONDS: Final = 2.0  # for all that is asked whether it's there
 _MAX_LINE_BYTES: Final = 8 * 1024
 
 
@@ -80,10 +79,7 @@ class MetricsServer:
         return _answer(200, {"status": "ok"})
 
     async def _tell_ready(self, request: web.Request) -> web.Response:
-        troubles: Mapping[str, str] = {"exchange": f"what it needs didn't answer within {_READY_SECONDS:g} s"}
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_READY_SECONDS):
-                troubles = await self._exchange.troubles()
+        troubles = await troubles_in_time(self._exchange.troubles)
         return _answer(503 if troubles else 200, {"status": "unavailable" if troubles else "ok", "troubles": dict(troubles)})
 
     async def _tell_metrics(self, request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import yaml
 from sinchphone.cli.command_line import command_line
 from sinchphone.cli.commands.help import read_page
 from tests.exchange.conftest import SECRETS
+from tests.exchange.shared.conftest import REDIS, RedisServer
 
 LIMIT_S = 60.0
 PAGE = read_page("growing").text
@@ -92,8 +94,23 @@ def free_port() -> str:
         return str(free.getsockname()[1])
 
 
-def test_the_composed_exchange_becomes_healthy_and_ends_well(tmp_path: Path) -> None:
-    """With a port of its own, on loopback, and in place of Redis its own store."""
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[str]:
+    """The Redis of the Compose file, run as it says, but on loopback and at a port of its own; nothing where it isn't installed."""
+    program, *words = yaml.safe_load(COMPOSE)["services"]["redis"]["command"]
+    assert program == "redis-server"
+    if REDIS is None:
+        yield ""
+        return
+    server = RedisServer(tmp_path / "redis")
+    server.folder.mkdir()
+    server.start(*words)
+    yield server.address
+    server.kill()
+
+
+def test_the_composed_exchange_becomes_healthy_and_ends_well(tmp_path: Path, store: str) -> None:
+    """With a port of its own, on loopback."""
     service, port, metrics = exchange(), free_port(), free_port()
     changed = {"0.0.0.0": "127.0.0.1", "0.0.0.0:9464": f"127.0.0.1:{metrics}"}
     command = [sys.executable, "-m", "sinchphone", *(changed.get(word, word) for word in service["command"][1:]), "--port", port]
@@ -101,6 +118,7 @@ def test_the_composed_exchange_becomes_healthy_and_ends_well(tmp_path: Path) -> 
     homes = {name: str(tmp_path) for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME")}
     given = {"SINCHPHONE_EXCHANGE_KEY": "acme", "SINCHPHONE_EXCHANGE_SECRET": SECRETS["acme"]}
     assert set(service["environment"]) == {*given, "SINCHPHONE_EXCHANGE_STORE"}
+    given |= {"SINCHPHONE_EXCHANGE_STORE": store} if store else {}
     log = (tmp_path / "log").open("w")
     running = subprocess.Popen(command, env={**os.environ, **homes, **given}, cwd=tmp_path, stdout=log, stderr=log)
     try:
@@ -112,7 +130,8 @@ def test_the_composed_exchange_becomes_healthy_and_ends_well(tmp_path: Path) -> 
             assert json.loads(answer.read())["status"] == "ok"
         running.send_signal(signal.SIGTERM)
         assert running.wait(LIMIT_S) == 143
-        assert list(tmp_path.glob("sinchphone/*.sqlite3")), "as the unit has it: under XDG_STATE_HOME"
+        kept = [file.read_bytes() for file in tmp_path.glob("redis/appendonlydir/*" if store else "sinchphone/*.sqlite3")]
+        assert any(b"acme" in one or not store for one in kept), "in Redis, or as the unit has it: under XDG_STATE_HOME"
     finally:
         running.kill()
         running.wait()

@@ -83,7 +83,7 @@ async def test_it_is_alive_whatever_is_in_its_way_and_ready_when_nothing_is(exch
 
 
 async def test_what_it_needs_and_does_not_answer_is_not_waited_for(exchange: Exchange, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sinchphone.exchange.metrics.server._READY_SECONDS", 0.05)
+    monkeypatch.setattr("sinchphone.exchange.management.health.READY_SECONDS", 0.05)
     exchange.hangs = True
     status, _, body = await get(f"{url}/ready")
     assert (status, list(body["troubles"])) == (503, ["exchange"])
