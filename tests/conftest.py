@@ -65,6 +65,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("patient")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def passwords_cost_little() -> Iterator[None]:
+    """A tenth of a second for each password is for those who steal them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sinchphone.exchange.directory.passwords._LOG2_COST", 10)
+        yield
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return processes_for(config)
 

@@ -1,5 +1,7 @@
 """Allowances: used up, and back with time."""
 
+import importlib.util
+
 from sinchphone.exchange.access import limits
 from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.passwords import hash_password, is_password
@@ -33,6 +35,16 @@ def test_only_those_who_asked_last_are_remembered() -> None:
         some.take(who, 0.0)
     assert some.has(0, 0.0)
     assert not some.has(limits.MAX_REMEMBERED + 9, 0.0)
+
+
+def test_a_password_costs_what_rfc_7914_and_its_readers_ask_for() -> None:
+    found = importlib.util.find_spec(hash_password.__module__)
+    assert found is not None
+    assert found.loader is not None
+    fresh = importlib.util.module_from_spec(found)  # tests have made the other one cheap
+    found.loader.exec_module(fresh)
+    _, log2_cost, blocks, runs, _, _ = fresh.hash_password("not-a-secret").split("$")
+    assert (log2_cost, blocks, runs) == ("15", "8", "3")
 
 
 def test_a_password_is_kept_with_a_salt_of_its_own_and_recognised() -> None:
