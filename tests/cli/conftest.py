@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 from jsonschema import Draft202012Validator
 
-from sinchphone.cli.calling import phone
+from sinchphone.cli.calling import managed_exchange, phone  # noqa: F401  # the former takes names of the latter before tests play others
 from sinchphone.cli.command_line import command_line
 from sinchphone.cli.control.schema import schema_text
 from sinchphone.engine import client as engine_client
