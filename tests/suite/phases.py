@@ -80,6 +80,7 @@ PHASES = {
     "test_sms_api.py": Phase.WAITING,
     "test_b2bua.py": Phase.WAITING,
     "test_behind_haproxy.py": Phase.WAITING,
+    "test_broken_off.py": Phase.WAITING,
     "test_lost_redis.py": Phase.WAITING,
     "test_bad_input.py": Phase.WAITING,
     "test_blocks.py": Phase.WAITING,

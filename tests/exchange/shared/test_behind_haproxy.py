@@ -1,7 +1,6 @@
 """Two processes behind HAProxy, one of which is killed in the middle of calls and messages."""
 
 import asyncio
-import base64
 import json
 import os
 import shutil
@@ -9,26 +8,25 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
-from sinchphone.protocol.mxp.message import Client, Message, Method, encrypt, split
-from sinchphone.tasks import start_task
-from tests.exchange.conftest import SECRETS, LegacyPhone, Phone
+from sinchphone.engine.calls.call import Call
+from sinchphone.engine.client import SinchClient
+from sinchphone.engine.environment import Cloud
+from sinchphone.engine.events.events import IncomingCall
+from sinchphone.media.thread import MediaThread
+from sinchphone.media.ticker import Ticker
+from sinchphone.protocol.call.states import Cause, State
+from tests.e2e.conftest import Ear
+from tests.exchange.conftest import SECRETS
 from tests.exchange.shared.conftest import RedisServer
-
-CALLS, MESSAGES = (int(os.environ.get(f"SINCHPHONE_CRASH_{what}", count)) for what, count in (("CALLS", "4"), ("MESSAGES", "60")))
-WRITERS = 10
-AT_ONE = 4  # calls that one user may have ringing at another
-LONGEST = 60.0
+from tests.exchange.shared.traffic import LONGEST, MESSAGES, Traffic
 
 HAPROXY = """
 defaults
@@ -119,102 +117,52 @@ async def ready(pair: Pair, session: aiohttp.ClientSession) -> None:
         await asyncio.sleep(0.1)
 
 
-class Reader:
-    """A device that polls whatever happens, as clients do."""
-
-    def __init__(self, poll: Callable[[str], Awaitable[tuple[list[Any], str]]]) -> None:
-        self.token = "0"
-        self.came: list[Any] = []
-        self.longest_s = 0.0
-        self._poll = poll
-
-    async def run(self) -> None:
-        while True:
-            failed_at: float | None = None
-            while True:
-                try:
-                    more, self.token = await self._poll(self.token)
-                    break
-                except (aiohttp.ClientError, KeyError, ValueError, TypeError):
-                    failed_at = failed_at or time.monotonic()
-                    await asyncio.sleep(0.1)
-            if failed_at is not None:
-                self.longest_s = max(self.longest_s, time.monotonic() - failed_at)
-            self.came += more
+async def call_of(user: str, client: SinchClient) -> Call:
+    async with asyncio.timeout(LONGEST):
+        async for event in client.events():
+            if isinstance(event, IncomingCall):
+                return event.call
+    raise AssertionError(f"nobody called {user}")
 
 
-@dataclass
-class Talk:
-    """A call that was placed: the caller, and its answer."""
-
-    caller: Phone
-    call_id: str
-    placed: Any
-    callee: Reader
-
-    async def hang_up(self) -> str:
-        """The frame that says so, published until it's taken."""
-        sender = Client(self.caller.user, self.caller.instance, self.caller.profile["signalChannel"])
-        message = Message(Method.CANCEL, sender)
-        text = encrypt(message, base64.b64decode(self.placed["mxpEncryptionKey"]), b"i" * 16)
-        (frame,) = split(text, self.call_id, "1")
-        while True:
-            try:
-                if (await self.caller.publish(self.placed["mxpSignalChannel"], frame))[1] == "Sent":
-                    return frame
-            except (aiohttp.ClientError, ValueError, KeyError, TypeError):
-                await asyncio.sleep(0.1)
-
-
-async def ringing(phone: Phone, token: str) -> tuple[list[Any], str]:
-    body = await phone.subscribe("broadcast", token)
-    return [message["d"] for message in body["m"]], body["t"]["t"]
+async def reach(call: Call, state: State) -> None:
+    async with asyncio.timeout(LONGEST):
+        async for now in call.states():
+            if now is state:
+                return
+    raise AssertionError(f"the call ended instead: {call.details}")
 
 
 async def test_one_of_two_is_killed_among_calls_and_messages_and_nothing_is_lost_or_doubled(
     pair: Pair, many: aiohttp.ClientSession
 ) -> None:
+    """Nor is the sound of a call that was answered, and who hangs up then is heard."""
     await ready(pair, many)
-    writers = [await LegacyPhone(many, pair.url, f"writer-{number}").started() for number in range(WRITERS)]
-    bob = await LegacyPhone(many, pair.url, "bob").started()
-    mail = Reader(bob.poll)
-    phones = [await Phone(many, pair.url, f"callee-{number}").registered() for number in range(CALLS // AT_ONE)]
-    rings = [Reader(partial(ringing, phone)) for phone in phones]
-    reading = [start_task(one.run(), name="reader") for one in (mail, *rings)]
-    await asyncio.sleep(0.2)
-    accepted: list[str] = []
-    written = 0
+    there = Cloud("acme", host=pair.url, secret=SECRETS["acme"])
+    ear = Ear()
+    async with AsyncExitStack() as stack:
+        media = stack.enter_context(MediaThread())
+        sound = Ticker(Ear(440.0), media)
+        ada, bob = [
+            await stack.enter_async_context(SinchClient(user, there, media=media, sound=lambda: Ticker(ear, media)))
+            for user in ("ada", "ben")
+        ]
+        outgoing = await ada.call_user("ben", sound=sound)
+        incoming = await call_of("ben", bob)
+        await incoming.answer()
+        for call in (outgoing, incoming):
+            await reach(call, State.ESTABLISHED)
 
-    async def write(phone: LegacyPhone) -> None:
-        nonlocal written
-        while written < MESSAGES:
-            written += 1
-            if written == MESSAGES // 2:
-                pair.processes[0].kill()
-            try:
-                accepted.append(await phone.write_to("bob", text=uuid.uuid4().hex))
-            except (aiohttp.ClientError, AssertionError, ValueError, TypeError, KeyError):
-                await asyncio.sleep(0.1)
+        async def kill() -> None:
+            pair.processes[0].kill()
 
-    talks: list[Talk] = []
-
-    async def call(number: int) -> None:
-        caller = await Phone(many, pair.url, f"caller-{number}").registered()
-        for one in range(AT_ONE):
-            answer = await caller.call(phones[number].user, call_id=f"call-{number}-{one}")
-            assert answer.status == 200, answer.body
-            talks.append(Talk(caller, f"call-{number}-{one}", answer.body, rings[number]))
-
-    await asyncio.gather(*map(call, range(len(phones))))
-    async with asyncio.timeout(LONGEST):
-        await asyncio.gather(*(write(phone) for phone in writers))
-        frames = [await talk.hang_up() for talk in talks]
-        while not (set(accepted) <= set(mail.came) and all(frame in talk.callee.came for frame, talk in zip(frames, talks, strict=True))):
-            await asyncio.sleep(0.05)
-    for task in reading:
-        task.cancel()
-    assert pair.processes[0].wait() < 0
-    assert len(accepted) >= MESSAGES * 3 // 4
-    assert max(Counter(mail.came).values()) == 1
-    longest_s = max(one.longest_s for one in (mail, *rings))
-    print(json.dumps({"accepted": len(accepted), "of": MESSAGES, "longest_s": longest_s, "calls": len(talks)}))
+        found = await Traffic(many, [pair.url]).run(kill)
+        assert pair.processes[0].wait() < 0
+        assert found["accepted"] == MESSAGES
+        ear.heard.clear()
+        await ear.hears(440.0)
+        await outgoing.hang_up()
+        async with asyncio.timeout(LONGEST):
+            details = await incoming.ended()
+        assert (details.cause, details.ended_by) == (Cause.HUNG_UP, "peer")
+    print(json.dumps(found))

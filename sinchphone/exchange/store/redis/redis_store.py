@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -73,6 +74,7 @@ class RedisStore:
         self._history: list[tuple[FeedMessage, int]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._is_reached = True
+        self._taken_for_dead_at = math.inf  # by the others, unless a heartbeat comes through before
         self._must_look = False
 
     # Store
@@ -153,8 +155,8 @@ class RedisStore:
 
     @property
     def is_reached(self) -> bool:
-        """Whether Redis answers."""
-        return self._is_reached
+        """Whether Redis answers, and the others know that we live: who is taken for dead promises nothing."""
+        return self._is_reached and time.monotonic() < self._taken_for_dead_at
 
     # Feed
 
@@ -189,7 +191,7 @@ class RedisStore:
         self._tasks = [start_task(self._follow_feed(), name="exchange feed"), start_task(self._live(), name="exchange heartbeat")]
 
     def _check_reached(self) -> None:
-        if not self._is_reached:
+        if not self.is_reached:
             raise StoreError("the exchange can't reach what it shares with others (Redis) at the moment", hint="See its log.")
 
     # What comes
@@ -287,10 +289,15 @@ class RedisStore:
         from redis.exceptions import RedisError
 
         while True:
+            began, has_failed = time.monotonic(), False
             for box in self._boxes.values():
-                with contextlib.suppress(RedisError, OSError, TimeoutError):
+                try:
                     for process in await self._beat(box):
                         self._departed(box.application, process)
+                except (RedisError, OSError, TimeoutError):
+                    has_failed = True
+            if not has_failed:
+                self._taken_for_dead_at = began + DEAD_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _beat(self, box: CommitQueue, *, leaving: bool = False) -> list[str]:
