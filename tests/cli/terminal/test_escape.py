@@ -18,11 +18,11 @@ HARMFUL = {
 }
 
 
-@pytest.mark.parametrize("harmful", sorted(HARMFUL), ids=lambda one: f"U+{ord(one):04X}")
-def test_what_moves_turns_or_hides_is_written_out(harmful: str) -> None:
-    code = ord(harmful)
-    written = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-    assert escape(f"bob{harmful}") == f"bob{written}"
+def test_what_moves_turns_or_hides_is_written_out() -> None:
+    for harmful in sorted(HARMFUL):
+        code = ord(harmful)
+        written = f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+        assert escape(f"bob{harmful}") == f"bob{written}"
 
 
 @pytest.mark.parametrize(
