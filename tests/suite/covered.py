@@ -1,7 +1,8 @@
 """How much of the package is run by the tests that compute: counted in each process of a whole run, joined and printed at its end.
 
 Tests in real time and those that measure aren't traced: it would cost them a third of their time, and they'd fail for it. Nor are those
-that try hundreds of inputs or packets on the same lines: it doubles their time, and shows next to nothing that others don't.
+that try hundreds of inputs or packets on the same lines, or read all sources: it doubles their time, and shows next to nothing that others
+don't.
 """
 
 import shutil
@@ -50,7 +51,7 @@ class CoverageOfProcess:
 def _is_worth_counting(item: pytest.Item) -> bool:
     if phase_of(item.path) is not Phase.COMPUTING or is_hypothesis_test(getattr(item, "obj", None)):
         return False
-    return not {"benchmarks", "fuzz"} & {*item.path.parts}
+    return not {"benchmarks", "fuzz", "house", "test_generated_parts.py"} & {*item.path.parts}
 
 
 class CoverageOfRun:

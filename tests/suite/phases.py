@@ -47,16 +47,15 @@ WIDTHS = {Phase.SOUNDING: 2, Phase.MEASURING: 1}
 IN_HAND = {Phase.COMPUTING: 12}  # tests that a process has ready: it waits for none of many that are over at once
 
 # One process runs the whole file: what all its tests look at takes long to make.
-TOGETHER = {"test_listening_day.py", "test_terminal_screens.py"}
+TOGETHER = {"test_listening_day.py", "test_sources.py", "test_terminal_screens.py"}
 
 # What has tests of half a minute and more is begun first in its phase: at its end the others would wait for them.
 LONG = {
     "test_bridge_speed.py",
-    "test_house.py",
     "test_official_sdk.py",
     "test_outages.py",
+    "test_rules.py",
     "test_sdk_endings.py",
-    "test_unused_names.py",
     "test_virtual_call.py",
 }
 

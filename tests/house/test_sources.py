@@ -1,0 +1,182 @@
+"""What the sources keep to: sizes, tasks, one name for one thing, and no name that nothing but tests uses."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import pytest
+
+import sinchphone
+
+PACKAGE: Final = Path(sinchphone.__file__).parent
+TESTS: Final = Path(__file__).parents[1]
+MAX_LINES: Final = 500
+MAX_FUNCTION_LINES: Final = 60
+REGISTERED: Final = {"callback", "command", "fixture", "middleware", "setter"}  # decorators that hand a function to a framework
+#: what Python programs are offered, on the classes that ``sinchphone`` exports, beside what the command line uses; and what tests are
+OFFERED: Final = frozenset(
+    {
+        "accepting_ms",
+        "add_listener",
+        "change_password",
+        "create_user",
+        "expect_call",
+        "expect_message",
+        "expect_text",
+        "had_audio",
+        "notifying_ms",
+        "push_counts",
+        "relay_push_notification",
+        "remove_listener",
+        "ringing_ms",
+    }
+)
+#: what libraries call by name: asyncio's protocols, logging's handlers, aioice's connections, Typer's groups, pytest's plugins, Prometheus'
+#: collectors
+HOOKS: Final[frozenset[str]] = frozenset(
+    {
+        "collect",
+        "connection_lost",
+        "connection_made",
+        "data_received",
+        "datagram_received",
+        "eof_received",
+        "error_received",
+        "pause_writing",
+        "resume_writing",
+        "emit",
+        "format_commands",
+        "format_completion",
+        "pytest_addoption",
+        "protocol_lost",
+    }
+)
+
+ANNOTATION: Final = re.compile(r"[A-Z]\w*(\[[\w\[\], .|]*\])?( \| [A-Z]\w*)*|[a-z_.]+\[[\w\[\], .|]+\]")  # in quotes: what is defined later
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+Trees: TypeAlias = dict[Path, ast.Module]
+
+
+@pytest.fixture(scope="module")
+def trees() -> Trees:
+    """The package's files: parsed once, since that takes longer than all that is looked at."""
+    return {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def functions_in(statements: Sequence[ast.AST]) -> Iterator[Function]:
+    """The functions that are defined there, and those in them: without looking into expressions, which takes most of the time."""
+    for node in statements:
+        if isinstance(node, Function):
+            yield node
+        if not isinstance(node, ast.expr):
+            for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+                yield from functions_in(getattr(node, name, ()))
+
+
+def test_no_file_and_no_function_is_too_long(trees: Trees) -> None:
+    long = [str(path) for path in trees if path.read_text().count("\n") > MAX_LINES]
+    for path, tree in trees.items():
+        lengths = {each.name: (each.end_lineno or 0) - each.lineno + 1 for each in functions_in(tree.body)}
+        long += [f"{path}: {name}" for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES]
+    assert not long
+
+
+def loose_tasks(path: Path, *, owner: str) -> list[str]:
+    """Where ``create_task`` of something is called whose name is no ``owner``, a pattern. What doesn't have the word isn't parsed."""
+    text = path.read_text()
+    if "create_task" not in text:
+        return []
+    made = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute) and node.attr == "create_task")
+    return [f"{path}:{node.lineno}" for node in made if not re.search(owner, ast.unparse(node.value))]
+
+
+def test_tasks_are_made_by_groups_and_by_the_one_function_that_keeps_them() -> None:
+    """Beside ``asyncio.create_task``, which ruff bans: that of a loop."""
+    loose = [place for path in PACKAGE.rglob("*.py") if path != PACKAGE / "tasks.py" for place in loose_tasks(path, owner="group$")]
+    loose += [place for path in TESTS.rglob("*.py") for place in loose_tasks(path, owner=r"(?<!loop)(?<!loop\(\))$")]
+    assert not loose
+
+
+def public_members(node: ast.ClassDef) -> set[str]:
+    """What a class defines itself: methods, fields, and what its methods keep in ``self``."""
+    defined = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+    fields = {each.target.id for each in node.body if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)}
+    kept = {each.attr for each in ast.walk(node) if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store)}
+    return {name for name in defined | fields | kept if not name.startswith("_")}
+
+
+def test_no_class_name_stands_in_two_files_unless_one_implements_the_other(trees: Trees) -> None:
+    """The events on standard output have the names of the engine's and the sound's events that they tell."""
+    homes: dict[str, list[tuple[str, ast.ClassDef]]] = {}
+    output = PACKAGE / "cli" / "terminal" / "output"
+    told = (output / "events" / "events.py", output / "results.py", output / "listings.py")
+    for path, tree in trees.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and path not in told:
+                homes.setdefault(node.name, []).append((str(path), node))
+    doubled = {name: [path for path, _ in found] for name, found in homes.items() if len(found) > 1 and not _one_thing(found)}
+    assert doubled == {}
+
+
+def _one_thing(found: list[tuple[str, ast.ClassDef]]) -> bool:
+    """Whether one of these is a protocol and all others have what it asks for."""
+    protocols = [node for _, node in found if any(ast.unparse(base) == "Protocol" for base in node.bases)]
+    others = [node for _, node in found if node not in protocols]
+    return len(protocols) == 1 and all(public_members(protocols[0]) <= public_members(node) for node in others)
+
+
+def test_only_one_file_writes_lines_of_session_descriptions() -> None:
+    """WebRTC, RTP and the relays name what they say; how a line looks stands in ``protocol/sdp.py``."""
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text()
+        if re.search(r"[\"'][amco]=", text):
+            constants = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
+            written = [one for one in constants if isinstance(one, str) and re.match(r"[amco]=(IN |[a-z-]+[: ])", one)]
+            assert not written, f"{path} writes {written}"
+
+
+def definitions(tree: ast.Module) -> Iterator[str]:
+    """Functions, classes and constants of a module, and the methods of its classes."""
+    for node in tree.body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() if not is_registered(node):
+                yield node.name
+            case ast.ClassDef():
+                yield node.name
+                yield from (each.name for each in node.body if isinstance(each, Function) and not is_registered(each))
+            case ast.Assign(targets=[ast.Name(name)]) | ast.AnnAssign(target=ast.Name(name)):
+                yield name
+
+
+def is_registered(function: Function) -> bool:
+    """Whether a decorator gives the function to somebody who calls it without its name."""
+    calls = (each.func if isinstance(each, ast.Call) else each for each in function.decorator_list)
+    return any(isinstance(each, ast.Attribute) and each.attr in REGISTERED for each in calls)
+
+
+def uses(tree: ast.Module) -> Iterator[str]:
+    """Every name that a module reads: variables, attributes, keywords of patterns; an import alone is none."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(name, ctx=ast.Load()) | ast.Attribute(attr=name):
+                yield name
+            case ast.Constant(str(text)) if ANNOTATION.fullmatch(text):
+                yield from re.findall(r"\w+", text)
+
+
+def test_every_public_name_is_used_by_more_than_tests(trees: Trees) -> None:
+    used = Counter(name for tree in trees.values() for name in uses(tree))
+    allowed = OFFERED | HOOKS | set(sinchphone.__all__)
+    unused = sorted(
+        f"{path.relative_to(PACKAGE)}: {name}"
+        for path, tree in trees.items()
+        for name in set(definitions(tree))
+        if not name.startswith("_") and name not in allowed and not used[name]
+    )
+    assert not unused, "\n".join(unused)
