@@ -10,7 +10,6 @@ a socket of ours, where it is told so (``--dtmf-log-dest``).
 """
 
 import asyncio
-import json
 import logging
 import secrets
 import time
@@ -33,6 +32,7 @@ from sinchphone.gateway.relay.description import (
     with_candidates,
     with_direction,
 )
+from sinchphone.gateway.relay.digit_log import DigitLog
 from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.media.outbox import Outbox
@@ -46,8 +46,6 @@ PAUSE_MS: Final = 100  # rtpengine's shortest
 _ASK_SECONDS: Final = 0.5  # between two queries until both sides are heard,
 _WATCH_SECONDS: Final = 3.0  # and from then on
 _MAX_UNANSWERED: Final = 3  # queries, one after the other: the sound goes on while rtpengine is busy
-_EVENT_DIGITS: Final = "0123456789*#ABCD"  # RFC 4733 3.2
-_MAX_LOG_BYTES: Final = 4096
 _MAX_INJECTED: Final = 32
 _MAX_EARLY: Final = 64  # candidates of a branch and branches
 _RTP: Final[dict[str, object]] = {"ICE": "remove", "rtcp_mux": ["demux"], "DTLS": "off"}
@@ -88,7 +86,7 @@ class RtpengineRelays:
         if self._digits_at is not None and self._digits is None:
             loop = asyncio.get_running_loop()
             try:
-                self._digits, _ = await loop.create_datagram_endpoint(lambda: _DigitLog(self._relays), local_addr=self._digits_at)
+                self._digits, _ = await loop.create_datagram_endpoint(lambda: DigitLog(self._relays), local_addr=self._digits_at)
             except OSError as error:
                 host, port = self._digits_at
                 raise MediaError(f"no socket for rtpengine's digits at {host}:{port}: {error.strerror or error}") from error
@@ -127,6 +125,7 @@ class RtpengineRelay:
         self._codecs: dict[Side, str] = {}
         self._early: dict[str, list[Candidate]] = {}  # candidates of a called branch before its answer
         self._branch = ""
+        self._newcomers = 0  # who have taken a side's place
         self._injects = False  # rtpengine may be told to send digits
         self._injected: deque[tuple[Side, str]] = deque(maxlen=_MAX_INJECTED)  # digits of ours that rtpengine will report as heard
         self._lost_after_s = lost_after_s
@@ -153,8 +152,34 @@ class RtpengineRelay:
         return await self._answer(Side.CALLED, with_candidates(answer, early, complete=False) if early else answer)
 
     async def replace(self, side: Side, offer: str, transport: MediaTransport, *, signalled_from: str | None = None) -> str:
-        """Raises MediaError: rtpengine's calls have the two sides that they began with."""
-        raise MediaError("nobody can take the place of a side whose sound goes through rtpengine")
+        """Answer the offer of somebody who takes that side's place, in the name of the other one, with what that agreed to before.
+
+        They have a tag of their own, which rtpengine joins to the other side's: that one keeps its port and its keys.
+        """
+        other = _other(side)
+        if not (side in self._said and other in self._said):
+            raise LocalProtocolError("only in an answered call somebody can take a side's place")
+        if transport is not MediaTransport.WEBRTC:
+            check_address(offer)
+        before = self._tags[side], self._transports[side], dict(self._said), dict(self._codecs)
+        self._newcomers += 1
+        self._tags[side], self._transports[side] = f"{side}-new{self._newcomers}", transport
+        kept, way = self._said[other], agreed_direction("sendrecv" if self.hears(other) else "sendonly", mirrored(direction(offer)))
+        try:
+            await self._offer(side, offer)
+            given = await self._answer(other, with_direction(kept, way), kept=kept)
+            check_answer(offer, given)
+        except MediaError:
+            left = self._tags[side]
+            self._tags[side], self._transports[side], self._said, self._codecs = before
+            with suppress(MediaError):  # what rtpengine refused at once has changed nothing there
+                await self._agree_again()
+                await self._forget(left)
+            raise
+        if side is Side.CALLED:
+            self._branch = ""
+        await self._forget(before[0])
+        return given
 
     async def renew(self, side: Side, offer: str, *, ours: str | None = None) -> str:
         """Answer a new offer of a side in the name of the other one, with what that agreed to before; ``ours``: the direction, seen from
@@ -260,7 +285,7 @@ class RtpengineRelay:
             await asyncio.wait([self._watching])
         try:
             if Side.CALLED in self._transports:  # else rtpengine never heard of the call
-                await self._link.request("delete", call_id=self.name, from_tag=Side.CALLER, delete_delay=0)
+                await self._link.request("delete", call_id=self.name, delete_delay=0)  # with whoever is in it
         except MediaError as error:
             _log.warning("a call's media stay in rtpengine until they time out there: %s", error)
         finally:
@@ -277,10 +302,18 @@ class RtpengineRelay:
     async def _make_injecting(self) -> None:
         """Have rtpengine run the sound through its codecs from now on, which its digits need: packets that pass are 20 ms sooner there."""
         pending, self._injects = self._offered, True
+        await self._agree_again()
+        self._offered = pending
+
+    async def _agree_again(self) -> None:
+        """Tell rtpengine what both sides agreed to."""
         called = self._said[Side.CALLED]
         await self._offer(Side.CALLER, self._said[Side.CALLER])
         await self._answer(Side.CALLED, called)
-        self._offered = pending
+
+    async def _forget(self, tag: str) -> None:
+        """Who has that tag isn't in the call any more: they hear nothing, and aren't heard."""
+        await self._request("delete", from_tag=tag, delete_delay=0)
 
     async def _offer(self, side: Side, offer: str) -> str:
         if self._transports[side] is not MediaTransport.WEBRTC:
@@ -373,24 +406,6 @@ class _Ear:
     packets: int = 0
     connected: bool = False
     told_at: float = float("-inf")  # that nothing comes
-
-
-class _DigitLog(asyncio.DatagramProtocol):
-    """Takes rtpengine's reports of digits (JSON datagrams); a forged one names no relay, since their names are random."""
-
-    def __init__(self, relays: dict[str, RtpengineRelay]) -> None:
-        self._relays = relays
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        with suppress(ValueError, KeyError, TypeError, IndexError, RecursionError):
-            said = json.loads(data[:_MAX_LOG_BYTES])
-            side, event, duration = _side(said["source_tag"]), int(said["event"]), int(said["duration"])
-            if 0 <= event < len(_EVENT_DIGITS) and 0 <= duration < 60_000:
-                self._relays[said["callid"]].heard_digit(side, _EVENT_DIGITS[event], duration)
-
-
-def _side(tag: str) -> Side:
-    return Side(tag.partition("-")[0])
 
 
 def _other(side: Side) -> Side:

@@ -1,6 +1,7 @@
 """Both kinds of relays, in turn."""
 
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -9,6 +10,7 @@ from sinchphone.gateway.relay.relay import Relays
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.thread import MediaThread
 from tests.gateway.relay.relay_lab import Rtpengine, missing_package, opened_sockets
+from tests.gateway.relay.relayed_calls import Lab
 
 
 @pytest.fixture
@@ -49,3 +51,9 @@ def relays(request: pytest.FixtureRequest) -> Relays:
     """Both kinds."""
     made: Relays = request.getfixturevalue("local" if request.param == "local" else "remote")
     return made
+
+
+@pytest.fixture
+async def lab(relays: Relays, media: MediaThread) -> AsyncIterator[Lab]:
+    async with AsyncExitStack() as stack:
+        yield Lab(relays, media, stack)

@@ -1,77 +1,14 @@
 """What every relay does, ours and rtpengine: everybody hears the other one, and nobody hears himself."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from typing import TypeVar
 
 import pytest
 
 from sinchphone.gateway.relay.description import direction
 from sinchphone.gateway.relay.local import LocalRelays
-from sinchphone.gateway.relay.relay import MediaTransport, Relay, Relays, Side, SideConnected, SideDigitHeard
-from sinchphone.media.thread import MediaThread
-from tests.gateway.relay.relay_lab import PATIENCE_S, Phone, PortPhone, RawPhone, Told, hears, hears_nothing, until, until_heard
-
-CALLER_HZ, CALLED_HZ, THIRD_HZ = 440.0, 1000.0, 700.0
-WEBRTC, RTP, SRTP = MediaTransport.WEBRTC, MediaTransport.RTP, MediaTransport.SRTP
-STEREO_DB = 3.5  # rtpengine's Opus: mono spread over two channels comes out 3 dB quieter
-
-AnyPhone = TypeVar("AnyPhone", RawPhone, PortPhone)
-
-
-@dataclass
-class Call:
-    """A call that stands."""
-
-    relay: Relay
-    told: Told
-    caller: Phone
-    called: Phone
-    offered: str  # to the called side
-    answered: str  # to the caller
-
-
-class Lab:
-    """Makes phones and calls, and tidies up after them."""
-
-    def __init__(self, relays: Relays, media: MediaThread, stack: AsyncExitStack) -> None:
-        self.relays = relays
-        self.media = media
-        self.stack = stack
-
-    def raw(self, hz: float) -> RawPhone:
-        return self._kept(RawPhone(hz))
-
-    def port(self, transport: MediaTransport, hz: float, *codecs: str) -> PortPhone:
-        if transport is WEBRTC:
-            return self._kept(PortPhone.webrtc(self.media, hz, *codecs))
-        return self._kept(PortPhone.rtp(self.media, hz, *codecs, srtp=transport is SRTP))
-
-    def relay(self, caller: MediaTransport) -> tuple[Relay, Told]:
-        relay = self.relays.relay("call", caller)
-        self.stack.push_async_callback(relay.delete)
-        return relay, Told(relay)
-
-    async def call(self, caller: Phone, one: MediaTransport, called: Phone, other: MediaTransport) -> Call:
-        relay, told = self.relay(one)
-        offered = await relay.offer(await caller.offer(), other)
-        answered = await relay.answer(await called.answer(offered))
-        await caller.accept(answered)
-        return Call(relay, told, caller, called, offered, answered)
-
-    def _kept(self, phone: AnyPhone) -> AnyPhone:
-        self.stack.push_async_callback(phone.close)
-        return phone
-
-
-@pytest.fixture
-async def lab(relays: Relays, media: MediaThread) -> AsyncIterator[Lab]:
-    async with AsyncExitStack() as stack:
-        yield Lab(relays, media, stack)
-
+from sinchphone.gateway.relay.relay import MediaTransport, Side, SideConnected, SideDigitHeard
+from tests.gateway.relay.relay_lab import hears, hears_nothing, until, until_heard
+from tests.gateway.relay.relayed_calls import CALLED_HZ, CALLER_HZ, RTP, SRTP, STEREO_DB, THIRD_HZ, WEBRTC, Lab, until_quiet
 
 COMBINATIONS = [(RTP, RTP), (WEBRTC, RTP), (RTP, WEBRTC), (WEBRTC, WEBRTC), (SRTP, RTP), (SRTP, WEBRTC), (RTP, SRTP)]
 
@@ -187,17 +124,6 @@ async def test_an_offer_of_ours_that_is_refused_changes_nothing(lab: Lab) -> Non
     await call.relay.withdraw()
     assert direction(await call.relay.renew(Side.CALLED, called.description("sendonly"))) == "recvonly"
     await until_heard(caller, called.hz)
-
-
-async def until_quiet(phone: RawPhone) -> None:
-    """Wait for a third of a second in which nothing comes."""
-    limit = time.monotonic() + PATIENCE_S
-    while True:
-        phone.got.clear()
-        await asyncio.sleep(0.3)
-        if not phone.got:
-            return
-        assert time.monotonic() < limit, "packets come on and on"
 
 
 @pytest.mark.parametrize("side", list(Side))
