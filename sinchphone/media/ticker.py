@@ -29,7 +29,6 @@ class Ticker:
         self._leg: AudioLeg | None = None
         self._muted = self._early = False
         self._near = Meter()
-        self._far = Meter()
         self._far_listener = Listener()
         self._events: Outbox[SoundEvent] = Outbox()
 
@@ -56,7 +55,7 @@ class Ticker:
 
     def levels(self) -> Levels:
         """How loud both directions are now; the near sound is what is sent."""
-        return Levels(near_dbfs=self._near.dbfs, far_dbfs=self._far.dbfs, far=self._far_listener.activity)
+        return Levels(near_dbfs=self._near.dbfs, far_dbfs=self._far_listener.meter.dbfs, far=self._far_listener.activity)
 
     def events(self) -> Outbox[SoundEvent]:
         """Nothing happens; ends when the ticker is closed."""
@@ -89,7 +88,6 @@ class Ticker:
         if self._muted or self._early:
             near = silence()
         leg.send(near)
-        self._far.push(far)
         self._far_listener.push(far)
         self._near.push(near)
 

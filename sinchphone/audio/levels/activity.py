@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Samples, silence
-from sinchphone.audio.levels.level import FULL_SCALE, dbfs, power_to_dbfs
+from sinchphone.audio.levels.level import FULL_SCALE, Meter, mean_square, power_to_dbfs
 from sinchphone.quick_dataclass import quick_dataclass
 
 SPEECH_OVER_NOISE_DB: Final = 9.0
@@ -25,6 +25,7 @@ _NOISE_RISE_DB: Final = 3.0  # a second, so that a new fan is noise after some s
 _WINDOW_SECONDS: Final = 20.0  # over which a level counts as constant (Sinch's quality warnings)
 _CLIP_SAMPLES: Final = 3  # at full scale in a row: one is a peak that fits, more are cut off
 _CLIPPED: Final = int(FULL_SCALE) - 8
+_CLIPPED_POWER: Final = _CLIP_SAMPLES * (_CLIPPED / FULL_SCALE) ** 2 / FRAME_SAMPLES  # a frame with so many can't have less
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Listener:
     """Follows one stream. ``push`` in one thread; ``activity`` in any."""
 
     def __init__(self) -> None:
+        self.meter: Final = Meter()  # of the same stream
         self._rest = silence(0)
         self._noise = math.inf  # [dBFS]
         self._level = -math.inf
@@ -56,6 +58,9 @@ class Listener:
 
     def push(self, samples: Samples) -> None:
         """The next samples of the stream."""
+        if len(samples) == FRAME_SAMPLES and not len(self._rest):
+            self._take(samples)
+            return
         self._rest = np.concatenate([self._rest, samples])
         while len(self._rest) >= FRAME_SAMPLES:
             self._take(self._rest[:FRAME_SAMPLES])
@@ -77,11 +82,13 @@ class Listener:
         )
 
     def _take(self, frame: Samples) -> None:
-        self._level = dbfs(frame)
+        power = mean_square(frame)
+        self.meter.note(power, FRAME_SAMPLES)
+        self._level = power_to_dbfs(power)
         self._frames += 1
-        self._recent.append(10 ** (self._level / 20))
-        self._clipped += _is_clipped(frame)
-        self._zero = 0 if frame.any() else self._zero + 1
+        self._recent.append(math.sqrt(power))
+        self._clipped += power >= _CLIPPED_POWER and _is_clipped(frame)
+        self._zero = 0 if power else self._zero + 1
         self._silent = 0 if self._level > QUIET_DBFS else self._silent + 1
         self._follow_noise()
         self._follow_speech()

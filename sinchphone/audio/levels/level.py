@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.frame import RATE, Samples
+from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
 
 FULL_SCALE: Final = 32_768.0
 METER_SECONDS: Final = 0.05  # time constant: 86 % of the reading is the last tenth of a second
+_KEEP_FRAME: Final = math.exp(-FRAME_SECONDS / METER_SECONDS)
 _SILENT_POWER: Final = 1 / 12 / FULL_SCALE**2  # noise of 16-bit rounding, -101 dBFS: nothing a sample can hold is quieter
 
 
@@ -20,7 +21,7 @@ def mean_square(samples: Samples) -> float:
     if not len(samples):
         return 0.0
     wave = samples.astype(np.float64)
-    return float(np.dot(wave, wave)) / len(samples) / FULL_SCALE**2
+    return float(wave.dot(wave)) / len(samples) / FULL_SCALE**2
 
 
 def power_to_dbfs(power: float) -> float:
@@ -49,8 +50,12 @@ class Meter:
 
     def push(self, samples: Samples) -> None:
         """The next samples of the stream, any number of them."""
-        keep = math.exp(-len(samples) / (METER_SECONDS * RATE))
-        power = self._power * keep + mean_square(samples) * (1 - keep)
+        self.note(mean_square(samples), len(samples))
+
+    def note(self, power: float, samples: int) -> None:
+        """So many samples of that mean square came next."""
+        keep = _KEEP_FRAME if samples == FRAME_SAMPLES else math.exp(-samples / (METER_SECONDS * RATE))
+        power = self._power * keep + power * (1 - keep)
         self._power = power if power > _SILENT_POWER else 0.0
 
     @property

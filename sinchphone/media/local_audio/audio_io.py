@@ -76,7 +76,7 @@ class AudioIo:
         self._unsent = silence(0)
         self._heard: deque[tuple[float, Samples]] = deque(maxlen=_HEARD_BLOCKS)
         self._captured_at = self._rendered_at = float("-inf")
-        self._near_meter, self._far_meter = Meter(), Meter()
+        self._near_meter = Meter()
         self._near_listener, self._far_listener = Listener(), Listener()
 
     @property
@@ -84,7 +84,7 @@ class AudioIo:
         """How loud both directions are; the near sound is what is sent."""
         listens = self._near is None and (self.has_microphone or math.isfinite(self._captured_at))
         near = self._near_listener.activity if listens else None
-        return Levels(near_dbfs=self._near_meter.dbfs, far_dbfs=self._far_meter.dbfs, near=near, far=self._far_listener.activity)
+        return Levels(near_dbfs=self._near_meter.dbfs, far_dbfs=self._far_listener.meter.dbfs, near=near, far=self._far_listener.activity)
 
     def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
         """Carry sound from now on, and begin the recording; ``early``: only hear. In the media loop, like ``tick`` and ``disconnect``."""
@@ -172,7 +172,6 @@ class AudioIo:
     def _write_heard(self) -> None:
         while self._heard:
             heard_at, far = self._heard.popleft()
-            self._far_meter.push(far)
             self._far_listener.push(far)
             if self._hears is not None and self._talks:
                 self._hears(far)

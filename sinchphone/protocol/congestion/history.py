@@ -1,5 +1,6 @@
 """When which packet was sent, and how large it was: what feedback about packets is compared with."""
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -30,6 +31,9 @@ class SentPackets:
 
     packets: deque[SentPacket] = field(default_factory=lambda: deque(maxlen=_KEPT))
     _by_number: dict[int, SentPacket] = field(default_factory=dict)
+    _recent: deque[SentPacket] = field(default_factory=deque)  # of the second before _forgotten_until
+    _recent_octets: int = 0
+    _forgotten_until: float = -math.inf
 
     def add(self, number: int, size: int, now: float, padding: int = 0) -> None:
         """A packet goes out, ``padding`` of its ``size`` bytes without a meaning. One that was sent before keeps its first time."""
@@ -41,6 +45,9 @@ class SentPackets:
         packet = SentPacket(number, now, size, padding)
         self.packets.append(packet)
         self._by_number[number] = packet
+        self._recent.append(packet)
+        self._recent_octets += size
+        self._forget(now)
 
     def find(self, number: int) -> SentPacket | None:
         """The packet of that number, if it's still known."""
@@ -56,12 +63,25 @@ class SentPackets:
 
     def rate(self, until: float) -> float:
         """What was sent in the second before ``until`` [bit/s], or since the first packet."""
-        octets, span = 0, _RATE_SECONDS
-        if self.packets:
-            span = min(_RATE_SECONDS, max(_LEAST_SPAN, until - self.packets[0].sent_at))
+        if not self.packets:
+            return 0.0
+        span = min(_RATE_SECONDS, max(_LEAST_SPAN, until - self.packets[0].sent_at))
+        return self._octets_before(until) * 8 / span
+
+    def _octets_before(self, until: float) -> int:
+        """Of that second. Whoever sends a packet asks for the second before now: only what has left it since then is looked at."""
+        if until >= self.packets[-1].sent_at and until >= self._forgotten_until:
+            self._forget(until)
+            return self._recent_octets
+        octets = 0
         for packet in reversed(self.packets):
             if packet.sent_at <= until - _RATE_SECONDS:
                 break
             if packet.sent_at <= until:
                 octets += packet.size
-        return octets * 8 / span
+        return octets
+
+    def _forget(self, until: float) -> None:
+        self._forgotten_until = max(until, self._forgotten_until)
+        while self._recent and self._recent[0].sent_at <= until - _RATE_SECONDS:
+            self._recent_octets -= self._recent.popleft().size
