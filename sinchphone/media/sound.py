@@ -32,6 +32,14 @@ class AudioLeg(Protocol):
         """Whether the peer ought to send, and nothing comes, or nothing ever came. Any thread."""
 
 
+@runtime_checkable
+class Skimmable(Protocol):
+    """A leg that need not be decoded all the time."""
+
+    def skim(self, samples: int) -> Samples | None:
+        """As ``pull``, for somebody who wants to know whether the peer speaks: ``None`` where the peer's encoder says that it doesn't."""
+
+
 class Tap(Protocol):
     """Hears both sides of a call. Media thread; none of these blocks. ``now`` is the time at which the last sample was heard."""
 

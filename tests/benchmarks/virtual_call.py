@@ -190,6 +190,9 @@ class _NoCodec:
     def recoverable(self, payload: bytes) -> int:
         return 0
 
+    def is_background(self, payload: bytes) -> bool:
+        return False
+
     def decode(self, payload: bytes) -> Samples:
         return np.zeros(self.duration(payload), np.int16)
 

@@ -18,7 +18,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.redundancy import RedundancySetting
 from sinchphone.errors import MediaError
 from sinchphone.media.codecs import opus
-from sinchphone.media.codecs.opus import Decoder, Encoder, has_fec, packet_samples
+from sinchphone.media.codecs.opus import Decoder, Encoder, has_fec, is_background, packet_samples
 
 
 def tone(hz: float, frames: int) -> Samples:
@@ -252,3 +252,33 @@ def test_a_decoder_that_goes_back_decodes_as_if_nothing_had_been_made_up() -> No
             disturbed.conceal(480)
             disturbed.go_back()
         assert np.array_equal(disturbed.decode(packet), expected[number])
+
+
+def test_an_encoder_says_in_each_packet_whether_somebody_speaks() -> None:
+    noise = np.random.default_rng(3).normal(0, 10, (100, FRAME_SAMPLES)).astype(np.int16)
+    assert all(is_background(p) for p in encoded(noise.ravel())[20:])
+    spoken = encoded(syllables(100))
+    assert sum(not is_background(p) for p in spoken) > 80
+
+
+@pytest.mark.parametrize(
+    ("packet", "says_so"),
+    [
+        (b"\x08\x00x", True),  # SILK, 20 ms, mono
+        (b"\x08\x80x", False),
+        (b"\x08\x40x", True),  # a copy of the frame before, and nobody in this one
+        (b"\x0c\x00x", True),  # two channels
+        (b"\x0c\x20x", False),  # somebody in the second
+        (b"\x18\x00x", True),  # 60 ms: three flags
+        (b"\x18\x20x", False),  # somebody in the last third
+        (b"\x1c\x0fx", False),  # stereo: the second channel's flags come after the first copy's
+        (b"\x1c\x10x", True),
+        (b"\x78\x00x", True),  # hybrid
+        (b"\xf8\x00x", False),  # CELT alone doesn't tell
+        (b"\x09\x00x", False),  # two frames
+        (b"\x08", False),
+        (b"", False),
+    ],
+)
+def test_background_is_told_by_the_flags_of_all_frames_and_channels(packet: bytes, says_so: bool) -> None:
+    assert is_background(packet) is says_so

@@ -3,7 +3,8 @@
 ::
 
     leg.pull of each seat -> voice, unless muted or on hold -> who speaks? -> mix-minus -> leg.send of each who speaks
-                             + the tone of who just came, of who just went          └──> one mix, encoded once -> all others
+    leg.skim where nobody speaks ──────────────────────────────┘             └──> one mix, encoded once -> all others
+                             + the tone of who just came, of who just went
 """
 
 import math
@@ -20,11 +21,16 @@ from sinchphone.audio.mix import Mixer, added
 from sinchphone.audio.tones.signals import JOINED, LEFT, Loop, render
 from sinchphone.media.clock import FrameClock, Lateness
 from sinchphone.media.legs.shared_encoding import SharedEncoders
-from sinchphone.media.sound import AudioLeg, Levels
+from sinchphone.media.sound import AudioLeg, Levels, Skimmable
 
 _NOBODY: Final = ""  # says the tones of those who left
 _LISTENERS: Final = " "  # hears what all hear who don't speak
 _METERED: Final = 5  # frames: measured only when somebody asks
+_HEARD_ANYWAY: Final = (
+    25  # ticks, after which a seat is heard whose encoder finds no speech: noise may be loud, and not all sound is speech
+)
+
+_NOTHING: Final = silence()  # in place of what wasn't decoded
 
 _joined: Final = render(JOINED)
 _left: Final = render(LEFT)
@@ -63,6 +69,8 @@ class Room:
         self._speaking: frozenset[Seat] = frozenset()
         self._alike = SharedEncoders()  # of what the listeners hear
         self._legs: dict[Seat, AudioLeg] = {}
+        self._skimmable: dict[Seat, Skimmable] = {}  # those of them that need not be decoded while nobody speaks
+        self._ticks = 0
         self._tones: dict[str, Samples] = {}  # what is left of each, by who says it
 
     @property
@@ -76,12 +84,16 @@ class Room:
         if self._legs and seat not in self._legs:
             self._tones[seat.name] = _joined
         self._legs[seat] = leg
+        self._skimmable.pop(seat, None)
+        if isinstance(leg, Skimmable):
+            self._skimmable[seat] = leg
         self._clock.start()
 
     async def leave(self, seat: Seat) -> None:
         """The seat is empty; those who are still there hear a short tone. May be called twice."""
         if self._legs.pop(seat, None) is None:
             return
+        self._skimmable.pop(seat, None)
         self._tones.pop(seat.name, None)
         if self._legs:
             self._tones[_NOBODY] = _left
@@ -99,13 +111,15 @@ class Room:
     def _listen(self) -> dict[str, Frame]:
         """What is said in these 20 ms, by each who speaks."""
         voices: dict[Seat, Frame] = {}
-        for seat, leg in self._legs.items():
-            voice = leg.pull(FRAME_SAMPLES)  # also where nobody hears it: the jitter buffer goes on
+        self._ticks += 1
+        for number, (seat, leg) in enumerate(self._legs.items(), self._ticks):
+            voice = self._hear(seat, leg, is_due=number % _HEARD_ANYWAY == 0)
             seat.said.append(voice)
             if not seat.muted and seat.hold is None:
                 voices[seat] = voice
         before = self._speaking
-        self._speaking = self._talkers.choose({seat: dbfs(voice) for seat, voice in voices.items()})
+        levels = {seat: -math.inf if voice is _NOTHING else dbfs(voice) for seat, voice in voices.items()}
+        self._speaking = self._talkers.choose(levels)
         now = time.monotonic()
         for seat in self._speaking:
             seat.spoke_at = now
@@ -116,6 +130,14 @@ class Room:
         for name in list(self._tones):
             said[name] = added(said.get(name, silence()), self._next_of_tone(name))
         return said
+
+    def _hear(self, seat: Seat, leg: AudioLeg, *, is_due: bool) -> Frame:
+        """What somebody says; also where nobody hears it: the jitter buffer goes on."""
+        skimmable = self._skimmable.get(seat)
+        if skimmable is None or is_due or seat in self._speaking:
+            return leg.pull(FRAME_SAMPLES)
+        voice = skimmable.skim(FRAME_SAMPLES)
+        return _NOTHING if voice is None else voice
 
     def _next_of_tone(self, name: str) -> Frame:
         tone, frame = self._tones.pop(name), silence()

@@ -9,7 +9,7 @@
 from typing import Protocol
 
 from sinchphone.audio.frame import Frame, Samples
-from sinchphone.media.sound import AudioLeg
+from sinchphone.media.sound import AudioLeg, Skimmable
 
 
 class LegListener(Protocol):
@@ -27,6 +27,7 @@ class TappedLeg:
 
     def __init__(self, leg: AudioLeg) -> None:
         self._leg = leg
+        self._skimmable = leg if isinstance(leg, Skimmable) else None
         self._listeners: tuple[LegListener, ...] = ()
 
     def send(self, frame: Frame) -> None:
@@ -42,6 +43,11 @@ class TappedLeg:
             listener.said(far)
         return far
 
+    def skim(self, samples: int) -> Samples | None:
+        """As the leg's own where nobody listens, else all of it."""
+        leg = self._skimmable
+        return self.pull(samples) if leg is None or self._listeners else leg.skim(samples)
+
     def is_missing(self) -> bool:
         """As the leg's own."""
         return self._leg.is_missing()
@@ -49,6 +55,7 @@ class TappedLeg:
     def move(self, leg: AudioLeg) -> None:
         """It is that leg's sound from now on, for the same listeners."""
         self._leg = leg
+        self._skimmable = leg if isinstance(leg, Skimmable) else None
 
     def add(self, listener: LegListener) -> None:
         """It hears everything from now on."""

@@ -76,6 +76,11 @@ class AnyDecoder:
         decoder = self._decoder(payload)
         return decoder.recoverable(payload[1:]) if decoder is not None else 0
 
+    def is_background(self, payload: bytes) -> bool:
+        """Whether the sender's encoder says that nobody speaks in the packet."""
+        decoder = self._decoder(payload)
+        return decoder is not None and decoder.is_background(payload[1:])
+
     def decode(self, payload: bytes) -> Samples:
         """The packet's sound. Raises MediaError."""
         decoder = self._decoder(payload)

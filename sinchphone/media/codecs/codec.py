@@ -79,14 +79,17 @@ class Encoder(Protocol):
 
 
 class Decoder(Protocol):
-    """One codec's receiving half. ``duration`` and ``recoverable`` keep no state: they are called in the network thread while the
-    others work."""
+    """One codec's receiving half. ``duration``, ``recoverable`` and ``is_background`` keep no state: they are called in the network thread
+    while the others work."""
 
     def duration(self, payload: bytes) -> int:
         """Samples at 48 kHz in a packet; 0 where it isn't one."""
 
     def recoverable(self, payload: bytes) -> int:
         """Samples before the packet that ``recover`` can rebuild from it; 0 where it carries no copy."""
+
+    def is_background(self, payload: bytes) -> bool:
+        """Whether the sender's encoder says that nobody speaks in the packet; ``False`` where the codec doesn't tell."""
 
     def decode(self, payload: bytes) -> Samples:
         """The packet's sound. Raises MediaError."""

@@ -81,6 +81,10 @@ class Decoder:
         """There are no copies."""
         return 0
 
+    def is_background(self, payload: bytes) -> bool:
+        """It doesn't tell."""
+        return False
+
     def decode(self, payload: bytes) -> Samples:
         """The packet's sound. Every byte is a sample: no packet is bad."""
         return self._at_full_rate(self._concealer.heard(self._table[np.frombuffer(payload, np.uint8)]))

@@ -63,6 +63,10 @@ class Decoder:
         """There are no copies."""
         return 0
 
+    def is_background(self, payload: bytes) -> bool:
+        """It doesn't tell."""
+        return False
+
     def decode(self, payload: bytes) -> Samples:
         """The packet's sound. Raises MediaError for an empty one, which would end FFmpeg's stream."""
         if not payload:

@@ -56,19 +56,34 @@ def has_fec(payload: bytes) -> bool:
 
     Packets of one frame only (code 0): that is all that senders of speech use, since SILK frames reach to 60 ms.
     """
-    if len(payload) < 2 or payload[0] & 0x03:
+    flags = _activity_flags(payload)
+    if not flags:
         return False
-    configuration = payload[0] >> 3
-    if configuration < 12:
-        milliseconds = _SILK_MILLISECONDS[configuration & 3]
-    elif configuration < 16:
-        milliseconds = _HYBRID_MILLISECONDS[configuration & 1]
-    else:
-        return False  # CELT alone has none
-    flags = max(1, milliseconds // 20)  # voice activity, one bit for each SILK frame; the LBRR flag follows them
     mid = payload[1] >> (7 - flags) & 1
     side = payload[1] >> (6 - 2 * flags) & 1 if payload[0] & 0x04 else 0
     return bool(mid or side)
+
+
+def is_background(payload: bytes) -> bool:
+    """Whether the encoder of an Opus packet says that nobody speaks in it (RFC 6716 section 4.2.3). ``False`` where it doesn't say: CELT
+    alone, which music and tones are sent in, or several frames."""
+    flags = _activity_flags(payload)
+    if not flags:
+        return False
+    mid = payload[1] >> (8 - flags)
+    side = payload[1] >> (7 - 2 * flags) & ((1 << flags) - 1) if payload[0] & 0x04 else 0
+    return not mid and not side
+
+
+def _activity_flags(payload: bytes) -> int:
+    """How many flags of voice activity, one for each SILK frame, a packet of one Opus frame begins with; a flag for LBRR follows them, and
+    the same again for a second channel. 0 where it has none."""
+    if len(payload) < 2 or payload[0] & 0x03:
+        return 0
+    configuration = payload[0] >> 3
+    if configuration < 12:
+        return max(1, _SILK_MILLISECONDS[configuration & 3] // 20)
+    return max(1, _HYBRID_MILLISECONDS[configuration & 1] // 20) if configuration < 16 else 0
 
 
 def is_needless(payload: bytes) -> bool:
@@ -160,6 +175,10 @@ class Decoder:
     def recoverable(self, payload: bytes) -> int:
         """Samples before the packet that ``recover`` can rebuild; 0 where it carries no copy."""
         return packet_samples(payload) if has_fec(payload) else 0
+
+    def is_background(self, payload: bytes) -> bool:
+        """Whether the sender's encoder says that nobody speaks in it."""
+        return is_background(payload)
 
     def decode(self, payload: bytes) -> Samples:
         """The packet's sound: at most 5760 samples. Raises MediaError."""

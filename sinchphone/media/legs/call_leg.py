@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.audio.levels.level import Meter
 from sinchphone.media.legs.three_way import MixSide
-from sinchphone.media.sound import AudioLeg, Tap
+from sinchphone.media.sound import AudioLeg, Skimmable, Tap
 
 _HEARD_BLOCKS: Final = 200  # of the loudspeaker, 10 ms and more each, until the next frame is sent
 
@@ -52,6 +52,7 @@ class CallLeg:
         self.mix: MixSide | None = None  # of a call that is joined to this one
         self._clock = clock
         self._leg: AudioLeg | None = None
+        self._skimmable: Skimmable | None = None  # the same, if it can be skimmed
         self._held: HoldSound | None = None
         self._taps: tuple[Tap, ...] = ()
         self._tapping = threading.Lock()
@@ -66,6 +67,7 @@ class CallLeg:
     def carry(self, leg: AudioLeg) -> None:
         """Carry sound to and from this leg from now on."""
         self._leg = leg
+        self._skimmable = leg if isinstance(leg, Skimmable) else None
 
     def hold(self, sound: HoldSound | None) -> None:
         """From now on the peer hears ``sound`` and nobody here hears it; ``None``: both hear each other again."""
@@ -114,6 +116,13 @@ class CallLeg:
         if self._taps:
             self._heard.append((self._clock(), far))
         return far
+
+    def skim(self, samples: int) -> Samples | None:
+        """As ``pull``; ``None`` where the peer's encoder says that nobody speaks, and nobody else hears it."""
+        leg = self._skimmable
+        if leg is None or self._taps or self._held is not None or self.mix is not None:
+            return self.pull(samples)
+        return leg.skim(samples)
 
     def is_missing(self) -> bool:
         """As the leg says; before there is one, nothing came."""

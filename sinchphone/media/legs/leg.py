@@ -29,6 +29,10 @@ class PortLeg:
         """The next ``samples`` of far sound; silence before the first packet. Any one thread at a time."""
         return silence(samples) if self._inbound is None else self._inbound.receiver.pull(samples)
 
+    def skim(self, samples: int) -> Samples | None:
+        """As ``pull``; ``None`` where the peer's encoder says that nobody speaks. As the one who pulls."""
+        return silence(samples) if self._inbound is None else self._inbound.receiver.skim(samples)
+
     def is_missing(self) -> bool:
         """Whether the peer ought to send, and nothing comes, or nothing ever came. Any thread."""
         return self._inbound is None or self._inbound.is_missing()

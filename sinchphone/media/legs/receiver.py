@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import numpy as np
@@ -38,6 +39,7 @@ _IDLE_PACKETS: Final = 50  # in a row that were asked for while there were, what
 _IDLE_SAMPLES: Final = 120  # or more still ahead: they can be left out
 _MAX_BLOCK: Final = 0.060  # [s] of a pull that is allowed for
 _FORGET_LARGEST: Final = 0.995  # a packet: it's half after three seconds
+_REREAD: Final = 3  # packets until a decoder that missed some sounds as if it hadn't
 _SPEECH_SHARE: Final = 0.5
 _LOUDEST_NOISE: Final = 0.01  # of full scale, -40 dBFS: comfort noise that is louder comforts nobody
 
@@ -87,6 +89,9 @@ class Receiver:
         self._hushed = False  # and it's no longer made up
         self._noise = 0.0  # RMS of comfort noise [sample steps]
         self._random = np.random.default_rng()
+        self._skims = self._skimmed = False  # who pulls wants only speech; what is pulled last wasn't decoded
+        self._unknown = 0  # samples at the end of those ahead that weren't
+        self._unread: deque[bytes] = deque(maxlen=_REREAD)  # the last packets that weren't
         self._bad = self._received = self._concealed = self._absent = self._played = self._recovered = 0
         self._coded = _CodedSpeech()
         self._delay: float | None = None
@@ -122,13 +127,31 @@ class Receiver:
     def pull(self, samples: int) -> Samples:
         """Exactly the next ``samples``, decoded now; silence before the first sound. Any thread."""
         with self._pulling:
-            now = self._clock()
-            while len(self._ahead) < samples:
-                self._ahead = np.concatenate([self._ahead, self._next(now, samples)])
-            pulled, self._ahead = self._ahead[:samples], self._ahead[samples:]
-            if self._heard:
-                self._played += samples
-            return pulled
+            return self._gather(samples)[0]
+
+    def skim(self, samples: int) -> Samples | None:
+        """As ``pull``, for somebody who wants to know whether the peer speaks: ``None`` where its encoder says that it doesn't. That isn't
+        decoded. Of what was skimmed over the last packets are decoded before the next sound, so that this sounds as it should."""
+        with self._pulling:
+            self._skims = True
+            pulled, is_known = self._gather(samples)
+            self._skims = False
+            return pulled if is_known else None
+
+    def _gather(self, samples: int) -> tuple[Samples, bool]:
+        """The next ``samples``, and whether anything in them was decoded or made up."""
+        now = self._clock()
+        while len(self._ahead) < samples:
+            self._skimmed = False
+            sound = self._next(now, samples)
+            self._unknown = self._unknown + len(sound) if self._skimmed else 0
+            self._ahead = np.concatenate([self._ahead, sound]) if len(self._ahead) else sound
+        is_known = self._unknown < len(self._ahead)
+        pulled, self._ahead = self._ahead[:samples], self._ahead[samples:]
+        self._unknown = min(self._unknown, len(self._ahead))
+        if self._heard:
+            self._played += samples
+        return pulled, is_known
 
     def heard_at(self, timestamp: int) -> float | None:
         """When the sample with that time stamp is pulled, as things are; ``None`` while nothing plays. Any thread."""
@@ -198,6 +221,7 @@ class Receiver:
         return self._decode(late.packet, delay)[late.stood :]
 
     def _made_up_further(self) -> Samples:
+        self._catch_up()
         try:
             return self._decoder.conceal(_BLEND)
         except MediaError:
@@ -219,10 +243,11 @@ class Receiver:
         self._noted = False
         self._idle.append(len(self._ahead))
         self._judge_gap(packet)
-        try:
-            sound = self._decoder.decode(packet.payload)
-        except MediaError:
-            sound = silence(0)
+        if self._skims and self._decoder.is_background(packet.payload):
+            self._unread.append(packet.payload)
+            self._skimmed, sound = True, silence(packet.samples)
+        else:
+            sound = self._read(packet.payload)
         if not len(sound):
             with self._lock:
                 self._bad += 1
@@ -232,6 +257,19 @@ class Receiver:
         self._hushed = False
         self._made_up = 0
         return sound
+
+    def _read(self, payload: bytes) -> Samples:
+        """A packet's sound, after what was skimmed over before it; none where it can't be decoded."""
+        self._catch_up()
+        try:
+            return self._decoder.decode(payload)
+        except MediaError:
+            return silence(0)
+
+    def _catch_up(self) -> None:
+        while self._unread:
+            with suppress(MediaError):
+                self._decoder.decode(self._unread.popleft())
 
     def _judge_gap(self, packet: Packet) -> None:
         """Where numbers go on and time stamps have a gap, nothing was sent (DTX): the sound before it went on as it should."""
@@ -266,6 +304,7 @@ class Receiver:
     def _fill(self, hole: Lost) -> Samples:
         self._noted = False
         if hole.copy is not None:
+            self._catch_up()
             try:
                 sound = self._decoder.recover(hole.copy.payload, hole.samples)
             except MediaError:
@@ -281,7 +320,7 @@ class Receiver:
         with self._lock:
             self._buffer.wait(_WAIT_SAMPLES)
         if not self._made_up:
-            self._noted = self._decoder.note()
+            self._noted = not self._unread and self._decoder.note()
         return self._flow(self._conceal(_WAIT_SAMPLES, judged=False))
 
     def _conceal(self, samples: int, *, judged: bool = True) -> Samples:
@@ -296,6 +335,9 @@ class Receiver:
         self._unjudged += samples
         if judged or self._made_up > _FADE_FROM:
             self._concealed, self._unjudged = self._concealed + self._unjudged, 0
+        if self._unread:  # the decoder knows nothing of what was before
+            self._skimmed = True
+            return silence(samples)
         try:
             sound = self._decoder.conceal(samples)
         except MediaError:
@@ -307,6 +349,9 @@ class Receiver:
 
     def _hush(self, samples: int) -> Samples:
         """No sound, or comfort noise: the sound before it fades at once, and counts as neither concealed nor lost."""
+        if self._skims or self._unread:
+            self._hushed = self._skimmed = True
+            return silence(samples)
         try:
             sound = self._decoder.conceal(samples)  # all the time, lest the decoder's next sound begin where the last one ended
         except MediaError:

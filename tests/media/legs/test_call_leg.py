@@ -168,3 +168,27 @@ def test_in_a_hold_a_source_waits() -> None:
     leg.hold(None)
     leg.send(frame(1))
     assert inner.sent == [6, 3, 7]
+
+
+class Quiet(FakeLeg):
+    """A leg whose far end says nothing of interest."""
+
+    def skim(self, samples: int) -> Samples | None:
+        return None
+
+
+def test_nothing_need_be_decoded_where_nobody_but_the_one_who_asks_would_hear_it() -> None:
+    leg, ears = CallLeg(), Ears()
+    leg.carry(Quiet(far=5))
+    assert leg.skim(FRAME_SAMPLES) is None
+    leg.tap(ears)
+    heard = leg.skim(FRAME_SAMPLES)
+    assert heard is not None and heard[0] == 5
+    leg.untap(ears)
+    assert leg.skim(FRAME_SAMPLES) is None
+
+
+def test_a_leg_that_can_not_be_skimmed_is_pulled() -> None:
+    leg, _ = joined(far=5)
+    heard = leg.skim(FRAME_SAMPLES)
+    assert heard is not None and heard[0] == 5

@@ -34,6 +34,9 @@ class Counted:
     def recoverable(self, payload: bytes) -> int:
         return FRAME_SAMPLES if payload.startswith(b"+") else 0
 
+    def is_background(self, payload: bytes) -> bool:
+        return False
+
     def decode(self, payload: bytes) -> Samples:
         return np.full(FRAME_SAMPLES, int(payload), np.int16)
 
