@@ -347,7 +347,7 @@ class Exchange:
         await self.close()
 
     def _application(self) -> web.Application:
-        shared = [up_to_date(self._shared)] if self._shared is not None else []
+        shared = [up_to_date(self._shared, self.directory)] if self._shared is not None else []
         application = web.Application(
             middlewares=[
                 self._counted,

@@ -29,6 +29,7 @@ from sinchphone.exchange.store.feed import FeedMessage
 from sinchphone.exchange.store.redis.redis_store import RedisStore
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.protocol.auth import decode_secret
+from sinchphone.signaling.ocra.names import OPERATIONS, InstanceSignature, OcraOperation, read_authorization
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
 
@@ -38,6 +39,11 @@ UNSHARED: Final = (  # what one process alone would remember
 )  # fmt: skip
 _NOT_SHARED: Final = "several processes are this exchange, and share users, calls and messages, but not this: see sinchphone help growing"
 _BY_THEMSELVES: Final = ("/v2/subscribe/", "/subscribe/", "/publish/", "/time/", *HEALTH_PATHS)  # these wait for others where it matters
+_SIGNED: Final = frozenset(  # these depend on nothing but who signed, or have a turn among all processes, in which all is known
+    OPERATIONS[one].route
+    for one in (OcraOperation.PLACE_CALL, OcraOperation.GET_CONFIG, OcraOperation.GET_ICE_SERVERS, OcraOperation.GET_FEATURES)
+)
+_REGISTRATION: Final = OPERATIONS[OcraOperation.CREATE_INSTANCE].route
 
 _logger = logging.getLogger(__name__)
 
@@ -49,18 +55,30 @@ def shared_store(options: ExchangeOptions) -> RedisStore:
     return RedisStore(options.store, secrets, options.history_seconds)
 
 
-def up_to_date(store: RedisStore) -> Middleware:
+def up_to_date(store: RedisStore, directory: Directory) -> Middleware:
     """Requests are served with all known that any process did before. What one process alone would remember isn't served."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Route) -> web.StreamResponse:
         if request.path.startswith(UNSHARED) or (request.method != "GET" and request.path.endswith("/pushProfile")):
             raise RefusedError(501, ErrorCode.NOT_THERE, _NOT_SHARED)
-        if not request.path.startswith(_BY_THEMSELVES):
+        if not request.path.startswith(_BY_THEMSELVES) and not _is_known_enough(request, directory):
             await store.catch_up()
         return await handler(request)
 
     return middleware
+
+
+def _is_known_enough(request: web.Request, directory: Directory) -> bool:
+    """Whether what other processes did last makes no difference yet: a device that was known keeps its secret, in this dialect."""
+    resource = request.match_info.route.resource
+    if resource is None or resource.canonical == _REGISTRATION:
+        return resource is not None
+    if resource.canonical not in _SIGNED:
+        return False
+    credentials = read_authorization(request.headers.get("Authorization"))
+    device = directory.device(credentials.instance_id) if isinstance(credentials, InstanceSignature) else None
+    return device is not None and not device.legacy and not device.has_expired(time.time())
 
 
 class Sharing:

@@ -2,6 +2,7 @@
 
 usage: python tests/benchmarks/load.py [DEVICES [CALLS]]
        python tests/benchmarks/load.py --profile [DEVICES [CALLS]]     the exchange's most expensive functions too
+       python tests/benchmarks/store_cost.py [DEVICES [CALLS]]         the same with a store on Redis, and how many times the CPU that is
 
 The exchange has a process of its own, and so has the load: phones that speak the protocol without sound, from many loopback addresses.
 What carries over to other machines is the exchange's CPU for each; on few cores rates and times also count the load's own work.
@@ -29,7 +30,7 @@ import aiohttp
 from figures import median, percentile, table
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ExchangeOptions, read_store
 from sinchphone.exchange.server import Exchange
 from sinchphone.protocol.auth import sign_registration_token, sign_request
 from sinchphone.protocol.mxp.fragments import Reassembler, parse_fragment
@@ -57,11 +58,16 @@ class Host:
     url: str
 
     def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+        return cpu_s(self.pid)
 
     def memory_bytes(self) -> int:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_s(pid: int) -> float:
+    """What a process has computed until now [s]."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
 @dataclass
@@ -233,9 +239,9 @@ async def phase(host: Host, each: Sequence[Callable[[], Awaitable[float]]]) -> P
     return Phase(count=len(took), took=took, seconds=time.monotonic() - began, cpu_s=host.cpu_s() - cpu_s)
 
 
-async def measure(devices: int, calls: int, *, profile: str = "") -> Load:
-    """All phases on an exchange of its own."""
-    async with hosted(devices, profile) as host, AsyncExitStack() as stack:
+async def measure(devices: int, calls: int, *, profile: str = "", store: str = "") -> Load:
+    """All phases on an exchange of its own, which has a file for a store, or what is at that address."""
+    async with hosted(devices, profile, store) as host, AsyncExitStack() as stack:
         sessions = [await stack.enter_async_context(session(at)) for at in range(ADDRESSES)]
         phones = [Phone(sessions[at % ADDRESSES], host.url, f"user{at}") for at in range(devices)]
         await Phone(sessions[0], host.url, "first").register()  # loads what it needs
@@ -281,10 +287,10 @@ async def session(at: int) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @asynccontextmanager
-async def hosted(devices: int, profile: str) -> AsyncIterator[Host]:
+async def hosted(devices: int, profile: str, store: str = "") -> AsyncIterator[Host]:
     """An exchange in a process of its own, which takes so many devices."""
     with tempfile.TemporaryDirectory() as folder:
-        command = (sys.executable, __file__, "--exchange", str(devices), folder, profile)
+        command = (sys.executable, __file__, "--exchange", str(devices), store or str(Path(folder) / "store.sqlite3"), profile)
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None
         try:
@@ -294,24 +300,25 @@ async def hosted(devices: int, profile: str) -> AsyncIterator[Host]:
             await process.wait()
 
 
-async def _be_exchange(devices: int, folder: str) -> None:
+async def _be_exchange(devices: int, store: str) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     applications = {KEY: base64.b64encode(SECRET).decode()}
     limits = {"users": devices + 100, "polls": 2 * devices + 100, "connections": 3 * devices + 1_000}
-    options = ExchangeOptions(port=0, applications=applications, store=Path(folder) / "store.sqlite3", **limits)  # type: ignore[arg-type]
+    kept = read_store(store) if store.startswith("redis") else Path(store)
+    options = ExchangeOptions(port=0, applications=applications, store=kept, **limits)  # type: ignore[arg-type]
     async with Exchange(options) as exchange:
         print(exchange.url, flush=True)
         await ended.wait()
 
 
-def be_exchange(devices: str, folder: str, profile: str) -> None:
+def be_exchange(devices: str, store: str, profile: str) -> None:
     """The exchange's process. ``profile``: where its profile is written, if anywhere."""
     if not profile:
-        asyncio.run(_be_exchange(int(devices), folder))
+        asyncio.run(_be_exchange(int(devices), store))
         return
     with cProfile.Profile() as profiler:
-        asyncio.run(_be_exchange(int(devices), folder))
+        asyncio.run(_be_exchange(int(devices), store))
     profiler.dump_stats(profile)
 
 

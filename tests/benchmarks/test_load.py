@@ -1,8 +1,12 @@
 """The load on an exchange, short: it still measures, and nothing costs many times what it should. Figures: run ``load.py``."""
 
 import asyncio
+import os
+import shutil
 
 import load
+import pytest
+import store_cost
 
 
 def test_registrations_calls_and_frames_are_measured_with_the_exchanges_own_cpu() -> None:
@@ -11,3 +15,12 @@ def test_registrations_calls_and_frames_are_measured_with_the_exchanges_own_cpu(
     assert all(0 < took < load.PATIENCE_S for phase in (found.registrations, found.calls, found.frames) for took in phase.took)
     assert found.calls.cpu_s > 0
     assert "call, until it rings" in load.report(found)
+
+
+@pytest.mark.skipif(
+    shutil.which("redis-server") is None and not os.environ.get("SINCHPHONE_REQUIRE_PEERS"), reason="redis-server is not installed"
+)
+def test_what_a_store_on_redis_costs_is_measured_beside_what_a_file_does() -> None:
+    found = store_cost.measure_redis(2, 2)
+    assert min(found.registration, found.call, found.frame, found.redis) >= 0  # so few may take less than the system's clock ticks
+    assert "times (bound 2)" in store_cost.report([store_cost.Cost(1.0, 2.0, 0.5)], [found])

@@ -109,7 +109,8 @@ class Calls:
 
     async def place(self, caller: Device, request: CallRequest, now: float, *, sub_instance: str = "", no_media: bool = False) -> Placement:
         """Set a call going. ``sub_instance`` is part of what a legacy caller is called. Raises RefusedError where that can't be."""
-        self._check(caller, request, now)
+        if self._sharing is None:  # else what others did is known only then
+            self._check(caller, request, now)
         answerer = await self._answerer(caller.application, request)
         async with self._directory.exclusive(caller.application):
             self._check(caller, request, now)  # others may have called meanwhile

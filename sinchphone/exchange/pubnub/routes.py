@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
@@ -21,15 +21,16 @@ from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubnub.rights import ChannelRights, ForbiddenChannelError
 from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted, TooManyPollsError, UnknownKeyError
-from sinchphone.exchange.pubsub.channels import is_derived_channel
 from sinchphone.exchange.pubsub.polling import wait_for_messages
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body, unpack
+from sinchphone.exchange.store.feed import Feed
 
 REGION = 1
 MAX_TOKEN_DIGITS = 19
 
 _Serve: TypeAlias = Callable[[web.Request, list[str]], Awaitable[web.Response]]
+_Publish: TypeAlias = Callable[[Sequence[object]], Awaitable[int]]
 
 
 class TooFastError(BrokerError):
@@ -127,26 +128,37 @@ class PubNubRoutes:
             raise MessageTooLargeError("Message Too Large")
         publisher = request.query.get("uuid", "")
         payload = _payload(message)
-        if self._catch_up is not None and is_derived_channel(channel):
+        publish = partial(self._postbox.publish, holder.network, channel, publisher=publisher, meta=_meta(request), owner=owner)
+        try:
+            token = await self._pass_on(holder, channel, payload, now, publish)
+        except ForbiddenChannelError:
+            if self._catch_up is None:
+                raise
             await self._catch_up()  # another process may just have placed the call
-        async with self._in_turn(holder, channel, payload):
+            token = await self._pass_on(holder, channel, payload, now, publish)
+        return _json([1, "Sent", str(token) if token else self._present()])
+
+    async def _pass_on(self, holder: KeyHolder, channel: str, payload: object, now: float, publish: _Publish) -> int:
+        """Publish what goes out now that somebody publishes this; its last token, 0 where it's a piece of what isn't whole."""
+        async with self._in_turn(holder, channel, payload) as feed:
             frames = self._rights.frames(holder, channel, payload, now)
-            if not frames:
-                return _json([1, "Sent", self._present()])
-            token = await self._postbox.publish(holder.network, channel, frames, publisher=publisher, meta=_meta(request), owner=owner)
-        return _json([1, "Sent", str(token)])
+            if feed is not None:
+                own = replace(
+                    self._broker.message(holder.network, channel, payload, size=0, publisher=""), network=holder.keys.subscribe_key
+                )
+                feed.post(replace(own, is_piece=True))
+            return await publish(frames) if frames else 0
 
     @contextlib.asynccontextmanager
-    async def _in_turn(self, holder: KeyHolder, channel: str, payload: object) -> AsyncIterator[None]:
-        """The pieces of an instant message may come to several processes of this exchange: each has all of them, in one order."""
+    async def _in_turn(self, holder: KeyHolder, channel: str, payload: object) -> AsyncIterator[Feed | None]:
+        """The pieces of an instant message may come to several processes of this exchange: each has all of them, in one order, by this
+        feed."""
         feed = self._broker.feed
         if feed is None or not self._rights.is_piece(holder, channel, payload):
-            yield
+            yield None
             return
         async with self._directory.exclusive(holder.application):
-            own = replace(self._broker.message(holder.network, channel, payload, size=0, publisher=""), network=holder.keys.subscribe_key)
-            feed.post(replace(own, is_piece=True))
-            yield
+            yield feed
 
     async def _posted_message(self, request: web.Request) -> str:
         limit = self._options.message_bytes

@@ -9,6 +9,8 @@ from typing import Any
 import aiohttp
 
 from sinchphone.exchange.server import Exchange
+from sinchphone.exchange.store.redis.pipeline import Script
+from sinchphone.exchange.store.redis.scripts import COMMIT
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import LegacyPhone, Phone
 from tests.exchange.shared.conftest import Join, RedisServer
@@ -100,17 +102,17 @@ async def test_what_a_process_was_told_while_redis_did_not_answer_is_written_onc
     ada = await Phone(http, exchange.url, "ada").registered()
     start = (await ada.subscribe("signal"))["t"]["t"]
     box = exchange._shared._boxes["acme"]  # type: ignore[union-attr]
-    real = box._script
+    real = box._pipeline.run
     broken: list[Any] = []
 
-    async def cut(**asked: Any) -> Any:
-        answer = await real(**asked)
-        if not broken:
+    async def cut(script: Script, *asked: Any) -> Any:
+        answer = await real(script, *asked)
+        if not broken and script.text == COMMIT:
             broken.append(answer)
             raise ConnectionError("cut off")
         return answer
 
-    box._script = cut
+    box._pipeline.run = cut  # type: ignore[method-assign]
     assert (await ada.publish("news", "once"))[1] == "Sent"
     key = ada.keys["signalSubscribeKey"]
     async with http.get(f"{exchange.url}/v2/subscribe/{key}/news/0", params={"tt": start}) as answer:

@@ -2,36 +2,41 @@
 
 ::
 
-    add(change) -> pending -> flush: one script on the server -> ids, which are time tokens
+    add(change) -> pending -> flush: one script on the server -> ids, which are time tokens -> taken, with what others wrote before
     exclusive() -> our turn among all processes -> what others changed is known -> changes -> committed as the turn ends
+                   (one turn for all who want it here at the same time)
 """
 
 import asyncio
 import contextlib
 import itertools
-import json
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Final, TypeAlias
 
-from sinchphone.exchange.store.redis.changes import Change, token_of
+from sinchphone.exchange.store.redis.changes import Change, read_entry, token_of, write_batch
 from sinchphone.exchange.store.redis.connection import PREFIX, SCHEMA
+from sinchphone.exchange.store.redis.pipeline import Pipeline, Script, Word, is_refusal, no_answer
 from sinchphone.exchange.store.redis.scripts import ACQUIRE, COMMIT
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
 TURN_MS: Final = 5_000  # a process that dies in its turn holds up the others no longer
 PATIENCE_SECONDS: Final = 3.0  # for Redis, or our turn
+_SHARED_TURN_SECONDS: Final = 0.5  # so long others may join a turn here
 _AGAIN_SECONDS: Final = 0.2
+_TRIM_SECONDS: Final = 1.0
 _MAX_BATCH: Final = 500
+_AT_ONCE: Final = 500  # entries
+_COMMIT: Final = Script.of(COMMIT)
+_ACQUIRE: Final = Script.of(ACQUIRE)
 
 _logger = logging.getLogger(__name__)
+
+Take: TypeAlias = Callable[[Change, int, bool], None]  # a change, its token, whether this process made it
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -46,180 +51,279 @@ class Bounds:
 class _Pending:
     change: Change | None
     fence: str  # of the turn that it was changed in
-    future: "asyncio.Future[int]"
+    future: "asyncio.Future[int] | None"
 
 
-@dataclass(slots=True)
-class Position:
-    """How far this process has read the feed."""
+@quick_dataclass(frozen=True, slots=True)
+class _Turn:
+    """That we have, until ``done`` says that it's committed, or lost."""
 
-    token: int = 0
-    id: str = "0-0"
-    waiting: list[tuple[int, "asyncio.Future[None]"]] = field(default_factory=list)
-
-    def reach(self, entry_id: str) -> None:
-        """Everything up to that entry is known here."""
-        self.id, self.token = entry_id, token_of(entry_id)
-        due, self.waiting = [one for one in self.waiting if one[0] <= self.token], [one for one in self.waiting if one[0] > self.token]
-        for _, future in due:
-            if not future.done():
-                future.set_result(None)
-
-    async def reached(self, token: int) -> None:
-        """Return when all up to that token is known here. Raises StoreError where that takes too long."""
-        if token <= self.token:
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.waiting.append((token, future))
-        await patiently(future)
+    fence: str
+    began_at: float
+    done: "asyncio.Future[None]"
 
 
 class CommitQueue:
-    """Of one application. ``lost`` is called where a turn was over before its changes came through: what is known here is wrong then."""
+    """Of one application. ``take`` is handed all that is written there, in order. ``lost`` is called where a turn was over before its
+    changes came through: what is known here is wrong then."""
 
-    def __init__(self, client: "Redis", application: str, process: str, bounds: Bounds, lost: Callable[[], None]) -> None:
+    def __init__(self, pipeline: Pipeline, application: str, process: str, bounds: Bounds, take: Take, lost: Callable[[], None]) -> None:
         self.application = application
-        self.position = Position()
-        self._client = client
+        self.position, self.token = "0-0", 0  # how far the feed is known here
+        self.known_at = float("-inf")  # when that was all of it
+        self._pipeline = pipeline
         self._process = process
         self._bounds = bounds
+        self._take = take
         self._lost = lost
         self._pending: list[_Pending] = []
         self._sending = asyncio.Lock()
-        self._turn = asyncio.Lock()
         self._fence = ""
+        self._inside = asyncio.Lock()  # one at a time, of those who share a turn
+        self._turn: _Turn | None = None
+        self._wanted = 0  # how many wait for the lock
         self._turns = 0
         self._batches = 0
+        self._trimmed_at = float("-inf")
         self._flushing: asyncio.Task[None] | None = None
-        self._script = client.register_script(COMMIT)
-        self._acquire = client.register_script(ACQUIRE)
+        self._ending: set[asyncio.Task[None]] = set()
+        self._reading = asyncio.Lock()
+        self._next_read: asyncio.Task[None] | None = None  # that hasn't begun
+        self._is_awaited = False  # what was changed in our turn can't wait for its end
+        self._keys = [self.key(name) for name in ("feed", "clock", "turn", f"batch:{process}", "weight")]
 
     def key(self, name: str) -> str:
         """A key of this application: all of them are in one slot of a cluster."""
         return f"{PREFIX}:{SCHEMA}:{{{self.application}}}:{name}"
 
-    def add(self, change: Change) -> "asyncio.Future[int]":
-        """Commit a change soon; its time token."""
+    def add(self, change: Change) -> None:
+        """Commit a change soon: as our turn ends, or at once."""
+        self._pending.append(_Pending(change, self._fence, None))
+        if not self._fence:
+            self._flush_soon()
+
+    def post(self, change: Change) -> "asyncio.Future[int]":
+        """Commit a change soon, as ``add`` does; its time token."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
         self._pending.append(_Pending(change, self._fence, future))
-        self._flush_soon()
+        if not self._fence:
+            self._flush_soon()
         return future
+
+    def flush(self) -> None:
+        """Commit at once what was changed in our turn until now: somebody waits for it."""
+        self._is_awaited = True
+        self._flush_soon()
 
     async def settle(self) -> None:
         """Return when everything so far is committed. Raises StoreError."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_seen)
         self._pending.append(_Pending(None, self._fence, future))
-        self._flush_soon()
+        self.flush()
         await patiently(future)
 
     @contextlib.asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
         """Our turn: nobody else changes what depends on what is there. Raises StoreError."""
-        async with self._turn:
-            self._turns += 1
-            fence = f"{self._process}-{self._turns}"
-            clock = await patiently(self._acquired(fence))
-            self._fence = fence
+        async with self._entered() as turn:
+            self._fence = turn.fence
             try:
-                await self.position.reached(token_of(clock))
                 yield
             finally:
                 self._fence = ""  # what is changed from here on doesn't belong to it
-                await patiently(asyncio.shield(start_task(self._release(fence), name=f"commit {self.application}")))
+        await patiently(asyncio.shield(turn.done))
 
-    async def clock(self) -> int:
-        """The token of the last entry of the feed."""
-        found: Any = await self._client.get(self.key("clock"))
-        return token_of(found or "")
+    async def catch_up(self) -> None:
+        """Know all that was written until now. Raises StoreError."""
+        if self._next_read is None:
+            self._next_read = start_task(self._read(), name=f"read {self.application}")
+            self._next_read.add_done_callback(_seen)
+        await patiently(asyncio.shield(self._next_read))
+
+    def take_entries(self, entries: Sequence[Any]) -> None:
+        """Entries of the feed, from wherever they come: those that are known are passed over."""
+        for entry_id, members in entries:
+            token = token_of(entry_id)
+            if token <= self.token:
+                continue
+            try:
+                self._hand_on(read_entry(members[3]), token, members[1] == self._process)
+            except (ValueError, TypeError, KeyError, IndexError):
+                _logger.exception("an entry of the exchange's feed can't be read")
+            self.reach(entry_id)
+
+    def reach(self, entry_id: str) -> None:
+        """Everything up to that entry is known here."""
+        self.position, self.token = entry_id, token_of(entry_id)
 
     def close(self) -> None:
         """Send nothing any more."""
-        if self._flushing is not None:
-            self._flushing.cancel()
+        for task in (self._flushing, self._next_read, *self._ending):
+            if task is not None:
+                task.cancel()
 
-    async def _acquired(self, fence: str) -> str:
+    # Our turn
+
+    @contextlib.asynccontextmanager
+    async def _entered(self) -> AsyncIterator[_Turn]:
+        """Raises StoreError where our turn doesn't come."""
+        self._wanted += 1
+        try:
+            await patiently(self._inside.acquire())
+        finally:
+            self._wanted -= 1
+        try:
+            turn = self._turn = self._turn or await patiently(self._acquired())
+            try:
+                yield turn
+            finally:
+                if not self._wanted or time.monotonic() - turn.began_at > _SHARED_TURN_SECONDS:
+                    self._turn = None
+                    self._end_soon(turn)
+        finally:
+            self._inside.release()
+
+    async def _acquired(self) -> _Turn:
+        self._turns += 1
+        fence, keys = f"{self._process}-{self._turns}", [self.key(name) for name in ("turn", "clock", "feed")]
         while True:
-            taken, clock = await self._acquire(keys=[self.key("turn"), self.key("clock")], args=[fence, TURN_MS])
+            taken, entries, complete = await self._pipeline.run(_ACQUIRE, keys, [fence, TURN_MS, self.position])
             if taken:
-                return str(clock)
+                break
             await asyncio.sleep(random.uniform(0.001, 0.004))
+        self.take_entries(entries)
+        self.known_at = time.monotonic()
+        if not complete:
+            await self._read()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.add_done_callback(_seen)
+        return _Turn(fence, time.monotonic(), done)
+
+    def _end_soon(self, turn: _Turn) -> None:
+        task = start_task(self._end(turn), name=f"commit {self.application}")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _end(self, turn: _Turn) -> None:
+        """Send what was changed in a turn, and end it in the same step."""
+        try:
+            async with self._sending:
+                while not self._is_last_run(turn.fence):
+                    await self._send_first(self._pending[0].fence)
+                await self._send_first(turn.fence, release=True)
+        except StoreError as error:
+            if not turn.done.done():
+                turn.done.set_exception(error)
+        else:
+            if not turn.done.done():
+                turn.done.set_result(None)
+        if self._pending:
+            self._flush_soon()
+
+    def _is_last_run(self, fence: str) -> bool:
+        """Whether nothing of that turn is pending behind what doesn't belong to it."""
+        behind = itertools.dropwhile(lambda one: one.fence == fence, self._pending)
+        return all(one.fence != fence for one in behind)
+
+    # What we write
 
     def _flush_soon(self) -> None:
         if self._flushing is None or self._flushing.done():
             self._flushing = start_task(self._flush_all(), name=f"commit {self.application}")
 
     async def _flush_all(self) -> None:
-        while self._pending:
+        while self._pending and (self._is_awaited or not self._is_of_open_turn()):
             with contextlib.suppress(StoreError):  # who waits is told
-                await self._flush()
+                async with self._sending:
+                    if self._pending:
+                        await self._send_first(self._pending[0].fence)
+        self._is_awaited = False
 
-    async def _flush(self) -> None:
-        """Send what is pending, as far as it belongs together. Raises StoreError where its turn was over."""
-        async with self._sending:
-            if self._pending:
-                await self._send_first(self._pending[0].fence)
-
-    async def _release(self, fence: str) -> None:
-        """Send what was changed in a turn, and end it in the same step. Raises StoreError where it was over."""
-        async with self._sending:
-            while self._pending and self._pending[0].fence != fence:  # from before it
-                await self._send_first(self._pending[0].fence)
-            await self._send_first(fence, release=True)
+    def _is_of_open_turn(self) -> bool:
+        """Whether what is pending first goes out as our turn ends."""
+        return self._turn is not None and self._pending[0].fence == self._turn.fence
 
     async def _send_first(self, fence: str, *, release: bool = False) -> None:
-        batch = list(itertools.takewhile(lambda one: one.fence == fence, self._pending))[: None if release else _MAX_BATCH]
-        self._pending = self._pending[len(batch) :]
-        self._batches += 1
-        changes = [one.change for one in batch if one.change is not None]
-        outcome, ids = await self._sent(changes, fence, release=release)
-        tokens = iter(token_of(one) for one in ids.split())
-        error = None if outcome == "done" else StoreError("the exchange lost its turn at the store; try again")
-        for one in batch:
-            token = 0 if one.change is None or error is not None else next(tokens)
-            if not one.future.done():
-                one.future.set_exception(error) if error is not None else one.future.set_result(token)
-        if error is not None:
+        """Send what is pending, as far as it belongs together. Raises StoreError where its turn was over."""
+        pending = list(itertools.takewhile(lambda one: one.fence == fence, self._pending))[: None if release else _MAX_BATCH]
+        self._pending = self._pending[len(pending) :]
+        changes = [one.change for one in pending if one.change is not None]
+        if not changes and not release:
+            _resolve(pending, [])
+            return
+        batch = write_batch(changes, len(self._keys) + 1)
+        keys = [*self._keys, *(self.key(f"rows:{name}") for name in batch.tables)]
+        outcome, ids, others, complete = await self._sent(keys, batch.words, fence, release=release)
+        if outcome != "done":
+            error = StoreError("the exchange lost its turn at the store; try again")
+            _resolve(pending, error)
             self._lost()
             raise error
+        self.take_entries(others)
+        written = ids.split()
+        if complete:
+            self.known_at = time.monotonic()
+            for entry_id, entry in zip(written, batch.entries, strict=True):
+                if token_of(entry_id) > self.token:
+                    self._hand_on(entry, token_of(entry_id), True)
+                    self.reach(entry_id)
+        _resolve(pending, [token_of(written[place]) for place in batch.places])
 
-    async def _sent(self, changes: list[Change], fence: str, *, release: bool) -> tuple[str, str]:
+    async def _sent(self, keys: list[str], words: list[str], fence: str, *, release: bool) -> tuple[str, str, list[Any], int]:
         """The server's answer; it's asked again until it gives one."""
-        from redis.exceptions import ConnectionError as Gone
-        from redis.exceptions import RedisError
-
-        tables = list(dict.fromkeys(change["t"] for change in changes if "t" in change))
-        named = {name: 6 + number for number, name in enumerate(tables)}
-        texts = [json.dumps({**change, "at": named[change["t"]]} if "t" in change else change) for change in changes]
-        fixed = ("feed", "clock", "turn", f"batch:{self._process}", "weight")
-        keys = [self.key(name) for name in (*fixed, *(f"rows:{name}" for name in tables))]
-        age, limit = int(self._bounds.seconds * 1_000_000), self._bounds.size_bytes
-        args: list[Any] = [self._process, self._batches, fence, age, limit, int(release), *texts]
+        self._batches += 1
+        age, limit, now = int(self._bounds.seconds * 1_000_000), self._bounds.size_bytes, time.monotonic()
+        must_trim = now - self._trimmed_at > _TRIM_SECONDS
+        self._trimmed_at = now if must_trim else self._trimmed_at
         while True:
+            known: list[Word] = [self._process, self._batches, fence, int(release), self.position, age, limit, int(must_trim)]
             try:
-                outcome, ids = await self._script(keys=keys, args=args)
-            except (Gone, TimeoutError, OSError):
-                await asyncio.sleep(_AGAIN_SECONDS)
-            except RedisError as error:
-                _logger.warning("the exchange's store on Redis doesn't take changes: %s", error)
+                outcome, ids, others, complete = await self._pipeline.run(_COMMIT, keys, [*known, *words])
+            except no_answer() as error:
+                if is_refusal(error):
+                    _logger.warning("the exchange's store on Redis doesn't take changes: %s", error)
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
-                return str(outcome), str(ids)
+                return str(outcome), str(ids), others, int(complete)
+
+    # What others write
+
+    async def _read(self) -> None:
+        async with self._reading:
+            self._next_read = None
+            while True:
+                entries = await self._pipeline.ask("XRANGE", self._keys[0], f"({self.position}", "+", "COUNT", _AT_ONCE)
+                self.take_entries(entries)
+                self.known_at = time.monotonic()
+                if len(entries) < _AT_ONCE:
+                    return
+
+    def _hand_on(self, entry: Sequence[Change], token: int, own: bool) -> None:
+        for change in entry:
+            self._take(change, token, own)
 
 
 async def patiently(work: Any) -> Any:
     """What somebody waits for, as long as one waits for Redis. Raises StoreError."""
-    from redis.exceptions import RedisError
-
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await work
-    except (TimeoutError, OSError, RedisError) as error:
+    except no_answer() as error:
         raise StoreError("the exchange can't reach what it shares with others (Redis) at the moment", hint="See its log.") from error
 
 
-def _seen(future: "asyncio.Future[int]") -> None:
+def _resolve(pending: Sequence[_Pending], outcome: Sequence[int] | StoreError) -> None:
+    """Tell those who wait their tokens, or why there are none."""
+    tokens = iter(()) if isinstance(outcome, StoreError) else iter(outcome)
+    for one in pending:
+        token = 0 if one.change is None or isinstance(outcome, StoreError) else next(tokens)
+        if one.future is not None and not one.future.done():
+            one.future.set_exception(outcome) if isinstance(outcome, StoreError) else one.future.set_result(token)
+
+
+def _seen(future: "asyncio.Future[Any]") -> None:
     """An error that nobody waits for is no error of the loop."""
     if not future.cancelled():
         future.exception()

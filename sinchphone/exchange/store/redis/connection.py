@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 PREFIX: Final = "sinchphone"
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 OLDEST: Final = (7, 0)
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 5.0  # longer than any blocking read

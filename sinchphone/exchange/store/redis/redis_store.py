@@ -2,13 +2,14 @@
 
 ::
 
-    put, drop, post -> outbox -> one script: rows and feed -> every process reads the feed -> changed, gone, receive
+    put, drop, post -> queue -> one script: rows and feed -> every process reads the feed -> changed, gone, receive
     exclusive       -> our turn, all that others changed is known here -> the rules, as with one process -> committed
+
+What others wrote comes with the answer to all that is asked of Redis; a blocking read tells when there is more.
 """
 
 import asyncio
 import contextlib
-import json
 import logging
 import math
 import secrets
@@ -20,21 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sinchphone.exchange.options import StoreAddress
 from sinchphone.exchange.store.feed import FeedMessage, Receive
-from sinchphone.exchange.store.redis.changes import (
-    Change,
-    Key,
-    name_of,
-    read_key,
-    read_message,
-    read_row,
-    token_of,
-    write_drop,
-    write_message,
-    write_put,
-)
+from sinchphone.exchange.store.redis.changes import Change, Key, RowChange, name_of, read_entry, read_row, token_of
 from sinchphone.exchange.store.redis.commit_queue import Bounds, CommitQueue, patiently
 from sinchphone.exchange.store.redis.connection import check, check_names, connect
-from sinchphone.exchange.store.redis.scripts import BEAT
+from sinchphone.exchange.store.redis.pipeline import Pipeline, Script, no_answer
+from sinchphone.exchange.store.redis.scripts import BEAT as BEAT_SCRIPT
 from sinchphone.exchange.store.store import Changed, Gone, StoreError
 from sinchphone.exchange.store.tables import DEVICES, MESSAGES, SEEN, SHARED, Row, Table
 from sinchphone.tasks import start_task
@@ -45,9 +36,11 @@ if TYPE_CHECKING:
 BEAT_SECONDS: Final = 0.5
 DEAD_SECONDS: Final = 2.0  # a process that hasn't been heard of for so long
 _BLOCK_MS: Final = 1_000  # shorter than the connection's own limit
+_PAUSE_SECONDS: Final = 0.01  # since all was known: who writes much learns what others write by that, and needn't be woken
 _AT_ONCE: Final = 500
 _AGAIN_SECONDS: Final = 0.2
 _MAX_FEED_BYTES: Final = 64 * 1024 * 1024
+_BEAT: Final = Script.of(BEAT_SCRIPT)
 
 _logger = logging.getLogger(__name__)
 
@@ -64,9 +57,10 @@ class RedisStore:
         self._address = address
         self._secrets = applications
         self._client: Redis = connect(address)
-        self._reader: Redis = connect(address)
+        self._pipeline = Pipeline(self._client, "store")
+        self._reader = Pipeline(self._client, "store's feed")
         bounds = Bounds(history_seconds, _MAX_FEED_BYTES)
-        self._boxes = {one: CommitQueue(self._client, one, self.process, bounds, self._lose) for one in applications}
+        self._boxes = {one: CommitQueue(self._pipeline, one, self.process, bounds, self._take, self._lose) for one in applications}
         self._rows: dict[str, dict[Key, tuple[int, Row]]] = {name_of(table): {} for table in SHARED}
         self._followers: dict[str, tuple[Changed, Gone]] = {}
         self._receive: Receive = lambda message, token, own: None
@@ -94,13 +88,13 @@ class RedisStore:
         rows, key = self._rows[name_of(table)], row[: len(table.key)]
         order = rows[key][0] if key in rows else time.time_ns()
         rows[key] = (order, row)
-        self._boxes[row[0]].add(write_put(table, row, order))
+        self._boxes[row[0]].add(RowChange(name_of(table), key, row, order))
 
     def drop(self, table: Table, *key: Any) -> None:
         """Have the row of that key forgotten soon, with its parts."""
         for one in (table, *([SEEN] if table == DEVICES else [])):
             self._rows[name_of(one)].pop(key, None)
-            self._boxes[key[0]].add(write_drop(one, key))
+            self._boxes[key[0]].add(RowChange(name_of(one), key, None))
 
     def drop_where(self, table: Table, **equal: Any) -> None:
         """Have all rows forgotten whose columns are so."""
@@ -134,8 +128,9 @@ class RedisStore:
         await asyncio.gather(*tasks, return_exceptions=True)
         for box in self._boxes.values():
             box.close()
+        await self._pipeline.close()
+        await self._reader.close()
         await self._client.aclose()
-        await self._reader.aclose()
 
     def exclusive(self, application: str) -> AbstractAsyncContextManager[None]:
         """Our turn to change what depends on what is there; all that others changed is known here, and what we change is written at its
@@ -147,7 +142,7 @@ class RedisStore:
         """Know all that others changed until now. Raises StoreError."""
         self._check_reached()
         for box in self._boxes.values():
-            await box.position.reached(await patiently(box.clock()))
+            await box.catch_up()
 
     def follow(self, table: Table, changed: Changed, gone: Gone) -> None:
         """Tell what others change of a table."""
@@ -162,18 +157,21 @@ class RedisStore:
 
     def post(self, message: FeedMessage) -> "asyncio.Future[int]":
         """Have a message put in order soon: its time token."""
-        return self._boxes[message.application].add(write_message(message))
+        return self._boxes[message.application].post(message)
 
     async def publish(self, messages: Sequence[FeedMessage]) -> list[int]:
         """Put messages in order and return when they are safe: their time tokens. Raises StoreError."""
         self._check_reached()
-        found: list[int] = await patiently(asyncio.gather(*[self.post(one) for one in messages]))
-        return found
+        posted = [self.post(one) for one in messages]
+        for one in {message.application for message in messages}:
+            self._boxes[one].flush()
+        found: list[int] = await patiently(posted[0] if len(posted) == 1 else asyncio.gather(*posted))
+        return [found] if isinstance(found, int) else found
 
     @property
     def token(self) -> int:
         """The time token of the last entry that is known here."""
-        return max(box.position.token for box in self._boxes.values())
+        return max(box.token for box in self._boxes.values())
 
     def receive(self, receive: Receive) -> None:
         """Hand on all messages to that one."""
@@ -204,24 +202,22 @@ class RedisStore:
         await self._read_rows(box)
         entries: Any = await self._client.xrange(box.key("feed"), "-", clock)
         for entry_id, members in entries:
-            change = _change(members)
-            if "message" in change:
-                self._history.append((replace(read_message(change), kept_for=""), token_of(entry_id)))
-        box.position.reach(clock)
+            for change in read_entry(members["c"]):
+                if isinstance(change, FeedMessage):
+                    self._history.append((replace(change, kept_for=""), token_of(entry_id)))
+        box.reach(clock)
 
     async def _read_rows(self, box: CommitQueue) -> None:
         """What differs from what is known here, changes here."""
         for name, rows in self._rows.items():
-            found = {key: value for key, value in rows.items() if key[0] == box.application}
             kept: Any = await self._client.hgetall(box.key(f"rows:{name}"))
-            for key in found.keys() - {read_key(field) for field in kept}:
+            found = [read_row(name, field, value) for field, value in kept.items()]
+            for key in [key for key in rows.keys() - {one.key for one in found} if key[0] == box.application]:
                 self._dropped(name, key)
-            for order, row, field in sorted((*read_row(field, value), field) for field, value in kept.items()):
-                self._changed(name, read_key(field), order, row)
+            for change in sorted(found, key=lambda one: one.order):
+                self._changed(change)
 
     async def _follow_feed(self) -> None:
-        from redis.exceptions import RedisError
-
         while True:
             try:
                 if self._must_look:
@@ -230,7 +226,7 @@ class RedisStore:
                         await self._read_rows(box)
                     self._must_look = False
                 await self._read_feed()
-            except (RedisError, OSError, TimeoutError, StoreError) as error:
+            except no_answer(StoreError) as error:
                 self._must_look = True
                 if self._is_reached:
                     _logger.error("the exchange can't reach its store, and answers 503 until it does: %s", error)
@@ -242,42 +238,42 @@ class RedisStore:
                 self._is_reached = True
 
     async def _read_feed(self) -> None:
+        pause = self._known_at() + _PAUSE_SECONDS - time.monotonic()
+        if pause > 0:
+            await asyncio.sleep(pause)
+            return
         feeds = {box.key("feed"): box for box in self._boxes.values()}
-        positions: dict[Any, Any] = {key: box.position.id for key, box in feeds.items()}
-        answer: Any = await self._reader.xread(positions, count=_AT_ONCE, block=_BLOCK_MS)
+        known = [box.position for box in feeds.values()]
+        answer: Any = await self._reader.ask("XREAD", "COUNT", _AT_ONCE, "BLOCK", _BLOCK_MS, "STREAMS", *feeds, *known)
         for key, entries in answer or ():
-            box = feeds[key]
-            for entry_id, members in entries:
-                try:
-                    self._apply(members.get("o", ""), _change(members), token_of(entry_id))
-                except (ValueError, TypeError, KeyError):
-                    _logger.exception("an entry of the exchange's feed can't be read")
-                box.position.reach(entry_id)
+            feeds[key].take_entries(entries)
+            feeds[key].known_at = time.monotonic()
 
-    def _apply(self, process: str, change: Change, token: int) -> None:
-        if "message" in change:
-            message = read_message(change)
-            if message.kept_for:
-                row = (message.application, message.kept_for, token, message.transport_id, message.payload, message.publisher)
+    def _known_at(self) -> float:
+        """When all that is written was known here last."""
+        return min(box.known_at for box in self._boxes.values())
+
+    def _take(self, change: Change, token: int, own: bool) -> None:
+        if isinstance(change, FeedMessage):
+            if change.kept_for:
+                row = (change.application, change.kept_for, token, change.transport_id, change.payload, change.publisher)
                 self._rows[name_of(MESSAGES)][row[:3]] = (0, row)
-            self._receive(message, token, process == self.process)
-        elif change["t"] not in self._rows:
-            return
-        elif "put" in change:
-            order, row = read_row(change["put"], change["row"])
-            self._changed(change["t"], read_key(change["put"]), order, row)
+            self._receive(change, token, own)
+        elif change.row is None:
+            self._dropped(change.table, change.key)
         else:
-            self._dropped(change["t"], read_key(change["drop"]))
+            self._changed(change)
 
-    def _changed(self, name: str, key: Key, order: int, row: Row) -> None:
-        if self._rows[name].get(key, (0, None))[1] == row:
+    def _changed(self, change: RowChange) -> None:
+        rows = self._rows.get(change.table)
+        if rows is None or change.row is None or rows.get(change.key, (0, None))[1] == change.row:
             return
-        self._rows[name][key] = (order, row)
-        if name in self._followers:
-            self._followers[name][0](row)
+        rows[change.key] = (change.order, change.row)
+        if change.table in self._followers:
+            self._followers[change.table][0](change.row)
 
     def _dropped(self, name: str, key: Key) -> None:
-        if self._rows[name].pop(key, None) is not None and name in self._followers:
+        if self._rows.get(name, {}).pop(key, None) is not None and name in self._followers:
             self._followers[name][1](key)
 
     def _lose(self) -> None:
@@ -286,26 +282,19 @@ class RedisStore:
     # That we live
 
     async def _live(self) -> None:
-        from redis.exceptions import RedisError
-
         while True:
             began, has_failed = time.monotonic(), False
             for box in self._boxes.values():
                 try:
                     for process in await self._beat(box):
                         self._departed(box.application, process)
-                except (RedisError, OSError, TimeoutError):
+                except no_answer():
                     has_failed = True
             if not has_failed:
                 self._taken_for_dead_at = began + DEAD_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _beat(self, box: CommitQueue, *, leaving: bool = False) -> list[str]:
-        beat = self._client.register_script(BEAT)
-        found = await beat(keys=[box.key("alive")], args=[self.process, 0 if leaving else DEAD_SECONDS])
+        words = [self.process, "0" if leaving else str(DEAD_SECONDS)]
+        found = await self._pipeline.run(_BEAT, [box.key("alive")], words)
         return [str(one) for one in found]
-
-
-def _change(members: Mapping[str, str]) -> Change:
-    change: Change = json.loads(members["c"])
-    return change

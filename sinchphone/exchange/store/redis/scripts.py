@@ -5,62 +5,90 @@
     commit   changes -> rows, and entries of the feed with ids that are time tokens (microseconds-tick), each above the last
     acquire  whose turn it is to change what depends on what is there
     beat     this process lives; those that no longer do, each told to one
+
+Who commits or gets a turn is told what others wrote since the entry that it knows: at most so many entries, and whether that's all.
 """
 
 from typing import Final
 
-COMMIT: Final = """
+_NEWS: Final = """
+local function news(feed, clock, known)
+    if clock == known or clock == '' then return {}, 1 end
+    local entries = redis.call('XRANGE', feed, '(' .. known, '+', 'COUNT', 200)
+    return entries, #entries < 200 and 1 or 0
+end
+"""
+
+COMMIT: Final = (
+    _NEWS
+    + """
 local feed, clock, lock, batches, weight = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local process, batch, fence, age, limit, release = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local process, batch, fence, release, known = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local age, limit, must_trim = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
 local done = redis.call('GET', batches)
 if done then
     local number, ids = string.match(done, '^(%d+) (.*)$')
-    if number == batch then return {'done', ids} end
+    if number == batch then return {'done', ids, {}, 0} end
 end
-if fence ~= '' and redis.call('GET', lock) ~= fence then return {'lost', ''} end
+if fence ~= '' and redis.call('GET', lock) ~= fence then return {'lost', '', {}, 0} end
+local last = redis.call('GET', clock) or ''
+local others, complete = news(feed, last, known)
 local time = redis.call('TIME')
 local micros, tick = tonumber(time[1]) * 1000000 + tonumber(time[2]), -1
-local last_micros, last_tick = string.match(redis.call('GET', clock) or '', '^(%d+)%-(%d+)$')
+local last_micros, last_tick = string.match(last, '^(%d+)%-(%d+)$')
 if last_micros and tonumber(last_micros) >= micros then micros, tick = tonumber(last_micros), tonumber(last_tick) end
-local ids, total, id = {}, tonumber(redis.call('GET', weight) or '0'), nil
-for number = 7, #ARGV do
-    local change = cjson.decode(ARGV[number])
-    tick = tick + 1
-    if tick > 9 then micros, tick = micros + 1, 0 end
-    id = string.format('%.0f-%d', micros, tick)
-    if change.put then redis.call('HSET', KEYS[change.at], change.put, change.row) end
-    if change.drop then redis.call('HDEL', KEYS[change.at], change.drop) end
-    if change.keep then
+local ids, added, id, at = {}, 0, nil, 9
+while at <= #ARGV do
+    local what = ARGV[at]
+    if what == 'entry' then
+        tick = tick + 1
+        if tick > 9 then micros, tick = micros + 1, 0 end
+        id = string.format('%.0f-%d', micros, tick)
+        redis.call('XADD', feed, id, 'o', process, 'c', ARGV[at + 1])
+        added, ids[#ids + 1], at = added + #ARGV[at + 1], id, at + 2
+    elseif what == 'put' then
+        redis.call('HSET', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3])
+        at = at + 4
+    elseif what == 'drop' then
+        redis.call('HDEL', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2])
+        at = at + 3
+    else
         local token = string.format('%.0f%d', micros, tick)
-        redis.call('HSET', KEYS[change.at], change.keep[1] .. token .. change.keep[2], change.row)
+        redis.call('HSET', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2] .. token .. ARGV[at + 3], ARGV[at + 4])
+        at = at + 5
     end
-    redis.call('XADD', feed, id, 'o', process, 'c', ARGV[number])
-    total = total + #ARGV[number]
-    ids[#ids + 1] = id
 end
 if id then redis.call('SET', clock, id) end
-local oldest, first = micros - age, nil
-for round = 1, 16 do
-    local entries = redis.call('XRANGE', feed, '-', '+', 'COUNT', 64)
-    local gone = 0
-    for _, entry in ipairs(entries) do
-        if total <= limit and tonumber(string.match(entry[1], '^(%d+)')) >= oldest then break end
-        gone, total = gone + 1, total - #entry[2][4]
+local total = redis.call('INCRBY', weight, added)
+if must_trim or total > limit then
+    local oldest, left = micros - age, total
+    for round = 1, 16 do
+        local entries = redis.call('XRANGE', feed, '-', '+', 'COUNT', 64)
+        local gone = 0
+        for _, entry in ipairs(entries) do
+            if left <= limit and tonumber(string.match(entry[1], '^(%d+)')) >= oldest then break end
+            gone, left = gone + 1, left - #entry[2][4]
+        end
+        if gone > 0 then redis.call('XTRIM', feed, 'MAXLEN', redis.call('XLEN', feed) - gone) end
+        if gone < 64 then break end
     end
-    if gone > 0 then redis.call('XTRIM', feed, 'MAXLEN', redis.call('XLEN', feed) - gone) end
-    if gone < 64 then break end
+    redis.call('SET', weight, string.format('%.0f', math.max(left, 0)))
 end
-redis.call('SET', weight, string.format('%.0f', math.max(total, 0)))
 local written = table.concat(ids, ' ')
 redis.call('SET', batches, batch .. ' ' .. written, 'EX', 86400)
 if release == '1' and fence ~= '' then redis.call('DEL', lock) end
-return {'done', written}
+return {'done', written, others, complete}
 """
+)
 
-ACQUIRE: Final = """
-local taken = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
-return {taken and 1 or 0, redis.call('GET', KEYS[2]) or ''}
+ACQUIRE: Final = (
+    _NEWS
+    + """
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {0, {}, 0} end
+local others, complete = news(KEYS[3], redis.call('GET', KEYS[2]) or '', ARGV[3])
+return {1, others, complete}
 """
+)
 
 BEAT: Final = """
 local time = redis.call('TIME')

@@ -1,0 +1,142 @@
+"""One connection to Redis: what is asked for at the same time goes out together, and is answered in order.
+
+::
+
+    ask, run -> asked -> pump: all that was asked meanwhile in one write -> answers -> futures
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from sinchphone.quick_dataclass import quick_dataclass
+from sinchphone.tasks import start_task
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+    from redis.asyncio.connection import AbstractConnection
+
+_ANSWER_SECONDS: Final = 5.0  # longer than any blocking read; a connection that is silent for so long is none
+
+Word: TypeAlias = str | int
+
+
+@quick_dataclass(frozen=True, slots=True)
+class Script:
+    """A Lua script, by its text and its name on the server."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def of(cls, text: str) -> "Script":
+        """A script of that text."""
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class Pipeline:
+    """Of a client whose address and credentials it uses. It connects when it's asked for something, and again after an error."""
+
+    def __init__(self, client: "Redis", name: str) -> None:
+        self._client = client
+        self._name = name
+        self._asked: list[tuple[tuple[Word, ...], asyncio.Future[Any]]] = []
+        self._connection: AbstractConnection | None = None
+        self._pumping: asyncio.Task[None] | None = None
+
+    def ask(self, *command: Word) -> "asyncio.Future[Any]":
+        """The answer to a command: a RedisError, OSError or TimeoutError where there is none."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_seen)
+        self._asked.append((command, future))
+        if self._pumping is None or self._pumping.done():
+            self._pumping = start_task(self._pump(), name=self._name)
+        return future
+
+    async def run(self, script: Script, keys: Sequence[str], words: Sequence[Word]) -> Any:
+        """What a script returns; its text is sent only where the server doesn't know it. Raises as ``ask`` answers."""
+        try:
+            return await self.ask("EVALSHA", script.sha, len(keys), *keys, *words)
+        except _unknown_script():
+            return await self.ask("EVAL", script.text, len(keys), *keys, *words)
+
+    async def close(self) -> None:
+        """Disconnect; who waits for an answer is told that there's none."""
+        pumping, self._pumping = self._pumping, None
+        if pumping is not None:
+            pumping.cancel()
+            await asyncio.gather(pumping, return_exceptions=True)
+        await self._disconnect()
+
+    async def _pump(self) -> None:
+        while self._asked:
+            batch, self._asked = self._asked, []
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await self._exchange(batch)
+            except no_answer() as error:
+                await self._disconnect()
+                _fail(batch, error)
+            except BaseException:
+                _fail([*batch, *self._asked], ConnectionError("the connection was closed"))
+                self._asked = []
+                raise
+
+    async def _exchange(self, batch: list[tuple[tuple[Word, ...], "asyncio.Future[Any]"]]) -> None:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+            await connection.connect()
+            connection.socket_timeout = None  # ours is for all of a batch
+        await connection.send_packed_command(connection.pack_commands(command for command, _ in batch), check_health=False)
+        for _, future in batch:
+            try:
+                answer = await connection.read_response()
+            except _refused() as error:
+                if not future.done():
+                    future.set_exception(error)
+            else:
+                if not future.done():
+                    future.set_result(answer)
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+
+def no_answer(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """The errors where there is no answer to use, and ``others``: for ``except``, which asks only when there is one."""
+    from redis.exceptions import RedisError
+
+    return RedisError, OSError, TimeoutError, *others
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether Redis answered that it won't."""
+    return isinstance(error, _refused())
+
+
+def _refused() -> type[Exception]:
+    from redis.exceptions import ResponseError
+
+    return ResponseError
+
+
+def _unknown_script() -> type[Exception]:
+    from redis.exceptions import NoScriptError
+
+    return NoScriptError
+
+
+def _fail(batch: list[tuple[tuple[Word, ...], "asyncio.Future[Any]"]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
+
+
+def _seen(future: "asyncio.Future[Any]") -> None:
+    """An error that nobody waits for is no error of the loop."""
+    if not future.cancelled():
+        future.exception()
