@@ -15,7 +15,7 @@ from sinchphone.exchange.store.redis.connection import connect
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import LegacyPhone, Phone
 from tests.exchange.shared.conftest import Join, RedisServer
-from tests.exchange.shared.test_lost_redis import until
+from tests.exchange.shared.test_lost_redis import follows, until
 from tests.exchange.shared.traffic import MESSAGES, Talk, Traffic
 
 LIMITS = {"new_users_at_once": 1_000}
@@ -120,7 +120,7 @@ async def test_a_process_that_is_cut_off_promises_nothing_once_others_take_it_fo
     answer = await ada.call("bob", call_id="call-1")
     assert answer.status == 200
     line.passes.clear()
-    await until(lambda: second._calls._open["acme", "call-1"].task is not None)
+    await until(lambda: follows(second, ("acme", "call-1")))
     store = first._shared
     assert store is not None and not store.is_reached
     async with http.get(f"{first.url}/ready") as ready:
