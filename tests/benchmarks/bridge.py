@@ -63,6 +63,7 @@ CASES = {
     "RTP to RTP, Opus": (MediaTransport.RTP, "opus"),
     "RTP to WebRTC, Opus": (MediaTransport.WEBRTC, "opus"),
 }
+DIRECT = CASES["RTP to RTP, passed"]  # without a relay
 OURS, RTPENGINE = "sinchphone", "rtpengine"
 
 
@@ -307,17 +308,33 @@ async def cost(bridge: Bridge | None, media: MediaThread, case: tuple[MediaTrans
 async def measure(calls: int, seconds: float, cases: dict[str, tuple[MediaTransport, str]] | None = None) -> dict[str, dict[str, Cost]]:
     """Case by case without a relay, with ours, and with rtpengine where it is installed."""
     found: dict[str, dict[str, Cost]] = {}
-    kinds: dict[str, Any] = {OURS: OurBridge.started}
-    if shutil.which("rtpengine"):
-        kinds[RTPENGINE] = RtpengineBridge.started
     async with MediaThread() as media:
-        direct = await cost(None, media, (MediaTransport.RTP, "PCMU"), 1, min(seconds, 3.0))
+        direct = await cost(None, media, DIRECT, 1, min(seconds, 3.0))
         for name, case in (cases or CASES).items():
             found[name] = {"direct": direct}
-            for kind, started in kinds.items():
+            for kind, started in kinds().items():
                 async with started() as bridge:
                     found[name][kind] = await cost(bridge, media, case, calls, seconds)
     return found
+
+
+async def measure_at_once(seconds: float, cases: dict[str, tuple[MediaTransport, str]]) -> dict[str, dict[str, Cost]]:
+    """One call of each case, all of them beside each other, each through a relay of its own; the first case through rtpengine too."""
+    async with MediaThread() as media, AsyncExitStack() as stack:
+        first, started = next(iter(cases)), kinds()
+        wanted = [(name, kind) for name in cases for kind in started if kind == OURS or name == first]
+        bridges = [await stack.enter_async_context(started[kind]()) for _, kind in wanted]
+        costs = (cost(bridge, media, cases[name], 1, seconds) for bridge, (name, _) in zip(bridges, wanted, strict=True))
+        direct, *through = await asyncio.gather(cost(None, media, DIRECT, 1, seconds), *costs)
+    found = {name: {"direct": direct} for name in cases}
+    for (name, kind), each in zip(wanted, through, strict=True):
+        found[name][kind] = each
+    return found
+
+
+def kinds() -> dict[str, Any]:
+    """How a relay of each kind that is here is started."""
+    return {OURS: OurBridge.started} | ({RTPENGINE: RtpengineBridge.started} if shutil.which("rtpengine") else {})
 
 
 def added_ms(found: dict[str, Cost], kind: str) -> tuple[float, float]:

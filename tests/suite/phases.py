@@ -51,7 +51,6 @@ TOGETHER = {"test_listening_day.py", "test_sources.py", "test_terminal_screens.p
 
 # What has tests of half a minute and more is begun first in its phase: at its end the others would wait for them.
 LONG = {
-    "test_bridge_speed.py",
     "test_official_sdk.py",
     "test_outages.py",
     "test_rules.py",
