@@ -17,7 +17,8 @@ PASSED, TO_WEBRTC, TO_THE_OTHER_LAW, TRANSCODED = "RTP to RTP, passed", "RTP to 
 @cache
 def measured(_: int) -> Found:
     """One of several measurements."""
-    return asyncio.run(bridge.measure_at_once(2.0, {case: bridge.CASES[case] for case in (TRANSCODED, PASSED, TO_WEBRTC, TO_THE_OTHER_LAW)}))
+    cases = (TRANSCODED, PASSED, TO_WEBRTC, TO_THE_OTHER_LAW)
+    return asyncio.run(bridge.measure_at_once(2.0, {case: bridge.CASES[case] for case in cases}))
 
 
 def is_good_at_best(is_good: Callable[[Found], bool]) -> bool:

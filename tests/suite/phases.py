@@ -146,7 +146,7 @@ PHASES = {
     "test_pulse_devices.py": Phase.SOUNDING,
     "test_server_devices.py": Phase.SOUNDING,
     "test_lossy_call.py": Phase.SOUNDING,
-    "test_webrtc_port.py": Phase.SOUNDING,  # a stock aiortc takes a core
+    "test_stock_aiortc.py": Phase.SOUNDING,  # it takes a core
     "test_bridge_speed.py": Phase.MEASURING,
     "test_echo_loss.py": Phase.MEASURING,
     "test_emulator.py": Phase.MEASURING,

@@ -5,127 +5,25 @@ import datetime
 import random
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
-from typing import Any, TypeVar
+from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 import numpy as np
 import pytest
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
-from aiortc.sdp import candidate_from_sdp
-from av import AudioFrame
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
+from sinchphone.audio.frame import FRAME_SAMPLES
 from sinchphone.audio.tones.goertzel import share
-from sinchphone.audio.tones.signals import Sine
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.ice_servers import IceServer
-from sinchphone.media.port import CandidateFound, Connected, FirstPacket, PortEvent, PortFailed, PortLost, PortOptions
+from sinchphone.media.port import CandidateFound, Connected, FirstPacket, PortFailed, PortLost, PortOptions
 from sinchphone.media.webrtc.port import WebRtcPort
 from sinchphone.media.webrtc.secure import DtlsCertificate, DtlsIdentity
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.tasks import start_task
-
-HERE = PortOptions(loopback=True)
-PATIENCE = 10.0  # seconds that anything may take on a busy machine
-SETTLED = 25  # frames until the jitter buffers play
-Event = TypeVar("Event", bound=PortEvent)
-
-
-class Peer:
-    """A port whose events are read and whose candidates go to another."""
-
-    def __init__(self, port: WebRtcPort) -> None:
-        self.port = port
-        self.seen: list[PortEvent] = []
-        self.heard: list[Samples] = []
-        self.ended = asyncio.Event()
-        self._news = asyncio.Event()
-        self._deliver: Callable[[Candidate | None], Awaitable[None]] | None = None
-        self._kept: list[Candidate | None] = []
-
-    async def read(self) -> None:
-        async for event in self.port.events():
-            if isinstance(event, CandidateFound):
-                await self._pass_on(event.candidate)
-            self.seen.append(event)
-            self._news.set()
-        self.ended.set()
-
-    async def trickle_to(self, deliver: Callable[[Candidate | None], Awaitable[None]]) -> None:
-        self._deliver = deliver
-        kept, self._kept = self._kept, []
-        for candidate in kept:
-            await deliver(candidate)
-
-    async def wait_for(self, kind: type[Event]) -> Event:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                for event in self.seen:
-                    if isinstance(event, kind):
-                        return event
-                self._news.clear()
-                await self._news.wait()
-
-    def has(self, kind: type[PortEvent]) -> bool:
-        return any(isinstance(event, kind) for event in self.seen)
-
-    @property
-    def sound(self) -> Samples:
-        return np.concatenate(self.heard[SETTLED:])
-
-    async def _pass_on(self, candidate: Candidate | None) -> None:
-        if self._deliver is None:
-            self._kept.append(candidate)
-        else:
-            await self._deliver(candidate)
-
-
-@asynccontextmanager
-async def a_peer(port: WebRtcPort) -> AsyncIterator[Peer]:
-    peer = Peer(port)
-    reading = start_task(peer.read(), name="read")
-    try:
-        yield peer
-    finally:
-        await port.close()
-        await asyncio.wait_for(reading, PATIENCE)
-
-
-@asynccontextmanager
-async def two_peers(one: PortOptions = HERE, other: PortOptions = HERE) -> AsyncIterator[tuple[Peer, Peer]]:
-    async with a_peer(WebRtcPort(one)) as caller, a_peer(WebRtcPort(other)) as callee:
-        await caller.trickle_to(callee.port.add_candidate)
-        await callee.trickle_to(caller.port.add_candidate)
-        yield caller, callee
-
-
-async def connect(caller: Peer, callee: Peer) -> None:
-    await set_up(caller, callee)
-    await caller.wait_for(Connected)
-    await callee.wait_for(Connected)
-
-
-async def talk(frames: int, *speakers: tuple[Peer, float]) -> None:
-    """Everybody sends a tone of their own and keeps what they pull."""
-    tones = [(peer, Sine(hz)) for peer, hz in speakers]
-    due = time.monotonic()
-    for _ in range(frames):
-        for peer, tone in tones:
-            peer.port.leg.send(tone.pull())
-            peer.heard.append(peer.port.leg.pull(FRAME_SAMPLES))
-        due += FRAME_SECONDS
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-
-
-def clearest(sound: Samples, hz: float) -> float:
-    """The tone's share in the second that has most of it: on a busy machine a stalled test is heard as a gap."""
-    length = RATE
-    return max(share(sound[at : at + length], hz) for at in range(0, max(1, len(sound) - length + 1), RATE // 10))
+from tests.media.webrtc.port_peers import HERE, PATIENCE, a_peer, clearest, connect, set_up, talk, two_peers
 
 
 async def test_each_end_hears_the_tone_of_the_other_and_not_its_own() -> None:
@@ -405,121 +303,6 @@ async def test_closing_at_any_moment_leaves_nothing_behind() -> None:
     assert complaints == []
 
 
-async def set_up(caller: Peer, callee: Peer) -> None:
-    await caller.port.accept(await callee.port.answer(await caller.port.offer()))
-
-
-async def test_datagrams_of_strangers_change_nothing() -> None:
-    """Attack: anybody who knows the address sends empty, broken and forged packets of every kind."""
-    async with two_peers() as (caller, callee):
-        await connect(caller, callee)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-            targets = [each for each in caller.port._path.ice.local_candidates if each.host == "127.0.0.1"]
-            short_priority = b"\x00\x01\x00\x08\x21\x12\xa4\x42" + bytes(12) + b"\x00\x24\x00\x02ab\0\0"
-            for data in (b"", b"\x00", bytes(20), short_priority, b"\x16\xfe\xfd" + bytes(40)):
-                stranger.sendto(data, (targets[0].host, targets[0].port))
-            for first in (0x80, 0x90, 0xBF):
-                stranger.sendto(bytes([first, 111]) + bytes(200), (targets[0].host, targets[0].port))
-                stranger.sendto(bytes([first, 203, 0, 1]) + bytes(40), (targets[0].host, targets[0].port))
-        await talk(200, (caller, 440), (callee, 620))
-        assert clearest(caller.sound, 620) > 0.95
-        assert not caller.has(PortLost)
-
-
-class ToneTrack(MediaStreamTrack):
-    """What stock aiortc sends: a tone, 20 ms at a time."""
-
-    kind = "audio"
-
-    def __init__(self, hz: float) -> None:
-        super().__init__()
-        self._tone = Sine(hz)
-        self._due = time.monotonic()
-        self._samples = 0
-
-    async def recv(self) -> AudioFrame:
-        self._due += FRAME_SECONDS
-        await asyncio.sleep(max(0.0, self._due - time.monotonic()))
-        frame = AudioFrame.from_ndarray(self._tone.pull().reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate, frame.pts = RATE, self._samples
-        self._samples += FRAME_SAMPLES
-        return frame
-
-
-class Stock:
-    """aiortc's own peer connection as the other end."""
-
-    def __init__(self) -> None:
-        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=list[RTCIceServer]()))
-        self.pc.addTrack(ToneTrack(620))
-        self.heard: list[Samples] = []
-        self.listening: list[asyncio.Task[None]] = []
-        self.pc.on("track", self._listen)
-
-    def _listen(self, track: Any) -> None:
-        async def take() -> None:
-            while True:
-                frame = await track.recv()
-                sound = frame.to_ndarray().reshape(-1)[:: len(frame.layout.channels)]
-                self.heard.append(np.repeat(sound, RATE // frame.sample_rate))
-
-        self.listening.append(start_task(take(), name="take"))
-
-    async def add(self, candidate: Candidate | None) -> None:
-        if candidate is not None:
-            parsed = candidate_from_sdp(candidate.candidate.removeprefix("candidate:"))
-            parsed.sdpMid, parsed.sdpMLineIndex = candidate.sdp_mid, candidate.sdp_mline_index
-            await self.pc.addIceCandidate(parsed)
-
-    async def close(self) -> None:
-        for task in self.listening:
-            task.cancel()
-        await self.pc.close()
-
-
-@pytest.fixture
-def stock_uses_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stock aiortc leaves loopback addresses out, and a test machine may have no other."""
-    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
-
-
-async def hear_each_other(peer: Peer, stock: Stock) -> None:
-    await peer.wait_for(Connected)
-    await talk(200, (peer, 440))
-    assert clearest(peer.sound, 620) > 0.95
-    assert clearest(np.concatenate(stock.heard[SETTLED:]), 440) > 0.95
-
-
-@pytest.mark.parametrize("codec", ["opus", "PCMU", "PCMA", "G722"])
-@pytest.mark.usefixtures("stock_uses_loopback")
-async def test_stock_aiortc_calls_us(codec: str) -> None:
-    async with a_peer(WebRtcPort(replace(HERE, codecs=("opus", "G722", "PCMU", "PCMA")))) as peer:
-        stock = Stock()
-        try:
-            await stock.pc.setLocalDescription(await stock.pc.createOffer())
-            answer = await peer.port.answer(Description("offer", stock.pc.localDescription.sdp), prefer=codec)
-            await stock.pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
-            await peer.trickle_to(stock.add)
-            await hear_each_other(peer, stock)
-            assert (await peer.wait_for(Connected)).codec == codec
-        finally:
-            await stock.close()
-
-
-@pytest.mark.usefixtures("stock_uses_loopback")
-async def test_we_call_stock_aiortc() -> None:
-    async with a_peer(WebRtcPort(HERE)) as peer:
-        stock = Stock()
-        try:
-            await stock.pc.setRemoteDescription(RTCSessionDescription((await peer.port.offer()).sdp, "offer"))
-            await peer.trickle_to(stock.add)
-            await stock.pc.setLocalDescription(await stock.pc.createAnswer())
-            await peer.port.accept(Description("answer", stock.pc.localDescription.sdp))
-            await hear_each_other(peer, stock)
-        finally:
-            await stock.close()
-
-
 def rsa_identity() -> DtlsIdentity:
     """An identity as a gateway has it."""
     key = rsa.generate_private_key(65537, 2048)
@@ -529,37 +312,6 @@ def rsa_identity() -> DtlsIdentity:
     builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
     unnatural: Any = key  # aiortc's type says elliptic curve
     return DtlsIdentity.of(DtlsCertificate(key=unnatural, cert=builder.sign(key, hashes.SHA256())))
-
-
-def address_of(peer: Peer) -> tuple[str, int]:
-    candidate = next(each for each in peer.port._path.ice.local_candidates if each.host == "127.0.0.1")
-    return candidate.host, candidate.port
-
-
-async def test_a_packet_that_is_too_long_kills_nothing_before_or_after_the_connection() -> None:
-    """Attack: libsrtp's binding raises ValueError for a datagram of more than 1500 bytes."""
-    complaints: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-
-        def flood(peer: Peer) -> None:
-            for first, second in ((0x80, 111), (0x80, 203)):
-                stranger.sendto(bytes([first, second]) + bytes(1598), address_of(peer))
-
-        async with two_peers() as (caller, callee):
-            offer = await caller.port.offer()
-            flood(caller)
-            await asyncio.sleep(0.05)
-            await caller.port.accept(await callee.port.answer(offer))
-            flood(callee)
-            await caller.wait_for(Connected)
-            await callee.wait_for(Connected)
-            flood(caller)
-            flood(callee)
-            await talk(200, (caller, 440), (callee, 620))
-            assert clearest(caller.sound, 620) > 0.95
-            assert not caller.has(PortLost)
-    assert complaints == []
 
 
 async def test_a_fault_while_connecting_fails_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -573,26 +325,6 @@ async def test_a_fault_while_connecting_fails_the_call(monkeypatch: pytest.Monke
         await set_up(caller, callee)
         assert (await caller.wait_for(PortFailed)).reason
         assert not caller.has(Connected)
-
-
-@pytest.mark.parametrize("while_connecting", [False, True])
-async def test_a_forged_dtls_alert_of_a_stranger_ends_nothing(while_connecting: bool) -> None:
-    """Attack: a fatal alert in the clear, from any address, ends the handshake of an endpoint that listens to everybody."""
-    alert = bytes.fromhex("15fefd000000000000000000020228")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        async with two_peers() as (caller, callee):
-            answer = await callee.port.answer(await caller.port.offer())
-            for _ in range(20):
-                for peer in (caller, callee):
-                    stranger.sendto(alert, address_of(peer))
-            await asyncio.sleep(0.05)
-            await caller.port.accept(answer)
-            for _ in range(200 if while_connecting else 0):
-                for peer in (caller, callee):
-                    stranger.sendto(alert, address_of(peer))
-                await asyncio.sleep(0)
-            await caller.wait_for(Connected)
-            await callee.wait_for(Connected)
 
 
 @pytest.mark.parametrize(("offered", "answered"), [(None, "passive"), ("active", None), (None, None)])

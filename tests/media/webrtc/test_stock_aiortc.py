@@ -1,0 +1,114 @@
+"""Calls with the peer connection of stock aiortc."""
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc.sdp import candidate_from_sdp
+from av import AudioFrame
+
+from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
+from sinchphone.audio.tones.signals import Sine
+from sinchphone.media.port import Connected
+from sinchphone.media.webrtc.port import WebRtcPort
+from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.tasks import start_task
+from tests.media.webrtc.port_peers import HERE, SETTLED, Peer, a_peer, clearest, talk
+
+
+class ToneTrack(MediaStreamTrack):
+    """What stock aiortc sends: a tone, 20 ms at a time."""
+
+    kind = "audio"
+
+    def __init__(self, hz: float) -> None:
+        super().__init__()
+        self._tone = Sine(hz)
+        self._due = time.monotonic()
+        self._samples = 0
+
+    async def recv(self) -> AudioFrame:
+        self._due += FRAME_SECONDS
+        await asyncio.sleep(max(0.0, self._due - time.monotonic()))
+        frame = AudioFrame.from_ndarray(self._tone.pull().reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts = RATE, self._samples
+        self._samples += FRAME_SAMPLES
+        return frame
+
+
+class Stock:
+    """aiortc's own peer connection as the other end."""
+
+    def __init__(self) -> None:
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=list[RTCIceServer]()))
+        self.pc.addTrack(ToneTrack(620))
+        self.heard: list[Samples] = []
+        self.listening: list[asyncio.Task[None]] = []
+        self.pc.on("track", self._listen)
+
+    def _listen(self, track: Any) -> None:
+        async def take() -> None:
+            while True:
+                frame = await track.recv()
+                sound = frame.to_ndarray().reshape(-1)[:: len(frame.layout.channels)]
+                self.heard.append(np.repeat(sound, RATE // frame.sample_rate))
+
+        self.listening.append(start_task(take(), name="take"))
+
+    async def add(self, candidate: Candidate | None) -> None:
+        if candidate is not None:
+            parsed = candidate_from_sdp(candidate.candidate.removeprefix("candidate:"))
+            parsed.sdpMid, parsed.sdpMLineIndex = candidate.sdp_mid, candidate.sdp_mline_index
+            await self.pc.addIceCandidate(parsed)
+
+    async def close(self) -> None:
+        for task in self.listening:
+            task.cancel()
+        await self.pc.close()
+
+
+@pytest.fixture
+def stock_uses_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stock aiortc leaves loopback addresses out, and a test machine may have no other."""
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+
+
+async def hear_each_other(peer: Peer, stock: Stock) -> None:
+    await peer.wait_for(Connected)
+    await talk(200, (peer, 440))
+    assert clearest(peer.sound, 620) > 0.95
+    assert clearest(np.concatenate(stock.heard[SETTLED:]), 440) > 0.95
+
+
+@pytest.mark.parametrize("codec", ["opus", "PCMU", "PCMA", "G722"])
+@pytest.mark.usefixtures("stock_uses_loopback")
+async def test_stock_aiortc_calls_us(codec: str) -> None:
+    async with a_peer(WebRtcPort(replace(HERE, codecs=("opus", "G722", "PCMU", "PCMA")))) as peer:
+        stock = Stock()
+        try:
+            await stock.pc.setLocalDescription(await stock.pc.createOffer())
+            answer = await peer.port.answer(Description("offer", stock.pc.localDescription.sdp), prefer=codec)
+            await stock.pc.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+            await peer.trickle_to(stock.add)
+            await hear_each_other(peer, stock)
+            assert (await peer.wait_for(Connected)).codec == codec
+        finally:
+            await stock.close()
+
+
+@pytest.mark.usefixtures("stock_uses_loopback")
+async def test_we_call_stock_aiortc() -> None:
+    async with a_peer(WebRtcPort(HERE)) as peer:
+        stock = Stock()
+        try:
+            await stock.pc.setRemoteDescription(RTCSessionDescription((await peer.port.offer()).sdp, "offer"))
+            await peer.trickle_to(stock.add)
+            await stock.pc.setLocalDescription(await stock.pc.createAnswer())
+            await peer.port.accept(Description("answer", stock.pc.localDescription.sdp))
+            await hear_each_other(peer, stock)
+        finally:
+            await stock.close()
