@@ -127,7 +127,7 @@ class Call(SoundingCall):
             self._tell_muted()
 
     def _tell_muted(self) -> None:
-        if self.domain is Domain.CONFERENCE:
+        if self.domain is Domain.CONFERENCE or self.room_members:
             self._driver.put(v.TellClientEvent(encode_room_event(MutedHere(self.muted))))
 
     @property
@@ -385,8 +385,10 @@ class Call(SoundingCall):
                 self._hear_room_event(decode_room_event(body))
 
     def _hear_room_event(self, event: RoomEvent | None) -> None:
-        if isinstance(event, RoomRoster) and self.domain is Domain.CONFERENCE:
-            self.room_members = event.members
+        if isinstance(event, RoomRoster) and self.outbound:  # a backend may send any call to a room
+            enters, self.room_members = not self.room_members, event.members
+            if enters and self.muted:
+                self._tell_muted()
             self._tell_event(RoomChanged(members=event.members, count=event.count))
 
     def _enter(self, state: State) -> None:

@@ -15,7 +15,7 @@ import os
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Final, assert_never
@@ -37,6 +37,7 @@ from sinchphone.gateway.relay.relay import MediaTransport
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
+from sinchphone.protocol.call.room_events import MutedHere, decode_room_event
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish, decode_transfer, encode_transfer
 from sinchphone.protocol.callbacks.events import PRIVATE
@@ -232,6 +233,11 @@ class _MxpLeg:
                 self._events.put(TransferAsked(to=to, replaces=replaces))
             case TransferNews() as news:
                 self._transfer.heard(news)
+            case None:
+                self._hear_room_event(body)
+
+    def _hear_room_event(self, body: str) -> None:
+        """What the user says to the room that the call is in."""
 
     async def _offer(self) -> v.Input:
         return v.OfferReady(await asyncio.shield(self._description))
@@ -289,12 +295,18 @@ class MxpIncomingLeg(_MxpLeg):
         self.dialled = Dialled(request.domain, request.identity)
         self.headers: Mapping[str, str] = dict(request.headers)
         self.offer: str | None = request.offer.sdp
+        self.heard_muted: Callable[[bool], None] | None = None  # is told when the user says whether they are muted
         self._legacy = ":" in line.caller.instance_id
         self._line = line
 
     async def run(self) -> None:
         """Carry the leg until it is over. Cancelling it hangs up."""
         await self._carry(self._line.frames())
+
+    def _hear_room_event(self, body: str) -> None:
+        event = decode_room_event(body)
+        if isinstance(event, MutedHere) and self.heard_muted is not None:
+            self.heard_muted(event.muted)
 
     async def ring(self) -> None:
         """ACK without an answer."""

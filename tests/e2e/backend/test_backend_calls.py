@@ -1,5 +1,6 @@
 """A developer's backend decides about calls: ICE, ACE and DiCE over HTTP, with the sound that follows."""
 
+import asyncio
 import base64
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,10 @@ async def test_users_meet_in_a_room_of_the_backends_choice(town: Any, steps: Any
     await steps.reach(second, State.ESTABLISHED)
     await one.hears(620.0)
     await other.hears(440.0)
+    first.mute(True)
+    async with asyncio.timeout(20):
+        while not any(member.muted for member in second.room_members):
+            await asyncio.sleep(0.05)
     await first.hang_up()
     await second.hang_up()
 

@@ -137,6 +137,7 @@ async def enter_room(
         case DtmfMode.IGNORE:
             pass
     if isinstance(caller, MxpIncomingLeg):  # phones have no word for it
+        caller.heard_muted = taken.mute_self
         connection.spawn(tell_roster(partial(rooms.roster, application, route.room, taken), caller.tell_client_event), "roster")
     connection.seat = taken
 
