@@ -21,7 +21,6 @@ from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
-from sinchphone.exchange.calls.shared_calls import SharedCalls
 from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
@@ -67,7 +66,7 @@ from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.record.requests import recording
 from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.recordings.routes import RecordingRoutes
-from sinchphone.exchange.sharing import Sharing, shared_store, up_to_date
+from sinchphone.exchange.sharing import OfOtherProcesses, Sharing, shared_store, up_to_date
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
 from sinchphone.exchange.store.sqlite import SqliteStore
@@ -136,8 +135,9 @@ class Exchange:
         self._recordings = Recordings(folder)
         self.sms = SmsInbox(self._own)
         self._faults = FaultsRoutes(Faults())
-        self.rooms = Rooms(media) if media is not None and self._shared is None else None
-        self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None and self._shared is None else None
+        others = self._others = OfOtherProcesses.of(self._shared, self.directory) if self._shared is not None else None
+        self.rooms = Rooms(media, owners=others.rooms if others is not None else None) if media is not None else None
+        self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
         ours = (Attendants(media, self.rooms, options.simulated_line),) if media is not None and self.rooms is not None else ()
         everywhere = (*destinations, *([self._gateway] if self._gateway else []), *ours)
         self._addresses = AddressPolicy(listens_on=options.host, inner_hosts=options.inner_hosts)
@@ -145,10 +145,8 @@ class Exchange:
         self._push_service = PushService()
         key = SenderKey(folder)
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
-        sharing = SharedCalls(self._shared, self.directory, self._shared.process) if self._shared is not None else None
-        self._calls = Calls(
-            options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record, self._intake, sharing
-        )
+        known = (options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record, self._intake)
+        self._calls = Calls(*known, others.calls_of(self.directory, ours) if others is not None else None)
         self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._own)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
@@ -268,8 +266,8 @@ class Exchange:
         await self._numbers.recall()
         await self._verifications.kept.recall(now)
         await self._postbox.recall(now)
-        if self._shared is not None:
-            await Sharing(self._shared, self.broker, self.directory, self._rights, self._postbox, self._calls).start()
+        if self._shared is not None and self._others is not None:
+            await Sharing(self._shared, self.broker, self.directory, self._rights, self._postbox, self._calls, self._others).start()
 
     def calls_going_on(self) -> int:
         """How many calls aren't over, those too that only pass the gateway."""
@@ -378,12 +376,13 @@ class Exchange:
         self._control = ControlRoutes(self._hosting, verifier, self._in_use)
         self._control.add_to(application.router)
         RecordingRoutes(self._recordings, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+        others = self._others.requests if self._others is not None else None
         if self.rooms is not None:
-            ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+            ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes, others=others).add_to(application.router)
         requests = BackendRequests(verifier, body_bytes=self._options.body_bytes)
         NumberRoutes(self._numbers, requests).add_to(application.router)
         if self._gateway is not None:
-            CallRoutes(self._gateway, requests).add_to(application.router)
+            CallRoutes(self._gateway, requests, others).add_to(application.router)
             self._configuration = ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes)
             self._configuration.add_to(application.router)
         VerificationRoutes(self._verifications, verifier, body_bytes=self._options.body_bytes).add_to(application.router)

@@ -9,6 +9,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
@@ -16,11 +17,17 @@ from aiohttp.typedefs import Middleware
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.calls.calls import Calls
+from sinchphone.exchange.calls.carried_calls import CarriedCalls
+from sinchphone.exchange.calls.elsewhere import OtherProcesses
+from sinchphone.exchange.calls.line import Destinations
+from sinchphone.exchange.calls.shared_calls import SharedCalls
+from sinchphone.exchange.conference.owners import RoomOwners
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.management.health import HEALTH_PATHS
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.middlewares import Route
 from sinchphone.exchange.options import MANAGEMENT_PATH, ExchangeOptions, StoreAddress
+from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubsub.attendance import SharedAttendance
 from sinchphone.exchange.pubsub.broker import Broker, BrokerError
@@ -29,12 +36,13 @@ from sinchphone.exchange.store.feed import FeedMessage
 from sinchphone.exchange.store.redis.redis_store import RedisStore
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.protocol.auth import decode_secret
+from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.ocra.names import OPERATIONS, InstanceSignature, OcraOperation, read_authorization
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
 
 UNSHARED: Final = (  # what one process alone would remember
-    "/xms/", "/verification/", "/calling/", "/v1/calling/", "/v1/configuration/numbers", "/v1/configuration/callbacks", "/push",
+    "/xms/", "/verification/", "/v1/calling/", "/v1/configuration/numbers", "/v1/configuration/callbacks", "/push",
     f"{MANAGEMENT_PATH}/sms", f"{MANAGEMENT_PATH}/reset", f"{MANAGEMENT_PATH}/calls",
 )  # fmt: skip
 _NOT_SHARED: Final = "several processes are this exchange, and share users, calls and messages, but not this: see sinchphone help growing"
@@ -81,13 +89,43 @@ def _is_known_enough(request: web.Request, directory: Directory) -> bool:
     return device is not None and not device.legacy and not device.has_expired(time.time())
 
 
+@quick_dataclass(frozen=True, slots=True)
+class OfOtherProcesses:
+    """What the rooms of one process know of the others of its exchange."""
+
+    requests: ProcessRequests
+    rooms: RoomOwners
+    calls: SharedCalls
+    carried: CarriedCalls
+
+    @classmethod
+    def of(cls, store: RedisStore, directory: Directory) -> "OfOtherProcesses":
+        """Of the process that this store serves."""
+        process = store.process
+        requests = ProcessRequests(store, store, process)
+        return cls(requests, RoomOwners(store, process), SharedCalls(store, directory, process), CarriedCalls(store, process))
+
+    def calls_of(self, directory: Directory, own_ends: Sequence[Destinations]) -> OtherProcesses:
+        """What calls have to do with them. ``own_ends``: who answers here, whatever a backend says."""
+        return OtherProcesses(self.requests, self.calls, self.carried, directory, own_ends)
+
+
 class Sharing:
     """Of one process. ``start`` when the rooms have recalled what they knew."""
 
     def __init__(
-        self, store: RedisStore, broker: Broker, directory: Directory, rights: ChannelRights, postbox: Postbox, calls: Calls
+        self,
+        store: RedisStore,
+        broker: Broker,
+        directory: Directory,
+        rights: ChannelRights,
+        postbox: Postbox,
+        calls: Calls,
+        others: OfOtherProcesses,
     ) -> None:
         self._store = store
+        self._rooms = others.rooms
+        self._requests = others.requests
         self._directory = directory
         self._rights = rights
         self._postbox = postbox
@@ -99,6 +137,8 @@ class Sharing:
     async def start(self) -> None:
         """Know what the others know, and from now on all that comes. Raises StoreError."""
         await self._attendance.recall()
+        await self._rooms.join()
+        await self._requests.join([one.key for one in self._directory.applications()])
         self._postbox.follow()
         await self._calls.follow()
         self._store.receive(self._receive)
@@ -107,6 +147,8 @@ class Sharing:
 
     def _receive(self, message: FeedMessage, token: int, own: bool) -> None:
         try:
+            if self._requests.receive(message):
+                return
             if not message.is_piece:
                 self._postbox.receive(message, token, own)
             elif not own:  # every process has the pieces of a message, whichever gets the last
@@ -126,8 +168,10 @@ class Sharing:
             return
         try:
             await self._store.catch_up()
+            self._requests.bury(application, process)
+            self._rooms.bury(application, process)
             await self._attendance.bury(application, process, time.time())
-            self._calls.adopt(application, process)
+            await self._calls.adopt(application, process)
         except StoreError as error:
             _logger.error("what a process left behind could not be taken on: %s", error)
         except SinchphoneError:

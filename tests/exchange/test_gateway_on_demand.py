@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sinchphone.errors import MediaError
-from sinchphone.exchange.calls.line import Answerer, CallLine
+from sinchphone.exchange.calls.line import Answerer, CallLine, Elsewhere
 from sinchphone.exchange.destinations.backend_calls import BackendCalls
 from sinchphone.exchange.destinations.gateway import CallbackUrls, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.devices import Application
@@ -71,7 +71,7 @@ def on_demand(factory: Factory) -> GatewayOnDemand:
     return GatewayOnDemand(factory, lambda: parts)
 
 
-async def find(gateway: GatewayOnDemand, domain: Domain) -> Answerer | None:
+async def find(gateway: GatewayOnDemand, domain: Domain) -> Answerer | Elsewhere | None:
     application: Any = None
     return await gateway.find(application, CallRequest("call", domain, "bob", Description("offer", "v=0\r\n")))
 

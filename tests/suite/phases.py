@@ -80,6 +80,7 @@ PHASES = {
     "test_behind_haproxy.py": Phase.WAITING,
     "test_broken_off.py": Phase.WAITING,
     "test_lost_redis.py": Phase.WAITING,
+    "test_rooms_of_two_processes.py": Phase.WAITING,
     "test_bad_input.py": Phase.WAITING,
     "test_blocks.py": Phase.WAITING,
     "test_call_recording.py": Phase.WAITING,

@@ -19,12 +19,15 @@ from typing import Any
 
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.exchange.access.intake import Intake
+from sinchphone.exchange.calls.carried_calls import ABANDONED
 from sinchphone.exchange.calls.delivery import SETUP_SECONDS, Caller, SignalForwarder, invite_frames, post_broadcast
-from sinchphone.exchange.calls.line import Answerer, CallLine, Destinations, talk
+from sinchphone.exchange.calls.elsewhere import HERE, OtherProcesses, PlacedBy
+from sinchphone.exchange.calls.line import Answerer, CallLine, Destinations, Elsewhere, talk
+from sinchphone.exchange.calls.open_call import OpenCall, see_caller
 from sinchphone.exchange.calls.parties import CallParties
-from sinchphone.exchange.calls.shared_calls import SharedCall, SharedCalls
+from sinchphone.exchange.calls.shared_calls import SharedCall
 from sinchphone.exchange.calls.wakeups import Sleeper, Wakeup
-from sinchphone.exchange.calls.watch import LOOK_SECONDS, MAX_CALL_SECONDS, CallWatch, departure_of, has_broken_off, post_message
+from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS, CallWatch
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
@@ -36,7 +39,6 @@ from sinchphone.exchange.store.tables import Row
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.mxp.message import Client
-from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
@@ -47,35 +49,6 @@ _SESSION_KEY_BYTES = 32  # AES-256
 _DESTINATIONS = {Domain.PSTN: "phone numbers", Domain.SIP: "SIP addresses", Domain.CONFERENCE: "conference rooms"}
 
 _logger = logging.getLogger(__name__)
-
-
-@quick_dataclass(frozen=True, eq=False, slots=True)
-class _OpenCall:
-    """A call that isn't over, as far as we know. ``relay`` and ``watch`` are there in calls between users."""
-
-    caller: Caller
-    placed_at: float
-    task: "asyncio.Task[None] | None"  # none where another process follows it
-    relay: SignalForwarder | None = None
-    watch: CallWatch | None = None
-    callee: str = ""
-    callees: tuple[Device, ...] = ()
-    wakeup: Wakeup | None = None
-    waking: "asyncio.Task[None] | None" = None
-    shared: SharedCall | None = None
-
-    def devices_of(self, user_id: str) -> list[Device]:
-        """Those that this call between users, which was answered, is with at that user's end."""
-        if self.watch is None or not self.watch.ends.is_answered or self.watch.ends.winner is None:
-            return []
-        winner = self.watch.ends.winner.instance_id.partition(":")[0]
-        called = [device for device in self.callees if device.instance_id == winner]
-        ends = [*([self.caller.device] if self.caller.device is not None else []), *called]
-        return [device for device in ends if device.user_id == user_id]
-
-    def rings_at(self, callee: str, caller: str) -> bool:
-        """Whether that user's call is one to another that nobody has answered."""
-        return self.watch is not None and not self.watch.ends.is_answered and (self.callee, self.caller.client.user_id) == (callee, caller)
 
 
 class Calls:
@@ -91,10 +64,10 @@ class Calls:
         pushes: PushSender | None = None,
         record: EventRecord | None = None,
         intake: Intake | None = None,
-        sharing: SharedCalls | None = None,
+        others: OtherProcesses | None = None,
     ) -> None:
         """``pushes`` wakes devices that sleep; ``record`` is told which calls there are; ``intake`` says whether new ones are taken;
-        ``sharing``: the calls of all processes, where this exchange has several."""
+        ``others``: the other processes and their calls, where this exchange has several."""
         self.intake = intake or Intake()
         self._record = record or EventRecord(is_on=False)
         self._options = options
@@ -103,18 +76,23 @@ class Calls:
         self._directory = directory
         self._broker = broker
         self._destinations = destinations  # the first that knows who answers a call has it
-        self._open: dict[tuple[str, str], _OpenCall] = {}  # by application key and call id
+        self._open: dict[tuple[str, str], OpenCall] = {}  # by application key and call id
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sharing = sharing
+        self._sharing = others.shared if others is not None else None
+        self._others = others
+        if others is not None:
+            others.serve(self._place_here, self._join_here)
 
     async def place(self, caller: Device, request: CallRequest, now: float, *, sub_instance: str = "", no_media: bool = False) -> Placement:
         """Set a call going. ``sub_instance`` is part of what a legacy caller is called. Raises RefusedError where that can't be."""
         if self._sharing is None:  # else what others did is known only then
             self._check(caller, request, now)
-        answerer = await self._answerer(caller.application, request)
+        placing = Caller.of_device(caller, request, sub_instance)
+        answerer = await self._answerer(self._destinations, caller.application, request)
+        if isinstance(answerer, Elsewhere):
+            return await self.place_elsewhere(placing, request, answerer.process, sub_instance=sub_instance)
         async with self._directory.exclusive(caller.application):
             self._check(caller, request, now)  # others may have called meanwhile
-            placing = Caller.of_device(caller, request, sub_instance)
             if answerer is not None:
                 return self._place_to_answerer(placing, request, answerer, now)
             if request.domain is not Domain.MXP:
@@ -125,6 +103,34 @@ class Calls:
         """Have all devices of the user ``request.identity`` ring ``besides`` that instance, for a caller who is no device;
         ``request.domain`` says where the call comes from. ``close_call`` follows. Raises RefusedError where that can't be."""
         return self._place_to_user(caller, request, now, no_media=False, besides=besides)
+
+    async def place_elsewhere(
+        self, caller: Caller, request: CallRequest, process: str, *, sub_instance: str = "", known_as: str = ""
+    ) -> Placement:
+        """Have another process answer the call; ``known_as``: its id there, where it's a part of another call. Raises RefusedError where it
+        doesn't."""
+        assert self._others is not None, "somebody named it"
+        return await self._others.place(caller, request, process, sub_instance=sub_instance, known_as=known_as)
+
+    async def _place_here(self, caller: Device, request: CallRequest, sub_instance: str) -> Placement:
+        """A device's call that another process handed on. Raises RefusedError."""
+        now = time.time()
+        self._check(caller, request, now)
+        answerer = await self._answerer(self._destinations, caller.application, request)
+        if answerer is None or isinstance(answerer, Elsewhere):
+            raise RefusedError(503, ErrorCode.INTERNAL, "what was called has just gone elsewhere; try again")
+        async with self._directory.exclusive(caller.application):
+            self._check(caller, request, now)
+            return self._place_to_answerer(Caller.of_device(caller, request, sub_instance), request, answerer, now)
+
+    async def _join_here(self, caller: Caller, request: CallRequest, placed: PlacedBy) -> Placement:
+        """Another process's gateway calls an end of ours. Raises RefusedError."""
+        assert self._others is not None, "one of them asks"
+        self.intake.check()
+        answerer = await self._answerer(self._others.own_ends, caller.application, request)
+        if answerer is None or isinstance(answerer, Elsewhere):
+            raise RefusedError(503, ErrorCode.INTERNAL, "what was called has just gone elsewhere; try again")
+        return self._place_to_answerer(caller, request, answerer, time.time(), placed)
 
     def is_reachable(self, application: Application, user_id: str, now: float, *, besides: str = "") -> bool:
         """Whether a device of that user would ring, ``besides`` that instance."""
@@ -161,14 +167,27 @@ class Calls:
         """Know the calls of the other processes, from now on. Raises StoreError."""
         if self._sharing is not None:
             await self._sharing.recall(self._know, self._lose)
+        if self._others is not None:
+            self._others.carried.follow(self._abandon)
 
-    def adopt(self, application: str, process: str) -> None:
-        """A process is gone: its calls are followed here."""
+    async def adopt(self, application: str, process: str) -> None:
+        """A process is gone: its calls between users are followed here, and whoever talked to it learns that. Raises StoreError."""
         for key, call in [one for one in self._open.items() if one[0][0] == application]:
             if call.task is None and call.shared is not None and call.shared.process == process and self._sharing is not None:
                 own = replace(call.shared, process=self._sharing.process)
                 self._sharing.keep(own)
-                self._enter(key, self._revived(own, is_ours=True))
+                revived = self._revived(own, is_ours=True)
+                self._enter(key, revived)
+                if revived.caller.device is None and revived.watch is not None:  # that process called, for somebody who is no device
+                    revived.watch.hang_up(ABANDONED)
+        if self._others is not None:
+            await self._others.carried.bury(application, process, self._broker, self._directory, self._parties)
+
+    def _abandon(self, gone: tuple[Any, ...]) -> None:
+        """The others took us for dead, and told the caller so."""
+        call = self._open.get((gone[0], gone[1]))
+        if call is not None and call.task is not None and call.watch is None:
+            call.task.cancel()
 
     def _know(self, row: Row) -> None:
         """Another process placed a call, or knows more of it."""
@@ -190,7 +209,7 @@ class Calls:
         elif call is not None:
             self._close(key)
 
-    def _revived(self, shared: SharedCall, *, is_ours: bool) -> _OpenCall:
+    def _revived(self, shared: SharedCall, *, is_ours: bool) -> OpenCall:
         known = (self._directory.device(name) for name in shared.callees)
         callees = tuple(device for device in known if device is not None)
         relay = SignalForwarder(
@@ -201,7 +220,7 @@ class Calls:
             watch.ends.restore(shared.winner)
         name = f"relay {shared.placement.call_id}"
         task = self._spawn(relay.run(), name) if is_ours else None
-        return _OpenCall(shared.caller, shared.placed_at, task, relay, watch, shared.callee, callees, shared=shared)
+        return OpenCall(shared.caller, shared.placed_at, task, relay, watch, shared.callee, callees, shared=shared)
 
     def _watch(self, caller: Caller, placement: Placement, callees: Sequence[Device], token: int) -> CallWatch:
         invited = ((callee.instance_id, callee.identity.signal_channel) for callee in callees)
@@ -269,9 +288,11 @@ class Calls:
             if ended or age > MAX_CALL_SECONDS or (age > SETUP_SECONDS and gone):
                 self._close(key, Cause.NO_ANSWER if unanswered else Cause.INACTIVE if gone else Cause.TIMEOUT)
 
-    async def _answerer(self, application: Application, request: CallRequest) -> Answerer | None:
+    async def _answerer(
+        self, everywhere: Sequence[Destinations], application: Application, request: CallRequest
+    ) -> Answerer | Elsewhere | None:
         try:
-            for destinations in self._destinations:
+            for destinations in everywhere:
                 answerer = await destinations.find(application, request)
                 if answerer is not None:
                     return answerer
@@ -281,7 +302,9 @@ class Calls:
             raise forbidden(str(error)) from error
         return None
 
-    def _place_to_answerer(self, caller: Caller, request: CallRequest, answerer: Answerer, now: float) -> Placement:
+    def _place_to_answerer(
+        self, caller: Caller, request: CallRequest, answerer: Answerer, now: float, placed: PlacedBy = HERE
+    ) -> Placement:
         placement, key = _placement(request, ()), (caller.application.key, request.call_id)
         local = Client(request.identity, f"exchange-{uuid.uuid4()}", placement.signal_channel)
         subscribe_key = caller.application.signal.subscribe_key
@@ -295,6 +318,7 @@ class Calls:
             subscribe_key,
             self._broker.tokens.present(now),
             self._record,
+            placed.known_as,
         )
         self._record.began(
             request.call_id,
@@ -305,10 +329,12 @@ class Calls:
         )
         self._record.call_counts.placed(request.call_id, request.domain.value, now)
         task = self._spawn(talk(answerer, line), f"answer {request.call_id}")
-        self._open[key] = _OpenCall(caller, now, task)
+        self._open[key] = OpenCall(caller, now, task)
         self._parties.begin(*key, {placement.signal_channel: [caller.instance_id]}, now)
+        if self._others is not None:
+            self._others.carried.keep(line, placed.process)
         task.add_done_callback(lambda _: self._forget(key))
-        watching = self._spawn(_see_caller(line, placement), f"caller of {request.call_id}")
+        watching = self._spawn(see_caller(line, placement), f"caller of {request.call_id}")
         task.add_done_callback(lambda _: watching.cancel())
         return placement
 
@@ -355,7 +381,7 @@ class Calls:
         wakeup = self._wakeup(caller, request, placement, invites)
         waking = self._spawn(wakeup.run(), f"wake for {request.call_id}") if wakeup is not None else None
         shared = self._shared(caller, request.identity, callees, placement, now, token)
-        call = _OpenCall(caller, now, task, relay, watch, request.identity, tuple(callees), wakeup, waking, shared)
+        call = OpenCall(caller, now, task, relay, watch, request.identity, tuple(callees), wakeup, waking, shared)
         to_callees = {callee.identity.signal_channel: [caller.instance_id] for callee in callees}
         to_caller = {caller.client.channel: [callee.instance_id for callee in callees]}
         own = {placement.signal_channel: [caller.instance_id]}
@@ -376,7 +402,7 @@ class Calls:
         self._sharing.keep(shared)
         return shared
 
-    def _enter(self, key: tuple[str, str], call: _OpenCall) -> None:
+    def _enter(self, key: tuple[str, str], call: OpenCall) -> None:
         self._open[key] = call
         self._spawn(self._follow(call, key), f"watch {key[1]}")
 
@@ -389,7 +415,7 @@ class Calls:
             return None
         return Wakeup(self._pushes, self._broker, self._directory, caller, request, placement, sleepers)
 
-    async def _follow(self, call: _OpenCall, key: tuple[str, str]) -> None:
+    async def _follow(self, call: OpenCall, key: tuple[str, str]) -> None:
         """Close the call when its ends say that it's over."""
         assert call.watch is not None, "a call between users is watched"
         await call.watch.run()
@@ -417,6 +443,8 @@ class Calls:
         self._record.call_counts.over(key[1], cause or Cause.FAILURE)  # an end of the exchange's own has said more
         if self._sharing is not None and call.shared is not None:
             self._sharing.drop(*key)
+        if self._others is not None and call.watch is None:
+            self._others.carried.drop(*key)
         if call.waking is not None:
             call.waking.cancel()
         self._parties.end(*key, time.time())
@@ -432,15 +460,6 @@ class Calls:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _logger.error("%s failed", task.get_name(), exc_info=error)
-
-
-async def _see_caller(line: CallLine, placement: Placement) -> None:
-    """Tell our end of a call when the caller's program is gone."""
-    while True:
-        await asyncio.sleep(LOOK_SECONDS)
-        if has_broken_off(line.broker, line.subscribe_key, line.caller):
-            post_message(line.broker, line.subscribe_key, line.local.channel, departure_of(line.caller, line.local), placement)
-            return
 
 
 def _placement(request: CallRequest, instances: tuple[RemoteInstance, ...]) -> Placement:

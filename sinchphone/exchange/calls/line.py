@@ -39,6 +39,7 @@ class CallLine:
     subscribe_key: str = field(repr=False)
     placed_at_token: int
     record: EventRecord = field(default_factory=lambda: EventRecord(is_on=False), repr=False)
+    known_as: str = ""  # the id of the call that this one is a part of
 
     async def publish(self, channel: str, frame: str) -> None:
         """Publish an MXP frame, as a rule on ``caller.channel``. Raises BrokerError."""
@@ -53,10 +54,17 @@ class CallLine:
 Answerer: TypeAlias = Callable[[CallLine], Awaitable[None]]  # returns when the call is over; cancelled when the exchange closes
 
 
+@quick_dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Another process of this exchange answers: it has what was asked for."""
+
+    process: str
+
+
 class Destinations(Protocol):
     """What can be called on an exchange beside its users."""
 
-    async def find(self, application: Application, request: CallRequest) -> Answerer | None:
+    async def find(self, application: Application, request: CallRequest) -> Answerer | Elsewhere | None:
         """Who answers this call, or ``None`` where that is nobody here; asked before the users are.
 
         May raise a SinchphoneError: the caller is refused with its message.

@@ -158,7 +158,7 @@ class CallWatch:
         self.ends.end(cause)
         self._bell.set()
 
-    def hang_up(self) -> None:
+    def hang_up(self, failure: CallFailure = VANISHED) -> None:
         """Have both ends learn that the call is over, whose ``end`` follows."""
         self._read_all()
         winner = self.ends.winner
@@ -169,7 +169,7 @@ class CallWatch:
             post_message(self._broker, self._poll.subscribe_key, self._caller.client.channel, cancel, self._placement)
             return
         for gone, left in ((self._caller.client, winner), (winner, self._caller.client)):
-            post_message(self._broker, self._poll.subscribe_key, left.channel, departure_of(gone, left), self._placement)
+            post_message(self._broker, self._poll.subscribe_key, left.channel, departure_of(gone, left, failure), self._placement)
 
     def _read_all(self) -> None:
         while posted := self._broker.since(self._poll.subscribe_key, self._poll.channels, self._token):
@@ -230,9 +230,9 @@ def has_broken_off(broker: Broker, subscribe_key: str, device: Client) -> bool:
     return broker.broken_off_for(subscribe_key, device.channel, time.time()) >= BROKEN_OFF_SECONDS
 
 
-def departure_of(gone: Client, left: Client) -> Message:
-    """What a device that is gone can't say any more: that it vanished."""
-    return Message(Method.LEAVE, gone, headers={"to": left.instance_id, "failureterm": YES, "error_json": encode_failure(VANISHED)})
+def departure_of(gone: Client, left: Client, failure: CallFailure = VANISHED) -> Message:
+    """What an end that is gone can't say any more: that it vanished."""
+    return Message(Method.LEAVE, gone, headers={"to": left.instance_id, "failureterm": YES, "error_json": encode_failure(failure)})
 
 
 def post_message(broker: Broker, subscribe_key: str, channel: str, message: Message, placement: Placement) -> None:

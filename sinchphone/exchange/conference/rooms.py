@@ -11,6 +11,7 @@ from sinchphone.audio.levels.talkers import TALKERS
 from sinchphone.audio.tones.music import music
 from sinchphone.audio.tones.signals import Loop
 from sinchphone.errors import LocalProtocolError, MediaError
+from sinchphone.exchange.conference.owners import RoomOwners
 from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_many
 from sinchphone.media.outbox import Outbox
@@ -21,6 +22,7 @@ from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.wire import ErrorCode
+from sinchphone.tasks import start_task
 
 SEATS_PER_ROOM: Final = 100  # what one core decodes, mixes and sends within 20 ms, where a few speak
 ROOMS: Final = 100
@@ -149,8 +151,20 @@ class SeatSound:
 class Rooms:
     """All rooms of an exchange, each of one application. Used on the exchange's loop. Methods raise RefusedError."""
 
-    def __init__(self, media: MediaThread, *, seats_per_room: int = SEATS_PER_ROOM, rooms: int = ROOMS, talkers: int = TALKERS) -> None:
-        """``media`` carries the sound; it is started with the first participant. ``talkers``: how many are heard at once in a room."""
+    def __init__(
+        self,
+        media: MediaThread,
+        *,
+        seats_per_room: int = SEATS_PER_ROOM,
+        rooms: int = ROOMS,
+        talkers: int = TALKERS,
+        owners: RoomOwners | None = None,
+    ) -> None:
+        """``media`` carries the sound; it is started with the first participant. ``talkers``: how many are heard at once in a room.
+        ``owners``: whose the rooms are, where this exchange has several processes."""
+        self.owners = owners or RoomOwners()
+        self.owners.lost = self._lose
+        self._leaving: set[asyncio.Task[None]] = set()
         self._media = media
         self._talkers = talkers
         self._seats_per_room = seats_per_room
@@ -167,8 +181,7 @@ class Rooms:
 
     def check(self, application: str, room_id: str) -> None:
         """Whether one more could enter. Raises RefusedError that says why not."""
-        if not 0 < len(room_id) <= MAX_ROOM_CHARACTERS or not room_id.isprintable():
-            raise invalid(f"a conference room's id has 1 to {MAX_ROOM_CHARACTERS} printable characters")
+        check_room_id(room_id)
         found = self._rooms.get((application, room_id))
         if found is None and len(self._rooms) >= self._most_rooms:
             raise too_many(f"there are {len(self._rooms)} conference rooms already, and no more can be opened; try again later")
@@ -188,7 +201,9 @@ class Rooms:
                 del seats[participant.id]
             if not seats and self._rooms.get(key, (None,))[0] is room:
                 del self._rooms[key]
+                self.owners.emptied(*key)
 
+        self.owners.opened(*key)
         seat = seats[participant.id] = RoomSeat(participant, room, self._media.start(), kick, empty)
         return seat
 
@@ -235,6 +250,13 @@ class Rooms:
             if owner == application:
                 await self.kick_all(owner, room_id)
 
+    def _lose(self, application: str, room_id: str) -> None:
+        """The room is another process's: ours was taken for dead."""
+        if (application, room_id) in self._rooms:
+            task = start_task(self.kick_all(application, room_id), name="leave a room")
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
     def _seats(self, application: str, room_id: str) -> dict[str, RoomSeat]:
         found = self._rooms.get((application, room_id))
         if found is None:
@@ -246,6 +268,12 @@ class Rooms:
         if seat is None:
             raise not_found("nobody of that call id is in the conference")
         return seat
+
+
+def check_room_id(room_id: str) -> None:
+    """Raises RefusedError for what is none."""
+    if not 0 < len(room_id) <= MAX_ROOM_CHARACTERS or not room_id.isprintable():
+        raise invalid(f"a conference room's id has 1 to {MAX_ROOM_CHARACTERS} printable characters")
 
 
 def _member(status: ParticipantStatus, *, is_us: bool) -> RoomMember:

@@ -57,7 +57,9 @@ async def take_seat(line: CallLine, rooms: Rooms, media: MediaThread, port: Port
     async def kick() -> None:
         await call.refuse(REMOVED)
 
-    seat = rooms.enter(line.application.key, request.identity, Participant(request.call_id, who, request.caller_id or who), kick)
+    seat = rooms.enter(
+        line.application.key, request.identity, Participant(line.known_as or request.call_id, who, request.caller_id or who), kick
+    )
     try:
         call, channel = _call(line, seat.sound, media, port)
         seat.takes_digit = call.dtmf

@@ -6,8 +6,8 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
-from sinchphone.exchange.calls.line import Answerer, CallLine
-from sinchphone.exchange.conference.rooms import Rooms
+from sinchphone.exchange.calls.line import Answerer, CallLine, Elsewhere
+from sinchphone.exchange.conference.rooms import Rooms, check_room_id
 from sinchphone.exchange.destinations.dialplan import Plan, plan_for
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.media.port import PortOptions
@@ -29,9 +29,13 @@ class Attendants:
         self._bad_line = bad_line
         self._rooms = rooms
 
-    async def find(self, application: Application, request: CallRequest) -> Answerer | None:
-        """Who answers, or ``None``. Raises RefusedError."""
+    async def find(self, application: Application, request: CallRequest) -> Answerer | Elsewhere | None:
+        """Who answers, or ``None``. Raises RefusedError and StoreError."""
         if request.domain is Domain.CONFERENCE:
+            check_room_id(request.identity)
+            process = await self._rooms.owners.claim(application.key, request.identity)
+            if process is not None:
+                return Elsewhere(process)
             self._rooms.check(application.key, request.identity)
             return self._take_seat
         plan = plan_for(request.domain, request.identity)

@@ -13,7 +13,7 @@ from typing import Protocol
 from sinchphone.errors import ConfigError, MediaError, NetworkError
 from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.calls.calls import Calls
-from sinchphone.exchange.calls.line import Answerer, Destinations
+from sinchphone.exchange.calls.line import Answerer, Destinations, Elsewhere
 from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.destinations.backend_calls import BackendCalls
@@ -115,7 +115,7 @@ class GatewayOnDemand:
         if self._factory.from_start:
             await self.load()
 
-    async def find(self, application: Application, request: CallRequest) -> Answerer | None:
+    async def find(self, application: Application, request: CallRequest) -> Answerer | Elsewhere | None:
         """Who answers, once there is a gateway; before that only calls that need one make it. Raises RefusedError."""
         gateway = self.gateway
         if gateway is None:

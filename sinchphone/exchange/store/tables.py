@@ -45,6 +45,9 @@ VERIFICATIONS: Final = Table("verifications", ("application", "id"), ("members",
 TIME_TOKENS: Final = Table("timetokens", ("id",), ("mark",))
 LISTENING: Final = Table("listening", ("application", "process", "network", "channel"), ("until", "broke_off"))
 CALLS: Final = Table("calls", ("application", "call_id"), ("process", "members"))
+CARRIED_CALLS: Final = Table("carried_calls", ("application", "call_id"), ("process", "placed_by", "members"))
+ROOM_OWNERS: Final = Table("room_owners", ("application", "room"), ("process",))
+PROCESSES: Final = Table("processes", ("application", "process"), ("began_at",))
 
 SHARED: Final = (  # by several processes of one exchange
     DEVICES,
@@ -59,4 +62,7 @@ SHARED: Final = (  # by several processes of one exchange
     SESSIONS,
     LISTENING,
     CALLS,
+    CARRIED_CALLS,
+    ROOM_OWNERS,
+    PROCESSES,
 )

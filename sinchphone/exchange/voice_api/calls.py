@@ -8,13 +8,14 @@
     PATCH /calling/v1/calls/id/{id}/leg/{leg}      -> something is said to the caller, the callee or both
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
 from sinchphone.exchange.destinations.backend_calls import BackendCalls, CallInformation, LegOfCall
 from sinchphone.exchange.destinations.gateway import GatewayOnDemand
+from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.exchange.voice_api.backend_requests import BackendRequest, BackendRequests
 from sinchphone.exchange.voice_api.bodies import read_announcement, read_callout, read_update
@@ -22,23 +23,51 @@ from sinchphone.signaling.wire import ErrorCode, write_time
 
 API_ROOT: Final = "/calling/v1"
 _CALL: Final = f"{API_ROOT}/calls/id/{{call}}"
+_CALL_REQUEST: Final = "call"  # what other processes ask
 _FREE: Final = {"currencyId": "USD", "amount": 0}  # calls of this exchange cost nothing
 _MISSING: Final = "this exchange has nothing of the calling API there"
+
+_Serve: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[Mapping[str, object]]]  # the application's key, path, body
 
 
 class CallRoutes:
     """The routes of one exchange."""
 
-    def __init__(self, gateway: GatewayOnDemand, requests: BackendRequests) -> None:
+    def __init__(self, gateway: GatewayOnDemand, requests: BackendRequests, others: ProcessRequests | None = None) -> None:
+        """``others``: the processes that may have a call, where this exchange has several."""
         self._gateway = gateway
         self._requests = requests
+        self._others = others
+        self._serves: Mapping[str, _Serve] = {"tell": self._tell, "update": self._update, "announce": self._announce}
+        if others is not None:
+            others.serve(_CALL_REQUEST, self._serve_other)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
         router.add_post(f"{API_ROOT}/callouts", self._requests.route(self._call_out))
-        router.add_get(_CALL, self._requests.route(self._tell))
-        router.add_patch(_CALL, self._requests.route(self._update))
-        router.add_patch(f"{_CALL}/leg/{{leg}}", self._requests.route(self._announce))
+        router.add_get(_CALL, self._route("tell"))
+        router.add_patch(_CALL, self._route("update"))
+        router.add_patch(f"{_CALL}/leg/{{leg}}", self._route("announce"))
+
+    def _route(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """A route about one call, which another process may have."""
+
+        async def serve(request: BackendRequest) -> Mapping[str, object]:
+            try:
+                return await self._serves[name](request.application.key, request.named, request.body)
+            except RefusedError as error:
+                if error.status != 404 or self._others is None:
+                    raise
+                members = {"name": name, "named": dict(request.named), "body": request.body.decode(errors="replace")}
+                answer = await self._others.ask_all(request.application.key, _CALL_REQUEST, members)
+                if answer is None:
+                    raise
+                return answer
+
+        return self._requests.route(serve)
+
+    async def _serve_other(self, application: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await self._serves[members["name"]](application, members["named"], members["body"].encode())
 
     async def _calls(self) -> BackendCalls:
         return (await self._gateway.ready()).backend_calls
@@ -48,24 +77,24 @@ class CallRoutes:
         calls = await self._calls()
         return {"callId": calls.call_out(request.application.key, callout)}
 
-    async def _tell(self, request: BackendRequest) -> Mapping[str, object]:
+    async def _tell(self, application: str, named: Mapping[str, str], body: bytes) -> Mapping[str, object]:
         calls = await self._calls()
-        return _members(calls.call(request.application.key, request.named["call"]))
+        return _members(calls.call(application, named["call"]))
 
-    async def _update(self, request: BackendRequest) -> Mapping[str, object]:
-        calls, call = await self._calls(), request.named["call"]
-        calls.call(request.application.key, call)  # who asks about another's call learns nothing of the body
-        calls.update_call(request.application.key, call, read_update(request.body))
+    async def _update(self, application: str, named: Mapping[str, str], body: bytes) -> Mapping[str, object]:
+        calls, call = await self._calls(), named["call"]
+        calls.call(application, call)  # who asks about another's call learns nothing of the body
+        calls.update_call(application, call, read_update(body))
         return {}
 
-    async def _announce(self, request: BackendRequest) -> Mapping[str, object]:
-        calls, call = await self._calls(), request.named["call"]
-        calls.call(request.application.key, call)
+    async def _announce(self, application: str, named: Mapping[str, str], body: bytes) -> Mapping[str, object]:
+        calls, call = await self._calls(), named["call"]
+        calls.call(application, call)
         try:
-            leg = LegOfCall(request.named["leg"].lower())
+            leg = LegOfCall(named["leg"].lower())
         except ValueError as error:
             raise invalid("leg: it should be caller, callee or both") from error
-        calls.announce(request.application.key, call, read_announcement(request.body), leg)
+        calls.announce(application, call, read_announcement(body), leg)
         return {}
 
 

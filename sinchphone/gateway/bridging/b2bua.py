@@ -250,7 +250,11 @@ class B2buaCall:
         self._terms = replace(route.terms, callbacks=route.terms.callbacks and self._terms.callbacks)
         match route:
             case ToRoom():
-                await self._enter(route)
+                process = await self._context.rooms.owners.claim(self._application, route.room)
+                if process is None:
+                    await self._enter(route)
+                else:
+                    await self._ring(replace(route, process=process, participant=self.caller.id))
             case ToAttendant():
                 return await self._attend(route)
             case ToStream():

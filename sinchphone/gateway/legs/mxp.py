@@ -46,7 +46,7 @@ from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, p
 from sinchphone.protocol.mxp.public_headers import fitting
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.signaling.channel import MxpChannel
-from sinchphone.signaling.dialect import CallRequest, Domain
+from sinchphone.signaling.dialect import CallRequest, Domain, Placement
 
 PROGRESS_SECONDS: Final = 8.0  # a caller gives up after 10 s without an ACK: longer than some media_backends take to ring
 AGAIN_SECONDS: Final = 5.0  # for our answer to a later offer
@@ -408,12 +408,15 @@ class MxpOutgoingLeg(_MxpLeg):
         number, name = self._placing.client.caller_id or None, self._display_name
         request = CallRequest(self.id, self._domain, self._user_id, offer, number, self._headers, name)
         try:
-            placement = self._calls.invite(self._placing, request, time.time(), besides=self._besides)
+            placement = await self._invite(request)
         except RefusedError as error:
             self._refused = failure_of_error(error)
             raise
         self._channel.configure(placement.session_key)
         return v.Placed(placement.signal_channel, len(placement.instances) or None)
+
+    async def _invite(self, request: CallRequest) -> Placement:
+        return self._calls.invite(self._placing, request, time.time(), besides=self._besides)
 
     async def _publish(self, channel: str, frame: str) -> None:
         post(self._broker, self._subscribe_key, channel, frame, self._placing.instance_id)

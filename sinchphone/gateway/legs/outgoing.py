@@ -14,6 +14,7 @@ from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.gateway.call_facts import CallerName, Failure
 from sinchphone.gateway.legs.leg import OutgoingLeg
 from sinchphone.gateway.legs.mxp import MxpOutgoingLeg
+from sinchphone.gateway.legs.mxp_room import MxpRoomLeg, RoomElsewhere
 from sinchphone.gateway.legs.reasons import CallRefusedError
 from sinchphone.gateway.legs.sip import Invitation, SipOutgoingLeg, Srtp
 from sinchphone.gateway.options import TrunkOptions
@@ -74,6 +75,8 @@ class OutgoingLegs:
                 return [await self._to_number(route, call, application)]
             case Refuse(failure):
                 raise CallRefusedError(failure)
+            case ToRoom(process=str() as process):
+                return [self._to_room(RoomElsewhere(route.room, process, route.participant), call, application)]
             case ToRoom() | ToAttendant() | ToStream():
                 raise CallRefusedError(Failure(500, "that is no line"))
             case _:
@@ -112,6 +115,12 @@ class OutgoingLegs:
         if self._registrar.password(route.user) is not None:
             raise CallRefusedError(Failure(480, f"{route.user} isn't registered at the moment"))
         raise CallRefusedError(Failure(404, f"there is no user {route.user} on this exchange"))
+
+    def _to_room(self, where: RoomElsewhere, call: Dialling, application_key: str) -> OutgoingLeg:
+        application = self._directory.application(application_key)
+        if application is None:
+            raise CallRefusedError(Failure(404, "there is no such application on this exchange"))
+        return MxpRoomLeg(self._calls, self._broker, application, where, call.caller)
 
     def _to_phone(self, sip: SipSide, contact: Contact, call: Dialling, route: ToUser, hops: int) -> OutgoingLeg:
         invitation = Invitation(

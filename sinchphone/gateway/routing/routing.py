@@ -113,12 +113,15 @@ class ToNumber:
 
 @quick_dataclass(frozen=True, slots=True)
 class ToRoom:
-    """A conference room. ``music`` is what the caller hears while nobody else is there; ``dtmf``: what becomes of their digits."""
+    """A conference room. ``music`` is what the caller hears while nobody else is there; ``dtmf``: what becomes of their digits. Where
+    another ``process`` of this exchange has it, the caller enters it there as that ``participant``."""
 
     room: str
     terms: Terms = PLAIN
     music: str | None = None
     dtmf: svaml.ConferenceDtmf = field(default_factory=svaml.ConferenceDtmf)
+    process: str | None = None
+    participant: str = ""
 
 
 @quick_dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from sinchphone.exchange.options import ExchangeOptions, StoreAddress
@@ -99,6 +101,62 @@ def own_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     yield make
     for one in made:
         one.kill()
+
+
+@dataclass
+class ExchangeProcess:
+    """One process of an exchange that several are."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+StartProcess = Callable[..., Awaitable[ExchangeProcess]]
+
+
+@pytest.fixture
+async def start_process(tmp_path: Path) -> AsyncIterator[StartProcess]:
+    """Starts a process on the store at that address, told more by a configuration file; it's ready then, and killed after the test."""
+    started: list[ExchangeProcess] = []
+
+    async def start(store: str, configuration: str = "") -> ExchangeProcess:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        home = tmp_path / f"process-{port}"
+        home.mkdir()
+        given = {"SINCHPHONE_EXCHANGE_KEY": "acme", "SINCHPHONE_EXCHANGE_SECRET": SECRETS["acme"], "SINCHPHONE_BACKGROUND": "false"}
+        places = {"HOME": str(home), "XDG_STATE_HOME": str(home / "state"), "XDG_CONFIG_HOME": str(home / "config")}
+        command = [sys.executable, "-m", "sinchphone", "exchange", "--port", str(port), "--store", store, "-q"]
+        told = home / "told.toml"
+        told.write_text(configuration)
+        given["SINCHPHONE_CONFIG"] = str(told)
+        process = subprocess.Popen(command, env={**os.environ, **places, **given}, stdout=subprocess.DEVNULL)
+        one = ExchangeProcess(f"http://127.0.0.1:{port}", process)
+        started.append(one)
+        await _until_ready(one)
+        return one
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+async def _until_ready(one: ExchangeProcess) -> None:
+    async with aiohttp.ClientSession() as session, asyncio.timeout(60):
+        while True:
+            assert one.process.poll() is None, "it ended"
+            try:
+                async with session.get(f"{one.url}/ready") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.05)
 
 
 Join = Callable[..., Awaitable[Exchange]]

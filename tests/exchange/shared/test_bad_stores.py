@@ -102,10 +102,8 @@ def test_an_address_is_shown_without_its_password(written: str) -> None:
 @pytest.mark.parametrize(
     "more",
     [
-        {"backend": replace(Options().backend, url="http://127.0.0.1:3000")},
         {"sip": replace(Options().sip, enabled=True)},
         {"trunk": replace(Options().trunk, host="sip.example")},
-        {"dialplan": {"reception": "user:ada"}},
     ],
 )
 def test_what_several_processes_do_not_share_is_refused_with_the_section_that_wants_it(more: dict[str, Any]) -> None:
@@ -114,6 +112,12 @@ def test_what_several_processes_do_not_share_is_refused_with_the_section_that_wa
     (section,) = more
     with pytest.raises(ConfigError, match=rf"\[{section}\] can't be served"):
         read_exchange(replace(options, **more))
+
+
+def test_a_backend_and_a_dial_plan_serve_all_processes() -> None:
+    options = replace(Options(), exchange=replace(Options().exchange, store=StoreAddress("redis://127.0.0.1")))
+    assert read_exchange(replace(options, backend=replace(options.backend, url="http://127.0.0.1:3000"))).store is not None
+    assert read_exchange(replace(options, dialplan={"reception": "user:ada"})).store is not None
 
 
 async def test_an_application_key_that_would_break_the_slots_of_a_cluster(join: Join, redis: RedisServer) -> None:

@@ -1,0 +1,1 @@
+"""What the processes of one exchange ask of each other."""
