@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS: Final = 5.0  # longer than any blocking read; a connection that is silent for so long is none
 
 Word: TypeAlias = str | int
+_Batch: TypeAlias = "list[tuple[tuple[Word, ...], asyncio.Future[Any]]]"
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Pipeline:
     def __init__(self, client: "Redis", name: str) -> None:
         self._client = client
         self._name = name
-        self._asked: list[tuple[tuple[Word, ...], asyncio.Future[Any]]] = []
+        self._asked: _Batch = []
         self._connection: AbstractConnection | None = None
         self._pumping: asyncio.Task[None] | None = None
 
@@ -83,27 +84,39 @@ class Pipeline:
                 self._asked = []
                 raise
 
-    async def _exchange(self, batch: list[tuple[tuple[Word, ...], "asyncio.Future[Any]"]]) -> None:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-            await connection.connect()
-            connection.socket_timeout = None  # ours is for all of a batch
-        await connection.send_packed_command(connection.pack_commands(command for command, _ in batch), check_health=False)
-        for _, future in batch:
+    async def _exchange(self, batch: _Batch) -> None:
+        """Over a connection that may have been closed meanwhile, as by a restart; then over a new one: all that is asked may be asked
+        again."""
+        if self._connection is not None:
             try:
-                answer = await connection.read_response()
-            except _refused() as error:
-                if not future.done():
-                    future.set_exception(error)
+                await _serve(self._connection, batch)
+            except no_answer():
+                await self._disconnect()
+                batch = [(command, future) for command, future in batch if not future.done()]
             else:
-                if not future.done():
-                    future.set_result(answer)
+                return
+        connection = self._connection = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()
+        connection.socket_timeout = None  # ours is for all of a batch
+        await _serve(connection, batch)
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
+
+
+async def _serve(connection: "AbstractConnection", batch: _Batch) -> None:
+    await connection.send_packed_command(connection.pack_commands(command for command, _ in batch), check_health=False)
+    for _, future in batch:
+        try:
+            answer = await connection.read_response()
+        except _refused() as error:
+            if not future.done():
+                future.set_exception(error)
+        else:
+            if not future.done():
+                future.set_result(answer)
 
 
 def no_answer(*others: type[Exception]) -> tuple[type[Exception], ...]:
@@ -130,7 +143,7 @@ def _unknown_script() -> type[Exception]:
     return NoScriptError
 
 
-def _fail(batch: list[tuple[tuple[Word, ...], "asyncio.Future[Any]"]], error: Exception) -> None:
+def _fail(batch: _Batch, error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

@@ -84,7 +84,8 @@ return {'done', written, others, complete}
 ACQUIRE: Final = (
     _NEWS
     + """
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {0, {}, 0} end
+local taken = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+if not taken and redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, {}, 0} end
 local others, complete = news(KEYS[3], redis.call('GET', KEYS[2]) or '', ARGV[3])
 return {1, others, complete}
 """
