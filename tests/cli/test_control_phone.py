@@ -12,6 +12,7 @@ import pytest
 from sinchphone.cli.terminal.session import Session
 from sinchphone.errors import TransferError
 from sinchphone.protocol.call.states import State
+from tests.waiting import until
 
 Run = Callable[..., Any]
 PATIENCE_S = 20.0
@@ -44,12 +45,6 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
 
     monkeypatch.setattr(Session, "tell", read_too)
     return program
-
-
-async def until(done: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not done():
-            await asyncio.sleep(0.005)
 
 
 def answers(ran: Any) -> dict[Any, dict[str, Any]]:

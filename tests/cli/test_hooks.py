@@ -14,6 +14,7 @@ import pytest
 from sinchphone.engine.events.events import InstantMessage
 from sinchphone.errors import TransferError
 from sinchphone.protocol.call.states import Cause, EndedBy, State
+from tests.waiting import until
 
 Run = Callable[..., Any]
 PATIENCE_S = 20.0
@@ -47,12 +48,6 @@ def saying(hook: Callable[..., str], word: str) -> str:
 
 async def rings(call: Any) -> None:
     await asyncio.sleep(PATIENCE_S)
-
-
-async def until(done: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not done():
-            await asyncio.sleep(0.005)
 
 
 async def gives_up(call: Any) -> None:

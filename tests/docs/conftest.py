@@ -1,5 +1,6 @@
 """A shell of the reader's: a home of its own, an exchange on a free port, no sound card."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -9,7 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.dockit.shell import Shell
+from sinchphone.exchange.directory.credentials import FILE_NAME, local_credentials
+from sinchphone.exchange.options import HostKind
+from sinchphone.local.host_control import HostControl
+from sinchphone.local.probe import ExchangeProbe, Found
+from tests.docs.dockit.shell import LIMIT_S, Shell
 
 
 @pytest.fixture
@@ -31,5 +36,17 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         pytest.skip("needs the package bash")
     made = Shell(tmp_path / "work", port, kept | home | silent)
     yield made
-    if (tmp_path / "home/.local/state/sinchphone").exists():  # something may run in the background
-        made.run("sinchphone", "exchange", "stop", "--force")
+    state = tmp_path / "home/.local/state/sinchphone"
+    if (state / FILE_NAME).exists():
+        asyncio.run(stop_in_background(state, port))
+
+
+async def stop_in_background(state: Path, port: int) -> None:
+    """End the exchange that commands have left there, as ``exchange stop --force`` does, for a tenth of a process's time."""
+    probe = ExchangeProbe(local_credentials(state), "127.0.0.1", port)
+    answer = await probe.ask(LIMIT_S)
+    if answer.found is Found.OURS and answer.kind is HostKind.BACKGROUND:
+        await HostControl(probe).stop(answer, unused=False)
+        async with asyncio.timeout(LIMIT_S):
+            while (await probe.ask(LIMIT_S)).found is not Found.NOBODY:
+                await asyncio.sleep(0.02)

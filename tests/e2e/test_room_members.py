@@ -1,20 +1,11 @@
 """Who is in a room hears who else is there, who speaks and who is muted."""
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from sinchphone.engine.calls.call import RoomChanged
 from sinchphone.protocol.call.room_events import RoomMember
 from sinchphone.protocol.call.states import State
-
-LIMIT_S = 20.0
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():
-            await asyncio.sleep(0.05)
+from tests.waiting import until
 
 
 def named(call: Any, name: str) -> RoomMember | None:

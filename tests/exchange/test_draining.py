@@ -13,6 +13,7 @@ from sinchphone.protocol.call.transfer_events import REPLACES_HEADER
 from sinchphone.protocol.mxp.message import Client, Message, Method
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import MakeLegacyPhone, MakePhone, Phone, StartExchange
+from tests.waiting import until
 
 LIMIT_S = 20.0
 
@@ -22,12 +23,6 @@ async def drained(exchange: Exchange) -> "asyncio.Task[None]":
     draining = start_task(exchange.drain(), name="drain")
     await asyncio.sleep(0)
     return draining
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def listening(phone: Phone) -> "tuple[Phone, asyncio.Task[Any]]":

@@ -1,7 +1,7 @@
 """Where the trunk is, as DNS says it in the background."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from sinchphone.gateway.sip.network.hop import Hop
 from sinchphone.gateway.trunk import trunk_addresses
 from sinchphone.gateway.trunk.trunk import Trunk
 from sinchphone.gateway.trunk.trunk_addresses import TrunkAddresses
+from tests.waiting import until
 
 LIMIT_S = 10.0
 
@@ -49,12 +50,6 @@ async def trunk(names: Names, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     yield trunk
     await asking.close()
     await asking.close()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 async def test_calls_from_the_servers_and_the_host_of_its_domain_are_the_trunks(trunk: Trunk) -> None:

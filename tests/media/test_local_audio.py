@@ -37,6 +37,7 @@ from sinchphone.media.sound import (
 )
 from sinchphone.media.thread import MediaThread
 from sinchphone.tasks import start_task
+from tests.waiting import until
 
 PATIENCE_SECONDS = 20.0
 
@@ -121,12 +122,6 @@ async def media() -> AsyncIterator[MediaThread]:
 
 def running(cards: list[FakeStream]) -> list[str]:
     return sorted(stream.device.name for stream in cards if stream.running)
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not done():
-            await asyncio.sleep(0.01)
 
 
 async def all_events(audio: LocalAudio) -> list[SoundEvent]:

@@ -153,12 +153,6 @@ async def a_phone(address: str = "127.0.0.1") -> AsyncIterator[Phone]:
         phone.close()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 @pytest.mark.parametrize("srtp", [False, True], ids=["rtp", "srtp"])
 @pytest.mark.parametrize("codec", ["PCMU", "PCMA", "G722", "opus"])
 async def test_each_end_hears_the_tone_of_the_other(codec: str, srtp: bool) -> None:

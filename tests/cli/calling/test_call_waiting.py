@@ -16,6 +16,7 @@ from sinchphone.engine.calls.media.monitor import StatsTaken
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import DevicesChanged, Levels, Signal
 from sinchphone.protocol.call.states import Cause, State
+from tests.waiting import until
 
 Run = Callable[..., Any]
 
@@ -52,12 +53,6 @@ class FakeKeys:
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listen_command, "Keys", FakeKeys)
     monkeypatch.setattr(call_command, "Keys", FakeKeys)
-
-
-async def until(done: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not done():
-            await asyncio.sleep(0.005)
 
 
 async def waits(call: Any) -> None:

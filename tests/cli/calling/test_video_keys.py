@@ -9,7 +9,8 @@ import pytest
 from sinchphone.cli.calling import outgoing as call_command
 from sinchphone.cli.terminal.session import Session
 from sinchphone.protocol.call.states import Cause, State
-from tests.cli.calling.test_call_waiting import FakeKeys, until
+from tests.cli.calling.test_call_waiting import FakeKeys
+from tests.waiting import until
 
 Run = Callable[..., Any]
 

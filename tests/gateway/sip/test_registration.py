@@ -1,7 +1,7 @@
 """Our own registration with a carrier, which is another user agent here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -22,8 +22,8 @@ from sinchphone.protocol.sip.digest import Credentials
 from sinchphone.protocol.sip.message import respond
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.protocol.sip.uri import parse_uri
+from tests.waiting import until
 
-LIMIT = 20.0
 QUICK = Timing(t1=0.05, t2=0.2, t4=0.2)
 
 
@@ -39,12 +39,6 @@ async def agent(registrar: Registrar | None = None, **options: Any) -> AsyncIter
         yield one
     finally:
         await one.close()
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(LIMIT):
-        while not true():
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

@@ -15,6 +15,7 @@ from sinchphone.errors import ConfigError, NetworkError
 from sinchphone.exchange.tls import Issued, issue
 from sinchphone.gateway.sip.network.hop import Hop, Transport, TransportError
 from sinchphone.gateway.sip.network.transport import SipTransports, TransportOptions
+from tests.waiting import until
 
 PATIENCE_SECONDS = 20.0
 PING = b"OPTIONS sip:b SIP/2.0\r\nContent-Length: 2\r\n\r\nhi"
@@ -126,12 +127,6 @@ async def test_a_connection_is_made_again_after_it_was_closed() -> None:
             await until(lambda: not ada.transports._streams._open)
             ada.send(PING, gone)
             assert (await bob.receive())[0] == PING
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])

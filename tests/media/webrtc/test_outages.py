@@ -1,7 +1,7 @@
 """Outages that end: the consent runs out and comes back, and the call with it. Clocks are shortened, the link is cut at the sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,8 +11,7 @@ from sinchphone.media.port import PortLost
 from sinchphone.media.webrtc.ice import path_life, path_watch
 from sinchphone.media.webrtc.port import WebRtcPort
 from tests.media.webrtc.webrtc_parties import Party, a_call, hear, share_of
-
-PATIENCE_S = 15.0
+from tests.waiting import until
 
 
 @asynccontextmanager
@@ -28,12 +27,6 @@ async def no_link(*ports: WebRtcPort) -> AsyncIterator[None]:
     finally:
         for each, send, receive in kept:
             each.transport.sendto, each.datagram_received = send, receive
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def sent_by(party: Party) -> int:

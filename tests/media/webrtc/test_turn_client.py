@@ -9,7 +9,8 @@ from aioice import stun
 
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice import turn
-from tests.media.webrtc.turn_stub import RELAYED, TurnStub, an_allocation, until
+from tests.media.webrtc.turn_stub import RELAYED, TurnStub, an_allocation
+from tests.waiting import until
 
 ONE, OTHER = ("203.0.113.1", 1000), ("203.0.113.2", 1000)
 

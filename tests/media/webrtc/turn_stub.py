@@ -111,9 +111,3 @@ async def an_allocation(stub: TurnStub, **how: Any) -> AsyncIterator[tuple[Alloc
         if allocation is not None:
             allocation.abort()
         transport.close()
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not condition():
-            await asyncio.sleep(0.005)
