@@ -10,7 +10,6 @@ import resource
 import secrets
 import signal
 import socket
-import sys
 import time
 import wave
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +32,7 @@ from sinchphone.protocol.jsep import Description, encode_description
 from sinchphone.protocol.mxp.fragments import split
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt
 from sinchphone.tasks import start_task
+from tests.programs import SINCHPHONE
 
 
 def write_user_file(text: str) -> None:
@@ -42,7 +42,6 @@ def write_user_file(text: str) -> None:
     user_file().write_text(text)
 
 
-PROGRAM = (sys.executable, "-c", "from sinchphone.cli.main import main; main()")
 LIMIT = 30.0
 Env: TypeAlias = dict[str, str | None]  # changes to the environment; None takes a variable away
 KEY = "00000000-1111-2222-3333-444444444444"
@@ -105,7 +104,7 @@ class Process:
         environ = {name: value for name, value in {**os.environ, **(env or {})}.items() if value is not None}
         pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         options = {"stdin": nothing, "stdout": pipe, "stderr": pipe} | options
-        return cls(await asyncio.create_subprocess_exec(*PROGRAM, *arguments, env=environ, **options))
+        return cls(await asyncio.create_subprocess_exec(*SINCHPHONE, *arguments, env=environ, **options))
 
     async def _read(self, name: str, stream: asyncio.StreamReader | None) -> None:
         while stream is not None and (chunk := await stream.read(65_536)):

@@ -10,11 +10,11 @@ import sys
 import termios
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sinchphone.config import user_file
+from tests.programs import SINCHPHONE, start, until_said
 
 
 def write_user_file(text: str) -> None:
@@ -24,7 +24,6 @@ def write_user_file(text: str) -> None:
     user_file().write_text(text)
 
 
-PROGRAM = [sys.executable, "-c", "from sinchphone.cli.main import main; main()"]
 LIMIT = 60.0
 
 
@@ -32,20 +31,6 @@ LIMIT = 60.0
 def own_exchange(nobodys_machine: Path) -> None:
     """A free port, so that nobody else's exchange is found."""
     Path("sinchphone.toml").write_text('user = "ada"\n[exchange]\nport = 0\n')
-
-
-def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*PROGRAM, *arguments], **(streams | options))
-
-
-def until(stream: Any, text: str) -> str:
-    seen = ""
-    while text not in seen:
-        line = stream.readline()
-        assert line, f"{text!r} never came: {seen!r}"
-        seen += line
-    return seen
 
 
 def ends(out: str) -> str:
@@ -67,7 +52,7 @@ def test_calling_the_echo_on_a_fresh_machine_ends_by_itself_and_reports_what_was
 
 def test_a_script_that_is_interrupted_hangs_up_and_ends_with_130() -> None:
     call = start("call", "echo", "--no-audio", "--json")
-    until(call.stdout, "call.established")
+    until_said(call.stdout, "call.established")
     call.send_signal(signal.SIGINT)
     out, err = call.communicate(timeout=LIMIT)
     lines = [json.loads(line) for line in out.splitlines()]
@@ -79,7 +64,7 @@ def test_a_script_that_is_interrupted_hangs_up_and_ends_with_130() -> None:
 
 def test_sigterm_hangs_up_and_ends_with_143() -> None:
     call = start("call", "no-answer", "--no-audio")
-    until(call.stderr, "ringing")
+    until_said(call.stderr, "ringing")
     call.send_signal(signal.SIGTERM)
     out, _ = call.communicate(timeout=LIMIT)
     assert (call.returncode, out) == (143, "ended: terminated\n")
@@ -87,7 +72,7 @@ def test_sigterm_hangs_up_and_ends_with_143() -> None:
 
 def test_ctrl_c_twice_leaves_at_once_and_still_gives_one_result() -> None:
     call = start("call", "echo", "--no-audio", "--json")
-    until(call.stdout, "call.established")
+    until_said(call.stdout, "call.established")
     began = time.monotonic()
     call.send_signal(signal.SIGINT)
     call.send_signal(signal.SIGINT)
@@ -100,7 +85,7 @@ def test_ctrl_c_twice_leaves_at_once_and_still_gives_one_result() -> None:
 def test_a_reader_that_goes_away_ends_the_call_quietly() -> None:
     call = start("call", "echo", "--no-audio", "--json")
     assert call.stdout is not None
-    until(call.stdout, "call.established")
+    until_said(call.stdout, "call.established")
     call.stdout.close()
     assert call.wait(LIMIT) == 0
     assert call.stderr is not None
@@ -109,10 +94,10 @@ def test_a_reader_that_goes_away_ends_the_call_quietly() -> None:
 
 def test_two_terminals_talk() -> None:
     host = start("exchange", env={**os.environ})
-    port = until(host.stdout, "exchange http").strip().rpartition(":")[2]
+    port = until_said(host.stdout, "exchange http").strip().rpartition(":")[2]
     write_user_file(f"[exchange]\nport = {port}\n")
     listener = start("listen", "--user", "bob", "--auto-answer", "--once", "--no-audio")
-    until(listener.stderr, "waiting for calls")
+    until_said(listener.stderr, "waiting for calls")
     call = start("call", "bob", "--user", "ada", "--no-audio", "--max-duration", "1s")
     out, _ = call.communicate(timeout=LIMIT)
     assert (call.returncode, ends(out)) == (0, "the time is up")
@@ -131,7 +116,7 @@ class Terminal:
         self.pid, self._leader = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
-            os.execv(sys.executable, [*PROGRAM, *arguments])
+            os.execv(sys.executable, [*SINCHPHONE, *arguments])
         self.seen = ""
 
     def until(self, text: str) -> None:
@@ -196,7 +181,7 @@ def test_at_a_terminal_ctrl_c_while_it_rings_ends_with_130() -> None:
 
 def test_at_a_terminal_a_call_is_answered_by_a_key() -> None:
     host = start("exchange")
-    port = until(host.stdout, "exchange http").strip().rpartition(":")[2]
+    port = until_said(host.stdout, "exchange http").strip().rpartition(":")[2]
     write_user_file(f"[exchange]\nport = {port}\n")
     terminal = Terminal("listen", "--user", "bob", "--once", "--no-audio")
     terminal.until("waiting for calls")

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from sinchphone.cli.commands.help import read_page, topics
+from tests.programs import SINCHPHONE
 
 Run = Callable[..., Any]
-PROGRAM = [sys.executable, "-c", "from sinchphone.cli.main import main; main()"]
 EXPECTED = {
     *("phones", "trunk", "kamailio", "backend", "json", "exit-codes", "python", "logging", "architecture", "configuration"),
     *("how-fast", "security", "changelog"),
@@ -25,7 +25,7 @@ EXPECTED = {
 def on_a_terminal(*arguments: str, **environment: str) -> str:
     pid, leader = pty.fork()
     if not pid:
-        os.execve(sys.executable, [*PROGRAM, *arguments], {**os.environ, "TERM": "xterm-256color", "COLUMNS": "90", **environment})
+        os.execve(sys.executable, [*SINCHPHONE, *arguments], {**os.environ, "TERM": "xterm-256color", "COLUMNS": "90", **environment})
     shown = b""
     while True:
         try:
@@ -103,7 +103,7 @@ def test_completion_knows_the_topics(shell: str) -> None:
         **{"COMP_WORDS": "sinchphone help kam", "COMP_CWORD": "2", "_TYPER_COMPLETE_ARGS": "sinchphone help kam"},
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
     }
-    done = subprocess.run(PROGRAM, capture_output=True, text=True, timeout=60, env=environ, check=False)
+    done = subprocess.run(SINCHPHONE, capture_output=True, text=True, timeout=60, env=environ, check=False)
     assert "kamailio" in done.stdout
     assert "trunk" not in done.stdout
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,9 +16,9 @@ from sinchphone.engine.client import SinchClient
 from sinchphone.local import Local
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.signaling.push.notification import CallNotification, write_content
+from tests.programs import SINCHPHONE
 
 Run = Callable[..., Any]
-PROGRAM = [sys.executable, "-c", "from sinchphone.cli.main import main; main()"]
 LIMIT_S = 30.0
 
 
@@ -31,7 +30,7 @@ class Listening:
         Path("sinchphone.toml").unlink(missing_ok=True)
         config = Path("user.toml")
         config.write_text(f'user = "bob"\n[exchange]\nport = {port}\n')
-        command = [*PROGRAM, *arguments, "--json", "--no-audio", "--config", str(config)]
+        command = [*SINCHPHONE, *arguments, "--json", "--no-audio", "--config", str(config)]
         streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.process = subprocess.Popen(command, env=environment, **streams)
         assert self.process.stdin is not None

@@ -35,6 +35,7 @@ from sinchphone.protocol.sip.uri import parse_address, parse_uri
 from sinchphone.tasks import start_task
 
 LIMIT_S = 20.0
+CARRIER = "127.0.0.9"  # an address that nobody else here has
 
 
 @dataclass
@@ -293,6 +294,15 @@ def steps() -> type[Steps]:
 async def lines(local: Local, media: MediaThread) -> AsyncIterator[Lines]:
     async with AsyncExitStack() as stack:
         yield Lines(local, media, stack)
+
+
+@pytest.fixture
+async def carrier(lines: Lines, media: MediaThread) -> SipPhone:
+    """Who answers at an address of its own: for trunks."""
+    carrier = SipPhone(media, lines.stack, lines.ear, host=CARRIER)
+    await carrier.agent.start()
+    lines.stack.push_async_callback(carrier.agent.close)
+    return carrier
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.programs import SINCHPHONE
+
 LIMIT_S = 60.0
-PROGRAM = [sys.executable, "-c", "from sinchphone.cli.main import main; main()"]
 
 
 class Terminal:
@@ -25,12 +25,12 @@ class Terminal:
         self._listeners: list[subprocess.Popen[str]] = []
 
     def run(self, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
-        command = [*PROGRAM, *arguments, "--json"]
+        command = [*SINCHPHONE, *arguments, "--json"]
         done = subprocess.run(command, env=self._environ, cwd=self._home, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
     def listen(self, user: str, *more: str) -> subprocess.Popen[str]:
-        command = [*PROGRAM, "listen", "--user", user, "--no-audio", "--json", "--for", "60s", *more]
+        command = [*SINCHPHONE, "listen", "--user", user, "--no-audio", "--json", "--for", "60s", *more]
         process = subprocess.Popen(command, env=self._environ, cwd=self._home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self._listeners.append(process)
         self.until(process, "client.ready")

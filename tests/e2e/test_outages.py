@@ -2,25 +2,21 @@
 
 import asyncio
 import json
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.namespaces import ALONE, skip_without_namespaces
+
 SCRIPT = Path(__file__).with_name("outage.py")
-ALONE = ("unshare", "--user", "--map-root-user", "--net")
 SECONDS = 30
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _possible() -> None:
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        pytest.skip("needs the packages util-linux and iproute2")
-    if subprocess.run([*ALONE, "ip", "link", "set", "lo", "up"], capture_output=True, check=False, timeout=20).returncode:
-        pytest.skip("this system gives no network namespace of one's own")
+    skip_without_namespaces()
 
 
 async def test_calls_to_a_user_and_to_a_phone_live_on_through_thirty_seconds_without_a_network(tmp_path: Path) -> None:

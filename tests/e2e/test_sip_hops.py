@@ -12,18 +12,9 @@ from sinchphone.gateway.options import GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
+from tests.e2e.conftest import CARRIER
 
-CARRIER = "127.0.0.9"
 USERS = {"desk": "secret", "kitchen": "other"}
-
-
-@pytest.fixture
-async def carrier(lines: Any, media: MediaThread) -> Any:
-    """Somebody at an address that nobody else here has."""
-    carrier = type(await lines.sip_phone())(media, lines.stack, lines.ear, host=CARRIER)
-    await carrier.agent.start()
-    lines.stack.push_async_callback(carrier.agent.close)
-    return carrier
 
 
 @pytest.fixture

@@ -16,18 +16,10 @@ from sinchphone.gateway.sip import calls as sip
 from sinchphone.local import Local
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
+from tests.e2e.conftest import CARRIER
 
-CARRIER = "127.0.0.9"
 NUMBER = "+46701234567"
 Opened = Callable[..., AbstractAsyncContextManager[Any]]
-
-
-@pytest.fixture
-async def carrier(lines: Any, media: MediaThread) -> Any:
-    carrier = type(await lines.sip_phone())(media, lines.stack, lines.ear, host=CARRIER)
-    await carrier.agent.start()
-    lines.stack.push_async_callback(carrier.agent.close)
-    return carrier
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sinchphone.cli.terminal.screen.status_line import Status
 from sinchphone.cli.terminal.session import Session
 from sinchphone.media.sound import LOUDEST_DB, QUIETEST_DB, Volume
 from sinchphone.protocol.call.states import Cause, State
-from tests.cli.calling.test_call_waiting import FakeKeys
+from tests.cli.calling.fake_keys import FakeKeys
 from tests.waiting import until
 
 Run = Callable[..., Any]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -16,37 +16,10 @@ from sinchphone.engine.calls.media.monitor import StatsTaken
 from sinchphone.media.port import PortStats
 from sinchphone.media.sound import DevicesChanged, Levels, Signal
 from sinchphone.protocol.call.states import Cause, State
+from tests.cli.calling.fake_keys import FakeKeys
 from tests.waiting import until
 
 Run = Callable[..., Any]
-
-
-class FakeKeys:
-    """Somebody who types what they are told to."""
-
-    typed: asyncio.Queue[str]
-
-    def __init__(self, stream: object) -> None:
-        FakeKeys.typed = asyncio.Queue()
-        self.usable = self.expected = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def release(self) -> None:
-        pass
-
-    def reclaim(self) -> None:
-        pass
-
-    def forget(self) -> None:
-        pass
-
-    async def press(self) -> str:
-        return await self.typed.get()
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -11,36 +11,9 @@ from sinchphone.cli.calling import outgoing as command
 from sinchphone.cli.terminal.keyboard.parser import Paste
 from sinchphone.cli.terminal.session import Session
 from sinchphone.protocol.call.states import Cause, State
+from tests.cli.calling.fake_keys import FakeKeys
 
 UP = (State.PROGRESSING, State.RINGING, State.ANSWERED, State.ESTABLISHED)
-
-
-class FakeKeys:
-    """Somebody who types at once what they are told to."""
-
-    typed: asyncio.Queue[str | Paste]
-
-    def __init__(self, stream: object) -> None:
-        FakeKeys.typed = asyncio.Queue()
-        self.usable = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def release(self) -> None:
-        pass
-
-    def reclaim(self) -> None:
-        pass
-
-    def forget(self) -> None:
-        pass
-
-    async def press(self) -> str | Paste:
-        return await self.typed.get()
 
 
 @pytest.fixture

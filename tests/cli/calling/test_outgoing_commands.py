@@ -1,32 +1,15 @@
 """Commands that can't answer a call don't ring, and the user's other programs do."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-PROGRAM = [sys.executable, "-c", "from sinchphone.cli.main import main; main()"]
+from tests.programs import start, until_said
+
 LIMIT = 60.0
-
-
-def start(*arguments: str) -> subprocess.Popen[str]:
-    streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*PROGRAM, *arguments], env=os.environ, **streams)
-
-
-def until(stream: Any, text: str) -> str:
-    seen = ""
-    while text not in seen:
-        line = stream.readline()
-        assert line, f"{text!r} never came: {seen!r}"
-        seen += line
-    return seen
 
 
 @pytest.mark.parametrize("command", [("call", "echo"), ("conference", "standup")])
@@ -39,7 +22,7 @@ def test_who_is_in_a_call_of_a_script_cannot_be_called_there(nobodys_machine: Pa
     settings.write_text(f"[exchange]\nport = {port}\n")
     busy = start(*command, "--user", "bob", "--no-audio", "--json")
     try:
-        until(busy.stdout, "call.established")
+        until_said(busy.stdout, "call.established")
         done = start("call-user", "bob", "--user", "alice", "--no-audio", "--json")
         out, err = done.communicate(timeout=LIMIT)
         assert done.returncode == 7, out + err

@@ -12,7 +12,7 @@ from sinchphone.cli.terminal.session import Session
 from sinchphone.engine.calls.call import RoomChanged
 from sinchphone.protocol.call.room_events import RoomMember
 from sinchphone.protocol.call.states import Cause, State
-from tests.cli.calling.test_call_waiting import FakeKeys
+from tests.cli.calling.fake_keys import FakeKeys
 from tests.waiting import until
 
 ME = RoomMember(name="root", is_us=True)

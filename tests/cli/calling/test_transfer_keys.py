@@ -15,7 +15,8 @@ from sinchphone.engine.calls.call import Transferred
 from sinchphone.errors import TransferError
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.signaling.dialect import Domain
-from tests.cli.calling.test_call_waiting import FakeKeys, both_talk
+from tests.cli.calling.fake_keys import FakeKeys
+from tests.cli.calling.test_call_waiting import both_talk
 from tests.waiting import until
 
 Run = Callable[..., Any]

@@ -9,7 +9,7 @@ import pytest
 from sinchphone.cli.calling import outgoing as call_command
 from sinchphone.cli.terminal.session import Session
 from sinchphone.protocol.call.states import Cause, State
-from tests.cli.calling.test_call_waiting import FakeKeys
+from tests.cli.calling.fake_keys import FakeKeys
 from tests.waiting import until
 
 Run = Callable[..., Any]

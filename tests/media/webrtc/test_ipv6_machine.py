@@ -2,27 +2,22 @@
 
 import asyncio
 import json
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.media.webrtc import coturn
+from tests.namespaces import ALONE, skip_without_namespaces
 
 SCRIPT = Path(__file__).with_name("ipv6_machine.py")
-ALONE = ("unshare", "--user", "--map-root-user", "--net")
 
 pytestmark = pytest.mark.skipif(not coturn.is_there(), reason=coturn.MISSING)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _possible() -> None:
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        pytest.skip("needs the packages util-linux and iproute2")
-    if subprocess.run([*ALONE, "ip", "link", "set", "lo", "up"], capture_output=True, check=False, timeout=20).returncode:
-        pytest.skip("this system gives no network namespace of one's own")
+    skip_without_namespaces()
 
 
 async def test_two_phones_that_have_nothing_but_ipv6_talk_by_an_ipv6_relay(tmp_path: Path) -> None:

@@ -2,23 +2,19 @@
 
 import asyncio
 import json
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.namespaces import ALONE, skip_without_namespaces
+
 SCRIPT = Path(__file__).with_name("moving_machine.py")
-ALONE = ("unshare", "--user", "--map-root-user", "--net")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _possible() -> None:
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        pytest.skip("needs the packages util-linux and iproute2")
-    if subprocess.run([*ALONE, "ip", "link", "set", "lo", "up"], capture_output=True, check=False, timeout=20).returncode:
-        pytest.skip("this system gives no network namespace of one's own")
+    skip_without_namespaces()
 
 
 async def move(kind: str) -> dict[str, float | str]:
