@@ -29,6 +29,7 @@ from sinchphone.protocol.rtp.packet import is_rtcp
 
 RED = 63
 BLOCK = 480
+BELOW_BYTES = 38  # of a packet, below RTP: SRTP's tag, UDP, IPv4
 AFTER_S = 0.5
 SAME_BITRATE = 32_000  # libwebrtc's default for mono
 
@@ -134,10 +135,18 @@ class VirtualCall:
         if is_rtcp(packet):
             self._at(self._now + DELAY_S + self.line.waiting_s(self._now), self._arrive, packet)
             return True
-        arrives = self.line.take(int.from_bytes(packet[2:4], "big"), len(packet) + 38, self._now)  # SRTP tag, UDP, IPv4
+        size = len(packet) + BELOW_BYTES
+        arrives = self.line.take(int.from_bytes(packet[2:4], "big"), size, self._now)
+        self._note_sent(packet, size, arrives)
         if arrives is not None:
             self._at(arrives, self._arrive, packet)
         return True
+
+    def _note_sent(self, packet: bytes, size: int, arrives: float | None) -> None:
+        """For who counts: what a packet of sound met on the line."""
+
+    def _hear(self, block: Samples) -> None:
+        """For who counts: what is played now."""
 
     def _answer(self, packet: bytes) -> bool:
         self._at(self._now + DELAY_S, self._answered, packet)
@@ -164,6 +173,7 @@ class VirtualCall:
 
     def _play(self, _: None) -> None:
         block = self._far_leg.pull(BLOCK)
+        self._hear(block)
         if self.each_minute is None:  # of a long run nothing is kept
             stats = self.receiver.stats()
             self._heard.append(block)

@@ -45,7 +45,7 @@ class Inbound:
     ) -> None:
         """``may_pause``: the peer may suppress silence."""
         self.watch: Final = StreamWatch(may_pause=may_pause)
-        self.packets = 0
+        self.packets = 0  # with those that are lost: all that were sent for the first time
         self.octets = 0  # of payload
         self._decoder = AnyDecoder()
         self.receiver: Final = Receiver(self._decoder, clock=clock)
@@ -233,10 +233,10 @@ class Inbound:
 
     def _arrive(self, packet: RtpPacket, source: Reception, timestamp: int | None, now: float) -> bool:
         """Count a packet; whether it was sent again at our request, which tells nothing of the line (as RFC 4588 says of its own)."""
-        self.packets += 1
-        self.octets += len(packet.payload)
         again = self._missing.arrived(packet.sequence, now)
         if not again:
+            self.packets += 1
+            self.octets += len(packet.payload)
             source.count(packet.sequence, timestamp, now)
         return again
 

@@ -87,7 +87,7 @@ class Missing:
         self._highest: int | None = None
         self._requests: dict[int, _Request] = {}
         self._found: dict[int, _Request] = {}  # whose sound came by another way before them
-        self._answers: dict[int, int] = {}  # that may still come, for packets that have come
+        self._answers: dict[int, int] = {}  # that may still come, for packets that have come or are waited for no longer
         self._overtaken: deque[tuple[float, float]] = deque(maxlen=_MAX_REQUESTS)  # when one came by itself, and how late
 
     @property
@@ -126,13 +126,16 @@ class Missing:
             return self._comes_again(sequence)
         least = _FIRST_ROUND_TRIP if self._shortest is None else self._shortest  # one report that was late says little of an answer
         again = request.tries > 0 and now - request.asked_at >= _SURELY_OURS * least
-        if request.tries > again:
-            self._answers[sequence] = request.tries - again
-            if len(self._answers) > _MAX_REQUESTS:
-                del self._answers[next(iter(self._answers))]
+        self._expect_answers(sequence, request.tries - again)
         if not again:
             self._overtaken.append((now, now - request.missed_at))
         return again
+
+    def _expect_answers(self, sequence: int, count: int) -> None:
+        if count:
+            self._answers[sequence] = count
+            if len(self._answers) > _MAX_REQUESTS:
+                del self._answers[next(iter(self._answers))]
 
     def _comes_again(self, sequence: int) -> bool:
         """Whether a packet that has come already is one more answer to our requests."""
@@ -161,6 +164,7 @@ class Missing:
         for sequence, request in list(self._requests.items()):
             if now - request.missed_at > self._terms.forget:
                 del self._requests[sequence]
+                self._expect_answers(sequence, request.tries)  # it's given up, and may come all the same: over a long queue
             elif request.tries < self._terms.tries and now >= request.next_at and self._expected_round_trip <= self._terms.round_trip:
                 wait = max(_LEAST_WAIT, 1.25 * self._expected_round_trip)
                 asked_at = request.asked_at if request.tries else now

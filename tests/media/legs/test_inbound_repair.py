@@ -137,6 +137,17 @@ def test_what_is_sent_again_is_heard_once_the_delay_allows_for_it() -> None:
     assert 50 < line.receiver.stats().target_ms < 90
 
 
+@pytest.mark.parametrize("later", [3, 40])
+def test_what_is_sent_again_is_neither_received_nor_less_lost_whenever_it_comes(later: int) -> None:
+    """Nor jitter: the answer may have waited in a queue for longer than anybody waits for it."""
+    line = Line()
+    for frame in range(100):
+        again = [line.packet(frame - later)] if frame - later in range(20, 30) else []
+        line.tick(*([] if frame in range(20, 30, 2) else [line.packet(frame)]), *(each for each in again if (frame - later) % 2 == 0))
+    assert (line.inbound.packets, line.inbound.lost) == (95, 5)
+    assert line.inbound.jitter_ms == pytest.approx(0, abs=1e-6)
+
+
 def test_over_a_long_path_nothing_is_asked_for_and_nothing_waited_for() -> None:
     line = Line()
     line.inbound.measured(300.0)

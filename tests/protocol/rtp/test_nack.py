@@ -178,6 +178,16 @@ def test_an_answer_that_comes_twice_is_one_of_ours_both_times() -> None:
     assert not missing.arrived(4, 0.060)
 
 
+def test_an_answer_that_comes_when_it_is_waited_for_no_longer_is_one_of_ours() -> None:
+    missing = Missing()
+    missing.round_trip = 0.040
+    arrive(missing, (1, 0.0), (3, 0.040))
+    assert missing.due(0.040) == (2,)
+    assert missing.due(0.500) == ()
+    assert len(missing) == 0
+    assert [missing.arrived(2, 0.520), missing.arrived(2, 0.540)] == [True, False]
+
+
 def test_an_answer_to_what_was_only_overtaken_is_one_of_ours() -> None:
     missing = Missing()
     missing.round_trip = 0.040
