@@ -20,7 +20,9 @@ def said() -> Speech:
     return Speech(babble(SECONDS), ((RATE, (SECONDS - 1) * RATE),))
 
 
-@pytest.mark.parametrize("line", ["10 % in bursts of 3", "Wi-Fi", "5 % reordered by 45 ms", "24 kbit/s, queue 100 ms", "80 kbit/s beside TCP"])
+@pytest.mark.parametrize(
+    "line", ["10 % in bursts of 3", "Wi-Fi", "5 % reordered by 45 ms", "24 kbit/s, queue 100 ms", "80 kbit/s beside TCP"]
+)
 def test_what_the_phone_tells_of_its_sound_is_what_line_and_ear_have_counted(said: Speech, line: str) -> None:
     found = estimate.figures(named(line), said, 1)
     for field in fields(found):
