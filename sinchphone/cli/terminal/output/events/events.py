@@ -349,8 +349,9 @@ class Stats:
     ``mos``: the score that people would give it, estimated by ITU-T G.107.1 (1.0, nothing came, to 4.5); ``mean_mos``: over the whole call.
     ``concealed_percent``: of what was heard, made up or silence in place of sound. ``bytes_sent`` and ``bytes_received`` are the sound's
     alone; ``sent_kbps`` and ``received_kbps`` all of it on the line: packets with their headers (as of IPv4), and what was sent again.
-    Packets that are sent again aren't counted as sent or received, and don't make fewer lost. ``jitter_ms`` is RFC 3550's; ``delay_ms``: how
-    much later sound is heard than the fastest packet of the last four seconds would have allowed. Levels in dBFS, ``None`` for digital silence.
+    Packets that are sent again aren't counted as sent or received, and don't make fewer lost. ``jitter_ms`` is RFC 3550's; ``delay_ms``:
+    how much later sound is heard than the fastest packet of the last four seconds would have allowed. Levels in dBFS, ``None`` for
+    digital silence.
     """
 
     NAME: ClassVar[str] = "stats"
