@@ -1,8 +1,9 @@
 """What people hear over bad lines: PESQ and delay of ours, Chromium, libwebrtc, stock aiortc and baresip; for all, the same are lost.
 
 usage: python tests/benchmarks/quality.py [--seeds N] [--set report|tuning] [--systems "NAME;…"] [--conditions "NAME;…"] [--minutes N]
+       python tests/benchmarks/quality.py --plan         which rows that makes, and how long they take, without measuring
        python tests/benchmarks/quality.py --table        what was measured of this version, without measuring
-       python tests/benchmarks/quality.py --quick        two minutes; fails where ours is far behind libwebrtc (in CI)
+       python tests/benchmarks/quality.py --quick        half a minute; fails where ours is far behind libwebrtc (in CI: quality_quick.py)
 
 ::
 
@@ -13,8 +14,10 @@ a cache folder); Debian's chromium; baresip-core, pulseaudio and libasound2-plug
 left out, and named.
 
 A row is one line with one seed: all systems are called in one run, then judged, and the row is kept (--rows FILE, of JSON lines). What
-is kept of the same version, set and number of sentences isn't measured again: a run that ended can be taken up. Constants of the program
-may be chosen on the set *tuning*; tables that are told are of the set *report*, of other sentences, voices and patterns of loss.
+is kept of the same version of the sound, set and number of sentences isn't measured again: a run that ended can be taken up. First all
+lines are measured with one seed, in the order in which they are named, then with the next; what --minutes don't suffice for is left out.
+Each seed has sentences of its own, as far as there are more. Constants of the program may be chosen on the set *tuning*; tables that are
+told are of the set *report*, of other sentences, voices and patterns of loss.
 
 Delays are one way, from the moment 20 ms of sound are handed over, at once, to the moment they are asked for; of it the line takes
 20 ms. (Of Chromium, from its fake capture to its playback, between two worklets that are alike.) Of baresip, which plays through a sound
@@ -24,153 +27,87 @@ A receiver that is busy for 100 ms at a time: its program's own loop is (Python'
 """
 
 import argparse
-import contextlib
-import os
+import hashlib
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 import emulator
 import platformdirs
-import quality_baresip as baresip
+import quality_plan as plan
 import quality_rows as rows
 import speech
-from line import ALL, Condition, named
-from quality_calls import BARESIP, LIBWEBRTC, OURS, SYSTEMS, Bench, Job, available, can_take
+from line import ALL, named
+from quality_calls import SYSTEMS, available, can_take
+from quality_quick import quick
+from quality_run import Run
 
+SENTENCES, AT_ONCE = 3, 3
 PROJECT = Path(__file__).parents[2]
-FIRST_SEED = {"tuning": 1, "report": 1001}  # patterns of loss of one set are not in the other
-LONG_S = 180.0  # of a call between two clocks
-QUICK_LINES = ("clean", "10 % in bursts of 3", "64 kbit/s, queue 300 ms")
-QUICK_SYSTEMS = (LIBWEBRTC, OURS)
-QUICK_SENTENCES = 3
-QUICK_TRIES = 3
-UNMEASURED = (AssertionError, KeyError, OSError, ValueError, subprocess.SubprocessError)  # what a call that didn't come about raises
-QUICK_LIMIT_S = 300.0  # no further try
-QUICK_PESQ, QUICK_MS = 0.4, 30.0  # so far behind is red
-
-
-class Run:
-    """Measures rows, one after the other; ``with`` it what the peers need is there."""
-
-    def __init__(self, systems: list[str], sentences: int, chosen: str, at_once: int) -> None:
-        self._systems, self._sentences, self._chosen, self._at_once = systems, sentences, chosen, at_once
-        self._stack = contextlib.ExitStack()
-        self._environment = dict(os.environ)
-        self._benches: dict[tuple[str, float], Bench] = {}
-
-    def __enter__(self) -> "Run":
-        with contextlib.ExitStack() as stack:
-            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quality-")))
-            if BARESIP in self._systems:
-                self._environment = stack.enter_context(baresip.sound_server(self._folder / "pulse", self._at_once))
-            self._environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PROJECT), self._environment.get("PYTHONPATH")]))
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def row(self, key: rows.Key) -> rows.Row:
-        """All systems over one line; first the calls, then, when nobody is disturbed by it, the judgement."""
-        condition = named(key.line)
-        bench = self._bench(condition)
-        jobs = [Job(system, condition, key.seed) for system in self._systems if can_take(system, condition)]
-        with ThreadPoolExecutor(self._at_once) as pool:
-            judgements = list(pool.map(bench.call, jobs))
-        return rows.Row(key, {job.system: judge() for job, judge in zip(jobs, judgements, strict=True)})
-
-    def _bench(self, condition: Condition) -> Bench:
-        seconds = LONG_S if condition.ppm else 0.0
-        which = condition.material, seconds
-        if which not in self._benches:
-            said = speech.speech(self._sentences, self._chosen, condition.material, seconds)
-            self._benches[which] = Bench(self._folder / f"bench{len(self._benches)}", said, self._environment, self._at_once)
-        return self._benches[which]
+SOUND = ("sinchphone/audio", "sinchphone/media", "sinchphone/protocol")  # what decides how it sounds
 
 
 def version() -> str:
-    """Of the program that is measured: the commit, and a plus where it was changed since."""
+    """Of the program that is measured: what is committed of its sound, and a plus where it was changed since."""
     git = ["git", "-C", str(PROJECT)]
-    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    changed = subprocess.run([*git, "status", "--porcelain", "sinchphone"], capture_output=True, text=True, check=False).stdout
-    return (commit or "unknown") + ("+" if changed else "")
+    trees = subprocess.run([*git, "rev-parse", *(f"HEAD:{part}" for part in SOUND)], capture_output=True, text=True, check=False).stdout
+    changed = subprocess.run([*git, "status", "--porcelain", *SOUND], capture_output=True, text=True, check=False).stdout
+    return hashlib.sha256(trees.encode()).hexdigest()[:12] + ("+" if changed else "")
 
 
-def measure(given: argparse.Namespace, keys: list[rows.Key], kept: rows.Rows) -> None:
+def measure(given: argparse.Namespace, keys: Sequence[rows.Key], kept: rows.Rows) -> None:
     """What isn't kept yet, until the time is over."""
     systems = list(available(given.systems.split(";")))
-    todo = [key for key in keys if not kept.has(key, [each for each in systems if can_take(each, named(key.line))])]
+    todo = wanted(keys, systems, kept)
     limit = time.monotonic() + 60 * given.minutes
-    with Run(systems, given.sentences, given.set, given.at_once) as run:
+    with Run(systems, given.at_once) as run:
         for count, key in enumerate(todo, 1):
-            if time.monotonic() > limit:
-                print("\nThe time is over.", file=sys.stderr)
-                break
+            if time.monotonic() + plan.seconds(key, systems, given.at_once, plan.spoken_s(key)) > limit:
+                print(f"\n{key.line}, {key.seed} is left out: the time is over.", file=sys.stderr)
+                continue
             print(f"\r{count} of {len(todo)} rows: {key.line}, {key.seed}    ", end="", file=sys.stderr, flush=True)
-            try:
-                kept.keep(run.row(key))
-            except UNMEASURED as error:  # told by the call already
-                print(f"\n{key.line}, {key.seed} is left out: {error!r}", file=sys.stderr)
+            for row in run.measured([key]):
+                kept.keep(row)
 
 
-def quick() -> bool:
-    """Whether ours is nowhere far behind libwebrtc, three times in a row; what can't be measured here says nothing."""
-    systems = list(available(list(QUICK_SYSTEMS)))
-    if len(systems) < len(QUICK_SYSTEMS):
-        return True
-    red, limit = list(QUICK_LINES), time.monotonic() + QUICK_LIMIT_S
-    with Run(systems, QUICK_SENTENCES, "report", 2) as run:
-        for attempt in range(QUICK_TRIES):
-            tried = list(_tried(run, red, attempt))
-            print(rows.report(tried, systems, [row.key.line for row in tried]))
-            red = [row.key.line for row in tried if rows.is_far_behind(row, OURS, LIBWEBRTC, QUICK_PESQ, QUICK_MS)]
-            if not red or time.monotonic() > limit:
-                return True
-    print(f"Far behind {LIBWEBRTC}, {QUICK_TRIES} times: {', '.join(red)}.")
-    return False
-
-
-def _tried(run: Run, lines: list[str], attempt: int) -> Iterator[rows.Row]:
-    """A row of each line; none of a line on which the machine was too busy for any call."""
-    for line in lines:
-        try:
-            yield run.row(rows.Key("", "report", line, FIRST_SEED["report"] + attempt, QUICK_SENTENCES))
-        except UNMEASURED as error:
-            print(f"{line} says nothing: {error!r}", file=sys.stderr)
+def wanted(keys: Sequence[rows.Key], systems: Sequence[str], kept: rows.Rows) -> list[rows.Key]:
+    """Those of which something isn't kept yet."""
+    return [key for key in keys if not kept.has(key, [each for each in systems if can_take(each, named(key.line))])]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--plan", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--set", choices=list(speech.SETS), default="report")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--sentences", type=int, default=speech.COUNT)
+    parser.add_argument("--sentences", type=int, default=SENTENCES)
     parser.add_argument("--systems", default=";".join(SYSTEMS))
     parser.add_argument("--conditions", default=";".join(each.name for each in ALL))
-    parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--at-once", type=int, default=AT_ONCE)
     parser.add_argument("--minutes", type=float, default=120)
     parser.add_argument("--rows", type=Path, default=platformdirs.user_cache_path("sinchphone-tests") / "quality.jsonl")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then too
     lacks = emulator.missing() or speech.missing(given.set)
-    if lacks is not None and not given.table:
+    if lacks is not None and not (given.table or given.plan):
         print(f"This benchmark needs {lacks}.", file=sys.stderr)
         sys.exit(0 if given.quick else 1)
     if given.quick:
         sys.exit(0 if quick() else 1)
-    first, lines = FIRST_SEED[given.set], given.conditions.split(";")
-    keys = [rows.Key(version(), given.set, line, first + seed, given.sentences) for seed in range(given.seeds) for line in lines]
+    lines, systems = given.conditions.split(";"), given.systems.split(";")
+    keys = plan.keys(version(), given.set, lines, given.seeds, given.sentences)
     kept = rows.Rows(given.rows)
+    if given.plan:
+        print(plan.told(wanted(keys, systems, kept), systems, given.at_once, given.minutes))
+        return
     if not given.table:
         measure(given, keys, kept)
-    print(rows.report(kept.of(keys), given.systems.split(";"), lines))
+    print(rows.report(kept.of(keys), systems, lines))
 
 
 if __name__ == "__main__":

@@ -95,16 +95,17 @@ class Peer:
 
 
 class Bench:
-    """Makes calls, so many at once; what was heard is judged at the end, when nobody is disturbed by it."""
+    """Makes calls, as many at once as there are numbers; what was heard is judged at the end, when nobody is disturbed by it."""
 
-    def __init__(self, folder: Path, said: speech.Speech, environment: dict[str, str], at_once: int) -> None:
+    def __init__(
+        self, folder: Path, said: speech.Speech, environment: dict[str, str], numbers: "queue.SimpleQueue[int]", tries: int = TRIES
+    ) -> None:
         folder.mkdir()
         self._folder = folder
         self._said = said
         self._environment = environment
-        self._numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for number in range(at_once):
-            self._numbers.put(number)
+        self._numbers = numbers
+        self._tries = tries
         said.sound.tofile(folder / "said.raw")
         baresip.write_wav(folder / "said.wav", said.sound)
 
@@ -112,13 +113,13 @@ class Bench:
         """Make a call; what is returned judges it."""
         number = self._numbers.get()
         try:
-            for left in reversed(range(TRIES)):
+            for left in reversed(range(self._tries)):
                 with contextlib.ExitStack() as stack:
                     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self._folder)))
                     try:
                         return self._call(job, number, folder, choosy=bool(left))
                     except (TimeoutError, AssertionError, KeyError) as error:
-                        print(f"\n{job.system}, {job.condition.name}: {error!r}, again", file=sys.stderr)
+                        print(f"\n{job.system}, {job.condition.name}: {error!r}{', again' * bool(left)}", file=sys.stderr)
                         if not left:
                             for log in folder.rglob("*log*"):
                                 print(log.name, log.read_text("utf-8", "replace")[-1500:], file=sys.stderr)

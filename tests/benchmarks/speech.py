@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 import av
@@ -97,15 +97,16 @@ def missing(chosen: str = "tuning") -> str | None:
     return None
 
 
-def speech(sentences: int = COUNT, chosen: str = "tuning", material: str = "speech", seconds: float = 0.0) -> Speech:
-    """The first so many sentences of a set, after a moment in which a call settles; again and again until so many seconds are full."""
+def speech(sentences: int = COUNT, chosen: str = "tuning", material: str = "speech", seconds: float = 0.0, first: int = 0) -> Speech:
+    """So many sentences of a set from ``first`` on, after a moment in which a call settles; again until so many seconds are full."""
+    spoken = list(islice(cycle(SETS[chosen]), first, first + sentences + 1))
     match material:
         case "music":
-            pieces = [_music(number) for number in range(sentences)]
+            pieces = [_music(number) for number in range(first, first + sentences)]
         case "two talkers":
-            pieces = [_both(_say(one), _say(other)) for one, other in pairwise([*SETS[chosen], SETS[chosen][0]][: sentences + 1])]
+            pieces = [_both(_say(one), _say(other)) for one, other in pairwise(spoken)]
         case _:
-            pieces = [_say(one) for one in SETS[chosen][:sentences]]
+            pieces = [_say(one) for one in spoken[:sentences]]
     pieces = [_levelled(each) for each in pieces]
     marks: list[tuple[int, int]] = []
     parts, position = [_quiet(LEAD_S)], int(LEAD_S * RATE)

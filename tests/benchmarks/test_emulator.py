@@ -1,6 +1,8 @@
 """The emulated line: what it takes for sound, and that it loses what it says."""
 
 import json
+import os
+import resource
 import struct
 import subprocess
 import sys
@@ -82,3 +84,26 @@ def test_the_line_between_two_hosts_loses_the_packets_it_says_and_no_others() ->
     assert answers == PACKETS
     assert 2 * DELAY_S <= round_trip < 2 * DELAY_S + 0.05
     assert (hosts.counts["sent"], hosts.counts["lost"]) == (PACKETS, sum(lost for lost, _ in fates))
+
+
+def test_the_relay_goes_before_all_others_only_when_both_hosts_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trap: what made the hosts waited busily for a lock, before all others, and whoever held it couldn't run: the machine stood still."""
+    happened: list[str] = []
+    ends = [os.pipe() for _ in range(3)]
+
+    def host(number: int, which: int) -> int:
+        happened.append("host")
+        os.set_blocking(ends[which][0], False)
+        return ends[which][0]
+
+    monkeypatch.setattr(emulator, "_host", host)
+    monkeypatch.setattr(emulator, "make_urgent", lambda: happened.append("urgent"))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: happened.append("bounded"))
+    os.close(ends[2][1])
+    with os.fdopen(ends[2][0]) as ended:
+        monkeypatch.setattr(sys, "stdin", ended)
+        assert emulator.relay(91, LOSSY, 1)["carried"] == 0
+    assert happened == ["host", "host", "bounded", "urgent"]
+    for one, other in ends[:2]:
+        os.close(one)
+        os.close(other)
