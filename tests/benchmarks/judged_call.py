@@ -107,7 +107,7 @@ class MarkedOpus:
 
     def __init__(self, real: Decoder) -> None:
         self.begins: dict[bytes, int] = {}  # of each payload: which sample its sound begins with
-        self.duration, self.recoverable = real.duration, real.recoverable
+        self.duration, self.recoverable, self.is_background = real.duration, real.recoverable, real.is_background
         self._last = 0
 
     def decode(self, payload: bytes) -> Samples:
