@@ -21,7 +21,7 @@ from sinchphone.exchange.options import StoreAddress
 from sinchphone.folders import config_folder
 from sinchphone.options import KEYS, SECTIONS, Color, Options, Place
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.schema import Key
+from sinchphone.schema import Key, WeightedAddress
 
 PROJECT_FILE: Final = "sinchphone.toml"
 MAX_FILE_BYTES: Final = 1_000_000
@@ -91,6 +91,8 @@ def _shown(value: object) -> str:
         return "{ " + ", ".join(f'"{name}" = "{one}"' for name, one in value.items()) + " }" if value else "{}"
     if not isinstance(value, tuple):
         return str(value)
+    if value and all(isinstance(one, WeightedAddress) for one in value):
+        return str(value[0]) if len(value) == 1 else "[" + ", ".join(f'"{one}"' for one in value) + "]"
     if any(isinstance(one, int) for one in value):  # an address with its port, a range of ports
         return ("-" if isinstance(value[0], int) else ":").join(map(str, value))
     return "[" + ", ".join(f'"{one}"' if isinstance(one, str) else str(one) for one in value) + "]"

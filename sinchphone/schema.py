@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from sinchphone.errors import ConfigError
-from sinchphone.hosts import unbracketed
+from sinchphone.hosts import join_host, unbracketed
 
 Read: TypeAlias = Callable[[Any], Any]
 Options = TypeVar("Options")
@@ -252,12 +252,43 @@ def read_ports(value: object) -> tuple[int, int]:
     return int(first), int(last)
 
 
+_WEIGHTED: Final = 'must be an address with its port, or several with a weight each, such as ["127.0.0.1:2223=2", "192.0.2.1:2223=1"]'
+
+
 def read_host_and_port(value: object) -> tuple[str, int]:
     """An address with its port."""
     host, _, port = read_text(value).rpartition(":")
     if not host or not port.isdecimal() or not 1 <= int(port) <= 65_535:
         raise ValueError("must be an address with its port, such as 127.0.0.1:2223")
     return unbracketed(host), int(port)
+
+
+class WeightedAddress(NamedTuple):
+    """One of several that do the same. ``weight``: how much of it; 0: none, as long as another one can."""
+
+    host: str
+    port: int
+    weight: int = 1
+
+    def __str__(self) -> str:
+        return join_host(self.host, self.port) + (f"={self.weight}" if self.weight != 1 else "")
+
+
+def read_weighted_addresses(value: object) -> tuple[WeightedAddress, ...]:
+    """One address with its port or several, each perhaps with a weight."""
+    written = value.split(",") if isinstance(value, str) else read_texts(value)
+    found = tuple(map(_weighted, written))
+    if not found or len({(one.host, one.port) for one in found}) < len(found) or not any(one.weight for one in found):
+        raise ValueError(_WEIGHTED)
+    return found
+
+
+def _weighted(text: str) -> WeightedAddress:
+    address, is_weighted, weight = text.strip().partition("=")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 1 <= int(port) <= 65_535 or (is_weighted and not re.fullmatch("[0-9]{1,4}", weight)):
+        raise ValueError(_WEIGHTED)
+    return WeightedAddress(unbracketed(host), int(port), int(weight) if is_weighted else 1)
 
 
 def one_of(*words: str) -> Read:

@@ -194,6 +194,11 @@ class Exchange:
             lateness=self._media.lateness if self._media is not None else Lateness(),
         )
 
+    @property
+    def warnings(self) -> Mapping[str, str]:
+        """What it didn't reach when ``troubles`` was asked last, and does without."""
+        return self.gateway.warnings if self.gateway is not None else {}
+
     async def troubles(self) -> Mapping[str, str]:
         """Why it can't serve at present, by what is in its way; empty where it can."""
         if not self._lives() or self._runner is None:

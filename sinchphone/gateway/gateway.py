@@ -50,6 +50,7 @@ class Gateway:
     """Joins users, phones, trunks, rooms and attendants (implements ``exchange.destinations.gateway.Gateway``)."""
 
     def __init__(self, options: GatewayOptions, calls: Calls, runtime: GatewayRuntime) -> None:
+        self.warnings: Mapping[str, str] = {}
         self._options = options
         self._calls = calls
         self._runtime = runtime
@@ -81,8 +82,11 @@ class Gateway:
 
     async def troubles(self) -> Mapping[str, str]:
         """Whether what carries the sound is there."""
-        trouble = await self._runtime.context.media_backends.trouble()
-        return {} if trouble is None else {"relay": trouble}
+        backends = self._runtime.context.media_backends
+        silent = await backends.troubles()
+        told = {"relay": "; ".join(silent)} if silent else {}
+        self.warnings = told if backends.carries(silent) else {}
+        return {} if backends.carries(silent) else told
 
     async def close(self) -> None:
         """Free everything; users' calls are over by then. May be called twice."""

@@ -1,9 +1,7 @@
 """What carries the gateway's sound, by the address of ours that its packets use: relays and ports, in this process or in rtpengine."""
 
-import asyncio
-from typing import Final
+from collections.abc import Sequence
 
-from sinchphone.errors import MediaError
 from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.options import SipSettings
@@ -15,8 +13,6 @@ from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.port import MediaPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.quick_dataclass import quick_dataclass
-
-LOOK_SECONDS: Final = 1.0  # for rtpengine to say that it's there
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -61,19 +57,13 @@ class MediaBackends:
         if self._rtpengine is not None:
             await self._rtpengine.start()
 
-    async def trouble(self) -> str | None:
-        """Why rtpengine can't carry sound now, where it's wanted."""
-        if self._rtpengine is None:
-            return None
-        host, port = self._rtpengine.link.address
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                await self._rtpengine.link.request("ping")
-        except TimeoutError:
-            return f"rtpengine at {host}:{port} does not answer"
-        except MediaError as error:
-            return str(error)
-        return None
+    async def troubles(self) -> Sequence[str]:
+        """Which rtpengines can't carry sound now, and why; ``carries`` says whether that leaves one."""
+        return await self._rtpengine.engines.troubles() if self._rtpengine is not None else ()
+
+    def carries(self, troubles: Sequence[str]) -> bool:
+        """Whether sound is carried all the same."""
+        return self._rtpengine is None or len(troubles) < self._rtpengine.engines.size
 
     def at(self, host: str | None) -> MediaBackend:
         """What carries the sound of a call whose RTP uses that address of ours; ``None``: where it has no RTP, or the configured one."""

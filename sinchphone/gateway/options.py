@@ -15,6 +15,7 @@ from sinchphone.hosts import SIP_PORT, SIP_PORTS, SIPS_PORT, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, is_number_prefix, read_caller_id
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import (
+    WeightedAddress,
     is_host,
     key,
     one_of,
@@ -34,6 +35,7 @@ from sinchphone.schema import (
     read_table,
     read_text,
     read_texts,
+    read_weighted_addresses,
 )
 
 DIGESTS: Final = ("MD5", "SHA-256")  # RFC 8760
@@ -76,7 +78,12 @@ class SipSettings:
     trusted: tuple[str, ...] = key([], read_texts, "addresses and networks of PBXs and proxies that need no password", trusted_only=True)
     public_address: str | None = key("", read_text, "the address that others see, where that is another", trusted_only=True)
     media: MediaEngine = key("python", one_of("python", "rtpengine"), "what carries sound: python, or an rtpengine")
-    rtpengine: tuple[str, int] = key("127.0.0.1:2223", read_host_and_port, "where rtpengine takes orders (ng)", trusted_only=True)
+    rtpengine: tuple[WeightedAddress, ...] = key(
+        "127.0.0.1:2223",
+        read_weighted_addresses,
+        'where rtpengine takes orders (ng); of several each call has one by weight: ["192.0.2.1:2223=2", "192.0.2.2:2223=1"]',
+        trusted_only=True,
+    )
     rtpengine_digits: tuple[str, int] | None = key(
         "", read_host_and_port, "where rtpengine's --dtmf-log-dest sends the digits it hears, such as 127.0.0.1:2224", trusted_only=True
     )

@@ -36,6 +36,7 @@ from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.port import CandidateFound, Connected, PassingPort, PortOptions, RtpPortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Description
+from sinchphone.schema import WeightedAddress
 from sinchphone.tasks import start_task
 
 PATIENCE_S = 30.0
@@ -238,7 +239,7 @@ class RtpengineBridge:
             stdout=quiet,
             stderr=quiet,
         )
-        relays = RtpengineRelays(address)
+        relays = RtpengineRelays([WeightedAddress(*address)])
         try:
             await relays.start()
             yield cls(relays, process.pid)

@@ -40,6 +40,10 @@ class Gateway:
     async def troubles(self) -> dict[str, str]:
         return {}
 
+    @property
+    def warnings(self) -> dict[str, str]:
+        return {}
+
     def set_callback_urls(self, application: str, urls: CallbackUrls) -> None:
         """Nobody is called back here."""
 

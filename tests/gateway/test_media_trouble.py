@@ -6,10 +6,11 @@ import socket
 
 import pytest
 
-from sinchphone.gateway import media_backends
 from sinchphone.gateway.media_backends import MediaBackends
 from sinchphone.gateway.options import SipSettings
+from sinchphone.gateway.relay import ng_pool
 from sinchphone.media.thread import MediaThread
+from sinchphone.schema import WeightedAddress
 
 
 class _Rtpengine(asyncio.DatagramProtocol):
@@ -37,25 +38,26 @@ class _Rtpengine(asyncio.DatagramProtocol):
 )
 async def test_rtpengine_says_how_it_is(answer: dict[str, str], trouble: str | None) -> None:
     made, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Rtpengine(answer), local_addr=("127.0.0.1", 0))
-    backends = MediaBackends(MediaThread(), SipSettings(media="rtpengine", rtpengine=made.get_extra_info("sockname")))
+    backends = MediaBackends(MediaThread(), SipSettings(media="rtpengine", rtpengine=(WeightedAddress(*made.get_extra_info("sockname")),)))
     try:
-        found = await backends.trouble()
-        assert found is None if trouble is None else (found or "").startswith(trouble)
+        found = await backends.troubles()
+        assert [trouble is not None and one.startswith(trouble) for one in found] == ([] if trouble is None else [True])
+        assert backends.carries(found) == (trouble is None)
     finally:
         await backends.close()
         made.close()
 
 
 async def test_an_rtpengine_that_is_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media_backends, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(ng_pool, "LOOK_SECONDS", 0.05)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        backends = MediaBackends(MediaThread(), SipSettings(media="rtpengine", rtpengine=silent.getsockname()))
-        assert await backends.trouble() == f"rtpengine at 127.0.0.1:{silent.getsockname()[1]} does not answer"
+        backends = MediaBackends(MediaThread(), SipSettings(media="rtpengine", rtpengine=(WeightedAddress(*silent.getsockname()),)))
+        assert await backends.troubles() == [f"rtpengine at 127.0.0.1:{silent.getsockname()[1]} does not answer"]
         await backends.close()
 
 
 async def test_sound_in_the_process_needs_nobody() -> None:
     backends = MediaBackends(MediaThread(), SipSettings())
-    assert await backends.trouble() is None
+    assert backends.carries(await backends.troubles())
     await backends.close()

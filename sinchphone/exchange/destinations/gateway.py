@@ -78,6 +78,10 @@ class Gateway(Destinations, Protocol):
     def set_callback_urls(self, application: str, urls: CallbackUrls) -> None:
         """From now on they're posted there, for as long as the exchange runs. Raises ConfigError for what is no URL."""
 
+    @property
+    def warnings(self) -> Mapping[str, str]:
+        """What it didn't reach when it looked last (``troubles``), and does without."""
+
     async def troubles(self) -> Mapping[str, str]:
         """What it needs and doesn't reach at present, by name, and why."""
 

@@ -30,5 +30,9 @@ class ReadExchange(Protocol):
     def readings(self) -> Readings:
         """How it stands now."""
 
+    @property
+    def warnings(self) -> Mapping[str, str]:
+        """What it didn't reach when ``troubles`` was asked last, and does without."""
+
     async def troubles(self) -> Mapping[str, str]:
         """Why it can't serve at present, by what is in its way; empty where it can."""

@@ -80,7 +80,8 @@ class MetricsServer:
 
     async def _tell_ready(self, request: web.Request) -> web.Response:
         troubles = await troubles_in_time(self._exchange.troubles)
-        return _answer(503 if troubles else 200, {"status": "unavailable" if troubles else "ok", "troubles": dict(troubles)})
+        told = {"troubles": dict(troubles), "warnings": dict(self._exchange.warnings)}
+        return _answer(503 if troubles else 200, {"status": "unavailable" if troubles else "ok", **told})
 
     async def _tell_metrics(self, request: web.Request) -> web.Response:
         assert self._exposition is not None, "it was loaded"

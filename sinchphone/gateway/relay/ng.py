@@ -7,7 +7,7 @@ nothing is done twice.
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sinchphone.errors import MediaError
@@ -19,6 +19,10 @@ _HINT: Final = "Is rtpengine running, and does its --listen-ng name this address
 
 class NoAnswerError(MediaError):
     """Rtpengine said nothing; it may be there all the same."""
+
+
+class FullError(MediaError):
+    """Rtpengine has as many calls as it takes."""
 
 
 class NgLink:
@@ -33,8 +37,9 @@ class NgLink:
         self._name = secrets.token_hex(6)
         self._closed = False
 
-    async def request(self, command: str, **keys: object) -> dict[str, Any]:
-        """What rtpengine answers to a command. Raises MediaError where it refuses or says nothing. Cancelling it is safe.
+    async def request(self, command: str, *, patience: Sequence[float] | None = None, **keys: object) -> dict[str, Any]:
+        """What rtpengine answers to a command. Raises MediaError where it refuses or says nothing: by then it was asked as often as
+        ``patience`` has waits [s]. Cancelling it is safe.
 
         Keys that are ``None`` are left out; an underscore in a name stands for a hyphen.
         """
@@ -44,7 +49,7 @@ class NgLink:
             raise MediaError("a session description is too long for rtpengine")
         self._cookies += 1
         cookie = f"{self._name}_{self._cookies}".encode()
-        return _read(await self._exchange(await self._opened(), cookie, body))
+        return _read(await self._exchange(await self._opened(), cookie, body, patience or SEND_AGAIN_SECONDS))
 
     def close(self) -> None:
         """Close the socket; requests that wait fail, and so do those that come later. May be called twice."""
@@ -68,13 +73,13 @@ class NgLink:
                     raise MediaError(f"no socket for rtpengine: {error.strerror or error}", hint=_HINT) from error
             return self._transport
 
-    async def _exchange(self, transport: asyncio.DatagramTransport, cookie: bytes, body: bytes) -> bytes:
+    async def _exchange(self, transport: asyncio.DatagramTransport, cookie: bytes, body: bytes, waits: Sequence[float]) -> bytes:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[cookie] = answer
         try:
-            for patience in SEND_AGAIN_SECONDS:
+            for seconds in waits:
                 transport.sendto(cookie + b" " + body)
-                await asyncio.wait([answer], timeout=patience)
+                await asyncio.wait([answer], timeout=seconds)
                 if answer.done():
                     break
         finally:
@@ -114,6 +119,6 @@ def _read(body: bytes) -> dict[str, Any]:
         case "ok" | "pong":
             return answer
         case "load limit":
-            raise MediaError("rtpengine is at its limit of calls")
+            raise FullError("rtpengine is at its limit of calls")
         case _:
             raise MediaError(f"rtpengine refused: {str(answer.get('error-reason', 'it gave no reason'))[:200]}")

@@ -14,6 +14,7 @@ import logging
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,10 +35,12 @@ from sinchphone.gateway.relay.description import (
 )
 from sinchphone.gateway.relay.digit_log import DigitLog
 from sinchphone.gateway.relay.ng import NgLink, NoAnswerError
+from sinchphone.gateway.relay.ng_pool import NgPool
 from sinchphone.gateway.relay.relay import MediaTransport, RelayEvent, Side, SideConnected, SideDigitHeard, SideLost, SideSilent
 from sinchphone.media.outbox import Outbox
 from sinchphone.protocol.jsep import Candidate
 from sinchphone.protocol.sdp import agreed_direction, mirrored, write_blocks
+from sinchphone.schema import WeightedAddress
 from sinchphone.tasks import start_task
 
 CODECS: Final = ("opus", "PCMU", "PCMA", "G722", "telephone-event")  # what either side may use, whatever the other one can
@@ -66,23 +69,25 @@ _log = logging.getLogger(__name__)
 
 
 class RtpengineRelays:
-    """Implements relay.Relays. ``address``: of rtpengine's ``--listen-ng``.
+    """Implements relay.Relays. ``addresses``: of one or several rtpengines' ``--listen-ng``; each call has one of them, by weight.
 
-    ``digits_at`` is the address that rtpengine's ``--dtmf-log-dest`` names: without it, digits reach the other side all the
+    ``digits_at`` is the address that their ``--dtmf-log-dest`` names: without it, digits reach the other side all the
     same, but nobody here hears of them.
     """
 
-    def __init__(self, address: tuple[str, int], *, digits_at: tuple[str, int] | None = None, lost_after_s: float = 120.0) -> None:
+    def __init__(
+        self, addresses: Sequence[WeightedAddress], *, digits_at: tuple[str, int] | None = None, lost_after_s: float = 120.0
+    ) -> None:
         """``lost_after_s``: without a packet of a side that doesn't hold; 0: a side is never lost."""
-        self.link = NgLink(address)
+        self.engines = NgPool(addresses)
         self._digits_at = digits_at
         self._lost_after_s = lost_after_s
         self._relays: dict[str, RtpengineRelay] = {}
         self._digits: asyncio.DatagramTransport | None = None
 
     async def start(self) -> None:
-        """See that rtpengine is there, listen for its digits. Raises MediaError."""
-        await self.link.request("ping")
+        """See that an rtpengine is there, listen for its digits. Raises MediaError."""
+        await self.engines.start()
         if self._digits_at is not None and self._digits is None:
             loop = asyncio.get_running_loop()
             try:
@@ -94,7 +99,7 @@ class RtpengineRelays:
     def relay(self, call_id: str, caller: MediaTransport, *, signalled_from: str | None = None) -> "RtpengineRelay":
         """The media of a new call whose caller uses that transport; rtpengine learns by itself where its sound comes from."""
         name = f"{call_id}-{secrets.token_hex(4)}"  # another gateway may share this rtpengine
-        relay = self._relays[name] = RtpengineRelay(self.link, name, caller, self._lost_after_s, self._relays)
+        relay = self._relays[name] = RtpengineRelay(self.engines, name, caller, self._lost_after_s, self._relays)
         return relay
 
     async def close(self) -> None:
@@ -104,7 +109,7 @@ class RtpengineRelays:
         if self._digits is not None:
             self._digits.close()
             self._digits = None
-        self.link.close()
+        self.engines.close()
 
 
 class RtpengineRelay:
@@ -114,9 +119,12 @@ class RtpengineRelay:
     several phones; devices of one WebRTC offer can't replace each other there, so those that only ring are not told to rtpengine.
     """
 
-    def __init__(self, link: NgLink, name: str, caller: MediaTransport, lost_after_s: float, siblings: "dict[str, RtpengineRelay]") -> None:
+    def __init__(
+        self, engines: NgPool, name: str, caller: MediaTransport, lost_after_s: float, siblings: "dict[str, RtpengineRelay]"
+    ) -> None:
         self.name = name
-        self._link = link
+        self._engines = engines
+        self._link: NgLink | None = None  # to the one that has the call
         self._transports: dict[Side, MediaTransport] = {Side.CALLER: caller}
         self._offered: tuple[Side, str] | None = None  # the last offer, not answered yet
         self._given = ""  # the first offer for the called side
@@ -284,7 +292,7 @@ class RtpengineRelay:
             self._watching.cancel()
             await asyncio.wait([self._watching])
         try:
-            if Side.CALLED in self._transports:  # else rtpengine never heard of the call
+            if self._link is not None:  # else no rtpengine has the call
                 await self._link.request("delete", call_id=self.name, delete_delay=0)  # with whoever is in it
         except MediaError as error:
             _log.warning("a call's media stay in rtpengine until they time out there: %s", error)
@@ -294,7 +302,10 @@ class RtpengineRelay:
     async def _request(self, command: str, **keys: object) -> dict[str, Any]:
         if self._deleting is not None:
             raise MediaError("the relay is deleted")
-        return await self._link.request(command, call_id=self.name, **keys)
+        if self._link is not None:
+            return await self._link.request(command, call_id=self.name, **keys)
+        self._link, found = await self._engines.place(command, call_id=self.name, **keys)
+        return found
 
     def _flags(self) -> list[str]:
         return [*_FLAGS, "inject-DTMF"] if self._injects else _FLAGS

@@ -19,7 +19,7 @@ from sinchphone.errors import ConfigError
 from sinchphone.exchange import options as exchange_options
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings
 from sinchphone.options import KEYS, Options, example
-from sinchphone.schema import parse_duration
+from sinchphone.schema import WeightedAddress, parse_duration
 
 ROOT = Path(__file__).parents[3]
 
@@ -344,7 +344,7 @@ fallback = "https://example.net/voice"
         users={"ada": "secret of ada", "bob": "b:o:b"},
         trusted=("192.0.2.0/24",),
         media="rtpengine",
-        rtpengine=("192.0.2.9", 22222),
+        rtpengine=(WeightedAddress("192.0.2.9", 22222),),
         rtpengine_digits=("192.0.2.8", 22223),
         digest=("MD5", "SHA-256"),
         media_ports=(20000, 20999),

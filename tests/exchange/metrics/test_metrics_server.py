@@ -30,6 +30,7 @@ class Exchange:
         self.callbacks = CallbackCounts()
         self.lateness = Lateness()
         self.trouble: dict[str, str] = {}
+        self.warnings: dict[str, str] = {}
         self.hangs = False
 
     def readings(self) -> Readings:
@@ -76,6 +77,9 @@ def values(text: str, read: Any = parse) -> Found:
 async def test_it_is_alive_whatever_is_in_its_way_and_ready_when_nothing_is(exchange: Exchange, url: str) -> None:
     status, _, body = await get(f"{url}/ready")
     assert (status, body["status"], body["troubles"]) == (200, "ok", {})
+    exchange.warnings = {"relay": "rtpengine at 127.0.0.1:2224 does not answer"}
+    status, _, body = await get(f"{url}/ready")
+    assert (status, body["troubles"], body["warnings"]) == (200, {}, exchange.warnings)
     exchange.trouble = {"relay": "rtpengine at 127.0.0.1:2223 does not answer"}
     status, _, body = await get(f"{url}/ready")
     assert (status, body["status"], body["troubles"]) == (503, "unavailable", exchange.trouble)

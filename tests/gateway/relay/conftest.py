@@ -9,6 +9,7 @@ from sinchphone.gateway.relay.local import LocalRelays
 from sinchphone.gateway.relay.relay import Relays
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.media.thread import MediaThread
+from sinchphone.schema import WeightedAddress
 from tests.gateway.relay.relay_lab import Rtpengine, missing_package, opened_sockets
 from tests.gateway.relay.relayed_calls import Lab
 
@@ -40,7 +41,7 @@ async def local(media: MediaThread) -> AsyncIterator[LocalRelays]:
 
 @pytest.fixture
 async def remote(rtpengine: Rtpengine) -> AsyncIterator[RtpengineRelays]:
-    relays = RtpengineRelays(rtpengine.address, digits_at=rtpengine.digits_at)
+    relays = RtpengineRelays([WeightedAddress(*rtpengine.address)], digits_at=rtpengine.digits_at)
     await relays.start()
     yield relays
     await relays.close()

@@ -14,6 +14,7 @@ from sinchphone.gateway.relay import ng
 from sinchphone.gateway.relay.ng import NgLink
 from sinchphone.gateway.relay.relay import MediaTransport, Side, SideDigitHeard, SideLost, SideSilent
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
+from sinchphone.schema import WeightedAddress
 from sinchphone.tasks import start_task
 from tests.gateway.relay.relay_lab import RawPhone, Rtpengine, Told, until, until_heard
 from tests.suite.ports import free_ports
@@ -137,7 +138,7 @@ async def test_a_description_too_long_for_a_datagram_is_refused_before_it_is_sen
 
 async def test_an_answer_without_a_description_is_an_error_of_media() -> None:
     async with pretending(lambda _, __: [b'COOKIE {"result":"ok"}']) as (link, pretender):
-        relays = RtpengineRelays(link.address)
+        relays = RtpengineRelays([WeightedAddress(*link.address)])
         relay = relays.relay("call", RTP)
         with pytest.raises(MediaError, match="no session description"):
             await relay.offer("m=audio 1 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n", RTP)
@@ -165,7 +166,7 @@ async def test_a_busy_rtpengine_that_leaves_two_questions_unanswered_ends_no_cal
         return [b"COOKIE " + json.dumps({"result": "ok", "sdp": PLAIN, "tags": {}}).encode()]
 
     async with pretending(script) as (link, _):
-        relays = RtpengineRelays(link.address)
+        relays = RtpengineRelays([WeightedAddress(*link.address)])
         relay = relays.relay("call", RTP)
         told = Told(relay)
         await relay.offer(PLAIN, RTP)
@@ -182,7 +183,7 @@ async def test_a_busy_rtpengine_that_leaves_two_questions_unanswered_ends_no_cal
 @pytest.mark.parametrize(("called", "passed"), [(WITH_EVENTS, True), (PLAIN, False)])
 async def test_a_digit_for_a_side_without_telephone_events_is_told_as_not_passed(called: str, passed: bool) -> None:
     async with pretending(lambda _, __: [b"COOKIE " + json.dumps({"result": "ok", "sdp": WITH_EVENTS, "tags": {}}).encode()]) as (link, _):
-        relays = RtpengineRelays(link.address)
+        relays = RtpengineRelays([WeightedAddress(*link.address)])
         relay = relays.relay("call", RTP)
         told = Told(relay)
         await relay.offer(WITH_EVENTS, RTP)
@@ -194,7 +195,7 @@ async def test_a_digit_for_a_side_without_telephone_events_is_told_as_not_passed
 
 
 async def test_two_calls_with_one_name_are_two_calls_for_rtpengine() -> None:
-    relays = RtpengineRelays(("127.0.0.1", 9))
+    relays = RtpengineRelays([WeightedAddress("127.0.0.1", 9)])
     assert relays.relay("call", RTP).name != relays.relay("call", RTP).name
 
 
@@ -212,21 +213,23 @@ async def test_a_forged_report_of_a_digit_is_dropped(remote: RtpengineRelays, rt
     forger.close()
 
 
-async def test_both_sides_of_a_call_that_rtpengine_lost_are_lost(remote: RtpengineRelays) -> None:
+async def test_both_sides_of_a_call_that_rtpengine_lost_are_lost(remote: RtpengineRelays, rtpengine: Rtpengine) -> None:
     caller, called = RawPhone(440.0), RawPhone(1000.0)
     relay = remote.relay("call", RTP)
     told = Told(relay)
     offered = await relay.offer(await caller.offer(), RTP)
     await caller.accept(await relay.answer(await called.answer(offered)))
     await until_heard(caller, 1000.0)
-    await remote.link.request("delete", call_id=relay.name, from_tag="caller", delete_delay=0)
+    link = NgLink(rtpengine.address)
+    await link.request("delete", call_id=relay.name, from_tag="caller", delete_delay=0)
+    link.close()
     await until(lambda: {each.side for each in told.events if isinstance(each, SideLost)} == set(Side), "lost")
     await caller.close()
     await called.close()
 
 
 async def test_a_side_that_falls_silent_is_told_of_now_and_again_but_not_while_it_holds(rtpengine: Rtpengine) -> None:
-    relays = RtpengineRelays(rtpengine.address, lost_after_s=1.0)
+    relays = RtpengineRelays([WeightedAddress(*rtpengine.address)], lost_after_s=1.0)
     caller, called = RawPhone(440.0), RawPhone(1000.0)
     relay = relays.relay("call", RTP)
     told = Told(relay)
@@ -245,13 +248,15 @@ async def test_a_side_that_falls_silent_is_told_of_now_and_again_but_not_while_i
     await called.close()
 
 
-async def test_what_is_deleted_leaves_no_call_in_rtpengine(remote: RtpengineRelays) -> None:
+async def test_what_is_deleted_leaves_no_call_in_rtpengine(remote: RtpengineRelays, rtpengine: Rtpengine) -> None:
     caller = RawPhone(440.0)
     relay = remote.relay("call", RTP)
     await relay.offer(await caller.offer(), MediaTransport.WEBRTC)
     await relay.delete()
+    link = NgLink(rtpengine.address)
     with pytest.raises(MediaError):
-        await remote.link.request("query", call_id=relay.name)
+        await link.request("query", call_id=relay.name)
+    link.close()
     with pytest.raises(MediaError):
         await relay.offer(caller.description(), RTP)
     await caller.close()
@@ -271,7 +276,7 @@ async def test_calls_out_of_order_are_refused(remote: RtpengineRelays) -> None:
 
 async def test_an_offer_that_names_no_address_is_not_told_to_rtpengine() -> None:
     async with pretending(lambda _, __: []) as (link, pretender):
-        relay = RtpengineRelays(link.address).relay("call", RTP)
+        relay = RtpengineRelays([WeightedAddress(*link.address)]).relay("call", RTP)
         with pytest.raises(MediaError, match="names no address"):
             await relay.offer("m=audio 1 RTP/AVP 0\r\n", RTP)
         assert pretender.requests == []
