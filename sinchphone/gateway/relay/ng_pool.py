@@ -47,7 +47,7 @@ class NgPool:
         for one in silent:
             _log.warning("%s: calls go through the others", one)
 
-    async def place(self, command: str, **keys: object) -> tuple[NgLink, dict[str, Any]]:
+    async def place(self, command: str, **keys: Any) -> tuple[NgLink, dict[str, Any]]:
         """The first request of a call: who took it, and its answer. Raises MediaError where none does."""
         refusal = MediaError("there is no rtpengine")
         order = self.order()

@@ -299,7 +299,7 @@ class RtpengineRelay:
         finally:
             self._events.end()
 
-    async def _request(self, command: str, **keys: object) -> dict[str, Any]:
+    async def _request(self, command: str, **keys: Any) -> dict[str, Any]:
         if self._deleting is not None:
             raise MediaError("the relay is deleted")
         if self._link is not None:
