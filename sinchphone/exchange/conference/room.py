@@ -26,10 +26,7 @@ from sinchphone.media.sound import AudioLeg, Levels, Skimmable
 _NOBODY: Final = ""  # says the tones of those who left
 _LISTENERS: Final = " "  # hears what all hear who don't speak
 _METERED: Final = 5  # frames: measured only when somebody asks
-_HEARD_ANYWAY: Final = (
-    25  # ticks, after which a seat is heard whose encoder finds no speech: noise may be loud, and not all sound is speech
-)
-
+_HEARD_ANYWAY: Final = 25  # ticks, after which a seat is heard whose encoder finds no speech: other sound may be loud
 _NOTHING: Final = silence()  # in place of what wasn't decoded
 
 _joined: Final = render(JOINED)
