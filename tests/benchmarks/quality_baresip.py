@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from quality_urgency import hurry
 
 from sinchphone.audio.frame import RATE, Samples
 
@@ -81,6 +82,7 @@ def sound_server(folder: Path, sinks: int) -> Iterator[dict[str, str]]:
             for name in names:  # they keep the sinks awake, and their periods short
                 stack.enter_context(_recording([*RECORDER, "-d", f"{name}.monitor"], environment, subprocess.DEVNULL))
             time.sleep(AWAKE_S)
+            hurry(server.pid)
             yield environment
     finally:
         _stop(server)
@@ -104,8 +106,9 @@ def call(
     environment: dict[str, str],
     said: Path,
     seconds: float,
+    started: Callable[[], None],
 ) -> Samples:
-    """What host 1 heard, from some moment before the call on."""
+    """What host 1 heard, from some moment before the call on. ``started`` is told when both ends are there."""
     heard = folder / "heard.raw"
     ear = f"ear{slot}"
     recorder = [*RECORDER, "-d", f"{ear}.monitor"]
@@ -119,6 +122,7 @@ def call(
             stack.enter_context(_recording(recorder, environment, file.fileno()))
         dial = ["-e", f"/dial sip:b@{addresses[1]}"]
         stack.enter_context(_running(on_host(0, *caller[0], *dial), caller[1], "Call established"))
+        started()
         time.sleep(seconds + 1.0)
     return np.fromfile(heard, np.int16)
 
@@ -143,6 +147,7 @@ def _running(command: list[str], environment: dict[str, str], sign: str) -> Iter
         while sign not in log.read_text("utf-8", "replace"):
             assert time.monotonic() < limit and process.poll() is None, log.read_text("utf-8", "replace")[-2000:]
             time.sleep(0.02)
+        hurry(process.pid)
         yield
     finally:
         _stop(process)

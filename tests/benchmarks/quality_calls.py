@@ -3,7 +3,6 @@
 import contextlib
 import json
 import queue
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import quality_baresip as baresip
 import quality_chromium as chromium
 import speech
 from line import Condition
+from quality_urgency import Punctuality, hurry
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -33,12 +32,10 @@ SYSTEMS = (STOCK, LIBWEBRTC, CHROMIUM, BARESIP, OURS_EQUAL, OURS)
 NEVER_BUSY = (BARESIP,)  # it has no program that could be
 EQUAL_BITRATE = 32_000  # libwebrtc's, of mono speech
 NO_OTHER_CLOCK = (CHROMIUM, BARESIP)  # their speaker's clock can't be made slower
-REAL_TIME = ("chrt", "--rr", "1")  # every peer's priority: others on the machine shouldn't be heard
-NICE = ("nice", "-n", "-10")  # where real time isn't allowed
 PATIENCE_S = 30.0
 AFTER_S = 1.5
 TRIES = 4  # of a call that was disturbed, or didn't come about
-PUNCTUAL = 0.99  # of all packets, those that the relay must have delivered in time, else others took the CPU during the call
+PUNCTUAL = 0.99  # of all packets and of somebody's waits beside the peers, those that must have been in time, else others took the CPU
 
 
 @dataclass(frozen=True)
@@ -65,9 +62,8 @@ class Peer:
 
     def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
         with log.open("wb") as file:
-            urgent = [*(REAL_TIME if _may_be_real_time() else NICE), *command]
             pipe = subprocess.PIPE
-            self._process = subprocess.Popen(urgent, env=environment, stdin=pipe, stdout=pipe, stderr=file, text=True, bufsize=1)
+            self._process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=file, text=True, bufsize=1)
         self._told: dict[str, Any] = {}
         self._changed = threading.Condition()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -81,6 +77,10 @@ class Peer:
             if not self._changed.wait_for(lambda: what in self._told or "error" in self._told, seconds):
                 raise TimeoutError(what)
             return self._told[what]
+
+    def hurry(self) -> None:
+        """It has started, and goes before others from now on."""
+        hurry(self._process.pid)
 
     def kill(self) -> None:
         self._process.kill()
@@ -129,19 +129,19 @@ class Bench:
             self._numbers.put(number)
 
     def _call(self, job: Job, number: int, folder: Path, *, choosy: bool) -> Callable[[], Found]:
-        with emulator.Emulator(number, job.condition, job.seed) as hosts:
+        with emulator.Emulator(number, job.condition, job.seed) as hosts, Punctuality() as waits:
             if job.system == BARESIP:
                 seconds = self._said.seconds
                 said = self._folder / "said.wav"
-                heard = baresip.call(folder, number, hosts.addresses, hosts.command, self._environment, said, seconds)
+                heard = baresip.call(folder, number, hosts.addresses, hosts.command, self._environment, said, seconds, waits.start)
                 offset = None
             else:
-                heard, offset = self._peers(job, hosts, folder)
-        disturbed = hosts.counts["late"] > (1 - PUNCTUAL) * hosts.counts["carried"]
+                heard, offset = self._peers(job, hosts, folder, waits)
+        disturbed = hosts.counts["late"] > (1 - PUNCTUAL) * hosts.counts["carried"] or waits.late > 1 - PUNCTUAL
         assert not (choosy and disturbed), "the machine is too busy"
         return lambda: replace(self._judge(job, heard, offset, hosts.counts), disturbed=disturbed)
 
-    def _peers(self, job: Job, hosts: emulator.Emulator, folder: Path) -> tuple[Samples, float]:
+    def _peers(self, job: Job, hosts: emulator.Emulator, folder: Path, waits: Punctuality) -> tuple[Samples, float]:
         files = [str(folder / "echo.raw"), str(folder / "heard.raw")]
         quiet = folder / "quiet.raw"
         np.zeros(RATE, np.int16).tofile(quiet)
@@ -156,7 +156,11 @@ class Bench:
             one, other = ends
             one.do("offer")
             other.do("answer", sdp=_terms(job.system, one.told("sdp")))
-            one.do("accept", sdp=_terms(job.system, other.told("sdp")))
+            answer = _terms(job.system, other.told("sdp"))
+            for end in ends:
+                end.hurry()
+            waits.start()
+            one.do("accept", sdp=answer)
             if job.condition.busy_s:
                 other.do("busy", seconds=str(job.condition.busy_s))
             one.told("said", self._said.seconds + PATIENCE_S)
@@ -174,11 +178,6 @@ class Bench:
             scores = speech.judge(self._said, heard, offset_ms, job.condition.ppm * 1e-6)
         kbps = counts["octets"] * 8 / 1000 / self._said.seconds
         return Found(scores, kbps, counts["lost"] / max(1, counts["sent"]))
-
-
-@cache
-def _may_be_real_time() -> bool:
-    return shutil.which("chrt") is not None and not subprocess.run([*REAL_TIME, "true"], capture_output=True, check=False).returncode
 
 
 def _program(system: str) -> list[str]:
