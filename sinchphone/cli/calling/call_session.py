@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Coroutine
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
+from sinchphone.cli.calling.call_events import CallEventTeller
 from sinchphone.cli.calling.in_call.call_keys import CallKeys
 from sinchphone.cli.calling.in_call.dialling import Dialler
-from sinchphone.cli.calling.in_call.room_screen import RoomScreen
 from sinchphone.cli.calling.in_call.transferring import TransferKeys
-from sinchphone.cli.calling.media.figures import lost_percent, ms_between, stats_event
-from sinchphone.cli.calling.media.pipe_offsets import PipeOffsets
+from sinchphone.cli.calling.media.figures import lost_percent, ms_between
 from sinchphone.cli.calling.media.seeing import Seeing
 from sinchphone.cli.calling.outcomes import Outcomes, Requests, words_of
 from sinchphone.cli.endings import Ending, Order, describe
@@ -21,8 +19,7 @@ from sinchphone.cli.exits import ExitCode, sip_failure
 from sinchphone.cli.terminal.flags.commands import VideoWindow
 from sinchphone.cli.terminal.keys import Keys, Pressed
 from sinchphone.cli.terminal.output.events import events as e
-from sinchphone.cli.terminal.output.events.peer import CallTransferred, ConferenceMembers, Member
-from sinchphone.cli.terminal.screen.statistics_panel import Panel, Scores
+from sinchphone.cli.terminal.screen.statistics_panel import Panel
 from sinchphone.cli.terminal.screen.status_line import KEYS_IN_CALL, KEYS_RINGING, KeyHints, Status
 from sinchphone.cli.terminal.session import Session
 from sinchphone.errors import SinchphoneError
@@ -32,13 +29,9 @@ from sinchphone.quick_dataclass import quick_dataclass
 if TYPE_CHECKING:
     from sinchphone.cli.calling.terminal_calls import TerminalCalls
     from sinchphone.engine.calls.call import Call
-    from sinchphone.engine.calls.call_events import RoomChanged, Transferred
-    from sinchphone.engine.calls.media.monitor import StatsTaken
-    from sinchphone.media.sound import SoundEvent
 
 FINISH_S: Final = 3.0  # for the call to let go of its files and devices
 REDRAW_S: Final = 0.2
-MUTED_SPEECH_S: Final = 1.5  # so much is said before a person who is muted is told
 
 
 class Probe(Protocol):
@@ -81,20 +74,14 @@ class CallSession:
         self._keys = keys
         self.order: Order | None = None
         self._established = asyncio.Event()
-        self._taken: StatsTaken | None = None
-        self._said_before_mute: float | None = None  # [s]
         self._check: e.CheckFinished | None = None
         self._packets: int | None = None  # received, by the end of a check
         self._outcomes = Outcomes(wishes.requests)
-        self._pipes = PipeOffsets(session.piped)
-        self._played = asyncio.Event()
+        self._told = CallEventTeller(session, call, self._outcomes, keys)
         self._dialled = asyncio.Event()
         self._dialler = Dialler(session, call, wishes.requests.dtmf, self._dialling_over)
         self._call_keys = CallKeys(session, self, self._dialler)
         self.seeing = Seeing(session, call, keys, wishes.video_window, self._outcomes)
-        self._scores = Scores()
-        self._room = RoomScreen()
-        self._told_stats: e.Stats | None = None
 
     async def run(self) -> Ending:
         """Follow the call to its end. Cancelling leaves the call to its owner, the client, which hangs up."""
@@ -105,8 +92,8 @@ class CallSession:
         with self._session.stop.taken():
             async with asyncio.TaskGroup() as group:
                 to_the_end = {
-                    group.create_task(self._follow_sound(), name="sound events"),
-                    group.create_task(self._follow_events(), name="call events"),
+                    group.create_task(self._told.follow_sound(), name="sound events"),
+                    group.create_task(self._told.follow(), name="call events"),
                     group.create_task(self.seeing.follow(), name="picture events"),
                 }
                 others = [group.create_task(work, name="conversation") for work in self._companions()]
@@ -200,8 +187,7 @@ class CallSession:
         ending = describe(
             details, peer=call.peer, domain=call.domain, outbound=call.outbound, order=self.order, interactive=session.interactive
         )
-        if self._taken is not None:
-            session.tell(stats_event(call.id, self._taken))
+        self._told.close()
         self._tell_check()
         if self._check is not None and self._check.packets_received == 0 and not self._check.sound:
             ending = Ending(ExitCode.MEDIA, ending.reason, "no packet of sound arrived: a firewall may keep it out")
@@ -228,39 +214,6 @@ class CallSession:
             session.problem = e.Problem(message=ending.reason, hint=ending.hint)
         self.ending = ending
 
-    # What happens to sound
-
-    async def _follow_sound(self) -> None:
-        from sinchphone.media import sound as s
-
-        async for event in self._call.sound.events():
-            self._outcomes.take(event)
-            self._tell_sound(event)
-            if isinstance(event, s.PlayFinished) and event.last:
-                self._played.set()
-
-    def _tell_sound(self, event: "SoundEvent") -> None:
-        from sinchphone.media import sound as s
-
-        call_id = self._call.id
-        match event:
-            case s.PlayStarted(path=path):
-                self._session.tell(e.PlayStarted(call_id=call_id, path=path))
-            case s.PlayFinished(path=path, last=last):
-                self._session.tell(e.PlayFinished(call_id=call_id, path=path, last=last))
-            case s.RecordStarted(path=path):
-                self._session.tell(e.RecordStarted(call_id=call_id, path=path))
-            case s.RecordFinished(path=path, seconds=seconds):
-                self._session.tell(e.RecordFinished(call_id=call_id, path=path, duration_s=round(seconds, 3)))
-            case s.DevicesChanged(microphone=microphone, loudspeaker=loudspeaker):
-                self._session.tell(e.DevicesChanged(call_id=call_id, microphone=microphone, loudspeaker=loudspeaker))
-            case s.SoundWarning(message=message, hint=hint):
-                self._session.tell(e.Warned(message=message, hint=hint or None))
-            case s.PipeStarted() | s.PipeEnded():
-                self._session.tell(self._pipes.told(call_id, event))
-            case _:
-                assert_never(event)
-
     # Digits
 
     def _dialling_over(self, failure: str | None) -> None:
@@ -269,7 +222,7 @@ class CallSession:
 
     async def _hang_up_after_play(self) -> None:
         """When everything was played, and dialled."""
-        await self._played.wait()
+        await self._told.played.wait()
         if self._wishes.requests.dtmf is not None:
             await self._dialled.wait()
         await self.hang_up(Order.PLAYED)
@@ -282,75 +235,12 @@ class CallSession:
         except SinchphoneError as error:
             self._outcomes.said(str(error))
             self._session.tell(e.Warned(message=f"nothing is said: {error}", hint=error.hint or None))
-        self._played.set()
+        self._told.played.set()
 
     async def _dial(self) -> None:
         """Send what was asked for once there is somebody to hear it."""
         await self._established.wait()
         await self._dialler.run()
-
-    # What the call tells
-
-    async def _follow_events(self) -> None:
-        from sinchphone.engine.calls import call as c
-        from sinchphone.engine.calls import hold as h
-        from sinchphone.engine.calls.media import monitor as m
-
-        call_id = self._call.id
-        async for event in self._call.events():
-            match event:
-                case m.StatsTaken() | m.QualityTriggered() | m.QualityRecovered() if self.ending is not None:
-                    pass  # what was last was told with the end
-                case m.StatsTaken():
-                    self._taken = event
-                    self._told_stats = stats_event(call_id, event)
-                    self._scores.add(self._told_stats.mos)
-                    self._session.tell(self._told_stats)
-                    self._remind_of_mute(event)
-                case m.QualityTriggered(name=name, stream=stream):
-                    self._session.tell(e.QualityTriggered(call_id=call_id, name=name, stream=stream.value))
-                case m.QualityRecovered(name=name, stream=stream):
-                    self._session.tell(e.QualityRecovered(call_id=call_id, name=name, stream=stream.value))
-                case c.DigitsSent(digits=digits):
-                    self._session.tell(e.DigitsSent(call_id=call_id, digits=digits))
-                case c.DigitHeard(digit=digit, duration_ms=duration_ms):
-                    self._session.tell(e.DigitReceived(call_id=call_id, digit=digit, duration_ms=duration_ms))
-                case h.Held(by_us=by_us, agreed=agreed):
-                    self._session.tell(e.CallHeld(call_id=call_id, peer=self._call.peer, by=e.HeldBy.of(by_us), agreed=agreed))
-                case h.Resumed(by_us=by_us, agreed=agreed):
-                    self._session.tell(e.CallResumed(call_id=call_id, peer=self._call.peer, by=e.HeldBy.of(by_us), agreed=agreed))
-                case c.Transferred() | c.RoomChanged():
-                    self._tell_peer(event)
-                case c.CallWarning(message=message, hint=hint):
-                    self._session.tell(e.Warned(message=message, hint=hint or None))
-                case _:
-                    self._tell_sound(event)
-
-    def _tell_peer(self, event: "Transferred | RoomChanged") -> None:
-        """Who the call is with."""
-        from sinchphone.engine.calls.call_events import Transferred
-
-        call_id = self._call.id
-        if isinstance(event, Transferred):
-            self._session.tell(CallTransferred(call_id=call_id, peer=event.peer, domain=event.domain))
-            return
-        there = [Member(name=one.name, speaks=one.speaks, muted=one.muted, on_hold=one.on_hold, you=one.is_us) for one in event.members]
-        self._session.tell(ConferenceMembers(call_id=call_id, members=there, count=event.count))
-        if said := self._room.take(there, event.count):
-            self._session.note(said)
-
-    def _remind_of_mute(self, taken: "StatsTaken") -> None:
-        """Once each time it is muted: people talk on and wonder why nobody answers."""
-        near = taken.levels.near
-        if not self._call.muted or near is None:
-            self._said_before_mute = None
-        elif self._said_before_mute is None:
-            self._said_before_mute = near.speech_seconds
-        elif near.speech_seconds - self._said_before_mute >= MUTED_SPEECH_S:
-            self._said_before_mute = math.inf
-            self._session.tell(
-                e.Warned(message="you are speaking, and you are muted", hint="m lets them hear you" if self._keys.usable else None)
-            )
 
     # Orders
 
@@ -441,7 +331,7 @@ class CallSession:
 
     def _status(self) -> Status:
         call, levels = self._call, self._call.levels()
-        stats = self._taken.stats if self._taken else None
+        stats = self._told.taken.stats if self._told.taken else None
         since = call.details.established_at
         return Status(
             call.state.value,
@@ -466,7 +356,7 @@ class CallSession:
         """The other call, for the status line."""
         other = self.calls.other(self) if self.calls is not None else None
         if other is None:
-            return self._room.status
+            return self._told.room_status
         return f"{'with' if self._call.is_joined else 'held:'} {other.call.peer}"
 
     def _panel(self) -> Panel | None:
@@ -474,4 +364,4 @@ class CallSession:
 
     def statistics(self) -> Panel:
         """What is known now."""
-        return Panel(self._told_stats, self._call.details.pair, self._scores.seen())
+        return self._told.statistics()
