@@ -10,6 +10,7 @@ from aiohttp import web
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.conference.api import API_ROOT as CALLING_ROOT
 from sinchphone.exchange.management.access import is_management
+from sinchphone.exchange.parked_answer import at_end
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.exchange.verifications.routes import VERIFICATION_ROOT
@@ -30,9 +31,14 @@ async def cors(request: web.Request, handler: Route) -> web.StreamResponse:
     if is_management(request.path):
         return await handler(request)
     response = _preflight() if request.method == "OPTIONS" else await handler(request)
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    response.headers["Access-Control-Expose-Headers"] = "Date"
+    at_end(response, _open_to_pages)
     return response
+
+
+def _open_to_pages(response: web.StreamResponse | None) -> None:
+    if response is not None:
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Expose-Headers"] = "Date"
 
 
 def _preflight() -> web.Response:

@@ -87,6 +87,8 @@ class Connections:
 class _Counted(asyncio.Protocol):
     """A connection of the server, counted from the moment that it's accepted."""
 
+    __slots__ = ("_guard", "_inner", "_transport", "address")
+
     def __init__(self, inner: web.RequestHandler, guard: "ConnectionGuard") -> None:
         self._inner = inner
         self._guard = guard

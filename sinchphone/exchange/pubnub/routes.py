@@ -19,9 +19,10 @@ from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.directory import Directory, KeyHolder
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.parked_answer import ParkedAnswer
 from sinchphone.exchange.pubnub.rights import ChannelRights, ForbiddenChannelError
 from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted, TooManyPollsError, UnknownKeyError
-from sinchphone.exchange.pubsub.polling import wait_for_messages
+from sinchphone.exchange.pubsub.polling import Waiting
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body, unpack
 from sinchphone.exchange.store.feed import Feed
@@ -29,8 +30,9 @@ from sinchphone.exchange.store.feed import Feed
 REGION = 1
 MAX_TOKEN_DIGITS = 19
 
-_Serve: TypeAlias = Callable[[web.Request, list[str]], Awaitable[web.Response]]
+_Serve: TypeAlias = Callable[[web.Request, list[str]], Awaitable[web.StreamResponse]]
 _Publish: TypeAlias = Callable[[Sequence[object]], Awaitable[int]]
+_Write: TypeAlias = Callable[[tuple[Posted, ...], str, str], object]  # messages, the token of the last, the network's key
 
 
 class TooFastError(BrokerError):
@@ -77,17 +79,16 @@ class PubNubRoutes:
     async def _time(self, request: web.Request) -> web.Response:
         return _json([self._broker.tokens.clock(time.time())])
 
-    def _answering(self, serve: _Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _answering(self, serve: _Serve) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """A route that gives ``serve`` the path's decoded segments and turns refusals into answers."""
 
-        async def answer(request: web.Request) -> web.Response:
+        async def answer(request: web.Request) -> web.StreamResponse:
             try:
                 return await serve(request, _segments(request))
             except ForbiddenChannelError as refusal:
                 return _forbidden(refusal)
             except BrokerError as refusal:
-                status = 429 if isinstance(refusal, TooManyPollsError) else 400
-                return _json({"message": str(refusal), "error": True, "service": "Access Manager", "status": status}, status=status)
+                return _refused(refusal)
 
         return answer
 
@@ -167,51 +168,57 @@ class PubNubRoutes:
         except RefusedError as refusal:
             raise MessageTooLargeError("Message Too Large") if refusal.status == 413 else InvalidRequestError("Invalid Body") from refusal
 
-    async def _subscribe(self, request: web.Request, segments: list[str]) -> web.Response:
+    async def _subscribe(self, request: web.Request, segments: list[str]) -> web.StreamResponse:
         """``/v2/subscribe/{subscribe key}/{channels}/0?tt={time token}&uuid={listener}``"""
         match segments:
             case ["v2", "subscribe", subscribe_key, channels, "0"]:
                 since = self._token(request.query.get("tt", "0"))
             case _:
                 raise InvalidRequestError("Invalid Path")
-        posted, token = await self._poll(request, subscribe_key, channels, since)
-        messages = [_envelope(message, subscribe_key) for message in posted]
-        return self._polled({"t": {"t": token, "r": REGION}, "m": messages})
+        return await self._poll(request, subscribe_key, channels, since, _written_v2)
 
-    async def _subscribe_v1(self, request: web.Request, segments: list[str]) -> web.Response:
+    async def _subscribe_v1(self, request: web.Request, segments: list[str]) -> web.StreamResponse:
         """``/subscribe/{subscribe key}/{channels}/0/{time token}``"""
         match segments:
             case ["subscribe", subscribe_key, channels, "0", text]:
                 since = self._token(text)
             case _:
                 raise InvalidRequestError("Invalid Path")
-        posted, token = await self._poll(request, subscribe_key, channels, since)
-        return self._polled([[message.payload for message in posted], token, ",".join(message.channel for message in posted)])
+        return await self._poll(request, subscribe_key, channels, since, _written_v1)
 
-    async def _poll(self, request: web.Request, subscribe_key: str, channels: str, since: int) -> tuple[tuple[Posted, ...], str]:
+    async def _poll(self, request: web.Request, subscribe_key: str, channels: str, since: int, write: _Write) -> web.StreamResponse:
         """What came after ``since``, and the token that says so. Without a token the answer is the present one, at once."""
         holder = await self._holder(subscribe_key)
         names = tuple(channels.split(","))
         self._rights.check_reader(holder, names)
-        listener = _listener(holder, request)
+        listener, owner = _listener(holder, request), _owner(holder, request)
         seconds = self._options.poll_seconds if since and not self._closing.is_set() else 0.0
         after = since or self._broker.tokens.present(time.time())
-        gather: Callable[[], tuple[Posted, ...]] | None = None
+        came: Callable[[], tuple[Posted, ...]] = partial(self._broker.since, holder.network, names, after)
         device = self._directory.listener(holder.network, names)
         if device is not None:
             if not since:
                 after, seconds = self._postbox.begin(device, time.time()), 0.0
-                gather = tuple
+                came = tuple
             else:
                 self._postbox.seen(device, since, time.time())
-                gather = partial(self._postbox.since, device, names, since)
-        posted = await wait_for_messages(
-            self._broker, holder.network, names, after, listener=listener, seconds=seconds, gather=gather, owner=_owner(holder, request)
-        )
-        return posted, str(posted[-1].token if posted else after)
+                came = partial(self._postbox.since, device, names, since)
+        waiting = Waiting(self._broker, holder.network, names, came, listener=listener, owner=owner)
+        written = partial(self._written, waiting, subscribe_key, after, write)
+        if seconds and not came():
+            return ParkedAnswer(waiting, seconds, written)
+        try:
+            return written()
+        finally:
+            waiting.end()
 
-    def _polled(self, answer: object) -> web.Response:
-        response = _json(answer)
+    def _written(self, waiting: Waiting, subscribe_key: str, after: int, write: _Write) -> web.Response:
+        """The answer to a poll as it stands now."""
+        try:
+            posted = waiting.came()
+        except BrokerError as refusal:
+            return _refused(refusal)
+        response = _json(write(posted, str(posted[-1].token if posted else after), subscribe_key))
         if self._closing.is_set():
             response.force_close()
         return response
@@ -245,6 +252,14 @@ def _json(value: object, *, status: int = 200) -> web.Response:
     return web.Response(text=text, status=status, content_type="application/json", headers={"Cache-Control": "no-cache"})
 
 
+def _written_v1(posted: tuple[Posted, ...], token: str, subscribe_key: str) -> object:
+    return [[message.payload for message in posted], token, ",".join(message.channel for message in posted)]
+
+
+def _written_v2(posted: tuple[Posted, ...], token: str, subscribe_key: str) -> object:
+    return {"t": {"t": token, "r": REGION}, "m": [_envelope(message, subscribe_key) for message in posted]}
+
+
 def _envelope(message: Posted, subscribe_key: str) -> dict[str, Any]:
     published = {"t": str(message.token), "r": REGION}
     members = {"a": "1", "f": 0, "i": message.publisher, "p": published, "k": subscribe_key, "c": message.channel}
@@ -261,6 +276,11 @@ def _listener(holder: KeyHolder, request: web.Request) -> str:
     """Who listens, or says goodbye: the id that the client gives itself, which a guest could take from anybody."""
     device = holder.device.instance_id if holder.device is not None else ""
     return f"{device}{'/' if device else ''}{request.query.get('uuid', '')}"
+
+
+def _refused(refusal: BrokerError) -> web.Response:
+    status = 429 if isinstance(refusal, TooManyPollsError) else 400
+    return _json({"message": str(refusal), "error": True, "service": "Access Manager", "status": status}, status=status)
 
 
 def _forbidden(refusal: ForbiddenChannelError) -> web.Response:

@@ -8,40 +8,68 @@ from functools import partial
 from sinchphone.exchange.pubsub.broker import Broker, Poll, Posted, TooManyPollsError
 
 
+class Waiting:
+    """One poll, from its beginning at the broker to its ``end``. Of thousands that wait little is kept: ``rung`` is awaited as it is."""
+
+    __slots__ = ("_broker", "_came", "_poll", "rung")
+
+    def __init__(
+        self,
+        broker: Broker,
+        subscribe_key: str,
+        channels: tuple[str, ...],
+        came: Callable[[], tuple[Posted, ...]],
+        *,
+        listener: str,
+        owner: str = "",
+    ) -> None:
+        """``came``: what there is for it at present. Raises what ``Broker.begin`` raises."""
+        self._broker = broker
+        self._came = came
+        self.rung: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._poll = Poll(subscribe_key, tuple(dict.fromkeys(channels)), listener, self, owner)
+        broker.begin(self._poll, time.time())
+
+    def set(self) -> None:
+        """There may be something: whoever awaits ``rung`` goes on."""
+        if not self.rung.done():
+            self.rung.set_result(None)
+
+    def came(self) -> tuple[Posted, ...]:
+        """What there is by now. Raises TooManyPollsError where there is nothing, and it had to make room for newer ones."""
+        posted = self._came()
+        if self._poll.is_given_up and not posted:
+            raise TooManyPollsError("Too many subscribers or channels: newer ones are served")
+        return posted
+
+    def end(self, *, broke_off: bool = False) -> None:
+        """Wait no more. ``broke_off``: the client went away."""
+        self._broker.end(self._poll, time.time(), broke_off=broke_off)
+
+
 async def wait_for_messages(
-    broker: Broker,
-    subscribe_key: str,
-    channels: tuple[str, ...],
-    token: int,
-    *,
-    listener: str,
-    seconds: float,
-    gather: Callable[[], tuple[Posted, ...]] | None = None,
-    owner: str = "",
+    broker: Broker, subscribe_key: str, channels: tuple[str, ...], token: int, *, listener: str, seconds: float
 ) -> tuple[Posted, ...]:
     """What was posted after ``token``, waiting for it up to ``seconds``; empty when nothing came or the exchange closes.
 
-    ``gather`` says what came, where that's not just what the broker has. Raises what ``Broker.begin`` raises,
-    and TooManyPollsError where a poll with an ``owner`` has to make room for newer ones; cancelling it is safe.
+    Raises what ``Broker.begin`` raises; cancelling it is safe.
     """
-    bell = asyncio.Event()
-    came = gather or partial(broker.since, subscribe_key, channels, token)
-    poll = Poll(subscribe_key, tuple(dict.fromkeys(channels)), listener, bell, owner)
-    broker.begin(poll, time.time())
+    waiting = Waiting(broker, subscribe_key, channels, partial(broker.since, subscribe_key, channels, token), listener=listener)
     broke_off = False
     try:
-        posted = came()
-        if not posted:
-            await _rung(bell, seconds)
-            posted = came()
-        if poll.is_given_up and not posted:
-            raise TooManyPollsError("Too many subscribers or channels: newer ones are served")
-        return posted
+        if posted := waiting.came():
+            return posted
+        timer = asyncio.get_running_loop().call_later(seconds, waiting.set)
+        try:
+            await waiting.rung
+        finally:
+            timer.cancel()
+        return waiting.came()
     except asyncio.CancelledError:
         broke_off = True
         raise
     finally:
-        broker.end(poll, time.time(), broke_off=broke_off)
+        waiting.end(broke_off=broke_off)
 
 
 async def messages(broker: Broker, subscribe_key: str, channel: str, token: int) -> AsyncIterator[Posted]:
@@ -50,11 +78,3 @@ async def messages(broker: Broker, subscribe_key: str, channel: str, token: int)
         for posted in await wait_for_messages(broker, subscribe_key, (channel,), token, listener="exchange", seconds=3_600.0):
             token = posted.token
             yield posted
-
-
-async def _rung(bell: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await bell.wait()
-    except TimeoutError:
-        pass
