@@ -204,6 +204,7 @@ class ExchangeOptions:
     channels: int = 4_096  # that guests and users made up, an application and network
     channels_per_owner: int = 1_024
     record: bool = True  # what happens, for the trace and the inspector
+    quiet_seconds: float = 5.0  # without a message, before a poll is kept as its request's text alone
     poll_seconds: float = 280.0  # a little less than PubNub's SDKs wait (310 s)
     clock_skew_seconds: float = 300.0
 

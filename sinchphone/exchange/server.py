@@ -54,7 +54,7 @@ from sinchphone.exchange.ocra.routes import OcraRoutes
 from sinchphone.exchange.openapi import route as openapi
 from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.papi.routes import PapiRoutes
-from sinchphone.exchange.parked_answer import at_end
+from sinchphone.exchange.parked_answer import Parking, at_end
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubnub.routes import PubNubRoutes
 from sinchphone.exchange.pubsub.broker import Broker
@@ -371,7 +371,9 @@ class Exchange:
         people = (self._options, verifier, self.directory)
         self._rights = ChannelRights(self.directory, self._parties, self._transports, Senders())
         catch_up = self._shared.catch_up if self._shared is not None else None
-        polls = PubNubRoutes(self.broker, self.directory, self._postbox, self._rights, self._options, self._closing, catch_up)
+        polls = PubNubRoutes(
+            self.broker, self.directory, self._postbox, self._rights, self._options, self._closing, Parking(self._guard), catch_up
+        )
         polls.add_to(application.router)
         PushRoutes(self._push_service, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls, self._pushes).add_to(application.router)
@@ -452,8 +454,8 @@ class Exchange:
 
     @web.middleware
     async def _faulty(self, request: web.Request, handler: Route) -> web.StreamResponse:
-        """Innermost, so that a fault that was asked for is answered as one of the platform's would be."""
-        return await self._faults.around(request, handler)
+        """Innermost, so that a fault that was asked for is answered as one of the platform's would be; not of a poll that came before it."""
+        return await (handler(request) if self._guard.is_woken(request.transport) else self._faults.around(request, handler))
 
     @web.middleware
     async def _counted(self, request: web.Request, handler: Route) -> web.StreamResponse:

@@ -19,7 +19,7 @@ from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.directory import Directory, KeyHolder
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.options import ExchangeOptions
-from sinchphone.exchange.parked_answer import ParkedAnswer
+from sinchphone.exchange.parked_answer import ParkedAnswer, Parking
 from sinchphone.exchange.pubnub.rights import ChannelRights, ForbiddenChannelError
 from sinchphone.exchange.pubsub.broker import Broker, BrokerError, MessageTooLargeError, Posted, TooManyPollsError, UnknownKeyError
 from sinchphone.exchange.pubsub.polling import Waiting
@@ -54,9 +54,11 @@ class PubNubRoutes:
         rights: ChannelRights,
         options: ExchangeOptions,
         closing: asyncio.Event,
+        parking: Parking,
         catch_up: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """``catch_up``: know what other processes of this exchange did, where there are such."""
+        """``parking``: of this server's connections; ``catch_up``: know what other processes of this exchange did, where there are such."""
+        self._parking = parking
         self._catch_up = catch_up
         self._broker = broker
         self._directory = directory
@@ -203,10 +205,11 @@ class PubNubRoutes:
             else:
                 self._postbox.seen(device, since, time.time())
                 came = partial(self._postbox.since, device, names, since)
-        waiting = Waiting(self._broker, holder.network, names, came, listener=listener, owner=owner)
+        woken = self._parking.take(request.transport)
+        waiting = woken or Waiting(self._broker, holder.network, names, came, listener=listener, owner=owner)
         written = partial(self._written, waiting, subscribe_key, after, write)
-        if seconds and not came():
-            return ParkedAnswer(waiting, seconds, written)
+        if woken is None and seconds and not came():
+            return ParkedAnswer(waiting, seconds, written, self._parking.park, self._options.quiet_seconds)
         try:
             return written()
         finally:
