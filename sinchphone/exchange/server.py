@@ -454,7 +454,7 @@ class Exchange:
 
     @web.middleware
     async def _faulty(self, request: web.Request, handler: Route) -> web.StreamResponse:
-        """Innermost, so that a fault that was asked for is answered as one of the platform's would be; not of a poll that came before it."""
+        """Innermost, so that a fault that was asked for is answered as one of the platform's would be; no poll that came before is."""
         return await (handler(request) if self._guard.is_woken(request.transport) else self._faults.around(request, handler))
 
     @web.middleware

@@ -49,7 +49,7 @@ CARRIED_CALLS: Final = Table("carried_calls", ("application", "call_id"), ("proc
 ROOM_OWNERS: Final = Table("room_owners", ("application", "room"), ("process",))
 PROCESSES: Final = Table("processes", ("application", "process"), ("began_at",))
 
-SHARED: Final = (  # by several processes of one exchange
+OUTLASTING: Final = (  # what is shared by several processes of one exchange, and known to one alone too when it starts again
     DEVICES,
     SEEN,
     PUSH_SUBSCRIPTIONS,
@@ -60,9 +60,5 @@ SHARED: Final = (  # by several processes of one exchange
     MESSAGES,
     MAILBOXES,
     SESSIONS,
-    LISTENING,
-    CALLS,
-    CARRIED_CALLS,
-    ROOM_OWNERS,
-    PROCESSES,
 )
+SHARED: Final = (*OUTLASTING, LISTENING, CALLS, CARRIED_CALLS, ROOM_OWNERS, PROCESSES)  # the last ones are of processes that run

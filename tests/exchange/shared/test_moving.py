@@ -11,9 +11,10 @@ import aiohttp
 import pytest
 
 from sinchphone.exchange.store.redis.connection import connect
-from sinchphone.exchange.store.redis.moving import MOVED, MoveCounts, move
+from sinchphone.exchange.store.redis.moving import MoveCounts, move
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.store.store import StoreError
+from sinchphone.exchange.store.tables import OUTLASTING
 from tests.exchange.conftest import SECRETS, LegacyPhone, StartExchange
 from tests.exchange.shared.conftest import Join, RedisServer
 
@@ -126,6 +127,6 @@ async def test_what_cannot_be_moved_is_refused_before_anything_is_written(
 async def test_every_table_that_is_shared_is_one_that_a_file_has(file: Path) -> None:
     store = SqliteStore(file)
     await store.open()
-    for table in MOVED:
+    for table in OUTLASTING:
         assert await store.read(table) == []
     await store.close()

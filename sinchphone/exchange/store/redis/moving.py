@@ -22,14 +22,12 @@ from sinchphone.exchange.store.sqlite import SqliteStore, check_unused
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.exchange.store.tables import (
     ACCOUNTS,
-    CALLS,
     DEVICES,
     IDENTITIES,
-    LISTENING,
     MAILBOXES,
     MESSAGES,
+    OUTLASTING,
     SEEN,
-    SHARED,
     TAKEN_NAMES,
     TIME_TOKENS,
     Row,
@@ -40,7 +38,6 @@ from sinchphone.quick_dataclass import quick_dataclass
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-MOVED: Final = tuple(table for table in SHARED if table not in (LISTENING, CALLS))  # those are of processes that run
 _AT_ONCE: Final = 200  # rows that are on their way
 _OF_USERS: Final = (DEVICES, ACCOUNTS, TAKEN_NAMES, IDENTITIES)
 
@@ -121,7 +118,7 @@ async def _read(file: Path, application: str) -> tuple[Rows, int]:
     store = SqliteStore(file)
     await store.open()
     try:
-        everything = {table: await store.read(table) for table in MOVED}
+        everything = {table: await store.read(table) for table in OUTLASTING}
         marks = [mark for _, mark in await store.read(TIME_TOKENS)]
     finally:
         await store.close()
