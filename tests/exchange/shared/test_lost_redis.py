@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 
 from sinchphone.exchange.server import Exchange
-from sinchphone.exchange.store.redis.pipeline import Script
+from sinchphone.exchange.store.redis.pipeline import LuaScript
 from sinchphone.exchange.store.redis.scripts import COMMIT
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import LegacyPhone, Phone
@@ -111,7 +111,7 @@ async def test_what_a_process_was_told_while_redis_did_not_answer_is_written_onc
     real = box._pipeline.run
     broken: list[Any] = []
 
-    async def cut(script: Script, *asked: Any) -> Any:
+    async def cut(script: LuaScript, *asked: Any) -> Any:
         answer = await real(script, *asked)
         if not broken and script.text == COMMIT:
             broken.append(answer)

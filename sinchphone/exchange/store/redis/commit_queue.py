@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from sinchphone.exchange.store.redis.changes import Change, read_entry, token_of, write_batch
 from sinchphone.exchange.store.redis.connection import PREFIX, SCHEMA
-from sinchphone.exchange.store.redis.pipeline import Pipeline, Script, Word, is_refusal, no_answer
+from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, Word, is_refusal, no_answer
 from sinchphone.exchange.store.redis.scripts import ACQUIRE, COMMIT
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.quick_dataclass import quick_dataclass
@@ -31,8 +31,8 @@ _AGAIN_SECONDS: Final = 0.2
 _TRIM_SECONDS: Final = 1.0
 _MAX_BATCH: Final = 500
 _AT_ONCE: Final = 500  # entries
-_COMMIT: Final = Script.of(COMMIT)
-_ACQUIRE: Final = Script.of(ACQUIRE)
+_COMMIT: Final = LuaScript.of(COMMIT)
+_ACQUIRE: Final = LuaScript.of(ACQUIRE)
 
 _logger = logging.getLogger(__name__)
 

@@ -24,14 +24,14 @@ _Batch: TypeAlias = "list[tuple[tuple[Word, ...], asyncio.Future[Any]]]"
 
 
 @quick_dataclass(frozen=True, slots=True)
-class Script:
+class LuaScript:
     """A Lua script, by its text and its name on the server."""
 
     text: str
     sha: str
 
     @classmethod
-    def of(cls, text: str) -> "Script":
+    def of(cls, text: str) -> "LuaScript":
         """A script of that text."""
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
@@ -55,7 +55,7 @@ class Pipeline:
             self._pumping = start_task(self._pump(), name=self._name)
         return future
 
-    async def run(self, script: Script, keys: Sequence[str], words: Sequence[Word]) -> Any:
+    async def run(self, script: LuaScript, keys: Sequence[str], words: Sequence[Word]) -> Any:
         """What a script returns; its text is sent only where the server doesn't know it. Raises as ``ask`` answers."""
         try:
             return await self.ask("EVALSHA", script.sha, len(keys), *keys, *words)

@@ -24,8 +24,8 @@ from sinchphone.exchange.store.feed import FeedMessage, Receive
 from sinchphone.exchange.store.redis.changes import Change, Key, RowChange, name_of, read_entry, read_row, token_of
 from sinchphone.exchange.store.redis.commit_queue import Bounds, CommitQueue, patiently
 from sinchphone.exchange.store.redis.connection import check, check_names, connect
-from sinchphone.exchange.store.redis.pipeline import Pipeline, Script, no_answer
-from sinchphone.exchange.store.redis.scripts import BEAT as BEAT_SCRIPT
+from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, no_answer
+from sinchphone.exchange.store.redis.scripts import BEAT_SCRIPT
 from sinchphone.exchange.store.store import Changed, Gone, StoreError
 from sinchphone.exchange.store.tables import DEVICES, MESSAGES, SEEN, SHARED, Row, Table
 from sinchphone.tasks import start_task
@@ -40,7 +40,7 @@ _PAUSE_SECONDS: Final = 0.01  # since all was known: who writes much learns what
 _AT_ONCE: Final = 500
 _AGAIN_SECONDS: Final = 0.2
 _MAX_FEED_BYTES: Final = 64 * 1024 * 1024
-_BEAT: Final = Script.of(BEAT_SCRIPT)
+_BEAT: Final = LuaScript.of(BEAT_SCRIPT)
 
 _logger = logging.getLogger(__name__)
 

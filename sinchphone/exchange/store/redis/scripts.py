@@ -91,7 +91,7 @@ return {1, others, complete}
 """
 )
 
-BEAT: Final = """
+BEAT_SCRIPT: Final = """
 local time = redis.call('TIME')
 local now, dead = tonumber(time[1]) + tonumber(time[2]) / 1000000, {}
 if ARGV[2] == '0' then redis.call('HSET', KEYS[1], ARGV[1], 0) else redis.call('HSET', KEYS[1], ARGV[1], string.format('%.3f', now)) end
