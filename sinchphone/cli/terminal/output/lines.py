@@ -58,6 +58,7 @@ class Line:
     limit: int = MAX_TEXT  # characters
     whole: bool = False  # never broken into several
     hanging: int = 0  # columns where its further lines begin; 0: a little in
+    renews: bool = False  # on a terminal it stands in place of the one before of its kind
     facts: tuple[tuple[str, str], ...] = ()  # what a log in JSON says beside the text
 
 
@@ -197,7 +198,7 @@ RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     ExchangeStarted: _exchange,
     DoctorChecked: _checked,
     DevicesTested: lambda event: [Line(_tested(event), result=True)],
-    DeviceLevel: lambda event: [Line(_level(event.level_dbfs), result=True)],
+    DeviceLevel: lambda event: [Line(_level(event.level_dbfs), result=True, renews=True)],
     CameraFound: lambda event: [Line(f"{event.index:>3}  camera {event.name}", result=True)],
     DeviceFound: lambda event: [
         Line(_device(event), "bold" if event.default_input or event.default_output else "", result=True, hanging=_DEVICES_FROM)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sinchphone.picture.graphics.drawing import Cell
 
 _LEAST_COLUMNS, _LEAST_ROWS = 16, 4  # of a picture
+_LINE_BEFORE = "\x1b[A\r\x1b[K"
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class Screen:
         self._attention = Attention(err) if self._watched else None
         self._timed = False
         self._status: Status | None = None  # that was drawn last
+        self._renews = False  # the line before may be written again
         self._is_journal = is_journal(err)
 
     def tell(self, event: "Event", *, aside: bool = False) -> None:
@@ -133,7 +135,10 @@ class Screen:
     def _print(self, line: Line) -> None:
         if self._out is not None:
             self._erase()
-            self._out.write(self._set(line, self._out, color=self._manner.color_results) + "\n")
+            text = self._set(line, self._out, color=self._manner.color_results)
+            over = _LINE_BEFORE if line.renews and self._renews and self._out.isatty() else ""
+            self._renews = line.renews and self.is_live and "\n" not in text
+            self._out.write(over + text + "\n")
             self._out.flush()
 
     def _set(self, line: Line, stream: TextIO, *, color: bool) -> str:
@@ -257,6 +262,7 @@ class Screen:
 
     def _say(self, line: Line) -> None:
         self._erase()
+        self._renews = False
         with self._dropping():
             text = self._object(line) if self._manner.structured else self._set(line, self._err, color=self._manner.color)
             level = dict(line.facts).get("level", line.text)
