@@ -118,7 +118,7 @@ class Bench:
                     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=self._folder)))
                     try:
                         return self._call(job, number, folder, choosy=bool(left))
-                    except (TimeoutError, AssertionError, KeyError) as error:
+                    except (TimeoutError, AssertionError, KeyError, ValueError) as error:
                         print(f"\n{job.system}, {job.condition.name}: {error!r}{', again' * bool(left)}", file=sys.stderr)
                         if not left:
                             for log in folder.rglob("*log*"):

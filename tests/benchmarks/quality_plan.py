@@ -7,7 +7,7 @@ import quality_rows as rows
 from figures import table
 from line import named
 from quality_calls import AFTER_S, can_take
-from quality_run import FIRST_SEED, said_in, shortest_s
+from quality_run import FIRST_SEED, said_in, shortest_s, width
 
 AROUND_S = 6.0  # a call: starting both ends and ending them
 JUDGED_S = 0.5  # a sentence: PESQ and the search for it
@@ -23,7 +23,7 @@ def keys(version: str, chosen: str, lines: Sequence[str], seeds: int, sentences:
 def seconds(key: rows.Key, systems: Sequence[str], at_once: int, spoken_s: float) -> float:
     """What a row takes where no call is made again."""
     calls = sum(can_take(system, named(key.line)) for system in systems)
-    waves = -(-calls // at_once)
+    waves = -(-calls // width([named(key.line)], at_once))
     repeated = max(1.0, shortest_s(named(key.line)) / spoken_s)
     return waves * (max(spoken_s, shortest_s(named(key.line))) + AFTER_S + AROUND_S) + calls * key.sentences * repeated * JUDGED_S
 
