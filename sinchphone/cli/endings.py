@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
 from sinchphone.cli.explanations import explain
-from sinchphone.errors import INSECURE, RELAY_ONLY
+from sinchphone.errors import INSECURE, NOT_OVER_SIP, RELAY_ONLY
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
@@ -105,6 +105,8 @@ def _hint(details: "CallDetails", code: ExitCode) -> str | None:
     """What to do where more is known than the cause."""
     if details.failure is not None and INSECURE in details.failure.message:  # between the exchange and the SIP side: not this network
         return "the exchange's [sip] and [trunk] ca_file name authorities of your own; the rest is for who runs the SIP side"
+    if details.failure is not None and NOT_OVER_SIP in details.failure.message:
+        return "check the address: its host, port and transport (;transport=tcp), and whether a SIP server runs there"
     if details.failure is not None and RELAY_ONLY in details.failure.message:
         return "[ice] servers names TURN servers, sinchphone doctor asks each of them: sinchphone help networks"
     return hint_of_code(code) if details.cause is not Cause.INACTIVE else None

@@ -118,7 +118,7 @@ def read_number(text: str) -> str:
             f"{number} is a short number: those can't be called", hint="short numbers only work inside their own network"
         )
     if len(digits) - len(re.findall(_TRUNK_ZERO, written)) > MAX_DIGITS:
-        raise DestinationError(f"{number} has more than {MAX_DIGITS} digits")
+        raise DestinationError(f"{number} has more than {MAX_DIGITS} digits", hint="one number at a time, without an extension")
     return _possible(number, has_trunk_zero=re.search(_TRUNK_ZERO, written) is not None)
 
 
@@ -171,7 +171,10 @@ def _possible(number: str, *, has_trunk_zero: bool) -> str:
     except phonenumbers.NumberParseException as error:
         raise DestinationError(f"{number} begins with no known country", hint="a number starts with +country") from error
     if not phonenumbers.is_possible_number(parsed):
-        raise DestinationError(f"{number} can't be a number: it has too few or too many digits for its country")
+        raise DestinationError(
+            f"{number} can't be a number: it has too few or too many digits for its country",
+            hint="a whole number is +country, then what people dial there without the 0 in front",
+        )
     regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
     if any(phonenumbers.is_emergency_number(str(parsed.national_number), region) for region in regions):
         raise emergency(number)

@@ -68,9 +68,10 @@ def test_emergency_numbers_are_refused_with_a_sentence(text: str) -> None:
         ("+", "not a phone number"),
     ],
 )
-def test_a_number_that_cannot_exist_is_refused(text: str, reason: str) -> None:
-    with pytest.raises(DestinationError, match=reason):
+def test_a_number_that_cannot_exist_is_refused_with_what_to_do(text: str, reason: str) -> None:
+    with pytest.raises(DestinationError, match=reason) as refused:
         read_destination(text)
+    assert refused.value.hint
 
 
 def test_a_number_without_country_is_refused_by_call_phone() -> None:

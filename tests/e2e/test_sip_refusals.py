@@ -111,6 +111,7 @@ async def test_a_sip_side_that_isnt_there_is_trouble_of_the_network_and_not_its_
         9,
         f"the call failed: 127.0.0.1 can't be reached over SIP: no SIP server listens at port {free_port} there",
     )
+    assert ending.hint is not None and "whether a SIP server runs there" in ending.hint
     assert State.RINGING not in [state async for state in call.states()]
 
 

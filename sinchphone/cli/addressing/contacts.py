@@ -89,7 +89,9 @@ class AddressBook:
             if not force and base.execute("SELECT 1 FROM contacts WHERE key=?", row[:1]).fetchone():
                 raise DestinationError(f"there is a contact {contact.name} already", hint="--force replaces it")
             if base.execute("SELECT count(*) FROM contacts").fetchone()[0] >= MAX_CONTACTS:
-                raise DestinationError(f"there are {MAX_CONTACTS} contacts already: that's all there can be")
+                raise DestinationError(
+                    f"there are {MAX_CONTACTS} contacts already: that's all there can be", hint="sinchphone contacts remove NAME makes room"
+                )
             base.execute("INSERT OR REPLACE INTO contacts VALUES (?,?,?,?,?)", row)
 
         self._with_file(lambda base: in_transaction(base, add), make=True, otherwise=None)

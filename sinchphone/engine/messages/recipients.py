@@ -58,7 +58,7 @@ def _user(name: str) -> Recipient:
 
 def _email(address: str) -> Recipient:
     if not _EMAIL.fullmatch(address) or not address.isprintable():
-        raise DestinationError(f'"{address}" is no e-mail address')
+        raise DestinationError(f'"{address}" is no e-mail address', hint="an e-mail address is name@host")
     return Recipient(address, IdentityKind.EMAIL)
 
 

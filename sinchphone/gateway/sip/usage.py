@@ -13,7 +13,7 @@ from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import Final, TypeAlias, assert_never
 
-from sinchphone.errors import INSECURE, ForbiddenError, NetworkError, SinchphoneError
+from sinchphone.errors import INSECURE, NOT_OVER_SIP, ForbiddenError, NetworkError, SinchphoneError
 from sinchphone.gateway.sip.calls import SipCall, SipCallFacts
 from sinchphone.gateway.sip.network.hop import Hop, Transport
 from sinchphone.gateway.sip.network.resolve import Resolver
@@ -203,10 +203,10 @@ class Usage:
 def _unreachable(host: str, why: NetworkError | None) -> NetworkError:
     """In few words: MXP has little room for a reason."""
     if why is None:
-        return NetworkError(f"{host} can't be reached over SIP")
+        return NetworkError(f"{host} {NOT_OVER_SIP}")
     if str(why).startswith(INSECURE):
         return NetworkError(str(why).replace(INSECURE, f"{INSECURE} to {host}", 1), hint=why.hint)
-    return NetworkError(f"{host} can't be reached over SIP: {why}", hint=why.hint)
+    return NetworkError(f"{host} {NOT_OVER_SIP}: {why}", hint=why.hint)
 
 
 def _is_elsewhere(uri: SipUri, flow: Hop) -> bool:
