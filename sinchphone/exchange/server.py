@@ -145,7 +145,7 @@ class Exchange:
         self._addresses = AddressPolicy(listens_on=options.host, inner_hosts=options.inner_hosts)
         self._numbers = AssignedNumbers(self._own)
         self._push_service = PushService()
-        key = SenderKey(folder)
+        key = SenderKey(folder, self._shared.agree if self._shared is not None else None)
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
         known = (options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record, self._intake)
         self._calls = Calls(*known, others.calls_of(self.directory, ours) if others is not None else None)

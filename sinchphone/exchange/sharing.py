@@ -68,7 +68,7 @@ def up_to_date(store: RedisStore, directory: Directory) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Route) -> web.StreamResponse:
-        if request.path.startswith(UNSHARED) or (request.method != "GET" and request.path.endswith("/pushProfile")):
+        if request.path.startswith(UNSHARED):
             raise RefusedError(501, ErrorCode.NOT_THERE, _NOT_SHARED)
         if not request.path.startswith(_BY_THEMSELVES) and not _is_known_enough(request, directory):
             await store.catch_up()

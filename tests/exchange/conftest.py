@@ -4,19 +4,23 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.server import Exchange
 from sinchphone.protocol.auth import sign_registration_token, sign_request, sign_user_ticket
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, split
 from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
+
+if TYPE_CHECKING:
+    from tests.exchange.shared.conftest import RedisServer
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
 
@@ -121,17 +125,60 @@ class Phone:
             return await answer.json()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A file that says ``ON_BOTH_STORES`` runs twice where it starts an exchange: on one of its own and on Redis."""
+    if getattr(metafunc.module, "ON_BOTH_STORES", False) and "kept" in metafunc.fixturenames:
+        metafunc.parametrize("kept", ["alone", "redis"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def redis_of_process(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[RedisServer]":
+    """One server for all tests of this process that run on both stores."""
+    from tests.exchange.shared.conftest import RedisServer, need_redis
+
+    need_redis()
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def kept(request: pytest.FixtureRequest) -> StoreAddress | None:
+    """Where exchanges of this test keep what they know: nowhere, or at an empty Redis."""
+    if getattr(request, "param", "alone") == "alone":
+        return None
+    server: RedisServer = request.getfixturevalue("redis_of_process")
+    server.empty()
+    return server.address
+
+
+@pytest.fixture
+def lasting(kept: StoreAddress | None, tmp_path: Path) -> Path | StoreAddress:
+    """Where an exchange keeps what the next one knows: a file, or the same Redis."""
+    return kept or tmp_path / "exchange.sqlite3"
+
+
+def rows_on_redis(address: StoreAddress) -> dict[str, dict[str, str]]:
+    """What is kept there, by table and key."""
+    from redis import Redis
+
+    with Redis.from_url(address, decode_responses=True) as client:
+        return {str(key).rpartition(":")[2]: dict(client.hgetall(key)) for key in client.scan_iter("*:rows:*")}
+
+
 StartExchange = Callable[..., Awaitable[Exchange]]
 MakePhone = Callable[..., Phone]
 
 
 @pytest.fixture
-async def start_exchange() -> AsyncIterator[StartExchange]:
+async def start_exchange(kept: StoreAddress | None) -> AsyncIterator[StartExchange]:
     """Starts an exchange on a free port with the given options; it is closed after the test."""
     started: list[Exchange] = []
 
     async def start(*, destinations: Any = None, **options: Any) -> Exchange:
-        exchange = Exchange(ExchangeOptions(port=0, applications=SECRETS, **options), destinations=[destinations] if destinations else [])
+        told = {"store": kept, **options}
+        exchange = Exchange(ExchangeOptions(port=0, applications=SECRETS, **told), destinations=[destinations] if destinations else [])
         await exchange.start()
         started.append(exchange)
         return exchange

@@ -7,7 +7,6 @@ import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,8 @@ from sinchphone.exchange.calls.parties import AFTERWARDS_SECONDS, MAX_CALL_SECON
 from sinchphone.exchange.messages.senders import Senders
 from sinchphone.exchange.server import Exchange
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, parse_fragment, split
+
+ON_BOTH_STORES = True
 
 NOW = 1_795_248_000.0
 
@@ -126,12 +127,12 @@ async def test_attack_saying_goodbye_for_somebody_else_takes_them_off(phone: Any
     assert (await mallory.call("bob")).status == 200
 
 
-async def test_a_call_goes_on_after_another_process_has_taken_over(start_exchange: Any, phone: Any, tmp_path: Path) -> None:
-    before = await start_exchange(store=tmp_path / "x.sqlite3")
+async def test_a_call_goes_on_after_another_process_has_taken_over(start_exchange: Any, phone: Any, lasting: Any) -> None:
+    before = await start_exchange(store=lasting)
     make = lambda name: phone(name, url=before.url)  # noqa: E731
     ada, bob, mallory, call_id = await in_a_call(make)
     await before.close()
-    after = await start_exchange(store=tmp_path / "x.sqlite3")
+    after = await start_exchange(store=lasting)
     ada, bob, mallory = (replace(one, url=after.url) for one in (ada, bob, mallory))
     frame = f"10 {call_id} - 0 1 AAAA"
     assert await status_of_publish(ada, "signal", bob.profile["signalChannel"], frame) == 200

@@ -10,6 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.exchange.conftest import rows_on_redis
+
+ON_BOTH_STORES = True
+
 
 async def messages(phone: Any, token: str) -> tuple[list[Any], str]:
     """What the next polls bring until something came."""
@@ -100,14 +104,14 @@ async def test_more_messages_than_one_answer_carries_all_come_in_order(legacy: A
 
 
 @pytest.fixture
-async def restarts(start_exchange: Any, tmp_path: Path) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+async def restarts(start_exchange: Any, lasting: Any) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
     """Starts an exchange on one store; calling it again is a restart."""
     running: list[Any] = []
 
     async def restart(**options: Any) -> Any:
         if running:
             await running[-1].close()
-        running.append(await start_exchange(store=tmp_path / "exchange.sqlite3", **options))
+        running.append(await start_exchange(store=lasting, **options))
         return running[-1]
 
     yield restart
@@ -159,12 +163,17 @@ async def test_transports_users_and_passwords_survive_the_exchange(restarts: Any
     assert (await ada.as_application("POST", "/v1/users", user)).status == 409
 
 
-async def test_the_store_holds_no_password_and_is_its_owners_alone(restarts: Any, legacy: Any, tmp_path: Path) -> None:
+async def test_the_store_holds_no_password_and_is_its_owners_alone(restarts: Any, legacy: Any, lasting: Any) -> None:
     exchange = await restarts()
     user = {"password": "not-a-secret", "identities": [{"type": "username", "endpoint": "carol"}]}
     await legacy("carol", url=exchange.url).as_application("POST", "/v1/users", user)
     await exchange.close()
-    files = list(tmp_path.glob("exchange.sqlite3*"))
+    if not isinstance(lasting, Path):
+        rows = rows_on_redis(lasting)
+        assert "carol" in str(rows["accounts"])
+        assert "not-a-secret" not in str(rows)
+        return
+    files = list(lasting.parent.glob("exchange.sqlite3*"))
     assert files
     for file in files:
         assert b"not-a-secret" not in file.read_bytes()

@@ -1,6 +1,7 @@
 """Messages that were accepted are delivered, those that were refused are not: clocks that jump, clients that lie, disks that are full."""
 
 import asyncio
+import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,10 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.exchange.pubsub.timetokens import TICKS, TimeTokens
+from sinchphone.exchange.store.redis.redis_store import RedisStore
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.store.store import StoreError
-from sinchphone.exchange.store.tables import TIME_TOKENS, Row, Table
+from sinchphone.exchange.store.tables import TIME_TOKENS
 from sinchphone.tasks import start_task
+from tests.exchange.conftest import rows_on_redis
+
+ON_BOTH_STORES = True
 
 HOUR = 3_600.0
 NOW = 1_795_248_000.0
@@ -33,14 +38,14 @@ async def messages(phone: Any, token: str) -> tuple[list[Any], str]:
 
 
 @pytest.fixture
-async def restarts(start_exchange: Any, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
+async def restarts(start_exchange: Any, lasting: Any) -> AsyncIterator[Callable[..., Awaitable[Any]]]:
     """Starts an exchange on one store; calling it again is a restart, or a crash and a start."""
     running: list[Any] = []
 
     async def restart(**options: Any) -> Any:
         if running:
             await running[-1].close()
-        running.append(await start_exchange(store=tmp_path / "exchange.sqlite3", **options))
+        running.append(await start_exchange(store=lasting, **options))
         return running[-1]
 
     yield restart
@@ -110,10 +115,11 @@ async def test_a_full_disk_refuses_a_message_and_does_not_deliver_it(legacy: Any
     await ada.write_to("bob", text="the first one")
     _, token = await messages(bob, (await bob.poll())[1])
 
-    async def full(store: SqliteStore, table: Table, *rows: Row) -> None:
+    async def full(*asked: Any) -> None:
         raise StoreError("the exchange can't keep this at the moment")
 
     monkeypatch.setattr(SqliteStore, "keep", full)
+    monkeypatch.setattr(RedisStore, "publish", full)
     with pytest.raises(AssertionError):
         await ada.write_to("bob", text="refused")
     monkeypatch.undo()
@@ -136,12 +142,16 @@ async def test_a_change_that_failed_unseen_is_told_to_the_next_who_asks(tmp_path
     await store.close()
 
 
-async def test_a_message_that_was_accepted_is_in_the_store_before_the_answer(restarts: Any, legacy: Any, tmp_path: Path) -> None:
+async def test_a_message_that_was_accepted_is_in_the_store_before_the_answer(restarts: Any, legacy: Any, lasting: Any) -> None:
     exchange = await restarts()
     ada, bob = await legacy("ada", url=exchange.url).started(), await legacy("bob", url=exchange.url).started()
     frame = await ada.write_to("bob")
-    with sqlite3.connect(tmp_path / "exchange.sqlite3") as crashed:
-        assert [row[0] for row in crashed.execute("SELECT frame FROM messages")] == [frame]
+    if isinstance(lasting, Path):
+        with sqlite3.connect(lasting) as crashed:
+            assert [row[0] for row in crashed.execute("SELECT frame FROM messages")] == [frame]
+    else:
+        (row,) = rows_on_redis(lasting)["messages"].values()
+        assert frame in json.loads(row)
     assert (await messages(bob, (await bob.poll())[1]))[0] == [frame]
 
 

@@ -22,6 +22,8 @@ from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 from sinchphone.tasks import start_task
 
+ON_BOTH_STORES = True
+
 MakePhone = Callable[..., Any]
 StartExchange = Callable[..., Any]
 POINT = "BLw479HGl1fZJPTXm4Kewxl0rlX8YupAlNvePOzqUD0mBugHXwGX92DdwFMNJfJ7ALSZnMS7BVrbEMvMckNE8gs"  # on P-256

@@ -18,6 +18,8 @@ from sinchphone.protocol.mxp.fragments import Reassembler, parse_fragment
 from sinchphone.protocol.mxp.message import Method, decrypt
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
+ON_BOTH_STORES = True
+
 
 def carol(**members: Any) -> Any:
     return {"password": "not-a-secret", "identities": [{"type": "username", "endpoint": "carol"}], **members}

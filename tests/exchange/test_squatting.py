@@ -3,7 +3,6 @@
 import base64
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,6 +16,8 @@ from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.ocra.registration import Software  # type: ignore[attr-defined]
+
+ON_BOTH_STORES = True
 
 PASSWORD = "not-a-secret"
 NOW = 1_795_248_000.0
@@ -137,16 +138,16 @@ async def test_attack_who_took_a_name_with_a_password_is_out_once_its_owner_come
     assert (await again.send("POST", "/v1/instance", b"{}", later)).status in (200, 201), "tickets of the backend count as before"
 
 
-async def test_attack_a_restart_gives_no_name_back_to_who_took_it(start_exchange: Any, legacy: Any, phone: Any, tmp_path: Path) -> None:
-    first = await start_exchange(store=tmp_path / "x.sqlite3")
+async def test_attack_a_restart_gives_no_name_back_to_who_took_it(start_exchange: Any, legacy: Any, phone: Any, lasting: Any) -> None:
+    first = await start_exchange(store=lasting)
     _, ticket = await squat(partial(legacy, url=first.url))
     await first.close()
-    second = await start_exchange(store=tmp_path / "x.sqlite3")
+    second = await start_exchange(store=lasting)
     assert await log_in(partial(legacy, url=second.url)) == 200
     await phone("ada", url=second.url).registered()
     assert await log_in(partial(legacy, url=second.url)) == 401
     await second.close()
-    third = await start_exchange(store=tmp_path / "x.sqlite3")
+    third = await start_exchange(store=lasting)
     assert await log_in(partial(legacy, url=third.url)) == 401
     assert (await legacy("ada", url=third.url).send("POST", "/v1/instance", b"{}", ticket)).status == 401
 

@@ -16,7 +16,7 @@ from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker, UnknownKeyError
 from sinchphone.exchange.refusals import forbidden, invalid, not_found, too_many
 from sinchphone.exchange.store.store import Store
-from sinchphone.exchange.store.tables import ACCOUNTS, DEVICES, IDENTITIES, SEEN, TAKEN_NAMES, Row
+from sinchphone.exchange.store.tables import ACCOUNTS, DEVICES, IDENTITIES, PUSH_SUBSCRIPTIONS, SEEN, TAKEN_NAMES, Row
 from sinchphone.protocol.auth import decode_secret
 from sinchphone.protocol.user_id import TOKEN_RULE, USER_RULE, is_token_user_id, is_user_id
 from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -101,6 +101,7 @@ class Directory:
                 self._add_device(device)
         self._store.follow(DEVICES, self._came, self._went)
         self._store.follow(SEEN, self._saw, lambda key: None)
+        self._store.follow(PUSH_SUBSCRIPTIONS, self._wakes, self._sleeps)
 
     def exclusive(self, application: Application) -> AbstractAsyncContextManager[None]:
         """Nobody else changes what depends on who is known; who leaves it has changed all that it did. Raises StoreError."""
@@ -231,6 +232,17 @@ class Directory:
         device = self._instances.get(row[1])
         if device is not None:
             device.seen_up_to = max(device.seen_up_to, int(row[2]))
+
+    def _wakes(self, row: Row) -> None:
+        """Another process learned how a device is woken."""
+        device = self._instances.get(row[1])
+        if device is not None:
+            device.push = PushSubscription(*row[2:])
+
+    def _sleeps(self, key: tuple[Any, ...]) -> None:
+        device = self._instances.get(key[1])
+        if device is not None:
+            device.push = None
 
     def _remove(self, device: Device) -> None:
         del self._instances[device.instance_id]

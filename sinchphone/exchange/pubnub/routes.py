@@ -135,7 +135,7 @@ class PubNubRoutes:
         try:
             token = await self._pass_on(holder, channel, payload, now, publish)
         except ForbiddenChannelError:
-            if self._catch_up is None:
+            if self._catch_up is None or self._rights.is_piece(holder, channel, payload):  # in its turn all was known
                 raise
             await self._catch_up()  # another process may just have placed the call
             token = await self._pass_on(holder, channel, payload, now, publish)

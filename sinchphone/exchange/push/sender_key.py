@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import os
 import secrets
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from sinchphone.database import hint_of
 from sinchphone.errors import RemoteProtocolError
@@ -15,12 +16,16 @@ from sinchphone.protocol.webpush.keys import RANDOM_KEY_BYTES, KeyPair, read_bas
 FILE_NAME: Final = "push-key"
 
 
+Agree: TypeAlias = Callable[[str, str], Awaitable[str]]  # a name and what it could be: what it is, for all processes
+
+
 class SenderKey:
     """The key pair of one exchange. Several processes that use one folder have the same."""
 
-    def __init__(self, folder: Path | None) -> None:
-        """``folder`` keeps it; without one there is another one in each exchange."""
+    def __init__(self, folder: Path | None, agree: Agree | None = None) -> None:
+        """``folder`` keeps it, or the processes of an exchange ``agree``; without both there is another one in each exchange."""
         self._path = folder / FILE_NAME if folder is not None else None
+        self._agree = agree
         self._pair: KeyPair | None = None
         self._reading = asyncio.Lock()
 
@@ -28,8 +33,16 @@ class SenderKey:
         """The pair. Raises StoreError where it can't be kept or read."""
         async with self._reading:
             if self._pair is None:
-                self._pair = await asyncio.to_thread(_read_or_make, self._path)
+                pair = await asyncio.to_thread(_read_or_make, self._path)
+                self._pair = await self._agreed(pair, self._agree) if self._agree is not None else pair
             return self._pair
+
+    async def _agreed(self, made: KeyPair, agree: Agree) -> KeyPair:
+        text = await agree(FILE_NAME, write_base64(made.private_bytes))
+        try:
+            return KeyPair.from_private_bytes(read_base64(text, FILE_NAME))
+        except (RemoteProtocolError, ValueError) as error:
+            raise StoreError("what the exchange's processes share is no key for pushes", hint="Delete it from Redis.") from error
 
 
 def _read_or_make(path: Path | None) -> KeyPair:

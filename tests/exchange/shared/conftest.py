@@ -53,6 +53,12 @@ class RedisServer:
                 assert time.monotonic() < until, "redis-server doesn't start"
                 time.sleep(0.01)
 
+    def empty(self) -> None:
+        """Forget everything."""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            connection.sendall(b"FLUSHALL\r\n")
+            assert connection.recv(64) == b"+OK\r\n"
+
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
@@ -79,9 +85,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture
 def redis(server: RedisServer) -> RedisServer:
     """The server, empty."""
-    with socket.create_connection(("127.0.0.1", server.port), 5) as connection:
-        connection.sendall(b"FLUSHALL\r\n")
-        assert connection.recv(64) == b"+OK\r\n"
+    server.empty()
     return server
 
 
@@ -91,11 +95,11 @@ def own_server(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     need_redis()
     made: list[RedisServer] = []
 
-    def make(password: str = "") -> RedisServer:
+    def make(password: str = "", more: tuple[str, ...] = ()) -> RedisServer:
         folder = tmp_path / f"redis-{len(made)}"
         folder.mkdir()
         made.append(RedisServer(folder, password))
-        made[-1].start()
+        made[-1].start(*more)
         return made[-1]
 
     yield make

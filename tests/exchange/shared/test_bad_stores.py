@@ -14,6 +14,7 @@ from sinchphone.exchange.options import StoreAddress, read_store
 from sinchphone.exchange.store.redis.connection import connect
 from sinchphone.exchange.store.store import StoreError
 from sinchphone.options import Options
+from tests.exchange.conftest import SECRETS
 from tests.exchange.shared.conftest import Join, RedisServer
 
 
@@ -65,6 +66,28 @@ async def test_two_exchanges_with_different_secrets_of_one_application(join: Joi
     await join(redis.address)
     with pytest.raises(StoreError, match="the application acme has another secret there"):
         await join(redis.address, applications={"acme": base64.b64encode(b"x" * 16).decode()})
+
+
+async def test_two_exchanges_with_different_applications(join: Join, redis: RedisServer) -> None:
+    await join(redis.address)
+    before = await everything(redis.address)
+    with pytest.raises(StoreError, match="is another exchange's, with the application acme") as refused:
+        await join(redis.address, applications={"globex": SECRETS["globex"]})
+    assert "database of its own" in (refused.value.hint or "")
+    assert {key: value for key, value in (await everything(redis.address)).items() if "globex" in key} == {}
+    assert before.keys() <= (await everything(redis.address)).keys()
+
+
+async def test_one_more_application_beside_those_that_are_served_there(join: Join, redis: RedisServer) -> None:
+    await join(redis.address)
+    assert (await join(redis.address, applications=SECRETS)).port
+
+
+async def test_a_node_of_a_cluster(own_server: Callable[..., RedisServer], join: Join) -> None:
+    server = own_server(more=("--cluster-enabled", "yes"))
+    with pytest.raises(StoreError, match="is a node of a Redis Cluster"):
+        await join(server.address)
+    assert await everything(server.address) == {}
 
 
 async def test_a_redis_that_is_too_old(join: Join) -> None:

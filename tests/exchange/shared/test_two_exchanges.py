@@ -7,11 +7,16 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from sinchphone.exchange.server import Exchange
+from sinchphone.signaling.ocra.names import OcraOperation
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import LegacyPhone, Phone
 from tests.exchange.shared.conftest import Join, RedisServer
+
+POINT = "BLw479HGl1fZJPTXm4Kewxl0rlX8YupAlNvePOzqUD0mBugHXwGX92DdwFMNJfJ7ALSZnMS7BVrbEMvMckNE8gs"  # on P-256
 
 
 @pytest.fixture
@@ -86,3 +91,39 @@ async def test_what_is_published_at_one_wakes_a_poll_at_the_other_in_the_same_or
         heard.append((got, since))
     assert heard[0] == heard[1]
     assert heard[0][0] == list(range(20))
+
+
+async def test_a_device_that_told_one_how_it_is_woken_is_pushed_to_by_the_other(both: Any, http: aiohttp.ClientSession) -> None:
+    first, second = both
+    pushed: asyncio.Queue[str] = asyncio.Queue()
+
+    async def take(request: web.Request) -> web.Response:
+        pushed.put_nowait(request.headers["Authorization"])
+        return web.Response(status=201)
+
+    service = web.Application()
+    service.router.add_post("/bob", take)
+    ada, bob = await Phone(http, second.url, "ada").registered(), await Phone(http, first.url, "bob").registered()
+    there = replace(bob, url=second.url)
+    async with TestServer(service) as server:
+        profile = {"w3c": {"endpoint": str(server.make_url("/bob")), "p256dh": POINT, "auth": "A" * 22}}
+        assert (await bob.ask(OcraOperation.SET_PUSH_PROFILE, profile)).status == 200
+        assert (await ada.call("bob")).status == 200
+        async with asyncio.timeout(20):
+            assert "vapid" in await pushed.get()
+    keys = [await exchange._pushes.public_key() for exchange in both]
+    assert keys[0] == keys[1]
+    assert (await there.ask(OcraOperation.DELETE_PUSH_PROFILE)).status == 200
+    await first._store.catch_up()
+    assert [exchange.directory.device(bob.instance).push for exchange in both] == [None, None]
+
+
+async def test_a_device_that_no_longer_listens_and_sleeps_is_known_so_by_who_starts_later(
+    both: Any, http: aiohttp.ClientSession, join: Join, redis: RedisServer
+) -> None:
+    bob = await Phone(http, both[0].url, "bob").registered()
+    profile = {"w3c": {"endpoint": "http://127.0.0.1:9/bob", "p256dh": POINT, "auth": "A" * 22}}
+    assert (await bob.ask(OcraOperation.SET_PUSH_PROFILE, profile)).status == 200
+    third = await join(redis.address)
+    device = third.directory.device(bob.instance)
+    assert device is not None and device.push is not None and device.push.endpoint == "http://127.0.0.1:9/bob"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "sinchphone"
 SCHEMA: Final = 2
+_APPLICATIONS: Final = f"{PREFIX}:{SCHEMA}:applications"
 OLDEST: Final = (7, 0)
 _CONNECT_SECONDS: Final = 3.0
 _READ_SECONDS: Final = 5.0  # longer than any blocking read
@@ -60,13 +61,14 @@ def _tls(ca_file: Path | None) -> dict[str, Any]:
     }
 
 
-async def check(client: "Redis", address: StoreAddress, secrets: Mapping[str, bytes]) -> None:
-    """Look whether the database is one that these applications can be kept in; only then say that it's ours. Raises StoreError."""
+async def check(client: "Redis", address: StoreAddress, secrets: Mapping[str, bytes], *, beside_others: bool = False) -> None:
+    """Look whether the database is one that these applications can be kept in; only then say that it's ours. ``beside_others``: there may
+    be only others yet. Raises StoreError."""
     import redis.exceptions as refused
 
     shown = address.shown
     try:
-        await _look(client, shown, secrets)
+        await _look(client, shown, secrets, beside_others=beside_others)
     except (refused.AuthenticationError, refused.NoPermissionError) as error:
         raise StoreError(f"{shown}: user or password is wrong: {error}", hint="Write redis://user:password@host:port/database") from error
     except (refused.ConnectionError, refused.TimeoutError, OSError) as error:
@@ -81,11 +83,14 @@ async def check(client: "Redis", address: StoreAddress, secrets: Mapping[str, by
         raise StoreError(f"{shown} can't be used: {error}", hint=_HINT) from error
 
 
-async def _look(client: "Redis", shown: str, secrets: Mapping[str, bytes]) -> None:
+async def _look(client: "Redis", shown: str, secrets: Mapping[str, bytes], *, beside_others: bool) -> None:
     server: dict[str, Any] = await client.info("server")
     version = str(server.get("redis_version", "0"))
     if tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:2]) < OLDEST:
         raise StoreError(f"{shown} is Redis {version}", hint="An exchange needs Redis 7.0 or newer.")
+    if str((await client.info("cluster")).get("cluster_enabled", "0")) == "1":
+        hint = "Give it one server; a replica or an append-only file keeps what it has."
+        raise StoreError(f"{shown} is a node of a Redis Cluster, which an exchange can't use yet", hint=hint)
     size = await client.dbsize()  # before: another exchange may just be the first to write
     schema: Any = await client.get(f"{PREFIX}:schema")
     if schema is None and size:
@@ -93,12 +98,17 @@ async def _look(client: "Redis", shown: str, secrets: Mapping[str, bytes]) -> No
         raise StoreError(f"{shown}: the database isn't empty, and no exchange wrote what is there", hint=hint)
     if schema is not None and schema != str(SCHEMA):
         raise StoreError(f"{shown}: another version of sinchphone wrote it (schema {schema})", hint="Use the same version everywhere.")
+    applications = {str(one) for one in await client.smembers(_APPLICATIONS)}
+    if applications and not beside_others and not applications & secrets.keys():
+        hint = "All exchanges of one store need the same applications. Give this one a database of its own: redis://host:port/1"
+        raise StoreError(f"{shown} is another exchange's, with the application {', '.join(sorted(applications)[:5])}", hint=hint)
     for application, secret in secrets.items():
         known = await client.get(f"{PREFIX}:{SCHEMA}:{{{application}}}:secret")
         if known is not None and known != _fingerprint(secret):
             hint = "All exchanges of one store need the same applications with the same secrets."
             raise StoreError(f"{shown}: the application {application} has another secret there", hint=hint)
     await client.set(f"{PREFIX}:schema", SCHEMA)
+    await client.sadd(_APPLICATIONS, *secrets)
     for application, secret in secrets.items():
         await client.set(f"{PREFIX}:{SCHEMA}:{{{application}}}:secret", _fingerprint(secret))
 

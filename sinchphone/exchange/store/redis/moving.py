@@ -60,7 +60,7 @@ async def move(file: Path, address: StoreAddress, application: str, secret: byte
     """Move what the file has of an application. The file stays as it is. Raises StoreError before anything is written where one of the two
     can't be used, an exchange uses the file, or the file has nothing of the application."""
     rows, highest = await _read(file, application)
-    store, client = RedisStore(address, {application: secret}, history_seconds), connect(address)
+    store, client = RedisStore(address, {application: secret}, history_seconds, beside_others=True), connect(address)
     try:
         await store.open()
         marker = _Marker(client, application)

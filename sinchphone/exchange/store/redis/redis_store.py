@@ -23,7 +23,7 @@ from sinchphone.exchange.options import StoreAddress
 from sinchphone.exchange.store.feed import FeedMessage, Receive
 from sinchphone.exchange.store.redis.changes import Change, Key, RowChange, name_of, read_entry, read_row, token_of
 from sinchphone.exchange.store.redis.commit_queue import Bounds, CommitQueue, patiently
-from sinchphone.exchange.store.redis.connection import check, check_names, connect
+from sinchphone.exchange.store.redis.connection import PREFIX, SCHEMA, check, check_names, connect
 from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, no_answer
 from sinchphone.exchange.store.redis.scripts import BEAT_SCRIPT
 from sinchphone.exchange.store.store import Changed, Gone, StoreError
@@ -50,8 +50,12 @@ class RedisStore:
 
     is_shared: Final = True
 
-    def __init__(self, address: StoreAddress, applications: Mapping[str, bytes], history_seconds: float) -> None:
-        """``applications``: their keys and secrets. Raises ConfigError or StoreError."""
+    def __init__(
+        self, address: StoreAddress, applications: Mapping[str, bytes], history_seconds: float, *, beside_others: bool = False
+    ) -> None:
+        """``applications``: their keys and secrets. ``beside_others``: there may be only others yet, whose exchange will serve these too.
+        Raises ConfigError or StoreError."""
+        self._beside_others = beside_others
         check_names(applications)
         self.process = secrets.token_hex(8)
         self._address = address
@@ -75,7 +79,7 @@ class RedisStore:
 
     async def open(self) -> None:
         """Look whether it can be used, and read what is there. Raises StoreError."""
-        await check(self._client, self._address, self._secrets)
+        await check(self._client, self._address, self._secrets, beside_others=self._beside_others)
         for box in self._boxes.values():
             await patiently(self._read_all(box))
 
@@ -143,6 +147,13 @@ class RedisStore:
         self._check_reached()
         for box in self._boxes.values():
             await box.catch_up()
+
+    async def agree(self, name: str, value: str) -> str:
+        """What all processes have under that name: this, where none had anything. Raises StoreError."""
+        self._check_reached()
+        key = f"{PREFIX}:{SCHEMA}:{name}"
+        await patiently(self._pipeline.ask("SET", key, value, "NX"))
+        return str(await patiently(self._pipeline.ask("GET", key)))
 
     def follow(self, table: Table, changed: Changed, gone: Gone) -> None:
         """Tell what others change of a table."""
@@ -221,7 +232,7 @@ class RedisStore:
         while True:
             try:
                 if self._must_look:
-                    await check(self._client, self._address, self._secrets)
+                    await check(self._client, self._address, self._secrets, beside_others=self._beside_others)
                     for box in self._boxes.values():
                         await self._read_rows(box)
                     self._must_look = False
