@@ -4,10 +4,9 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import pytest
@@ -18,9 +17,7 @@ from sinchphone.protocol.auth import sign_registration_token, sign_request, sign
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, split
 from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
-
-if TYPE_CHECKING:
-    from tests.exchange.shared.conftest import RedisServer
+from tests.exchange.both_stores import kept_fixture, lasting_fixture, pytest_generate_tests, redis_fixture  # noqa: F401 - fixtures
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
 
@@ -123,40 +120,6 @@ class Phone:
         path = f"/publish/{keys['signalPublishKey']}/{keys['signalSubscribeKey']}/0/{channel}/0"
         async with self.session.post(self.url + path, json=message, params={"uuid": self.instance}) as answer:
             return await answer.json()
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A file that says ``ON_BOTH_STORES`` runs twice where it starts an exchange: on one of its own and on Redis."""
-    if getattr(metafunc.module, "ON_BOTH_STORES", False) and "kept" in metafunc.fixturenames:
-        metafunc.parametrize("kept", ["alone", "redis"], indirect=True)
-
-
-@pytest.fixture(scope="session")
-def redis_of_process(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[RedisServer]":
-    """One server for all tests of this process that run on both stores."""
-    from tests.exchange.shared.conftest import RedisServer, need_redis
-
-    need_redis()
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def kept(request: pytest.FixtureRequest) -> StoreAddress | None:
-    """Where exchanges of this test keep what they know: nowhere, or at an empty Redis."""
-    if getattr(request, "param", "alone") == "alone":
-        return None
-    server: RedisServer = request.getfixturevalue("redis_of_process")
-    server.empty()
-    return server.address
-
-
-@pytest.fixture
-def lasting(kept: StoreAddress | None, tmp_path: Path) -> Path | StoreAddress:
-    """Where an exchange keeps what the next one knows: a file, or the same Redis."""
-    return kept or tmp_path / "exchange.sqlite3"
 
 
 def rows_on_redis(address: StoreAddress) -> dict[str, dict[str, str]]:

@@ -22,7 +22,7 @@ from sinchphone.engine.calls.details import CallDetails
 from sinchphone.engine.client import SinchClient
 from sinchphone.engine.environment import Cloud
 from sinchphone.engine.events.events import ClientEvent
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.tls import Issued, issue
 from sinchphone.gateway.options import GatewayOptions, SipSettings
@@ -32,6 +32,7 @@ from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.protocol.call.states import State
 from sinchphone.tasks import start_task
+from tests.exchange.both_stores import kept_fixture, lasting_fixture, pytest_generate_tests, redis_fixture  # noqa: F401 - fixtures
 from tests.suite import guests
 
 APPLICATION = "acme"
@@ -249,12 +250,12 @@ StartExchange = Callable[[], Awaitable[Exchange]]
 
 
 @pytest.fixture
-async def town(modules: Path, issued: Issued, media: MediaThread, tmp_path: Path) -> AsyncIterator[Town]:
+async def town(modules: Path, issued: Issued, media: MediaThread, tmp_path: Path, lasting: Path | StoreAddress) -> AsyncIterator[Town]:
     options = ExchangeOptions(
         port=0,
         tls_port=0,
         certificate=issued.certificate,
-        store=tmp_path / "exchange.sqlite3",
+        store=lasting,
         applications={APPLICATION: base64.b64encode(SECRET).decode()},
     )
     gateway = ConfiguredGateway(GatewayOptions(sip=SipSettings(port=0, users={"desk": "secret"})))

@@ -11,6 +11,14 @@ from sinchphone.protocol.call.states import Cause, State
 
 pytestmark = pytest.mark.timeout(180)
 
+ON_BOTH_STORES = (  # what the SDK leaves with the exchange: users, messages, calls that ring, are taken, end
+    "test_the_sdk_makes_a_user_and_starts_again_with_the_password",
+    "test_a_message_of_several_frames_passes_both_ways",
+    "test_a_message_waits_for_an_sdk_user_who_is_away",
+    "test_the_sdk_hangs_up_on_the_phone_that_called",
+    "test_a_phone_cancels_a_call_that_rings_on_the_sdk",
+)
+
 
 async def test_the_sdk_starts_with_a_ticket_and_talks_to_nobody_but_us(town: Any) -> None:
     sdk = await town.sdk_user("alice")

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -84,7 +85,10 @@ async def test_one_more_application_beside_those_that_are_served_there(join: Joi
 
 
 async def test_a_node_of_a_cluster(own_server: Callable[..., RedisServer], join: Join) -> None:
-    server = own_server(more=("--cluster-enabled", "yes"))
+    with socket.socket() as free:  # else it's 10000 above the other one, which may be none
+        free.bind(("127.0.0.1", 0))
+        bus = str(free.getsockname()[1])
+    server = own_server(more=("--cluster-enabled", "yes", "--cluster-port", bus))
     with pytest.raises(StoreError, match="is a node of a Redis Cluster"):
         await join(server.address)
     assert await everything(server.address) == {}
