@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.sip.bodies import read_body
-from sinchphone.protocol.sip.message import MalformedRequestError, Request, Response, parse_via, read_message, respond
+from sinchphone.protocol.sip.message import MalformedRequestError, Request, Response, read_message, respond
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.vocabulary import SipPhase
 from sinchphone.protocol.sip.uri import MAX_URI_CHARACTERS, SipAddress, SipUri, parse_address, parse_uri
+from sinchphone.protocol.sip.via import parse_via
 from tests.fuzz.conftest import SECONDS
 from tests.fuzz.edits import Edit, edited, edits, growth
 from tests.protocol.sip.session.test_session_properties import ORDERS, USUAL, WAITS, Side, World, last_events

@@ -21,18 +21,10 @@ from sinchphone.gateway.sip.network.rests import Rests
 from sinchphone.gateway.sip.network.transport import SipTransports, TransportOptions
 from sinchphone.hosts import SIP_PORTS
 from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, TransactionOver, Transmit, Unanswered, Unsent
-from sinchphone.protocol.sip.message import (
-    MAGIC_COOKIE,
-    HeaderLines,
-    MalformedRequestError,
-    Request,
-    Response,
-    Via,
-    read_message,
-    respond,
-)
+from sinchphone.protocol.sip.message import HeaderLines, MalformedRequestError, Request, Response, read_message, respond
 from sinchphone.protocol.sip.transactions import Timing, cancel
 from sinchphone.protocol.sip.uri import SipAddress, SipUri
+from sinchphone.protocol.sip.via import MAGIC_COOKIE, Via
 from sinchphone.quick_dataclass import quick_dataclass
 
 WITH_CONTACT: Final = ("INVITE", "UPDATE", "REGISTER")

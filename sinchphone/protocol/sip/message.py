@@ -18,20 +18,17 @@ from typing import Final, Self, TypeAlias
 import sipmessage
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.hosts import join_host
 from sinchphone.protocol.sip.bodies import MessageBody, read_body
+from sinchphone.protocol.sip.statuses import REASONS
 from sinchphone.protocol.sip.uri import (
-    Parameters,
     SipAddress,
     SipUri,
     clean,
-    format_parameters,
     parse_address,
-    parse_parameters,
     parse_uri,
-    split_host,
     split_outside,
 )
+from sinchphone.protocol.sip.via import Via, parse_via
 from sinchphone.quick_dataclass import quick_dataclass
 
 HeaderLines: TypeAlias = tuple[tuple[str, str], ...]
@@ -43,104 +40,14 @@ MAX_FORWARDS: Final = 70  # RFC 3261 8.1.1.6
 MAX_VIAS: Final = MAX_FORWARDS
 MAX_ROUTES: Final = 32
 MAX_CSEQ: Final = 2**31 - 1  # RFC 3261 8.1.1.5
-MAGIC_COOKIE: Final = "z9hG4bK"  # RFC 3261 8.1.1.7
 _REQUEST_LINE: Final = re.compile(r"([A-Za-z0-9.!%*_+`'~-]{1,64}) (\S+) SIP/([0-9]{1,3}\.[0-9]{1,3})", re.IGNORECASE)
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9])(?: ([^\r\n]*))?", re.IGNORECASE)
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
 _FOLD: Final = re.compile(rb"\r\n[ \t]+")
-_SENT_PROTOCOL: Final = re.compile(r"SIP\s*/\s*2\.0\s*/\s*([A-Za-z0-9-]{1,16})\s+", re.IGNORECASE)
 _DIGITS: Final = re.compile(r"[0-9]{1,10}")
 _NOWHERE: Final = SipUri("sip", None, "invalid")
 _ONCE: Final = ("From", "To", "Call-ID", "CSeq")
 _AT_MOST_ONCE: Final = ("Max-Forwards", "Content-Type", "Content-Length", "Expires", "RSeq", "RAck", "Session-Expires")
-
-REASONS: Final = {
-    100: "Trying",
-    180: "Ringing",
-    181: "Call Is Being Forwarded",
-    182: "Queued",
-    183: "Session Progress",
-    200: "OK",
-    202: "Accepted",
-    300: "Multiple Choices",
-    301: "Moved Permanently",
-    302: "Moved Temporarily",
-    305: "Use Proxy",
-    380: "Alternative Service",
-    400: "Bad Request",
-    401: "Unauthorized",
-    402: "Payment Required",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    406: "Not Acceptable",
-    407: "Proxy Authentication Required",
-    408: "Request Timeout",
-    410: "Gone",
-    413: "Request Entity Too Large",
-    415: "Unsupported Media Type",
-    416: "Unsupported URI Scheme",
-    420: "Bad Extension",
-    421: "Extension Required",
-    422: "Session Interval Too Small",
-    423: "Interval Too Brief",
-    480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist",
-    482: "Loop Detected",
-    483: "Too Many Hops",
-    484: "Address Incomplete",
-    486: "Busy Here",
-    487: "Request Terminated",
-    488: "Not Acceptable Here",
-    489: "Bad Event",
-    491: "Request Pending",
-    493: "Undecipherable",
-    500: "Server Internal Error",
-    501: "Not Implemented",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Server Time-out",
-    505: "Version Not Supported",
-    513: "Message Too Large",
-    580: "Precondition Failure",
-    600: "Busy Everywhere",
-    603: "Decline",
-    604: "Does Not Exist Anywhere",
-    606: "Not Acceptable",
-}
-
-
-@quick_dataclass(frozen=True, slots=True)
-class Via:
-    """Where a response goes (RFC 3261 20.42, RFC 3581)."""
-
-    transport: str  # upper case
-    host: str
-    port: int | None = None
-    parameters: Parameters = ()
-
-    def __str__(self) -> str:
-        return f"SIP/2.0/{self.transport} {join_host(self.host, self.port)}{format_parameters(self.parameters)}"
-
-    def parameter(self, name: str) -> str | None:
-        """The value of a parameter; an empty text where it has none."""
-        return next((value or "" for key, value in self.parameters if key == name), None)
-
-    @property
-    def branch(self) -> str:
-        """The transaction's name; empty where its sender is older than RFC 3261."""
-        return self.parameter("branch") or ""
-
-    @property
-    def sent_by(self) -> str:
-        """Who sent it: a part of the transaction's name (RFC 3261 17.2.3)."""
-        return join_host(self.host.lower(), self.port)
-
-    def seen_from(self, host: str, port: int) -> "Via":
-        """With ``received`` and, where asked for, ``rport`` (RFC 3581 4)."""
-        kept = tuple((key, value) for key, value in self.parameters if key not in ("received", "rport"))
-        rport = (("rport", str(port)),) if self.parameter("rport") is not None else ()
-        return replace(self, parameters=(*kept, ("received", host), *rport))
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -433,17 +340,6 @@ def _cut(message: SipMessage, *, is_stream: bool) -> bytes:
     if length > len(message.body):
         raise RemoteProtocolError("a SIP message is shorter than it says")
     return message.body[:length]
-
-
-@lru_cache(maxsize=1024)
-def parse_via(text: str) -> Via:
-    """One Via; raises RemoteProtocolError."""
-    match = _SENT_PROTOCOL.match(text.strip())
-    if match is None:
-        raise RemoteProtocolError("a Via can't be read")
-    sent_by, separator, rest = text.strip()[match.end() :].partition(";")
-    host, port = split_host(re.sub(r"\s+", "", sent_by))
-    return Via(match[1].upper(), host, port, parse_parameters(separator + rest))
 
 
 @lru_cache(maxsize=256)

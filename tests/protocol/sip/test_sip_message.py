@@ -7,8 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.protocol.sip.message import CSeq, MalformedRequestError, Request, Response, parse_via, read_message, respond
+from sinchphone.protocol.sip.message import CSeq, MalformedRequestError, Request, Response, read_message, respond
 from sinchphone.protocol.sip.uri import SipAddress, SipUri, parse_address, parse_uri
+from sinchphone.protocol.sip.via import parse_via
 
 CORE = (
     "Via: SIP/2.0/UDP c.bell-tel.com;branch=z9hG4bKkdjuw",

@@ -8,13 +8,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sinchphone.protocol.sip.layer import Arrived, Layer, LayerEffect, Responded, Transmit, Unanswered, Unsent
-from sinchphone.protocol.sip.message import MAGIC_COOKIE, Request, read_message, respond
+from sinchphone.protocol.sip.message import Request, read_message, respond
 from sinchphone.protocol.sip.session import vocabulary as v
 from sinchphone.protocol.sip.session.machine import SipSession
 from sinchphone.protocol.sip.session.state import SessionOptions
 from sinchphone.protocol.sip.session.vocabulary import Effect, SipEvent, SipPhase
 from sinchphone.protocol.sip.transactions import cancel
 from sinchphone.protocol.sip.uri import SipAddress, parse_uri
+from sinchphone.protocol.sip.via import MAGIC_COOKIE
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 ORDERS: dict[str, Callable[[int], v.Order]] = {
