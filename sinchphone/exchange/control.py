@@ -1,9 +1,10 @@
 """The process that hosts an exchange, as its user's other processes see it: how much it's used, and how it's told to end.
 
-Requests are signed with the application's secret (``Application key:signature``), which nobody but that user knows.
+Requests but the first are signed with the application's secret (``Application key:signature``), which nobody but that user knows.
 
 ::
 
+    GET  /?application=…&challenge=…&asker=…                     -> what this is; whom it serves has it proved
     GET  /exchange                                              -> who hosts, for how many
     POST /exchange/stop {"id", "unused", "replaced", "asker"}   -> ends, or 409 where it's another one, isn't to be ended, or is in use
 """
@@ -19,9 +20,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from sinchphone.exchange.calls.calls import Calls
+from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.received import ReceivedRequest
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.options import HOST_PATH, SERVICE, STOP_PATH, HostKind
+from sinchphone.exchange.pubsub.origin import address_of
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.request_bodies import read_body
 from sinchphone.quick_dataclass import quick_dataclass
@@ -32,6 +37,8 @@ _ASKED_SECONDS: Final = 1.5  # who asked for the proof so long ago may be about 
 _PAUSE_SECONDS: Final = 0.05
 _MAX_ASKED: Final = 1_000
 _MAX_BODY_BYTES: Final = 4096
+_NEW_SECONDS: Final = 10.0  # for a device that only calls to do so
+_MAX_CHALLENGE_CHARACTERS: Final = 128
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -68,25 +75,44 @@ class Hosting:
 class ControlRoutes:
     """The routes of one exchange."""
 
-    def __init__(self, hosting: Hosting, verifier: Verifier, usage: Callable[[float], HostUse]) -> None:
-        """``usage``: who uses the exchange at a time [s since the epoch]."""
+    def __init__(self, hosting: Hosting, verifier: Verifier, directory: Directory, calls: Calls) -> None:
         self._hosting = hosting
         self._verifier = verifier
-        self._usage = usage
+        self._directory = directory
+        self._calls = calls
         self._since = time.monotonic()
         self._asked: dict[str, float] = {}
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
+        router.add_get("/", self._identify)
         router.add_get(HOST_PATH, self._tell)
         router.add_post(STOP_PATH, self._stop)
 
-    def asked(self, asker: str) -> None:
+    async def _identify(self, request: web.Request) -> web.Response:
+        """Says what this is; to somebody who names an application and a random challenge, proves that it's served here, at the
+        address where that one reached us."""
+        identity = self._hosting.introduction()
+        application = self._directory.application(request.query.get("application", ""))
+        challenge = request.query.get("challenge", "")
+        if application is not None and 0 < len(challenge) <= _MAX_CHALLENGE_CHARACTERS:
+            identity |= self._hosting.details()
+            self._note_asked(request.query.get("asker", challenge)[:_MAX_CHALLENGE_CHARACTERS])
+            identity["proof"] = exchange_proof(application.secret, challenge, address_of(request.transport))
+        return web.json_response(identity)
+
+    def _note_asked(self, asker: str) -> None:
         """Somebody got our proof, and is about to use us."""
         self._asked.pop(asker, None)
         while len(self._asked) >= _MAX_ASKED:
             del self._asked[next(iter(self._asked))]
         self._asked[asker] = time.monotonic()
+
+    def _usage(self, now: float) -> HostUse:
+        devices = self._directory.listening(now)
+        callers = [device for device in devices if not device.takes_calls]
+        new = sum(abs(now - self._directory.began_to_listen(device)) < _NEW_SECONDS for device in callers)
+        return HostUse(self._calls.going_on(now), len(callers), len(devices) - len(callers), new)
 
     async def _tell(self, request: web.Request) -> web.Response:
         await self._receive(request, once=False)

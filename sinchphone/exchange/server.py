@@ -25,14 +25,13 @@ from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.api import ConferenceRoutes
 from sinchphone.exchange.conference.rooms import Rooms
-from sinchphone.exchange.control import ControlRoutes, Hosting, HostUse
+from sinchphone.exchange.control import ControlRoutes, Hosting
 from sinchphone.exchange.destinations.attendants import Attendants
 from sinchphone.exchange.destinations.configuration_api import ConfigurationRoutes
 from sinchphone.exchange.destinations.gateway import Gateway, GatewayFactory, GatewayOnDemand, GatewayParts
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
-from sinchphone.exchange.directory.identity import exchange_proof
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.listening import listen, until_somebody_listens
 from sinchphone.exchange.management.access import ManagementAccess
@@ -58,7 +57,6 @@ from sinchphone.exchange.parked_answer import Parking, at_end
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubnub.routes import PubNubRoutes
 from sinchphone.exchange.pubsub.broker import Broker
-from sinchphone.exchange.pubsub.origin import address_of
 from sinchphone.exchange.push.sender import PushSender
 from sinchphone.exchange.push.sender_key import SenderKey
 from sinchphone.exchange.push.service import PushService
@@ -85,11 +83,8 @@ from sinchphone.hosts import join_host
 from sinchphone.media.clock import Lateness
 from sinchphone.media.thread import MediaThread
 
-MAX_CHALLENGE_CHARACTERS = 128
-
 _DRAIN_PAUSE_SECONDS = 0.1  # between two looks whether calls are over
 _CLOSE_SECONDS = 1.0  # for requests that are being served
-_NEW_SECONDS = 10.0  # for a device that only calls to do so
 _ESCAPED = 3  # characters that a byte of a message takes in a URL, at most
 _MAX_HEADER_BYTES = 16 * 1024
 
@@ -366,7 +361,6 @@ class Exchange:
             ],
             client_max_size=self._options.body_bytes,
         )
-        application.router.add_get("/", self._identify)
         verifier = Verifier(self.directory, self._options.clock_skew_seconds)
         people = (self._options, verifier, self.directory)
         self._rights = ChannelRights(self.directory, self._parties, self._transports, Senders())
@@ -382,8 +376,7 @@ class Exchange:
         openapi.add_to(application.router)
         HealthRoutes(self._lives, self._is_ready, self.troubles).add_to(application.router)
         self._add_management(application.router, verifier)
-        self._control = ControlRoutes(self._hosting, verifier, self._in_use)
-        self._control.add_to(application.router)
+        ControlRoutes(self._hosting, verifier, self.directory, self._calls).add_to(application.router)
         RecordingRoutes(self._recordings, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         others = self._others.requests if self._others is not None else None
         if self.rooms is not None:
@@ -482,21 +475,3 @@ class Exchange:
         """Raises RefusedError where the request is for another host."""
         check_host(request, self._options.host)
         return await handler(request)
-
-    async def _identify(self, request: web.Request) -> web.Response:
-        """Says what this is; to somebody who names an application and a random challenge, proves that it's served here, at the
-        address where that one reached us."""
-        identity = self._hosting.introduction()
-        application = self.directory.application(request.query.get("application", ""))
-        challenge = request.query.get("challenge", "")
-        if application is not None and 0 < len(challenge) <= MAX_CHALLENGE_CHARACTERS:
-            identity |= self._hosting.details()
-            self._control.asked(request.query.get("asker", challenge)[:MAX_CHALLENGE_CHARACTERS])
-            identity["proof"] = exchange_proof(application.secret, challenge, address_of(request.transport))
-        return web.json_response(identity)
-
-    def _in_use(self, now: float) -> HostUse:
-        devices = self.directory.listening(now)
-        callers = [device for device in devices if not device.takes_calls]
-        new = sum(abs(now - self.directory.began_to_listen(device)) < _NEW_SECONDS for device in callers)
-        return HostUse(self._calls.going_on(now), len(callers), len(devices) - len(callers), new)

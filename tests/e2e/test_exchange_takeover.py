@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sinchphone.engine.client import SinchClient
-from sinchphone.exchange import control, server
+from sinchphone.exchange import control
 from sinchphone.exchange.control import Hosting
 from sinchphone.exchange.directory.credentials import local_credentials
 from sinchphone.exchange.listening import PortTakenError
@@ -198,7 +198,7 @@ async def test_who_only_waits_for_messages_is_asked_for_no_longer_than_who_is_ab
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_s: float
 ) -> None:
     """Both register as who can't be called; the one that came a moment ago may be about to call."""
-    monkeypatch.setattr(server, "_NEW_SECONDS", new_s)
+    monkeypatch.setattr(control, "_NEW_SECONDS", new_s)
     port = free_ports(1)
     async with Local(tmp_path, port=port) as program, SinchClient("ada", program, takes_calls=False):
         probe = ExchangeProbe(local_credentials(tmp_path), "127.0.0.1", port)

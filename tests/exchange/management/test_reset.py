@@ -91,6 +91,9 @@ async def test_it_is_ready_when_everything_listens_and_not_before(monkeypatch: p
         async def close(self) -> None:
             pass
 
+        async def troubles(self) -> dict[str, str]:
+            return {}
+
     with MediaThread() as media:
         exchange = Exchange(ExchangeOptions(port=0, applications=SECRETS), media=media, gateway=SlowGateway())  # type: ignore[arg-type]
         starting = start_task(exchange.start(), name="start")
