@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar, TypeVarTuple
@@ -14,13 +15,17 @@ from sinchphone.media.pictures.picture_leg import PictureLeg
 from sinchphone.media.port import PassingPort, PortEvent, PortOptions, PortStats, RtpPassingPort, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.protocol.jsep import Candidate, Description
+from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
     from sinchphone.media.rtp.port import RtpPort
     from sinchphone.media.webrtc.port import WebRtcPort
 
 WEBRTC_MODULE: Final = "sinchphone.media.webrtc.port"
+IDENTITY_MODULE: Final = "sinchphone.media.webrtc.identity"
 RTP_MODULE: Final = "sinchphone.media.rtp.port"
+
+_imported: Final[set[str]] = set()  # in the media loop's thread only
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -71,6 +76,8 @@ class _CrossingPort(Generic[Inner]):
         self._leg = PortLeg() if port is None else port.leg
         self._pictures = PictureLeg()
         self._sink: Callable[[EncodedFrame], object] | None = None
+        self._candidates: deque[Candidate | None] = deque()  # on their way over,
+        self._handing_over = 0  # and those that another way is taken for
         self._making = asyncio.Lock()  # used in the media loop only
         self._closed = False
 
@@ -84,7 +91,18 @@ class _CrossingPort(Generic[Inner]):
         await self._run(lambda port: port.check(offer))
 
     async def add_candidate(self, candidate: Candidate | None) -> None:
-        await self._run(lambda port: port.add_candidate(candidate))
+        """Handed over, in order; what comes of it isn't waited for, and several are one wake-up of the other thread. A port that isn't made
+        yet is made by the first."""
+        if self._port is None or self._handing_over:
+            self._handing_over += 1
+            try:
+                await self._run(lambda port: port.add_candidate(candidate))
+            finally:
+                self._handing_over -= 1
+            return
+        self._candidates.append(candidate)
+        if len(self._candidates) == 1:
+            self._media.call_soon(self._take_candidates)
 
     async def dtmf(self, digits: str) -> None:
         await self._run(lambda port: port.dtmf(digits))
@@ -146,10 +164,16 @@ class _CrossingPort(Generic[Inner]):
             if self._closed:
                 raise MediaError("the port is closed")
             if self._port is None:
-                await asyncio.to_thread(importlib.import_module, self._module)
+                if self._module not in _imported:
+                    await asyncio.to_thread(importlib.import_module, self._module)
+                    _imported.add(self._module)
                 self._port = self._make(self._events, self._leg)
                 self._port.divert(self._sink)
             return self._port
+
+    def _take_candidates(self) -> None:
+        while self._candidates and self._port is not None:
+            start_task(self._port.add_candidate(self._candidates.popleft()), name="candidate")
 
     def _divert(self, sink: Callable[[EncodedFrame], object] | None) -> None:
         self._sink = sink

@@ -21,7 +21,7 @@ from typing import Any, Final, Self, TypeVar, TypeVarTuple
 
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.clock import Lateness
-from sinchphone.media.crossing import WEBRTC_MODULE, CrossingPorts, CrossingRtpPorts
+from sinchphone.media.crossing import IDENTITY_MODULE, WEBRTC_MODULE, CrossingPorts, CrossingRtpPorts
 from sinchphone.media.port import Ports, RtpPorts
 
 # How long another thread may keep the interpreter. A tick asks for it back some six times (after the wait, the encoder, the socket, …):
@@ -107,7 +107,7 @@ class MediaThread:
 
     def warm_up(self) -> None:
         """Start importing what the first port will need (a third of a second), in a thread, and return at once."""
-        threading.Thread(target=importlib.import_module, args=(WEBRTC_MODULE,), name="media-imports", daemon=True).start()
+        threading.Thread(target=_prepare, name="media-imports", daemon=True).start()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -131,6 +131,11 @@ class MediaThread:
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+
+
+def _prepare() -> None:
+    importlib.import_module(WEBRTC_MODULE)
+    importlib.import_module(IDENTITY_MODULE).IDENTITIES.fill()
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

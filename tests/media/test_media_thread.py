@@ -18,7 +18,7 @@ from sinchphone.media.outbox import Outbox
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortEvent, PortLost, PortOptions
 from sinchphone.media.thread import SWITCH_SECONDS, MediaThread
 from sinchphone.media.ticker import Ticker
-from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.tasks import start_task
 
 HERE = PortOptions(loopback=True)
@@ -302,3 +302,26 @@ async def test_a_port_whose_thread_stops_while_it_closes_ends_its_events() -> No
     await asyncio.to_thread(media.stop)
     await asyncio.wait_for(closing, PATIENCE)
     assert await asyncio.wait_for(reading, PATIENCE) == []
+
+
+async def test_candidates_cross_the_line_in_order_those_with_it_that_made_the_port(
+    media: MediaThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sinchphone.media.webrtc.port import WebRtcPort
+
+    taken: list[str | None] = []
+
+    async def note(port: WebRtcPort, candidate: Candidate | None) -> None:
+        taken.append(None if candidate is None else candidate.candidate)
+
+    monkeypatch.setattr(WebRtcPort, "add_candidate", note)
+    port = media.ports.port(HERE)
+    first = [start_task(port.add_candidate(Candidate(f"{number}", "0", 0)), name="add") for number in range(3)]
+    await asyncio.sleep(0)
+    await asyncio.gather(*first)
+    for number in range(3, 20):
+        await port.add_candidate(Candidate(f"{number}", "0", 0))
+    await port.add_candidate(None)
+    await port.stats()
+    assert taken == [*(f"{number}" for number in range(20)), None]
+    await port.close()

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.levels.level import FULL_SCALE
@@ -88,7 +89,7 @@ class Receiver:
         self._resting = False  # the peer sends no sound on purpose
         self._hushed = False  # and it's no longer made up
         self._noise = 0.0  # RMS of comfort noise [sample steps]
-        self._random = np.random.default_rng()
+        self._random: np.random.Generator | None = None  # once there is noise to make
         self._skims = self._skimmed = False  # who pulls wants only speech; what is pulled last wasn't decoded
         self._unknown = 0  # samples at the end of those ahead that weren't
         self._unread: deque[bytes] = deque(maxlen=_REREAD)  # the last packets that weren't
@@ -359,8 +360,12 @@ class Receiver:
             sound = silence(samples)
         gain = np.zeros(samples) if self._hushed else np.linspace(1, 0, samples)
         self._hushed = True
-        noise = self._noise * self._random.standard_normal(samples) if self._noise else 0.0
+        noise = self._comfort_noise(samples) if self._noise else 0.0
         return np.clip(sound * gain + noise, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+    def _comfort_noise(self, samples: int) -> NDArray[np.float64]:
+        self._random = self._random or np.random.default_rng()
+        return self._noise * self._random.standard_normal(samples)
 
 
 class _CodedSpeech:

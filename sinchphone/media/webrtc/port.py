@@ -43,8 +43,9 @@ from sinchphone.media.webrtc.ice.agent import usable_addresses
 from sinchphone.media.webrtc.ice.path_life import PathLife, PathState, waking_time
 from sinchphone.media.webrtc.ice.path_watch import PathWatch
 from sinchphone.media.webrtc.ice.restart import IceRestarts, RestartTerms
+from sinchphone.media.webrtc.identity import IDENTITIES, DtlsIdentity
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, answering_setup, read_description, write_answer, write_offer
-from sinchphone.media.webrtc.secure import DtlsIdentity, PathListener, SecurePath
+from sinchphone.media.webrtc.secure import PathListener, SecurePath
 from sinchphone.protocol.jsep import Candidate, Description
 from sinchphone.protocol.rtp.packet import is_rtcp
 from sinchphone.protocol.sdp import INACTIVE, SENDRECV, agreed_direction, mirrored
@@ -82,7 +83,7 @@ class WebRtcPort:
         pictures: PictureLeg | None = None,
     ) -> None:
         self._options = options
-        self._identity = identity or DtlsIdentity.create()
+        self._identity = identity or IDENTITIES.take()
         self._events = events or Outbox[PortEvent]()
         self._leg = leg or PortLeg()
         self._pictures = pictures or PictureLeg()

@@ -2,7 +2,7 @@
 
 We use the libraries' parts below their peer connection: the ICE agent and the DTLS transport. So no
 module attribute of theirs is ever replaced; what has to differ is a subclass of ours (``ice.IceConnection``,
-``ice.IceSocket``, ``secure.Certificate``). Their versions are pinned to one minor release, because private names are
+``ice.IceSocket``, ``identity.DtlsCertificate``). Their versions are pinned to one minor release, because private names are
 among those that we use: they are listed in PRIVATE_NAMES with the reason, and ``tests/media/test_webrtc_seam.py`` fails
 by name when one of them moves.
 """
@@ -19,11 +19,19 @@ from aioice.stun import Method as StunMethod
 from aioice.stun import Transaction as StunTransaction
 from aioice.stun import TransactionError, TransactionFailed, parse_message
 from aioice.utils import random_transaction_id
-from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsFingerprint, RTCDtlsParameters, RTCDtlsTransport, SRTPProtectionProfile
+from aiortc.rtcdtlstransport import (
+    SRTP_PROFILES,
+    RTCCertificate,
+    RTCDtlsFingerprint,
+    RTCDtlsParameters,
+    RTCDtlsTransport,
+    SRTPProtectionProfile,
+)
 
 __all__ = [
     "ICE_COMPLETED",
     "PRIVATE_NAMES",
+    "SRTP_PROFILES",
     "Candidate",
     "CandidatePair",
     "Connection",
@@ -49,7 +57,7 @@ __all__ = [
 
 PRIVATE_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "RTCCertificate": {
-        "_create_ssl_context": "overridden: adds the cipher suites for peers with an RSA certificate",
+        "_create_ssl_context": "overridden: adds the cipher suites for peers with an RSA certificate; made ahead of time",
     },
     "RTCDtlsTransport": {
         "_set_role": "the DTLS role comes from a=setup, not from the ICE role",
@@ -80,7 +88,8 @@ PRIVATE_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "_remote_candidates_end": "whatever comes after it is ignored (the public method raises)",
         "_remote_candidates_expected": "overridden: a list that still grows by our own candidates can't fail",
         "_add_remote_candidate": "overridden: limited in number, wakes connect()",
-        "_pair_remote_candidate": "pairs a late local candidate",
+        "_pair_remote_candidate": "pairs a late local candidate; overridden: addresses aren't parsed for each pair",
+        "_find_pair": "a pair that is there already",
         "_nominated": "the pair in use",
         "_query_consent_task": "query_consent() is overridden: it reports, and doesn't close",
         "_closing": "set as soon as we close: nothing is opened after it",

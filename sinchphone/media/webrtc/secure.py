@@ -7,10 +7,8 @@
 """
 
 import asyncio
-import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, cast
 
 from sinchphone.errors import MediaError
@@ -19,57 +17,15 @@ from sinchphone.media.network.simulated_line import LineSimulator
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.agent import IceConnection, IceCredentials, IceListener
-from sinchphone.media.webrtc.sdp import Fingerprint, LocalDescription, RemoteAudio
+from sinchphone.media.webrtc.identity import IDENTITIES, DtlsIdentity
+from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio
 from sinchphone.protocol.rtp.packet import is_rtcp
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
-# aiortc's own suites first (all for ECDSA), then the same for a DTLS server with an RSA certificate, as gateways have.
-_CIPHERS: Final = (
-    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA:"
-    b"ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-SHA:ECDHE-RSA-AES256-SHA"
-)
 RETIRE_SECONDS: Final = 2.0  # packets on the old path are at most a long round trip behind; a peer's own move may come later
 _MAX_QUEUED: Final = 64  # DTLS datagrams; a handshake is about six
 _MAX_EARLY: Final = 32  # packets that overtake the end of the handshake: a peer talks as soon as its own end is up
-
-
-class DtlsCertificate(seam.RTCCertificate):
-    """Our DTLS certificate (P-256), which also shakes hands with peers whose certificate is RSA."""
-
-    def _create_ssl_context(self, srtp_profiles: list[seam.SRTPProtectionProfile]) -> Any:
-        context = super()._create_ssl_context(srtp_profiles)
-        context.set_cipher_list(_CIPHERS)
-        return context
-
-
-@quick_dataclass(frozen=True, slots=True)
-class DtlsIdentity:
-    """Who we are in our descriptions; the forks of an offer share one."""
-
-    certificate: DtlsCertificate
-    local: LocalDescription
-
-    @classmethod
-    def create(cls) -> "DtlsIdentity":
-        """A new certificate, new credentials."""
-        return cls.of(DtlsCertificate.generateCertificate())
-
-    @classmethod
-    def of(cls, certificate: DtlsCertificate) -> "DtlsIdentity":
-        """New credentials for a certificate."""
-        digests = (each for each in certificate.getFingerprints() if each.algorithm == "sha-256")  # some peers read the first line only
-        fingerprints = tuple(Fingerprint(each.algorithm, each.value) for each in digests)
-        local = LocalDescription(
-            session_id=secrets.randbits(62),
-            ufrag=secrets.token_hex(4),
-            password=secrets.token_hex(16),
-            fingerprints=fingerprints,
-            ssrc=secrets.randbits(32),
-            cname=secrets.token_hex(8),
-            picture_ssrc=secrets.randbits(32),
-        )
-        return cls(certificate, local)
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -81,11 +37,6 @@ class PathListener:
     closed: Callable[[], None]  # the peer closed its DTLS side
     broken: Callable[[], None]  # the socket in use is gone; new ICE may find another
     no_relay: Callable[[str], None]  # no TURN server took us: why
-
-
-def renewed(local: LocalDescription) -> LocalDescription:
-    """The same party with new ICE credentials (RFC 8839 4.4.1.1.1)."""
-    return replace(local, ufrag=secrets.token_hex(4), password=secrets.token_hex(16))
 
 
 class SecurePath:
@@ -101,6 +52,7 @@ class SecurePath:
         self._dtls.on("statechange", self._state_changed)
         self._early: deque[bytes] = deque(maxlen=_MAX_EARLY)
         self._open = False
+        self._preparing: asyncio.Task[None] | None = None
         self._line = LineSimulator(options.line, asyncio.get_running_loop()) if options.line is not None else None
         self._old: dict[IceConnection, asyncio.Task[None]] = {}  # that are closed in a moment
         self.ice = self.another(identity.local, on_candidate)  # what packets are sent over
@@ -122,6 +74,7 @@ class SecurePath:
         await _find_pair(self.ice, remote, controlling=controlling)
         await self._shake_hands(remote, "client" if active else "server")
         self._open = True
+        self._preparing = start_task(asyncio.to_thread(IDENTITIES.fill), name="webrtc-identities")  # for the next one
         while self._early:
             self._take(self._early.popleft())
 
@@ -220,15 +173,25 @@ class _IceTransport:
 
     def __init__(self, path: SecurePath) -> None:
         self._path = path
-        self._inbox: asyncio.Queue[bytes] = asyncio.Queue()
+        self._datagrams: deque[bytes] = deque()
+        self._reader: asyncio.Future[bytes] | None = None
 
     def put(self, data: bytes) -> None:
         """A DTLS datagram of the peer's; dropped while nobody reads (DTLS sends again)."""
-        if self._inbox.qsize() < _MAX_QUEUED:
-            self._inbox.put_nowait(data)
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(data)
+        elif len(self._datagrams) < _MAX_QUEUED:
+            self._datagrams.append(data)
 
-    async def _recv(self) -> bytes:
-        return await self._inbox.get()
+    def _recv(self) -> asyncio.Future[bytes]:
+        """A future, not a coroutine: the library waits with a limit, and a coroutine would become a task for each datagram."""
+        reader: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        if self._datagrams:
+            reader.set_result(self._datagrams.popleft())
+        else:
+            self._reader = reader
+        return reader
 
     async def _send(self, data: bytes) -> None:
         if not self._path.ice.send_media(data):

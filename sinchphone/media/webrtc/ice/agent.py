@@ -11,7 +11,6 @@ import asyncio
 import ipaddress
 import random
 import socket
-import struct
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
@@ -21,6 +20,7 @@ from sinchphone.hosts import join_host
 from sinchphone.media.network.priority import prioritise
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
+from sinchphone.media.webrtc.ice.ice_socket import IceSocket
 from sinchphone.media.webrtc.ice.resolver import is_local_name, resolve_local
 from sinchphone.media.webrtc.ice.server_queries import COMPONENT, ServerQueries, preference_of
 from sinchphone.quick_dataclass import quick_dataclass
@@ -36,7 +36,6 @@ _CONSENT_SECONDS: Final = 0.8  # between two consent checks; each gives up after
 _CONSENT_RETRIES: Final = 1
 _CLOSE_SECONDS: Final = 1.0
 _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
-_MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -57,50 +56,6 @@ class IceCredentials:
 
     ufrag: str
     password: str
-
-
-class IceSocket(seam.StunProtocol):
-    """One local address: tells STUN, DTLS and SRTP apart by the first byte (RFC 7983)."""
-
-    receiver: "IceConnection"
-
-    def __init__(self, receiver: "IceConnection") -> None:
-        super().__init__(receiver)
-        self.mapped: dict[tuple[str, int], tuple[str, int]] = {}  # how each peer address saw this socket
-        self._is_gone = False
-
-    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Anything that is none of the three, or broken, is dropped: anybody can send it."""
-        if not data or isinstance(data, str):
-            return
-        first = data[0]
-        if 127 < first < 192:
-            self.receiver.media_received(data)
-        elif 19 < first < 64:
-            self.receiver.dtls_received(data, (addr[0], addr[1]))
-        elif first < 4:
-            with suppress(*_MALFORMED):
-                super().datagram_received(data, addr)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed: by us, or since its address is gone."""
-        self._is_gone = True
-        super().connection_lost(exc)
-
-    def send_stun(self, message: seam.StunMessage, addr: tuple[str, int]) -> None:
-        """Nothing on a closed socket: a transaction still repeats its request there."""
-        if not self._is_gone:
-            super().send_stun(message, addr)
-
-    async def request(
-        self, request: seam.StunMessage, addr: tuple[str, int], integrity_key: bytes | None = None, retransmissions: int | None = None
-    ) -> tuple[seam.StunMessage, tuple[str, int]]:
-        """A STUN transaction; keeps the mapped address of the answer."""
-        response, source = await super().request(request, addr, integrity_key, retransmissions)
-        mapped = response.attributes.get("XOR-MAPPED-ADDRESS")
-        if mapped is not None:
-            self.mapped[addr] = mapped
-        return response, source
 
 
 class IceConnection(seam.Connection):
@@ -136,8 +91,9 @@ class IceConnection(seam.Connection):
         self._local_candidates_start = True
         self.gathered_from = usable_addresses()
         if not self._options.relay_only:
-            for address in self._addresses():
-                await self._open(address)
+            for protocol in await asyncio.gather(*(self._open(address) for address in self._addresses())):
+                if protocol is not None:
+                    self._add_local(protocol.local_candidate, paired=True)
         self._local_candidates_end = True
         if not self._closing:  # closed meanwhile
             self._gathering = start_task(self._ask_servers(), name="ice-servers")
@@ -147,15 +103,16 @@ class IceConnection(seam.Connection):
         routed = self.gathered_from
         return [*routed, "127.0.0.1", "::1"] if self._options.loopback or not routed else [*routed]
 
-    async def _open(self, address: str) -> None:
+    async def _open(self, address: str) -> seam.StunProtocol | None:
+        """A socket with that address; it's told of when all of them are there, since whoever hears of one is woken for it."""
         loop = asyncio.get_running_loop()
         try:
             transport, protocol = await loop.create_datagram_endpoint(lambda: IceSocket(self), local_addr=(address, 0))
         except OSError:  # the address went away, or IPv6 is switched off
-            return
+            return None
         if self._closing:  # closed meanwhile
             transport.close()
-            return
+            return None
         opened = transport.get_extra_info("socket")
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         prioritise(opened)
@@ -169,7 +126,8 @@ class IceConnection(seam.Connection):
             port=port,
             type="host",
         )
-        self._add_local(protocol.local_candidate, protocol)
+        self._protocols.append(protocol)
+        return protocol
 
     async def _ask_servers(self) -> None:
         """All STUN and TURN servers at once, none for longer than GATHER_SECONDS; then the end of candidates."""
@@ -190,19 +148,19 @@ class IceConnection(seam.Connection):
     def _reflexive(self, candidate: seam.Candidate) -> None:
         """How a server sees one of our sockets."""
         if not any((each.host, each.port) == (candidate.host, candidate.port) for each in self._local_candidates):
-            self._add_local(candidate, None)  # else it's redundant (RFC 8445 5.1.3): there is no NAT
+            self._add_local(candidate, paired=False)  # else it's redundant (RFC 8445 5.1.3): there is no NAT
 
     def _relayed(self, protocol: seam.StunProtocol) -> None:
         """An address on a TURN server."""
         if self._closing or self._check_list_done:
             protocol.transport.close()
         else:
-            self._add_local(protocol.local_candidate, protocol)
-
-    def _add_local(self, candidate: seam.Candidate, protocol: seam.StunProtocol | None) -> None:
-        self._local_candidates.append(candidate)
-        if protocol is not None:
             self._protocols.append(protocol)
+            self._add_local(protocol.local_candidate, paired=True)
+
+    def _add_local(self, candidate: seam.Candidate, *, paired: bool) -> None:
+        self._local_candidates.append(candidate)
+        if paired:
             for remote in self._remote_candidates:
                 self._pair_remote_candidate(remote)
             self.sort_check_list()
@@ -258,6 +216,13 @@ class IceConnection(seam.Connection):
         if len(self._remote_candidates) < MAX_REMOTE_CANDIDATES:
             super()._add_remote_candidate(remote_candidate, network_host)
             self._progress.set()
+
+    def _pair_remote_candidate(self, remote_candidate: seam.Candidate) -> None:
+        """As in the library, for what gets here: one component, UDP alone, addresses and no names."""
+        is_ipv6 = ":" in remote_candidate._network_host
+        for protocol in self._protocols:
+            if (":" in protocol.local_candidate.host) is is_ipv6 and self._find_pair(protocol, remote_candidate) is None:
+                self._check_list.append(seam.CandidatePair(protocol, remote_candidate))
 
     def _remote_candidates_expected(self) -> bool:
         """Also while our own are still gathered: the list is not complete, so it can't fail yet."""

@@ -21,8 +21,9 @@ from typing import Final
 from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.agent import IceConnection
+from sinchphone.media.webrtc.identity import renewed
 from sinchphone.media.webrtc.sdp import LocalDescription, RemoteAudio, write_again, write_answer
-from sinchphone.media.webrtc.secure import SecurePath, renewed
+from sinchphone.media.webrtc.secure import SecurePath
 from sinchphone.protocol.sdp import SENDRECV
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task

@@ -1,0 +1,56 @@
+"""A socket of the ICE agent: STUN, DTLS and SRTP come to one address."""
+
+import struct
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from sinchphone.media.webrtc import seam
+
+if TYPE_CHECKING:
+    from sinchphone.media.webrtc.ice.agent import IceConnection
+
+_MALFORMED: Final = (ValueError, KeyError, IndexError, AssertionError, struct.error)  # what aioice's STUN parser lets out
+
+
+class IceSocket(seam.StunProtocol):
+    """One local address: tells STUN, DTLS and SRTP apart by the first byte (RFC 7983)."""
+
+    receiver: "IceConnection"
+
+    def __init__(self, receiver: "IceConnection") -> None:
+        super().__init__(receiver)
+        self.mapped: dict[tuple[str, int], tuple[str, int]] = {}  # how each peer address saw this socket
+        self._is_gone = False
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """Anything that is none of the three, or broken, is dropped: anybody can send it."""
+        if not data or isinstance(data, str):
+            return
+        first = data[0]
+        if 127 < first < 192:
+            self.receiver.media_received(data)
+        elif 19 < first < 64:
+            self.receiver.dtls_received(data, (addr[0], addr[1]))
+        elif first < 4:
+            with suppress(*_MALFORMED):
+                super().datagram_received(data, addr)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed: by us, or since its address is gone."""
+        self._is_gone = True
+        super().connection_lost(exc)
+
+    def send_stun(self, message: seam.StunMessage, addr: tuple[str, int]) -> None:
+        """Nothing on a closed socket: a transaction still repeats its request there."""
+        if not self._is_gone:
+            super().send_stun(message, addr)
+
+    async def request(
+        self, request: seam.StunMessage, addr: tuple[str, int], integrity_key: bytes | None = None, retransmissions: int | None = None
+    ) -> tuple[seam.StunMessage, tuple[str, int]]:
+        """A STUN transaction; keeps the mapped address of the answer."""
+        response, source = await super().request(request, addr, integrity_key, retransmissions)
+        mapped = response.attributes.get("XOR-MAPPED-ADDRESS")
+        if mapped is not None:
+            self.mapped[addr] = mapped
+        return response, source
