@@ -15,11 +15,12 @@ from sinchphone.cli.calling.phone import Phone, open_environment, open_phone
 from sinchphone.cli.doctor.cloud_checks import check_cloud
 from sinchphone.cli.doctor.finding import Finding
 from sinchphone.cli.doctor.microphone_loop import check_microphone
-from sinchphone.cli.doctor.network_checks import NETWORK_CHECKS, check_network
+from sinchphone.cli.doctor.network_checks import NETWORK_CHECKS, check_network, check_own_servers
 from sinchphone.cli.terminal.output.listings import CheckResult, DoctorChecked
 from sinchphone.cli.terminal.run import problem_of, root_of
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import secret_source
+from sinchphone.errors import ConfigError
 from sinchphone.options import Place
 
 if TYPE_CHECKING:
@@ -65,9 +66,18 @@ async def run_checks(session: Session, *, microphone: bool = False) -> AsyncIter
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
         yield _told(platform_check or "call", _problem(error))
         if platform_check:
-            for name in NETWORK_CHECKS:
-                yield _told(name, Finding(CheckResult.SKIPPED, "no platform to name servers"))
+            async for name, finding in _own_servers(session):
+                yield _told(name, finding)
             yield _told("call", Finding(CheckResult.SKIPPED, "no platform, no call"))
+
+
+async def _own_servers(session: Session) -> AsyncIterator[tuple[str, Finding]]:
+    try:
+        async for found in check_own_servers(session.options):
+            yield found
+    except ConfigError as error:
+        for name in NETWORK_CHECKS:
+            yield name, Finding(CheckResult.PROBLEM, str(error), error.hint)
 
 
 async def cloud_checks(session: Session) -> AsyncIterator[DoctorChecked]:

@@ -1,15 +1,18 @@
 """What ``doctor`` says of the network: which STUN and TURN servers can be used from here, and the NAT that they see."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
 from sinchphone.cli.doctor.finding import Finding
 from sinchphone.cli.terminal.output.listings import CheckResult
+from sinchphone.credentials import read_ice_servers
 from sinchphone.errors import NotFoundError, SinchphoneError
 from sinchphone.options import Options, Place
 
 if TYPE_CHECKING:
     from sinchphone.engine.client import SinchClient
+    from sinchphone.media.ice_servers import IceServer
     from sinchphone.media.webrtc.ice.nat_probe import NetworkReport
 
 NETWORK_CHECKS: Final = ("ice-servers", "nat")
@@ -31,12 +34,28 @@ async def check_network(options: Options, client: "SinchClient") -> AsyncIterato
         yield servers_check, Finding(CheckResult.SKIPPED, "neither the platform nor [ice] names any")
         yield nat_check, Finding(CheckResult.SKIPPED, "no STUN server to ask")
         return
+    async for found in _probed(options, servers):
+        yield found
+
+
+async def check_own_servers(options: Options) -> AsyncIterator[tuple[str, Finding]]:
+    """The same of those of [ice] alone, where no platform is reached that may name more. Raises ConfigError."""
+    servers = await asyncio.to_thread(read_ice_servers, options)
+    if servers:
+        async for found in _probed(options, servers):
+            yield found
+    else:
+        for name in NETWORK_CHECKS:
+            yield name, Finding(CheckResult.SKIPPED, "no platform to name servers")
+
+
+async def _probed(options: Options, servers: "tuple[IceServer, ...]") -> AsyncIterator[tuple[str, Finding]]:
     from sinchphone.media.webrtc.ice.nat_probe import probe_network
 
     ca_file = options.ca_file if options.environment is Place.CLOUD else None
     report = await probe_network(servers, ca_file)
-    yield servers_check, servers_finding(report)
-    yield nat_check, nat_finding(report)
+    for name, finding in zip(NETWORK_CHECKS, (servers_finding(report), nat_finding(report)), strict=True):
+        yield name, finding
 
 
 def servers_finding(report: "NetworkReport") -> Finding:

@@ -17,6 +17,9 @@ from typing import Any
 import pytest
 
 from sinchphone.media.local_audio.devices import sound_cards as devices
+from sinchphone.media.webrtc.ice import nat_probe
+from sinchphone.media.webrtc.ice.nat_probe import NatKind, NetworkReport, ServerReport
+from sinchphone.media.webrtc.ice.servers import Server
 from sinchphone.signaling.http.platform_clock import ask_clock
 
 CHECKS = ["versions", "configuration", "secret", "state", "clock", "token", "sound", "platform", "ice-servers", "nat", "call"]
@@ -83,6 +86,27 @@ def test_a_platform_that_is_not_there_is_told_and_everything_else_is_checked(sin
     assert found["call"]["result"] == "skipped"
     assert all(one["hint"] for one in found.values() if one["result"] == "problem")
     assert (ran.events[-1]["exit_code"], ran.events[-1]["ok"]) == (20, False)
+
+
+def test_servers_of_ones_own_are_asked_though_the_platform_is_not_there(
+    sinchphone: Any, cloud: Any, free_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud(f"http://127.0.0.1:{free_port}")
+
+    async def probe(servers: Any, ca_file: Any) -> NetworkReport:
+        assert servers[0].urls == ("stun:s.example",)
+        return NetworkReport((ServerReport(Server("s.example", 3478, relay=False), "didn't answer", 0.0),), NatKind.BLOCKED, ())
+
+    monkeypatch.setattr(nat_probe, "probe_network", probe)
+    file = tmp_path / "c.toml"
+    file.write_text('[ice]\nservers = ["stun:s.example"]\n')
+    command = ("doctor", "--user", "ada", "--config", str(file), "--json")
+    found = findings(sinchphone(*command))
+    assert list(found) == CHECKS
+    assert [found[name]["result"] for name in ("platform", "ice-servers", "nat")] == ["problem", "warning", "warning"]
+    assert "let UDP out" in found["nat"]["hint"]
+    file.write_text('[ice]\nservers = ["turn:s.example"]\nusername = "ada"\n')
+    assert "no password" in findings(sinchphone(*command))["nat"]["summary"]
 
 
 @pytest.mark.parametrize(("off_s", "result"), [(0.0, "ok"), (12.0, "warning"), (-90.0, "problem"), (3600.0, "problem")])
