@@ -33,6 +33,27 @@ async def test_each_caller_hears_the_sound_that_was_chosen_for_them(lines: Any, 
         await ear.hears(TONES[user])
 
 
+async def test_who_chooses_none_leaves_the_sound_of_the_client(lines: Any, steps: Any) -> None:
+    ada = await lines.phone("ada")
+    mine = lines.ear(620.0)[1]
+    bob = await lines.phone("bob", sound=lambda: mine)
+
+    async def later(_: Call) -> None:
+        await asyncio.sleep(0)
+
+    def at_once(_: Call) -> None:
+        pass
+
+    for none in (at_once, later):
+        call = await ada.call_user("bob")
+        incoming = await steps.next_call(bob)
+        await incoming.answer(sound=none)
+        await steps.reach(call, State.ESTABLISHED)
+        assert incoming.sound is mine
+        await call.hang_up()
+        await steps.end_of(incoming)
+
+
 async def test_options_or_a_sound_of_its_own_do_too_and_what_rang_is_let_go(lines: Any, steps: Any) -> None:
     ada, bob = await lines.phone("ada"), await lines.phone("bob")
     ear, sound = lines.ear()

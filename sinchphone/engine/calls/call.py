@@ -57,7 +57,7 @@ _log = logging.getLogger(__name__)
 
 Place = Callable[[Description], Awaitable[v.Placed]]
 Follow = Callable[["Call", TransferWish], None]
-SoundFactory: TypeAlias = "Callable[[Call], SoundChoice | Awaitable[SoundChoice]]"
+SoundFactory: TypeAlias = "Callable[[Call], SoundChoice | Awaitable[SoundChoice | None] | None]"
 
 
 class Call(SoundingCall):
@@ -137,7 +137,8 @@ class Call(SoundingCall):
 
     async def answer(self, *, sound: "SoundChoice | SoundFactory | None" = None, video: bool = True) -> None:
         """Pick up an incoming call. ``sound`` (a Sound, SoundOptions, or a function, ``async`` or not, that is given the call and returns
-        one of them) takes the place of that with which it rang, and is opened before; where the call is over then, it is closed again.
+        one of them, or ``None`` for that with which it rang) takes its place, and is opened before; where the call is over then, it is
+        closed again.
         Without ``video`` it has sound alone: nothing is shown to the peer, and nothing seen of it.
         Raises LocalProtocolError for an outgoing call, and for a sound once it was answered; DeviceError, AudioFileError and what the
         function raises: it rings on then."""

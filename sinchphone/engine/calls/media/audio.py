@@ -69,10 +69,13 @@ class CallAudio:
                 await self.sound.open()
                 self._is_open = True
 
-    async def exchange(self, wanted: "SoundChoice | Awaitable[SoundChoice]", is_wanted: Callable[[], bool]) -> None:
-        """Another sound in place of the one with which the call rings, if that ``is_wanted`` when it's open. Raises what that raises,
-        DeviceError and AudioFileError."""
+    async def exchange(self, wanted: "SoundChoice | Awaitable[SoundChoice | None] | None", is_wanted: Callable[[], bool]) -> None:
+        """Another sound in place of the one with which the call rings, if that ``is_wanted`` when it's open; that one where there is none.
+        Raises what ``is_wanted`` raises, DeviceError and AudioFileError."""
         choice = await wanted if isinstance(wanted, Awaitable) else wanted
+        if choice is None:
+            is_wanted()
+            return
         sound = self._made(choice)
         try:
             is_wanted()
