@@ -154,13 +154,13 @@ class Bench:
                 stack.callback(end.kill)
                 ends.append(end)
             one, other = ends
-            one.do("offer")
-            other.do("answer", sdp=_terms(job.system, one.told("sdp")))
-            answer = _terms(job.system, other.told("sdp"))
             for end in ends:
+                end.told("ready")
                 end.hurry()
             waits.start()
-            one.do("accept", sdp=answer)
+            one.do("offer")
+            other.do("answer", sdp=_terms(job.system, one.told("sdp")))
+            one.do("accept", sdp=_terms(job.system, other.told("sdp")))
             if job.condition.busy_s:
                 other.do("busy", seconds=str(job.condition.busy_s))
             one.told("said", self._said.seconds + PATIENCE_S)

@@ -161,6 +161,7 @@ def serve(heard: Path, said_file: Path) -> None:
         write_wav(capture, said)
         with Chromium(capture, Path(folder) / "profile") as browser:
             browser.evaluate("begin()")
+            tell(ready=True)
             for line in sys.stdin:
                 order = json.loads(line)
                 match order["do"]:

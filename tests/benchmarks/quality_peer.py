@@ -4,6 +4,7 @@ usage: python quality_peer.py ours|stock HEARD.raw SAID.raw [PPM]     so much sl
 
 ::
 
+                                      -> {"ready": true}   it has started
     {"do": "offer"}                   -> {"sdp": …}        candidates are in it
     {"do": "answer", "sdp": offer}    -> {"sdp": …}
     {"do": "accept", "sdp": answer}
@@ -244,6 +245,7 @@ async def serve(kind: str, heard: Path, said: Path, slower: float) -> None:
     tasks: list[asyncio.Task[None]] = []
     async with MediaThread() as media:
         end: OurEnd | StockEnd = OurEnd(voice, media, slower) if kind == "ours" else StockEnd(voice, slower)
+        tell(ready=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             order = json.loads(line)
             match order["do"]:

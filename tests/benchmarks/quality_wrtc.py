@@ -138,6 +138,7 @@ def _mono(data: Any) -> "array.array[int]":
 async def serve(heard: Path, said: Path, ppm: float) -> None:
     """Until the end."""
     end = End(said.read_bytes(), ppm * 1e-6)
+    tell(ready=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
         order = json.loads(line)
         if order["do"] == "end":
