@@ -190,7 +190,12 @@ class ExchangeOptions:
         "how many may be connected; not said: half of what the process may open, 1000 at most",
         trusted_only=True,
     )
-    new_users_at_once: int = 50  # from one address, with the application's key alone
+    new_users_at_once: int = key(
+        50,
+        read_limit,
+        "how many new users one address may bring at once with the application's key alone; later one in 5 s",
+        trusted_only=True,
+    )
     new_users_a_second: float = 0.2  # and later
     users: int = key(1_000, read_limit, "how many users the application may have", trusted_only=True)
     devices_per_user: int = 16
@@ -200,7 +205,7 @@ class ExchangeOptions:
     history_bytes: int = 16 * 1024 * 1024  # an application and network
     history_seconds: float = 600.0
     polls: int = key(2_000, read_limit, "how many long polls may wait: each device has two, and they are connections", trusted_only=True)
-    polls_per_owner: int = 128  # of one user, or one address of guests
+    polls_per_owner: int = key(128, read_limit, "how many of them one user may have, or one address of guests", trusted_only=True)
     channels: int = 4_096  # that guests and users made up, an application and network
     channels_per_owner: int = 1_024
     record: bool = True  # what happens, for the trace and the inspector

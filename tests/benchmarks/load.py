@@ -2,6 +2,7 @@
 
 usage: python tests/benchmarks/load.py [DEVICES [CALLS]]
        python tests/benchmarks/load.py --profile [DEVICES [CALLS]]     the exchange's most expensive functions too
+       python tests/benchmarks/growth.py [--devices N | --soak S]      two processes beside one, many devices, minutes on end
        python tests/benchmarks/store_cost.py [DEVICES [CALLS]]         the same with a store on Redis, and how many times the CPU that is
 
 The exchange has a process of its own, and so has the load: phones that speak the protocol without sound, from many loopback addresses.
@@ -24,7 +25,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 from figures import median, percentile, table
@@ -46,6 +47,7 @@ AT_ONCE: Final = 8  # requests under way
 FRAMES_A_CALL: Final = 20  # published and delivered
 PATIENCE_S: Final = 20.0
 SETTLE_S: Final = 1.0
+QUIET_S: Final = 7.0  # polls are parked after 5 s
 SDP: Final = "v=0\r\n" + "a=candidate:1 1 udp 2122260223 192.0.2.1 50000 typ host\r\n" * 20  # as long as a phone's
 CLOCK_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -227,7 +229,14 @@ async def timed(work: Callable[[], Awaitable[object]]) -> float:
     return time.monotonic() - began
 
 
-async def phase(host: Host, each: Sequence[Callable[[], Awaitable[float]]]) -> Phase:
+class Measured(Protocol):
+    """What has computed something: a process, or several."""
+
+    def cpu_s(self) -> float:
+        """How long until now [s]."""
+
+
+async def phase(host: Measured, each: Sequence[Callable[[], Awaitable[float]]]) -> Phase:
     """Do all, some at a time."""
     slots, cpu_s, began = asyncio.Semaphore(AT_ONCE), host.cpu_s(), time.monotonic()
 
@@ -239,7 +248,7 @@ async def phase(host: Host, each: Sequence[Callable[[], Awaitable[float]]]) -> P
     return Phase(count=len(took), took=took, seconds=time.monotonic() - began, cpu_s=host.cpu_s() - cpu_s)
 
 
-async def measure(devices: int, calls: int, *, profile: str = "", store: str = "") -> Load:
+async def measure(devices: int, calls: int, *, profile: str = "", store: str = "", settle_s: float = SETTLE_S) -> Load:
     """All phases on an exchange of its own, which has a file for a store, or what is at that address."""
     async with hosted(devices, profile, store) as host, AsyncExitStack() as stack:
         sessions = [await stack.enter_async_context(session(at)) for at in range(ADDRESSES)]
@@ -248,7 +257,7 @@ async def measure(devices: int, calls: int, *, profile: str = "", store: str = "
         memory = host.memory_bytes()
         registrations = await phase(host, [lambda phone=phone: timed(phone.register) for phone in phones])  # type: ignore[misc]
         polls = await phase(host, [lambda phone=phone: timed(phone.listen) for phone in phones])  # type: ignore[misc]
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(settle_s)
         device_bytes = (host.memory_bytes() - memory) / devices
         pairs = [(phones[at % len(phones)], phones[(at + devices // 2) % len(phones)]) for at in range(calls)]
         ringing = await phase(host, [lambda one=one, other=other: one.call(other) for one, other in pairs])  # type: ignore[misc]
@@ -287,10 +296,10 @@ async def session(at: int) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @asynccontextmanager
-async def hosted(devices: int, profile: str, store: str = "") -> AsyncIterator[Host]:
-    """An exchange in a process of its own, which takes so many devices."""
+async def hosted(devices: int, profile: str, store: str = "", options: str = "{}") -> AsyncIterator[Host]:
+    """An exchange in a process of its own, which takes so many devices; ``options``: others of its options (JSON)."""
     with tempfile.TemporaryDirectory() as folder:
-        command = (sys.executable, __file__, "--exchange", str(devices), store or str(Path(folder) / "store.sqlite3"), profile)
+        command = (sys.executable, __file__, "--exchange", str(devices), store or str(Path(folder) / "store.sqlite3"), profile, options)
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None
         try:
@@ -300,11 +309,11 @@ async def hosted(devices: int, profile: str, store: str = "") -> AsyncIterator[H
             await process.wait()
 
 
-async def _be_exchange(devices: int, store: str) -> None:
+async def _be_exchange(devices: int, store: str, more: dict[str, Any]) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     applications = {KEY: base64.b64encode(SECRET).decode()}
-    limits = {"users": devices + 100, "polls": 2 * devices + 100, "connections": 3 * devices + 1_000}
+    limits = {"users": devices + 100, "polls": 2 * devices + 100, "connections": 3 * devices + 1_000, **more}
     kept = read_store(store) if store.startswith("redis") else Path(store)
     options = ExchangeOptions(port=0, applications=applications, store=kept, **limits)  # type: ignore[arg-type]
     async with Exchange(options) as exchange:
@@ -312,13 +321,13 @@ async def _be_exchange(devices: int, store: str) -> None:
         await ended.wait()
 
 
-def be_exchange(devices: str, store: str, profile: str) -> None:
+def be_exchange(devices: str, store: str, profile: str, options: str) -> None:
     """The exchange's process. ``profile``: where its profile is written, if anywhere."""
     if not profile:
-        asyncio.run(_be_exchange(int(devices), store))
+        asyncio.run(_be_exchange(int(devices), store, json.loads(options)))
         return
     with cProfile.Profile() as profiler:
-        asyncio.run(_be_exchange(int(devices), store))
+        asyncio.run(_be_exchange(int(devices), store, json.loads(options)))
     profiler.dump_stats(profile)
 
 
@@ -340,7 +349,7 @@ def main(arguments: list[str]) -> None:
     devices, calls = (int(one) for one in (*arguments[profiled:], *("500", "300")[len(arguments) - profiled :]))
     with tempfile.TemporaryDirectory() as folder:
         profile = str(Path(folder) / "profile") if profiled else ""
-        print(report(asyncio.run(measure(devices, calls, profile=profile))))
+        print(report(asyncio.run(measure(devices, calls, profile=profile, settle_s=QUIET_S))))
         if profiled:
             pstats.Stats(profile).sort_stats("tottime").print_stats(45)
 

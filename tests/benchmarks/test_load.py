@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 
+import growth
 import load
 import pytest
 import store_cost
@@ -24,3 +25,10 @@ def test_what_a_store_on_redis_costs_is_measured_beside_what_a_file_does() -> No
     found = store_cost.measure_redis(2, 2)
     assert min(found.registration, found.call, found.frame, found.redis) >= 0  # so few may take less than the system's clock ticks
     assert "times (bound 2)" in store_cost.report([store_cost.Cost(1.0, 2.0, 0.5)], [found])
+
+
+@pytest.mark.skipif(
+    shutil.which("redis-server") is None and not os.environ.get("SINCHPHONE_REQUIRE_PEERS"), reason="redis-server is not installed"
+)
+def test_two_processes_are_measured_beside_one() -> None:
+    assert asyncio.run(growth.call_cost(2, 2, 2)) >= 0

@@ -1,0 +1,169 @@
+"""What an exchange of several processes takes: two beside one, with the CPU of Redis; many devices that wait; and minutes on end.
+
+usage: python tests/benchmarks/growth.py [DEVICES [CALLS [ROUNDS]]]    CPU a call with one process and with two; bound: 1.25 times
+       python tests/benchmarks/growth.py --devices 10000               memory of a device with two polls, over two processes; bound: 30 KiB
+       python tests/benchmarks/growth.py --soak 600                    calls and frames for so long, with lives of seconds
+
+Capacity is computed from the CPU a call, and called so: nobody measured it.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import load
+from figures import median, table
+from store_cost import redis_server
+
+PROCESSES: Final = 2
+BOUND: Final = 1.25
+DEVICE_BOUND_KIB: Final = 30
+IN_ONE_LOAD: Final = 2_500  # devices that one process of the load plays: each has two connections
+FRAMES: Final = 10  # of a call of the soak
+ROUND_S: Final = 30.0  # of the soak
+SHORT_LIVES: Final = {"poll_seconds": 5.0, "history_seconds": 10.0, "quiet_seconds": 1.0}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Processes that are one exchange, and their Redis."""
+
+    hosts: Sequence[load.Host]
+    redis: int  # its process id
+
+    def cpu_s(self) -> float:
+        return sum(host.cpu_s() for host in self.hosts) + load.cpu_s(self.redis)
+
+    def memory_bytes(self) -> int:
+        return sum(host.memory_bytes() for host in self.hosts)
+
+    def url(self, number: int) -> str:
+        return self.hosts[number % len(self.hosts)].url
+
+
+@asynccontextmanager
+async def grouped(processes: int, devices: int, options: str = "{}") -> AsyncIterator[Group]:
+    """So many processes on a Redis of their own."""
+    async with AsyncExitStack() as stack:
+        store, redis = stack.enter_context(redis_server())
+        yield Group([await stack.enter_async_context(load.hosted(devices, "", store, options)) for _ in range(processes)], redis)
+
+
+@asynccontextmanager
+async def devices_of(group: Group, count: int) -> AsyncIterator[list[load.Phone]]:
+    """Devices that poll, each at the next process."""
+    async with AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(load.session(at)) for at in range(load.ADDRESSES)]
+        phones = [load.Phone(sessions[at % load.ADDRESSES], group.url(at), f"user{at}") for at in range(count)]
+        for phone in phones:
+            await phone.register()
+            await phone.listen()
+        yield phones
+        for poll in (polls := [poll for phone in phones for poll in phone.polls]):
+            poll.cancel()
+        await asyncio.wait(polls)
+
+
+async def call_cost(processes: int, devices: int, calls: int) -> float:
+    """CPU of all processes and of Redis for a call until it rings [ms]; the callee is at the next process."""
+    async with grouped(processes, devices) as group, devices_of(group, devices) as phones:
+        pairs = [(phones[at % devices], phones[(at + 1) % devices]) for at in range(calls)]
+        found = await load.phase(group, [lambda one=one, other=other: one.call(other) for one, other in pairs])  # type: ignore[misc]
+        return 1000 * found.cpu_s / found.count
+
+
+def compare(devices: int, calls: int, rounds: int) -> str:
+    """One process and two, in turns."""
+    costs = [[asyncio.run(call_cost(processes, devices, calls)) for processes in (1, PROCESSES)] for _ in range(rounds)]
+    one, two = (median(cost) for cost in zip(*costs, strict=True))
+    rows = {f"{count} on Redis": [cost, 1000 / cost] for count, cost in ((1, one), (PROCESSES, two))}
+    ratio = f"two processes: {two / one:.2f} times the CPU of one (bound {BOUND:g})"
+    return table("processes", ["CPU ms a call", "calls a second and core, computed"], rows) + f"\n{ratio}"
+
+
+async def device_memory(count: int) -> float:
+    """Of the processes' memory, for each device that waits [KiB]."""
+    async with grouped(PROCESSES, count) as group, devices_of(group, PROCESSES):
+        before = group.memory_bytes()
+        loads = [await _load(group.url(at), at) for at in range(-(-count // IN_ONE_LOAD))]
+        for each in loads:
+            assert each.stdout is not None
+            assert await each.stdout.readline() == b"ready\n"
+        await asyncio.sleep(load.QUIET_S)
+        found = (group.memory_bytes() - before) / (len(loads) * IN_ONE_LOAD) / 1024
+        for each in loads:
+            each.terminate()
+            await each.wait()
+        return found
+
+
+async def _load(url: str, number: int) -> asyncio.subprocess.Process:
+    command = (sys.executable, __file__, "--load", url, str(number * IN_ONE_LOAD))
+    return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+
+
+async def be_load(url: str, first: int) -> None:
+    """Devices that register and wait, until somebody ends this process."""
+    async with AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(load.session((first + at) % 200)) for at in range(50)]
+        phones = [load.Phone(sessions[at % 50], url, f"device{first + at}") for at in range(IN_ONE_LOAD)]
+        for phone in phones:
+            await _begin(phone)
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+
+async def _begin(phone: load.Phone) -> None:
+    """Register and wait, again where the exchange says that it can't just now."""
+    until = time.monotonic() + load.PATIENCE_S
+    while True:
+        try:
+            await phone.register()
+            await phone.listen()
+            return
+        except AssertionError:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.5)
+
+
+async def soak(seconds: float, devices: int = 40) -> None:
+    """Calls and frames for so long. Tells the memory now and then; who waits longer than is reasonable ends it."""
+    async with grouped(PROCESSES, devices, json.dumps(SHORT_LIVES)) as group, devices_of(group, devices) as phones:
+        until, calls, number = time.monotonic() + seconds, 0, 0
+        while time.monotonic() < until:
+            told = time.monotonic() + min(ROUND_S, seconds)
+            while time.monotonic() < told:
+                number += 1
+                call = await phones[number % devices].ring(phones[(number + 1) % devices])
+                for _ in range(FRAMES):
+                    await call.pass_frame()
+                await call.caller.give_up(call)
+                calls += 1
+            memory = ", ".join(f"{host.memory_bytes() / 2**20:.1f}" for host in group.hosts)
+            print(f"{calls} calls, {calls * FRAMES} frames; memory [MiB]: {memory}; CPU {group.cpu_s():.1f} s", flush=True)
+        assert all(not poll.done() for phone in phones for poll in phone.polls), "a device stopped to wait"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure what is asked for, and tell."""
+    match arguments:
+        case ["--load", url, first]:
+            asyncio.run(be_load(url, int(first)))
+        case ["--devices", count]:
+            found = asyncio.run(device_memory(int(count)))
+            print(f"memory of a device with two polls, over {PROCESSES} processes: {found:.1f} KiB (bound {DEVICE_BOUND_KIB})")
+        case ["--soak", seconds]:
+            asyncio.run(soak(float(seconds)))
+        case _:
+            devices, calls, rounds = (int(one) for one in (*arguments, *("40", "300", "3")[len(arguments) :]))
+            print(compare(devices, calls, rounds))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
