@@ -23,7 +23,7 @@ from store_cost import redis_server
 PROCESSES: Final = 2
 BOUND: Final = 1.25
 DEVICE_BOUND_KIB: Final = 30
-IN_ONE_LOAD: Final = 2_500  # devices that one process of the load plays: each has two connections
+LOADS: Final = 4  # processes that play devices: each device has two connections, and a process a limit of them
 FRAMES: Final = 10  # of a call of the soak
 ROUND_S: Final = 30.0  # of the soak
 SHORT_LIVES: Final = {"poll_seconds": 5.0, "history_seconds": 10.0, "quiet_seconds": 1.0}
@@ -90,28 +90,28 @@ async def device_memory(count: int) -> float:
     """Of the processes' memory, for each device that waits [KiB]."""
     async with grouped(PROCESSES, count) as group, devices_of(group, PROCESSES):
         before = group.memory_bytes()
-        loads = [await _load(group.url(at), at) for at in range(-(-count // IN_ONE_LOAD))]
+        loads = [await _load(group.url(at), at * count, count // LOADS) for at in range(LOADS)]
         for each in loads:
             assert each.stdout is not None
             assert await each.stdout.readline() == b"ready\n"
         await asyncio.sleep(load.QUIET_S)
-        found = (group.memory_bytes() - before) / (len(loads) * IN_ONE_LOAD) / 1024
+        found = (group.memory_bytes() - before) / count / 1024
         for each in loads:
             each.terminate()
             await each.wait()
         return found
 
 
-async def _load(url: str, number: int) -> asyncio.subprocess.Process:
-    command = (sys.executable, __file__, "--load", url, str(number * IN_ONE_LOAD))
+async def _load(url: str, first: int, count: int) -> asyncio.subprocess.Process:
+    command = (sys.executable, __file__, "--load", url, str(first), str(count))
     return await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
 
 
-async def be_load(url: str, first: int) -> None:
+async def be_load(url: str, first: int, count: int) -> None:
     """Devices that register and wait, until somebody ends this process."""
     async with AsyncExitStack() as stack:
         sessions = [await stack.enter_async_context(load.session((first + at) % 200)) for at in range(50)]
-        phones = [load.Phone(sessions[at % 50], url, f"device{first + at}") for at in range(IN_ONE_LOAD)]
+        phones = [load.Phone(sessions[at % 50], url, f"device{first + at}") for at in range(count)]
         for phone in phones:
             await _begin(phone)
         print("ready", flush=True)
@@ -153,8 +153,8 @@ async def soak(seconds: float, devices: int = 40) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Measure what is asked for, and tell."""
     match arguments:
-        case ["--load", url, first]:
-            asyncio.run(be_load(url, int(first)))
+        case ["--load", url, first, count]:
+            asyncio.run(be_load(url, int(first), int(count)))
         case ["--devices", count]:
             found = asyncio.run(device_memory(int(count)))
             print(f"memory of a device with two polls, over {PROCESSES} processes: {found:.1f} KiB (bound {DEVICE_BOUND_KIB})")

@@ -315,7 +315,7 @@ async def _be_exchange(devices: int, store: str, more: dict[str, Any]) -> None:
     applications = {KEY: base64.b64encode(SECRET).decode()}
     limits = {"users": devices + 100, "polls": 2 * devices + 100, "connections": 3 * devices + 1_000, **more}
     kept = read_store(store) if store.startswith("redis") else Path(store)
-    options = ExchangeOptions(port=0, applications=applications, store=kept, **limits)  # type: ignore[arg-type]
+    options = ExchangeOptions(port=0, applications=applications, store=kept, **limits)
     async with Exchange(options) as exchange:
         print(exchange.url, flush=True)
         await ended.wait()

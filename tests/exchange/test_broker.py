@@ -251,3 +251,22 @@ def test_channels_that_were_listened_to_once_are_forgotten() -> None:
         made.end(poll, NOW)
     publish(made, "a", "hello", now=NOW + AWAY_SECONDS + 1)
     assert set(made._networks["sub"].channels) == {"a"}
+
+
+def test_whose_connections_broke_off_is_known_on_all_that_they_listened_to_and_of_no_channel_that_is_forgotten() -> None:
+    made = broker()
+    for name in ("a", "b"):
+        poll = Poll("sub", (name,), "me", Bell())
+        made.begin(poll, NOW)
+        made.end(poll, NOW)
+    other = Poll("sub", ("c",), "you", Bell())
+    made.begin(other, NOW)
+    made.end(other, NOW)
+    poll = Poll("sub", ("a",), "me", Bell())
+    made.begin(poll, NOW)
+    made.end(poll, NOW, broke_off=True)
+    assert [made.broken_off_for("sub", name, NOW + 1) for name in ("a", "b", "c")] == [1, 1, 0]
+    late = Poll("sub", ("late",), "late", Bell())
+    made.begin(late, NOW + 1_000)  # the others are swept
+    made.end(late, NOW + 1_000, broke_off=True)
+    assert set(made._left) == {"late"}

@@ -131,6 +131,18 @@ class _Channel:
         """What was posted after ``token``, the latest first: tokens rise, and most who ask have seen nearly all."""
         return takewhile(lambda posted: posted.token > token, reversed(self.posted))
 
+    def leave(self, left: "dict[str, set[_Channel]]", listener: str) -> None:
+        """That listener was the last one here; ``left``: channels by it."""
+        if listener == self.listener:
+            return
+        if self.listener in left:
+            left[self.listener].discard(self)
+            if not left[self.listener]:
+                del left[self.listener]
+        if listener:
+            left.setdefault(listener, set()).add(self)
+        self.listener = listener
+
     def is_idle(self, now: float) -> bool:
         broke_off = self.broke_off_at is not None and now - self.broke_off_at <= BROKEN_SECONDS
         return not self.posted and not self.is_listening(now) and not broke_off
@@ -139,8 +151,9 @@ class _Channel:
 class _Network:
     """The channels under one subscribe key, and what all their messages weigh."""
 
-    def __init__(self, publish_key: str, options: ExchangeOptions, application: str) -> None:
+    def __init__(self, publish_key: str, options: ExchangeOptions, application: str, left: "dict[str, set[_Channel]]") -> None:
         self.publish_key = publish_key
+        self._left = left
         self.application = application
         self.polls: Shares[Poll] = Shares(options.polls, options.polls_per_owner)
         self.made_up: Shares[str] = Shares(options.channels, options.channels_per_owner)  # channels that aren't of a device or a call
@@ -161,8 +174,13 @@ class _Network:
         self.made_up.touch(name)
         return channel
 
+    def _forget_channel(self, name: str) -> "_Channel":
+        channel = self.channels.pop(name)
+        channel.leave(self._left, "")
+        return channel
+
     def _give_up(self, name: str) -> None:
-        for poll in self.channels.pop(name).polls:
+        for poll in self._forget_channel(name).polls:
             poll.is_given_up = True
             poll.bell.set()
 
@@ -192,7 +210,7 @@ class _Network:
             return
         self.swept_at = now
         for name in [name for name, channel in self.channels.items() if channel.is_idle(now)]:
-            del self.channels[name]
+            self._forget_channel(name)
             self.made_up.remove(name)
 
 
@@ -206,11 +224,12 @@ class Broker:
         self._options = options
         self._record = record or EventRecord(is_on=False)
         self._networks: dict[str, _Network] = {}
+        self._left: dict[str, set[_Channel]] = {}  # by their last listener
         self.tokens = TimeTokens() if feed is None else FeedTokens(lambda: feed.token, options.history_seconds)
 
     def add_network(self, subscribe_key: str, publish_key: str, application: str = "") -> None:
         """Serve a network of an application's."""
-        self._networks[subscribe_key] = _Network(publish_key, self._options, application)
+        self._networks[subscribe_key] = _Network(publish_key, self._options, application, self._left)
 
     def check(self, subscribe_key: str, publish_key: str | None = None) -> None:
         """Raises UnknownKeyError unless there is such a network (and ``publish_key``, where given, is its)."""
@@ -322,12 +341,12 @@ class Broker:
             if channel is not None and poll in channel.polls:
                 channel.polls.remove(poll)
                 channel.heard_at = now
-                channel.listener = poll.listener
+                channel.leave(self._left, poll.listener)
                 if self.attendance is not None and not channel.polls:
                     self.attendance.ended(network.application, poll.subscribe_key, name, now, broke_off=broke_off)
         if broke_off:  # what it listened to by other requests, which may just have been answered, is left alone too
-            for channel in (each for one in self._networks.values() for each in one.channels.values()):
-                if not channel.polls and channel.listener == poll.listener:
+            for channel in self._left.get(poll.listener, ()):
+                if not channel.polls:
                     channel.broke_off_at = now
 
     def watch(self, poll: Poll) -> None:
