@@ -13,8 +13,6 @@ from sinchphone.protocol.auth import sign_registration_token
 from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import write_time
 
-ON_BOTH_STORES = True
-
 MakePhone = Callable[..., Any]
 StartExchange = Callable[..., Any]
 DAY = 86_400.0

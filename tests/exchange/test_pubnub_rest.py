@@ -16,8 +16,6 @@ from sinchphone.exchange.directory.identity import Network
 from sinchphone.exchange.server import Exchange
 from sinchphone.tasks import start_task
 
-ON_BOTH_STORES = True
-
 
 class Broker:
     """A PubNub client with nothing but HTTP."""
