@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ConferenceOptions, ExchangeOptions
 from sinchphone.folders import state_folder
 from sinchphone.gateway.options import BackendOptions, GatewayOptions, SipSettings, TrunkOptions
 from sinchphone.media.options import AudioOptions, VideoOptions
@@ -248,6 +248,7 @@ class Options:
     sip: SipSection = field(default_factory=SipSection)
     trunk: TrunkSection = field(default_factory=TrunkSection)
     backend: BackendOptions = field(default_factory=BackendOptions)
+    conference: ConferenceOptions = field(default_factory=ConferenceOptions)
 
     @property
     def state_path(self) -> Path:

@@ -12,6 +12,7 @@ from sinchphone.protocol.webpush.contact import check_subject
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import (
     key,
+    one_of,
     read_flag,
     read_host,
     read_hosts_and_networks,
@@ -126,6 +127,27 @@ class Certificate:
     key: Path
 
 
+def read_janus(value: object) -> str:
+    """Where a Janus' WebSocket API is."""
+    written = read_text(value)
+    try:
+        parts = urlsplit(written)
+        fits = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("must be ws://host:port, or wss: for TLS")
+    return written
+
+
+@quick_dataclass(frozen=True, kw_only=True)
+class ConferenceOptions:
+    """[conference]: who mixes conference rooms."""
+
+    mixer: str = key("python", one_of("python", "janus"), "who mixes conference rooms: python, or a Janus with its AudioBridge")
+    janus: str = key("ws://127.0.0.1:8188", read_janus, "where that Janus' WebSocket API is", trusted_only=True)
+
+
 @quick_dataclass(frozen=True, kw_only=True)
 class ExchangeOptions:
     """Options of one exchange. ``applications`` maps each application key to its secret (base64). Port 0 takes a free port."""
@@ -178,6 +200,7 @@ class ExchangeOptions:
     ice_seconds: int = key(3600, read_seconds, "how long such a name is good for new relays; calls may last longer")
     ice_relay_only: bool = key(False, read_flag, "tell phones to call through those TURN servers only", trusted_only=True)
     applications: Mapping[str, str] = field(default_factory=dict, repr=False)
+    conference: ConferenceOptions = field(default_factory=ConferenceOptions)
     certificate: Certificate | None = None  # listens with TLS too
     tls_port: int = key(DEFAULT_TLS_PORT, read_port, "its port with TLS", trusted_only=True, harmless=(0,))
     body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked

@@ -24,6 +24,7 @@ from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.calls.usage import UsageRecords
 from sinchphone.exchange.conference.api import ConferenceRoutes
+from sinchphone.exchange.conference.mixers import mixer_of
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.control import ControlRoutes, Hosting
 from sinchphone.exchange.destinations.attendants import Attendants
@@ -133,7 +134,8 @@ class Exchange:
         self.sms = SmsInbox(self._own)
         self._faults = FaultsRoutes(Faults())
         others = self._others = OfOtherProcesses.of(self._shared, self.directory) if self._shared is not None else None
-        self.rooms = Rooms(media, owners=others.rooms if others is not None else None) if media is not None else None
+        owners = others.rooms if others is not None else None
+        self.rooms = Rooms(media, owners=owners, mixer=mixer_of(options.conference, media)) if media is not None else None
         self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
         ours = (Attendants(media, self.rooms, options.simulated_line),) if media is not None and self.rooms is not None else ()
         everywhere = (*destinations, *([self._gateway] if self._gateway else []), *ours)
@@ -204,7 +206,8 @@ class Exchange:
             return {"exchange": WHY_CLOSED}
         if not self._is_ready():
             return {"store": "Redis can't be reached"}
-        return await self.gateway.troubles() if self.gateway is not None else {}
+        mixer = await self.rooms.troubles() if self.rooms is not None else {}
+        return {**mixer, **(await self.gateway.troubles() if self.gateway is not None else {})}
 
     @property
     def tls_url(self) -> str | None:
@@ -307,6 +310,8 @@ class Exchange:
             await self._store.settle()
             await self._store.catch_up()
         await self._close_gateway()
+        if self.rooms is not None:
+            await self.rooms.close()
         await self._pushes.close()
         self._closing.set()
         self.broker.wake_everybody()

@@ -302,6 +302,13 @@ class RtpPassingPort(PassingPort, Protocol):
         """Take a later offer of the peer (hold, resume, another address), give our answer. Raises MediaError; then nothing has changed."""
 
 
+class MediaPorts(Protocol):
+    """Makes the ports of calls."""
+
+    def port(self, options: PortOptions) -> MediaPort:
+        """A new port, not connected to anything."""
+
+
 class Ports(Protocol):
     """Makes ports."""
 

@@ -100,6 +100,7 @@ class ConferenceRoutes:
                 self._rooms.hold(*where, held=False)
             case _:
                 raise asked.odd("command", "mute, unmute, onhold or resume")
+        await self._rooms.settled(*where)
         return write_json({})
 
 

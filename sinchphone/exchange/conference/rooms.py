@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from sinchphone.audio.frame import RATE, Samples, silence
 from sinchphone.audio.levels.talkers import TALKERS
@@ -15,6 +15,7 @@ from sinchphone.exchange.conference.owners import RoomOwners
 from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.refusals import RefusedError, invalid, not_found, too_many
 from sinchphone.media.outbox import Outbox
+from sinchphone.media.port import MediaPorts
 from sinchphone.media.sound import AudioLeg, Levels, Signal, SoundEvent
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.room_events import RoomMember, RoomRoster
@@ -26,6 +27,7 @@ from sinchphone.tasks import start_task
 
 SEATS_PER_ROOM: Final = 100  # what one core decodes, mixes and sends within 20 ms, where a few speak
 ROOMS: Final = 100
+MIXER_SEATS: Final = 1_000  # where somebody else mixes
 SPEAKS_SECONDS: Final = 1.5  # after the last frame: people breathe
 REMOVED: Final = CallFailure(None, "removed from the conference")  # what a participant is told who is hung up on
 
@@ -54,7 +56,10 @@ class ParticipantStatus:
 
 
 class RoomSeat:
-    """A participant's place in a room, until ``leave``. Give ``sound`` to the call that the participant came by."""
+    """A participant's place in a room, until ``leave``. Give ``sound`` to the call that the participant came by; where there are ``ports``
+    its media come from those."""
+
+    ports: MediaPorts | None = None
 
     def __init__(self, participant: Participant, room: Room, media: MediaThread, kick: Kick, empty: Callable[[], None]) -> None:
         self.participant = participant
@@ -64,7 +69,7 @@ class RoomSeat:
         self._muted_self = False
         self._seat = Seat(participant.id)
         self._empty = empty
-        self.sound = SeatSound(self._seat, room, media)
+        self.sound: SeatSound = SeatSound(self._seat, room, media)
 
     async def leave(self) -> None:
         """Make room for somebody else. May be called twice."""
@@ -74,6 +79,9 @@ class RoomSeat:
     def mute(self, muted: bool) -> None:
         """While muted nobody hears them."""
         self._seat.muted = muted
+
+    async def settled(self) -> None:
+        """Return when what was ordered is so. Raises RefusedError where it isn't."""
 
     def mute_self(self, muted: bool) -> None:
         """They say that they are muted, or not any more."""
@@ -148,6 +156,19 @@ class SeatSound:
             self._events.end()
 
 
+class Mixer(Protocol):
+    """Mixes rooms elsewhere."""
+
+    def seat(self, key: tuple[str, str], participant: Participant, kick: Kick, empty: Callable[[], None]) -> RoomSeat:
+        """A seat in the room of that application and id."""
+
+    async def trouble(self) -> str | None:
+        """Why it can't mix now."""
+
+    async def close(self) -> None:
+        """Let go of it. May be called twice."""
+
+
 class Rooms:
     """All rooms of an exchange, each of one application. Used on the exchange's loop. Methods raise RefusedError."""
 
@@ -159,15 +180,17 @@ class Rooms:
         rooms: int = ROOMS,
         talkers: int = TALKERS,
         owners: RoomOwners | None = None,
+        mixer: Mixer | None = None,
     ) -> None:
         """``media`` carries the sound; it is started with the first participant. ``talkers``: how many are heard at once in a room.
-        ``owners``: whose the rooms are, where this exchange has several processes."""
+        ``owners``: whose the rooms are, where this exchange has several processes; ``mixer``: who mixes in place of this process."""
         self.owners = owners or RoomOwners()
         self.owners.lost = self._lose
         self._leaving: set[asyncio.Task[None]] = set()
         self._media = media
+        self._mixer = mixer
         self._talkers = talkers
-        self._seats_per_room = seats_per_room
+        self._seats_per_room = seats_per_room if mixer is None else MIXER_SEATS
         self._most_rooms = rooms
         self._rooms: dict[tuple[str, str], tuple[Room, dict[str, RoomSeat]]] = {}  # by application key and room id
 
@@ -204,8 +227,26 @@ class Rooms:
                 self.owners.emptied(*key)
 
         self.owners.opened(*key)
-        seat = seats[participant.id] = RoomSeat(participant, room, self._media.start(), kick, empty)
+        if self._mixer is not None:
+            seat = self._mixer.seat(key, participant, kick, empty)
+        else:
+            seat = RoomSeat(participant, room, self._media.start(), kick, empty)
+        seats[participant.id] = seat
         return seat
+
+    async def settled(self, application: str, room_id: str, participant_id: str) -> None:
+        """Return when what was ordered of a participant is so."""
+        await self._seat(application, room_id, participant_id).settled()
+
+    async def troubles(self) -> Mapping[str, str]:
+        """Whether who mixes is there."""
+        trouble = await self._mixer.trouble() if self._mixer is not None else None
+        return {} if trouble is None else {"mixer": trouble}
+
+    async def close(self) -> None:
+        """Let go of who mixes; all calls are over by then. May be called twice."""
+        if self._mixer is not None:
+            await self._mixer.close()
 
     def participants(self, application: str, room_id: str) -> list[ParticipantStatus]:
         """Who is there, in the order in which they came."""

@@ -24,7 +24,7 @@ from sinchphone.exchange.conference.roster import tell_roster
 from sinchphone.exchange.destinations.behaviour import behave, prepare
 from sinchphone.exchange.destinations.dialplan import Plan
 from sinchphone.media.codecs.codec import CODECS
-from sinchphone.media.port import PortOptions
+from sinchphone.media.port import MediaPorts, PortOptions
 from sinchphone.media.sound import Sound
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
@@ -61,7 +61,7 @@ async def take_seat(line: CallLine, rooms: Rooms, media: MediaThread, port: Port
         line.application.key, request.identity, Participant(line.known_as or request.call_id, who, request.caller_id or who), kick
     )
     try:
-        call, channel = _call(line, seat.sound, media, port)
+        call, channel = _call(line, seat.sound, media, port, seat.ports)
         seat.takes_digit = call.dtmf
         call.heard_muted = seat.mute_self
         await _carry(line, call, channel, _welcome(call, partial(rooms.roster, line.application.key, request.identity, seat)))
@@ -76,7 +76,9 @@ async def _welcome(call: AttendedCall, roster: Callable[[], RoomRoster]) -> None
         await tell_roster(roster, call.tell_client_event)
 
 
-def _call(line: CallLine, sound: Sound, media: MediaThread, port: PortOptions) -> tuple[AttendedCall, MxpChannel]:
+def _call(
+    line: CallLine, sound: Sound, media: MediaThread, port: PortOptions, ports: MediaPorts | None = None
+) -> tuple[AttendedCall, MxpChannel]:
     request = line.request
     channel = MxpChannel(request.call_id, line.publish, now=asyncio.get_running_loop().time, randbytes=os.urandom)
     channel.configure(line.session_key)
@@ -87,7 +89,7 @@ def _call(line: CallLine, sound: Sound, media: MediaThread, port: PortOptions) -
         peer=line.caller.user_id,
         domain=request.domain,
         channel=channel,
-        ports=media.ports,
+        ports=ports or media.ports,
         port_options=replace(port, codecs=tuple(CODECS)),
         sound=sound,
     )

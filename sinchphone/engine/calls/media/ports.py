@@ -14,7 +14,7 @@ from typing import TypeAlias
 from sinchphone.engine.calls.machine_driver import MachineDriver
 from sinchphone.errors import SinchphoneError
 from sinchphone.media import port as media
-from sinchphone.media.port import MediaPort, PortOptions, Ports, PortStats
+from sinchphone.media.port import MediaPort, MediaPorts, PortOptions, PortStats
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.jsep import Candidate, Description
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 class CallPorts:
     """For the call's task."""
 
-    def __init__(self, driver: MachineDriver, source: Ports, options: PortOptions, *, tell: Callable[[str, Told], None]) -> None:
+    def __init__(self, driver: MachineDriver, source: MediaPorts, options: PortOptions, *, tell: Callable[[str, Told], None]) -> None:
         """``tell`` hears what happens on the port of which device."""
         self._driver = driver
         self._source = source

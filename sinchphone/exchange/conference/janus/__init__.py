@@ -1,0 +1,1 @@
+"""Conference rooms that a Janus mixes (its AudioBridge plugin)."""
