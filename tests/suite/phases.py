@@ -65,6 +65,7 @@ PHASES = {
     "interop": Phase.WAITING,
     "peers": Phase.WAITING,
     "relay": Phase.WAITING,
+    "janus": Phase.WAITING,
     "backend_apis": Phase.WAITING,
     "webrtc": Phase.WAITING,
     "test_plugin.py": Phase.WAITING,

@@ -31,7 +31,7 @@ from sinchphone.engine.events.listeners import ListenerTasks
 from sinchphone.errors import LocalProtocolError, SinchphoneError
 from sinchphone.media import port as media
 from sinchphone.media.pictures.pictures import Pictures
-from sinchphone.media.port import PortOptions, MediaPorts, PortStats
+from sinchphone.media.port import MediaPorts, PortOptions, PortStats
 from sinchphone.media.sound import AudioLeg, Signal, Sound, SoundOptions
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine

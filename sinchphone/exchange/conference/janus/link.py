@@ -172,7 +172,9 @@ class JanusHandle:
         self._link = link
         self._number = number
 
-    async def request(self, request: str, *, offer: str | None = None, update: bool = False, **members: Any) -> tuple[Mapping[str, Any], str]:
+    async def request(
+        self, request: str, *, offer: str | None = None, update: bool = False, **members: Any
+    ) -> tuple[Mapping[str, Any], str]:
         """Ask the plugin; its answer, and the session description for an ``offer``, which is a later one where it is an ``update``. Raises
         MediaError."""
         described = {"jsep": {"type": "offer", "sdp": offer, **({"update": True} if update else {})}} if offer is not None else {}

@@ -14,6 +14,7 @@ RATE: Final = 48_000
 _LARGEST_ROOM: Final = 2**52  # a number in JSON
 _EXISTS: Final = 486  # JANUS_AUDIOBRIDGE_ERROR_ROOM_EXISTS
 
+
 @quick_dataclass(frozen=True, slots=True)
 class Joined:
     """Somebody is in: their ``handle``, their number there, our description for their offer, and where plain RTP goes."""
@@ -35,7 +36,8 @@ class JanusRoom:
         self._inside: set[JanusHandle] = set()
 
     async def enter(self, name: str, hear: Hear, *, offer: str | None = None, rtp: Mapping[str, Any] | None = None) -> Joined:
-        """Somebody enters over WebRTC, with an ``offer``, or over plain ``rtp``. ``hear`` is told what happens to them. Raises MediaError."""
+        """Somebody enters over WebRTC, with an ``offer``, or over plain ``rtp``; ``hear`` is told what happens to them. Raises
+        MediaError."""
         handle = await self._link.attach(hear)
         try:
             async with self._changing:

@@ -19,7 +19,7 @@ from sinchphone.audio.tones.signals import Loop
 from sinchphone.errors import MediaError
 from sinchphone.exchange.access.local_addresses import address_towards
 from sinchphone.exchange.conference.janus.link import Hear
-from sinchphone.exchange.conference.janus.port import ElsewhereLeg, JanusPorts, plugin_data
+from sinchphone.exchange.conference.janus.port import JanusPorts, plugin_data
 from sinchphone.exchange.conference.janus.room import JanusRoom, Joined
 from sinchphone.exchange.conference.room import Room, Seat
 from sinchphone.exchange.conference.rooms import Kick, Participant, RoomSeat, SeatSound
@@ -112,20 +112,24 @@ class JanusSeat(RoomSeat):
             elif data.get("audiobridge") == "stopped-talking":
                 self._seat.spoke_at = time.monotonic()
 
-    async def _join(self) -> None:
-        """Over plain RTP. Raises MediaError."""
-        if self._port is not None:
-            return
+    async def _join(self) -> bool:
+        """Over plain RTP; whether the leg is to be carried there. Raises MediaError."""
+        if self._joined is not None:
+            return not self._is_direct
         ours = await address_towards(self._host)
         self._port = self._media.rtp_ports.port(RtpPortOptions(host=ours, codecs=("opus",), signalled_from=self._host, lost_after_s=0.0))
         place = _place_in((await self._port.offer()).sdp)
         self._joined = await self._janus.enter(self.participant.name, self._hear, rtp={"ip": ours, **place})
         await self._port.accept(Description("answer", _answer_of(self._joined.rtp, place["payload_type"])))
         await self._media.run(self._room.join(Seat("Janus"), self._port.leg))
+        return True
 
     def _hear(self, said: Mapping[str, Any]) -> None:
         if said["janus"] in ("gone", "detached"):
-            self._start(self.kick(), "leave a room at Janus")
+            self._start(self._be_kicked(), "leave a room at Janus")
+
+    async def _be_kicked(self) -> None:
+        await self.kick()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
         task = start_task(work, name=name)
@@ -137,20 +141,22 @@ class JanusSeat(RoomSeat):
 class _JanusSound(SeatSound):
     """Brings a leg of this process to Janus; a user's is there already."""
 
-    def __init__(self, seat: Seat, room: Room, media: MediaThread, join: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, seat: Seat, room: Room, media: MediaThread, join: Callable[[], Awaitable[bool]]) -> None:
         super().__init__(seat, room, media)
         self._join = join
 
     async def connect(self, leg: AudioLeg, *, early: bool = False) -> None:
         """Raises MediaError."""
-        if not isinstance(leg, ElsewhereLeg) and not early:
-            await self._join()
+        if not early and await self._join():
             await super().connect(leg)
 
 
 def _place_in(sdp: str) -> dict[str, int]:
     """The port and Opus' payload type in a description of ours."""
-    port, kind = re.search(r"^m=audio ([0-9]+)", sdp, re.M), re.search(r"^a=rtpmap:([0-9]+) opus/", sdp, re.M | re.I)
+    port, kind = (
+        re.search(r"^m=audio ([0-9]+)", sdp, re.MULTILINE),
+        re.search(r"^a=rtpmap:([0-9]+) opus/", sdp, re.MULTILINE | re.IGNORECASE),
+    )
     assert port is not None and kind is not None, "our own description"
     return {"port": int(port[1]), "payload_type": int(kind[1])}
 
