@@ -278,6 +278,7 @@ def test_the_example_file_names_every_key_with_its_default() -> None:
         "sip": {},
         "trunk": {},
         "backend": {},
+        "conference": {},
     }
     uncommented = re.sub(r"^# (\w+ = )", r"\1", example(), flags=re.MULTILINE).split("# Tables")[0]
     found = config._flatten(tomllib.loads(uncommented))
