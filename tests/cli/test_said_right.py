@@ -16,8 +16,7 @@ from sinchphone.cli.calling.phone import tell_message
 from sinchphone.cli.endings import Order
 from sinchphone.cli.terminal import run as cli_run
 from sinchphone.cli.terminal.output.events import events as e
-from sinchphone.cli.terminal.output.lines import lines
-from sinchphone.cli.terminal.screen.screen import Screen
+from sinchphone.cli.terminal.screen.screen import Screen, lines_of
 from sinchphone.cli.terminal.session import Session
 from sinchphone.config import load, user_file
 from sinchphone.credentials import read_phones, read_secret
@@ -214,9 +213,11 @@ def test_a_recording_is_for_its_owner_as_a_pipe_is(tmp_path: Path) -> None:
 
 
 def test_with_v_a_call_says_its_id_its_headers_and_its_set_up_time() -> None:
-    incoming = lines(e.CallIncoming(call_id="c1", peer="bob", domain=Domain.MXP, headers={"x-topic": "tea"}))
-    established = lines(e.CallEstablished(call_id="c1", setup_ms=450, establishing_ms=450, codec="opus", pair="host"))
-    outgoing = lines(e.CallOutgoing(call_id="c1", peer="bob", domain=Domain.MXP, user_id="ada", environment=Place.LOCAL, hosted_here=True))
+    incoming = lines_of(e.CallIncoming(call_id="c1", peer="bob", domain=Domain.MXP, headers={"x-topic": "tea"}))
+    established = lines_of(e.CallEstablished(call_id="c1", setup_ms=450, establishing_ms=450, codec="opus", pair="host"))
+    outgoing = lines_of(
+        e.CallOutgoing(call_id="c1", peer="bob", domain=Domain.MXP, user_id="ada", environment=Place.LOCAL, hosted_here=True)
+    )
     assert [line.text for line in incoming if line.detail] == ["call id c1", "header x-topic: tea"]
     assert [line.text for line in established if line.detail] == ["set up in 0.45 s"]
     assert [line.text for line in outgoing if line.detail] == ["call id c1"]

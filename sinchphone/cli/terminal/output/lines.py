@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sinchphone.cli.addressing.destination import Kind
 from sinchphone.cli.explanations import WHOSE
@@ -26,9 +26,6 @@ from sinchphone.cli.terminal.screen.status_line import cells, clock, meter
 from sinchphone.cli.terminal.text.escape import MAX_TEXT, escape
 from sinchphone.protocol.call.states import Cause, EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
-
-if TYPE_CHECKING:
-    from sinchphone.cli.terminal.output.events.events import Event
 
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
 _UNNAMED: Final = (Cause.TIMEOUT, Cause.NO_ANSWER, Cause.INACTIVE, Cause.FAILURE)  # whose words don't say who ended it
@@ -205,12 +202,3 @@ RENDERERS: Final[Mapping[type[Any], Callable[[Any], list[Line]]]] = {
     ],
     Result: _result,
 }
-
-
-def lines(event: "Event") -> list[Line]:
-    """The text of an event. What only calls tell is rendered by a file that only they load."""
-    if type(event) in RENDERERS:
-        return RENDERERS[type(event)](event)
-    from sinchphone.cli.terminal.output import rendering
-
-    return rendering.RENDERERS[type(event)](event)

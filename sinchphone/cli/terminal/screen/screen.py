@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 from sinchphone.cli.terminal.keyboard.posix import in_foreground
-from sinchphone.cli.terminal.output.lines import Line, lines
+from sinchphone.cli.terminal.output.lines import RENDERERS, Line
 from sinchphone.cli.terminal.output.results import CallEnded
 from sinchphone.cli.terminal.screen.attention import Attention
 from sinchphone.cli.terminal.screen.status_line import ERASE, Status, StatusLine
@@ -72,7 +72,7 @@ class Screen:
         if self._out is None and isinstance(event, CallEnded):
             return  # its hint would stand there without what it belongs to
         self._call_attention(event)
-        written = lines(event)
+        written = lines_of(event)
         if self._manner.structured:
             written = self._in_one(written, getattr(event, "call_id", None))
         self.write([replace(line, result=False, always=True) for line in written] if aside else written)
@@ -282,3 +282,12 @@ def _takes_more(stream: TextIO) -> bool:
         return bool(select.select([], [stream.fileno()], [], 0)[1])
     except (OSError, ValueError):  # no file, as in tests
         return True
+
+
+def lines_of(event: "Event") -> list[Line]:
+    """The text of an event. What only calls tell is rendered by a file that only they load."""
+    if type(event) in RENDERERS:
+        return RENDERERS[type(event)](event)
+    from sinchphone.cli.terminal.output import rendering
+
+    return rendering.RENDERERS[type(event)](event)
