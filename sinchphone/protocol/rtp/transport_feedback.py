@@ -48,6 +48,8 @@ def packet_number(packet: bytes, extension_id: int) -> int | None:
     if not packet[0] & _EXTENDED or len(packet) < start + 4:
         return None
     profile, words = struct.unpack_from("!HH", packet, start)
+    if profile == _ONE_BYTE and words == 1 and len(packet) >= start + 8 and packet[start + 4] == extension_id << 4 | 1:
+        return packet[start + 5] << 8 | packet[start + 6]  # nothing else in it, as most senders' packets are
     body = packet[start + 4 : start + 4 + 4 * words]
     elements = _elements(body, 1) if profile == _ONE_BYTE else _elements(body, 2) if profile & 0xFFF0 == _TWO_BYTE else ()
     value = next((value for identifier, value in elements if identifier == extension_id), b"")
