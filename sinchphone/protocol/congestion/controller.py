@@ -29,7 +29,8 @@ _LOSSY_QUEUE: Final = 0.030  # [s] that is one where packets get lost,
 _LOSS: Final = 0.05  # so many
 _EMPTY: Final = 0.020  # [s] that is none any more
 _DOUBTFUL: Final = 0.150  # [s] that may be one, and to be careful with where it grows,
-_SURGE: Final = 0.100  # [s each second] by so much
+_SURGE: Final = 0.100  # [s each second] by so much; or a shorter one,
+_SHORT: Final = 0.9  # where no more arrives of what was sent and isn't lost
 
 _SHARE: Final = 0.92  # of the capacity: what is left drains what bursts leave
 _DRAIN: Final = 0.4  # [s] for a queue to go, if that takes no more than
@@ -50,6 +51,8 @@ _LOSS_CUT: Final = 0.5  # of the loss, as GCC does
 _RISE: Final = 0.25  # each second, up to the capacity
 _BEYOND: Final = 1.5  # of what was carried: no further is anything believed,
 _BEYOND_UNKNOWN: Final = 1.2  # where nothing tells how fast the link is,
+_BEYOND_UNUSED: Final = 1.3  # or where less was sent than might have been,
+_HARDLY_USED: Final = 0.7  # of it, which a pause isn't
 _UNTRIED_SECONDS: Final = 2.0  # and nothing for so long that it's slow
 _TRIED_SECONDS: Final = 10.0
 _PROBE: Final = 1.12
@@ -215,7 +218,7 @@ class CongestionController:
         self._full_at = None
         self._carried.append((now, sample))
         if sample.delay > _EMPTY:
-            self._be_careful(sample)
+            self._be_careful(sample, since)
             return
         if self._capacity is None:
             self._budget = max(self._proven, self._limit(sample, now))
@@ -229,9 +232,14 @@ class CongestionController:
             elif sample.link is not None and sample.link > self._capacity and sample.loss < _LOSSLESS:
                 self._capacity, self._probe_at = sample.link, now + self._wait
 
-    def _be_careful(self, sample: PathSample) -> None:
-        """One report alone tells of a long queue, and it takes another to believe it: until then no more than what comes through."""
-        if sample.delay > _DOUBTFUL and sample.growth > _SURGE and sample.delivered is not None:
+    def _be_careful(self, sample: PathSample, since: float) -> None:
+        """One report alone tells of a queue, and it takes another to believe it: until then no more than what comes through, where it's a
+        long one, or less comes through than was sent."""
+        if sample.delivered is None:
+            return
+        surges = sample.delay > _DOUBTFUL and sample.growth > _SURGE
+        short = sample.delay > _QUEUE and sample.delivered < _SHORT * (1 - sample.loss) * sample.sent
+        if surges or (short and (sample.growth > _GROWTH or not since)):
             self._budget = min(self._budget, max(FLOOR, _SHARE * sample.delivered))
 
     def _limit(self, sample: PathSample, now: float) -> float:
@@ -243,6 +251,8 @@ class CongestionController:
             if sample.sent > _USED * self._budget:
                 return max(self._budget, _BEYOND_UNKNOWN * carried)
             untried = _BEST_SOUND if now - self._carried[0][0] >= _UNTRIED_SECONDS else UNTOLD
+            if carried > _HARDLY_USED * self._budget:
+                untried = max(_FIRST, min(untried, _BEYOND_UNUSED * carried))
             return max(untried, min(self._budget, carried))  # who has little to say for a while loses nothing of what was carried
         usual = _BEST_COPIED if math.isinf(self._congested_at) else _BEST_SOUND
         bounded = min(max(_BEYOND * carried, usual), _SHARE * sample.link)

@@ -160,18 +160,45 @@ def test_steps_up_are_small_and_watched_where_nothing_tells_how_fast_the_link_is
         before = max(before, rate)
 
 
-@pytest.mark.parametrize(("delay", "growth", "carried"), [(0.4, 0.3, 0.92 * 40_000), (0.4, 0.0, 58_000), (0.1, 0.3, 58_000)])
-def test_one_report_alone_of_a_long_queue_that_grows_is_reason_to_send_no_more_than_comes(
-    delay: float, growth: float, carried: float
+@pytest.mark.parametrize(
+    ("delay", "growth", "delivered", "carried"),
+    [
+        (0.4, 0.3, 40_000, 36_800),
+        (0.4, 0.3, 58_000, 53_360),
+        (0.1, 0.1, 40_000, 36_800),
+        (0.4, 0.0, 40_000, None),
+        (0.1, 0.3, 57_000, None),
+    ],
+)
+def test_one_report_alone_of_a_queue_that_grows_is_reason_to_send_no_more_than_comes(
+    delay: float, growth: float, delivered: float, carried: float | None
 ) -> None:
+    """A long one, or a shorter one where less comes than was sent."""
     controller = CongestionController()
-    for second in range(1, 6):
-        clear = PathSample(queue=0.0, delay=0.0, growth=0.0, loss=0.0, sent=40_000, delivered=40_000)
+    for second in range(1, 9):
+        rate = min(controller.budget, 58_000)
+        clear = PathSample(queue=0.0, delay=0.0, growth=0.0, loss=0.0, sent=rate, delivered=rate)
         controller.judge(clear, float(second))
-    controller.judge(PathSample(queue=0.015, delay=delay, growth=growth, loss=0.0, sent=58_000, delivered=40_000), 6.0)
     before = controller.budget
-    assert before == pytest.approx(carried) if carried < 58_000 else before >= carried
+    controller.judge(PathSample(queue=0.015, delay=delay, growth=growth, loss=0.0, sent=58_000, delivered=delivered), 9.0)
+    assert controller.budget == pytest.approx(before if carried is None else carried)
     assert not controller.congested_since(0.0)
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.1])
+def test_a_first_report_of_a_queue_through_which_less_comes_than_was_sent_is_believed_at_once(loss: float) -> None:
+    controller = CongestionController()
+    controller.judge(PathSample(queue=0.0, delay=0.2, growth=0.0, loss=loss, sent=36_000, delivered=24_000), 1.0)
+    assert controller.budget == pytest.approx(0.92 * 24_000)
+
+
+def test_what_was_not_sent_is_tried_in_steps_where_nothing_tells_how_fast_the_link_is() -> None:
+    """A codec that spends less than it may shows no more than that."""
+    controller = CongestionController()
+    for second in range(1, 8):
+        before = sent = 0.8 * controller.budget
+        controller.judge(PathSample(queue=0.0, delay=0.0, growth=0.0, loss=0.0, sent=sent, delivered=sent), float(second))
+        assert controller.budget <= max(44_000, 1.3 * before)
 
 
 @pytest.mark.parametrize(("link", "loss", "share"), [(64_000, 0.2, 55_000), (50_000, 0.2, 45_000), (50_000, 0.5, 30_000)])
