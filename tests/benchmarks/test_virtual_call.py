@@ -162,6 +162,12 @@ def test_others_who_begin_to_send_get_their_share_soon() -> None:
     assert rate(call, 20, 30) < 41
 
 
+def test_beside_tcp_nothing_is_sent_again_into_the_full_queue() -> None:
+    """The peer asks for what fell out of it, as long as it doesn't know how long an answer takes."""
+    call, _ = narrow_call(LADDER, named("64 kbit/s beside TCP"))
+    assert max(rate(call, second, second + 2) for second in range(28)) < 60
+
+
 @pytest.mark.parametrize("ppm", [-500.0, 500.0])
 def test_a_clock_that_is_off_costs_nothing_on_a_jittery_line(sound: Samples, ppm: float) -> None:
     made_up, target = settled(VirtualCall(LADDER, named("jitter 40 ms"), 1, ppm=ppm), sound)

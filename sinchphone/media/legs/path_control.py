@@ -94,9 +94,9 @@ class PathControl:
         return sum(size for _, size in self._resent) * 8 / _RESENT_SECONDS
 
     def resend(self, packet: bytes) -> None:
-        """Send an RTP packet that was sent before, if there is room for it."""
+        """Send an RTP packet that was sent before, if there is room for it: not in a queue that others keep full."""
         size = len(packet) + BELOW_BYTES
-        if size <= self.room:
+        if size <= self.room and not self._controller.is_beside_others(self._clock()):
             self._resent.append((self._clock(), size))
             self.send(packet)
 

@@ -119,6 +119,10 @@ class CongestionController:
         """Whether a queue of ours stood there after ``moment``, or still does: what got lost then fell out of it."""
         return self._congested_at >= moment or (self._episode is not None and self._congested_at >= self._episode.begun_at)
 
+    def is_beside_others(self, moment: float) -> bool:
+        """Whether a queue of others stands there, or did some seconds before."""
+        return moment < self._others_until
+
     def judge(self, sample: PathSample, now: float) -> bool:
         """Take a look at the path; whether its queue turned out not to be ours (the delay of now is its least from now on)."""
         since = 0.0 if self._judged_at is None else min(1.0, now - self._judged_at)
