@@ -214,13 +214,15 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What one run found. ``device_bytes``: of the exchange's memory, for each that is registered and polls twice."""
+    """What one run found. ``device_bytes``: of the exchange's memory, for each that is registered and polls twice; ``store_s``: the
+    CPU of a store's own process for the calls [s]."""
 
     registrations: Phase
     polls: Phase
     calls: Phase
     frames: Phase
     device_bytes: float
+    store_s: float = 0.0
 
 
 async def timed(work: Callable[[], Awaitable[object]]) -> float:
@@ -248,8 +250,8 @@ async def phase(host: Measured, each: Sequence[Callable[[], Awaitable[float]]]) 
     return Phase(count=len(took), took=took, seconds=time.monotonic() - began, cpu_s=host.cpu_s() - cpu_s)
 
 
-async def measure(devices: int, calls: int, *, profile: str = "", store: str = "", settle_s: float = SETTLE_S) -> Load:
-    """All phases on an exchange of its own, which has a file for a store, or what is at that address."""
+async def measure(devices: int, calls: int, *, profile: str = "", store: str = "", store_pid: int = 0, settle_s: float = SETTLE_S) -> Load:
+    """All phases on an exchange of its own, which has a file for a store, or what is at that address, of that process."""
     async with hosted(devices, profile, store) as host, AsyncExitStack() as stack:
         sessions = [await stack.enter_async_context(session(at)) for at in range(ADDRESSES)]
         phones = [Phone(sessions[at % ADDRESSES], host.url, f"user{at}") for at in range(devices)]
@@ -260,12 +262,14 @@ async def measure(devices: int, calls: int, *, profile: str = "", store: str = "
         await asyncio.sleep(settle_s)
         device_bytes = (host.memory_bytes() - memory) / devices
         pairs = [(phones[at % len(phones)], phones[(at + devices // 2) % len(phones)]) for at in range(calls)]
+        store_s = cpu_s(store_pid) if store_pid else 0.0
         ringing = await phase(host, [lambda one=one, other=other: one.call(other) for one, other in pairs])  # type: ignore[misc]
+        store_s = cpu_s(store_pid) - store_s if store_pid else 0.0
         frames = await pass_frames(host, phones, calls * FRAMES_A_CALL)
         for poll in (polling := [poll for phone in phones for poll in phone.polls]):
             poll.cancel()
         await asyncio.wait(polling)
-        return Load(registrations=registrations, polls=polls, calls=ringing, frames=frames, device_bytes=device_bytes)
+        return Load(registrations=registrations, polls=polls, calls=ringing, frames=frames, device_bytes=device_bytes, store_s=store_s)
 
 
 async def pass_frames(host: Host, phones: Sequence[Phone], count: int) -> Phase:

@@ -26,7 +26,7 @@ START_S: Final = 20.0
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU for each [ms]: of the exchange, and of Redis for a call and all that belongs to it."""
+    """CPU for each [ms]: of the exchange, and of Redis for a call."""
 
     registration: float
     call: float
@@ -72,15 +72,14 @@ def measure_file(devices: int, calls: int) -> Cost:
 
 
 def measure_redis(devices: int, calls: int) -> Cost:
-    """With Redis, whose CPU for all that a run does is counted to its calls."""
+    """With Redis."""
     with redis_server() as (store, pid):
-        found = asyncio.run(load.measure(devices, calls, store=store))
-        return _cost(found, load.cpu_s(pid))
+        return _cost(asyncio.run(load.measure(devices, calls, store=store, store_pid=pid)))
 
 
-def _cost(found: load.Load, redis_s: float = 0.0) -> Cost:
+def _cost(found: load.Load) -> Cost:
     registration, call, frame = (1000 * phase.cpu_s / phase.count for phase in (found.registrations, found.calls, found.frames))
-    return Cost(registration, call, frame, 1000 * redis_s / found.calls.count)
+    return Cost(registration, call, frame, 1000 * found.store_s / found.calls.count)
 
 
 def report(files: Sequence[Cost], shared: Sequence[Cost]) -> str:
