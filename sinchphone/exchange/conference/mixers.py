@@ -1,11 +1,11 @@
 """Who mixes an exchange's rooms, as it's configured."""
 
-from sinchphone.exchange.conference.rooms import Mixer
+from sinchphone.exchange.conference.rooms import RoomMixer
 from sinchphone.exchange.options import ConferenceOptions
 from sinchphone.media.thread import MediaThread
 
 
-def mixer_of(options: ConferenceOptions, media: MediaThread) -> Mixer | None:
+def mixer_of(options: ConferenceOptions, media: MediaThread) -> RoomMixer | None:
     """Who mixes in place of this process."""
     if options.mixer != "janus":
         return None

@@ -156,7 +156,7 @@ class SeatSound:
             self._events.end()
 
 
-class Mixer(Protocol):
+class RoomMixer(Protocol):
     """Mixes rooms elsewhere."""
 
     def seat(self, key: tuple[str, str], participant: Participant, kick: Kick, empty: Callable[[], None]) -> RoomSeat:
@@ -180,7 +180,7 @@ class Rooms:
         rooms: int = ROOMS,
         talkers: int = TALKERS,
         owners: RoomOwners | None = None,
-        mixer: Mixer | None = None,
+        mixer: RoomMixer | None = None,
     ) -> None:
         """``media`` carries the sound; it is started with the first participant. ``talkers``: how many are heard at once in a room.
         ``owners``: whose the rooms are, where this exchange has several processes; ``mixer``: who mixes in place of this process."""

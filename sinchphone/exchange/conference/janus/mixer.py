@@ -1,4 +1,4 @@
-"""The Janus that mixes an exchange's rooms (implements ``rooms.Mixer``)."""
+"""The Janus that mixes an exchange's rooms (implements ``rooms.RoomMixer``)."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit

@@ -28,6 +28,7 @@ from sinchphone.media.port import RtpPassingPort, RtpPortOptions
 from sinchphone.media.sound import AudioLeg
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.jsep import Description
+from sinchphone.protocol.sdp import write_blocks
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
 
@@ -168,5 +169,6 @@ def _answer_of(rtp: Mapping[str, Any], kind: int) -> str:
     except (KeyError, TypeError, ValueError) as error:
         raise MediaError("Janus says nowhere where it takes sound over RTP") from error
     family = "IP6" if ":" in host else "IP4"
-    lines = ("v=0", f"o=- 1 1 IN {family} {host}", "s=-", f"c=IN {family} {host}", "t=0 0", f"m=audio {port} RTP/AVP {kind}")
-    return "\r\n".join((*lines, f"a=rtpmap:{kind} opus/48000/2", "a=sendrecv", ""))
+    session = [("v", "0"), ("o", f"- 1 1 IN {family} {host}"), ("s", "-"), ("c", f"IN {family} {host}"), ("t", "0 0")]
+    media = [("m", f"audio {port} RTP/AVP {kind}"), ("a", f"rtpmap:{kind} opus/48000/2"), ("a", "sendrecv")]
+    return write_blocks([session, media])
