@@ -93,7 +93,7 @@ async def test_a_phone_takes_over_a_call_whose_sound_runs_through_rtpengine(tmp_
     """sipp, which says back what it hears: the second one; the first one is silent."""
     async with (
         rtpengine(tmp_path / "rtpengine") as engine,
-        deployed(media, tmp_path / "exchange", trusted=(HOST,), media="rtpengine", rtpengine=engine.control) as exchange,
+        deployed(media, tmp_path / "exchange", trusted=(HOST,), media="rtpengine", rtpengine=engine.setting) as exchange,
     ):
         alice = await exchange.user("alice", ALICE_HZ)
         async with scenario("uac_waits", tmp_path / "first", target=exchange.at, service="alice") as first:

@@ -9,12 +9,11 @@ from sinchphone.exchange.tls import Issued
 from sinchphone.gateway.options import TrunkOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.protocol.call.states import Cause, State
-from sinchphone.schema import WeightedAddress
 from tests.peers.peerkit.baresip import Certificates, phone
 from tests.peers.peerkit.deployment import USERS, deployed
 from tests.peers.peerkit.kamailio import kamailio
 from tests.peers.peerkit.programs import HOST
-from tests.peers.peerkit.rtpengine import Rtpengine, rtpengine
+from tests.peers.peerkit.rtpengine import rtpengine
 from tests.peers.peerkit.sound import ENOUGH
 
 PHONE_HZ = 440.0
@@ -98,15 +97,11 @@ async def test_we_register_with_the_trunk_and_it_calls_us(tmp_path: Path, media:
             assert await bob.hears(USER_HZ) > ENOUGH
 
 
-def at(engine: Rtpengine) -> tuple[WeightedAddress, ...]:
-    return (WeightedAddress(*engine.control),)
-
-
 async def test_a_phone_behind_kamailio_calls_a_user_through_rtpengine(tmp_path: Path, media: MediaThread, issued: Issued) -> None:
     """Kamailio knows the phone and its password; the exchange trusts Kamailio; rtpengine carries the sound, from Opus to PCMU and back."""
     async with (
         rtpengine(tmp_path / "rtpengine") as engine,
-        deployed(media, tmp_path / "exchange", trusted=(HOST,), media="rtpengine", rtpengine=at(engine)) as exchange,
+        deployed(media, tmp_path / "exchange", trusted=(HOST,), media="rtpengine", rtpengine=engine.setting) as exchange,
         kamailio(tmp_path / "edge", PASSWORDS, issued.certificate.chain, issued.certificate.key, exchange=exchange.at) as edge,
         phone(tmp_path / "bob", "bob", hz=PHONE_HZ, registrar=edge.at("udp"), password=PASSWORDS["bob"]) as bob,
     ):
@@ -125,7 +120,7 @@ async def test_a_phone_behind_kamailio_calls_a_user_through_rtpengine(tmp_path: 
 async def test_a_user_and_a_phone_use_rtpengine_with_digits_and_hold(tmp_path: Path, media: MediaThread) -> None:
     async with (
         rtpengine(tmp_path / "rtpengine") as engine,
-        deployed(media, tmp_path / "exchange", media="rtpengine", rtpengine=at(engine)) as exchange,
+        deployed(media, tmp_path / "exchange", media="rtpengine", rtpengine=engine.setting) as exchange,
         phone(tmp_path / "desk", "desk", hz=PHONE_HZ, registrar=f"{exchange.at};transport=udp", password=USERS["desk"]) as desk,
     ):
         alice = await exchange.user("alice", USER_HZ)
@@ -148,7 +143,7 @@ async def test_a_user_and_a_phone_use_rtpengine_with_digits_and_hold(tmp_path: P
 async def test_a_phone_hears_its_echo_through_rtpengine(tmp_path: Path, media: MediaThread) -> None:
     async with (
         rtpengine(tmp_path / "rtpengine") as engine,
-        deployed(media, tmp_path / "exchange", media="rtpengine", rtpengine=at(engine)) as exchange,
+        deployed(media, tmp_path / "exchange", media="rtpengine", rtpengine=engine.setting) as exchange,
         phone(tmp_path / "desk", "desk", hz=PHONE_HZ, codec="pcma", registrar=exchange.over("tcp"), password=USERS["desk"]) as desk,
     ):
         await desk.dial(f"sip:echo@{exchange.over('tcp')}")

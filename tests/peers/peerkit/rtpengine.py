@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sinchphone.schema import WeightedAddress
 from tests.peers.peerkit.programs import HOST, Program, require, running
 from tests.suite.ports import port_block
 
@@ -16,6 +17,11 @@ class Rtpengine:
     program: Program
     control: tuple[str, int]  # where its ng protocol is spoken
     digits: tuple[str, int]  # where it tells of digits
+
+    @property
+    def setting(self) -> tuple[WeightedAddress, ...]:
+        """``[sip] rtpengine`` with this one alone."""
+        return (WeightedAddress(*self.control),)
 
 
 @contextlib.asynccontextmanager
