@@ -238,12 +238,13 @@ class CongestionController:
 
     def _be_careful(self, sample: PathSample, since: float) -> None:
         """One report alone tells of a queue, and it takes another to believe it: until then no more than what comes through, where it's a
-        long one, or less comes through than was sent."""
+        long one, or less comes through than was sent, and so much was never carried lately: else something else holds packets up."""
         if sample.delivered is None:
             return
         surges = sample.delay > _DOUBTFUL and sample.growth > _SURGE
         short = sample.delay > _QUEUE and sample.delivered < _SHORT * (1 - sample.loss) * sample.sent
-        if surges or (short and (sample.growth > _GROWTH or not since)):
+        carried = max((each.sent for _, each in self._carried if each.delay <= _EMPTY), default=0.0)
+        if surges or (short and sample.sent > _PROBE * carried and (sample.growth > _GROWTH or not since)):
             self._budget = min(self._budget, max(FLOOR, _SHARE * sample.delivered))
 
     def _limit(self, sample: PathSample, now: float) -> float:

@@ -161,22 +161,23 @@ def test_steps_up_are_small_and_watched_where_nothing_tells_how_fast_the_link_is
 
 
 @pytest.mark.parametrize(
-    ("delay", "growth", "delivered", "carried"),
+    ("usual", "delay", "growth", "delivered", "carried"),
     [
-        (0.4, 0.3, 40_000, 36_800),
-        (0.4, 0.3, 58_000, 53_360),
-        (0.1, 0.1, 40_000, 36_800),
-        (0.4, 0.0, 40_000, None),
-        (0.1, 0.3, 57_000, None),
+        (58_000, 0.4, 0.3, 40_000, 36_800),
+        (58_000, 0.4, 0.3, 58_000, 53_360),
+        (40_000, 0.1, 0.1, 40_000, 36_800),
+        (58_000, 0.1, 0.1, 40_000, None),
+        (58_000, 0.4, 0.0, 40_000, None),
+        (58_000, 0.1, 0.3, 57_000, None),
     ],
 )
 def test_one_report_alone_of_a_queue_that_grows_is_reason_to_send_no_more_than_comes(
-    delay: float, growth: float, delivered: float, carried: float | None
+    usual: float, delay: float, growth: float, delivered: float, carried: float | None
 ) -> None:
-    """A long one, or a shorter one where less comes than was sent."""
+    """A long one, or a shorter one where less comes than was sent and more was sent than usual: else the line only stood for a moment."""
     controller = CongestionController()
     for second in range(1, 9):
-        rate = min(controller.budget, 58_000)
+        rate = min(controller.budget, usual)
         clear = PathSample(queue=0.0, delay=0.0, growth=0.0, loss=0.0, sent=rate, delivered=rate)
         controller.judge(clear, float(second))
     before = controller.budget
