@@ -131,7 +131,7 @@ class Exchange:
         self._parties = CallParties(self._store)
         self._usage = UsageRecords(self._own)
         self._recordings = Recordings(folder)
-        self.sms = SmsInbox(self._own)
+        self.sms = SmsInbox(self._store)
         self._faults = FaultsRoutes(Faults())
         others = self._others = OfOtherProcesses.of(self._shared, self.directory) if self._shared is not None else None
         owners = others.rooms if others is not None else None
@@ -140,13 +140,13 @@ class Exchange:
         ours = (Attendants(media, self.rooms, options.simulated_line),) if media is not None and self.rooms is not None else ()
         everywhere = (*destinations, *([self._gateway] if self._gateway else []), *ours)
         self._addresses = AddressPolicy(listens_on=options.host, inner_hosts=options.inner_hosts)
-        self._numbers = AssignedNumbers(self._own)
+        self._numbers = AssignedNumbers(self._store, options.applications)
         self._push_service = PushService()
         key = SenderKey(folder, self._shared.agree if self._shared is not None else None)
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
         known = (options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record, self._intake)
         self._calls = Calls(*known, others.calls_of(self.directory, ours) if others is not None else None)
-        self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._own)
+        self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._store)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
 

@@ -42,9 +42,11 @@ from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
 
 UNSHARED: Final = (  # what one process alone would remember
-    "/xms/", "/verification/", "/v1/calling/", "/v1/configuration/numbers", "/v1/configuration/callbacks", "/push",
-    f"{MANAGEMENT_PATH}/sms", f"{MANAGEMENT_PATH}/reset", f"{MANAGEMENT_PATH}/calls",
-)  # fmt: skip
+    "/v1/configuration/callbacks",
+    "/push",
+    f"{MANAGEMENT_PATH}/reset",
+    f"{MANAGEMENT_PATH}/calls",
+)
 _NOT_SHARED: Final = "several processes are this exchange, and share users, calls and messages, but not this: see sinchphone help growing"
 _BY_THEMSELVES: Final = ("/v2/subscribe/", "/subscribe/", "/publish/", "/time/", *HEALTH_PATHS)  # these wait for others where it matters
 _SIGNED: Final = frozenset(  # these depend on nothing but who signed, or have a turn among all processes, in which all is known

@@ -32,7 +32,9 @@ class SmsInboxRoutes:
 
     async def _clear(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
-        return _json({"cleared": self._inbox.clear(application.key)})
+        cleared = self._inbox.clear(application.key)
+        await self._inbox.settle()
+        return _json({"cleared": cleared})
 
 
 def text_members(message: TextMessage) -> dict[str, Any]:

@@ -6,12 +6,11 @@
 """
 
 import secrets
-from collections import deque
 from dataclasses import field
-from typing import Final
+from typing import Any, Final
 
 from sinchphone.exchange.store.store import Store, StoreError
-from sinchphone.exchange.store.tables import TEXT_MESSAGES
+from sinchphone.exchange.store.tables import TEXT_MESSAGES, Row
 from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_MESSAGES: Final = 1_000  # an application
@@ -37,45 +36,58 @@ class SmsInbox:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._messages: dict[str, deque[TextMessage]] = {}  # by application key, newest last
+        self._messages: dict[str, dict[str, TextMessage]] = {}  # by application key and id, newest last
 
     async def recall(self, now: float) -> None:
         """Know again what came before this exchange started. Raises StoreError."""
         try:
-            for key, one, batch, sender, number, text, at in sorted(await self._store.read(TEXT_MESSAGES), key=lambda row: float(row[-1])):
-                if float(at) >= now - KEPT_SECONDS:
-                    self._add(str(key), TextMessage(id=one, batch=batch, sender=sender, number=number, text=text, at=float(at)))
+            for row in sorted(await self._store.read(TEXT_MESSAGES), key=lambda row: float(row[-1])):
+                if float(row[-1]) >= now - KEPT_SECONDS:
+                    self._came(row)
                 else:
-                    self._store.drop(TEXT_MESSAGES, key, one)
+                    self._store.drop(TEXT_MESSAGES, *row[:2])
         except (TypeError, ValueError) as error:
             raise StoreError("the exchange's store has text messages that can't be read", hint="Delete it.") from error
+        self._store.follow(TEXT_MESSAGES, self._came, self._went)
 
     def deliver(self, application: str, *, sender: str | None, number: str, text: str, now: float, batch: str | None = None) -> TextMessage:
         """Keep a text for a number (+E164) of whom the application with that key writes to; the oldest makes room. What is longer than
         ``MAX_TEXT_CHARACTERS`` is cut."""
         name = secrets.token_hex(13)
         message = TextMessage(id=name, batch=batch or name, sender=sender, number=number, text=text[:MAX_TEXT_CHARACTERS], at=now)
-        self._add(application, message)
-        self._store.put(TEXT_MESSAGES, application, message.id, message.batch, sender, number, message.text, now)
+        kept = self._messages.setdefault(application, {})
+        kept[name] = message
+        self._store.put(TEXT_MESSAGES, application, name, message.batch, sender, number, message.text, now)
+        while len(kept) > MAX_MESSAGES:
+            oldest = next(iter(kept))
+            del kept[oldest]
+            self._store.drop(TEXT_MESSAGES, application, oldest)
         return message
+
+    async def settle(self) -> None:
+        """Return when all that came is kept, and known to whoever asks another process next. Raises StoreError."""
+        await self._store.settle()
 
     def messages(self, application: str, number: str | None = None) -> list[TextMessage]:
         """The application's, oldest first; with ``number``, those for it."""
-        kept = self._messages.get(application, ())
-        return [one for one in kept if number is None or one.number == number]
+        kept = self._messages.get(application, {})
+        return [one for one in kept.values() if number is None or one.number == number]
 
     def batch(self, application: str, batch: str) -> list[TextMessage]:
         """Those that were sent together under that name; none where it's unknown."""
-        return [one for one in self._messages.get(application, ()) if one.batch == batch]
+        return [one for one in self._messages.get(application, {}).values() if one.batch == batch]
 
     def clear(self, application: str) -> int:
         """Forget the application's; how many they were."""
-        gone = self._messages.pop(application, deque())
+        gone = self._messages.pop(application, {})
         self._store.drop_where(TEXT_MESSAGES, application=application)
         return len(gone)
 
-    def _add(self, application: str, message: TextMessage) -> None:
-        kept = self._messages.setdefault(application, deque())
-        kept.append(message)
-        while len(kept) > MAX_MESSAGES:
-            self._store.drop(TEXT_MESSAGES, application, kept.popleft().id)
+    def _came(self, row: Row) -> None:
+        """What was kept before, or another process took."""
+        key, name, batch, sender, number, text, at = row
+        message = TextMessage(id=name, batch=batch, sender=sender, number=number, text=text, at=float(at))
+        self._messages.setdefault(str(key), {})[name] = message
+
+    def _went(self, key: tuple[Any, ...]) -> None:
+        self._messages.get(key[0], {}).pop(key[1], None)

@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS text_messages (
     application TEXT, id TEXT, batch TEXT, sender TEXT, number TEXT, text TEXT, at REAL, PRIMARY KEY (application, id));
 CREATE TABLE IF NOT EXISTS assigned_numbers (
     application TEXT, number TEXT, capability TEXT, PRIMARY KEY (number, capability));
+CREATE UNIQUE INDEX IF NOT EXISTS assigned_to ON assigned_numbers (application, number, capability);
 CREATE TABLE IF NOT EXISTS verifications (
     application TEXT, id TEXT, members TEXT, at REAL, PRIMARY KEY (application, id));
 CREATE TABLE IF NOT EXISTS timetokens (id INTEGER PRIMARY KEY, mark INTEGER NOT NULL);
@@ -186,7 +187,8 @@ def _written(table: Table, row: Row) -> _Change:
         return _Change(f"UPDATE {table.name} SET {names} WHERE {keys}", (*row[count:], *row[:count]))  # noqa: S608 - ours
     columns, marks = ", ".join(table.columns), ", ".join("?" for _ in table.columns)
     news = ", ".join(f"{column} = excluded.{column}" for column in table.values)
-    sql = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {news}"  # noqa: S608 - ours
+    again = f"UPDATE SET {news}" if news else "NOTHING"
+    sql = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) ON CONFLICT ({', '.join(table.key)}) DO {again}"  # noqa: S608 - ours
     return _Change(sql, row)
 
 

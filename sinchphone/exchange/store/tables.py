@@ -40,7 +40,7 @@ MAILBOXES: Final = Table("mailboxes", _OF_USER, ("delivered_up_to",))
 SESSIONS: Final = Table("sessions", ("application", "call_id"), ("channels", "until"))
 USAGE: Final = Table("usage", _OF_USER, ("day", "calls", "seconds", "cost"))
 TEXT_MESSAGES: Final = Table("text_messages", ("application", "id"), ("batch", "sender", "number", "text", "at"))
-ASSIGNED_NUMBERS: Final = Table("assigned_numbers", ("number", "capability"), ("application",))
+ASSIGNED_NUMBERS: Final = Table("assigned_numbers", ("application", "number", "capability"), ())
 VERIFICATIONS: Final = Table("verifications", ("application", "id"), ("members", "at"))
 TIME_TOKENS: Final = Table("timetokens", ("id",), ("mark",))
 LISTENING: Final = Table("listening", ("application", "process", "network", "channel"), ("until", "broke_off"))
@@ -60,5 +60,8 @@ OUTLASTING: Final = (  # what is shared by several processes of one exchange, an
     MESSAGES,
     MAILBOXES,
     SESSIONS,
+    TEXT_MESSAGES,
+    VERIFICATIONS,
+    ASSIGNED_NUMBERS,
 )
 SHARED: Final = (*OUTLASTING, LISTENING, CALLS, CARRIED_CALLS, ROOM_OWNERS, PROCESSES)  # the last ones are of processes that run

@@ -83,7 +83,9 @@ class VerificationService:
         wanted = await self._permission(application, one)
         one.code = wanted.get("code") or wanted.get("cli") or one.code
         await self._send(application, one, wish)
-        before = self.kept.begin(one)
+        async with self.kept.exclusive(application.key):
+            before = self.kept.begin(one)
+        await self.kept.settle()
         if before is not None:
             await self._tell_result(application, before)
         return one
@@ -92,14 +94,27 @@ class VerificationService:
         """Take a code. Raises RefusedError where it is wrong, or comes too late."""
         if reported.method is not one.method:
             raise RefusedError(400, ErrorCode.INVALID_PARAMETERS, f"method: this verification is one by {one.method.value}")
-        was = one.status
-        right = one.guess(reported.code, reported.source, time.time())
-        self.kept.changed(one)
-        if was is VerificationStatus.PENDING and one.status is not VerificationStatus.PENDING:
+        one, right, is_over = await self._guess(application, one.id, reported.code, reported.source)
+        if is_over:
             await self._tell_result(application, one)
         if not right:
             raise RefusedError(400, ErrorCode.INVALID_REQUEST, "Invalid identity or code.")
         return one
+
+    async def _guess(
+        self, application: Application, verification_id: str, code: str | None, source: str
+    ) -> tuple[Verification, bool, bool]:
+        """Take a code, or without one what the phone itself confirms; the verification, whether that is right, and whether it is over by
+        that. Raises RefusedError and StoreError."""
+        async with self.kept.exclusive(application.key):
+            one = self.kept.of_id(application.key, verification_id)
+            if one is None:
+                raise _not_there()
+            was, now = one.status, time.time()
+            right = one.guess(code, source, now) if code is not None else one.confirm(now)
+            self.kept.changed(one)
+        await self.kept.settle()
+        return one, right, was is VerificationStatus.PENDING and one.status is not VerificationStatus.PENDING
 
     async def _permission(self, application: Application, one: Verification) -> Mapping[str, str]:
         """What the backend wants otherwise. Raises RefusedError where it denies, or fails."""
@@ -114,6 +129,7 @@ class VerificationService:
         if wanted is None:
             one.end(VerificationStatus.DENIED, reason)
             self.kept.keep(one)
+            await self.kept.settle()
             await self._tell_result(application, one)
             raise forbidden(f"the verification is denied: {reason.value}")
         return wanted
@@ -156,11 +172,16 @@ class VerificationService:
 
     def _spoken(self, application: Application, one: Verification, wish: VerificationWish) -> Callout:
         async def hear(digit: str) -> bool:
-            if digit != CONFIRMING_KEY or not one.confirm(time.time()):
+            if digit != CONFIRMING_KEY:
                 return False
-            self.kept.changed(one)
-            await self._tell_result(application, one)
-            return True
+            try:
+                confirmed, right, is_over = await self._guess(application, one.id, None, "intercepted")
+            except SinchphoneError as error:
+                _log.warning("a verification that was confirmed in a call: %s", error)
+                return False
+            if is_over:
+                await self._tell_result(application, confirmed)
+            return right
 
         words = Say(f"Your verification code follows. To confirm, press {CONFIRMING_KEY}.", wish.locale)
         return Callout(destination=None, shown=CALLER, script=Svaml(Hangup(), (words,)), spelt=one.code, hear=hear)
@@ -168,9 +189,13 @@ class VerificationService:
     def find(self, one: Verification | None) -> Verification:
         """What was looked for. Raises RefusedError where there is none."""
         if one is None:
-            raise not_found("verification: there is none like that")
+            raise _not_there()
         one.look(time.time())
         return one
+
+
+def _not_there() -> RefusedError:
+    return not_found("verification: there is none like that")
 
 
 def _flash_call(one: Verification, wish: VerificationWish) -> Callout:

@@ -2,11 +2,12 @@
 
 import json
 from collections import OrderedDict
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from sinchphone.exchange.store.store import Store, StoreError
-from sinchphone.exchange.store.tables import VERIFICATIONS
+from sinchphone.exchange.store.tables import VERIFICATIONS, Row
 from sinchphone.exchange.verifications.verification import FailureReason, Verification
 from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
 
@@ -24,14 +25,30 @@ class Verifications:
     async def recall(self, now: float) -> None:
         """Know again those from before this exchange started; ``now`` in seconds since the epoch. Raises StoreError."""
         try:
-            for application, name, members, at in sorted(await self._store.read(VERIFICATIONS), key=lambda row: float(row[-1])):
-                if float(at) >= now - KEPT_SECONDS:
-                    one = _read(members)
-                    self._kept.setdefault(one.application, OrderedDict())[one.id] = one
+            for row in sorted(await self._store.read(VERIFICATIONS), key=lambda row: float(row[-1])):
+                if float(row[-1]) >= now - KEPT_SECONDS:
+                    self._came(row)
                 else:
-                    self._store.drop(VERIFICATIONS, application, name)
+                    self._store.drop(VERIFICATIONS, *row[:2])
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError("the exchange's store has verifications that can't be read", hint="Delete it.") from error
+        self._store.follow(VERIFICATIONS, self._came, self._went)
+
+    def _came(self, row: Row) -> None:
+        """One from before, or as another process changed it."""
+        one = _read(row[2])
+        self._kept.setdefault(one.application, OrderedDict())[one.id] = one
+
+    def _went(self, key: tuple[Any, ...]) -> None:
+        self._kept.get(key[0], OrderedDict()).pop(key[1], None)
+
+    def exclusive(self, application: str) -> AbstractAsyncContextManager[None]:
+        """Nobody else changes an application's; all that others changed is known then. Raises StoreError."""
+        return self._store.exclusive(application)
+
+    async def settle(self) -> None:
+        """Return when all that was changed is kept. Raises StoreError."""
+        await self._store.settle()
 
     def begin(self, verification: Verification) -> Verification | None:
         """Its code went out: the one before of the same number and method is void, and returned."""

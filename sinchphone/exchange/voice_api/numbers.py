@@ -50,13 +50,13 @@ class NumberRoutes:
         numbers = [_read(text, "numbers") for text in asked.texts("numbers")]
         if not 1 <= len(numbers) <= MAX_NUMBERS:
             raise invalid(f"numbers: they should be 1 to {MAX_NUMBERS}")
-        self._numbers.assign(request.application.key, numbers, _capability(asked) or Capability.VOICE)
+        await self._numbers.assign(request.application.key, numbers, _capability(asked) or Capability.VOICE)
         return {}
 
     async def _unassign(self, request: BackendRequest) -> Mapping[str, object]:
         asked = Record.parse(request.body)
         _check_application(request, asked)
-        if not self._numbers.unassign(request.application.key, _read(asked.text("number", limit=64), "number"), _capability(asked)):
+        if not await self._numbers.unassign(request.application.key, _read(asked.text("number", limit=64), "number"), _capability(asked)):
             raise not_found("number: it isn't this application's")
         return {}
 

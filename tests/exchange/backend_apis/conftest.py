@@ -16,7 +16,7 @@ from yarl import URL
 
 from sinchphone.exchange.destinations import dialplan
 from sinchphone.exchange.destinations.dialplan import Plan, Verdict
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.server import Exchange
 from sinchphone.gateway.options import GatewayOptions
 from sinchphone.local.configured_gateway import ConfiguredGateway
@@ -144,8 +144,8 @@ async def backend() -> AsyncIterator[Backend]:
 
 
 @pytest.fixture
-async def developer(media: MediaThread, backend: Backend, quick: None) -> AsyncIterator[Developer]:
-    options = ExchangeOptions(applications=SECRETS, port=0)
+async def developer(media: MediaThread, backend: Backend, quick: None, kept: StoreAddress | None) -> AsyncIterator[Developer]:
+    options = ExchangeOptions(applications=SECRETS, port=0, store=kept)
     async with Exchange(options, media=media, gateway=ConfiguredGateway(GatewayOptions())) as exchange, AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield Developer(exchange, session, backend)

@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.store import tables
 from sinchphone.exchange.store.sqlite import FILE_NAME, SqliteStore
@@ -17,6 +17,12 @@ from sinchphone.exchange.store.store import StoreError
 from sinchphone.exchange.store.tables import ASSIGNED_NUMBERS, Row, Table
 from tests.exchange.backend_apis.conftest import SECRETS, Backend, Developer
 
+ON_BOTH_STORES = (
+    "test_a_code_that_went_out_counts_after_a_restart",
+    "test_who_guesses_gets_no_more_tries_by_a_restart",
+    "test_a_code_that_was_replaced_stays_void",
+    "test_numbers_stay_assigned",
+)
 VERIFICATIONS = "/verification/v1/verifications"
 NUMBERS = "/v1/configuration/numbers"
 NUMBER = "+46700000001"
@@ -24,12 +30,12 @@ Start = Callable[[], AbstractAsyncContextManager[Developer]]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Start:
-    """An exchange with the same folder each time."""
+def start(lasting: Path | StoreAddress) -> Start:
+    """An exchange with the same store each time."""
 
     @asynccontextmanager
     async def once() -> AsyncIterator[Developer]:
-        options = ExchangeOptions(applications=SECRETS, port=0, store=tmp_path / FILE_NAME)
+        options = ExchangeOptions(applications=SECRETS, port=0, store=lasting)
         async with Exchange(options) as exchange, aiohttp.ClientSession() as session:
             yield Developer(exchange, session, Backend())
 
@@ -109,7 +115,7 @@ async def test_a_reset_forgets_them_for_good(start: Start) -> None:
     [
         (tables.VERIFICATIONS, ("acme", "x", "{}", 9e15)),
         (tables.VERIFICATIONS, ("acme", "x", "no JSON", 9e15)),
-        (ASSIGNED_NUMBERS, ("+46700000001", "fax", "acme")),
+        (ASSIGNED_NUMBERS, ("acme", "+46700000001", "fax")),
     ],
 )
 async def test_what_can_not_be_read_is_said_when_it_starts(start: Start, tmp_path: Path, table: Table, row: Row) -> None:

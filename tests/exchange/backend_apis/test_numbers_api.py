@@ -4,6 +4,10 @@ from typing import Any
 
 import pytest
 
+ON_BOTH_STORES = (
+    "test_numbers_are_assigned_listed_and_taken_away",
+    "test_a_number_is_of_one_application",
+)
 NUMBERS = ("/v1/configuration/numbers", "/calling/v1/configuration/numbers")
 OURS = "+46700000001"
 

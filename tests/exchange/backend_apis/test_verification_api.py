@@ -9,6 +9,13 @@ import pytest
 
 from sinchphone.protocol.auth import verify_request
 
+ON_BOTH_STORES = (
+    "test_a_device_names_its_application_and_verifies_itself",
+    "test_wrong_codes_are_refused_then_the_right_one_once",
+    "test_a_code_that_is_asked_for_again_replaces_the_first_only_when_it_goes_out",
+    "test_a_report_that_can_not_be_read_is_no_guess",
+    "test_of_another_application_and_of_nobody_nothing_is_found",
+)
 ALL = "/verification/v1/verifications"
 NUMBER = "+46700000001"
 WHO = {"type": "number", "endpoint": NUMBER}

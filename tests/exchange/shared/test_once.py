@@ -64,7 +64,7 @@ async def test_what_is_posted_beside_turns_is_never_refused_for_one_that_is_over
     async def take_turns() -> None:
         for number in range(40):
             async with store.exclusive("acme"):
-                store.put(SEEN, "acme", "ada", f"device-{number}", 0.0)
+                store.put(SEEN, "acme", f"device-{number}", 0.0)
 
     async def post() -> None:
         for _ in range(200):
@@ -106,3 +106,20 @@ async def test_messages_in_pieces_that_come_to_several_processes_are_passed_on_w
         reader = replace(bob, url=exchange.url)
         got, token = await reader.poll((await reader.poll())[1])
         assert got == frames, token
+
+
+async def test_what_a_process_changed_itself_never_comes_back_to_it_as_it_was_before(both: Any) -> None:
+    """In a turn whose first half somebody else has sent: a count would begin anew."""
+    store = both[0]._store
+    came: list[Any] = []
+    store.follow(SEEN, came.append, came.append)
+    for number in range(20):
+        async with store.exclusive("acme"):
+            store.put(SEEN, "acme", "ada", 2.0 * number)
+            sent = asyncio.gather(*(store.publish([FeedMessage(application="acme", network="n", channel="c", payload="x", size=1)]),))
+            await asyncio.sleep(0)
+            store.put(SEEN, "acme", "ada", 2.0 * number + 1)
+            await sent
+            await store.catch_up()
+    await store.catch_up()
+    assert came == [] and not store._ours

@@ -13,6 +13,10 @@ from sinchphone.exchange.server import Exchange
 from sinchphone.signaling.sms import Delivery, SmsApi
 
 SECRETS = {"acme": base64.b64encode(b"a" * 16).decode(), "globex": base64.b64encode(b"g" * 16).decode()}
+ON_BOTH_STORES = (
+    "test_our_own_client_sends_a_text_that_is_delivered_and_kept",
+    "test_numbers_come_in_all_forms_of_the_api_and_go_back_without_a_plus",
+)
 ADA, BOB = "+46700000001", "+46700000002"
 
 

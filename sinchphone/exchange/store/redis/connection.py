@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 PREFIX: Final = "sinchphone"
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 _APPLICATIONS: Final = f"{PREFIX}:{SCHEMA}:applications"
 OLDEST: Final = (7, 0)
 _CONNECT_SECONDS: Final = 3.0

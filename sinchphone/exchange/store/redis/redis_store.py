@@ -66,6 +66,7 @@ class RedisStore:
         bounds = Bounds(history_seconds, _MAX_FEED_BYTES)
         self._boxes = {one: CommitQueue(self._pipeline, one, self.process, bounds, self._take, self._lose) for one in applications}
         self._rows: dict[str, dict[Key, tuple[int, Row]]] = {name_of(table): {} for table in SHARED}
+        self._ours: dict[tuple[str, Key], RowChange] = {}  # what we changed last, as long as it isn't in the feed
         self._followers: dict[str, tuple[Changed, Gone]] = {}
         self._receive: Receive = lambda message, token, own: None
         self._departed: Callable[[str, str], None] = lambda application, process: None
@@ -92,13 +93,17 @@ class RedisStore:
         rows, key = self._rows[name_of(table)], row[: len(table.key)]
         order = rows[key][0] if key in rows else time.time_ns()
         rows[key] = (order, row)
-        self._boxes[row[0]].add(RowChange(name_of(table), key, row, order))
+        self._change(row[0], RowChange(name_of(table), key, row, order))
 
     def drop(self, table: Table, *key: Any) -> None:
         """Have the row of that key forgotten soon, with its parts."""
         for one in (table, *([SEEN] if table == DEVICES else [])):
             self._rows[name_of(one)].pop(key, None)
-            self._boxes[key[0]].add(RowChange(name_of(one), key, None))
+            self._change(key[0], RowChange(name_of(one), key, None))
+
+    def _change(self, application: str, change: RowChange) -> None:
+        self._ours[change.table, change.key] = change
+        self._boxes[application].add(change)
 
     def drop_where(self, table: Table, **equal: Any) -> None:
         """Have all rows forgotten whose columns are so."""
@@ -220,6 +225,7 @@ class RedisStore:
 
     async def _read_rows(self, box: CommitQueue) -> None:
         """What differs from what is known here, changes here."""
+        self._ours.clear()  # and what we changed once more, as it comes
         for name, rows in self._rows.items():
             kept: Any = await self._client.hgetall(box.key(f"rows:{name}"))
             found = [read_row(name, field, value) for field, value in kept.items()]
@@ -270,6 +276,9 @@ class RedisStore:
                 row = (change.application, change.kept_for, token, change.transport_id, change.payload, change.publisher)
                 self._rows[name_of(MESSAGES)][row[:3]] = (0, row)
             self._receive(change, token, own)
+        elif (last := self._ours.get((change.table, change.key))) is not None:
+            if own and change == last:  # until then what we changed comes later, and is what counts
+                del self._ours[change.table, change.key]
         elif change.row is None:
             self._dropped(change.table, change.key)
         else:
@@ -288,6 +297,7 @@ class RedisStore:
             self._followers[name][1](key)
 
     def _lose(self) -> None:
+        self._ours.clear()  # some of it never comes
         self._must_look = True
 
     # That we live
