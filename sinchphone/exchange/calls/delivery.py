@@ -11,7 +11,7 @@ from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.line import post
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.pubsub.broker import Broker
-from sinchphone.exchange.pubsub.polling import messages
+from sinchphone.exchange.pubsub.polling import watched
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, parse_fragment, split
 from sinchphone.protocol.mxp.public_headers import encode_public_headers
@@ -118,7 +118,7 @@ class SignalForwarder:
             async with asyncio.timeout(SETUP_SECONDS), asyncio.TaskGroup() as group:
                 for callee in self._late:
                     group.create_task(self._serve_late(callee), name=f"relay {self._call_id} later")
-                async for _ in messages(self._broker, self._subscribe_key, self._channel, self._token):
+                async for _ in watched(self._broker, self._subscribe_key, self._channel, self._token):
                     self.forward()
         except TimeoutError:
             return

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.pubsub.broker import Broker
-from sinchphone.exchange.pubsub.polling import messages
+from sinchphone.exchange.pubsub.polling import watched
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, encode_failure, encrypt, split
@@ -47,7 +47,7 @@ class CallLine:
 
     async def frames(self) -> AsyncIterator[object]:
         """What is published to our end, from the moment that the call was placed, for ever. It may be anything."""
-        async for posted in messages(self.broker, self.subscribe_key, self.local.channel, self.placed_at_token):
+        async for posted in watched(self.broker, self.subscribe_key, self.local.channel, self.placed_at_token):
             yield posted.payload
 
 

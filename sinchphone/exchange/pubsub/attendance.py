@@ -7,7 +7,8 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from sinchphone.exchange.pubsub.broker import BROKEN_SECONDS, Broker
 from sinchphone.exchange.store.store import Store
@@ -16,6 +17,7 @@ from sinchphone.exchange.store.tables import LISTENING, Row
 SETTLED_SECONDS: Final = 1.0  # who polls again at once hasn't gone
 
 _FOREVER: Final = -1.0  # infinity, as JSON has none
+_Key: TypeAlias = tuple[str, str, str]  # application, network, channel
 
 
 class SharedAttendance:
@@ -25,7 +27,8 @@ class SharedAttendance:
         self._broker = broker
         self._store = store
         self._process = process
-        self._told: set[tuple[str, str, str]] = set()
+        self._told: set[_Key] = set()
+        self._ended: dict[_Key, tuple[float, float]] = {}  # when the last poll did: by the loop's clock, and the wall's
 
     async def recall(self) -> None:
         """Know where somebody listens. Raises StoreError."""
@@ -49,9 +52,11 @@ class SharedAttendance:
         """Nobody does any more; they may be back in a moment, or closed their connection."""
         if broke_off:
             self._tell(application, network, channel, now, broke_off=True)
-        else:
-            loop = asyncio.get_running_loop()
-            loop.call_later(SETTLED_SECONDS, lambda: self._tell(application, network, channel, now, broke_off=False))
+            return
+        key, loop = (application, network, channel), asyncio.get_running_loop()
+        if key not in self._ended:
+            loop.call_later(SETTLED_SECONDS, partial(self._look, key))
+        self._ended[key] = (loop.time(), now)
 
     def left(self, application: str, network: str, channel: str, elsewhere: Iterable[str]) -> None:
         """They said goodbye, also for these processes."""
@@ -67,6 +72,16 @@ class SharedAttendance:
                 self._came(ended)
                 self._store.put(LISTENING, *ended)
                 self._drop_later(*row[:4])
+
+    def _look(self, key: _Key) -> None:
+        """Tell that nobody listens any more, where nobody has for long enough."""
+        loop, (ended_at, until) = asyncio.get_running_loop(), self._ended[key]
+        rest = ended_at + SETTLED_SECONDS - loop.time()
+        if rest > 0 and not self._broker.is_polled(*key[1:]):
+            loop.call_later(rest, partial(self._look, key))
+            return
+        del self._ended[key]
+        self._tell(*key, until, broke_off=False)
 
     def _tell(self, application: str, network: str, channel: str, until: float, *, broke_off: bool) -> None:
         key = (application, network, channel)

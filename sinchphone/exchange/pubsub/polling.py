@@ -78,3 +78,20 @@ async def messages(broker: Broker, subscribe_key: str, channel: str, token: int)
         for posted in await wait_for_messages(broker, subscribe_key, (channel,), token, listener="exchange", seconds=3_600.0):
             token = posted.token
             yield posted
+
+
+async def watched(broker: Broker, subscribe_key: str, channel: str, token: int) -> AsyncIterator[Posted]:
+    """Every message posted on a channel after ``token``, for ever; nobody counts as listening to it, here or at other processes."""
+    bell = asyncio.Event()
+    poll = Poll(subscribe_key, (channel,), "exchange", bell)
+    broker.watch(poll)
+    try:
+        while True:
+            bell.clear()
+            while news := broker.since(subscribe_key, (channel,), token):
+                for posted in news:
+                    token = posted.token
+                    yield posted
+            await bell.wait()
+    finally:
+        broker.unwatch(poll)
