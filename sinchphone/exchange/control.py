@@ -150,7 +150,7 @@ class ControlRoutes:
         content_type, stamp = headers.get("Content-Type", ""), headers.get(TIMESTAMP_HEADER, "")
         path, authorization = request.rel_url.raw_path, headers.get("Authorization")
         received = ReceivedRequest(request.method, path, body, content_type, stamp, authorization)
-        self._verifier.backend(received, time.time(), once=once)
+        await self._verifier.backend(received, time.time(), once=once)
         return body
 
 

@@ -39,6 +39,11 @@ def too_many(message: str, *, retry_s: int | None = None) -> RefusedError:
     return RefusedError(429, ErrorCode.TOO_MANY, message, retry_s=retry_s)
 
 
+def served_before() -> RefusedError:
+    """A signed request comes a second time."""
+    return RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was served before")
+
+
 def too_large(message: str) -> RefusedError:
     """The request has too many bytes."""
     return RefusedError(413, ErrorCode.INVALID_REQUEST, message)

@@ -33,6 +33,7 @@ from sinchphone.exchange.destinations.gateway import Gateway, GatewayFactory, Ga
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory
+from sinchphone.exchange.directory.own_limits import OwnLimits
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.listening import listen, until_somebody_listens
 from sinchphone.exchange.management.access import ManagementAccess
@@ -70,6 +71,7 @@ from sinchphone.exchange.recordings.routes import RecordingRoutes
 from sinchphone.exchange.sharing import OfOtherProcesses, Sharing, shared_store, up_to_date
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
+from sinchphone.exchange.store.shared_limits import SharedLimits
 from sinchphone.exchange.store.sqlite import SqliteStore
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.tls import server_context
@@ -124,7 +126,9 @@ class Exchange:
         self.record = EventRecord(is_on=options.record, keeps_sound=options.trace_sound)
         self.broker = Broker(options, self.record, self._shared)
         self.directory = Directory(options, self.broker, self._store, self._intake)
-        self._accounts = Accounts(self.directory, self._store)
+        good_s = 2 * options.clock_skew_seconds  # for a signature
+        self._limits: SharedLimits = self._shared.limits(good_s) if self._shared is not None else OwnLimits(good_s)
+        self._accounts = Accounts(self.directory, self._store, self._limits)
         self._transports = Transports(self.directory, self._accounts, self._store)
         self.tracer = Tracer(self.record, self.directory, self._transports)
         self._postbox = Postbox(self.broker, self.directory, self._transports, self._store)
@@ -146,7 +150,7 @@ class Exchange:
         self._pushes = PushSender(self._addresses, options.host, self.directory, self._push_service, key, options.push_contact)
         known = (options, self.directory, self.broker, everywhere, self._parties, self._pushes, self.record, self._intake)
         self._calls = Calls(*known, others.calls_of(self.directory, ours) if others is not None else None)
-        self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._store)
+        self._verifications = VerificationService(self.sms, self._accounts, self._calls, self._gateway, self._store, self._limits)
         self._runner: web.AppRunner | None = None
         self._tls_port: int | None = None
 
@@ -366,7 +370,7 @@ class Exchange:
             ],
             client_max_size=self._options.body_bytes,
         )
-        verifier = Verifier(self.directory, self._options.clock_skew_seconds)
+        verifier = Verifier(self.directory, self._options.clock_skew_seconds, self._limits)
         people = (self._options, verifier, self.directory)
         self._rights = ChannelRights(self.directory, self._parties, self._transports, Senders())
         catch_up = self._shared.catch_up if self._shared is not None else None
@@ -376,7 +380,8 @@ class Exchange:
         polls.add_to(application.router)
         PushRoutes(self._push_service, self._closing).add_to(application.router)
         OcraRoutes(*people, self._calls, self._pushes).add_to(application.router)
-        PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port).add_to(application.router)
+        papi = PapiRoutes(*people, self._accounts, self._transports, self._calls, lambda: self._tls_port, self._limits)
+        papi.add_to(application.router)
         SmsRoutes(self.sms, self.directory, body_bytes=self._options.body_bytes).add_to(application.router)
         openapi.add_to(application.router)
         HealthRoutes(self._lives, self._is_ready, self.troubles).add_to(application.router)
@@ -392,7 +397,7 @@ class Exchange:
             CallRoutes(self._gateway, requests, others).add_to(application.router)
             self._configuration = ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes)
             self._configuration.add_to(application.router)
-        VerificationRoutes(self._verifications, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+        VerificationRoutes(self._verifications, verifier, self._limits, body_bytes=self._options.body_bytes).add_to(application.router)
         add_the_rest(application.router)
         return application
 

@@ -14,6 +14,7 @@ from sinchphone.protocol.auth import sign_request
 from sinchphone.signaling.ocra.names import OPERATIONS, OcraOperation
 from sinchphone.signaling.wire import JSON_CONTENT_TYPE, write_time
 
+ON_BOTH_STORES = ("test_replay_of_a_request_that_failed_the_first_time", "test_replay_with_another_spelling_of_the_signature")
 SPELLINGS = ["Instance {}", "instance {}", "INSTANCE {}", "Instance  {}", "Instance   {}  ", " Instance {}", "iNsTaNcE  {}"]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.directory import UNSEEN_SECONDS, UNUSED_SECONDS, Directory
+from sinchphone.exchange.directory.own_limits import OwnLimits
 from sinchphone.exchange.options import ExchangeOptions
 from sinchphone.exchange.pubsub.broker import Broker
 from sinchphone.exchange.refusals import RefusedError
@@ -29,7 +30,7 @@ class Town:
     def __init__(self, **options: Any) -> None:
         chosen = ExchangeOptions(applications={"acme": base64.b64encode(b"a" * 16).decode()}, **options)
         self.directory = Directory(chosen, Broker(chosen), SqliteStore(None))
-        self.accounts = Accounts(self.directory, SqliteStore(None))
+        self.accounts = Accounts(self.directory, SqliteStore(None), OwnLimits(600.0))
         application = self.directory.application("acme")
         assert application is not None
         self.application = application

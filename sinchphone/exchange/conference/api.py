@@ -55,7 +55,7 @@ class ConferenceRoutes:
 
         async def answer(request: web.Request) -> web.Response:
             received, now = await receive(request, self._body_bytes), time.time()
-            application = self._verifier.backend(received, now, once=once)
+            application = await self._verifier.backend(received, now, once=once)
             named = request.match_info
             body = await self._serve(name, application.key, named["conference"], named.get("call", ""), received.body)
             return web.Response(body=body, content_type="application/json")

@@ -63,7 +63,7 @@ class ConfigurationRoutes:
     async def _asked(self, request: web.Request, *, once: bool) -> tuple[str, bytes]:
         """Whose callbacks, and the body. Raises RefusedError: an application has its own ones only."""
         received = await receive(request, self._body_bytes)
-        application = self._verifier.backend(received, time.time(), once=once)
+        application = await self._verifier.backend(received, time.time(), once=once)
         if request.match_info["application"] != application.key:
             raise forbidden("an application reads and sets its own callbacks only")
         return application.key, received.body

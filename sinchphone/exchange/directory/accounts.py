@@ -3,16 +3,15 @@
 import asyncio
 import json
 import time
-from collections import deque
 from dataclasses import field, replace
 from functools import partial
 from typing import Any, Final
 
-from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.directory import Directory, check_user_id
 from sinchphone.exchange.directory.passwords import hash_password, is_password
 from sinchphone.exchange.refusals import RefusedError, invalid, too_many, unauthorized
+from sinchphone.exchange.store.shared_limits import Limit, SharedLimits
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import ACCOUNTS, IDENTITIES, TAKEN_NAMES, Row
 from sinchphone.quick_dataclass import quick_dataclass
@@ -25,9 +24,7 @@ MAX_PROFILE_BYTES: Final = 4096
 MAX_IDENTITIES: Final = 3  # one of each kind
 _HASHING_AT_A_TIME: Final = 2
 _HASHING_WAITING: Final = 32
-_GUESSES: Final = 10  # wrong passwords of one user in a row, from one source
-_GUESSES_A_SECOND: Final = 0.05
-_KNOWN_SOURCES: Final = 8  # of one account: where it logged in last
+_GUESSES: Final = Limit("passwords", 10, 0.05)  # wrong passwords of one user in a row, from one source
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -44,15 +41,14 @@ class Account:
 class Accounts:
     """All accounts of an exchange. ``now`` is wall clock time [s since the epoch]."""
 
-    def __init__(self, directory: Directory, store: Store) -> None:
+    def __init__(self, directory: Directory, store: Store, limits: SharedLimits) -> None:
         self._directory = directory
         self._store = store
         self._accounts: dict[tuple[str, str], Account] = {}
         self._names: dict[tuple[str, Recipient], str] = {}  # by application key -> user id
         self._hashing = asyncio.Semaphore(_HASHING_AT_A_TIME)
         self._waiting = 0
-        self._guesses: Allowances[tuple[str, str, str]] = Allowances(_GUESSES, _GUESSES_A_SECOND)
-        self._sources: dict[tuple[str, str], deque[str]] = {}  # by application key and user id: where the right password came from
+        self._limits = limits
         self._nobody: str | None = None  # a password that nobody has
 
     async def recall(self) -> None:
@@ -152,22 +148,16 @@ class Accounts:
         one ``source`` locks out that one only, and never one from which the right password came before."""
         user_id = self.resolve(application, name) or ""
         account = self.account(application, user_id)
-        known = self._sources.get((application.key, user_id), ())
-        if not self._guesses.has(guessed := (application.key, name.identity, source), now) and source not in known:
+        guessed, known = f"{source} {name.identity}", f"{source} {user_id}"
+        if not await self._limits.has(_GUESSES, application.key, guessed, now) and not await self._limits.trusts(application.key, known):
             raise too_many("too many wrong passwords; wait a minute")
         if not await self._fits(password, account):
-            self._guesses.take(guessed, now)
+            await self._limits.take(_GUESSES, application.key, guessed, now)
             raise unauthorized("wrong user or password")
         assert account is not None
-        self._remember(account, source, now)
+        await self._limits.trust(application.key, known)
+        self._directory.saw(application, user_id, now)
         return account
-
-    def _remember(self, account: Account, source: str, now: float) -> None:
-        key = (account.application.key, account.user_id)
-        sources = self._sources.setdefault(key, deque(maxlen=_KNOWN_SOURCES))
-        if source not in sources:
-            sources.append(source)
-        self._directory.saw(account.application, account.user_id, now)
 
     async def change_password(self, account: Account, old: str | None, new: str, now: float) -> None:
         """Give an account another password; ``old`` is checked where it's given. Raises RefusedError."""

@@ -3,8 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
-from sinchphone.exchange.refusals import RefusedError, too_many
-from sinchphone.signaling.wire import ErrorCode
+from sinchphone.exchange.refusals import served_before, too_many
 
 MAX_SIGNATURES: Final = 16_384  # of one signer: more than the limit of requests lets through in their time
 
@@ -25,7 +24,7 @@ class Served:
         while used and next(iter(used.values())) < now - self._seconds:
             used.popitem(last=False)
         if signature in used:
-            raise RefusedError(409, ErrorCode.INVALID_REQUEST, "signature: this very request was served before")
+            raise served_before()
         if len(used) >= MAX_SIGNATURES:
             raise too_many("too many signed requests; wait some minutes")
         used[signature] = now

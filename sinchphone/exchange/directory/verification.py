@@ -9,8 +9,8 @@ from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.directory.received import ReceivedRequest
-from sinchphone.exchange.directory.replay import Served
 from sinchphone.exchange.refusals import forbidden, too_many, unauthorized
+from sinchphone.exchange.store.shared_limits import SharedLimits
 from sinchphone.protocol.auth import MAX_TOKEN_CHARACTERS, verify_registration_token, verify_request, verify_user_ticket
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.ocra.names import BearerToken, InstanceSignature, read_authorization
@@ -34,11 +34,11 @@ class Registrant:
 class Verifier:
     """Checks requests against the directory. ``now`` is wall clock time [s since the epoch]."""
 
-    def __init__(self, directory: Directory, clock_skew_seconds: float) -> None:
+    def __init__(self, directory: Directory, clock_skew_seconds: float, limits: SharedLimits) -> None:
         self._directory = directory
         self._clock_skew_seconds = clock_skew_seconds
         self._requests: Allowances[str] = Allowances(MAX_REQUESTS, REQUESTS_A_SECOND)
-        self._served = Served(2 * clock_skew_seconds)
+        self._limits = limits
 
     def registrant(self, request: ReceivedRequest, user_id: str, now: float) -> Registrant:
         """Who asks, for an operation about ``user_id`` that takes a registration token. Raises RefusedError."""
@@ -84,7 +84,7 @@ class Verifier:
             raise unauthorized("user ticket: it is older than the token with which the user took its name back")
         return Registrant(application, claims.user_id, None)
 
-    def backend(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Application:
+    async def backend(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Application:
         """Which application's backend asks: by ``Application key:signature`` or ``Basic`` with key and secret (Sinch Voice REST). ``once``:
         what was signed is served a single time. Raises RefusedError."""
         scheme, _, rest = (request.authorization or "").strip().partition(" ")
@@ -101,10 +101,10 @@ class Verifier:
         if not self._requests.take(signer, now):
             raise too_many("this application asks too often; wait a moment", retry_s=1)
         if once and scheme.lower() == "application":
-            self._served.claim(signer, rest.rpartition(":")[2], now)
+            await self._limits.claim(application.key, "application", rest.rpartition(":")[2], now)
         return application
 
-    def signer(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Device:
+    async def signer(self, request: ReceivedRequest, now: float, *, once: bool = False) -> Device:
         """Which device signed. ``once``: what was signed is served a single time. Raises RefusedError."""
         credentials = read_authorization(request.authorization)
         if not isinstance(credentials, InstanceSignature):
@@ -116,12 +116,12 @@ class Verifier:
         if not self._requests.take(device.instance_id, now):
             raise too_many("this device asks too often; wait a moment", retry_s=1)
         if once:
-            self._served.claim(device.instance_id, credentials.signature, now)
+            await self._limits.claim(device.application.key, device.instance_id, credentials.signature, now)
         return device
 
-    def device(self, request: ReceivedRequest, user_id: str, instance_id: str, now: float, *, once: bool = False) -> Device:
+    async def device(self, request: ReceivedRequest, user_id: str, instance_id: str, now: float, *, once: bool = False) -> Device:
         """Which device signed, for an operation under ``users/{user_id}/instances/{instance_id}``. Raises RefusedError."""
-        device = self.signer(request, now, once=once)
+        device = await self.signer(request, now, once=once)
         if device.user_id != user_id:
             raise forbidden("path: the user is not the one who signed")
         if device.instance_id != instance_id:

@@ -54,7 +54,7 @@ class ManagementAccess:
         if scheme.lower() == _BEARER:
             self.check_page(request)
             return self._holder(request, token.strip()), received.body
-        return self._verifier.backend(received, time.time(), once=request.method not in ("GET", "HEAD")), received.body
+        return await self._verifier.backend(received, time.time(), once=request.method not in ("GET", "HEAD")), received.body
 
     def _holder(self, request: web.Request, token: str) -> Application:
         """Whose token that is. It's in the clear, so it's for this machine."""

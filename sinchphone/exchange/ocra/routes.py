@@ -83,7 +83,7 @@ class OcraRoutes:
             received = await receive(request, self._options.body_bytes)
             user_id, instance_id = request.match_info["user"], request.match_info["instance"]
             once, now = operation in _ONCE, time.time()
-            device = self._verifier.device(received, user_id, instance_id, now, once=once)
+            device = await self._verifier.device(received, user_id, instance_id, now, once=once)
             note_user(request, device.user_id)
             body = await serve(request, device, self._content(request, received))
             return _answer(operation, body)

@@ -13,7 +13,6 @@ from typing import TypeAlias
 from aiohttp import web
 
 from sinchphone.exchange.access.admission import check_origin
-from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.directory.accounts import Account, Accounts
 from sinchphone.exchange.directory.devices import Application, Device
@@ -26,6 +25,7 @@ from sinchphone.exchange.papi import bodies
 from sinchphone.exchange.pubsub.origin import bare, origin_of
 from sinchphone.exchange.record.requests import note_call, note_user
 from sinchphone.exchange.refusals import RefusedError, not_found, too_many
+from sinchphone.exchange.store.shared_limits import Limit, SharedLimits
 from sinchphone.protocol.auth import sign_user_ticket
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain, IdentityKind, Recipient
@@ -78,6 +78,7 @@ class PapiRoutes:
         transports: Transports,
         calls: Calls,
         tls_port: Callable[[], int | None],
+        limits: SharedLimits,
     ) -> None:
         self._options = options
         self._verifier = verifier
@@ -86,7 +87,8 @@ class PapiRoutes:
         self._transports = transports
         self._calls = calls
         self._tls_port = tls_port
-        self._newcomers: Allowances[str] = Allowances(options.new_users_at_once, options.new_users_a_second)
+        self._limits = limits
+        self._newcomers = Limit("new users", options.new_users_at_once, options.new_users_a_second)  # from one address
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add a route for every operation of the table."""
@@ -126,7 +128,7 @@ class PapiRoutes:
             if auth is Auth.APPLICATION or (auth is Auth.SIGNATURE_OR_APPLICATION and named):
                 application = self._verifier.application(received)
             else:
-                device = self._verifier.signer(received, now, once=operation in _ONCE)
+                device = await self._verifier.signer(received, now, once=operation in _ONCE)
                 application = device.application
                 note_user(request, device.user_id)
             body = await serve(_Asked(request, received.body, application, device, now))
@@ -143,7 +145,7 @@ class PapiRoutes:
     async def _create_user(self, asked: _Asked) -> bytes:
         check_origin(asked.request)
         user, address = bodies.read_user(asked.body), asked.request.remote or ""
-        if not self._newcomers.take(address, asked.now):
+        if not await self._limits.take(self._newcomers, asked.application.key, address, asked.now):
             raise too_many("too many new users from this address; wait some minutes")
         account = await self._accounts.create(asked.application, user.identities, user.password, user.profile, asked.now)
         return bodies.write_authorized(account, _ticket(account, asked.now, _TICKET_SECONDS))

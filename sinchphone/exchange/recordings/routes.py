@@ -69,4 +69,4 @@ class RecordingRoutes:
     async def _asked_by(self, request: web.Request, *, once: bool) -> str:
         """Whose recordings. Raises RefusedError."""
         received = await receive(request, self._body_bytes)
-        return self._verifier.backend(received, time.time(), once=once).key
+        return (await self._verifier.backend(received, time.time(), once=once)).key

@@ -13,11 +13,11 @@ from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
-from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.directory.received import ReceivedRequest, receive
 from sinchphone.exchange.directory.verification import Verifier
 from sinchphone.exchange.refusals import too_many
+from sinchphone.exchange.store.shared_limits import Limit, SharedLimits
 from sinchphone.exchange.verifications.bodies import (
     read_method,
     read_report,
@@ -31,8 +31,7 @@ from sinchphone.signaling.fields import write_json
 
 VERIFICATION_ROOT: Final = "/verification/v1"
 _ALL: Final = f"{VERIFICATION_ROOT}/verifications"
-_AT_ONCE: Final = 50  # requests of devices behind one address
-_A_SECOND: Final = 5.0
+_DEVICES: Final = Limit("devices that verify", 50, 5.0)  # requests of devices behind one address
 
 _Serve: TypeAlias = Callable[[web.Request, Application, bytes], Awaitable[dict[str, Any]]]
 
@@ -40,12 +39,12 @@ _Serve: TypeAlias = Callable[[web.Request, Application, bytes], Awaitable[dict[s
 class VerificationRoutes:
     """The routes of one exchange."""
 
-    def __init__(self, service: VerificationService, verifier: Verifier, *, body_bytes: int) -> None:
+    def __init__(self, service: VerificationService, verifier: Verifier, limits: SharedLimits, *, body_bytes: int) -> None:
         """``body_bytes`` limits a request's body."""
         self._service = service
         self._verifier = verifier
         self._body_bytes = body_bytes
-        self._devices: Allowances[str] = Allowances(_AT_ONCE, _A_SECOND)
+        self._limits = limits
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
@@ -59,19 +58,20 @@ class VerificationRoutes:
     def _route(self, serve: _Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
             received = await receive(request, self._body_bytes)
-            body = await serve(request, self._application(request, received), received.body)
+            body = await serve(request, await self._application(request, received), received.body)
             return web.Response(body=write_json(body), content_type="application/json")
 
         return answer
 
-    def _application(self, request: web.Request, received: ReceivedRequest) -> Application:
+    async def _application(self, request: web.Request, received: ReceivedRequest) -> Application:
         """Whose number it is about: a backend proves it, a device only names its application."""
         scheme, _, rest = (received.authorization or "").strip().partition(" ")
         if scheme.lower() != "application" or ":" in rest:
-            return self._verifier.backend(received, time.time())
-        if not self._devices.take(request.remote or "", time.time()):
+            return await self._verifier.backend(received, time.time())
+        application = self._verifier.application(received)
+        if not await self._limits.take(_DEVICES, application.key, request.remote or "", time.time()):
             raise too_many("this device asks too often; wait a moment", retry_s=1)
-        return self._verifier.application(received)
+        return application
 
     async def _start(self, request: web.Request, application: Application, body: bytes) -> dict[str, Any]:
         wish = read_start(body)

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sinchphone.errors import SinchphoneError
-from sinchphone.exchange.access.limits import Allowances
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.destinations.backend_calls import Callout
 from sinchphone.exchange.destinations.gateway import GatewayOnDemand
@@ -23,6 +22,7 @@ from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.refusals import RefusedError, forbidden, not_found, too_many
 from sinchphone.exchange.sms.inbox import SmsInbox
+from sinchphone.exchange.store.shared_limits import Limit, SharedLimits
 from sinchphone.exchange.store.store import Store
 from sinchphone.exchange.verifications.bodies import (
     CODE_TYPES,
@@ -43,8 +43,7 @@ from sinchphone.signaling.wire import ErrorCode
 
 SENDER: Final = "Sinchphone"
 CODE_CHARACTERS: Final = 4
-STARTS_AT_ONCE: Final = 5  # of one number
-STARTS_A_SECOND: Final = 0.2
+_STARTS: Final = Limit("verifications", 5, 0.2)  # of one number
 CALLER: Final = "+14155550100"  # of calls that speak a code
 CONFIRMING_KEY: Final = "1"
 _ALPHABETS: Final = dict(zip(CODE_TYPES, (string.digits, string.ascii_uppercase, string.ascii_uppercase + string.digits), strict=True))
@@ -55,19 +54,21 @@ _log = logging.getLogger(__name__)
 class VerificationService:
     """All verifications of one exchange."""
 
-    def __init__(self, inbox: SmsInbox, accounts: Accounts, calls: Calls, gateway: GatewayOnDemand | None, store: Store) -> None:
+    def __init__(
+        self, inbox: SmsInbox, accounts: Accounts, calls: Calls, gateway: GatewayOnDemand | None, store: Store, limits: SharedLimits
+    ) -> None:
         """Codes go to the ``inbox``; calls, where there is a ``gateway``, to users who have the number and can be reached."""
         self.kept = Verifications(store)
         self._inbox = inbox
         self._accounts = accounts
         self._calls = calls
         self._gateway = gateway
-        self._starts: Allowances[tuple[str, str]] = Allowances(STARTS_AT_ONCE, STARTS_A_SECOND)
+        self._limits = limits
 
     async def start(self, application: Application, wish: VerificationWish) -> Verification:
         """Send a code. Raises RefusedError."""
         now = time.time()
-        if not self._starts.take((application.key, wish.number), now):
+        if not await self._limits.take(_STARTS, application.key, wish.number, now):
             raise too_many("this number is verified too often; wait a moment", retry_s=5)
         one = Verification(
             id=uuid.uuid4().hex,

@@ -43,7 +43,7 @@ class BackendRequests:
 
         async def answer(request: web.Request) -> web.Response:
             received = await receive(request, self._body_bytes)
-            application = self._verifier.backend(received, time.time(), once=False)
+            application = await self._verifier.backend(received, time.time(), once=False)
             asked = BackendRequest(
                 application=application, named=dict(request.match_info), headers=dict(request.headers), body=received.body
             )

@@ -11,12 +11,16 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sinchphone.exchange.directory import accounts
 from sinchphone.exchange.server import Exchange
 from sinchphone.exchange.store.feed import FeedMessage
+from sinchphone.exchange.store.redis.connection import connect, key_of
+from sinchphone.exchange.store.shared_limits import Limit
 from sinchphone.exchange.store.tables import SEEN
 from sinchphone.protocol.mxp.message import BodyType, Client, Message, Method, encrypt, split
 from tests.exchange.conftest import LegacyPhone, Phone
 from tests.exchange.shared.conftest import Join, RedisServer
+from tests.exchange.test_replay import captured_call
 
 LIMIT = 3
 
@@ -123,3 +127,58 @@ async def test_what_a_process_changed_itself_never_comes_back_to_it_as_it_was_be
             await store.catch_up()
     await store.catch_up()
     assert came == [] and not store._ours
+
+
+# Limits
+
+
+async def test_a_captured_request_is_served_once_over_all_processes(both: Any, http: aiohttp.ClientSession) -> None:
+    """Also one that failed the first time, and could succeed later."""
+    ada, bob = await Phone(http, both[0].url, "ada").registered(), await Phone(http, both[1].url, "bob").registered()
+    for callee, expected in (("nobody", [404, 409, 409, 409]), ("bob", [200, 409, 409, 409])):
+        path, content, credentials, stamp = await captured_call(ada, callee)
+        sent = [replace(ada, url=both[number % 2].url).send("POST", path, content, f"Instance {credentials}", stamp) for number in range(4)]
+        assert sorted(answer.status for answer in await asyncio.gather(*sent)) in (sorted(expected), sorted([*expected[1:], expected[0]]))
+    assert bob.instance
+
+
+async def log_in(exchange: Exchange, password: str, source: str = "127.0.0.1") -> int:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=(source, 0))) as session:
+        phone = LegacyPhone(session, exchange.url, "carol")
+        answer = await phone.as_application("POST", "/v1/users/username/carol/authentication", {"password": password})
+        return answer.status
+
+
+async def test_wrong_passwords_lock_out_where_they_come_from_at_all_processes(
+    both: Any, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts, "_GUESSES", Limit("passwords", 2, 0.01))
+    created = await LegacyPhone(http, both[0].url, "carol").as_application(
+        "POST", "/v1/users", {"identities": [{"type": "username", "endpoint": "carol"}], "password": "her secret"}
+    )
+    assert created.status == 200
+    assert await log_in(both[1], "her secret") == 200
+    assert [await log_in(exchange, "a guess", "127.0.0.2") for exchange in both] == [401, 401]
+    assert [await log_in(exchange, "her secret", "127.0.0.2") for exchange in both] == [429, 429]
+    assert await log_in(both[0], "her secret") == 200
+
+
+async def test_where_the_right_password_came_from_nobody_is_locked_out_at_any_process(both: Any) -> None:
+    guessed = Limit("passwords", 2, 0.01)
+    first, second = both[0]._limits, both[1]._limits
+    await first.trust("acme", "here ada")
+    assert [await limits.take(guessed, "acme", "here ada", 0.0) for limits in (first, second, first)] == [True, True, False]
+    assert not await second.has(guessed, "acme", "here ada", 0.0) and await second.has(guessed, "globex", "here ada", 0.0)
+    assert await second.trusts("acme", "here ada") and not await second.trusts("acme", "there ada")
+
+
+async def test_an_allowance_comes_back_with_time_and_leaves_nothing_at_redis(both: Any, redis: RedisServer) -> None:
+    quick = Limit("quick", 1, 20.0)
+    limits = both[0]._limits
+    assert [await limits.take(quick, "acme", "ada", 0.0) for _ in range(2)] == [True, False]
+    async with asyncio.timeout(20):
+        while not await both[1]._limits.take(quick, "acme", "ada", 0.0):
+            await asyncio.sleep(0.02)
+    client = connect(redis.address)
+    assert 0 < await client.pttl(key_of("acme", "allowance:quick:ada")) <= 1100
+    await client.aclose()

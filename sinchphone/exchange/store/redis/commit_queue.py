@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from sinchphone.exchange.store.redis.changes import Change, read_entry, token_of, write_batch
-from sinchphone.exchange.store.redis.connection import PREFIX, SCHEMA
+from sinchphone.exchange.store.redis.connection import key_of
 from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, Word, is_refusal, no_answer
 from sinchphone.exchange.store.redis.scripts import ACQUIRE, COMMIT
 from sinchphone.exchange.store.store import StoreError
@@ -93,8 +93,8 @@ class CommitQueue:
         self._keys = [self.key(name) for name in ("feed", "clock", "turn", f"batch:{process}", "weight")]
 
     def key(self, name: str) -> str:
-        """A key of this application: all of them are in one slot of a cluster."""
-        return f"{PREFIX}:{SCHEMA}:{{{self.application}}}:{name}"
+        """A key of this application."""
+        return key_of(self.application, name)
 
     def add(self, change: Change) -> None:
         """Commit a change soon: as our turn ends, or at once."""

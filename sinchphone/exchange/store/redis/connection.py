@@ -103,14 +103,19 @@ async def _look(client: "Redis", shown: str, secrets: Mapping[str, bytes], *, be
         hint = "All exchanges of one store need the same applications. Give this one a database of its own: redis://host:port/1"
         raise StoreError(f"{shown} is another exchange's, with the application {', '.join(sorted(applications)[:5])}", hint=hint)
     for application, secret in secrets.items():
-        known = await client.get(f"{PREFIX}:{SCHEMA}:{{{application}}}:secret")
+        known = await client.get(key_of(application, "secret"))
         if known is not None and known != _fingerprint(secret):
             hint = "All exchanges of one store need the same applications with the same secrets."
             raise StoreError(f"{shown}: the application {application} has another secret there", hint=hint)
     await client.set(f"{PREFIX}:schema", SCHEMA)
     await client.sadd(_APPLICATIONS, *secrets)
     for application, secret in secrets.items():
-        await client.set(f"{PREFIX}:{SCHEMA}:{{{application}}}:secret", _fingerprint(secret))
+        await client.set(key_of(application, "secret"), _fingerprint(secret))
+
+
+def key_of(application: str, name: str) -> str:
+    """A key of an application's: all of them are in one slot of a cluster."""
+    return f"{PREFIX}:{SCHEMA}:{{{application}}}:{name}"
 
 
 def check_names(applications: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sinchphone.exchange.options import StoreAddress
 from sinchphone.exchange.store.redis.changes import TICKS_A_MICROSECOND, token_of
 from sinchphone.exchange.store.redis.commit_queue import patiently
-from sinchphone.exchange.store.redis.connection import PREFIX, SCHEMA, connect
+from sinchphone.exchange.store.redis.connection import connect, key_of
 from sinchphone.exchange.store.redis.redis_store import RedisStore
 from sinchphone.exchange.store.sqlite import SqliteStore, check_unused
 from sinchphone.exchange.store.store import StoreError
@@ -90,7 +90,7 @@ class _Marker:
 
     def __init__(self, client: "Redis", application: str) -> None:
         self._client = client
-        self._keys = [f"{PREFIX}:{SCHEMA}:{{{application}}}:{name}" for name in ("moved", "clock")]
+        self._keys = [key_of(application, name) for name in ("moved", "clock")]
         self._raise = client.register_script(_RAISE)
 
     async def read(self) -> _Before:

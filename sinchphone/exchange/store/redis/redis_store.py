@@ -25,6 +25,7 @@ from sinchphone.exchange.store.redis.changes import Change, Key, RowChange, name
 from sinchphone.exchange.store.redis.commit_queue import Bounds, CommitQueue, patiently
 from sinchphone.exchange.store.redis.connection import PREFIX, SCHEMA, check, check_names, connect
 from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, no_answer
+from sinchphone.exchange.store.redis.redis_limits import RedisLimits
 from sinchphone.exchange.store.redis.scripts import BEAT_SCRIPT
 from sinchphone.exchange.store.store import Changed, Gone, StoreError
 from sinchphone.exchange.store.tables import DEVICES, MESSAGES, SEEN, SHARED, Row, Table
@@ -159,6 +160,10 @@ class RedisStore:
         key = f"{PREFIX}:{SCHEMA}:{name}"
         await patiently(self._pipeline.ask("SET", key, value, "NX"))
         return str(await patiently(self._pipeline.ask("GET", key)))
+
+    def limits(self, signature_seconds: float) -> RedisLimits:
+        """What counts over all processes; ``signature_seconds``: for how long a signature is good."""
+        return RedisLimits(self._pipeline, signature_seconds)
 
     def follow(self, table: Table, changed: Changed, gone: Gone) -> None:
         """Tell what others change of a table."""
