@@ -7,6 +7,8 @@ from typing import Final, TypeAlias
 SIP_PORT: Final = 5060  # RFC 3261 19.1.2
 SIPS_PORT: Final = 5061
 SIP_PORTS: Final = {"udp": SIP_PORT, "tcp": SIP_PORT, "tls": SIPS_PORT}
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - somebody's wish: every address
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _PART: Final = r"0[xX][0-9a-fA-F]{0,16}|[0-9]{1,20}"  # patterns are compiled when one is used: a third of what Tab may cost

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from sinchphone.cli.exits import ExitCode, code_of_call, code_of_error, hint_of_code, hint_of_sip, sip_failure
 from sinchphone.cli.explanations import explain
 from sinchphone.errors import INSECURE, NOT_OVER_SIP, RELAY_ONLY
-from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
@@ -32,7 +32,6 @@ class Order(Enum):
     TRANSFERRED = "you transferred the call"
 
 
-_BUSY: Final = (486, 600)  # of SIP
 _OURS_IN_ANY_CASE: Final = (Order.INTERRUPT, Order.TERMINATE, Order.TRANSFERRED)  # whoever leaves first
 _CODES: Final = {
     Order.KEY: ExitCode.OK,
@@ -90,7 +89,7 @@ def describe(details: "CallDetails", *, peer: str, domain: Domain, outbound: boo
     if ours is not None:
         code = code_of_order(ours, established=details.established_at is not None, interactive=interactive)
         return Ending(code, _our_words(ours, details), NEXT_STEPS[ours])
-    busy = details.failure is not None and details.failure.code in _BUSY
+    busy = details.failure is not None and details.failure.code in BUSY_CODES
     explained = explain(details.cause, domain, outbound=outbound, peer=peer, busy=busy)
     if details.error is not None and details.cause is Cause.FAILURE:
         code = code_of_error(details.error)

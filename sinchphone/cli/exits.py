@@ -22,7 +22,7 @@ from sinchphone.errors import (
     TopicError,
     UsageError,
 )
-from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause, EndedBy
+from sinchphone.protocol.call.states import BUSY_CODES, ICE_FAILED, NETWORK_DOMAIN, Cause, EndedBy
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.details import CallDetails
@@ -129,7 +129,6 @@ _SIP_HINTS: Final = {
     ExitCode.PLATFORM: "the SIP side is in trouble, or can't be reached: check its host, port and transport",
 }
 _SIP: Final = "sip"  # the domain of a failure that came from there
-_ICE_FAILED: Final = 3002  # CallFailedToConnectIce of the Sinch SDK
 
 
 def code_of_error(error: BaseException) -> ExitCode:
@@ -164,7 +163,7 @@ def code_of_call(details: "CallDetails") -> ExitCode:
         case Cause.HUNG_UP:
             return ExitCode.OK if details.answered_at is not None else ExitCode.NO_ANSWER
         case Cause.DENIED:
-            return ExitCode.BUSY if details.failure and details.failure.code in (486, 600) else ExitCode.DECLINED
+            return ExitCode.BUSY if details.failure and details.failure.code in BUSY_CODES else ExitCode.DECLINED
         case Cause.NO_ANSWER | Cause.TIMEOUT:
             return ExitCode.NO_ANSWER
         case Cause.CANCELED:
@@ -189,7 +188,7 @@ def code_of_simulated(failure: tuple[int, str] | None, *, answered: bool) -> Exi
 
 def _code_of_failure(details: "CallDetails") -> ExitCode:
     code = details.failure.code if details.failure else None
-    if details.ended_by == EndedBy.MEDIA or code == _ICE_FAILED:
+    if details.ended_by == EndedBy.MEDIA or code == ICE_FAILED:
         return ExitCode.MEDIA
     if code is not None and code in _FAILURES:
         return _code_of_status(code, details)

@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeAlias
 
 from sinchphone.engine.calls.call import Call
+from sinchphone.engine.calls.observed_call import MAX_UNREAD_EVENTS
 from sinchphone.engine.events.event_log import EventLog
 from sinchphone.engine.link import Link
 from sinchphone.errors import LocalProtocolError, NetworkError, SinchphoneError
@@ -39,7 +40,6 @@ MAX_TRIES: Final = 4  # of calling one member
 AGAIN_S: Final = 1.0  # before the second; twice as long before each further one
 REPEATED_S: Final = 10.0  # an announcement may come twice
 MAX_REMEMBERED: Final = 256
-MAX_UNREAD_EVENTS: Final = 256
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from sinchphone.exchange.access.address_policy import AddressPolicy
 from sinchphone.exchange.access.admission import check_host
 from sinchphone.exchange.access.connections import SILENT_SECONDS, ConnectionGuard, GuardedSite
 from sinchphone.exchange.access.intake import WHY_CLOSED, Intake
-from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
+from sinchphone.exchange.access.local_addresses import local_address
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.calls.line import Destinations
 from sinchphone.exchange.calls.parties import CallParties
@@ -82,7 +82,7 @@ from sinchphone.exchange.voice_api.assigned_numbers import AssignedNumbers
 from sinchphone.exchange.voice_api.backend_requests import BackendRequests
 from sinchphone.exchange.voice_api.calls import CallRoutes, add_the_rest
 from sinchphone.exchange.voice_api.numbers import NumberRoutes
-from sinchphone.hosts import join_host
+from sinchphone.hosts import EVERYWHERE, join_host
 from sinchphone.media.clock import Lateness
 from sinchphone.media.thread import MediaThread
 

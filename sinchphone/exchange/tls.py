@@ -23,15 +23,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sinchphone.errors import ConfigError
 from sinchphone.exchange.options import Certificate
+from sinchphone.hosts import EVERYWHERE, LOOPBACK_NAMES
 from sinchphone.quick_dataclass import quick_dataclass
 
 FOLDER: Final = "tls"
 AUTHORITY_DAYS: Final = 730
 SERVER_DAYS: Final = 90
 RENEW_DAYS: Final = 30  # this long before the end
-_ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
-_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - every address
 _LEEWAY: Final = datetime.timedelta(hours=1)  # for clocks that are slow
 
 
@@ -58,7 +57,7 @@ def issue(state: Path, host: str, now: datetime.datetime, names: Sequence[str] =
     """
     folder = state / FOLDER
     paths = {name: folder / name for name in ("authority.pem", "authority.key", "server.pem", "server.key")}
-    wanted = tuple(dict.fromkeys(name for name in (*_ALWAYS, *_names_of(host), *names) if name.isascii()))
+    wanted = tuple(dict.fromkeys(name for name in (*LOOPBACK_NAMES, *_names_of(host), *names) if name.isascii()))
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         was_there = paths["authority.pem"].exists()
@@ -88,7 +87,7 @@ def server_context(certificate: Certificate) -> ssl.SSLContext:
 
 def _names_of(host: str) -> tuple[str, ...]:
     """What clients may call a host that listens at that address."""
-    if host not in _EVERYWHERE:
+    if host not in EVERYWHERE:
         return (host,)
     return tuple(dict.fromkeys(name.rstrip(".") for name in (socket.gethostname(), socket.getfqdn(), *_own_addresses()) if name))
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from sinchphone.exchange.access.local_addresses import EVERYWHERE, local_address
+from sinchphone.exchange.access.local_addresses import local_address
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.options import SipSettings
 from sinchphone.gateway.relay.local import LocalOptions, LocalRelays
 from sinchphone.gateway.relay.relay import MediaTransport, Relay, Relays
 from sinchphone.gateway.relay.rtpengine import RtpengineRelays
 from sinchphone.gateway.relay.terminations import LocalTerminations, RtpengineTerminations, Terminations
+from sinchphone.hosts import EVERYWHERE
 from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.port import MediaPort, RtpPortOptions
 from sinchphone.media.thread import MediaThread

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import ConfigError
-from sinchphone.hosts import SIP_PORT, SIP_PORTS, SIPS_PORT, unbracketed
+from sinchphone.hosts import LOOPBACK_NAMES, SIP_PORT, SIP_PORTS, SIPS_PORT, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, is_number_prefix, read_caller_id
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import (
@@ -110,7 +110,7 @@ class SipSettings:
     def is_ours(self, host: str, port: int | None = None) -> bool:
         """Whether that host in a SIP address means this gateway. An address without a port does, whatever port it listens at."""
         bare = unbracketed(host).lower()
-        names = {self.host.lower(), self.realm.lower(), (self.public_address or self.host).lower(), "localhost", "127.0.0.1", "::1"}
+        names = {self.host.lower(), self.realm.lower(), (self.public_address or self.host).lower(), *LOOPBACK_NAMES}
         return bare in names and port in (None, self.port, *([self.tls_port] if self.tls else []))
 
 

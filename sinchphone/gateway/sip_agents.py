@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from sinchphone.exchange.access.local_addresses import EVERYWHERE, address_towards, is_own_address, local_address
+from sinchphone.exchange.access.local_addresses import address_towards, is_own_address, local_address
 from sinchphone.exchange.options import Certificate
 from sinchphone.exchange.record.record import EventRecord
 from sinchphone.gateway.networks import Networks
@@ -15,7 +15,7 @@ from sinchphone.gateway.sip.calls import SipCall
 from sinchphone.gateway.sip.options import SipOptions, TrunkPeer
 from sinchphone.gateway.sip.registrar import Registrar
 from sinchphone.gateway.trunk.trunk import Trunk
-from sinchphone.hosts import join_host, unbracketed
+from sinchphone.hosts import EVERYWHERE, join_host, unbracketed
 from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
 from sinchphone.quick_dataclass import quick_dataclass
 

@@ -3,15 +3,13 @@
 import secrets
 import time
 from pathlib import Path
-from typing import Final
 
 from sinchphone.engine.environment import api_named
+from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER
 from sinchphone.exchange.directory.credentials import local_credentials
 from sinchphone.exchange.options import ApplicationCredentials
 from sinchphone.protocol.auth import decode_secret, sign_registration_token, sign_user_ticket
 from sinchphone.signaling.api import Api
-
-CALLER_ID: Final = "+14155550100"  # 555-0100 to 555-0199 are nobody's: reserved for fiction
 
 
 class LocalApplication:
@@ -35,7 +33,7 @@ class LocalApplication:
     @property
     def caller_id(self) -> str | None:
         """A number that nobody has, for calls to the exchange's own numbers."""
-        return CALLER_ID
+        return NOBODYS_NUMBER
 
     @property
     def api(self) -> Api:

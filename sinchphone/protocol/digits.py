@@ -5,6 +5,7 @@ from typing import Final
 
 from sinchphone.errors import LocalProtocolError
 
+DIGITS: Final = "0123456789*#ABCD"  # in the order of their codes (RFC 4733 3.2)
 MAX_DIGITS: Final = 256  # asked for at once, pauses included
 _DIGITS: Final = re.compile(r"[0-9*#A-DwW]+")
 _IGNORED: Final = str.maketrans("", "", " -")

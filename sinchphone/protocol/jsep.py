@@ -4,9 +4,8 @@ import json
 from typing import Any, Literal, TypeAlias
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.sdp import MAX_SDP_BYTES
 from sinchphone.quick_dataclass import quick_dataclass
-
-MAX_SDP_BYTES = 64 * 1024  # a browser's offer with video is about 6 kB
 
 
 @quick_dataclass(frozen=True, slots=True)

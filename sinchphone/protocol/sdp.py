@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.quick_dataclass import quick_dataclass
 
-MAX_SDP_BYTES: Final = 64 * 1024
+MAX_SDP_BYTES: Final = 64 * 1024  # a browser's offer with video is about 6 kB
 MAX_SECTIONS: Final = 16
 MAX_FORMATS: Final = 64  # of one section
 MAX_CRYPTOS: Final = 16

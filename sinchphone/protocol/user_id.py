@@ -1,4 +1,4 @@
-"""What can be a user id: two rules, for the older dialect's users and for those who register by token (pure)."""
+"""What can be a user id: two rules, for the older dialect's users and for those who register by token; and an e-mail address (pure)."""
 
 import re
 from typing import Final
@@ -7,6 +7,7 @@ MAX_USER_ID_BYTES: Final = 255
 TOKEN_RULE: Final = "1 to 255 of the characters A-Z a-z 0-9 - _ ="  # noqa: S105 - a rule in words
 USER_RULE: Final = "1 to 255 bytes, all printable, and no space at its ends"
 
+_EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
 _IN_TOKENS: Final = re.compile(r"[A-Za-z0-9_=-]{1,255}")
 
 
@@ -18,3 +19,8 @@ def is_user_id(text: str) -> bool:
 def is_token_user_id(text: str) -> bool:
     """Whether a registration token can be of that user (Sinch user authorisation)."""
     return _IN_TOKENS.fullmatch(text) is not None
+
+
+def is_email(text: str) -> bool:
+    """Whether that is an e-mail address; what isn't printable is none."""
+    return _EMAIL.fullmatch(text) is not None and text.isprintable()

@@ -1,6 +1,9 @@
 """Words of Sinch's Verification API (v1) that both sides say."""
 
 from enum import StrEnum
+from typing import Final
+
+MAX_CODE_CHARACTERS: Final = 64
 
 
 class VerificationMethod(StrEnum):

@@ -16,15 +16,13 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from sinchphone.errors import LocalProtocolError, NetworkError, RemoteProtocolError, SinchphoneError
-from sinchphone.protocol.mxp.message import Fragment, Message, Reassembler, decrypt, encrypt, split
+from sinchphone.protocol.mxp.fragments import TAG_LIMIT
+from sinchphone.protocol.mxp.message import KEY_SIZES, Fragment, Message, Reassembler, decrypt, encrypt, split
 
 MAX_HELD_MESSAGES = 64  # complete, but without a key yet: an ACK and its candidates, of several devices
 MAX_HELD_BYTES = 1024 * 1024
 MAX_WAITING_MESSAGES = 512  # readable, but not received yet
 MAX_REMEMBERED = 2048  # payloads, to recognise those that come again
-
-_KEY_SIZES = (16, 32)  # AES-128, AES-256
-_TAG_LIMIT = 2_000_000_000  # MXP v10, frame layout
 
 
 @dataclass(slots=True)
@@ -77,7 +75,7 @@ class MxpChannel:
 
         Raises LocalProtocolError for a key that isn't one, or another one than before.
         """
-        if len(key) not in _KEY_SIZES:
+        if len(key) not in KEY_SIZES:
             raise LocalProtocolError(f"an MXP key has 16 or 32 bytes, not {len(key)}")
         if self._key not in (None, key):
             raise LocalProtocolError("the session has another key already")
@@ -124,7 +122,7 @@ class MxpChannel:
         if self._key is None:  # cannot be: send waits for it
             raise LocalProtocolError("the session has no key yet")
         payload = encrypt(message, self._key, self._randbytes(16))
-        tag = int.from_bytes(self._randbytes(8), "big") % _TAG_LIMIT
+        tag = int.from_bytes(self._randbytes(8), "big") % TAG_LIMIT
         return split(payload, self._session_id, str(tag))
 
     async def _publish_to(self, channel: str, frames: list[str]) -> SinchphoneError | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
+from sinchphone.protocol.mxp.message import KEY_SIZES
 from sinchphone.signaling.wire import read_time
 
 MAX_TEXT = 1024
@@ -14,7 +15,6 @@ MAX_MEMBERS = 256  # of a list or a map
 
 _TOKEN = re.compile("[!-~]{1,128}")
 _CHANNEL = re.compile(r"[!-+\--~]{1,128}")  # printable ASCII but the comma, which separates channels
-_KEY_SIZES = (16, 32)  # AES-128, AES-256
 
 
 def write_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
@@ -112,7 +112,7 @@ class Record:
     def key(self, name: str) -> bytes:
         """An AES key of 128 or 256 bits, in base64."""
         key = self.base64(name)
-        if len(key) not in _KEY_SIZES:
+        if len(key) not in KEY_SIZES:
             raise RemoteProtocolError(f"{self._path_of(name)} should be a key of 16 or 32 bytes, but has {len(key)}")
         return key
 

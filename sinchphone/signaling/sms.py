@@ -16,7 +16,7 @@ from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.http.transport import HttpAnswer, OversizedAnswerError, connector, request
 
 MAX_TEXT_CHARACTERS: Final = 2000  # XMS, batches
-MAX_RECIPIENTS: Final = 1000
+MAX_BATCH_RECIPIENTS: Final = 1_000  # of a batch (XMS)
 TIMEOUT_S: Final = 15.0
 MAX_ANSWER_BYTES: Final = 256 * 1024
 
@@ -72,7 +72,7 @@ class SmsApi:
         """Send a text to numbers (+E164); the batch's id. That it was taken doesn't mean that it arrives. It's sent once, never again
         by itself: where no answer came, it may have been sent. Raises MessageError for a text that can't be sent."""
         check_sms_text(text)
-        if not 1 <= len(numbers) <= MAX_RECIPIENTS or not all(map(is_number, numbers)):
+        if not 1 <= len(numbers) <= MAX_BATCH_RECIPIENTS or not all(map(is_number, numbers)):
             raise MessageError("a text message goes to 1 to 1000 numbers such as +46700000001")
         body = write_json({"from": sender, "to": list(numbers), "body": text, "type": "mt_text", "delivery_report": "full"})
         answer = await self._ask("POST", "/batches", (200, 201), body)

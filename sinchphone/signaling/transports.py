@@ -16,6 +16,7 @@ from sinchphone.signaling.wire import Auth, Endpoint
 
 MAX_RECIPIENTS = 64  # of one message
 MAX_IDENTITY_CHARACTERS = 255
+IM_CAPABILITIES = ("im", "im.1")  # of an instance that takes messages (PAPI v1, transport)
 REPORT_VERSION = "2.0"
 
 API_ROOT = "/v1"

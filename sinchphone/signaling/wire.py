@@ -13,7 +13,6 @@ JSON_CONTENT_TYPE = "application/json; charset=UTF-8"
 CORS_HEADERS = "authorization, content-type, content-encoding, x-timestamp"  # what a browser's preflight asks for
 
 MAX_BODY_BYTES = 256 * 1024  # of a request or an answer; an offer with video is about 6 kB
-MAX_HEADER_BYTES = 1024  # of all public call headers, names and values, in UTF-8
 
 OUTGOING_ONLY = "outgoing-only"  # ours: this instance places calls and takes none, so that it counts as not reachable
 PUSH_CAPABILITY = "push"

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sinchphone.audio.frame import RATE
 from sinchphone.audio.tones.signals import Sine
@@ -17,13 +17,13 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.phone_numbers import looks_like_number, read_number
+from sinchphone.protocol.room_name import ROOM_PREFIX
 from sinchphone.testing.heard import HeardSound
 from sinchphone.testing.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.details import CallDetails
 
-_CONFERENCE: Final = "conf:"
 
 Thing = TypeVar("Thing")
 
@@ -167,8 +167,8 @@ class CallingPhone:
         sound = Ticker(heard, self.client.media)
         if looks_like_number(to):
             return await self.client.call_phone(read_number(to), caller_id=caller_id, headers=headers, sound=sound)
-        if to.startswith(_CONFERENCE):
-            return await self.client.call_conference(to.removeprefix(_CONFERENCE), headers=headers, sound=sound)
+        if to.startswith(ROOM_PREFIX):
+            return await self.client.call_conference(to.removeprefix(ROOM_PREFIX), headers=headers, sound=sound)
         if "@" in to:
             return await self.client.call_sip(to, headers=headers, sound=sound)
         return await self.client.call_user(to, headers=headers, sound=sound)

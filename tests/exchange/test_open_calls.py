@@ -174,7 +174,7 @@ class TestLimits:
         await town.place(ada)
 
     async def test_a_call_is_over_at_its_longest_duration(self, town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(watch, "MAX_CALL_SECONDS", 0.05)
+        monkeypatch.setattr(watch, "MAX_OPEN_CALL_SECONDS", 0.05)
         ada, bob = town.register("ada"), town.register("bob")
         placement = await town.place(ada)
         winner = (BodyType.CLIENT, encode_client(Client("bob", bob.instance_id, bob.identity.signal_channel)))

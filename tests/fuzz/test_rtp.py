@@ -20,6 +20,7 @@ from sinchphone.media.codecs.choice import new_encoder
 from sinchphone.media.codecs.codec import G722, OPUS, PCMA, PCMU
 from sinchphone.media.legs.leg import PortLeg
 from sinchphone.media.legs.stream import Stream
+from sinchphone.protocol.digits import DIGITS
 from sinchphone.protocol.rtp.nack import Missing, Nack, decode_nacks, encode_nack
 from sinchphone.protocol.rtp.packet import (
     ReportBlock,
@@ -33,7 +34,13 @@ from sinchphone.protocol.rtp.packet import (
     encode_report,
 )
 from sinchphone.protocol.rtp.red import MAX_BLOCKS, MAX_COPY_BYTES, MAX_OFFSET, Block, decode_red, encode_red
-from sinchphone.protocol.rtp.telephone_event import DIGITS, Digit, DigitReceiver, DigitSender, TelephoneEvent, encode_event
+from sinchphone.protocol.rtp.telephone_event import (
+    Digit,
+    DigitReceiver,
+    DigitSender,
+    TelephoneEvent,
+    encode_event,
+)
 from tests.fuzz.edits import flipped
 
 flips = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 255)), max_size=6)

@@ -12,6 +12,7 @@ import typer
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.options import Place
+from sinchphone.protocol.room_name import ROOM_PREFIX
 
 if TYPE_CHECKING:
     from sinchphone.options import Options
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 BUILT_IN_USERS: Final = ("echo", "tone", "speech", "busy", "decline", "no-answer", "hangup-after:3s", "answer-after:2s")
 MAX_RECENT: Final = 500  # entries of the history that are looked through
 _HARMLESS: Final = r"[\w@+][\w@+:.=-]*"
-_ROOM: Final = "conf:"
 
 Source: TypeAlias = Callable[["Options"], Iterable[tuple[str, str]]]  # what may stand there, and what it is
 
@@ -105,7 +105,7 @@ def _rooms(options: "Options") -> Iterator[tuple[str, str]]:
 
 def _destinations(options: "Options") -> Iterator[tuple[str, str]]:
     yield from _recent(options, "mxp", "pstn", "sip")
-    yield from ((f"{_ROOM}{name}", words) for name, words in _rooms(options))
+    yield from ((f"{ROOM_PREFIX}{name}", words) for name, words in _rooms(options))
     yield from _users(options)
 
 

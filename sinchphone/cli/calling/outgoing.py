@@ -23,6 +23,7 @@ from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.options import Options
+from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES
 
 if TYPE_CHECKING:
     from sinchphone.engine.calls.call import Call
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 MAX_HEADERS = 50
 _SIP_HEADER = re.compile(r"[Xx]-[A-Za-z0-9-]{1,64}")
-MAX_HEADER_BYTES = 1024  # the platform's limit of a call's headers together
 
 
 def place(choose: Callable[[Options], Destination], flags: CallFlags) -> ExitCode:
@@ -61,8 +61,8 @@ def read_headers(written: list[str], *, sip: bool = False) -> dict[str, str]:
         headers[name.strip()] = value
     if len(headers) > MAX_HEADERS:
         raise typer.BadParameter(f"more than {MAX_HEADERS} headers", param_hint="--header")
-    if sum(len(f"{name}{value}".encode()) for name, value in headers.items()) > MAX_HEADER_BYTES:
-        raise typer.BadParameter(f"more than {MAX_HEADER_BYTES} bytes in all", param_hint="--header")
+    if sum(len(f"{name}{value}".encode()) for name, value in headers.items()) > MAX_PUBLIC_HEADER_BYTES:
+        raise typer.BadParameter(f"more than {MAX_PUBLIC_HEADER_BYTES} bytes in all", param_hint="--header")
     return headers
 
 

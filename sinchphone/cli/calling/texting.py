@@ -16,6 +16,7 @@ from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.session import Session
 from sinchphone.credentials import read_sms_token
 from sinchphone.errors import ConfigError, NetworkError
+from sinchphone.hosts import LOOPBACK_NAMES
 from sinchphone.options import Options, Place
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 1.0
 DEVICE: Final = "sms"  # what the history calls the SMS API
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def check_sms(options: Options) -> SmsAccess | None:
         )
     host = section.host or base_url_of(section.region)
     base_url = host if "://" in host else f"https://{host}"
-    if not base_url.startswith("https://") and urlsplit(base_url).hostname not in _LOOPBACK:
+    if not base_url.startswith("https://") and urlsplit(base_url).hostname not in LOOPBACK_NAMES:
         raise ConfigError("sms.host must begin with https://", hint="a token that travels in the clear can be stolen")
     token = read_sms_token(options)
     if token is None:

@@ -17,13 +17,12 @@ from sinchphone.cli.terminal.run import run
 from sinchphone.cli.terminal.session import Session, open_session
 from sinchphone.credentials import read_beside
 from sinchphone.protocol.phone_numbers import read_number
-from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
+from sinchphone.protocol.verification import MAX_CODE_CHARACTERS, VerificationMethod, VerificationStatus
 
 if TYPE_CHECKING:
     from sinchphone.signaling.verification import NumberVerification, VerificationNews
 
 MAX_TRIES: Final = 5
-MAX_CODE_CHARACTERS: Final = 64
 _LOOK_SECONDS: Final = 0.5
 
 

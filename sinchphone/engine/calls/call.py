@@ -24,7 +24,6 @@ from sinchphone.engine.calls.media.ports import CallPorts, Told
 from sinchphone.engine.calls.observed_call import MAX_UNREAD_EVENTS
 from sinchphone.engine.calls.participant import CallParticipant, called
 from sinchphone.engine.calls.sounding_call import SoundingCall
-from sinchphone.engine.calls.transfers.followed import ROOM
 from sinchphone.engine.calls.transfers.succession import Succession
 from sinchphone.engine.calls.transfers.transfer import Transfer
 from sinchphone.engine.events.listeners import ListenerTasks
@@ -36,17 +35,17 @@ from sinchphone.media.sound import AudioLeg, Signal, Sound, SoundOptions
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.machine import CallMachine
 from sinchphone.protocol.call.room_events import MutedHere, RoomEvent, RoomMember, RoomRoster, decode_room_event, encode_room_event
-from sinchphone.protocol.call.states import Cause, EndedBy, State
+from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy, State
 from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish, decode_transfer, encode_transfer
 from sinchphone.protocol.call.vocabulary import Input
 from sinchphone.protocol.digits import read_digits
 from sinchphone.protocol.jsep import Description
 from sinchphone.protocol.mxp.message import CallFailure
+from sinchphone.protocol.room_name import ROOM_PREFIX
 from sinchphone.signaling.dialect import Domain
 
 __all__ = ["BUSY", "MAX_UNREAD_EVENTS", "Call", "CallEvent", "CallWarning", "DigitHeard", "DigitsSent", "RoomChanged", "Transferred"]
 
-BUSY_CODES: Final = (486, 600)  # RFC 3261 21.4.24, 21.6.1
 BUSY: Final = 486  # RFC 3261 21.4.24; also what a busy sinchphone answers
 _SOUND: Final = "sound"  # the queue of what our own sound does; all others are named after devices
 
@@ -204,7 +203,7 @@ class Call(SoundingCall):
         if other is None:
             await self._transfer.ask(str(to))
         elif other.domain is Domain.CONFERENCE:
-            await self._transfer.ask(f"{ROOM}{other.peer}")
+            await self._transfer.ask(f"{ROOM_PREFIX}{other.peer}")
         else:
             await self._transfer.ask(other.peer, other.wire_id)
         await self.hang_up()

@@ -40,12 +40,12 @@ from sinchphone.errors import (
     RemoteProtocolError,
     SinchphoneError,
 )
-from sinchphone.protocol.mxp.fragments import MAX_PAYLOAD_BYTES, Fragment, Reassembler, split
+from sinchphone.protocol.mxp.fragments import MAX_PAYLOAD_BYTES, TAG_LIMIT, Fragment, Reassembler, split
 from sinchphone.protocol.mxp.instant import Seen, is_receipt, is_text, read_text, write_receipt, write_text
 from sinchphone.protocol.mxp.message import Client, Message, decrypt, encrypt
 from sinchphone.signaling.dialect import Dialect, IdentityKind, MessageCounts, Recipient, Registration, Transport, TransportParticipant
+from sinchphone.signaling.transports import IM_CAPABILITIES, MAX_RECIPIENTS
 
-MAX_RECIPIENTS: Final = 64  # of one message
 MAX_TRANSPORTS: Final = 256  # remembered, by id and by recipients
 MAX_WAITING: Final = 1024  # messages that came and aren't read yet
 MAX_SENT: Final = 1024  # whose receipts are waited for
@@ -55,8 +55,6 @@ RETRIES_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)  # a message that came isn't given 
 REPORT_S: Final = 30.0  # PAPI v1, message report
 CLOSE_S: Final = 1.0
 
-_IM_CAPABILITIES: Final = ("im", "im.1")  # PAPI v1, transport
-_TAG_LIMIT: Final = 2_000_000_000  # MXP v10, frame layout
 
 _log = logging.getLogger(__name__)
 
@@ -384,7 +382,7 @@ def _remember(known: "OrderedDict[Key, Value]", key: Key, value: Value, limit: i
 
 
 def _frames(payload: str, message_id: str, transport: Transport) -> list[str]:
-    tag = int.from_bytes(os.urandom(8), "big") % _TAG_LIMIT
+    tag = int.from_bytes(os.urandom(8), "big") % TAG_LIMIT
     return split(payload, message_id, str(tag), transport.id)
 
 
@@ -408,7 +406,7 @@ def _named(recipients: Sequence[Recipient], transport: Transport) -> Transport:
         raise NotFoundError(f"nobody is called {names}", hint="check the spelling; nobody got the message")
     for participant in transport.participants:
         capabilities = {one for instance in participant.instances for one in instance.capabilities}
-        if participant.instances and not capabilities.intersection(_IM_CAPABILITIES):
+        if participant.instances and not capabilities.intersection(IM_CAPABILITIES):
             raise ForbiddenError(f"no device of {participant.recipient.identity} takes messages", hint="nobody got the message")
     if found == set(recipients):
         return transport

@@ -1,15 +1,12 @@
 """To whom a message goes, read off a text as people write it, or off what the SDK takes: ``{"email": "ada@example.org"}``."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 from sinchphone.errors import DestinationError
 from sinchphone.protocol.phone_numbers import looks_like_number, read_number
-from sinchphone.protocol.user_id import is_user_id
+from sinchphone.protocol.user_id import is_email, is_user_id
 from sinchphone.signaling.dialect import IdentityKind, Recipient
-
-_EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
 
 OneRecipient: TypeAlias = str | Recipient | Mapping[str, str]
 Recipients: TypeAlias = OneRecipient | Iterable[OneRecipient]
@@ -57,7 +54,7 @@ def _user(name: str) -> Recipient:
 
 
 def _email(address: str) -> Recipient:
-    if not _EMAIL.fullmatch(address) or not address.isprintable():
+    if not is_email(address):
         raise DestinationError(f'"{address}" is no e-mail address', hint="an e-mail address is name@host")
     return Recipient(address, IdentityKind.EMAIL)
 

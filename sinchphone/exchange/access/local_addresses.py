@@ -9,7 +9,6 @@ from sinchphone.hosts import IpAddress, numeric_address, unbracketed
 from sinchphone.protocol.address_reach import ipv4_within
 
 LOOPBACK: Final = "127.0.0.1"
-EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - somebody's wish
 _THIS_HOST: Final = (ipaddress.IPv4Network("0.0.0.0/8"), ipaddress.IPv6Network("::/128"))  # RFC 1122 3.2.1.3, RFC 4291 2.5.2
 _SOMEWHERE: Final = ("192.0.2.1", 9)  # RFC 5737: nobody; nothing is sent there
 

@@ -27,7 +27,7 @@ from sinchphone.exchange.calls.open_call import OpenCall, see_caller
 from sinchphone.exchange.calls.parties import CallParties
 from sinchphone.exchange.calls.shared_calls import SharedCall
 from sinchphone.exchange.calls.wakeups import Sleeper, Wakeup
-from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS, CallWatch
+from sinchphone.exchange.calls.watch import MAX_OPEN_CALL_SECONDS, CallWatch
 from sinchphone.exchange.directory.devices import Application, Device
 from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.options import ExchangeOptions
@@ -285,7 +285,7 @@ class Calls:
             ended = call.watch is not None and call.watch.has_ended()
             unanswered = call.watch is not None and not call.watch.ends.is_answered
             gone = unanswered or self._broker.away_for(network.subscribe_key, channel, now) > LONGEST_ABSENCE_SECONDS
-            if ended or age > MAX_CALL_SECONDS or (age > SETUP_SECONDS and gone):
+            if ended or age > MAX_OPEN_CALL_SECONDS or (age > SETUP_SECONDS and gone):
                 self._close(key, Cause.NO_ANSWER if unanswered else Cause.INACTIVE if gone else Cause.TIMEOUT)
 
     async def _answerer(

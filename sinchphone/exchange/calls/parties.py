@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sinchphone.exchange.calls.watch import MAX_CALL_SECONDS
+from sinchphone.exchange.calls.watch import MAX_OPEN_CALL_SECONDS
 from sinchphone.exchange.store.store import Store, StoreError
 from sinchphone.exchange.store.tables import SESSIONS, Row
 
@@ -39,7 +39,7 @@ class CallParties:
                 if until < now:
                     self._store.drop(SESSIONS, application, call_id)
                     continue
-                self._know((application, call_id, channels, min(until, now + MAX_CALL_SECONDS)))
+                self._know((application, call_id, channels, min(until, now + MAX_OPEN_CALL_SECONDS)))
         except (ValueError, AttributeError, TypeError) as error:
             raise StoreError("the exchange's store has calls that can't be read", hint="Delete it.") from error
         self._store.follow(SESSIONS, self._know, self._lost)
@@ -55,7 +55,7 @@ class CallParties:
     def begin(self, application: str, call_id: str, writers: Mapping[str, Iterable[str]], now: float) -> None:
         """A call is placed: on each channel those instances may publish its frames, until the call is over."""
         self._prune(now)
-        session = _Session({channel: frozenset(instances) for channel, instances in writers.items()}, now + MAX_CALL_SECONDS)
+        session = _Session({channel: frozenset(instances) for channel, instances in writers.items()}, now + MAX_OPEN_CALL_SECONDS)
         self._sessions[application, call_id] = session
         if self._store is not None:
             self._store.put(SESSIONS, application, call_id, _written(session), session.until)

@@ -29,7 +29,7 @@ from sinchphone.protocol.mxp.message import CallFailure, Client, Message, Method
 from sinchphone.signaling.dialect import Placement
 
 RING_SECONDS: Final = 65.0  # callers give up after 60 s at most (CallSetupTimeout of the SDK), and their word is on its way
-MAX_CALL_SECONDS: Final = 12 * 3600.0  # nobody holds a place among the open calls for longer
+MAX_OPEN_CALL_SECONDS: Final = 12 * 3600.0  # nobody holds a place among the open calls for longer
 BROKEN_OFF_SECONDS: Final = 20.0  # an end that closed its connection and isn't back: killed. Clients try again every 15 s at least
 GONE_SECONDS: Final = 10.0  # a caller that listened and doesn't for so long while it rings: its page was closed, its program killed
 LOOK_SECONDS: Final = 1.0  # how often we look whether it listens
@@ -140,7 +140,7 @@ class CallWatch:
         ends = self.ends
         if ends.is_over:
             return
-        if seconds >= (MAX_CALL_SECONDS if ends.is_answered else RING_SECONDS):
+        if seconds >= (MAX_OPEN_CALL_SECONDS if ends.is_answered else RING_SECONDS):
             ends.end(Cause.NO_ANSWER if ends.rings and not ends.is_answered else Cause.TIMEOUT)
         elif not ends.is_answered and self._caller_is_gone(time.time()):
             self._cancel()

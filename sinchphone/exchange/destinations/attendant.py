@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final
 
 from sinchphone.engine.calls.attended_call import AttendedCall
+from sinchphone.engine.calls.machine_driver import GOODBYE_S
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.calls.line import CallLine
 from sinchphone.exchange.conference.rooms import REMOVED, Participant, Rooms
@@ -33,10 +34,9 @@ from sinchphone.protocol.call.room_events import RoomRoster
 from sinchphone.protocol.call.states import Cause, State
 from sinchphone.protocol.jsep import encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Message, Method, parse_fragment
+from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 from sinchphone.signaling.channel import MxpChannel
 
-MAX_CALL_SECONDS: Final = 14_400.0  # Sinch Voice, maxDuration
-GOODBYE_SECONDS: Final = 1.0  # for the last message
 CLOSING: Final = CallFailure(503, "The exchange is closing, or was reset", "exchange")
 TOO_LONG: Final = CallFailure(408, "The call has reached its maximum duration", "exchange")
 
@@ -108,7 +108,7 @@ async def _carry(line: CallLine, call: AttendedCall, channel: MxpChannel, attend
             await asyncio.wait([running])
         except asyncio.CancelledError:
             await call.refuse(CLOSING)
-            await asyncio.wait([running], timeout=GOODBYE_SECONDS)
+            await asyncio.wait([running], timeout=GOODBYE_S)
             raise
         finally:
             line.record.call_counts.over(call.id, call.details.cause or Cause.FAILURE)

@@ -22,12 +22,12 @@ from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.phone_numbers import read_number
+from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
 
 CALLS_PATH: Final = f"{MANAGEMENT_PATH}/calls"
 MAX_SOUND_BYTES: Final = 4 * 1024 * 1024
-MAX_SECONDS: Final = 14_400
 _BODY_BYTES: Final = 2 * MAX_SOUND_BYTES
 _DIGITS: Final = re.compile(r"[0-9*#A-DwW]{1,128}")
 
@@ -78,8 +78,8 @@ class SimulatedCallsRoutes:
             sound=_sound(asked),
             tone_hz=asked.number("tone", low=1, high=23_999) if asked.has("tone") else None,
             digits=digits,
-            talk_s=asked.number("seconds", low=0, high=MAX_SECONDS) if asked.has("seconds") else None,
-            ring_s=asked.number("ringSeconds", low=1, high=MAX_SECONDS) if asked.has("ringSeconds") else None,
+            talk_s=asked.number("seconds", low=0, high=MAX_CALL_SECONDS) if asked.has("seconds") else None,
+            ring_s=asked.number("ringSeconds", low=1, high=MAX_CALL_SECONDS) if asked.has("ringSeconds") else None,
             ends_after_sound=asked.flag("endAfterSound", default=False),
         )
 

@@ -7,7 +7,6 @@
     DELETE /__sinchphone/users/{user}  -> forgotten, with devices and password
 """
 
-import re
 import secrets
 import time
 from typing import Any, Final
@@ -21,11 +20,11 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.options import MANAGEMENT_PATH
 from sinchphone.protocol.phone_numbers import is_number
+from sinchphone.protocol.user_id import is_email
 from sinchphone.signaling.dialect import IdentityKind, Recipient
 from sinchphone.signaling.fields import Record, write_json
 
 USERS_PATH: Final = f"{MANAGEMENT_PATH}/users"
-_EMAIL: Final = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}")
 
 
 class UsersRoutes:
@@ -84,7 +83,7 @@ def _identities(asked: Record) -> tuple[Recipient, ...]:
     given = (("userId", IdentityKind.USERNAME), ("email", IdentityKind.EMAIL), ("number", IdentityKind.NUMBER))
     names = tuple(Recipient(asked.text(name, limit=255), kind) for name, kind in given if asked.has(name))
     for name in names:
-        if name.kind is IdentityKind.EMAIL and not _EMAIL.fullmatch(name.identity):
+        if name.kind is IdentityKind.EMAIL and not is_email(name.identity):
             raise asked.odd("email", "an e-mail address")
         if name.kind is IdentityKind.NUMBER and not is_number(name.identity):
             raise asked.odd("number", "a number such as +46700000001")

@@ -13,12 +13,13 @@ from typing import Any, Final
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.exchange.directory.accounts import MAX_IDENTITIES, Account
 from sinchphone.exchange.directory.devices import Device
-from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
+from sinchphone.protocol.jsep import Description, description_from_json
+from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES
+from sinchphone.protocol.sdp import MAX_SDP_BYTES
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallRequest, Domain, IdentityKind, Placement, Recipient
 from sinchphone.signaling.fields import Record, is_writable, write_json
 from sinchphone.signaling.software import Software
-from sinchphone.signaling.wire import MAX_HEADER_BYTES
 
 MAX_LIFETIME_SECONDS: Final = 366 * 86_400.0
 NO_RELAY: Final = "\n"  # as the body of a placement: there is no relay; an empty one makes the SDK throw
@@ -202,7 +203,7 @@ def _sub_instance_from(record: Record) -> str:
 
 def _public_headers(headers: Record) -> Mapping[str, str]:
     """The application's headers: JSON text of an object; what is no text in it becomes its JSON."""
-    text = headers.optional_text("ph", limit=4 * MAX_HEADER_BYTES)
+    text = headers.optional_text("ph", limit=4 * MAX_PUBLIC_HEADER_BYTES)
     if text is None:
         return {}
     try:
@@ -212,8 +213,8 @@ def _public_headers(headers: Record) -> Mapping[str, str]:
     if not isinstance(members, dict):
         raise headers.odd("ph", "an object in JSON")
     public = {name: value if isinstance(value, str) else json.dumps(value) for name, value in members.items()}
-    if sum(len(f"{name}{value}".encode(errors="replace")) for name, value in public.items()) > MAX_HEADER_BYTES:
-        raise headers.odd("ph", f"at most {MAX_HEADER_BYTES} bytes of headers")
+    if sum(len(f"{name}{value}".encode(errors="replace")) for name, value in public.items()) > MAX_PUBLIC_HEADER_BYTES:
+        raise headers.odd("ph", f"at most {MAX_PUBLIC_HEADER_BYTES} bytes of headers")
     return public
 
 

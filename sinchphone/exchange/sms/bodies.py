@@ -10,9 +10,9 @@ from sinchphone.exchange.sms.inbox import TextMessage
 from sinchphone.protocol.phone_numbers import is_number
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
+from sinchphone.signaling.sms import MAX_BATCH_RECIPIENTS
 from sinchphone.signaling.wire import write_time
 
-MAX_RECIPIENTS: Final = 1_000  # XMS, batches
 MAX_BODY_CHARACTERS: Final = 2_000
 MAX_REFERENCE_CHARACTERS: Final = 128
 MAX_SENDER_CHARACTERS: Final = 128
@@ -72,8 +72,8 @@ def read_batch(body: bytes) -> TextBatch:
 
 
 def _numbers(value: object) -> list[str]:
-    if not isinstance(value, list) or not 1 <= len(value) <= MAX_RECIPIENTS:
-        raise XmsError(400, "syntax_constraint_violation", f"to: it must be a list of 1 to {MAX_RECIPIENTS} numbers")
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_BATCH_RECIPIENTS:
+        raise XmsError(400, "syntax_constraint_violation", f"to: it must be a list of 1 to {MAX_BATCH_RECIPIENTS} numbers")
     return [read_msisdn(one, f"to[{index}]") for index, one in enumerate(value)]
 
 

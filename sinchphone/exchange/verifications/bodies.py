@@ -9,12 +9,12 @@ from sinchphone.errors import DestinationError, RemoteProtocolError
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.exchange.verifications.verification import Verification
 from sinchphone.protocol.phone_numbers import country_of, read_number
-from sinchphone.protocol.verification import VerificationMethod, VerificationStatus
+from sinchphone.protocol.verification import MAX_CODE_CHARACTERS, VerificationMethod, VerificationStatus
+from sinchphone.protocol.voice_limits import FREE
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.wire import ErrorCode, write_time
 
-MAX_CODE_CHARACTERS: Final = 64
 MAX_REFERENCE_CHARACTERS: Final = 256
 MAX_CUSTOM_CHARACTERS: Final = 4096
 INTERCEPTION_SECONDS: Final = {VerificationMethod.SMS: 300, VerificationMethod.FLASH_CALL: 120, VerificationMethod.CALLOUT: 300}
@@ -24,7 +24,6 @@ FLASH_FILTER: Final = r"^\+1[2-9]\d\d55501\d\d$"
 _NOT_HERE: Final = {"seamless": "seamless (data) verification", "whatsapp": "verification by WhatsApp"}
 _EXPIRY: Final = re.compile(r"(\d{2}):([0-5]\d):([0-5]\d)")
 _SOURCES: Final = ("manual", "intercepted")
-_FREE: Final = {"currencyId": "USD", "amount": 0}
 
 
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,14 +190,14 @@ def status_members(one: Verification) -> dict[str, Any]:
         "countryId": country_of(one.number) or "",
         "verificationTimestamp": write_time(one.began_at).removesuffix("Z"),
         "source": one.source,
-        "price": {"verificationPrice": _FREE} | ({"terminationPrice": _FREE, "billableDuration": 0} if calls else {}) if over else None,
+        "price": {"verificationPrice": FREE} | ({"terminationPrice": FREE, "billableDuration": 0} if calls else {}) if over else None,
         "callComplete": over if calls else None,
     }
 
 
 def request_event(one: Verification) -> dict[str, Any]:
     """The VerificationRequestEvent: may it be?"""
-    return _event("VerificationRequestEvent", one) | {"price": _FREE, "rate": _FREE, "acceptLanguage": []}
+    return _event("VerificationRequestEvent", one) | {"price": FREE, "rate": FREE, "acceptLanguage": []}
 
 
 def result_event(one: Verification) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.calls.calls import Calls
 from sinchphone.exchange.destinations.backend_calls import Callout
+from sinchphone.exchange.destinations.dialplan import NOBODYS_NUMBER
 from sinchphone.exchange.destinations.gateway import GatewayOnDemand
 from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
@@ -44,7 +45,6 @@ from sinchphone.signaling.wire import ErrorCode
 SENDER: Final = "Sinchphone"
 CODE_CHARACTERS: Final = 4
 _STARTS: Final = Limit("verifications", 5, 0.2)  # of one number
-CALLER: Final = "+14155550100"  # of calls that speak a code
 CONFIRMING_KEY: Final = "1"
 _ALPHABETS: Final = dict(zip(CODE_TYPES, (string.digits, string.ascii_uppercase, string.ascii_uppercase + string.digits), strict=True))
 
@@ -185,7 +185,7 @@ class VerificationService:
             return right
 
         words = Say(f"Your verification code follows. To confirm, press {CONFIRMING_KEY}.", wish.locale)
-        return Callout(destination=None, shown=CALLER, script=Svaml(Hangup(), (words,)), spelt=one.code, hear=hear)
+        return Callout(destination=None, shown=NOBODYS_NUMBER, script=Svaml(Hangup(), (words,)), spelt=one.code, hear=hear)
 
     def find(self, one: Verification | None) -> Verification:
         """What was looked for. Raises RefusedError where there is none."""

@@ -14,17 +14,16 @@ from sinchphone.exchange.destinations.backend_calls import AnswerUrl, Callout, E
 from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.protocol.callbacks.events import PRIVATE, Identity, IdentityType
 from sinchphone.protocol.callbacks.svaml import Continue, Event, PlayFiles, Say, Svaml, SvamlError
-from sinchphone.protocol.callbacks.svaml_actions import MAX_CALL_SECONDS
 from sinchphone.protocol.callbacks.svaml_instructions import MAX_SAY_CHARACTERS
 from sinchphone.protocol.callbacks.svaml_reading import read_svaml
 from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL, read_number
+from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS, MAX_DTMF_CHARACTERS
 from sinchphone.signaling.fields import Record
 from sinchphone.signaling.wire import ErrorCode
 
 MAX_CUSTOM_BYTES: Final = 1024
 MAX_INLINE_CHARACTERS: Final = 64 * 1024
 MAX_FORWARDED_HEADERS: Final = 5
-MAX_DTMF_CHARACTERS: Final = 128
 _METHODS: Final = ("ttsCallout", "conferenceCallout", "customCallout")
 _TYPES: Final = {"number": IdentityType.NUMBER, "did": IdentityType.NUMBER, "username": IdentityType.USERNAME, "sip": IdentityType.SIP}
 _SHOWN: Final = re.compile(rf"\+?{INTERNATIONAL}|{PRIVATE}")

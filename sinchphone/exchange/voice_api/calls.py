@@ -19,12 +19,12 @@ from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.refusals import RefusedError, invalid
 from sinchphone.exchange.voice_api.backend_requests import BackendRequest, BackendRequests
 from sinchphone.exchange.voice_api.bodies import read_announcement, read_callout, read_update
+from sinchphone.protocol.voice_limits import FREE
 from sinchphone.signaling.wire import ErrorCode, write_time
 
 API_ROOT: Final = "/calling/v1"
 _CALL: Final = f"{API_ROOT}/calls/id/{{call}}"
 _CALL_REQUEST: Final = "call"  # what other processes ask
-_FREE: Final = {"currencyId": "USD", "amount": 0}  # calls of this exchange cost nothing
 _MISSING: Final = "this exchange has nothing of the calling API there"
 
 _Serve: TypeAlias = Callable[[str, Mapping[str, str], bytes], Awaitable[Mapping[str, object]]]  # the application's key, path, body
@@ -119,6 +119,6 @@ def _members(call: CallInformation) -> dict[str, object]:
         "reason": call.reason,
         "timestamp": write_time(call.began_at),
         "custom": call.custom,
-        "userRate": _FREE,
-        "debit": _FREE,
+        "userRate": FREE,
+        "debit": FREE,
     }

@@ -16,12 +16,12 @@ from sinchphone.exchange.refusals import forbidden, invalid, not_found
 from sinchphone.exchange.voice_api.assigned_numbers import AssignedNumbers, Capability
 from sinchphone.exchange.voice_api.backend_requests import BackendRequest, BackendRequests
 from sinchphone.protocol.phone_numbers import country_of, kind_of, read_number
+from sinchphone.protocol.voice_limits import FREE
 from sinchphone.signaling.fields import Record
 
 CONFIGURATION_ROOTS: Final = ("/v1/configuration", "/calling/v1/configuration")
 QUERY_ROOTS: Final = ("/v1/calling/query", "/calling/v1/calling/query", "/calling/v1/query")
 MAX_NUMBERS: Final = 100  # of one request
-_FREE: Final = {"currencyId": "USD", "amount": 0}
 
 
 class NumberRoutes:
@@ -63,7 +63,7 @@ class NumberRoutes:
     async def _query(self, request: BackendRequest) -> Mapping[str, object]:
         number = _read(request.named["number"], "number")
         facts = {"countryId": country_of(number) or "", "numberType": kind_of(number).value}
-        return {"number": facts | {"normalizedNumber": number, "restricted": False, "rate": _FREE}}
+        return {"number": facts | {"normalizedNumber": number, "restricted": False, "rate": FREE}}
 
 
 def _check_application(request: BackendRequest, asked: Record) -> None:

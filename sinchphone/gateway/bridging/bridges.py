@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Protocol, assert_never
+from typing import Protocol, assert_never
 
 from sinchphone.audio.frame import RATE, Samples
 from sinchphone.audio.tones.music import music
@@ -45,9 +45,8 @@ from sinchphone.gateway.svaml.tapped_leg import TappedLeg
 from sinchphone.media import port as media
 from sinchphone.media.port import MediaPort
 from sinchphone.media.thread import MediaThread
+from sinchphone.protocol.call.peers import MAX_HELD_CANDIDATES
 from sinchphone.protocol.jsep import Candidate, Description
-
-MAX_HELD_CANDIDATES: Final = 64  # for one branch
 
 
 class Bridge(CallerMedia, Protocol):

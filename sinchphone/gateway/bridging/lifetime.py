@@ -5,8 +5,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+from sinchphone.engine.calls.machine_driver import GOODBYE_S
 from sinchphone.errors import NoPortError, SinchphoneError
 from sinchphone.exchange.record.record import EventRecord, sip_name
 from sinchphone.gateway.call_facts import Failure
@@ -14,9 +15,7 @@ from sinchphone.gateway.legs.leg import IncomingLeg, Leg, LegEvent, OutgoingLeg
 from sinchphone.gateway.legs.reasons import BROKEN, CLOSING, TOO_LONG, CallEnding, failure_of_error
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.sip.headers.replaces import ReplacedDialog
-
-GOODBYE_SECONDS: Final = 1.0  # for the last messages of both legs
-MAX_CALL_SECONDS: Final = 14_400.0  # Sinch Voice, maxDuration
+from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class CallLifetime:
         self.record = record or EventRecord(is_on=False)
         self.caller = caller
         self.leg_id_of = leg_id_of
-        self.max_seconds = MAX_CALL_SECONDS  # from the answer on; counts at the answer
+        self.max_seconds: float = MAX_CALL_SECONDS  # from the answer on; counts at the answer
         self._talk: tuple[float, float] | None = None  # how long the present talk may last, and when it began
         self._talk_changed = asyncio.Event()
         self._over: asyncio.Future[CallEnding] = asyncio.get_running_loop().create_future()
@@ -153,7 +152,7 @@ class CallLifetime:
     async def _say_goodbye(self, ending: CallEnding) -> None:
         for leg in list(self._running):
             await leg.hang_up(ending.failure)
-        await asyncio.wait(self._running.values(), timeout=GOODBYE_SECONDS)
+        await asyncio.wait(self._running.values(), timeout=GOODBYE_S)
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -5,10 +5,9 @@ from typing import Final
 
 from sinchphone.gateway.legs.reasons import CallEnding
 from sinchphone.gateway.routing.routing import Dialling, Source, identity_of
-from sinchphone.protocol.call.states import Cause
+from sinchphone.protocol.call.states import BUSY_CODES, Cause
 from sinchphone.protocol.callbacks.events import PRIVATE, CallResult, DisconnectedCallEvent, Reason
 
-_BUSY: Final = (486, 600)
 _NO_ANSWER: Final = (408, 480)
 _UNKNOWN: Final = (404, 410, 604)
 _BLOCKED: Final = (401, 403, 407)
@@ -55,7 +54,7 @@ def _reason(ending: CallEnding, *, answered: bool) -> Reason:
     if ending.by == "caller" and not answered:
         return Reason.CANCEL
     for statuses, reason in (
-        (_BUSY, Reason.BUSY),
+        (BUSY_CODES, Reason.BUSY),
         (_NO_ANSWER, Reason.NO_ANSWER),
         (_UNKNOWN, Reason.USER_NOT_FOUND),
         (_BLOCKED, Reason.BLOCKED),

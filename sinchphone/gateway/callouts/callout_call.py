@@ -17,7 +17,6 @@ from sinchphone.exchange.destinations.backend_calls import Callout
 from sinchphone.exchange.destinations.parties import Silence
 from sinchphone.exchange.destinations.prompts import spell_digit
 from sinchphone.gateway.bridging.b2bua import B2buaCall
-from sinchphone.gateway.bridging.lifetime import MAX_CALL_SECONDS
 from sinchphone.gateway.bridging.local_ends.local_end import LocalEnd
 from sinchphone.gateway.call_facts import CallerName, Dialled, Failure
 from sinchphone.gateway.call_records import CallRecord
@@ -44,6 +43,7 @@ from sinchphone.gateway.routing.routing import (
 )
 from sinchphone.protocol.callbacks.events import PRIVATE, Identity, IdentityType, Reason
 from sinchphone.protocol.callbacks.svaml import Action, ConnectMxp, ConnectPstn, ConnectSip, Event, Park, RunMenu, Svaml
+from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
 from sinchphone.signaling.dialect import Domain
 
 NOWHERE: Final = Dialled(Domain.PSTN, "")  # until ICE is answered

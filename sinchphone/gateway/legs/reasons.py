@@ -19,8 +19,7 @@ from sinchphone.errors import (
 )
 from sinchphone.exchange.refusals import RefusedError
 from sinchphone.gateway.call_facts import Failure
-from sinchphone.protocol.call.machine import ICE_FAILED
-from sinchphone.protocol.call.states import NETWORK_DOMAIN, Cause
+from sinchphone.protocol.call.states import ICE_FAILED, NETWORK_DOMAIN, Cause
 from sinchphone.protocol.callbacks.events import Reason
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.protocol.sip.session.state import ELSEWHERE as COMPLETED_ELSEWHERE

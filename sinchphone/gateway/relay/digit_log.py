@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from sinchphone.gateway.relay.relay import Side
+from sinchphone.protocol.digits import DIGITS
 
-_EVENT_DIGITS: Final = "0123456789*#ABCD"  # RFC 4733 3.2
 _MAX_LOG_BYTES: Final = 4096
 
 
@@ -29,8 +29,8 @@ class DigitLog(asyncio.DatagramProtocol):
         with suppress(ValueError, KeyError, TypeError, IndexError, RecursionError):
             said = json.loads(data[:_MAX_LOG_BYTES])
             side, event, duration = _side(said["source_tag"]), int(said["event"]), int(said["duration"])
-            if 0 <= event < len(_EVENT_DIGITS) and 0 <= duration < 60_000:
-                self._relays[said["callid"]].heard_digit(side, _EVENT_DIGITS[event], duration)
+            if 0 <= event < len(DIGITS) and 0 <= duration < 60_000:
+                self._relays[said["callid"]].heard_digit(side, DIGITS[event], duration)
 
 
 def _side(tag: str) -> Side:

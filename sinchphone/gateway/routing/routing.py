@@ -24,13 +24,13 @@ from sinchphone.gateway.trunk.trunk import NEEDS_CALLER_ID, Trunk
 from sinchphone.protocol.callbacks import svaml
 from sinchphone.protocol.callbacks.events import PRIVATE, CallDomain, Identity, IdentityType, IncomingCallEvent, Reason
 from sinchphone.protocol.phone_numbers import SHAPE, is_number, subscriber, without_separators
-from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
+from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS, ROOM_PREFIX
 from sinchphone.protocol.sip.message import MAX_FORWARDS
 from sinchphone.protocol.sip.uri import parse_uri
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import Domain
 
-ROOM_PREFIXES: Final = ("conf:", "conf-", "room:")  # a phone can't dial a colon, and in a SIP address it would begin a password
+ROOM_PREFIXES: Final = (ROOM_PREFIX, "conf-", "room:")  # a phone can't dial a colon, and in a SIP address it would begin a password
 _SCHEME: Final = re.compile(r"^sips?:", re.IGNORECASE)
 _AUTHORITY: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]+)(?::([0-9]{1,5}))?", re.ASCII)
 

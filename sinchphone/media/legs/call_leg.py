@@ -21,7 +21,7 @@ from sinchphone.audio.levels.level import Meter
 from sinchphone.media.legs.three_way import MixSide
 from sinchphone.media.sound import AudioLeg, Skimmable, Tap
 
-_HEARD_BLOCKS: Final = 200  # of the loudspeaker, 10 ms and more each, until the next frame is sent
+HEARD_BLOCKS: Final = 200  # of the loudspeaker, 10 ms and more each, until the next frame is sent
 
 
 class HoldSound(Protocol):
@@ -56,7 +56,7 @@ class CallLeg:
         self._held: HoldSound | None = None
         self._taps: tuple[Tap, ...] = ()
         self._tapping = threading.Lock()
-        self._heard: deque[tuple[float, Samples]] = deque(maxlen=_HEARD_BLOCKS)
+        self._heard: deque[tuple[float, Samples]] = deque(maxlen=HEARD_BLOCKS)
         self._said = Meter()
 
     @property

@@ -22,6 +22,7 @@ from sinchphone.protocol.congestion.history import SentPackets
 from sinchphone.protocol.congestion.link_rate import FASTEST_TOLD
 from sinchphone.protocol.congestion.meters import ArrivalMeter, ReportMeter
 from sinchphone.protocol.rtp.packet import ReportBlock, pad_packet, padding_bytes
+from sinchphone.protocol.rtp.sequence import SEQUENCES
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES, Arrivals, TransportFeedback, number_packet, packet_number
 
 BELOW_BYTES: Final = 38  # of a packet, below RTP: IPv4, UDP, the tag of SRTP
@@ -40,7 +41,6 @@ _RESENT_MOST: Final = 0.15  # of the budget: more is asked for only where a queu
 _FIRST_SECONDS: Final = 0.6  # in which the sound shows what it needs, and the peer how fast the path is
 _PADDED: Final = 5  # packets of a second, at most
 _ROOMY: Final = 1 << 20
-_NUMBERS: Final = 1 << 16
 
 
 class PathControl:
@@ -183,7 +183,7 @@ class PathControl:
             padding = padding_bytes(packet)
             packet = number_packet(packet, self._extension, self._number)
             self._numbered.add(self._number, len(packet) + BELOW_BYTES, now, padding)
-            self._number = (self._number + 1) % _NUMBERS
+            self._number = (self._number + 1) % SEQUENCES
         if not math.isinf(self._most):
             while self._spent and self._spent[0][0] <= now - 1.0:
                 self._spent.popleft()

@@ -24,6 +24,7 @@ from sinchphone.audio.frame import FRAME_SAMPLES, Frame, Samples, silence
 from sinchphone.audio.levels.activity import Listener
 from sinchphone.audio.levels.level import Meter
 from sinchphone.audio.mix import added, amplified
+from sinchphone.media.legs.call_leg import HEARD_BLOCKS
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.media.local_audio.voice import VoiceProcessing
 from sinchphone.media.sound import AudioLeg, Levels, Volume
@@ -31,7 +32,6 @@ from sinchphone.media.sound import AudioLeg, Levels, Volume
 MICROPHONE_STALL_SECONDS: Final = 0.060  # devices give blocks of up to 30 ms at a time
 LOUDSPEAKER_STALL_SECONDS: Final = 0.200
 _CAPTURE_BLOCKS: Final = 10  # 100 ms: what the media loop may be late without a loss
-_HEARD_BLOCKS: Final = 200
 
 
 class SampleSource(Protocol):
@@ -74,7 +74,7 @@ class AudioIo:
         self._used_voice: VoiceProcessing | None = None
         self._captured: deque[Samples] = deque(maxlen=_CAPTURE_BLOCKS)
         self._unsent = silence(0)
-        self._heard: deque[tuple[float, Samples]] = deque(maxlen=_HEARD_BLOCKS)
+        self._heard: deque[tuple[float, Samples]] = deque(maxlen=HEARD_BLOCKS)
         self._captured_at = self._rendered_at = float("-inf")
         self._near_meter = Meter()
         self._near_listener, self._far_listener = Listener(), Listener()

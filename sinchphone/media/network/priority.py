@@ -1,9 +1,10 @@
-"""Marks what a socket sends as voice, so that routers which know of it send it first."""
+"""What sockets for sound have set: how much they keep for us, and the mark of voice, so that routers which know of it send it first."""
 
 import socket
 from contextlib import suppress
 from typing import Final
 
+RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _EXPEDITED: Final = 46 << 2  # DSCP EF in the traffic class (RFC 3246, RFC 4594 4.1, RFC 8837)
 
 

@@ -19,7 +19,7 @@ from sinchphone.media.agreement import PictureAgreement
 from sinchphone.media.video.codecs import VIDEO_CODECS, VideoDecoder
 from sinchphone.media.video.lip_sync import LipSync
 from sinchphone.picture.frame import RATE, Picture
-from sinchphone.protocol.rtp.nack import PICTURE_PATIENCE, Missing, Nack
+from sinchphone.protocol.rtp.nack import FIRST_ROUND_TRIP, PICTURE_PATIENCE, Missing, Nack
 from sinchphone.protocol.rtp.packet import Reception, ReportBlock, RtcpReport, RtpPacket
 from sinchphone.protocol.rtp.video.assembly import EncodedPicture, FrameAssembler
 
@@ -27,7 +27,6 @@ _REORDER_SECONDS: Final = 0.06  # that a packet which was overtaken is waited fo
 _NACK_SECONDS: Final = 0.6  # the same where somebody can: a frame that waits is whole sooner than a key frame in its place,
 _KEY_ROUND_TRIPS: Final = 4.5  # unless it was asked for in vain so often; then whichever comes first is shown
 _LEAST_KEY_SECONDS: Final = 0.05
-_UNKNOWN_ROUND_TRIP: Final = 0.050  # [s]
 _ASK_SECONDS: Final = 0.5  # between two requests for a key frame
 _MAX_WAITING: Final = 30  # frames that the decoder hasn't taken: then it's too slow, and goes on at a key frame
 _SOURCE_SILENT_SECONDS: Final = 0.5  # another source is seen once the first has been quiet for that long
@@ -136,7 +135,7 @@ class VideoReceiver:
         now = self._clock()
         if self._source is None or self._assembler is None or now - self._asked_at < _ASK_SECONDS:
             return None
-        round_trip = _UNKNOWN_ROUND_TRIP if self._round_trip is None else self._round_trip
+        round_trip = FIRST_ROUND_TRIP if self._round_trip is None else self._round_trip
         if not self._assembler.needs_key and not self._assembler.is_stuck(now, _LEAST_KEY_SECONDS + _KEY_ROUND_TRIPS * round_trip):
             return None
         self._asked_at = now

@@ -26,6 +26,7 @@ from sinchphone.media.video.pacer import Pacer
 from sinchphone.picture.frame import RATE, Picture
 from sinchphone.picture.ladder import LEAST_BITRATE, PictureLadder, PictureSetting
 from sinchphone.protocol.congestion.allocation import Demand, Priority
+from sinchphone.protocol.rtp.nack import FIRST_ROUND_TRIP
 from sinchphone.protocol.rtp.packet import RtpPacket, SenderInfo, encode_packet, ntp_time
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_BYTES
 
@@ -34,7 +35,6 @@ _PAYLOAD_SHARE: Final = 1 - (BELOW_BYTES + 12 + EXTENSION_BYTES + 4) / 1_160 - 0
 _KEY_SECONDS: Final = 0.5  # between two key frames, however many ask
 _HASTE, _MOST_HASTE = 1.2, 2.0  # of the bit rate: what a frame is sent with, so that a large one doesn't delay those behind it for long
 _KEPT: Final = 600  # packets that can be sent again
-_FIRST_ROUND_TRIP: Final = 0.050  # [s] until it is known
 _LEAST_AGAIN: Final = 0.015  # [s] and
 _AGAIN_SHARE: Final = 0.7  # of a round trip between two answers to requests for one packet: reports make it look longer than it is
 _EARLY: Final = 0.3  # of the time between two pictures: so much sooner one may come, and still be sent
@@ -171,7 +171,7 @@ class VideoSender:
         if self._terms is None or not self._terms.nack or self.setting is None or self._pacer.is_behind:
             return
         now = self._clock()
-        wait = max(_LEAST_AGAIN, _AGAIN_SHARE * (self.round_trip or _FIRST_ROUND_TRIP))
+        wait = max(_LEAST_AGAIN, _AGAIN_SHARE * (self.round_trip or FIRST_ROUND_TRIP))
         due = [each for each in sequences if each in self._sent and now - self._again_at.get(each, -math.inf) >= wait]
         self._again_at |= dict.fromkeys(due, now)
         self._pacer.put([self._sent[each] for each in due], first=True)

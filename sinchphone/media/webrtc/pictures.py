@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from sinchphone.media.agreement import PictureAgreement
+from sinchphone.picture.frame import RATE
 from sinchphone.protocol.rtp.transport_feedback import EXTENSION_URI, MAX_EXTENSION_ID
 from sinchphone.protocol.sdp import Attributes, Format, Section, SessionDescription
 from sinchphone.quick_dataclass import quick_dataclass
 
 VIDEO: Final = "video"
-_RATE: Final = 90_000
 _OUR_NUMBERS: Final = {"VP8": 96, "H264": 102}  # as browsers number them
 _PARAMETERS: Final = {"VP8": "", "H264": "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"}
 _NUMBERING: Final = re.compile(r"([0-9]{1,2})(?:/sendrecv)?")
@@ -79,7 +79,7 @@ def answered_pictures(remote: RemotePictures) -> tuple[tuple[str, ...], Attribut
 
 def _fits(form: Format) -> bool:
     """H.264 needs fragments of our frames, and the profile that our encoder has (RFC 6184 8.1)."""
-    if form.clock_rate != _RATE:
+    if form.clock_rate != RATE:
         return False
     if form.name.upper() != "H264":
         return True
@@ -105,7 +105,7 @@ def _numbering(section: Section) -> int | None:
 def _written(names: Mapping[int, str], numbering: int | None, *, nack: bool) -> tuple[tuple[str, ...], Attributes]:
     attributes = [] if numbering is None else [("extmap", f"{numbering} {EXTENSION_URI}")]
     for number, name in names.items():
-        attributes.append(("rtpmap", f"{number} {name}/{_RATE}"))
+        attributes.append(("rtpmap", f"{number} {name}/{RATE}"))
         attributes += [("fmtp", f"{number} {_PARAMETERS[name]}")] if _PARAMETERS[name] else []
         kinds = [kind for kind in _FEEDBACK if nack or kind != _NACK] + ([] if numbering is None else [_TRANSPORT_CC])
         attributes += [("rtcp-fb", f"{number} {kind}") for kind in kinds]

@@ -35,7 +35,7 @@ from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.call import vocabulary as v
 from sinchphone.protocol.call.endings import NO, VANISHED, YES, Goodbye, departure, refusal, withdrawal
 from sinchphone.protocol.call.peers import Peer, Peers, is_channel
-from sinchphone.protocol.call.states import Cause, EndedBy, State
+from sinchphone.protocol.call.states import ICE_FAILED, Cause, EndedBy, State
 from sinchphone.protocol.call.vocabulary import Effect, Input, Phase
 from sinchphone.protocol.jsep import Description, decode_sdp_body, encode_description
 from sinchphone.protocol.mxp.message import BodyType, CallFailure, Client, Message, Method, decode_client
@@ -46,7 +46,6 @@ JOIN_S: Final = 10.0  # from our JOIN to the caller's JOINED
 CONNECT_S: Final = 15.0  # from the answer to sound; ours (the SDK leaves it to the browser)
 FADE_S: Final = 2.0  # media that is closed can overtake the LEAVE, which takes the way through pub/sub
 WITHDRAW_S: Final = 3.0  # how long a hang-up waits for the platform's answer, to cancel what it started
-ICE_FAILED: Final = 3002  # CallFailedToConnectIce of the SDK
 CLIENT_EVENTS: Final = "1"  # version of client events that we understand, in header "cev"
 ENTERED_ESTABLISHED: Final = '{"name":"EnteredEstablished"}'
 

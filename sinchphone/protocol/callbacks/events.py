@@ -13,12 +13,12 @@ from typing import Any, Final
 
 from sinchphone.protocol.auth import sign_request
 from sinchphone.protocol.callbacks.menu import MenuResult
+from sinchphone.protocol.voice_limits import FREE
 from sinchphone.quick_dataclass import quick_dataclass
 
 CONTENT_TYPE: Final = "application/json"
 PRIVATE: Final = "private"  # the caller id of somebody who shows none
 _VERSION: Final = 1
-_FREE: Final = {"currencyId": "USD", "amount": 0}  # calls of this exchange cost nothing
 
 
 class IdentityType(StrEnum):
@@ -174,7 +174,7 @@ def write_ice(facts: CallFacts, event: IncomingCallEvent, cookies: Mapping[str, 
     """The body of an Incoming Call Event. ``now`` in seconds since the epoch."""
     members = _common("ice", facts, cookies, now) | _resource(facts)
     members |= {
-        "userRate": _FREE,
+        "userRate": FREE,
         "cli": event.caller_id,
         "to": _identity(event.to),
         "domain": event.domain,
@@ -219,8 +219,8 @@ def write_dice(facts: CallFacts, event: DisconnectedCallEvent, cookies: Mapping[
     members = _common("dice", facts, cookies, now) | {
         "reason": event.reason,
         "result": event.result,
-        "debit": _FREE,
-        "userRate": _FREE,
+        "debit": FREE,
+        "userRate": FREE,
         "to": _identity(event.to),
         "from": event.caller,
         "callHeaders": _pairs(event.headers),

@@ -20,15 +20,14 @@ from sinchphone.protocol.callbacks.svaml_fields import Fields, describe, is_unic
 from sinchphone.protocol.callbacks.svaml_prompts import read_locale, read_prompt
 from sinchphone.protocol.callbacks.svaml_recording import read_record_flag, refuse_record_flag
 from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL
+from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
+from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS, MAX_DTMF_CHARACTERS
 
-MAX_CALL_SECONDS: Final = 14_400
 MAX_CALL_HEADER_BYTES: Final = 1024  # of an action's headers together
-MAX_CONFERENCE_ID_CHARACTERS: Final = 64
 MAX_PARK_SECONDS: Final = 600
 SAMPLE_RATES: Final = (8000, 16_000, 24_000, 44_100, 48_000, 96_000)  # Sinch Voice, stream
 MUSIC: Final = ("ring", "music1", "music2", "music3")
 # Limits of this exchange, where the platform states none:
-MAX_DTMF_CHARACTERS: Final = 128
 MAX_CALL_HEADERS: Final = 32
 MAX_URL_CHARACTERS: Final = 2048
 
@@ -40,7 +39,7 @@ _SIP_ADDRESS: Final = re.compile(
     r"(?:sips?:)?[^\s@<>\"\x00-\x1f\x7f]{1,128}@[A-Za-z0-9.\-:\[\]]{1,253}(?:;[A-Za-z0-9.;=\-]{1,128})?", re.IGNORECASE
 )
 _USER: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,255}")
-_ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_CONFERENCE_ID_CHARACTERS}}}")
+_ROOM: Final = re.compile(rf"[^\s\x00-\x1f\x7f\ud800-\udfff]{{1,{MAX_ROOM_CHARACTERS}}}")
 _STREAM: Final = re.compile(rf"wss?://[!-~]{{1,{MAX_URL_CHARACTERS}}}", re.IGNORECASE)
 _PRIVATE_HEADER: Final = re.compile(r"[Xx]-[A-Za-z0-9!%'*+.^_`|~-]{1,64}")
 _COUNTRIES: Final = tuple(
@@ -75,7 +74,7 @@ def read_connect_mxp(fields: Fields) -> ConnectMxp:
 
 def read_connect_conf(fields: Fields) -> ConnectConf:
     """The action ``connectConf``."""
-    room = fields.matching("conferenceId", _ROOM, f"a room's name of 1 to {MAX_CONFERENCE_ID_CHARACTERS} characters", required=True)
+    room = fields.matching("conferenceId", _ROOM, f"a room's name of 1 to {MAX_ROOM_CHARACTERS} characters", required=True)
     return ConnectConf(room or "", fields.word("moh", MUSIC), read_conference_dtmf(fields), read_record_flag(fields))
 
 

@@ -5,9 +5,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from sinchphone.protocol.rtp.sequence import PAST, SEQUENCES
+
 _KEPT: Final = 1024  # packets: 20 s of sound
-_SEQUENCES: Final = 1 << 16
-_PAST: Final = 0x8000
 _WRAP_SECONDS: Final = 60.0  # a number that is used again after so long is another packet's
 _RATE_SECONDS: Final = 1.0
 _LEAST_SPAN: Final = 0.2  # [s]
@@ -51,14 +51,14 @@ class SentPackets:
 
     def find(self, number: int) -> SentPacket | None:
         """The packet of that number, if it's still known."""
-        return self._by_number.get(number % _SEQUENCES)
+        return self._by_number.get(number % SEQUENCES)
 
     def size_between(self, after: int, until: int) -> int:
         """Bytes of the packets numbered from the one after ``after`` up to ``until``."""
-        span = (until - after) % _SEQUENCES
-        if span >= _PAST:
+        span = (until - after) % SEQUENCES
+        if span >= PAST:
             return 0
-        found = (self._by_number.get((after + step) % _SEQUENCES) for step in range(1, min(span, _KEPT) + 1))
+        found = (self._by_number.get((after + step) % SEQUENCES) for step in range(1, min(span, _KEPT) + 1))
         return sum(packet.size for packet in found if packet is not None)
 
     def rate(self, until: float) -> float:

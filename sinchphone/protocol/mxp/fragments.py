@@ -18,6 +18,7 @@ FRAME_CHARACTERS = 1400  # known clients cut at about 1500; percent-encoded into
 MAX_FRAME_CHARACTERS = 32 * 1024  # PubNub's limit of a message
 MAX_PAYLOAD_BYTES = 256 * 1024  # base64 text; the longest SDP we accept, escaped twice, needs about 120 kB
 MAX_FRAGMENTS = 512
+TAG_LIMIT = 2_000_000_000  # a tag is a number below that (MXP v10, frame layout)
 
 _ID = "[!-~]{1,128}"
 _FRAME = re.compile(

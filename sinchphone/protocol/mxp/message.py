@@ -58,7 +58,7 @@ GENERIC_CODE = 1  # ErrorCode.Generic of the 2.x SDK; a 1.x client shows "undefi
 BODY_VERSION = 10
 
 _BLOCK_BYTES = 16
-_KEY_SIZES = (16, 32)  # AES-128, AES-256
+KEY_SIZES = (16, 32)  # AES-128, AES-256
 _MAX_DOMAIN_CHARACTERS = 32
 _MAX_CODE = 2**31
 
@@ -268,7 +268,7 @@ def _failure_headers(value: object) -> dict[str, str]:
 
 
 def _cipher(key: bytes, iv: bytes) -> Cipher[modes.CBC]:
-    if len(key) not in _KEY_SIZES:
+    if len(key) not in KEY_SIZES:
         raise LocalProtocolError(f"an MXP key has 16 or 32 bytes, not {len(key)}")
     return Cipher(algorithms.AES(key), modes.CBC(iv))
 

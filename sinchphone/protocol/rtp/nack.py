@@ -5,23 +5,21 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from sinchphone.protocol.rtp.packet import VERSION, RtcpReport, encode_report
+from sinchphone.protocol.rtp.packet import RTPFB, VERSION, RtcpReport, encode_report
+from sinchphone.protocol.rtp.sequence import PAST, SEQUENCES
 from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_ROUND_TRIP: Final = 0.100  # [s] over a longer path what is sent again comes too late for a conversation
 
-_RTPFB: Final = 205
 _GENERIC_NACK: Final = 1
 _ITEM: Final = struct.Struct("!HH")
 _MAX_ITEMS: Final = 32  # taken from one packet
-_SEQUENCES: Final = 1 << 16
-_PAST: Final = 0x8000  # a sequence number this far ahead or more is one from the past (RFC 3550 A.1)
 
 MAX_NACKED: Final = 25  # packets in one request
 _MAX_GAP: Final = 25  # packets of sound: half a second that is missing is an interruption, no loss to mend
 _MAX_REQUESTS: Final = 100  # packets that are waited for; more are missing in a flood of numbers only
 _TRIES: Final = 3
-_FIRST_ROUND_TRIP: Final = 0.050  # [s] until it is known
+FIRST_ROUND_TRIP: Final = 0.050  # [s] until it is known
 _LEAST_WAIT: Final = 0.020  # [s] between two requests for the same packet
 _FORGET: Final = 0.400  # [s] nobody waits longer than that for a packet
 _OVERTAKEN_FRESH: Final = 10.0  # [s] a packet that was only overtaken is remembered: others will be,
@@ -42,7 +40,7 @@ def encode_nack(sender: int, nack: Nack, cname: str) -> bytes:
     """A compound packet: an empty receiver report, the sender's name, the request (RFC 4585 3.1). At most 25 packets are asked for."""
     items = _pack(nack.sequences[:MAX_NACKED])
     body = struct.pack("!II", sender, nack.ssrc) + b"".join(_ITEM.pack(first, mask) for first, mask in items)
-    head = struct.pack("!BBH", VERSION | _GENERIC_NACK, _RTPFB, len(body) // 4)
+    head = struct.pack("!BBH", VERSION | _GENERIC_NACK, RTPFB, len(body) // 4)
     return encode_report(RtcpReport(sender, None, ()), cname) + head + body
 
 
@@ -55,7 +53,7 @@ def decode_nacks(data: bytes) -> list[Nack]:
         end = position + 4 + 4 * words
         if first & 0xC0 != VERSION or end > len(data):
             break
-        if (kind, first & 0x1F) == (_RTPFB, _GENERIC_NACK) and words > 2:
+        if (kind, first & 0x1F) == (RTPFB, _GENERIC_NACK) and words > 2:
             ssrc = int.from_bytes(data[position + 8 : position + 12], "big")
             items = range(position + 12, min(end, position + 12 + 4 * _MAX_ITEMS), 4)
             nacks.append(Nack(ssrc, tuple(sequence for at in items for sequence in _unpack(*_ITEM.unpack_from(data, at)))))
@@ -110,11 +108,11 @@ class Missing:
         if self._highest is None:
             self._highest = sequence
             return False
-        ahead = (sequence - self._highest) % _SEQUENCES
-        if 0 < ahead < _PAST:
+        ahead = (sequence - self._highest) % SEQUENCES
+        if 0 < ahead < PAST:
             if ahead <= self._terms.gap and len(self._requests) < _MAX_REQUESTS:
                 first = _Request(now, next_at=now + self._patience(now))
-                self._requests |= {(self._highest + step) % _SEQUENCES: first for step in range(1, ahead)}
+                self._requests |= {(self._highest + step) % SEQUENCES: first for step in range(1, ahead)}
             else:
                 self._requests.clear()
                 self._found.clear()
@@ -124,7 +122,7 @@ class Missing:
         request = self._requests.pop(sequence, None) or self._found.pop(sequence, None)
         if request is None:
             return self._comes_again(sequence)
-        least = _FIRST_ROUND_TRIP if self._shortest is None else self._shortest  # one report that was late says little of an answer
+        least = FIRST_ROUND_TRIP if self._shortest is None else self._shortest  # one report that was late says little of an answer
         again = request.tries > 0 and now - request.asked_at >= _SURELY_OURS * least
         self._expect_answers(sequence, request.tries - again)
         if not again:
@@ -174,7 +172,7 @@ class Missing:
 
     @property
     def _expected_round_trip(self) -> float:
-        return _FIRST_ROUND_TRIP if self._round_trip is None else self._round_trip
+        return FIRST_ROUND_TRIP if self._round_trip is None else self._round_trip
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -189,7 +187,7 @@ def _pack(sequences: Iterable[int]) -> list[tuple[int, int]]:
     """Pairs of a sequence number and a mask of the sixteen after it."""
     items: list[tuple[int, int]] = []
     for sequence in sequences:
-        ahead = (sequence - items[-1][0]) % _SEQUENCES if items else 0
+        ahead = (sequence - items[-1][0]) % SEQUENCES if items else 0
         if 1 <= ahead <= 16:
             items[-1] = (items[-1][0], items[-1][1] | 1 << (ahead - 1))
         elif not items or ahead:
@@ -198,4 +196,4 @@ def _pack(sequences: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def _unpack(first: int, mask: int) -> list[int]:
-    return [first, *((first + step) % _SEQUENCES for step in range(1, 17) if mask >> (step - 1) & 1)]
+    return [first, *((first + step) % SEQUENCES for step in range(1, 17) if mask >> (step - 1) & 1)]

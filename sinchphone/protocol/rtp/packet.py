@@ -4,17 +4,17 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
+from sinchphone.protocol.rtp.sequence import PAST, SEQUENCES
 from sinchphone.quick_dataclass import quick_dataclass
 
 HEADER: Final = struct.Struct("!BBHII")
 VERSION: Final = 0x80
 _PADDED: Final = 0x20
 _MARKER: Final = 0x80
-_SEQUENCES: Final = 1 << 16
 _MAX_DROPOUT: Final = 3000  # packets, a minute of sound (RFC 3550 A.1)
-_LATE: Final = 0x8000  # a sequence number this far ahead or more is one from the past (RFC 3550 A.1)
 
 _SR, _RR, _SDES, _BYE = 200, 201, 202, 203
+RTPFB: Final = 205  # feedback about the transport (RFC 4585 6.1)
 _CNAME: Final = 1
 _BLOCK: Final = struct.Struct("!IIIIII")
 _SENDER: Final = struct.Struct("!QIII")
@@ -191,8 +191,8 @@ class Reception:
         if self._first is None:
             self._first = self._highest = sequence
         else:
-            ahead = (sequence - self._highest) % _SEQUENCES
-            self._highest += ahead if ahead < _LATE else 0
+            ahead = (sequence - self._highest) % SEQUENCES
+            self._highest += ahead if ahead < PAST else 0
         if timestamp is None:
             return
         transit = now * self.rate - timestamp
@@ -204,11 +204,11 @@ class Reception:
 
     def is_next(self, sequence: int) -> bool:
         """Whether nothing is missing between the newest packet and one with that number."""
-        return self._first is not None and (sequence - self._highest) % _SEQUENCES == 1
+        return self._first is not None and (sequence - self._highest) % SEQUENCES == 1
 
     def is_near(self, sequence: int) -> bool:
         """Whether a packet with that number may go on where the newest one was (RFC 3550 A.1)."""
-        return self._first is not None and 0 < (sequence - self._highest) % _SEQUENCES < _MAX_DROPOUT
+        return self._first is not None and 0 < (sequence - self._highest) % SEQUENCES < _MAX_DROPOUT
 
     @property
     def expected(self) -> int:

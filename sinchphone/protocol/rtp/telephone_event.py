@@ -16,11 +16,11 @@ from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError
+from sinchphone.protocol.digits import DIGITS
 from sinchphone.quick_dataclass import quick_dataclass
 
-DIGITS: Final = "0123456789*#ABCD"  # in the order of their codes (RFC 4733 3.2)
 PAUSES: Final = {"w": 0.5, "W": 1.0}  # [s]
-MAX_DIGITS: Final = 256  # waiting to be sent
+MAX_UNSENT_DIGITS: Final = 256  # waiting to be sent
 TICK_SECONDS: Final = 0.020  # between two packets: that of the sound (RFC 4733 2.5.1.1)
 
 _PAYLOAD: Final = struct.Struct("!BBH")
@@ -86,8 +86,8 @@ def check_digits(digits: str) -> None:
     wrong = sorted(set(digits) - set(DIGITS) - set(PAUSES))
     if wrong:
         raise LocalProtocolError(f"not a digit: {' '.join(wrong)}", hint="Digits are 0-9 * # A-D; w waits half a second, W a second.")
-    if len(digits) > MAX_DIGITS:
-        raise LocalProtocolError(f"more than {MAX_DIGITS} digits")
+    if len(digits) > MAX_UNSENT_DIGITS:
+        raise LocalProtocolError(f"more than {MAX_UNSENT_DIGITS} digits")
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -124,8 +124,8 @@ class DigitSender:
     def push(self, digits: str) -> None:
         """Send these after the ones before. Raises LocalProtocolError."""
         check_digits(digits)
-        if self.pushed - self.done + len(digits) > MAX_DIGITS:
-            raise LocalProtocolError(f"more than {MAX_DIGITS} digits wait to be sent")
+        if self.pushed - self.done + len(digits) > MAX_UNSENT_DIGITS:
+            raise LocalProtocolError(f"more than {MAX_UNSENT_DIGITS} digits wait to be sent")
         for digit in digits:
             self._steps.extend(_pause(PAUSES[digit]) if digit in PAUSES else _tone(DIGITS.index(digit)))
         self.pushed += len(digits)

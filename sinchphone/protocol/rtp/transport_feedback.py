@@ -8,17 +8,15 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sinchphone.protocol.rtp.packet import HEADER, VERSION, RtcpReport, encode_report
+from sinchphone.protocol.rtp.packet import HEADER, RTPFB, VERSION, RtcpReport, encode_report
+from sinchphone.protocol.rtp.sequence import PAST, SEQUENCES
 from sinchphone.quick_dataclass import quick_dataclass
 
 EXTENSION_URI: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 EXTENSION_BYTES: Final = 8  # of a packet: the extension's header, the number, padding
 MAX_EXTENSION_ID: Final = 14  # of the header of one byte (RFC 8285 4.2)
 
-_RTPFB: Final = 205
 _FORMAT: Final = 15
-_NUMBERS: Final = 1 << 16
-_PAST: Final = 0x8000
 _EXTENDED: Final = 0x10
 _ONE_BYTE, _TWO_BYTE = 0xBEDE, 0x1000
 
@@ -82,7 +80,7 @@ class TransportFeedback:
     def by_number(self) -> Iterator[tuple[int, float | None]]:
         """Each packet's number, and when it came [s]."""
         for step, ticks in enumerate(self.arrivals):
-            yield (self.base + step) % _NUMBERS, None if ticks is None else ticks / _TICKS
+            yield (self.base + step) % SEQUENCES, None if ticks is None else ticks / _TICKS
 
 
 WRAP_SECONDS: Final = _REFERENCES * _REFERENCE_TICKS / _TICKS  # 12 days, after which a receiver's clock begins again
@@ -100,11 +98,11 @@ class Arrivals:
     def note(self, number: int, now: float) -> None:
         """A packet came; a second time it's not counted."""
         if self._highest is None:
-            self._highest = self._next = number + _NUMBERS
-        step = (number - self._highest + _PAST) % _NUMBERS - _PAST
+            self._highest = self._next = number + SEQUENCES
+        step = (number - self._highest + PAST) % SEQUENCES - PAST
         if abs(step) > _MAX_GAP:
             self._ticks.clear()
-            self._highest = self._next = number + _NUMBERS
+            self._highest = self._next = number + SEQUENCES
             step = 0
         full = self._highest + step
         if full in self._ticks or full <= self._highest - _KEPT:
@@ -126,7 +124,7 @@ class Arrivals:
             statuses = [self._ticks.get(number) for number in range(self._next, min(self._highest + 1, self._next + _MAX_STATUSES))]
             statuses = _near(statuses)
             body = struct.pack("!II", sender, media) + _encode_statuses(self._next, statuses, self._count)
-            head = struct.pack("!BBH", VERSION | _FORMAT, _RTPFB, len(body) // 4)
+            head = struct.pack("!BBH", VERSION | _FORMAT, RTPFB, len(body) // 4)
             packets.append(encode_report(RtcpReport(sender, None, ()), cname) + head + body)
             self._count = (self._count + 1) & 0xFF
             self._next += len(statuses)
@@ -157,7 +155,7 @@ def _encode_statuses(base: int, statuses: Sequence[int | None], count: int) -> b
         small = 0 <= delta <= 0xFF
         symbols.append(_SMALL if small else _LARGE)
         deltas += struct.pack("!B" if small else "!h", delta)
-    head = struct.pack("!HHI", base % _NUMBERS, len(statuses), reference % _REFERENCES << 8 | count)
+    head = struct.pack("!HHI", base % SEQUENCES, len(statuses), reference % _REFERENCES << 8 | count)
     body = head + b"".join(_encode_chunks(symbols)) + deltas
     return body + bytes(-len(body) % 4)
 
@@ -188,7 +186,7 @@ def decode_feedbacks(data: bytes) -> list[TransportFeedback]:
         end = position + 4 + 4 * words
         if first & 0xC0 != VERSION or end > len(data):
             break
-        if (kind, first & 0x1F) == (_RTPFB, _FORMAT):
+        if (kind, first & 0x1F) == (RTPFB, _FORMAT):
             padding = data[end - 1] if first & 0x20 else 0
             feedback = _decode(data[position + 12 : end - padding])
             if feedback is None:

@@ -4,10 +4,10 @@ import re
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
+from sinchphone.protocol.digits import DIGITS
 
 RELAY: Final = "application/dtmf-relay"
 PLAIN: Final = "application/dtmf"
-DIGITS: Final = "0123456789*#ABCD"
 USUAL_MS: Final = 160
 _SIGNAL: Final = re.compile(r"^\s*signal\s*=\s*([0-9A-D*#]{1,2})\s*$", re.IGNORECASE | re.MULTILINE)
 _DURATION: Final = re.compile(r"^\s*duration\s*=\s*([0-9]{1,5})\s*$", re.IGNORECASE | re.MULTILINE)

@@ -14,7 +14,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 PONG: Final = b"\r\n"  # the answer to a ping
 _PING_BYTES: Final = b"\r\n\r\n"
 _END_OF_HEADERS: Final = b"\r\n\r\n"
-_FOLD: Final = re.compile(rb"\r\n[ \t]+")
+FOLD: Final = re.compile(rb"\r\n[ \t]+")
 _LENGTH: Final = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _DIGITS: Final = re.compile(rb"[0-9]{1,10}")
 
@@ -98,7 +98,7 @@ class StreamFramer:
 
 def _content_length(headers: bytes) -> int:
     """The one Content-Length. Raises RemoteProtocolError: a stream has no other way to tell where a message ends."""
-    values = {value.strip() for value in _LENGTH.findall(_FOLD.sub(b" ", headers))}
+    values = {value.strip() for value in _LENGTH.findall(FOLD.sub(b" ", headers))}
     if len(values) != 1:
         raise RemoteProtocolError("a SIP message in a stream needs one Content-Length")
     value = values.pop()

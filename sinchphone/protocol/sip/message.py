@@ -19,6 +19,7 @@ import sipmessage
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.sip.bodies import MessageBody, read_body
+from sinchphone.protocol.sip.framing import FOLD
 from sinchphone.protocol.sip.statuses import REASONS
 from sinchphone.protocol.sip.uri import (
     SipAddress,
@@ -43,7 +44,6 @@ MAX_CSEQ: Final = 2**31 - 1  # RFC 3261 8.1.1.5
 _REQUEST_LINE: Final = re.compile(r"([A-Za-z0-9.!%*_+`'~-]{1,64}) (\S+) SIP/([0-9]{1,3}\.[0-9]{1,3})", re.IGNORECASE)
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9])(?: ([^\r\n]*))?", re.IGNORECASE)
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
-_FOLD: Final = re.compile(rb"\r\n[ \t]+")
 _DIGITS: Final = re.compile(r"[0-9]{1,10}")
 _NOWHERE: Final = SipUri("sip", None, "invalid")
 _ONCE: Final = ("From", "To", "Call-ID", "CSeq")
@@ -230,7 +230,7 @@ def read_message(data: bytes, *, is_stream: bool = False) -> SipMessage:
     head, separator, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
     if not separator or len(head) > MAX_HEADER_BYTES:
         raise RemoteProtocolError("a SIP message has no end of its headers")
-    start, _, block = _FOLD.sub(b" ", head).partition(b"\r\n")
+    start, _, block = FOLD.sub(b" ", head).partition(b"\r\n")
     line = start.decode("utf-8", "surrogateescape")
     if (status := _STATUS_LINE.fullmatch(line)) is not None:
         response = Response(_read_headers(block), body, int(status[1]), clean((status[2] or "").strip()))

@@ -10,12 +10,12 @@ import aiohttp
 from yarl import URL
 
 from sinchphone.errors import AuthenticationError, ConfigError, NetworkError
+from sinchphone.hosts import LOOPBACK_NAMES
 from sinchphone.signaling.http.transport import connector, request
 
 TIMEOUT_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16_384
 _TICKET: Final = re.compile("[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+")  # a user ticket, which proves the same in the legacy dialect
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 async def fetch_token(url: str, user_id: str, *, ca_file: Path | None = None) -> str:
@@ -26,7 +26,7 @@ async def fetch_token(url: str, user_id: str, *, ca_file: Path | None = None) ->
     token, NetworkError where it doesn't answer.
     """
     parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK_NAMES:
         raise ConfigError("token_url must begin with https://", hint="a token that travels in the clear can be stolen")
     try:
         async with aiohttp.ClientSession(connector=connector(ca_file)) as http:

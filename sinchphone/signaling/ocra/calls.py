@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
-from sinchphone.protocol.jsep import MAX_SDP_BYTES, Description, description_from_json
-from sinchphone.protocol.sdp import read_session
+from sinchphone.protocol.jsep import Description, description_from_json
+from sinchphone.protocol.mxp.public_headers import MAX_PUBLIC_HEADER_BYTES
+from sinchphone.protocol.sdp import MAX_SDP_BYTES, read_session
 from sinchphone.protocol.webpush.encryption import MAX_PLAINTEXT_BYTES
 from sinchphone.protocol.webpush.keys import AUTH_BYTES, POINT_BYTES, read_base64, write_base64
 from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -20,7 +21,7 @@ from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import PUSH_TEMPLATE, Field
 from sinchphone.signaling.push.notification import CallNotification, write_payload
 from sinchphone.signaling.software import Software
-from sinchphone.signaling.wire import MAX_HEADER_BYTES, write_time
+from sinchphone.signaling.wire import write_time
 
 MAX_ENDPOINT_CHARACTERS = 2048
 
@@ -228,8 +229,8 @@ def _offer_from(record: Record) -> Description:
 
 def _headers_from(record: Record) -> dict[str, str]:
     headers = record.text_map(Field.HEADERS)
-    if sum(len(name.encode()) + len(value.encode()) for name, value in headers.items()) > MAX_HEADER_BYTES:
-        raise record.odd(Field.HEADERS, f"at most {MAX_HEADER_BYTES} bytes of headers")
+    if sum(len(name.encode()) + len(value.encode()) for name, value in headers.items()) > MAX_PUBLIC_HEADER_BYTES:
+        raise record.odd(Field.HEADERS, f"at most {MAX_PUBLIC_HEADER_BYTES} bytes of headers")
     return headers
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError
+from sinchphone.protocol.digits import DIGITS
 from sinchphone.protocol.rtp.telephone_event import (
-    DIGITS,
-    MAX_DIGITS,
+    MAX_UNSENT_DIGITS,
     Digit,
     DigitReceiver,
     DigitSender,
@@ -101,7 +101,7 @@ def test_sound_goes_in_the_pauses_and_is_held_back_during_a_digit() -> None:
     assert sender.done == sender.pushed == 2
 
 
-@pytest.mark.parametrize("wrong", ["x", "1 2", "é", "1" * (MAX_DIGITS + 1)])
+@pytest.mark.parametrize("wrong", ["x", "1 2", "é", "1" * (MAX_UNSENT_DIGITS + 1)])
 def test_what_is_not_a_digit_is_refused_and_nothing_is_sent(wrong: str) -> None:
     sender = DigitSender(8_000)
     with pytest.raises(LocalProtocolError):
@@ -111,7 +111,7 @@ def test_what_is_not_a_digit_is_refused_and_nothing_is_sent(wrong: str) -> None:
 
 def test_digits_that_wait_are_limited_in_number() -> None:
     sender = DigitSender(8_000)
-    sender.push("1" * MAX_DIGITS)
+    sender.push("1" * MAX_UNSENT_DIGITS)
     with pytest.raises(LocalProtocolError):
         sender.push("2")
 

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
-from sinchphone.protocol.sip.dtmf_info import DIGITS, PLAIN, RELAY, read_digit, write_digit
+from sinchphone.protocol.digits import DIGITS
+from sinchphone.protocol.sip.dtmf_info import (
+    PLAIN,
+    RELAY,
+    read_digit,
+    write_digit,
+)
 
 
 @pytest.mark.parametrize(

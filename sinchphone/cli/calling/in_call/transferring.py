@@ -10,6 +10,7 @@ from sinchphone.cli.terminal.keyboard.parser import ESCAPE, Paste
 from sinchphone.cli.terminal.output.events import events as e
 from sinchphone.cli.terminal.screen.status_line import KeyHints
 from sinchphone.errors import SinchphoneError, TransferError
+from sinchphone.protocol.room_name import ROOM_PREFIX
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class TransferKeys:
         except SinchphoneError as error:
             self._session.tell(e.Warned(message=f"not transferred: {error}", hint=error.hint or None))
             return
-        self._begin(f"conf:{found.identity}" if found.kind is Kind.CONFERENCE else found.identity, typed)
+        self._begin(f"{ROOM_PREFIX}{found.identity}" if found.kind is Kind.CONFERENCE else found.identity, typed)
 
     def _begin(self, to: "str | CallSession", name: str) -> None:
         self._session.note(f"transferring {self._talk.call.peer} to {name}")

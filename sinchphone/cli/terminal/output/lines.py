@@ -24,7 +24,8 @@ from sinchphone.cli.terminal.output.listings import (
 from sinchphone.cli.terminal.output.results import CallEnded, PipeEnded, PipeStarted, RecordFinished, RecordStarted, Result, Warned
 from sinchphone.cli.terminal.screen.status_line import cells, clock, meter
 from sinchphone.cli.terminal.text.escape import MAX_TEXT, escape
-from sinchphone.protocol.call.states import Cause, EndedBy
+from sinchphone.protocol.call.states import BUSY_CODES, Cause, EndedBy
+from sinchphone.protocol.room_name import ROOM_PREFIX
 from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_MESSAGE: Final = 24_576  # characters of a line of a message: no message is longer
@@ -39,7 +40,6 @@ _DEVICES_FROM: Final = 5  # columns of a line about a device before its name
 _PEERS_FROM: Final = 33  # columns of a line of the history before the names,
 _PEER_CELLS: Final = 14  # and of the names, where they aren't longer
 _CONFERENCE: Final = "conference"  # signaling.dialect.Domain, as it is noted
-_BUSY_STATUSES: Final = (486, 600)  # of SIP
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def named(peer: str, contact: str | None) -> str:
 
 def as_room(name: str) -> str:
     """A room as it's dialled."""
-    return f"conf:{name}"
+    return f"{ROOM_PREFIX}{name}"
 
 
 def _contact(event: ContactListed) -> str:
@@ -128,7 +128,7 @@ def _cause(event: HistoryEntry) -> str:
         case Cause.HUNG_UP:
             return "you hung up" if ours else "they hung up"
         case Cause.DENIED if event.outbound:
-            return "busy" if event.code in _BUSY_STATUSES else "declined"
+            return "busy" if event.code in BUSY_CODES else "declined"
         case Cause.DENIED:
             return "you declined" if ours else "declined on another device"
         case Cause.CANCELED:

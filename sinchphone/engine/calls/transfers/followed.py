@@ -10,11 +10,11 @@ from sinchphone.errors import ForbiddenError, MediaError, NotFoundError, Transfe
 from sinchphone.protocol.call.states import Cause
 from sinchphone.protocol.call.transfer_events import TransferNews, TransferWish
 from sinchphone.protocol.phone_numbers import without_separators
+from sinchphone.protocol.room_name import ROOM_PREFIX
 from sinchphone.protocol.user_id import is_user_id
 from sinchphone.signaling.dialect import Domain
 
 REPLACED: Final = "replaced-call"  # dialled for a call whose end is no user: the platform knows it by its id, and nobody else has that name
-ROOM: Final = "conf:"
 _STATUSES: Final = {Cause.DENIED: 603, Cause.NO_ANSWER: 480, Cause.TIMEOUT: 480, Cause.CANCELED: 487, Cause.HUNG_UP: 480}
 _OF_ERRORS: Final = ((NotFoundError, 404), (ForbiddenError, 403), (MediaError, 488))
 
@@ -24,8 +24,8 @@ def destination_of(wish: TransferWish) -> tuple[Domain, str]:
     to = wish.to.removeprefix("sip:")
     if "@" in to or to.startswith("sips:"):
         return _address(to, wish)
-    if to.startswith(ROOM):
-        return Domain.CONFERENCE, to.removeprefix(ROOM)
+    if to.startswith(ROOM_PREFIX):
+        return Domain.CONFERENCE, to.removeprefix(ROOM_PREFIX)
     if _is_number(to):
         return _costly(Domain.PSTN, to, wish)
     if not is_user_id(to):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from sinchphone.audio.frame import RATE
 from sinchphone.errors import MediaError
 from sinchphone.exchange.conference.janus.link import Hear, JanusHandle, JanusLink, JanusRefusedError
 from sinchphone.quick_dataclass import quick_dataclass
 
-RATE: Final = 48_000
 _LARGEST_ROOM: Final = 2**52  # a number in JSON
 _EXISTS: Final = 486  # JANUS_AUDIOBRIDGE_ERROR_ROOM_EXISTS
 

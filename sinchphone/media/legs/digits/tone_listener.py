@@ -5,16 +5,14 @@ case. A digit is heard some 40 ms after its end.
 """
 
 from collections.abc import Callable
-from typing import Final
 
 from sinchphone.audio.frame import RATE
 from sinchphone.audio.tones.dtmf import Detector
 from sinchphone.errors import MediaError
 from sinchphone.media.agreement import Agreement
 from sinchphone.media.codecs.choice import AnyDecoder, mark
+from sinchphone.protocol.rtp.sequence import PAST
 from sinchphone.protocol.rtp.telephone_event import Digit
-
-_HALF: Final = 0x8000  # of the sequence numbers: what is further ahead is from before
 
 
 class ToneListener:
@@ -33,7 +31,7 @@ class ToneListener:
 
     def push(self, sequence: int, payload_type: int, payload: bytes) -> None:
         """A packet of sound that came. What comes behind a later one is left out: a digit lasts for two packets at least."""
-        if self._last is not None and not 0 < (sequence - self._last) & 0xFFFF < _HALF:
+        if self._last is not None and not 0 < (sequence - self._last) & 0xFFFF < PAST:
             return
         self._last = sequence
         try:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sinchphone.errors import RELAY_ONLY
 from sinchphone.hosts import join_host
-from sinchphone.media.network.priority import prioritise
+from sinchphone.media.network.priority import RECEIVE_BUFFER_BYTES, prioritise
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.ice_socket import IceSocket
@@ -35,7 +35,6 @@ _MAX_KEPT: Final = 8  # and datagrams of each
 _CONSENT_SECONDS: Final = 0.8  # between two consent checks; each gives up after 1.5 s, so a dead path has ignored eight packets after 4 s
 _CONSENT_RETRIES: Final = 1
 _CLOSE_SECONDS: Final = 1.0
-_RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class IceConnection(seam.Connection):
             transport.close()
             return None
         opened = transport.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         prioritise(opened)
         host, port = transport.get_extra_info("sockname")[:2]
         protocol.local_candidate = seam.Candidate(

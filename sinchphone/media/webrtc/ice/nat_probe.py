@@ -19,14 +19,12 @@ from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.resolver import resolve
 from sinchphone.media.webrtc.ice.server_queries import why_no_relay
 from sinchphone.media.webrtc.ice.servers import Server, parse_servers
-from sinchphone.media.webrtc.ice.turn import allocate
+from sinchphone.media.webrtc.ice.turn import Address, allocate
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tls import client_context
 
 PROBE_SECONDS: Final = 4.0  # for one server
 _RETRANSMISSIONS: Final = 2
-
-Address = tuple[str, int]
 
 
 class NatKind(Enum):

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
-from sinchphone.media.network.priority import prioritise
+from sinchphone.media.network.priority import RECEIVE_BUFFER_BYTES, prioritise
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.servers import Server
 from sinchphone.tasks import start_task
@@ -39,7 +39,6 @@ _SHORTEST_SECONDS: Final = 2.0  # between two refreshes, whatever lifetime a ser
 _UDP: Final = 17 << 24
 _FAMILY: Final = 0x0017  # REQUESTED-ADDRESS-FAMILY (RFC 8656 18.6), which the library doesn't know
 _FAMILIES: Final = {socket.AF_INET: 1, socket.AF_INET6: 2}
-_RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _GOODBYE_SECONDS: Final = 0.5
 
 Address = tuple[str, int]
@@ -342,7 +341,7 @@ class _DatagramLink(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]  # of datagrams
         self.transport = transport
         opened = transport.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         prioritise(opened)
 
     def send(self, data: bytes) -> None:

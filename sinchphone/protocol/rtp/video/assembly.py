@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sinchphone.protocol.rtp.packet import RtpPacket
+from sinchphone.protocol.rtp.sequence import PAST, SEQUENCES
 from sinchphone.protocol.rtp.video.part import Part
 from sinchphone.quick_dataclass import quick_dataclass
 
-_SEQUENCES: Final = 1 << 16
-_HALF: Final = 0x8000
 _MAX_AHEAD: Final = 1500  # packets, some seconds: further ahead or behind is another line of numbers
 _MAX_PACKETS: Final = 1500
 MAX_FRAME_BYTES: Final = 2_000_000
@@ -109,9 +108,9 @@ class FrameAssembler:
     def _unwrap(self, sequence: int) -> int | None:
         """The packet's number with the cycles before it; ``None`` where it fits nothing yet."""
         if self._next is None:
-            self._next = self._highest = sequence + _SEQUENCES
+            self._next = self._highest = sequence + SEQUENCES
             return self._next
-        step = (sequence - self._highest + _HALF) % _SEQUENCES - _HALF
+        step = (sequence - self._highest + PAST) % SEQUENCES - PAST
         if abs(step) <= _MAX_AHEAD:
             self._strange.clear()
             return self._highest + step
@@ -119,7 +118,7 @@ class FrameAssembler:
         if len(self._strange) < _STRANGERS:
             return None
         self.restart()
-        self._next = self._highest = sequence + _SEQUENCES
+        self._next = self._highest = sequence + SEQUENCES
         return self._next
 
     def _has_gap(self) -> bool:
