@@ -237,6 +237,7 @@ class Exchange:
             await self._recall()
             if self._gateway is not None:
                 await self._gateway.start()
+                await self._configuration.join()
         except BaseException:
             await self._runner.cleanup()
             await self._close_gateway()
@@ -395,7 +396,7 @@ class Exchange:
         NumberRoutes(self._numbers, requests).add_to(application.router)
         if self._gateway is not None:
             CallRoutes(self._gateway, requests, others).add_to(application.router)
-            self._configuration = ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes)
+            self._configuration = ConfigurationRoutes(self._gateway, verifier, body_bytes=self._options.body_bytes, store=self._shared)
             self._configuration.add_to(application.router)
         VerificationRoutes(self._verifications, verifier, self._limits, body_bytes=self._options.body_bytes).add_to(application.router)
         add_the_rest(application.router)
@@ -414,9 +415,11 @@ class Exchange:
         InspectorRoutes(access, self.rooms, self._recordings).add_to(router)
         TraceRoutes(self.tracer, access, self._closing).add_to(router)
         self._faults.add_to(router, access)
+        others = self._others.requests if self._others is not None else None
         if self._gateway is not None:
-            SimulatedCallsRoutes(self._gateway, self._accounts, access).add_to(router)
-        ResetRoute(access, (self._end_calls, self._forget)).add_to(router)
+            SimulatedCallsRoutes(self._gateway, self._accounts, access, others).add_to(router)
+        steps = {"end_calls": self._end_calls, "forget_kept": self._forget_kept, "forget_own": self._forget_own}
+        ResetRoute(access, self.directory, others, **steps).add_to(router)
 
     async def _end_calls(self, application: Application) -> None:
         if self.rooms is not None:
@@ -425,16 +428,18 @@ class Exchange:
             await self.gateway.backend_calls.forget(application.key)
         await self._calls.end_all(application, _CLOSE_SECONDS)
 
-    async def _forget(self, application: Application) -> None:
+    async def _forget_kept(self, application: Application) -> None:
         """Everything that came to be since the application was first served."""
         for user_id in tuple(application.users):
             self.directory.forget_user(application, user_id)
         self._postbox.clear(application)
         self._transports.clear(application)
-        self._usage.clear(application.key)
         self.sms.clear(application.key)
         self._numbers.forget(application.key)
         self._verifications.kept.forget(application.key)
+
+    async def _forget_own(self, application: Application) -> None:
+        self._usage.clear(application.key)
         for file in self._recordings.listed(application.key):
             self._recordings.delete(file.name)
         if self._gateway is not None:

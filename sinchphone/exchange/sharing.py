@@ -26,7 +26,7 @@ from sinchphone.exchange.directory.directory import Directory
 from sinchphone.exchange.management.health import HEALTH_PATHS
 from sinchphone.exchange.messages.postbox import Postbox
 from sinchphone.exchange.middlewares import Route
-from sinchphone.exchange.options import MANAGEMENT_PATH, ExchangeOptions, StoreAddress
+from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.processes.requests import ProcessRequests
 from sinchphone.exchange.pubnub.rights import ChannelRights
 from sinchphone.exchange.pubsub.attendance import SharedAttendance
@@ -41,12 +41,7 @@ from sinchphone.signaling.ocra.names import OPERATIONS, InstanceSignature, OcraO
 from sinchphone.signaling.wire import ErrorCode
 from sinchphone.tasks import start_task
 
-UNSHARED: Final = (  # what one process alone would remember
-    "/v1/configuration/callbacks",
-    "/push",
-    f"{MANAGEMENT_PATH}/reset",
-    f"{MANAGEMENT_PATH}/calls",
-)
+UNSHARED: Final = "/push"  # what one process alone would remember
 _NOT_SHARED: Final = "several processes are this exchange, and share users, calls and messages, but not this: see sinchphone help growing"
 _BY_THEMSELVES: Final = ("/v2/subscribe/", "/subscribe/", "/publish/", "/time/", *HEALTH_PATHS)  # these wait for others where it matters
 _SIGNED: Final = frozenset(  # these depend on nothing but who signed, or have a turn among all processes, in which all is known

@@ -238,10 +238,14 @@ class Calls:
         leaving = [call.task for call in map(self._open.__getitem__, keys) if call.watch is None and call.task is not None]
         for task in leaving:
             task.cancel()
-        for key in keys:
-            watch = self._open[key].watch if key in self._open else None
-            if watch is not None:
+        followed = [key for key in keys if self._open[key].watch is not None]
+        for key in followed:
+            if (watch := self._open[key].watch) is not None:
                 watch.hang_up()
+        if followed and self._sharing is not None:
+            await self._sharing.settle()  # what is said comes back, and is passed on, before the call is closed
+        for key in followed:
+            if key in self._open:
                 self._close(key)
         if leaving:
             await asyncio.wait(leaving, timeout=seconds)

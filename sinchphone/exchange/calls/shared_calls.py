@@ -58,6 +58,11 @@ class SharedCalls:
         }
         self._store.put(CALLS, call.caller.application.key, placement.call_id, call.process, json.dumps(members))
 
+    async def settle(self) -> None:
+        """Return when what was said until now has come to all. Raises StoreError."""
+        await self._store.settle()
+        await self._store.catch_up()
+
     def drop(self, application: str, call_id: str) -> None:
         """A call is over."""
         self._store.drop(CALLS, application, call_id)

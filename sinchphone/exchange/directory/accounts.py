@@ -95,6 +95,7 @@ class Accounts:
         if application is not None:
             application.accounts.pop(key[1], None)
             self._is_there(application, key[1])
+            application.leave_unless_known(key[1])
 
     def _free(self, key: tuple[Any, ...]) -> None:
         application = self._directory.application(key[0])

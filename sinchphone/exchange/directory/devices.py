@@ -82,3 +82,9 @@ class Application:
         if user_id not in self.users:
             self.users[user_id] = {}
             self.transport_channels[self.transport_channel(user_id)] = user_id
+
+    def leave_unless_known(self, user_id: str) -> None:
+        """That user exists no more where there is neither a device nor an account."""
+        if user_id not in self.accounts and not self.users.get(user_id, True):
+            del self.users[user_id]
+            del self.transport_channels[self.transport_channel(user_id)]

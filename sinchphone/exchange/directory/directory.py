@@ -224,9 +224,7 @@ class Directory:
         application, user_id = device.application, device.user_id
         application.users[user_id].pop(device.device_id, None)
         self._remove(device)
-        if not application.users[user_id] and user_id not in application.accounts:
-            del application.users[user_id]
-            del application.transport_channels[application.transport_channel(user_id)]
+        application.leave_unless_known(user_id)
 
     def _saw(self, row: Row) -> None:
         device = self._instances.get(row[1])

@@ -9,7 +9,8 @@
 
 import base64
 import re
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 
@@ -20,6 +21,8 @@ from sinchphone.exchange.directory.accounts import Accounts
 from sinchphone.exchange.directory.devices import Application
 from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.options import MANAGEMENT_PATH
+from sinchphone.exchange.processes.requests import ProcessRequests
+from sinchphone.exchange.refusals import RefusedError
 from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.phone_numbers import read_number
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS
@@ -28,23 +31,54 @@ from sinchphone.signaling.fields import Record, write_json
 
 CALLS_PATH: Final = f"{MANAGEMENT_PATH}/calls"
 MAX_SOUND_BYTES: Final = 4 * 1024 * 1024
+_SIMULATED: Final = "simulated call"  # what other processes ask
 _BODY_BYTES: Final = 2 * MAX_SOUND_BYTES
 _DIGITS: Final = re.compile(r"[0-9*#A-DwW]{1,128}")
+
+_Serve: TypeAlias = Callable[[str, str], Awaitable[Mapping[str, Any]]]  # the application's key, the call
 
 
 class SimulatedCallsRoutes:
     """The routes of one exchange."""
 
-    def __init__(self, gateway: GatewayOnDemand, accounts: Accounts, access: ManagementAccess) -> None:
+    def __init__(
+        self, gateway: GatewayOnDemand, accounts: Accounts, access: ManagementAccess, others: ProcessRequests | None = None
+    ) -> None:
+        """``others``: the processes that may have a call, where this exchange has several."""
         self._gateway = gateway
+        self._others = others
+        self._serves: Mapping[str, _Serve] = {"tell": self._tell, "hang up": self._hang_up}
+        if others is not None:
+            others.serve(_SIMULATED, self._serve_other)
         self._accounts = accounts
         self._access = access
 
     def add_to(self, router: web.UrlDispatcher) -> None:
         """Add the routes."""
         router.add_post(CALLS_PATH, self._call)
-        router.add_get(f"{CALLS_PATH}/{{call}}", self._tell)
-        router.add_delete(f"{CALLS_PATH}/{{call}}", self._hang_up)
+        router.add_get(f"{CALLS_PATH}/{{call}}", self._route("tell"))
+        router.add_delete(f"{CALLS_PATH}/{{call}}", self._route("hang up"))
+
+    def _route(self, name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """A route about one call, which another process may have."""
+
+        async def answer(request: web.Request) -> web.Response:
+            application, _ = await self._access.receive(request)
+            call = request.match_info["call"]
+            try:
+                return _json(await self._serves[name](application.key, call))
+            except RefusedError as error:
+                if error.status != 404 or self._others is None:
+                    raise
+                answer = await self._others.ask_all(application.key, _SIMULATED, {"name": name, "call": call})
+                if answer is None:
+                    raise
+                return _json(answer)
+
+        return answer
+
+    async def _serve_other(self, application: str, members: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await self._serves[members["name"]](application, members["call"])
 
     async def _calls(self) -> BackendCalls:
         return (await self._gateway.ready()).backend_calls
@@ -54,14 +88,12 @@ class SimulatedCallsRoutes:
         wish = self._read(application, body)
         return _json(_members(await (await self._calls()).simulate(application.key, wish)), status=201)
 
-    async def _tell(self, request: web.Request) -> web.Response:
-        application, _ = await self._access.receive(request)
-        return _json(_members((await self._calls()).simulated(application.key, request.match_info["call"])))
+    async def _tell(self, application: str, call: str) -> Mapping[str, Any]:
+        return _members((await self._calls()).simulated(application, call))
 
-    async def _hang_up(self, request: web.Request) -> web.Response:
-        application, _ = await self._access.receive(request)
-        await (await self._calls()).hang_up_simulated(application.key, request.match_info["call"])
-        return _json({})
+    async def _hang_up(self, application: str, call: str) -> Mapping[str, Any]:
+        await (await self._calls()).hang_up_simulated(application, call)
+        return {}
 
     def _read(self, application: Application, body: bytes) -> SimulatedCallWish:
         """Raises RemoteProtocolError."""
@@ -116,5 +148,5 @@ def _members(status: SimulatedCallStatus) -> dict[str, Any]:
     }
 
 
-def _json(members: dict[str, Any], status: int = 200) -> web.Response:
+def _json(members: Mapping[str, Any], status: int = 200) -> web.Response:
     return web.Response(status=status, body=write_json(members), content_type="application/json")

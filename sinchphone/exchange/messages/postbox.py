@@ -127,7 +127,11 @@ class Postbox:
             if application is not None:
                 self._mailbox(key, user_id).put(Kept(Posted(token, application.transport_channel(user_id), frame, publisher), transport_id))
 
-        self._store.follow(MAILBOXES, delivered, lambda key: None)
+        def forgotten(key: tuple[Any, ...]) -> None:
+            if (application := self._directory.application(key[0])) is not None:
+                application.delivered.pop(key[1], None)
+
+        self._store.follow(MAILBOXES, delivered, forgotten)
         self._store.follow(MESSAGES, came, lambda key: self._mailbox(key[0], key[1]).drop(key[2]))
 
     def clear(self, application: Application) -> None:

@@ -86,6 +86,15 @@ class ProcessRequests:
                 raise error
         return None
 
+    async def ask_each(self, application: str, kind: str, members: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """What each of the other processes answers. Raises RefusedError as the first that doesn't, once all are through with it."""
+        others = sorted(self._known.get(application, ()))
+        answers = await asyncio.gather(*(self.ask(application, one, kind, members) for one in others), return_exceptions=True)
+        for one in answers:
+            if isinstance(one, BaseException):
+                raise one
+        return [one for one in answers if not isinstance(one, BaseException)]
+
     def receive(self, message: FeedMessage) -> bool:
         """Whether that was a message of a process, and not of a client."""
         if message.network != NETWORK:

@@ -47,6 +47,7 @@ LISTENING: Final = Table("listening", ("application", "process", "network", "cha
 CALLS: Final = Table("calls", ("application", "call_id"), ("process", "members"))
 CARRIED_CALLS: Final = Table("carried_calls", ("application", "call_id"), ("process", "placed_by", "members"))
 ROOM_OWNERS: Final = Table("room_owners", ("application", "room"), ("process",))
+CALLBACK_URLS: Final = Table("callback_urls", ("application",), ("primary", "fallback"))
 PROCESSES: Final = Table("processes", ("application", "process"), ("began_at",))
 
 OUTLASTING: Final = (  # what is shared by several processes of one exchange, and known to one alone too when it starts again
@@ -64,4 +65,12 @@ OUTLASTING: Final = (  # what is shared by several processes of one exchange, an
     VERIFICATIONS,
     ASSIGNED_NUMBERS,
 )
-SHARED: Final = (*OUTLASTING, LISTENING, CALLS, CARRIED_CALLS, ROOM_OWNERS, PROCESSES)  # the last ones are of processes that run
+SHARED: Final = (
+    *OUTLASTING,
+    LISTENING,
+    CALLS,
+    CARRIED_CALLS,
+    ROOM_OWNERS,
+    CALLBACK_URLS,
+    PROCESSES,
+)  # the last ones are of processes that run

@@ -7,6 +7,7 @@ import pytest
 ON_BOTH_STORES = (
     "test_numbers_are_assigned_listed_and_taken_away",
     "test_a_number_is_of_one_application",
+    "test_callbacks_have_two_paths_too",
 )
 NUMBERS = ("/v1/configuration/numbers", "/calling/v1/configuration/numbers")
 OURS = "+46700000001"

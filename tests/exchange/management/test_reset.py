@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from sinchphone.exchange.directory.identity import management_token
-from sinchphone.exchange.options import ExchangeOptions
+from sinchphone.exchange.options import ExchangeOptions, StoreAddress
 from sinchphone.exchange.server import Exchange
 from sinchphone.gateway.options import BackendOptions, GatewayOptions
 from sinchphone.local import ConfiguredGateway
@@ -17,6 +17,11 @@ from sinchphone.media.thread import MediaThread
 from sinchphone.tasks import start_task
 from tests.exchange.conftest import SECRETS
 
+ON_BOTH_STORES = (
+    "test_after_a_reset_nobody_is_known_nothing_waits_and_another_application_has_all_of_its_own",
+    "test_a_reset_ends_faults_that_meet_every_request",
+    "test_both_ends_of_a_call_that_rings_learn_of_a_reset",
+)
 TOKEN = {"Authorization": f"Bearer {management_token(b'a' * 16)}"}
 
 
@@ -26,10 +31,9 @@ async def reset(http: aiohttp.ClientSession, exchange: Exchange) -> int:
 
 
 async def test_after_a_reset_nobody_is_known_nothing_waits_and_another_application_has_all_of_its_own(
-    http: aiohttp.ClientSession, start_exchange: Any, tmp_path: Path, legacy: Any, phone: Any
+    http: aiohttp.ClientSession, start_exchange: Any, lasting: Path | StoreAddress, legacy: Any, phone: Any
 ) -> None:
-    store = tmp_path / "exchange.sqlite3"
-    exchange = await start_exchange(store=store)
+    exchange = await start_exchange(store=lasting)
     ada = await legacy("ada", url=exchange.url).started()
     await legacy("bob", url=exchange.url).started()
     other = await phone("zoe", url=exchange.url, application="globex").registered()
@@ -44,7 +48,7 @@ async def test_after_a_reset_nobody_is_known_nothing_waits_and_another_applicati
     assert (await fresh.poll())[0] == []
     await exchange.close()
 
-    again = await start_exchange(store=store)
+    again = await start_exchange(store=lasting)
     assert set(again.directory.application("acme").users) == {"bob"}
     assert set(again.directory.application("globex").users) == {"zoe"}
     assert again.sms.messages("acme") == []
