@@ -29,6 +29,20 @@ def join_host(host: str, port: int | None) -> str:
     return bracketed(host) if port is None else f"{bracketed(host)}:{port}"
 
 
+def comparable_host(host: str) -> str:
+    """A host as it is compared with another: without brackets and the dot at its end, in small letters."""
+    return unbracketed(host).rstrip(".").lower()
+
+
+def is_address(host: str) -> bool:
+    """Whether that is an IP address, without brackets."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def numeric_address(host: str) -> IpAddress | None:
     """The address that a host is, as a connection takes it: in brackets, with a zone, and ``127.1``, ``0`` or ``0x7f000001`` as
     ``inet_aton`` reads them; ``None`` for a name."""

@@ -1,7 +1,7 @@
 """The one place that makes tasks which belong to no ``asyncio.TaskGroup``."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -19,3 +19,12 @@ def start_task(work: Coroutine[Any, Any, Result], *, name: str) -> asyncio.Task[
     _running.add(task)
     task.add_done_callback(_running.discard)
     return task
+
+
+async def cancel_all(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel these and wait until they are over, however they end. The collection may lose them meanwhile."""
+    ending = tuple(tasks)
+    for task in ending:
+        task.cancel()
+    if ending:
+        await asyncio.wait(ending)

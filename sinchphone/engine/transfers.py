@@ -18,7 +18,7 @@ from sinchphone.protocol.call.states import State
 from sinchphone.protocol.call.transfer_events import REPLACES_HEADER, TransferNews, TransferWish
 from sinchphone.protocol.mxp.message import CallFailure
 from sinchphone.signaling.dialect import Domain
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 LEAVES_S: Final = 2.0  # for who has put others in each other's place to leave by itself
 NO_SUCH_CALL: Final = CallFailure(481, "there is no such call to be replaced", "session")
@@ -50,10 +50,7 @@ class Transfers:
 
     async def close(self) -> None:
         """Nobody is followed any more."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await cancel_all(self._tasks)
 
     async def _follow(self, call: Call, wish: TransferWish) -> None:
         try:

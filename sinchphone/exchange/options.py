@@ -22,6 +22,7 @@ from sinchphone.schema import (
     read_seconds,
     read_text,
 )
+from sinchphone.signaling.wire import MAX_BODY_BYTES
 
 if TYPE_CHECKING:
     from sinchphone.media.network.simulated_line import SimulatedLine
@@ -203,7 +204,7 @@ class ExchangeOptions:
     conference: ConferenceOptions = field(default_factory=ConferenceOptions)
     certificate: Certificate | None = None  # listens with TLS too
     tls_port: int = key(DEFAULT_TLS_PORT, read_port, "its port with TLS", trusted_only=True, harmless=(0,))
-    body_bytes: int = 256 * 1024  # of one REST request, as sent and unpacked
+    body_bytes: int = MAX_BODY_BYTES  # of one REST request, as sent and unpacked
     message_bytes: int = 32 * 1024  # of one published message (PubNub's own limit)
     publishes_at_once: int = 1_000  # of one user, or one address of guests: the longest message to five has less
     publishes_a_second: int = 100  # and later

@@ -3,7 +3,6 @@
 Reading this loads nothing else of the gateway: who only calls users needs no more of it.
 """
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -41,7 +40,6 @@ from sinchphone.schema import (
 DIGESTS: Final = ("MD5", "SHA-256")  # RFC 8760
 ANY: Final = "*"
 MAX_CALLS: Final = 1_000
-_HOST: Final = r"[A-Za-z0-9.-]{1,253}"
 _DIALLABLE: Final = r"[0-9*#+A-Za-z._-]{0,32}"
 
 MediaEngine: TypeAlias = Literal["python", "rtpengine"]
@@ -126,7 +124,7 @@ class TrunkOptions:
     """
 
     host: str = key("", read_text, "the carrier or PBX; without one, phone numbers are simulated", trusted_only=True, unset="")
-    port: int = key(0, read_port, "its port; 0: 5060, with TLS 5061", trusted_only=True)
+    port: int = key(0, read_port, f"its port; 0: {SIP_PORT}, with TLS {SIPS_PORT}", trusted_only=True)
     transport: SipTransport = key("udp", one_of("udp", "tcp", "tls"), "udp, tcp or tls", trusted_only=True)
     ca_file: Path | None = key("", read_path, "authorities (PEM) trusted beside the system's, with tls", trusted_only=True)
     srtp: bool = key(False, read_flag, "encrypt sound (SRTP); use it with tls", trusted_only=True)
@@ -153,7 +151,7 @@ class TrunkOptions:
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
-        if self.host and not re.fullmatch(_HOST, self.host) and not _is_address(self.host):
+        if self.host and not is_host(unbracketed(self.host)):
             raise ConfigError(f'"{self.host}" is not a host', hint="[trunk] host is a name or an IP address, without sip: and port")
         if not 1 <= self.max_calls <= MAX_CALLS:
             raise ConfigError(f"a trunk takes 1 to {MAX_CALLS} calls")
@@ -177,14 +175,6 @@ class TrunkOptions:
     def port_in_use(self) -> int:
         """The port, or the transport's own."""
         return self.port or SIP_PORTS[self.transport]
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(unbracketed(host))
-    except ValueError:
-        return False
-    return True
 
 
 @quick_dataclass(frozen=True)

@@ -22,6 +22,8 @@ class Domain(StrEnum):
 #: where a call comes from, in an INVITE of the exchange's gateway; absent between users (our own: the cloud says it in its pushes)
 DOMAIN_HEADER: Final = "domain"
 DISPLAY_NAME_HEADER: Final = "displayname"  # ours: how who calls wants to be called, as far as whoever connects them believes it
+CONFIG_REFRESH_S = 86_400.0  # where the platform says nothing else; the same of
+PROLONG_WINDOW_S = 180 * 86_400.0  # before the end of an instance
 MAX_DISPLAY_NAME_CHARACTERS: Final = 64
 
 
@@ -80,8 +82,8 @@ class Registration:
     profile: Profile
     stun_urls: tuple[str, ...] = ()
     relay_only: bool = False
-    config_refresh_s: float = 86_400.0
-    prolong_window_s: float = 180 * 86_400.0
+    config_refresh_s: float = CONFIG_REFRESH_S
+    prolong_window_s: float = PROLONG_WINDOW_S
     sub_instance: str = ""
     push: PushConfig | None = None
 

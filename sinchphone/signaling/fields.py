@@ -8,12 +8,14 @@ from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.mxp.message import KEY_SIZES
+from sinchphone.protocol.unicode import is_unicode
 from sinchphone.signaling.wire import read_time
 
 MAX_TEXT = 1024
 MAX_MEMBERS = 256  # of a list or a map
 
 _TOKEN = re.compile("[!-~]{1,128}")
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _CHANNEL = re.compile(r"[!-+\--~]{1,128}")  # printable ASCII but the comma, which separates channels
 
 
@@ -53,7 +55,7 @@ class Record:
         value = self._members.get(name)
         if not isinstance(value, str):
             raise self.odd(name, "a text")
-        if not 0 < len(value) <= limit or not _is_unicode(value):
+        if not 0 < len(value) <= limit or not is_unicode(value):
             raise RemoteProtocolError(f"{self._path_of(name)} should be a text of 1 to {limit} characters")
         return value
 
@@ -116,6 +118,14 @@ class Record:
             raise RemoteProtocolError(f"{self._path_of(name)} should be a key of 16 or 32 bytes, but has {len(key)}")
         return key
 
+    def host(self, name: str) -> tuple[str, bool]:
+        """A host as URLs write it, and whether a port follows in the same text."""
+        host = self.text(name)
+        match = _HOST.fullmatch(host)
+        if match is None:
+            raise self.odd(name, "a host name")
+        return host, match[2] is not None
+
     def record(self, name: str) -> "Record":
         """An object."""
         return Record(self._members.get(name), self._path_of(name))
@@ -131,14 +141,14 @@ class Record:
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; empty where it's absent."""
         values = self._list(name)
-        if not all(isinstance(value, str) and len(value) <= MAX_TEXT and _is_unicode(value) for value in values):
+        if not all(isinstance(value, str) and len(value) <= MAX_TEXT and is_unicode(value) for value in values):
             raise self.odd(name, "a list of texts")
         return tuple(str(value) for value in values)
 
     def text_map(self, name: str) -> dict[str, str]:
         """An object whose members are texts; empty where it's absent."""
         members = self.optional_record(name)._members
-        texts = {key: value for key, value in members.items() if isinstance(value, str) and _is_unicode(key + value)}
+        texts = {key: value for key, value in members.items() if isinstance(value, str) and is_unicode(key + value)}
         if len(texts) != len(members) or len(texts) > MAX_MEMBERS:
             raise self.odd(name, f"an object of at most {MAX_MEMBERS} texts")
         return texts
@@ -174,14 +184,5 @@ def is_writable(value: object) -> bool:
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
-        return False
-    return True
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8: JSON can smuggle in lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
         return False
     return True

@@ -16,6 +16,7 @@ MAX_BODY_BYTES = 256 * 1024  # of a request or an answer; an offer with video is
 
 OUTGOING_ONLY = "outgoing-only"  # ours: this instance places calls and takes none, so that it counts as not reachable
 PUSH_CAPABILITY = "push"
+PUSH_TEMPLATE = "incoming_call"  # the older SDK's; the current one is unknown
 
 _FIRST_SECOND = -62_135_596_800  # of the year 1
 _LAST_MILLISECOND = 253_402_300_799.999  # of the year 9999

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 from aiohttp import web
 
 from sinchphone.protocol.auth import decode_secret, verify_request
+from sinchphone.signaling.wire import MAX_BODY_BYTES
 from sinchphone.testing.loop_thread import LoopThread
 
 Svaml: TypeAlias = dict[str, Any]
@@ -23,7 +24,6 @@ Answer: TypeAlias = Svaml | Callable[[dict[str, Any]], Svaml]
 
 MAX_EVENTS: Final = 10_000
 _PATH: Final = "/voice"
-_MAX_BODY_BYTES: Final = 256 * 1024
 
 
 class AppBackend:
@@ -71,7 +71,7 @@ class AppBackend:
                     raise AssertionError(f"the exchange told nothing of {event} within {seconds:g} s, but {others}")
 
     async def _listen(self) -> None:
-        application = web.Application(client_max_size=_MAX_BODY_BYTES)
+        application = web.Application(client_max_size=MAX_BODY_BYTES)
         application.router.add_post(_PATH, self._take)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()

@@ -7,7 +7,7 @@ from sinchphone.cli.control import commands as k
 from sinchphone.cli.hooks.hooks import Choice, Decision, Hooks
 from sinchphone.cli.terminal.output.events.events import CallIncoming, Warned
 from sinchphone.errors import DestinationError, SinchphoneError, TransferError
-from sinchphone.tasks import start_task
+from sinchphone.tasks import cancel_all, start_task
 
 if TYPE_CHECKING:
     from sinchphone.cli.calling.in_call.steering import Steering
@@ -40,10 +40,7 @@ class Screening:
 
     async def close(self) -> None:
         """Nothing is decided any more."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await cancel_all(self._tasks)
 
     async def _screen(self, call: "Call", told: CallIncoming) -> None:
         decision = await self._hooks.ask(told)

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, assert_never
 
 from sinchphone.cli.endings import Order
 from sinchphone.cli.hooks.facts import as_json, environment_of, facts_of
@@ -29,6 +29,8 @@ from sinchphone.tasks import start_task
 if TYPE_CHECKING:
     from sinchphone.cli.terminal.session import Session
     from sinchphone.options import HooksSection
+
+HookEvent: TypeAlias = e.CallIncoming | e.CallOutgoing | e.CallEstablished | e.CallEnded | e.MessageReceived  # all that hooks hear
 
 MAX_RUNNING: Final = 8  # programs beside each other
 MAX_WAITING: Final = 64  # for one of them to end
@@ -100,6 +102,10 @@ class Hooks:
 
     def hear(self, event: "e.Event") -> None:
         """Something was told: run what is to be run then."""
+        if isinstance(event, HookEvent):
+            self._hear(event)
+
+    def _hear(self, event: HookEvent) -> None:
         match event:
             case e.CallIncoming(call_id=call_id) | e.CallOutgoing(call_id=call_id):
                 outbound = isinstance(event, e.CallOutgoing)
@@ -114,7 +120,7 @@ class Hooks:
             case e.MessageReceived():
                 self._begin(HookName.MESSAGE, event, {})
             case _:
-                pass
+                assert_never(event)
 
     def _begin(self, name: HookName, event: "e.Event", call: dict[str, Any]) -> None:
         if name not in self._commands:

@@ -20,7 +20,7 @@ from aiohttp.abc import ResolveResult
 
 from sinchphone.errors import SinchphoneError
 from sinchphone.exchange.access.local_addresses import is_own_address
-from sinchphone.hosts import numeric_address, unbracketed
+from sinchphone.hosts import comparable_host, numeric_address, unbracketed
 from sinchphone.protocol.address_reach import Reach, ipv4_within, reach_of
 from sinchphone.schema import read_network
 
@@ -41,7 +41,7 @@ class AddressPolicy:
         self._listens_on = listens_on
         self._inner_hosts = tuple(inner_hosts)
         self._is_closed = _is_loopback(listens_on)
-        self._names = {_plain(host) for host in self._inner_hosts}
+        self._names = {comparable_host(host) for host in self._inner_hosts}
         self._networks = [read_network(host) for host in self._inner_hosts if _is_network(host)]
 
     def allowing(self, *hosts: str) -> "AddressPolicy":
@@ -54,7 +54,7 @@ class AddressPolicy:
         reach = Reach.FORBIDDEN if numeric is None else reach_of(numeric)
         if reach is Reach.FORBIDDEN:
             raise AddressRefusedError(f"{_shown(host)} is a link-local or metadata address, or none at all: the exchange never goes there")
-        if self._is_closed or numeric is None or _plain(host) in self._names:
+        if self._is_closed or numeric is None or comparable_host(host) in self._names:
             return
         everywhere = (numeric, *ipv4_within(numeric))
         if any(one in network for network in self._networks for one in everywhere):
@@ -104,7 +104,7 @@ class _CheckedResolver(aiohttp.ThreadedResolver):
 
 def _is_loopback(host: str) -> bool:
     numeric = numeric_address(host)
-    return _plain(host) == "localhost" if numeric is None else numeric.is_loopback
+    return comparable_host(host) == "localhost" if numeric is None else numeric.is_loopback
 
 
 def _is_network(text: str) -> bool:
@@ -113,10 +113,6 @@ def _is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _plain(host: str) -> str:
-    return unbracketed(host).rstrip(".").lower()
 
 
 def _shown(host: str) -> str:

@@ -5,7 +5,7 @@ import ipaddress
 import socket
 from typing import Final
 
-from sinchphone.hosts import IpAddress, numeric_address, unbracketed
+from sinchphone.hosts import IpAddress, is_address, numeric_address, unbracketed
 from sinchphone.protocol.address_reach import ipv4_within
 
 LOOPBACK: Final = "127.0.0.1"
@@ -25,11 +25,7 @@ def local_address(towards: tuple[str, int] = _SOMEWHERE) -> str:
 
 def is_own_address(host: str) -> bool:
     """Whether that is an IP address of this machine."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return local_address((host, _SOMEWHERE[1])) == host
+    return is_address(host) and local_address((host, _SOMEWHERE[1])) == host
 
 
 def is_this_machine(address: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
+from sinchphone.protocol.phone_numbers import E164
 from sinchphone.quick_dataclass import quick_dataclass
 
 Schema: TypeAlias = Mapping[str, Any]
@@ -33,7 +34,7 @@ class Operation:
 
 
 _TEXT: Final[Schema] = {"type": "string"}
-_NUMBER: Final[Schema] = {"type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$", "examples": ["+46700000001"]}
+_NUMBER: Final[Schema] = {"type": "string", "pattern": f"^{E164}$", "examples": ["+46700000001"]}
 _FLAG: Final[Schema] = {"type": "boolean"}
 _MAP: Final[Schema] = {"type": "object", "additionalProperties": {"type": "string"}}
 

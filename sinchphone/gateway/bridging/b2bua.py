@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from sinchphone.errors import MediaError
 from sinchphone.exchange.record.current_call import current_call
@@ -66,6 +66,7 @@ from sinchphone.protocol.callbacks.svaml import (
     Instruction,
     Park,
     PlayFiles,
+    RunMenu,
     Say,
     Svaml,
 )
@@ -406,8 +407,10 @@ class B2buaCall:
                 await bridge.enter(self._context.rooms, self._application, room)
             case ConnectPstn() | ConnectSip() | ConnectMxp() | ConnectStream():  # somebody else in place of who answered
                 await self._connection.release()
-            case _:
+            case Hangup() | ConnectConf() | RunMenu() | Park():  # the connection stays until that has begun
                 pass
+            case _:
+                assert_never(answer.action)
         await go(await self._followed(answer))
         return False
 

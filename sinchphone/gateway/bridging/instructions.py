@@ -8,12 +8,11 @@ over the talk; then the end, or on as before.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from typing import Any
 
+from sinchphone.gateway.svaml.script import CarryOut
 from sinchphone.protocol.callbacks.svaml import Action, Continue, Hangup, Instruction, Svaml
 from sinchphone.tasks import start_task
-
-CarryOut: TypeAlias = Callable[[tuple[Instruction, ...]], Coroutine[Any, Any, None]]
 
 
 class Instructions:

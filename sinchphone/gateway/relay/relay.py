@@ -23,6 +23,11 @@ class Side(StrEnum):
     CALLER = "caller"
     CALLED = "called"
 
+    @property
+    def other(self) -> "Side":
+        """The one that it is bridged with."""
+        return Side.CALLED if self is Side.CALLER else Side.CALLER
+
 
 class MediaTransport(StrEnum):
     """How a side carries its media."""

@@ -164,7 +164,7 @@ class RtpengineRelay:
 
         They have a tag of their own, which rtpengine joins to the other side's: that one keeps its port and its keys.
         """
-        other = _other(side)
+        other = side.other
         if not (side in self._said and other in self._said):
             raise LocalProtocolError("only in an answered call somebody can take a side's place")
         if transport is not MediaTransport.WEBRTC:
@@ -195,7 +195,7 @@ class RtpengineRelay:
 
         That of the called side is told to rtpengine as a new answer to the caller: the payload types stay what they were.
         """
-        other = _other(side)
+        other = side.other
         if other not in self._said:
             raise LocalProtocolError("only an answered call can be renewed")
         ours = ours or ("sendrecv" if self.hears(other) else "sendonly")
@@ -215,7 +215,7 @@ class RtpengineRelay:
     async def propose(self, side: Side, *, ours: str | None = None) -> str:
         """A new offer for a side in the name of the other one, with what that agreed to before; ``ours``: the direction, seen from us,
         where the other one is a port of ours."""
-        other = _other(side)
+        other = side.other
         if other not in self._said:
             raise LocalProtocolError("only an answered call can be offered anew")
         way = ours or ("sendrecv" if self.hears(other) else "sendonly")
@@ -227,9 +227,9 @@ class RtpengineRelay:
 
     async def settle(self, side: Side, answer: str) -> None:
         """Take the answer to it; what the other one agreed to stays."""
-        kept = self._said[_other(side)]
+        kept = self._said[side.other]
         await self._answer(side, answer)
-        self._said[_other(side)] = kept
+        self._said[side.other] = kept
 
     async def withdraw(self) -> None:
         """Nothing: rtpengine keeps to what it was answered last."""
@@ -260,8 +260,8 @@ class RtpengineRelay:
             if digit in "wW":
                 await asyncio.sleep(0.5 if digit == "w" else 1.0)
             else:
-                self._injected.append((_other(towards), digit))
-                await self._request("play DTMF", from_tag=self._tags[_other(towards)], code=digit, duration=DIGIT_MS, pause=PAUSE_MS)
+                self._injected.append((towards.other, digit))
+                await self._request("play DTMF", from_tag=self._tags[towards.other], code=digit, duration=DIGIT_MS, pause=PAUSE_MS)
 
     def events(self) -> Outbox[RelayEvent]:
         """What happens, in order; ends when the relay is deleted. One reader."""
@@ -281,7 +281,7 @@ class RtpengineRelay:
         if (side, digit) in self._injected:
             self._injected.remove((side, digit))
             return
-        other = _other(side)
+        other = side.other
         self._events.put(SideDigitHeard(side, digit, duration_ms, passed=other not in self._said or takes_events(self._said[other])))
 
     # inside
@@ -329,7 +329,7 @@ class RtpengineRelay:
     async def _offer(self, side: Side, offer: str) -> str:
         if self._transports[side] is not MediaTransport.WEBRTC:
             check_address(offer)
-        other = _other(side)
+        other = side.other
         from_tag, to_tag = self._tags[side], self._tags.get(other)
         flags = _TOWARDS[self._transports[other]]
         found = await self._request(
@@ -373,7 +373,7 @@ class RtpengineRelay:
         """A fragment with one candidate (RFC 8840 9); rtpengine needs the credentials in it to find its place."""
         source = self._said.get(side) or (self._offered[1] if self._offered and self._offered[0] is side else "")
         fragment = write_blocks([[*ice_lines(source), ("a", candidate.candidate.strip().removeprefix("a="))]])
-        to_tag = self._tags.get(_other(side))
+        to_tag = self._tags.get(side.other)
         await self._request("offer", from_tag=self._tags[side], to_tag=to_tag, sdp=fragment, flags=["fragment", "trickle-ICE"])
 
     async def _watch(self) -> None:
@@ -417,10 +417,6 @@ class _Ear:
     packets: int = 0
     connected: bool = False
     told_at: float = float("-inf")  # that nothing comes
-
-
-def _other(side: Side) -> Side:
-    return Side.CALLED if side is Side.CALLER else Side.CALLER
 
 
 def _first(sdp: str) -> str:

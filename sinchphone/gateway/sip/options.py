@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import get_args
 
 from sinchphone.exchange.options import Certificate
+from sinchphone.gateway.options import SipSettings
 from sinchphone.gateway.sip.limits import SourceLimits
 from sinchphone.gateway.sip.network.hop import Hop, Transport
-from sinchphone.hosts import SIP_PORT
+from sinchphone.protocol.sip.session.state import RING_SECONDS, SESSION_SECONDS
 from sinchphone.protocol.sip.transactions import Timing
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -32,24 +33,27 @@ class TrunkPeer:
         return hop.host in self.hosts and hop.transport in self.transports
 
 
+_USUAL = SipSettings()
+
+
 @quick_dataclass(frozen=True, slots=True, kw_only=True)
 class SipOptions:
-    """What a user agent can be told. Port 0 takes a free one."""
+    """What a user agent can be told: by ``[sip]``, whose defaults these are, and by programs. Port 0 takes a free one."""
 
-    host: str = "127.0.0.1"
-    port: int = SIP_PORT
+    host: str = _USUAL.host
+    port: int = _USUAL.port
     public_address: str | None = None  # an address or name by which others than this machine reach us, where that isn't ``host``
     tls_port: int | None = None  # with ``certificate``; None: the port after ``port``
     certificate: Certificate | None = None
     ca_files: tuple[Path, ...] = ()  # authorities of other servers' certificates (PEM), beside the system's
-    realm: str = "sinchphone"
-    algorithms: tuple[str, ...] = ("MD5",)  # that we challenge with, most wanted first; SHA-256 stops phones that only know MD5
+    realm: str = _USUAL.realm
+    algorithms: tuple[str, ...] = _USUAL.digest  # that we challenge with, most wanted first; SHA-256 stops phones that only know MD5
     domains: frozenset[str] = frozenset()  # what we are called in URIs, besides our addresses and the realm
     trunks: tuple[TrunkPeer, ...] = ()
     open: bool = False  # takes calls from anybody without a password: for tests on loopback
     calls: int = 200  # open at the same time
-    ring_seconds: float = 180.0
-    session_seconds: int = 1800  # RFC 4028; 0: no session timers
+    ring_seconds: float = RING_SECONDS
+    session_seconds: int = SESSION_SECONDS  # 0: no session timers
     nonce_seconds: float = 300.0
     limits: SourceLimits = field(default_factory=SourceLimits)
     timing: Timing = field(default_factory=Timing)

@@ -14,7 +14,7 @@ from sinchphone.exchange.destinations.dialplan import is_simulated
 from sinchphone.gateway.call_facts import Failure
 from sinchphone.gateway.networks import Networks
 from sinchphone.gateway.options import ANY, SipTransport, TrunkOptions
-from sinchphone.hosts import SIP_PORTS, bracketed, numeric_address, unbracketed
+from sinchphone.hosts import SIP_PORTS, bracketed, comparable_host, numeric_address
 from sinchphone.protocol.address_reach import ipv4_within
 from sinchphone.protocol.callbacks.events import PRIVATE
 from sinchphone.protocol.phone_numbers import is_number, prefix_reading, reading, without_separators
@@ -86,11 +86,11 @@ class Trunk:
     def is_at(self, host: str) -> bool:
         """Whether who calls that host or address gets to the trunk: by its name, an address of its in any spelling, or, where it runs on
         this machine, any address of this machine. Another name is looked at when it's resolved."""
-        if _plain(host) == _plain(self.options.host):
+        if comparable_host(host) == comparable_host(self.options.host):
             return True
         numeric = numeric_address(host)
         if numeric is None:
-            return self._is_here and _plain(host) == _LOCALHOST
+            return self._is_here and comparable_host(host) == _LOCALHOST
         return any(str(one) in self for one in (numeric, *ipv4_within(numeric))) or (self._is_here and self._is_this_machine(str(numeric)))
 
     @property
@@ -173,10 +173,6 @@ def _digits(number: str) -> str:
         return ""
     digits = digits if bare.startswith("+") else digits.removeprefix("00")
     return reading(f"+{digits}").removeprefix("+")
-
-
-def _plain(host: str) -> str:
-    return unbracketed(host).rstrip(".").lower()
 
 
 def _literal(host: str) -> tuple[str, ...]:

@@ -8,7 +8,6 @@
 
 import asyncio
 import copy
-import ipaddress
 import secrets
 import socket
 import time
@@ -18,7 +17,7 @@ from dataclasses import replace
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError, MediaError, RemoteProtocolError
-from sinchphone.hosts import join_host
+from sinchphone.hosts import is_address, join_host
 from sinchphone.media.agreement import Agreement, EventFormat, OpusWishes
 from sinchphone.media.codecs.choice import load_codecs
 from sinchphone.media.codecs.codec import CODECS, CodecFormat, DecodedFrame, EncodedFrame
@@ -390,14 +389,6 @@ async def _resolve(remote: Section, host: str, signalled_from: str | None) -> Ad
         async with asyncio.timeout(_RESOLVE_SECONDS):
             found = await loop.getaddrinfo(remote.address, remote.port, family=family, type=socket.SOCK_DGRAM)
             return Address(plain_host(str(found[0][4][0])), remote.port)
-    if signalled_from is not None and _is_address(remote.address):
+    if signalled_from is not None and is_address(remote.address):
         return Address(plain_host(signalled_from), remote.port)
     raise MediaError("the address in the peer's description can't be found")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -16,11 +16,12 @@ from sinchphone.protocol.callbacks.svaml import (
     DtmfMode,
     Park,
 )
-from sinchphone.protocol.callbacks.svaml_fields import Fields, describe, is_unicode
+from sinchphone.protocol.callbacks.svaml_fields import Fields, describe
 from sinchphone.protocol.callbacks.svaml_prompts import read_locale, read_prompt
 from sinchphone.protocol.callbacks.svaml_recording import read_record_flag, refuse_record_flag
 from sinchphone.protocol.phone_numbers import E164, INTERNATIONAL
 from sinchphone.protocol.room_name import MAX_ROOM_CHARACTERS
+from sinchphone.protocol.unicode import is_unicode
 from sinchphone.protocol.voice_limits import MAX_CALL_SECONDS, MAX_DTMF_CHARACTERS
 
 MAX_CALL_HEADER_BYTES: Final = 1024  # of an action's headers together

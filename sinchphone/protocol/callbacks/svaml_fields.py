@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from sinchphone.protocol.unicode import is_unicode
 from sinchphone.quick_dataclass import quick_dataclass
 
 MAX_SHOWN: Final = 40  # characters of a value in a complaint
@@ -177,12 +178,3 @@ def describe(value: object) -> str:
 
 def _is_short(value: float) -> bool:
     return not isinstance(value, int) or abs(value) < 10**MAX_SHOWN  # the text of a huge number may be refused by Python itself
-
-
-def is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8: JSON can smuggle in lone surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

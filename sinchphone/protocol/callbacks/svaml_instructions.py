@@ -4,8 +4,9 @@ from typing import Final
 
 from sinchphone.protocol.callbacks.svaml import MAX_COOKIE_BYTES, Fetched, PlayFiles, Prompt, ReportCallStatus, Say, SendDtmf, SetCookie
 from sinchphone.protocol.callbacks.svaml_actions import DTMF
-from sinchphone.protocol.callbacks.svaml_fields import Fields, describe, is_unicode
+from sinchphone.protocol.callbacks.svaml_fields import Fields, describe
 from sinchphone.protocol.callbacks.svaml_prompts import MAX_PROMPTS, PROMPTS, read_locale, read_prompts
+from sinchphone.protocol.unicode import is_unicode
 
 MAX_SAY_CHARACTERS: Final = 600
 MAX_DETAILS_CHARACTERS: Final = 64

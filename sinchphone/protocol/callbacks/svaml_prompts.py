@@ -5,7 +5,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sinchphone.protocol.callbacks.svaml import Fetched, Prompt, Spoken, Ssml
-from sinchphone.protocol.callbacks.svaml_fields import Fields, is_unicode
+from sinchphone.protocol.callbacks.svaml_fields import Fields
+from sinchphone.protocol.unicode import is_unicode
 
 MAX_PROMPTS: Final = 32
 MAX_PROMPT_CHARACTERS: Final = 4096

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sinchphone.errors import LocalProtocolError
+from sinchphone.protocol.unicode import is_unicode
 
 MAX_PUBLIC_HEADER_BYTES: Final = 1024  # of all together, names and values (Sinch SDK)
 HEADER: Final = "ph"
@@ -46,12 +47,4 @@ def decode_public_headers(mxp_headers: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(headers, dict):
         return {}
     texts = {str(name): str(value) for name, value in headers.items()}
-    return {name: value for name, value in texts.items() if _is_unicode(name + value)}
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return {name: value for name, value in texts.items() if is_unicode(name + value)}

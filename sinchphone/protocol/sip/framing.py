@@ -14,6 +14,7 @@ from sinchphone.quick_dataclass import quick_dataclass
 PONG: Final = b"\r\n"  # the answer to a ping
 _PING_BYTES: Final = b"\r\n\r\n"
 _END_OF_HEADERS: Final = b"\r\n\r\n"
+MAX_HEADER_BYTES: Final = 16 * 1024  # start line and headers
 FOLD: Final = re.compile(rb"\r\n[ \t]+")
 _LENGTH: Final = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _DIGITS: Final = re.compile(rb"[0-9]{1,10}")
@@ -31,7 +32,7 @@ Framed: TypeAlias = bytes | Ping
 class FramingLimits:
     """What one message may have."""
 
-    header_bytes: int = 16 * 1024  # start line and headers
+    header_bytes: int = MAX_HEADER_BYTES
     body_bytes: int = 48 * 1024
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ import sipmessage
 
 from sinchphone.errors import LocalProtocolError, RemoteProtocolError
 from sinchphone.protocol.sip.bodies import MessageBody, read_body
-from sinchphone.protocol.sip.framing import FOLD
+from sinchphone.protocol.sip.framing import FOLD, MAX_HEADER_BYTES
 from sinchphone.protocol.sip.statuses import REASONS
 from sinchphone.protocol.sip.uri import (
     SipAddress,
@@ -35,7 +35,6 @@ from sinchphone.quick_dataclass import quick_dataclass
 HeaderLines: TypeAlias = tuple[tuple[str, str], ...]
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
-MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_HEADERS: Final = 256
 MAX_FORWARDS: Final = 70  # RFC 3261 8.1.1.6
 MAX_VIAS: Final = MAX_FORWARDS

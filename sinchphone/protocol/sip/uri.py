@@ -26,6 +26,11 @@ _USER_SAFE: Final = "-_.!~*'()&=+$,;?/"  # unreserved and user-unreserved
 _PARAMETER_SAFE: Final = "-_.!~*'()[]/:&+$"  # unreserved and param-unreserved
 
 
+def parameter_of(parameters: Parameters, name: str) -> str | None:
+    """The value of a parameter; an empty text where it has none."""
+    return next((value or "" for key, value in parameters if key == name), None)
+
+
 @quick_dataclass(frozen=True, slots=True)
 class SipUri:
     """A ``sip:``, ``sips:`` or ``tel:`` URI; any other scheme has its text in ``user``. ``host`` is without the brackets of IPv6."""
@@ -76,7 +81,7 @@ class SipUri:
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter; an empty text where it has none."""
-        return next((value or "" for key, value in self.parameters if key == name), None)
+        return parameter_of(self.parameters, name)
 
     def for_request(self) -> "SipUri":
         """What may stand in a request line: without headers and ``method`` (RFC 3261 19.1.1, table 1)."""
@@ -118,7 +123,7 @@ class SipAddress:
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter; an empty text where it has none."""
-        return next((value or "" for key, value in self.parameters if key == name), None)
+        return parameter_of(self.parameters, name)
 
     @property
     def tag(self) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.hosts import join_host
-from sinchphone.protocol.sip.uri import Parameters, format_parameters, parse_parameters, split_host
+from sinchphone.protocol.sip.uri import Parameters, format_parameters, parameter_of, parse_parameters, split_host
 from sinchphone.quick_dataclass import quick_dataclass
 
 MAGIC_COOKIE: Final = "z9hG4bK"  # RFC 3261 8.1.1.7
@@ -28,7 +28,7 @@ class Via:
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter; an empty text where it has none."""
-        return next((value or "" for key, value in self.parameters if key == name), None)
+        return parameter_of(self.parameters, name)
 
     @property
     def branch(self) -> str:

@@ -18,10 +18,10 @@ from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Instance, OfferedIceServer, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
-from sinchphone.signaling.ocra.names import PUSH_TEMPLATE, Field
+from sinchphone.signaling.ocra.names import Field
 from sinchphone.signaling.push.notification import CallNotification, write_payload
 from sinchphone.signaling.software import Software
-from sinchphone.signaling.wire import write_time
+from sinchphone.signaling.wire import PUSH_TEMPLATE, write_time
 
 MAX_ENDPOINT_CHARACTERS = 2048
 

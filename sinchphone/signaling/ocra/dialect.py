@@ -14,12 +14,12 @@ import os
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import aiohttp
 
-from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, LocalProtocolError, NotFoundError, PlatformError
+from sinchphone.errors import AuthenticationError, ForbiddenError, LocalProtocolError, NotFoundError, PlatformError
 from sinchphone.protocol.auth import RegistrationClaims, read_token_claims
 from sinchphone.protocol.ulid import RANDOM_BYTES, make_ulid
 from sinchphone.protocol.webpush.subscription import PushSubscription
@@ -27,14 +27,11 @@ from sinchphone.signaling.dialect import (
     CallReport,
     CallRequest,
     Instance,
-    MessageCounts,
     OfferedIceServer,
     Placement,
     PushConfig,
-    Recipient,
     Registration,
     RemoteInstance,
-    Transport,
 )
 from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
 from sinchphone.signaling.ocra.calls import (
@@ -60,9 +57,8 @@ from sinchphone.signaling.ocra.registration import (
     write_update_request,
 )
 from sinchphone.signaling.ocra.requests import OcraRequests
+from sinchphone.signaling.registered_device import RegisteredDevice, ignore
 from sinchphone.signaling.requests import RestRequests
-from sinchphone.signaling.software import this_software
-from sinchphone.signaling.transports import TransportRequests
 from sinchphone.signaling.wire import OUTGOING_ONLY, PUSH_CAPABILITY
 
 MAX_CALLS_REMEMBERED = 64  # whose callee a push may be asked for
@@ -70,7 +66,7 @@ MAX_CALLS_REMEMBERED = 64  # whose callee a push may be asked for
 _log = logging.getLogger(__name__)
 
 
-class OcraDialect:
+class OcraDialect(RegisteredDevice):
     """Speaks Ocra for one user (implements ``signaling.dialect.Dialect``).
 
     ``token`` gives a registration token valid now; it's asked for only when the instance is created or prolonged. ``session`` stays
@@ -92,34 +88,24 @@ class OcraDialect:
         names: LearnedNames | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._wire = RestRequests(session, base_url, clock=clock)
+        super().__init__(
+            RestRequests(session, base_url, clock=clock),
+            InstanceKey(base_url.rstrip("/"), application_key, user_id),
+            store,
+            CAPABILITIES if takes_calls else (*CAPABILITIES, OUTGOING_ONLY),
+        )
         self._requests = OcraRequests(self._wire, user_id, names)
-        self._messages = TransportRequests(self._wire)
-        self._key = InstanceKey(base_url.rstrip("/"), application_key, user_id)
         self._token = token
-        self._store = store
-        self._software = this_software()
-        self._capabilities = CAPABILITIES if takes_calls else (*CAPABILITIES, OUTGOING_ONLY)
-        self._slot: Slot | None = None
-        self._stored: StoredInstance | None = None
         self._push: PushConfig | None = None
         self._callees: OrderedDict[str, str] = OrderedDict()
-        self._registering = asyncio.Lock()
-
-    @property
-    def now(self) -> float:
-        """The platform's time, as far as it's known [s since the epoch]: what is signed for it carries that."""
-        return self._wire.now
 
     async def register(self) -> Registration:
         """Register this device, or take up its stored instance where the platform still knows it; prolong it when due."""
         async with self._registering:
-            if self._slot is None:
-                self._slot = self._store.claim(self._key)
-            stored = self._stored or await asyncio.to_thread(self._slot.load)
+            slot, stored = await self._claim()
             if stored is None or _has_expired(stored.instance, self._wire.now):
-                return await self._create(self._slot)
-            return await self._take_up(self._slot, stored)
+                return await self._create(slot)
+            return await self._take_up(slot, stored)
 
     async def confirm(self) -> Registration:
         """Ask the platform whether it still knows the instance, and for its configuration; prolong or register anew as needed."""
@@ -147,56 +133,32 @@ class OcraDialect:
             raise LocalProtocolError("a push is for a call that was placed")
         payload = write_push_payload(call_id, self._key.user_id, self._wire.now)
         body = write_push(PushRequest(call_id, self._callees[call_id], receivers, payload, display_name))
-        await self._requests.send_signed(OcraOperation.SEND_PUSH, self._instance, _ignore, body=body)
+        await self._requests.send_signed(OcraOperation.SEND_PUSH, self._instance, ignore, body=body)
 
     async def set_push_profile(self, subscription: PushSubscription | None) -> None:
         """How this device is woken where it doesn't listen: None, not at all. Raises ForbiddenError where the platform doesn't push."""
         if subscription is None:
-            await self._requests.send_signed(OcraOperation.DELETE_PUSH_PROFILE, self._instance, _ignore)
+            await self._requests.send_signed(OcraOperation.DELETE_PUSH_PROFILE, self._instance, ignore)
             return
         if self._push is None:
             raise ForbiddenError("the platform doesn't say how it pushes, so it can wake nobody")
         body = write_push_profile(subscription, self._push.key)
-        await self._requests.send_signed(OcraOperation.SET_PUSH_PROFILE, self._instance, _ignore, body=body)
+        await self._requests.send_signed(OcraOperation.SET_PUSH_PROFILE, self._instance, ignore, body=body)
         capable = write_update_request((*self._capabilities, *PUSH_CAPABILITIES), self._software)
-        await self._requests.send_signed(OcraOperation.UPDATE_INSTANCE, self._instance, _ignore, body=capable)
+        await self._requests.send_signed(OcraOperation.UPDATE_INSTANCE, self._instance, ignore, body=capable)
 
     async def report_call(self, report: CallReport) -> None:
         """Deliver a call report, compressed."""
         body = gzip.compress(write_call_report(report, self._instance, self._software, str(uuid.uuid4())), mtime=0)
-        await self._requests.send_signed(OcraOperation.REPORT_CALL, self._instance, _ignore, body=body, encoding="gzip")
+        await self._requests.send_signed(OcraOperation.REPORT_CALL, self._instance, ignore, body=body, encoding="gzip")
 
     def new_call_id(self) -> str:
         """A ULID."""
         return make_ulid(self._wire.now, os.urandom(RANDOM_BYTES))
 
-    async def open_transport(self, recipients: Sequence[Recipient]) -> Transport:
-        """The transport from us to the recipients. Ocra itself has none: it's the older dialect's operation, where there is one."""
-        return await self._messages.open_transport(self._instance, recipients)
-
-    async def transport(self, transport_id: str) -> Transport:
-        """A transport in which we take part."""
-        return await self._messages.transport(self._instance, transport_id)
-
-    async def report_messages(self, counts: MessageCounts) -> None:
-        """Deliver counts of instant messages."""
-        await self._messages.report_messages(self._instance, counts)
-
     async def change_password(self, old: str | None, new: str) -> None:
         """There are no passwords."""
         raise ForbiddenError("users have no passwords here", hint='Passwords are of the older REST API: api="papi".')
-
-    async def close(self) -> None:
-        """Let another process use the stored instance."""
-        if self._slot is not None:
-            self._slot.release()
-        self._slot = self._stored = None
-
-    @property
-    def _instance(self) -> Instance:
-        if self._stored is None:
-            raise LocalProtocolError("this needs a registration first")
-        return self._stored.instance
 
     async def _create(self, slot: Slot) -> Registration:
         """Register anew; where a refusal tells the platform's time, once more with a token of that time."""
@@ -245,7 +207,7 @@ class OcraDialect:
             return stored
         body = write_update_request(self._capabilities, self._software)
         try:
-            await self._requests.send_signed(OcraOperation.UPDATE_INSTANCE, stored.instance, _ignore, body=body)
+            await self._requests.send_signed(OcraOperation.UPDATE_INSTANCE, stored.instance, ignore, body=body)
         except (ForbiddenError, PlatformError) as error:
             _log.warning("%s", error)
             return stored
@@ -274,18 +236,6 @@ class OcraDialect:
             raise AuthenticationError("the registration token is another user's", hint="check the user id")
         return token, claims
 
-    async def _keep(self, slot: Slot, stored: StoredInstance) -> None:
-        """Remember the instance, on disk too; where that can't be done the next run registers anew."""
-        self._stored = stored
-        try:
-            await asyncio.to_thread(slot.save, stored)
-        except ConfigError as error:
-            _log.warning("the registration isn't kept: %s", error)
-
-    @property
-    def _software_mark(self) -> str:
-        return f"{self._software.application} {' '.join(self._capabilities)}"
-
 
 def _has_expired(instance: Instance, now: float) -> bool:
     return instance.expire_at is not None and instance.expire_at <= now
@@ -302,7 +252,3 @@ def _registration(instance: Instance, configuration: InstanceConfiguration) -> R
         configuration.prolong_window_s,
         push=configuration.push,
     )
-
-
-def _ignore(_: bytes) -> None:
-    """For answers whose body doesn't matter."""

@@ -91,7 +91,6 @@ class Field:
 
 CAPABILITIES = ("p2p", "ocra.1")  # of an instance of ours
 PUSH_CAPABILITIES = ("push", "push.4")  # what comes with a push profile
-PUSH_TEMPLATE = "incoming_call"  # the older SDK's; the current one is unknown
 
 
 @quick_dataclass(frozen=True, slots=True)

@@ -5,13 +5,12 @@ unknown members are ignored.
 """
 
 import base64
-import re
 from typing import Any
 
 from sinchphone.errors import RemoteProtocolError
 from sinchphone.protocol.webpush.keys import POINT_BYTES, read_base64, write_base64
 from sinchphone.quick_dataclass import quick_dataclass
-from sinchphone.signaling.dialect import Instance, Profile, PubSubConfig, PushConfig
+from sinchphone.signaling.dialect import CONFIG_REFRESH_S, PROLONG_WINDOW_S, Instance, Profile, PubSubConfig, PushConfig
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.ocra.names import Field
 from sinchphone.signaling.software import Software
@@ -19,7 +18,6 @@ from sinchphone.signaling.wire import write_time
 
 MIN_REFRESH_S = 30.0  # whatever the platform says: it's asked no oftener
 _DAY_S = 86_400.0
-_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 @quick_dataclass(frozen=True, slots=True)
@@ -41,8 +39,8 @@ class InstanceConfiguration:
     profile: Profile
     stun_urls: tuple[str, ...] = ()
     relay_only: bool = False
-    config_refresh_s: float = 86_400.0
-    prolong_window_s: float = 180 * _DAY_S
+    config_refresh_s: float = CONFIG_REFRESH_S
+    prolong_window_s: float = PROLONG_WINDOW_S
     push: PushConfig | None = None
 
 
@@ -193,8 +191,8 @@ def _configuration_from(record: Record) -> InstanceConfiguration:
         _profile_from(profile),
         rtc.texts("legacyStunUrls"),
         record.optional_text("iceTransportPolicy") == "relay",
-        max(MIN_REFRESH_S, record.number("configRefreshIntervalMs", default=_DAY_S * 1000) / 1000),
-        record.number("updateInstanceTtlWindowDays", default=180.0, high=36_500) * _DAY_S,
+        max(MIN_REFRESH_S, record.number("configRefreshIntervalMs", default=CONFIG_REFRESH_S * 1000) / 1000),
+        record.number("updateInstanceTtlWindowDays", default=PROLONG_WINDOW_S / _DAY_S, high=36_500) * _DAY_S,
         _push_from(record.optional_record("pushConfig")),
     )
 
@@ -224,11 +222,8 @@ def _pubsub_members(pubsub: PubSubConfig) -> dict[str, Any]:
 
 
 def _pubsub_from(record: Record) -> PubSubConfig:
-    host = record.text(Field.HOSTNAME)
-    match = _HOST.fullmatch(host)
-    if match is None:
-        raise record.odd(Field.HOSTNAME, "a host name")
-    if record.has(Field.PORT) and not match[2]:
+    host, has_port = record.host(Field.HOSTNAME)
+    if record.has(Field.PORT) and not has_port:
         host = f"{host}:{int(record.number(Field.PORT, low=1, high=65_535))}"
     return PubSubConfig(
         host,

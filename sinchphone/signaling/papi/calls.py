@@ -11,10 +11,9 @@ from sinchphone.protocol.mxp.public_headers import encode_public_headers
 from sinchphone.signaling.dialect import CallReport, CallRequest, Domain, Placement, RemoteInstance
 from sinchphone.signaling.fields import Record, write_json
 from sinchphone.signaling.software import Software
-from sinchphone.signaling.wire import write_time
+from sinchphone.signaling.wire import PUSH_TEMPLATE, write_time
 
 DOMAINS: Final = {Domain.MXP: "data", Domain.PSTN: "pstn", Domain.SIP: "sip", Domain.CONFERENCE: "conference"}
-PUSH_TEMPLATE: Final = "incoming_call"
 MAX_PUSH_NAME_CHARACTERS: Final = 127  # its length has 7 bits
 
 _TYPES: Final = {Domain.PSTN: "number"}  # of a destination; all others are called user names

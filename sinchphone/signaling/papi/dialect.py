@@ -11,23 +11,20 @@ import logging
 import secrets
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 
-from sinchphone.errors import AuthenticationError, ConfigError, ForbiddenError, LocalProtocolError, NotFoundError, PlatformError
+from sinchphone.errors import AuthenticationError, ForbiddenError, NotFoundError, PlatformError
 from sinchphone.protocol.webpush.subscription import PushSubscription
 from sinchphone.signaling.dialect import (
     CallReport,
     CallRequest,
     Instance,
-    MessageCounts,
     OfferedIceServer,
     Placement,
-    Recipient,
     Registration,
     RemoteInstance,
-    Transport,
 )
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.instances import InstanceKey, InstanceStore, Slot, StoredInstance, is_prolonging_due
@@ -52,15 +49,14 @@ from sinchphone.signaling.papi.registration import (
     write_instance_request,
 )
 from sinchphone.signaling.papi.requests import PapiRequests
+from sinchphone.signaling.registered_device import RegisteredDevice, ignore
 from sinchphone.signaling.requests import RestRequests
-from sinchphone.signaling.software import this_software
-from sinchphone.signaling.transports import TransportRequests
 from sinchphone.signaling.wire import PUSH_CAPABILITY
 
 _log = logging.getLogger(__name__)
 
 
-class PapiDialect:
+class PapiDialect(RegisteredDevice):
     """Speaks PAPI v1 for one user (implements ``signaling.dialect.Dialect``).
 
     ``ticket`` gives a user ticket valid now; it's asked for only when the instance is created or renewed. ``session`` stays the
@@ -82,35 +78,22 @@ class PapiDialect:
         messaging: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._wire = RestRequests(session, base_url, clock=clock)
-        self._requests = PapiRequests(self._wire)
-        self._messages = TransportRequests(self._wire)
-        self._key = InstanceKey(self._wire.base_url + API_ROOT, application_key, user_id)
+        wire = RestRequests(session, base_url, clock=clock)
+        key = InstanceKey(wire.base_url + API_ROOT, application_key, user_id)
+        super().__init__(wire, key, store, capabilities_of(online=takes_calls, calling=calling, messaging=messaging))
+        self._requests = PapiRequests(wire)
         self._ticket = ticket
-        self._store = store
-        self._software = this_software()
-        self._capabilities = capabilities_of(online=takes_calls, calling=calling, messaging=messaging)
         self._sub_instance = str(secrets.randbits(32))
-        self._slot: Slot | None = None
-        self._stored: StoredInstance | None = None
-        self._registering = asyncio.Lock()
         self._knows_time = False
-
-    @property
-    def now(self) -> float:
-        """The platform's time, as far as it's known [s since the epoch]: what is signed for it carries that."""
-        return self._wire.now
 
     async def register(self) -> Registration:
         """Register this device, or take up its stored instance where the platform still knows it; prolong it when due."""
         async with self._registering:
             await self._set_clock()
-            if self._slot is None:
-                self._slot = self._store.claim(self._key)
-            stored = self._stored or await asyncio.to_thread(self._slot.load)
+            slot, stored = await self._claim()
             if stored is None:
-                return await self._create(self._slot)
-            return await self._take_up(self._slot, stored)
+                return await self._create(slot)
+            return await self._take_up(slot, stored)
 
     async def confirm(self) -> Registration:
         """Ask the platform whether it still knows the instance, and for its configuration; prolong or register anew as needed."""
@@ -137,7 +120,7 @@ class PapiDialect:
         if receivers:
             payload = write_push_payload(call_id, self._key.user_id, self._wire.now)
             body = write_push(call_id, receivers, payload, display_name)
-            await self._requests.send_signed(PapiOperation.SEND_PUSH, self._instance, _ignore, body=body)
+            await self._requests.send_signed(PapiOperation.SEND_PUSH, self._instance, ignore, body=body)
 
     async def set_push_profile(self, subscription: PushSubscription | None) -> None:
         """There is no such operation. Raises ForbiddenError."""
@@ -148,40 +131,16 @@ class PapiDialect:
         """Deliver a call report."""
         body = write_call_report(report, self._key.user_id, self._software)
         domain = DOMAINS[report.domain]
-        await self._requests.send_signed(PapiOperation.REPORT_CALL, self._instance, _ignore, body=body, domain=domain, call=report.call_id)
+        await self._requests.send_signed(PapiOperation.REPORT_CALL, self._instance, ignore, body=body, domain=domain, call=report.call_id)
 
     def new_call_id(self) -> str:
         """A UUID."""
         return str(uuid.uuid4())
 
-    async def open_transport(self, recipients: Sequence[Recipient]) -> Transport:
-        """The transport from us to the recipients."""
-        return await self._messages.open_transport(self._instance, recipients)
-
-    async def transport(self, transport_id: str) -> Transport:
-        """A transport in which we take part."""
-        return await self._messages.transport(self._instance, transport_id)
-
-    async def report_messages(self, counts: MessageCounts) -> None:
-        """Deliver counts of instant messages."""
-        await self._messages.report_messages(self._instance, counts)
-
     async def change_password(self, old: str | None, new: str) -> None:
         """Another password for the user."""
         body = write_json({"newPassword": new} | ({"oldPassword": old} if old is not None else {}))
-        await self._requests.send_signed(PapiOperation.CHANGE_PASSWORD, self._instance, _ignore, body=body)
-
-    async def close(self) -> None:
-        """Let another process use the stored instance."""
-        if self._slot is not None:
-            self._slot.release()
-        self._slot = self._stored = None
-
-    @property
-    def _instance(self) -> Instance:
-        if self._stored is None:
-            raise LocalProtocolError("this needs a registration first")
-        return self._stored.instance
+        await self._requests.send_signed(PapiOperation.CHANGE_PASSWORD, self._instance, ignore, body=body)
 
     async def _set_clock(self) -> None:
         """Signatures carry the platform's time (PAPI v1, clock). Where it doesn't tell, ours has to do."""
@@ -234,14 +193,6 @@ class PapiDialect:
             PapiOperation.GET_CONFIG, instance, lambda answer: read_configuration(answer, secure=secure)
         )
 
-    async def _keep(self, slot: Slot, stored: StoredInstance) -> None:
-        """Remember the instance, on disk too; where that can't be done the next run registers anew."""
-        self._stored = stored
-        try:
-            await asyncio.to_thread(slot.save, stored)
-        except ConfigError as error:
-            _log.warning("the registration isn't kept: %s", error)
-
     def _request(self, instance_id: str | None) -> PapiInstanceRequest:
         software = self._software
         return PapiInstanceRequest(
@@ -250,11 +201,3 @@ class PapiDialect:
 
     def _registration(self, instance: Instance, configuration: PapiConfiguration) -> Registration:
         return Registration(instance, configuration.pubsub, configuration.profile, sub_instance=self._sub_instance)
-
-    @property
-    def _software_mark(self) -> str:
-        return f"{self._software.application} {' '.join(self._capabilities)}"
-
-
-def _ignore(_: bytes) -> None:
-    """For answers whose body doesn't matter."""

@@ -3,7 +3,6 @@
 ``write_*`` give the bytes of a body, ``read_*`` take them and raise RemoteProtocolError naming the first member that doesn't fit.
 """
 
-import re
 from dataclasses import field
 
 from sinchphone.errors import RemoteProtocolError
@@ -14,8 +13,6 @@ from sinchphone.signaling.wire import read_time
 
 _ONLINE, _MESSAGING, _CALLING = ("online",), ("im",), ("voip", "p2p", "srtp")  # of an instance's services (SDK 1.4.12), in this order
 LIFETIME_S = 31_536_000  # of an instance (SDK 1.4.12)
-
-_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 def capabilities_of(*, online: bool, calling: bool, messaging: bool) -> tuple[str, ...]:
@@ -92,7 +89,7 @@ def read_configuration(body: bytes, *, secure: bool) -> PapiConfiguration:
     broadcast, signal = networks.record("broadcastNetwork"), networks.record("signalNetwork")
     plain = not secure and broadcast.has("plainHost") and signal.has("plainHost")
     name = "plainHost" if plain else "host"
-    origin, signal_origin = _host(broadcast, name), _host(signal, name)
+    origin, signal_origin = broadcast.host(name)[0], signal.host(name)[0]
     return PapiConfiguration(
         PubSubConfig(
             origin,
@@ -107,10 +104,3 @@ def read_configuration(body: bytes, *, secure: bool) -> PapiConfiguration:
             profile.channel("broadcastChannel"), profile.channel("signalChannel"), profile.key("key"), profile.channel("transportChannel")
         ),
     )
-
-
-def _host(record: Record, name: str) -> str:
-    host = record.text(name)
-    if not _HOST.fullmatch(host):
-        raise record.odd(name, "a host name")
-    return host

@@ -92,12 +92,13 @@ class Screen:
         """A call that comes in rings on the terminal, too."""
         if self._attention is None or not self._is_ours():
             return
+        from sinchphone.cli.terminal.output.events.events import CallAnswered, CallIncoming  # told of, so that it's loaded
+
         with self._dropping():
-            match event.NAME:
-                case "call.incoming":
-                    self._attention.ring(getattr(event, "call_id", ""), str(getattr(event, "contact", None) or getattr(event, "peer", "")))
-                case "call.answered" | "call.ended":
-                    self._attention.over(getattr(event, "call_id", ""))
+            if isinstance(event, CallIncoming):
+                self._attention.ring(event.call_id, event.contact or event.peer)
+            elif isinstance(event, CallAnswered | CallEnded):
+                self._attention.over(event.call_id)
 
     def write(self, wanted: Iterable[Line]) -> None:
         """Write those lines that the verbosity lets through."""

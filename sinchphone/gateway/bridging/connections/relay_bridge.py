@@ -99,7 +99,7 @@ class RelayBridge:
         await by.answer(given)
         self._hold_news[side].forget()
         for one in Side:
-            self._hold_news[_other(one)].changed(held=not self._relay.hears(one))
+            self._hold_news[one.other].changed(held=not self._relay.hears(one))
 
     async def take_replacing(self, side: Side, event: LegEvent) -> None:
         """What a leg says that has taken that side's place."""
@@ -116,7 +116,7 @@ class RelayBridge:
             case Reoffered(sdp=sdp):
                 await self._renew(side, leg, sdp)
             case TransferAsked():
-                self._lifetime.spawn(transfer(leg, self._leg_of(_other(side)), event, self._lifetime.leg_id_of), "transfer")
+                self._lifetime.spawn(transfer(leg, self._leg_of(side.other), event, self._lifetime.leg_id_of), "transfer")
             case DigitPressed(digit=digit, duration_ms=duration_ms):
                 self._signalled[side].signalled(digit, duration_ms)
             case Ringing() | BranchRings() | Early() | Answered() | Gone():  # the call's, not its media's
@@ -135,7 +135,7 @@ class RelayBridge:
         except MediaError as error:
             await leg.refuse_reoffer(failure_of_error(error))
         else:
-            self._hold_news[_other(side)].changed(held=not self._relay.hears(side))
+            self._hold_news[side.other].changed(held=not self._relay.hears(side))
 
     async def _tell_hold(self, side: Side, held: bool) -> None:
         """That the other side holds it, or doesn't any more. Raises MediaError where it refuses."""
@@ -146,7 +146,7 @@ class RelayBridge:
             await self._relay.withdraw()
             raise
         self._told[side] = offer
-        self._hold_news[_other(side)].changed(held=not self._relay.hears(side))
+        self._hold_news[side.other].changed(held=not self._relay.hears(side))
 
     async def _offer_anew(self, side: Side, leg: Leg) -> None:
         """To a side that asks for an offer of ours, and answers it in its ACK (RFC 3261 14.2)."""
@@ -166,7 +166,7 @@ class RelayBridge:
 
     async def _pass_digits(self, side: Side) -> None:
         """Digits that come by signaling alone: as telephone-events, or by signaling again."""
-        to = _other(side)
+        to = side.other
         while True:
             digit, duration_ms = await self._signalled[side].next()
             try:
@@ -193,11 +193,7 @@ class RelayBridge:
                 case SideDigitHeard(side, digit, duration_ms, passed):
                     self._signalled[side].heard(digit, duration_ms)
                     if not passed:
-                        await self._send_digit(_other(side), digit, duration_ms)
+                        await self._send_digit(side.other, digit, duration_ms)
 
     def _leg_of(self, side: Side) -> Leg:
         return self._legs[side]
-
-
-def _other(side: Side) -> Side:
-    return Side.CALLED if side is Side.CALLER else Side.CALLER

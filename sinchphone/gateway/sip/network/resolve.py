@@ -28,7 +28,7 @@ from dns.rdtypes.IN.SRV import SRV
 
 from sinchphone.errors import NetworkError, NoServerError
 from sinchphone.gateway.sip.network.hop import Hop, Transport
-from sinchphone.hosts import SIP_PORTS, unbracketed
+from sinchphone.hosts import SIP_PORTS, is_address, unbracketed
 from sinchphone.quick_dataclass import quick_dataclass
 
 _SERVICES: Final[dict[str, Transport]] = {"sip+d2u": "udp", "sip+d2t": "tcp", "sips+d2t": "tls"}
@@ -74,7 +74,7 @@ class Resolver:
                 raise NetworkError("a sips address can't be reached over UDP")
             transport = "tls"
         numeric = unbracketed(host)
-        if _is_address(numeric):
+        if is_address(numeric):
             return [_numeric(numeric, port, transport or "udp")]
         try:
             async with asyncio.timeout(_SECONDS):
@@ -198,11 +198,3 @@ def _numeric(host: str, port: int | None, transport: Transport) -> Hop:
 
 def _hop(address: str, port: int, transport: Transport, domain: str) -> Hop:
     return Hop(transport, address, port, server_name=domain if transport == "tls" else "")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

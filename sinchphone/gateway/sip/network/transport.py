@@ -42,8 +42,6 @@ class TransportOptions:
     tls_port: int | None = None  # None: the port above the other one; 0: a free one
     ca_files: tuple[Path, ...] = ()  # the authorities of servers' certificates (PEM), beside the system's
     public_address: str | None = None  # an address or name by which others than this machine reach us, where that isn't ours
-    header_bytes: int = 16 * 1024
-    body_bytes: int = 48 * 1024
     connections: int = 1_000
     connections_per_source: int = 32
     idle_seconds: float = 900.0
@@ -70,7 +68,7 @@ class SipTransports:
         self._record = record or EventRecord(is_on=False)
         self._received = received = self._recorded(received)
         limits = StreamLimits(
-            framing=FramingLimits(header_bytes=options.header_bytes, body_bytes=options.body_bytes),
+            framing=FramingLimits(),
             connections=options.connections,
             per_source=options.connections_per_source,
             idle_seconds=options.idle_seconds,

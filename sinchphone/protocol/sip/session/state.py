@@ -17,6 +17,8 @@ from sinchphone.quick_dataclass import quick_dataclass
 
 ALLOW: Final = "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, INFO, OPTIONS, NOTIFY, REFER"
 SUPPORTED: Final = "100rel, timer, replaces"
+RING_SECONDS: Final = 180.0  # until an INVITE is answered
+SESSION_SECONDS: Final = 1800  # RFC 4028
 REMIND_SECONDS: Final = 60.0  # a proxy forgets an INVITE after 3 minutes without a provisional response (RFC 3261 13.3.1.1)
 MAX_REASON_CHARACTERS: Final = 128
 ELSEWHERE: Final = "Call completed elsewhere"  # the words of RFC 3326 4.1
@@ -29,8 +31,8 @@ class SessionOptions:
     new_token: Callable[[], str]
     chance: Callable[[], float]
     timing: Timing = field(default_factory=Timing)
-    ring_seconds: float = 180.0
-    session_seconds: int = 1800  # RFC 4028; 0: no timer
+    ring_seconds: float = RING_SECONDS
+    session_seconds: int = SESSION_SECONDS  # 0: no timer
     user_agent: str = "sinchphone"
     redirects: int = 5  # Contacts of 3xx that are tried
     may_follow: Callable[[SipUri], bool] = lambda _: True  # whether a 3xx may send us there
