@@ -78,8 +78,7 @@ class PathEstimate:
     def arrived(self, position: int, now: float) -> None:
         """A packet came at ``now``. Copies that came by another way don't belong here."""
         transit = now - position / RATE
-        self._note_transit(int(now // _SLOT), transit)
-        base = self.base = min(lowest for _, lowest in self._slots)
+        base = self.base = self._lowest_with(int(now // _SLOT), transit)
         drains = self._drains(position, transit)
         if self._last is not None and position > self._last[0]:
             self._steps.append((position - self._last[0]) // FRAME_SAMPLES)
@@ -137,20 +136,26 @@ class PathEstimate:
         level = max(islice(reversed(self._excess), _CALM)) + _PEAK
         if level - _PEAK > max(islice(reversed(self._excess), _CALM // 2)) + _PEAK:  # it still goes
             return
+        if max(self._excess) <= level:
+            return
         late = [index for index, excess in enumerate(self._excess) if excess > level]
         if len(late) < max(_QUEUE_LEAST, _QUEUE_MOST * (late[-1] - late[0] + 1) if late else 0):
             return
         self._forgot_at = now
         self._excess = deque((e for index, e in enumerate(self._excess) if not late[0] <= index <= late[-1]), maxlen=_HISTORY)
 
-    def _note_transit(self, slot: int, transit: float) -> None:
+    def _lowest_with(self, slot: int, transit: float) -> float:
+        """The lowest transit of the last seconds, with this one."""
+        base = self.base
         while self._slots and self._slots[0][0] <= slot - _SLOTS:
             self._slots.popleft()
+            base = None
         if self._slots and self._slots[-1][0] >= slot:
             last, lowest = self._slots[-1]
             self._slots[-1] = (last, min(lowest, transit))
         else:
             self._slots.append((slot, transit))
+        return min(lowest for _, lowest in self._slots) if base is None else min(base, transit)
 
     def _wanted(self, now: float) -> float:
         ordered = sorted(self._excess)
@@ -172,6 +177,8 @@ class PathEstimate:
 
     def _peaks(self, wanted: float) -> float:
         """Enough for the second highest of the peaks that stand out above ``wanted``; 0 where there are no two."""
+        if max(self._excess) <= wanted + _PEAK:
+            return 0.0
         peaks: list[float] = []
         last = -_PEAK_APART - 1
         for index, excess in enumerate(self._excess):

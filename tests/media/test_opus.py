@@ -282,3 +282,12 @@ def test_an_encoder_says_in_each_packet_whether_somebody_speaks() -> None:
 )
 def test_background_is_told_by_the_flags_of_all_frames_and_channels(packet: bytes, says_so: bool) -> None:
     assert is_background(packet) is says_so
+
+
+def test_the_length_of_a_packet_is_read_as_libopus_reads_it() -> None:
+    asked = opus._library().opus_packet_get_nb_samples
+    asked.restype, asked.argtypes = ctypes.c_int, [ctypes.c_char_p, ctypes.c_int32, ctypes.c_int32]
+    for first in range(256):
+        for packet in (bytes((first,)), *(bytes((first, count, 1, 2)) for count in range(256))):
+            said = asked(packet, len(packet), RATE)
+            assert packet_samples(packet) == (said if 0 < said <= 5760 else 0), packet

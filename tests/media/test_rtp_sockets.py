@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from sinchphone.errors import MediaError
+from sinchphone.media.network.reading import read_datagrams
 from sinchphone.media.network.simulated_line import SimulatedLine
 from sinchphone.media.rtp.sockets import SocketPair
 from sinchphone.media.rtp.source_latch import Address
@@ -143,3 +144,11 @@ async def test_a_late_line_brings_every_datagram_to_the_port_that_it_was_sent_to
     assert {source.port for _, source, _ in came} == {sender.port, sender.port + 1}
     sender.close()
     receiver.close()
+
+
+async def test_a_socket_makes_no_room_for_more_than_a_packet() -> None:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+    read_datagrams(transport)
+    assert 1500 < getattr(transport, "max_size", 2048) <= 16_384
+    transport.close()

@@ -13,8 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Samples, silence
-from sinchphone.audio.levels.level import FULL_SCALE, Meter, mean_square, power_to_dbfs
+from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, Samples, silence
+from sinchphone.audio.levels.frame_batch import FrameBatch, Frames
+from sinchphone.audio.levels.level import FULL_SCALE, Meter, mean_squares, power_to_dbfs
 from sinchphone.quick_dataclass import quick_dataclass
 
 SPEECH_OVER_NOISE_DB: Final = 9.0
@@ -47,7 +48,8 @@ class Listener:
     """Follows one stream. ``push`` in one thread; ``activity`` in any."""
 
     def __init__(self) -> None:
-        self.meter: Final = Meter()  # of the same stream
+        self._meter = Meter()
+        self._batch = FrameBatch(self._take)
         self._rest = silence(0)
         self._noise = math.inf  # [dBFS]
         self._level = -math.inf
@@ -59,16 +61,23 @@ class Listener:
     def push(self, samples: Samples) -> None:
         """The next samples of the stream."""
         if len(samples) == FRAME_SAMPLES and not len(self._rest):
-            self._take(samples)
+            self._batch.put(samples)
             return
         self._rest = np.concatenate([self._rest, samples])
         while len(self._rest) >= FRAME_SAMPLES:
-            self._take(self._rest[:FRAME_SAMPLES])
+            self._batch.put(self._rest[:FRAME_SAMPLES])
             self._rest = self._rest[FRAME_SAMPLES:]
+
+    @property
+    def meter(self) -> Meter:
+        """Of the same stream."""
+        self._batch.settle()
+        return self._meter
 
     @property
     def activity(self) -> Activity:
         """What was heard so far."""
+        self._batch.settle()
         return Activity(
             level_dbfs=self._level,
             noise_dbfs=self._noise if math.isfinite(self._noise) else -math.inf,
@@ -81,9 +90,12 @@ class Listener:
             constant=self._is_constant(),
         )
 
-    def _take(self, frame: Samples) -> None:
-        power = mean_square(frame)
-        self.meter.note(power, FRAME_SAMPLES)
+    def _take(self, frames: Frames) -> None:
+        for frame, power in zip(frames, mean_squares(frames), strict=True):
+            self._take_frame(frame, power)
+
+    def _take_frame(self, frame: Frame, power: float) -> None:
+        self._meter.note(power, FRAME_SAMPLES)
         self._level = power_to_dbfs(power)
         self._frames += 1
         self._recent.append(math.sqrt(power))

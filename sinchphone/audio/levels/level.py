@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
+from sinchphone.audio.levels.frame_batch import FrameBatch, Frames
 
 FULL_SCALE: Final = 32_768.0
 METER_SECONDS: Final = 0.05  # time constant: 86 % of the reading is the last tenth of a second
@@ -22,6 +23,12 @@ def mean_square(samples: Samples) -> float:
         return 0.0
     wave = samples.astype(np.float64)
     return float(wave.dot(wave)) / len(samples) / FULL_SCALE**2
+
+
+def mean_squares(frames: Frames) -> list[float]:
+    """The power of each frame, 1.0 for full scale."""
+    waves = frames.astype(np.float64)
+    return [float(power) for power in np.einsum("ij,ij->i", waves, waves) / FRAME_SAMPLES / FULL_SCALE**2]
 
 
 def power_to_dbfs(power: float) -> float:
@@ -47,9 +54,14 @@ class Meter:
 
     def __init__(self) -> None:
         self._power = 0.0
+        self._batch = FrameBatch(self._take)
 
     def push(self, samples: Samples) -> None:
         """The next samples of the stream, any number of them."""
+        if len(samples) == FRAME_SAMPLES:
+            self._batch.put(samples)
+            return
+        self._batch.settle()
         self.note(mean_square(samples), len(samples))
 
     def note(self, power: float, samples: int) -> None:
@@ -61,4 +73,9 @@ class Meter:
     @property
     def dbfs(self) -> float:
         """The loudness now [dBFS]; ``-inf`` before the first sample and after a second or so of digital silence."""
+        self._batch.settle()
         return power_to_dbfs(self._power)
+
+    def _take(self, frames: Frames) -> None:
+        for power in mean_squares(frames):
+            self.note(power, FRAME_SAMPLES)

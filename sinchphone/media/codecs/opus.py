@@ -41,14 +41,24 @@ _NEEDLESS_BYTES: Final = 2
 _STEP_SAMPLES: Final = 120  # libopus conceals in steps of 2.5 ms
 _SILK_MILLISECONDS: Final = (10, 20, 40, 60)  # RFC 6716 table 2, configurations 0 to 11
 _HYBRID_MILLISECONDS: Final = (10, 20)  # configurations 12 to 15
+_CELT_SAMPLES: Final = (120, 240, 480, 960)  # configurations 16 to 31
+_FRAME_SAMPLES: Final = (
+    *(milliseconds * RATE // 1000 for milliseconds in 3 * _SILK_MILLISECONDS + 2 * _HYBRID_MILLISECONDS),
+    *4 * _CELT_SAMPLES,
+)
 
 
 def packet_samples(payload: bytes) -> int:
     """Samples at 48 kHz in an Opus packet; 0 where ``payload`` isn't one (RFC 6716 section 3)."""
     if not payload:
         return 0
-    samples = int(_library().opus_packet_get_nb_samples(payload, len(payload), RATE))
-    return samples if 0 < samples <= _MAX_PACKET_SAMPLES else 0
+    code = payload[0] & 0x03
+    if code == 3:
+        frames = payload[1] & 0x3F if len(payload) > 1 else 0
+    else:
+        frames = 2 if code else 1
+    samples = frames * _FRAME_SAMPLES[payload[0] >> 3]
+    return samples if samples <= _MAX_PACKET_SAMPLES else 0
 
 
 def has_fec(payload: bytes) -> bool:
@@ -105,16 +115,22 @@ class Encoder:
         self._encoder = library.opus_encoder_create(RATE, 1, _APPLICATION_VOIP, ctypes.byref(error))
         _check(error.value)
         weakref.finalize(self, library.opus_encoder_destroy, self._encoder).atexit = False
+        self._encode = library.opus_encode
+        self._pcm = np.zeros(_MAX_PACKET_SAMPLES, np.int16)
+        self._pcm_address = self._pcm.ctypes.data
         self._packet = ctypes.create_string_buffer(_MAX_PACKET_BYTES)
+        self._packet_bytes = memoryview(self._packet)
         self._set(_SET_BITRATE, bitrate)
         self._set(_SET_COMPLEXITY, complexity)
 
     def encode(self, frame: Samples) -> bytes:
         """The packet for the next ``frame``. With DTX, one of two bytes or fewer need not be sent (RFC 7587 3.1.3). Raises MediaError."""
-        pcm = np.ascontiguousarray(frame, np.int16)
-        size = _library().opus_encode(self._encoder, pcm.ctypes.data, len(pcm), self._packet, _MAX_PACKET_BYTES)
-        _check(size)
-        return self._packet.raw[:size]
+        samples = min(len(frame), _MAX_PACKET_SAMPLES)  # of more than a packet holds libopus says so
+        self._pcm[:samples] = frame[:samples]
+        size = self._encode(self._encoder, self._pcm_address, len(frame), self._packet, _MAX_PACKET_BYTES)
+        if size < 0:
+            _check(size)
+        return bytes(self._packet_bytes[:size])
 
     def adapt(self, setting: RedundancySetting) -> None:
         """Bit rate, forward error correction and silence suppression from the next frame on. Raises MediaError."""
@@ -155,6 +171,7 @@ class Decoder:
         self._decoder = library.opus_decoder_create(RATE, 1, ctypes.byref(error))
         _check(error.value)
         weakref.finalize(self, library.opus_decoder_destroy, self._decoder).atexit = False
+        self._decode = library.opus_decode
         self._pcm = np.zeros(_MAX_PACKET_SAMPLES, np.int16)
         self._pcm_address = self._pcm.ctypes.data
         self._state = ctypes.create_string_buffer(library.opus_decoder_get_size(1))
@@ -197,8 +214,9 @@ class Decoder:
 
     def _run(self, payload: bytes | None, samples: int, fec: int) -> Samples:
         size = len(payload) if payload else 0
-        decoded = _library().opus_decode(self._decoder, payload, size, self._pcm_address, samples, fec)
-        _check(decoded)
+        decoded = self._decode(self._decoder, payload, size, self._pcm_address, samples, fec)
+        if decoded < 0:
+            _check(decoded)
         return self._pcm[:decoded].copy()
 
 
@@ -251,7 +269,6 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     pointer, integer, int32 = ctypes.c_void_p, ctypes.c_int, ctypes.c_int32
     signatures = {
         "opus_strerror": (ctypes.c_char_p, [integer]),
-        "opus_packet_get_nb_samples": (integer, [ctypes.c_char_p, int32, int32]),
         "opus_encoder_create": (pointer, [int32, integer, integer, pointer]),
         "opus_encoder_destroy": (None, [pointer]),
         "opus_encoder_ctl": (integer, [pointer, integer]),

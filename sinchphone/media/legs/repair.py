@@ -20,15 +20,14 @@ class Copies:
 
     def wrap(self, timestamp: int, payload: bytes, copies: int) -> bytes | None:
         """The redundant payload for a frame, with up to ``copies`` of those before it; ``None`` where there is none to repeat."""
-        blocks = [
-            Block(self._payload_type, offset, past)
-            for stamp, past in list(self._past)[max(0, len(self._past) - copies) :]
-            if (offset := (timestamp - stamp) & 0xFFFFFFFF) <= MAX_OFFSET and len(past) <= MAX_COPY_BYTES
-        ]
+        past = list(self._past)[max(0, len(self._past) - copies) :] if copies else ()
         self._past.append((timestamp, payload))
-        if not (copies and blocks):
-            return None
-        return encode_red([*blocks, Block(self._payload_type, 0, payload)])
+        blocks = [
+            Block(self._payload_type, offset, before)
+            for stamp, before in past
+            if (offset := (timestamp - stamp) & 0xFFFFFFFF) <= MAX_OFFSET and len(before) <= MAX_COPY_BYTES
+        ]
+        return encode_red([*blocks, Block(self._payload_type, 0, payload)]) if blocks else None
 
     def forget(self) -> None:
         """Something else was sent: nothing before it is repeated."""

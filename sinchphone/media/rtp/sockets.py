@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sinchphone.errors import NoPortError
 from sinchphone.media.network.priority import prioritise
+from sinchphone.media.network.reading import read_datagrams
 from sinchphone.media.rtp.source_latch import Address, plain_host
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class SocketPair:
             rtp.abort()
             second.close()
             raise
+        read_datagrams(rtp)
+        read_datagrams(rtcp)
         return cls(rtp, rtcp, port, ipv6, simulator)
 
     def send(self, data: bytes, to: Address, *, control: bool) -> bool:

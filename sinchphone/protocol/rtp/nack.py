@@ -110,7 +110,9 @@ class Missing:
             return False
         ahead = (sequence - self._highest) % SEQUENCES
         if 0 < ahead < PAST:
-            if ahead <= self._terms.gap and len(self._requests) < _MAX_REQUESTS:
+            if ahead == 1 and len(self._requests) < _MAX_REQUESTS:
+                pass  # nothing is missing
+            elif ahead <= self._terms.gap and len(self._requests) < _MAX_REQUESTS:
                 first = _Request(now, next_at=now + self._patience(now))
                 self._requests |= {(self._highest + step) % SEQUENCES: first for step in range(1, ahead)}
             else:

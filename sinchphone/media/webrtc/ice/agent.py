@@ -18,6 +18,7 @@ from typing import Any, Final
 from sinchphone.errors import RELAY_ONLY
 from sinchphone.hosts import join_host
 from sinchphone.media.network.priority import RECEIVE_BUFFER_BYTES, prioritise
+from sinchphone.media.network.reading import read_datagrams
 from sinchphone.media.port import PortOptions
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.ice_socket import IceSocket
@@ -115,6 +116,7 @@ class IceConnection(seam.Connection):
         opened = transport.get_extra_info("socket")
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         prioritise(opened)
+        read_datagrams(transport)
         host, port = transport.get_extra_info("sockname")[:2]
         protocol.local_candidate = seam.Candidate(
             foundation=seam.candidate_foundation("host", "udp", host),

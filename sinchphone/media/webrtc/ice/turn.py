@@ -23,6 +23,7 @@ from enum import Enum
 from typing import Any, Final
 
 from sinchphone.media.network.priority import RECEIVE_BUFFER_BYTES, prioritise
+from sinchphone.media.network.reading import read_datagrams
 from sinchphone.media.webrtc import seam
 from sinchphone.media.webrtc.ice.servers import Server
 from sinchphone.tasks import start_task
@@ -135,7 +136,8 @@ class Allocation(asyncio.DatagramTransport):
     async def _connect(self, context: Callable[[], ssl.SSLContext]) -> None:
         loop, (host, port) = asyncio.get_running_loop(), self._address
         if self._server.transport == "udp":
-            _, self._link = await loop.create_datagram_endpoint(lambda: _DatagramLink(self), remote_addr=self._address)
+            transport, self._link = await loop.create_datagram_endpoint(lambda: _DatagramLink(self), remote_addr=self._address)
+            read_datagrams(transport)
             return
         trust = await asyncio.to_thread(context) if self._server.tls else None
         name = self._server.host if self._server.tls else None  # for SNI and the certificate: as in the URL (RFC 6066 3: no addresses)
