@@ -42,6 +42,7 @@ _STEP_SAMPLES: Final = 120  # libopus conceals in steps of 2.5 ms
 _SILK_MILLISECONDS: Final = (10, 20, 40, 60)  # RFC 6716 table 2, configurations 0 to 11
 _HYBRID_MILLISECONDS: Final = (10, 20)  # configurations 12 to 15
 _CELT_SAMPLES: Final = (120, 240, 480, 960)  # configurations 16 to 31
+_FRAMES: Final = (1, 2, 2, None)  # by code; the last tells how many in the next byte
 _FRAME_SAMPLES: Final = (
     *(milliseconds * RATE // 1000 for milliseconds in 3 * _SILK_MILLISECONDS + 2 * _HYBRID_MILLISECONDS),
     *4 * _CELT_SAMPLES,
@@ -52,11 +53,9 @@ def packet_samples(payload: bytes) -> int:
     """Samples at 48 kHz in an Opus packet; 0 where ``payload`` isn't one (RFC 6716 section 3)."""
     if not payload:
         return 0
-    code = payload[0] & 0x03
-    if code == 3:
+    frames = _FRAMES[payload[0] & 0x03]
+    if frames is None:
         frames = payload[1] & 0x3F if len(payload) > 1 else 0
-    else:
-        frames = 2 if code else 1
     samples = frames * _FRAME_SAMPLES[payload[0] >> 3]
     return samples if samples <= _MAX_PACKET_SAMPLES else 0
 
