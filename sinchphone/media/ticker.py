@@ -10,6 +10,7 @@ from sinchphone.errors import LocalProtocolError, MediaError
 from sinchphone.media.clock import FrameClock
 from sinchphone.media.outbox import Outbox
 from sinchphone.media.sound import AudioLeg, Levels, Party, Signal, SoundEvent
+from sinchphone.media.sound_batch import SoundBatch
 from sinchphone.media.thread import MediaThread
 
 _log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Ticker:
         self._muted = self._early = False
         self._near = Meter()
         self._far_listener = Listener()
+        self._said, self._heard = SoundBatch(self._near.push), SoundBatch(self._far_listener.push)
         self._events: Outbox[SoundEvent] = Outbox()
 
     @property
@@ -55,6 +57,8 @@ class Ticker:
 
     def levels(self) -> Levels:
         """How loud both directions are now; the near sound is what is sent."""
+        self._said.settle()
+        self._heard.settle()
         return Levels(near_dbfs=self._near.dbfs, far_dbfs=self._far_listener.meter.dbfs, far=self._far_listener.activity)
 
     def events(self) -> Outbox[SoundEvent]:
@@ -88,8 +92,8 @@ class Ticker:
         if self._muted or self._early:
             near = silence()
         leg.send(near)
-        self._far_listener.push(far)
-        self._near.push(near)
+        self._heard.push(far)
+        self._said.push(near)
 
     def _ask(self, far: Frame) -> Frame:
         try:

@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, Frame, Samples, silence
-from sinchphone.audio.levels.frame_batch import FrameBatch, Frames
 from sinchphone.audio.levels.level import FULL_SCALE, Meter, mean_squares, power_to_dbfs
 from sinchphone.quick_dataclass import quick_dataclass
 
@@ -48,8 +47,7 @@ class Listener:
     """Follows one stream. ``push`` in one thread; ``activity`` in any."""
 
     def __init__(self) -> None:
-        self._meter = Meter()
-        self._batch = FrameBatch(self._take)
+        self.meter: Final = Meter()  # of the same stream
         self._rest = silence(0)
         self._noise = math.inf  # [dBFS]
         self._level = -math.inf
@@ -60,24 +58,16 @@ class Listener:
 
     def push(self, samples: Samples) -> None:
         """The next samples of the stream."""
-        if len(samples) == FRAME_SAMPLES and not len(self._rest):
-            self._batch.put(samples)
-            return
-        self._rest = np.concatenate([self._rest, samples])
-        while len(self._rest) >= FRAME_SAMPLES:
-            self._batch.put(self._rest[:FRAME_SAMPLES])
-            self._rest = self._rest[FRAME_SAMPLES:]
-
-    @property
-    def meter(self) -> Meter:
-        """Of the same stream."""
-        self._batch.settle()
-        return self._meter
+        samples = np.concatenate([self._rest, samples]) if len(self._rest) else samples
+        whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
+        self._rest = samples[whole:].copy()
+        if whole:
+            for frame, power in zip(samples[:whole].reshape(-1, FRAME_SAMPLES), mean_squares(samples[:whole]), strict=True):
+                self._take(frame, power)
 
     @property
     def activity(self) -> Activity:
         """What was heard so far."""
-        self._batch.settle()
         return Activity(
             level_dbfs=self._level,
             noise_dbfs=self._noise if math.isfinite(self._noise) else -math.inf,
@@ -90,12 +80,8 @@ class Listener:
             constant=self._is_constant(),
         )
 
-    def _take(self, frames: Frames) -> None:
-        for frame, power in zip(frames, mean_squares(frames), strict=True):
-            self._take_frame(frame, power)
-
-    def _take_frame(self, frame: Frame, power: float) -> None:
-        self._meter.note(power, FRAME_SAMPLES)
+    def _take(self, frame: Frame, power: float) -> None:
+        self.meter.note(power, FRAME_SAMPLES)
         self._level = power_to_dbfs(power)
         self._frames += 1
         self._recent.append(math.sqrt(power))

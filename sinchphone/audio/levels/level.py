@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from sinchphone.audio.frame import FRAME_SAMPLES, FRAME_SECONDS, RATE, Samples
-from sinchphone.audio.levels.frame_batch import FrameBatch, Frames
 
 FULL_SCALE: Final = 32_768.0
 METER_SECONDS: Final = 0.05  # time constant: 86 % of the reading is the last tenth of a second
@@ -25,9 +24,9 @@ def mean_square(samples: Samples) -> float:
     return float(wave.dot(wave)) / len(samples) / FULL_SCALE**2
 
 
-def mean_squares(frames: Frames) -> list[float]:
-    """The power of each frame, 1.0 for full scale."""
-    waves = frames.astype(np.float64)
+def mean_squares(frames: Samples) -> list[float]:
+    """The power of each frame of 20 ms, of whole ones in a row."""
+    waves = frames.astype(np.float64).reshape(-1, FRAME_SAMPLES)
     return [float(power) for power in np.einsum("ij,ij->i", waves, waves) / FRAME_SAMPLES / FULL_SCALE**2]
 
 
@@ -54,15 +53,15 @@ class Meter:
 
     def __init__(self) -> None:
         self._power = 0.0
-        self._batch = FrameBatch(self._take)
 
     def push(self, samples: Samples) -> None:
         """The next samples of the stream, any number of them."""
-        if len(samples) == FRAME_SAMPLES:
-            self._batch.put(samples)
-            return
-        self._batch.settle()
-        self.note(mean_square(samples), len(samples))
+        whole = len(samples) // FRAME_SAMPLES * FRAME_SAMPLES
+        if whole:
+            for power in mean_squares(samples[:whole]):
+                self.note(power, FRAME_SAMPLES)
+        if whole < len(samples):
+            self.note(mean_square(samples[whole:]), len(samples) - whole)
 
     def note(self, power: float, samples: int) -> None:
         """So many samples of that mean square came next."""
@@ -73,9 +72,4 @@ class Meter:
     @property
     def dbfs(self) -> float:
         """The loudness now [dBFS]; ``-inf`` before the first sample and after a second or so of digital silence."""
-        self._batch.settle()
         return power_to_dbfs(self._power)
-
-    def _take(self, frames: Frames) -> None:
-        for power in mean_squares(frames):
-            self.note(power, FRAME_SAMPLES)

@@ -28,6 +28,7 @@ from sinchphone.media.legs.call_leg import HEARD_BLOCKS
 from sinchphone.media.local_audio.recorder import Recorder
 from sinchphone.media.local_audio.voice import VoiceProcessing
 from sinchphone.media.sound import AudioLeg, Levels, Volume
+from sinchphone.media.sound_batch import SoundBatch
 
 MICROPHONE_STALL_SECONDS: Final = 0.060  # devices give blocks of up to 30 ms at a time
 LOUDSPEAKER_STALL_SECONDS: Final = 0.200
@@ -78,10 +79,14 @@ class AudioIo:
         self._captured_at = self._rendered_at = float("-inf")
         self._near_meter = Meter()
         self._near_listener, self._far_listener = Listener(), Listener()
+        self._near_batch, self._far_batch = SoundBatch(self._near_listener.push), SoundBatch(self._far_listener.push)
+        self._sent_batch = SoundBatch(self._near_meter.push)
 
     @property
     def levels(self) -> Levels:
         """How loud both directions are; the near sound is what is sent."""
+        for batch in (self._near_batch, self._far_batch, self._sent_batch):
+            batch.settle()
         listens = self._near is None and (self.has_microphone or math.isfinite(self._captured_at))
         near = self._near_listener.activity if listens else None
         return Levels(near_dbfs=self._near_meter.dbfs, far_dbfs=self._far_listener.meter.dbfs, near=near, far=self._far_listener.activity)
@@ -152,10 +157,10 @@ class AudioIo:
         leg = self._leg
         if leg is None:
             return
-        self._near_listener.push(frame)
+        self._near_batch.push(frame)
         if self.muted:
             frame = silence()
-        self._near_meter.push(frame)
+        self._sent_batch.push(frame)
         if self._recorder is not None:
             self._recorder.near(frame, self._clock())
         leg.send(frame)
@@ -172,7 +177,7 @@ class AudioIo:
     def _write_heard(self) -> None:
         while self._heard:
             heard_at, far = self._heard.popleft()
-            self._far_listener.push(far)
+            self._far_batch.push(far)
             if self._hears is not None and self._talks:
                 self._hears(far)
             if self._recorder is not None and self._talks:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Samples, silence
 from sinchphone.audio.levels.activity import Activity, Listener
-from sinchphone.audio.levels.level import dbfs
 from sinchphone.audio.tones.signals import Sine
 
 
@@ -83,16 +82,3 @@ def test_pieces_make_no_difference(lengths: list[int]) -> None:
     cuts = np.cumsum([0, *lengths])
     pieces = [sound[a:b] for a, b in zip(cuts, [*cuts[1:], len(sound)], strict=True)]
     assert heard(*pieces) == heard(sound)
-
-
-def test_it_makes_no_difference_how_often_somebody_looks_nor_what_becomes_of_the_samples() -> None:
-    sound, piece = np.concatenate([noise(0.5), word(), noise(0.7)]), np.empty(FRAME_SAMPLES, np.int16)
-    watched, left = Listener(), Listener()
-    for begin in range(0, len(sound) - FRAME_SAMPLES, FRAME_SAMPLES):
-        piece[:] = sound[begin : begin + FRAME_SAMPLES]
-        left.push(piece)
-        watched.push(sound[begin : begin + FRAME_SAMPLES])
-        assert watched.activity.level_dbfs == pytest.approx(dbfs(piece))
-        assert watched.meter.dbfs <= 0
-    assert left.activity == watched.activity
-    assert left.meter.dbfs == watched.meter.dbfs
