@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from sinchphone.errors import ConfigError
-from sinchphone.hosts import LOOPBACK_NAMES, SIP_PORT, SIP_PORTS, SIPS_PORT, unbracketed
+from sinchphone.hosts import LOOPBACK_NAMES, SIP_PORT, SIP_PORTS, SIPS_PORT, is_address, unbracketed
 from sinchphone.protocol.phone_numbers import is_number, is_number_prefix, read_caller_id
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.schema import (
@@ -40,6 +40,7 @@ from sinchphone.schema import (
 DIGESTS: Final = ("MD5", "SHA-256")  # RFC 8760
 ANY: Final = "*"
 MAX_CALLS: Final = 1_000
+_HOST: Final = r"[A-Za-z0-9.-]{1,253}"  # whatever a connection takes, such as 127.1
 _DIALLABLE: Final = r"[0-9*#+A-Za-z._-]{0,32}"
 
 MediaEngine: TypeAlias = Literal["python", "rtpengine"]
@@ -151,7 +152,7 @@ class TrunkOptions:
 
     def __post_init__(self) -> None:
         """Raises ConfigError."""
-        if self.host and not is_host(unbracketed(self.host)):
+        if self.host and not re.fullmatch(_HOST, self.host) and not is_address(unbracketed(self.host)):
             raise ConfigError(f'"{self.host}" is not a host', hint="[trunk] host is a name or an IP address, without sip: and port")
         if not 1 <= self.max_calls <= MAX_CALLS:
             raise ConfigError(f"a trunk takes 1 to {MAX_CALLS} calls")
