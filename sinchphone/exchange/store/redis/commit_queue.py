@@ -28,6 +28,7 @@ TURN_MS: Final = 5_000  # a process that dies in its turn holds up the others no
 PATIENCE_SECONDS: Final = 3.0  # for Redis, or our turn
 _SHARED_TURN_SECONDS: Final = 0.5  # so long others may join a turn here
 _AGAIN_SECONDS: Final = 0.2
+_LOOK_SECONDS: Final = (0.01, 0.02)  # how often we look whether a turn is ours, where nobody says so
 _TRIM_SECONDS: Final = 1.0
 _MAX_BATCH: Final = 500
 _AT_ONCE: Final = 500  # entries
@@ -90,7 +91,9 @@ class CommitQueue:
         self._reading = asyncio.Lock()
         self._next_read: asyncio.Task[None] | None = None  # that hasn't begun
         self._is_awaited = False  # what was changed in our turn can't wait for its end
-        self._keys = [self.key(name) for name in ("feed", "clock", "turn", f"batch:{process}", "weight")]
+        self._awaited = ""  # the fence of a turn that we stand in line for
+        self._handed_on = asyncio.Event()  # it's ours, as an entry said
+        self._keys = [self.key(name) for name in ("feed", "clock", "turn", f"batch:{process}", "weight", "line")]
 
     def key(self, name: str) -> str:
         """A key of this application."""
@@ -148,6 +151,8 @@ class CommitQueue:
             token = token_of(entry_id)
             if token <= self.token:
                 continue
+            if members[5:] == [self._awaited]:
+                self._handed_on.set()
             try:
                 self._hand_on(read_entry(members[3]), token, members[1] == self._process)
             except (ValueError, TypeError, KeyError, IndexError):
@@ -187,12 +192,20 @@ class CommitQueue:
 
     async def _acquired(self) -> _Turn:
         self._turns += 1
-        fence, keys = f"{self._process}-{self._turns}", [self.key(name) for name in ("turn", "clock", "feed")]
-        while True:
-            taken, entries, complete = await self._pipeline.run(_ACQUIRE, keys, [fence, TURN_MS, self.position])
-            if taken:
-                break
-            await asyncio.sleep(random.uniform(0.001, 0.004))
+        self._awaited, self._handed_on = f"{self._process}-{self._turns}", asyncio.Event()
+        fence, line = self._awaited, self.key("line")
+        keys = [*(self.key(name) for name in ("turn", "clock", "feed")), line]
+        try:
+            while True:
+                taken, entries, complete = await self._pipeline.run(_ACQUIRE, keys, [fence, TURN_MS, self.position])
+                if taken:
+                    break
+                await self._handed()
+        except BaseException:
+            self._pipeline.ask("LREM", line, 0, fence)
+            raise
+        finally:
+            self._awaited = ""
         self.take_entries(entries)
         self.known_at = time.monotonic()
         if not complete:
@@ -200,6 +213,13 @@ class CommitQueue:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_seen)
         return _Turn(fence, time.monotonic(), done)
+
+    async def _handed(self) -> None:
+        """Wait until we were told that the turn is ours, or for a moment: it may have ended with nothing to tell."""
+        self._handed_on.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(random.uniform(*_LOOK_SECONDS)):
+                await self._handed_on.wait()
 
     def _end_soon(self, turn: _Turn) -> None:
         task = start_task(self._end(turn), name=f"commit {self.application}")

@@ -3,7 +3,8 @@
 ::
 
     commit   changes -> rows, and entries of the feed with ids that are time tokens (microseconds-tick), each above the last
-    acquire  whose turn it is to change what depends on what is there
+    acquire  whose turn it is to change what depends on what is there; whoever has to wait stands in line, and is handed the turn by the
+             commit that ends the one before, whose entries say so
     beat     this process lives; those that no longer do, each told to one
 
 Who commits or gets a turn is told what others wrote since the entry that it knows: at most so many entries, and whether that's all.
@@ -22,7 +23,7 @@ end
 COMMIT: Final = (
     _NEWS
     + """
-local feed, clock, lock, batches, weight = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local feed, clock, lock, batches, weight, line = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local process, batch, fence, release, known = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local age, limit, must_trim = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == '1'
 local done = redis.call('GET', batches)
@@ -31,7 +32,7 @@ if done then
     if number == batch then return {'done', ids, {}, 0} end
 end
 if fence ~= '' and redis.call('GET', lock) ~= fence then return {'lost', '', {}, 0} end
-local last = redis.call('GET', clock) or ''
+local last, heir = redis.call('GET', clock) or '', release == '1' and fence ~= '' and redis.call('LPOP', line) or ''
 local others, complete = news(feed, last, known)
 local time = redis.call('TIME')
 local micros, tick = tonumber(time[1]) * 1000000 + tonumber(time[2]), -1
@@ -44,7 +45,7 @@ while at <= #ARGV do
         tick = tick + 1
         if tick > 9 then micros, tick = micros + 1, 0 end
         id = string.format('%.0f-%d', micros, tick)
-        redis.call('XADD', feed, id, 'o', process, 'c', ARGV[at + 1])
+        redis.call('XADD', feed, id, 'o', process, 'c', ARGV[at + 1], 't', heir)
         added, ids[#ids + 1], at = added + #ARGV[at + 1], id, at + 2
     elseif what == 'put' then
         redis.call('HSET', KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3])
@@ -76,7 +77,7 @@ if must_trim or total > limit then
 end
 local written = table.concat(ids, ' ')
 redis.call('SET', batches, batch .. ' ' .. written, 'EX', 86400)
-if release == '1' and fence ~= '' then redis.call('DEL', lock) end
+if heir ~= '' then redis.call('SET', lock, heir, 'PX', 300) elseif release == '1' and fence ~= '' then redis.call('DEL', lock) end
 return {'done', written, others, complete}
 """
 )
@@ -84,8 +85,14 @@ return {'done', written, others, complete}
 ACQUIRE: Final = (
     _NEWS
     + """
-local taken = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
-if not taken and redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0, {}, 0} end
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then
+    if not redis.call('LPOS', KEYS[4], ARGV[1]) then redis.call('RPUSH', KEYS[4], ARGV[1]) end
+    redis.call('PEXPIRE', KEYS[4], ARGV[2])
+    return {0, {}, 0}
+end
+if not holder then redis.call('LREM', KEYS[4], 0, ARGV[1]) end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 local others, complete = news(KEYS[3], redis.call('GET', KEYS[2]) or '', ARGV[3])
 return {1, others, complete}
 """
