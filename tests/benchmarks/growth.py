@@ -1,14 +1,12 @@
-"""What an exchange of several processes takes: two beside one, with the CPU of Redis; many devices that wait; and minutes on end.
+"""What an exchange of several processes takes: two beside one, with the CPU of Redis; many devices that wait. ``soak.py``: for minutes.
 
 usage: python tests/benchmarks/growth.py [DEVICES [CALLS [ROUNDS]]]    CPU a call with one process and with two; bound: 1.25 times
        python tests/benchmarks/growth.py --devices 10000               memory of a device with two polls, over two processes; bound: 30 KiB
-       python tests/benchmarks/growth.py --soak 600                    calls and frames for so long, with lives of seconds
 
 Capacity is computed from the CPU a call, and called so: nobody measured it.
 """
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -24,9 +22,6 @@ PROCESSES: Final = 2
 BOUND: Final = 1.25
 DEVICE_BOUND_KIB: Final = 30
 LOADS: Final = 4  # processes that play devices: each device has two connections, and a process a limit of them
-FRAMES: Final = 10  # of a call of the soak
-ROUND_S: Final = 30.0  # of the soak
-SHORT_LIVES: Final = {"poll_seconds": 5.0, "history_seconds": 10.0, "quiet_seconds": 1.0}
 
 
 @dataclass(frozen=True)
@@ -35,6 +30,7 @@ class Group:
 
     hosts: Sequence[load.Host]
     redis: int  # its process id
+    store: str  # its address
 
     def cpu_s(self) -> float:
         return sum(host.cpu_s() for host in self.hosts) + load.cpu_s(self.redis)
@@ -51,7 +47,7 @@ async def grouped(processes: int, devices: int, options: str = "{}") -> AsyncIte
     """So many processes on a Redis of their own."""
     async with AsyncExitStack() as stack:
         store, redis = stack.enter_context(redis_server())
-        yield Group([await stack.enter_async_context(load.hosted(devices, "", store, options)) for _ in range(processes)], redis)
+        yield Group([await stack.enter_async_context(load.hosted(devices, "", store, options)) for _ in range(processes)], redis, store)
 
 
 @asynccontextmanager
@@ -132,24 +128,6 @@ async def _begin(phone: load.Phone) -> None:
             await asyncio.sleep(0.5)
 
 
-async def soak(seconds: float, devices: int = 40) -> None:
-    """Calls and frames for so long. Tells the memory now and then; who waits longer than is reasonable ends it."""
-    async with grouped(PROCESSES, devices, json.dumps(SHORT_LIVES)) as group, devices_of(group, devices) as phones:
-        until, calls, number = time.monotonic() + seconds, 0, 0
-        while time.monotonic() < until:
-            told = time.monotonic() + min(ROUND_S, seconds)
-            while time.monotonic() < told:
-                number += 1
-                call = await phones[number % devices].ring(phones[(number + 1) % devices])
-                for _ in range(FRAMES):
-                    await call.pass_frame()
-                await call.caller.give_up(call)
-                calls += 1
-            memory = ", ".join(f"{host.memory_bytes() / 2**20:.1f}" for host in group.hosts)
-            print(f"{calls} calls, {calls * FRAMES} frames; memory [MiB]: {memory}; CPU {group.cpu_s():.1f} s", flush=True)
-        assert all(not poll.done() for phone in phones for poll in phone.polls), "a device stopped to wait"
-
-
 def main(arguments: Sequence[str]) -> None:
     """Measure what is asked for, and tell."""
     match arguments:
@@ -158,8 +136,6 @@ def main(arguments: Sequence[str]) -> None:
         case ["--devices", count]:
             found = asyncio.run(device_memory(int(count)))
             print(f"memory of a device with two polls, over {PROCESSES} processes: {found:.1f} KiB (bound {DEVICE_BOUND_KIB})")
-        case ["--soak", seconds]:
-            asyncio.run(soak(float(seconds)))
         case _:
             devices, calls, rounds = (int(one) for one in (*arguments, *("40", "300", "3")[len(arguments) :]))
             print(compare(devices, calls, rounds))

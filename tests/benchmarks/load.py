@@ -2,7 +2,8 @@
 
 usage: python tests/benchmarks/load.py [DEVICES [CALLS]]
        python tests/benchmarks/load.py --profile [DEVICES [CALLS]]     the exchange's most expensive functions too
-       python tests/benchmarks/growth.py [--devices N | --soak S]      two processes beside one, many devices, minutes on end
+       python tests/benchmarks/growth.py [--devices N]                 two processes beside one, many devices
+       python tests/benchmarks/soak.py [SECONDS]                       calls for minutes on end, and what that leaves behind
        python tests/benchmarks/store_cost.py [DEVICES [CALLS]]         the same with a store on Redis, and how many times the CPU that is
 
 The exchange has a process of its own, and so has the load: phones that speak the protocol without sound, from many loopback addresses.
@@ -58,6 +59,16 @@ class Host:
 
     pid: int
     url: str
+    said: asyncio.StreamReader = field(repr=False)
+
+    async def tasks(self) -> int:
+        """How many it has."""
+        os.kill(self.pid, signal.SIGUSR1)
+        return int(await self.said.readline())
+
+    def files(self) -> int:
+        """How many it has open, connections too."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def cpu_s(self) -> float:
         return cpu_s(self.pid)
@@ -307,7 +318,7 @@ async def hosted(devices: int, profile: str, store: str = "", options: str = "{}
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         assert process.stdout is not None
         try:
-            yield Host(process.pid, (await process.stdout.readline()).decode().strip())
+            yield Host(process.pid, (await process.stdout.readline()).decode().strip(), process.stdout)
         finally:
             process.send_signal(signal.SIGTERM)
             await process.wait()
@@ -315,7 +326,9 @@ async def hosted(devices: int, profile: str, store: str = "", options: str = "{}
 
 async def _be_exchange(devices: int, store: str, more: dict[str, Any]) -> None:
     ended = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: print(len(asyncio.all_tasks()), flush=True))
     applications = {KEY: base64.b64encode(SECRET).decode()}
     limits = {"users": devices + 100, "polls": 2 * devices + 100, "connections": 3 * devices + 1_000, **more}
     kept = read_store(store) if store.startswith("redis") else Path(store)

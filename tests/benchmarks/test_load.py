@@ -7,6 +7,7 @@ import shutil
 import growth
 import load
 import pytest
+import soak
 import store_cost
 
 
@@ -32,3 +33,17 @@ def test_what_a_store_on_redis_costs_is_measured_beside_what_a_file_does() -> No
 )
 def test_two_processes_are_measured_beside_one() -> None:
     assert asyncio.run(growth.call_cost(2, 2, 2)) >= 0
+
+
+@pytest.mark.skipif(
+    shutil.which("redis-server") is None and not os.environ.get("SINCHPHONE_REQUIRE_PEERS"), reason="redis-server is not installed"
+)
+def test_what_a_soak_leaves_behind_is_counted_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak, "DEVICES", 2)
+    monkeypatch.setattr(growth, "PROCESSES", 1)
+    start, end, calls = asyncio.run(soak.soak(0.2, quiet_s=0.0))
+    assert calls > 0 and min(kept.counts["tasks"] for kept in (start, end)) >= growth.PROCESSES
+    assert start.counts["rows: devices"] == end.counts["rows: devices"] == 2
+    assert "open files" in soak.report(start, end, calls)
+    left = soak.Kept(1.0, {"tasks": 1, "rows: calls": soak.SLACK + 1})
+    assert soak.grown(soak.Kept(1.0, {"tasks": 1}), left) == ["rows: calls"]

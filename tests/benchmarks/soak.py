@@ -1,0 +1,106 @@
+"""Two processes on one Redis for minutes on end, with lives of seconds: what they, and Redis, have kept at the end beside the start.
+
+usage: python tests/benchmarks/soak.py [SECONDS]        600 if not told; the first tenth is to warm up
+
+Calls ring, frames pass, polls time out. Before each look nothing is done for as long as the longest
+of the shortened lives. Exit code 1: there are more tasks, open files, keys, rows or entries of the feed than at the start.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import growth
+import load
+from figures import table
+from redis.asyncio import Redis
+
+from sinchphone.exchange.store.redis.connection import PREFIX, SCHEMA
+
+SECONDS: Final = 600.0
+DEVICES: Final = 40
+FRAMES: Final = 10  # of a call
+ROUND_S: Final = 30.0
+SHORT_LIVES: Final = {"poll_seconds": 5.0, "history_seconds": 10.0, "quiet_seconds": 1.0}
+QUIET_S: Final = 15.0  # longer than these
+SLACK: Final = 8  # of each: a beat, a read or a poll that is just between two
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is there at a moment, by name; ``memory``: of both processes [MiB]."""
+
+    memory: float
+    counts: Mapping[str, int]
+
+
+async def look(group: growth.Group) -> Kept:
+    """What the processes and Redis have."""
+    counts = {"tasks": sum([await host.tasks() for host in group.hosts]), "open files": sum(host.files() for host in group.hosts)}
+    prefix = f"{PREFIX}:{SCHEMA}:{{{load.KEY}}}:"
+    async with Redis.from_url(group.store, decode_responses=True) as redis:
+        rows = [str(key) async for key in redis.scan_iter(f"{prefix}rows:*")]
+        counts["keys of Redis"] = await redis.dbsize()
+        counts["entries of the feed"] = await redis.xlen(f"{prefix}feed")
+        for key in sorted(rows):
+            counts[f"rows: {key.removeprefix(prefix + 'rows:')}"] = int(await redis.hlen(key))
+    return Kept(group.memory_bytes() / 2**20, counts)
+
+
+def grown(start: Kept, end: Kept) -> list[str]:
+    """What there is more of at the end."""
+    return [name for name, count in end.counts.items() if count > start.counts.get(name, 0) + SLACK]
+
+
+def report(start: Kept, end: Kept, calls: int) -> str:
+    """Both, side by side."""
+    names = [*start.counts, *(name for name in end.counts if name not in start.counts)]
+    rows: dict[str, Sequence[float | str]] = {"memory of both [MiB]": [start.memory, end.memory]}
+    rows.update({name: [str(kept.counts.get(name, 0)) for kept in (start, end)] for name in names})
+    return table(f"{calls} calls, {calls * FRAMES} frames", ["start", "end"], rows)
+
+
+async def _work(phones: Sequence[load.Phone], seconds: float, calls: int) -> int:
+    """Calls one after the other; how many there were in all."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        calls += 1
+        caller, callee = phones[calls % len(phones)], phones[(calls + 1) % len(phones)]
+        call = await caller.ring(callee)
+        for _ in range(FRAMES):
+            await call.pass_frame()
+        await caller.give_up(call)
+    return calls
+
+
+async def soak(seconds: float, quiet_s: float = QUIET_S) -> tuple[Kept, Kept, int]:
+    """What was kept at the start and at the end, and how many calls there were. Tells the memory now and then; who waits longer than is
+    reasonable ends it."""
+    options = json.dumps(SHORT_LIVES)
+    async with growth.grouped(growth.PROCESSES, DEVICES, options) as group, growth.devices_of(group, DEVICES) as phones:
+        calls, until = await _work(phones, seconds / 10, 0), time.monotonic() + seconds * 9 / 10
+        await asyncio.sleep(quiet_s)
+        start = await look(group)
+        while (rest := until - time.monotonic()) > 0:
+            calls = await _work(phones, min(ROUND_S, rest), calls)
+            memory = ", ".join(f"{host.memory_bytes() / 2**20:.1f}" for host in group.hosts)
+            print(f"{calls} calls; memory [MiB]: {memory}; CPU {group.cpu_s():.1f} s", flush=True)
+        await asyncio.sleep(quiet_s)
+        assert all(not poll.done() for phone in phones for poll in phone.polls), "a device stopped to wait"
+        return start, await look(group), calls
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run once, and tell."""
+    start, end, calls = asyncio.run(soak(float(arguments[0]) if arguments else SECONDS))
+    print(report(start, end, calls))
+    if more := grown(start, end):
+        raise SystemExit(f"there is more at the end: {', '.join(more)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
