@@ -82,6 +82,11 @@ class StoreAddress(str):
         """Whether it's reached over TLS."""
         return urlsplit(self).scheme == "rediss"
 
+    @property
+    def database(self) -> int:
+        """Its number."""
+        return int(urlsplit(self).path.strip("/") or 0)
+
     def with_password(self, password: str) -> Self:
         """The same with a password, which was written elsewhere. Raises ConfigError where there is one already."""
         parts = urlsplit(self)

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -82,16 +81,6 @@ async def test_two_exchanges_with_different_applications(join: Join, redis: Redi
 async def test_one_more_application_beside_those_that_are_served_there(join: Join, redis: RedisServer) -> None:
     await join(redis.address)
     assert (await join(redis.address, applications=SECRETS)).port
-
-
-async def test_a_node_of_a_cluster(own_server: Callable[..., RedisServer], join: Join) -> None:
-    with socket.socket() as free:  # else it's 10000 above the other one, which may be none
-        free.bind(("127.0.0.1", 0))
-        bus = str(free.getsockname()[1])
-    server = own_server(more=("--cluster-enabled", "yes", "--cluster-port", bus))
-    with pytest.raises(StoreError, match="is a node of a Redis Cluster"):
-        await join(server.address)
-    assert await everything(server.address) == {}
 
 
 async def test_a_redis_that_is_too_old(join: Join) -> None:

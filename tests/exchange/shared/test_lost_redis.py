@@ -41,7 +41,7 @@ async def crash(exchange: Exchange) -> None:
         task.cancel()
     for box in store._boxes.values():
         box._flush_soon = lambda: None  # type: ignore[method-assign]
-    store._is_reached = False
+    store._unreached.add(store.pipeline("acme"))
     await exchange._calls.close(0.1)
 
 

@@ -11,12 +11,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sinchphone.exchange.options import StoreAddress
 from sinchphone.exchange.store.redis.changes import TICKS_A_MICROSECOND, token_of
 from sinchphone.exchange.store.redis.commit_queue import patiently
-from sinchphone.exchange.store.redis.connection import connect, key_of
+from sinchphone.exchange.store.redis.connection import key_of
+from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline
 from sinchphone.exchange.store.redis.redis_store import RedisStore
 from sinchphone.exchange.store.sqlite import SqliteStore, check_unused
 from sinchphone.exchange.store.store import StoreError
@@ -34,9 +35,6 @@ from sinchphone.exchange.store.tables import (
     Table,
 )
 from sinchphone.quick_dataclass import quick_dataclass
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 _AT_ONCE: Final = 200  # rows that are on their way
 _OF_USERS: Final = (DEVICES, ACCOUNTS, TAKEN_NAMES, IDENTITIES)
@@ -60,10 +58,10 @@ async def move(file: Path, address: StoreAddress, application: str, secret: byte
     """Move what the file has of an application. The file stays as it is. Raises StoreError before anything is written where one of the two
     can't be used, an exchange uses the file, or the file has nothing of the application."""
     rows, highest = await _read(file, application)
-    store, client = RedisStore(address, {application: secret}, history_seconds, beside_others=True), connect(address)
+    store = RedisStore(address, {application: secret}, history_seconds, beside_others=True)
     try:
         await store.open()
-        marker = _Marker(client, application)
+        marker = _Marker(store.pipeline(application), application)
         before, digest = await patiently(marker.read()), _digest(rows)
         known = {table: await store.read(table) for table in rows}
         new = {table: _unknown(table, found, known[table], before) for table, found in rows.items()} if before.digest != digest else {}
@@ -73,7 +71,6 @@ async def move(file: Path, address: StoreAddress, application: str, secret: byte
         await patiently(marker.write(_Before(digest, max(before.token, highest))))
     finally:
         await store.close()
-        await client.aclose()
     return _counted(rows, new, known)
 
 
@@ -88,28 +85,27 @@ class _Before:
 class _Marker:
     """That there was a move; and the clock, whose tokens are above those of messages that came by it."""
 
-    def __init__(self, client: "Redis", application: str) -> None:
-        self._client = client
+    def __init__(self, pipeline: Pipeline, application: str) -> None:
+        self._pipeline = pipeline
         self._keys = [key_of(application, name) for name in ("moved", "clock")]
-        self._raise = client.register_script(_RAISE)
 
     async def read(self) -> _Before:
-        found: Any = await self._client.get(self._keys[0])
+        found: Any = await self._pipeline.ask("GET", self._keys[0])
         return _Before(*json.loads(found)) if found else _Before()
 
     async def write(self, done: _Before) -> None:
-        await self._client.set(self._keys[0], json.dumps([done.digest, done.token]))
+        await self._pipeline.ask("SET", self._keys[0], json.dumps([done.digest, done.token]))
 
     async def raise_clock(self, token: int) -> None:
-        await self._raise(keys=self._keys[1:], args=[*divmod(token, TICKS_A_MICROSECOND)])
-        assert token_of(str(await self._client.get(self._keys[1]))) >= token
+        await self._pipeline.run(_RAISE, self._keys[1:], [*divmod(token, TICKS_A_MICROSECOND)])
+        assert token_of(str(await self._pipeline.ask("GET", self._keys[1]))) >= token
 
 
-_RAISE: Final = """
+_RAISE: Final = LuaScript.of("""
 local micros, tick = string.match(redis.call('GET', KEYS[1]) or '0-0', '^(%d+)%-(%d+)$')
 local higher = tonumber(ARGV[1]) > tonumber(micros) or (tonumber(ARGV[1]) == tonumber(micros) and tonumber(ARGV[2]) > tonumber(tick))
 if higher then redis.call('SET', KEYS[1], ARGV[1] .. '-' .. ARGV[2]) end
-"""
+""")
 
 
 async def _read(file: Path, application: str) -> tuple[Rows, int]:

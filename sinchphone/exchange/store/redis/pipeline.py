@@ -8,15 +8,16 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from sinchphone.quick_dataclass import quick_dataclass
 from sinchphone.tasks import start_task
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
+    from redis.exceptions import MovedError
 
+_MOVED_SECONDS: Final = 0.005  # nodes may not agree at once who has something
 _ANSWER_SECONDS: Final = 5.0  # longer than any blocking read; a connection that is silent for so long is none
 
 Word: TypeAlias = str | int
@@ -36,11 +37,24 @@ class LuaScript:
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-class Pipeline:
-    """Of a client whose address and credentials it uses. It connects when it's asked for something, and again after an error."""
+class Route(Protocol):
+    """To the server that has the keys of a pipeline."""
 
-    def __init__(self, client: "Redis", name: str) -> None:
-        self._client = client
+    async def connected(self) -> "AbstractConnection":
+        """A new connection. Raises as Redis answers, or doesn't."""
+
+    def follow(self, moved: "MovedError") -> None:
+        """Another node has the keys, as that one says which had them."""
+
+    def fail(self) -> None:
+        """That server doesn't answer: it may be another one by now."""
+
+
+class Pipeline:
+    """It connects when it's asked for something, and again after an error."""
+
+    def __init__(self, route: Route, name: str) -> None:
+        self._route = route
         self._name = name
         self._asked: _Batch = []
         self._connection: AbstractConnection | None = None
@@ -77,6 +91,7 @@ class Pipeline:
                 async with asyncio.timeout(_ANSWER_SECONDS):
                     await self._exchange(batch)
             except no_answer() as error:
+                self._route.fail()
                 await self._disconnect()
                 _fail(batch, error)
             except BaseException:
@@ -89,16 +104,23 @@ class Pipeline:
         again."""
         if self._connection is not None:
             try:
-                await _serve(self._connection, batch)
+                batch = await self._served(self._connection, batch)
             except no_answer():
                 await self._disconnect()
                 batch = [(command, future) for command, future in batch if not future.done()]
-            else:
-                return
-        connection = self._connection = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        await connection.connect()
-        connection.socket_timeout = None  # ours is for all of a batch
-        await _serve(connection, batch)
+        while batch:
+            connection = self._connection = await self._route.connected()
+            connection.socket_timeout = None  # ours is for all of a batch
+            batch = await self._served(connection, batch)
+
+    async def _served(self, connection: "AbstractConnection", batch: _Batch) -> _Batch:
+        """Ask; what another node has to be asked for. Then this connection is no more."""
+        moved, error = await _serve(connection, batch)
+        if error is not None:
+            self._route.follow(error)
+            await self._disconnect()
+            await asyncio.sleep(_MOVED_SECONDS)
+        return moved
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -106,17 +128,24 @@ class Pipeline:
             await connection.disconnect(nowait=True)
 
 
-async def _serve(connection: "AbstractConnection", batch: _Batch) -> None:
+async def _serve(connection: "AbstractConnection", batch: _Batch) -> tuple[_Batch, "MovedError | None"]:
+    """Ask, and tell the answers; what another node has, as this one says."""
+    moved: _Batch = []
+    error_of_move: MovedError | None = None
     await connection.send_packed_command(connection.pack_commands(command for command, _ in batch), check_health=False)
-    for _, future in batch:
+    for command, future in batch:
         try:
             answer = await connection.read_response()
+        except _moved() as error:
+            error_of_move = error
+            moved.append((command, future))
         except _refused() as error:
             if not future.done():
                 future.set_exception(error)
         else:
             if not future.done():
                 future.set_result(answer)
+    return moved, error_of_move
 
 
 def no_answer(*others: type[Exception]) -> tuple[type[Exception], ...]:
@@ -135,6 +164,12 @@ def _refused() -> type[Exception]:
     from redis.exceptions import ResponseError
 
     return ResponseError
+
+
+def _moved() -> "type[MovedError]":
+    from redis.exceptions import MovedError
+
+    return MovedError
 
 
 def _unknown_script() -> type[Exception]:

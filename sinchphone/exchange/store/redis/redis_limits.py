@@ -1,5 +1,6 @@
 """What counts over all processes, on the Redis server in one step each (implements ``SharedLimits``); keys go with what they count."""
 
+from collections.abc import Callable
 from typing import Final
 
 from sinchphone.exchange.refusals import served_before
@@ -28,9 +29,9 @@ return 1
 class RedisLimits:
     """Asked over a connection of the store's."""
 
-    def __init__(self, pipeline: Pipeline, signature_seconds: float) -> None:
-        """``signature_seconds``: for how long a signature is good."""
-        self._pipeline = pipeline
+    def __init__(self, pipeline_of: Callable[[str], Pipeline], signature_seconds: float) -> None:
+        """``pipeline_of``: to whoever has an application's keys; ``signature_seconds``: for how long a signature is good."""
+        self._pipeline_of = pipeline_of
         self._signature_ms = int(signature_seconds * 1000)
 
     async def has(self, limit: Limit, application: str, who: str, now: float) -> bool:
@@ -41,15 +42,15 @@ class RedisLimits:
 
     async def claim(self, application: str, signer: str, signature: str, now: float) -> None:
         key = key_of(application, f"used:{signer}:{signature}")
-        if await patiently(self._pipeline.ask("SET", key, "1", "NX", "PX", self._signature_ms)) is None:
+        if await patiently(self._pipeline_of(application).ask("SET", key, "1", "NX", "PX", self._signature_ms)) is None:
             raise served_before()
 
     async def trust(self, application: str, who: str) -> None:
-        await patiently(self._pipeline.ask("SET", key_of(application, f"trusted:{who}"), "1", "EX", _TRUSTED_SECONDS))
+        await patiently(self._pipeline_of(application).ask("SET", key_of(application, f"trusted:{who}"), "1", "EX", _TRUSTED_SECONDS))
 
     async def trusts(self, application: str, who: str) -> bool:
-        return bool(await patiently(self._pipeline.ask("EXISTS", key_of(application, f"trusted:{who}"))))
+        return bool(await patiently(self._pipeline_of(application).ask("EXISTS", key_of(application, f"trusted:{who}"))))
 
     async def _ask(self, limit: Limit, application: str, who: str, taken: int) -> bool:
         key = key_of(application, f"allowance:{limit.name}:{who}")
-        return bool(await patiently(self._pipeline.run(_ALLOWANCE, [key], [str(limit.most), str(limit.a_second), taken])))
+        return bool(await patiently(self._pipeline_of(application).run(_ALLOWANCE, [key], [str(limit.most), str(limit.a_second), taken])))

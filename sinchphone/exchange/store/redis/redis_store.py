@@ -17,22 +17,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import Any, Final
 
 from sinchphone.exchange.options import StoreAddress
 from sinchphone.exchange.store.feed import FeedMessage, Receive
 from sinchphone.exchange.store.redis.changes import Change, Key, RowChange, name_of, read_entry, read_row, token_of
+from sinchphone.exchange.store.redis.checks import check
 from sinchphone.exchange.store.redis.commit_queue import Bounds, CommitQueue, patiently
-from sinchphone.exchange.store.redis.connection import PREFIX, SCHEMA, check, check_names, connect
+from sinchphone.exchange.store.redis.connection import check_names, common_key, key_of
 from sinchphone.exchange.store.redis.pipeline import LuaScript, Pipeline, no_answer
 from sinchphone.exchange.store.redis.redis_limits import RedisLimits
 from sinchphone.exchange.store.redis.scripts import BEAT_SCRIPT
+from sinchphone.exchange.store.redis.servers import Servers
 from sinchphone.exchange.store.store import Changed, Gone, StoreError
 from sinchphone.exchange.store.tables import DEVICES, MESSAGES, SEEN, SHARED, Row, Table
 from sinchphone.tasks import start_task
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 BEAT_SECONDS: Final = 0.5
 DEAD_SECONDS: Final = 2.0  # a process that hasn't been heard of for so long
@@ -61,11 +61,9 @@ class RedisStore:
         self.process = secrets.token_hex(8)
         self._address = address
         self._secrets = applications
-        self._client: Redis = connect(address)
-        self._pipeline = Pipeline(self._client, "store")
-        self._reader = Pipeline(self._client, "store's feed")
-        bounds = Bounds(history_seconds, _MAX_FEED_BYTES)
-        self._boxes = {one: CommitQueue(self._pipeline, one, self.process, bounds, self._take, self._lose) for one in applications}
+        self._servers = Servers(address)
+        self._bounds = Bounds(history_seconds, _MAX_FEED_BYTES)
+        self._boxes: dict[str, CommitQueue] = {}
         self._rows: dict[str, dict[Key, tuple[int, Row]]] = {name_of(table): {} for table in SHARED}
         self._ours: dict[tuple[str, Key], RowChange] = {}  # what we changed last, as long as it isn't in the feed
         self._followers: dict[str, tuple[Changed, Gone]] = {}
@@ -73,17 +71,26 @@ class RedisStore:
         self._departed: Callable[[str, str], None] = lambda application, process: None
         self._history: list[tuple[FeedMessage, int]] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_reached = True
-        self._taken_for_dead_at = math.inf  # by the others, unless a heartbeat comes through before
-        self._must_look = False
+        self._unreached: set[Pipeline] = set()  # those that read a feed
+        self._taken_for_dead_at: dict[str, float] = {}  # by the others of an application, unless a heartbeat comes through before
+        self._must_look: set[str] = set()  # applications of which we know something wrong
 
     # Store
 
     async def open(self) -> None:
         """Look whether it can be used, and read what is there. Raises StoreError."""
-        await check(self._client, self._address, self._secrets, beside_others=self._beside_others)
-        for box in self._boxes.values():
+        await self._check()
+        for one in self._secrets:
+            lose = partial(self._must_look.add, one)
+            box = self._boxes[one] = CommitQueue(self.pipeline(one), one, self.process, self._bounds, self._take, lose)
             await patiently(self._read_all(box))
+
+    async def _check(self) -> None:
+        await check(self._servers, self._address, self._secrets, beside_others=self._beside_others)
+
+    def pipeline(self, application: str) -> Pipeline:
+        """To whoever has an application's keys."""
+        return self._servers.pipeline(key_of(application, ""), "store")
 
     async def read(self, table: Table) -> list[Row]:
         """All rows of a table, in the order in which they first came."""
@@ -138,9 +145,7 @@ class RedisStore:
         await asyncio.gather(*tasks, return_exceptions=True)
         for box in self._boxes.values():
             box.close()
-        await self._pipeline.close()
-        await self._reader.close()
-        await self._client.aclose()
+        await self._servers.close()
 
     def exclusive(self, application: str) -> AbstractAsyncContextManager[None]:
         """Our turn to change what depends on what is there; all that others changed is known here, and what we change is written at its
@@ -157,13 +162,14 @@ class RedisStore:
     async def agree(self, name: str, value: str) -> str:
         """What all processes have under that name: this, where none had anything. Raises StoreError."""
         self._check_reached()
-        key = f"{PREFIX}:{SCHEMA}:{name}"
-        await patiently(self._pipeline.ask("SET", key, value, "NX"))
-        return str(await patiently(self._pipeline.ask("GET", key)))
+        key = common_key(name)
+        pipeline = self._servers.pipeline(key, "store")
+        await patiently(pipeline.ask("SET", key, value, "NX"))
+        return str(await patiently(pipeline.ask("GET", key)))
 
     def limits(self, signature_seconds: float) -> RedisLimits:
         """What counts over all processes; ``signature_seconds``: for how long a signature is good."""
-        return RedisLimits(self._pipeline, signature_seconds)
+        return RedisLimits(self.pipeline, signature_seconds)
 
     def follow(self, table: Table, changed: Changed, gone: Gone) -> None:
         """Tell what others change of a table."""
@@ -172,7 +178,7 @@ class RedisStore:
     @property
     def is_reached(self) -> bool:
         """Whether Redis answers, and the others know that we live: who is taken for dead promises nothing."""
-        return self._is_reached and time.monotonic() < self._taken_for_dead_at
+        return not self._unreached and time.monotonic() < min(self._taken_for_dead_at.values(), default=math.inf)
 
     # Feed
 
@@ -207,7 +213,15 @@ class RedisStore:
         for message, token in self._history:
             self._receive(message, token, False)
         self._history.clear()
-        self._tasks = [start_task(self._follow_feed(), name="exchange feed"), start_task(self._live(), name="exchange heartbeat")]
+        self._tasks = [start_task(self._follow_feed(*one), name="exchange feed") for one in self._feeds()]
+        self._tasks += [start_task(self._live(box), name="exchange heartbeat") for box in self._boxes.values()]
+
+    def _feeds(self) -> list[tuple[Pipeline, list[CommitQueue]]]:
+        """Who reads what: one all that are in one slot, or in the one server."""
+        feeds: dict[Pipeline, list[CommitQueue]] = {}
+        for box in self._boxes.values():
+            feeds.setdefault(self._servers.pipeline(box.key("feed"), "store's feed"), []).append(box)
+        return list(feeds.items())
 
     def _check_reached(self) -> None:
         if not self.is_reached:
@@ -217,63 +231,62 @@ class RedisStore:
 
     async def _read_all(self, box: CommitQueue) -> None:
         """All rows, and the messages of the feed so far."""
-        seconds, micros = await self._client.time()
-        await self._client.set(box.key("clock"), f"{seconds * 1_000_000 + micros}-0", nx=True)  # tokens are never 0
-        clock = str(await self._client.get(box.key("clock")))
+        pipeline = self.pipeline(box.application)
+        seconds, micros = map(int, await pipeline.ask("TIME"))
+        await pipeline.ask("SET", box.key("clock"), f"{seconds * 1_000_000 + micros}-0", "NX")  # tokens are never 0
+        clock = str(await pipeline.ask("GET", box.key("clock")))
         await self._read_rows(box)
-        entries: Any = await self._client.xrange(box.key("feed"), "-", clock)
-        for entry_id, members in entries:
-            for change in read_entry(members["c"]):
+        for entry_id, members in await pipeline.ask("XRANGE", box.key("feed"), "-", clock):
+            for change in read_entry(members[3]):
                 if isinstance(change, FeedMessage):
                     self._history.append((replace(change, kept_for=""), token_of(entry_id)))
         box.reach(clock)
 
     async def _read_rows(self, box: CommitQueue) -> None:
         """What differs from what is known here, changes here."""
-        self._ours.clear()  # and what we changed once more, as it comes
+        for ours in [ours for ours in self._ours if ours[1][0] == box.application]:
+            del self._ours[ours]  # what we changed counts once more, as it comes
         for name, rows in self._rows.items():
-            kept: Any = await self._client.hgetall(box.key(f"rows:{name}"))
-            found = [read_row(name, field, value) for field, value in kept.items()]
+            kept = iter(await self.pipeline(box.application).ask("HGETALL", box.key(f"rows:{name}")))
+            found = [read_row(name, field, value) for field, value in zip(kept, kept, strict=True)]
             for key in [key for key in rows.keys() - {one.key for one in found} if key[0] == box.application]:
                 self._dropped(name, key)
             for change in sorted(found, key=lambda one: one.order):
                 self._changed(change)
 
-    async def _follow_feed(self) -> None:
+    async def _follow_feed(self, reader: Pipeline, boxes: Sequence[CommitQueue]) -> None:
+        """Of all that are in one server, or in one slot of a cluster."""
         while True:
             try:
-                if self._must_look:
-                    await check(self._client, self._address, self._secrets, beside_others=self._beside_others)
-                    for box in self._boxes.values():
+                if wrong := [box for box in boxes if box.application in self._must_look]:
+                    await self._check()
+                    for box in wrong:
                         await self._read_rows(box)
-                    self._must_look = False
-                await self._read_feed()
+                        self._must_look.discard(box.application)
+                await self._read_feed(reader, boxes)
             except no_answer(StoreError) as error:
-                self._must_look = True
-                if self._is_reached:
+                self._must_look.update(box.application for box in boxes)
+                if not self._unreached:
                     _logger.error("the exchange can't reach its store, and answers 503 until it does: %s", error)
-                self._is_reached = False
+                self._unreached.add(reader)
                 await asyncio.sleep(_AGAIN_SECONDS)
             else:
-                if not self._is_reached:
-                    _logger.warning("the exchange reaches its store again")
-                self._is_reached = True
+                if reader in self._unreached:
+                    self._unreached.discard(reader)
+                    if not self._unreached:
+                        _logger.warning("the exchange reaches its store again")
 
-    async def _read_feed(self) -> None:
-        pause = self._known_at() + _PAUSE_SECONDS - time.monotonic()
+    async def _read_feed(self, reader: Pipeline, boxes: Sequence[CommitQueue]) -> None:
+        pause = min(box.known_at for box in boxes) + _PAUSE_SECONDS - time.monotonic()  # since all was known here
         if pause > 0:
             await asyncio.sleep(pause)
             return
-        feeds = {box.key("feed"): box for box in self._boxes.values()}
+        feeds = {box.key("feed"): box for box in boxes}
         known = [box.position for box in feeds.values()]
-        answer: Any = await self._reader.ask("XREAD", "COUNT", _AT_ONCE, "BLOCK", _BLOCK_MS, "STREAMS", *feeds, *known)
+        answer: Any = await reader.ask("XREAD", "COUNT", _AT_ONCE, "BLOCK", _BLOCK_MS, "STREAMS", *feeds, *known)
         for key, entries in answer or ():
             feeds[key].take_entries(entries)
             feeds[key].known_at = time.monotonic()
-
-    def _known_at(self) -> float:
-        """When all that is written was known here last."""
-        return min(box.known_at for box in self._boxes.values())
 
     def _take(self, change: Change, token: int, own: bool) -> None:
         if isinstance(change, FeedMessage):
@@ -301,26 +314,18 @@ class RedisStore:
         if self._rows.get(name, {}).pop(key, None) is not None and name in self._followers:
             self._followers[name][1](key)
 
-    def _lose(self) -> None:
-        self._ours.clear()  # some of it never comes
-        self._must_look = True
-
     # That we live
 
-    async def _live(self) -> None:
+    async def _live(self, box: CommitQueue) -> None:
         while True:
-            began, has_failed = time.monotonic(), False
-            for box in self._boxes.values():
-                try:
-                    for process in await self._beat(box):
-                        self._departed(box.application, process)
-                except no_answer():
-                    has_failed = True
-            if not has_failed:
-                self._taken_for_dead_at = began + DEAD_SECONDS
+            began = time.monotonic()
+            with contextlib.suppress(*no_answer()):
+                for process in await self._beat(box):
+                    self._departed(box.application, process)
+                self._taken_for_dead_at[box.application] = began + DEAD_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
 
     async def _beat(self, box: CommitQueue, *, leaving: bool = False) -> list[str]:
         words = [self.process, "0" if leaving else str(DEAD_SECONDS)]
-        found = await self._pipeline.run(_BEAT, [box.key("alive")], words)
+        found = await self.pipeline(box.application).run(_BEAT, [box.key("alive")], words)
         return [str(one) for one in found]
