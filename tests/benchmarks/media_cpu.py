@@ -1,4 +1,4 @@
-"""CPU of a call: ours and stock aiortc's, each with the same tone both ways, two processes that do nothing else.
+"""CPU of a call: ours, stock aiortc's and libwebrtc's, each with the same tone both ways, two processes that do nothing else.
 
 usage: python tests/benchmarks/media_cpu.py [CALLS [SECONDS [ROUNDS]]]
 
@@ -8,30 +8,41 @@ usage: python tests/benchmarks/media_cpu.py [CALLS [SECONDS [ROUNDS]]]
                  <--- CPU seconds, frames of sound -----
 
 Both ends of a call do the same, so a figure is the mean of the two processes, per call. Work by the operating system (sockets) counts. The
-kinds take turns, ROUNDS times, and medians count: what else the machine does meets all of them.
+kinds take turns, ROUNDS times, and medians count: what else the machine does meets all of them. What is said was made before, and little of
+what is heard is looked at: that would count as the call's. libwebrtc M152 is PyPI's wrtc (installed into a cache folder at the first run).
 """
 
 import asyncio
+import itertools
 import json
+import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
-import numpy as np
 import stock
 from figures import median, table
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
 from sinchphone.audio.frame import Frame
-from sinchphone.audio.tones.signals import Sine
 from sinchphone.media.port import CandidateFound, Connected, MediaPort, PortOptions
 from sinchphone.media.thread import MediaThread
 from sinchphone.media.ticker import Ticker
 from sinchphone.protocol.jsep import Candidate, Description
+from tests.suite import guests
+
+PROJECT = Path(__file__).parents[2]
+SPARSELY = 120  # samples from one that is looked at to the next
 
 PATIENCE_S = 30.0
 SETTLE_S = 1.0  # from connected to the first measurement: imports, jitter buffers
 KINDS = ("stock aiortc", "sinchphone")
+LIBWEBRTC: Final = "libwebrtc M152"
+HZ: Final = {"caller": 440.0, "callee": 620.0}
 MAX_LINE_BYTES = 1024 * 1024
 
 
@@ -61,14 +72,14 @@ class OurEnd:
 
     def __init__(self, hz: float, media: MediaThread) -> None:
         self.frames = 0
-        self._sine = Sine(hz)
+        self._said = itertools.cycle(stock.tone(hz))
         self._port: MediaPort = media.ports.port(PortOptions(loopback=True))
         self._sound = Ticker(self, media)
         self._events = self._port.events()
 
     def tick(self, far: Frame) -> Frame:
-        self.frames += bool(np.abs(far).max() > stock.LOUD)
-        return self._sine.pull()
+        self.frames += bool(max(abs(far[::SPARSELY])) > stock.LOUD)
+        return next(self._said)
 
     async def offer(self) -> str:
         return await self._with_candidates(await self._port.offer())
@@ -106,9 +117,8 @@ class OurEnd:
 
 async def serve(kind: str, role: str, calls: int) -> None:
     """One process: obeys the lines of standard input, one after the other."""
-    hz = 440.0 if role == "caller" else 620.0
     async with MediaThread() as media:
-        ends: list[End] = [StockEnd(hz) if kind == KINDS[0] else OurEnd(hz, media) for _ in range(calls)]
+        ends: list[End] = [StockEnd(HZ[role]) if kind == KINDS[0] else OurEnd(HZ[role], media) for _ in range(calls)]
         while line := await asyncio.to_thread(sys.stdin.readline):
             order, argument = json.loads(line)
             print(json.dumps(await _obey(ends, order, argument)), flush=True)
@@ -150,9 +160,12 @@ class Process:
 
     @classmethod
     async def start(cls, kind: str, role: str, calls: int) -> "Process":
-        command = (sys.executable, __file__, "--serve", kind, role, str(calls))
-        pipe = asyncio.subprocess.PIPE
-        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=MAX_LINE_BYTES))
+        command: tuple[str, ...] = (sys.executable, __file__, "--serve", kind, role, str(calls))
+        if kind == LIBWEBRTC:
+            python = guests.folder_of(guests.WRTC) / "bin" / "python"
+            command = (str(python), str(Path(__file__).with_name("media_cpu_wrtc.py")), str(HZ[role]), str(calls))
+        pipe, environment = asyncio.subprocess.PIPE, {**os.environ, "PYTHONPATH": str(PROJECT)}
+        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, limit=MAX_LINE_BYTES, env=environment))
 
     async def ask(self, order: str, argument: Any = None) -> Any:
         assert self.child.stdin is not None and self.child.stdout is not None
@@ -179,9 +192,9 @@ async def cost(kind: str, calls: int, seconds: float) -> Cost:
     return Cost(100 * cpu / seconds / calls, min(min(each[1]) for each in found) / (seconds * 50))
 
 
-async def measure(calls: int, seconds: float, rounds: int = 1) -> dict[str, Cost]:
-    """Both kinds in turns."""
-    found: dict[str, list[Cost]] = {kind: [] for kind in KINDS}
+async def measure(calls: int, seconds: float, rounds: int = 1, kinds: Sequence[str] = KINDS) -> dict[str, Cost]:
+    """These kinds in turns."""
+    found: dict[str, list[Cost]] = {kind: [] for kind in kinds}
     for _ in range(rounds):
         for kind, costs in found.items():
             costs.append(await cost(kind, calls, seconds))
@@ -201,5 +214,10 @@ if __name__ == "__main__":
             asyncio.run(serve(kind, role, int(calls)))
         case [*given]:
             counts, seconds = [int(given[0])] if given else [1, 10], float(given[1]) if len(given) > 1 else 10.0
+            kinds, lacks = (*KINDS, LIBWEBRTC), ""
+            try:
+                guests.folder_of(guests.WRTC)
+            except guests.NotThereError as error:
+                kinds, lacks = KINDS, f"\nno {LIBWEBRTC}: {error}"
             for count in counts:
-                print(report(count, asyncio.run(measure(count, seconds, int(given[2]) if len(given) > 2 else 3))))
+                print(report(count, asyncio.run(measure(count, seconds, int(given[2]) if len(given) > 2 else 3, kinds))) + lacks)

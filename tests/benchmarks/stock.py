@@ -2,6 +2,7 @@
 
 import asyncio
 import fractions
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame
 
-from sinchphone.audio.frame import FRAME_SAMPLES, RATE
+from sinchphone.audio.frame import FRAME_SAMPLES, RATE, Frame
 from sinchphone.audio.tones.signals import Sine
 from sinchphone.tasks import start_task
 
@@ -27,6 +28,12 @@ def loopback() -> Iterator[None]:
         yield
 
 
+def tone(hz: float) -> list[Frame]:
+    """The frames of a tone of whole periods in 100 ms; the first follows the last."""
+    sine = Sine(hz)
+    return [sine.pull() for _ in range(5)]
+
+
 class Tone(MediaStreamTrack):
     """A sine, paced as aiortc's own tracks are."""
 
@@ -34,7 +41,7 @@ class Tone(MediaStreamTrack):
 
     def __init__(self, hz: float) -> None:
         super().__init__()
-        self._sine = Sine(hz)
+        self._said = itertools.cycle(tone(hz))
         self._begun: float | None = None
         self._sent = 0
 
@@ -42,7 +49,7 @@ class Tone(MediaStreamTrack):
         if self._begun is None:
             self._begun = time.monotonic()
         await asyncio.sleep(self._begun + self._sent / RATE - time.monotonic())
-        frame = AudioFrame.from_ndarray(self._sine.pull(FRAME_SAMPLES)[None, :], format="s16", layout="mono")
+        frame = AudioFrame.from_ndarray(next(self._said)[None, :], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, self._sent, fractions.Fraction(1, RATE)
         self._sent += FRAME_SAMPLES
         return frame
