@@ -214,7 +214,8 @@ if __name__ == "__main__":
             asyncio.run(serve(kind, role, int(calls)))
         case [*given]:
             counts, seconds = [int(given[0])] if given else [1, 10], float(given[1]) if len(given) > 1 else 10.0
-            kinds, lacks = (*KINDS, LIBWEBRTC), ""
+            kinds: tuple[str, ...] = (*KINDS, LIBWEBRTC)
+            lacks = ""
             try:
                 guests.folder_of(guests.WRTC)
             except guests.NotThereError as error:
