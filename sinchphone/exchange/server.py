@@ -68,6 +68,7 @@ from sinchphone.exchange.record.record import EventRecord
 from sinchphone.exchange.record.requests import recording
 from sinchphone.exchange.recordings.recordings import Recordings
 from sinchphone.exchange.recordings.routes import RecordingRoutes
+from sinchphone.exchange.recordings.shared_recordings import SharedRecordings
 from sinchphone.exchange.sharing import OfOtherProcesses, Sharing, shared_store, up_to_date
 from sinchphone.exchange.sms.inbox import SmsInbox
 from sinchphone.exchange.sms.routes import SmsRoutes
@@ -139,6 +140,7 @@ class Exchange:
         self._faults = FaultsRoutes(Faults())
         others = self._others = OfOtherProcesses.of(self._shared, self.directory) if self._shared is not None else None
         owners = others.rooms if others is not None else None
+        self._all_recordings = SharedRecordings(self._recordings, others.requests if others is not None else None, self._shared)
         self.rooms = Rooms(media, owners=owners, mixer=mixer_of(options.conference, media)) if media is not None else None
         self._gateway = GatewayOnDemand(gateway, self._parts) if gateway is not None else None
         ours = (Attendants(media, self.rooms, options.simulated_line),) if media is not None and self.rooms is not None else ()
@@ -388,7 +390,7 @@ class Exchange:
         HealthRoutes(self._lives, self._is_ready, self.troubles).add_to(application.router)
         self._add_management(application.router, verifier)
         ControlRoutes(self._hosting, verifier, self.directory, self._calls).add_to(application.router)
-        RecordingRoutes(self._recordings, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
+        RecordingRoutes(self._all_recordings, verifier, body_bytes=self._options.body_bytes).add_to(application.router)
         others = self._others.requests if self._others is not None else None
         if self.rooms is not None:
             ConferenceRoutes(self.rooms, verifier, body_bytes=self._options.body_bytes, others=others).add_to(application.router)
@@ -412,7 +414,7 @@ class Exchange:
         access = ManagementAccess(self.directory, verifier, listening=self._options.host, body_bytes=self._options.body_bytes)
         SmsInboxRoutes(self.sms, access).add_to(router)
         UsersRoutes(self.directory, self._accounts, access).add_to(router)
-        InspectorRoutes(access, self.rooms, self._recordings).add_to(router)
+        InspectorRoutes(access, self.rooms, self._all_recordings).add_to(router)
         TraceRoutes(self.tracer, access, self._closing).add_to(router)
         self._faults.add_to(router, access)
         others = self._others.requests if self._others is not None else None

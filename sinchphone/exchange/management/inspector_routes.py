@@ -20,7 +20,7 @@ from sinchphone.exchange.access.admission import is_loopback
 from sinchphone.exchange.conference.rooms import Rooms
 from sinchphone.exchange.management.access import ManagementAccess
 from sinchphone.exchange.options import MANAGEMENT_PATH
-from sinchphone.exchange.recordings.recordings import Recordings
+from sinchphone.exchange.recordings.shared_recordings import SharedRecordings
 from sinchphone.exchange.refusals import forbidden, not_found
 from sinchphone.signaling.fields import write_json
 from sinchphone.signaling.wire import write_time
@@ -30,7 +30,6 @@ ROOMS_PATH: Final = f"{MANAGEMENT_PATH}/rooms"
 RECORDINGS_PATH: Final = f"{MANAGEMENT_PATH}/recordings"
 _FOLDER: Final = Path(__file__).with_name("inspector")
 _TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_SOUND_TYPES: Final = {".mp3": "audio/mpeg", ".wav": "audio/wav", ".ogg": "audio/ogg", ".flac": "audio/flac"}
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; media-src blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -48,7 +47,7 @@ _HEADERS: Final = {
 class InspectorRoutes:
     """The routes of one exchange."""
 
-    def __init__(self, access: ManagementAccess, rooms: Rooms | None, recordings: Recordings) -> None:
+    def __init__(self, access: ManagementAccess, rooms: Rooms | None, recordings: SharedRecordings) -> None:
         self._access = access
         self._rooms = rooms
         self._recordings = recordings
@@ -103,26 +102,17 @@ class InspectorRoutes:
 
     async def _list_recordings(self, request: web.Request) -> web.Response:
         application, _ = await self._access.receive(request)
-        files = await asyncio.to_thread(self._recordings.listed, application.key)
+        files = await self._recordings.listed(application.key)
         return _json({"recordings": [{"key": file.name, "size": file.bytes, "at": write_time(file.made_at)} for file in files]})
 
     async def _give_recording(self, request: web.Request) -> web.StreamResponse:
-        path = await self._recording(request)
-        return web.FileResponse(
-            path, headers={"Content-Type": _SOUND_TYPES.get(path.suffix, "application/octet-stream"), "X-Content-Type-Options": "nosniff"}
-        )
+        application, _ = await self._access.receive(request)
+        return await self._recordings.respond(request, application.key, request.match_info["key"])
 
     async def _delete_recording(self, request: web.Request) -> web.Response:
-        path = await self._recording(request)
-        await asyncio.to_thread(self._recordings.delete, path.name)
-        return _json({})
-
-    async def _recording(self, request: web.Request) -> Path:
         application, _ = await self._access.receive(request)
-        path = await asyncio.to_thread(self._recordings.find, application.key, request.match_info["key"])
-        if path is None:
-            raise not_found("there is no such recording")
-        return path
+        await self._recordings.delete(application.key, request.match_info["key"])
+        return _json({})
 
 
 def _json(members: dict[str, Any]) -> web.Response:

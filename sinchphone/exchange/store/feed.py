@@ -26,6 +26,16 @@ class FeedMessage:
     is_piece: bool = False
 
 
+class Pieces(Protocol):
+    """Bytes that one process hands to one other: too many for a message that all read."""
+
+    async def lend(self, application: str, content: bytes) -> str:
+        """Put bytes where another process can take them away, soon; under which name. Raises StoreError."""
+
+    async def borrow(self, application: str, name: str) -> bytes:
+        """Take them away: none where they aren't there any more. Raises StoreError."""
+
+
 Receive: TypeAlias = Callable[[FeedMessage, int, bool], None]  # the message, its time token, whether this process sent it
 
 

@@ -9,6 +9,7 @@ What others wrote comes with the answer to all that is asked of Redis; a blockin
 """
 
 import asyncio
+import base64
 import contextlib
 import logging
 import math
@@ -39,6 +40,7 @@ DEAD_SECONDS: Final = 2.0  # a process that hasn't been heard of for so long
 _BLOCK_MS: Final = 1_000  # shorter than the connection's own limit
 _PAUSE_SECONDS: Final = 0.01  # since all was known: who writes much learns what others write by that, and needn't be woken
 _AT_ONCE: Final = 500
+_LENT_SECONDS: Final = 30
 _AGAIN_SECONDS: Final = 0.2
 _MAX_FEED_BYTES: Final = 64 * 1024 * 1024
 _BEAT: Final = LuaScript.of(BEAT_SCRIPT)
@@ -174,6 +176,17 @@ class RedisStore:
     def follow(self, table: Table, changed: Changed, gone: Gone) -> None:
         """Tell what others change of a table."""
         self._followers[name_of(table)] = (changed, gone)
+
+    async def lend(self, application: str, content: bytes) -> str:
+        """Put bytes where another process can take them away, soon; under which name. Raises StoreError."""
+        name = f"piece:{secrets.token_hex(8)}"
+        text = base64.b64encode(content).decode()
+        await patiently(self.pipeline(application).ask("SET", key_of(application, name), text, "EX", _LENT_SECONDS))
+        return name
+
+    async def borrow(self, application: str, name: str) -> bytes:
+        """Take them away: none where they aren't there any more. Raises StoreError."""
+        return base64.b64decode(await patiently(self.pipeline(application).ask("GETDEL", key_of(application, name))) or "")
 
     @property
     def is_reached(self) -> bool:
